@@ -1,0 +1,76 @@
+"""Reconstruction losses from logits: per-sample values, and the gradient left in the logits' place.
+
+``columns`` holds the runs [start, stop) that a loss owns. ``sample_weights`` multiply the gradient,
+never ``values``; ``cell_weights`` (empty when all are one) multiply both.
+"""
+
+import numpy as np
+
+from ._jit import kernel
+from .elementary import exp, log1p_unit
+
+
+@kernel
+def gaussian(logits, target, columns, sample_weights, cell_weights, values):
+    """Add sum_j (a_j - x_j)^2 / 2 to ``values``."""
+    half = logits.dtype.type(0.5)
+    emphasized = cell_weights.size > 0
+    for i in range(logits.shape[0]):
+        weight = sample_weights[i]
+        total = logits.dtype.type(0)
+        for run in range(columns.shape[0]):
+            for j in range(columns[run, 0], columns[run, 1]):
+                error = logits[i, j] - target[i, j]
+                pull = error * cell_weights[i, j] if emphasized else error
+                total += half * error * pull
+                logits[i, j] = weight * pull
+        values[i] += total
+
+
+@kernel
+def bernoulli(logits, target, columns, sample_weights, cell_weights, values):
+    """Add sum_j softplus(a_j) - x_j a_j, the cross-entropy of sigmoid(a_j), to ``values``."""
+    zero = logits.dtype.type(0)
+    one = logits.dtype.type(1)
+    emphasized = cell_weights.size > 0
+    for i in range(logits.shape[0]):
+        total = zero
+        for run in range(columns.shape[0]):
+            for j in range(columns[run, 0], columns[run, 1]):
+                a = logits[i, j]
+                e = exp(-abs(a))
+                mean = (one if a >= zero else e) / (one + e)
+                loss = max(a, zero) + log1p_unit(e) - target[i, j] * a
+                cell = cell_weights[i, j] if emphasized else one
+                total += cell * loss
+                logits[i, j] = sample_weights[i] * cell * (mean - target[i, j])
+        values[i] += total
+
+
+@kernel
+def multinomial(logits, target, indices, offsets, sample_weights, cell_weights, values):
+    """Add -sum_j x_j log softmax(a)_j, for each group of columns, to ``values``."""
+    zero = logits.dtype.type(0)
+    one = logits.dtype.type(1)
+    emphasized = cell_weights.size > 0
+    for i in range(logits.shape[0]):
+        total = zero
+        for group in range(offsets.size - 1):
+            start, stop = offsets[group], offsets[group + 1]
+            top = logits[i, indices[start]]
+            for k in range(start + 1, stop):
+                top = max(top, logits[i, indices[k]])
+            normalizer, mass, inner = zero, zero, zero
+            for k in range(start, stop):
+                j = indices[k]
+                cell = cell_weights[i, j] if emphasized else one
+                normalizer += exp(logits[i, j] - top)
+                mass += cell * target[i, j]
+                inner += cell * target[i, j] * (logits[i, j] - top)
+            total += mass * np.log(normalizer) - inner
+            for k in range(start, stop):
+                j = indices[k]
+                cell = cell_weights[i, j] if emphasized else one
+                mean = exp(logits[i, j] - top) / normalizer
+                logits[i, j] = sample_weights[i] * (mass * mean - cell * target[i, j])
+        values[i] += total

@@ -1,0 +1,150 @@
+"""Denoising auto-encoder."""
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import ClassVar
+
+from .._compat import Interval, StrOptions
+from ..nn.corruption import CORRUPTIONS
+from ..nn.objective import Objective
+from ..nn.penalties import WeightDecay
+from ._base import BaseAutoEncoder
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class DenoisingAE(BaseAutoEncoder):
+    """Auto-encoder that reconstructs the input from a corrupted copy of it.
+
+    Minimises the mean over samples of ``loss(x, r(x~))``, summed over features, where x~ is a new
+    corruption of x at each step. Codes and scores are those of the clean x.
+
+    Parameters
+    ----------
+    n_components : int, default=100
+        Width of the code.
+    hidden_layer_sizes : sequence of int, default=()
+        Widths of encoder layers before the code; the decoder mirrors them.
+    activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'}, default='sigmoid'
+        Activation of every layer but the output.
+    tied_weights : bool, default=True
+        Whether the decoder uses the transposed weights of the encoder.
+    loss : str or list of (str, columns), default='auto'
+        ``'gaussian'`` (half squared error), ``'bernoulli'`` (cross-entropy, X in [0, 1]) or
+        ``'multinomial'`` (the row is one group) for all columns; or pairs as in ColumnTransformer, in
+        which the columns of a multinomial pair are one group, or a dict of named groups. ``'auto'``
+        takes runs of one-hot columns as multinomial groups, columns with both 0 and 1 and nothing
+        else as bernoulli, and the rest as gaussian.
+    weight_decay : float, default=0.0
+        Weight of half the squared norm of the weights.
+    solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
+        ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
+    learning_rate_init : float, default=1e-3
+        Step size of adam and sgd.
+    batch_size : int, default=256
+        Samples in a minibatch.
+    max_iter : int, default=100
+        Most epochs, or iterations of L-BFGS.
+    tol : float, default=1e-4
+        Relative improvement that counts as one; for L-BFGS, its tolerance.
+    shuffle : bool, default=True
+        Whether each epoch takes the samples in a new order.
+    early_stopping : bool, default=False
+        Whether to stop on held-out samples, and keep the best weights.
+    validation_fraction : float, default=0.1
+        Share of samples held out.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which to stop.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last fit, optimizer state included.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, shuffles and noise.
+    verbose : int, default=0
+        Print loss, seconds and samples per second every so many epochs.
+    checkpoint : path-like, default=None
+        File to which the state of training is written after each epoch, atomically.
+    resume : bool, default=False
+        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits.
+    corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'} or callable, default='masking'
+        Masking sets cells to 0; salt and pepper to 0 or 1; swap takes the same column of another row
+        of the minibatch; gaussian adds noise to every cell. A callable is ``f(X, seed, out)``.
+    corruption_level : float, default=0.3
+        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
+    emphasis : (float, float), default=None
+        Loss weights of the corrupted and of the clean cells (Vincent et al. 2010, section 5).
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        Weights of the encoder (without hidden layers; else ``encoder_weights_``).
+    encoder_bias_ : ndarray of shape (n_components,)
+        Bias of the encoder.
+    decoder_components_ : ndarray of shape (n_components, n_features)
+        Weights of the decoder, the same array when tied.
+    decoder_bias_ : ndarray of shape (n_features,)
+        Bias of the output units.
+    n_iter_ : int
+        Epochs so far.
+    loss_curve_, validation_curve_ : list of float
+        Objective of each epoch, on training and on held-out samples.
+    converged_ : bool
+        Whether training stopped by itself.
+
+    References
+    ----------
+    Vincent, P. et al. Stacked denoising autoencoders. JMLR 11 (2010), sections 3 and 5.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import DenoisingAE
+    >>> X = load_digits().data / 16
+    >>> DenoisingAE(30, max_iter=5, random_state=0).fit_transform(X).shape
+    (1797, 30)
+    """
+
+    corruption: object = "masking"
+    corruption_level: float = 0.3
+    emphasis: tuple | None = None
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseAutoEncoder._parameter_constraints,
+        "corruption": [StrOptions(set(CORRUPTIONS)), callable],
+        "corruption_level": [Interval(Real, 0, None, closed="left")],
+        "emphasis": [tuple, list, None],
+    }
+
+    def _objective(self, network, loss):
+        penalties = [WeightDecay(self.weight_decay)] if self.weight_decay else []
+        return Objective(
+            network,
+            loss,
+            corruption=self._corruption(),
+            emphasis=self._emphasis(),
+            penalties=penalties,
+        )
+
+    def _corruption(self):
+        if not isinstance(self.corruption, str):
+            return self.corruption
+        if self.corruption != "gaussian" and self.corruption_level > 1:
+            raise ValueError(
+                f"corruption_level must be a share of cells in [0, 1] for corruption="
+                f"{self.corruption!r}; got {self.corruption_level}."
+            )
+        return CORRUPTIONS[self.corruption](self.corruption_level)
+
+    def _emphasis(self):
+        if self.emphasis is None:
+            return None
+        if len(self.emphasis) != 2 or not all(
+            isinstance(weight, Real) and weight >= 0 for weight in self.emphasis
+        ):
+            raise ValueError(
+                f"emphasis must be two weights >= 0, (corrupted, clean); got {self.emphasis!r}."
+            )
+        if not hasattr(self._corruption(), "emphasize"):
+            raise ValueError(
+                f"emphasis needs a corruption of single cells, which corruption={self.corruption!r} "
+                "is not; use 'masking', 'salt_and_pepper' or 'swap'."
+            )
+        return self.emphasis

@@ -1,0 +1,51 @@
+"""From the ``loss`` parameter to the reconstruction loss of a row."""
+
+import numpy as np
+
+from .._compat import _get_column_indices
+from ..nn.losses import LOSSES, Reconstruction, find_parts
+
+
+def make_loss(loss, X, frame):
+    """Return the ``Reconstruction`` that ``loss`` describes for the validated ``X``.
+
+    Parameters
+    ----------
+    loss : str or list of (str, columns)
+    X : ndarray or CSR matrix
+    frame : array-like
+        What the user gave, in which columns may have names.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or the columns do not cover each column of X once.
+    """
+    n_features = X.shape[1]
+    if isinstance(loss, str):
+        pairs = find_parts(X) if loss == "auto" else [(loss, np.arange(n_features))]
+    else:
+        pairs = list(_resolved(loss, frame))
+        taken = np.sort(np.concatenate([columns for _, columns in pairs]))
+        if not np.array_equal(taken, np.arange(n_features)):
+            wrong = sorted(set(range(n_features)).symmetric_difference(taken.tolist()))
+            raise ValueError(
+                f"loss must name each of the {n_features} columns of X exactly once; "
+                f"{'missing: ' + str(wrong) if wrong else 'some are named twice'}."
+            )
+    return Reconstruction(LOSSES[name](columns) for name, columns in pairs)
+
+
+def _resolved(loss, frame):
+    if not loss:
+        raise ValueError("loss must not be an empty list.")
+    for entry in loss:
+        if not (isinstance(entry, (tuple, list)) and len(entry) == 2 and entry[0] in LOSSES):
+            raise ValueError(
+                f"loss must be a list of (name, columns) with a name of {sorted(LOSSES)}; got {entry!r}."
+            )
+        name, columns = entry
+        groups = columns.values() if isinstance(columns, dict) else [columns]
+        for group in groups:
+            group = group(frame) if callable(group) else group
+            yield name, np.asarray(_get_column_indices(frame, group), dtype=np.int64)

@@ -1,0 +1,31 @@
+"""The activations that a layer can have."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from .._kernels import activations as kernels
+
+
+class Activation(NamedTuple):
+    """An elementwise function: its code in the kernels, and the kernel that applies it in place."""
+
+    kind: int
+    apply: Callable
+
+
+ACTIVATIONS = {
+    "sigmoid": Activation(kernels.SIGMOID, kernels.sigmoid),
+    "tanh": Activation(kernels.TANH, kernels.tanh),
+    "relu": Activation(kernels.RELU, kernels.relu),
+    "softplus": Activation(kernels.SOFTPLUS, kernels.softplus),
+    "identity": Activation(kernels.IDENTITY, kernels.identity),
+}
+
+
+def initial_bound(activation, fan_in, fan_out):
+    """Half-width of the uniform initial weights: Glorot & Bengio 2010 (4 times for sigmoid), He et al. 2015 for relu."""
+    if activation in ("relu", "softplus"):
+        return np.sqrt(6 / fan_in)
+    return (4 if activation == "sigmoid" else 1) * np.sqrt(6 / (fan_in + fan_out))

@@ -1,0 +1,193 @@
+"""Reconstruction losses as output units: value, gradient and mean of the output, from its logits.
+
+Every loss is summed over its columns; the objective takes the mean over samples.
+"""
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from .._kernels import losses as kernels
+
+
+def _runs(columns):
+    """Return the maximal runs [start, stop) of sorted ``columns``, an int array of shape (n_runs, 2)."""
+    breaks = np.flatnonzero(np.diff(columns) != 1) + 1
+    pieces = np.split(columns, breaks)
+    return np.array([[piece[0], piece[-1] + 1] for piece in pieces], dtype=np.int64)
+
+
+class Gaussian:
+    """Real columns: ||x - r||^2 / 2 with r the logits, minus the log-likelihood of unit variance."""
+
+    smooth = True
+
+    def __init__(self, columns):
+        self.columns = np.sort(columns)
+        self._runs = _runs(self.columns)
+
+    def check(self, X, names):
+        """Accept any finite value."""
+
+    def delta(self, logits, target, sample_weights, cell_weights, values):
+        """Add the losses to ``values`` and leave the weighted gradient in ``logits``."""
+        kernels.gaussian(logits, target, self._runs, sample_weights, cell_weights, values)
+
+    def activate(self, logits):
+        """Turn logits into means, in place."""
+
+
+class Bernoulli:
+    """Columns in [0, 1]: the cross-entropy of x and r = sigmoid(logit)."""
+
+    def __init__(self, columns):
+        self.columns = np.sort(columns)
+        self._runs = _runs(self.columns)
+
+    def check(self, X, names):
+        """Raise where a value is outside [0, 1]."""
+        low, high = X.min(axis=0), X.max(axis=0)
+        outside = self.columns[(low[self.columns] < 0) | (high[self.columns] > 1)]
+        if outside.size:
+            j = outside[0]
+            raise ValueError(
+                f"loss='bernoulli' needs X in [0, 1], but column {names[j]!r} has values from "
+                f"{low[j]:g} to {high[j]:g}. Scale X, for instance with MinMaxScaler(clip=True), "
+                "or use loss='gaussian'."
+            )
+
+    def delta(self, logits, target, sample_weights, cell_weights, values):
+        """Add the losses to ``values`` and leave the weighted gradient in ``logits``."""
+        kernels.bernoulli(logits, target, self._runs, sample_weights, cell_weights, values)
+
+    def activate(self, logits):
+        """Turn logits into means, in place."""
+        for start, stop in self._runs:
+            expit(logits[:, start:stop], out=logits[:, start:stop])
+
+
+class Multinomial:
+    """One group of one-hot (or count) columns: -sum_j x_j log r_j with r = softmax(logits)."""
+
+    def __init__(self, columns):
+        self.columns = np.asarray(columns, dtype=np.int64)
+        self._offsets = np.array([0, self.columns.size], dtype=np.int64)
+
+    def check(self, X, names):
+        """Raise where a value is negative."""
+        low = X.min(axis=0)[self.columns]
+        if (low < 0).any():
+            j = self.columns[np.argmin(low)]
+            raise ValueError(
+                f"loss='multinomial' needs non-negative X, but column {names[j]!r} has the value "
+                f"{low.min():g}. Encode the group with OneHotEncoder, or use loss='gaussian'."
+            )
+
+    def delta(self, logits, target, sample_weights, cell_weights, values):
+        """Add the losses to ``values`` and leave the weighted gradient in ``logits``."""
+        kernels.multinomial(
+            logits, target, self.columns, self._offsets, sample_weights, cell_weights, values
+        )
+
+    def activate(self, logits):
+        """Turn logits into means, in place."""
+        logits[:, self.columns] = softmax(logits[:, self.columns], axis=1)
+
+
+LOSSES = {"gaussian": Gaussian, "bernoulli": Bernoulli, "multinomial": Multinomial}
+
+
+class Reconstruction:
+    """The loss of a whole row: parts that own disjoint columns and together cover all of them."""
+
+    def __init__(self, parts):
+        self.parts = list(parts)
+
+    def check(self, X, names):
+        """Raise ``ValueError`` where ``X`` (dense or CSR) is outside the range of its loss."""
+        X = _Extremes(X)
+        for part in self.parts:
+            part.check(X, names)
+
+    def delta(self, logits, target, sample_weights, cell_weights, values):
+        """Set ``values`` to the loss of each sample and leave the weighted gradient in ``logits``."""
+        values[:] = 0
+        for part in self.parts:
+            part.delta(logits, target, sample_weights, cell_weights, values)
+
+    def activate(self, logits):
+        """Turn logits into the reconstruction, in place."""
+        for part in self.parts:
+            part.activate(logits)
+        return logits
+
+
+class _Extremes:
+    """Column minima and maxima, computed once and alike for arrays and sparse matrices."""
+
+    def __init__(self, X):
+        self._X, self._low, self._high = X, None, None
+
+    def min(self, axis):
+        if self._low is None:
+            self._low = _dense(self._X.min(axis=axis))
+        return self._low
+
+    def max(self, axis):
+        if self._high is None:
+            self._high = _dense(self._X.max(axis=axis))
+        return self._high
+
+
+def _dense(row):
+    return row.toarray().ravel() if hasattr(row, "toarray") else np.asarray(row)
+
+
+def find_parts(X):
+    """Return ``(loss, columns)`` pairs found from the columns of ``X``, dense or CSR.
+
+    Neighbouring 0/1 columns of which exactly one is 1 in every row form a multinomial group; other
+    columns that hold both 0 and 1 and nothing else are bernoulli; all the rest is gaussian.
+    """
+    binary = np.array([_is_binary(X, j) for j in range(X.shape[1])])
+    parts, rest, j = [], [], 0
+    while j < len(binary):
+        stop = _one_hot_end(X, j, binary) if binary[j] else j
+        if stop > j + 1:
+            parts.append(("multinomial", np.arange(j, stop)))
+            j = stop
+        else:
+            rest.append(j)
+            j += 1
+    rest = np.array(rest, dtype=int)
+    for name, chosen in (("bernoulli", rest[binary[rest]]), ("gaussian", rest[~binary[rest]])):
+        if chosen.size:
+            parts.append((name, chosen))
+    return parts
+
+
+def _column(X, j):
+    column = X[:, [j]]
+    return column.toarray().ravel() if hasattr(column, "toarray") else column.ravel()
+
+
+def _is_binary(X, j):
+    column = _column(X, j)
+    # The first rows settle most columns: a real column shows a third value early.
+    head = column[:100]
+    if not np.isin(head, (0, 1)).all():
+        return False
+    return bool(np.isin(column, (0, 1)).all() and column.min() < column.max())
+
+
+def _one_hot_end(X, start, binary):
+    """Return the end of the one-hot group that starts at column ``start``, or ``start`` if there is none."""
+    total = np.zeros(X.shape[0])
+    for j in range(start, len(binary)):
+        if not binary[j]:
+            return start
+        total += _column(X, j)
+        if total.max() > 1:
+            return start
+        if total.min() == 1:
+            return j + 1
+    return start

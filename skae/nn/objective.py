@@ -1,0 +1,55 @@
+"""The formula of the package: reconstruction loss of a corrupted input, plus penalties, on one batch."""
+
+import numpy as np
+
+from .network import Trace
+
+
+class Objective:
+    """Mean over samples of the loss of reconstructing x from its corruption, plus penalties.
+
+    Parameters
+    ----------
+    network : Network
+    loss : Reconstruction
+    corruption : callable or None
+        Fills its third argument with a corruption of the first, drawn by the seed in between.
+    emphasis : pair of float or None
+        Loss weights of the corrupted and of the clean cells (Vincent et al. 2010, section 5).
+    penalties : sequence of callable
+        See :mod:`skae.nn.penalties`.
+    """
+
+    def __init__(self, network, loss, *, corruption=None, emphasis=None, penalties=()):
+        self.network, self.loss = network, loss
+        self.corruption, self.emphasis, self.penalties = corruption, emphasis, penalties
+        self._workspaces = {}
+
+    def __call__(self, flat, batch, grad, rng):
+        """Return the value at ``flat`` on ``batch``; fill ``grad`` with the gradient unless it is None."""
+        params = self.network.views(flat)
+        trace, target, cell_weights = self._workspace(len(batch), flat.dtype)
+        trace.start()
+        seeds = rng.integers(2**63, size=2, dtype=np.uint64)
+        batch.weights(out=trace.sample_weights)
+        batch.rows(out=target)
+        if self.corruption is not None:
+            self.corruption(target, seeds[0], trace.inputs)
+        if self.emphasis is not None:
+            self.corruption.emphasize(seeds[0], *self.emphasis, cell_weights)
+        self.network.forward(params, trace)
+        self.loss.delta(trace.logits, target, trace.sample_weights, cell_weights, trace.losses)
+        value = float(np.dot(trace.losses, trace.sample_weights))
+        value += sum(penalty(params, trace, seeds[1]) for penalty in self.penalties)
+        if grad is not None:
+            self.network.backward(params, trace, self.network.views(grad))
+        return value
+
+    def _workspace(self, n_samples, dtype):
+        key = n_samples, np.dtype(dtype)
+        if key not in self._workspaces:
+            trace = Trace(n_samples, self.network.sizes, dtype)
+            target = trace.inputs if self.corruption is None else np.empty_like(trace.inputs)
+            shape = trace.inputs.shape if self.emphasis is not None else (0, 0)
+            self._workspaces[key] = trace, target, np.empty(shape, dtype)
+        return self._workspaces[key]

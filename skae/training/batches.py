@@ -1,0 +1,77 @@
+"""The one minibatch iterator: shuffled rows of an array or a CSR matrix, with their weights."""
+
+import numpy as np
+import scipy.sparse
+
+
+class Batch:
+    """Some rows of a data set, copied only when and where the objective asks for them."""
+
+    def __init__(self, data, indices):
+        self._data, self._indices = data, indices
+
+    def __len__(self):
+        return len(self._indices)
+
+    def rows(self, out):
+        """Fill the C-ordered ``out`` with the rows."""
+        X = self._data.X
+        if scipy.sparse.issparse(X):
+            X[self._indices].toarray(out=out)
+        else:
+            # mode="clip": with the default, numpy goes through a second buffer.
+            np.take(X, self._indices, axis=0, out=out, mode="clip")
+
+    def weights(self, out):
+        """Fill ``out`` with each row's share of the batch's mean: its sample weight over the batch's size."""
+        weights = self._data.sample_weight
+        out[:] = 1 if weights is None else weights[self._indices]
+        out /= len(self)
+
+
+class Batches:
+    """Rows ``indices`` of ``X`` in batches of ``batch_size``.
+
+    Parameters
+    ----------
+    X : C-ordered ndarray or CSR matrix of shape (n_samples, n_features)
+    sample_weight : ndarray of shape (n_samples,) or None
+        Scaled here to a mean of one over ``indices``.
+    batch_size : int
+    shuffle : bool
+        Whether each epoch takes the rows in a new order.
+    indices : ndarray of int or None
+        The rows to use; all of them by default.
+    """
+
+    def __init__(self, X, sample_weight, batch_size, *, shuffle=False, indices=None):
+        self.X, self.batch_size, self.shuffle = X, batch_size, shuffle
+        self.indices = np.arange(X.shape[0]) if indices is None else indices
+        self.sample_weight = None
+        if sample_weight is not None:
+            self.sample_weight = sample_weight / sample_weight[self.indices].mean()
+
+    def __len__(self):
+        return len(self.indices)
+
+    def epoch(self, rng):
+        """Yield each row once."""
+        order = rng.permutation(self.indices) if self.shuffle else self.indices
+        for start in range(0, len(order), self.batch_size):
+            yield Batch(self, order[start : start + self.batch_size])
+
+
+def mean_objective(objective, params, batches, seed, grad=None):
+    """Return the objective over all of ``batches`` with the noise of ``seed``; fill ``grad`` unless None."""
+    rng = np.random.default_rng(seed)
+    piece = None if grad is None else np.empty_like(params)
+    if grad is not None:
+        grad[:] = 0
+    total = 0.0
+    for batch in batches.epoch(rng):
+        share = len(batch) / len(batches)
+        total += share * objective(params, batch, piece, rng)
+        if grad is not None:
+            piece *= piece.dtype.type(share)
+            grad += piece
+    return total

@@ -1,0 +1,97 @@
+"""The only training loop of the package; it knows an objective, parameters, batches and a solver."""
+
+import numpy as np
+from scipy.optimize import minimize as scipy_minimize
+
+from .batches import mean_objective
+
+
+class DivergenceError(ValueError):
+    """The objective is not finite any more; the state was taken back to the last finite epoch."""
+
+    def __init__(self, epoch):
+        super().__init__(
+            f"The loss is not finite in epoch {epoch}. Scale X (StandardScaler or MinMaxScaler) or "
+            "lower learning_rate_init. The weights of the last finite epoch are kept."
+        )
+
+
+def minimize(objective, state, solver, batches, *, learning_rate, max_epochs, stopping, observers):
+    """Run epochs of minibatch steps on ``state`` until ``max_epochs`` or ``stopping`` says so.
+
+    Parameters
+    ----------
+    objective : callable
+        ``objective(params, batch, grad, rng) -> float``, which fills ``grad``.
+    state : TrainingState
+        Changed in place, also when an exception ends the loop.
+    solver : Adam or SGD
+    batches : Batches
+    learning_rate : float
+    max_epochs : int
+        Total number of epochs in ``state`` at which to stop.
+    stopping : Stopping or None
+    observers : sequence
+        Objects with ``epoch_begin(state)`` and ``epoch_end(state)``; a true answer of the latter stops.
+    """
+    grad = np.empty_like(state.params)
+    while state.n_epochs < max_epochs:
+        for observer in observers:
+            observer.epoch_begin(state)
+        finite = state.params.copy(), {k: v.copy() for k, v in state.solver.items()}
+        total = 0.0
+        for batch in batches.epoch(state.rng):
+            value = objective(state.params, batch, grad, state.rng)
+            if not np.isfinite(value):
+                break
+            solver.step(state.params, grad, state.solver, learning_rate)
+            total += value * len(batch)
+        if not (np.isfinite(value) and np.isfinite(state.params).all()):
+            state.params, state.solver = finite
+            raise DivergenceError(state.n_epochs + 1)
+        state.loss_curve.append(total / len(batches))
+        stop = stopping is not None and stopping.update(state, objective)
+        stop = any([observer.epoch_end(state) for observer in observers]) or stop
+        if stop:
+            break
+
+
+def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, observers):
+    """Run scipy's L-BFGS on ``state``, an iteration an epoch, with the same noise at each evaluation."""
+    dtype = state.params.dtype
+    grad = np.empty_like(state.params)
+
+    def value_and_grad(flat):
+        value = mean_objective(objective, flat.astype(dtype), batches, state.seed, grad)
+        if not (np.isfinite(value) and np.isfinite(grad).all()):
+            raise DivergenceError(state.n_epochs + 1)
+        return value, grad.astype(np.float64)
+
+    def after_iteration(intermediate_result):
+        state.params = intermediate_result.x.astype(dtype)
+        state.loss_curve.append(float(intermediate_result.fun))
+        if any([observer.epoch_end(state) for observer in observers]):
+            raise StopIteration
+        for observer in observers:
+            observer.epoch_begin(state)
+
+    for observer in observers:
+        observer.epoch_begin(state)
+    result = scipy_minimize(
+        value_and_grad,
+        state.params.astype(np.float64),
+        jac=True,
+        method="L-BFGS-B",
+        callback=after_iteration,
+        options={
+            "maxiter": max_epochs - state.n_epochs,
+            "maxfun": np.inf,
+            "maxcor": solver.n_corrections,
+            "ftol": tol,
+            "gtol": 0.1 * tol,
+        },
+    )
+    state.params = result.x.astype(dtype)
+    state.converged = result.status in (0, 2)
+    if not state.loss_curve:
+        state.loss_curve.append(float(result.fun))

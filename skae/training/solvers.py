@@ -1,0 +1,91 @@
+"""Optimizers over one flat parameter vector. Their state is plain arrays, so a checkpoint can hold it."""
+
+import numpy as np
+
+from .._kernels.updates import adam, momentum
+
+
+class Adam:
+    """Adam (Kingma & Ba 2015).
+
+    Parameters
+    ----------
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay of the averages of the gradient and of its square.
+    epsilon : float, default=1e-8
+        Keeps the division finite.
+    """
+
+    def __init__(self, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+
+    def start(self, params):
+        """Return the state before the first step."""
+        return {
+            "first": np.zeros_like(params),
+            "second": np.zeros_like(params),
+            "n_steps": np.zeros(1, np.int64),
+        }
+
+    def step(self, params, grad, state, learning_rate):
+        """Move ``params`` and ``state`` by one step, in place."""
+        state["n_steps"] += 1
+        t = int(state["n_steps"][0])
+        number = params.dtype.type
+        correction = np.sqrt(1 - self.beta_2**t)
+        adam(
+            params,
+            grad,
+            state["first"],
+            state["second"],
+            number(learning_rate * correction / (1 - self.beta_1**t)),
+            number(self.beta_1),
+            number(self.beta_2),
+            number(self.epsilon * correction),
+        )
+
+
+class SGD:
+    """Stochastic gradient descent with momentum.
+
+    Parameters
+    ----------
+    momentum : float, default=0.9
+    nesterov : bool, default=True
+        Whether the gradient is taken as if ahead of the step (Nesterov), as in scikit-learn's MLP.
+    """
+
+    def __init__(self, momentum=0.9, nesterov=True):
+        self.momentum, self.nesterov = momentum, nesterov
+
+    def start(self, params):
+        """Return the state before the first step."""
+        return {"velocity": np.zeros_like(params)}
+
+    def step(self, params, grad, state, learning_rate):
+        """Move ``params`` and ``state`` by one step, in place."""
+        number = params.dtype.type
+        velocity = state["velocity"]
+        momentum(
+            params, grad, velocity, number(learning_rate), number(self.momentum), self.nesterov
+        )
+
+
+class LBFGS:
+    """Limited-memory BFGS of scipy, on all samples at once; takes no steps of its own.
+
+    Parameters
+    ----------
+    n_corrections : int, default=10
+        How many past steps approximate the curvature.
+    """
+
+    def __init__(self, n_corrections=10):
+        self.n_corrections = n_corrections
+
+    def start(self, params):
+        """Return the state before the first step: none."""
+        return {}
+
+
+SOLVERS = {"adam": Adam, "sgd": SGD, "lbfgs": LBFGS}

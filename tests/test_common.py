@@ -1,0 +1,31 @@
+"""scikit-learn's own checks, legacy ones too."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skae import AutoEncoder, ContractiveAE, DenoisingAE
+
+NOISE = "repeated rows draw separate noise, a weighted row draws it once"
+WEIGHT_CHECKS = (
+    "check_sample_weight_equivalence_on_dense_data",
+    "check_sample_weight_equivalence_on_sparse_data",
+)
+
+
+def _expected_failures(estimator):
+    if isinstance(estimator, DenoisingAE):
+        return dict.fromkeys(WEIGHT_CHECKS, NOISE)
+    return {}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(
+    [
+        Estimator(n_components=3, max_iter=5, solver=solver)
+        for Estimator in (AutoEncoder, DenoisingAE, ContractiveAE)
+        for solver in ("adam", "lbfgs")
+    ],
+    expected_failed_checks=_expected_failures,
+)
+def test_sklearn(estimator, check):
+    check(estimator)
