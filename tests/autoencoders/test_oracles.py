@@ -1,0 +1,63 @@
+"""Answers that are known exactly."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+
+from skae import AutoEncoder, DenoisingAE
+from skae.training import LBFGS
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_linear_autoencoder_is_pca(tied):
+    X = load_digits().data[:300] / 16
+    model = AutoEncoder(
+        5,
+        activation="identity",
+        loss="gaussian",
+        tied_weights=tied,
+        solver=LBFGS(n_corrections=50),
+        max_iter=5000,
+        tol=1e-13,
+        random_state=0,
+    ).fit(X)
+    pca = PCA(5).fit(X)
+    residual = X - pca.inverse_transform(pca.transform(X))
+    expected = 0.5 * np.mean(np.sum(residual**2, axis=1))
+    assert -model.score(X) == pytest.approx(expected, rel=1e-6)
+
+
+def _gaussian_data(n_samples):
+    """Return data whose sample mean and covariance are exactly 0 and ``covariance``."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n_samples, 4))
+    X -= X.mean(axis=0)
+    X = X @ np.linalg.inv(np.linalg.cholesky(X.T @ X / n_samples)).T
+    root = 0.3 * rng.standard_normal((4, 4)) + np.eye(4)
+    return X @ root.T, root @ root.T
+
+
+def test_linear_denoising_gives_the_score_of_the_smoothed_density():
+    sigma = 0.8
+    X, covariance = _gaussian_data(200_000)
+    model = DenoisingAE(
+        4,
+        activation="identity",
+        loss="gaussian",
+        tied_weights=False,
+        corruption="gaussian",
+        corruption_level=sigma,
+        solver="lbfgs",
+        batch_size=20_000,
+        max_iter=2000,
+        tol=1e-12,
+        random_state=0,
+    ).fit(X)
+    smoothed = covariance + sigma**2 * np.eye(4)
+    expected = covariance @ np.linalg.inv(smoothed)
+    jacobian = model.decoder_components_.T @ model.components_
+    assert np.linalg.norm(jacobian - expected) < 1e-2 * np.linalg.norm(expected)
+    field = model.score_field(X[:1000])
+    score = -(sigma**2) * X[:1000] @ np.linalg.inv(smoothed)
+    assert np.linalg.norm(field - score) < 1e-2 * np.linalg.norm(score)

@@ -1,0 +1,188 @@
+"""The ways of training: passes, restarts, stops, kills and failures."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from skae import AutoEncoder, ContractiveAE, DenoisingAE
+
+X = (load_digits().data / 16).astype(np.float32)
+SMALL = {"n_components": 16, "batch_size": 100, "random_state": 0}
+MODELS = [AutoEncoder, DenoisingAE, ContractiveAE]
+
+
+def _weights(model):
+    return np.concatenate([model.components_.ravel(), model.encoder_bias_, model.decoder_bias_])
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+@pytest.mark.parametrize("Model", MODELS)
+def test_partial_fits_equal_one_fit(Model, solver):
+    whole = Model(**SMALL, max_iter=4, solver=solver).fit(X)
+    parts = Model(**SMALL, solver=solver)
+    for _ in range(4):
+        parts.partial_fit(X)
+    np.testing.assert_array_equal(_weights(parts), _weights(whole))
+    assert parts.loss_curve_ == whole.loss_curve_
+
+
+def test_warm_start_goes_on():
+    whole = DenoisingAE(**SMALL, max_iter=4).fit(X)
+    again = DenoisingAE(**SMALL, max_iter=2, warm_start=True).fit(X).fit(X)
+    np.testing.assert_array_equal(_weights(again), _weights(whole))
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_training_reduces_the_loss_and_keeps_the_dtype(solver, dtype):
+    model = AutoEncoder(**SMALL, max_iter=20, solver=solver, tol=1e-9).fit(X.astype(dtype))
+    assert model.loss_curve_[-1] < 0.7 * model.loss_curve_[0]
+    assert model.components_.dtype == model.transform(X.astype(dtype)).dtype == dtype
+
+
+def test_early_stopping_keeps_the_best_weights():
+    model = AutoEncoder(**SMALL, max_iter=200, early_stopping=True, n_iter_no_change=3, tol=0.02)
+    model.fit(X)
+    assert model.converged_ and model.n_iter_ < 200
+    assert len(model.validation_curve_) == model.n_iter_
+    with pytest.raises(ValueError, match="validation_fraction"):
+        AutoEncoder(early_stopping=True).fit(X[:5])
+
+
+@pytest.mark.parametrize("Model", MODELS)
+def test_killed_training_resumes_to_the_same_bits(Model, tmp_path):
+    path = tmp_path / "state.npz"
+    script = f"""
+        from sklearn.datasets import load_digits
+        from skae import {Model.__name__}
+        X = (load_digits().data / 16).astype("float32")
+        {Model.__name__}(16, batch_size=100, random_state=0, max_iter=100000, tol=0,
+            n_iter_no_change=100000, checkpoint={str(path)!r}).fit(X)
+    """
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)])
+    deadline = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    with np.load(path) as file:
+        n_done = len(__import__("json").loads(str(file["header"]))["state"]["loss_curve"])
+    options = {**SMALL, "max_iter": n_done + 3, "tol": 0, "n_iter_no_change": 100000}
+    resumed = Model(**options, checkpoint=path, resume=True).fit(X)
+    whole = Model(**options).fit(X)
+    assert resumed.loss_curve_ == whole.loss_curve_
+    np.testing.assert_array_equal(_weights(resumed), _weights(whole))
+
+
+def test_a_foreign_or_torn_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "state.npz"
+    AutoEncoder(**SMALL, max_iter=1, checkpoint=path).fit(X)
+    with pytest.raises(ValueError, match="X differs"):
+        AutoEncoder(**SMALL, checkpoint=path, resume=True).fit(X[1:])
+    with pytest.raises(ValueError, match="batch_size differs"):
+        AutoEncoder(16, random_state=0, checkpoint=path, resume=True).fit(X)
+    content = path.read_bytes()
+    for size in range(0, len(content), 1024):
+        path.write_bytes(content[:size])
+        with pytest.raises(ValueError, match="cannot be read"):
+            AutoEncoder(**SMALL, checkpoint=path, resume=True).fit(X)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("scale", [1e-30, 1e-10, 1e10, 1e30])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("Model", MODELS)
+def test_any_scale_ends_finite(Model, dtype, scale):
+    model = Model(**SMALL, max_iter=2, loss="gaussian")
+    try:
+        model.fit(X.astype(dtype) * dtype(scale))
+    except ValueError as error:
+        assert "learning_rate_init" in str(error)
+    assert np.isfinite(_weights(model)).all()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_divergence_names_the_epoch_and_the_cure():
+    model = AutoEncoder(**SMALL, activation="identity", solver="sgd", learning_rate_init=1e6)
+    with pytest.raises(ValueError, match="epoch 1.*Scale X.*learning_rate_init"):
+        model.fit(X)
+    assert np.isfinite(_weights(model)).all()
+    assert model.transform(X).shape == (len(X), 16)
+
+
+def test_interrupt_publishes_consistent_weights():
+    class Interrupting:
+        def __init__(self):
+            self.calls = 0
+
+        def __call__(self, X, seed, out):
+            self.calls += 1
+            out[:] = X
+            if self.calls == 50:
+                raise KeyboardInterrupt
+
+    model = DenoisingAE(**SMALL, corruption=Interrupting())
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X)
+    assert model.n_iter_ == 2
+    assert np.isfinite(model.transform(X)).all()
+    model.set_params(warm_start=True, max_iter=1).fit(X)
+    assert model.n_iter_ == 3
+
+
+BAD_PARAMETERS = [
+    {"n_components": 0},
+    {"contraction": -1.0},
+    {"activation": "cubic"},
+    {"loss": "huber"},
+    {"loss": [("gaussian", [0])]},
+    {"loss": []},
+    {"learning_rate_init": 0.0},
+    {"hidden_layer_sizes": (0,)},
+    {"tied_weights": False},
+]
+
+
+@pytest.mark.parametrize("parameters", BAD_PARAMETERS, ids=str)
+def test_bad_parameters_leave_the_model(parameters):
+    model = ContractiveAE(**SMALL, max_iter=1).fit(X)
+    before = pickle.dumps(vars(model))
+    old = {name: getattr(model, name) for name in parameters}
+    with pytest.raises(ValueError, match=next(iter(parameters))):
+        model.set_params(**parameters).fit(X)
+    assert pickle.dumps(vars(model.set_params(**old))) == before
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "transform", "score"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.full((20, 64), np.nan),
+        np.full((20, 64), np.inf),
+        np.empty((0, 64)),
+        np.ones((20, 64)) * 1j,
+        np.full((20, 64), "a"),
+        np.full((20, 64), 2.0),
+        np.ones((20, 3)),
+    ],
+    ids=["nan", "inf", "empty", "complex", "strings", "range", "width"],
+)
+def test_bad_data_leave_the_model(bad, method):
+    model = ContractiveAE(**SMALL, loss="bernoulli", max_iter=1).fit(X)
+    if method == "transform" and bad.dtype == float and (bad == 2).all():
+        pytest.skip("codes exist for values that the loss does not take")
+    if method == "fit" and bad.shape[1] == 3:
+        pytest.skip("another width is another model")
+    before = pickle.dumps(vars(model))
+    with pytest.raises(ValueError):
+        getattr(model, method)(bad)
+    assert pickle.dumps(vars(model)) == before
