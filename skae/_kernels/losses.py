@@ -14,17 +14,33 @@ from .elementary import exp, log1p_unit
 def gaussian(logits, target, columns, sample_weights, cell_weights, values):
     """Add sum_j (a_j - x_j)^2 / 2 to ``values``."""
     half = logits.dtype.type(0.5)
-    emphasized = cell_weights.size > 0
     for i in range(logits.shape[0]):
         weight = sample_weights[i]
-        total = logits.dtype.type(0)
         for run in range(columns.shape[0]):
-            for j in range(columns[run, 0], columns[run, 1]):
-                error = logits[i, j] - target[i, j]
-                pull = error * cell_weights[i, j] if emphasized else error
-                total += half * error * pull
-                logits[i, j] = weight * pull
-        values[i] += total
+            total = logits.dtype.type(0)
+            # Slices, since an index from an array might be negative and that stops vectorization.
+            a = logits[i, columns[run, 0] : columns[run, 1]]
+            x = target[i, columns[run, 0] : columns[run, 1]]
+            if cell_weights.size:
+                cells = cell_weights[i, columns[run, 0] : columns[run, 1]]
+                for j in range(a.size):
+                    error = a[j] - x[j]
+                    total += half * error * error * cells[j]
+                    a[j] = weight * error * cells[j]
+            else:
+                for j in range(a.size):
+                    error = a[j] - x[j]
+                    total += half * error * error
+                    a[j] = weight * error
+            values[i] += total
+
+
+@kernel
+def _cross_entropy(a, x, zero, one):
+    """Return softplus(a) - x a and its derivative sigmoid(a) - x."""
+    e = exp(-abs(a))
+    mean = (one if a >= zero else e) / (one + e)
+    return max(a, zero) + log1p_unit(e) - x * a, mean - x
 
 
 @kernel
@@ -32,19 +48,25 @@ def bernoulli(logits, target, columns, sample_weights, cell_weights, values):
     """Add sum_j softplus(a_j) - x_j a_j, the cross-entropy of sigmoid(a_j), to ``values``."""
     zero = logits.dtype.type(0)
     one = logits.dtype.type(1)
-    emphasized = cell_weights.size > 0
     for i in range(logits.shape[0]):
-        total = zero
+        weight = sample_weights[i]
         for run in range(columns.shape[0]):
-            for j in range(columns[run, 0], columns[run, 1]):
-                a = logits[i, j]
-                e = exp(-abs(a))
-                mean = (one if a >= zero else e) / (one + e)
-                loss = max(a, zero) + log1p_unit(e) - target[i, j] * a
-                cell = cell_weights[i, j] if emphasized else one
-                total += cell * loss
-                logits[i, j] = sample_weights[i] * cell * (mean - target[i, j])
-        values[i] += total
+            total = zero
+            # Slices, since an index from an array might be negative and that stops vectorization.
+            a = logits[i, columns[run, 0] : columns[run, 1]]
+            x = target[i, columns[run, 0] : columns[run, 1]]
+            if cell_weights.size:
+                cells = cell_weights[i, columns[run, 0] : columns[run, 1]]
+                for j in range(a.size):
+                    loss, pull = _cross_entropy(a[j], x[j], zero, one)
+                    total += loss * cells[j]
+                    a[j] = weight * pull * cells[j]
+            else:
+                for j in range(a.size):
+                    loss, pull = _cross_entropy(a[j], x[j], zero, one)
+                    total += loss
+                    a[j] = weight * pull
+            values[i] += total
 
 
 @kernel

@@ -1,0 +1,173 @@
+"""Training speed of tied contractive and denoising auto-encoders, 784 -> 1000, beside PyTorch.
+
+One process, the same arrays, the same thread count. Prints samples per second, GFLOP/s of the five
+matrix products that a step needs (10 * n_features * n_components per sample) and their share of the
+sgemm rate measured in the same run. Times alternate between the libraries; medians are shown.
+
+    python benchmarks/bench_autoencoder.py --data DIR [--compile] [--repeats 3] [--samples 60000]
+
+DIR (or SKAE_DATA) holds mnist.npz; without it the data are random. PyTorch is optional.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import sys
+import time
+
+import numpy as np
+from sklearn.neural_network import MLPRegressor
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from skae import ContractiveAE, DenoisingAE
+
+N_COMPONENTS = 1000
+
+
+def load(folder, n_samples):
+    """Return float32 rows in [0, 1]."""
+    if folder:
+        with np.load(os.path.join(folder, "mnist.npz")) as file:
+            X = file["x_train"][:n_samples].astype(np.float32)
+        X /= 255
+        return X
+    return np.random.default_rng(0).random((n_samples, 784), dtype=np.float32)
+
+
+def sgemm_rate():
+    """Return the best GFLOP/s of float32 matrix products of this machine, over a few sizes."""
+    rng = np.random.default_rng(0)
+    best = 0.0
+    for n in (1024, 2048, 4096):
+        A, B = rng.random((2, n, n), dtype=np.float32)
+        C = np.empty_like(A)
+        seconds = []
+        for _ in range(7):
+            start = time.perf_counter()
+            np.matmul(A, B, out=C)
+            seconds.append(time.perf_counter() - start)
+        best = max(best, 2 * n**3 / statistics.median(seconds) / 1e9)
+    return best
+
+
+def skae_epoch(kind, X, batch_size):
+    """Return a function that trains one epoch."""
+    options = {"loss": "bernoulli", "batch_size": batch_size, "random_state": 0}
+    if kind == "CAE":
+        model = ContractiveAE(N_COMPONENTS, contraction=0.1, **options)
+    else:
+        model = DenoisingAE(N_COMPONENTS, corruption_level=0.3, **options)
+    model.partial_fit(X[: 2 * batch_size])
+    return lambda: model.partial_fit(X)
+
+
+def torch_epoch(kind, X, batch_size, compiled):
+    """Return a function that trains one epoch of the same model in PyTorch."""
+    import torch
+    from torch.nn import functional as F
+
+    torch.manual_seed(0)
+    data = torch.from_numpy(X)
+    bound = 4 * np.sqrt(6 / (X.shape[1] + N_COMPONENTS))
+    W = torch.empty(N_COMPONENTS, X.shape[1]).uniform_(-bound, bound).requires_grad_()
+    b = torch.zeros(N_COMPONENTS, requires_grad=True)
+    c = torch.zeros(X.shape[1], requires_grad=True)
+    optimizer = torch.optim.Adam([W, b, c], lr=1e-3, fused=True)
+
+    def objective(x):
+        noisy = x * (torch.rand_like(x) >= 0.3) if kind == "DAE" else x
+        h = torch.sigmoid(F.linear(noisy, W, b))
+        logits = F.linear(h, W.t(), c)
+        loss = F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
+        if kind == "CAE":
+            loss = loss + 0.1 * ((h * (1 - h)) ** 2 @ (W**2).sum(1)).mean()
+        return loss
+
+    if compiled:
+        objective = torch.compile(objective)
+
+    def epoch(n_samples=len(X)):
+        total = 0.0
+        for rows in torch.randperm(n_samples).split(batch_size):
+            optimizer.zero_grad()
+            loss = objective(data[rows])
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+        return total
+
+    epoch(2 * batch_size)
+    return epoch
+
+
+def timed(epochs, repeats):
+    """Return the median seconds of each function, called in turn."""
+    seconds = {name: [] for name in epochs}
+    for _ in range(repeats):
+        for name, epoch in epochs.items():
+            start = time.perf_counter()
+            epoch()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def main():
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default=os.environ.get("SKAE_DATA"))
+    parser.add_argument("--samples", type=int, default=60000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--compile", action="store_true", help="time torch.compile too")
+    arguments = parser.parse_args()
+    X = load(arguments.data, arguments.samples)
+    with threadpool_limits(arguments.threads):
+        run(X, arguments)
+
+
+def run(X, arguments):
+    """Time every model and batch size."""
+    try:
+        import torch
+
+        torch.set_num_threads(arguments.threads)
+    except ImportError:
+        torch = None
+    pools = [f"{pool['internal_api']} {pool['num_threads']}" for pool in threadpool_info()]
+    rate = sgemm_rate()
+    print(
+        f"{X.shape[0]} x {X.shape[1]} float32, threads: {', '.join(pools)}; sgemm {rate:.0f} GFLOP/s"
+    )
+    print("model batch  library        s/epoch  samples/s  GFLOP/s  % of sgemm  skae faster by")
+    flop = 10 * X.shape[1] * N_COMPONENTS * len(X)
+    for kind in ("CAE", "DAE"):
+        for batch_size in (64, 256, 1024):
+            epochs = {"skae": skae_epoch(kind, X, batch_size)}
+            if torch is not None:
+                epochs["torch eager"] = torch_epoch(kind, X, batch_size, False)
+                if arguments.compile:
+                    epochs["torch compiled"] = torch_epoch(kind, X, batch_size, True)
+            seconds = timed(epochs, arguments.repeats)
+            for name, value in seconds.items():
+                print(
+                    f"{kind:5s} {batch_size:5d}  {name:14s} {value:7.2f} {len(X) / value:10,.0f} "
+                    f"{flop / value / 1e9:8.0f} {100 * flop / value / 1e9 / rate:10.0f}% "
+                    f"{value / seconds['skae']:10.2f}",
+                    flush=True,
+                )
+    part = X[: len(X) // 6]
+    mlp = MLPRegressor((N_COMPONENTS,), activation="logistic", batch_size=256, max_iter=1)
+    value = timed({"mlp": lambda: mlp.partial_fit(part, part)}, 1)["mlp"] * len(X) / len(part)
+    print(
+        f"AE      256  MLPRegressor   {value:7.2f} {len(X) / value:10,.0f}  (untied; from {len(part)} rows)"
+    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"peak memory of the process: {peak:.0f} MiB; X: {X.nbytes / 2**20:.0f} MiB",
+        file=sys.stdout,
+    )
+
+
+if __name__ == "__main__":
+    main()
