@@ -1,0 +1,53 @@
+"""The encoder's weights as images."""
+
+import numpy as np
+
+from ._grid import new_axes, square_shape, tile
+
+
+class FilterDisplay:
+    """Filters of the first layer, each scaled to its own largest weight.
+
+    Parameters
+    ----------
+    filters : ndarray of shape (n_filters, n_features)
+    image_shape : (int, int)
+        Height and width of a filter.
+    """
+
+    def __init__(self, *, filters, image_shape):
+        self.filters, self.image_shape = filters, image_shape
+
+    @classmethod
+    def from_estimator(cls, estimator, *, n_filters=100, image_shape=None, ax=None):
+        """Draw the filters of largest norm of a fitted auto-encoder.
+
+        Parameters
+        ----------
+        estimator : fitted auto-encoder
+        n_filters : int, default=100
+            Most filters to draw.
+        image_shape : (int, int), default=None
+            Height and width; square by default.
+        ax : matplotlib axes, default=None
+
+        Returns
+        -------
+        display : FilterDisplay
+        """
+        weights = estimator.encoder_weights_[0]
+        largest = np.argsort(-np.linalg.norm(weights, axis=1), kind="stable")[:n_filters]
+        shape = image_shape or square_shape(weights.shape[1])
+        return cls(filters=weights[largest], image_shape=shape).plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
+        ax = new_axes(ax)
+        images = self.filters.reshape(-1, *self.image_shape)
+        images = images / np.maximum(np.abs(images).max(axis=(1, 2), keepdims=True), 1e-12)
+        sheet = tile(images, int(np.ceil(np.sqrt(len(images)))))
+        ax.imshow(sheet, cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
+        ax.set_axis_off()
+        ax.set_title("Filters")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

@@ -1,0 +1,53 @@
+"""Samples above their reconstructions."""
+
+import numpy as np
+
+from ._grid import new_axes, square_shape, tile
+
+
+class ReconstructionDisplay:
+    """Images in the first row, their reconstructions in the second.
+
+    Parameters
+    ----------
+    originals, reconstructions : ndarray of shape (n_samples, n_features)
+    image_shape : (int, int)
+        Height and width of an image.
+    """
+
+    def __init__(self, *, originals, reconstructions, image_shape):
+        self.originals, self.reconstructions = originals, reconstructions
+        self.image_shape = image_shape
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, image_shape=None, ax=None):
+        """Draw X and what a fitted auto-encoder makes of it.
+
+        Parameters
+        ----------
+        estimator : fitted auto-encoder
+        X : array-like of shape (n_samples, n_features)
+            A dozen samples fit well.
+        image_shape : (int, int), default=None
+            Height and width; square by default.
+        ax : matplotlib axes, default=None
+
+        Returns
+        -------
+        display : ReconstructionDisplay
+        """
+        X = np.asarray(X)
+        shape = image_shape or square_shape(X.shape[1])
+        display = cls(originals=X, reconstructions=estimator.reconstruct(X), image_shape=shape)
+        return display.plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
+        ax = new_axes(ax)
+        images = np.concatenate([self.originals, self.reconstructions])
+        sheet = tile(images.reshape(-1, *self.image_shape), len(self.originals))
+        ax.imshow(sheet, cmap="gray", interpolation="nearest")
+        ax.set_axis_off()
+        ax.set_title("Samples (top) and reconstructions (bottom)")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

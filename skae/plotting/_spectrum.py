@@ -1,0 +1,48 @@
+"""How fast the code changes along its directions of change."""
+
+import numpy as np
+
+from ._grid import new_axes
+
+
+class SpectrumDisplay:
+    """Mean singular values of the encoder's Jacobian, largest first (Rifai et al. 2011, figure 2).
+
+    Parameters
+    ----------
+    spectrum : ndarray of shape (n_values,)
+    label : str
+        Name in the legend.
+    """
+
+    def __init__(self, *, spectrum, label):
+        self.spectrum, self.label = spectrum, label
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, label=None, ax=None):
+        """Draw the spectrum of a fitted auto-encoder, averaged over X.
+
+        Parameters
+        ----------
+        estimator : fitted auto-encoder
+        X : array-like of shape (n_samples, n_features)
+        label : str, default=None
+            Name in the legend; the class name by default.
+        ax : matplotlib axes, default=None
+            Give the axes of another display to compare.
+
+        Returns
+        -------
+        display : SpectrumDisplay
+        """
+        spectrum = estimator.singular_values(X).mean(axis=0)
+        return cls(spectrum=spectrum, label=label or type(estimator).__name__).plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
+        ax = new_axes(ax)
+        ax.plot(np.arange(1, len(self.spectrum) + 1), self.spectrum, label=self.label)
+        ax.set(xlabel="rank", ylabel="mean singular value of dh/dx", yscale="log")
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
