@@ -1,4 +1,4 @@
-"""Corruptions of the encoder's input, each a function of (X, seed): the same seed draws the same noise.
+"""Corruptions of the encoder's input, each a function of (X, seed): equal rows and seeds draw equal noise.
 
 A user's own corruption is any object with ``__call__(X, seed, out)`` that fills ``out``.
 """
@@ -6,6 +6,7 @@ A user's own corruption is any object with ``__call__(X, seed, out)`` that fills
 import numpy as np
 
 from .._kernels import corruption as kernels
+from .noise import keys
 
 
 class _CellCorruption:
@@ -18,17 +19,17 @@ class _CellCorruption:
     def _threshold(self):
         return np.uint64(round(self.level * 2**32))
 
-    def emphasize(self, seed, corrupted, clean, out):
+    def emphasize(self, X, seed, corrupted, clean, out):
         """Fill ``out`` with the loss weight of each cell: ``corrupted`` where ``seed`` corrupts it."""
         number = out.dtype.type
-        kernels.emphasize(seed, self._threshold, number(corrupted), number(clean), out)
+        kernels.emphasize(*keys(X, seed), self._threshold, number(corrupted), number(clean), out)
 
 
 class Masking(_CellCorruption):
     """Set a share ``level`` of the cells to 0 (Vincent et al. 2008)."""
 
     def __call__(self, X, seed, out):
-        kernels.mask(X, seed, self._threshold, out)
+        kernels.mask(X, *keys(X, seed), self._threshold, out)
 
 
 class SaltAndPepper(_CellCorruption):
@@ -40,14 +41,15 @@ class SaltAndPepper(_CellCorruption):
 
     def __call__(self, X, seed, out):
         number = X.dtype.type
-        kernels.salt_and_pepper(X, seed, self._threshold, number(self.low), number(self.high), out)
+        low, high = number(self.low), number(self.high)
+        kernels.salt_and_pepper(X, *keys(X, seed), self._threshold, low, high, out)
 
 
 class Swap(_CellCorruption):
     """Replace a share ``level`` of the cells by the same column's value of another row of the batch."""
 
     def __call__(self, X, seed, out):
-        kernels.swap(X, seed, self._threshold, out)
+        kernels.swap(X, *keys(X, seed), self._threshold, out)
 
 
 class Gaussian:
@@ -57,9 +59,7 @@ class Gaussian:
         self.level = level
 
     def __call__(self, X, seed, out):
-        np.random.default_rng(int(seed)).standard_normal(dtype=out.dtype, out=out)
-        out *= out.dtype.type(self.level)
-        out += X
+        kernels.add_normal(X, *keys(X, seed), X.dtype.type(self.level), out)
 
 
 CORRUPTIONS = {

@@ -36,7 +36,7 @@ class Objective:
         if self.corruption is not None:
             self.corruption(target, seeds[0], trace.inputs)
         if self.emphasis is not None:
-            self.corruption.emphasize(seeds[0], *self.emphasis, cell_weights)
+            self.corruption.emphasize(target, seeds[0], *self.emphasis, cell_weights)
         self.network.forward(params, trace)
         self.loss.delta(trace.logits, target, trace.sample_weights, cell_weights, trace.losses)
         value = float(np.dot(trace.losses, trace.sample_weights))

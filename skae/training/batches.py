@@ -63,14 +63,14 @@ class Batches:
 
 def mean_objective(objective, params, batches, seed, grad=None):
     """Return the objective over all of ``batches`` with the noise of ``seed``; fill ``grad`` unless None."""
-    rng = np.random.default_rng(seed)
     piece = None if grad is None else np.empty_like(params)
     if grad is not None:
         grad[:] = 0
     total = 0.0
-    for batch in batches.epoch(rng):
+    for batch in batches.epoch(np.random.default_rng(seed)):
         share = len(batch) / len(batches)
-        total += share * objective(params, batch, piece, rng)
+        # Each batch begins with the same generator, so that noise depends on the row alone.
+        total += share * objective(params, batch, piece, np.random.default_rng(seed))
         if grad is not None:
             piece *= piece.dtype.type(share)
             grad += piece

@@ -1,0 +1,106 @@
+"""Randomness as a hash of (row key, column key): no state, and any cell can be drawn again.
+
+A row's key comes from a seed and the row's content, so equal rows draw equal noise wherever they stand:
+a row of weight 2 is then the same as two rows.
+"""
+
+import numpy as np
+
+from ._jit import kernel
+
+
+@kernel
+def mix(x):
+    """Scramble 32 bits (the finalizer of MurmurHash3)."""
+    x ^= x >> np.uint32(16)
+    x = np.uint32(x * np.uint32(0x85EBCA6B))
+    x ^= x >> np.uint32(13)
+    x = np.uint32(x * np.uint32(0xC2B2AE35))
+    return x ^ (x >> np.uint32(16))
+
+
+@kernel
+def draw(row_key, column_key):
+    """Return 32 uniform bits that belong to one cell."""
+    return mix(np.uint32(row_key + column_key))
+
+
+@kernel
+def column_keys(out):
+    """out_j <- a scrambled j."""
+    for j in range(out.size):
+        out[j] = mix(np.uint32(np.uint32(j + 1) * np.uint32(0x9E3779B9)))
+
+
+@kernel
+def row_keys(bits, columns, seed, out):
+    """out_i <- a hash of ``seed`` and of row i of ``bits``, the rows' memory as 32-bit words."""
+    low = np.uint32(seed & np.uint64(0xFFFFFFFF))
+    high = np.uint32(seed >> np.uint64(32))
+    salt = mix(np.uint32(mix(low) + high))
+    for i in range(bits.shape[0]):
+        total = np.uint64(0)
+        for j in range(bits.shape[1]):
+            total += np.uint64(bits[i, j]) * np.uint64(columns[j])
+        folded = np.uint32(total >> np.uint64(32)) ^ mix(np.uint32(total & np.uint64(0xFFFFFFFF)))
+        out[i] = mix(np.uint32(mix(folded) + salt))
+
+
+@kernel
+def _log(x):
+    """Return log x of a positive float32, by its exponent and the series of 2 artanh of the mantissa."""
+    one = np.float32(1)
+    bits = np.float32(x).view(np.int32)
+    exponent = np.int32((bits >> np.int32(23)) - np.int32(127))
+    mantissa = np.int32((bits & np.int32(0x007FFFFF)) | np.int32(0x3F800000)).view(np.float32)
+    s = (mantissa - one) / (mantissa + one)
+    q = s * s
+    p = np.float32(1 / 11)
+    p = p * q + np.float32(1 / 9)
+    p = p * q + np.float32(1 / 7)
+    p = p * q + np.float32(1 / 5)
+    p = p * q + np.float32(1 / 3)
+    return np.float32(exponent) * np.float32(np.log(2)) + np.float32(2) * s * (p * q + one)
+
+
+@kernel
+def normal(bits):
+    """Return the standard normal quantile (float32) of 32 uniform bits.
+
+    Giles, Approximating the erfinv function, 2010: single-precision polynomials, here in the tail
+    probability p so that the tails stay exact.
+    """
+    one, two = np.float32(1), np.float32(2)
+    low = min(bits, np.uint32(~bits))
+    p = (np.float32(low) + np.float32(0.5)) * np.float32(2.0**-32)
+    w = -_log(np.float32(4) * p * (one - p))
+    near, far = w - np.float32(2.5), np.sqrt(max(w, np.float32(0))) - np.float32(3)
+    a = np.float32(2.81022636e-08)
+    a = a * near + np.float32(3.43273939e-07)
+    a = a * near + np.float32(-3.5233877e-06)
+    a = a * near + np.float32(-4.39150654e-06)
+    a = a * near + np.float32(0.00021858087)
+    a = a * near + np.float32(-0.00125372503)
+    a = a * near + np.float32(-0.00417768164)
+    a = a * near + np.float32(0.246640727)
+    a = a * near + np.float32(1.50140941)
+    b = np.float32(-0.000200214257)
+    b = b * far + np.float32(0.000100950558)
+    b = b * far + np.float32(0.00134934322)
+    b = b * far + np.float32(-0.00367342844)
+    b = b * far + np.float32(0.00573950773)
+    b = b * far + np.float32(-0.0076224613)
+    b = b * far + np.float32(0.00943887047)
+    b = b * far + np.float32(1.00167406)
+    b = b * far + np.float32(2.83297682)
+    size = np.float32(np.sqrt(2)) * (one - two * p) * (a if w < np.float32(5) else b)
+    return size if bits > np.uint32(0x7FFFFFFF) else -size
+
+
+@kernel
+def signs(rows, columns, out):
+    """out <- +1 or -1, a fair coin for each cell."""
+    one = out.dtype.type(1)
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = one if draw(rows[i], columns[j]) & np.uint32(1) else -one

@@ -1,0 +1,26 @@
+"""Keys from which the kernels draw: one for each row, by its content and a seed, and one for each column."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from .._kernels import random as kernels
+
+
+def keys(X, seed):
+    """Return the row keys and column keys of ``X`` under ``seed``, arrays of uint32.
+
+    The same row and seed give the same keys in every batch.
+    """
+    bits = X.view(np.uint32)
+    rows = np.empty(len(X), np.uint32)
+    kernels.row_keys(bits, _column_keys(bits.shape[1]), np.uint64(seed), rows)
+    return rows, _column_keys(X.shape[1])
+
+
+@lru_cache(maxsize=16)
+def _column_keys(n_columns):
+    out = np.empty(n_columns, np.uint32)
+    kernels.column_keys(out)
+    out.flags.writeable = False
+    return out
