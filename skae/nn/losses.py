@@ -19,8 +19,6 @@ def _runs(columns):
 class Gaussian:
     """Real columns: ||x - r||^2 / 2 with r the logits, minus the log-likelihood of unit variance."""
 
-    smooth = True
-
     def __init__(self, columns):
         self.columns = np.sort(columns)
         self._runs = _runs(self.columns)
@@ -34,6 +32,10 @@ class Gaussian:
 
     def activate(self, logits):
         """Turn logits into means, in place."""
+
+    def derive(self, means, slopes, bends):
+        """Fill in the mean's first and second derivative by its logit."""
+        slopes[:, self.columns], bends[:, self.columns] = 1, 0
 
 
 class Bernoulli:
@@ -63,6 +65,13 @@ class Bernoulli:
         """Turn logits into means, in place."""
         for start, stop in self._runs:
             expit(logits[:, start:stop], out=logits[:, start:stop])
+
+    def derive(self, means, slopes, bends):
+        """Fill in the mean's first and second derivative by its logit."""
+        for start, stop in self._runs:
+            mean = means[:, start:stop]
+            slopes[:, start:stop] = mean * (1 - mean)
+            bends[:, start:stop] = mean * (1 - mean) * (1 - 2 * mean)
 
 
 class Multinomial:
@@ -119,6 +128,16 @@ class Reconstruction:
         for part in self.parts:
             part.activate(logits)
         return logits
+
+    @property
+    def elementwise(self):
+        """Whether each mean depends on its own logit only."""
+        return not any(isinstance(part, Multinomial) for part in self.parts)
+
+    def derive(self, means, slopes, bends):
+        """Fill in the first and second derivative of each mean by its logit."""
+        for part in self.parts:
+            part.derive(means, slopes, bends)
 
 
 class _Extremes:

@@ -39,6 +39,7 @@ class Trace:
         self.encoder_deltas = [stack[:n] for stack in self.upper]
         self.decoder_inputs = [stack[n:] for stack in self.upper]
         self.encoder_outputs = [*self.encoder_inputs[1:], self.decoder_inputs[-1]]
+        self._scratch = {}
         self.start()
 
     @property
@@ -55,14 +56,18 @@ class Trace:
 
     def start(self):
         """Forget what the penalties of the last batch left for the backward pass."""
-        n_layers = len(self.lower)
-        self.encoder_pushes = [[] for _ in range(n_layers)]
-        self.decoder_pushes = [[] for _ in range(n_layers)]
-        self.encoder_products = [[] for _ in range(n_layers)]
-        self.decoder_products = [[] for _ in range(n_layers)]
-        self.encoder_bias_pulls = []
-        self.encoder_row_scales = [None] * n_layers
-        self.decoder_row_scales = [None] * n_layers
+        layers = range(len(self.lower))
+        self.encoder_pushes, self.decoder_pushes = [[] for _ in layers], [[] for _ in layers]
+        self.encoder_pulls, self.decoder_pulls = [[] for _ in layers], [[] for _ in layers]
+        self.encoder_bias_pulls = [[] for _ in layers]
+        self.encoder_row_scales = [[] for _ in layers]
+        self.decoder_row_scales = [[] for _ in layers]
+
+    def scratch(self, owner, create):
+        """Return what ``create()`` made for ``owner`` at its first call with this trace."""
+        if owner not in self._scratch:
+            self._scratch[owner] = create()
+        return self._scratch[owner]
 
 
 class Network:
@@ -160,7 +165,8 @@ class Network:
                 above = trace.decoder_deltas[layer - 1]
                 np.matmul(above, params.decoder_weights[layer - 1].T, out=delta)
                 scale_by_slope(self.activation.kind, trace.decoder_inputs[layer - 1], delta)
-            _finish_delta(delta, trace.decoder_pushes[layer], grad.decoder_biases[layer])
+            _add_all(trace.decoder_pushes[layer], delta)
+            np.sum(delta, axis=0, out=grad.decoder_biases[layer])
         for layer in reversed(range(self.depth)):
             delta = trace.encoder_deltas[layer]
             if layer == self.depth - 1:
@@ -169,10 +175,10 @@ class Network:
                 above = trace.encoder_deltas[layer + 1]
                 np.matmul(above, params.encoder_weights[layer + 1], out=delta)
             scale_by_slope(self.activation.kind, trace.encoder_outputs[layer], delta)
-            _finish_delta(delta, trace.encoder_pushes[layer], grad.encoder_biases[layer])
+            _add_all(trace.encoder_pushes[layer], delta)
+            np.sum(delta, axis=0, out=grad.encoder_biases[layer])
+            _add_all(trace.encoder_bias_pulls[layer], grad.encoder_biases[layer])
             self._weight_gradients(layer, params, trace, grad)
-        for pull in trace.encoder_bias_pulls:
-            grad.encoder_biases[0] += pull
 
     def _weight_gradients(self, layer, params, trace, grad):
         upper, lower, n = trace.upper[layer], trace.lower[layer], trace.n_samples
@@ -182,17 +188,14 @@ class Network:
         else:
             np.matmul(upper[:n].T, lower[:n], out=encoder)
             np.matmul(upper[n:].T, lower[n:], out=decoder)
-        for left, right in trace.encoder_products[layer]:
-            encoder += left.T @ right
-        for left, right in trace.decoder_products[layer]:
-            decoder += left.T @ right
-        if trace.encoder_row_scales[layer] is not None:
-            add_scaled_rows(trace.encoder_row_scales[layer], params.encoder_weights[layer], encoder)
-        if trace.decoder_row_scales[layer] is not None:
-            add_scaled_rows(trace.decoder_row_scales[layer], params.decoder_weights[layer], decoder)
+        _add_all(trace.encoder_pulls[layer], encoder)
+        _add_all(trace.decoder_pulls[layer], decoder)
+        for scales in trace.encoder_row_scales[layer]:
+            add_scaled_rows(scales, params.encoder_weights[layer], encoder)
+        for scales in trace.decoder_row_scales[layer]:
+            add_scaled_rows(scales, params.decoder_weights[layer], decoder)
 
 
-def _finish_delta(delta, pushes, bias_gradient):
-    for push in pushes:
-        delta += push
-    np.sum(delta, axis=0, out=bias_gradient)
+def _add_all(parts, total):
+    for part in parts:
+        total += part

@@ -38,9 +38,9 @@ class Objective:
         if self.emphasis is not None:
             self.corruption.emphasize(target, seeds[0], *self.emphasis, cell_weights)
         self.network.forward(params, trace)
+        value = sum(penalty(params, trace, seeds[1]) for penalty in self.penalties)
         self.loss.delta(trace.logits, target, trace.sample_weights, cell_weights, trace.losses)
-        value = float(np.dot(trace.losses, trace.sample_weights))
-        value += sum(penalty(params, trace, seeds[1]) for penalty in self.penalties)
+        value += float(np.dot(trace.losses, trace.sample_weights))
         if grad is not None:
             self.network.backward(params, trace, self.network.views(grad))
         return value

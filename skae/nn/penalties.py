@@ -2,12 +2,13 @@
 
 A penalty is called between the forward and the backward pass as ``penalty(params, trace, seed)``. It
 returns its value and leaves its gradient in the trace, where the backward pass picks it up:
-``pushes`` on pre-activations, ``row_scales`` (a multiple of each weight row) and ``products``.
+``pushes`` on pre-activations, ``pulls`` on weights and ``row_scales``, multiples of each weight row.
 """
 
 import numpy as np
 
 from .._kernels.contraction import contract, curve, squared_row_norms
+from .corruption import Gaussian
 
 
 class WeightDecay:
@@ -19,13 +20,15 @@ class WeightDecay:
     def __call__(self, params, trace, seed):
         value = 0.0
         for layer, weights in enumerate(params.encoder_weights):
-            value += np.vdot(weights, weights)
-            _row_scales(trace.encoder_row_scales, layer, weights)[:] += self.strength
+            value += self._decay(weights, trace.encoder_row_scales[layer])
             decoder = params.decoder_weights[layer]
             if decoder is not weights:
-                value += np.vdot(decoder, decoder)
-                _row_scales(trace.decoder_row_scales, layer, decoder)[:] += self.strength
-        return 0.5 * self.strength * float(value)
+                value += self._decay(decoder, trace.decoder_row_scales[layer])
+        return 0.5 * self.strength * value
+
+    def _decay(self, weights, row_scales):
+        row_scales.append(np.broadcast_to(weights.dtype.type(self.strength), len(weights)))
+        return float(np.vdot(weights, weights))
 
 
 class Contraction:
@@ -36,15 +39,17 @@ class Contraction:
 
     def __call__(self, params, trace, seed):
         weights = params.encoder_weights[0]
-        row_norms = np.empty(len(weights), weights.dtype)
-        squared_row_norms(weights, row_norms)
-        push = np.zeros_like(trace.codes)
-        mine = np.zeros_like(row_norms)
-        scaled = trace.sample_weights * weights.dtype.type(self.strength)
-        contract(self.kind, trace.codes, row_norms, scaled, push, mine)
-        trace.encoder_pushes[0].append(push)
-        _row_scales(trace.encoder_row_scales, 0, weights)[:] += mine
-        return 0.5 * float(mine @ row_norms)
+        space = trace.scratch(self, lambda: _OneLayerSpace(trace))
+        space.start(weights, trace, self.strength)
+        contract(
+            self.kind,
+            trace.codes,
+            space.row_norms,
+            space.sample_weights,
+            space.push,
+            space.row_scales,
+        )
+        return space.publish(trace)
 
 
 class Curvature:
@@ -56,33 +61,61 @@ class Curvature:
 
     def __init__(self, strength, activation, sigma, n_samples):
         self.strength, self.activation = strength, activation
-        self.sigma, self.n_samples = sigma, n_samples
+        self.shift, self.n_samples = Gaussian(sigma), n_samples
 
     def __call__(self, params, trace, seed):
-        weights = params.encoder_weights[0]
-        number = weights.dtype.type
-        row_norms = np.empty(len(weights), weights.dtype)
-        squared_row_norms(weights, row_norms)
-        mine = np.zeros_like(row_norms)
-        push = np.zeros_like(trace.codes)
-        scaled = trace.sample_weights * number(self.strength / self.n_samples)
-        rng = np.random.default_rng(int(seed))
-        for _ in range(self.n_samples):
-            shifted = rng.standard_normal(trace.inputs.shape, dtype=weights.dtype)
-            shifted *= number(self.sigma)
-            shifted += trace.inputs
-            codes = shifted @ weights.T
-            self.activation.apply(codes, params.encoder_biases[0])
-            back = np.empty_like(codes)
-            curve(self.activation.kind, trace.codes, codes, row_norms, scaled, push, back, mine)
-            trace.encoder_products[0].append((back, shifted))
-            trace.encoder_bias_pulls.append(back.sum(axis=0))
-        trace.encoder_pushes[0].append(push)
-        _row_scales(trace.encoder_row_scales, 0, weights)[:] += mine
-        return 0.5 * float(mine @ row_norms)
+        weights, bias = params.encoder_weights[0], params.encoder_biases[0]
+        space = trace.scratch(self, lambda: _OneLayerSpace(trace))
+        space.start(weights, trace, self.strength / self.n_samples)
+        draws = trace.scratch((self, "draws"), lambda: _DrawSpace(trace, weights, self.n_samples))
+        for number, pull in enumerate(draws.pulls):
+            self.shift(trace.inputs, seed + np.uint64(number), draws.shifted)
+            np.matmul(draws.shifted, weights.T, out=draws.codes)
+            self.activation.apply(draws.codes, bias)
+            curve(
+                self.activation.kind,
+                trace.codes,
+                draws.codes,
+                space.row_norms,
+                space.sample_weights,
+                space.push,
+                draws.push,
+                space.row_scales,
+            )
+            np.matmul(draws.push.T, draws.shifted, out=pull)
+            trace.encoder_pulls[0].append(pull)
+            np.sum(draws.push, axis=0, out=draws.bias_pulls[number])
+            trace.encoder_bias_pulls[0].append(draws.bias_pulls[number])
+        return space.publish(trace)
 
 
-def _row_scales(scales, layer, weights):
-    if scales[layer] is None:
-        scales[layer] = np.zeros(len(weights), weights.dtype)
-    return scales[layer]
+class _OneLayerSpace:
+    """Buffers of a penalty that is quadratic in the slopes: sum_i v_i sum_j (...)_ij^2 ||w_j||^2."""
+
+    def __init__(self, trace):
+        self.push = np.empty_like(trace.codes)
+        self.row_norms = np.empty(trace.codes.shape[1], trace.codes.dtype)
+        self.row_scales = np.empty_like(self.row_norms)
+        self.sample_weights = np.empty_like(trace.sample_weights)
+
+    def start(self, weights, trace, strength):
+        squared_row_norms(weights, self.row_norms)
+        np.multiply(trace.sample_weights, weights.dtype.type(strength), out=self.sample_weights)
+        self.push[:], self.row_scales[:] = 0, 0
+
+    def publish(self, trace):
+        """Leave the gradient in ``trace``; return the value."""
+        trace.encoder_pushes[0].append(self.push)
+        trace.encoder_row_scales[0].append(self.row_scales)
+        return 0.5 * float(self.row_scales @ self.row_norms)
+
+
+class _DrawSpace:
+    """Buffers of the encoder at shifted inputs."""
+
+    def __init__(self, trace, weights, n_draws):
+        self.shifted = np.empty_like(trace.inputs)
+        self.codes = np.empty_like(trace.codes)
+        self.push = np.empty_like(trace.codes)
+        self.pulls = [np.empty_like(weights) for _ in range(n_draws)]
+        self.bias_pulls = np.empty((n_draws, len(weights)), weights.dtype)

@@ -6,6 +6,7 @@ from common import relative_gradient_error
 
 from skae.nn.activations import ACTIVATIONS
 from skae.nn.corruption import Masking
+from skae.nn.jacobian_penalties import JacobianContraction, JacobianCurvature
 from skae.nn.losses import Bernoulli, Gaussian, Multinomial, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
@@ -20,14 +21,25 @@ LOSSES = {
     "mixed": lambda: [Gaussian(COLUMNS[:3]), Bernoulli(COLUMNS[3:5]), Multinomial(COLUMNS[5:])],
 }
 PENALTIES = {
-    "none": lambda activation: [],
-    "decay": lambda activation: [WeightDecay(0.3)],
-    "contraction": lambda activation: [Contraction(0.5, activation)],
-    "curvature": lambda activation: [
-        Contraction(0.5, activation),
-        Curvature(0.7, activation, 0.4, 2),
+    "none": lambda network, loss: [],
+    "decay": lambda network, loss: [WeightDecay(0.3)],
+    "contraction": lambda network, loss: [Contraction(0.5, network.activation)],
+    "curvature": lambda network, loss: [
+        Contraction(0.5, network.activation),
+        Curvature(0.7, network.activation, 0.4, 2),
+    ],
+    "exact": lambda network, loss: [JacobianContraction(0.5, network)],
+    "stochastic": lambda network, loss: [JacobianContraction(0.5, network, n_directions=3)],
+    "reconstruction": lambda network, loss: [JacobianContraction(0.5, network, loss=loss)],
+    "stochastic reconstruction": lambda network, loss: [
+        JacobianContraction(0.5, network, loss=loss, n_directions=2)
+    ],
+    "deep curvature": lambda network, loss: [JacobianCurvature(0.7, network, 0.4, 2)],
+    "stochastic deep curvature": lambda network, loss: [
+        JacobianCurvature(0.7, network, 0.4, 2, n_directions=2)
     ],
 }
+FORWARD_MODE = ["exact", "stochastic", "deep curvature", "stochastic deep curvature"]
 
 
 def _batch(rng):
@@ -40,12 +52,8 @@ def _batch(rng):
 def _error(loss, activation, penalties, tied, hidden, **options):
     rng = np.random.default_rng(0)
     network = Network((7, *hidden, 3), activation, tied)
-    objective = Objective(
-        network,
-        Reconstruction(LOSSES[loss]()),
-        penalties=PENALTIES[penalties](network.activation),
-        **options,
-    )
+    loss = Reconstruction(LOSSES[loss]())
+    objective = Objective(network, loss, penalties=PENALTIES[penalties](network, loss), **options)
     params = network.initial(rng, np.float64) + 0.1 * rng.standard_normal(network.size)
     return relative_gradient_error(objective, params, _batch(rng))
 
@@ -66,32 +74,103 @@ def test_contractive_gradient(loss, activation, penalties):
     assert _error(loss, activation, penalties, True, ()) < 1e-6
 
 
+@pytest.mark.parametrize("hidden", [(), (4,)], ids=["depth1", "depth2"])
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+@pytest.mark.parametrize("penalties", FORWARD_MODE)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_forward_mode_gradient(loss, activation, penalties, tied, hidden):
+    assert _error(loss, activation, penalties, tied, hidden) < 1e-6
+
+
+@pytest.mark.parametrize("hidden", [(), (4,)], ids=["depth1", "depth2"])
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+@pytest.mark.parametrize("penalties", ["reconstruction", "stochastic reconstruction"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("loss", ["gaussian", "bernoulli"])
+def test_contraction_of_the_reconstruction_gradient(loss, activation, penalties, tied, hidden):
+    assert _error(loss, activation, penalties, tied, hidden) < 1e-6
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_emphasized_denoising_gradient(loss):
     options = {"corruption": Masking(0.4), "emphasis": (2.0, 0.5)}
     assert _error(loss, "sigmoid", "decay", True, (), **options) < 1e-6
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "softplus"])
-def test_contraction_is_the_squared_norm_of_the_jacobian(activation):
+def _value(network, loss, penalties, flat, X, seed=0):
+    """Return what ``penalties`` add to the objective."""
+    batch = next(Batches(X, None, len(X)).epoch(None))
+    with_them, without = (
+        Objective(network, loss, penalties=chosen)(flat, batch, None, np.random.default_rng(seed))
+        for chosen in (penalties, [])
+    )
+    return with_them - without
+
+
+def _jacobian(function, x, step=1e-6):
+    columns = [
+        (function(x + step * unit) - function(x - step * unit)) / (2 * step)
+        for unit in np.eye(len(x))
+    ]
+    return np.transpose(columns)
+
+
+def _problem(hidden, activation, loss):
     rng = np.random.default_rng(1)
-    network = Network((5, 4), activation, True)
-    loss = Reconstruction([Gaussian(np.arange(5))])
-    flat = network.initial(rng, np.float64)
-    X = rng.standard_normal((8, 5))
-    batch = next(Batches(X, None, 8).epoch(None))
-    values = [
-        Objective(network, loss, penalties=penalties)(flat, batch, None, rng)
-        for penalties in ([Contraction(0.7, network.activation)], [])
-    ]
+    network = Network((5, *hidden, 4), activation, True)
+    flat = network.initial(rng, np.float64) + 0.3 * rng.standard_normal(network.size)
+    return network, Reconstruction([loss(np.arange(5))]), flat, rng.standard_normal((8, 5))
 
-    def code(x):
-        return network.encode(network.views(flat), x[np.newaxis])[0]
 
-    step = 1e-6
-    jacobians = [
-        [(code(x + step * unit) - code(x - step * unit)) / (2 * step) for unit in np.eye(5)]
-        for x in X
-    ]
+@pytest.mark.parametrize("hidden", [(), (6,)], ids=["depth1", "depth2"])
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "softplus"])
+def test_contraction_is_the_squared_norm_of_the_jacobian(activation, hidden):
+    network, loss, flat, X = _problem(hidden, activation, Gaussian)
+    params = network.views(flat)
+    jacobians = [_jacobian(lambda x: network.encode(params, x[np.newaxis])[0], x) for x in X]
     expected = 0.7 * np.mean(np.sum(np.square(jacobians), axis=(1, 2)))
-    assert values[0] - values[1] == pytest.approx(expected, rel=1e-6)
+    penalty = JacobianContraction(0.7, network)
+    assert _value(network, loss, [penalty], flat, X) == pytest.approx(expected, rel=1e-6)
+    if not hidden:
+        penalty = Contraction(0.7, network.activation)
+        assert _value(network, loss, [penalty], flat, X) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", [Gaussian, Bernoulli])
+def test_contraction_of_the_reconstruction(loss):
+    network, loss, flat, X = _problem((6,), "tanh", loss)
+    params = network.views(flat)
+
+    def reconstruct(x):
+        return loss.activate(network.decode(params, network.encode(params, x[np.newaxis])))[0]
+
+    expected = np.mean([np.sum(_jacobian(reconstruct, x) ** 2) for x in X])
+    penalty = JacobianContraction(1.0, network, loss=loss)
+    assert _value(network, loss, [penalty], flat, X) == pytest.approx(expected, rel=1e-6)
+
+
+def test_stochastic_penalties_are_unbiased():
+    network, loss, flat, X = _problem((6,), "tanh", Gaussian)
+    for exact, estimate in (
+        (JacobianContraction(1.0, network), JacobianContraction(1.0, network, n_directions=1)),
+        (
+            JacobianCurvature(1.0, network, 0.5, 50),
+            JacobianCurvature(1.0, network, 0.5, 50, n_directions=1),
+        ),
+    ):
+        draws = [
+            [_value(network, loss, [penalty], flat, X, seed) for seed in range(400)]
+            for penalty in (exact, estimate)
+        ]
+        error = np.std(np.subtract(*draws)) / np.sqrt(400)
+        assert abs(np.mean(np.subtract(*draws))) < 4 * error
+        assert error > 0
+
+
+def test_curvature_agrees_with_forward_mode():
+    network, loss, flat, X = _problem((), "sigmoid", Gaussian)
+    closed = Curvature(1.0, network.activation, 0.5, 3)
+    forward = JacobianCurvature(1.0, network, 0.5, 3)
+    value = _value(network, loss, [closed], flat, X)
+    assert value == pytest.approx(_value(network, loss, [forward], flat, X), rel=1e-10)

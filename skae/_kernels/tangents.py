@@ -1,0 +1,37 @@
+"""One elementwise layer of forward-mode tangents, k directions for each of n samples, and back again."""
+
+from ._jit import kernel
+
+
+@kernel
+def scale(slopes, tangents, out):
+    """out_ki <- s'(a_i) t_ki."""
+    for k in range(tangents.shape[0]):
+        for i in range(tangents.shape[1]):
+            for j in range(tangents.shape[2]):
+                out[k, i, j] = slopes[i, j] * tangents[k, i, j]
+
+
+@kernel
+def scale_back(slopes, bends, tangents, pull, push):
+    """From ``pull``, the gradient at s'(a) t: leave the one at t in its place, add the one at a to ``push``."""
+    for k in range(tangents.shape[0]):
+        for i in range(tangents.shape[1]):
+            for j in range(tangents.shape[2]):
+                push[i, j] += bends[i, j] * tangents[k, i, j] * pull[k, i, j]
+                pull[k, i, j] *= slopes[i, j]
+
+
+@kernel
+def squares(tangents, sample_weights, pull):
+    """Return sum_ki v_i ||t_ki||^2; ``pull`` <- its gradient. They may be one array."""
+    two = tangents.dtype.type(2)
+    value = 0.0
+    for k in range(tangents.shape[0]):
+        for i in range(tangents.shape[1]):
+            total = tangents.dtype.type(0)
+            for j in range(tangents.shape[2]):
+                total += tangents[k, i, j] * tangents[k, i, j]
+                pull[k, i, j] = two * sample_weights[i] * tangents[k, i, j]
+            value += sample_weights[i] * total
+    return value

@@ -1,0 +1,95 @@
+"""Forward-mode tangents J v through a chain of layers, and reverse mode through both (double backprop).
+
+For directions v_k at sample i, t = z A and z <- s'(a_i) t layer by layer; then the gradient at the last z
+goes back to the matrices A and, through s'', to the pre-activations a.
+"""
+
+import numpy as np
+
+from .._kernels.activations import bends, slopes
+from .._kernels.tangents import scale, scale_back
+
+
+class Link:
+    """One layer of a chain: its weights, s' and s'' at each sample, and what the way back leaves.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_upper, n_lower)
+    upward : bool
+        Whether the chain goes from lower to upper here (encoder) or back (decoder).
+    n_samples, n_directions : int
+        Directions that are carried at once.
+    """
+
+    def __init__(self, weights, upward, n_samples, n_directions):
+        self.upward = upward
+        width = weights.shape[0 if upward else 1]
+        self.slopes = np.empty((n_samples, width), weights.dtype)
+        self.bends = np.empty_like(self.slopes)
+        self.push = np.empty_like(self.slopes)
+        self.tangents = np.empty((n_directions, n_samples, width), weights.dtype)
+        self.scaled = np.empty_like(self.tangents)
+        self.gradient = np.empty_like(weights)
+        self._product = np.empty_like(weights)
+
+    def start(self, weights):
+        """Begin a batch: ``weights`` as they are now, nothing left behind yet."""
+        self._weights = weights
+        self.matrix = weights.T if self.upward else weights
+        self.push[:] = 0
+        self.gradient[:] = 0
+
+    def add_gradient(self, below, pull):
+        """Add the gradient of the weights from the rows of ``below`` and ``pull``."""
+        left, right = (pull, below) if self.upward else (below, pull)
+        np.matmul(left.T, right, out=self._product)
+        self.gradient += self._product
+
+
+def linearize(link, kind, outputs):
+    """Set s' and s'' of ``link`` from its ``outputs`` s(a)."""
+    slopes(kind, outputs, link.slopes)
+    bends(kind, outputs, link.bends)
+
+
+def push_forward(links, directions):
+    """Return J v for each direction and sample, of shape (n_directions, n_samples, n_outputs).
+
+    ``directions`` are of shape (n_directions, n_samples, n_inputs), or a slice of the unit vectors,
+    which all samples then share.
+    """
+    below = directions
+    for link in links:
+        if isinstance(below, slice):
+            count = below.stop - below.start
+            tangents = link.tangents[:count]
+            tangents[...] = link.matrix[below, np.newaxis, :]
+        else:
+            count = len(below)
+            tangents = link.tangents[:count]
+            np.matmul(_rows(below), link.matrix, out=_rows(tangents))
+        below = link.scaled[:count]
+        scale(link.slopes, tangents, below)
+    return below
+
+
+def pull_back(links, directions, pull):
+    """Add to each link's ``push`` and ``gradient`` what ``pull``, the gradient at J v, comes to."""
+    count = len(pull)
+    for position in reversed(range(len(links))):
+        link = links[position]
+        scale_back(link.slopes, link.bends, link.tangents[:count], pull, link.push)
+        if position:
+            below = links[position - 1].scaled[:count]
+            link.add_gradient(_rows(below), _rows(pull))
+            pull = np.matmul(_rows(pull), link.matrix.T, out=_rows(below)).reshape(below.shape)
+        elif isinstance(directions, slice):
+            gradient = link.gradient.T if link.upward else link.gradient
+            gradient[directions] += pull.sum(axis=1)
+        else:
+            link.add_gradient(_rows(directions), _rows(pull))
+
+
+def _rows(stack):
+    return stack.reshape(-1, stack.shape[-1])
