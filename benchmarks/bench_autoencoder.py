@@ -87,9 +87,9 @@ def torch_epoch(kind, X, batch_size, compiled):
     if compiled:
         objective = torch.compile(objective)
 
-    def epoch(n_samples=len(X)):
+    def epoch(data=data):
         total = 0.0
-        for rows in torch.randperm(n_samples).split(batch_size):
+        for rows in torch.randperm(len(data)).split(batch_size):
             optimizer.zero_grad()
             loss = objective(data[rows])
             loss.backward()
@@ -97,7 +97,7 @@ def torch_epoch(kind, X, batch_size, compiled):
             total += loss.detach()
         return total
 
-    epoch(2 * batch_size)
+    epoch(data[: 2 * batch_size])
     return epoch
 
 

@@ -4,22 +4,32 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import ClassVar
 
-from .._compat import Interval
+from .._compat import Interval, StrOptions
+from ..nn.jacobian_penalties import JacobianContraction, JacobianCurvature
 from ..nn.objective import Objective
 from ..nn.penalties import Contraction, Curvature, WeightDecay
 from ._base import BaseAutoEncoder
+
+_FEW_FEATURES = 64  # up to here all input directions cost less than an epoch on images does
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ContractiveAE(BaseAutoEncoder):
     """Auto-encoder whose code varies little around each training point.
 
-    Minimises the mean over samples of ``loss(x, r(x)) + contraction * ||dh/dx||_F^2 + curvature *
-    E ||J(x) - J(x + e)||_F^2``, each summed over features; J = dh/dx and e is normal noise. The
-    first penalty is exact, in closed form; the second uses fresh draws of e at each step and is exact
-    given the draws.
+    Minimises the mean over samples of ``loss(x, r(x)) + contraction * ||J(x)||_F^2 + curvature *
+    E ||J(x) - J(x + e)||_F^2``, each summed over features; J = dh/dx and e is normal noise, drawn
+    anew at each step.
 
-    Weights are tied: with a decoder of its own the penalty is beaten by shrinking the encoder.
+    Without hidden layers both penalties are in closed form, the second given e. With hidden layers
+    they go through the encoder by forward mode, see ``n_directions``.
+
+    With ``contracted="reconstruction"`` the first penalty is on dr/dx instead. For gaussian columns
+    and small sigma, ``contraction=sigma**2 / 2`` then has the optimum of a DenoisingAE with normal
+    noise of standard deviation sigma, exactly so for linear models.
+
+    Weights are tied: with a decoder of its own a penalty on the code is beaten by a small encoder and
+    a large decoder, which the penalty does not see.
 
     Parameters
     ----------
@@ -75,6 +85,14 @@ class ContractiveAE(BaseAutoEncoder):
         Standard deviation of e.
     n_curvature_samples : int, default=1
         Draws of e at each step.
+    contracted : {'code', 'reconstruction'}, default='code'
+        What varies little: h(x), or r(x), for which the weights may be untied and the loss must not
+        be multinomial.
+    n_directions : 'auto', 'all' or int, default='auto'
+        Directions v in which forward mode takes ``||J||_F^2 = sum_v ||J v||^2``. ``'all'`` input
+        directions are exact, at the cost of as many passes through the network as X has features. An
+        int takes so many random vectors of signs for each sample at each step, an unbiased estimate.
+        ``'auto'`` is ``'all'`` up to 64 features, and 1 beyond.
 
     Attributes
     ----------
@@ -113,6 +131,8 @@ class ContractiveAE(BaseAutoEncoder):
     curvature: float = 0.0
     curvature_noise: float = 0.1
     n_curvature_samples: int = 1
+    contracted: str = "code"
+    n_directions: object = "auto"
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoEncoder._parameter_constraints,
@@ -120,26 +140,52 @@ class ContractiveAE(BaseAutoEncoder):
         "curvature": [Interval(Real, 0, None, closed="left")],
         "curvature_noise": [Interval(Real, 0, None, closed="neither")],
         "n_curvature_samples": [Interval(Integral, 1, None, closed="left")],
+        "contracted": [StrOptions({"code", "reconstruction"})],
+        "n_directions": [StrOptions({"auto", "all"}), Interval(Integral, 1, None, closed="left")],
     }
 
     def _objective(self, network, loss):
-        if not self.tied_weights:
-            raise ValueError(
-                "ContractiveAE needs tied_weights=True: with a decoder of its own the penalty is "
-                "beaten by shrinking the encoder and growing the decoder."
-            )
-        if network.depth > 1:
-            raise ValueError("ContractiveAE has no hidden layers yet: set hidden_layer_sizes=().")
-        penalties = [Contraction(self.contraction, network.activation)]
+        penalties = [self._contraction(network, loss)]
         if self.weight_decay:
             penalties.append(WeightDecay(self.weight_decay))
         if self.curvature:
-            penalties.append(
-                Curvature(
-                    self.curvature,
-                    network.activation,
-                    self.curvature_noise,
-                    self.n_curvature_samples,
-                )
-            )
+            penalties.append(self._curvature(network))
         return Objective(network, loss, penalties=penalties)
+
+    def _contraction(self, network, loss):
+        if self.contracted == "reconstruction":
+            if not loss.elementwise:
+                raise ValueError(
+                    "contracted='reconstruction' needs output units that do not share a sum: use "
+                    "loss='gaussian' or 'bernoulli', or contracted='code'."
+                )
+            return JacobianContraction(
+                self.contraction, network, n_directions=self._directions(network), loss=loss
+            )
+        self._refuse_untied()
+        if network.depth == 1:
+            return Contraction(self.contraction, network.activation)
+        return JacobianContraction(
+            self.contraction, network, n_directions=self._directions(network)
+        )
+
+    def _curvature(self, network):
+        self._refuse_untied()
+        noise, n_samples = self.curvature_noise, self.n_curvature_samples
+        if network.depth == 1:
+            return Curvature(self.curvature, network.activation, noise, n_samples)
+        return JacobianCurvature(
+            self.curvature, network, noise, n_samples, n_directions=self._directions(network)
+        )
+
+    def _directions(self, network):
+        if self.n_directions == "auto":
+            return None if network.sizes[0] <= _FEW_FEATURES else 1
+        return None if self.n_directions == "all" else self.n_directions
+
+    def _refuse_untied(self):
+        if not self.tied_weights:
+            raise ValueError(
+                "tied_weights=False lets a penalty on the code be beaten by a small encoder and a "
+                "large decoder: set tied_weights=True, or contracted='reconstruction' and curvature=0."
+            )

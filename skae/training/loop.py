@@ -51,8 +51,8 @@ def minimize(objective, state, solver, batches, *, learning_rate, max_epochs, st
             raise DivergenceError(state.n_epochs + 1)
         state.loss_curve.append(total / len(batches))
         stop = stopping is not None and stopping.update(state, objective)
-        stop = any([observer.epoch_end(state) for observer in observers]) or stop
-        if stop:
+        wishes = [observer.epoch_end(state) for observer in observers]
+        if stop or any(wishes):
             break
 
 
@@ -70,7 +70,8 @@ def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, o
     def after_iteration(intermediate_result):
         state.params = intermediate_result.x.astype(dtype)
         state.loss_curve.append(float(intermediate_result.fun))
-        if any([observer.epoch_end(state) for observer in observers]):
+        wishes = [observer.epoch_end(state) for observer in observers]
+        if any(wishes):
             raise StopIteration
         for observer in observers:
             observer.epoch_begin(state)

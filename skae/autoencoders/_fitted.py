@@ -1,0 +1,316 @@
+"""What a fitted auto-encoder does: encode, decode, score, and show its weights and Jacobian."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Bunch, gen_batches
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._compat import _check_sample_weight
+from ..nn.network import Network
+
+BLOCK = 1024  # rows a matrix product of transform takes: enough for full speed, little memory
+
+
+class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """The methods that need parameters in ``_state`` and no training.
+
+    ``fit`` sets ``_state`` (a dict with ``params``, the flat vector), ``_sizes``, ``_activation``,
+    ``_tied`` and ``_loss``.
+    """
+
+    def transform(self, X):
+        """Return the codes of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_components)
+        """
+        return self._by_block(X, self._encode, self.n_components_)
+
+    def inverse_transform(self, X):
+        """Return what the decoder makes of codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        R : ndarray of shape (n_samples, n_features)
+            Means of the output units: probabilities for binary columns and one-hot groups.
+        """
+        check_is_fitted(self)
+        codes = np.atleast_2d(np.asarray(X, dtype=self._params.dtype))
+        if codes.ndim != 2 or codes.shape[1] != self.n_components_:
+            raise ValueError(
+                f"X must have shape (n_samples, {self.n_components_}), the codes of this "
+                f"{type(self).__name__}; got {codes.shape}."
+            )
+        if not np.isfinite(codes).all():
+            raise ValueError("X contains NaN or infinity; give finite codes.")
+        network = self._network
+        return self._loss.activate(network.decode(network.views(self._params), codes))
+
+    def reconstruct(self, X):
+        """Return r(x), the decoded code of each sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        R : ndarray of shape (n_samples, n_features)
+        """
+        return self._by_block(X, self._reconstruct, self.n_features_in_)
+
+    def score_field(self, X):
+        """Return r(x) - x, which points to where the data are denser.
+
+        For gaussian columns and an auto-encoder trained with noise of standard deviation sigma (or
+        with contraction sigma^2 / 2 of its reconstruction), it estimates sigma^2 times the gradient of
+        log p(x) (Alain & Bengio 2014, theorem 1): divide by sigma^2 for the score itself.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        F : ndarray of shape (n_samples, n_features)
+        """
+        return self._by_block(
+            X,
+            lambda network, params, x: self._reconstruct(network, params, x) - x,
+            self.n_features_in_,
+        )
+
+    def score_samples(self, X):
+        """Return the log-likelihood of each sample under its own reconstruction.
+
+        This is minus the reconstruction loss, summed over features. Gaussian columns have unit
+        variance and leave out the constant -log(2 pi) / 2. Low values are anomalies.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+        """
+        return -self._by_block(X, self._sample_losses, None, check=True)
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the mean of ``score_samples(X)``: minus the mean reconstruction loss.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the mean.
+
+        Returns
+        -------
+        score : float
+        """
+        scores = self.score_samples(X)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, scores)
+        return float(np.average(scores, weights=sample_weight))
+
+    def jacobian(self, X):
+        """Return dh/dx at each sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        J : ndarray of shape (n_samples, n_components, n_features)
+            Large: give few samples.
+        """
+        return self._by_block(
+            X,
+            lambda network, params, x: network.jacobian(params, x),
+            (self.n_components_, self.n_features_in_),
+            block=16,
+        )
+
+    def singular_values(self, X):
+        """Return the singular values of dh/dx at each sample, largest first.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        S : ndarray of shape (n_samples, min(n_components, n_features))
+        """
+        return self._by_block(
+            X,
+            lambda network, params, x: np.linalg.svd(network.jacobian(params, x), compute_uv=False),
+            min(self.n_components_, self.n_features_in_),
+            block=16,
+        )
+
+    def report(self, X):
+        """Return what table 1 of Rifai et al. 2011 looks at.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        report : Bunch
+            ``saturation``, the share of codes below 0.05 or above 0.95; ``jacobian_norm``, the mean
+            of ||dh/dx||_F; ``singular_values``, the mean spectrum of dh/dx, largest first.
+        """
+        codes = self.transform(X)
+        singular_values = self.singular_values(X)
+        return Bunch(
+            saturation=float(np.mean((codes < 0.05) | (codes > 0.95))),
+            jacobian_norm=float(np.sqrt((singular_values**2).sum(axis=1)).mean()),
+            singular_values=singular_values.mean(axis=0),
+        )
+
+    # Fitted attributes are views of one parameter vector.
+
+    @property
+    def components_(self):
+        """ndarray of shape (n_components, n_features): the encoder's weights, without hidden layers."""
+        return self._single_layer("components_").encoder_weights[0]
+
+    @property
+    def encoder_bias_(self):
+        """ndarray of shape (n_components,): the encoder's bias, without hidden layers."""
+        return self._single_layer("encoder_bias_").encoder_biases[0]
+
+    @property
+    def decoder_components_(self):
+        """ndarray of shape (n_components, n_features): the decoder's weights, without hidden layers."""
+        return self._single_layer("decoder_components_").decoder_weights[0]
+
+    @property
+    def decoder_bias_(self):
+        """ndarray of shape (n_features,): the bias of the output units."""
+        return self._fitted_params("decoder_bias_").decoder_biases[0]
+
+    @property
+    def encoder_weights_(self):
+        """list of ndarray of shape (n_upper, n_lower): weights from the input to the code."""
+        return self._fitted_params("encoder_weights_").encoder_weights
+
+    @property
+    def decoder_weights_(self):
+        """list of ndarray of shape (n_upper, n_lower): weights of the decoder, in the encoder's order."""
+        return self._fitted_params("decoder_weights_").decoder_weights
+
+    @property
+    def n_components_(self):
+        """int: the width of the fitted code."""
+        check_is_fitted(self)
+        return self._sizes[-1]
+
+    @property
+    def n_iter_(self):
+        """int: the number of epochs (iterations of L-BFGS) so far."""
+        return len(self._history("n_iter_")["loss_curve"])
+
+    @property
+    def loss_curve_(self):
+        """list of float: the mean training objective of each epoch."""
+        return self._history("loss_curve_")["loss_curve"]
+
+    @property
+    def loss_(self):
+        """float: the training objective of the last epoch."""
+        return self._history("loss_")["loss_curve"][-1]
+
+    @property
+    def validation_curve_(self):
+        """list of float: the objective on the validation samples after each epoch."""
+        return self._history("validation_curve_")["validation_curve"]
+
+    @property
+    def converged_(self):
+        """bool: whether training stopped by itself before ``max_iter``."""
+        return self._history("converged_")["converged"]
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_state")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self):
+        return self._sizes[-1]
+
+    @property
+    def _params(self):
+        return self._state["params"]
+
+    @property
+    def _network(self):
+        return Network(self._sizes, self._activation, self._tied)
+
+    def _history(self, name):
+        if not hasattr(self, "_state"):
+            raise AttributeError(f"{type(self).__name__} has no {name} before fit.")
+        return self._state
+
+    def _fitted_params(self, name):
+        return self._network.views(self._history(name)["params"])
+
+    def _single_layer(self, name):
+        params = self._fitted_params(name)
+        if len(params.encoder_weights) > 1:
+            raise AttributeError(f"{name} exists without hidden layers only: see encoder_weights_.")
+        return params
+
+    def _column_names(self, X):
+        return getattr(self, "feature_names_in_", range(X.shape[1]))
+
+    def _by_block(self, X, function, width, *, check=False, block=BLOCK):
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, accept_sparse="csr", dtype=self._params.dtype, order="C", reset=False
+        )
+        if check:
+            self._loss.check(X, self._column_names(X))
+        network = self._network
+        params = network.views(self._params)
+        shape = () if width is None else np.atleast_1d(width)
+        out = np.empty((X.shape[0], *shape), self._params.dtype)
+        for rows in gen_batches(X.shape[0], block):
+            x = X[rows]
+            out[rows] = function(network, params, x.toarray() if hasattr(x, "toarray") else x)
+        return out
+
+    def _encode(self, network, params, x):
+        return network.encode(params, x)
+
+    def _reconstruct(self, network, params, x):
+        return self._loss.activate(network.decode(params, network.encode(params, x)))
+
+    def _sample_losses(self, network, params, x):
+        logits = network.decode(params, network.encode(params, x))
+        values = np.empty(len(x), x.dtype)
+        no_cells = np.empty((0, 0), x.dtype)
+        target = np.array(x, order="C")
+        self._loss.delta(logits, target, np.zeros(len(x), x.dtype), no_cells, values)
+        return values
