@@ -2,9 +2,10 @@
 
 One process, the same arrays, the same thread count. Prints samples per second, GFLOP/s of the five
 matrix products that a step needs (10 * n_features * n_components per sample) and their share of the
-sgemm rate measured in the same run. Times alternate between the libraries; medians are shown.
+sgemm rate measured in the same run. Epochs alternate between the libraries: medians of the times and of
+the ratios of neighbouring epochs are shown, since another tenant of the machine may slow a few of them.
 
-    python benchmarks/bench_autoencoder.py --data DIR [--compile] [--repeats 3] [--samples 60000]
+    python benchmarks/bench_autoencoder.py --data DIR [--compile] [--repeats 5] [--samples 60000]
 
 DIR (or SKAE_DATA) holds mnist.npz; without it the data are random. PyTorch is optional.
 """
@@ -13,14 +14,14 @@ import argparse
 import os
 import resource
 import statistics
-import sys
 import time
+import tracemalloc
 
 import numpy as np
 from sklearn.neural_network import MLPRegressor
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from skae import ContractiveAE, DenoisingAE
+from skae import AutoEncoder, ContractiveAE, DenoisingAE
 
 N_COMPONENTS = 1000
 
@@ -54,10 +55,12 @@ def sgemm_rate():
 def skae_epoch(kind, X, batch_size):
     """Return a function that trains one epoch."""
     options = {"loss": "bernoulli", "batch_size": batch_size, "random_state": 0}
-    if kind == "CAE":
-        model = ContractiveAE(N_COMPONENTS, contraction=0.1, **options)
-    else:
-        model = DenoisingAE(N_COMPONENTS, corruption_level=0.3, **options)
+    models = {
+        "AE": AutoEncoder(N_COMPONENTS, **options),
+        "CAE": ContractiveAE(N_COMPONENTS, contraction=0.1, **options),
+        "DAE": DenoisingAE(N_COMPONENTS, corruption_level=0.3, **options),
+    }
+    model = models[kind]
     model.partial_fit(X[: 2 * batch_size])
     return lambda: model.partial_fit(X)
 
@@ -69,7 +72,7 @@ def torch_epoch(kind, X, batch_size, compiled):
 
     torch.manual_seed(0)
     data = torch.from_numpy(X)
-    bound = 4 * np.sqrt(6 / (X.shape[1] + N_COMPONENTS))
+    bound = np.sqrt(6 / (X.shape[1] + N_COMPONENTS))
     W = torch.empty(N_COMPONENTS, X.shape[1]).uniform_(-bound, bound).requires_grad_()
     b = torch.zeros(N_COMPONENTS, requires_grad=True)
     c = torch.zeros(X.shape[1], requires_grad=True)
@@ -102,14 +105,38 @@ def torch_epoch(kind, X, batch_size, compiled):
 
 
 def timed(epochs, repeats):
-    """Return the median seconds of each function, called in turn."""
+    """Return the seconds of each function, called in turn."""
     seconds = {name: [] for name in epochs}
     for _ in range(repeats):
         for name, epoch in epochs.items():
             start = time.perf_counter()
             epoch()
             seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+    return seconds
+
+
+def print_penalty_share(X, repeats):
+    """Print how much longer an epoch with the contractive penalty takes than one without."""
+    for batch_size in (64, 256, 1024):
+        epochs = {kind: skae_epoch(kind, X, batch_size) for kind in ("AE", "CAE")}
+        seconds = timed(epochs, repeats)
+        share = statistics.median(1 - a / c for a, c in zip(seconds["AE"], seconds["CAE"]))
+        print(f"contractive penalty at batch {batch_size}: {100 * share:.1f}% of a step")
+
+
+def print_memory(X):
+    """Print what ``fit`` allocates at most, beside its bound."""
+    model = ContractiveAE(N_COMPONENTS, loss="bernoulli", max_iter=1, random_state=0)
+    tracemalloc.start()
+    model.fit(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    weights = model.components_.nbytes
+    bound = 0.25 * X.nbytes + weights + 64 * 2**20
+    print(
+        f"fit allocates at most {peak / 2**20:.0f} MiB beside X ({X.nbytes / 2**20:.0f} MiB) and weights "
+        f"({weights / 2**20:.0f} MiB); bound {bound / 2**20:.0f} MiB"
+    )
 
 
 def main():
@@ -117,8 +144,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default=os.environ.get("SKAE_DATA"))
     parser.add_argument("--samples", type=int, default=60000)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[64, 256, 1024])
     parser.add_argument("--compile", action="store_true", help="time torch.compile too")
     arguments = parser.parse_args()
     X = load(arguments.data, arguments.samples)
@@ -142,31 +170,34 @@ def run(X, arguments):
     print("model batch  library        s/epoch  samples/s  GFLOP/s  % of sgemm  skae faster by")
     flop = 10 * X.shape[1] * N_COMPONENTS * len(X)
     for kind in ("CAE", "DAE"):
-        for batch_size in (64, 256, 1024):
+        for batch_size in arguments.batch_sizes:
             epochs = {"skae": skae_epoch(kind, X, batch_size)}
             if torch is not None:
                 epochs["torch eager"] = torch_epoch(kind, X, batch_size, False)
                 if arguments.compile:
                     epochs["torch compiled"] = torch_epoch(kind, X, batch_size, True)
             seconds = timed(epochs, arguments.repeats)
-            for name, value in seconds.items():
+            for name, values in seconds.items():
+                value = statistics.median(values)
+                ratio = statistics.median(v / own for v, own in zip(values, seconds["skae"]))
                 print(
                     f"{kind:5s} {batch_size:5d}  {name:14s} {value:7.2f} {len(X) / value:10,.0f} "
                     f"{flop / value / 1e9:8.0f} {100 * flop / value / 1e9 / rate:10.0f}% "
-                    f"{value / seconds['skae']:10.2f}",
+                    f"{ratio:10.2f}",
                     flush=True,
                 )
     part = X[: len(X) // 6]
-    mlp = MLPRegressor((N_COMPONENTS,), activation="logistic", batch_size=256, max_iter=1)
-    value = timed({"mlp": lambda: mlp.partial_fit(part, part)}, 1)["mlp"] * len(X) / len(part)
+    mlp = MLPRegressor(
+        hidden_layer_sizes=(N_COMPONENTS,), activation="logistic", batch_size=256, max_iter=1
+    )
+    value = timed({"mlp": lambda: mlp.partial_fit(part, part)}, 1)["mlp"][0] * len(X) / len(part)
     print(
         f"AE      256  MLPRegressor   {value:7.2f} {len(X) / value:10,.0f}  (untied; from {len(part)} rows)"
     )
+    print_penalty_share(part, arguments.repeats)
+    print_memory(X)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"peak memory of the process: {peak:.0f} MiB; X: {X.nbytes / 2**20:.0f} MiB",
-        file=sys.stdout,
-    )
+    print(f"peak memory of the process: {peak:.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -83,12 +83,24 @@ def bend(kind, h, one):
 
 
 @kernel
-def scale_by_slope(kind, h, delta):
-    """delta <- delta * s'(a), the step from a gradient at h to one at a."""
+def backpropagate(kind, h, delta, push, sums):
+    """delta <- delta * s'(a) + push, from a gradient at h to one at a; sums <- its sum over samples.
+
+    An empty ``push`` is none.
+    """
     one = h.dtype.type(1)
+    sums[:] = one - one
     for i in range(h.shape[0]):
-        for j in range(h.shape[1]):
-            delta[i, j] *= slope(kind, h[i, j], one)
+        if push.size:
+            for j in range(h.shape[1]):
+                pull = delta[i, j] * slope(kind, h[i, j], one) + push[i, j]
+                delta[i, j] = pull
+                sums[j] += pull
+        else:
+            for j in range(h.shape[1]):
+                pull = delta[i, j] * slope(kind, h[i, j], one)
+                delta[i, j] = pull
+                sums[j] += pull
 
 
 @kernel

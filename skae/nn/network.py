@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._kernels.activations import scale_by_slope, slopes
+from .._kernels.activations import IDENTITY, backpropagate, slopes
 from .._kernels.contraction import add_scaled_rows
 from .activations import ACTIVATIONS, initial_bound
 
@@ -39,6 +39,7 @@ class Trace:
         self.encoder_deltas = [stack[:n] for stack in self.upper]
         self.decoder_inputs = [stack[n:] for stack in self.upper]
         self.encoder_outputs = [*self.encoder_inputs[1:], self.decoder_inputs[-1]]
+        self._no_push = np.empty((0, 0), dtype)
         self._scratch = {}
         self.start()
 
@@ -62,6 +63,13 @@ class Trace:
         self.encoder_bias_pulls = [[] for _ in layers]
         self.encoder_row_scales = [[] for _ in layers]
         self.decoder_row_scales = [[] for _ in layers]
+
+    def total_push(self, pushes):
+        """Return the sum of ``pushes``, in the first one's buffer."""
+        if not pushes:
+            return self._no_push
+        _add_all(pushes[1:], pushes[0])
+        return pushes[0]
 
     def scratch(self, owner, create):
         """Return what ``create()`` made for ``owner`` at its first call with this trace."""
@@ -160,13 +168,14 @@ class Network:
     def backward(self, params, trace, grad):
         """Turn the gradient at the logits, and what the penalties left in ``trace``, into ``grad``."""
         for layer in range(self.depth):
+            kind, outputs = IDENTITY, trace.logits
             delta = trace.decoder_deltas[layer]
             if layer:
+                kind, outputs = self.activation.kind, trace.decoder_inputs[layer - 1]
                 above = trace.decoder_deltas[layer - 1]
                 np.matmul(above, params.decoder_weights[layer - 1].T, out=delta)
-                scale_by_slope(self.activation.kind, trace.decoder_inputs[layer - 1], delta)
-            _add_all(trace.decoder_pushes[layer], delta)
-            np.sum(delta, axis=0, out=grad.decoder_biases[layer])
+            push = trace.total_push(trace.decoder_pushes[layer])
+            backpropagate(kind, outputs, delta, push, grad.decoder_biases[layer])
         for layer in reversed(range(self.depth)):
             delta = trace.encoder_deltas[layer]
             if layer == self.depth - 1:
@@ -174,9 +183,9 @@ class Network:
             else:
                 above = trace.encoder_deltas[layer + 1]
                 np.matmul(above, params.encoder_weights[layer + 1], out=delta)
-            scale_by_slope(self.activation.kind, trace.encoder_outputs[layer], delta)
-            _add_all(trace.encoder_pushes[layer], delta)
-            np.sum(delta, axis=0, out=grad.encoder_biases[layer])
+            push = trace.total_push(trace.encoder_pushes[layer])
+            kind, outputs = self.activation.kind, trace.encoder_outputs[layer]
+            backpropagate(kind, outputs, delta, push, grad.encoder_biases[layer])
             _add_all(trace.encoder_bias_pulls[layer], grad.encoder_biases[layer])
             self._weight_gradients(layer, params, trace, grad)
 
