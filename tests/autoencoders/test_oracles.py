@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from skae import AutoEncoder, DenoisingAE
+from skae import AutoEncoder, ContractiveAE, DenoisingAE
 from skae.training import LBFGS
 
 
@@ -60,4 +60,27 @@ def test_linear_denoising_gives_the_score_of_the_smoothed_density():
     assert np.linalg.norm(jacobian - expected) < 1e-2 * np.linalg.norm(expected)
     field = model.score_field(X[:1000])
     score = -(sigma**2) * X[:1000] @ np.linalg.inv(smoothed)
+    assert np.linalg.norm(field - score) < 1e-2 * np.linalg.norm(score)
+
+
+def test_linear_contraction_of_the_reconstruction_has_the_optimum_of_denoising():
+    sigma = 0.8
+    X, covariance = _gaussian_data(2000)
+    model = ContractiveAE(
+        4,
+        activation="identity",
+        loss="gaussian",
+        tied_weights=False,
+        contracted="reconstruction",
+        contraction=sigma**2 / 2,
+        solver="lbfgs",
+        max_iter=2000,
+        tol=1e-12,
+        random_state=0,
+    ).fit(X)
+    smoothed = covariance + sigma**2 * np.eye(4)
+    expected = covariance @ np.linalg.inv(smoothed)
+    jacobian = model.decoder_components_.T @ model.components_
+    assert np.linalg.norm(jacobian - expected) < 1e-2 * np.linalg.norm(expected)
+    field, score = model.score_field(X), -(sigma**2) * X @ np.linalg.inv(smoothed)
     assert np.linalg.norm(field - score) < 1e-2 * np.linalg.norm(score)

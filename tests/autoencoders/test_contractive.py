@@ -1,0 +1,71 @@
+"""What is particular to the contractive auto-encoder."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from skae import AutoEncoder, ContractiveAE
+
+X = load_digits().data / 16
+SMALL = {"n_components": 12, "batch_size": 100, "max_iter": 30, "random_state": 0}
+FAST = {**SMALL, "learning_rate_init": 1e-2}
+
+
+@pytest.mark.parametrize("hidden", [(), (20,)], ids=["depth1", "depth2"])
+@pytest.mark.parametrize("options", [{}, {"n_directions": 1}, {"n_directions": "all"}], ids=str)
+def test_contraction_shrinks_the_jacobian(hidden, options):
+    plain = ContractiveAE(**FAST, hidden_layer_sizes=hidden, contraction=0).fit(X)
+    strong = ContractiveAE(**FAST, hidden_layer_sizes=hidden, contraction=1, **options).fit(X)
+    norm = strong.report(X[:100]).jacobian_norm
+    assert norm < 0.5 * plain.report(X[:100]).jacobian_norm
+
+
+@pytest.mark.parametrize("hidden", [(), (20,)], ids=["depth1", "depth2"])
+def test_curvature_evens_the_jacobian(hidden):
+    changes = []
+    for curvature in (0, 100):
+        model = ContractiveAE(
+            **FAST, hidden_layer_sizes=hidden, contraction=0, curvature=curvature
+        ).fit(X)
+        noise = 0.1 * np.random.default_rng(0).standard_normal((100, 64))
+        change = model.jacobian(X[:100]) - model.jacobian(X[:100] + noise)
+        changes.append(np.mean(np.sum(change**2, axis=(1, 2))))
+    assert changes[1] < 0.5 * changes[0]
+
+
+def test_no_contraction_is_the_plain_autoencoder():
+    plain, none = AutoEncoder(**SMALL).fit(X), ContractiveAE(**SMALL, contraction=0).fit(X)
+    np.testing.assert_array_equal(plain.components_, none.components_)
+
+
+def test_untied_weights_need_a_penalty_that_sees_the_decoder():
+    model = ContractiveAE(**SMALL, tied_weights=False)
+    with pytest.raises(ValueError, match="tied_weights=False"):
+        model.fit(X)
+    model.set_params(contracted="reconstruction").fit(X)
+    with pytest.raises(ValueError, match="tied_weights=False"):
+        model.set_params(curvature=1.0).fit(X)
+
+
+def test_contraction_of_the_reconstruction_needs_separate_units():
+    model = ContractiveAE(**SMALL, contracted="reconstruction", loss="multinomial")
+    with pytest.raises(ValueError, match="contracted='reconstruction'"):
+        model.fit(X)
+
+
+def test_jacobian_and_singular_values():
+    model = ContractiveAE(**SMALL, hidden_layer_sizes=(20,)).fit(X)
+    step = 1e-6 * np.eye(64)
+    numeric = (model.transform(X[0] + step) - model.transform(X[0] - step)).T / 2e-6
+    np.testing.assert_allclose(model.jacobian(X[:1])[0], numeric, atol=1e-8)
+    np.testing.assert_allclose(
+        model.singular_values(X[:1])[0], np.linalg.svd(numeric, compute_uv=False), atol=1e-8
+    )
+
+
+def test_report():
+    model = ContractiveAE(**SMALL).fit(X)
+    report, codes = model.report(X[:50]), model.transform(X[:50])
+    norms = np.linalg.norm(model.jacobian(X[:50]), axis=(1, 2))
+    assert report.jacobian_norm == pytest.approx(norms.mean())
+    assert report.saturation == np.mean(np.minimum(codes, 1 - codes) < 0.05)

@@ -1,0 +1,145 @@
+"""Kernels beside plain numpy, in both precisions."""
+
+import numpy as np
+import pytest
+from scipy.special import expit, log_softmax
+
+from skae._kernels import activations, losses, updates
+from skae._kernels.contraction import add_scaled_rows, contract, curve, squared_row_norms
+from skae._kernels.tangents import scale, scale_back, squares
+
+DTYPES = [np.float32, np.float64]
+KINDS = {
+    "sigmoid": (activations.SIGMOID, expit),
+    "tanh": (activations.TANH, np.tanh),
+    "relu": (activations.RELU, lambda a: np.maximum(a, 0)),
+    "softplus": (activations.SOFTPLUS, lambda a: np.logaddexp(0, a)),
+    "identity": (activations.IDENTITY, lambda a: a),
+}
+NONE = np.empty((0, 0))
+
+
+def _close(actual, expected, units=8):
+    eps = np.finfo(actual.dtype).eps
+    np.testing.assert_allclose(actual, expected, rtol=units * eps, atol=units * eps)
+
+
+def _arrays(dtype, *shapes):
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", KINDS)
+def test_activations_over_their_whole_range(name, dtype):
+    a = np.concatenate([np.linspace(-120, 120, 20001), [-1e30, -1e-30, 0, 1e-30, 1e30]]).astype(
+        dtype
+    )
+    out, bias = np.tile(a, (2, 1)), np.zeros(a.size, dtype)
+    getattr(activations, name)(out, bias)
+    _close(out[1], KINDS[name][1](a.astype(np.float64)).astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", KINDS)
+def test_backpropagate(name, dtype):
+    kind, function = KINDS[name]
+    a, delta, push = _arrays(dtype, (7, 5), (7, 5), (7, 5))
+    a64 = a.astype(np.float64)
+    derivative = (function(a64 + 1e-6) - function(a64 - 1e-6)) / 2e-6
+    for extra in (push, NONE.astype(dtype)):
+        out, sums = delta.copy(), np.empty(5, dtype)
+        activations.backpropagate(kind, function(a64).astype(dtype), out, extra, sums)
+        expected = delta * derivative + (push if extra.size else 0)
+        np.testing.assert_allclose(out, expected, atol=1e-5 if dtype == np.float32 else 1e-8)
+        np.testing.assert_allclose(sums, out.sum(axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("emphasized", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_losses(dtype, emphasized):
+    logits, noise, cells = _arrays(dtype, (6, 9), (6, 9), (6, 9))
+    logits *= 10
+    cells = np.abs(cells) if emphasized else NONE.astype(dtype)
+    weights = np.linspace(0.1, 1, 6).astype(dtype)
+    target = np.abs(noise) / np.abs(noise).max()
+    a, x = logits.astype(np.float64), target.astype(np.float64)
+    w = cells.astype(np.float64) if emphasized else 1.0
+    log_means = log_softmax(a, axis=1)
+    mass = np.sum(w * x, axis=1, keepdims=True)
+    columns, indices = np.array([[0, 4], [4, 9]]), np.arange(9)
+    expected = {
+        "gaussian": (0.5 * (a - x) ** 2 * w, (a - x) * w),
+        "bernoulli": ((np.logaddexp(0, a) - x * a) * w, (expit(a) - x) * w),
+        "multinomial": (-w * x * log_means, mass * np.exp(log_means) - w * x),
+    }
+    for name, (values, pulls) in expected.items():
+        out, totals = logits.copy(), np.ones(6, dtype)
+        where = (indices, np.array([0, 9])) if name == "multinomial" else (columns,)
+        getattr(losses, name)(out, target, *where, weights, cells, totals)
+        _close(totals, 1 + values.sum(axis=1), 32)
+        _close(out, weights[:, np.newaxis] * pulls, 32)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_adam(dtype):
+    params, grad, first, second = _arrays(dtype, 50, 50, 50, 50)
+    second = np.abs(second)
+    m = 0.9 * first + 0.1 * grad
+    v = 0.99 * second + 0.01 * grad**2
+    expected = params - 0.1 * m / (np.sqrt(v) + 1e-3)
+    number = dtype
+    updates.adam(params, grad, first, second, number(0.1), number(0.9), number(0.99), number(1e-3))
+    for actual, wanted in ((params, expected), (first, m), (second, v)):
+        _close(actual, wanted, 32)
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_momentum(dtype, nesterov):
+    params, grad, velocity = _arrays(dtype, 50, 50, 50)
+    v = 0.9 * velocity - 0.1 * grad
+    expected = params + (0.9 * v - 0.1 * grad if nesterov else v)
+    updates.momentum(params, grad, velocity, dtype(0.1), dtype(0.9), nesterov)
+    _close(params, expected, 32)
+    _close(velocity, v, 32)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_contraction_kernels(dtype):
+    a, shift, weights = _arrays(dtype, (6, 5), (6, 5), (5, 8))
+    h, other = expit(a), expit(a + shift)
+    shares = np.linspace(0.1, 1, 6).astype(dtype)
+    norms = np.empty(5, dtype)
+    squared_row_norms(weights, norms)
+    _close(norms, np.sum(weights.astype(np.float64) ** 2, axis=1), 16)
+    d, e = h * (1 - h), other * (1 - other)
+    push, scales = np.ones_like(h), np.ones(5, dtype)
+    contract(activations.SIGMOID, h, norms, shares, push, scales)
+    v = 2 * shares[:, np.newaxis]
+    _close(push, 1 + v * d * d * (1 - 2 * h) * norms, 32)
+    _close(scales, 1 + (v * d * d).sum(axis=0), 32)
+    push, far, scales = np.zeros_like(h), np.zeros_like(h), np.zeros(5, dtype)
+    curve(activations.SIGMOID, h, other, norms, shares, push, far, scales)
+    _close(push, v * (d - e) * norms * d * (1 - 2 * h), 32)
+    _close(far, -v * (d - e) * norms * e * (1 - 2 * other), 32)
+    _close(scales, (v * (d - e) ** 2).sum(axis=0), 32)
+    grad = np.ones_like(weights)
+    add_scaled_rows(scales, weights, grad)
+    _close(grad, 1 + scales[:, np.newaxis] * weights, 32)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tangent_kernels(dtype):
+    slopes, bends, tangents, pull = _arrays(dtype, (4, 5), (4, 5), (3, 4, 5), (3, 4, 5))
+    out, push, below = np.empty_like(tangents), np.zeros_like(slopes), pull.copy()
+    scale(slopes, tangents, out)
+    _close(out, slopes * tangents)
+    scale_back(slopes, bends, tangents, below, push)
+    _close(below, slopes * pull)
+    _close(push, (bends * tangents * pull).sum(axis=0), 32)
+    shares = np.linspace(0.1, 1, 4).astype(dtype)
+    value = squares(tangents, shares, out)
+    expected = np.sum(shares[:, np.newaxis] * tangents.astype(np.float64) ** 2)
+    assert value == pytest.approx(expected, rel=1e-5)
+    _close(out, 2 * shares[:, np.newaxis] * tangents, 16)

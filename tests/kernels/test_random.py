@@ -1,0 +1,103 @@
+"""Drawn noise has the distribution it should have, cell by cell and between cells."""
+
+import numpy as np
+import pytest
+from numba import njit
+from scipy import stats
+
+from skae._kernels.random import normal
+from skae.nn.corruption import Gaussian, Masking, SaltAndPepper, Swap
+from skae.nn.noise import keys
+
+rng = np.random.default_rng(0)
+X = rng.random((2000, 300))
+
+
+@njit
+def _normals(bits, out):
+    for i in range(bits.size):
+        out[i] = normal(bits[i])
+
+
+def test_normal_is_the_quantile_function():
+    bits = np.concatenate(
+        [np.arange(2000), 2.0 ** np.arange(11, 32), rng.integers(0, 2**32, 20000)]
+    )
+    bits = np.concatenate([bits, 2**32 - 1 - bits]).astype(np.uint32)
+    out = np.empty(bits.size, np.float32)
+    _normals(bits, out)
+    low = np.minimum(bits, ~bits)
+    expected = -stats.norm.ppf((low + 0.5) / 2**32) * np.where(bits > 2**31 - 1, 1, -1)
+    error = np.abs(out - expected)
+    assert error[low >= 2000].max() < 1e-5
+    assert error.max() < 3e-3
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gaussian_noise(dtype):
+    out = np.empty(X.shape, dtype)
+    Gaussian(0.5)(X.astype(dtype), 7, out)
+    noise = (out - X) / 0.5
+    assert stats.kstest(noise.ravel(), "norm").pvalue > 1e-3
+    correlations = np.corrcoef(noise[:, :40], rowvar=False) - np.eye(40)
+    assert np.abs(correlations).max() < 5 / np.sqrt(len(X))
+    correlations = np.corrcoef(noise[:40]) - np.eye(40)
+    assert np.abs(correlations).max() < 5 / np.sqrt(X.shape[1])
+
+
+@pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_shares_of_corrupted_cells(dtype, level):
+    clean = X.astype(dtype) + dtype(2)
+    out = np.empty_like(clean)
+    deviation = 4 * np.sqrt(level * (1 - level) / X.size)
+    Masking(level)(clean, 7, out)
+    assert np.isin(out, [0, *clean.ravel()]).all()
+    assert abs(np.mean(out == 0) - level) <= deviation
+    by_column = np.mean(out == 0, axis=0)
+    assert np.abs(by_column - level).max() <= 5 * np.sqrt(level * (1 - level) / len(X))
+    SaltAndPepper(level, 0, 1)(clean, 7, out)
+    for extreme in (0, 1):
+        share = np.mean(out == extreme)
+        assert abs(share - level / 2) <= 4 * np.sqrt(max(level, 1e-9) / X.size)
+    Swap(level)(clean, 7, out)
+    changed = out != clean
+    assert abs(changed.mean() - level) <= deviation
+    for j in range(0, X.shape[1], 50):
+        assert np.isin(out[:, j], clean[:, j]).all()
+
+
+def test_swap_takes_every_other_row_alike():
+    ramp = np.tile(np.arange(50.0)[:, np.newaxis], (1, 4000))
+    out = np.empty_like(ramp)
+    Swap(1.0)(ramp, 3, out)
+    assert (out != ramp).all()
+    counts = np.array([np.bincount(row.astype(int), minlength=50) for row in out])
+    others = counts[~np.eye(50, dtype=bool)]
+    assert stats.chisquare(others).pvalue > 1e-3
+
+
+def test_swap_of_a_single_row_leaves_it():
+    out = np.empty((1, 300))
+    Swap(1.0)(X[:1], 3, out)
+    np.testing.assert_array_equal(out, X[:1])
+
+
+@pytest.mark.parametrize("corruption", [Masking(0.3), SaltAndPepper(0.3), Swap(0.3)])
+def test_emphasis_marks_the_corrupted_cells(corruption):
+    out, cells = np.empty_like(X), np.empty_like(X)
+    corruption(X + 2, 5, out)
+    corruption.emphasize(X + 2, 5, 3.0, 0.5, cells)
+    np.testing.assert_array_equal(cells, np.where(out != X + 2, 3.0, 0.5))
+
+
+def test_noise_belongs_to_the_row_and_the_seed():
+    out, shuffled, other = np.empty_like(X), np.empty_like(X), np.empty_like(X)
+    order = rng.permutation(len(X))
+    Masking(0.5)(X, 1, out)
+    Masking(0.5)(X[order], 1, shuffled)
+    Masking(0.5)(X, 2, other)
+    np.testing.assert_array_equal(shuffled, out[order])
+    both = np.mean((out == 0) & (other == 0))
+    assert both == pytest.approx(0.25, abs=4 * np.sqrt(0.25 * 0.75 / X.size))
+    assert len(np.unique(keys(X, 1)[0])) == len(X)
