@@ -1,0 +1,66 @@
+"""What is told during training."""
+
+import re
+
+import pytest
+from sklearn.datasets import load_digits
+
+from skae import AutoEncoder, ContractiveAE
+
+callback = pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
+X = load_digits().data[:200] / 16
+
+
+class Recorder:
+    """A callback that scores the model of each epoch, and asks to stop after ``last``."""
+
+    def __init__(self, last=None):
+        self.last, self.scores = last, []
+
+    def setup(self, estimator, context):
+        """Begin."""
+
+    def teardown(self, estimator, context):
+        """End."""
+
+    def on_fit_task_begin(self, estimator, context):
+        """Nothing to do."""
+
+    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
+        """Note the score."""
+        if context.task_name != "epoch":
+            return False
+        self.scores.append(fitted_estimator.score(X))
+        return len(self.scores) == self.last
+
+
+def test_callbacks_see_the_model_of_each_epoch():
+    recorder = Recorder()
+    options = {"n_components": 5, "batch_size": 50, "random_state": 0}
+    AutoEncoder(**options, max_iter=4).set_callbacks(recorder).fit(X)
+    model, expected = AutoEncoder(**options), []
+    for _ in range(4):
+        expected.append(model.partial_fit(X).score(X))
+    assert recorder.scores == expected
+
+
+def test_callbacks_may_stop():
+    recorder = Recorder(last=2)
+    model = AutoEncoder(5, max_iter=9, random_state=0).set_callbacks(recorder).fit(X)
+    assert model.n_iter_ == len(recorder.scores) == 2
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_progress_bar_shows_epochs(solver, capsys):
+    model = AutoEncoder(5, max_iter=3, solver=solver, tol=0, random_state=0)
+    model.set_callbacks(callback.ProgressBar()).fit(X)
+    shown = capsys.readouterr().out
+    assert "AutoEncoder" in shown and "100%" in shown
+
+
+def test_verbose_tells_loss_seconds_and_speed(capsys):
+    ContractiveAE(5, max_iter=4, verbose=2, random_state=0).fit(X)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert re.search(r"epoch 4.*loss = [\d.]+, [\de.-]+ s, [\d,]+ samples/s", lines[1])
