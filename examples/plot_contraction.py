@@ -1,0 +1,58 @@
+"""
+What contraction does
+=====================
+
+Two auto-encoders of the same shape learn the digits, one of them with a penalty on the Jacobian of its
+code. Its filters become strokes, and its code keeps few directions in which it still moves: those
+along the data, while the others are contracted (Rifai et al. 2011, figure 2).
+"""
+
+# %%
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+from skae import AutoEncoder, ContractiveAE
+from skae.plotting import FilterDisplay, ReconstructionDisplay, SpectrumDisplay
+
+X, y = load_digits(return_X_y=True)
+X = MinMaxScaler().fit_transform(X)
+
+# %%
+# The same training for both.
+options = {"loss": "bernoulli", "batch_size": 64, "learning_rate_init": 3e-3, "max_iter": 150}
+models = {
+    "auto-encoder": AutoEncoder(100, **options, random_state=0),
+    "contractive": ContractiveAE(100, **options, contraction=0.3, random_state=0),
+}
+print("model         reconstruction  ||dh/dx||  saturated  linear classifier on the code")
+for name, model in models.items():
+    model.fit(X)
+    report = model.report(X[:500])
+    classifier = make_pipeline(model, StandardScaler(), LogisticRegression(max_iter=2000))
+    accuracy = cross_val_score(classifier, X, y, cv=3).mean()
+    print(
+        f"{name:13s} {-model.score(X):14.2f} {report.jacobian_norm:10.2f} "
+        f"{report.saturation:10.2f} {accuracy:12.3f}"
+    )
+
+# %%
+# Filters, reconstructions and the mean singular values of dh/dx, one row a model.
+figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained", width_ratios=[1, 1.6])
+for row, (name, model) in zip(axes, models.items()):
+    FilterDisplay.from_estimator(model, ax=row[0])
+    ReconstructionDisplay.from_estimator(model, X[:10], ax=row[1])
+    row[0].set_title(f"{name}: filters")
+figure.savefig("contraction_filters.png", dpi=150)
+
+figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+for name, model in models.items():
+    SpectrumDisplay.from_estimator(model, X[:500], label=name, ax=ax)
+figure.savefig("contraction_spectrum.png", dpi=150)
+print("saved contraction_filters.png and contraction_spectrum.png")
