@@ -27,10 +27,10 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0, strati
 # %%
 # Every parameter of the auto-encoder is a parameter of the grid.
 cae = ContractiveAE(
-    100, loss="bernoulli", batch_size=64, learning_rate_init=3e-3, max_iter=60, random_state=0
+    100, loss="bernoulli", batch_size=64, learning_rate_init=3e-3, max_iter=150, random_state=0
 )
 pipeline = Pipeline([("scale", MinMaxScaler(clip=True)), ("cae", cae), ("svm", SVC(C=10))])
-grid = {"cae__contraction": [0.01, 0.1, 1.0], "cae__n_components": [50, 100]}
+grid = {"cae__contraction": [0.03, 0.1, 0.3], "cae__n_components": [100, 300]}
 search = GridSearchCV(pipeline, grid, cv=3, n_jobs=-1).fit(X_train, y_train)
 
 print("contraction  n_components  mean accuracy  std")
@@ -47,7 +47,7 @@ print(f"test accuracy of the SVM on pixels: {pixels.score(X_test, y_test):.4f}")
 
 # %%
 best = search.best_estimator_
-figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 FilterDisplay.from_estimator(best["cae"], ax=left)
 ReconstructionDisplay.from_estimator(best["cae"], best["scale"].transform(X_test[:10]), ax=right)
 figure.savefig("digits_pipeline.png", dpi=150)

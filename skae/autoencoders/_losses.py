@@ -48,4 +48,7 @@ def _resolved(loss, frame):
         groups = columns.values() if isinstance(columns, dict) else [columns]
         for group in groups:
             group = group(frame) if callable(group) else group
-            yield name, np.asarray(_get_column_indices(frame, group), dtype=np.int64)
+            try:
+                yield name, np.asarray(_get_column_indices(frame, group), dtype=np.int64)
+            except ValueError as error:
+                raise ValueError(f"loss names columns {group!r}: {error}.") from error
