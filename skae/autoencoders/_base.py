@@ -1,5 +1,6 @@
 """The one abstract base of the auto-encoders: parameters and training, everything but the objective."""
 
+import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -152,7 +153,7 @@ class BaseAutoEncoder(CallbackSupportMixin, FittedAutoEncoder, ABC):
             X, weights = self._check_training_data(X, sample_weight, reset=not again)
             network = self._network
             state = self._continue(network) if again else self._start(network, X.dtype)
-            try:
+            with self._publishing(state):
                 minimize(
                     self._objective(network, self._loss),
                     state,
@@ -163,10 +164,6 @@ class BaseAutoEncoder(CallbackSupportMixin, FittedAutoEncoder, ABC):
                     stopping=None,
                     observers=self._reporters(X),
                 )
-            except KeyboardInterrupt:
-                self._state = state.to_dict()
-                raise
-            self._state = state.to_dict()
         return self
 
     @contextmanager
@@ -229,55 +226,65 @@ class BaseAutoEncoder(CallbackSupportMixin, FittedAutoEncoder, ABC):
         return state
 
     def _train(self, X, weights, network, state):
-        solver = self._make_solver()
         max_epochs = state.n_epochs + self.max_iter
-        checkpoint = None
+        checkpoint = callbacks = None
         if self.checkpoint is not None:
             checkpoint = Checkpoint(self.checkpoint, self._identity(X, weights))
             stored = checkpoint.load() if self.resume else None
             if stored is not None:
                 state, max_epochs = stored, self.max_iter
-        train, held_out = self._split(X.shape[0], state.seed)
-        validation = None
-        if held_out is not None:
-            validation = Batches(X, weights, self.batch_size, indices=held_out)
-        stopping = Stopping(self.tol, self.n_iter_no_change, validation)
-        objective = self._objective(network, self._loss)
-        callbacks = self._callbacks(X)
-        observers = self._reporters(X) + [o for o in (checkpoint, callbacks) if o is not None]
-        batches = Batches(X, weights, self.batch_size, shuffle=self.shuffle, indices=train)
-        try:
-            if isinstance(solver, LBFGS):
-                batches = Batches(X, weights, max(self.batch_size, BLOCK), indices=train)
-                minimize_full_batch(
-                    objective,
-                    state,
-                    solver,
-                    batches,
-                    tol=self.tol,
-                    max_epochs=max_epochs,
-                    observers=observers,
-                )
-            elif not state.converged:
-                minimize(
-                    objective,
-                    state,
-                    solver,
-                    batches,
-                    learning_rate=self.learning_rate_init,
-                    max_epochs=max_epochs,
-                    stopping=stopping,
-                    observers=observers,
-                )
-        finally:
-            if state.best_params is not None:
-                state.params = state.best_params
-                state.best_params = None
-            self._state = state.to_dict()
+        if hasattr(self, "_init_callback_context"):
+            callbacks = Callbacks(self, X, self.max_iter, self._attributes)
+        watching = [watcher for watcher in (checkpoint, callbacks) if watcher is not None]
+        with self._publishing(state):
+            self._minimize(X, weights, network, state, max_epochs, self._reporters(X) + watching)
         if callbacks is not None:
             callbacks.close(state)
-        if isinstance(solver, LBFGS) and not state.converged:
-            _warn_not_converged(self.max_iter)
+
+    def _minimize(self, X, weights, network, state, max_epochs, observers):
+        train, held_out = self._split(X.shape[0], state.seed)
+        solver, objective = self._make_solver(), self._objective(network, self._loss)
+        if isinstance(solver, LBFGS):
+            minimize_full_batch(
+                objective,
+                state,
+                solver,
+                Batches(X, weights, max(self.batch_size, BLOCK), indices=train),
+                tol=self.tol,
+                max_epochs=max_epochs,
+                observers=observers,
+            )
+            if not state.converged:
+                warnings.warn(
+                    f"L-BFGS stopped at max_iter={self.max_iter} before it converged; raise "
+                    "max_iter or tol.",
+                    ConvergenceWarning,
+                    stacklevel=5,
+                )
+        elif not state.converged:
+            validation = None
+            if held_out is not None:
+                validation = Batches(X, weights, self.batch_size, indices=held_out)
+            minimize(
+                objective,
+                state,
+                solver,
+                Batches(X, weights, self.batch_size, shuffle=self.shuffle, indices=train),
+                learning_rate=self.learning_rate_init,
+                max_epochs=max_epochs,
+                stopping=Stopping(self.tol, self.n_iter_no_change, validation),
+                observers=observers,
+            )
+
+    @contextmanager
+    def _publishing(self, state):
+        """Make ``state`` the fitted one, however the block ends."""
+        try:
+            yield
+        finally:
+            if state.best_params is not None:
+                state.params, state.best_params = state.best_params, None
+            self._state = state.to_dict()
 
     def _split(self, n_samples, seed):
         if not self.early_stopping:
@@ -297,27 +304,12 @@ class BaseAutoEncoder(CallbackSupportMixin, FittedAutoEncoder, ABC):
             return []
         return [Verbose(type(self).__name__, X.shape[0], int(self.verbose))]
 
-    def _callbacks(self, X):
-        if not hasattr(self, "_init_callback_context"):
-            return None
-
-        def attributes(state):
-            names = ("_sizes", "_activation", "_tied", "_loss", "n_features_in_")
-            return {"_state": state.to_dict(), **{name: getattr(self, name) for name in names}}
-
-        return Callbacks(self, X, self.max_iter, attributes)
+    def _attributes(self, state):
+        """Return what a fitted estimator has, as of ``state``."""
+        names = ("_sizes", "_activation", "_tied", "_loss", "n_features_in_")
+        return {"_state": state.to_dict(), **{name: getattr(self, name) for name in names}}
 
     def _identity(self, X, weights):
         free = {"max_iter", "verbose", "checkpoint", "resume", "random_state"}
         params = {k: repr(v) for k, v in self.get_params().items() if k not in free}
         return {"skae": __version__, "X": joblib.hash([X, weights]), **params}
-
-
-def _warn_not_converged(max_iter):
-    import warnings
-
-    warnings.warn(
-        f"L-BFGS stopped at max_iter={max_iter} before it converged; raise max_iter or tol.",
-        ConvergenceWarning,
-        stacklevel=4,
-    )

@@ -40,6 +40,7 @@ def test_warm_start_goes_on():
     np.testing.assert_array_equal(_weights(again), _weights(whole))
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_training_reduces_the_loss_and_keeps_the_dtype(solver, dtype):
