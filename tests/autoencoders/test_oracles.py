@@ -38,49 +38,34 @@ def _gaussian_data(n_samples):
     return X @ root.T, root @ root.T
 
 
-def test_linear_denoising_gives_the_score_of_the_smoothed_density():
-    sigma = 0.8
-    X, covariance = _gaussian_data(200_000)
-    model = DenoisingAE(
-        4,
-        activation="identity",
-        loss="gaussian",
-        tied_weights=False,
-        corruption="gaussian",
-        corruption_level=sigma,
-        solver="lbfgs",
-        batch_size=20_000,
-        max_iter=2000,
-        tol=1e-12,
-        random_state=0,
-    ).fit(X)
-    smoothed = covariance + sigma**2 * np.eye(4)
-    expected = covariance @ np.linalg.inv(smoothed)
-    jacobian = model.decoder_components_.T @ model.components_
-    assert np.linalg.norm(jacobian - expected) < 1e-2 * np.linalg.norm(expected)
-    field = model.score_field(X[:1000])
-    score = -(sigma**2) * X[:1000] @ np.linalg.inv(smoothed)
-    assert np.linalg.norm(field - score) < 1e-2 * np.linalg.norm(score)
+LINEAR = {
+    "activation": "identity",
+    "loss": "gaussian",
+    "tied_weights": False,
+    "solver": "lbfgs",
+    "max_iter": 2000,
+    "tol": 1e-12,
+    "random_state": 0,
+}
 
 
-def test_linear_contraction_of_the_reconstruction_has_the_optimum_of_denoising():
-    sigma = 0.8
-    X, covariance = _gaussian_data(2000)
-    model = ContractiveAE(
-        4,
-        activation="identity",
-        loss="gaussian",
-        tied_weights=False,
-        contracted="reconstruction",
-        contraction=sigma**2 / 2,
-        solver="lbfgs",
-        max_iter=2000,
-        tol=1e-12,
-        random_state=0,
-    ).fit(X)
+def _assert_score_of_the_smoothed_density(model, X, covariance, sigma):
     smoothed = covariance + sigma**2 * np.eye(4)
     expected = covariance @ np.linalg.inv(smoothed)
     jacobian = model.decoder_components_.T @ model.components_
     assert np.linalg.norm(jacobian - expected) < 1e-2 * np.linalg.norm(expected)
     field, score = model.score_field(X), -(sigma**2) * X @ np.linalg.inv(smoothed)
     assert np.linalg.norm(field - score) < 1e-2 * np.linalg.norm(score)
+
+
+def test_linear_denoising_gives_the_score_of_the_smoothed_density():
+    X, covariance = _gaussian_data(200_000)
+    noise = {"corruption": "gaussian", "corruption_level": 0.8}
+    model = DenoisingAE(4, **LINEAR, **noise, batch_size=20_000).fit(X)
+    _assert_score_of_the_smoothed_density(model, X[:1000], covariance, 0.8)
+
+
+def test_linear_contraction_of_the_reconstruction_has_the_optimum_of_denoising():
+    X, covariance = _gaussian_data(2000)
+    model = ContractiveAE(4, **LINEAR, contracted="reconstruction", contraction=0.8**2 / 2).fit(X)
+    _assert_score_of_the_smoothed_density(model, X, covariance, 0.8)
