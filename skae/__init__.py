@@ -1,6 +1,7 @@
-"""Regularized auto-encoders for scikit-learn."""
+"""Regularized auto-encoders and sparse coding for scikit-learn."""
 
 from ._version import __version__
 from .autoencoders import AutoEncoder, ContractiveAE, DenoisingAE
+from .sparse import SparseCoder
 
-__all__ = ["AutoEncoder", "ContractiveAE", "DenoisingAE", "__version__"]
+__all__ = ["AutoEncoder", "ContractiveAE", "DenoisingAE", "SparseCoder", "__version__"]

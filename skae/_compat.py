@@ -3,6 +3,7 @@
 from sklearn.base import _fit_context
 from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.parallel import _get_threadpool_controller
 from sklearn.utils.validation import _check_sample_weight
 
 try:
@@ -21,4 +22,5 @@ __all__ = [
     "_check_sample_weight",
     "_fit_context",
     "_get_column_indices",
+    "_get_threadpool_controller",
 ]

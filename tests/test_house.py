@@ -9,6 +9,7 @@ BELOW = {
     "nn": {"_kernels"},
     "training": {"_kernels"},
     "autoencoders": {"_kernels", "nn", "training"},
+    "sparse": {"_kernels", "nn", "training"},
     "plotting": {"autoencoders", "nn"},
 }
 

@@ -1,0 +1,127 @@
+"""Coordinate descent on a working set: the lasso of one sample, down to a duality gap."""
+
+import numpy as np
+
+from ._jit import kernel
+from .gap import add_rows, duality_gap, violation
+
+
+@kernel
+def shrink(value, alpha, positive):
+    """Return the soft threshold of ``value``: the lasso of one coordinate."""
+    if value > alpha:
+        return value - alpha
+    if value < -alpha and not positive:
+        return value + alpha
+    return value - value
+
+
+@kernel
+def gather(codes, support, values):
+    """List the nonzeros of ``codes`` in ``support`` and ``values``; return their number."""
+    count = 0
+    for j in range(codes.size):
+        if codes[j] != 0:
+            support[count], values[count] = j, codes[j]
+            count += 1
+    return count
+
+
+@kernel
+def _working_set(pull, codes, alpha, top, positive, members):
+    """List nonzero atoms and the worst violators, those above the middle of alpha and ``top``."""
+    limit = pull.dtype.type(0.5) * (alpha + top)
+    count = 0
+    for j in range(pull.size):
+        size = pull[j] if positive else abs(pull[j])
+        if codes[j] != 0 or (size > alpha and size >= limit):
+            members[count] = j
+            count += 1
+    return count
+
+
+@kernel
+def _sweep(gram, alpha, positive, members, codes, pull):
+    """Go once over a working set with its own Gram matrix; return by how much the objective fell."""
+    fall = 0.0
+    for k in range(members.size):
+        row = gram[k]
+        if row[k] <= 0:
+            continue
+        old = codes[members[k]]
+        new = shrink(pull[k] + row[k] * old, alpha, positive) / row[k]
+        if new == old:
+            continue
+        step = new - old
+        codes[members[k]] = new
+        for j in range(pull.size):
+            pull[j] -= step * row[j]
+        fall += 0.5 * row[k] * step * step
+    return fall
+
+
+@kernel
+def descend(
+    gram, alpha, positive, tol, max_iter, norm, correlation, codes, pull, support, values, local
+):
+    """Improve ``codes`` until the gap is at most ``tol * norm / 2``, or rounding ends it; return the gap.
+
+    ``pull`` leaves as c - Gh, exact up to rounding. ``local`` has room for the working set's Gram matrix
+    and pull, n_atoms + 1 rows.
+    """
+    target = 0.5 * tol * norm
+    precision = 0.1 * target
+    noise = norm * (1e-14 if pull.itemsize == 4 else 1e-31)
+    stalled = False
+    for iteration in range(max_iter + 1):
+        count = gather(codes, support, values)
+        pull[:] = correlation
+        for k in range(count):
+            values[k] = -values[k]
+        add_rows(gram, support, values, count, pull)
+        for k in range(count):
+            values[k] = -values[k]
+        gap = duality_gap(norm, alpha, positive, correlation, pull, support, values, count)
+        if gap <= target or stalled or iteration == max_iter:
+            break
+        size = _working_set(pull, codes, alpha, violation(pull, positive), positive, support)
+        members = support[:size]
+        small, near = local[:size, :size], local[size, :size]
+        for k in range(size):
+            near[k] = pull[members[k]]
+            for j in range(size):
+                small[k, j] = gram[members[k], members[j]]
+        total = 0.0
+        for _ in range(100):
+            fall = _sweep(small, alpha, positive, members, codes, near)
+            total += fall
+            if fall <= precision:
+                break
+        stalled = total <= noise
+        precision *= 0.3
+    return gap
+
+
+@kernel
+def descend_rows(gram, alphas, positive, tol, max_iter, norms, correlations, codes, gaps):
+    """``descend`` for each row of ``codes``, from where it is."""
+    n_atoms = gram.shape[0]
+    pull = np.empty(n_atoms, gram.dtype)
+    values = np.empty(n_atoms, gram.dtype)
+    support = np.empty(n_atoms, np.int64)
+    local = np.empty((n_atoms + 1, n_atoms), gram.dtype)
+    for i in range(codes.shape[0]):
+        gaps[i] = descend(
+            gram,
+            alphas[i],
+            positive,
+            tol,
+            max_iter,
+            norms[i],
+            correlations[i],
+            codes[i],
+            pull,
+            support,
+            values,
+            local,
+        )

@@ -1,0 +1,194 @@
+"""The lasso path of one sample, from its first atom down to alpha (LARS; Efron et al. 2004, section 3).
+
+Active atoms share |r_j| = lambda, where r = c - Gh. With a Cholesky factor of their Gram matrix the
+direction in which all of them decrease alike is one triangular solve; the atoms outside say when the
+next one joins, the codes when one leaves.
+"""
+
+import numpy as np
+
+from ._jit import kernel
+from .coordinate_descent import descend
+from .gap import add_rows
+
+
+@kernel
+def append(factor, gram, support, count, atom, smallest):
+    """Extend the Cholesky factor by ``atom``; return whether it is independent enough of the others."""
+    row = factor[count]
+    diagonal = gram[atom, atom]
+    limit = smallest * diagonal
+    for i in range(count):
+        total = gram[atom, support[i]]
+        above = factor[i]
+        for j in range(i):
+            total -= above[j] * row[j]
+        row[i] = total / above[i]
+        diagonal -= row[i] * row[i]
+    if not diagonal > limit:
+        return False
+    row[count] = np.sqrt(diagonal)
+    return True
+
+
+@kernel
+def _remove(factor, count, place):
+    """Take row and column ``place`` out of the Cholesky factor by Givens rotations."""
+    for i in range(place, count - 1):
+        for j in range(i + 2):
+            factor[i, j] = factor[i + 1, j]
+    for j in range(place, count - 1):
+        a, b = factor[j, j], factor[j, j + 1]
+        length = np.sqrt(a * a + b * b)
+        cos, sin = a / length, b / length
+        for i in range(j, count - 1):
+            left, right = factor[i, j], factor[i, j + 1]
+            factor[i, j] = cos * left + sin * right
+            factor[i, j + 1] = cos * right - sin * left
+
+
+@kernel
+def forward(factor, signs, first, count, out):
+    """Solve L y = signs from row ``first`` on; the rows before are solved already."""
+    for i in range(first, count):
+        total = signs[i]
+        row = factor[i]
+        for j in range(i):
+            total -= row[j] * out[j]
+        out[i] = total / row[i]
+
+
+@kernel
+def backward(factor, count, out):
+    """Solve L' d = out in place."""
+    for i in range(count - 1, -1, -1):
+        row = factor[i]
+        value = out[i] / row[i]
+        out[i] = value
+        for j in range(i):
+            out[j] -= row[j] * value
+
+
+@kernel
+def _next_join(pull, slopes, barriers, level, positive, steps, bits):
+    """Return the step at which the first outside atom reaches the level, and that atom.
+
+    ``bits`` is the memory of ``steps`` as integers: non-negative floats have the order of their bits, and
+    a minimum of integers is a loop that vectorizes.
+    """
+    one, zero = pull.dtype.type(1), pull.dtype.type(0)
+    tiny, huge = pull.dtype.type(1e-6), pull.dtype.type(1e30)
+    for j in range(pull.size):
+        up, down = one - slopes[j], one + slopes[j]
+        rise = (level - pull[j]) / up
+        rise = rise if up > tiny else huge
+        fall = (level + pull[j]) / down
+        fall = fall if down > tiny and not positive else huge
+        step = rise if rise < fall else fall
+        steps[j] = (step if step > zero else zero) + barriers[j]
+    first = bits[0]
+    for j in range(bits.size):
+        first = min(first, bits[j])
+    for j in range(bits.size):
+        if bits[j] == first:
+            return steps[j], j
+    return steps[0], 0
+
+
+@kernel
+def follow_path(gram, alpha, positive, max_steps, pull, support, codes, factor, work, bits):
+    """Return the number of active atoms at ``alpha``; ``support`` and ``codes`` hold them.
+
+    ``pull`` comes as c and leaves as c - Gh, up to rounding. ``work`` is of shape (6, n_atoms): slopes of
+    r, signs, the half-solved system, the direction, barriers (huge where an atom must not join) and
+    steps, whose memory ``bits`` shows as integers. Atoms that depend on active ones are left out.
+    """
+    n_atoms = pull.size
+    number = pull.dtype.type
+    zero, one, huge = number(0), number(1), number(1e30)
+    smallest = number(1e-5) if pull.itemsize == 4 else number(1e-11)
+    slopes, signs, solved = work[0], work[1], work[2]
+    direction, barriers, steps = work[3], work[4], work[5]
+    capacity = factor.shape[0]
+    barriers[:] = zero
+    level, joining = zero, -1
+    for j in range(n_atoms):
+        size = pull[j] if positive else abs(pull[j])
+        if size > level:
+            level, joining = size, j
+    count, fresh, left = 0, 0, -1
+    for _ in range(max_steps):
+        if level <= alpha:
+            break
+        if joining >= 0:
+            barriers[joining] = huge
+            if count < capacity and append(factor, gram, support, count, joining, smallest):
+                support[count] = joining
+                codes[count] = zero
+                signs[count] = one if pull[joining] > zero else -one
+                count += 1
+        forward(factor, signs, fresh, count, solved)
+        fresh = count
+        for k in range(count):
+            direction[k] = solved[k]
+        backward(factor, count, direction)
+        slopes[:] = zero
+        add_rows(gram, support, direction, count, slopes)
+        step, joining = _next_join(pull, slopes, barriers, level, positive, steps, bits)
+        if step >= level - alpha:
+            step, joining = level - alpha, -1
+        leaving = -1
+        for k in range(count):
+            if codes[k] * direction[k] < zero:
+                t = -codes[k] / direction[k]
+                if t < step:
+                    step, leaving = t, k
+        for k in range(count):
+            codes[k] += step * direction[k]
+        for j in range(n_atoms):
+            pull[j] -= step * slopes[j]
+        level -= step
+        if left >= 0:
+            barriers[left] = zero
+            left = -1
+        if leaving >= 0:
+            left, joining = support[leaving], -1
+            _remove(factor, count, leaving)
+            count -= 1
+            for k in range(leaving, count):
+                support[k], codes[k], signs[k] = support[k + 1], codes[k + 1], signs[k + 1]
+            fresh = leaving
+    return count
+
+
+@kernel
+def follow_rows(
+    gram, alphas, positive, tol, max_iter, norms, correlations, codes, gaps, work, bits
+):
+    """The path of each row, into zeroed ``codes``; ``descend`` finishes a row that rounding left too far."""
+    n_atoms = gram.shape[0]
+    pull = np.empty(n_atoms, gram.dtype)
+    values = np.empty(n_atoms, gram.dtype)
+    support = np.empty(n_atoms, np.int64)
+    local = np.empty((n_atoms + 1, n_atoms), gram.dtype)
+    for i in range(codes.shape[0]):
+        pull[:] = correlations[i]
+        count = follow_path(
+            gram, alphas[i], positive, max_iter, pull, support, values, local, work, bits
+        )
+        for k in range(count):
+            codes[i, support[k]] = values[k]
+        gaps[i] = descend(
+            gram,
+            alphas[i],
+            positive,
+            tol,
+            max_iter,
+            norms[i],
+            correlations[i],
+            codes[i],
+            pull,
+            support,
+            values,
+            local,
+        )

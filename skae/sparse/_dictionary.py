@@ -1,0 +1,92 @@
+"""Online dictionary learning (Mairal et al. 2010) as an objective and a solver of the one training loop."""
+
+import numpy as np
+
+from .._kernels.dictionary import update_atoms
+from ._inference import Lasso, lasso_codes
+
+
+class DictionaryObjective:
+    """The mean lasso objective of a batch at the dictionary; its codes stay here for the solver.
+
+    Parameters
+    ----------
+    n_atoms : int
+    lasso : dict
+        Options of ``Lasso``.
+    inference : dict
+        Options of ``lasso_codes``.
+    """
+
+    def __init__(self, n_atoms, lasso, inference):
+        self.n_atoms, self._lasso, self._inference = n_atoms, lasso, inference
+
+    def __call__(self, flat, batch, grad, rng):
+        """Return the objective; no gradient is needed."""
+        dictionary = flat.reshape(self.n_atoms, -1)
+        self.rows = np.empty((len(batch), dictionary.shape[1]), flat.dtype)
+        shares = np.empty(len(batch), flat.dtype)
+        batch.rows(out=self.rows)
+        batch.weights(out=shares)
+        problem = Lasso(dictionary, **self._lasso)
+        self.codes, _ = lasso_codes(self.rows, problem, **self._inference)
+        self.shares, self.rng = shares, rng
+        self.errors = self.rows - self.codes @ dictionary
+        values = 0.5 * np.einsum("ij,ij->i", self.errors, self.errors)
+        values += problem.alpha * np.abs(self.codes).sum(axis=1)
+        values += 0.5 * problem.ridge * np.einsum("ij,ij->i", self.codes, self.codes)
+        return float(values @ shares)
+
+
+class DictionarySolver:
+    """Block coordinate descent on the surrogate that past codes define.
+
+    The statistics A = sum h h' and B = sum h x' forget the past as in Mairal et al. 2010, section 3.4.2: the
+    t-th batch counts (1 - 1/t)^rho times less at the next. A large rho leaves early, poor codes behind. An atom that no code of ``patience`` batches
+    used becomes the sample that is explained worst.
+    """
+
+    def __init__(self, objective, *, positive=False, rho=8.0, patience=20):
+        self.objective, self.positive = objective, positive
+        self.rho, self.patience = rho, patience
+
+    def start(self, params):
+        """Return the state before the first step."""
+        n_atoms = self.objective.n_atoms
+        n_features = params.size // n_atoms
+        return {
+            "second": np.zeros((n_atoms, n_atoms), params.dtype),
+            "cross": np.zeros((n_atoms, n_features), params.dtype),
+            "idle": np.zeros(n_atoms, np.int64),
+            "n_steps": np.zeros(1, np.int64),
+        }
+
+    def step(self, params, grad, state, learning_rate):
+        """Move the statistics and the dictionary by the last batch."""
+        codes, rows, shares = self.objective.codes, self.objective.rows, self.objective.shares
+        dictionary = params.reshape(len(codes.T), -1)
+        state["n_steps"] += 1
+        decay = params.dtype.type((1 - 1 / (int(state["n_steps"][0]) + 1)) ** self.rho)
+        weighted = codes * shares[:, np.newaxis]
+        state["second"] *= decay
+        state["second"] += weighted.T @ codes
+        state["cross"] *= decay
+        state["cross"] += weighted.T @ rows
+        update_atoms(state["second"], state["cross"], self.positive, dictionary)
+        used = (codes != 0).any(axis=0)
+        state["idle"][used] = 0
+        state["idle"][~used] += 1
+        self._replace(dictionary, state)
+
+    def _replace(self, dictionary, state):
+        dead = np.flatnonzero(state["idle"] >= self.patience)
+        if not dead.size:
+            return
+        worst = np.argsort(-np.einsum("ij,ij->i", self.objective.errors, self.objective.errors))
+        for atom, row in zip(dead, worst):
+            sample = self.objective.rows[row]
+            norm = np.linalg.norm(sample)
+            if norm > 0:
+                dictionary[atom] = np.abs(sample) / norm if self.positive else sample / norm
+            state["second"][atom], state["second"][:, atom], state["cross"][atom] = 0, 0, 0
+            state["idle"][atom] = 0

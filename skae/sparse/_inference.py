@@ -1,0 +1,198 @@
+"""Sparse codes of many rows: blocks of rows in threads, each block one matrix product and one kernel."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+
+import numpy as np
+import scipy.sparse
+from joblib import effective_n_jobs
+from sklearn.utils import gen_batches
+
+from .._compat import _get_threadpool_controller
+from .._kernels.coordinate_descent import descend_rows
+from .._kernels.homotopy import follow_rows
+from .._kernels.pursuit import pursue_rows
+from .._kernels.shrinkage import gap_rows, shrink_rows
+
+_BLOCK = 512  # rows whose correlations stay in the cache of a core
+
+
+class Lasso:
+    """min_h ||x - h D||^2 / 2 + alpha ||h||_1 + ridge ||h - p||^2 / 2 for each row x, with prior p.
+
+    Parameters
+    ----------
+    dictionary : ndarray of shape (n_atoms, n_features)
+    alpha : float
+        Weight of the absolute values. 0 is taken as a small share of each row's largest correlation.
+    ridge : float
+        Weight of the squared distance from the prior (without one: from 0, the elastic net).
+    positive : bool
+        Whether codes must not be negative.
+    """
+
+    def __init__(self, dictionary, alpha, *, ridge=0.0, positive=False):
+        self.dictionary = dictionary
+        self.alpha, self.ridge, self.positive = alpha, ridge, positive
+        self.gram = dictionary @ dictionary.T
+        self.gram.flat[:: len(self.gram) + 1] += ridge
+
+    def statistics(self, X, prior=None):
+        """Return correlations c, norms q and thresholds of the rows of ``X``."""
+        correlations = X @ self.dictionary.T
+        norms = np.einsum("ij,ij->i", X, X, dtype=np.float64)
+        if prior is not None:
+            correlations += self.ridge * prior
+            norms += self.ridge * np.einsum("ij,ij->i", prior, prior, dtype=np.float64)
+        floor = 10 * np.finfo(X.dtype).eps * np.abs(correlations).max(axis=1, initial=0)
+        return correlations, norms, np.maximum(floor, X.dtype.type(self.alpha))
+
+
+def homotopy(problem, rows, codes, gaps, *, tol, max_iter):
+    """Follow each row's path from its first atom; exact, and fast for up to some dozens of atoms a code."""
+    correlations, norms, alphas = rows
+    codes[:] = 0
+    work = np.empty((6, codes.shape[1]), codes.dtype)
+    bits = work[5].view(f"i{codes.itemsize}")
+    gram, positive = problem.gram, problem.positive
+    follow_rows(gram, alphas, positive, tol, max_iter, norms, correlations, codes, gaps, work, bits)
+
+
+def coordinate_descent(problem, rows, codes, gaps, *, tol, max_iter):
+    """Improve given codes by coordinate descent on working sets."""
+    correlations, norms, alphas = rows
+    gram, positive = problem.gram, problem.positive
+    descend_rows(gram, alphas, positive, tol, max_iter, norms, correlations, codes, gaps)
+
+
+def ista(problem, rows, codes, gaps, *, tol, max_iter):
+    """Proximal gradient steps on all rows at once (Daubechies et al. 2004)."""
+    _proximal_steps(problem, rows, codes, gaps, tol, max_iter, momentum=False)
+
+
+def fista(problem, rows, codes, gaps, *, tol, max_iter):
+    """ISTA with momentum, restarted row by row where it points uphill (O'Donoghue & Candes 2015)."""
+    _proximal_steps(problem, rows, codes, gaps, tol, max_iter, momentum=True)
+
+
+def _proximal_steps(problem, rows, codes, gaps, tol, max_iter, momentum):
+    correlations, norms, alphas = rows
+    step = codes.dtype.type(1 / _largest_eigenvalue(problem.gram))
+    active = np.arange(len(codes))
+    h, c = codes.copy(), correlations
+    ahead, weight = h.copy(), np.ones((len(h), 1), h.dtype)
+    for iteration in range(max_iter + 1):
+        if iteration % 10 == 0 or iteration == max_iter:
+            here = np.empty(len(active))
+            gap_rows(
+                alphas[active], problem.positive, norms[active], c, c - h @ problem.gram, h, here
+            )
+            gaps[active], codes[active] = here, h
+            rest = here > 0.5 * tol * norms[active]
+            if not rest.any() or iteration == max_iter:
+                break
+            active, h, ahead = active[rest], h[rest], ahead[rest]
+            c, weight = c[rest], weight[rest]
+        new = np.empty_like(h)
+        points = ahead + step * (c - ahead @ problem.gram)
+        shrink_rows(points, alphas[active], step, problem.positive, new)
+        if momentum:
+            uphill = np.sum((ahead - new) * (new - h), axis=1, keepdims=True) > 0
+            weight[uphill] = 1
+            larger = (1 + np.sqrt(1 + 4 * weight**2)) / 2
+            ahead = new + ((weight - 1) / larger) * (new - h)
+            weight = larger
+        else:
+            ahead = new
+        h = new
+
+
+def _largest_eigenvalue(gram):
+    return max(float(np.linalg.norm(gram, 2)), np.finfo(gram.dtype).tiny)
+
+
+ALGORITHMS = {"homotopy": homotopy, "cd": coordinate_descent, "fista": fista, "ista": ista}
+
+
+def lasso_codes(
+    X, problem, *, algorithm="auto", tol=1e-4, max_iter=1000, init=None, prior=None, n_jobs=None,
+    sparse_output=False,
+):  # fmt: skip
+    """Return the codes of the rows of ``X`` and a bound of how far each is from its optimum.
+
+    Parameters
+    ----------
+    X : C-ordered ndarray of shape (n_samples, n_features)
+    problem : Lasso
+    algorithm : {'auto', 'homotopy', 'cd', 'fista', 'ista'}
+        ``'auto'`` is ``'cd'`` where ``init`` is given, else ``'homotopy'``.
+    tol : float
+        Stop where the duality gap is at most ``tol`` times the objective of the zero code.
+    max_iter : int
+        Most iterations: steps of the path, working sets or proximal steps.
+    init, prior : ndarray of shape (n_samples, n_atoms) or None
+        Codes to start from; where the ridge pulls to.
+    n_jobs : int or None
+        Threads, as in joblib.
+    sparse_output : bool
+        Whether to return a CSR matrix.
+
+    Returns
+    -------
+    codes : ndarray or csr_matrix of shape (n_samples, n_atoms)
+    gaps : ndarray of shape (n_samples,)
+    """
+    if algorithm == "auto":
+        algorithm = "homotopy" if init is None else "cd"
+    solve = ALGORITHMS[algorithm]
+    gaps = np.empty(len(X))
+
+    def fill(rows, codes):
+        x = X[rows]
+        if init is not None:
+            codes[:] = init[rows]
+        elif algorithm != "homotopy":
+            codes[:] = 0
+        statistics = problem.statistics(x, None if prior is None else prior[rows])
+        solve(problem, statistics, codes, gaps[rows], tol=tol, max_iter=max_iter)
+
+    return _by_blocks(fill, X, len(problem.gram), n_jobs, sparse_output), gaps
+
+
+def pursuit_codes(X, dictionary, n_nonzero, *, n_jobs=None, sparse_output=False):
+    """Return codes of at most ``n_nonzero`` atoms by orthogonal matching pursuit.
+
+    Atoms are compared by correlation, so that they should have unit norm.
+    """
+    gram = dictionary @ dictionary.T
+    n_nonzero = min(n_nonzero, len(gram))
+
+    def fill(rows, codes):
+        codes[:] = 0
+        pursue_rows(gram, n_nonzero, X[rows] @ dictionary.T, codes)
+
+    return _by_blocks(fill, X, len(gram), n_jobs, sparse_output)
+
+
+def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
+    """Return what ``fill(rows, codes)`` makes of all rows, several blocks at a time."""
+    n_threads = effective_n_jobs(n_jobs)
+    dense = None if sparse_output else np.empty((len(X), n_atoms), X.dtype)
+
+    def one(rows):
+        if dense is not None:
+            return fill(rows, dense[rows])
+        codes = np.empty((rows.stop - rows.start, n_atoms), X.dtype)
+        fill(rows, codes)
+        return scipy.sparse.csr_matrix(codes)
+
+    blocks = gen_batches(len(X), _BLOCK)
+    # Threads of BLAS beside threads of ours wait for each other in loops that take the core.
+    alone = nullcontext() if n_threads == 1 else _single_threaded_blas()
+    with alone, ThreadPoolExecutor(n_threads) as pool:
+        parts = list(pool.map(one, blocks))
+    return dense if dense is not None else scipy.sparse.vstack(parts, format="csr")
+
+
+def _single_threaded_blas():
+    return _get_threadpool_controller().limit(limits=1, user_api="blas")

@@ -1,0 +1,166 @@
+"""SparseCoder: learning, its methods, and what it refuses."""
+
+import pickle
+
+import numpy as np
+import pytest
+import scipy.sparse
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits
+from sklearn.decomposition import DictionaryLearning, sparse_encode
+
+from skae import ContractiveAE, SparseCoder
+from skae._kernels.dictionary import update_atoms
+from skae.sparse._dictionary import DictionaryObjective, DictionarySolver
+from skae.training.batches import Batches
+
+X = load_digits().data / 16
+SMALL = {"n_components": 30, "alpha": 0.3, "max_iter": 3, "batch_size": 100, "random_state": 0}
+
+
+def _mean_objective(X, atoms, alpha):
+    codes = sparse_encode(X, atoms, algorithm="lasso_cd", alpha=alpha, max_iter=5000)
+    errors = 0.5 * np.sum((X - codes @ atoms) ** 2, axis=1)
+    return np.mean(errors + alpha * np.abs(codes).sum(axis=1))
+
+
+def test_learning_finds_as_good_a_dictionary_as_scikit_learn():
+    coder = SparseCoder(30, alpha=0.3, max_iter=30, batch_size=50, random_state=0).fit(X[:600])
+    peer = DictionaryLearning(
+        30, alpha=0.3, max_iter=30, fit_algorithm="cd", random_state=0, tol=1e-4
+    ).fit(X[:600])
+    ours, theirs = (_mean_objective(X[:600], m.components_, 0.3) for m in (coder, peer))
+    assert ours < 1.005 * theirs
+    assert (np.linalg.norm(coder.components_, axis=1) <= 1 + 1e-9).all()
+
+
+def test_planted_atoms_are_found():
+    rng = np.random.default_rng(0)
+    atoms = rng.standard_normal((12, 20))
+    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    codes = rng.standard_normal((3000, 12)) * (rng.random((3000, 12)) < 0.15)
+    data = codes @ atoms + 0.01 * rng.standard_normal((3000, 20))
+    coder = SparseCoder(12, alpha=0.2, max_iter=20, random_state=0).fit(data)
+    likeness = np.abs(coder.components_ @ atoms.T).max(axis=0)
+    assert (likeness > 0.98).all()
+
+
+def test_an_atom_update_minimises_the_surrogate_over_each_atom():
+    rng = np.random.default_rng(0)
+    codes, data = rng.standard_normal((50, 5)), rng.standard_normal((50, 7))
+    second, cross = codes.T @ codes / 50, codes.T @ data / 50
+    atoms = 0.1 * rng.standard_normal((5, 7))
+    expected = atoms.copy()
+    for j in range(5):
+        others = np.delete(np.arange(5), j)
+        free = (cross[j] - second[j, others] @ expected[others]) / second[j, j]
+        expected[j] = free / max(np.linalg.norm(free), 1)
+    update_atoms(second, cross, False, atoms)
+    np.testing.assert_allclose(atoms, expected, rtol=1e-12)
+
+
+def test_dead_atoms_come_back():
+    atoms = np.zeros((4, 64))
+    atoms[:, 0] = 1  # this pixel is black in every digit
+    objective = DictionaryObjective(4, {"alpha": 0.1}, {})
+    solver = DictionarySolver(objective, patience=2)
+    state = solver.start(atoms.ravel())
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        for batch in Batches(X, None, 500).epoch(rng):
+            objective(atoms.ravel(), batch, None, rng)
+            solver.step(atoms.reshape(-1), None, state, 1.0)
+    assert (sparse_encode(X, atoms, algorithm="lasso_cd", alpha=0.1) != 0).any(axis=0).all()
+
+
+def test_partial_fits_equal_one_fit():
+    whole = SparseCoder(**SMALL, n_iter_no_change=100).fit(X)
+    parts = SparseCoder(**SMALL)
+    for _ in range(3):
+        parts.partial_fit(X)
+    np.testing.assert_array_equal(parts.components_, whole.components_)
+    assert parts.loss_curve_ == whole.loss_curve_
+    assert pickle.loads(pickle.dumps(parts)).partial_fit(X).n_iter_ == 4
+
+
+def test_given_atoms_stay():
+    atoms = X[:20] / np.linalg.norm(X[:20], axis=1, keepdims=True)
+    coder = SparseCoder(dictionary=atoms, alpha=0.2, tol=1e-10).fit(X)
+    np.testing.assert_array_equal(coder.components_, atoms)
+    expected = sparse_encode(X, atoms, algorithm="lasso_cd", alpha=0.2, max_iter=100_000)
+    np.testing.assert_allclose(coder.transform(X), expected, atol=1e-3)
+    np.testing.assert_allclose(
+        _mean_objective(X, atoms, 0.2),
+        -coder.score(X) + 0.2 * np.abs(coder.transform(X)).sum(axis=1).mean(),
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("sparse_output", [False, True])
+@pytest.mark.parametrize("split_sign", [False, True])
+@pytest.mark.parametrize("encoder", ["lasso", "omp", "soft_threshold"])
+def test_methods_agree(encoder, split_sign, sparse_output):
+    coder = SparseCoder(
+        **SMALL, transform_encoder=encoder, split_sign=split_sign, sparse_output=sparse_output
+    ).fit(X)
+    codes = coder.transform(X)
+    assert scipy.sparse.issparse(codes) == sparse_output
+    assert codes.shape[1] == len(coder.get_feature_names_out()) == (60 if split_sign else 30)
+    assert codes.min() >= 0 or not split_sign
+    reconstruction = coder.inverse_transform(codes)
+    np.testing.assert_allclose(reconstruction, coder.reconstruct(X), atol=1e-12)
+    errors = 0.5 * np.sum((X - reconstruction) ** 2, axis=1)
+    np.testing.assert_allclose(coder.score_samples(X), -errors)
+    assert coder.score(X) == pytest.approx(-errors.mean())
+    np.testing.assert_allclose(coder.score_samples(scipy.sparse.csr_matrix(X)), -errors, atol=1e-10)
+
+
+def test_soft_threshold_explains_nothing_away():
+    atoms = np.array([[1.0, 0.0], [0.8, 0.6]])
+    data = np.array([[2.0, 0.0]])
+    exact = SparseCoder(dictionary=atoms, alpha=0.1).fit(data)
+    quick = SparseCoder(dictionary=atoms, alpha=0.1, transform_encoder="soft_threshold").fit(data)
+    np.testing.assert_allclose(exact.transform(data), [[1.9, 0]], atol=1e-6)
+    np.testing.assert_allclose(quick.transform(data), [[1.9, 1.5]])
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [ContractiveAE(20, max_iter=2, random_state=0), KMeans(20, n_init=1, random_state=0)],
+    ids=["auto-encoder", "k-means"],
+)
+def test_filters_of_another_model(estimator):
+    coder = SparseCoder.from_estimator(estimator.fit(X), alpha=0.1).fit(X)
+    np.testing.assert_allclose(np.linalg.norm(coder.components_, axis=1), 1)
+    assert coder.score(X) > -0.5 * np.mean(np.sum(X**2, axis=1))
+
+
+def test_float32_stays():
+    coder = SparseCoder(**SMALL).fit(X.astype(np.float32))
+    assert coder.components_.dtype == coder.transform(X.astype(np.float32)).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "parameters, words",
+    [
+        ({"alpha": -1.0}, "alpha"),
+        ({"n_components": 0}, "n_components"),
+        ({"dictionary": np.ones((3, 5))}, "dictionary has atoms of 5 features, but X has 64"),
+        ({"dictionary": np.ones((0, 64))}, "0 sample"),
+        ({"dictionary": np.full((3, 64), np.nan)}, "NaN"),
+        ({"algorithm": "simplex"}, "algorithm"),
+    ],
+    ids=["alpha", "zero atoms", "width", "no atoms", "nan", "algorithm"],
+)
+def test_bad_parameters_leave_the_model(parameters, words):
+    coder = SparseCoder(**SMALL).fit(X)
+    before = pickle.dumps(vars(coder))
+    old = {name: getattr(coder, name) for name in parameters}
+    with pytest.raises(ValueError, match=words):
+        coder.set_params(**parameters).fit(X)
+    assert pickle.dumps(vars(coder.set_params(**old))) == before
+
+
+def test_an_unfitted_estimator_has_no_filters():
+    with pytest.raises(ValueError, match="fit it first"):
+        SparseCoder.from_estimator(KMeans())
