@@ -1,7 +1,8 @@
 """Sparse codes of many rows: blocks of rows in threads, each block one matrix product and one kernel."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse
@@ -9,6 +10,7 @@ from joblib import effective_n_jobs
 from sklearn.utils import gen_batches
 
 from .._compat import _get_threadpool_controller
+from .._kernels.compression import compress, count_nonzeros
 from .._kernels.coordinate_descent import descend_rows
 from .._kernels.homotopy import follow_rows
 from .._kernels.pursuit import pursue_rows
@@ -34,8 +36,13 @@ class Lasso:
     def __init__(self, dictionary, alpha, *, ridge=0.0, positive=False):
         self.dictionary = dictionary
         self.alpha, self.ridge, self.positive = alpha, ridge, positive
-        self.gram = dictionary @ dictionary.T
-        self.gram.flat[:: len(self.gram) + 1] += ridge
+
+    @cached_property
+    def gram(self):
+        """ndarray of shape (n_atoms, n_atoms): D D' plus the ridge."""
+        gram = self.dictionary @ self.dictionary.T
+        gram.flat[:: len(gram) + 1] += self.ridge
+        return gram
 
     def statistics(self, X, prior=None):
         """Return correlations c, norms q and thresholds of the rows of ``X``."""
@@ -44,8 +51,10 @@ class Lasso:
         if prior is not None:
             correlations += self.ridge * prior
             norms += self.ridge * np.einsum("ij,ij->i", prior, prior, dtype=np.float64)
-        floor = 10 * np.finfo(X.dtype).eps * np.abs(correlations).max(axis=1, initial=0)
-        return correlations, norms, np.maximum(floor, X.dtype.type(self.alpha))
+        alphas = np.full(len(X), self.alpha, X.dtype)
+        if not self.alpha:
+            alphas = 10 * np.finfo(X.dtype).eps * np.abs(correlations).max(axis=1)
+        return correlations, norms, alphas
 
 
 def homotopy(problem, rows, codes, gaps, *, tol, max_iter):
@@ -156,7 +165,9 @@ def lasso_codes(
         statistics = problem.statistics(x, None if prior is None else prior[rows])
         solve(problem, statistics, codes, gaps[rows], tol=tol, max_iter=max_iter)
 
-    return _by_blocks(fill, X, len(problem.gram), n_jobs, sparse_output), gaps
+    with _threads(n_jobs) as pool:
+        _ = problem.gram  # once, before the threads ask for it
+        return _by_blocks(pool, fill, X, len(problem.dictionary), sparse_output), gaps
 
 
 def pursuit_codes(X, dictionary, n_nonzero, *, n_jobs=None, sparse_output=False):
@@ -164,19 +175,33 @@ def pursuit_codes(X, dictionary, n_nonzero, *, n_jobs=None, sparse_output=False)
 
     Atoms are compared by correlation, so that they should have unit norm.
     """
-    gram = dictionary @ dictionary.T
-    n_nonzero = min(n_nonzero, len(gram))
+    with _threads(n_jobs) as pool:
+        gram = dictionary @ dictionary.T
 
-    def fill(rows, codes):
-        codes[:] = 0
-        pursue_rows(gram, n_nonzero, X[rows] @ dictionary.T, codes)
+        def fill(rows, codes):
+            codes[:] = 0
+            pursue_rows(gram, min(n_nonzero, len(gram)), X[rows] @ dictionary.T, codes)
 
-    return _by_blocks(fill, X, len(gram), n_jobs, sparse_output)
+        return _by_blocks(pool, fill, X, len(gram), sparse_output)
 
 
-def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
-    """Return what ``fill(rows, codes)`` makes of all rows, several blocks at a time."""
+@contextmanager
+def _threads(n_jobs):
+    """A pool of threads, with BLAS in one thread of each if there are several.
+
+    Threads of BLAS wait for their next product in a loop that takes the core from threads of ours.
+    """
     n_threads = effective_n_jobs(n_jobs)
+    with ThreadPoolExecutor(n_threads) as pool:
+        if n_threads == 1:
+            yield pool
+        else:
+            with _get_threadpool_controller().limit(limits=1, user_api="blas"):
+                yield pool
+
+
+def _by_blocks(pool, fill, X, n_atoms, sparse_output):
+    """Return what ``fill(rows, codes)`` makes of all rows, several blocks at a time."""
     dense = None if sparse_output else np.empty((len(X), n_atoms), X.dtype)
 
     def one(rows):
@@ -184,15 +209,19 @@ def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
             return fill(rows, dense[rows])
         codes = np.empty((rows.stop - rows.start, n_atoms), X.dtype)
         fill(rows, codes)
-        return scipy.sparse.csr_matrix(codes)
+        return _compressed(codes)
 
-    blocks = gen_batches(len(X), _BLOCK)
-    # Threads of BLAS beside threads of ours wait for each other in loops that take the core.
-    alone = nullcontext() if n_threads == 1 else _single_threaded_blas()
-    with alone, ThreadPoolExecutor(n_threads) as pool:
-        parts = list(pool.map(one, blocks))
-    return dense if dense is not None else scipy.sparse.vstack(parts, format="csr")
+    parts = list(pool.map(one, gen_batches(len(X), _BLOCK)))
+    if dense is not None:
+        return dense
+    counts, indices, values = (np.concatenate(arrays) for arrays in zip(*parts))
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    return scipy.sparse.csr_matrix((values, indices, starts), shape=(len(X), n_atoms))
 
 
-def _single_threaded_blas():
-    return _get_threadpool_controller().limit(limits=1, user_api="blas")
+def _compressed(codes):
+    counts = np.empty(len(codes), np.int64)
+    total = count_nonzeros(codes, counts)
+    indices, values = np.empty(total, np.int32), np.empty(total, codes.dtype)
+    compress(codes, indices, values)
+    return counts, indices, values
