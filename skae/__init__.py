@@ -2,6 +2,6 @@
 
 from ._version import __version__
 from .autoencoders import AutoEncoder, ContractiveAE, DenoisingAE
-from .sparse import SparseCoder
+from .sparse import PSD, SparseCoder
 
-__all__ = ["AutoEncoder", "ContractiveAE", "DenoisingAE", "SparseCoder", "__version__"]
+__all__ = ["PSD", "AutoEncoder", "ContractiveAE", "DenoisingAE", "SparseCoder", "__version__"]

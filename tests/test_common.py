@@ -3,7 +3,7 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skae import AutoEncoder, ContractiveAE, DenoisingAE, SparseCoder
+from skae import PSD, AutoEncoder, ContractiveAE, DenoisingAE, SparseCoder
 
 NOISE = "minibatches of repeated and of weighted rows are not the same; exact with lbfgs"
 WEIGHT_CHECKS = (
@@ -15,7 +15,7 @@ WEIGHT_CHECKS = (
 def _expected_failures(estimator):
     if isinstance(estimator, DenoisingAE) and estimator.solver == "adam":
         return dict.fromkeys(WEIGHT_CHECKS, NOISE)
-    if isinstance(estimator, SparseCoder):
+    if isinstance(estimator, (SparseCoder, PSD)):
         return dict.fromkeys(WEIGHT_CHECKS, "minibatches of weighted and of repeated rows differ")
     return {}
 
@@ -27,7 +27,7 @@ def _expected_failures(estimator):
         for Estimator in (AutoEncoder, DenoisingAE, ContractiveAE)
         for solver in ("adam", "lbfgs")
     ]
-    + [SparseCoder(3, max_iter=3), SparseCoder(3, max_iter=3, split_sign=True)],
+    + [SparseCoder(3, max_iter=3), SparseCoder(3, max_iter=3, split_sign=True), PSD(3, max_iter=3)],
     expected_failed_checks=_expected_failures,
 )
 def test_sklearn(estimator, check):

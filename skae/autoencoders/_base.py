@@ -19,9 +19,9 @@ from .._compat import (
     HasMethods,
     Interval,
     StrOptions,
-    _check_sample_weight,
     _fit_context,
 )
+from .._fitting import checked_weights, unchanged_on_error
 from .._version import __version__
 from ..nn.activations import ACTIVATIONS
 from ..nn.losses import LOSSES
@@ -122,7 +122,7 @@ class BaseAutoEncoder(CallbackSupportMixin, FittedAutoEncoder, ABC):
             If X or a parameter is invalid (the estimator is then as before), or if the loss becomes
             infinite (the weights of the last finite epoch are then kept).
         """
-        with self._unchanged_on_error():
+        with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
             again = self.warm_start and hasattr(self, "_state")
             X, weights = self._check_training_data(X, sample_weight, reset=not again)
             network = self._network
@@ -148,7 +148,7 @@ class BaseAutoEncoder(CallbackSupportMixin, FittedAutoEncoder, ABC):
         -------
         self : object
         """
-        with self._unchanged_on_error():
+        with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
             again = hasattr(self, "_state")
             X, weights = self._check_training_data(X, sample_weight, reset=not again)
             network = self._network
@@ -166,28 +166,11 @@ class BaseAutoEncoder(CallbackSupportMixin, FittedAutoEncoder, ABC):
                 )
         return self
 
-    @contextmanager
-    def _unchanged_on_error(self):
-        """Take back every attribute when an error leaves the block, but not what training published."""
-        before = vars(self).copy()
-        try:
-            yield
-        except (DivergenceError, KeyboardInterrupt):
-            if not hasattr(self, "_state"):
-                self.__dict__ = before
-            raise
-        except BaseException:
-            self.__dict__ = before
-            raise
-
     def _check_training_data(self, X, sample_weight, reset):
         frame = X
         dtype = _DTYPES if reset else self._params.dtype
         X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=reset)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
-            if (sample_weight < 0).any() or not sample_weight.sum() > 0:
-                raise ValueError("sample_weight must be non-negative, with a positive sum.")
+        sample_weight = checked_weights(sample_weight, X)
         sizes = (X.shape[1], *self._hidden_sizes(), self.n_components)
         if reset:
             self._sizes, self._activation, self._tied = sizes, self.activation, self.tied_weights

@@ -1,5 +1,6 @@
-"""Sparse coding: inference, dictionary learning."""
+"""Sparse coding: inference, dictionary learning, predictive sparse decomposition."""
 
 from ._coder import SparseCoder
+from ._psd import PSD
 
-__all__ = ["SparseCoder"]
+__all__ = ["PSD", "SparseCoder"]

@@ -1,30 +1,22 @@
 """Sparse coding with a learned or a given dictionary."""
 
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
 import scipy.sparse
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import Interval, StrOptions, _check_sample_weight, _fit_context
-from ..training.batches import Batches
-from ..training.loop import minimize
-from ..training.observers import Verbose
+from .._compat import Interval, StrOptions
 from ..training.state import TrainingState
-from ..training.stopping import Stopping
-from ._dictionary import DictionaryObjective, DictionarySolver
+from ._base import BaseCoder
+from ._dictionary import DictionaryObjective, DictionarySolver, first_atoms
 from ._inference import ALGORITHMS, Lasso, lasso_codes, pursuit_codes
-
-_DTYPES = [np.float64, np.float32]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class SparseCoder(BaseCoder):
     """Codes with few nonzeros whose atoms add up to the input (Olshausen & Field 1996).
 
     ``fit`` minimises the mean over samples of ``||x - h D||^2 / 2 + alpha ||h||_1 + ridge ||h||^2 / 2``,
@@ -125,6 +117,8 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     random_state: object = None
     verbose: int = 0
 
+    learning_rate_init: ClassVar[float] = 1.0  # the solver takes whole steps
+
     _parameter_constraints: ClassVar[dict] = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -175,86 +169,12 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         norms = np.linalg.norm(atoms, axis=1, keepdims=True)
         return cls(dictionary=atoms / np.where(norms > 0, norms, 1), **params)
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
-        """Learn the atoms from X, or check the given ones against it.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data, kept in float32 or float64.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the mean of the objective.
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        ValueError
-            If X, the dictionary or a parameter is invalid; the estimator is then as before.
-        """
-        with self._unchanged_on_error():
-            X, weights = self._check_training_data(X, sample_weight, reset=True)
-            state = self._start(X)
-            if self.dictionary is None:
-                stopping = Stopping(self.stopping_tol, self.n_iter_no_change, None)
-                self._learn(X, weights, state, self.max_iter, stopping)
-            self._state = state.to_dict()
-        return self
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
-        """Go on by one epoch over X, with what earlier calls gathered.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        self : object
-        """
-        with self._unchanged_on_error():
-            again = hasattr(self, "_state")
-            X, weights = self._check_training_data(X, sample_weight, reset=not again)
-            state = TrainingState.from_dict(self._state) if again else self._start(X)
-            if self.dictionary is None:
-                self._learn(X, weights, state, state.n_epochs + 1, None)
-            self._state = state.to_dict()
-        return self
-
-    @contextmanager
-    def _unchanged_on_error(self):
-        before = vars(self).copy()
-        try:
-            yield
-        except BaseException:
-            self.__dict__ = before
-            raise
-
-    def _check_training_data(self, X, sample_weight, reset):
-        dtype = _DTYPES if reset else self.components_.dtype
-        X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=reset)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
-            if (sample_weight < 0).any() or not sample_weight.sum() > 0:
-                raise ValueError("sample_weight must be non-negative, with a positive sum.")
-        return X, sample_weight
-
     def _start(self, X):
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         rng = np.random.default_rng(seed)
         if self.dictionary is None:
-            atoms = self._first_atoms(X, rng)
+            n_atoms = X.shape[1] if self.n_components is None else self.n_components
+            atoms = first_atoms(X, n_atoms, rng)
         else:
             atoms = check_array(self.dictionary, dtype=X.dtype, order="C", copy=True)
             if atoms.shape[1] != X.shape[1]:
@@ -262,22 +182,15 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                     f"dictionary has atoms of {atoms.shape[1]} features, but X has {X.shape[1]}."
                 )
         self._n_atoms = len(atoms)
+        objective = DictionaryObjective(self._n_atoms, self._lasso(), {})
         params = atoms.ravel()
-        return TrainingState(params, self._solver(None).start(params), rng, seed)
+        return TrainingState(params, DictionarySolver(objective).start(params), rng, seed)
 
-    def _first_atoms(self, X, rng):
-        n_atoms = X.shape[1] if self.n_components is None else self.n_components
-        chosen = rng.choice(X.shape[0], n_atoms, replace=n_atoms > X.shape[0])
-        atoms = X[np.sort(chosen)]
-        atoms = atoms.toarray() if scipy.sparse.issparse(atoms) else atoms.copy()
-        # A little noise sets equal and empty samples apart.
-        scale = np.abs(atoms).max() or 1
-        atoms += (1e-3 * scale * rng.standard_normal(atoms.shape)).astype(X.dtype)
-        return atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
-
-    def _solver(self, objective):
-        objective = objective or DictionaryObjective(self._n_atoms, self._lasso(), {})
-        return DictionarySolver(objective)
+    def _training(self):
+        if self.dictionary is not None:
+            return None
+        objective = DictionaryObjective(self._n_atoms, self._lasso(), self._inference())
+        return objective, DictionarySolver(objective)
 
     def _lasso(self):
         return {"alpha": self.alpha, "ridge": self.ridge, "positive": self.positive}
@@ -289,119 +202,6 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             "max_iter": self.max_inference_iter,
             "n_jobs": self.n_jobs,
         }
-
-    def _learn(self, X, weights, state, max_epochs, stopping):
-        objective = DictionaryObjective(self._n_atoms, self._lasso(), self._inference())
-        observers = []
-        if self.verbose:
-            observers.append(Verbose(type(self).__name__, X.shape[0], int(self.verbose)))
-        minimize(
-            objective,
-            state,
-            self._solver(objective),
-            Batches(X, weights, self.batch_size, shuffle=self.shuffle),
-            learning_rate=1.0,
-            max_epochs=max_epochs,
-            stopping=stopping,
-            observers=observers,
-        )
-
-    def transform(self, X):
-        """Return the codes of X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        H : {ndarray, csr_matrix} of shape (n_samples, n_components)
-            Twice as many columns with ``split_sign``.
-        """
-        codes = self._codes(self._check(X), self.sparse_output)
-        if not self.split_sign:
-            return codes
-        if scipy.sparse.issparse(codes):
-            return scipy.sparse.hstack([codes.maximum(0), -codes.minimum(0)], format="csr")
-        return np.hstack([np.maximum(codes, 0), np.maximum(-codes, 0)])
-
-    def inverse_transform(self, X):
-        """Return what codes add up to.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_components)
-            Codes, as ``transform`` returns them.
-
-        Returns
-        -------
-        R : ndarray of shape (n_samples, n_features)
-        """
-        check_is_fitted(self)
-        codes = check_array(X, accept_sparse="csr", dtype=self.components_.dtype)
-        if codes.shape[1] != self._n_features_out:
-            raise ValueError(
-                f"X must have {self._n_features_out} columns, as transform returns; got {codes.shape[1]}."
-            )
-        if self.split_sign:
-            codes = codes[:, : self._n_atoms] - codes[:, self._n_atoms :]
-        return codes @ self.components_
-
-    def reconstruct(self, X):
-        """Return the sum of atoms that each sample's code stands for.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        R : ndarray of shape (n_samples, n_features)
-        """
-        return self._codes(self._check(X), True) @ self.components_
-
-    def score_samples(self, X):
-        """Return minus half the squared reconstruction error of each sample, summed over features.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,)
-        """
-        X = self._check(X)
-        errors = self._codes(X, True) @ self.components_
-        errors -= X
-        return -0.5 * np.einsum("ij,ij->i", errors, errors)
-
-    def score(self, X, y=None, sample_weight=None):
-        """Return the mean of ``score_samples(X)``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the mean.
-
-        Returns
-        -------
-        score : float
-        """
-        scores = self.score_samples(X)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, scores)
-        return float(np.average(scores, weights=sample_weight))
-
-    def _check(self, X):
-        check_is_fitted(self)
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=self.components_.dtype, order="C", reset=False
-        )
-        return X.toarray() if scipy.sparse.issparse(X) else X
 
     def _codes(self, X, sparse_output):
         atoms = self.components_
@@ -415,36 +215,3 @@ class SparseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             return scipy.sparse.csr_matrix(codes) if sparse_output else codes
         problem = Lasso(atoms, **self._lasso())
         return lasso_codes(X, problem, **{**self._inference(), **options})[0]
-
-    @property
-    def components_(self):
-        """ndarray of shape (n_components, n_features): the atoms."""
-        return self._history("components_")["params"].reshape(self._n_atoms, -1)
-
-    @property
-    def n_iter_(self):
-        """int: the number of epochs so far."""
-        return max(len(self._history("n_iter_")["loss_curve"]), 1)
-
-    @property
-    def loss_curve_(self):
-        """list of float: the mean objective of each epoch."""
-        return self._history("loss_curve_")["loss_curve"]
-
-    def _history(self, name):
-        if not hasattr(self, "_state"):
-            raise AttributeError(f"{type(self).__name__} has no {name} before fit.")
-        return self._state
-
-    @property
-    def _n_features_out(self):
-        return self._n_atoms * (2 if self.split_sign else 1)
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "_state")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags

@@ -1,9 +1,21 @@
 """Online dictionary learning (Mairal et al. 2010) as an objective and a solver of the one training loop."""
 
 import numpy as np
+import scipy.sparse
 
 from .._kernels.dictionary import update_atoms
 from ._inference import Lasso, lasso_codes
+
+
+def first_atoms(X, n_atoms, rng):
+    """Return rows of ``X`` drawn by ``rng``, scaled to norm 1."""
+    chosen = rng.choice(X.shape[0], n_atoms, replace=n_atoms > X.shape[0])
+    atoms = X[np.sort(chosen)]
+    atoms = atoms.toarray() if scipy.sparse.issparse(atoms) else atoms.copy()
+    # A little noise sets equal and empty samples apart.
+    scale = np.abs(atoms).max() or 1
+    atoms += (1e-3 * scale * rng.standard_normal(atoms.shape)).astype(X.dtype)
+    return atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
 
 
 class DictionaryObjective:

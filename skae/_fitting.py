@@ -1,0 +1,36 @@
+"""What every ``fit`` of the package does around its training."""
+
+from contextlib import contextmanager
+
+from ._compat import _check_sample_weight
+
+
+@contextmanager
+def unchanged_on_error(estimator, published=()):
+    """Take back every attribute when an error leaves the block.
+
+    Errors of the classes ``published`` leave the block after training has set ``_state``: what it set stays.
+    """
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException as error:
+        if not (isinstance(error, published) and hasattr(estimator, "_state")):
+            estimator.__dict__ = before
+        raise
+
+
+def checked_weights(sample_weight, X):
+    """Return sample weights in the dtype of ``X``, or None as it is.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, or all are zero.
+    """
+    if sample_weight is None:
+        return None
+    sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
+    if (sample_weight < 0).any() or not sample_weight.sum() > 0:
+        raise ValueError("sample_weight must be non-negative, with a positive sum.")
+    return sample_weight

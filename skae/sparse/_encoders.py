@@ -1,0 +1,146 @@
+"""Encoders that predict sparse codes: their formulas, forwards and backwards, over one flat vector.
+
+An encoder has ``size`` parameters, ``initial(dictionary, alpha, ridge, rng)``, ``forward(params, X)`` that
+returns codes and what the way back needs, and ``backward(params, X, memory, pull, grad)``, where ``pull`` is the
+gradient at the codes.
+"""
+
+import numpy as np
+
+
+def _shrink(u, threshold):
+    return np.sign(u) * np.maximum(np.abs(u) - threshold, 0)
+
+
+class _Parts:
+    """Named views of a flat vector with the given shapes."""
+
+    def __init__(self, **shapes):
+        self._shapes = shapes
+        self.size = sum(int(np.prod(shape)) for shape in shapes.values())
+
+    def __call__(self, flat):
+        views, start = [], 0
+        for shape in self._shapes.values():
+            stop = start + int(np.prod(shape))
+            views.append(flat[start:stop].reshape(shape))
+            start = stop
+        return views
+
+
+class Tanh:
+    """f(x) = g tanh(K x + b), g diagonal (Kavukcuoglu et al. 2008, equation 5)."""
+
+    def __init__(self, n_atoms, n_features):
+        self._parts = _Parts(gains=(n_atoms,), filters=(n_atoms, n_features), biases=(n_atoms,))
+        self.size = self._parts.size
+
+    def initial(self, dictionary, alpha, ridge, rng):
+        """Return parameters of the right directions and a gain of 1."""
+        flat = np.zeros(self.size, dictionary.dtype)
+        gains, filters, _ = self._parts(flat)
+        gains[:], filters[:] = 1, dictionary
+        return flat
+
+    def forward(self, params, X):
+        """Return codes and tanh(K x + b)."""
+        gains, filters, biases = self._parts(params)
+        bent = np.tanh(X @ filters.T + biases)
+        return gains * bent, bent
+
+    def backward(self, params, X, memory, pull, grad):
+        """Fill ``grad``."""
+        gains, _, _ = self._parts(params)
+        d_gains, d_filters, d_biases = self._parts(grad)
+        np.sum(pull * memory, axis=0, out=d_gains)
+        inner = pull * gains * (1 - memory**2)
+        np.matmul(inner.T, X, out=d_filters)
+        np.sum(inner, axis=0, out=d_biases)
+
+
+class SoftThreshold:
+    """f(x) = shrink(K x, exp t): one step of ISTA with filters and thresholds of its own."""
+
+    def __init__(self, n_atoms, n_features):
+        self._parts = _Parts(filters=(n_atoms, n_features), thresholds=(n_atoms,))
+        self.size = self._parts.size
+
+    def initial(self, dictionary, alpha, ridge, rng):
+        """Return the first step of ISTA."""
+        flat = np.empty(self.size, dictionary.dtype)
+        filters, thresholds = self._parts(flat)
+        scale = np.linalg.norm(dictionary, 2) ** 2 + ridge
+        filters[:] = dictionary / scale
+        thresholds[:] = np.log(max(alpha, 1e-3) / scale)
+        return flat
+
+    def forward(self, params, X):
+        """Return codes and themselves: what is not zero let the gradient through."""
+        filters, thresholds = self._parts(params)
+        codes = _shrink(X @ filters.T, np.exp(thresholds))
+        return codes, codes
+
+    def backward(self, params, X, memory, pull, grad):
+        """Fill ``grad``."""
+        _, thresholds = self._parts(params)
+        d_filters, d_thresholds = self._parts(grad)
+        inner = pull * (memory != 0)
+        np.matmul(inner.T, X, out=d_filters)
+        np.sum(-pull * np.sign(memory), axis=0, out=d_thresholds)
+        d_thresholds *= np.exp(thresholds)
+
+
+class Unrolled:
+    """``n_steps`` steps h <- shrink(K x + S h, exp t) with learned K, S and t: LISTA (Gregor & LeCun 2010)."""
+
+    def __init__(self, n_atoms, n_features, n_steps):
+        self.n_steps = n_steps
+        self._parts = _Parts(
+            filters=(n_atoms, n_features), feedback=(n_atoms, n_atoms), thresholds=(n_atoms,)
+        )
+        self.size = self._parts.size
+
+    def initial(self, dictionary, alpha, ridge, rng):
+        """Return the steps of ISTA."""
+        flat = np.empty(self.size, dictionary.dtype)
+        filters, feedback, thresholds = self._parts(flat)
+        scale = np.linalg.norm(dictionary, 2) ** 2 + ridge
+        filters[:] = dictionary / scale
+        feedback[:] = np.eye(len(dictionary)) - dictionary @ dictionary.T / scale
+        thresholds[:] = np.log(max(alpha, 1e-3) / scale)
+        return flat
+
+    def forward(self, params, X):
+        """Return codes and those of every step."""
+        filters, feedback, thresholds = self._parts(params)
+        drive, limit = X @ filters.T, np.exp(thresholds)
+        steps = [_shrink(drive, limit)]
+        for _ in range(self.n_steps - 1):
+            steps.append(_shrink(drive + steps[-1] @ feedback.T, limit))
+        return steps[-1], steps
+
+    def backward(self, params, X, memory, pull, grad):
+        """Fill ``grad``, from the last step back to the first."""
+        _, feedback, thresholds = self._parts(params)
+        d_filters, d_feedback, d_thresholds = self._parts(grad)
+        d_feedback[:], d_thresholds[:] = 0, 0
+        drive = np.zeros_like(pull)
+        for step in reversed(range(self.n_steps)):
+            inner = pull * (memory[step] != 0)
+            d_thresholds -= np.sum(pull * np.sign(memory[step]), axis=0)
+            drive += inner
+            if step:
+                d_feedback += inner.T @ memory[step - 1]
+                pull = inner @ feedback
+        np.matmul(drive.T, X, out=d_filters)
+        d_thresholds *= np.exp(thresholds)
+
+
+def make_encoder(name, n_atoms, n_features, n_steps):
+    """Return the encoder called ``name``."""
+    if name == "lista":
+        return Unrolled(n_atoms, n_features, n_steps)
+    return {"tanh": Tanh, "soft_threshold": SoftThreshold}[name](n_atoms, n_features)
+
+
+ENCODERS = ("tanh", "soft_threshold", "lista")

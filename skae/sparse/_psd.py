@@ -1,0 +1,289 @@
+"""Predictive sparse decomposition."""
+
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+import scipy.sparse
+from sklearn.utils import check_random_state
+
+from .._compat import HasMethods, Interval, StrOptions
+from ..training.solvers import SOLVERS
+from ..training.state import TrainingState
+from ._base import BaseCoder
+from ._dictionary import first_atoms
+from ._encoders import ENCODERS, make_encoder
+from ._inference import ALGORITHMS, Lasso, lasso_codes
+from ._topography import GroupLasso, pooling
+
+
+class PSDObjective:
+    """The mean of the three terms at the best codes of a batch, and its gradient by D and the encoder.
+
+    The codes are optimal, so that the gradient of the optimum is the partial one with codes held fixed.
+
+    Parameters
+    ----------
+    encoder : encoder
+        See ``_encoders``.
+    infer : callable
+        ``infer(dictionary, X, prediction) -> codes, penalty`` minimises the three terms; ``penalty`` is alpha
+        times the sparsity of each row.
+    beta : float
+    n_atoms : int
+    """
+
+    def __init__(self, encoder, infer, beta, n_atoms):
+        self.encoder, self.infer, self.beta, self.n_atoms = encoder, infer, beta, n_atoms
+
+    def split(self, flat, n_features):
+        """Return views of the dictionary and of the encoder's parameters."""
+        size = self.n_atoms * n_features
+        return flat[:size].reshape(self.n_atoms, n_features), flat[size:]
+
+    def __call__(self, flat, batch, grad, rng):
+        """Return the value at ``flat`` on ``batch``; fill ``grad`` unless it is None."""
+        n_features = (flat.size - self.encoder.size) // self.n_atoms
+        dictionary, params = self.split(flat, n_features)
+        X, shares = np.empty((len(batch), n_features), flat.dtype), np.empty(len(batch), flat.dtype)
+        batch.rows(out=X)
+        batch.weights(out=shares)
+        prediction, memory = self.encoder.forward(params, X)
+        codes, penalty = self.infer(dictionary, X, prediction)
+        errors, misses = codes @ dictionary - X, prediction - codes
+        values = 0.5 * np.einsum("ij,ij->i", errors, errors) + penalty
+        values += 0.5 * self.beta * np.einsum("ij,ij->i", misses, misses)
+        if grad is not None:
+            d_dictionary, d_params = self.split(grad, n_features)
+            np.matmul((codes * shares[:, np.newaxis]).T, errors, out=d_dictionary)
+            pull = misses * (flat.dtype.type(self.beta) * shares[:, np.newaxis])
+            self.encoder.backward(params, X, memory, pull, d_params)
+        return float(values @ shares)
+
+
+class UnitAtoms:
+    """A solver whose steps end with atoms of norm 1."""
+
+    def __init__(self, solver, n_atoms, n_features):
+        self._solver, self._shape = solver, (n_atoms, n_features)
+
+    def start(self, params):
+        """Return the solver's state before the first step."""
+        return self._solver.start(params)
+
+    def step(self, params, grad, state, learning_rate):
+        """Take a step and rescale."""
+        self._solver.step(params, grad, state, learning_rate)
+        atoms = params[: self._shape[0] * self._shape[1]].reshape(self._shape)
+        atoms /= np.maximum(
+            np.linalg.norm(atoms, axis=1, keepdims=True), np.finfo(atoms.dtype).tiny
+        )
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class PSD(BaseCoder):
+    """Sparse codes and, learned with them, a fast encoder that predicts them.
+
+    Minimises the mean over samples of ``||x - h D||^2 / 2 + alpha ||h||_1 + beta ||h - f(x)||^2 / 2``, summed over
+    features, over codes h, atoms D of norm 1 and the encoder f. The code step minimises all three terms:
+    it is a lasso with Gram matrix ``D D' + beta I`` and linear term ``D x + beta f(x)``.
+
+    Parameters
+    ----------
+    n_components : int, default=100
+        Number of atoms.
+    alpha : float, default=1.0
+        Weight of the sparsity of the codes.
+    beta : float, default=1.0
+        Weight of half the squared distance between codes and their prediction.
+    encoder : {'tanh', 'soft_threshold', 'lista'}, default='tanh'
+        ``g tanh(K x + b)``; a soft threshold of ``K x``; or ``n_steps`` learned steps of ISTA.
+    n_steps : int, default=3
+        Steps of ``'lista'``.
+    topology : (int, int), default=None
+        Rows and columns of a torus of ``n_components`` units. Sparsity is then that of ``sum_P sqrt(sum_j w_Pj
+        h_j^2)`` over a window P around each unit, and neighbours become alike.
+    pool_size : int, default=5
+        Width of the windows.
+    transform_algorithm : {'encoder', 'inference', 'lasso'}, default='encoder'
+        What ``transform`` returns: f(x); the codes that minimise the three terms; or those of the dictionary
+        alone, without the encoder's term.
+    algorithm : {'auto', 'homotopy', 'cd', 'fista', 'ista'}, default='auto'
+        How codes are found; ``'auto'`` is ``'fista'`` from f(x), and ``'homotopy'`` for
+        ``transform_algorithm='lasso'``. Not used with ``topology``.
+    tol : float, default=1e-3
+        Largest duality gap of a code, relative to the objective of the zero code; with ``topology``, the
+        smallest relative step.
+    max_inference_iter : int, default=500
+        Most iterations for a code.
+    solver : {'adam', 'sgd'} or solver, default='adam'
+        An instance from :mod:`skae.training` has options.
+    learning_rate_init : float, default=1e-3
+        Step size.
+    batch_size : int, default=100
+        Samples in a minibatch.
+    max_iter : int, default=30
+        Most epochs.
+    stopping_tol : float, default=1e-4
+        Relative improvement of an epoch that counts as one.
+    n_iter_no_change : int, default=5
+        Epochs without improvement after which to stop.
+    shuffle : bool, default=True
+        Whether each epoch takes the samples in a new order.
+    n_jobs : int, default=None
+        Threads of the inference, as in joblib.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the first atoms and of shuffles.
+    verbose : int, default=0
+        Print loss, seconds and samples per second every so many epochs.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        Atoms.
+    n_iter_ : int
+        Epochs so far.
+    loss_curve_ : list of float
+        Mean objective of each epoch.
+
+    References
+    ----------
+    Kavukcuoglu, K. et al. Fast inference in sparse coding algorithms with applications to object recognition.
+    2008 (arXiv 1010.3467), equations 4 to 6.
+
+    Kavukcuoglu, K. et al. Learning invariant features through topographic filter maps. CVPR 2009.
+
+    Gregor, K. & LeCun, Y. Learning fast approximations of sparse coding. ICML 2010.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import PSD
+    >>> X = load_digits().data / 16
+    >>> PSD(50, alpha=0.3, max_iter=2, random_state=0).fit_transform(X).shape
+    (1797, 50)
+    """
+
+    n_components: int = field(default=100, kw_only=False)
+    alpha: float = 1.0
+    beta: float = 1.0
+    encoder: str = "tanh"
+    n_steps: int = 3
+    topology: tuple | None = None
+    pool_size: int = 5
+    transform_algorithm: str = "encoder"
+    algorithm: str = "auto"
+    tol: float = 1e-3
+    max_inference_iter: int = 500
+    solver: object = "adam"
+    learning_rate_init: float = 1e-3
+    batch_size: int = 100
+    max_iter: int = 30
+    stopping_tol: float = 1e-4
+    n_iter_no_change: int = 5
+    shuffle: bool = True
+    n_jobs: int | None = None
+    random_state: object = None
+    verbose: int = 0
+
+    sparse_output: ClassVar[bool] = False
+    split_sign: ClassVar[bool] = False
+
+    _parameter_constraints: ClassVar[dict] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "beta": [Interval(Real, 0, None, closed="neither")],
+        "encoder": [StrOptions(set(ENCODERS))],
+        "n_steps": [Interval(Integral, 1, None, closed="left")],
+        "topology": [tuple, list, None],
+        "pool_size": [Interval(Integral, 1, None, closed="left")],
+        "transform_algorithm": [StrOptions({"encoder", "inference", "lasso"})],
+        "algorithm": [StrOptions({"auto", *ALGORITHMS})],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "max_inference_iter": [Interval(Integral, 1, None, closed="left")],
+        "solver": [StrOptions({"adam", "sgd"}), HasMethods("step")],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "stopping_tol": [Interval(Real, 0, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def _start(self, X):
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        rng = np.random.default_rng(seed)
+        self._n_atoms, self._kind = self.n_components, (self.encoder, self.n_steps)
+        self._check_topology()
+        atoms = first_atoms(X, self.n_components, rng)
+        encoder = self._make_encoder()
+        first = encoder.initial(atoms, self.alpha, self.beta, rng)
+        params = np.concatenate([atoms.ravel(), first]).astype(X.dtype)
+        return TrainingState(params, self._make_solver().start(params), rng, seed)
+
+    def _check_topology(self):
+        if self.topology is None:
+            return
+        if len(self.topology) != 2 or np.prod(self.topology) != self.n_components:
+            raise ValueError(
+                f"topology must be (rows, columns) with rows * columns = n_components="
+                f"{self.n_components}; got {self.topology!r}."
+            )
+
+    def _make_encoder(self):
+        return make_encoder(self._kind[0], self._n_atoms, self.n_features_in_, self._kind[1])
+
+    def _make_solver(self):
+        solver = SOLVERS[self.solver]() if isinstance(self.solver, str) else self.solver
+        return UnitAtoms(solver, self._n_atoms, self.n_features_in_)
+
+    def _training(self):
+        objective = PSDObjective(self._make_encoder(), self._infer, self.beta, self._n_atoms)
+        return objective, self._make_solver()
+
+    def _infer(self, dictionary, X, prediction):
+        if self.topology is not None:
+            problem = self._groups(dictionary, self.beta)
+            options = {"tol": self.tol, "max_iter": self.max_inference_iter}
+            codes = problem.codes(X, prediction, prediction, **options)
+            return codes, self.alpha * problem.penalty(codes)
+        problem = Lasso(dictionary, self.alpha, ridge=self.beta)
+        codes = self._lasso_codes(X, problem, "fista", init=prediction, prior=prediction)
+        return codes, self.alpha * np.abs(codes).sum(axis=1)
+
+    def _groups(self, dictionary, ridge):
+        return GroupLasso(
+            dictionary, self.alpha, pooling(self.topology, self.pool_size), ridge=ridge
+        )
+
+    def _lasso_codes(self, X, problem, usual, **options):
+        codes, _ = lasso_codes(
+            X,
+            problem,
+            algorithm=usual if self.algorithm == "auto" else self.algorithm,
+            tol=self.tol,
+            max_iter=self.max_inference_iter,
+            n_jobs=self.n_jobs,
+            **options,
+        )
+        return codes
+
+    def _codes(self, X, sparse_output):
+        codes = self._dense_codes(X)
+        return scipy.sparse.csr_matrix(codes) if sparse_output else codes
+
+    def _dense_codes(self, X):
+        atoms = self.components_
+        prediction, _ = self._make_encoder().forward(self._state["params"][atoms.size :], X)
+        if self.transform_algorithm == "encoder":
+            return prediction
+        if self.transform_algorithm == "inference":
+            return self._infer(atoms, X, prediction)[0]
+        if self.topology is not None:
+            options = {"tol": self.tol, "max_iter": self.max_inference_iter}
+            return self._groups(atoms, 0.0).codes(X, prediction, None, **options)
+        return self._lasso_codes(X, Lasso(atoms, self.alpha), "homotopy")

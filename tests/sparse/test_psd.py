@@ -1,0 +1,155 @@
+"""Predictive sparse decomposition."""
+
+import pickle
+
+import numpy as np
+import pytest
+from common import relative_gradient_error
+from scipy.optimize import minimize
+from sklearn.datasets import load_digits
+from sklearn.decomposition import sparse_encode
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skae import PSD, SparseCoder
+from skae.sparse._encoders import ENCODERS, make_encoder
+from skae.sparse._inference import Lasso, lasso_codes
+from skae.sparse._psd import PSDObjective
+from skae.sparse._topography import GroupLasso, pooling
+from skae.training.batches import Batches
+
+X = load_digits().data / 16
+SMALL = {"n_components": 20, "alpha": 0.2, "max_iter": 3, "random_state": 0}
+
+
+def _infer(dictionary, X, prediction):
+    problem = Lasso(dictionary, 0.2, ridge=0.7)
+    codes, _ = lasso_codes(X, problem, prior=prediction, algorithm="homotopy", tol=1e-13)
+    return codes, 0.2 * np.abs(codes).sum(axis=1)
+
+
+def _infer_groups(dictionary, X, prediction):
+    problem = GroupLasso(dictionary, 0.2, pooling((2, 3), 3), ridge=0.7)
+    codes = problem.codes(X, prediction, prediction, tol=1e-14, max_iter=20_000)
+    return codes, 0.2 * problem.penalty(codes)
+
+
+@pytest.mark.parametrize("infer", [_infer, _infer_groups], ids=["lasso", "groups"])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_gradient(name, infer):
+    rng = np.random.default_rng(0)
+    encoder = make_encoder(name, 6, 8, 3)
+    atoms = rng.standard_normal((6, 8))
+    params = encoder.initial(atoms, 0.3, 0.7, rng)
+    params += 0.1 * rng.standard_normal(params.size)
+    objective = PSDObjective(encoder, infer, 0.7, 6)
+    batch = next(Batches(rng.standard_normal((7, 8)), rng.random(7), 7).epoch(None))
+    flat = np.concatenate([atoms.ravel(), params])
+    assert relative_gradient_error(objective, flat, batch) < 1e-5
+
+
+def test_group_codes_are_optimal():
+    rng = np.random.default_rng(0)
+    atoms, x, prior = rng.standard_normal((6, 8)), rng.standard_normal((1, 8)), np.ones((1, 6))
+    problem = GroupLasso(atoms, 0.3, pooling((2, 3), 3), ridge=0.5)
+
+    def value(h):
+        error, miss = x[0] - h @ atoms, h - prior[0]
+        penalty = problem.penalty(h[np.newaxis])[0]
+        return 0.5 * error @ error + 0.3 * penalty + 0.25 * miss @ miss
+
+    codes = problem.codes(x, prior, prior, tol=1e-12, max_iter=20_000)[0]
+    expected = minimize(value, prior[0], method="BFGS", options={"gtol": 1e-9}).fun
+    assert value(codes) == pytest.approx(expected, rel=1e-7)
+
+
+def test_pools_are_windows_of_a_torus():
+    weights = pooling((4, 5), 3)
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    around = weights[0].reshape(4, 5)
+    assert around[0, 0] == around.max()
+    np.testing.assert_array_equal(np.argwhere(around.any(axis=0)).ravel(), [0, 1, 4])
+    np.testing.assert_array_equal(np.argwhere(around.any(axis=1)).ravel(), [0, 1, 3])
+    np.testing.assert_array_equal(around[1], around[3])
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_training_lowers_the_objective_and_keeps_unit_atoms(encoder):
+    model = PSD(**{**SMALL, "max_iter": 15}, encoder=encoder).fit(X)
+    assert model.loss_curve_[-1] < 0.85 * model.loss_curve_[0]
+    np.testing.assert_allclose(np.linalg.norm(model.components_, axis=1), 1)
+
+
+@pytest.mark.parametrize("algorithm", ["homotopy", "cd", "fista"])
+def test_inference_minimises_all_three_terms(algorithm):
+    model = PSD(**SMALL, tol=1e-9, max_inference_iter=5000, algorithm=algorithm).fit(X[:200])
+    prediction = model.transform(X[:200])
+    codes = model.set_params(transform_algorithm="inference").transform(X[:200])
+    atoms, beta = model.components_, 1.0
+    # The encoder's term is that of more features.
+    longer = np.hstack([atoms, np.sqrt(beta) * np.eye(20)])
+    pulled = np.hstack([X[:200], np.sqrt(beta) * prediction])
+    expected = sparse_encode(pulled, longer, algorithm="lasso_cd", alpha=0.2, max_iter=100_000)
+    np.testing.assert_allclose(codes, expected, atol=1e-3)
+
+
+def _r2(codes, prediction):
+    return 1 - np.sum((codes - prediction) ** 2) / np.sum((codes - codes.mean(axis=0)) ** 2)
+
+
+def test_the_encoder_predicts_better_than_a_soft_threshold():
+    model = PSD(64, alpha=0.1, encoder="lista", max_iter=40, random_state=0).fit(X[:1200])
+    prediction = model.transform(X[1200:])
+    exact = SparseCoder(dictionary=model.components_, alpha=0.1)
+    codes = exact.fit(X).transform(X[1200:])
+    soft = max(
+        _r2(codes, scale * exact.set_params(transform_encoder="soft_threshold", alpha=alpha)
+            .transform(X[1200:]))
+        for alpha in (0.1, 0.3, 1.0, 2.0)
+        for scale in (0.05, 0.1, 0.2, 0.5, 1.0)
+    )  # fmt: skip
+    assert _r2(codes, prediction) > soft + 0.2
+
+
+def test_predicted_codes_classify_as_exact_ones_do():
+    y = load_digits().target
+    options = {"encoder": "lista", "learning_rate_init": 1e-2, "max_iter": 60}
+    model = PSD(100, alpha=0.1, **options, random_state=0).fit(X[:1200])
+    scores = []
+    for algorithm in ("encoder", "lasso"):
+        codes = model.set_params(transform_algorithm=algorithm).transform(X)
+        linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000))
+        scores.append(linear.fit(codes[:1200], y[:1200]).score(codes[1200:], y[1200:]))
+    assert scores[0] > scores[1] - 0.01
+
+
+def test_partial_fits_equal_one_fit():
+    whole = PSD(**SMALL, n_iter_no_change=100).fit(X[:500])
+    parts = PSD(**SMALL)
+    for _ in range(3):
+        parts.partial_fit(X[:500])
+    np.testing.assert_array_equal(parts.components_, whole.components_)
+    np.testing.assert_array_equal(parts.transform(X), whole.transform(X))
+    again = pickle.loads(pickle.dumps(whole))
+    np.testing.assert_array_equal(again.transform(X), whole.transform(X))
+
+
+@pytest.mark.parametrize(
+    "parameters, words",
+    [
+        ({"alpha": -1.0}, "alpha"),
+        ({"beta": 0.0}, "beta"),
+        ({"topology": (3, 5)}, "rows \\* columns = n_components=20"),
+        ({"encoder": "linear"}, "encoder"),
+        ({"n_components": 0}, "n_components"),
+    ],
+    ids=["alpha", "beta", "topology", "encoder", "n_components"],
+)
+def test_bad_parameters_leave_the_model(parameters, words):
+    model = PSD(**SMALL).fit(X[:300])
+    before = pickle.dumps(vars(model))
+    old = {name: getattr(model, name) for name in parameters}
+    with pytest.raises(ValueError, match=words):
+        model.set_params(**parameters).fit(X[:300])
+    assert pickle.dumps(vars(model.set_params(**old))) == before
