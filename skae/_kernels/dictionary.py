@@ -1,9 +1,32 @@
-"""One pass of block coordinate descent over the atoms (Mairal et al. 2010, algorithm 2)."""
+"""The surrogate of online dictionary learning and its descent (Mairal et al. 2010, algorithms 1 and 2)."""
 
 import numpy as np
 
 from ._jit import kernel
+from .coordinate_descent import gather
 from .gap import add_rows
+
+
+@kernel
+def accumulate(codes, rows, shares, decay, second, cross):
+    """second <- decay second + sum_i v_i h_i h_i'; cross the same with h_i x_i'. Only nonzeros of h are touched."""
+    values = np.empty(codes.shape[1], codes.dtype)
+    support = np.empty(codes.shape[1], np.int64)
+    for j in range(second.shape[0]):
+        for k in range(second.shape[1]):
+            second[j, k] *= decay
+        for k in range(cross.shape[1]):
+            cross[j, k] *= decay
+    for i in range(codes.shape[0]):
+        count = gather(codes[i], support, values)
+        for a in range(count):
+            weight = shares[i] * values[a]
+            row = second[support[a]]
+            for b in range(count):
+                row[support[b]] += weight * values[b]
+            row = cross[support[a]]
+            for k in range(row.size):
+                row[k] += weight * rows[i, k]
 
 
 @kernel

@@ -15,6 +15,7 @@ from ..training.loop import DivergenceError, minimize
 from ..training.observers import Verbose
 from ..training.state import TrainingState
 from ..training.stopping import Stopping
+from ._inference import blas_for
 
 _DTYPES = [np.float64, np.float32]
 
@@ -100,16 +101,17 @@ class BaseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         try:
             if training is not None:
                 objective, solver = training
-                minimize(
-                    objective,
-                    state,
-                    solver,
-                    Batches(X, weights, self.batch_size, shuffle=self.shuffle),
-                    learning_rate=self.learning_rate_init,
-                    max_epochs=max_epochs,
-                    stopping=stopping,
-                    observers=observers,
-                )
+                with blas_for(self.n_jobs):
+                    minimize(
+                        objective,
+                        state,
+                        solver,
+                        Batches(X, weights, self.batch_size, shuffle=self.shuffle),
+                        learning_rate=self.learning_rate_init,
+                        max_epochs=max_epochs,
+                        stopping=stopping,
+                        observers=observers,
+                    )
         finally:
             self._state = state.to_dict()
 

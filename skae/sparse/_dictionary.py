@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse
 
-from .._kernels.dictionary import update_atoms
+from .._kernels.dictionary import accumulate, update_atoms
 from ._inference import Lasso, lasso_codes
 
 
@@ -58,7 +58,7 @@ class DictionarySolver:
     used becomes the sample that is explained worst.
     """
 
-    def __init__(self, objective, *, positive=False, rho=8.0, patience=20):
+    def __init__(self, objective, *, positive=False, rho=4.0, patience=20):
         self.objective, self.positive = objective, positive
         self.rho, self.patience = rho, patience
 
@@ -79,11 +79,7 @@ class DictionarySolver:
         dictionary = params.reshape(len(codes.T), -1)
         state["n_steps"] += 1
         decay = params.dtype.type((1 - 1 / (int(state["n_steps"][0]) + 1)) ** self.rho)
-        weighted = codes * shares[:, np.newaxis]
-        state["second"] *= decay
-        state["second"] += weighted.T @ codes
-        state["cross"] *= decay
-        state["cross"] += weighted.T @ rows
+        accumulate(codes, rows, shares, decay, state["second"], state["cross"])
         update_atoms(state["second"], state["cross"], self.positive, dictionary)
         used = (codes != 0).any(axis=0)
         state["idle"][used] = 0

@@ -1,7 +1,7 @@
 """Sparse codes of many rows: blocks of rows in threads, each block one matrix product and one kernel."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 
 import numpy as np
@@ -165,9 +165,9 @@ def lasso_codes(
         statistics = problem.statistics(x, None if prior is None else prior[rows])
         solve(problem, statistics, codes, gaps[rows], tol=tol, max_iter=max_iter)
 
-    with _threads(n_jobs) as pool:
+    with _threads(n_jobs) as (pool, n_threads):
         _ = problem.gram  # once, before the threads ask for it
-        return _by_blocks(pool, fill, X, len(problem.dictionary), sparse_output), gaps
+        return _by_blocks(pool, n_threads, fill, X, len(problem.dictionary), sparse_output), gaps
 
 
 def pursuit_codes(X, dictionary, n_nonzero, *, n_jobs=None, sparse_output=False):
@@ -175,32 +175,35 @@ def pursuit_codes(X, dictionary, n_nonzero, *, n_jobs=None, sparse_output=False)
 
     Atoms are compared by correlation, so that they should have unit norm.
     """
-    with _threads(n_jobs) as pool:
+    with _threads(n_jobs) as (pool, n_threads):
         gram = dictionary @ dictionary.T
 
         def fill(rows, codes):
             codes[:] = 0
             pursue_rows(gram, min(n_nonzero, len(gram)), X[rows] @ dictionary.T, codes)
 
-        return _by_blocks(pool, fill, X, len(gram), sparse_output)
+        return _by_blocks(pool, n_threads, fill, X, len(gram), sparse_output)
+
+
+def blas_for(n_jobs):
+    """Return a context in which BLAS has one thread, if threads of ours are to run beside it.
+
+    Threads of BLAS wait for their next product in a loop that takes the core from threads of ours.
+    """
+    if effective_n_jobs(n_jobs) == 1:
+        return nullcontext()
+    return _get_threadpool_controller().limit(limits=1, user_api="blas")
 
 
 @contextmanager
 def _threads(n_jobs):
-    """A pool of threads, with BLAS in one thread of each if there are several.
-
-    Threads of BLAS wait for their next product in a loop that takes the core from threads of ours.
-    """
+    """A pool of threads and their number, with BLAS in one thread of each if there are several."""
     n_threads = effective_n_jobs(n_jobs)
-    with ThreadPoolExecutor(n_threads) as pool:
-        if n_threads == 1:
-            yield pool
-        else:
-            with _get_threadpool_controller().limit(limits=1, user_api="blas"):
-                yield pool
+    with ThreadPoolExecutor(n_threads) as pool, blas_for(n_jobs):
+        yield pool, n_threads
 
 
-def _by_blocks(pool, fill, X, n_atoms, sparse_output):
+def _by_blocks(pool, n_threads, fill, X, n_atoms, sparse_output):
     """Return what ``fill(rows, codes)`` makes of all rows, several blocks at a time."""
     dense = None if sparse_output else np.empty((len(X), n_atoms), X.dtype)
 
@@ -211,7 +214,8 @@ def _by_blocks(pool, fill, X, n_atoms, sparse_output):
         fill(rows, codes)
         return _compressed(codes)
 
-    parts = list(pool.map(one, gen_batches(len(X), _BLOCK)))
+    size = min(_BLOCK, -(-len(X) // n_threads))
+    parts = list(pool.map(one, gen_batches(len(X), size)))
     if dense is not None:
         return dense
     counts, indices, values = (np.concatenate(arrays) for arrays in zip(*parts))
