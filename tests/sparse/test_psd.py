@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from common import relative_gradient_error
 from scipy.optimize import minimize
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_sample_images
 from sklearn.decomposition import sparse_encode
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import PSD, SparseCoder
+from skae.image import ZCA, sample_patches
 from skae.sparse._encoders import ENCODERS, make_encoder
 from skae.sparse._inference import Lasso, lasso_codes
 from skae.sparse._psd import PSDObjective
@@ -122,6 +123,30 @@ def test_predicted_codes_classify_as_exact_ones_do():
         linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000))
         scores.append(linear.fit(codes[:1200], y[:1200]).score(codes[1200:], y[1200:]))
     assert scores[0] > scores[1] - 0.01
+
+
+def _edge_angles(atoms, side):
+    """Twice the angle of each atom's edges, from the structure tensor."""
+    down, across = np.gradient(atoms.reshape(-1, side, side), axis=(1, 2))
+    real = (across**2 - down**2).sum(axis=(1, 2))
+    return np.arctan2((2 * across * down).sum(axis=(1, 2)), real)
+
+
+def test_neighbours_on_the_torus_have_like_orientations():
+    photographs = [image.mean(axis=2) / 255 for image in load_sample_images().images]
+    patches = sample_patches(photographs, (8, 8), 8000, random_state=0)
+    white = ZCA(epsilon=0.1).fit_transform(patches).astype(np.float32)
+    white /= white.std()
+    options = {"tol": 1e-2, "max_inference_iter": 30, "learning_rate_init": 1e-2, "max_iter": 25}
+    psd = PSD(144, topology=(12, 12), alpha=1.0, **options, random_state=0).fit(white)
+    angles = _edge_angles(psd.components_, 8).reshape(12, 12)
+    near = [np.cos(angles - np.roll(angles, 1, axis)).mean() for axis in (0, 1)]
+    rng = np.random.default_rng(0)
+    chance = [
+        np.cos(shuffled - np.roll(shuffled, 1, axis=0)).mean()
+        for shuffled in (rng.permutation(angles.ravel()).reshape(12, 12) for _ in range(1000))
+    ]
+    assert min(near) > 2 * np.quantile(chance, 0.999)
 
 
 def test_partial_fits_equal_one_fit():

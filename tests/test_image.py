@@ -1,0 +1,64 @@
+"""Image tools."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import convolve1d
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skae import SparseCoder
+from skae.image import ZCA, denoise, normalize_contrast, sample_patches
+
+rng = np.random.default_rng(0)
+
+
+@parametrize_with_checks([ZCA()])
+def test_sklearn(estimator, check):
+    check(estimator)
+
+
+def test_whitening_is_the_symmetric_root_of_the_inverse_covariance():
+    X = rng.standard_normal((500, 6)) @ rng.standard_normal((6, 6)) + 3
+    zca = ZCA(epsilon=1e-10).fit(X)
+    covariance = np.cov(X.T, bias=True)
+    np.testing.assert_allclose(zca.whitening_, zca.whitening_.T, atol=1e-8)
+    np.testing.assert_allclose(zca.whitening_ @ covariance @ zca.whitening_, np.eye(6), atol=1e-6)
+    np.testing.assert_allclose(zca.inverse_transform(zca.transform(X)), X)
+
+
+def test_whitening_of_constant_features_stays_finite():
+    X = np.column_stack([np.full(50, 2.0), rng.standard_normal(50)])
+    assert np.isfinite(ZCA().fit_transform(X)).all()
+    assert np.isfinite(ZCA().fit_transform(np.ones((50, 3)))).all()
+
+
+def test_contrast_is_local():
+    texture = rng.standard_normal((64, 64))
+    contrast = np.where(np.arange(64) < 32, 1.0, 20.0)
+    image = texture * contrast + np.linspace(0, 50, 64)[:, np.newaxis]
+    normalized = normalize_contrast(image, sigma=3.0)
+    left, right = normalized[10:-10, 8:24], normalized[10:-10, 40:56]
+    assert left.std() == pytest.approx(right.std(), rel=0.2)
+    assert abs(convolve1d(normalized, np.ones(15) / 15)[32, 16]) < 1
+    np.testing.assert_allclose(normalize_contrast(np.full((20, 20), 3.0)), 0, atol=1e-9)
+
+
+def test_patches_come_from_the_images():
+    images = [np.arange(400.0).reshape(20, 20), 1000 + np.arange(900.0).reshape(30, 30)]
+    X = sample_patches(images, (3, 4), 101, center=False, random_state=0)
+    assert X.shape == (101, 12)
+    for row in X:
+        image = images[int(row[0] >= 1000)]
+        top, left = divmod(int(row[0]) % 1000, image.shape[1])
+        np.testing.assert_array_equal(row.reshape(3, 4), image[top : top + 3, left : left + 4])
+    centered = sample_patches(images, (3, 4), 101, random_state=0)
+    np.testing.assert_allclose(centered, X - X.mean(axis=1, keepdims=True))
+
+
+def test_denoising_gains_decibels():
+    waves = np.sin(np.arange(80) / 3)
+    clean = np.outer(waves, np.cos(np.arange(90) / 4))
+    noisy = clean + 0.3 * rng.standard_normal(clean.shape)
+    patches = sample_patches([noisy], (6, 6), 3000, random_state=0)
+    coder = SparseCoder(30, alpha=0.6, max_iter=5, random_state=0).fit(patches)
+    error = np.mean((denoise(noisy, coder, (6, 6)) - clean) ** 2)
+    assert error < 0.15 * np.mean((noisy - clean) ** 2)
