@@ -12,6 +12,7 @@ from .._compat import Interval, StrOptions
 from ..training.state import TrainingState
 from ._base import BaseCoder
 from ._dictionary import DictionaryObjective, DictionarySolver, first_atoms
+from ._groups import GroupLasso, check_groups
 from ._inference import ALGORITHMS, Lasso, lasso_codes, pursuit_codes
 
 
@@ -32,9 +33,13 @@ class SparseCoder(BaseCoder):
         Weight of the absolute values of the codes. Codes are zero from ``max |D x|`` on.
     ridge : float, default=0.0
         Weight of half the squared codes (elastic net).
+    groups : list of array-like of int, default=None
+        Atoms of each group; groups may overlap. The penalty is then ``alpha sum_g ||h_g||``, which makes whole groups
+        zero (Jenatton et al. 2011).
     algorithm : {'auto', 'homotopy', 'cd', 'fista', 'ista'}, default='auto'
         How codes are found: the exact path (fastest for codes of few atoms, and ``'auto'``),
-        coordinate descent on working sets, or proximal gradient steps with and without momentum.
+        coordinate descent on working sets, or proximal gradient steps with and without momentum (the only
+        ones, and ``'auto'`` the former, with ``groups``).
     tol : float, default=1e-4
         Largest duality gap of a code, relative to the objective of the zero code.
     max_inference_iter : int, default=1000
@@ -83,6 +88,8 @@ class SparseCoder(BaseCoder):
     Olshausen, B. & Field, D. Emergence of simple-cell receptive field properties by learning a sparse code
     for natural images. Nature 381 (1996).
 
+    Jenatton, R. et al. Proximal methods for hierarchical sparse coding. JMLR 12 (2011).
+
     Mairal, J. et al. Online learning for matrix factorization and sparse coding. JMLR 11 (2010), algorithms 1
     and 2.
 
@@ -99,6 +106,7 @@ class SparseCoder(BaseCoder):
     n_components: int | None = field(default=None, kw_only=False)
     alpha: float = 1.0
     ridge: float = 0.0
+    groups: list | None = None
     algorithm: str = "auto"
     tol: float = 1e-4
     max_inference_iter: int = 1000
@@ -123,6 +131,7 @@ class SparseCoder(BaseCoder):
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "ridge": [Interval(Real, 0, None, closed="left")],
+        "groups": [list, tuple, None],
         "algorithm": [StrOptions({"auto", *ALGORITHMS})],
         "tol": [Interval(Real, 0, None, closed="left")],
         "max_inference_iter": [Interval(Integral, 1, None, closed="left")],
@@ -182,18 +191,23 @@ class SparseCoder(BaseCoder):
                     f"dictionary has atoms of {atoms.shape[1]} features, but X has {X.shape[1]}."
                 )
         self._n_atoms = len(atoms)
-        objective = DictionaryObjective(self._n_atoms, self._lasso(), {})
+        objective = DictionaryObjective(self._n_atoms, self._problem, {})
         params = atoms.ravel()
         return TrainingState(params, DictionarySolver(objective).start(params), rng, seed)
 
     def _training(self):
         if self.dictionary is not None:
             return None
-        objective = DictionaryObjective(self._n_atoms, self._lasso(), self._inference())
+        objective = DictionaryObjective(self._n_atoms, self._problem, self._inference())
         return objective, DictionarySolver(objective)
 
-    def _lasso(self):
-        return {"alpha": self.alpha, "ridge": self.ridge, "positive": self.positive}
+    def _problem(self, dictionary):
+        options = {"ridge": self.ridge, "positive": self.positive}
+        if self.groups is None:
+            return Lasso(dictionary, self.alpha, **options)
+        return GroupLasso(
+            dictionary, self.alpha, check_groups(self.groups, len(dictionary)), **options
+        )
 
     def _inference(self):
         return {
@@ -213,5 +227,4 @@ class SparseCoder(BaseCoder):
             codes = np.sign(codes) * np.maximum(np.abs(codes) - X.dtype.type(self.alpha), 0)
             codes = np.maximum(codes, 0) if self.positive else codes
             return scipy.sparse.csr_matrix(codes) if sparse_output else codes
-        problem = Lasso(atoms, **self._lasso())
-        return lasso_codes(X, problem, **{**self._inference(), **options})[0]
+        return lasso_codes(X, self._problem(atoms), **{**self._inference(), **options})[0]

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse
 
 from .._kernels.dictionary import accumulate, update_atoms
-from ._inference import Lasso, lasso_codes
+from ._inference import lasso_codes
 
 
 def first_atoms(X, n_atoms, rng):
@@ -19,19 +19,19 @@ def first_atoms(X, n_atoms, rng):
 
 
 class DictionaryObjective:
-    """The mean lasso objective of a batch at the dictionary; its codes stay here for the solver.
+    """The mean objective of a batch's codes at the dictionary; they stay here for the solver.
 
     Parameters
     ----------
     n_atoms : int
-    lasso : dict
-        Options of ``Lasso``.
+    problem : callable
+        ``problem(dictionary)`` is what codes minimise.
     inference : dict
         Options of ``lasso_codes``.
     """
 
-    def __init__(self, n_atoms, lasso, inference):
-        self.n_atoms, self._lasso, self._inference = n_atoms, lasso, inference
+    def __init__(self, n_atoms, problem, inference):
+        self.n_atoms, self._problem, self._inference = n_atoms, problem, inference
 
     def __call__(self, flat, batch, grad, rng):
         """Return the objective; no gradient is needed."""
@@ -40,12 +40,12 @@ class DictionaryObjective:
         shares = np.empty(len(batch), flat.dtype)
         batch.rows(out=self.rows)
         batch.weights(out=shares)
-        problem = Lasso(dictionary, **self._lasso)
+        problem = self._problem(dictionary)
         self.codes, _ = lasso_codes(self.rows, problem, **self._inference)
         self.shares, self.rng = shares, rng
         self.errors = self.rows - self.codes @ dictionary
         values = 0.5 * np.einsum("ij,ij->i", self.errors, self.errors)
-        values += problem.alpha * np.abs(self.codes).sum(axis=1)
+        values += problem.alpha * problem.size(self.codes)
         values += 0.5 * problem.ridge * np.einsum("ij,ij->i", self.codes, self.codes)
         return float(values @ shares)
 

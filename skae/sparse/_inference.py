@@ -19,14 +19,14 @@ from .._kernels.shrinkage import gap_rows, shrink_rows
 _BLOCK = 512  # rows whose correlations stay in the cache of a core
 
 
-class Lasso:
-    """min_h ||x - h D||^2 / 2 + alpha ||h||_1 + ridge ||h - p||^2 / 2 for each row x, with prior p.
+class Quadratic:
+    """||x - h D||^2 / 2 + ridge ||h - p||^2 / 2 for each row x, with prior p: what all penalties go with.
 
     Parameters
     ----------
     dictionary : ndarray of shape (n_atoms, n_features)
     alpha : float
-        Weight of the absolute values. 0 is taken as a small share of each row's largest correlation.
+        Weight of the penalty. 0 is taken as a small share of each row's largest correlation.
     ridge : float
         Weight of the squared distance from the prior (without one: from 0, the elastic net).
     positive : bool
@@ -55,6 +55,30 @@ class Lasso:
         if not self.alpha:
             alphas = 10 * np.finfo(X.dtype).eps * np.abs(correlations).max(axis=1)
         return correlations, norms, alphas
+
+
+class Lasso(Quadratic):
+    """min_h ||x - h D||^2 / 2 + alpha ||h||_1 + ridge ||h - p||^2 / 2 for each row x, with prior p."""
+
+    algorithms = ("homotopy", "cd", "fista", "ista")
+
+    def size(self, codes):
+        """Return ||h||_1 of each row of codes."""
+        return np.abs(codes).sum(axis=1)
+
+    def start(self, n_rows):
+        """Return what ``shrink`` remembers of rows from step to step: nothing."""
+        return np.empty((n_rows, 0), self.dictionary.dtype)
+
+    def shrink(self, points, alphas, step, precision, memory, out):
+        """out <- the proximal step of the penalty at ``points``."""
+        shrink_rows(points, alphas, step, self.positive, out)
+
+    def gaps(self, alphas, norms, correlations, pulls, codes, shrunk):
+        """Return upper bounds of the distance of rows from their optimum."""
+        gaps = np.empty(len(codes))
+        gap_rows(alphas, self.positive, norms, correlations, pulls, codes, gaps)
+        return gaps
 
 
 def homotopy(problem, rows, codes, gaps, *, tol, max_iter):
@@ -87,24 +111,23 @@ def fista(problem, rows, codes, gaps, *, tol, max_iter):
 def _proximal_steps(problem, rows, codes, gaps, tol, max_iter, momentum):
     correlations, norms, alphas = rows
     step = codes.dtype.type(1 / _largest_eigenvalue(problem.gram))
+    precision = max(1e-3 * tol, np.finfo(codes.dtype).eps)
     active = np.arange(len(codes))
-    h, c = codes.copy(), correlations
+    h, c, memory = codes.copy(), correlations, problem.start(len(codes))
     ahead, weight = h.copy(), np.ones((len(h), 1), h.dtype)
     for iteration in range(max_iter + 1):
         if iteration % 10 == 0 or iteration == max_iter:
-            here = np.empty(len(active))
-            gap_rows(
-                alphas[active], problem.positive, norms[active], c, c - h @ problem.gram, h, here
-            )
+            pulls = c - h @ problem.gram
+            here = problem.gaps(alphas[active], norms[active], c, pulls, h, memory / step)
             gaps[active], codes[active] = here, h
             rest = here > 0.5 * tol * norms[active]
             if not rest.any() or iteration == max_iter:
                 break
             active, h, ahead = active[rest], h[rest], ahead[rest]
-            c, weight = c[rest], weight[rest]
+            c, weight, memory = c[rest], weight[rest], memory[rest]
         new = np.empty_like(h)
         points = ahead + step * (c - ahead @ problem.gram)
-        shrink_rows(points, alphas[active], step, problem.positive, new)
+        problem.shrink(points, alphas[active], step, precision, memory, new)
         if momentum:
             uphill = np.sum((ahead - new) * (new - h), axis=1, keepdims=True) > 0
             weight[uphill] = 1
@@ -132,9 +155,9 @@ def lasso_codes(
     Parameters
     ----------
     X : C-ordered ndarray of shape (n_samples, n_features)
-    problem : Lasso
+    problem : Lasso or GroupLasso
     algorithm : {'auto', 'homotopy', 'cd', 'fista', 'ista'}
-        ``'auto'`` is ``'cd'`` where ``init`` is given, else ``'homotopy'``.
+        ``'auto'`` is ``'cd'`` where ``init`` is given, else the first of ``problem.algorithms``.
     tol : float
         Stop where the duality gap is at most ``tol`` times the objective of the zero code.
     max_iter : int
@@ -152,7 +175,12 @@ def lasso_codes(
     gaps : ndarray of shape (n_samples,)
     """
     if algorithm == "auto":
-        algorithm = "homotopy" if init is None else "cd"
+        warm = init is not None and "cd" in problem.algorithms
+        algorithm = "cd" if warm else problem.algorithms[0]
+    if algorithm not in problem.algorithms:
+        raise ValueError(
+            f"algorithm={algorithm!r} knows no groups; use 'auto' or one of {problem.algorithms}."
+        )
     solve = ALGORITHMS[algorithm]
     gaps = np.empty(len(X))
 

@@ -15,7 +15,7 @@ from ._base import BaseCoder
 from ._dictionary import first_atoms
 from ._encoders import ENCODERS, make_encoder
 from ._inference import ALGORITHMS, Lasso, lasso_codes
-from ._topography import GroupLasso, pooling
+from ._topography import SmoothGroups, pooling
 
 
 class PSDObjective:
@@ -256,7 +256,7 @@ class PSD(BaseCoder):
         return codes, self.alpha * np.abs(codes).sum(axis=1)
 
     def _groups(self, dictionary, ridge):
-        return GroupLasso(
+        return SmoothGroups(
             dictionary, self.alpha, pooling(self.topology, self.pool_size), ridge=ridge
         )
 

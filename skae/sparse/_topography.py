@@ -21,7 +21,7 @@ def pooling(topology, pool_size):
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-class GroupLasso:
+class SmoothGroups:
     """min_h ||x - h D||^2 / 2 + alpha sum_P sqrt(sum_j w_Pj h_j^2) + ridge ||h - p||^2 / 2, p a prior.
 
     Groups overlap, so that their proximal step has no closed form. Each root is bounded by a parabola that

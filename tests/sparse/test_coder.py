@@ -12,6 +12,7 @@ from sklearn.decomposition import DictionaryLearning, sparse_encode
 from skae import ContractiveAE, SparseCoder
 from skae._kernels.dictionary import accumulate, update_atoms
 from skae.sparse._dictionary import DictionaryObjective, DictionarySolver
+from skae.sparse._inference import Lasso
 from skae.training.batches import Batches
 
 X = load_digits().data / 16
@@ -74,7 +75,7 @@ def test_an_atom_update_minimises_the_surrogate_over_each_atom():
 def test_dead_atoms_come_back():
     atoms = np.zeros((4, 64))
     atoms[:, 0] = 1  # this pixel is black in every digit
-    objective = DictionaryObjective(4, {"alpha": 0.1}, {})
+    objective = DictionaryObjective(4, lambda atoms: Lasso(atoms, 0.1), {})
     solver = DictionarySolver(objective, patience=2)
     state = solver.start(atoms.ravel())
     rng = np.random.default_rng(0)

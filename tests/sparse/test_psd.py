@@ -17,7 +17,7 @@ from skae.image import ZCA, sample_patches
 from skae.sparse._encoders import ENCODERS, make_encoder
 from skae.sparse._inference import Lasso, lasso_codes
 from skae.sparse._psd import PSDObjective
-from skae.sparse._topography import GroupLasso, pooling
+from skae.sparse._topography import SmoothGroups, pooling
 from skae.training.batches import Batches
 
 X = load_digits().data / 16
@@ -31,7 +31,7 @@ def _infer(dictionary, X, prediction):
 
 
 def _infer_groups(dictionary, X, prediction):
-    problem = GroupLasso(dictionary, 0.2, pooling((2, 3), 3), ridge=0.7)
+    problem = SmoothGroups(dictionary, 0.2, pooling((2, 3), 3), ridge=0.7)
     codes = problem.codes(X, prediction, prediction, tol=1e-14, max_iter=20_000)
     return codes, 0.2 * problem.penalty(codes)
 
@@ -53,7 +53,7 @@ def test_gradient(name, infer):
 def test_group_codes_are_optimal():
     rng = np.random.default_rng(0)
     atoms, x, prior = rng.standard_normal((6, 8)), rng.standard_normal((1, 8)), np.ones((1, 6))
-    problem = GroupLasso(atoms, 0.3, pooling((2, 3), 3), ridge=0.5)
+    problem = SmoothGroups(atoms, 0.3, pooling((2, 3), 3), ridge=0.5)
 
     def value(h):
         error, miss = x[0] - h @ atoms, h - prior[0]

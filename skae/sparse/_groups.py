@@ -1,0 +1,75 @@
+"""The lasso over groups of atoms, which may overlap."""
+
+import numpy as np
+
+from .._kernels.groups import group_bounds, group_norms, shrink_groups
+from ._inference import Quadratic
+
+
+def check_groups(groups, n_atoms):
+    """Return ``(starts, members)`` of lists of atoms; raise ValueError unless each atom is in one."""
+    groups = [np.unique(np.asarray(group, dtype=np.intp)) for group in groups]
+    members = np.concatenate([*groups, np.empty(0, np.intp)])
+    missing = np.setdiff1d(np.arange(n_atoms), members)
+    if missing.size:
+        raise ValueError(
+            f"groups must hold each of the {n_atoms} atoms; {missing[:5].tolist()} are in none. Add [j] for an "
+            "atom j of its own."
+        )
+    if members.size != n_atoms and (members.min() < 0 or members.max() >= n_atoms):
+        raise ValueError(f"groups must hold numbers of atoms, from 0 to {n_atoms - 1}.")
+    starts = np.cumsum([0, *(len(group) for group in groups if len(group))])
+    return starts, members
+
+
+class GroupLasso(Quadratic):
+    """min_h ||x - h D||^2 / 2 + alpha sum_g ||h_g|| + ridge ||h - p||^2 / 2 for each row x, with prior p.
+
+    Parameters
+    ----------
+    dictionary : ndarray of shape (n_atoms, n_features)
+    alpha : float
+    groups : (starts, members)
+        See ``check_groups``.
+    ridge : float
+    positive : bool
+    """
+
+    algorithms = ("fista", "ista")
+
+    def __init__(self, dictionary, alpha, groups, *, ridge=0.0, positive=False):
+        super().__init__(dictionary, alpha, ridge=ridge, positive=positive)
+        self._groups = groups
+        self._counts = np.bincount(groups[1]).astype(dictionary.dtype)
+
+    def size(self, codes):
+        """Return sum_g ||h_g|| of each row of codes."""
+        sizes = np.empty(len(codes))
+        group_norms(codes, *self._groups, sizes)
+        return sizes
+
+    def start(self, n_rows):
+        """Return what ``shrink`` remembers of rows from step to step."""
+        return np.zeros((n_rows, self._groups[1].size), self.dictionary.dtype)
+
+    def shrink(self, points, alphas, step, precision, memory, out):
+        """out <- the proximal step of the penalty at ``points``."""
+        precision = points.dtype.type(precision)
+        shrink_groups(points, alphas, step, self.positive, precision, *self._groups, memory, out)
+
+    def gaps(self, alphas, norms, correlations, pulls, codes, shrunk):
+        """Return upper bounds of the distance of rows from their optimum.
+
+        What the last step took from the points, a unit of step (``shrunk``), is how pulls split at the optimum.
+        """
+        bounds, precision = np.empty(len(codes)), pulls.dtype.type(1e-6)
+        groups = (*self._groups, self._counts)
+        group_bounds(pulls, alphas, self.positive, precision, *groups, shrunk, bounds)
+        moved = np.einsum("ij,ij->i", codes, pulls, dtype=np.float64)
+        inner = norms - np.einsum("ij,ij->i", codes, correlations, dtype=np.float64)
+        residual = np.maximum(inner - moved, 0)
+        largest = alphas / np.maximum(bounds, alphas)
+        best = np.divide(inner, residual, out=np.zeros_like(inner), where=residual > 0)
+        scale = np.clip(best, 0 if self.positive else -largest, largest)
+        values = 0.5 * residual + alphas * self.size(codes)
+        return np.maximum(values - scale * inner + 0.5 * scale**2 * residual, 0)
