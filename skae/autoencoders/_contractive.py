@@ -164,7 +164,7 @@ class ContractiveAE(BaseAutoEncoder):
             )
         self._refuse_untied()
         if network.depth == 1:
-            return Contraction(self.contraction, network.activation)
+            return Contraction(self.contraction, network.activations[0])
         return JacobianContraction(
             self.contraction, network, n_directions=self._directions(network)
         )
@@ -173,7 +173,7 @@ class ContractiveAE(BaseAutoEncoder):
         self._refuse_untied()
         noise, n_samples = self.curvature_noise, self.n_curvature_samples
         if network.depth == 1:
-            return Curvature(self.curvature, network.activation, noise, n_samples)
+            return Curvature(self.curvature, network.activations[0], noise, n_samples)
         return JacobianCurvature(
             self.curvature, network, noise, n_samples, n_directions=self._directions(network)
         )

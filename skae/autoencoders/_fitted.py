@@ -14,8 +14,7 @@ BLOCK = 1024  # rows a matrix product of transform takes: enough for full speed,
 class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """The methods that need parameters in ``_state`` and no training.
 
-    ``fit`` sets ``_state`` (a dict with ``params``, the flat vector), ``_sizes``, ``_activation``,
-    ``_tied`` and ``_loss``.
+    ``fit`` sets ``_state`` (a dict with ``params``, the flat vector), ``_shape`` (of the network) and ``_loss``.
     """
 
     def transform(self, X):
@@ -220,35 +219,7 @@ class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def n_components_(self):
         """int: the width of the fitted code."""
         check_is_fitted(self)
-        return self._sizes[-1]
-
-    @property
-    def n_iter_(self):
-        """int: the number of epochs (iterations of L-BFGS) so far."""
-        return len(self._history("n_iter_")["loss_curve"])
-
-    @property
-    def loss_curve_(self):
-        """list of float: the mean training objective of each epoch."""
-        return self._history("loss_curve_")["loss_curve"]
-
-    @property
-    def loss_(self):
-        """float: the training objective of the last epoch."""
-        return self._history("loss_")["loss_curve"][-1]
-
-    @property
-    def validation_curve_(self):
-        """list of float: the objective on the validation samples after each epoch."""
-        return self._history("validation_curve_")["validation_curve"]
-
-    @property
-    def converged_(self):
-        """bool: whether training stopped by itself before ``max_iter``."""
-        return self._history("converged_")["converged"]
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "_state")
+        return self._shape["sizes"][-1]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -258,7 +229,7 @@ class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     @property
     def _n_features_out(self):
-        return self._sizes[-1]
+        return self._shape["sizes"][-1]
 
     @property
     def _params(self):
@@ -266,12 +237,7 @@ class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     @property
     def _network(self):
-        return Network(self._sizes, self._activation, self._tied)
-
-    def _history(self, name):
-        if not hasattr(self, "_state"):
-            raise AttributeError(f"{type(self).__name__} has no {name} before fit.")
-        return self._state
+        return Network(**self._shape)
 
     def _fitted_params(self, name):
         return self._network.views(self._history(name)["params"])
@@ -305,10 +271,10 @@ class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return network.encode(params, x)
 
     def _reconstruct(self, network, params, x):
-        return self._loss.activate(network.decode(params, network.encode(params, x)))
+        return self._loss.activate(network.reconstruct(params, x))
 
     def _sample_losses(self, network, params, x):
-        logits = network.decode(params, network.encode(params, x))
+        logits = network.reconstruct(params, x)
         values = np.empty(len(x), x.dtype)
         no_cells = np.empty((0, 0), x.dtype)
         target = np.array(x, order="C")

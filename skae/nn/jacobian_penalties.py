@@ -101,18 +101,25 @@ class JacobianContraction:
         return links, np.empty_like(trace.sample_weights), buffer, np.empty_like(trace.logits)
 
     def _linearize(self, params, trace, links, means):
-        kind, depth = self.network.activation.kind, self.network.depth
-        for link, weights, outputs in zip(links, params.encoder_weights, trace.encoder_outputs):
-            link.start(weights)
-            linearize(link, kind, outputs)
+        _linearize_encoder(links, self.network, params, trace.encoder_outputs)
+        depth = self.network.depth
         for layer, link in zip(reversed(range(depth)), links[depth:]):
             link.start(params.decoder_weights[layer])
             if layer:
+                kind = self.network.activations[layer - 1].kind
                 linearize(link, kind, trace.decoder_inputs[layer - 1])
             else:
                 means[:] = trace.logits
                 self.loss.activate(means)
                 self.loss.derive(means, link.slopes, link.bends)
+
+
+def _linearize_encoder(links, network, params, outputs):
+    for link, activation, weights, output in zip(
+        links, network.activations, params.encoder_weights, outputs
+    ):
+        link.start(weights)
+        linearize(link, activation.kind, output)
 
 
 class JacobianCurvature:
@@ -131,11 +138,7 @@ class JacobianCurvature:
         space = trace.scratch(self, lambda: _ShiftSpace(params, trace, self.directions))
         scale = self.strength * self.directions.scale() / self.n_samples
         np.multiply(trace.sample_weights, space.weights.dtype.type(scale), out=space.weights)
-        for link, weights, outputs in zip(
-            space.links, params.encoder_weights, trace.encoder_outputs
-        ):
-            link.start(weights)
-            linearize(link, self.network.activation.kind, outputs)
+        _linearize_encoder(space.links, self.network, params, trace.encoder_outputs)
         for total in space.bias_totals:
             total[:] = 0
         value = 0.0
@@ -162,8 +165,9 @@ class JacobianCurvature:
         for layer, link in enumerate(space.shifted):
             link.start(params.encoder_weights[layer])
             np.matmul(below, link.matrix, out=space.outputs[layer])
-            self.network.activation.apply(space.outputs[layer], params.encoder_biases[layer])
-            linearize(link, self.network.activation.kind, space.outputs[layer])
+            activation = self.network.activations[layer]
+            activation.apply(space.outputs[layer], params.encoder_biases[layer])
+            linearize(link, activation.kind, space.outputs[layer])
             below = space.outputs[layer]
 
     def _back(self, space):

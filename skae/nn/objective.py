@@ -1,12 +1,13 @@
-"""The formula of the package: reconstruction loss of a corrupted input, plus penalties, on one batch."""
+"""The formula of the package: loss of a corrupted input's output, plus penalties, on one batch."""
 
 import numpy as np
 
-from .network import Trace
-
 
 class Objective:
-    """Mean over samples of the loss of reconstructing x from its corruption, plus penalties.
+    """Mean over samples of a loss, plus penalties.
+
+    The loss is that of reconstructing x from its corruption; of a network without a decoder, that of
+    predicting the batch's targets from x.
 
     Parameters
     ----------
@@ -28,16 +29,18 @@ class Objective:
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` with the gradient unless it is None."""
         params = self.network.views(flat)
-        trace, target, cell_weights = self._workspace(len(batch), flat.dtype)
+        trace, clean, target, cell_weights = self._workspace(len(batch), flat.dtype)
         trace.start()
-        seeds = rng.integers(2**63, size=2, dtype=np.uint64)
+        seeds = rng.integers(2**63, size=3, dtype=np.uint64)
         batch.weights(out=trace.sample_weights)
-        batch.rows(out=target)
+        batch.rows(out=clean)
+        if target is not clean:
+            batch.targets(out=target)
         if self.corruption is not None:
-            self.corruption(target, seeds[0], trace.inputs)
+            batch.corrupt(self.corruption, clean, seeds[0], trace.inputs)
         if self.emphasis is not None:
             self.corruption.emphasize(target, seeds[0], *self.emphasis, cell_weights)
-        self.network.forward(params, trace)
+        self.network.forward(params, trace, seeds[2])
         value = sum(penalty(params, trace, seeds[1]) for penalty in self.penalties)
         self.loss.delta(trace.logits, target, trace.sample_weights, cell_weights, trace.losses)
         value += float(np.dot(trace.losses, trace.sample_weights))
@@ -48,8 +51,9 @@ class Objective:
     def _workspace(self, n_samples, dtype):
         key = n_samples, np.dtype(dtype)
         if key not in self._workspaces:
-            trace = Trace(n_samples, self.network.sizes, dtype)
-            target = trace.inputs if self.corruption is None else np.empty_like(trace.inputs)
+            trace = self.network.trace(n_samples, dtype)
+            clean = trace.inputs if self.corruption is None else np.empty_like(trace.inputs)
+            target = clean if self.network.decoder else np.empty_like(trace.logits)
             shape = trace.inputs.shape if self.emphasis is not None else (0, 0)
-            self._workspaces[key] = trace, target, np.empty(shape, dtype)
+            self._workspaces[key] = trace, clean, target, np.empty(shape, dtype)
         return self._workspaces[key]

@@ -21,9 +21,9 @@ class WeightDecay:
         value = 0.0
         for layer, weights in enumerate(params.encoder_weights):
             value += self._decay(weights, trace.encoder_row_scales[layer])
-            decoder = params.decoder_weights[layer]
-            if decoder is not weights:
-                value += self._decay(decoder, trace.decoder_row_scales[layer])
+        for layer, weights in enumerate(params.decoder_weights):
+            if weights is not params.encoder_weights[layer]:
+                value += self._decay(weights, trace.decoder_row_scales[layer])
         return 0.5 * self.strength * value
 
     def _decay(self, weights, row_scales):

@@ -22,6 +22,14 @@ class Batch:
             # mode="clip": with the default, numpy goes through a second buffer.
             np.take(X, self._indices, axis=0, out=out, mode="clip")
 
+    def targets(self, out):
+        """Fill ``out`` with the rows' targets."""
+        np.take(self._data.targets, self._indices, axis=0, out=out, mode="clip")
+
+    def corrupt(self, corruption, rows, seed, out):
+        """Fill ``out`` with a corruption of ``rows``, which are this batch's."""
+        corruption(rows, seed, out)
+
     def weights(self, out):
         """Fill ``out`` with each row's share of the batch's mean: its sample weight over the batch's size."""
         weights = self._data.sample_weight
@@ -42,10 +50,13 @@ class Batches:
         Whether each epoch takes the rows in a new order.
     indices : ndarray of int or None
         The rows to use; all of them by default.
+    targets : C-ordered ndarray of shape (n_samples, n_outputs) or None
+        What an objective with a supervisor is to predict.
     """
 
-    def __init__(self, X, sample_weight, batch_size, *, shuffle=False, indices=None):
+    def __init__(self, X, sample_weight, batch_size, *, shuffle=False, indices=None, targets=None):
         self.X, self.batch_size, self.shuffle = X, batch_size, shuffle
+        self.targets = targets
         self.indices = np.arange(X.shape[0]) if indices is None else indices
         self.sample_weight = None
         if sample_weight is not None:

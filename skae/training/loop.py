@@ -50,7 +50,7 @@ def minimize(objective, state, solver, batches, *, learning_rate, max_epochs, st
             state.params, state.solver = finite
             raise DivergenceError(state.n_epochs + 1)
         state.loss_curve.append(total / len(batches))
-        stop = stopping is not None and stopping.update(state, objective)
+        stop = stopping is not None and stopping.update(state)
         wishes = [observer.epoch_end(state) for observer in observers]
         if stop or any(wishes):
             break

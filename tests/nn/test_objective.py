@@ -23,10 +23,10 @@ LOSSES = {
 PENALTIES = {
     "none": lambda network, loss: [],
     "decay": lambda network, loss: [WeightDecay(0.3)],
-    "contraction": lambda network, loss: [Contraction(0.5, network.activation)],
+    "contraction": lambda network, loss: [Contraction(0.5, network.activations[0])],
     "curvature": lambda network, loss: [
-        Contraction(0.5, network.activation),
-        Curvature(0.7, network.activation, 0.4, 2),
+        Contraction(0.5, network.activations[0]),
+        Curvature(0.7, network.activations[0], 0.4, 2),
     ],
     "exact": lambda network, loss: [JacobianContraction(0.5, network)],
     "stochastic": lambda network, loss: [JacobianContraction(0.5, network, n_directions=3)],
@@ -51,7 +51,7 @@ def _batch(rng):
 
 def _error(loss, activation, penalties, tied, hidden, **options):
     rng = np.random.default_rng(0)
-    network = Network((7, *hidden, 3), activation, tied)
+    network = Network((7, *hidden, 3), activation, decoder="tied" if tied else "untied")
     loss = Reconstruction(LOSSES[loss]())
     objective = Objective(network, loss, penalties=PENALTIES[penalties](network, loss), **options)
     params = network.initial(rng, np.float64) + 0.1 * rng.standard_normal(network.size)
@@ -118,7 +118,7 @@ def _jacobian(function, x, step=1e-6):
 
 def _problem(hidden, activation, loss):
     rng = np.random.default_rng(1)
-    network = Network((5, *hidden, 4), activation, True)
+    network = Network((5, *hidden, 4), activation)
     flat = network.initial(rng, np.float64) + 0.3 * rng.standard_normal(network.size)
     return network, Reconstruction([loss(np.arange(5))]), flat, rng.standard_normal((8, 5))
 
@@ -133,7 +133,7 @@ def test_contraction_is_the_squared_norm_of_the_jacobian(activation, hidden):
     penalty = JacobianContraction(0.7, network)
     assert _value(network, loss, [penalty], flat, X) == pytest.approx(expected, rel=1e-6)
     if not hidden:
-        penalty = Contraction(0.7, network.activation)
+        penalty = Contraction(0.7, network.activations[0])
         assert _value(network, loss, [penalty], flat, X) == pytest.approx(expected, rel=1e-6)
 
 
@@ -170,7 +170,7 @@ def test_stochastic_penalties_are_unbiased():
 
 def test_curvature_agrees_with_forward_mode():
     network, loss, flat, X = _problem((), "sigmoid", Gaussian)
-    closed = Curvature(1.0, network.activation, 0.5, 3)
+    closed = Curvature(1.0, network.activations[0], 0.5, 3)
     forward = JacobianCurvature(1.0, network, 0.5, 3)
     value = _value(network, loss, [closed], flat, X)
     assert value == pytest.approx(_value(network, loss, [forward], flat, X), rel=1e-10)

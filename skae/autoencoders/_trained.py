@@ -1,0 +1,199 @@
+"""Parameters of a training and what it leaves behind, shared by all estimators that have a network."""
+
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import ClassVar
+
+import joblib
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+
+from .._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions
+from .._version import __version__
+from ..training.checkpoint import Checkpoint
+from ..training.loop import minimize, minimize_full_batch
+from ..training.observers import Verbose
+from ..training.solvers import LBFGS, SOLVERS
+from ..training.state import TrainingState
+from ..training.stopping import Stopping
+from ._callbacks import Callbacks
+from ._fitted import BLOCK
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class TrainedModel(CallbackSupportMixin):
+    """How to minimise a ``Problem``; the result is in ``_state``."""
+
+    solver: object = "adam"
+    learning_rate_init: float = 1e-3
+    batch_size: int = 256
+    max_iter: int = 100
+    tol: float = 1e-4
+    shuffle: bool = True
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 10
+    random_state: object = None
+    verbose: int = 0
+    checkpoint: object = None
+    resume: bool = False
+
+    _parameter_constraints: ClassVar[dict] = {
+        "solver": [StrOptions(set(SOLVERS)), HasMethods("start")],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "shuffle": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "checkpoint": [str, HasMethods("__fspath__"), None],
+        "resume": ["boolean"],
+    }
+
+    @property
+    def n_iter_(self):
+        """int: the number of epochs (iterations of L-BFGS) so far."""
+        return len(self._history("n_iter_")["loss_curve"])
+
+    @property
+    def loss_curve_(self):
+        """list of float: the mean training objective of each epoch."""
+        return self._history("loss_curve_")["loss_curve"]
+
+    @property
+    def loss_(self):
+        """float: the training objective of the last epoch."""
+        return self._history("loss_")["loss_curve"][-1]
+
+    @property
+    def validation_curve_(self):
+        """list of float: the error on the held-out samples after each epoch."""
+        return self._history("validation_curve_")["validation_curve"]
+
+    @property
+    def converged_(self):
+        """bool: whether training stopped by itself before ``max_iter``."""
+        return self._history("converged_")["converged"]
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_state")
+
+    def _history(self, name):
+        if not hasattr(self, "_state"):
+            raise AttributeError(f"{type(self).__name__} has no {name} before fit.")
+        return self._state
+
+    def _make_solver(self):
+        return SOLVERS[self.solver]() if isinstance(self.solver, str) else self.solver
+
+    def _start(self, network, dtype):
+        """Return the state before the first step."""
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        rng = np.random.default_rng(seed)
+        params = network.initial(rng, dtype)
+        return TrainingState(params, self._make_solver().start(params), rng, seed)
+
+    def _train(self, problem, state):
+        """Minimise ``problem`` from ``state`` on, with all that the parameters ask for, and publish."""
+        max_epochs = state.n_epochs + self.max_iter
+        checkpoint = callbacks = None
+        if self.checkpoint is not None:
+            checkpoint = Checkpoint(self.checkpoint, self._identity(problem))
+            stored = checkpoint.load() if self.resume else None
+            if stored is not None:
+                state, max_epochs = stored, self.max_iter
+        if hasattr(self, "_init_callback_context"):
+            callbacks = Callbacks(self, problem.X, self.max_iter, self._attributes)
+        watching = [watcher for watcher in (checkpoint, callbacks) if watcher is not None]
+        with self._publishing(state):
+            self._minimize(problem, state, max_epochs, self._reporters(problem.rows) + watching)
+        if callbacks is not None:
+            callbacks.close(state)
+
+    def _minimize(self, problem, state, max_epochs, observers):
+        train, held_out = self._split(problem, state.seed)
+        solver = self._make_solver()
+        if isinstance(solver, LBFGS):
+            minimize_full_batch(
+                problem.objective,
+                state,
+                solver,
+                problem.batches(train, max(self.batch_size, BLOCK)),
+                tol=self.tol,
+                max_epochs=max_epochs,
+                observers=observers,
+            )
+            if not state.converged:
+                warnings.warn(
+                    f"L-BFGS stopped at max_iter={self.max_iter} before it converged; raise "
+                    "max_iter or tol.",
+                    ConvergenceWarning,
+                    stacklevel=5,
+                )
+        elif not state.converged:
+            error = None
+            if held_out is not None:
+                error = problem.error(held_out, self.batch_size, state.seed)
+            minimize(
+                problem.objective,
+                state,
+                solver,
+                problem.batches(train, self.batch_size, shuffle=self.shuffle),
+                learning_rate=self.learning_rate_init,
+                max_epochs=max_epochs,
+                stopping=Stopping(self.tol, self.n_iter_no_change, error),
+                observers=observers,
+            )
+
+    @contextmanager
+    def _publishing(self, state):
+        """Make ``state`` the fitted one, however the block ends."""
+        try:
+            yield
+        finally:
+            if state.best_params is not None:
+                state.params, state.best_params = state.best_params, None
+            self._state = state.to_dict()
+
+    def _split(self, problem, seed):
+        """Return the rows to train on and the held-out ones, or None."""
+        rows = problem.rows
+        if not self.early_stopping:
+            return rows, None
+        n_held_out = int(self.validation_fraction * len(rows))
+        if not 0 < n_held_out < len(rows):
+            raise ValueError(
+                f"early_stopping=True with validation_fraction={self.validation_fraction} leaves "
+                f"{n_held_out} of {len(rows)} samples for validation; use more samples or another "
+                "fraction."
+            )
+        strata = None if problem.strata is None else problem.strata[rows]
+        train, held_out = train_test_split(
+            rows, test_size=n_held_out, random_state=seed, stratify=strata
+        )
+        return np.sort(train), np.sort(held_out)
+
+    def _reporters(self, rows):
+        if not self.verbose:
+            return []
+        return [Verbose(type(self).__name__, len(rows), int(self.verbose))]
+
+    def _attributes(self, state):
+        """Return what a fitted estimator has, as of ``state``: for callbacks."""
+        fitted = {k: v for k, v in vars(self).items() if k not in self.get_params(deep=False)}
+        return {**fitted, "_state": state.to_dict()}
+
+    def _identity(self, problem):
+        """Return what must be the same when a checkpoint goes on."""
+        free = {"max_iter", "verbose", "checkpoint", "resume", "random_state"}
+        params = {k: repr(v) for k, v in self.get_params().items() if k not in free}
+        data = [problem.X, problem.sample_weight, problem.targets, problem.rows]
+        return {"skae": __version__, "X": joblib.hash(data), **params}

@@ -1,0 +1,60 @@
+"""What a training is about: an objective, and the rows that it is the mean over."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .batches import Batches, mean_objective
+
+
+@dataclass
+class Problem:
+    """An objective and its data.
+
+    Parameters
+    ----------
+    objective : callable
+        ``objective(params, batch, grad, rng) -> float``.
+    X : C-ordered ndarray or CSR matrix of shape (n_samples, n_features)
+    sample_weight : ndarray of shape (n_samples,) or None
+    targets : C-ordered ndarray of shape (n_samples, n_outputs) or None
+        What is to be predicted from X, if anything.
+    rows : ndarray of int or None
+        The rows to train on; all of them by default.
+    strata : ndarray of shape (n_samples,) or None
+        Classes of which held-out rows have the same shares.
+    monitor : callable or None
+        ``monitor(params, rows) -> float``, an error on held-out rows; the objective by default.
+    """
+
+    objective: Callable
+    X: Any
+    sample_weight: np.ndarray | None = None
+    targets: np.ndarray | None = None
+    rows: np.ndarray | None = None
+    strata: np.ndarray | None = None
+    monitor: Callable | None = None
+
+    def __post_init__(self):
+        if self.rows is None:
+            self.rows = np.arange(self.X.shape[0])
+
+    def batches(self, rows, batch_size, *, shuffle=False):
+        """Return ``rows`` in minibatches."""
+        return Batches(
+            self.X,
+            self.sample_weight,
+            batch_size,
+            shuffle=shuffle,
+            indices=rows,
+            targets=self.targets,
+        )
+
+    def error(self, rows, batch_size, seed):
+        """Return the function of parameters that early stopping looks at, on held-out ``rows``."""
+        if self.monitor is not None:
+            return lambda params: self.monitor(params, rows)
+        batches = self.batches(rows, batch_size)
+        return lambda params: mean_objective(self.objective, params, batches, seed)
