@@ -2,6 +2,18 @@
 
 from ._version import __version__
 from .autoencoders import AutoEncoder, ContractiveAE, DenoisingAE
+from .deep import RecurrentAE, StackedAE, StackedAEClassifier, StackedAERegressor
 from .sparse import PSD, SparseCoder
 
-__all__ = ["PSD", "AutoEncoder", "ContractiveAE", "DenoisingAE", "SparseCoder", "__version__"]
+__all__ = [
+    "PSD",
+    "AutoEncoder",
+    "ContractiveAE",
+    "DenoisingAE",
+    "RecurrentAE",
+    "SparseCoder",
+    "StackedAE",
+    "StackedAEClassifier",
+    "StackedAERegressor",
+    "__version__",
+]

@@ -3,8 +3,14 @@
 from sklearn.base import _fit_context
 from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.parallel import _get_threadpool_controller
 from sklearn.utils.validation import _check_sample_weight
+
+try:
+    from sklearn.utils._repr_html.estimator import _VisualBlock
+except ImportError:  # scikit-learn < 1.7
+    from sklearn.utils._estimator_html_repr import _VisualBlock
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -19,6 +25,8 @@ __all__ = [
     "HasMethods",
     "Interval",
     "StrOptions",
+    "_BaseComposition",
+    "_VisualBlock",
     "_check_sample_weight",
     "_fit_context",
     "_get_column_indices",

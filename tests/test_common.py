@@ -3,13 +3,34 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skae import PSD, AutoEncoder, ContractiveAE, DenoisingAE, SparseCoder
+from skae import (
+    PSD,
+    AutoEncoder,
+    ContractiveAE,
+    DenoisingAE,
+    RecurrentAE,
+    SparseCoder,
+    StackedAE,
+    StackedAEClassifier,
+    StackedAERegressor,
+)
 
 NOISE = "minibatches of repeated and of weighted rows are not the same; exact with lbfgs"
 WEIGHT_CHECKS = (
     "check_sample_weight_equivalence_on_dense_data",
     "check_sample_weight_equivalence_on_sparse_data",
 )
+
+
+LAYERS = [("low", AutoEncoder(8, max_iter=3)), ("high", AutoEncoder(6, max_iter=3))]
+STACKS = [
+    StackedAE(LAYERS),
+    StackedAE(LAYERS, fine_tune="reconstruction", max_iter=5),
+    StackedAE(LAYERS, fine_tune="supervised", max_iter=200, learning_rate_init=0.02),
+    StackedAEClassifier(LAYERS, max_iter=200, learning_rate_init=0.02),
+    StackedAERegressor(LAYERS, max_iter=200, learning_rate_init=0.02),
+    RecurrentAE(LAYERS, max_iter=5),
+]
 
 
 def _expected_failures(estimator):
@@ -27,6 +48,7 @@ def _expected_failures(estimator):
         for Estimator in (AutoEncoder, DenoisingAE, ContractiveAE)
         for solver in ("adam", "lbfgs")
     ]
+    + STACKS
     + [SparseCoder(3, max_iter=3), SparseCoder(3, max_iter=3, split_sign=True), PSD(3, max_iter=3)],
     expected_failed_checks=_expected_failures,
 )

@@ -153,6 +153,23 @@ class BaseAutoEncoder(TrainedModel, FittedAutoEncoder, ABC):
             raise ValueError(f"hidden_layer_sizes must hold integers >= 1; got {sizes!r}.")
         return sizes
 
+    def _layer_shapes(self):
+        """Return width and activation of each layer of the encoder, from the parameters."""
+        widths = (*self._hidden_sizes(), self.n_components)
+        return [(width, self.activation) for width in widths]
+
+    def _layer_weights(self):
+        """Return encoder weights, encoder bias, decoder weights and decoder bias of each layer."""
+        params = self._fitted_params("encoder_weights_")
+        return list(
+            zip(
+                params.encoder_weights,
+                params.encoder_biases,
+                params.decoder_weights,
+                params.decoder_biases,
+            )
+        )
+
     def _decoder(self):
         return "tied" if self.tied_weights else "untied"
 

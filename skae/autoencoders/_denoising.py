@@ -5,7 +5,7 @@ from numbers import Real
 from typing import ClassVar
 
 from .._compat import Interval, StrOptions
-from ..nn.corruption import CORRUPTIONS
+from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.objective import Objective
 from ..nn.penalties import WeightDecay
 from ._base import BaseAutoEncoder
@@ -118,20 +118,10 @@ class DenoisingAE(BaseAutoEncoder):
         return Objective(
             network,
             loss,
-            corruption=self._corruption(),
+            corruption=make_corruption(self.corruption, self.corruption_level),
             emphasis=self._emphasis(),
             penalties=penalties,
         )
-
-    def _corruption(self):
-        if not isinstance(self.corruption, str):
-            return self.corruption
-        if self.corruption != "gaussian" and self.corruption_level > 1:
-            raise ValueError(
-                f"corruption_level must be a share of cells in [0, 1] for corruption="
-                f"{self.corruption!r}; got {self.corruption_level}."
-            )
-        return CORRUPTIONS[self.corruption](self.corruption_level)
 
     def _emphasis(self):
         if self.emphasis is None:
@@ -142,7 +132,7 @@ class DenoisingAE(BaseAutoEncoder):
             raise ValueError(
                 f"emphasis must be two weights >= 0, (corrupted, clean); got {self.emphasis!r}."
             )
-        if not hasattr(self._corruption(), "emphasize"):
+        if not hasattr(make_corruption(self.corruption, self.corruption_level), "emphasize"):
             raise ValueError(
                 f"emphasis needs a corruption of single cells, which corruption={self.corruption!r} "
                 "is not; use 'masking', 'salt_and_pepper' or 'swap'."

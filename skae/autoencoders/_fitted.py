@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Bunch, gen_batches
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import _check_sample_weight
@@ -11,11 +12,72 @@ from ..nn.network import Network
 BLOCK = 1024  # rows a matrix product of transform takes: enough for full speed, little memory
 
 
-class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """The methods that need parameters in ``_state`` and no training.
+def by_block(X, function, width, block=BLOCK):
+    """Return ``function`` of the dense rows of X, computed block by block.
 
-    ``fit`` sets ``_state`` (a dict with ``params``, the flat vector), ``_shape`` (of the network) and ``_loss``.
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    function : callable
+        From a block of rows to its results.
+    width : int, tuple of int or None
+        Shape of a row's result; None for a number.
+    block : int, default=1024
+        Rows at once.
     """
+    shape = () if width is None else np.atleast_1d(width)
+    out = np.empty((X.shape[0], *shape), X.dtype)
+    for rows in gen_batches(X.shape[0], block):
+        x = X[rows]
+        out[rows] = function(x.toarray() if hasattr(x, "toarray") else x)
+    return out
+
+
+class FittedNetwork(BaseEstimator):
+    """A network with its parameters, which ``fit`` leaves.
+
+    ``fit`` sets ``_state`` (a dict with ``params``, the flat vector), ``_shape`` (the arguments of the network)
+    and ``_loss`` (of the output units).
+    """
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    @property
+    def _params(self):
+        return self._state["params"]
+
+    @property
+    def _network(self):
+        return Network(**self._shape)
+
+    def _column_names(self, X):
+        return getattr(self, "feature_names_in_", range(X.shape[1]))
+
+    def _by_block(self, X, function, width, *, check=False, block=BLOCK):
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, accept_sparse="csr", dtype=self._params.dtype, order="C", reset=False
+        )
+        if check:
+            self._loss.check(X, self._column_names(X))
+        network = self._network
+        params = network.views(self._params)
+        return by_block(X, lambda x: function(network, params, x), width, block)
+
+
+def _decodes(estimator):
+    if not estimator._has_decoder:
+        raise AttributeError("Supervised fine-tuning leaves no decoder.")
+    return True
+
+
+class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedNetwork):
+    """The methods that need a network and no training."""
+
+    _has_decoder = True
 
     def transform(self, X):
         """Return the codes of X.
@@ -30,6 +92,7 @@ class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         return self._by_block(X, self._encode, self.n_components_)
 
+    @available_if(_decodes)
     def inverse_transform(self, X):
         """Return what the decoder makes of codes.
 
@@ -55,6 +118,7 @@ class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         network = self._network
         return self._loss.activate(network.decode(network.views(self._params), codes))
 
+    @available_if(_decodes)
     def reconstruct(self, X):
         """Return r(x), the decoded code of each sample.
 
@@ -68,6 +132,7 @@ class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         return self._by_block(X, self._reconstruct, self.n_features_in_)
 
+    @available_if(_decodes)
     def score_field(self, X):
         """Return r(x) - x, which points to where the data are denser.
 
@@ -89,6 +154,7 @@ class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             self.n_features_in_,
         )
 
+    @available_if(_decodes)
     def score_samples(self, X):
         """Return the log-likelihood of each sample under its own reconstruction.
 
@@ -223,21 +289,12 @@ class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
     @property
     def _n_features_out(self):
         return self._shape["sizes"][-1]
-
-    @property
-    def _params(self):
-        return self._state["params"]
-
-    @property
-    def _network(self):
-        return Network(**self._shape)
 
     def _fitted_params(self, name):
         return self._network.views(self._history(name)["params"])
@@ -247,25 +304,6 @@ class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if len(params.encoder_weights) > 1:
             raise AttributeError(f"{name} exists without hidden layers only: see encoder_weights_.")
         return params
-
-    def _column_names(self, X):
-        return getattr(self, "feature_names_in_", range(X.shape[1]))
-
-    def _by_block(self, X, function, width, *, check=False, block=BLOCK):
-        check_is_fitted(self)
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=self._params.dtype, order="C", reset=False
-        )
-        if check:
-            self._loss.check(X, self._column_names(X))
-        network = self._network
-        params = network.views(self._params)
-        shape = () if width is None else np.atleast_1d(width)
-        out = np.empty((X.shape[0], *shape), self._params.dtype)
-        for rows in gen_batches(X.shape[0], block):
-            x = X[rows]
-            out[rows] = function(network, params, x.toarray() if hasattr(x, "toarray") else x)
-        return out
 
     def _encode(self, network, params, x):
         return network.encode(params, x)

@@ -1,5 +1,6 @@
 """Parameters of a training and what it leaves behind, shared by all estimators that have a network."""
 
+import re
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,7 +72,12 @@ class TrainedModel(CallbackSupportMixin):
     @property
     def loss_(self):
         """float: the training objective of the last epoch."""
-        return self._history("loss_")["loss_curve"][-1]
+        curve = self._history("loss_")["loss_curve"]
+        if not curve:
+            raise AttributeError(
+                f"{type(self).__name__} has no loss_: nothing was trained jointly."
+            )
+        return curve[-1]
 
     @property
     def validation_curve_(self):
@@ -194,6 +200,11 @@ class TrainedModel(CallbackSupportMixin):
     def _identity(self, problem):
         """Return what must be the same when a checkpoint goes on."""
         free = {"max_iter", "verbose", "checkpoint", "resume", "random_state"}
-        params = {k: repr(v) for k, v in self.get_params().items() if k not in free}
+        # Where an object lies in memory is no part of what it is.
+        params = {
+            k: re.sub(" at 0x[0-9a-f]+", "", repr(v))
+            for k, v in self.get_params().items()
+            if k not in free
+        }
         data = [problem.X, problem.sample_weight, problem.targets, problem.rows]
         return {"skae": __version__, "X": joblib.hash(data), **params}

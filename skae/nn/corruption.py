@@ -68,3 +68,20 @@ CORRUPTIONS = {
     "gaussian": Gaussian,
     "swap": Swap,
 }
+
+
+def make_corruption(corruption, level):
+    """Return the corruption of a name, with its level, or a callable as it is.
+
+    Raises
+    ------
+    ValueError
+        If a share of cells is above 1.
+    """
+    if not isinstance(corruption, str):
+        return corruption
+    if corruption != "gaussian" and level > 1:
+        raise ValueError(
+            f"corruption_level must be a share of cells in [0, 1] for corruption={corruption!r}; got {level}."
+        )
+    return CORRUPTIONS[corruption](level)

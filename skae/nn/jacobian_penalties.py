@@ -106,8 +106,7 @@ class JacobianContraction:
         for layer, link in zip(reversed(range(depth)), links[depth:]):
             link.start(params.decoder_weights[layer])
             if layer:
-                kind = self.network.activations[layer - 1].kind
-                linearize(link, kind, trace.decoder_inputs[layer - 1])
+                linearize(link, self.network.downward[layer].kind, trace.decoder_inputs[layer - 1])
             else:
                 means[:] = trace.logits
                 self.loss.activate(means)

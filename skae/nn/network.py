@@ -22,16 +22,20 @@ class Network:
     decoder : {'tied', 'untied', None}
         Whether the decoder uses the encoder's weights, has its own, or is not there: the logits are then
         the code.
+    downward : sequence of str or None
+        Activations of the decoder's hidden layers from the input up, instead.
     dropout : float
         Share of the hidden units that a training step leaves out (Srivastava et al. 2014); the rest is scaled
         up. For networks without a decoder.
     """
 
-    def __init__(self, sizes, activation, *, decoder="tied", dropout=0.0):
+    def __init__(self, sizes, activation, *, decoder="tied", downward=None, dropout=0.0):
         self.sizes, self.decoder, self.dropout = tuple(sizes), decoder, dropout
         self.depth = len(self.sizes) - 1
         self.names = (activation,) * self.depth if isinstance(activation, str) else activation
         self.activations = [ACTIVATIONS[name] for name in self.names]
+        downward = ("identity", *(self.names[:-1] if downward is None else downward))
+        self.downward = [ACTIVATIONS[name] for name in downward]
         upward = list(zip(self.sizes[1:], self.sizes[:-1]))
         self._shapes = [*upward, *[(high,) for high, _ in upward]]
         if decoder:
@@ -74,10 +78,11 @@ class Network:
             weights[...] = rng.uniform(-bound, bound, weights.shape)
         return flat
 
-    def encode(self, params, X, out=None):
-        """Return the codes of ``X``."""
-        for layer in range(self.depth):
-            last = layer == self.depth - 1
+    def encode(self, params, X, out=None, n_layers=None):
+        """Return the codes of ``X``, or the outputs of the first ``n_layers`` layers."""
+        n_layers = self.depth if n_layers is None else n_layers
+        for layer in range(n_layers):
+            last = layer == n_layers - 1
             X = np.matmul(X, params.encoder_weights[layer].T, out=out if last else None)
             self.activations[layer].apply(X, params.encoder_biases[layer])
         return X
@@ -86,7 +91,7 @@ class Network:
         """Return the logits of the output units."""
         for layer in reversed(range(self.depth)):
             codes = codes @ params.decoder_weights[layer]
-            self._downward(layer).apply(codes, params.decoder_biases[layer])
+            self.downward[layer].apply(codes, params.decoder_biases[layer])
         return codes
 
     def reconstruct(self, params, X):
@@ -116,7 +121,7 @@ class Network:
         for layer in reversed(range(self.n_decoder_layers)):
             output = trace.decoder_inputs[layer - 1] if layer else trace.logits
             np.matmul(trace.decoder_inputs[layer], params.decoder_weights[layer], out=output)
-            self._downward(layer).apply(output, params.decoder_biases[layer])
+            self.downward[layer].apply(output, params.decoder_biases[layer])
 
     def backward(self, params, trace, grad):
         """Turn the gradient at the logits, and what the penalties left in ``trace``, into ``grad``."""
@@ -124,7 +129,7 @@ class Network:
             kind, outputs = IDENTITY, trace.logits
             delta = trace.decoder_deltas[layer]
             if layer:
-                kind, outputs = self._downward(layer).kind, trace.decoder_inputs[layer - 1]
+                kind, outputs = self.downward[layer].kind, trace.decoder_inputs[layer - 1]
                 above = trace.decoder_deltas[layer - 1]
                 np.matmul(above, params.decoder_weights[layer - 1].T, out=delta)
             push = trace.total_push(trace.decoder_pushes[layer])
@@ -145,10 +150,6 @@ class Network:
             backpropagate(kind, outputs, delta, push, grad.encoder_biases[layer])
             add_all(trace.encoder_bias_pulls[layer], grad.encoder_biases[layer])
             self._weight_gradients(layer, params, trace, grad)
-
-    def _downward(self, layer):
-        """Return the activation of the decoder's layer that leads to width ``sizes[layer]``."""
-        return self.activations[layer - 1] if layer else ACTIVATIONS["identity"]
 
     def _drop(self, trace, layer, seed):
         """Pass the outputs of ``layer`` on through a new mask."""

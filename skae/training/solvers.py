@@ -1,10 +1,13 @@
 """Optimizers over one flat parameter vector. Their state is plain arrays, so a checkpoint can hold it."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from .._kernels.updates import adam, momentum
 
 
+@dataclass
 class Adam:
     """Adam (Kingma & Ba 2015).
 
@@ -16,8 +19,9 @@ class Adam:
         Keeps the division finite.
     """
 
-    def __init__(self, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
 
     def start(self, params):
         """Return the state before the first step."""
@@ -45,6 +49,7 @@ class Adam:
         )
 
 
+@dataclass
 class SGD:
     """Stochastic gradient descent with momentum.
 
@@ -55,8 +60,8 @@ class SGD:
         Whether the gradient is taken as if ahead of the step (Nesterov), as in scikit-learn's MLP.
     """
 
-    def __init__(self, momentum=0.9, nesterov=True):
-        self.momentum, self.nesterov = momentum, nesterov
+    momentum: float = 0.9
+    nesterov: bool = True
 
     def start(self, params):
         """Return the state before the first step."""
@@ -71,6 +76,7 @@ class SGD:
         )
 
 
+@dataclass
 class LBFGS:
     """Limited-memory BFGS of scipy, on all samples at once; takes no steps of its own.
 
@@ -80,8 +86,7 @@ class LBFGS:
         How many past steps approximate the curvature.
     """
 
-    def __init__(self, n_corrections=10):
-        self.n_corrections = n_corrections
+    n_corrections: int = 10
 
     def start(self, params):
         """Return the state before the first step: none."""

@@ -1,0 +1,111 @@
+"""The one abstract base of stacks: named layers, and their training one above the other."""
+
+import os
+from abc import ABC
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils.validation import validate_data
+
+from .._compat import StrOptions, _BaseComposition, _VisualBlock
+from .._fitting import checked_weights
+from ..autoencoders._trained import TrainedModel
+from ._layers import check_layers, check_losses, copies
+from ._pretraining import Pretraining
+
+_DTYPES = [np.float64, np.float32]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class BaseStack(TrainedModel, _BaseComposition, ABC):
+    """A composition of layers; the parameters of ``TrainedModel`` are those of training all of them together."""
+
+    layers: list = field(kw_only=False)
+    schedule: str = "greedy"
+    corrupted: str = "code"
+
+    _parameter_constraints: ClassVar[dict] = {
+        **TrainedModel._parameter_constraints,
+        "layers": [list, tuple],
+        "schedule": [StrOptions({"greedy", "simultaneous"})],
+        "corrupted": [StrOptions({"code", "input"})],
+    }
+
+    def get_params(self, deep=True):
+        """Return the parameters of the stack and, as ``name__parameter``, of its layers.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to return those of the layers too.
+
+        Returns
+        -------
+        params : dict
+        """
+        return self._get_params("layers", deep=deep)
+
+    def set_params(self, **params):
+        """Set parameters of the stack, whole layers by their names, or parameters of layers.
+
+        Parameters
+        ----------
+        **params : dict
+
+        Returns
+        -------
+        self : object
+        """
+        self._set_params("layers", **params)
+        return self
+
+    @property
+    def named_layers_(self):
+        """Bunch: the layers as pre-training left them, by name."""
+        return Bunch(**dict(self.layers_))
+
+    @property
+    def n_iter_(self):
+        """int: epochs of the joint training; without one, those of the layer that took most."""
+        n_epochs = super().n_iter_
+        return n_epochs or max(layer.n_iter_ for _, layer in self.layers_)
+
+    def _check_layers(self):
+        check_layers(self.layers)
+        self._validate_names([name for name, _ in self.layers])
+        check_losses(self.layers)
+
+    def _check_training_data(self, X, sample_weight, **options):
+        X = validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, order="C", **options)
+        return X, checked_weights(sample_weight, X)
+
+    def _copies(self):
+        """Return layers that are ready to be fitted."""
+        return copies(
+            self.layers,
+            check_random_state(self.random_state),
+            verbose=self.verbose,
+            checkpoint=self.checkpoint,
+            resume=self.resume,
+        )
+
+    def _pretrain(self, network, flat, X, sample_weight):
+        """Fit ``layers_`` without labels and put their weights into ``flat``."""
+        pretraining = Pretraining(self.layers_, network, flat, self.corrupted == "input")
+        if self.schedule == "greedy":
+            pretraining.greedy(X, sample_weight)
+        else:
+            path = self.checkpoint
+            path = None if path is None else f"{os.fspath(path)}.layers"
+            pretraining.simultaneous(X, sample_weight, path, self.resume)
+
+    def _sk_visual_block_(self):
+        names = [f"{name}: {type(layer).__name__}" for name, layer in self.layers]
+        return _VisualBlock(
+            "serial",
+            [layer for _, layer in self.layers],
+            names=names,
+            name_details=[str(layer) for _, layer in self.layers],
+        )

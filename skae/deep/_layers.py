@@ -1,0 +1,96 @@
+"""Layers of a stack: what is asked of them, copies to fit, and their weights in the stack's network."""
+
+import os
+
+import numpy as np
+from sklearn.base import clone
+
+_NEEDED = ("_layer_shapes", "_layer_weights")
+
+
+def check_layers(layers):
+    """Raise where ``layers`` is not a list of (name, estimator) with encoder weights."""
+    if not layers:
+        raise ValueError("layers must be a list of (name, estimator) with at least one; got none.")
+    for entry in layers:
+        if not (isinstance(entry, (tuple, list)) and len(entry) == 2):
+            raise ValueError(
+                f"layers must be a list of (name, estimator); got the entry {entry!r}."
+            )
+        name, layer = entry
+        if isinstance(layer, type) or not all(hasattr(layer, method) for method in _NEEDED):
+            raise TypeError(
+                f"layers has {name!r}: {layer!r}, which is no instance with encoder weights; give an "
+                "auto-encoder or PSD, and put other transformers before the stack in a Pipeline."
+            )
+
+
+def layer_shapes(layers):
+    """Return widths and activations of the whole encoder, and how many of its layers each estimator has."""
+    shapes = [layer._layer_shapes() for _, layer in layers]
+    widths, activations = zip(*(pair for part in shapes for pair in part))
+    return widths, activations, [len(part) for part in shapes]
+
+
+def copies(layers, rng, *, verbose, checkpoint, resume):
+    """Return clones of ``layers``, ready to be fitted one on the codes of the other.
+
+    Where a layer leaves them open: its seed comes from ``rng``, its loss is the cross-entropy on the codes of
+    sigmoids, it tells as much as the stack, and writes its checkpoint beside that of the stack.
+    """
+    fitted, below = [], None
+    for name, layer in layers:
+        layer = clone(layer)
+        params = layer.get_params(deep=False)
+        if params.get("random_state", 0) is None:
+            layer.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
+        if below == "sigmoid" and params.get("loss") == "auto":
+            layer.set_params(loss="bernoulli")
+        if verbose and params.get("verbose", 1) == 0:
+            layer.set_params(verbose=verbose)
+        if checkpoint is not None and params.get("checkpoint", "") is None:
+            layer.set_params(checkpoint=f"{os.fspath(checkpoint)}.{name}", resume=resume)
+        fitted.append((name, layer))
+        below = layer._layer_shapes()[-1][1]
+    return fitted
+
+
+def check_losses(layers):
+    """Raise where a layer above the first has a loss that codes do not have."""
+    for name, layer in layers[1:]:
+        loss = getattr(layer, "loss", "gaussian")
+        if loss not in ("auto", "gaussian", "bernoulli"):
+            raise ValueError(
+                f"loss of the layer {name!r} must be 'auto', 'gaussian' or 'bernoulli', since its input is "
+                f"the code below; got {loss!r}."
+            )
+
+
+def downward(layers):
+    """Return the activations of the decoder's hidden layers that lead through each layer's own decoder."""
+    names = []
+    for number, (_, layer) in enumerate(layers):
+        activations = [activation for _, activation in layer._layer_shapes()]
+        names += activations[:-1]
+        if number < len(layers) - 1:
+            above = getattr(layers[number + 1][1], "loss", "gaussian")
+            linear = "relu" if activations[-1] == "relu" else "identity"
+            names.append("sigmoid" if above == "bernoulli" else linear)
+    return tuple(names)
+
+
+def fill(params, start, weights):
+    """Put the ``weights`` of fitted layers into ``params``, from the network's layer ``start`` on."""
+    for layer, (encoder, bias, decoder, decoder_bias) in enumerate(weights, start):
+        params.encoder_weights[layer][...] = encoder
+        params.encoder_biases[layer][...] = bias
+        if decoder is None:
+            continue
+        if layer < len(params.decoder_weights) and not _tied(params, layer):
+            params.decoder_weights[layer][...] = decoder
+        if layer < len(params.decoder_biases):
+            params.decoder_biases[layer][...] = decoder_bias
+
+
+def _tied(params, layer):
+    return params.decoder_weights[layer] is params.encoder_weights[layer]

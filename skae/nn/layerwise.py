@@ -1,0 +1,136 @@
+"""Layers that are trained on the codes of the layers below, by objectives of their own."""
+
+import numpy as np
+
+
+class CodeBatch:
+    """The codes of a batch in the layers below.
+
+    Parameters
+    ----------
+    batch : Batch or CodeBatch
+    n_features : int
+        Width of ``batch``.
+    encode : callable
+        ``encode(rows, out)`` fills ``out`` with codes.
+    noise_below : bool
+        Whether a corruption is that of the rows of ``batch``, whose noisy codes are taken, instead of one of the codes.
+    """
+
+    def __init__(self, batch, n_features, encode, noise_below):
+        self._batch, self._n_features = batch, n_features
+        self._encode, self._noise_below = encode, noise_below
+        self._below = None
+
+    def __len__(self):
+        return len(self._batch)
+
+    def rows(self, out):
+        """Fill ``out`` with the codes."""
+        self._below = np.empty((len(self), self._n_features), out.dtype)
+        self._batch.rows(out=self._below)
+        self._encode(self._below, out)
+
+    def corrupt(self, corruption, rows, seed, out):
+        """Fill ``out`` with a corruption of ``rows``, which are the codes, or with codes of corrupted rows."""
+        if not self._noise_below:
+            corruption(rows, seed, out)
+            return
+        noisy = np.empty_like(self._below)
+        self._batch.corrupt(corruption, self._below, seed, noisy)
+        self._encode(noisy, out)
+
+    def weights(self, out):
+        """Fill ``out`` with each row's share of the batch's mean."""
+        self._batch.weights(out=out)
+
+
+class OnCodes:
+    """The objective of one layer on codes of fixed layers below.
+
+    Parameters
+    ----------
+    objective : Objective
+    n_features : int
+        Width of the rows.
+    encode : callable
+        ``encode(rows, out)`` fills ``out`` with codes.
+    """
+
+    def __init__(self, objective, n_features, encode):
+        self.objective, self.n_features, self.encode = objective, n_features, encode
+
+    def __call__(self, flat, batch, grad, rng):
+        """Return the value at ``flat``; noise comes in at the rows."""
+        codes = CodeBatch(batch, self.n_features, self.encode, True)
+        return self.objective(flat, codes, grad, rng)
+
+
+class Layerwise:
+    """The sum of the objectives of several layers, each on the codes of those below; no gradient goes down.
+
+    Parameters
+    ----------
+    objectives : sequence of Objective
+        From the lowest layer to the highest; the flat vector is theirs end to end.
+    noise_below : bool
+        Whether corruptions are those of the input instead of the codes.
+    """
+
+    def __init__(self, objectives, noise_below):
+        self.objectives, self.noise_below = objectives, noise_below
+
+    def split(self, flat):
+        """Return each layer's part of ``flat``, as views."""
+        ends = np.cumsum([objective.network.size for objective in self.objectives])
+        return np.split(flat, ends[:-1])
+
+    def __call__(self, flat, batch, grad, rng):
+        """Return the value at ``flat`` on ``batch``; fill ``grad`` unless it is None."""
+        value = 0.0
+        grads = [None] * len(self.objectives) if grad is None else self.split(grad)
+        for objective, params, part in zip(self.objectives, self.split(flat), grads):
+            value += objective(params, batch, part, rng)
+            batch = self._above(objective.network, params, batch)
+        return value
+
+    def _above(self, network, flat, batch):
+        params = network.views(flat)
+
+        def encode(rows, out):
+            network.encode(params, rows, out=out)
+
+        return CodeBatch(batch, network.sizes[0], encode, self.noise_below)
+
+
+class JointSolver:
+    """Solvers side by side, each with its part of the flat vector and its own step size.
+
+    Parameters
+    ----------
+    solvers : sequence of (solver, float)
+        Each with its learning rate.
+    split : callable
+        From a flat vector to the parts.
+    """
+
+    def __init__(self, solvers, split):
+        self.solvers, self._split = solvers, split
+
+    def __repr__(self):
+        return f"JointSolver({self.solvers!r})"
+
+    def start(self, params):
+        """Return the state before the first step."""
+        parts = [solver.start(part) for (solver, _), part in zip(self.solvers, self._split(params))]
+        return {
+            f"{i}_{name}": value for i, part in enumerate(parts) for name, value in part.items()
+        }
+
+    def step(self, params, grad, state, learning_rate):
+        """Move ``params`` and ``state`` by one step, in place; ``learning_rate`` scales all of them."""
+        parts = zip(self.solvers, self._split(params), self._split(grad))
+        for i, ((solver, rate), own_params, own_grad) in enumerate(parts):
+            prefix = f"{i}_"
+            own_state = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+            solver.step(own_params, own_grad, own_state, learning_rate * rate)

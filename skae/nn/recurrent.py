@@ -1,0 +1,180 @@
+"""A stack whose hidden layers hear the layer below and the one above, run for some mean-field steps."""
+
+import numpy as np
+
+from .._kernels.activations import backpropagate, slopes
+from .._kernels.contraction import add_scaled_rows
+from .activations import ACTIVATIONS, initial_bound
+from .trace import Params
+
+
+class RecurrentNetwork:
+    """Relaxation h_l <- s((W_l h_(l-1) + W_(l+1)' h_(l+1)) / 2 + b_l) from the way up on (Savard 2011).
+
+    The way up, h_l = s(W_l h_(l-1) + b_l), is step 0. In each of ``n_steps`` steps the layers are renewed from
+    the lowest to the highest, which hears one side only, with whole weights. The logits are W_1' h_1 + c.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Widths from the input to the highest layer.
+    activation : sequence of str
+        A key of ``ACTIVATIONS`` for each hidden layer.
+    n_steps : int
+    """
+
+    decoder = "tied"
+
+    def __init__(self, sizes, activation, n_steps):
+        self.sizes, self.names, self.n_steps = tuple(sizes), activation, n_steps
+        self.depth = len(self.sizes) - 1
+        self.activations = [ACTIVATIONS[name] for name in activation]
+        weights = list(zip(self.sizes[1:], self.sizes[:-1]))
+        self._shapes = [*weights, *[(high,) for high, _ in weights], self.sizes[:1]]
+        self._bounds = np.cumsum([0] + [int(np.prod(shape)) for shape in self._shapes])
+        self.size = int(self._bounds[-1])
+
+    def views(self, flat):
+        """Return the ``Params`` that look into ``flat``; there is one decoder bias, that of the output."""
+        parts = [
+            flat[start:stop].reshape(shape)
+            for start, stop, shape in zip(self._bounds, self._bounds[1:], self._shapes)
+        ]
+        n = self.depth
+        return Params(parts[:n], parts[n : 2 * n], parts[:n], parts[2 * n :])
+
+    def trace(self, n_samples, dtype):
+        """Return the buffers of a batch."""
+        return RecurrentTrace(self, n_samples, dtype)
+
+    def initial(self, rng, dtype):
+        """Return a fresh flat vector: uniform weights of the usual width, biases zero."""
+        flat = np.zeros(self.size, dtype)
+        for name, weights in zip(self.names, self.views(flat).encoder_weights):
+            bound = initial_bound(name, weights.shape[1], weights.shape[0])
+            weights[...] = rng.uniform(-bound, bound, weights.shape)
+        return flat
+
+    def encode(self, params, X, out=None, n_layers=None):
+        """Return the highest layer after the last step; with ``n_layers``, that layer on the way up."""
+        states = self.states(len(X), X.dtype, 0 if n_layers else self.n_steps)
+        self._relax(params, X, states)
+        codes = states[-1][(n_layers or self.depth) - 1]
+        if out is None:
+            return codes
+        out[...] = codes
+        return out
+
+    def decode(self, params, codes):
+        """Return the logits that the highest layer alone leads to, one way down."""
+        for layer in reversed(range(self.depth)):
+            codes = codes @ params.encoder_weights[layer]
+            if layer:
+                self.activations[layer - 1].apply(codes, params.encoder_biases[layer - 1])
+        return codes + params.decoder_biases[0]
+
+    def reconstruct(self, params, X):
+        """Return the logits of the output units for the inputs ``X``."""
+        states = self.states(len(X), X.dtype, self.n_steps)
+        self._relax(params, X, states)
+        return states[-1][0] @ params.encoder_weights[0] + params.decoder_biases[0]
+
+    def jacobian(self, params, X):
+        """Return dh/dx of the highest layer, of shape (n_samples, n_components, n_features)."""
+        states = self.states(len(X), X.dtype, self.n_steps)
+        self._relax(params, X, states)
+        weights, before = params.encoder_weights, None
+        for step, layers in enumerate(states):
+            now = []
+            for layer, outputs in enumerate(layers):
+                below = now[-1] if layer else np.eye(self.sizes[0], dtype=X.dtype)
+                drive = weights[layer] @ below
+                if self._hears_above(step, layer):
+                    drive = (drive + weights[layer + 1].T @ before[layer + 1]) / 2
+                diagonal = np.empty_like(outputs)
+                slopes(self.activations[layer].kind, outputs, diagonal)
+                now.append(diagonal[:, :, np.newaxis] * drive)
+            before = now
+        return before[-1]
+
+    def forward(self, params, trace, seed):
+        """Fill ``trace`` from its inputs to the logits."""
+        self._relax(params, trace.inputs, trace.states)
+        np.matmul(trace.states[-1][0], params.encoder_weights[0], out=trace.logits)
+        trace.logits += params.decoder_biases[0]
+
+    def backward(self, params, trace, grad):
+        """Turn the gradient at the logits into ``grad``, back through the steps."""
+        weights, d_weights = params.encoder_weights, grad.encoder_weights
+        np.sum(trace.logits, axis=0, out=grad.decoder_biases[0])
+        np.matmul(trace.states[-1][0].T, trace.logits, out=d_weights[0])
+        for part in (*d_weights[1:], *grad.encoder_biases):
+            part[...] = 0
+        pulls = [np.zeros_like(outputs) for outputs in trace.states[-1]]
+        np.matmul(trace.logits, weights[0].T, out=pulls[0])
+        drive = np.zeros_like(pulls[0])
+        for step in reversed(range(self.n_steps + 1)):
+            earlier = [np.zeros_like(pull) for pull in pulls]
+            for layer in reversed(range(self.depth)):
+                outputs, pull = trace.states[step][layer], pulls[layer]
+                bias = np.empty_like(grad.encoder_biases[layer])
+                kind = self.activations[layer].kind
+                backpropagate(kind, outputs, pull, trace.no_push, bias)
+                grad.encoder_biases[layer] += bias
+                if self._hears_above(step, layer):
+                    pull *= pull.dtype.type(0.5)
+                    above = trace.states[step - 1][layer + 1]
+                    d_weights[layer + 1] += above.T @ pull
+                    earlier[layer + 1] += pull @ weights[layer + 1].T
+                if layer:
+                    d_weights[layer] += pull.T @ trace.states[step][layer - 1]
+                    pulls[layer - 1] += pull @ weights[layer]
+                else:
+                    drive += pull
+            pulls = earlier
+        d_weights[0] += drive.T @ trace.inputs
+        for layer, scales in enumerate(trace.encoder_row_scales):
+            for scale in scales:
+                add_scaled_rows(scale, weights[layer], d_weights[layer])
+
+    def states(self, n_samples, dtype, n_steps):
+        """Return memory for the hidden layers at each step."""
+        return [
+            [np.empty((n_samples, width), dtype) for width in self.sizes[1:]]
+            for _ in range(n_steps + 1)
+        ]
+
+    def _hears_above(self, step, layer):
+        return step > 0 and layer < self.depth - 1
+
+    def _relax(self, params, inputs, states):
+        """Fill ``states`` from the way up to the last step."""
+        weights = params.encoder_weights
+        drive = inputs @ weights[0].T
+        for step, layers in enumerate(states):
+            for layer, outputs in enumerate(layers):
+                if layer:
+                    np.matmul(layers[layer - 1], weights[layer].T, out=outputs)
+                else:
+                    outputs[...] = drive
+                if self._hears_above(step, layer):
+                    outputs += states[step - 1][layer + 1] @ weights[layer + 1]
+                    outputs *= outputs.dtype.type(0.5)
+                self.activations[layer].apply(outputs, params.encoder_biases[layer])
+
+
+class RecurrentTrace:
+    """What one batch leaves in a recurrent network."""
+
+    def __init__(self, network, n_samples, dtype):
+        self.n_samples, self._depth = n_samples, network.depth
+        self.inputs = np.empty((n_samples, network.sizes[0]), dtype)
+        self.logits = np.empty_like(self.inputs)
+        self.states = network.states(n_samples, dtype, network.n_steps)
+        self.sample_weights, self.losses = np.empty((2, n_samples), dtype)
+        self.no_push = np.empty((0, 0), dtype)
+        self.start()
+
+    def start(self):
+        """Forget what the penalties of the last batch left for the backward pass."""
+        self.encoder_row_scales = [[] for _ in range(self._depth)]
