@@ -30,11 +30,12 @@ STACKS = [
     StackedAEClassifier(LAYERS, max_iter=200, learning_rate_init=0.02),
     StackedAERegressor(LAYERS, max_iter=200, learning_rate_init=0.02),
     RecurrentAE(LAYERS, max_iter=5),
+    RecurrentAE(LAYERS, max_iter=5, pretraining=None, solver="lbfgs"),
 ]
 
 
 def _expected_failures(estimator):
-    if isinstance(estimator, DenoisingAE) and estimator.solver == "adam":
+    if isinstance(estimator, (DenoisingAE, RecurrentAE)) and estimator.solver == "adam":
         return dict.fromkeys(WEIGHT_CHECKS, NOISE)
     if isinstance(estimator, (SparseCoder, PSD)):
         return dict.fromkeys(WEIGHT_CHECKS, "minibatches of weighted and of repeated rows differ")

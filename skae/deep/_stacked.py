@@ -5,6 +5,7 @@ from numbers import Real
 from typing import ClassVar
 
 import numpy as np
+from sklearn.utils import ClassifierTags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
@@ -184,5 +185,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = self.fine_tune == "supervised"
+        if self.fine_tune == "supervised":
+            tags.target_tags.required = True
+            tags.classifier_tags = ClassifierTags(multi_label=True)
         return tags
