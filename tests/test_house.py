@@ -10,6 +10,7 @@ BELOW = {
     "training": {"_kernels"},
     "autoencoders": {"_kernels", "nn", "training"},
     "sparse": {"_kernels", "nn", "training"},
+    "deep": {"_kernels", "nn", "training", "autoencoders", "sparse"},
     "plotting": {"autoencoders", "nn"},
 }
 

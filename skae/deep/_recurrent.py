@@ -20,6 +20,97 @@ from ._layers import layer_shapes
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class RecurrentAE(BaseStack, FittedAutoEncoder):
+    """Deep auto-encoder whose hidden layers hear the layer below and the one above.
+
+    After the way up, ``h_l = s(W_l h_(l-1) + b_l)``, each of ``n_steps`` mean-field steps renews the layers from the
+    lowest to the highest: ``h_l = s((W_l h_(l-1) + W_(l+1)' h_(l+1)) / 2 + b_l)`` with halved weights, and the
+    highest as on the way up. The output is that of ``W_1' h_1 + c``. All of it minimises the mean over samples of
+    the first layer's ``loss(x, r(x~))``, summed over features, with x~ a new corruption of x at each step, by
+    back-propagation through the steps.
+
+    ``transform`` returns the highest layer after the last step; ``inverse_transform`` goes one way down from it.
+
+    Parameters
+    ----------
+    layers : list of (str, estimator)
+        From the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
+        its decoder). They are cloned. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer.
+        Their parameters are ``name__parameter`` for ``set_params`` and grids.
+    schedule : {'greedy', 'simultaneous'}, default='greedy'
+        Whether each layer is trained when those below are ready, or all at once, each on the codes of the
+        moment, in the batches and for the epochs of the first one.
+    corrupted : {'code', 'input'}, default='code'
+        Where the noise of a denoising layer comes in: at the codes that it reconstructs, or at X, of which
+        it then sees the noisy codes.
+    n_steps : int, default=3
+        Mean-field steps after the way up.
+    pretraining : {'unsupervised'}, default='unsupervised'
+        Whether weights come from the layers' own training; None starts from random ones.
+    corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='masking'
+        Noise of the joint training, as for :class:`DenoisingAE`.
+    corruption_level : float, default=0.3
+        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
+    weight_decay : float, default=0.0
+        Weight of half the squared norm of the weights in the joint training.
+    solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
+        ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
+    learning_rate_init : float, default=1e-3
+        Step size of adam and sgd.
+    batch_size : int, default=256
+        Samples in a minibatch.
+    max_iter : int, default=100
+        Most epochs, or iterations of L-BFGS.
+    tol : float, default=1e-4
+        Relative improvement that counts as one; for L-BFGS, its tolerance.
+    shuffle : bool, default=True
+        Whether each epoch takes the samples in a new order.
+    early_stopping : bool, default=False
+        Whether to stop on held-out samples, and keep the best weights.
+    validation_fraction : float, default=0.1
+        Share of samples held out.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which to stop.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, shuffles and noise, and of layers that have none of their own.
+    verbose : int, default=0
+        Print loss, seconds and samples per second every so many epochs, also of layers that say nothing else.
+    checkpoint : path-like, default=None
+        File to which the state of the joint training is written after each epoch, atomically. Auto-encoders
+        among the layers write beside it, with their names added.
+    resume : bool, default=False
+        Whether ``fit`` goes on from these files where they exist, at the layer and epoch of the interruption and
+        to the same bits.
+
+    Attributes
+    ----------
+    encoder_weights_ : list of ndarray of shape (n_upper, n_lower)
+        Weights between neighbouring layers, used both ways.
+    layers_ : list of (str, estimator)
+        Layers as pre-training left them.
+    named_layers_ : Bunch
+        The same, by name.
+    n_iter_ : int
+        Epochs of the joint training.
+    loss_curve_ : list of float
+        Objective of each epoch.
+    validation_curve_ : list of float
+        The objective on held-out samples after each epoch.
+
+    References
+    ----------
+    Savard, F. Réseaux de neurones à relaxation entraînés par critère d'autoencodeur débruitant. M.Sc. thesis,
+    Université de Montréal (2011).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoEncoder, RecurrentAE
+    >>> X = load_digits().data / 16
+    >>> layers = [("low", AutoEncoder(50, max_iter=5)), ("high", AutoEncoder(20, max_iter=5))]
+    >>> RecurrentAE(layers, n_steps=2, max_iter=5, random_state=0).fit_transform(X).shape
+    (1797, 20)
+    """
+
     n_steps: int = 3
     pretraining: str | None = "unsupervised"
     corruption: object = "masking"

@@ -34,6 +34,97 @@ def _predicts(method):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class StackedAE(BaseStack, FittedAutoEncoder):
+    """Auto-encoders one above the other: a deep representation, learned layer by layer.
+
+    Each layer minimises its own objective on the codes of the layer below (Bengio et al. 2006). The parameters
+    of training below are those of ``fine_tune``: all encoders and decoders end to end then minimise the mean
+    over samples of the first layer's ``loss(x, r(x))``, summed over features (Hinton & Salakhutdinov 2006), or
+    the encoders with an output layer predict y.
+
+    Before fine-tuning ``transform`` and ``inverse_transform`` are the composition of the layers' own (a decoder
+    of relu codes gives no negative ones). The decoder that is fine-tuned has weights of its own and mirrors the
+    encoder's activations.
+
+    Parameters
+    ----------
+    layers : list of (str, estimator)
+        From the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
+        its decoder). They are cloned. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer.
+        Their parameters are ``name__parameter`` for ``set_params`` and grids.
+    schedule : {'greedy', 'simultaneous'}, default='greedy'
+        Whether each layer is trained when those below are ready, or all at once, each on the codes of the
+        moment, in the batches and for the epochs of the first one.
+    corrupted : {'code', 'input'}, default='code'
+        Where the noise of a denoising layer comes in: at the codes that it reconstructs, or at X, of which
+        it then sees the noisy codes.
+    fine_tune : {'reconstruction', 'supervised'}, default=None
+        What all layers are trained for together after pre-training. With ``'supervised'``, ``fit`` needs y, and the
+        stack predicts (see :class:`StackedAEClassifier`, which has more options); it has no decoder then.
+    weight_decay : float, default=0.0
+        Weight of half the squared norm of the weights in fine-tuning.
+    solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
+        ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
+    learning_rate_init : float, default=1e-3
+        Step size of adam and sgd.
+    batch_size : int, default=256
+        Samples in a minibatch.
+    max_iter : int, default=100
+        Most epochs, or iterations of L-BFGS.
+    tol : float, default=1e-4
+        Relative improvement that counts as one; for L-BFGS, its tolerance.
+    shuffle : bool, default=True
+        Whether each epoch takes the samples in a new order.
+    early_stopping : bool, default=False
+        Whether to stop on held-out samples, and keep the best weights.
+    validation_fraction : float, default=0.1
+        Share of samples held out.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which to stop.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, shuffles and noise, and of layers that have none of their own.
+    verbose : int, default=0
+        Print loss, seconds and samples per second every so many epochs, also of layers that say nothing else.
+    checkpoint : path-like, default=None
+        File to which the state of the joint training is written after each epoch, atomically. Auto-encoders
+        among the layers write beside it, with their names added.
+    resume : bool, default=False
+        Whether ``fit`` goes on from these files where they exist, at the layer and epoch of the interruption and
+        to the same bits.
+
+    Attributes
+    ----------
+    layers_ : list of (str, estimator)
+        Layers as pre-training left them.
+    named_layers_ : Bunch
+        The same, by name.
+    encoder_weights_, decoder_weights_ : list of ndarray of shape (n_upper, n_lower)
+        Weights of the whole network.
+    predictor_ : StackedAEClassifier or StackedAERegressor
+        With ``fine_tune='supervised'``.
+    n_iter_ : int
+        Epochs of fine-tuning; without it, of the layer that took most.
+    loss_curve_, validation_curve_ : list of float
+        Objective of each epoch of fine-tuning, on training and on held-out samples.
+
+    References
+    ----------
+    Bengio, Y. et al. Greedy layer-wise training of deep networks. NIPS 2006.
+
+    Hinton, G. & Salakhutdinov, R. Reducing the dimensionality of data with neural networks. Science 313
+    (2006).
+
+    Vincent, P. et al. Stacked denoising autoencoders. JMLR 11 (2010).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoEncoder, DenoisingAE, StackedAE
+    >>> X = load_digits().data / 16
+    >>> layers = [("low", DenoisingAE(50, max_iter=5)), ("high", AutoEncoder(10, max_iter=5))]
+    >>> StackedAE(layers, fine_tune="reconstruction", max_iter=5, random_state=0).fit_transform(X).shape
+    (1797, 10)
+    """
+
     fine_tune: str | None = None
     weight_decay: float = 0.0
 

@@ -9,6 +9,21 @@ from .._kernels import corruption as kernels
 from .noise import keys
 
 
+def _threshold(level):
+    return np.uint64(round(level * 2**32))
+
+
+def dropout_mask(X, seed, level, out):
+    """Fill ``out`` with 0 in a share ``level`` of its cells, 1 / (1 - level) elsewhere.
+
+    A row's cells are drawn by the content of the same row of ``X``: not of what is masked, so that the mask
+    stays when the parameters move.
+    """
+    number = out.dtype.type
+    rows, columns = keys(X, seed, out.shape[1])
+    kernels.emphasize(rows, columns, _threshold(level), number(0), number(1 / (1 - level)), out)
+
+
 class _CellCorruption:
     """What the corruptions of a share of the cells have in common: the share, and which cells."""
 
@@ -17,7 +32,7 @@ class _CellCorruption:
 
     @property
     def _threshold(self):
-        return np.uint64(round(self.level * 2**32))
+        return _threshold(self.level)
 
     def emphasize(self, X, seed, corrupted, clean, out):
         """Fill ``out`` with the loss weight of each cell: ``corrupted`` where ``seed`` corrupts it."""

@@ -5,7 +5,7 @@ import numpy as np
 from .._kernels.activations import IDENTITY, backpropagate, slopes
 from .._kernels.contraction import add_scaled_rows
 from .activations import ACTIVATIONS, initial_bound
-from .corruption import Masking
+from .corruption import dropout_mask
 from .trace import Params, Trace, add_all
 
 
@@ -153,10 +153,9 @@ class Network:
 
     def _drop(self, trace, layer, seed):
         """Pass the outputs of ``layer`` on through a new mask."""
-        outputs, mask = trace.encoder_outputs[layer], trace.masks[layer]
-        kept = 1 / (1 - self.dropout)
-        Masking(self.dropout).emphasize(outputs, seed + np.uint64(layer), 0.0, kept, mask)
-        np.multiply(outputs, mask, out=trace.encoder_inputs[layer + 1])
+        mask = trace.masks[layer]
+        dropout_mask(trace.inputs, seed + np.uint64(layer), self.dropout, mask)
+        np.multiply(trace.encoder_outputs[layer], mask, out=trace.encoder_inputs[layer + 1])
 
     def _weight_gradients(self, layer, params, trace, grad):
         upper, lower, n = trace.upper[layer], trace.lower[layer], trace.n_samples

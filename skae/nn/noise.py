@@ -7,15 +7,15 @@ import numpy as np
 from .._kernels import random as kernels
 
 
-def keys(X, seed):
-    """Return the row keys and column keys of ``X`` under ``seed``, arrays of uint32.
+def keys(X, seed, n_columns=None):
+    """Return the row keys of ``X`` under ``seed`` and column keys, arrays of uint32.
 
-    The same row and seed give the same keys in every batch.
+    The same row and seed give the same keys in every batch. There are as many columns as in ``X`` by default.
     """
     bits = X.view(np.uint32)
     rows = np.empty(len(X), np.uint32)
     kernels.row_keys(bits, _column_keys(bits.shape[1]), np.uint64(seed), rows)
-    return rows, _column_keys(X.shape[1])
+    return rows, _column_keys(n_columns or X.shape[1])
 
 
 @lru_cache(maxsize=16)

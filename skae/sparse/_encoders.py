@@ -32,26 +32,26 @@ class Tanh:
     """f(x) = g tanh(K x + b), g diagonal (Kavukcuoglu et al. 2008, equation 5)."""
 
     def __init__(self, n_atoms, n_features):
-        self._parts = _Parts(gains=(n_atoms,), filters=(n_atoms, n_features), biases=(n_atoms,))
-        self.size = self._parts.size
+        self.parts = _Parts(gains=(n_atoms,), filters=(n_atoms, n_features), biases=(n_atoms,))
+        self.size = self.parts.size
 
     def initial(self, dictionary, alpha, ridge, rng):
         """Return parameters of the right directions and a gain of 1."""
         flat = np.zeros(self.size, dictionary.dtype)
-        gains, filters, _ = self._parts(flat)
+        gains, filters, _ = self.parts(flat)
         gains[:], filters[:] = 1, dictionary
         return flat
 
     def forward(self, params, X):
         """Return codes and tanh(K x + b)."""
-        gains, filters, biases = self._parts(params)
+        gains, filters, biases = self.parts(params)
         bent = np.tanh(X @ filters.T + biases)
         return gains * bent, bent
 
     def backward(self, params, X, memory, pull, grad):
         """Fill ``grad``."""
-        gains, _, _ = self._parts(params)
-        d_gains, d_filters, d_biases = self._parts(grad)
+        gains, _, _ = self.parts(params)
+        d_gains, d_filters, d_biases = self.parts(grad)
         np.sum(pull * memory, axis=0, out=d_gains)
         inner = pull * gains * (1 - memory**2)
         np.matmul(inner.T, X, out=d_filters)
@@ -62,13 +62,13 @@ class SoftThreshold:
     """f(x) = shrink(K x, exp t): one step of ISTA with filters and thresholds of its own."""
 
     def __init__(self, n_atoms, n_features):
-        self._parts = _Parts(filters=(n_atoms, n_features), thresholds=(n_atoms,))
-        self.size = self._parts.size
+        self.parts = _Parts(filters=(n_atoms, n_features), thresholds=(n_atoms,))
+        self.size = self.parts.size
 
     def initial(self, dictionary, alpha, ridge, rng):
         """Return the first step of ISTA."""
         flat = np.empty(self.size, dictionary.dtype)
-        filters, thresholds = self._parts(flat)
+        filters, thresholds = self.parts(flat)
         scale = np.linalg.norm(dictionary, 2) ** 2 + ridge
         filters[:] = dictionary / scale
         thresholds[:] = np.log(max(alpha, 1e-3) / scale)
@@ -76,14 +76,14 @@ class SoftThreshold:
 
     def forward(self, params, X):
         """Return codes and themselves: what is not zero let the gradient through."""
-        filters, thresholds = self._parts(params)
+        filters, thresholds = self.parts(params)
         codes = _shrink(X @ filters.T, np.exp(thresholds))
         return codes, codes
 
     def backward(self, params, X, memory, pull, grad):
         """Fill ``grad``."""
-        _, thresholds = self._parts(params)
-        d_filters, d_thresholds = self._parts(grad)
+        _, thresholds = self.parts(params)
+        d_filters, d_thresholds = self.parts(grad)
         inner = pull * (memory != 0)
         np.matmul(inner.T, X, out=d_filters)
         np.sum(-pull * np.sign(memory), axis=0, out=d_thresholds)
@@ -95,15 +95,15 @@ class Unrolled:
 
     def __init__(self, n_atoms, n_features, n_steps):
         self.n_steps = n_steps
-        self._parts = _Parts(
+        self.parts = _Parts(
             filters=(n_atoms, n_features), feedback=(n_atoms, n_atoms), thresholds=(n_atoms,)
         )
-        self.size = self._parts.size
+        self.size = self.parts.size
 
     def initial(self, dictionary, alpha, ridge, rng):
         """Return the steps of ISTA."""
         flat = np.empty(self.size, dictionary.dtype)
-        filters, feedback, thresholds = self._parts(flat)
+        filters, feedback, thresholds = self.parts(flat)
         scale = np.linalg.norm(dictionary, 2) ** 2 + ridge
         filters[:] = dictionary / scale
         feedback[:] = np.eye(len(dictionary)) - dictionary @ dictionary.T / scale
@@ -112,7 +112,7 @@ class Unrolled:
 
     def forward(self, params, X):
         """Return codes and those of every step."""
-        filters, feedback, thresholds = self._parts(params)
+        filters, feedback, thresholds = self.parts(params)
         drive, limit = X @ filters.T, np.exp(thresholds)
         steps = [_shrink(drive, limit)]
         for _ in range(self.n_steps - 1):
@@ -121,8 +121,8 @@ class Unrolled:
 
     def backward(self, params, X, memory, pull, grad):
         """Fill ``grad``, from the last step back to the first."""
-        _, feedback, thresholds = self._parts(params)
-        d_filters, d_feedback, d_thresholds = self._parts(grad)
+        _, feedback, thresholds = self.parts(params)
+        d_filters, d_feedback, d_thresholds = self.parts(grad)
         d_feedback[:], d_thresholds[:] = 0, 0
         drive = np.zeros_like(pull)
         for step in reversed(range(self.n_steps)):

@@ -225,6 +225,24 @@ class PSD(BaseCoder):
         params = np.concatenate([atoms.ravel(), first]).astype(X.dtype)
         return TrainingState(params, self._make_solver().start(params), rng, seed)
 
+    def _layer_shapes(self):
+        """Return width and activation of the encoder, for stacks: its gains go into the decoder there."""
+        if self.encoder != "tanh":
+            raise ValueError(f"A PSD in a stack needs encoder='tanh'; got {self.encoder!r}.")
+        return [(self.n_components, "tanh")]
+
+    def _layer_weights(self):
+        """Return encoder weights, encoder bias, decoder weights and decoder bias."""
+        gains, filters, biases = self.encoder_parameters_
+        bias = np.zeros(self.n_features_in_, filters.dtype)
+        return [(filters, biases, gains[:, np.newaxis] * self.components_, bias)]
+
+    @property
+    def encoder_parameters_(self):
+        """list of ndarray: gains, filters and biases of ``'tanh'``, or what the encoder's formula has."""
+        flat = self._history("encoder_parameters_")["params"]
+        return self._make_encoder().parts(flat[self.components_.size :])
+
     def _check_topology(self):
         if self.topology is None:
             return

@@ -1,0 +1,180 @@
+"""StackedAEClassifier and StackedAERegressor beside scikit-learn's linear models, and their options."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, load_digits, make_multilabel_classification
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import accuracy_score, log_loss
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import scale
+
+from skae import AutoEncoder, DenoisingAE, StackedAEClassifier, StackedAERegressor
+
+X, y = load_digits(return_X_y=True)
+X = X / 16
+FAST = {"max_iter": 5, "batch_size": 100, "random_state": 0}
+LAYERS = [("low", DenoisingAE(40, **FAST)), ("high", AutoEncoder(20, **FAST))]
+LINEAR = [("only", AutoEncoder(6, activation="identity", max_iter=2))]
+EXACT = {"pretraining": None, "solver": "lbfgs", "max_iter": 3000, "tol": 1e-10, "random_state": 0}
+
+
+def _overlapping():
+    rng = np.random.default_rng(0)
+    data = rng.standard_normal((300, 4))
+    return data, np.argmax(data[:, :3] + rng.standard_normal((300, 3)), axis=1)
+
+
+def test_a_linear_stack_is_logistic_regression():
+    data, classes = _overlapping()
+    model = StackedAEClassifier(LINEAR, **EXACT).fit(data, classes)
+    peer = LogisticRegression(C=1e8, tol=1e-10, max_iter=1000).fit(data, classes)
+    np.testing.assert_allclose(model.predict_proba(data), peer.predict_proba(data), atol=1e-4)
+    assert model.loss_ == pytest.approx(log_loss(classes, peer.predict_proba(data)), rel=1e-5)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_a_linear_stack_is_least_squares(n_outputs):
+    rng = np.random.default_rng(0)
+    data = scale(load_diabetes().data[:, :6])
+    targets = data @ rng.standard_normal((6, n_outputs)) + rng.standard_normal((442, n_outputs))
+    targets = targets.ravel() if n_outputs == 1 else targets
+    model = StackedAERegressor(LINEAR, **EXACT).fit(data, targets)
+    expected = LinearRegression().fit(data, targets).predict(data)
+    np.testing.assert_allclose(model.predict(data), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("pretraining", ["unsupervised", "supervised", None])
+def test_it_classifies_as_well_as_scikit_learns_network(pretraining):
+    options = {"learning_rate_init": 0.01, "batch_size": 50, "max_iter": 40, "random_state": 0}
+    model = StackedAEClassifier(LAYERS, pretraining=pretraining, **options)
+    peer = MLPClassifier((40, 20), activation="logistic", **options)
+    with pytest.warns():  # the peer would go on
+        ours, theirs = (m.fit(X[:1200], y[:1200]).score(X[1200:], y[1200:]) for m in (model, peer))
+    assert ours > theirs - 0.02
+
+
+def test_greedy_supervised_layers_tell_classes_apart():
+    layers = [(name, layer.set_params(max_iter=40)) for name, layer in _cloned(LAYERS)]
+    scores = []
+    for pretraining in ("supervised", None):
+        model = StackedAEClassifier(
+            layers, pretraining=pretraining, max_iter=1, learning_rate_init=1e-12, random_state=0
+        ).fit(X[:1200], y[:1200])
+        codes = model._network.encode(model._network.views(model._params), X, n_layers=2)
+        linear = LogisticRegression(max_iter=3000).fit(codes[:1200], y[:1200])
+        scores.append(linear.score(codes[1200:], y[1200:]))
+    assert scores[0] > scores[1] + 0.05
+
+
+def _cloned(layers):
+    return [(name, clone(layer)) for name, layer in layers]
+
+
+def test_labels_of_any_kind():
+    names = np.array([f"digit {label}" for label in range(10)])
+    model = StackedAEClassifier(LAYERS, max_iter=5, learning_rate_init=0.02, random_state=0)
+    numbers = model.fit(X, y).predict(X)
+    np.testing.assert_array_equal(model.fit(X, names[y]).predict(X), names[numbers])
+    assert list(model.classes_) == sorted(names)
+    np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
+    np.testing.assert_allclose(model.predict_log_proba(X), np.log(model.predict_proba(X)))
+
+
+def test_multilabel():
+    data, labels = make_multilabel_classification(400, n_features=10, n_classes=4, random_state=0)
+    data = data / data.max()
+    options = {"learning_rate_init": 0.02, "batch_size": 50, "max_iter": 100, "random_state": 0}
+    model = StackedAEClassifier(LAYERS, class_weight="balanced", **options).fit(data, labels)
+    assert model.predict_proba(data).shape == (400, 4)
+    np.testing.assert_array_equal(model.predict(data), model.predict_proba(data) > 0.5)
+    chance = accuracy_score(labels.ravel(), np.tile(labels.mean(axis=0) > 0.5, (400, 1)).ravel())
+    assert accuracy_score(labels.ravel(), model.predict(data).ravel()) > chance + 0.1
+    sparse = StackedAEClassifier(LAYERS, class_weight="balanced", **options)
+    sparse.fit(csr_matrix(data), csr_matrix(labels))
+    np.testing.assert_allclose(sparse.predict_proba(data), model.predict_proba(data), atol=1e-8)
+
+
+def test_class_weights_are_sample_weights():
+    weights = {0: 3.0, 1: 0.5, 2: 2.0}
+    data, classes = _overlapping()
+    by_class = StackedAEClassifier(LINEAR, class_weight=weights, **EXACT).fit(data, classes)
+    by_sample = StackedAEClassifier(LINEAR, **EXACT)
+    by_sample.fit(data, classes, [weights[label] for label in classes])
+    np.testing.assert_array_equal(by_class.predict_proba(data), by_sample.predict_proba(data))
+    both = StackedAEClassifier(LINEAR, class_weight=weights, **EXACT)
+    both.fit(data, classes, sample_weight=1 / np.array([weights[label] for label in classes]))
+    plain = StackedAEClassifier(LINEAR, **EXACT).fit(data, classes)
+    np.testing.assert_allclose(both.predict_proba(data), plain.predict_proba(data), atol=1e-6)
+
+
+def test_unlabelled_rows_take_part_in_pretraining_only():
+    some = y.copy()
+    some[500:] = -1
+    options = {"max_iter": 10, "random_state": 0}
+    noise = X.copy()
+    noise[500:] = np.random.default_rng(0).random((len(X) - 500, 64))
+    without = [
+        StackedAEClassifier(LAYERS, pretraining=None, **options).fit(data, some).predict_proba(X)
+        for data in (X, noise)
+    ]
+    np.testing.assert_array_equal(*without)
+    model, other = (StackedAEClassifier(LAYERS, **options).fit(data, some) for data in (X, noise))
+    assert list(model.classes_) == list(range(10))
+    assert not np.allclose(model.predict_proba(X), other.predict_proba(X))
+    np.testing.assert_array_equal(
+        model.layers_[0][1].components_,
+        DenoisingAE(40, **FAST).fit(X).components_,
+    )
+
+
+def test_minus_one_and_one_are_two_classes():
+    signs = np.where(y < 5, -1, 1)
+    model = StackedAEClassifier(LAYERS, max_iter=2, random_state=0).fit(X, signs)
+    assert list(model.classes_) == [-1, 1]
+    with pytest.raises(ValueError, match="two classes"):
+        model.fit(X, np.ones(len(X)))
+
+
+@pytest.mark.parametrize("Model", [StackedAEClassifier, StackedAERegressor])
+def test_early_stopping_keeps_the_weights_of_least_error(Model):
+    options = {"learning_rate_init": 0.02, "max_iter": 300, "n_iter_no_change": 5}
+    model = Model(LAYERS, early_stopping=True, random_state=0, dropout=0.2, **options)
+    model.fit(X[:600], y[:600])
+    assert model.converged_ and model.n_iter_ < 300
+    assert len(model.validation_curve_) == model.n_iter_
+    best = int(np.argmin(model.validation_curve_))
+    shorter = Model(LAYERS, early_stopping=True, random_state=0, dropout=0.2, **options)
+    shorter.set_params(max_iter=best + 1).fit(X[:600], y[:600])
+    np.testing.assert_array_equal(model._params, shorter._params)
+    if Model is StackedAEClassifier:
+        np.testing.assert_allclose(
+            np.multiply(model.validation_curve_, 60) % 1, 0, atol=1e-9
+        )  # shares of 60 held-out rows
+
+
+@pytest.mark.parametrize(
+    "parameters, words",
+    [
+        ({"dropout": 1.0}, "dropout"),
+        ({"pretraining": "both"}, "pretraining"),
+        ({"class_weight": "even"}, "class_weight"),
+        ({"weight_decay": -1.0}, "weight_decay"),
+    ],
+    ids=str,
+)
+def test_bad_parameters(parameters, words):
+    with pytest.raises(ValueError, match=words):
+        StackedAEClassifier(LAYERS).set_params(**parameters).fit(X, y)
+
+
+def test_bad_targets_leave_the_model():
+    model = StackedAEClassifier(LAYERS, max_iter=2, random_state=0).fit(X, y)
+    before = model.predict_proba(X)
+    for bad, words in ((y[1:], "inconsistent"), (y + 0.5, "label type"), (None, "requires y")):
+        with pytest.raises(ValueError, match=words):
+            model.fit(X, bad)
+        np.testing.assert_array_equal(model.predict_proba(X), before)
+    with pytest.raises(ValueError, match="NaN"):
+        StackedAERegressor(LAYERS).fit(X, np.where(y == 3, np.nan, y))
