@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -159,16 +160,10 @@ class BaseAutoEncoder(TrainedModel, FittedAutoEncoder, ABC):
         return [(width, self.activation) for width in widths]
 
     def _layer_weights(self):
-        """Return encoder weights, encoder bias, decoder weights and decoder bias of each layer."""
+        """Return encoder weights, encoder bias, decoder weights and decoder bias (or None) of each layer."""
         params = self._fitted_params("encoder_weights_")
-        return list(
-            zip(
-                params.encoder_weights,
-                params.encoder_biases,
-                params.decoder_weights,
-                params.decoder_biases,
-            )
-        )
+        encoder = params.encoder_weights, params.encoder_biases
+        return list(zip_longest(*encoder, params.decoder_weights, params.decoder_biases))
 
     def _decoder(self):
         return "tied" if self.tied_weights else "untied"

@@ -70,14 +70,12 @@ class FittedNetwork(BaseEstimator):
 
 def _decodes(estimator):
     if not estimator._has_decoder:
-        raise AttributeError("Supervised fine-tuning leaves no decoder.")
+        raise AttributeError("Supervised training leaves no decoder.")
     return True
 
 
 class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedNetwork):
     """The methods that need a network and no training."""
-
-    _has_decoder = True
 
     def transform(self, X):
         """Return the codes of X.
@@ -291,6 +289,10 @@ class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitte
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+    @property
+    def _has_decoder(self):
+        return not hasattr(self, "_shape") or self._shape.get("decoder", True) is not None
 
     @property
     def _n_features_out(self):

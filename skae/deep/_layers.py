@@ -5,6 +5,8 @@ import os
 import numpy as np
 from sklearn.base import clone
 
+from ..nn.network import Network
+
 _NEEDED = ("_layer_shapes", "_layer_weights")
 
 
@@ -26,10 +28,10 @@ def check_layers(layers):
 
 
 def layer_shapes(layers):
-    """Return widths and activations of the whole encoder, and how many of its layers each estimator has."""
-    shapes = [layer._layer_shapes() for _, layer in layers]
-    widths, activations = zip(*(pair for part in shapes for pair in part))
-    return widths, activations, [len(part) for part in shapes]
+    """Return widths and activations of the whole encoder."""
+    pairs = [pair for _, layer in layers for pair in layer._layer_shapes()]
+    widths, activations = zip(*pairs)
+    return widths, activations
 
 
 def copies(layers, rng, *, verbose, checkpoint, resume):
@@ -90,6 +92,21 @@ def fill(params, start, weights):
             params.decoder_weights[layer][...] = decoder
         if layer < len(params.decoder_biases):
             params.decoder_biases[layer][...] = decoder_bias
+
+
+def without_output(shape, flat):
+    """Return shape and parameters of an encoder from those of a network with an output layer above it."""
+    deep = Network(**shape).views(flat)
+    shape = {
+        "sizes": shape["sizes"][:-1],
+        "activation": shape["activation"][:-1],
+        "decoder": None,
+    }
+    network = Network(**shape)
+    params = np.empty(network.size, flat.dtype)
+    pairs = list(zip(deep.encoder_weights, deep.encoder_biases))[:-1]
+    fill(network.views(params), 0, [(*pair, None, None) for pair in pairs])
+    return shape, params
 
 
 def _tied(params, layer):

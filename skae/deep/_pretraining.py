@@ -14,7 +14,7 @@ from ..nn.objective import Objective
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from ..training.state import TrainingState
-from ._layers import fill
+from ._layers import fill, layer_shapes, without_output
 
 
 class Pretraining:
@@ -39,23 +39,21 @@ class Pretraining:
         self.params = network.views(flat)
         depths = [len(layer._layer_shapes()) for _, layer in layers]
         self.starts = np.cumsum([0, *depths[:-1]]).tolist()
+        if noise_below:
+            self._check_noise_below()
 
     def greedy(self, X, sample_weight):
         """Fit each layer without labels, from the lowest to the highest."""
         for (name, layer), start in zip(self.layers, self.starts):
-            with self._naming(name):
-                try:
-                    if self.noise_below and start:
-                        self._fit_with_noise_below(layer, start, X, sample_weight)
-                    else:
-                        layer.fit(self._codes(X, start), sample_weight=sample_weight)
-                finally:
-                    if hasattr(layer, "_state"):
-                        fill(self.params, start, layer._layer_weights())
+            with self._fitting(name, layer, start):
+                if self.noise_below and start:
+                    self._fit_with_noise_below(layer, start, X, sample_weight)
+                else:
+                    layer.fit(self._codes(X, start), sample_weight=sample_weight)
 
     def simultaneous(self, X, sample_weight, checkpoint, resume):
         """Fit all layers at once, in the batches and for the epochs of the first one."""
-        self._check_simultaneous()
+        self._need_networks("schedule='simultaneous'")
         layers = [layer for _, layer in self.layers]
         for layer, start in zip(layers, self.starts):
             self._prepare(layer, start, X)
@@ -64,6 +62,8 @@ class Pretraining:
         objectives = [layer._objective(layer._network, layer._loss) for layer in layers]
         together = Layerwise(objectives, self.noise_below)
         solvers = [(layer._make_solver(), layer.learning_rate_init) for layer in layers]
+        if any(isinstance(solver, LBFGS) for solver, _ in solvers):
+            raise ValueError("schedule='simultaneous' needs a solver of minibatches in each layer.")
         options = {field.name: getattr(layers[0], field.name) for field in fields(TrainedModel)}
         options |= {"solver": JointSolver(solvers, together.split), "learning_rate_init": 1.0}
         trainer = _JointTraining(**{**options, "checkpoint": checkpoint, "resume": resume})
@@ -87,34 +87,39 @@ class Pretraining:
 
     def supervised(self, X, sample_weight, targets, loss, rows, strata):
         """Fit each layer as the hidden one of a net that predicts ``targets`` from the codes below."""
+        self._need_networks("pretraining='supervised'")
         for (name, layer), start in zip(self.layers, self.starts):
-            if not hasattr(layer, "_train"):
-                raise ValueError(
-                    f"pretraining='supervised' needs auto-encoders as layers; {name!r} is {layer!r}."
-                )
             codes = self._codes(X, start)
-            widths, activations = zip(*layer._layer_shapes())
-            sizes = (codes.shape[1], *widths, targets.shape[1])
-            network = Network(sizes, (*activations, "identity"), decoder=None)
+            widths, activations = layer_shapes([(name, layer)])
+            shape = {
+                "sizes": (codes.shape[1], *widths, targets.shape[1]),
+                "activation": (*activations, "identity"),
+                "decoder": None,
+            }
+            network = Network(**shape)
             problem = Problem(
                 Objective(network, loss), codes, sample_weight, targets, rows=rows, strata=strata
             )
-            with self._naming(name):
+            with self._fitting(name, layer, start):
                 try:
                     layer._train(problem, layer._start(network, codes.dtype))
                 finally:
                     if hasattr(layer, "_state"):
-                        params = network.views(layer._state["params"])
-                        hidden = list(zip(params.encoder_weights, params.encoder_biases))[:-1]
-                        fill(self.params, start, [(*pair, None, None) for pair in hidden])
+                        layer.n_features_in_ = codes.shape[1]
+                        layer._shape, params = without_output(shape, layer._params)
+                        layer._state["params"] = params
 
     @contextmanager
-    def _naming(self, name):
-        """Say in errors which layer they are about."""
+    def _fitting(self, name, layer, start):
+        """Take the weights of ``layer`` over, however its training ends, and name it in errors."""
         try:
             yield
         except ValueError as error:
-            raise ValueError(f"In the layer {name!r}: {error}") from error
+            error.args = (f"In the layer {name!r}: {error}",)
+            raise
+        finally:
+            if hasattr(layer, "_state"):
+                fill(self.params, start, layer._layer_weights())
 
     def _codes(self, X, n_layers):
         """Return the outputs of the network's first layers."""
@@ -132,10 +137,6 @@ class Pretraining:
         layer._check_training_data(sample, None, reset=True)
 
     def _fit_with_noise_below(self, layer, start, X, sample_weight):
-        if getattr(layer, "emphasis", None) is not None or not hasattr(layer, "_train"):
-            raise ValueError(
-                f"corrupted='input' needs auto-encoders without emphasis above the first layer; got {layer!r}."
-            )
         self._prepare(layer, start, X)
 
         def encode(rows, out):
@@ -145,16 +146,18 @@ class Pretraining:
         problem = Problem(objective, X, sample_weight)
         layer._train(problem, layer._start(layer._network, X.dtype))
 
-    def _check_simultaneous(self):
-        for number, (name, layer) in enumerate(self.layers):
-            if not hasattr(layer, "_train") or isinstance(layer._make_solver(), LBFGS):
+    def _need_networks(self, option):
+        for name, layer in self.layers:
+            if not isinstance(layer, TrainedModel):
+                raise ValueError(f"{option} needs auto-encoders as layers; {name!r} is {layer!r}.")
+
+    def _check_noise_below(self):
+        self._need_networks("corrupted='input'")
+        for name, layer in self.layers[1:]:
+            if getattr(layer, "emphasis", None) is not None:
                 raise ValueError(
-                    "schedule='simultaneous' needs auto-encoders with a solver of minibatches as layers; "
-                    f"{name!r} is {layer!r}."
-                )
-            if number and self.noise_below and getattr(layer, "emphasis", None) is not None:
-                raise ValueError(
-                    f"corrupted='input' needs layers without emphasis above the first; {name!r} has it."
+                    "corrupted='input' changes no single cell of the codes: the layer "
+                    f"{name!r} must have emphasis=None."
                 )
 
 

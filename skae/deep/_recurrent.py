@@ -159,7 +159,7 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
             self._loss = make_loss(getattr(self.layers[0][1], "loss", "gaussian"), X, columns)
             self._loss.check(X, self._column_names(X))
             self.layers_ = self._copies()
-            widths, activations, _ = layer_shapes(self.layers_)
+            widths, activations = layer_shapes(self.layers_)
             if len(widths) < 2:
                 raise ValueError("layers of a RecurrentAE must be two or more, to hear each other.")
             sizes = (X.shape[1], *widths)

@@ -4,7 +4,6 @@ from dataclasses import dataclass, fields
 from numbers import Real
 from typing import ClassVar
 
-import numpy as np
 from sklearn.utils import ClassifierTags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
@@ -19,8 +18,9 @@ from ..nn.penalties import WeightDecay
 from ..training.loop import DivergenceError
 from ..training.problem import Problem
 from ._base import BaseStack
-from ._layers import downward, fill, layer_shapes
-from ._supervised import StackedAEClassifier, StackedAERegressor
+from ._classifier import StackedAEClassifier
+from ._layers import downward, layer_shapes, without_output
+from ._regressor import StackedAERegressor
 
 
 def _predicts(method):
@@ -174,7 +174,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         self._loss = make_loss(getattr(self.layers[0][1], "loss", "gaussian"), X, columns)
         self._loss.check(X, self._column_names(X))
         self.layers_ = self._copies()
-        widths, activations, _ = layer_shapes(self.layers_)
+        widths, activations = layer_shapes(self.layers_)
         self._shape = {
             "sizes": (X.shape[1], *widths),
             "activation": activations,
@@ -211,13 +211,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         self.n_features_in_ = predictor.n_features_in_
         if hasattr(predictor, "feature_names_in_"):
             self.feature_names_in_ = predictor.feature_names_in_
-        sizes, activation = (predictor._shape[name][:-1] for name in ("sizes", "activation"))
-        self._shape = {"sizes": sizes, "activation": activation, "decoder": None}
-        network = self._network
-        params = np.empty(network.size, predictor._params.dtype)
-        deep = predictor._network.views(predictor._params)
-        pairs = zip(deep.encoder_weights[:-1], deep.encoder_biases[:-1])
-        fill(network.views(params), 0, [(*pair, None, None) for pair in pairs])
+        self._shape, params = without_output(predictor._shape, predictor._params)
         self._state = {**predictor._state, "params": params}
 
     @available_if(_predicts("predict"))

@@ -207,7 +207,7 @@ BAD = [
     ({"high__contraction": -1.0}, ValueError, "In the layer 'high'.*contraction"),
     ({"schedule": "random"}, ValueError, "schedule"),
     ({"fine_tune": "both"}, ValueError, "fine_tune"),
-    ({"schedule": "simultaneous", "high__solver": "lbfgs"}, ValueError, "minibatches.*'high'"),
+    ({"schedule": "simultaneous", "high__solver": "lbfgs"}, ValueError, "solver of minibatches"),
 ]
 
 

@@ -63,6 +63,10 @@ def test_greedy_supervised_layers_tell_classes_apart():
             layers, pretraining=pretraining, max_iter=1, learning_rate_init=1e-12, random_state=0
         ).fit(X[:1200], y[:1200])
         codes = model._network.encode(model._network.views(model._params), X, n_layers=2)
+        if pretraining:
+            low, high = (layer for _, layer in model.layers_)
+            np.testing.assert_allclose(high.transform(low.transform(X)), codes, atol=1e-8)
+            assert not hasattr(high, "inverse_transform")
         linear = LogisticRegression(max_iter=3000).fit(codes[:1200], y[:1200])
         scores.append(linear.score(codes[1200:], y[1200:]))
     assert scores[0] > scores[1] + 0.05

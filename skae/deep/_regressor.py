@@ -1,0 +1,131 @@
+"""Regressor over stacked auto-encoders."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils import check_array, column_or_1d
+
+from ..nn.losses import Gaussian
+from ._supervised import BaseSupervisedStack, Targets
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
+    """Regressor over stacked auto-encoders: layers pre-trained, then trained together with an output layer.
+
+    Minimises the mean over samples of half the squared error, summed over outputs. Scale y, for instance with
+    ``TransformedTargetRegressor``. The parameters of training below are those of this joint training; early
+    stopping looks at its loss on held-out samples, without dropout.
+
+    Parameters
+    ----------
+    layers : list of (str, estimator)
+        From the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
+        its decoder). They are cloned. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer.
+        Their parameters are ``name__parameter`` for ``set_params`` and grids.
+    schedule : {'greedy', 'simultaneous'}, default='greedy'
+        Whether each layer is trained when those below are ready, or all at once, each on the codes of the
+        moment, in the batches and for the epochs of the first one.
+    corrupted : {'code', 'input'}, default='code'
+        Where the noise of a denoising layer comes in: at the codes that it reconstructs, or at X, of which
+        it then sees the noisy codes.
+    pretraining : {'unsupervised', 'supervised'}, default='unsupervised'
+        How layers are prepared: by their own objectives; each as the hidden layer of a net that predicts y from the
+        codes below (Bengio et al. 2006); or, with None, not at all.
+    dropout : float, default=0.0
+        Share of the units of each layer that a step of the joint training leaves out.
+    weight_decay : float, default=0.0
+        Weight of half the squared norm of the weights in the joint training.
+    solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
+        ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
+    learning_rate_init : float, default=1e-3
+        Step size of adam and sgd.
+    batch_size : int, default=256
+        Samples in a minibatch.
+    max_iter : int, default=100
+        Most epochs, or iterations of L-BFGS.
+    tol : float, default=1e-4
+        Relative improvement that counts as one; for L-BFGS, its tolerance.
+    shuffle : bool, default=True
+        Whether each epoch takes the samples in a new order.
+    early_stopping : bool, default=False
+        Whether to stop on held-out samples, and keep the best weights.
+    validation_fraction : float, default=0.1
+        Share of samples held out.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which to stop.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, shuffles and noise, and of layers that have none of their own.
+    verbose : int, default=0
+        Print loss, seconds and samples per second every so many epochs, also of layers that say nothing else.
+    checkpoint : path-like, default=None
+        File to which the state of the joint training is written after each epoch, atomically. Auto-encoders
+        among the layers write beside it, with their names added.
+    resume : bool, default=False
+        Whether ``fit`` goes on from these files where they exist, at the layer and epoch of the interruption and
+        to the same bits.
+
+    Attributes
+    ----------
+    layers_ : list of (str, estimator)
+        Layers as pre-training left them.
+    named_layers_ : Bunch
+        The same, by name.
+    n_iter_ : int
+        Epochs of the joint training.
+    loss_curve_ : list of float
+        Objective of each epoch.
+    validation_curve_ : list of float
+        Half the squared error on held-out samples after each epoch.
+
+    References
+    ----------
+    Bengio, Y. et al. Greedy layer-wise training of deep networks. NIPS 2006.
+
+    Vincent, P. et al. Stacked denoising autoencoders. JMLR 11 (2010), section 6.
+
+    Srivastava, N. et al. Dropout: a simple way to prevent neural networks from overfitting. JMLR 15 (2014).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import scale
+    >>> from skae import AutoEncoder, StackedAERegressor
+    >>> X, y = map(scale, load_diabetes(return_X_y=True))
+    >>> layers = [("low", AutoEncoder(20, max_iter=20)), ("high", AutoEncoder(10, max_iter=20))]
+    >>> options = {"learning_rate_init": 1e-2, "max_iter": 50, "random_state": 0}
+    >>> StackedAERegressor(layers, **options).fit(X, y).score(X, y) > 0.4
+    True
+    """
+
+    def predict(self, X):
+        """Return the predicted targets.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        outputs = self._outputs(X)
+        return outputs.ravel() if self._flat else outputs
+
+    def _targets(self, y, dtype):
+        values = check_array(y, dtype=dtype, ensure_2d=False, input_name="y")
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = column_or_1d(values, warn=True)
+        self._flat = values.ndim == 1
+        values = np.ascontiguousarray(values.reshape(len(values), -1))
+        return Targets(values, Gaussian, np.ones(len(values), bool), values.mean(axis=0))
+
+    def _errors(self, outputs, values):
+        return 0.5 * np.sum((outputs - values) ** 2, axis=1)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = True
+        return tags
