@@ -160,7 +160,7 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
         """
         return np.log(self.predict_proba(X))
 
-    def _targets(self, y, dtype):
+    def _targets(self, y, dtype, weights):
         kind = type_of_target(y, input_name="y")
         if kind == "multilabel-indicator":
             values = check_array(y, accept_sparse="csr", dtype=dtype)

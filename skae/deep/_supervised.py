@@ -60,7 +60,7 @@ class BaseSupervisedStack(BaseStack, FittedNetwork):
     }
 
     @abstractmethod
-    def _targets(self, y, dtype):
+    def _targets(self, y, dtype, weights):
         """Return the ``Targets`` of ``y``, and set what prediction needs."""
 
     @abstractmethod
@@ -101,7 +101,7 @@ class BaseSupervisedStack(BaseStack, FittedNetwork):
                 )
             X, weights = self._check_training_data(X, sample_weight)
             check_consistent_length(X, y)
-            targets = self._targets(y, X.dtype)
+            targets = self._targets(y, X.dtype, weights)
             self.layers_ = self._copies()
             widths, activations = layer_shapes(self.layers_)
             self._shape = {
