@@ -12,6 +12,7 @@ BELOW = {
     "sparse": {"_kernels", "nn", "training"},
     "deep": {"_kernels", "nn", "training", "autoencoders", "sparse"},
     "plotting": {"autoencoders", "nn"},
+    "datasets": set(),
 }
 
 

@@ -1,0 +1,8 @@
+"""Data: MNIST, and the sets of Larochelle et al. (ICML 2007) made anew from their recipe."""
+
+from ._mnist import fetch_mnist
+from ._rectangles import make_rectangles
+from ._splits import published_split
+from ._variations import make_digits
+
+__all__ = ["fetch_mnist", "make_digits", "make_rectangles", "published_split"]

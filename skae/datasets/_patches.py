@@ -1,0 +1,61 @@
+"""Pieces of pictures that backgrounds are made of."""
+
+import numpy as np
+
+_LEAST_DEVIATION = 0.1  # of a patch with texture; the paper says only that others were left out
+_MOST_ROUNDS = 100
+
+
+def textured_patches(images, side, n_samples, rng):
+    """Return random square patches of which the pixels vary.
+
+    Parameters
+    ----------
+    images : sequence of ndarray of shape (height, width)
+        Grey pictures in [0, 1].
+    side : int
+    n_samples : int
+    rng : RandomState
+
+    Returns
+    -------
+    patches : ndarray of shape (n_samples, side, side)
+        In float32.
+
+    Raises
+    ------
+    ValueError
+        If a picture is too small or out of range, or if there is hardly any texture in them.
+    """
+    images = [np.asarray(image, dtype=np.float32) for image in images]
+    if not images:
+        raise ValueError("images must hold at least one grey picture; got none.")
+    for image in images:
+        _check(image, side)
+    patches = np.empty((n_samples, side, side), np.float32)
+    missing = np.arange(n_samples)
+    for _ in range(_MOST_ROUNDS):
+        if not len(missing):
+            return patches
+        patches[missing] = [_patch(images[rng.randint(len(images))], side, rng) for _ in missing]
+        missing = missing[patches[missing].std(axis=(1, 2)) < _LEAST_DEVIATION]
+    if len(missing):
+        raise ValueError(
+            f"images have too few patches with a standard deviation of {_LEAST_DEVIATION} or more; "
+            "give pictures with more contrast."
+        )
+    return patches
+
+
+def _patch(image, side, rng):
+    top, left = (rng.randint(size - side + 1) for size in image.shape)
+    return image[top : top + side, left : left + side]
+
+
+def _check(image, side):
+    if image.ndim != 2 or min(image.shape) < side:
+        raise ValueError(
+            f"images must be two-dimensional and {side} x {side} or larger; got shape {image.shape}."
+        )
+    if not (image.min() >= 0 and image.max() <= 1):
+        raise ValueError("images must have values in [0, 1]; divide 8-bit pictures by 255.")

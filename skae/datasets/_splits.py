@@ -1,0 +1,47 @@
+"""Which rows train, select and test."""
+
+from sklearn.utils import Bunch
+
+SIZES = {
+    "rect": (1_000, 200),
+    **dict.fromkeys(
+        ("basic", "rot", "bg-rand", "bg-img", "bg-img-rot", "rect-img"), (10_000, 2_000)
+    ),
+}
+
+
+def published_split(X, y, name):
+    """Split one of the sets of Larochelle et al. (2007) as they did.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
+    name : {'basic', 'rot', 'bg-rand', 'bg-img', 'bg-img-rot', 'rect', 'rect-img'}
+        ``'rect'`` has 1,000 rows for training and 200 for validation, the others 10,000 and 2,000.
+
+    Returns
+    -------
+    parts : Bunch
+        ``train``, ``validation`` and ``test``, each a pair of X and y, as views where they are arrays. What is left
+        after training and validation is for the test: 50,000 rows as published.
+
+    Examples
+    --------
+    >>> from skae.datasets import make_rectangles, published_split
+    >>> parts = published_split(*make_rectangles(2000, random_state=0), "rect")
+    >>> [len(y) for _, y in parts.values()]
+    [1000, 200, 800]
+    """
+    if name not in SIZES:
+        raise ValueError(f"name must be one of {sorted(SIZES)}; got {name!r}.")
+    n_train, n_validation = SIZES[name]
+    if len(X) <= n_train + n_validation:
+        raise ValueError(
+            f"{name!r} has {n_train} rows for training and {n_validation} for validation; got {len(X)} in all."
+        )
+    ends = (0, n_train, n_train + n_validation, len(X))
+    slices = map(slice, ends[:-1], ends[1:])
+    return Bunch(
+        **{part: (X[rows], y[rows]) for part, rows in zip(("train", "validation", "test"), slices)}
+    )

@@ -1,0 +1,172 @@
+"""Generated sets have what the recipe asks for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.ndimage import rotate
+from sklearn.datasets import load_digits
+from sklearn.utils import Bunch
+
+from skae.datasets import _mnist, fetch_mnist, make_digits, make_rectangles, published_split
+from skae.datasets._splits import SIZES
+from skae.datasets._variations import VARIATIONS, rotated
+
+rng = np.random.default_rng(0)
+IMAGES = [rng.random((40, 60)), rng.random((30, 30))]
+DIGITS = load_digits()
+X_DIGITS, Y_DIGITS = DIGITS.data / 16, DIGITS.target
+
+
+def generators():
+    yield lambda n, seed: make_rectangles(n, random_state=seed)
+    yield lambda n, seed: make_rectangles(n, images=IMAGES, random_state=seed)
+    for name in VARIATIONS:
+        yield lambda n, seed, name=name: make_digits(
+            X_DIGITS, Y_DIGITS, name, images=IMAGES, n_samples=n, random_state=seed
+        )
+
+
+@pytest.mark.parametrize("generate", list(generators()))
+def test_pixels_are_float32_between_0_and_1_and_follow_the_seed(generate):
+    X, y = generate(200, 0)
+    assert X.dtype == np.float32 and X.shape[0] == y.shape[0] == 200
+    assert 0 <= X.min() < X.max() <= 1
+    again, other = generate(200, 0), generate(200, 1)
+    np.testing.assert_array_equal(X, again[0])
+    np.testing.assert_array_equal(y, again[1])
+    assert not np.array_equal(X, other[0])
+
+
+def bounding_box(image):
+    rows, columns = (np.flatnonzero(image.any(axis=axis)) for axis in (1, 0))
+    return rows[0], rows[-1], columns[0], columns[-1]
+
+
+def test_rectangles_are_outlines_tall_or_wide():
+    X, y = make_rectangles(500, random_state=0)
+    for image, tall in zip(X.reshape(-1, 28, 28), y):
+        top, bottom, left, right = bounding_box(image)
+        expected = np.zeros((28, 28))
+        expected[top : bottom + 1, left : right + 1] = 1
+        expected[top + 1 : bottom, left + 1 : right] = 0
+        np.testing.assert_array_equal(image, expected)
+        height, width = bottom - top + 1, right - left + 1
+        assert abs(height - width) >= 3
+        assert tall == (height > width)
+    assert 0.4 < y.mean() < 0.6
+
+
+def is_rectangle(mask):
+    top, bottom, left, right = bounding_box(mask)
+    return mask[top : bottom + 1, left : right + 1].all()
+
+
+def test_rectangles_with_pictures_have_the_published_sizes():
+    light, dark = 0.5 + IMAGES[0] / 2, IMAGES[0] / 2
+    X, y = make_rectangles(300, images=[light, dark], random_state=0)
+    seen = 0
+    for image, tall in zip(X.reshape(-1, 28, 28) >= 0.5, y):
+        if image.all() or not image.any() or is_rectangle(image) == is_rectangle(~image):
+            continue  # it cannot be seen which of the two is in front
+        seen += 1
+        top, bottom, left, right = bounding_box(image if is_rectangle(image) else ~image)
+        height, width = bottom - top + 1, right - left + 1
+        assert min(height, width) >= 10 and abs(height - width) >= 5
+        assert 0.25 <= height * width / 28**2 <= 0.75
+        assert tall == (height > width)
+    assert seen > 100
+
+
+def test_rotation_is_that_of_scipy():
+    angles = rng.uniform(0, 360, 20)
+    X = rng.random((20, 49)).astype(np.float32)
+    turned = rotated(X, np.deg2rad(angles))
+    for row, image, angle in zip(turned, X.reshape(-1, 7, 7), angles):
+        expected = rotate(image, angle, reshape=False, order=1)
+        np.testing.assert_allclose(row.reshape(7, 7), expected, atol=1e-5)
+
+
+def test_variations_are_of_the_same_digits():
+    plain, y = make_digits(X_DIGITS, Y_DIGITS, n_samples=300, random_state=0)
+    for name in VARIATIONS:
+        X, labels = make_digits(
+            X_DIGITS, Y_DIGITS, name, images=IMAGES, n_samples=300, random_state=0
+        )
+        np.testing.assert_array_equal(labels, y)
+        if name in ("bg-rand", "bg-img"):
+            assert (X >= plain).all()
+            assert X[plain == 0].mean() == pytest.approx(0.5, abs=0.02)
+    pool = {row.tobytes() for row in X_DIGITS.astype(np.float32)}
+    assert all(row.tobytes() in pool for row in plain)
+
+
+def test_rotation_keeps_what_is_in_the_middle():
+    middle = np.zeros((100, 9, 9))
+    middle[:, 4, 4] = 1
+    X, _ = make_digits(middle.reshape(100, 81), np.zeros(100), "rot", random_state=0)
+    np.testing.assert_allclose(X[:, 40], 1, atol=1e-6)
+
+
+def test_patches_without_texture_are_left_out():
+    flat = np.full((50, 50), 0.5)
+    X, _ = make_digits(
+        np.zeros((50, 64)), np.zeros(50), "bg-img", images=[flat, IMAGES[0]], random_state=0
+    )
+    assert (X.std(axis=1) > 0.1).all()
+    with pytest.raises(ValueError, match="more contrast"):
+        make_rectangles(5, images=[flat])
+
+
+def test_splits_are_the_published_ones():
+    X = np.arange(62_000)
+    for name, (n_train, n_validation) in SIZES.items():
+        n = n_train + n_validation + 50_000
+        parts = published_split(X[:n], X[:n], name)
+        assert [len(y) for _, y in parts.values()] == [n_train, n_validation, 50_000]
+        np.testing.assert_array_equal(np.concatenate([x for x, _ in parts.values()]), X[:n])
+    with pytest.raises(ValueError, match="10000 rows for training"):
+        published_split(X[:12_000], X[:12_000], "basic")
+    with pytest.raises(ValueError, match="name must be one of"):
+        published_split(X, X, "mnist")
+
+
+def test_wrong_input_is_named():
+    for options, message in (
+        ({"variation": "rotated"}, "variation must be one of"),
+        ({"variation": "bg-img"}, "needs images"),
+        ({"variation": "bg-img", "images": []}, "at least one"),
+        ({"variation": "bg-img", "images": [np.zeros((5, 5))]}, "8 x 8 or larger"),
+        ({"variation": "bg-img", "images": [np.full((9, 9), 255)]}, "divide 8-bit"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make_digits(X_DIGITS, Y_DIGITS, **options)
+    for X in (DIGITS.data, X_DIGITS[:, :60]):
+        with pytest.raises(ValueError, match=r"square images with values in \[0, 1\]"):
+            make_digits(X, Y_DIGITS)
+
+
+def stored(folder):
+    x = rng.integers(0, 256, (15, 28, 28), dtype=np.uint8)
+    y = np.arange(15, dtype=np.uint8) % 10
+    np.savez(folder / "mnist.npz", x_train=x[:10], y_train=y[:10], x_test=x[10:], y_test=y[10:])
+    return x, y
+
+
+def test_mnist_from_a_folder(tmp_path):
+    x, y = stored(tmp_path)
+    mnist = fetch_mnist(Path(tmp_path))
+    assert mnist.data.dtype == np.float32
+    np.testing.assert_allclose(mnist.data * 255, x.reshape(15, 784), atol=1e-4)
+    np.testing.assert_array_equal(mnist.target, y)
+
+
+def test_mnist_from_openml(monkeypatch):
+    def fetch(name, **options):
+        assert name == "mnist_784" and options["data_home"] == "here"
+        return Bunch(data=np.full((3, 784), 51), target=np.array(["5", "0", "4"], object)).values()
+
+    monkeypatch.setattr(_mnist, "fetch_openml", fetch)
+    mnist = fetch_mnist(data_home="here")
+    np.testing.assert_allclose(mnist.data, 0.2, rtol=1e-6)
+    np.testing.assert_array_equal(mnist.target, [5, 0, 4])
