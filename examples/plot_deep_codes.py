@@ -1,0 +1,64 @@
+"""
+Two numbers for a digit: a deep auto-encoder beside PCA
+=======================================================
+
+A stack of auto-encoders squeezes the 8 x 8 digits into two numbers (Hinton & Salakhutdinov 2006, figure 3): its
+layers are learned one above the other and then all together. Beside it are the first two principal components.
+Both see no label. Prints how well the nearest neighbours in the plane tell the class of held-out digits, and the
+squared error of what can be rebuilt from the two numbers.
+"""
+
+# %%
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.model_selection import train_test_split
+from sklearn.neighbors import KNeighborsClassifier
+
+from skae import AutoEncoder, StackedAE
+
+X, y = load_digits(return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(
+    X / 16, y, test_size=500, random_state=0, stratify=y
+)
+
+# %%
+# The code is linear, so that it is free to spread out over the plane.
+options = {"loss": "bernoulli", "batch_size": 32, "learning_rate_init": 3e-3, "max_iter": 40}
+stack = StackedAE(
+    [
+        ("wide", AutoEncoder(200, **options)),
+        ("middle", AutoEncoder(100, **options)),
+        ("narrow", AutoEncoder(30, **options)),
+        ("plane", AutoEncoder(2, activation="identity", **options)),
+    ],
+    fine_tune="reconstruction",
+    batch_size=32,
+    learning_rate_init=3e-3,
+    max_iter=150,
+    random_state=0,
+)
+
+# %%
+models = {"PCA": PCA(2), "deep auto-encoder": stack}
+figure, axes = plt.subplots(1, 2, figsize=(12, 5.6), layout="constrained")
+for ax, (name, model) in zip(axes, models.items()):
+    codes = model.fit(X_train).transform(X_train)
+    test_codes = model.transform(X_test)
+    neighbours = KNeighborsClassifier(15).fit(codes, y_train)
+    accuracy = neighbours.score(test_codes, y_test)
+    error = np.sum((X_test - model.inverse_transform(test_codes)) ** 2, axis=1).mean()
+    print(f"{name:18s} accuracy of 15 neighbours {accuracy:.3f}, squared error a digit {error:.2f}")
+    ax.scatter(*codes.T, c=y_train, cmap="tab10", s=13, alpha=0.6, linewidths=0)
+    for digit in range(10):
+        ax.text(
+            *np.median(codes[y_train == digit], axis=0), digit, fontsize=15, weight="bold",
+            ha="center", va="center", bbox={"fc": "white", "alpha": 0.7, "lw": 0, "pad": 1.5},
+        )  # fmt: skip
+    ax.set(title=f"{name}: neighbours name {accuracy:.1%} of held-out digits", xticks=[], yticks=[])
+figure.savefig("deep_codes.png", dpi=150)
+print("saved deep_codes.png")
