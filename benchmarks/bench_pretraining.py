@@ -1,0 +1,164 @@
+"""Test error with few labels, by how the layers of the same net were pre-trained: c < b < a is the claim.
+
+(a) not at all: random initial weights; (b) greedily with the labels, each layer as the hidden one of a net (Bengio
+et al. 2006); (c) without labels on all training images, as denoising auto-encoders. All three are then fine-tuned
+alike with the labels, for the same number of steps, enough to bring the training error to zero. Each seed draws
+labelled rows (stratified), initial weights and noise anew; the error is that of all test rows.
+
+    python benchmarks/bench_pretraining.py --data DIR [--seeds 5]
+
+Once with sigmoids, as in those papers, and once with rectifiers, which train well from random weights.
+
+DIR (or SKAE_DATA) holds mnist.npz; scikit-learn's digits are taken in any case. For (c), labels take part in
+fine-tuning only: a seed's layers are pre-trained once, and later fits take them from their checkpoints.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from threadpoolctl import threadpool_limits
+
+from skae import DenoisingAE, StackedAEClassifier
+
+PRETRAINING = {"(a) none": None, "(b) supervised": "supervised", "(c) unsupervised": "unsupervised"}
+
+
+@dataclass
+class Task:
+    """Data, how many labels, and the settings that were chosen for it."""
+
+    name: str
+    activation: str
+    data: tuple
+    label_counts: tuple
+    widths: tuple
+    unsupervised_epochs: int
+    steps: int
+    batch_size: int
+    corruption_level: float
+
+
+def mnist(folder, n_rows):
+    """Return the first ``n_rows`` training images and all test images."""
+    with np.load(os.path.join(folder, "mnist.npz")) as file:
+        X, X_test = (file[f"x_{part}"].astype(np.float32) / 255 for part in ("train", "test"))
+        return X[:n_rows], X_test, file["y_train"][:n_rows].astype(int), file["y_test"].astype(int)
+
+
+def digits():
+    """Return scikit-learn's digits, 600 of them for the test."""
+    X, y = load_digits(return_X_y=True)
+    return train_test_split(X.astype(np.float32) / 16, y, test_size=600, random_state=0, stratify=y)
+
+
+def partly_labelled(y, n_labels, seed):
+    """Return ``y`` with -1 for all but ``n_labels`` rows, drawn with the shares of the classes."""
+    labelled, _ = train_test_split(
+        np.arange(len(y)), train_size=n_labels, random_state=seed, stratify=y
+    )
+    partly = np.full_like(y, -1)
+    partly[labelled] = y[labelled]
+    return partly
+
+
+def classifier(task, kind, n_labels, seed, checkpoint):
+    """Return the net, ready to be fitted."""
+    epochs = task.steps * task.batch_size // n_labels
+    layer_epochs = epochs // 2 if kind == "supervised" else task.unsupervised_epochs
+    options = {"batch_size": task.batch_size, "tol": 0.0}
+    layers = [
+        (
+            f"dae{depth}",
+            DenoisingAE(
+                width,
+                corruption_level=task.corruption_level,
+                activation=task.activation,
+                loss="auto" if depth > 1 else "bernoulli",
+                max_iter=layer_epochs,
+                **options,
+            ),
+        )
+        for depth, width in enumerate(task.widths, 1)
+    ]
+    return StackedAEClassifier(
+        layers,
+        pretraining=kind,
+        max_iter=epochs,
+        random_state=seed,
+        checkpoint=checkpoint if kind == "unsupervised" else None,
+        resume=True,
+        **options,
+    )
+
+
+def errors(task, seed):
+    """Yield the kind of pre-training, the number of labels, training and test error."""
+    X, X_test, y, y_test = task.data
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder, "stack")
+        for n_labels in task.label_counts:
+            partly = partly_labelled(y, n_labels, seed)
+            labelled = partly >= 0
+            for name, kind in PRETRAINING.items():
+                model = classifier(task, kind, n_labels, seed, checkpoint).fit(X, partly)
+                # Other labels are another fine-tuning; the layers below stay.
+                checkpoint.unlink(missing_ok=True)
+                train = 1 - model.score(X[labelled], y[labelled])
+                yield name, n_labels, train, 1 - model.score(X_test, y_test)
+
+
+def print_task(task, n_seeds):
+    """Print means and standard errors over the seeds."""
+    start = time.perf_counter()
+    results = {}
+    for seed in range(n_seeds):
+        for name, n_labels, *pair in errors(task, seed):
+            results.setdefault((n_labels, name), []).append(pair)
+    minutes = (time.perf_counter() - start) / 60
+    net = "-".join(str(width) for width in (task.data[0].shape[1], *task.widths, 10))
+    print(
+        f"{task.name}: {net} {task.activation}, {len(task.data[0])} training images, {task.unsupervised_epochs} epochs a layer "
+        f"without labels, {task.steps} steps of fine-tuning, {n_seeds} seeds, {minutes:.1f} minutes"
+    )
+    print("labels  pre-training      training error %  test error %  standard error  (a) minus it")
+    for n_labels in task.label_counts:
+        none = 100 * np.array(results[n_labels, "(a) none"])[:, 1]
+        for name in PRETRAINING:
+            train, test = 100 * np.array(results[n_labels, name]).T
+            gain = none - test
+            scale = np.sqrt(len(test))
+            print(
+                f"{n_labels:6d}  {name:17s} {train.mean():16.2f} {test.mean():13.2f} "
+                f"{test.std(ddof=1) / scale:15.2f}  {gain.mean():5.2f} +- {gain.std(ddof=1) / scale:.2f}",
+                flush=True,
+            )
+
+
+def main():
+    """Print a table for each data set."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default=os.environ.get("SKAE_DATA"))
+    parser.add_argument("--samples", type=int, default=20000)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--activations", nargs="+", default=["sigmoid", "relu"])
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    sets = {"digits": (digits(), (100, 300), (200,) * 3, 60, 4000, 20, 0.2)}
+    if arguments.data:
+        data = mnist(arguments.data, arguments.samples)
+        sets["MNIST"] = data, (500, 1000), (300,) * 3, 10, 3000, 50, 0.25
+    with threadpool_limits(arguments.threads):
+        for activation in arguments.activations:
+            for name, settings in sets.items():
+                print_task(Task(name, activation, *settings), arguments.seeds)
+
+
+if __name__ == "__main__":
+    main()
