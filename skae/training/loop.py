@@ -35,10 +35,14 @@ def minimize(objective, state, solver, batches, *, learning_rate, max_epochs, st
         Objects with ``epoch_begin(state)`` and ``epoch_end(state)``; a true answer of the latter stops.
     """
     grad = np.empty_like(state.params)
+    finite = (
+        np.empty_like(state.params),
+        {name: np.empty_like(value) for name, value in state.solver.items()},
+    )
     while state.n_epochs < max_epochs:
         for observer in observers:
             observer.epoch_begin(state)
-        finite = state.params.copy(), {k: v.copy() for k, v in state.solver.items()}
+        _keep(state, *finite)
         total = 0.0
         for batch in batches.epoch(state.rng):
             value = objective(state.params, batch, grad, state.rng)
@@ -54,6 +58,13 @@ def minimize(objective, state, solver, batches, *, learning_rate, max_epochs, st
         wishes = [observer.epoch_end(state) for observer in observers]
         if stop or any(wishes):
             break
+
+
+def _keep(state, params, solver):
+    """Copy what a step changes into arrays that are there already: new memory would cost more than the copy."""
+    np.copyto(params, state.params)
+    for name, value in state.solver.items():
+        np.copyto(solver[name], value)
 
 
 def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, observers):
