@@ -2,12 +2,12 @@
 A table with few labels: swap noise before logistic regression
 ==============================================================
 
-A table of real, binary and one-hot columns, as in competitions: each row has a few hidden traits, of which every
-column shows something with noise, and so does the class. The table is generated, and such a table is what
-auto-encoders are good at. Few rows have a class. A stack of denoising auto-encoders learns from the rows without
-one: a share of each row's cells is swapped with other rows, and the stack guesses the true cells (Vincent et
-al. 2010; swap noise won Porto Seguro's competition in 2017). Logistic regression on its codes then meets logistic
-regression and gradient boosting on the columns themselves, for more and more labels.
+A table of real, binary and one-hot columns, as in competitions, where few rows have a class. It is generated: rows
+belong to hidden segments, of which each column shows a little, and the class depends on the segment. A stack of
+denoising auto-encoders learns from rows without a class to guess the true cells where some were swapped with those
+of other rows (the winner of Porto Seguro's competition of 2017 did so). Logistic regression on its codes meets
+logistic regression and gradient boosting on the columns themselves: the codes win with few labels, and gradient
+boosting with many.
 """
 
 # %%
@@ -28,17 +28,18 @@ from skae import DenoisingAE, StackedAE
 
 def make_table(n_rows, rng):
     """Return a frame of 20 real, 12 binary and 5 categorical columns, and the classes."""
-    traits = rng.standard_normal((n_rows, 5))
-    bent = np.tanh(traits @ rng.standard_normal((5, 20)) + rng.standard_normal(20))
-    reals = np.exp(bent + 0.5 * rng.standard_normal(bent.shape))
-    odds = 1.5 * traits @ rng.standard_normal((5, 12)) + rng.logistic(size=(n_rows, 12))
-    levels = np.einsum("nt,tcl->ncl", traits, rng.standard_normal((5, 5, 4)))
+    segments = rng.integers(16, size=n_rows)
+    traits = 1.2 * rng.standard_normal((16, 6))[segments] + 0.7 * rng.standard_normal((n_rows, 6))
+    bent = np.tanh(traits @ rng.standard_normal((6, 20)) + rng.standard_normal(20))
+    reals = np.exp(bent + 0.7 * rng.standard_normal(bent.shape))
+    odds = traits @ rng.standard_normal((6, 12)) + rng.logistic(size=(n_rows, 12))
+    levels = np.einsum("nt,tcl->ncl", traits, rng.standard_normal((6, 5, 4)))
     choices = np.argmax(levels + rng.gumbel(size=levels.shape), axis=2)
     columns = {f"real{j}": column for j, column in enumerate(reals.T)}
     columns |= {f"flag{j}": column for j, column in enumerate((odds > 0).T.astype(float))}
     columns |= {f"kind{j}": np.array(list("abcd"))[column] for j, column in enumerate(choices.T)}
-    drive = traits[:, 0] + traits[:, 1] * traits[:, 2] + 0.5 * rng.standard_normal(n_rows)
-    return pd.DataFrame(columns), (drive > 0).astype(int)
+    chance = np.where(np.arange(16) % 2, 0.9, 0.1)[segments]
+    return pd.DataFrame(columns), (rng.random(n_rows) < chance).astype(int)
 
 
 table, y = make_table(9_000, np.random.default_rng(0))
@@ -53,7 +54,7 @@ X = prepare.transform(rest).astype(np.float32)
 
 # %%
 # The first layer finds by itself which columns are real, binary or groups of one-hot columns.
-options = {"corruption": "swap", "corruption_level": 0.2, "batch_size": 128, "max_iter": 20}
+options = {"corruption": "swap", "corruption_level": 0.2, "batch_size": 128, "max_iter": 40}
 stack = StackedAE(
     [("low", DenoisingAE(300, **options)), ("high", DenoisingAE(300, **options))], random_state=0
 ).fit(X_unlabelled)
