@@ -198,8 +198,8 @@ def main():
     parser.add_argument(
         "--batch-size", type=int, default=256, help="of the stack whose error is shown"
     )
-    parser.add_argument("--pretraining-epochs", type=int, default=10)
-    parser.add_argument("--fine-tuning-epochs", type=int, default=60)
+    parser.add_argument("--pretraining-epochs", type=int, default=8)
+    parser.add_argument("--fine-tuning-epochs", type=int, default=40)
     parser.add_argument("--verbose", type=int, default=0)
     arguments = parser.parse_args()
     with threadpool_limits(arguments.threads):
