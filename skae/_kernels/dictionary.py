@@ -30,7 +30,7 @@ def accumulate(codes, rows, shares, decay, second, cross):
 
 
 @kernel
-def update_atoms(second, cross, positive, dictionary):
+def update_atoms(second, cross, dictionary):
     """Minimise tr(D' A D)/2 - tr(D' B) atom by atom, each inside the unit ball, with A = ``second``.
 
     Atoms that no code has used stay.
@@ -51,8 +51,6 @@ def update_atoms(second, cross, positive, dictionary):
         add_rows(dictionary, everyone, weights, n_atoms, atom)
         norm = zero
         for f in range(n_features):
-            if positive:
-                atom[f] = max(atom[f], zero)
             norm += atom[f] * atom[f]
         scale = one / max(np.sqrt(norm), one)
         for f in range(n_features):

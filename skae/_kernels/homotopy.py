@@ -96,6 +96,40 @@ def _next_join(pull, slopes, barriers, level, positive, steps, bits):
 
 
 @kernel
+def _first_exit(codes, direction, count, step):
+    """Return the step, ``step`` at most, at which the first code becomes 0, and its place or -1."""
+    leaving = -1
+    for k in range(count):
+        if codes[k] * direction[k] < 0:
+            t = -codes[k] / direction[k]
+            if t < step:
+                step, leaving = t, k
+    return step, leaving
+
+
+@kernel
+def _turn(factor, gram, support, signs, first, count, solved, direction, slopes):
+    """Solve for the ``direction`` in which active |r_j| fall alike, and for how all of r falls in it."""
+    forward(factor, signs, first, count, solved)
+    for k in range(count):
+        direction[k] = solved[k]
+    backward(factor, count, direction)
+    slopes[:] = slopes.dtype.type(0)
+    add_rows(gram, support, direction, count, slopes)
+
+
+@kernel
+def _strongest(pull, positive):
+    """Return the largest |r_j|, or r_j for positive codes, and its atom or -1."""
+    level, atom = pull.dtype.type(0), -1
+    for j in range(pull.size):
+        size = pull[j] if positive else abs(pull[j])
+        if size > level:
+            level, atom = size, j
+    return level, atom
+
+
+@kernel
 def follow_path(gram, alpha, positive, max_steps, pull, support, codes, factor, work, bits):
     """Return the number of active atoms at ``alpha``; ``support`` and ``codes`` hold them.
 
@@ -103,49 +137,31 @@ def follow_path(gram, alpha, positive, max_steps, pull, support, codes, factor, 
     r, signs, the half-solved system, the direction, barriers (huge where an atom must not join) and
     steps, whose memory ``bits`` shows as integers. Atoms that depend on active ones are left out.
     """
-    n_atoms = pull.size
-    number = pull.dtype.type
-    zero, one, huge = number(0), number(1), number(1e30)
-    smallest = number(1e-5) if pull.itemsize == 4 else number(1e-11)
+    zero, one, huge = pull.dtype.type(0), pull.dtype.type(1), pull.dtype.type(1e30)
+    smallest = pull.dtype.type(1e-5 if pull.itemsize == 4 else 1e-11)
     slopes, signs, solved = work[0], work[1], work[2]
     direction, barriers, steps = work[3], work[4], work[5]
-    capacity = factor.shape[0]
     barriers[:] = zero
-    level, joining = zero, -1
-    for j in range(n_atoms):
-        size = pull[j] if positive else abs(pull[j])
-        if size > level:
-            level, joining = size, j
+    level, joining = _strongest(pull, positive)
     count, fresh, left = 0, 0, -1
     for _ in range(max_steps):
         if level <= alpha:
             break
         if joining >= 0:
             barriers[joining] = huge
-            if count < capacity and append(factor, gram, support, count, joining, smallest):
-                support[count] = joining
-                codes[count] = zero
+            if count < len(factor) and append(factor, gram, support, count, joining, smallest):
+                support[count], codes[count] = joining, zero
                 signs[count] = one if pull[joining] > zero else -one
                 count += 1
-        forward(factor, signs, fresh, count, solved)
+        _turn(factor, gram, support, signs, fresh, count, solved, direction, slopes)
         fresh = count
-        for k in range(count):
-            direction[k] = solved[k]
-        backward(factor, count, direction)
-        slopes[:] = zero
-        add_rows(gram, support, direction, count, slopes)
         step, joining = _next_join(pull, slopes, barriers, level, positive, steps, bits)
         if step >= level - alpha:
             step, joining = level - alpha, -1
-        leaving = -1
-        for k in range(count):
-            if codes[k] * direction[k] < zero:
-                t = -codes[k] / direction[k]
-                if t < step:
-                    step, leaving = t, k
+        step, leaving = _first_exit(codes, direction, count, step)
         for k in range(count):
             codes[k] += step * direction[k]
-        for j in range(n_atoms):
+        for j in range(pull.size):
             pull[j] -= step * slopes[j]
         level -= step
         if left >= 0:

@@ -8,41 +8,60 @@ from .homotopy import append, backward, forward
 
 
 @kernel
+def _best_atom(pull, scales, chosen):
+    """Return the atom not yet chosen that, at norm 1, correlates most with the residual, and by how much."""
+    best, size = -1, pull.dtype.type(0)
+    for j in range(pull.size):
+        if not chosen[j] and scales[j] * abs(pull[j]) > size:
+            best, size = j, scales[j] * abs(pull[j])
+    return best, size
+
+
+@kernel
+def _pursue(gram, scales, n_nonzero, correlation, pull, chosen, support, values, solved, factor):
+    """Return the number of atoms; ``support`` holds them and ``values`` minus their codes."""
+    exact = pull.dtype.type(1e-6 if gram.itemsize == 4 else 1e-14)
+    smallest = pull.dtype.type(1e-5 if gram.itemsize == 4 else 1e-11)
+    pull[:] = correlation
+    chosen[:] = False
+    count, first = 0, _best_atom(pull, scales, chosen)[1]
+    while count < n_nonzero:
+        best, size = _best_atom(pull, scales, chosen)
+        if best < 0 or size <= exact * first:
+            break
+        chosen[best] = True
+        if not append(factor, gram, support, count, best, smallest):
+            continue
+        support[count] = best
+        count += 1
+        for k in range(count):
+            values[k] = -correlation[support[k]]
+        forward(factor, values, count - 1, count, solved)
+        for k in range(count):
+            values[k] = solved[k]
+        backward(factor, count, values)
+        pull[:] = correlation
+        add_rows(gram, support, values, count, pull)
+    return count
+
+
+@kernel
 def pursue_rows(gram, n_nonzero, correlations, codes):
     """Fill zeroed ``codes`` with at most ``n_nonzero`` atoms a row, each time the one that r points to most."""
     n_atoms = gram.shape[0]
-    zero = gram.dtype.type(0)
-    smallest = gram.dtype.type(1e-5) if gram.itemsize == 4 else gram.dtype.type(1e-11)
+    scales = np.zeros(n_atoms, gram.dtype)
+    for j in range(n_atoms):
+        if gram[j, j] > 0:
+            scales[j] = 1 / np.sqrt(gram[j, j])
     pull = np.empty(n_atoms, gram.dtype)
     values = np.empty(n_atoms, gram.dtype)
-    target = np.empty(n_atoms, gram.dtype)
     solved = np.empty(n_atoms, gram.dtype)
     support = np.empty(n_atoms, np.int64)
     chosen = np.empty(n_atoms, np.bool_)
     factor = np.empty((n_nonzero, n_nonzero), gram.dtype)
     for i in range(codes.shape[0]):
-        pull[:] = correlations[i]
-        chosen[:] = False
-        count = 0
-        for _ in range(n_atoms):
-            best, size = -1, zero
-            for j in range(n_atoms):
-                if not chosen[j] and abs(pull[j]) > size:
-                    best, size = j, abs(pull[j])
-            if best < 0 or count == n_nonzero:
-                break
-            chosen[best] = True
-            if not append(factor, gram, support, count, best, smallest):
-                continue
-            support[count], target[count] = best, correlations[i, best]
-            count += 1
-            forward(factor, target, count - 1, count, solved)
-            for k in range(count):
-                values[k] = solved[k]
-            backward(factor, count, values)
-            pull[:] = correlations[i]
-            for k in range(count):
-                values[k] = -values[k]
-            add_rows(gram, support, values, count, pull)
+        count = _pursue(
+            gram, scales, n_nonzero, correlations[i], pull, chosen, support, values, solved, factor
+        )
         for k in range(count):
             codes[i, support[k]] = -values[k]

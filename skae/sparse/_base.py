@@ -20,6 +20,11 @@ from ._inference import blas_for
 _DTYPES = [np.float64, np.float32]
 
 
+def positive_part(codes):
+    """Return codes, dense or sparse, with 0 in place of what is negative."""
+    return codes.maximum(0) if scipy.sparse.issparse(codes) else np.maximum(codes, 0)
+
+
 class BaseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
     """Fitting and the fitted methods; ``_state`` has the parameters, which begin with the atoms."""
 
@@ -33,7 +38,7 @@ class BaseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     @abstractmethod
     def _codes(self, X, sparse_output):
-        """Return the codes of the dense, validated ``X``."""
+        """Return the codes of the validated ``X``, as a CSR matrix where they are sparse and that is asked for."""
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
@@ -130,9 +135,8 @@ class BaseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         codes = self._codes(self._check(X), self.sparse_output)
         if not self.split_sign:
             return codes
-        if scipy.sparse.issparse(codes):
-            return scipy.sparse.hstack([codes.maximum(0), -codes.minimum(0)], format="csr")
-        return np.hstack([np.maximum(codes, 0), np.maximum(-codes, 0)])
+        parts = [positive_part(codes), positive_part(-codes)]
+        return scipy.sparse.hstack(parts, "csr") if self.sparse_output else np.hstack(parts)
 
     def inverse_transform(self, X):
         """Return what codes add up to.
@@ -181,8 +185,7 @@ class BaseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         scores : ndarray of shape (n_samples,)
         """
         X = self._check(X)
-        errors = self._codes(X, True) @ self.components_
-        errors -= X
+        errors = np.asarray(X - self._codes(X, True) @ self.components_)
         return -0.5 * np.einsum("ij,ij->i", errors, errors)
 
     def score(self, X, y=None, sample_weight=None):
@@ -207,10 +210,8 @@ class BaseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     def _check(self, X):
         check_is_fitted(self)
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=self.components_.dtype, order="C", reset=False
-        )
-        return X.toarray() if scipy.sparse.issparse(X) else X
+        dtype = self.components_.dtype
+        return validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
 
     @property
     def components_(self):

@@ -5,15 +5,15 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-import scipy.sparse
 from sklearn.utils import check_array, check_random_state
 
 from .._compat import Interval, StrOptions
 from ..training.state import TrainingState
-from ._base import BaseCoder
+from ._base import BaseCoder, positive_part
 from ._dictionary import DictionaryObjective, DictionarySolver, first_atoms
 from ._groups import GroupLasso, check_groups
-from ._inference import ALGORITHMS, Lasso, lasso_codes, pursuit_codes
+from ._inference import chosen_algorithm, infer_codes, threshold_codes
+from ._problems import Lasso, Pursuit
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -23,23 +23,27 @@ class SparseCoder(BaseCoder):
     ``fit`` minimises the mean over samples of ``||x - h D||^2 / 2 + alpha ||h||_1 + ridge ||h||^2 / 2``,
     summed over features, over codes h and atoms D of norm at most 1 (Mairal et al. 2010). ``transform``
     finds the codes, each with a certificate: its objective is within ``tol`` times that of the zero code
-    of the optimum.
+    of the optimum. ``infer`` returns the certificates too, and takes codes to start from.
 
     Parameters
     ----------
     n_components : int, default=None
-        Number of atoms; by default as many as features.
+        Number of atoms; by default as many as features. Not used with ``dictionary``.
     alpha : float, default=1.0
-        Weight of the absolute values of the codes. Codes are zero from ``max |D x|`` on.
+        Weight of the absolute values of the codes. Codes are zero from ``max |D x|`` on; at 0 they are least
+        squares.
     ridge : float, default=0.0
         Weight of half the squared codes (elastic net).
     groups : list of array-like of int, default=None
-        Atoms of each group; groups may overlap. The penalty is then ``alpha sum_g ||h_g||``, which makes whole groups
-        zero (Jenatton et al. 2011).
-    algorithm : {'auto', 'homotopy', 'cd', 'fista', 'ista'}, default='auto'
-        How codes are found: the exact path (fastest for codes of few atoms, and ``'auto'``),
-        coordinate descent on working sets, or proximal gradient steps with and without momentum (the only
-        ones, and ``'auto'`` the former, with ``groups``).
+        Atoms of each group; groups may overlap. The penalty is then ``alpha sum_g ||h_g||``, which makes whole
+        groups zero (Jenatton et al. 2011).
+    algorithm : {'auto', 'homotopy', 'cd', 'fista', 'ista', 'omp'}, default='auto'
+        How codes are found: the exact path (fastest for codes of few atoms, and ``'auto'``), coordinate descent
+        on working sets, or proximal gradient steps with and without momentum (the only ones, and ``'auto'`` the
+        former, with ``groups``). ``'omp'``, orthogonal matching pursuit, has a limit on the number of atoms in
+        place of a penalty.
+    n_nonzero_coefs : int, default=10
+        Most atoms of a code for ``'omp'``.
     tol : float, default=1e-4
         Largest duality gap of a code, relative to the objective of the zero code.
     max_inference_iter : int, default=1000
@@ -50,11 +54,9 @@ class SparseCoder(BaseCoder):
         Whether codes must not be negative.
     split_sign : bool, default=False
         Whether ``transform`` returns positive parts and then negative parts, twice as many columns.
-    transform_encoder : {'lasso', 'omp', 'soft_threshold'}, default='lasso'
-        What ``transform`` does: exact inference, orthogonal matching pursuit, or the soft threshold of
-        D x at ``alpha``, which explains nothing away (Coates & Ng 2011).
-    n_nonzero_coefs : int, default=10
-        Most atoms of a code for ``'omp'``.
+    transform_encoder : {'inference', 'soft_threshold'}, default='inference'
+        What ``transform`` does: inference by ``algorithm``, or the soft threshold of D x at ``alpha``, which
+        explains nothing away (Coates & Ng 2011).
     sparse_output : bool, default=False
         Whether codes are a CSR matrix.
     batch_size : int, default=256
@@ -108,13 +110,13 @@ class SparseCoder(BaseCoder):
     ridge: float = 0.0
     groups: list | None = None
     algorithm: str = "auto"
+    n_nonzero_coefs: int = 10
     tol: float = 1e-4
     max_inference_iter: int = 1000
     dictionary: object = None
     positive: bool = False
     split_sign: bool = False
-    transform_encoder: str = "lasso"
-    n_nonzero_coefs: int = 10
+    transform_encoder: str = "inference"
     sparse_output: bool = False
     batch_size: int = 256
     max_iter: int = 10
@@ -132,14 +134,14 @@ class SparseCoder(BaseCoder):
         "alpha": [Interval(Real, 0, None, closed="left")],
         "ridge": [Interval(Real, 0, None, closed="left")],
         "groups": [list, tuple, None],
-        "algorithm": [StrOptions({"auto", *ALGORITHMS})],
+        "algorithm": [StrOptions({"auto", *Lasso.algorithms, *Pursuit.algorithms})],
+        "n_nonzero_coefs": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "max_inference_iter": [Interval(Integral, 1, None, closed="left")],
         "dictionary": ["array-like", None],
         "positive": ["boolean"],
         "split_sign": ["boolean"],
-        "transform_encoder": [StrOptions({"lasso", "omp", "soft_threshold"})],
-        "n_nonzero_coefs": [Interval(Integral, 1, None, closed="left")],
+        "transform_encoder": [StrOptions({"inference", "soft_threshold"})],
         "sparse_output": ["boolean"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -178,36 +180,82 @@ class SparseCoder(BaseCoder):
         norms = np.linalg.norm(atoms, axis=1, keepdims=True)
         return cls(dictionary=atoms / np.where(norms > 0, norms, 1), **params)
 
+    def infer(self, X, init=None):
+        """Return codes and how far each may be from its optimum.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        init : {array-like, sparse matrix} of shape (n_samples, n_components), default=None
+            Codes to start from, for instance those of a nearby ``alpha``. ``'auto'`` is then coordinate descent;
+            ``'homotopy'`` and ``'omp'`` start from zero all the same.
+
+        Returns
+        -------
+        codes : {ndarray, csr_matrix} of shape (n_samples, n_components)
+            With their signs, whatever ``split_sign`` says.
+        gaps : ndarray of shape (n_samples,)
+            Upper bounds of the objective of each code minus the least one. For ``'omp'`` the objective itself.
+
+        Raises
+        ------
+        ValueError
+            If X or ``init`` is not finite or of the wrong shape.
+        """
+        X = self._check(X)
+        if init is not None:
+            init = check_array(init, accept_sparse="csr", dtype=X.dtype, order="C")
+            if init.shape != (X.shape[0], self._n_atoms):
+                raise ValueError(
+                    f"init must be of shape {(X.shape[0], self._n_atoms)}; got {init.shape}."
+                )
+            init = positive_part(init) if self.positive else init
+        options = {"init": init, "sparse_output": self.sparse_output}
+        return infer_codes(X, self._problem(self.components_), **self._inference(), **options)
+
     def _start(self, X):
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         rng = np.random.default_rng(seed)
-        if self.dictionary is None:
+        atoms = self._given_atoms(X)
+        if atoms is None:
             n_atoms = X.shape[1] if self.n_components is None else self.n_components
             atoms = first_atoms(X, n_atoms, rng)
-        else:
-            atoms = check_array(self.dictionary, dtype=X.dtype, order="C", copy=True)
-            if atoms.shape[1] != X.shape[1]:
-                raise ValueError(
-                    f"dictionary has atoms of {atoms.shape[1]} features, but X has {X.shape[1]}."
-                )
         self._n_atoms = len(atoms)
-        objective = DictionaryObjective(self._n_atoms, self._problem, {})
+        chosen_algorithm(self._problem(atoms), self.algorithm)
         params = atoms.ravel()
-        return TrainingState(params, DictionarySolver(objective).start(params), rng, seed)
+        return TrainingState(params, self._solver().start(params), rng, seed)
+
+    def _given_atoms(self, X):
+        if self.dictionary is None:
+            return None
+        atoms = check_array(self.dictionary, dtype=X.dtype, order="C", copy=True)
+        if atoms.shape[1] != X.shape[1]:
+            raise ValueError(
+                f"dictionary has atoms of {atoms.shape[1]} features, but X has {X.shape[1]}."
+            )
+        return atoms
+
+    def _solver(self):
+        return DictionarySolver(
+            DictionaryObjective(self._n_atoms, self._problem, self._inference())
+        )
 
     def _training(self):
         if self.dictionary is not None:
             return None
-        objective = DictionaryObjective(self._n_atoms, self._problem, self._inference())
-        return objective, DictionarySolver(objective)
+        solver = self._solver()
+        return solver.objective, solver
 
     def _problem(self, dictionary):
         options = {"ridge": self.ridge, "positive": self.positive}
+        if self.algorithm == "omp":
+            if self.positive or self.ridge or self.groups is not None:
+                raise ValueError("algorithm='omp' goes with neither positive, ridge nor groups.")
+            return Pursuit(dictionary, self.n_nonzero_coefs)
         if self.groups is None:
             return Lasso(dictionary, self.alpha, **options)
-        return GroupLasso(
-            dictionary, self.alpha, check_groups(self.groups, len(dictionary)), **options
-        )
+        groups = check_groups(self.groups, len(dictionary))
+        return GroupLasso(dictionary, self.alpha, groups, **options)
 
     def _inference(self):
         return {
@@ -219,12 +267,8 @@ class SparseCoder(BaseCoder):
 
     def _codes(self, X, sparse_output):
         atoms = self.components_
-        options = {"n_jobs": self.n_jobs, "sparse_output": sparse_output}
-        if self.transform_encoder == "omp":
-            return pursuit_codes(X, atoms, self.n_nonzero_coefs, **options)
         if self.transform_encoder == "soft_threshold":
-            codes = X @ atoms.T
-            codes = np.sign(codes) * np.maximum(np.abs(codes) - X.dtype.type(self.alpha), 0)
-            codes = np.maximum(codes, 0) if self.positive else codes
-            return scipy.sparse.csr_matrix(codes) if sparse_output else codes
-        return lasso_codes(X, self._problem(atoms), **{**self._inference(), **options})[0]
+            options = {"positive": self.positive, "n_jobs": self.n_jobs}
+            return threshold_codes(X, atoms, self.alpha, sparse_output=sparse_output, **options)
+        options = self._inference()
+        return infer_codes(X, self._problem(atoms), sparse_output=sparse_output, **options)[0]

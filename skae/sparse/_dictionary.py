@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse
 
 from .._kernels.dictionary import accumulate, update_atoms
-from ._inference import lasso_codes
+from ._inference import infer_codes
 
 
 def first_atoms(X, n_atoms, rng):
@@ -27,7 +27,7 @@ class DictionaryObjective:
     problem : callable
         ``problem(dictionary)`` is what codes minimise.
     inference : dict
-        Options of ``lasso_codes``.
+        Options of ``infer_codes``.
     """
 
     def __init__(self, n_atoms, problem, inference):
@@ -41,26 +41,22 @@ class DictionaryObjective:
         batch.rows(out=self.rows)
         batch.weights(out=shares)
         problem = self._problem(dictionary)
-        self.codes, _ = lasso_codes(self.rows, problem, **self._inference)
+        self.codes, _ = infer_codes(self.rows, problem, **self._inference)
         self.shares, self.rng = shares, rng
         self.errors = self.rows - self.codes @ dictionary
-        values = 0.5 * np.einsum("ij,ij->i", self.errors, self.errors)
-        values += problem.alpha * problem.size(self.codes)
-        values += 0.5 * problem.ridge * np.einsum("ij,ij->i", self.codes, self.codes)
-        return float(values @ shares)
+        return float(problem.values(self.errors, self.codes) @ shares)
 
 
 class DictionarySolver:
     """Block coordinate descent on the surrogate that past codes define.
 
-    The statistics A = sum h h' and B = sum h x' forget the past as in Mairal et al. 2010, section 3.4.2: the
-    t-th batch counts (1 - 1/t)^rho times less at the next. A large rho leaves early, poor codes behind. An atom that no code of ``patience`` batches
-    used becomes the sample that is explained worst.
+    The statistics A = sum h h' and B = sum h x' forget the past as in Mairal et al. 2010, section 3.4.2: what was
+    gathered counts (1 - 1/t)^rho times as much at the t-th batch. A large rho leaves early, poor codes behind. An
+    atom that no code of ``patience`` batches used becomes the sample that is explained worst.
     """
 
-    def __init__(self, objective, *, positive=False, rho=4.0, patience=20):
-        self.objective, self.positive = objective, positive
-        self.rho, self.patience = rho, patience
+    def __init__(self, objective, *, rho=4.0, patience=20):
+        self.objective, self.rho, self.patience = objective, rho, patience
 
     def start(self, params):
         """Return the state before the first step."""
@@ -80,7 +76,7 @@ class DictionarySolver:
         state["n_steps"] += 1
         decay = params.dtype.type((1 - 1 / (int(state["n_steps"][0]) + 1)) ** self.rho)
         accumulate(codes, rows, shares, decay, state["second"], state["cross"])
-        update_atoms(state["second"], state["cross"], self.positive, dictionary)
+        update_atoms(state["second"], state["cross"], dictionary)
         used = (codes != 0).any(axis=0)
         state["idle"][used] = 0
         state["idle"][~used] += 1
@@ -95,6 +91,6 @@ class DictionarySolver:
             sample = self.objective.rows[row]
             norm = np.linalg.norm(sample)
             if norm > 0:
-                dictionary[atom] = np.abs(sample) / norm if self.positive else sample / norm
+                dictionary[atom] = sample / norm
             state["second"][atom], state["second"][:, atom], state["cross"][atom] = 0, 0, 0
             state["idle"][atom] = 0

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._kernels.groups import group_bounds, group_norms, shrink_groups
-from ._inference import Quadratic
+from ._problems import Quadratic
 
 
 def check_groups(groups, n_atoms):
@@ -35,6 +35,7 @@ class GroupLasso(Quadratic):
     positive : bool
     """
 
+    kind = "groups"
     algorithms = ("fista", "ista")
 
     def __init__(self, dictionary, alpha, groups, *, ridge=0.0, positive=False):

@@ -5,7 +5,6 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-import scipy.sparse
 from sklearn.utils import check_random_state
 
 from .._compat import HasMethods, Interval, StrOptions
@@ -14,71 +13,10 @@ from ..training.state import TrainingState
 from ._base import BaseCoder
 from ._dictionary import first_atoms
 from ._encoders import ENCODERS, make_encoder
-from ._inference import ALGORITHMS, Lasso, lasso_codes
+from ._inference import chosen_algorithm, infer_codes
+from ._prediction import PSDObjective, UnitAtoms
+from ._problems import Lasso
 from ._topography import SmoothGroups, pooling
-
-
-class PSDObjective:
-    """The mean of the three terms at the best codes of a batch, and its gradient by D and the encoder.
-
-    The codes are optimal, so that the gradient of the optimum is the partial one with codes held fixed.
-
-    Parameters
-    ----------
-    encoder : encoder
-        See ``_encoders``.
-    infer : callable
-        ``infer(dictionary, X, prediction) -> codes, penalty`` minimises the three terms; ``penalty`` is alpha
-        times the sparsity of each row.
-    beta : float
-    n_atoms : int
-    """
-
-    def __init__(self, encoder, infer, beta, n_atoms):
-        self.encoder, self.infer, self.beta, self.n_atoms = encoder, infer, beta, n_atoms
-
-    def split(self, flat, n_features):
-        """Return views of the dictionary and of the encoder's parameters."""
-        size = self.n_atoms * n_features
-        return flat[:size].reshape(self.n_atoms, n_features), flat[size:]
-
-    def __call__(self, flat, batch, grad, rng):
-        """Return the value at ``flat`` on ``batch``; fill ``grad`` unless it is None."""
-        n_features = (flat.size - self.encoder.size) // self.n_atoms
-        dictionary, params = self.split(flat, n_features)
-        X, shares = np.empty((len(batch), n_features), flat.dtype), np.empty(len(batch), flat.dtype)
-        batch.rows(out=X)
-        batch.weights(out=shares)
-        prediction, memory = self.encoder.forward(params, X)
-        codes, penalty = self.infer(dictionary, X, prediction)
-        errors, misses = codes @ dictionary - X, prediction - codes
-        values = 0.5 * np.einsum("ij,ij->i", errors, errors) + penalty
-        values += 0.5 * self.beta * np.einsum("ij,ij->i", misses, misses)
-        if grad is not None:
-            d_dictionary, d_params = self.split(grad, n_features)
-            np.matmul((codes * shares[:, np.newaxis]).T, errors, out=d_dictionary)
-            pull = misses * (flat.dtype.type(self.beta) * shares[:, np.newaxis])
-            self.encoder.backward(params, X, memory, pull, d_params)
-        return float(values @ shares)
-
-
-class UnitAtoms:
-    """A solver whose steps end with atoms of norm 1."""
-
-    def __init__(self, solver, n_atoms, n_features):
-        self._solver, self._shape = solver, (n_atoms, n_features)
-
-    def start(self, params):
-        """Return the solver's state before the first step."""
-        return self._solver.start(params)
-
-    def step(self, params, grad, state, learning_rate):
-        """Take a step and rescale."""
-        self._solver.step(params, grad, state, learning_rate)
-        atoms = params[: self._shape[0] * self._shape[1]].reshape(self._shape)
-        atoms /= np.maximum(
-            np.linalg.norm(atoms, axis=1, keepdims=True), np.finfo(atoms.dtype).tiny
-        )
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -111,7 +49,7 @@ class PSD(BaseCoder):
         alone, without the encoder's term.
     algorithm : {'auto', 'homotopy', 'cd', 'fista', 'ista'}, default='auto'
         How codes are found; ``'auto'`` is ``'fista'`` from f(x), and ``'homotopy'`` for
-        ``transform_algorithm='lasso'``. Not used with ``topology``.
+        ``transform_algorithm='lasso'``. With ``topology`` it must be ``'auto'``: steps of a touching bound.
     tol : float, default=1e-3
         Largest duality gap of a code, relative to the objective of the zero code; with ``topology``, the
         smallest relative step.
@@ -199,7 +137,7 @@ class PSD(BaseCoder):
         "topology": [tuple, list, None],
         "pool_size": [Interval(Integral, 1, None, closed="left")],
         "transform_algorithm": [StrOptions({"encoder", "inference", "lasso"})],
-        "algorithm": [StrOptions({"auto", *ALGORITHMS})],
+        "algorithm": [StrOptions({"auto", *Lasso.algorithms})],
         "tol": [Interval(Real, 0, None, closed="left")],
         "max_inference_iter": [Interval(Integral, 1, None, closed="left")],
         "solver": [StrOptions({"adam", "sgd"}), HasMethods("step")],
@@ -220,6 +158,7 @@ class PSD(BaseCoder):
         self._n_atoms, self._kind = self.n_components, (self.encoder, self.n_steps)
         self._check_topology()
         atoms = first_atoms(X, self.n_components, rng)
+        chosen_algorithm(self._problem(atoms, self.beta), self.algorithm)
         encoder = self._make_encoder()
         first = encoder.initial(atoms, self.alpha, self.beta, rng)
         params = np.concatenate([atoms.ravel(), first]).astype(X.dtype)
@@ -246,7 +185,8 @@ class PSD(BaseCoder):
     def _check_topology(self):
         if self.topology is None:
             return
-        if len(self.topology) != 2 or np.prod(self.topology) != self.n_components:
+        whole = all(isinstance(length, Integral) and length > 0 for length in self.topology)
+        if not whole or len(self.topology) != 2 or np.prod(self.topology) != self.n_components:
             raise ValueError(
                 f"topology must be (rows, columns) with rows * columns = n_components="
                 f"{self.n_components}; got {self.topology!r}."
@@ -263,45 +203,29 @@ class PSD(BaseCoder):
         objective = PSDObjective(self._make_encoder(), self._infer, self.beta, self._n_atoms)
         return objective, self._make_solver()
 
+    def _problem(self, dictionary, ridge):
+        if self.topology is None:
+            return Lasso(dictionary, self.alpha, ridge=ridge)
+        pools = pooling(self.topology, self.pool_size)
+        return SmoothGroups(dictionary, self.alpha, pools, ridge=ridge)
+
     def _infer(self, dictionary, X, prediction):
-        if self.topology is not None:
-            problem = self._groups(dictionary, self.beta)
-            options = {"tol": self.tol, "max_iter": self.max_inference_iter}
-            codes = problem.codes(X, prediction, prediction, **options)
-            return codes, self.alpha * problem.penalty(codes)
-        problem = Lasso(dictionary, self.alpha, ridge=self.beta)
-        codes = self._lasso_codes(X, problem, "fista", init=prediction, prior=prediction)
-        return codes, self.alpha * np.abs(codes).sum(axis=1)
+        problem = self._problem(dictionary, self.beta)
+        codes = self._solve(X, problem, "fista", init=prediction, prior=prediction)
+        return codes, self.alpha * problem.size(codes)
 
-    def _groups(self, dictionary, ridge):
-        return SmoothGroups(
-            dictionary, self.alpha, pooling(self.topology, self.pool_size), ridge=ridge
-        )
-
-    def _lasso_codes(self, X, problem, usual, **options):
-        codes, _ = lasso_codes(
-            X,
-            problem,
-            algorithm=usual if self.algorithm == "auto" else self.algorithm,
-            tol=self.tol,
-            max_iter=self.max_inference_iter,
-            n_jobs=self.n_jobs,
-            **options,
-        )
-        return codes
+    def _solve(self, X, problem, usual, **start):
+        algorithm = self.algorithm
+        if algorithm == "auto" and usual in problem.algorithms:
+            algorithm = usual
+        options = {"tol": self.tol, "max_iter": self.max_inference_iter, "n_jobs": self.n_jobs}
+        return infer_codes(X, problem, algorithm=algorithm, **options, **start)[0]
 
     def _codes(self, X, sparse_output):
-        codes = self._dense_codes(X)
-        return scipy.sparse.csr_matrix(codes) if sparse_output else codes
-
-    def _dense_codes(self, X):
         atoms = self.components_
         prediction, _ = self._make_encoder().forward(self._state["params"][atoms.size :], X)
         if self.transform_algorithm == "encoder":
             return prediction
         if self.transform_algorithm == "inference":
             return self._infer(atoms, X, prediction)[0]
-        if self.topology is not None:
-            options = {"tol": self.tol, "max_iter": self.max_inference_iter}
-            return self._groups(atoms, 0.0).codes(X, prediction, None, **options)
-        return self._lasso_codes(X, Lasso(atoms, self.alpha), "homotopy")
+        return self._solve(X, self._problem(atoms, 0.0), "homotopy", init=prediction)

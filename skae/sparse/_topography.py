@@ -2,7 +2,9 @@
 
 import numpy as np
 
-_SMOOTHING = 1e-4  # under each root, so that a group of zeros has a gradient
+from ._problems import Quadratic
+
+_SMOOTHING = 1e-4
 
 
 def pooling(topology, pool_size):
@@ -21,38 +23,27 @@ def pooling(topology, pool_size):
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-class SmoothGroups:
+class SmoothGroups(Quadratic):
     """min_h ||x - h D||^2 / 2 + alpha sum_P sqrt(sum_j w_Pj h_j^2) + ridge ||h - p||^2 / 2, p a prior.
 
     Groups overlap, so that their proximal step has no closed form. Each root is bounded by a parabola that
-    touches it, and the quadratic term by a diagonal one: each step is a division, and the objective never rises
-    (majorization; de Leeuw 1977).
+    touches it instead. The roots are smoothed a little, so that a group of zeros has a gradient.
     """
 
+    kind = "a topology"
+    algorithms = ("majorization",)
+
     def __init__(self, dictionary, alpha, weights, *, ridge=0.0):
-        self.dictionary, self.alpha, self.ridge = dictionary, alpha, ridge
-        self.weights = weights.astype(dictionary.dtype)
-        self.gram = dictionary @ dictionary.T
-        self.gram.flat[:: len(self.gram) + 1] += ridge
-        self._bound = self.gram.dtype.type(np.linalg.norm(self.gram, 2))
+        super().__init__(dictionary, alpha, ridge=ridge)
+        self._weights = weights.astype(dictionary.dtype)
 
-    def penalty(self, codes):
-        """Return the sum of the groups' sizes for each row of codes."""
-        return np.sqrt(codes**2 @ self.weights.T + _SMOOTHING**2).sum(axis=1)
+    def _roots(self, codes):
+        return np.sqrt(codes**2 @ self._weights.T + codes.dtype.type(_SMOOTHING**2))
 
-    def codes(self, X, init, prior, *, tol, max_iter):
-        """Return codes at which a step moves less than ``tol`` of their size."""
-        correlations = X @ self.dictionary.T
-        if prior is not None:
-            correlations += self.ridge * prior
-        codes = init.copy()
-        for _ in range(max_iter):
-            sizes = np.sqrt(codes**2 @ self.weights.T + codes.dtype.type(_SMOOTHING**2))
-            curvature = self.alpha * (1 / sizes) @ self.weights
-            drive = self._bound * codes + correlations - codes @ self.gram
-            new = drive / (self._bound + curvature)
-            change = np.linalg.norm(new - codes)
-            codes = new
-            if change <= tol * np.linalg.norm(codes):
-                break
-        return codes
+    def size(self, codes):
+        """Return the sum of the roots for each row of codes."""
+        return self._roots(codes).sum(axis=1)
+
+    def parabolas(self, codes):
+        """Return the second derivatives by each code of the parabolas that touch the roots at ``codes``."""
+        return (1 / self._roots(codes)) @ self._weights

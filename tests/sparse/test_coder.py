@@ -8,11 +8,12 @@ import scipy.sparse
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import DictionaryLearning, sparse_encode
+from sklearn.linear_model import ElasticNet
 
-from skae import ContractiveAE, SparseCoder
+from skae import PSD, ContractiveAE, SparseCoder
 from skae._kernels.dictionary import accumulate, update_atoms
 from skae.sparse._dictionary import DictionaryObjective, DictionarySolver
-from skae.sparse._inference import Lasso
+from skae.sparse._problems import Lasso
 from skae.training.batches import Batches
 
 X = load_digits().data / 16
@@ -35,6 +36,11 @@ def test_learning_finds_as_good_a_dictionary_as_scikit_learn():
     assert (np.linalg.norm(coder.components_, axis=1) <= 1 + 1e-9).all()
 
 
+def _found(atoms, learned):
+    """How like each atom the nearest learned one is."""
+    return np.abs(atoms @ learned.T / np.linalg.norm(learned, axis=1)).max(axis=1)
+
+
 def test_planted_atoms_are_found():
     rng = np.random.default_rng(0)
     atoms = rng.standard_normal((12, 20))
@@ -42,8 +48,18 @@ def test_planted_atoms_are_found():
     codes = rng.standard_normal((3000, 12)) * (rng.random((3000, 12)) < 0.15)
     data = codes @ atoms + 0.01 * rng.standard_normal((3000, 20))
     coder = SparseCoder(12, alpha=0.2, max_iter=20, random_state=0).fit(data)
-    likeness = np.abs(coder.components_ @ atoms.T).max(axis=0)
-    assert (likeness > 0.98).all()
+    assert (_found(atoms, coder.components_) > 0.98).all()
+
+
+def test_pursuit_finds_planted_atoms():
+    rng = np.random.default_rng(1)
+    atoms = rng.standard_normal((12, 20))
+    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    pairs = np.argsort(rng.random((3000, 12)), axis=1) < 2
+    data = (rng.standard_normal((3000, 12)) * pairs) @ atoms
+    coder = SparseCoder(12, algorithm="omp", n_nonzero_coefs=2, random_state=0).fit(data)
+    assert (_found(atoms, coder.components_) > 0.98).all()
+    assert (np.count_nonzero(coder.transform(data), axis=1) <= 2).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -68,7 +84,7 @@ def test_an_atom_update_minimises_the_surrogate_over_each_atom():
         others = np.delete(np.arange(5), j)
         free = (cross[j] - second[j, others] @ expected[others]) / second[j, j]
         expected[j] = free / max(np.linalg.norm(free), 1)
-    update_atoms(second, cross, False, atoms)
+    update_atoms(second, cross, atoms)
     np.testing.assert_allclose(atoms, expected, rtol=1e-12)
 
 
@@ -96,6 +112,16 @@ def test_partial_fits_equal_one_fit():
     assert pickle.loads(pickle.dumps(parts)).partial_fit(X).n_iter_ == 4
 
 
+def test_a_stream_in_chunks_teaches_as_an_array_does():
+    chunks = SparseCoder(30, alpha=0.3, batch_size=50, random_state=0)
+    for _ in range(10):
+        for start in range(0, 600, 100):
+            chunks.partial_fit(X[start : start + 100])
+    whole = SparseCoder(30, alpha=0.3, batch_size=50, max_iter=10, random_state=0).fit(X[:600])
+    streamed, fitted = (_mean_objective(X[:600], m.components_, 0.3) for m in (chunks, whole))
+    assert streamed < 1.01 * fitted
+
+
 def test_given_atoms_stay():
     atoms = X[:20] / np.linalg.norm(X[:20], axis=1, keepdims=True)
     coder = SparseCoder(dictionary=atoms, alpha=0.2, tol=1e-10).fit(X)
@@ -111,11 +137,13 @@ def test_given_atoms_stay():
 
 @pytest.mark.parametrize("sparse_output", [False, True])
 @pytest.mark.parametrize("split_sign", [False, True])
-@pytest.mark.parametrize("encoder", ["lasso", "omp", "soft_threshold"])
-def test_methods_agree(encoder, split_sign, sparse_output):
-    coder = SparseCoder(
-        **SMALL, transform_encoder=encoder, split_sign=split_sign, sparse_output=sparse_output
-    ).fit(X)
+@pytest.mark.parametrize(
+    "way",
+    [{}, {"algorithm": "omp"}, {"transform_encoder": "soft_threshold"}],
+    ids=["lasso", "omp", "soft threshold"],
+)
+def test_methods_agree(way, split_sign, sparse_output):
+    coder = SparseCoder(**SMALL, **way, split_sign=split_sign, sparse_output=sparse_output).fit(X)
     codes = coder.transform(X)
     assert scipy.sparse.issparse(codes) == sparse_output
     assert codes.shape[1] == len(coder.get_feature_names_out()) == (60 if split_sign else 30)
@@ -148,6 +176,46 @@ def test_filters_of_another_model(estimator):
     assert coder.score(X) > -0.5 * np.mean(np.sum(X**2, axis=1))
 
 
+def test_certificates_and_codes_to_start_from():
+    atoms = X[:80] / np.linalg.norm(X[:80], axis=1, keepdims=True)
+    coder = SparseCoder(dictionary=atoms, alpha=0.2, tol=1e-8).fit(X)
+    codes, gaps = coder.infer(X)
+    assert (gaps <= 0.5e-8 * np.sum(X**2, axis=1)).all()
+    for init in (codes, scipy.sparse.csr_matrix(codes)):
+        again, bounds = coder.infer(X, init=init)
+        np.testing.assert_array_equal(again, codes)
+        np.testing.assert_allclose(bounds, gaps, atol=1e-12)
+    nonnegative = coder.set_params(positive=True).infer(X, init=-np.abs(codes))[0]
+    assert (nonnegative >= 0).all()
+
+
+@pytest.mark.parametrize(
+    "init, words",
+    [(np.zeros((3, 7)), "init must be of shape"), (np.full((3, 8), np.nan), "NaN")],
+    ids=["shape", "nan"],
+)
+def test_bad_codes_to_start_from(init, words):
+    with pytest.raises(ValueError, match=words):
+        SparseCoder(dictionary=np.eye(8, 64)).fit(X).infer(X[:3], init=init)
+
+
+@pytest.mark.parametrize("positive", [False, True])
+def test_a_ridge_is_scikit_learns_elastic_net(positive):
+    atoms = X[:20] / np.linalg.norm(X[:20], axis=1, keepdims=True)
+    options = {"ridge": 0.5, "positive": positive}
+    coder = SparseCoder(dictionary=atoms, alpha=0.2, tol=1e-12, **options)
+    codes = coder.fit_transform(X[:50])
+    peer = ElasticNet(
+        0.7 / 64,
+        l1_ratio=0.2 / 0.7,
+        fit_intercept=False,
+        positive=positive,
+        tol=1e-14,
+        max_iter=10**6,
+    )
+    np.testing.assert_allclose(codes, peer.fit(atoms.T, X[:50].T).coef_, atol=1e-5)
+
+
 def test_float32_stays():
     coder = SparseCoder(**SMALL).fit(X.astype(np.float32))
     assert coder.components_.dtype == coder.transform(X.astype(np.float32)).dtype == np.float32
@@ -161,9 +229,14 @@ def test_float32_stays():
         ({"dictionary": np.ones((3, 5))}, "dictionary has atoms of 5 features, but X has 64"),
         ({"dictionary": np.ones((0, 64))}, "0 sample"),
         ({"dictionary": np.full((3, 64), np.nan)}, "NaN"),
+        ({"dictionary": np.full((3, 64), np.inf)}, "infinity"),
+        ({"dictionary": np.ones(64)}, "2D array"),
         ({"algorithm": "simplex"}, "algorithm"),
+        ({"algorithm": "omp", "positive": True}, "neither positive, ridge nor groups"),
+        ({"algorithm": "cd", "groups": [range(30)]}, "does not go with groups"),
+        ({"dictionary": np.eye(3, 64), "groups": [[0, 3]]}, "groups must hold"),
+        ({"n_jobs": 0}, "n_jobs"),
     ],
-    ids=["alpha", "zero atoms", "width", "no atoms", "nan", "algorithm"],
 )
 def test_bad_parameters_leave_the_model(parameters, words):
     coder = SparseCoder(**SMALL).fit(X)
@@ -177,3 +250,17 @@ def test_bad_parameters_leave_the_model(parameters, words):
 def test_an_unfitted_estimator_has_no_filters():
     with pytest.raises(ValueError, match="fit it first"):
         SparseCoder.from_estimator(KMeans())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("Estimator", [SparseCoder, PSD])
+def test_values_that_are_not_finite_are_refused(Estimator, value):
+    bad = X[:200].copy()
+    bad[7, 3] = value
+    model = Estimator(20, alpha=0.3, max_iter=1, random_state=0).fit(X[:200])
+    for method in (model.fit, model.partial_fit, model.transform, model.score_samples):
+        with pytest.raises(ValueError, match="X contains"):
+            method(bad)
+    for method in (model.partial_fit, model.transform, model.reconstruct):
+        with pytest.raises(ValueError, match="63 features"):
+            method(X[:, 1:])

@@ -8,7 +8,8 @@ from sklearn.datasets import load_digits
 from skae import SparseCoder
 from skae._kernels.groups import group_bounds, group_norms, shrink_groups
 from skae.sparse._groups import GroupLasso, check_groups
-from skae.sparse._inference import Lasso, lasso_codes
+from skae.sparse._inference import infer_codes
+from skae.sparse._problems import Lasso
 
 OVERLAPPING = [[0, 1, 2], [2, 3, 4], [4, 5, 0], [6], [6, 7]]
 DISJOINT = [[0, 1, 2], [3, 4], [5, 6, 7]]
@@ -107,7 +108,7 @@ def test_codes_are_optimal_and_certified(groups, positive, algorithm):
     problem = GroupLasso(atoms, 0.3, check_groups(groups, 8), ridge=0.1, positive=positive)
     expected = [_optimum(x, atoms, groups, 0.3, 0.1, positive) for x in X]
     for tol, max_iter in ((1e-8, 100_000), (1e-4, 7)):
-        codes, gaps = lasso_codes(X, problem, algorithm=algorithm, tol=tol, max_iter=max_iter)
+        codes, gaps = infer_codes(X, problem, algorithm=algorithm, tol=tol, max_iter=max_iter)
         excess = _objective(X, codes, atoms, groups, 0.3, 0.1) - expected
         assert (excess <= gaps + 1e-7).all()
         if tol == 1e-8:
@@ -118,8 +119,8 @@ def test_codes_are_optimal_and_certified(groups, positive, algorithm):
 def test_groups_of_one_are_the_lasso():
     X, atoms = _arrays()
     single = GroupLasso(atoms, 0.3, check_groups([[j] for j in range(8)], 8))
-    codes, _ = lasso_codes(X, single, tol=1e-12, max_iter=100_000)
-    expected, _ = lasso_codes(X, Lasso(atoms, 0.3), tol=1e-12)
+    codes, _ = infer_codes(X, single, tol=1e-12, max_iter=100_000)
+    expected, _ = infer_codes(X, Lasso(atoms, 0.3), tol=1e-12)
     np.testing.assert_allclose(codes, expected, atol=1e-5)
 
 
@@ -141,7 +142,7 @@ def test_coder_with_groups(dtype):
         ({"groups": [[0, 1], [3]]}, "\\[2\\] are in none"),
         ({"groups": [[0, 1, 2, 3, 4]]}, "from 0 to 3"),
         ({"groups": [[-1, 0, 1, 2, 3]]}, "from 0 to 3"),
-        ({"groups": [[0, 1], [2, 3]], "algorithm": "homotopy"}, "knows no groups"),
+        ({"groups": [[0, 1], [2, 3]], "algorithm": "homotopy"}, "does not go with groups"),
     ],
     ids=["missing", "beyond", "negative", "algorithm"],
 )

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 from scipy.optimize import nnls
-from sklearn.decomposition import sparse_encode
-from sklearn.linear_model import orthogonal_mp_gram
+from sklearn import linear_model
 
-from skae.sparse._inference import ALGORITHMS, Lasso, lasso_codes, pursuit_codes
+from skae.sparse._inference import infer_codes
+from skae.sparse._problems import Lasso, Pursuit
 
 
 def _unit(atoms):
@@ -29,6 +30,8 @@ def _problems():
         "zero rows": (np.vstack([X, np.zeros((2, 12))]), random, 0.3),
         "one feature": (X[:, :1].copy(), np.array([[1.0], [-0.5]]), 0.1),
         "no penalty": (X, random, 0.0),
+        "no penalty, overcomplete": (X, wide, 0.0),
+        "least full penalty": (X, random, np.abs(X @ random.T).max()),
         "all penalty": (X, random, 1.1 * np.abs(X @ random.T).max()),
     }
 
@@ -46,21 +49,22 @@ def _objective(X, atoms, alpha, codes, ridge=0.0):
 
 
 def _optimum(X, atoms, alpha, positive=False):
+    """The least objective of each row by scikit-learn, certified here to a relative gap of 1e-10."""
     if alpha == 0 and positive:
         return np.array([0.5 * nnls(atoms.T, x)[1] ** 2 for x in X])
     if alpha == 0:
         codes = np.linalg.lstsq(atoms.T, X.T, rcond=None)[0].T
-    else:
-        codes = sparse_encode(
-            X, atoms, algorithm="lasso_cd", alpha=alpha, max_iter=200_000, positive=positive
-        )
-    # A long run of proximal steps takes the last digits from scikit-learn's codes.
-    step = 1 / np.linalg.norm(atoms @ atoms.T, 2)
-    for _ in range(20_000):
-        codes = codes + step * (X - codes @ atoms) @ atoms.T
-        codes = np.sign(codes) * np.maximum(np.abs(codes) - alpha * step, 0)
-        codes = np.maximum(codes, 0) if positive else codes
-    return _objective(X, atoms, alpha, codes)
+        return _objective(X, atoms, 0, codes)
+    options = {"fit_intercept": False, "tol": 1e-13, "max_iter": 1_000_000, "positive": positive}
+    peer = linear_model.Lasso(alpha / X.shape[1], **options).fit(atoms.T, X.T)
+    codes = peer.coef_.reshape(len(X), len(atoms))
+    values, errors = _objective(X, atoms, alpha, codes), X - codes @ atoms
+    pulls = errors @ atoms.T if positive else np.abs(errors @ atoms.T)
+    scale = alpha / np.maximum(pulls.max(axis=1, keepdims=True), alpha)
+    norms = np.sum(X**2, axis=1)
+    bounds = 0.5 * norms - 0.5 * np.sum((X - scale * errors) ** 2, axis=1)
+    assert (values - bounds <= 1e-10 * norms).all()
+    return values
 
 
 @pytest.fixture(params=PROBLEMS, scope="module")
@@ -71,28 +75,28 @@ def problem(request):
 
 
 @pytest.mark.parametrize("positive", [False, True])
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", Lasso.algorithms)
 def test_codes_are_optimal(problem, algorithm, positive):
     X, atoms, alpha, optima = problem
     lasso = Lasso(atoms, alpha, positive=positive)
     if algorithm == "ista" and np.ptp(np.linalg.norm(atoms, axis=1)) > 5:
         pytest.skip("atoms of norms from 0.1 to 10 make plain proximal steps tiny")
-    codes, gaps = lasso_codes(X, lasso, tol=1e-10, max_iter=100_000, algorithm=algorithm)
+    codes, gaps = infer_codes(X, lasso, tol=1e-10, max_iter=100_000, algorithm=algorithm)
     scale = np.maximum(0.5 * np.sum(X**2, axis=1), 1e-300)
     excess = _objective(X, atoms, alpha, codes) - optima[positive]
-    assert (excess / np.maximum(optima[positive], 1e-6 * scale)).max() < 1e-6
+    assert (excess / np.maximum(optima[positive], 1e-4 * scale)).max() < 1e-6
     assert (excess <= gaps + 1e-12 * scale).all()
     assert (codes >= 0).all() or not positive
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("max_iter", [1, 3, 100_000])
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", Lasso.algorithms)
 def test_the_gap_is_an_upper_bound(problem, algorithm, max_iter, dtype):
     X, atoms, alpha, optima = problem
     lasso = Lasso(atoms.astype(dtype), alpha)
     options = {"tol": 1e-4, "max_iter": max_iter, "algorithm": algorithm}
-    codes, gaps = lasso_codes(X.astype(dtype), lasso, **options)
+    codes, gaps = infer_codes(X.astype(dtype), lasso, **options)
     values = _objective(X, atoms, alpha, codes.astype(np.float64))
     rounding = 20 * np.finfo(dtype).eps * np.sum(X**2, axis=1) * max(1, np.sum(atoms**2))
     assert codes.dtype == dtype
@@ -100,14 +104,14 @@ def test_the_gap_is_an_upper_bound(problem, algorithm, max_iter, dtype):
     assert (gaps <= 0.5e-4 * np.sum(X**2, axis=1) + rounding).all() or max_iter < 1000 or alpha == 0
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", Lasso.algorithms)
 def test_ridge_and_prior(algorithm):
     X, atoms, alpha = PROBLEMS["overcomplete"]
     prior = np.random.default_rng(1).standard_normal((len(X), len(atoms)))
     for p in (None, prior):
         lasso = Lasso(atoms, alpha, ridge=0.7)
         options = {"algorithm": algorithm, "tol": 1e-10, "max_iter": 100_000}
-        codes, _ = lasso_codes(X, lasso, prior=p, **options)
+        codes, _ = infer_codes(X, lasso, prior=p, **options)
         # The ridge is a lasso over more features.
         longer = np.hstack([atoms, np.sqrt(0.7) * np.eye(40)])
         pulled = np.hstack([X, np.sqrt(0.7) * (np.zeros_like(prior) if p is None else p)])
@@ -120,8 +124,8 @@ def test_ridge_and_prior(algorithm):
 def test_warm_start_at_the_answer_stays(algorithm):
     X, atoms, alpha = PROBLEMS["overcomplete"]
     lasso = Lasso(atoms, alpha)
-    codes, _ = lasso_codes(X, lasso, tol=1e-12)
-    again, gaps = lasso_codes(X, lasso, algorithm=algorithm, init=codes, tol=1e-8, max_iter=1)
+    codes, _ = infer_codes(X, lasso, tol=1e-12)
+    again, gaps = infer_codes(X, lasso, algorithm=algorithm, init=codes, tol=1e-8, max_iter=1)
     np.testing.assert_array_equal(again, codes)
     assert (gaps <= 1e-8 * np.sum(X**2, axis=1)).all()
 
@@ -132,8 +136,8 @@ def test_blocks_threads_and_sparse_output_change_nothing(n_jobs, sparse_output):
     rng = np.random.default_rng(0)
     X, atoms = rng.standard_normal((1300, 12)), PROBLEMS["overcomplete"][1]
     lasso = Lasso(atoms, 0.5)
-    codes, _ = lasso_codes(X, lasso, n_jobs=n_jobs, sparse_output=sparse_output, tol=1e-10)
-    one_by_one = [lasso_codes(x[np.newaxis], lasso, tol=1e-10)[0][0] for x in X[::100]]
+    codes, _ = infer_codes(X, lasso, n_jobs=n_jobs, sparse_output=sparse_output, tol=1e-10)
+    one_by_one = [infer_codes(x[np.newaxis], lasso, tol=1e-10)[0][0] for x in X[::100]]
     codes = codes.toarray() if sparse_output else codes
     np.testing.assert_allclose(codes[::100], one_by_one, atol=1e-10)
 
@@ -141,7 +145,40 @@ def test_blocks_threads_and_sparse_output_change_nothing(n_jobs, sparse_output):
 @pytest.mark.parametrize("n_nonzero", [1, 3, 100])
 def test_pursuit_is_scikit_learns(n_nonzero):
     X, atoms, _ = PROBLEMS["random"]
-    codes = pursuit_codes(X, atoms, n_nonzero)
+    codes, _ = infer_codes(X, Pursuit(atoms, n_nonzero))
     gram, correlations = atoms @ atoms.T, atoms @ X.T
-    expected = orthogonal_mp_gram(gram, correlations, n_nonzero_coefs=min(n_nonzero, 8)).T
+    expected = linear_model.orthogonal_mp_gram(
+        gram, correlations, n_nonzero_coefs=min(n_nonzero, 8)
+    ).T
     np.testing.assert_allclose(codes, expected, atol=1e-9)
+
+
+def test_pursuit_compares_atoms_at_norm_one():
+    X, atoms, _ = PROBLEMS["random"]
+    lengths = np.random.default_rng(1).uniform(0.1, 10, (8, 1))
+    expected, _ = infer_codes(X, Pursuit(atoms, 3))
+    codes, gaps = infer_codes(X, Pursuit(lengths * atoms, 3))
+    np.testing.assert_allclose(codes * lengths.T, expected, atol=1e-9)
+    np.testing.assert_allclose(gaps, 0.5 * np.sum((X - expected @ atoms) ** 2, axis=1), atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pursuit_ends_where_nothing_is_left(dtype):
+    atoms = PROBLEMS["random"][1].astype(dtype)
+    planted = np.zeros((2, 8), dtype)
+    planted[0, 2], planted[1, [3, 5]] = 2, [1, -3]
+    codes, _ = infer_codes(planted @ atoms, Pursuit(np.vstack([atoms, 0 * atoms[:1]]), 9))
+    assert (np.count_nonzero(codes, axis=1) <= 3).all()
+    np.testing.assert_allclose(codes[:, :8], planted, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "problem", [Lasso(PROBLEMS["overcomplete"][1], 0.5), Pursuit(PROBLEMS["overcomplete"][1], 3)]
+)
+def test_sparse_rows_have_the_same_codes(problem):
+    X = np.random.default_rng(0).standard_normal((600, 12))
+    X[X < 0.5] = 0
+    codes, gaps = infer_codes(X, problem)
+    again, bounds = infer_codes(scipy.sparse.csr_matrix(X), problem)
+    np.testing.assert_array_equal(again, codes)
+    np.testing.assert_array_equal(bounds, gaps)

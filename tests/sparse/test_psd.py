@@ -15,8 +15,9 @@ from sklearn.preprocessing import StandardScaler
 from skae import PSD, SparseCoder
 from skae.image import ZCA, sample_patches
 from skae.sparse._encoders import ENCODERS, make_encoder
-from skae.sparse._inference import Lasso, lasso_codes
-from skae.sparse._psd import PSDObjective
+from skae.sparse._inference import infer_codes
+from skae.sparse._prediction import PSDObjective
+from skae.sparse._problems import Lasso
 from skae.sparse._topography import SmoothGroups, pooling
 from skae.training.batches import Batches
 
@@ -26,14 +27,15 @@ SMALL = {"n_components": 20, "alpha": 0.2, "max_iter": 3, "random_state": 0}
 
 def _infer(dictionary, X, prediction):
     problem = Lasso(dictionary, 0.2, ridge=0.7)
-    codes, _ = lasso_codes(X, problem, prior=prediction, algorithm="homotopy", tol=1e-13)
+    codes, _ = infer_codes(X, problem, prior=prediction, algorithm="homotopy", tol=1e-13)
     return codes, 0.2 * np.abs(codes).sum(axis=1)
 
 
 def _infer_groups(dictionary, X, prediction):
     problem = SmoothGroups(dictionary, 0.2, pooling((2, 3), 3), ridge=0.7)
-    codes = problem.codes(X, prediction, prediction, tol=1e-14, max_iter=20_000)
-    return codes, 0.2 * problem.penalty(codes)
+    start = {"init": prediction, "prior": prediction}
+    codes, _ = infer_codes(X, problem, **start, tol=1e-14, max_iter=20_000)
+    return codes, 0.2 * problem.size(codes)
 
 
 @pytest.mark.parametrize("infer", [_infer, _infer_groups], ids=["lasso", "groups"])
@@ -53,14 +55,15 @@ def test_gradient(name, infer):
 def test_group_codes_are_optimal():
     rng = np.random.default_rng(0)
     atoms, x, prior = rng.standard_normal((6, 8)), rng.standard_normal((1, 8)), np.ones((1, 6))
-    problem = SmoothGroups(atoms, 0.3, pooling((2, 3), 3), ridge=0.5)
+    weights = pooling((2, 3), 3)
+    problem = SmoothGroups(atoms, 0.3, weights, ridge=0.5)
 
     def value(h):
         error, miss = x[0] - h @ atoms, h - prior[0]
-        penalty = problem.penalty(h[np.newaxis])[0]
+        penalty = np.sqrt(weights @ h**2 + 1e-8).sum()
         return 0.5 * error @ error + 0.3 * penalty + 0.25 * miss @ miss
 
-    codes = problem.codes(x, prior, prior, tol=1e-12, max_iter=20_000)[0]
+    codes = infer_codes(x, problem, init=prior, prior=prior, tol=1e-12, max_iter=20_000)[0][0]
     expected = minimize(value, prior[0], method="BFGS", options={"gtol": 1e-9}).fun
     assert value(codes) == pytest.approx(expected, rel=1e-7)
 

@@ -1,0 +1,106 @@
+"""How codes of a block of rows are found: ``algorithm(problem, rows, codes, gaps, *, tol, max_iter)``.
+
+``rows`` are the block's ``problem.statistics``. ``codes`` come as the start and leave as the answer, ``gaps`` as
+bounds of its distance from the optimum.
+"""
+
+import numpy as np
+
+from .._kernels.coordinate_descent import descend_rows
+from .._kernels.homotopy import follow_rows
+from .._kernels.pursuit import pursue_rows
+
+
+def homotopy(problem, rows, codes, gaps, *, tol, max_iter):
+    """Follow each row's path from its first atom; exact, and fast for up to some dozens of atoms a code."""
+    correlations, norms, alphas = rows
+    codes[:] = 0
+    work = np.empty((6, codes.shape[1]), codes.dtype)
+    bits = work[5].view(f"i{codes.itemsize}")
+    gram, positive = problem.gram, problem.positive
+    follow_rows(gram, alphas, positive, tol, max_iter, norms, correlations, codes, gaps, work, bits)
+
+
+def coordinate_descent(problem, rows, codes, gaps, *, tol, max_iter):
+    """Improve given codes by coordinate descent on working sets."""
+    correlations, norms, alphas = rows
+    gram, positive = problem.gram, problem.positive
+    descend_rows(gram, alphas, positive, tol, max_iter, norms, correlations, codes, gaps)
+
+
+def ista(problem, rows, codes, gaps, *, tol, max_iter):
+    """Proximal gradient steps on all rows at once (Daubechies et al. 2004)."""
+    _proximal_steps(problem, rows, codes, gaps, tol, max_iter, momentum=False)
+
+
+def fista(problem, rows, codes, gaps, *, tol, max_iter):
+    """ISTA with momentum, restarted row by row where it points uphill (O'Donoghue & Candes 2015)."""
+    _proximal_steps(problem, rows, codes, gaps, tol, max_iter, momentum=True)
+
+
+def _proximal_steps(problem, rows, codes, gaps, tol, max_iter, momentum):
+    correlations, norms, alphas = rows
+    step = codes.dtype.type(1 / problem.curvature)
+    precision = max(1e-3 * tol, np.finfo(codes.dtype).eps)
+    active = np.arange(len(codes))
+    h, c, memory = codes.copy(), correlations, problem.start(len(codes))
+    ahead, weight = h.copy(), np.ones((len(h), 1), h.dtype)
+    for iteration in range(max_iter + 1):
+        if iteration % 10 == 0 or iteration == max_iter:
+            pulls = c - h @ problem.gram
+            here = problem.gaps(alphas[active], norms[active], c, pulls, h, memory / step)
+            gaps[active], codes[active] = here, h
+            rest = here > 0.5 * tol * norms[active]
+            if not rest.any() or iteration == max_iter:
+                break
+            active, h, ahead = active[rest], h[rest], ahead[rest]
+            c, weight, memory = c[rest], weight[rest], memory[rest]
+        new = np.empty_like(h)
+        points = ahead + step * (c - ahead @ problem.gram)
+        problem.shrink(points, alphas[active], step, precision, memory, new)
+        if momentum:
+            uphill = np.sum((ahead - new) * (new - h), axis=1, keepdims=True) > 0
+            weight[uphill] = 1
+            larger = (1 + np.sqrt(1 + 4 * weight**2)) / 2
+            ahead = new + ((weight - 1) / larger) * (new - h)
+            weight = larger
+        else:
+            ahead = new
+        h = new
+
+
+def pursuit(problem, rows, codes, gaps, *, tol, max_iter):
+    """Orthogonal matching pursuit. No certificate is known but that no objective is below 0."""
+    correlations, norms, _ = rows
+    codes[:] = 0
+    pursue_rows(problem.gram, problem.n_nonzero, correlations, codes)
+    # The residual is orthogonal to what the code explains.
+    explained = np.einsum("ij,ij->i", codes, correlations, dtype=np.float64)
+    gaps[:] = np.maximum(0.5 * (norms - explained), 0)
+
+
+def majorization(problem, rows, codes, gaps, *, tol, max_iter):
+    """Go to the minimum of a bound that touches the objective, until a step is less than ``tol`` of the codes.
+
+    The objective never rises (de Leeuw 1977). There is no certificate.
+    """
+    correlations, _, _ = rows
+    bound = codes.dtype.type(problem.curvature)
+    gaps[:] = np.inf
+    for _ in range(max_iter):
+        drive = bound * codes + correlations - codes @ problem.gram
+        new = drive / (bound + problem.alpha * problem.parabolas(codes))
+        change = np.linalg.norm(new - codes)
+        codes[:] = new
+        if change <= tol * np.linalg.norm(codes):
+            break
+
+
+ALGORITHMS = {
+    "homotopy": homotopy,
+    "cd": coordinate_descent,
+    "fista": fista,
+    "ista": ista,
+    "omp": pursuit,
+    "majorization": majorization,
+}

@@ -1,0 +1,107 @@
+"""What codes minimise: the quadratic term that all problems share, and the penalty or limit of each."""
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+from scipy.linalg import eigvalsh
+
+from .._kernels.shrinkage import gap_rows, shrink_rows
+
+
+class Quadratic(ABC):
+    """||x - h D||^2 / 2 + ridge ||h - p||^2 / 2 for each row x, with prior p: what all penalties go with.
+
+    Parameters
+    ----------
+    dictionary : ndarray of shape (n_atoms, n_features)
+    alpha : float
+        Weight of the penalty. 0 is taken as a small share of each row's largest correlation.
+    ridge : float
+        Weight of the squared distance from the prior (without one: from 0, the elastic net).
+    positive : bool
+        Whether codes must not be negative.
+    """
+
+    kind: ClassVar[str]  # in error messages
+    algorithms: ClassVar[tuple]  # names of what can find the codes, the best first
+
+    def __init__(self, dictionary, alpha, *, ridge=0.0, positive=False):
+        self.dictionary = dictionary
+        self.alpha, self.ridge, self.positive = alpha, ridge, positive
+
+    @abstractmethod
+    def size(self, codes):
+        """Return the penalty of each row of codes, without its weight."""
+
+    def values(self, errors, codes):
+        """Return the objective of each row of codes, with ``errors`` x - h D and no prior."""
+        values = 0.5 * np.einsum("ij,ij->i", errors, errors) + self.alpha * self.size(codes)
+        return values + 0.5 * self.ridge * np.einsum("ij,ij->i", codes, codes)
+
+    @cached_property
+    def gram(self):
+        """ndarray of shape (n_atoms, n_atoms): D D' plus the ridge."""
+        gram = self.dictionary @ self.dictionary.T
+        gram.flat[:: len(gram) + 1] += self.ridge
+        return gram
+
+    @cached_property
+    def curvature(self):
+        """float: the largest eigenvalue of ``gram``."""
+        last = len(self.gram) - 1
+        largest = eigvalsh(self.gram, subset_by_index=(last, last))[0]
+        return max(float(largest), np.finfo(self.gram.dtype).tiny)
+
+    def statistics(self, X, prior=None):
+        """Return correlations c, norms q and thresholds of the rows of ``X``."""
+        correlations = X @ self.dictionary.T
+        norms = np.einsum("ij,ij->i", X, X, dtype=np.float64)
+        if prior is not None:
+            correlations += self.ridge * prior
+            norms += self.ridge * np.einsum("ij,ij->i", prior, prior, dtype=np.float64)
+        alphas = np.full(len(X), self.alpha, X.dtype)
+        if not self.alpha:
+            alphas = 10 * np.finfo(X.dtype).eps * np.abs(correlations).max(axis=1)
+        return correlations, norms, alphas
+
+
+class Lasso(Quadratic):
+    """min_h ||x - h D||^2 / 2 + alpha ||h||_1 + ridge ||h - p||^2 / 2 for each row x, with prior p."""
+
+    kind = "the lasso"
+    algorithms = ("homotopy", "cd", "fista", "ista")
+
+    def size(self, codes):
+        """Return ||h||_1 of each row of codes."""
+        return np.abs(codes).sum(axis=1)
+
+    def start(self, n_rows):
+        """Return what ``shrink`` remembers of rows from step to step: nothing."""
+        return np.empty((n_rows, 0), self.dictionary.dtype)
+
+    def shrink(self, points, alphas, step, precision, memory, out):
+        """out <- the proximal step of the penalty at ``points``."""
+        shrink_rows(points, alphas, step, self.positive, out)
+
+    def gaps(self, alphas, norms, correlations, pulls, codes, shrunk):
+        """Return upper bounds of the distance of rows from their optimum."""
+        gaps = np.empty(len(codes))
+        gap_rows(alphas, self.positive, norms, correlations, pulls, codes, gaps)
+        return gaps
+
+
+class Pursuit(Quadratic):
+    """min_h ||x - h D||^2 / 2 over codes of at most ``n_nonzero`` atoms, for each row x."""
+
+    kind = "a limit of atoms"
+    algorithms = ("omp",)
+
+    def __init__(self, dictionary, n_nonzero):
+        super().__init__(dictionary, 0.0)
+        self.n_nonzero = min(n_nonzero, len(dictionary))
+
+    def size(self, codes):
+        """Return 0 for each row of codes: they are limited, not penalised."""
+        return np.zeros(len(codes), codes.dtype)
