@@ -179,9 +179,9 @@ def follow_path(gram, alpha, positive, max_steps, pull, support, codes, factor, 
 
 @kernel
 def follow_rows(
-    gram, alphas, positive, tol, max_iter, norms, correlations, codes, gaps, work, bits
+    gram, alphas, positive, tol, max_iter, max_sets, norms, correlations, codes, gaps, work, bits
 ):
-    """The path of each row, into zeroed ``codes``; ``descend`` finishes a row that rounding left too far."""
+    """The path of each row, into zeroed ``codes``; ``descend`` mends what rounding left, on ``max_sets`` at most."""
     n_atoms = gram.shape[0]
     pull = np.empty(n_atoms, gram.dtype)
     values = np.empty(n_atoms, gram.dtype)
@@ -199,7 +199,7 @@ def follow_rows(
             alphas[i],
             positive,
             tol,
-            max_iter,
+            max_sets,
             norms[i],
             correlations[i],
             codes[i],

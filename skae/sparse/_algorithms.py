@@ -10,15 +10,32 @@ from .._kernels.coordinate_descent import descend_rows
 from .._kernels.homotopy import follow_rows
 from .._kernels.pursuit import pursue_rows
 
+_MENDING = 3  # working sets of a path in float32, before float64 is cheaper
+
 
 def homotopy(problem, rows, codes, gaps, *, tol, max_iter):
-    """Follow each row's path from its first atom; exact, and fast for up to some dozens of atoms a code."""
-    correlations, norms, alphas = rows
+    """Follow each row's path from its first atom, again in float64 where rounding bent it in float32."""
+    if codes.dtype == np.float64:
+        return _follow(problem, rows, codes, gaps, tol, max_iter, max_iter)
+    _follow(problem, rows, codes, gaps, tol, max_iter, _MENDING)
+    bent = np.flatnonzero(gaps > 0.5 * tol * rows[1])
+    if bent.size:
+        finer = problem.in_float64
+        c, norms, alphas = (part[bent].astype(np.float64) for part in rows)
+        exact, bounds = np.empty((bent.size, codes.shape[1])), np.empty(bent.size)
+        _follow(finer, (c, norms, alphas), exact, bounds, tol, max_iter, max_iter)
+        codes[bent] = exact
+        exact = codes[bent].astype(np.float64)
+        gaps[bent] = finer.gaps(alphas, norms, c, c - exact @ finer.gram, exact, None)
+
+
+def _follow(problem, rows, codes, gaps, tol, max_iter, max_sets):
+    c, norms, alphas = rows
     codes[:] = 0
     work = np.empty((6, codes.shape[1]), codes.dtype)
     bits = work[5].view(f"i{codes.itemsize}")
     gram, positive = problem.gram, problem.positive
-    follow_rows(gram, alphas, positive, tol, max_iter, norms, correlations, codes, gaps, work, bits)
+    follow_rows(gram, alphas, positive, tol, max_iter, max_sets, norms, c, codes, gaps, work, bits)
 
 
 def coordinate_descent(problem, rows, codes, gaps, *, tol, max_iter):

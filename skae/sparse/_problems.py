@@ -73,6 +73,12 @@ class Lasso(Quadratic):
     kind = "the lasso"
     algorithms = ("homotopy", "cd", "fista", "ista")
 
+    @cached_property
+    def in_float64(self):
+        """Lasso: the same in float64."""
+        options = {"ridge": self.ridge, "positive": self.positive}
+        return Lasso(self.dictionary.astype(np.float64), self.alpha, **options)
+
     def size(self, codes):
         """Return ||h||_1 of each row of codes."""
         return np.abs(codes).sum(axis=1)

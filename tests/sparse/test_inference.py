@@ -182,3 +182,16 @@ def test_sparse_rows_have_the_same_codes(problem):
     again, bounds = infer_codes(scipy.sparse.csr_matrix(X), problem)
     np.testing.assert_array_equal(again, codes)
     np.testing.assert_array_equal(bounds, gaps)
+
+
+def test_rounding_bends_no_path():
+    """Hardly sparse codes of nearly parallel atoms in float32, where steps of the path are lost in rounding."""
+    rng = np.random.default_rng(0)
+    atoms = _unit(rng.standard_normal((64, 64)) + 3 * rng.standard_normal(64)).astype(np.float32)
+    X = _unit(rng.standard_normal((20, 64))).astype(np.float32)
+    codes, gaps = infer_codes(X, Lasso(atoms, 1e-3), tol=1e-4)
+    assert codes.dtype == np.float32
+    assert (gaps <= 0.5e-4 * np.sum(X**2, axis=1)).all()
+    X, atoms = X.astype(np.float64), atoms.astype(np.float64)
+    excess = _objective(X, atoms, 1e-3, codes.astype(np.float64)) - _optimum(X, atoms, 1e-3)
+    assert (excess <= gaps + 1e-6).all()
