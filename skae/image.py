@@ -127,11 +127,27 @@ def normalize_contrast(image, sigma=4.0, floor=0.01):
     -------
     normalized : ndarray of shape (height, width)
 
+    Raises
+    ------
+    ValueError
+        If ``image`` is not finite and of two dimensions, or if ``sigma`` or ``floor`` is not positive.
+
     References
     ----------
     Jarrett, K. et al. What is the best multi-stage architecture for object recognition? ICCV 2009, section 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae.image import normalize_contrast
+    >>> texture = np.random.default_rng(0).standard_normal((64, 64))
+    >>> dim, bright = normalize_contrast(np.hstack([texture, 20 * texture]))[:, [16, 112]].std(axis=0)
+    >>> bool(0.8 < dim / bright < 1.25)
+    True
     """
     image = check_array(image, dtype=[np.float64, np.float32])
+    if not (sigma > 0 and floor > 0):
+        raise ValueError(f"sigma and floor must be positive; got {sigma!r} and {floor!r}.")
     centered = image - gaussian_filter(image, sigma)
     deviation = np.sqrt(gaussian_filter(centered**2, sigma))
     return centered / np.maximum(deviation, floor)
@@ -156,13 +172,32 @@ def sample_patches(images, patch_size, n_patches, *, center=True, random_state=N
     -------
     X : ndarray of shape (n_patches, height * width)
         In random order.
+
+    Raises
+    ------
+    ValueError
+        If an image is not finite, is smaller than a patch or has fewer places than its share of patches.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_sample_images
+    >>> from skae.image import sample_patches
+    >>> images = [image.mean(axis=2) / 255 for image in load_sample_images().images]
+    >>> sample_patches(images, (8, 8), 1000, random_state=0).shape
+    (1000, 64)
     """
     rng = check_random_state(random_state)
+    if len(images) == 0 or n_patches < 1:
+        raise ValueError("sample_patches needs images and n_patches of at least 1.")
     share = -(-n_patches // len(images))
     parts = [
         extract_patches_2d(image, patch_size, max_patches=share, random_state=rng)
         for image in images
     ]
+    if min(map(len, parts)) < share:
+        raise ValueError(
+            f"n_patches={n_patches} is more than there are places for {patch_size} patches in images."
+        )
     X = np.concatenate(parts).reshape(sum(map(len, parts)), -1)
     X = X[rng.permutation(len(X))[:n_patches]]
     return X - X.mean(axis=1, keepdims=True) if center else X
@@ -183,10 +218,27 @@ def denoise(image, coder, patch_size):
     -------
     clean : ndarray of shape (height, width)
 
+    Raises
+    ------
+    ValueError
+        If ``image`` is not finite and of two dimensions, or if ``coder`` knows patches of another size.
+
     References
     ----------
     Elad, M. & Aharon, M. Image denoising via sparse and redundant representations over learned dictionaries.
     IEEE Transactions on Image Processing 15 (2006).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae import SparseCoder
+    >>> from skae.image import denoise, sample_patches
+    >>> clean = np.outer(np.sin(np.arange(60) / 3), np.cos(np.arange(60) / 4))
+    >>> noisy = clean + 0.3 * np.random.default_rng(0).standard_normal(clean.shape)
+    >>> patches = sample_patches([noisy], (6, 6), 2000, random_state=0)
+    >>> coder = SparseCoder(30, alpha=0.6, max_iter=5, random_state=0).fit(patches)
+    >>> bool(np.std(denoise(noisy, coder, (6, 6)) - clean) < 0.5 * np.std(noisy - clean))
+    True
     """
     image = check_array(image, dtype=[np.float64, np.float32])
     X = extract_patches_2d(image, patch_size)

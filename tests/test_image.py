@@ -1,5 +1,7 @@
 """Image tools."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy.ndimage import convolve1d
@@ -62,3 +64,23 @@ def test_denoising_gains_decibels():
     coder = SparseCoder(30, alpha=0.6, max_iter=5, random_state=0).fit(patches)
     error = np.mean((denoise(noisy, coder, (6, 6)) - clean) ** 2)
     assert error < 0.15 * np.mean((noisy - clean) ** 2)
+
+
+IMAGE = np.zeros((20, 20))
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: sample_patches([], (3, 3), 5), "needs images"),
+        (lambda: sample_patches([IMAGE], (3, 3), 325), "n_patches=325 is more than"),
+        (lambda: sample_patches([IMAGE], (21, 3), 5), "Height of the patch"),
+        (lambda: sample_patches([IMAGE * np.nan], (3, 3), 5), "NaN"),
+        (lambda: normalize_contrast(IMAGE, sigma=0), "must be positive"),
+        (lambda: normalize_contrast(IMAGE[0]), "2D array"),
+        (lambda: denoise(IMAGE, SparseCoder(2).fit(np.eye(5)), (3, 3)), "expecting 5 features"),
+    ],
+)
+def test_bad_images(call, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        call()
