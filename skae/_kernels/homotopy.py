@@ -8,65 +8,9 @@ next one joins, the codes when one leaves.
 import numpy as np
 
 from ._jit import kernel
+from .cholesky import append, backward, forward, remove
 from .coordinate_descent import descend
 from .gap import add_rows
-
-
-@kernel
-def append(factor, gram, support, count, atom, smallest):
-    """Extend the Cholesky factor by ``atom``; return whether it is independent enough of the others."""
-    row = factor[count]
-    diagonal = gram[atom, atom]
-    limit = smallest * diagonal
-    for i in range(count):
-        total = gram[atom, support[i]]
-        above = factor[i]
-        for j in range(i):
-            total -= above[j] * row[j]
-        row[i] = total / above[i]
-        diagonal -= row[i] * row[i]
-    if not diagonal > limit:
-        return False
-    row[count] = np.sqrt(diagonal)
-    return True
-
-
-@kernel
-def _remove(factor, count, place):
-    """Take row and column ``place`` out of the Cholesky factor by Givens rotations."""
-    for i in range(place, count - 1):
-        for j in range(i + 2):
-            factor[i, j] = factor[i + 1, j]
-    for j in range(place, count - 1):
-        a, b = factor[j, j], factor[j, j + 1]
-        length = np.sqrt(a * a + b * b)
-        cos, sin = a / length, b / length
-        for i in range(j, count - 1):
-            left, right = factor[i, j], factor[i, j + 1]
-            factor[i, j] = cos * left + sin * right
-            factor[i, j + 1] = cos * right - sin * left
-
-
-@kernel
-def forward(factor, signs, first, count, out):
-    """Solve L y = signs from row ``first`` on; the rows before are solved already."""
-    for i in range(first, count):
-        total = signs[i]
-        row = factor[i]
-        for j in range(i):
-            total -= row[j] * out[j]
-        out[i] = total / row[i]
-
-
-@kernel
-def backward(factor, count, out):
-    """Solve L' d = out in place."""
-    for i in range(count - 1, -1, -1):
-        row = factor[i]
-        value = out[i] / row[i]
-        out[i] = value
-        for j in range(i):
-            out[j] -= row[j] * value
 
 
 @kernel
@@ -169,7 +113,7 @@ def follow_path(gram, alpha, positive, max_steps, pull, support, codes, factor, 
             left = -1
         if leaving >= 0:
             left, joining = support[leaving], -1
-            _remove(factor, count, leaving)
+            remove(factor, count, leaving)
             count -= 1
             for k in range(leaving, count):
                 support[k], codes[k], signs[k] = support[k + 1], codes[k + 1], signs[k + 1]

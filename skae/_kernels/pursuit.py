@@ -3,8 +3,8 @@
 import numpy as np
 
 from ._jit import kernel
+from .cholesky import append, backward, forward
 from .gap import add_rows
-from .homotopy import append, backward, forward
 
 
 @kernel
