@@ -38,10 +38,11 @@ class SparseCoder(BaseCoder):
         Atoms of each group; groups may overlap. The penalty is then ``alpha sum_g ||h_g||``, which makes whole
         groups zero (Jenatton et al. 2011).
     algorithm : {'auto', 'homotopy', 'cd', 'fista', 'ista', 'omp'}, default='auto'
-        How codes are found: the exact path (fastest for codes of few atoms, and ``'auto'``), coordinate descent
-        on working sets, or proximal gradient steps with and without momentum (the only ones, and ``'auto'`` the
-        former, with ``groups``). ``'omp'``, orthogonal matching pursuit, has a limit on the number of atoms in
-        place of a penalty.
+        How codes are found: the exact path (``'auto'``), coordinate descent on working sets (``'auto'`` where
+        ``infer`` is given codes to start from), or proximal gradient steps with and without momentum (the only ones, and
+        ``'auto'`` the former, with ``groups``). The path is fastest, but for hardly sparse codes of fewer atoms than
+        features, where ``'fista'`` may be. ``'omp'``, orthogonal matching pursuit, has a limit on the number of
+        atoms in place of a penalty.
     n_nonzero_coefs : int, default=10
         Most atoms of a code for ``'omp'``.
     tol : float, default=1e-4

@@ -36,12 +36,13 @@ class PSD(BaseCoder):
     beta : float, default=1.0
         Weight of half the squared distance between codes and their prediction.
     encoder : {'tanh', 'soft_threshold', 'lista'}, default='tanh'
-        ``g tanh(K x + b)``; a soft threshold of ``K x``; or ``n_steps`` learned steps of ISTA.
+        ``g tanh(K x + b)``, as in the paper; a soft threshold of ``K x``; or ``n_steps`` learned steps of ISTA. The last
+        two are zero where codes are, and predict them better.
     n_steps : int, default=3
         Steps of ``'lista'``.
     topology : (int, int), default=None
         Rows and columns of a torus of ``n_components`` units. Sparsity is then that of ``sum_P sqrt(sum_j w_Pj
-        h_j^2)`` over a window P around each unit, and neighbours become alike.
+        h_j^2)`` over a window P around each unit, and neighbours become alike. Codes have no certificate then.
     pool_size : int, default=5
         Width of the windows.
     transform_algorithm : {'encoder', 'inference', 'lasso'}, default='encoder'

@@ -169,10 +169,12 @@ def test_partial_fits_equal_one_fit():
         ({"alpha": -1.0}, "alpha"),
         ({"beta": 0.0}, "beta"),
         ({"topology": (3, 5)}, "rows \\* columns = n_components=20"),
+        ({"topology": (-4, -5)}, "rows \\* columns = n_components=20"),
+        ({"topology": (4.0, 5.0)}, "rows \\* columns = n_components=20"),
+        ({"topology": (4, 5), "algorithm": "cd"}, "does not go with a topology"),
         ({"encoder": "linear"}, "encoder"),
         ({"n_components": 0}, "n_components"),
     ],
-    ids=["alpha", "beta", "topology", "encoder", "n_components"],
 )
 def test_bad_parameters_leave_the_model(parameters, words):
     model = PSD(**SMALL).fit(X[:300])
