@@ -1,5 +1,6 @@
 """Sparse codes of many rows: blocks of rows in threads, each block one matrix product and one kernel."""
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
@@ -103,14 +104,35 @@ def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
         fill(rows, codes)
         return _compressed(codes)
 
-    size = min(_BLOCK, -(-n_rows // n_threads))
-    with ThreadPoolExecutor(n_threads) as pool, blas_for(n_jobs):
-        parts = list(pool.map(one, gen_batches(n_rows, size)))
+    # Several blocks a thread, since some take longer.
+    size = min(_BLOCK, max(-(-n_rows // (4 * n_threads)), 1))
+    with blas_for(n_jobs):
+        parts = _shared(one, list(gen_batches(n_rows, size)), n_threads)
     if dense is not None:
         return dense
     counts, indices, values = (np.concatenate(arrays) for arrays in zip(*parts))
     starts = np.concatenate([[0], np.cumsum(counts)])
     return scipy.sparse.csr_matrix((values, indices, starts), shape=(n_rows, n_atoms))
+
+
+def _shared(function, items, n_threads):
+    """Return ``function`` of each item, computed by so many threads, of which this is one."""
+    waiting, results = deque(enumerate(items)), [None] * len(items)
+
+    def work():
+        while True:
+            try:
+                place, item = waiting.popleft()
+            except IndexError:
+                return
+            results[place] = function(item)
+
+    with ThreadPoolExecutor(max(n_threads - 1, 1)) as pool:
+        others = [pool.submit(work) for _ in range(n_threads - 1)]
+        work()
+        for other in others:
+            other.result()
+    return results
 
 
 def _dense(rows):
