@@ -16,17 +16,24 @@ class Records:
         Made if it is not there.
     name : str
         Of the files: ``name.jsonl`` has the measurements, ``name.log`` a line for each, ``name.txt`` the table.
+    measuring : bool, default=True
+        Whether to make those that the file does not have.
     """
 
-    def __init__(self, folder, name):
-        self._path = Path(folder) / name
+    def __init__(self, folder, name, measuring=True):
+        self._path, self._measuring = Path(folder) / name, measuring
         self._path.parent.mkdir(parents=True, exist_ok=True)
 
     def once(self, key, measure):
-        """Return the record of ``key``, a dict; where the file has none, that of ``measure()`` is appended."""
+        """Return the record of ``key``, a dict; where the file has none, that of ``measure()`` is appended.
+
+        It is None where the file has none and nothing is to be measured.
+        """
         for record in self._stored():
             if all(record.get(name) == value for name, value in key.items()):
                 return record
+        if not self._measuring:
+            return None
         start = time.perf_counter()
         record = {**key, **measure(), "seconds": round(time.perf_counter() - start, 1)}
         self._append(".jsonl", json.dumps(record))
