@@ -7,7 +7,7 @@ belong to hidden segments, of which each column shows a little, and the class de
 denoising auto-encoders learns from rows without a class to guess the true cells where some were swapped with those
 of other rows (the winner of Porto Seguro's competition of 2017 did so). Logistic regression on its codes meets
 logistic regression and gradient boosting on the columns themselves: the codes win with few labels, and gradient
-boosting with many.
+boosting with many. The table is made so that its rows have something to say without a class; not every table has.
 """
 
 # %%

@@ -24,12 +24,13 @@ ACTIVATIONS = {
 }
 
 
-def initial_bound(activation, fan_in, fan_out):
+def initial_bound(activation, fan_in, fan_out, decoder):
     """Half-width of the uniform initial weights: He et al. 2015 for relu, Glorot & Bengio 2010 for the rest.
 
-    The factor 4 that is often used for sigmoids trains no better with tied weights, and its noise stays
-    visible in the filters.
+    Their factor 4 for sigmoids is for networks without a decoder, which learn badly otherwise. With one it trains no
+    better, and its noise stays visible in the filters.
     """
     if activation in ("relu", "softplus"):
         return np.sqrt(6 / fan_in)
-    return np.sqrt(6 / (fan_in + fan_out))
+    factor = 4 if activation == "sigmoid" and not decoder else 1
+    return factor * np.sqrt(6 / (fan_in + fan_out))

@@ -74,7 +74,7 @@ class Network:
         if self.decoder == "untied":
             matrices += zip(self.names, params.decoder_weights)
         for name, weights in matrices:
-            bound = initial_bound(name, weights.shape[1], weights.shape[0])
+            bound = initial_bound(name, weights.shape[1], weights.shape[0], self.decoder)
             weights[...] = rng.uniform(-bound, bound, weights.shape)
         return flat
 

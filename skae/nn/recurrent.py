@@ -51,7 +51,7 @@ class RecurrentNetwork:
         """Return a fresh flat vector: uniform weights of the usual width, biases zero."""
         flat = np.zeros(self.size, dtype)
         for name, weights in zip(self.names, self.views(flat).encoder_weights):
-            bound = initial_bound(name, weights.shape[1], weights.shape[0])
+            bound = initial_bound(name, weights.shape[1], weights.shape[0], self.decoder)
             weights[...] = rng.uniform(-bound, bound, weights.shape)
         return flat
 
