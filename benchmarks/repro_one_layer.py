@@ -151,6 +151,10 @@ def verdict(runs):
         kept, n_pairs = pairs_in_order(names, ours, theirs)
         order = " < ".join(sorted(names, key=ours.get))
         lines.append(f"{title}: {order}; {kept} of {n_pairs} pairs in the published order")
+        if name == "test_error":
+            resolution = half_width(max(ours.values()), 10_000)
+            kept, n_pairs = pairs_in_order(names, ours, theirs, resolution)
+            lines.append(f"{title} further apart than {resolution:.2f}: {kept} of {n_pairs} pairs")
     return "\n".join(lines)
 
 
