@@ -67,8 +67,9 @@ def infer_codes(
         statistics = problem.statistics(_dense(X[rows]), None if prior is None else prior[rows])
         solve(problem, statistics, codes, gaps[rows], tol=tol, max_iter=max_iter)
 
-    _ = problem.gram  # once, before the threads ask for it
-    return _by_blocks(fill, X, len(problem.dictionary), n_jobs, sparse_output), gaps
+    with blas_for(n_jobs):
+        _ = problem.gram  # once, before the threads ask for it
+        return _by_blocks(fill, X, len(problem.dictionary), n_jobs, sparse_output), gaps
 
 
 def threshold_codes(X, dictionary, alpha, *, positive=False, n_jobs=None, sparse_output=False):
@@ -79,7 +80,8 @@ def threshold_codes(X, dictionary, alpha, *, positive=False, n_jobs=None, sparse
         alphas = np.full(len(points), alpha, X.dtype)
         shrink_rows(points, alphas, X.dtype.type(1), positive, codes)
 
-    return _by_blocks(fill, X, len(dictionary), n_jobs, sparse_output)
+    with blas_for(n_jobs):
+        return _by_blocks(fill, X, len(dictionary), n_jobs, sparse_output)
 
 
 def blas_for(n_jobs):
@@ -106,8 +108,7 @@ def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
 
     # Several blocks a thread, since some take longer.
     size = min(_BLOCK, max(-(-n_rows // (4 * n_threads)), 1))
-    with blas_for(n_jobs):
-        parts = _shared(one, list(gen_batches(n_rows, size)), n_threads)
+    parts = _shared(one, list(gen_batches(n_rows, size)), n_threads)
     if dense is not None:
         return dense
     counts, indices, values = (np.concatenate(arrays) for arrays in zip(*parts))
