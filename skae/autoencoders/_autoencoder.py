@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..nn.objective import Objective
-from ..nn.penalties import WeightDecay
+from ..nn.penalties import weight_decays
 from ._base import BaseAutoEncoder
 
 
@@ -93,5 +93,4 @@ class AutoEncoder(BaseAutoEncoder):
     """
 
     def _objective(self, network, loss):
-        penalties = [WeightDecay(self.weight_decay)] if self.weight_decay else []
-        return Objective(network, loss, penalties=penalties)
+        return Objective(network, loss, penalties=weight_decays(self.weight_decay))

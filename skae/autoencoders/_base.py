@@ -138,8 +138,7 @@ class BaseAutoEncoder(TrainedModel, FittedAutoEncoder, ABC):
         shape = {"sizes": sizes, "activation": self.activation, "decoder": self._decoder()}
         if reset:
             self._shape = shape
-            columns = frame if hasattr(frame, "columns") else X
-            self._loss = make_loss(self.loss, X, columns)
+            self._loss = make_loss(self.loss, X, frame)
         elif shape != self._shape:
             raise ValueError(
                 "n_components, hidden_layer_sizes, activation and tied_weights must stay as they "

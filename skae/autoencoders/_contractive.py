@@ -7,7 +7,7 @@ from typing import ClassVar
 from .._compat import Interval, StrOptions
 from ..nn.jacobian_penalties import JacobianContraction, JacobianCurvature
 from ..nn.objective import Objective
-from ..nn.penalties import Contraction, Curvature, WeightDecay
+from ..nn.penalties import Contraction, Curvature, weight_decays
 from ._base import BaseAutoEncoder
 
 _FEW_FEATURES = 64  # up to here all input directions cost less than an epoch on images does
@@ -145,9 +145,7 @@ class ContractiveAE(BaseAutoEncoder):
     }
 
     def _objective(self, network, loss):
-        penalties = [self._contraction(network, loss)]
-        if self.weight_decay:
-            penalties.append(WeightDecay(self.weight_decay))
+        penalties = [self._contraction(network, loss), *weight_decays(self.weight_decay)]
         if self.curvature:
             penalties.append(self._curvature(network))
         return Objective(network, loss, penalties=penalties)

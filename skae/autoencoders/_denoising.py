@@ -7,7 +7,7 @@ from typing import ClassVar
 from .._compat import Interval, StrOptions
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.objective import Objective
-from ..nn.penalties import WeightDecay
+from ..nn.penalties import weight_decays
 from ._base import BaseAutoEncoder
 
 
@@ -114,13 +114,12 @@ class DenoisingAE(BaseAutoEncoder):
     }
 
     def _objective(self, network, loss):
-        penalties = [WeightDecay(self.weight_decay)] if self.weight_decay else []
         return Objective(
             network,
             loss,
             corruption=make_corruption(self.corruption, self.corruption_level),
             emphasis=self._emphasis(),
-            penalties=penalties,
+            penalties=weight_decays(self.weight_decay),
         )
 
     def _emphasis(self):

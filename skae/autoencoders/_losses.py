@@ -22,6 +22,7 @@ def make_loss(loss, X, frame):
         If a name is unknown, or the columns do not cover each column of X once.
     """
     n_features = X.shape[1]
+    frame = frame if hasattr(frame, "columns") else X
     if isinstance(loss, str):
         pairs = find_parts(X) if loss == "auto" else [(loss, np.arange(n_features))]
     else:

@@ -3,14 +3,16 @@
 import os
 from abc import ABC
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import ClassVar
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import validate_data
 
-from .._compat import StrOptions, _BaseComposition, _VisualBlock
+from .._compat import Interval, StrOptions, _BaseComposition, _VisualBlock
 from .._fitting import checked_weights
+from ..autoencoders._losses import make_loss
 from ..autoencoders._trained import TrainedModel
 from ._layers import check_layers, check_losses, copies
 from ._pretraining import Pretraining
@@ -25,12 +27,14 @@ class BaseStack(TrainedModel, _BaseComposition, ABC):
     layers: list = field(kw_only=False)
     schedule: str = "greedy"
     corrupted: str = "code"
+    weight_decay: float = 0.0
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
         "layers": [list, tuple],
         "schedule": [StrOptions({"greedy", "simultaneous"})],
         "corrupted": [StrOptions({"code", "input"})],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
     def get_params(self, deep=True):
@@ -80,6 +84,14 @@ class BaseStack(TrainedModel, _BaseComposition, ABC):
     def _check_training_data(self, X, sample_weight, **options):
         X = validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, order="C", **options)
         return X, checked_weights(sample_weight, X)
+
+    def _check_input(self, X, sample_weight):
+        """Check what is to be reconstructed, and set its loss: that of the first layer."""
+        frame = X
+        X, weights = self._check_training_data(X, sample_weight)
+        self._loss = make_loss(getattr(self.layers[0][1], "loss", "gaussian"), X, frame)
+        self._loss.check(X, self._column_names(X))
+        return X, weights
 
     def _copies(self):
         """Return layers that are ready to be fitted."""

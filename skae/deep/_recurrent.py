@@ -7,10 +7,9 @@ from typing import ClassVar
 from .._compat import Interval, StrOptions, _fit_context
 from .._fitting import unchanged_on_error
 from ..autoencoders._fitted import FittedAutoEncoder
-from ..autoencoders._losses import make_loss
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.objective import Objective
-from ..nn.penalties import WeightDecay
+from ..nn.penalties import weight_decays
 from ..nn.recurrent import RecurrentNetwork
 from ..training.loop import DivergenceError
 from ..training.problem import Problem
@@ -115,7 +114,6 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
     pretraining: str | None = "unsupervised"
     corruption: object = "masking"
     corruption_level: float = 0.3
-    weight_decay: float = 0.0
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseStack._parameter_constraints,
@@ -123,7 +121,6 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
         "pretraining": [StrOptions({"unsupervised"}), None],
         "corruption": [StrOptions(set(CORRUPTIONS)), callable, None],
         "corruption_level": [Interval(Real, 0, None, closed="left")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -153,11 +150,7 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
         """
         with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
             self._check_layers()
-            frame = X
-            X, weights = self._check_training_data(X, sample_weight)
-            columns = frame if hasattr(frame, "columns") else X
-            self._loss = make_loss(getattr(self.layers[0][1], "loss", "gaussian"), X, columns)
-            self._loss.check(X, self._column_names(X))
+            X, weights = self._check_input(X, sample_weight)
             self.layers_ = self._copies()
             widths, activations = layer_shapes(self.layers_)
             if len(widths) < 2:
@@ -177,7 +170,7 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
             network,
             self._loss,
             corruption=make_corruption(self.corruption, self.corruption_level),
-            penalties=[WeightDecay(self.weight_decay)] if self.weight_decay else [],
+            penalties=weight_decays(self.weight_decay),
         )
         self._train(Problem(objective, X, weights), state)
 

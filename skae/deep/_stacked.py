@@ -1,7 +1,6 @@
 """Stacked auto-encoders: a deep representation, learned layer by layer."""
 
 from dataclasses import dataclass, fields
-from numbers import Real
 from typing import ClassVar
 
 from sklearn.utils import ClassifierTags
@@ -9,12 +8,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import Interval, StrOptions, _fit_context
+from .._compat import StrOptions, _fit_context
 from .._fitting import unchanged_on_error
 from ..autoencoders._fitted import FittedAutoEncoder
-from ..autoencoders._losses import make_loss
 from ..nn.objective import Objective
-from ..nn.penalties import WeightDecay
+from ..nn.penalties import weight_decays
 from ..training.loop import DivergenceError
 from ..training.problem import Problem
 from ._base import BaseStack
@@ -126,12 +124,10 @@ class StackedAE(BaseStack, FittedAutoEncoder):
     """
 
     fine_tune: str | None = None
-    weight_decay: float = 0.0
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseStack._parameter_constraints,
         "fine_tune": [StrOptions({"reconstruction", "supervised"}), None],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -168,11 +164,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         return self
 
     def _fit_autoencoder(self, X, sample_weight):
-        frame = X
-        X, weights = self._check_training_data(X, sample_weight)
-        columns = frame if hasattr(frame, "columns") else X
-        self._loss = make_loss(getattr(self.layers[0][1], "loss", "gaussian"), X, columns)
-        self._loss.check(X, self._column_names(X))
+        X, weights = self._check_input(X, sample_weight)
         self.layers_ = self._copies()
         widths, activations = layer_shapes(self.layers_)
         self._shape = {
@@ -186,8 +178,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         with self._publishing(state):
             self._pretrain(network, state.params, X, weights)
         if self.fine_tune:
-            penalties = [WeightDecay(self.weight_decay)] if self.weight_decay else []
-            objective = Objective(network, self._loss, penalties=penalties)
+            objective = Objective(network, self._loss, penalties=weight_decays(self.weight_decay))
             self._train(Problem(objective, X, weights), state)
 
     def _fit_predictor(self, X, y, sample_weight):
@@ -197,8 +188,8 @@ class StackedAE(BaseStack, FittedAutoEncoder):
             )
         continuous = type_of_target(y).startswith("continuous")
         Predictor = StackedAERegressor if continuous else StackedAEClassifier
-        names = [field.name for field in fields(BaseStack)] + ["weight_decay"]
-        predictor = Predictor(**{name: getattr(self, name) for name in names})
+        shared = {field.name: getattr(self, field.name) for field in fields(BaseStack)}
+        predictor = Predictor(**shared)
         try:
             predictor.fit(X, y, sample_weight)
         finally:

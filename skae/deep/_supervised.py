@@ -13,7 +13,7 @@ from .._fitting import unchanged_on_error
 from ..autoencoders._fitted import FittedNetwork, by_block
 from ..nn.losses import Reconstruction
 from ..nn.objective import Objective
-from ..nn.penalties import WeightDecay
+from ..nn.penalties import weight_decays
 from ..training.loop import DivergenceError
 from ..training.problem import Problem
 from ._base import BaseStack
@@ -50,13 +50,11 @@ class BaseSupervisedStack(BaseStack, FittedNetwork):
 
     pretraining: str | None = "unsupervised"
     dropout: float = 0.0
-    weight_decay: float = 0.0
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseStack._parameter_constraints,
         "pretraining": [StrOptions({"unsupervised", "supervised"}), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
     @abstractmethod
@@ -129,9 +127,8 @@ class BaseSupervisedStack(BaseStack, FittedNetwork):
                 pretraining.supervised(
                     X, balanced, targets.values, self._loss, rows, targets.strata
                 )
-        penalties = [WeightDecay(self.weight_decay)] if self.weight_decay else []
         problem = Problem(
-            Objective(network, self._loss, penalties=penalties),
+            Objective(network, self._loss, penalties=weight_decays(self.weight_decay)),
             X,
             balanced,
             targets.values,
@@ -146,13 +143,18 @@ class BaseSupervisedStack(BaseStack, FittedNetwork):
         return weights
 
     def _monitor(self, network, problem):
-        def error(params, rows):
-            views, width = network.views(params), network.sizes[-1]
-            outputs = by_block(problem.X[rows], lambda x: self._means(network, views, x), width)
+        def monitor(rows):
+            X, targets, width = problem.X[rows], problem.targets[rows], network.sizes[-1]
             weights = None if problem.sample_weight is None else problem.sample_weight[rows]
-            return float(np.average(self._errors(outputs, problem.targets[rows]), weights=weights))
 
-        return error
+            def error(params):
+                views = network.views(params)
+                outputs = by_block(X, lambda x: self._means(network, views, x), width)
+                return float(np.average(self._errors(outputs, targets), weights=weights))
+
+            return error
+
+        return monitor
 
     def _outputs(self, X):
         """Return the means of the output units, of shape (n_samples, n_outputs)."""

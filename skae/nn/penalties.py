@@ -31,6 +31,11 @@ class WeightDecay:
         return float(np.vdot(weights, weights))
 
 
+def weight_decays(strength):
+    """Return the penalties that weight decay of ``strength`` comes to: none for 0."""
+    return [WeightDecay(strength)] if strength else []
+
+
 class Contraction:
     """``strength`` times the mean of ||dh/dx||_F^2, exact for a one-layer encoder (Rifai et al. 2011, eq. 7)."""
 

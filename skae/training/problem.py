@@ -26,7 +26,8 @@ class Problem:
     strata : ndarray of shape (n_samples,) or None
         Classes of which held-out rows have the same shares.
     monitor : callable or None
-        ``monitor(params, rows) -> float``, an error on held-out rows; the objective by default.
+        ``monitor(rows)`` returns the function of parameters that is the error on held-out rows; the objective
+        by default.
     """
 
     objective: Callable
@@ -55,6 +56,6 @@ class Problem:
     def error(self, rows, batch_size, seed):
         """Return the function of parameters that early stopping looks at, on held-out ``rows``."""
         if self.monitor is not None:
-            return lambda params: self.monitor(params, rows)
+            return self.monitor(rows)
         batches = self.batches(rows, batch_size)
         return lambda params: mean_objective(self.objective, params, batches, seed)
