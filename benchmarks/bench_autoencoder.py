@@ -76,7 +76,6 @@ def torch_epoch(kind, X, batch_size, compiled):
     W = torch.empty(N_COMPONENTS, X.shape[1]).uniform_(-bound, bound).requires_grad_()
     b = torch.zeros(N_COMPONENTS, requires_grad=True)
     c = torch.zeros(X.shape[1], requires_grad=True)
-    optimizer = torch.optim.Adam([W, b, c], lr=1e-3, fused=True)
 
     def objective(x):
         noisy = x * (torch.rand_like(x) >= 0.3) if kind == "DAE" else x
@@ -87,6 +86,14 @@ def torch_epoch(kind, X, batch_size, compiled):
             loss = loss + 0.1 * ((h * (1 - h)) ** 2 @ (W**2).sum(1)).mean()
         return loss
 
+    return torch_training(objective, [W, b, c], data, batch_size, compiled)
+
+
+def torch_training(objective, parameters, data, batch_size, compiled):
+    """Return a function that takes fused Adam through one epoch of ``objective(rows)``."""
+    import torch
+
+    optimizer = torch.optim.Adam(parameters, lr=1e-3, fused=True)
     if compiled:
         objective = torch.compile(objective)
 

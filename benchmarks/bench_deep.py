@@ -20,7 +20,7 @@ import statistics
 import time
 
 import numpy as np
-from bench_autoencoder import load, sgemm_rate, timed
+from bench_autoencoder import load, sgemm_rate, timed, torch_training
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -82,27 +82,12 @@ def torch_epoch(X, batch_size, compiled):
         nn.init.zeros_(linear.bias)
         layers += [linear, nn.Sigmoid()] if kind == "sigmoid" else [linear]
     net = nn.Sequential(*layers)
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
 
     def objective(x):
         loss = nn.functional.binary_cross_entropy_with_logits(net(x), x, reduction="sum")
         return loss / len(x)
 
-    if compiled:
-        objective = torch.compile(objective)
-
-    def epoch(data=data):
-        total = 0.0
-        for rows in torch.randperm(len(data)).split(batch_size):
-            optimizer.zero_grad()
-            loss = objective(data[rows])
-            loss.backward()
-            optimizer.step()
-            total += loss.detach()
-        return total
-
-    epoch(data[: 2 * batch_size])
-    return epoch
+    return torch_training(objective, net.parameters(), data, batch_size, compiled)
 
 
 def torch_with(n_threads):

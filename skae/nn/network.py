@@ -6,7 +6,8 @@ from .._kernels.activations import IDENTITY, backpropagate, slopes
 from .._kernels.contraction import add_scaled_rows
 from .activations import ACTIVATIONS, initial_bound
 from .corruption import dropout_mask
-from .trace import Params, Trace, add_all
+from .parameters import Params, Parts
+from .trace import Trace, add_all
 
 
 class Network:
@@ -37,13 +38,13 @@ class Network:
         downward = ("identity", *(self.names[:-1] if downward is None else downward))
         self.downward = [ACTIVATIONS[name] for name in downward]
         upward = list(zip(self.sizes[1:], self.sizes[:-1]))
-        self._shapes = [*upward, *[(high,) for high, _ in upward]]
+        shapes = [*upward, *[(high,) for high, _ in upward]]
         if decoder:
-            self._shapes += [(low,) for _, low in upward]
+            shapes += [(low,) for _, low in upward]
         if decoder == "untied":
-            self._shapes += upward
-        self._bounds = np.cumsum([0] + [int(np.prod(shape)) for shape in self._shapes])
-        self.size = int(self._bounds[-1])
+            shapes += upward
+        self._parts = Parts(shapes)
+        self.size = self._parts.size
 
     @property
     def n_decoder_layers(self):
@@ -51,10 +52,7 @@ class Network:
 
     def views(self, flat):
         """Return the ``Params`` that look into ``flat``."""
-        parts = [
-            flat[start:stop].reshape(shape)
-            for start, stop, shape in zip(self._bounds, self._bounds[1:], self._shapes)
-        ]
+        parts = self._parts(flat)
         n = self.depth
         weights, biases, decoder_biases = parts[:n], parts[n : 2 * n], parts[2 * n : 3 * n]
         decoder = parts[3 * n :] if self.decoder != "tied" else weights

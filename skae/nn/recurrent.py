@@ -5,7 +5,7 @@ import numpy as np
 from .._kernels.activations import backpropagate, slopes
 from .._kernels.contraction import add_scaled_rows
 from .activations import ACTIVATIONS, initial_bound
-from .trace import Params
+from .parameters import Params, Parts
 
 
 class RecurrentNetwork:
@@ -30,16 +30,12 @@ class RecurrentNetwork:
         self.depth = len(self.sizes) - 1
         self.activations = [ACTIVATIONS[name] for name in activation]
         weights = list(zip(self.sizes[1:], self.sizes[:-1]))
-        self._shapes = [*weights, *[(high,) for high, _ in weights], self.sizes[:1]]
-        self._bounds = np.cumsum([0] + [int(np.prod(shape)) for shape in self._shapes])
-        self.size = int(self._bounds[-1])
+        self._parts = Parts([*weights, *[(high,) for high, _ in weights], self.sizes[:1]])
+        self.size = self._parts.size
 
     def views(self, flat):
         """Return the ``Params`` that look into ``flat``; there is one decoder bias, that of the output."""
-        parts = [
-            flat[start:stop].reshape(shape)
-            for start, stop, shape in zip(self._bounds, self._bounds[1:], self._shapes)
-        ]
+        parts = self._parts(flat)
         n = self.depth
         return Params(parts[:n], parts[n : 2 * n], parts[:n], parts[2 * n :])
 

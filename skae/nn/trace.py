@@ -1,18 +1,6 @@
-"""What a network keeps of one batch, and names for its parameters."""
-
-from dataclasses import dataclass
+"""What a network keeps of one batch."""
 
 import numpy as np
-
-
-@dataclass
-class Params:
-    """Named views of the flat vector; weights are (n_upper, n_lower), shared by the decoder when tied."""
-
-    encoder_weights: list
-    encoder_biases: list
-    decoder_weights: list
-    decoder_biases: list
 
 
 class Trace:

@@ -7,32 +7,18 @@ gradient at the codes.
 
 import numpy as np
 
+from ..nn.parameters import Parts
+
 
 def _shrink(u, threshold):
     return np.sign(u) * np.maximum(np.abs(u) - threshold, 0)
-
-
-class _Parts:
-    """Named views of a flat vector with the given shapes."""
-
-    def __init__(self, **shapes):
-        self._shapes = shapes
-        self.size = sum(int(np.prod(shape)) for shape in shapes.values())
-
-    def __call__(self, flat):
-        views, start = [], 0
-        for shape in self._shapes.values():
-            stop = start + int(np.prod(shape))
-            views.append(flat[start:stop].reshape(shape))
-            start = stop
-        return views
 
 
 class Tanh:
     """f(x) = g tanh(K x + b), g diagonal (Kavukcuoglu et al. 2008, equation 5)."""
 
     def __init__(self, n_atoms, n_features):
-        self.parts = _Parts(gains=(n_atoms,), filters=(n_atoms, n_features), biases=(n_atoms,))
+        self.parts = Parts([(n_atoms,), (n_atoms, n_features), (n_atoms,)])
         self.size = self.parts.size
 
     def initial(self, dictionary, alpha, ridge, rng):
@@ -62,7 +48,7 @@ class SoftThreshold:
     """f(x) = shrink(K x, exp t): one step of ISTA with filters and thresholds of its own."""
 
     def __init__(self, n_atoms, n_features):
-        self.parts = _Parts(filters=(n_atoms, n_features), thresholds=(n_atoms,))
+        self.parts = Parts([(n_atoms, n_features), (n_atoms,)])
         self.size = self.parts.size
 
     def initial(self, dictionary, alpha, ridge, rng):
@@ -95,9 +81,7 @@ class Unrolled:
 
     def __init__(self, n_atoms, n_features, n_steps):
         self.n_steps = n_steps
-        self.parts = _Parts(
-            filters=(n_atoms, n_features), feedback=(n_atoms, n_atoms), thresholds=(n_atoms,)
-        )
+        self.parts = Parts([(n_atoms, n_features), (n_atoms, n_atoms), (n_atoms,)])
         self.size = self.parts.size
 
     def initial(self, dictionary, alpha, ridge, rng):
