@@ -2,6 +2,8 @@
 
 Every activation s here is monotone enough that s'(a) and s''(a) are functions of h = s(a): the
 pre-activation need not be kept. The integer codes below choose among them inside the kernels.
+Units ``start`` to ``stop`` are a thread's own; slices, since an index from a variable might be negative and
+that stops vectorization.
 """
 
 from ._jit import kernel
@@ -11,48 +13,58 @@ SIGMOID, TANH, RELU, SOFTPLUS, IDENTITY = range(5)
 
 
 @kernel
-def sigmoid(a, bias):
+def sigmoid(a, bias, start, stop):
     """a <- 1 / (1 + exp(-(a + bias)))."""
     one = a.dtype.type(1)
+    bias = bias[start:stop]
     for i in range(a.shape[0]):
-        for j in range(a.shape[1]):
-            a[i, j] = one / (one + exp(-(a[i, j] + bias[j])))
+        row = a[i, start:stop]
+        for j in range(row.size):
+            row[j] = one / (one + exp(-(row[j] + bias[j])))
 
 
 @kernel
-def tanh(a, bias):
+def tanh(a, bias, start, stop):
     """a <- 2 / (1 + exp(-2 (a + bias))) - 1."""
     one, two = a.dtype.type(1), a.dtype.type(2)
+    bias = bias[start:stop]
     for i in range(a.shape[0]):
-        for j in range(a.shape[1]):
-            a[i, j] = two / (one + exp(-two * (a[i, j] + bias[j]))) - one
+        row = a[i, start:stop]
+        for j in range(row.size):
+            row[j] = two / (one + exp(-two * (row[j] + bias[j]))) - one
 
 
 @kernel
-def relu(a, bias):
+def relu(a, bias, start, stop):
     """a <- max(a + bias, 0)."""
     zero = a.dtype.type(0)
+    bias = bias[start:stop]
     for i in range(a.shape[0]):
-        for j in range(a.shape[1]):
-            a[i, j] = max(a[i, j] + bias[j], zero)
+        row = a[i, start:stop]
+        for j in range(row.size):
+            row[j] = max(row[j] + bias[j], zero)
 
 
 @kernel
-def softplus(a, bias):
+def softplus(a, bias, start, stop):
     """a <- log(1 + exp(a + bias)), without overflow."""
     zero = a.dtype.type(0)
+    bias = bias[start:stop]
     for i in range(a.shape[0]):
-        for j in range(a.shape[1]):
-            value = a[i, j] + bias[j]
-            a[i, j] = max(value, zero) + log1p_unit(exp(-abs(value)))
+        row = a[i, start:stop]
+        for j in range(row.size):
+            value = row[j] + bias[j]
+            row[j] = max(value, zero) + log1p_unit(exp(-abs(value)))
 
 
 @kernel
-def identity(a, bias):
+def identity(a, bias, start, stop):
     """a <- a + bias."""
+    bias = bias[start:stop]
     for i in range(a.shape[0]):
-        for j in range(a.shape[1]):
-            a[i, j] += bias[j]
+        row = a[i, start:stop]
+        for j in range(row.size):
+            row[j] += bias[j]
 
 
 @kernel
@@ -83,23 +95,26 @@ def bend(kind, h, one):
 
 
 @kernel
-def backpropagate(kind, h, delta, push, sums):
+def backpropagate(kind, h, delta, push, sums, start, stop):
     """delta <- delta * s'(a) + push, from a gradient at h to one at a; sums <- its sum over samples.
 
     An empty ``push`` is none.
     """
     one = h.dtype.type(1)
+    sums = sums[start:stop]
     sums[:] = one - one
     for i in range(h.shape[0]):
+        outputs, pulls = h[i, start:stop], delta[i, start:stop]
         if push.size:
-            for j in range(h.shape[1]):
-                pull = delta[i, j] * slope(kind, h[i, j], one) + push[i, j]
-                delta[i, j] = pull
+            pushes = push[i, start:stop]
+            for j in range(outputs.size):
+                pull = pulls[j] * slope(kind, outputs[j], one) + pushes[j]
+                pulls[j] = pull
                 sums[j] += pull
         else:
-            for j in range(h.shape[1]):
-                pull = delta[i, j] * slope(kind, h[i, j], one)
-                delta[i, j] = pull
+            for j in range(outputs.size):
+                pull = pulls[j] * slope(kind, outputs[j], one)
+                pulls[j] = pull
                 sums[j] += pull
 
 

@@ -26,28 +26,36 @@ def add_scaled_rows(scales, weights, grad):
 
 
 @kernel
-def contract(kind, codes, row_norms, sample_weights, push, row_scales):
-    """Add d/da of sum_i v_i sum_j d_ij^2 n_j to ``push`` and its weight of w_j to ``row_scales``."""
+def contract(kind, codes, row_norms, sample_weights, push, row_scales, start, stop):
+    """push <- d/da of sum_i v_i sum_j d_ij^2 n_j, row_scales <- its weight of w_j; for some units."""
     one = codes.dtype.type(1)
     two = one + one
+    norms, scales = row_norms[start:stop], row_scales[start:stop]
+    scales[:] = one - one
     for i in range(codes.shape[0]):
         weight = two * sample_weights[i]
-        for j in range(codes.shape[1]):
-            d = slope(kind, codes[i, j], one)
-            push[i, j] += weight * d * bend(kind, codes[i, j], one) * row_norms[j]
-            row_scales[j] += weight * d * d
+        row, pushes = codes[i, start:stop], push[i, start:stop]
+        for j in range(row.size):
+            d = slope(kind, row[j], one)
+            pushes[j] = weight * d * bend(kind, row[j], one) * norms[j]
+            scales[j] += weight * d * d
 
 
 @kernel
-def curve(kind, codes, shifted, row_norms, sample_weights, push, shifted_push, row_scales):
-    """The same for sum_i v_i sum_j (d_ij - d~_ij)^2 n_j: the Jacobian's change from x to x~."""
+def curve(
+    kind, codes, shifted, row_norms, sample_weights, push, shifted_push, row_scales, start, stop
+):
+    """Add the same for sum_i v_i sum_j (d_ij - d~_ij)^2 n_j, the Jacobian's change from x to x~; set ``shifted_push``."""
     one = codes.dtype.type(1)
     two = one + one
+    norms, scales = row_norms[start:stop], row_scales[start:stop]
     for i in range(codes.shape[0]):
         weight = two * sample_weights[i]
-        for j in range(codes.shape[1]):
-            change = slope(kind, codes[i, j], one) - slope(kind, shifted[i, j], one)
-            pull = weight * change * row_norms[j]
-            push[i, j] += pull * bend(kind, codes[i, j], one)
-            shifted_push[i, j] = -pull * bend(kind, shifted[i, j], one)
-            row_scales[j] += weight * change * change
+        here, there = codes[i, start:stop], shifted[i, start:stop]
+        pushes, shifted_pushes = push[i, start:stop], shifted_push[i, start:stop]
+        for j in range(here.size):
+            change = slope(kind, here[j], one) - slope(kind, there[j], one)
+            pull = weight * change * norms[j]
+            pushes[j] += pull * bend(kind, here[j], one)
+            shifted_pushes[j] = -pull * bend(kind, there[j], one)
+            scales[j] += weight * change * change

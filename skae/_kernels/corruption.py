@@ -27,16 +27,17 @@ def salt_and_pepper(clean, rows, columns, threshold, low, high, out):
 
 
 @kernel
-def swap(clean, rows, columns, threshold, out):
-    """out <- clean, with the same column of another row in the cells drawn below ``threshold``."""
+def swap(clean, first, rows, columns, threshold, out):
+    """out <- rows of clean from ``first`` on, with the same column of another row in the cells drawn below ``threshold``."""
     n_rows = clean.shape[0]
-    for i in range(n_rows):
+    for k in range(out.shape[0]):
+        i = first + k
         for j in range(clean.shape[1]):
-            bits = draw(rows[i], columns[j])
+            bits = draw(rows[k], columns[j])
             step = np.int64(np.uint64(mix(bits)) * np.uint64(n_rows - 1) >> np.uint64(32))
             other = i + 1 + step
             other = other - n_rows if other >= n_rows else other
-            out[i, j] = clean[i, j] if bits >= threshold else clean[other, j]
+            out[k, j] = clean[i, j] if bits >= threshold else clean[other, j]
 
 
 @kernel

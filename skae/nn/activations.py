@@ -12,7 +12,12 @@ class Activation(NamedTuple):
     """An elementwise function: its code in the kernels, and the kernel that applies it in place."""
 
     kind: int
-    apply: Callable
+    kernel: Callable
+
+    def apply(self, a, bias, units=slice(None)):
+        """a <- s(a + bias), in the columns ``units``."""
+        start, stop, _ = units.indices(a.shape[1])
+        self.kernel(a, bias, start, stop)
 
 
 ACTIVATIONS = {

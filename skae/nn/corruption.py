@@ -6,6 +6,7 @@ A user's own corruption is any object with ``__call__(X, seed, out)`` that fills
 import numpy as np
 
 from .._kernels import corruption as kernels
+from .._threads import ELEMENT, share
 from .noise import keys
 
 
@@ -44,7 +45,10 @@ class Masking(_CellCorruption):
     """Set a share ``level`` of the cells to 0 (Vincent et al. 2008)."""
 
     def __call__(self, X, seed, out):
-        kernels.mask(X, *keys(X, seed), self._threshold, out)
+        def some(rows):
+            kernels.mask(X[rows], *keys(X[rows], seed), self._threshold, out[rows])
+
+        share(some, len(X), X.shape[1] * ELEMENT)
 
 
 class SaltAndPepper(_CellCorruption):
@@ -57,14 +61,22 @@ class SaltAndPepper(_CellCorruption):
     def __call__(self, X, seed, out):
         number = X.dtype.type
         low, high = number(self.low), number(self.high)
-        kernels.salt_and_pepper(X, *keys(X, seed), self._threshold, low, high, out)
+
+        def some(rows):
+            cells = X[rows], *keys(X[rows], seed)
+            kernels.salt_and_pepper(*cells, self._threshold, low, high, out[rows])
+
+        share(some, len(X), X.shape[1] * ELEMENT)
 
 
 class Swap(_CellCorruption):
     """Replace a share ``level`` of the cells by the same column's value of another row of the batch."""
 
     def __call__(self, X, seed, out):
-        kernels.swap(X, *keys(X, seed), self._threshold, out)
+        def some(rows):
+            kernels.swap(X, rows.start, *keys(X[rows], seed), self._threshold, out[rows])
+
+        share(some, len(X), X.shape[1] * ELEMENT)
 
 
 class Gaussian:
@@ -74,7 +86,12 @@ class Gaussian:
         self.level = level
 
     def __call__(self, X, seed, out):
-        kernels.add_normal(X, *keys(X, seed), X.dtype.type(self.level), out)
+        level = X.dtype.type(self.level)
+
+        def some(rows):
+            kernels.add_normal(X[rows], *keys(X[rows], seed), level, out[rows])
+
+        share(some, len(X), X.shape[1] * ELEMENT)
 
 
 CORRUPTIONS = {

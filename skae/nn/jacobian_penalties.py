@@ -4,7 +4,9 @@ import numpy as np
 
 from .._kernels.random import signs
 from .._kernels.tangents import squares
+from .._threads import product
 from .corruption import Gaussian
+from .layer import propagate
 from .noise import keys
 from .tangents import Link, linearize, pull_back, push_forward
 
@@ -163,9 +165,8 @@ class JacobianCurvature:
         below = space.inputs
         for layer, link in enumerate(space.shifted):
             link.start(params.encoder_weights[layer])
-            np.matmul(below, link.matrix, out=space.outputs[layer])
-            activation = self.network.activations[layer]
-            activation.apply(space.outputs[layer], params.encoder_biases[layer])
+            activation, bias = self.network.activations[layer], params.encoder_biases[layer]
+            propagate(below, link.matrix, activation, bias, space.outputs[layer])
             linearize(link, activation.kind, space.outputs[layer])
             below = space.outputs[layer]
 
@@ -179,7 +180,7 @@ class JacobianCurvature:
             space.bias_totals[layer] += link.push.sum(axis=0)
             if layer:
                 lower = space.shifted[layer - 1]
-                np.matmul(link.push, link.matrix.T, out=below)
+                product(link.push, link.matrix.T, below)
                 below *= lower.slopes
                 lower.push += below
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from .._kernels.activations import IDENTITY, backpropagate, slopes
-from .._kernels.contraction import add_scaled_rows
+from .._kernels.activations import IDENTITY, slopes
+from .._threads import ELEMENT, share
 from .activations import ACTIVATIONS, initial_bound
 from .corruption import dropout_mask
+from .layer import add_up, propagate, pull_back
 from .parameters import Params, Parts
 from .trace import Trace, add_all
 
@@ -80,16 +81,20 @@ class Network:
         """Return the codes of ``X``, or the outputs of the first ``n_layers`` layers."""
         n_layers = self.depth if n_layers is None else n_layers
         for layer in range(n_layers):
-            last = layer == n_layers - 1
-            X = np.matmul(X, params.encoder_weights[layer].T, out=out if last else None)
-            self.activations[layer].apply(X, params.encoder_biases[layer])
+            weights, bias = params.encoder_weights[layer], params.encoder_biases[layer]
+            last = out is not None and layer == n_layers - 1
+            outputs = out if last else np.empty((len(X), len(weights)), weights.dtype)
+            propagate(X, weights.T, self.activations[layer], bias, outputs)
+            X = outputs
         return X
 
     def decode(self, params, codes):
         """Return the logits of the output units."""
         for layer in reversed(range(self.depth)):
-            codes = codes @ params.decoder_weights[layer]
-            self.downward[layer].apply(codes, params.decoder_biases[layer])
+            weights, bias = params.decoder_weights[layer], params.decoder_biases[layer]
+            outputs = np.empty((len(codes), len(bias)), weights.dtype)
+            propagate(codes, weights, self.downward[layer], bias, outputs)
+            codes = outputs
         return codes
 
     def reconstruct(self, params, X):
@@ -111,43 +116,35 @@ class Network:
     def forward(self, params, trace, seed):
         """Fill ``trace`` from its inputs up to the codes and down to the logits."""
         for layer in range(self.depth):
-            output = trace.encoder_outputs[layer]
-            np.matmul(trace.encoder_inputs[layer], params.encoder_weights[layer].T, out=output)
-            self.activations[layer].apply(output, params.encoder_biases[layer])
+            propagate(
+                trace.encoder_inputs[layer],
+                params.encoder_weights[layer].T,
+                self.activations[layer],
+                params.encoder_biases[layer],
+                trace.encoder_outputs[layer],
+            )
             if trace.masks and layer < self.depth - 1:
                 self._drop(trace, layer, seed)
         for layer in reversed(range(self.n_decoder_layers)):
-            output = trace.decoder_inputs[layer - 1] if layer else trace.logits
-            np.matmul(trace.decoder_inputs[layer], params.decoder_weights[layer], out=output)
-            self.downward[layer].apply(output, params.decoder_biases[layer])
+            propagate(
+                trace.decoder_inputs[layer],
+                params.decoder_weights[layer],
+                self.downward[layer],
+                params.decoder_biases[layer],
+                trace.decoder_inputs[layer - 1] if layer else trace.logits,
+            )
 
     def backward(self, params, trace, grad):
         """Turn the gradient at the logits, and what the penalties left in ``trace``, into ``grad``."""
+        above = matrix = None
         for layer in range(self.n_decoder_layers):
-            kind, outputs = IDENTITY, trace.logits
-            delta = trace.decoder_deltas[layer]
-            if layer:
-                kind, outputs = self.downward[layer].kind, trace.decoder_inputs[layer - 1]
-                above = trace.decoder_deltas[layer - 1]
-                np.matmul(above, params.decoder_weights[layer - 1].T, out=delta)
-            push = trace.total_push(trace.decoder_pushes[layer])
-            backpropagate(kind, outputs, delta, push, grad.decoder_biases[layer])
+            self._decoder_gradients(layer, above, matrix, params, trace, grad)
+            above, matrix = trace.decoder_deltas[layer], params.decoder_weights[layer].T
+        if not self.decoder:
+            trace.encoder_deltas[-1][...] = trace.logits
         for layer in reversed(range(self.depth)):
-            delta = trace.encoder_deltas[layer]
-            if layer < self.depth - 1:
-                above = trace.encoder_deltas[layer + 1]
-                np.matmul(above, params.encoder_weights[layer + 1], out=delta)
-                if trace.masks:
-                    delta *= trace.masks[layer]
-            elif self.decoder:
-                np.matmul(trace.decoder_deltas[layer], params.decoder_weights[layer].T, out=delta)
-            else:
-                delta[...] = trace.logits
-            push = trace.total_push(trace.encoder_pushes[layer])
-            kind, outputs = self.activations[layer].kind, trace.encoder_outputs[layer]
-            backpropagate(kind, outputs, delta, push, grad.encoder_biases[layer])
-            add_all(trace.encoder_bias_pulls[layer], grad.encoder_biases[layer])
-            self._weight_gradients(layer, params, trace, grad)
+            self._encoder_gradients(layer, above, matrix, params, trace, grad)
+            above, matrix = trace.encoder_deltas[layer], params.encoder_weights[layer]
 
     def _drop(self, trace, layer, seed):
         """Pass the outputs of ``layer`` on through a new mask."""
@@ -155,21 +152,45 @@ class Network:
         dropout_mask(trace.inputs, seed + np.uint64(layer), self.dropout, mask)
         np.multiply(trace.encoder_outputs[layer], mask, out=trace.encoder_inputs[layer + 1])
 
-    def _weight_gradients(self, layer, params, trace, grad):
-        upper, lower, n = trace.upper[layer], trace.lower[layer], trace.n_samples
-        encoder = grad.encoder_weights[layer]
-        if self.decoder == "tied":
-            np.matmul(upper.T, lower, out=encoder)
-        else:
-            np.matmul(upper[:n].T, lower[:n], out=encoder)
-        add_all(trace.encoder_pulls[layer], encoder)
-        for scales in trace.encoder_row_scales[layer]:
-            add_scaled_rows(scales, params.encoder_weights[layer], encoder)
-        if not self.decoder:
-            return
-        decoder = grad.decoder_weights[layer]
+    def _decoder_gradients(self, layer, above, matrix, params, trace, grad):
+        """Take the gradient from ``above`` one layer on, and add up that of the weights where they are its own."""
+        kind, outputs = IDENTITY, trace.logits
+        if layer:
+            kind, outputs = self.downward[layer].kind, trace.decoder_inputs[layer - 1]
+        push = trace.total_push(trace.decoder_pushes[layer])
+        delta, n = trace.decoder_deltas[layer], trace.n_samples
+        upper, lower = trace.upper[layer][n:], trace.lower[layer][n:]
+        weights, scales = params.decoder_weights[layer], trace.decoder_row_scales[layer]
+        d_weights, d_bias = grad.decoder_weights[layer], grad.decoder_biases[layer]
+
+        def pull(units):
+            pull_back(units, above, matrix, None, kind, outputs, push, delta, d_bias)
+
+        def add(units):
+            add_up(units, upper, lower, weights, scales, d_weights)
+
+        share(pull, delta.shape[1], n * (ELEMENT + (len(matrix) if layer else 0)))
         if self.decoder == "untied":
-            np.matmul(upper[n:].T, lower[n:], out=decoder)
-        add_all(trace.decoder_pulls[layer], decoder)
-        for scales in trace.decoder_row_scales[layer]:
-            add_scaled_rows(scales, params.decoder_weights[layer], decoder)
+            share(add, len(weights), lower.size)
+            add_all(trace.decoder_pulls[layer], d_weights)
+
+    def _encoder_gradients(self, layer, above, matrix, params, trace, grad):
+        """Take the gradient from ``above`` one layer down, and add up that of the weights."""
+        mask = trace.masks[layer] if trace.masks and layer < self.depth - 1 else None
+        kind, outputs = self.activations[layer].kind, trace.encoder_outputs[layer]
+        push = trace.total_push(trace.encoder_pushes[layer])
+        delta = trace.encoder_deltas[layer]
+        rows = slice(None) if self.decoder == "tied" else slice(trace.n_samples)
+        upper, lower = trace.upper[layer][rows], trace.lower[layer][rows]
+        weights, scales = params.encoder_weights[layer], trace.encoder_row_scales[layer]
+        d_weights, d_bias = grad.encoder_weights[layer], grad.encoder_biases[layer]
+
+        def some(units):
+            pull_back(units, above, matrix, mask, kind, outputs, push, delta, d_bias)
+            add_up(units, upper, lower, weights, scales, d_weights)
+
+        share(some, len(weights), lower.size)
+        add_all(trace.encoder_bias_pulls[layer], d_bias)
+        add_all(trace.encoder_pulls[layer], d_weights)
+        if self.decoder == "tied":
+            add_all(trace.decoder_pulls[layer], d_weights)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .._threads import ELEMENT, share
+
 
 class Objective:
     """Mean over samples of a loss, plus penalties.
@@ -42,11 +44,20 @@ class Objective:
             self.corruption.emphasize(target, seeds[0], *self.emphasis, cell_weights)
         self.network.forward(params, trace, seeds[2])
         value = sum(penalty(params, trace, seeds[1]) for penalty in self.penalties)
-        self.loss.delta(trace.logits, target, trace.sample_weights, cell_weights, trace.losses)
+        self._delta(trace, target, cell_weights)
         value += float(np.dot(trace.losses, trace.sample_weights))
         if grad is not None:
             self.network.backward(params, trace, self.network.views(grad))
         return value
+
+    def _delta(self, trace, target, cell_weights):
+        """Turn the logits into the loss's gradient."""
+
+        def some(rows):
+            weights, losses = trace.sample_weights[rows], trace.losses[rows]
+            self.loss.delta(trace.logits[rows], target[rows], weights, cell_weights[rows], losses)
+
+        share(some, len(target), ELEMENT * target.shape[1])
 
     def _workspace(self, n_samples, dtype):
         key = n_samples, np.dtype(dtype)

@@ -8,7 +8,9 @@ returns its value and leaves its gradient in the trace, where the backward pass 
 import numpy as np
 
 from .._kernels.contraction import contract, curve, squared_row_norms
+from .._threads import ELEMENT, product, share
 from .corruption import Gaussian
+from .layer import propagate
 
 
 class WeightDecay:
@@ -46,14 +48,20 @@ class Contraction:
         weights = params.encoder_weights[0]
         space = trace.scratch(self, lambda: _OneLayerSpace(trace))
         space.start(weights, trace, self.strength)
-        contract(
-            self.kind,
-            trace.codes,
-            space.row_norms,
-            space.sample_weights,
-            space.push,
-            space.row_scales,
-        )
+
+        def some(units):
+            contract(
+                self.kind,
+                trace.codes,
+                space.row_norms,
+                space.sample_weights,
+                space.push,
+                space.row_scales,
+                units.start,
+                units.stop,
+            )
+
+        share(some, len(weights), len(trace.codes) * ELEMENT)
         return space.publish(trace)
 
 
@@ -72,11 +80,11 @@ class Curvature:
         weights, bias = params.encoder_weights[0], params.encoder_biases[0]
         space = trace.scratch(self, lambda: _OneLayerSpace(trace))
         space.start(weights, trace, self.strength / self.n_samples)
+        space.push[:], space.row_scales[:] = 0, 0
         draws = trace.scratch((self, "draws"), lambda: _DrawSpace(trace, weights, self.n_samples))
         for number, pull in enumerate(draws.pulls):
             self.shift(trace.inputs, seed + np.uint64(number), draws.shifted)
-            np.matmul(draws.shifted, weights.T, out=draws.codes)
-            self.activation.apply(draws.codes, bias)
+            propagate(draws.shifted, weights.T, self.activation, bias, draws.codes)
             curve(
                 self.activation.kind,
                 trace.codes,
@@ -86,8 +94,10 @@ class Curvature:
                 space.push,
                 draws.push,
                 space.row_scales,
+                0,
+                len(weights),
             )
-            np.matmul(draws.push.T, draws.shifted, out=pull)
+            product(draws.push.T, draws.shifted, pull)
             trace.encoder_pulls[0].append(pull)
             np.sum(draws.push, axis=0, out=draws.bias_pulls[number])
             trace.encoder_bias_pulls[0].append(draws.bias_pulls[number])
@@ -104,9 +114,11 @@ class _OneLayerSpace:
         self.sample_weights = np.empty_like(trace.sample_weights)
 
     def start(self, weights, trace, strength):
-        squared_row_norms(weights, self.row_norms)
+        def norms(units):
+            squared_row_norms(weights[units], self.row_norms[units])
+
+        share(norms, *weights.shape)
         np.multiply(trace.sample_weights, weights.dtype.type(strength), out=self.sample_weights)
-        self.push[:], self.row_scales[:] = 0, 0
 
     def publish(self, trace):
         """Leave the gradient in ``trace``; return the value."""

@@ -4,7 +4,9 @@ import numpy as np
 
 from .._kernels.activations import backpropagate, slopes
 from .._kernels.contraction import add_scaled_rows
+from .._threads import product
 from .activations import ACTIVATIONS, initial_bound
+from .layer import propagate
 from .parameters import Params, Parts
 
 
@@ -96,18 +98,18 @@ class RecurrentNetwork:
     def forward(self, params, trace, seed):
         """Fill ``trace`` from its inputs to the logits."""
         self._relax(params, trace.inputs, trace.states)
-        np.matmul(trace.states[-1][0], params.encoder_weights[0], out=trace.logits)
-        trace.logits += params.decoder_biases[0]
+        weights, bias = params.encoder_weights[0], params.decoder_biases[0]
+        propagate(trace.states[-1][0], weights, ACTIVATIONS["identity"], bias, trace.logits)
 
     def backward(self, params, trace, grad):
         """Turn the gradient at the logits into ``grad``, back through the steps."""
         weights, d_weights = params.encoder_weights, grad.encoder_weights
         np.sum(trace.logits, axis=0, out=grad.decoder_biases[0])
-        np.matmul(trace.states[-1][0].T, trace.logits, out=d_weights[0])
+        product(trace.states[-1][0].T, trace.logits, d_weights[0])
         for part in (*d_weights[1:], *grad.encoder_biases):
             part[...] = 0
         pulls = [np.zeros_like(outputs) for outputs in trace.states[-1]]
-        np.matmul(trace.logits, weights[0].T, out=pulls[0])
+        product(trace.logits, weights[0].T, pulls[0])
         drive = np.zeros_like(pulls[0])
         for step in reversed(range(self.n_steps + 1)):
             earlier = [np.zeros_like(pull) for pull in pulls]
@@ -115,20 +117,20 @@ class RecurrentNetwork:
                 outputs, pull = trace.states[step][layer], pulls[layer]
                 bias = np.empty_like(grad.encoder_biases[layer])
                 kind = self.activations[layer].kind
-                backpropagate(kind, outputs, pull, trace.no_push, bias)
+                backpropagate(kind, outputs, pull, trace.no_push, bias, 0, len(bias))
                 grad.encoder_biases[layer] += bias
                 if self._hears_above(step, layer):
                     pull *= pull.dtype.type(0.5)
                     above = trace.states[step - 1][layer + 1]
-                    d_weights[layer + 1] += above.T @ pull
-                    earlier[layer + 1] += pull @ weights[layer + 1].T
+                    d_weights[layer + 1] += product(above.T, pull)
+                    earlier[layer + 1] += product(pull, weights[layer + 1].T)
                 if layer:
-                    d_weights[layer] += pull.T @ trace.states[step][layer - 1]
-                    pulls[layer - 1] += pull @ weights[layer]
+                    d_weights[layer] += product(pull.T, trace.states[step][layer - 1])
+                    pulls[layer - 1] += product(pull, weights[layer])
                 else:
                     drive += pull
             pulls = earlier
-        d_weights[0] += drive.T @ trace.inputs
+        d_weights[0] += product(drive.T, trace.inputs)
         for layer, scales in enumerate(trace.encoder_row_scales):
             for scale in scales:
                 add_scaled_rows(scale, weights[layer], d_weights[layer])
@@ -146,15 +148,15 @@ class RecurrentNetwork:
     def _relax(self, params, inputs, states):
         """Fill ``states`` from the way up to the last step."""
         weights = params.encoder_weights
-        drive = inputs @ weights[0].T
+        drive = product(inputs, weights[0].T)
         for step, layers in enumerate(states):
             for layer, outputs in enumerate(layers):
                 if layer:
-                    np.matmul(layers[layer - 1], weights[layer].T, out=outputs)
+                    product(layers[layer - 1], weights[layer].T, outputs)
                 else:
                     outputs[...] = drive
                 if self._hears_above(step, layer):
-                    outputs += states[step - 1][layer + 1] @ weights[layer + 1]
+                    outputs += product(states[step - 1][layer + 1], weights[layer + 1])
                     outputs *= outputs.dtype.type(0.5)
                 self.activations[layer].apply(outputs, params.encoder_biases[layer])
 

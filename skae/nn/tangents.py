@@ -8,6 +8,7 @@ import numpy as np
 
 from .._kernels.activations import bends, slopes
 from .._kernels.tangents import scale, scale_back
+from .._threads import product
 
 
 class Link:
@@ -43,7 +44,7 @@ class Link:
     def add_gradient(self, below, pull):
         """Add the gradient of the weights from the rows of ``below`` and ``pull``."""
         left, right = (pull, below) if self.upward else (below, pull)
-        np.matmul(left.T, right, out=self._product)
+        product(left.T, right, self._product)
         self.gradient += self._product
 
 
@@ -68,7 +69,7 @@ def push_forward(links, directions):
         else:
             count = len(below)
             tangents = link.tangents[:count]
-            np.matmul(_rows(below), link.matrix, out=_rows(tangents))
+            product(_rows(below), link.matrix, _rows(tangents))
         below = link.scaled[:count]
         scale(link.slopes, tangents, below)
     return below
@@ -83,7 +84,7 @@ def pull_back(links, directions, pull):
         if position:
             below = links[position - 1].scaled[:count]
             link.add_gradient(_rows(below), _rows(pull))
-            pull = np.matmul(_rows(pull), link.matrix.T, out=_rows(below)).reshape(below.shape)
+            pull = product(_rows(pull), link.matrix.T, _rows(below)).reshape(below.shape)
         elif isinstance(directions, slice):
             gradient = link.gradient.T if link.upward else link.gradient
             gradient[directions] += pull.sum(axis=1)

@@ -23,7 +23,8 @@ def homotopy(problem, rows, codes, gaps, *, tol, max_iter):
         finer = problem.in_float64
         c, norms, alphas = (part[bent].astype(np.float64) for part in rows)
         exact, bounds = np.empty((bent.size, codes.shape[1])), np.empty(bent.size)
-        _follow(finer, (c, norms, alphas), exact, bounds, tol, max_iter, max_iter)
+        # Half of what is asked for: codes are rounded to float32 afterwards.
+        _follow(finer, (c, norms, alphas), exact, bounds, 0.5 * tol, max_iter, max_iter)
         codes[bent] = exact
         exact = codes[bent].astype(np.float64)
         gaps[bent] = finer.gaps(alphas, norms, c, c - exact @ finer.gram, exact, None)

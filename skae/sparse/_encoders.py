@@ -7,6 +7,7 @@ gradient at the codes.
 
 import numpy as np
 
+from .._threads import product
 from ..nn.parameters import Parts
 
 
@@ -31,7 +32,7 @@ class Tanh:
     def forward(self, params, X):
         """Return codes and tanh(K x + b)."""
         gains, filters, biases = self.parts(params)
-        bent = np.tanh(X @ filters.T + biases)
+        bent = np.tanh(product(X, filters.T) + biases)
         return gains * bent, bent
 
     def backward(self, params, X, memory, pull, grad):
@@ -40,7 +41,7 @@ class Tanh:
         d_gains, d_filters, d_biases = self.parts(grad)
         np.sum(pull * memory, axis=0, out=d_gains)
         inner = pull * gains * (1 - memory**2)
-        np.matmul(inner.T, X, out=d_filters)
+        product(inner.T, X, d_filters)
         np.sum(inner, axis=0, out=d_biases)
 
 
@@ -63,7 +64,7 @@ class SoftThreshold:
     def forward(self, params, X):
         """Return codes and themselves: what is not zero let the gradient through."""
         filters, thresholds = self.parts(params)
-        codes = _shrink(X @ filters.T, np.exp(thresholds))
+        codes = _shrink(product(X, filters.T), np.exp(thresholds))
         return codes, codes
 
     def backward(self, params, X, memory, pull, grad):
@@ -71,7 +72,7 @@ class SoftThreshold:
         _, thresholds = self.parts(params)
         d_filters, d_thresholds = self.parts(grad)
         inner = pull * (memory != 0)
-        np.matmul(inner.T, X, out=d_filters)
+        product(inner.T, X, d_filters)
         np.sum(-pull * np.sign(memory), axis=0, out=d_thresholds)
         d_thresholds *= np.exp(thresholds)
 
@@ -97,10 +98,10 @@ class Unrolled:
     def forward(self, params, X):
         """Return codes and those of every step."""
         filters, feedback, thresholds = self.parts(params)
-        drive, limit = X @ filters.T, np.exp(thresholds)
+        drive, limit = product(X, filters.T), np.exp(thresholds)
         steps = [_shrink(drive, limit)]
         for _ in range(self.n_steps - 1):
-            steps.append(_shrink(drive + steps[-1] @ feedback.T, limit))
+            steps.append(_shrink(drive + product(steps[-1], feedback.T), limit))
         return steps[-1], steps
 
     def backward(self, params, X, memory, pull, grad):
@@ -114,9 +115,9 @@ class Unrolled:
             d_thresholds -= np.sum(pull * np.sign(memory[step]), axis=0)
             drive += inner
             if step:
-                d_feedback += inner.T @ memory[step - 1]
-                pull = inner @ feedback
-        np.matmul(drive.T, X, out=d_filters)
+                d_feedback += product(inner.T, memory[step - 1])
+                pull = product(inner, feedback)
+        product(drive.T, X, d_filters)
         d_thresholds *= np.exp(thresholds)
 
 

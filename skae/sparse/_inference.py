@@ -9,9 +9,9 @@ import scipy.sparse
 from joblib import effective_n_jobs
 from sklearn.utils import gen_batches
 
-from .._compat import _get_threadpool_controller
 from .._kernels.compression import compress, count_nonzeros
 from .._kernels.shrinkage import shrink_rows
+from .._threads import blas_in_one_thread
 from ._algorithms import ALGORITHMS
 
 _BLOCK = 512  # rows whose correlations stay in the cache of a core
@@ -85,13 +85,8 @@ def threshold_codes(X, dictionary, alpha, *, positive=False, n_jobs=None, sparse
 
 
 def blas_for(n_jobs):
-    """Return a context in which BLAS has one thread, if threads of ours are to run beside it.
-
-    Threads of BLAS wait for their next product in a loop that takes the core from threads of ours.
-    """
-    if effective_n_jobs(n_jobs) == 1:
-        return nullcontext()
-    return _get_threadpool_controller().limit(limits=1, user_api="blas")
+    """Return a context in which BLAS has one thread, if threads of ours are to run beside it."""
+    return nullcontext() if effective_n_jobs(n_jobs) == 1 else blas_in_one_thread()
 
 
 def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):

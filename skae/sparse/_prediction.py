@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .._threads import product
+
 
 class PSDObjective:
     """The mean of the three terms at the best codes of a batch, and its gradient by D and the encoder.
@@ -36,12 +38,12 @@ class PSDObjective:
         batch.weights(out=shares)
         prediction, memory = self.encoder.forward(params, X)
         codes, penalty = self.infer(dictionary, X, prediction)
-        errors, misses = codes @ dictionary - X, prediction - codes
+        errors, misses = product(codes, dictionary) - X, prediction - codes
         values = 0.5 * np.einsum("ij,ij->i", errors, errors) + penalty
         values += 0.5 * self.beta * np.einsum("ij,ij->i", misses, misses)
         if grad is not None:
             d_dictionary, d_params = self.split(grad, n_features)
-            np.matmul((codes * shares[:, np.newaxis]).T, errors, out=d_dictionary)
+            product((codes * shares[:, np.newaxis]).T, errors, d_dictionary)
             pull = misses * (flat.dtype.type(self.beta) * shares[:, np.newaxis])
             self.encoder.backward(params, X, memory, pull, d_params)
         return float(values @ shares)

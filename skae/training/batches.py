@@ -3,6 +3,8 @@
 import numpy as np
 import scipy.sparse
 
+from .._threads import ELEMENT, share
+
 
 class Batch:
     """Some rows of a data set, copied only when and where the objective asks for them."""
@@ -20,7 +22,10 @@ class Batch:
             X[self._indices].toarray(out=out)
         else:
             # mode="clip": with the default, numpy goes through a second buffer.
-            np.take(X, self._indices, axis=0, out=out, mode="clip")
+            def some(rows):
+                np.take(X, self._indices[rows], axis=0, out=out[rows], mode="clip")
+
+            share(some, len(self), ELEMENT * X.shape[1])
 
     def targets(self, out):
         """Fill ``out`` with the rows' targets."""

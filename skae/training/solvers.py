@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._kernels.updates import adam, momentum
+from .._threads import ELEMENT, share
 
 
 @dataclass
@@ -37,16 +38,17 @@ class Adam:
         t = int(state["n_steps"][0])
         number = params.dtype.type
         correction = np.sqrt(1 - self.beta_2**t)
-        adam(
-            params,
-            grad,
-            state["first"],
-            state["second"],
+        numbers = (
             number(learning_rate * correction / (1 - self.beta_1**t)),
             number(self.beta_1),
             number(self.beta_2),
             number(self.epsilon * correction),
         )
+
+        def move(part):
+            adam(params[part], grad[part], state["first"][part], state["second"][part], *numbers)
+
+        share(move, params.size, ELEMENT)
 
 
 @dataclass
@@ -71,9 +73,12 @@ class SGD:
         """Move ``params`` and ``state`` by one step, in place."""
         number = params.dtype.type
         velocity = state["velocity"]
-        momentum(
-            params, grad, velocity, number(learning_rate), number(self.momentum), self.nesterov
-        )
+        numbers = number(learning_rate), number(self.momentum)
+
+        def move(part):
+            momentum(params[part], grad[part], velocity[part], *numbers, self.nesterov)
+
+        share(move, params.size, ELEMENT)
 
 
 @dataclass

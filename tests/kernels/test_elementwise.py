@@ -36,7 +36,7 @@ def test_activations_over_their_whole_range(name, dtype):
         dtype
     )
     out, bias = np.tile(a, (2, 1)), np.zeros(a.size, dtype)
-    getattr(activations, name)(out, bias)
+    getattr(activations, name)(out, bias, 0, a.size)
     _close(out[1], KINDS[name][1](a.astype(np.float64)).astype(dtype))
 
 
@@ -49,7 +49,7 @@ def test_backpropagate(name, dtype):
     derivative = (function(a64 + 1e-6) - function(a64 - 1e-6)) / 2e-6
     for extra in (push, NONE.astype(dtype)):
         out, sums = delta.copy(), np.empty(5, dtype)
-        activations.backpropagate(kind, function(a64).astype(dtype), out, extra, sums)
+        activations.backpropagate(kind, function(a64).astype(dtype), out, extra, sums, 0, 5)
         expected = delta * derivative + (push if extra.size else 0)
         np.testing.assert_allclose(out, expected, atol=1e-5 if dtype == np.float32 else 1e-8)
         np.testing.assert_allclose(sums, out.sum(axis=0), atol=1e-5)
@@ -114,13 +114,14 @@ def test_contraction_kernels(dtype):
     squared_row_norms(weights, norms)
     _close(norms, np.sum(weights.astype(np.float64) ** 2, axis=1), 16)
     d, e = h * (1 - h), other * (1 - other)
-    push, scales = np.ones_like(h), np.ones(5, dtype)
-    contract(activations.SIGMOID, h, norms, shares, push, scales)
+    push, scales = np.empty_like(h), np.empty(5, dtype)
+    for units in ((0, 2), (2, 5)):
+        contract(activations.SIGMOID, h, norms, shares, push, scales, *units)
     v = 2 * shares[:, np.newaxis]
-    _close(push, 1 + v * d * d * (1 - 2 * h) * norms, 32)
-    _close(scales, 1 + (v * d * d).sum(axis=0), 32)
+    _close(push, v * d * d * (1 - 2 * h) * norms, 32)
+    _close(scales, (v * d * d).sum(axis=0), 32)
     push, far, scales = np.zeros_like(h), np.zeros_like(h), np.zeros(5, dtype)
-    curve(activations.SIGMOID, h, other, norms, shares, push, far, scales)
+    curve(activations.SIGMOID, h, other, norms, shares, push, far, scales, 0, 5)
     _close(push, v * (d - e) * norms * d * (1 - 2 * h), 32)
     _close(far, -v * (d - e) * norms * e * (1 - 2 * other), 32)
     _close(scales, (v * (d - e) ** 2).sum(axis=0), 32)
