@@ -5,18 +5,78 @@ in every product, so that weights and gradients stay near the core that works on
 """
 
 import threading
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 
 from ._compat import _get_threadpool_controller
+from ._kernels.signals import GO, SIZE, wait_for_done, wait_for_go
 
 # Costs are in multiplications of a matrix product.
 ELEMENT = 16  # one element of an elementwise kernel
-_LEAST = 4_000_000  # what is worth waking a thread
+_LEAST = 1_000_000  # what is worth a signal to another thread
 _MOST = 8  # threads: narrower parts gain nothing
+_LOOKS = 1_000_000  # at a signal, about a millisecond, before a thread goes to sleep
+_MORE_LOOKS = 20_000  # until the one who gave the signal has left the interpreter to its own part
 _local = threading.local()
+
+
+class _Worker:
+    """A thread that waits awake for its next part of some work: a sleeping one takes 50 microseconds to come."""
+
+    def __init__(self):
+        self._flags, self._turn = np.zeros(SIZE, np.int64), 0
+        self._job = self._error = None
+        self._asleep, self._bell = False, threading.Semaphore(0)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.give(None, None)
+        self._thread.join()
+
+    def give(self, work, part):
+        """Begin ``work(part)`` in the thread; without work it ends."""
+        self._job, self._turn = (work, part), self._turn + 1
+        self._flags[GO] = self._turn
+        if self._asleep:
+            self._bell.release()
+
+    def wait(self):
+        """Wait until it is done."""
+        while not wait_for_done(self._flags, self._turn, _LOOKS):
+            time.sleep(1e-4)
+
+    def check(self):
+        """Raise what ``work`` raised."""
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _serve(self):
+        turn = 0
+        while True:
+            while not wait_for_go(self._flags, turn, _LOOKS, _MORE_LOOKS):
+                self._sleep(turn)
+            turn += 1
+            work, part = self._job
+            if work is None:
+                return
+            try:
+                work(part)
+            except BaseException as error:
+                self._error = error
+
+    def _sleep(self, turn):
+        """Wait for the bell unless ``turn`` is over: said before it is looked at, so that ``give`` rings or is seen."""
+        self._asleep = True
+        if self._flags[GO] == turn:
+            self._bell.acquire()
+        self._asleep = False
 
 
 def blas_in_one_thread():
@@ -37,8 +97,8 @@ def team():
     if n_threads == 1 or hasattr(_local, "team"):
         yield
         return
-    with blas_in_one_thread(), ThreadPoolExecutor(n_threads - 1) as pool:
-        _local.team = pool, n_threads
+    with blas_in_one_thread(), ExitStack() as stack:
+        _local.team = [stack.enter_context(_Worker()) for _ in range(n_threads - 1)]
         try:
             yield
         finally:
@@ -55,20 +115,23 @@ def share(work, size, cost):
     cost : int
         Of one of ``size``, in multiplications of a matrix product; small work stays in this thread.
     """
-    pool, n_threads = getattr(_local, "team", (None, 1))
-    n_parts = min(n_threads, size * cost // _LEAST)
+    workers = getattr(_local, "team", ())
+    n_parts = min(len(workers) + 1, size * cost // _LEAST)
     if n_parts <= 1:
         work(slice(0, size))
         return
     bounds = [size * i // n_parts for i in range(n_parts + 1)]
     first, *parts = map(slice, bounds[:-1], bounds[1:])
-    others = [pool.submit(work, part) for part in parts]
+    workers = workers[: len(parts)]
+    for worker, part in zip(workers, parts):
+        worker.give(work, part)
     try:
         work(first)
     finally:
-        wait(others)
-    for other in others:
-        other.result()
+        for worker in workers:
+            worker.wait()
+    for worker in workers:
+        worker.check()
 
 
 def product(a, b, out=None):

@@ -111,6 +111,9 @@ def backpropagate(kind, h, delta, push, sums, start, stop):
                 pull = pulls[j] * slope(kind, outputs[j], one) + pushes[j]
                 pulls[j] = pull
                 sums[j] += pull
+        elif kind == IDENTITY:
+            for j in range(outputs.size):
+                sums[j] += pulls[j]
         else:
             for j in range(outputs.size):
                 pull = pulls[j] * slope(kind, outputs[j], one)

@@ -17,6 +17,30 @@ def shrink_rows(points, alphas, step, positive, out):
 
 
 @kernel
+def step_rows(correlations, step, points, products):
+    """products_i <- points_i + step (c_i - products_i), a gradient step where products are G points."""
+    for i in range(points.shape[0]):
+        for j in range(points.shape[1]):
+            products[i, j] = points[i, j] + step * (correlations[i, j] - products[i, j])
+
+
+@kernel
+def lead_rows(codes, before, weights, points):
+    """points_i <- codes_i and their momentum (Beck & Teboulle 2009), begun anew where the last step went uphill."""
+    zero, one = codes.dtype.type(0), codes.dtype.type(1)
+    two, four = one + one, codes.dtype.type(4)
+    for i in range(codes.shape[0]):
+        uphill = zero
+        for j in range(codes.shape[1]):
+            uphill += (points[i, j] - codes[i, j]) * (codes[i, j] - before[i, j])
+        weight = one if uphill > zero else weights[i]
+        weights[i] = (one + np.sqrt(one + four * weight * weight)) / two
+        factor = (weight - one) / weights[i]
+        for j in range(codes.shape[1]):
+            points[i, j] = codes[i, j] + factor * (codes[i, j] - before[i, j])
+
+
+@kernel
 def gap_rows(alphas, positive, norms, correlations, pulls, codes, gaps):
     """gaps_i <- duality gap of codes_i, with ``pulls`` c - Gh."""
     values = np.empty(codes.shape[1], codes.dtype)

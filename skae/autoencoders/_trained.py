@@ -14,7 +14,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
 from .._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions
-from .._threads import team
 from .._version import __version__
 from ..training.checkpoint import Checkpoint
 from ..training.loop import minimize, minimize_full_batch
@@ -120,7 +119,7 @@ class TrainedModel(CallbackSupportMixin):
         if hasattr(self, "_init_callback_context"):
             callbacks = Callbacks(self, problem.X, self.max_iter, self._attributes)
         watching = [watcher for watcher in (checkpoint, callbacks) if watcher is not None]
-        with self._publishing(state), team():
+        with self._publishing(state):
             self._minimize(problem, state, max_epochs, self._reporters(problem.rows) + watching)
         if callbacks is not None:
             callbacks.close(state)

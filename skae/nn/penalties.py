@@ -47,9 +47,10 @@ class Contraction:
     def __call__(self, params, trace, seed):
         weights = params.encoder_weights[0]
         space = trace.scratch(self, lambda: _OneLayerSpace(trace))
-        space.start(weights, trace, self.strength)
+        space.start(trace, self.strength)
 
         def some(units):
+            squared_row_norms(weights[units], space.row_norms[units])
             contract(
                 self.kind,
                 trace.codes,
@@ -61,7 +62,7 @@ class Contraction:
                 units.stop,
             )
 
-        share(some, len(weights), len(trace.codes) * ELEMENT)
+        share(some, len(weights), weights.shape[1] + len(trace.codes) * ELEMENT)
         return space.publish(trace)
 
 
@@ -79,7 +80,8 @@ class Curvature:
     def __call__(self, params, trace, seed):
         weights, bias = params.encoder_weights[0], params.encoder_biases[0]
         space = trace.scratch(self, lambda: _OneLayerSpace(trace))
-        space.start(weights, trace, self.strength / self.n_samples)
+        space.start(trace, self.strength / self.n_samples)
+        squared_row_norms(weights, space.row_norms)
         space.push[:], space.row_scales[:] = 0, 0
         draws = trace.scratch((self, "draws"), lambda: _DrawSpace(trace, weights, self.n_samples))
         for number, pull in enumerate(draws.pulls):
@@ -113,12 +115,8 @@ class _OneLayerSpace:
         self.row_scales = np.empty_like(self.row_norms)
         self.sample_weights = np.empty_like(trace.sample_weights)
 
-    def start(self, weights, trace, strength):
-        def norms(units):
-            squared_row_norms(weights[units], self.row_norms[units])
-
-        share(norms, *weights.shape)
-        np.multiply(trace.sample_weights, weights.dtype.type(strength), out=self.sample_weights)
+    def start(self, trace, strength):
+        np.multiply(trace.sample_weights, self.push.dtype.type(strength), out=self.sample_weights)
 
     def publish(self, trace):
         """Leave the gradient in ``trace``; return the value."""

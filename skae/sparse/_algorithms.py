@@ -9,6 +9,7 @@ import numpy as np
 from .._kernels.coordinate_descent import descend_rows
 from .._kernels.homotopy import follow_rows
 from .._kernels.pursuit import pursue_rows
+from .._kernels.shrinkage import lead_rows, step_rows
 
 _MENDING = 3  # working sets of a path in float32, before float64 is cheaper
 
@@ -62,7 +63,7 @@ def _proximal_steps(problem, rows, codes, gaps, tol, max_iter, momentum):
     precision = max(1e-3 * tol, np.finfo(codes.dtype).eps)
     active = np.arange(len(codes))
     h, c, memory = codes.copy(), correlations, problem.start(len(codes))
-    ahead, weight = h.copy(), np.ones((len(h), 1), h.dtype)
+    before, ahead, weights = np.empty_like(h), h.copy(), np.ones(len(h), h.dtype)
     for iteration in range(max_iter + 1):
         if iteration % 10 == 0 or iteration == max_iter:
             pulls = c - h @ problem.gram
@@ -71,20 +72,17 @@ def _proximal_steps(problem, rows, codes, gaps, tol, max_iter, momentum):
             rest = here > 0.5 * tol * norms[active]
             if not rest.any() or iteration == max_iter:
                 break
-            active, h, ahead = active[rest], h[rest], ahead[rest]
-            c, weight, memory = c[rest], weight[rest], memory[rest]
-        new = np.empty_like(h)
-        points = ahead + step * (c - ahead @ problem.gram)
-        problem.shrink(points, alphas[active], step, precision, memory, new)
+            if not rest.all():
+                active, weights = active[rest], weights[rest]
+                h, before, ahead, c, memory = (x[rest] for x in (h, before, ahead, c, memory))
+        points = ahead @ problem.gram
+        step_rows(c, step, ahead, points)
+        h, before = before, h
+        problem.shrink(points, alphas[active], step, precision, memory, h)
         if momentum:
-            uphill = np.sum((ahead - new) * (new - h), axis=1, keepdims=True) > 0
-            weight[uphill] = 1
-            larger = (1 + np.sqrt(1 + 4 * weight**2)) / 2
-            ahead = new + ((weight - 1) / larger) * (new - h)
-            weight = larger
+            lead_rows(h, before, weights, ahead)
         else:
-            ahead = new
-        h = new
+            np.copyto(ahead, h)
 
 
 def pursuit(problem, rows, codes, gaps, *, tol, max_iter):

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.optimize import minimize as scipy_minimize
 
+from .._threads import team
 from .batches import mean_objective
 
 
@@ -16,6 +17,7 @@ class DivergenceError(ValueError):
         )
 
 
+@team()
 def minimize(objective, state, solver, batches, *, learning_rate, max_epochs, stopping, observers):
     """Run epochs of minibatch steps on ``state`` until ``max_epochs`` or ``stopping`` says so.
 
@@ -67,6 +69,7 @@ def _keep(state, params, solver):
         np.copyto(solver[name], value)
 
 
+@team()
 def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, observers):
     """Run scipy's L-BFGS on ``state``, an iteration an epoch, with the same noise at each evaluation."""
     dtype = state.params.dtype

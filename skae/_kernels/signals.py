@@ -1,0 +1,53 @@
+"""Signals between threads that wait outside of the interpreter lock: a word in memory, read until it changes."""
+
+from numba import types
+from numba.extending import intrinsic
+
+from ._jit import kernel
+
+GO, DONE = 0, 8  # words of ``flags``, in cache lines of their own
+SIZE = 16
+
+
+@intrinsic
+def _load(context, flags, index):
+    """Return flags[index], read anew each time."""
+
+    def emit(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.load_atomic(builder.gep(data, [arguments[1]]), "acquire", 8)
+
+    return types.int64(flags, types.int64), emit
+
+
+@intrinsic
+def _store(context, flags, index, value):
+    """flags[index] <- value, after all that was written before."""
+
+    def emit(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        builder.store_atomic(arguments[2], builder.gep(data, [arguments[1]]), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(flags, types.int64, types.int64), emit
+
+
+@kernel
+def wait_for_go(flags, turn, n_looks, n_more):
+    """Report ``turn`` as done, look for the next until it is there and ``n_more`` times more; return whether it is."""
+    _store(flags, DONE, turn)
+    for _ in range(n_looks):
+        if _load(flags, GO) != turn:
+            for _ in range(n_more):
+                _load(flags, GO)
+            return True
+    return False
+
+
+@kernel
+def wait_for_done(flags, turn, n_looks):
+    """Look ``n_looks`` times at most whether ``turn`` is done, and return it."""
+    for _ in range(n_looks):
+        if _load(flags, DONE) == turn:
+            return True
+    return False
