@@ -79,11 +79,6 @@ class _Worker:
         self._asleep = False
 
 
-def blas_in_one_thread():
-    """Return a context in which BLAS starts no threads: those wait for work in a loop that takes a core from ours."""
-    return _get_threadpool_controller().limit(limits=1, user_api="blas")
-
-
 def _n_blas_threads():
     libraries = _get_threadpool_controller().info()
     counts = [each["num_threads"] for each in libraries if each["user_api"] == "blas"]
@@ -91,13 +86,18 @@ def _n_blas_threads():
 
 
 @contextmanager
-def team():
-    """Let ``share`` use as many threads as BLAS has, which has one meanwhile."""
-    n_threads = min(_n_blas_threads(), _MOST)
+def team(n_threads=None):
+    """Let ``share`` and ``together`` use so many threads, by default those of BLAS, which has one meanwhile.
+
+    Within another team it is that one.
+    """
+    if n_threads is None:
+        n_threads = min(_n_blas_threads(), _MOST)
     if n_threads == 1 or hasattr(_local, "team"):
         yield
         return
-    with blas_in_one_thread(), ExitStack() as stack:
+    limit = _get_threadpool_controller().limit(limits=1, user_api="blas")
+    with limit, ExitStack() as stack:
         _local.team = [stack.enter_context(_Worker()) for _ in range(n_threads - 1)]
         try:
             yield
@@ -115,18 +115,27 @@ def share(work, size, cost):
     cost : int
         Of one of ``size``, in multiplications of a matrix product; small work stays in this thread.
     """
-    workers = getattr(_local, "team", ())
-    n_parts = min(len(workers) + 1, size * cost // _LEAST)
-    if n_parts <= 1:
-        work(slice(0, size))
-        return
+    n_parts = max(min(len(_workers()) + 1, size * cost // _LEAST), 1)
     bounds = [size * i // n_parts for i in range(n_parts + 1)]
-    first, *parts = map(slice, bounds[:-1], bounds[1:])
-    workers = workers[: len(parts)]
-    for worker, part in zip(workers, parts):
+    _run(work, list(map(slice, bounds[:-1], bounds[1:])))
+
+
+def together(work, n_threads):
+    """Call ``work()`` in as many threads of the team at once."""
+    _run(lambda _: work(), [None] * min(n_threads, len(_workers()) + 1))
+
+
+def _workers():
+    return getattr(_local, "team", [])
+
+
+def _run(work, parts):
+    """Call ``work`` of each part, the first one in this thread."""
+    workers = _workers()[: len(parts) - 1]
+    for worker, part in zip(workers, parts[1:]):
         worker.give(work, part)
     try:
-        work(first)
+        work(parts[0])
     finally:
         for worker in workers:
             worker.wait()

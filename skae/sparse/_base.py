@@ -4,18 +4,19 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 import scipy.sparse
+from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import _check_sample_weight, _fit_context
 from .._fitting import checked_weights, unchanged_on_error
+from .._threads import team
 from ..training.batches import Batches
 from ..training.loop import DivergenceError, minimize
 from ..training.observers import Verbose
 from ..training.state import TrainingState
 from ..training.stopping import Stopping
-from ._inference import blas_for
 
 _DTYPES = [np.float64, np.float32]
 
@@ -106,7 +107,7 @@ class BaseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         try:
             if training is not None:
                 objective, solver = training
-                with blas_for(self.n_jobs):
+                with team(effective_n_jobs(self.n_jobs)):
                     minimize(
                         objective,
                         state,

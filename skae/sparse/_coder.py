@@ -12,7 +12,7 @@ from ..training.state import TrainingState
 from ._base import BaseCoder, positive_part
 from ._dictionary import DictionaryObjective, DictionarySolver, first_atoms
 from ._groups import GroupLasso, check_groups
-from ._inference import chosen_algorithm, infer_codes, threshold_codes
+from ._inference import chosen_algorithm, fastest_algorithm, infer_codes, threshold_codes
 from ._problems import Lasso, Pursuit
 
 
@@ -38,11 +38,11 @@ class SparseCoder(BaseCoder):
         Atoms of each group; groups may overlap. The penalty is then ``alpha sum_g ||h_g||``, which makes whole
         groups zero (Jenatton et al. 2011).
     algorithm : {'auto', 'homotopy', 'cd', 'fista', 'ista', 'omp'}, default='auto'
-        How codes are found: the exact path (``'auto'``), coordinate descent on working sets (``'auto'`` where
-        ``infer`` is given codes to start from), or proximal gradient steps with and without momentum (the only ones, and
-        ``'auto'`` the former, with ``groups``). The path is fastest, but for hardly sparse codes of fewer atoms than
-        features, where ``'fista'`` may be. ``'omp'``, orthogonal matching pursuit, has a limit on the number of
-        atoms in place of a penalty.
+        How codes are found: the exact path, coordinate descent on working sets, or proximal gradient steps with and
+        without momentum (the only ones with ``groups``). ``'auto'`` is what ``fit`` expects to be fastest from the
+        number of atoms and the sparsity of some of its samples: the path, or ``'fista'`` where codes are hardly
+        sparse and atoms well conditioned; in ``infer`` with codes to start from, coordinate descent. ``'omp'``,
+        orthogonal matching pursuit, has a limit on the number of atoms in place of a penalty.
     n_nonzero_coefs : int, default=10
         Most atoms of a code for ``'omp'``.
     tol : float, default=1e-4
@@ -81,6 +81,8 @@ class SparseCoder(BaseCoder):
     ----------
     components_ : ndarray of shape (n_components, n_features)
         Atoms.
+    algorithm_ : str
+        What ``algorithm`` came to.
     n_iter_ : int
         Epochs so far.
     loss_curve_ : list of float
@@ -211,8 +213,10 @@ class SparseCoder(BaseCoder):
                     f"init must be of shape {(X.shape[0], self._n_atoms)}; got {init.shape}."
                 )
             init = positive_part(init) if self.positive else init
-        options = {"init": init, "sparse_output": self.sparse_output}
-        return infer_codes(X, self._problem(self.components_), **self._inference(), **options)
+        options = self._inference() | {"init": init, "sparse_output": self.sparse_output}
+        if init is None:
+            options["algorithm"] = self.algorithm_
+        return infer_codes(X, self._problem(self.components_), **options)
 
     def _start(self, X):
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -222,9 +226,14 @@ class SparseCoder(BaseCoder):
             n_atoms = X.shape[1] if self.n_components is None else self.n_components
             atoms = first_atoms(X, n_atoms, rng)
         self._n_atoms = len(atoms)
-        chosen_algorithm(self._problem(atoms), self.algorithm)
+        self.algorithm_ = chosen_algorithm(self._problem(atoms), self.algorithm)
         params = atoms.ravel()
         return TrainingState(params, self._solver().start(params), rng, seed)
+
+    def _learn(self, X, weights, state, max_epochs, stopping):
+        super()._learn(X, weights, state, max_epochs, stopping)
+        if self.algorithm == "auto":
+            self.algorithm_ = fastest_algorithm(self._problem(self.components_), X)
 
     def _given_atoms(self, X):
         if self.dictionary is None:
@@ -271,5 +280,5 @@ class SparseCoder(BaseCoder):
         if self.transform_encoder == "soft_threshold":
             options = {"positive": self.positive, "n_jobs": self.n_jobs}
             return threshold_codes(X, atoms, self.alpha, sparse_output=sparse_output, **options)
-        options = self._inference()
+        options = self._inference() | {"algorithm": self.algorithm_}
         return infer_codes(X, self._problem(atoms), sparse_output=sparse_output, **options)[0]

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse
 
 from .._kernels.dictionary import accumulate, update_atoms
+from .._threads import product
 from ._inference import infer_codes
 
 
@@ -43,7 +44,7 @@ class DictionaryObjective:
         problem = self._problem(dictionary)
         self.codes, _ = infer_codes(self.rows, problem, **self._inference)
         self.shares, self.rng = shares, rng
-        self.errors = self.rows - self.codes @ dictionary
+        self.errors = self.rows - product(self.codes, dictionary)
         return float(problem.values(self.errors, self.codes) @ shares)
 
 

@@ -1,19 +1,20 @@
 """Sparse codes of many rows: blocks of rows in threads, each block one matrix product and one kernel."""
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 
 import numpy as np
 import scipy.sparse
 from joblib import effective_n_jobs
+from scipy.linalg import eigvalsh
 from sklearn.utils import gen_batches
 
 from .._kernels.compression import compress, count_nonzeros
 from .._kernels.shrinkage import shrink_rows
-from .._threads import blas_in_one_thread
+from .._threads import team, together
 from ._algorithms import ALGORITHMS
 
+_SAMPLE = 32  # rows that show how sparse codes are
+_PATH_COST = 2.3  # of a multiplication on a homotopy path, in those of a matrix product: measured
 _BLOCK = 512  # rows whose correlations stay in the cache of a core
 
 
@@ -27,6 +28,26 @@ def chosen_algorithm(problem, algorithm, warm=False):
             f"{problem.algorithms}."
         )
     return algorithm
+
+
+def fastest_algorithm(problem, X):
+    """Return the name of what ``'auto'`` should be for rows like those of ``X``.
+
+    With k nonzeros of m atoms a path costs about ``k^2 m``, and FISTA ``m^2`` a step. It needs about ``10 sqrt(L / l)``
+    steps: L is the largest eigenvalue of the Gram matrix, l the least one of its part at the nonzeros.
+    """
+    if problem.algorithms[0] != "homotopy":
+        return problem.algorithms[0]
+    rows = _dense(X[:: max(X.shape[0] // _SAMPLE, 1)][:_SAMPLE])
+    codes, _ = infer_codes(rows, problem, algorithm="homotopy")
+    counts = np.count_nonzero(codes, axis=1)
+    path, step = _PATH_COST * np.mean(counts**2), codes.shape[1]
+    if path <= 10 * step:
+        return "homotopy"
+    support = np.flatnonzero(codes[np.argsort(counts)[len(counts) // 2]])
+    least = eigvalsh(problem.gram[np.ix_(support, support)], subset_by_index=(0, 0))[0]
+    conditioning = problem.curvature / max(least, np.finfo(codes.dtype).tiny)
+    return "fista" if path > 10 * np.sqrt(conditioning) * step else "homotopy"
 
 
 def infer_codes(
@@ -67,7 +88,7 @@ def infer_codes(
         statistics = problem.statistics(_dense(X[rows]), None if prior is None else prior[rows])
         solve(problem, statistics, codes, gaps[rows], tol=tol, max_iter=max_iter)
 
-    with blas_for(n_jobs):
+    with team(effective_n_jobs(n_jobs)):
         _ = problem.gram  # once, before the threads ask for it
         return _by_blocks(fill, X, len(problem.dictionary), n_jobs, sparse_output), gaps
 
@@ -80,13 +101,8 @@ def threshold_codes(X, dictionary, alpha, *, positive=False, n_jobs=None, sparse
         alphas = np.full(len(points), alpha, X.dtype)
         shrink_rows(points, alphas, X.dtype.type(1), positive, codes)
 
-    with blas_for(n_jobs):
+    with team(effective_n_jobs(n_jobs)):
         return _by_blocks(fill, X, len(dictionary), n_jobs, sparse_output)
-
-
-def blas_for(n_jobs):
-    """Return a context in which BLAS has one thread, if threads of ours are to run beside it."""
-    return nullcontext() if effective_n_jobs(n_jobs) == 1 else blas_in_one_thread()
 
 
 def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
@@ -123,11 +139,7 @@ def _shared(function, items, n_threads):
                 return
             results[place] = function(item)
 
-    with ThreadPoolExecutor(max(n_threads - 1, 1)) as pool:
-        others = [pool.submit(work) for _ in range(n_threads - 1)]
-        work()
-        for other in others:
-            other.result()
+    together(work, n_threads)
     return results
 
 

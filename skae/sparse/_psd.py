@@ -35,9 +35,9 @@ class PSD(BaseCoder):
         Weight of the sparsity of the codes.
     beta : float, default=1.0
         Weight of half the squared distance between codes and their prediction.
-    encoder : {'tanh', 'soft_threshold', 'lista'}, default='tanh'
-        ``g tanh(K x + b)``, as in the paper; a soft threshold of ``K x``; or ``n_steps`` learned steps of ISTA. The last
-        two are zero where codes are, and predict them better.
+    encoder : {'tanh', 'soft_threshold', 'lista'}, default='soft_threshold'
+        ``g tanh(K x + b)``, as in the paper, which a layer of a stack must be; a soft threshold of ``K x``; or
+        ``n_steps`` learned steps of ISTA. The last two are zero where codes are, and predict them better.
     n_steps : int, default=3
         Steps of ``'lista'``.
     topology : (int, int), default=None
@@ -107,7 +107,7 @@ class PSD(BaseCoder):
     n_components: int = field(default=100, kw_only=False)
     alpha: float = 1.0
     beta: float = 1.0
-    encoder: str = "tanh"
+    encoder: str = "soft_threshold"
     n_steps: int = 3
     topology: tuple | None = None
     pool_size: int = 5

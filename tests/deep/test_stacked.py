@@ -65,7 +65,7 @@ def test_a_stack_is_the_composition_of_its_layers(layers):
 
 
 def test_psd_is_a_layer():
-    psd = PSD(20, alpha=0.2, max_iter=3, random_state=0)
+    psd = PSD(20, alpha=0.2, encoder="tanh", max_iter=3, random_state=0)
     stack = StackedAE([("psd", psd), ("high", AutoEncoder(5, **FAST))]).fit(X)
     low, high = (layer for _, layer in stack.layers_)
     gains, filters, biases = low.encoder_parameters_

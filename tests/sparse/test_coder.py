@@ -264,3 +264,19 @@ def test_values_that_are_not_finite_are_refused(Estimator, value):
     for method in (model.partial_fit, model.transform, model.reconstruct):
         with pytest.raises(ValueError, match="63 features"):
             method(X[:, 1:])
+
+
+@pytest.mark.parametrize("alpha, expected", [(0.3, "homotopy"), (0.001, "fista")])
+def test_auto_goes_by_shape_and_sparsity(alpha, expected):
+    rng = np.random.default_rng(0)
+    atoms, X = (a / np.linalg.norm(a, axis=1, keepdims=True) for a in (
+        rng.standard_normal((128, 512)), rng.standard_normal((40, 512))
+    ))  # fmt: skip
+    coder = SparseCoder(dictionary=atoms, alpha=alpha * np.abs(X @ atoms.T).max(), tol=1e-8)
+    assert coder.fit(X).algorithm_ == expected
+    path = SparseCoder(dictionary=atoms, alpha=coder.alpha, tol=1e-8, algorithm="homotopy").fit(X)
+    assert path.algorithm_ == "homotopy"
+    np.testing.assert_allclose(coder.transform(X), path.transform(X), atol=1e-4)
+    # Overcomplete atoms make FISTA slow, however dense codes are.
+    wide = SparseCoder(dictionary=atoms[:, :64], alpha=1e-3).fit(X[:, :64])
+    assert wide.algorithm_ == "homotopy"
