@@ -14,6 +14,15 @@ def _threshold(level):
     return np.uint64(round(level * 2**32))
 
 
+def _by_rows(fill, X, seed):
+    """Call ``fill(rows, row_keys, column_keys)`` for parts of the rows of ``X``, shared among threads."""
+
+    def some(rows):
+        fill(rows, *keys(X[rows], seed))
+
+    share(some, len(X), X.shape[1] * ELEMENT)
+
+
 def dropout_mask(X, seed, level, out):
     """Fill ``out`` with 0 in a share ``level`` of its cells, 1 / (1 - level) elsewhere.
 
@@ -45,10 +54,10 @@ class Masking(_CellCorruption):
     """Set a share ``level`` of the cells to 0 (Vincent et al. 2008)."""
 
     def __call__(self, X, seed, out):
-        def some(rows):
-            kernels.mask(X[rows], *keys(X[rows], seed), self._threshold, out[rows])
+        def fill(rows, *keys):
+            kernels.mask(X[rows], *keys, self._threshold, out[rows])
 
-        share(some, len(X), X.shape[1] * ELEMENT)
+        _by_rows(fill, X, seed)
 
 
 class SaltAndPepper(_CellCorruption):
@@ -62,21 +71,20 @@ class SaltAndPepper(_CellCorruption):
         number = X.dtype.type
         low, high = number(self.low), number(self.high)
 
-        def some(rows):
-            cells = X[rows], *keys(X[rows], seed)
-            kernels.salt_and_pepper(*cells, self._threshold, low, high, out[rows])
+        def fill(rows, *keys):
+            kernels.salt_and_pepper(X[rows], *keys, self._threshold, low, high, out[rows])
 
-        share(some, len(X), X.shape[1] * ELEMENT)
+        _by_rows(fill, X, seed)
 
 
 class Swap(_CellCorruption):
     """Replace a share ``level`` of the cells by the same column's value of another row of the batch."""
 
     def __call__(self, X, seed, out):
-        def some(rows):
-            kernels.swap(X, rows.start, *keys(X[rows], seed), self._threshold, out[rows])
+        def fill(rows, *keys):
+            kernels.swap(X, rows.start, *keys, self._threshold, out[rows])
 
-        share(some, len(X), X.shape[1] * ELEMENT)
+        _by_rows(fill, X, seed)
 
 
 class Gaussian:
@@ -88,10 +96,10 @@ class Gaussian:
     def __call__(self, X, seed, out):
         level = X.dtype.type(self.level)
 
-        def some(rows):
-            kernels.add_normal(X[rows], *keys(X[rows], seed), level, out[rows])
+        def fill(rows, *keys):
+            kernels.add_normal(X[rows], *keys, level, out[rows])
 
-        share(some, len(X), X.shape[1] * ELEMENT)
+        _by_rows(fill, X, seed)
 
 
 CORRUPTIONS = {

@@ -159,20 +159,23 @@ class Network:
             kind, outputs = self.downward[layer].kind, trace.decoder_inputs[layer - 1]
         push = trace.total_push(trace.decoder_pushes[layer])
         delta, n = trace.decoder_deltas[layer], trace.n_samples
-        upper, lower = trace.upper[layer][n:], trace.lower[layer][n:]
-        weights, scales = params.decoder_weights[layer], trace.decoder_row_scales[layer]
-        d_weights, d_bias = grad.decoder_weights[layer], grad.decoder_biases[layer]
 
         def pull(units):
+            d_bias = grad.decoder_biases[layer]
             pull_back(units, above, matrix, None, kind, outputs, push, delta, d_bias)
+
+        share(pull, delta.shape[1], n * (ELEMENT + (len(matrix) if layer else 0)))
+        if self.decoder == "tied":
+            return
+        upper, lower = trace.upper[layer][n:], trace.lower[layer][n:]
+        weights, scales = params.decoder_weights[layer], trace.decoder_row_scales[layer]
+        d_weights = grad.decoder_weights[layer]
 
         def add(units):
             add_up(units, upper, lower, weights, scales, d_weights)
 
-        share(pull, delta.shape[1], n * (ELEMENT + (len(matrix) if layer else 0)))
-        if self.decoder == "untied":
-            share(add, len(weights), lower.size)
-            add_all(trace.decoder_pulls[layer], d_weights)
+        share(add, len(weights), lower.size)
+        add_all(trace.decoder_pulls[layer], d_weights)
 
     def _encoder_gradients(self, layer, above, matrix, params, trace, grad):
         """Take the gradient from ``above`` one layer down, and add up that of the weights."""

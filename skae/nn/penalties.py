@@ -87,18 +87,22 @@ class Curvature:
         for number, pull in enumerate(draws.pulls):
             self.shift(trace.inputs, seed + np.uint64(number), draws.shifted)
             propagate(draws.shifted, weights.T, self.activation, bias, draws.codes)
-            curve(
-                self.activation.kind,
-                trace.codes,
-                draws.codes,
-                space.row_norms,
-                space.sample_weights,
-                space.push,
-                draws.push,
-                space.row_scales,
-                0,
-                len(weights),
-            )
+
+            def some(units):
+                curve(
+                    self.activation.kind,
+                    trace.codes,
+                    draws.codes,
+                    space.row_norms,
+                    space.sample_weights,
+                    space.push,
+                    draws.push,
+                    space.row_scales,
+                    units.start,
+                    units.stop,
+                )
+
+            share(some, len(weights), len(trace.codes) * ELEMENT)
             product(draws.push.T, draws.shifted, pull)
             trace.encoder_pulls[0].append(pull)
             np.sum(draws.push, axis=0, out=draws.bias_pulls[number])

@@ -102,8 +102,8 @@ def _r2(codes, prediction):
     return 1 - np.sum((codes - prediction) ** 2) / np.sum((codes - codes.mean(axis=0)) ** 2)
 
 
-@pytest.mark.parametrize("encoder", ["soft_threshold", "lista"])
-def test_the_encoder_predicts_better_than_a_soft_threshold(encoder):
+@pytest.mark.parametrize("encoder, margin", [("soft_threshold", 0.1), ("lista", 0.2)])
+def test_the_encoder_predicts_better_than_a_soft_threshold(encoder, margin):
     model = PSD(64, alpha=0.1, encoder=encoder, max_iter=40, random_state=0).fit(X[:1200])
     prediction = model.transform(X[1200:])
     exact = SparseCoder(dictionary=model.components_, alpha=0.1)
@@ -114,7 +114,7 @@ def test_the_encoder_predicts_better_than_a_soft_threshold(encoder):
         for alpha in (0.1, 0.3, 1.0, 2.0)
         for scale in (0.05, 0.1, 0.2, 0.5, 1.0)
     )  # fmt: skip
-    assert _r2(codes, prediction) > soft + 0.1
+    assert _r2(codes, prediction) > soft + margin
 
 
 @pytest.mark.parametrize("encoder", ["soft_threshold", "lista"])
