@@ -233,7 +233,8 @@ class SparseCoder(BaseCoder):
     def _learn(self, X, weights, state, max_epochs, stopping):
         super()._learn(X, weights, state, max_epochs, stopping)
         if self.algorithm == "auto":
-            self.algorithm_ = fastest_algorithm(self._problem(self.components_), X)
+            limits = self.tol, self.max_inference_iter
+            self.algorithm_ = fastest_algorithm(self._problem(self.components_), X, *limits)
 
     def _given_atoms(self, X):
         if self.dictionary is None:

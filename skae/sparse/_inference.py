@@ -30,11 +30,12 @@ def chosen_algorithm(problem, algorithm, warm=False):
     return algorithm
 
 
-def fastest_algorithm(problem, X):
+def fastest_algorithm(problem, X, tol, max_iter):
     """Return the name of what ``'auto'`` should be for rows like those of ``X``.
 
     With k nonzeros of m atoms a path costs about ``k^2 m``, and FISTA ``m^2`` a step. It needs about ``10 sqrt(L / l)``
     steps: L is the largest eigenvalue of the Gram matrix, l the least one of its part at the nonzeros.
+    Where that promises less, it must also reach ``tol`` on some rows within ``max_iter``.
     """
     if problem.algorithms[0] != "homotopy":
         return problem.algorithms[0]
@@ -47,7 +48,11 @@ def fastest_algorithm(problem, X):
     support = np.flatnonzero(codes[np.argsort(counts)[len(counts) // 2]])
     least = eigvalsh(problem.gram[np.ix_(support, support)], subset_by_index=(0, 0))[0]
     conditioning = problem.curvature / max(least, np.finfo(codes.dtype).tiny)
-    return "fista" if path > 10 * np.sqrt(conditioning) * step else "homotopy"
+    if path <= 10 * np.sqrt(conditioning) * step:
+        return "homotopy"
+    _, gaps = infer_codes(rows, problem, algorithm="fista", tol=tol, max_iter=max_iter)
+    norms = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+    return "fista" if (gaps <= 0.5 * tol * norms).all() else "homotopy"
 
 
 def infer_codes(

@@ -280,3 +280,14 @@ def test_auto_goes_by_shape_and_sparsity(alpha, expected):
     # Overcomplete atoms make FISTA slow, however dense codes are.
     wide = SparseCoder(dictionary=atoms[:, :64], alpha=1e-3).fit(X[:, :64])
     assert wide.algorithm_ == "homotopy"
+
+
+@pytest.mark.parametrize("max_inference_iter, expected", [(1000, "fista"), (20, "homotopy")])
+def test_auto_is_not_what_stops_before_the_tolerance(max_inference_iter, expected):
+    rng = np.random.default_rng(0)
+    atoms, X = rng.standard_normal((128, 512)), rng.standard_normal((40, 512))
+    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    coder = SparseCoder(dictionary=atoms, alpha=1e-3, max_inference_iter=max_inference_iter)
+    assert coder.fit(X).algorithm_ == expected
+    coder.set_params(algorithm=expected, max_inference_iter=1000).fit(X)
+    assert (coder.infer(X)[1] <= 0.5e-4 * np.sum(X**2, axis=1)).all()
