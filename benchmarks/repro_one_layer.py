@@ -45,7 +45,7 @@ GRID = {
     "CAE": [{"contraction": value} for value in (0.3, 1.0, 3.0)],
     "DAE gaussian": [{"corruption": "gaussian", "corruption_level": s} for s in (0.3, 0.5)],
     "DAE masking": [{"corruption_level": share} for share in (0.25, 0.4)],
-    "AE + weight decay": [{"weight_decay": value} for value in (1e-4, 1e-3)],
+    "AE + weight decay": [{"weight_decay": value} for value in (1e-4, 1e-3, 3e-3, 1e-2)],
     "AE": [{}],
     CONTROL: [{}],
 }
