@@ -6,6 +6,7 @@ in every product, so that weights and gradients stay near the core that works on
 
 import threading
 import time
+from collections import deque
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
@@ -87,7 +88,7 @@ def _n_blas_threads():
 
 @contextmanager
 def team(n_threads=None):
-    """Let ``share`` and ``together`` use so many threads, by default those of BLAS, which has one meanwhile.
+    """Let ``share`` and ``share_items`` use so many threads, by default those of BLAS, which has one meanwhile.
 
     Within another team it is that one.
     """
@@ -120,9 +121,20 @@ def share(work, size, cost):
     _run(work, list(map(slice, bounds[:-1], bounds[1:])))
 
 
-def together(work, n_threads):
-    """Call ``work()`` in as many threads of the team at once."""
-    _run(lambda _: work(), [None] * min(n_threads, len(_workers()) + 1))
+def share_items(function, items):
+    """Return ``function`` of each item; a thread of the ``team`` that is done takes the next one."""
+    waiting, results = deque(enumerate(items)), [None] * len(items)
+
+    def work(_):
+        while True:
+            try:
+                place, item = waiting.popleft()
+            except IndexError:
+                return
+            results[place] = function(item)
+
+    _run(work, [None] * min(len(items), len(_workers()) + 1))
+    return results
 
 
 def _workers():
@@ -131,12 +143,19 @@ def _workers():
 
 def _run(work, parts):
     """Call ``work`` of each part, the first one in this thread."""
-    workers = _workers()[: len(parts) - 1]
+    everyone = _workers()
+    workers = everyone[: len(parts) - 1]
+    if not workers:
+        work(parts[0])
+        return
     for worker, part in zip(workers, parts[1:]):
         worker.give(work, part)
+    # Nobody is free for what ``work`` itself would like to share.
+    _local.team = []
     try:
         work(parts[0])
     finally:
+        _local.team = everyone
         for worker in workers:
             worker.wait()
     for worker in workers:

@@ -14,6 +14,7 @@ from skae import (
     StackedAEClassifier,
     StackedAERegressor,
 )
+from skae.manifold import LocalPCA, TangentNeighborsClassifier
 
 NOISE = "minibatches of repeated and of weighted rows are not the same; exact with lbfgs"
 WEIGHT_CHECKS = (
@@ -50,7 +51,8 @@ def _expected_failures(estimator):
         for solver in ("adam", "lbfgs")
     ]
     + STACKS
-    + [SparseCoder(3, max_iter=3), SparseCoder(3, max_iter=3, split_sign=True), PSD(3, max_iter=3)],
+    + [SparseCoder(3, max_iter=3), SparseCoder(3, max_iter=3, split_sign=True), PSD(3, max_iter=3)]
+    + [LocalPCA(2), TangentNeighborsClassifier(LocalPCA(3), n_neighbors=1, n_tangents=1)],
     expected_failed_checks=_expected_failures,
 )
 def test_sklearn(estimator, check):

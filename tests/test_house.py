@@ -11,6 +11,7 @@ BELOW = {
     "autoencoders": {"_kernels", "nn", "training"},
     "sparse": {"_kernels", "nn", "training"},
     "deep": {"_kernels", "nn", "training", "autoencoders", "sparse"},
+    "manifold": {"_kernels", "nn", "training", "autoencoders", "deep"},
     "plotting": {"autoencoders", "nn"},
     "datasets": set(),
 }

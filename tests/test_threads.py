@@ -1,6 +1,7 @@
 """Work shared among threads: equal to doing it alone, and BLAS as it was afterwards."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skae import ContractiveAE
-from skae._threads import product, share, team
+from skae._threads import product, share, share_items, team
 
 
 def _blas_threads():
@@ -76,3 +77,23 @@ def test_training_in_threads_is_training():
         with threadpool_limits(n_threads, user_api="blas"):
             losses.append(model.fit(X).loss_curve_)
     np.testing.assert_allclose(losses[1:], [losses[0]] * 2, rtol=1e-9)
+
+
+def test_items_are_shared_and_may_share_themselves():
+    idents = set()
+
+    def function(item):
+        idents.add(threading.get_ident())
+        out = np.zeros(2000)
+
+        def fill(part):
+            out[part] = item
+
+        share(fill, 2000, 10**6)
+        time.sleep(0.002)
+        return out.sum()
+
+    with team(2):
+        results = share_items(function, list(range(100)))
+    assert results == [2000.0 * item for item in range(100)]
+    assert len(idents) == 2

@@ -7,6 +7,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import _check_sample_weight
+from ..nn.linear_maps import encoder_map
 from ..nn.network import Network
 
 BLOCK = 1024  # rows a matrix product of transform takes: enough for full speed, little memory
@@ -55,6 +56,23 @@ class FittedNetwork(BaseEstimator):
 
     def _column_names(self, X):
         return getattr(self, "feature_names_in_", range(X.shape[1]))
+
+    @property
+    def _n_encoder_layers(self):
+        return len(self._shape["sizes"]) - 1
+
+    @property
+    def _map_dtype(self):
+        return self._params.dtype
+
+    @property
+    def _n_directions(self):
+        return self._shape["sizes"][self._n_encoder_layers]
+
+    def _linear_map(self, X):
+        """Return dh/dx at the rows of X, which are dense and checked."""
+        network = self._network
+        return encoder_map(network, network.views(self._params), X, self._n_encoder_layers)
 
     def _by_block(self, X, function, width, *, check=False, block=BLOCK):
         check_is_fitted(self)

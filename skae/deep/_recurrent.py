@@ -174,6 +174,11 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
         )
         self._train(Problem(objective, X, weights), state)
 
+    def _linear_map(self, X):
+        raise TypeError(
+            "RecurrentAE is no chain of layers: give a model whose code has a Jacobian."
+        )
+
     @property
     def _network(self):
         return RecurrentNetwork(**self._shape)

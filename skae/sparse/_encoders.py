@@ -35,6 +35,12 @@ class Tanh:
         bent = np.tanh(product(X, filters.T) + biases)
         return gains * bent, bent
 
+    def linearize(self, params, X):
+        """Return K and the diagonals D of the Jacobians D K."""
+        gains, filters, _ = self.parts(params)
+        _, bent = self.forward(params, X)
+        return filters, gains * (1 - bent**2)
+
     def backward(self, params, X, memory, pull, grad):
         """Fill ``grad``."""
         gains, _, _ = self.parts(params)
@@ -66,6 +72,12 @@ class SoftThreshold:
         filters, thresholds = self.parts(params)
         codes = _shrink(product(X, filters.T), np.exp(thresholds))
         return codes, codes
+
+    def linearize(self, params, X):
+        """Return K and the diagonals D of the Jacobians D K."""
+        filters, _ = self.parts(params)
+        codes, _ = self.forward(params, X)
+        return filters, (codes != 0).astype(codes.dtype)
 
     def backward(self, params, X, memory, pull, grad):
         """Fill ``grad``."""

@@ -1,7 +1,5 @@
 """Sparse codes of many rows: blocks of rows in threads, each block one matrix product and one kernel."""
 
-from collections import deque
-
 import numpy as np
 import scipy.sparse
 from joblib import effective_n_jobs
@@ -10,7 +8,7 @@ from sklearn.utils import gen_batches
 
 from .._kernels.compression import compress, count_nonzeros
 from .._kernels.shrinkage import shrink_rows
-from .._threads import team, together
+from .._threads import share_items, team
 from ._algorithms import ALGORITHMS
 
 _SAMPLE = 32  # rows that show how sparse codes are
@@ -124,28 +122,12 @@ def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
 
     # Several blocks a thread, since some take longer.
     size = min(_BLOCK, max(-(-n_rows // (4 * n_threads)), 1))
-    parts = _shared(one, list(gen_batches(n_rows, size)), n_threads)
+    parts = share_items(one, list(gen_batches(n_rows, size)))
     if dense is not None:
         return dense
     counts, indices, values = (np.concatenate(arrays) for arrays in zip(*parts))
     starts = np.concatenate([[0], np.cumsum(counts)])
     return scipy.sparse.csr_matrix((values, indices, starts), shape=(n_rows, n_atoms))
-
-
-def _shared(function, items, n_threads):
-    """Return ``function`` of each item, computed by so many threads, of which this is one."""
-    waiting, results = deque(enumerate(items)), [None] * len(items)
-
-    def work():
-        while True:
-            try:
-                place, item = waiting.popleft()
-            except IndexError:
-                return
-            results[place] = function(item)
-
-    together(work, n_threads)
-    return results
 
 
 def _dense(rows):

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._compat import HasMethods, Interval, StrOptions
+from ..nn.linear_maps import ChainMap
 from ..training.solvers import SOLVERS
 from ..training.state import TrainingState
 from ._base import BaseCoder
@@ -176,6 +177,24 @@ class PSD(BaseCoder):
         gains, filters, biases = self.encoder_parameters_
         bias = np.zeros(self.n_features_in_, filters.dtype)
         return [(filters, biases, gains[:, np.newaxis] * self.components_, bias)]
+
+    @property
+    def _map_dtype(self):
+        return self._state["params"].dtype
+
+    @property
+    def _n_directions(self):
+        return self._n_atoms
+
+    def _linear_map(self, X):
+        """Return the encoder's Jacobians at the rows of X, which are dense and checked."""
+        encoder = self._make_encoder()
+        if not hasattr(encoder, "linearize"):
+            raise TypeError(
+                f"A Jacobian needs an encoder of one layer, 'tanh' or 'soft_threshold'; got {self._kind[0]!r}."
+            )
+        weights, diagonal = encoder.linearize(self._state["params"][self.components_.size :], X)
+        return ChainMap([weights], [diagonal])
 
     @property
     def encoder_parameters_(self):

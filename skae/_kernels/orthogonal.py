@@ -1,0 +1,58 @@
+"""Gram-Schmidt for many samples at once, each with a basis of its own."""
+
+import numpy as np
+
+from ._jit import kernel
+
+_ENOUGH = 0.5  # of its length that a vector keeps in a pass whose rounding does not matter (Daniel et al. 1976)
+
+
+@kernel
+def orthonormalize(basis, vectors, lengths):
+    """vectors_i <- vectors_i minus its parts along the rows of basis_i, scaled to one; lengths_i <- what was left of it."""
+    zero = vectors.dtype.type(0)
+    for i in range(vectors.shape[0]):
+        vector = vectors[i]
+        before, after = zero, _length(vector)
+        tiny = after * np.finfo(vector.dtype).eps
+        while after > tiny and (before == zero or after < _ENOUGH * before):
+            _remove(basis[i], vector)
+            before, after = after, _length(vector)
+        if after <= tiny:
+            after = zero
+            vector[:] = zero
+        lengths[i] = after
+        if after > zero:
+            for j in range(vector.size):
+                vector[j] /= after
+
+
+@kernel
+def _length(vector):
+    total = vector.dtype.type(0)
+    for j in range(vector.size):
+        total += vector[j] * vector[j]
+    return np.sqrt(total)
+
+
+@kernel
+def _remove(directions, vector):
+    """Take the parts along ``directions`` away, four at a time for the sake of loads and stores."""
+    zero = vector.dtype.type(0)
+    whole = directions.shape[0] // 4 * 4
+    for q in range(0, whole, 4):
+        a, b, c, d = directions[q], directions[q + 1], directions[q + 2], directions[q + 3]
+        pa, pb, pc, pd = zero, zero, zero, zero
+        for j in range(vector.size):
+            pa += a[j] * vector[j]
+            pb += b[j] * vector[j]
+            pc += c[j] * vector[j]
+            pd += d[j] * vector[j]
+        for j in range(vector.size):
+            vector[j] -= pa * a[j] + pb * b[j] + pc * c[j] + pd * d[j]
+    for q in range(whole, directions.shape[0]):
+        a, part = directions[q], zero
+        for j in range(vector.size):
+            part += a[j] * vector[j]
+        for j in range(vector.size):
+            vector[j] -= part * a[j]

@@ -1,0 +1,142 @@
+"""Leading right singular vectors of many linear maps at once, by Golub-Kahan bidiagonalization.
+
+All samples share the matrix products of a step; each has a basis of its own, and leaves when it is done. With V_m
+orthonormal, J V_m = U_m B_m and J'J V_m = V_m B_m'B_m + a_m b_(m+1) v_(m+1) e_m' (Golub & Kahan 1965). Only V is
+orthogonalized again: that suffices, and what U lacks does not show in it (Simon & Zha 2000).
+"""
+
+import numpy as np
+
+from .._kernels.orthogonal import orthonormalize
+
+_LEAST = 8  # steps beyond the number of vectors before the first look
+_ROUNDING = 20  # how many roundings of the largest singular value a residual may be
+
+
+def leading_vectors(linear_map, n_vectors, tol, rng, start=None):
+    """Return the right singular vectors of the largest singular values of each map, and these.
+
+    Parameters
+    ----------
+    linear_map : ChainMap or DenseMap
+        Of ``n_samples`` matrices with ``n_features`` columns.
+    n_vectors : int
+        At most ``n_features``.
+    tol : float
+        Bound of the angle, in radians, between the space of the result and the exact one.
+    rng : numpy Generator
+        For vectors to start from.
+    start : ndarray of shape (n_samples, n_features), default=None
+        Vectors to start from: the nearer they are to the space that is looked for, the sooner it is found.
+
+    Returns
+    -------
+    vectors : ndarray of shape (n_samples, n_vectors, n_features)
+        Orthonormal rows, those of the largest singular values first.
+    values : ndarray of shape (n_samples, n_vectors)
+    """
+    dtype, n_features = linear_map.dtype, linear_map.n_features
+    vectors = np.empty((linear_map.n_samples, n_vectors, n_features), dtype)
+    values = np.empty((linear_map.n_samples, n_vectors), dtype)
+    process = _Process(linear_map, start, rng)
+    samples = np.arange(linear_map.n_samples)
+    n_steps = min(n_vectors + max(n_vectors, _LEAST), n_features)
+    while samples.size:
+        process.extend(n_steps)
+        ritz_values, ritz_vectors = process.ritz()
+        done = process.settled(ritz_values, ritz_vectors, n_vectors, tol)
+        finished = samples[done]
+        vectors[finished] = process.lift(ritz_vectors[done, :, :n_vectors], done)
+        values[finished] = np.sqrt(np.maximum(ritz_values[done, :n_vectors], 0))
+        process.take(~done)
+        samples = samples[~done]
+        n_steps = min(n_steps + max(4, n_steps // 8), n_features)
+    return vectors, values
+
+
+class _Process:
+    """The bidiagonalization of some samples, as far as it has come."""
+
+    def __init__(self, linear_map, start, rng):
+        n_samples, n_features, dtype = linear_map.n_samples, linear_map.n_features, linear_map.dtype
+        self.map, self._rng = linear_map, rng
+        self._next = self._random(n_samples) if start is None else np.array(start, dtype, order="C")
+        self.basis = np.empty((n_samples, 0, n_features), dtype)
+        # b_1 belongs to no pair of vectors.
+        self.alphas, self.betas = np.empty((n_samples, 0)), np.zeros((n_samples, 1))
+        self._left = None
+        self._lengths = np.empty(n_samples, dtype)
+        orthonormalize(self.basis, self._next, self._lengths)
+
+    def extend(self, n_steps):
+        """Go on to a basis of ``n_steps`` vectors."""
+        n_samples, n_done, n_features = self.basis.shape
+        basis = np.empty((n_samples, n_steps, n_features), self.basis.dtype)
+        basis[:, :n_done] = self.basis
+        self.basis = basis
+        self.alphas = np.pad(self.alphas, ((0, 0), (0, n_steps - n_done)))
+        self.betas = np.pad(self.betas, ((0, 0), (0, n_steps - n_done)))
+        for step in range(n_done, n_steps):
+            self._step(step)
+
+    def _step(self, step):
+        self.basis[:, step] = self._next
+        left = self.map.push(self._next)
+        if step:
+            left -= self._lengths[:, np.newaxis] * self._left
+        norms = np.linalg.norm(left, axis=1)
+        left /= np.where(norms > 0, norms, 1)[:, np.newaxis]
+        self._left, self.alphas[:, step] = left, norms
+        after = self.map.pull(left)
+        # Nearly all that is not new is along the last vector; without it one pass over the basis is enough.
+        after -= norms[:, np.newaxis] * self._next
+        self._next = after
+        self._orthonormalize(step + 1)
+        self.betas[:, step + 1] = self._lengths
+
+    def _orthonormalize(self, count):
+        """Make ``_next`` orthogonal to the basis; where nothing of it is left, take any vector that is."""
+        known = self.basis[:, :count]
+        orthonormalize(known, self._next, self._lengths)
+        size = np.maximum(self.alphas[:, :count].max(axis=1), self.betas.max(axis=1))
+        lost = np.flatnonzero(self._lengths <= np.finfo(self._next.dtype).eps * size)
+        if lost.size and count < self.map.n_features:
+            fresh, lengths = self._random(lost.size), np.empty(lost.size, self._next.dtype)
+            orthonormalize(np.ascontiguousarray(known[lost]), fresh, lengths)
+            self._next[lost] = fresh
+        self._lengths[lost] = 0
+
+    def _random(self, n_samples):
+        return self._rng.standard_normal((n_samples, self.map.n_features)).astype(self.map.dtype)
+
+    def ritz(self):
+        """Return eigenvalues of B'B, largest first, and eigenvectors in columns."""
+        n_samples, n_steps = self.alphas.shape
+        tridiagonal, steps = np.zeros((n_samples, n_steps, n_steps)), np.arange(n_steps)
+        tridiagonal[:, steps, steps] = self.alphas**2 + self.betas[:, :-1] ** 2
+        beside = self.alphas[:, :-1] * self.betas[:, 1:-1]
+        tridiagonal[:, steps[:-1], steps[1:]] = tridiagonal[:, steps[1:], steps[:-1]] = beside
+        values, vectors = np.linalg.eigh(tridiagonal)
+        return values[:, ::-1], vectors[:, :, ::-1]
+
+    def settled(self, values, vectors, n_vectors, tol):
+        """Return which samples' leading vectors are within ``tol``: residual over gap bounds the angle's sine."""
+        n_steps = values.shape[1]
+        if n_steps == self.map.n_features:
+            return np.ones(len(values), bool)
+        factors = self.alphas[:, -1] * self.betas[:, -1]
+        residuals = factors * np.linalg.norm(vectors[:, -1, :n_vectors], axis=1)
+        gaps = values[:, n_vectors - 1] - values[:, n_vectors]
+        floor = _ROUNDING * np.finfo(self.basis.dtype).eps * values[:, 0]
+        return residuals <= np.maximum(tol * gaps, floor)
+
+    def lift(self, coefficients, samples):
+        """Return the combinations of basis vectors, of shape (n_samples, n_vectors, n_features)."""
+        rows = np.ascontiguousarray(coefficients.transpose(0, 2, 1), self.basis.dtype)
+        return np.matmul(rows, self.basis[samples])
+
+    def take(self, samples):
+        """Go on with some of the samples."""
+        self.map = self.map.take(samples)
+        for name in ("basis", "alphas", "betas", "_next", "_left", "_lengths"):
+            setattr(self, name, getattr(self, name)[samples])

@@ -1,0 +1,99 @@
+"""Tangents without a model that is shared across space: principal components of neighbours."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils.validation import validate_data
+
+from .._compat import Interval, _fit_context
+from ..nn.linear_maps import DenseMap
+
+
+class LocalPCA(BaseEstimator):
+    """Principal components of each point's nearest neighbours: what tangents are without learning.
+
+    :func:`tangent_basis` takes it like an encoder. The singular values are then the standard deviations of the
+    neighbours along the tangents.
+
+    Parameters
+    ----------
+    n_neighbors : int, default=30
+        Training points around each point; there are at most one tangent less.
+    n_jobs : int, default=None
+        Processes or threads of the search, as in scikit-learn.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of features.
+
+    References
+    ----------
+    Bengio, Y., Monperrus, M. & Larochelle, H. Nonlocal estimation of manifold structure. Neural Computation 18
+    (2006), section 2.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae.manifold import LocalPCA, tangent_basis
+    >>> X = load_digits().data / 16
+    >>> tangent_basis(LocalPCA(20).fit(X), X[:10], n_tangents=5).basis.shape
+    (10, 5, 64)
+    """
+
+    _parameter_constraints = {
+        "n_neighbors": [Interval(Integral, 2, None, closed="left")],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(self, n_neighbors=30, *, n_jobs=None):
+        self.n_neighbors = n_neighbors
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Keep the points among which neighbours are looked for.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If X has fewer samples than ``n_neighbors``.
+        """
+        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        if len(X) < self.n_neighbors:
+            raise ValueError(
+                f"n_neighbors={self.n_neighbors} needs as many samples; got n_samples = {len(X)}."
+            )
+        self._points = X
+        self._search = NearestNeighbors(n_neighbors=self.n_neighbors, n_jobs=self.n_jobs).fit(X)
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_search")
+
+    @property
+    def _n_directions(self):
+        return self.n_neighbors - 1
+
+    @property
+    def _map_dtype(self):
+        return self._points.dtype
+
+    def _linear_map(self, X):
+        """Return the neighbours' deviations from their means, over the root of their degrees of freedom."""
+        neighbors = self._points[self._search.kneighbors(X, return_distance=False)]
+        neighbors -= neighbors.mean(axis=1, keepdims=True)
+        neighbors /= np.sqrt(self.n_neighbors - 1)
+        return DenseMap(neighbors)

@@ -1,0 +1,216 @@
+"""Nearest neighbours by the distance between tangent planes."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import gen_batches
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._fitting import unchanged_on_error
+from ..autoencoders import ContractiveAE
+from ._tangents import tangent_basis
+
+_RIDGE = 1e-4  # keeps planes that share a direction apart: a spring, as in Simard et al.
+_BLOCK = 64  # samples whose candidates' tangents are in memory at once
+
+
+def tangent_distances(differences, here, there=None):
+    """Return the squared distance of pairs of points, less what moving in tangent planes makes up for.
+
+    Parameters
+    ----------
+    differences : ndarray of shape (n_pairs, n_features)
+        One point minus the other.
+    here : ndarray of shape (n_pairs, n_tangents, n_features)
+        Orthonormal tangents at the one.
+    there : ndarray of shape (n_pairs, n_tangents, n_features), default=None
+        Orthonormal tangents at the other; by default it does not move.
+
+    Returns
+    -------
+    distances : ndarray of shape (n_pairs,)
+        Squared.
+    """
+    planes = here if there is None else np.concatenate([here, there], axis=1)
+    along = np.matmul(planes, differences[:, :, np.newaxis])
+    if there is None:
+        moved = along
+    else:
+        gram = np.matmul(planes, planes.transpose(0, 2, 1))
+        gram += _RIDGE * np.eye(gram.shape[1], dtype=gram.dtype)
+        moved = np.linalg.solve(gram, along)
+    return np.maximum((differences**2).sum(axis=1) - (along * moved).sum(axis=(1, 2)), 0)
+
+
+class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
+    """Vote of the nearest neighbours by tangent distance, with learned tangents.
+
+    The distance of two points is that between the planes through them which their tangents span. It is computed for
+    the ``n_candidates`` nearest points in Euclidean distance.
+
+    Parameters
+    ----------
+    encoder : estimator, default=None
+        What :func:`tangent_basis` takes, fitted on X, labels aside; :class:`ContractiveAE` by default.
+    n_neighbors : int, default=5
+        Votes.
+    n_tangents : int, default=15
+        Tangents of each point.
+    planes : {'both', 'query'}, default='both'
+        Whose planes count. With ``'both'`` the tangents of all training points are kept, n_samples * n_tangents *
+        n_features numbers.
+    n_candidates : int, default=100
+        Points whose tangent distance is computed, at most all.
+    prefit : bool, default=False
+        Whether ``encoder`` is fitted already, and is to be used as it is.
+    n_jobs : int, default=-1
+        Threads, as in joblib.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels in the order of ``predict_proba``.
+    encoder_ : estimator
+        The fitted encoder.
+
+    References
+    ----------
+    Simard, P., LeCun, Y. & Denker, J. Efficient pattern recognition using a new transformation distance. NIPS 1992.
+
+    Rifai, S. et al. The manifold tangent classifier. NIPS 2011, section 4.1.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import ContractiveAE
+    >>> from skae.manifold import TangentNeighborsClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> cae = ContractiveAE(100, contraction=0.03, max_iter=20, random_state=0)
+    >>> knn = TangentNeighborsClassifier(cae, n_neighbors=1, n_tangents=2, planes="query")
+    >>> knn.fit(X[:900] / 16, y[:900]).score(X[900:] / 16, y[900:]) > 0.9
+    True
+    """
+
+    _parameter_constraints = {
+        "encoder": [HasMethods("fit"), None],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "n_tangents": [Interval(Integral, 1, None, closed="left")],
+        "planes": [StrOptions({"both", "query"})],
+        "n_candidates": [Interval(Integral, 1, None, closed="left")],
+        "prefit": ["boolean"],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        encoder=None,
+        *,
+        n_neighbors=5,
+        n_tangents=15,
+        planes="both",
+        n_candidates=100,
+        prefit=False,
+        n_jobs=-1,
+    ):
+        self.encoder = encoder
+        self.n_neighbors = n_neighbors
+        self.n_tangents = n_tangents
+        self.planes = planes
+        self.n_candidates = n_candidates
+        self.prefit = prefit
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y):
+        """Fit the encoder on X and keep X with its tangents.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If X, y or a parameter is invalid; the estimator is then as before.
+        """
+        with unchanged_on_error(self):
+            X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], order="C")
+            check_classification_targets(y)
+            if self.n_neighbors > len(X):
+                raise ValueError(
+                    f"n_neighbors={self.n_neighbors} needs as many samples; got n_samples = {len(X)}."
+                )
+            self.classes_, self._labels = np.unique(y, return_inverse=True)
+            self.encoder_ = self.encoder
+            if not self.prefit:
+                encoder = ContractiveAE() if self.encoder is None else clone(self.encoder)
+                self.encoder_ = encoder.fit(X)
+            elif self.encoder is None:
+                raise ValueError("prefit=True needs a fitted encoder; got encoder=None.")
+            self._points, self._tangents = X, None
+            if self.planes == "both":
+                self._tangents = self._basis(X)
+            self._search = NearestNeighbors(n_jobs=self.n_jobs).fit(X)
+        return self
+
+    def _basis(self, X):
+        return tangent_basis(self.encoder_, X, self.n_tangents, n_jobs=self.n_jobs).basis
+
+    def predict_proba(self, X):
+        """Return each class's share of the votes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        P : ndarray of shape (n_samples, n_classes)
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=self._points.dtype, order="C", reset=False)
+        votes = np.empty((len(X), len(self.classes_)))
+        for rows in gen_batches(len(X), _BLOCK):
+            labels = self._labels[self._nearest(X[rows])]
+            votes[rows] = (labels[:, :, np.newaxis] == np.arange(len(self.classes_))).mean(axis=1)
+        return votes
+
+    def _nearest(self, X):
+        """Return the indices of the nearest training points, of shape (n_samples, n_neighbors)."""
+        n_candidates = min(max(self.n_candidates, self.n_neighbors), len(self._points))
+        candidates = self._search.kneighbors(X, n_candidates, return_distance=False)
+        here = self._basis(X)
+        distances = np.empty(candidates.shape, X.dtype)
+        for i, (x, tangents, others) in enumerate(zip(X, here, candidates)):
+            shape = (n_candidates, *tangents.shape)
+            there = None if self._tangents is None else self._tangents[others]
+            differences = x - self._points[others]
+            distances[i] = tangent_distances(differences, np.broadcast_to(tangents, shape), there)
+        order = np.argsort(distances, axis=1, kind="stable")[:, : self.n_neighbors]
+        return np.take_along_axis(candidates, order, axis=1)
+
+    def predict(self, X):
+        """Return the class with most votes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+        """
+        votes = self.predict_proba(X)
+        return self.classes_[votes.argmax(axis=1)]
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_search")

@@ -1,0 +1,172 @@
+"""Tangents of the manifold that an encoder has learned: the directions in which its code varies most."""
+
+from typing import NamedTuple
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._threads import share_items, team
+from ._bidiagonalization import leading_vectors
+
+BLOCK = (
+    128  # samples that share matrix products: enough for their full speed, few enough for the cache
+)
+
+
+class Tangents(NamedTuple):
+    """Tangents of some samples.
+
+    Parameters
+    ----------
+    basis : ndarray of shape (n_samples, n_tangents, n_features)
+        Orthonormal right singular vectors of dh/dx, those of the largest singular values first.
+    singular_values : ndarray of shape (n_samples, n_tangents)
+        How fast the code varies along each.
+    """
+
+    basis: np.ndarray
+    singular_values: np.ndarray
+
+
+def tangent_basis(model, X, n_tangents=15, *, tol=1e-4, start=None, random_state=0, n_jobs=-1):
+    """Return the tangents at each sample: leading right singular vectors of the Jacobian dh/dx.
+
+    By Golub-Kahan bidiagonalization of blocks of samples, which share the matrix products with the weights: no
+    Jacobian is formed. A sample leaves its block when residual over gap, which bounds the sine of the angle between
+    its tangents and the exact ones, is below ``tol``, or when the residual is mere rounding. An angle then is at most
+    about ``max(tol, 10 eps s_1 / (s_k - s_(k+1)))``, with the singular values s and the precision eps of X's dtype:
+    without a gap behind s_k the space of the leading k is not defined. Of singular values that coincide exactly
+    one may be found only.
+
+    Parameters
+    ----------
+    model : fitted auto-encoder, StackedAE, network classifier, PSD or LocalPCA
+        PSD not with ``encoder='lista'``; of classifiers, the layers below the output.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    n_tangents : int, default=15
+        Tangents of each sample; at most as many as features, code units or neighbours.
+    tol : float, default=1e-4
+        Largest angle, in radians, to the exact space.
+    start : ndarray of shape (n_samples, n_tangents, n_features), default=None
+        Tangents to start from, for instance those of the same samples before some more training.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the vectors to start from otherwise.
+    n_jobs : int, default=-1
+        Threads, as in joblib.
+
+    Returns
+    -------
+    tangents : Tangents
+        ``basis`` of shape (n_samples, n_tangents, n_features) and ``singular_values`` of shape (n_samples,
+        n_tangents), a named tuple.
+
+    Raises
+    ------
+    ValueError
+        If X or a parameter is invalid.
+    TypeError
+        If the model has no Jacobian.
+
+    References
+    ----------
+    Rifai, S. et al. The manifold tangent classifier. NIPS 2011, section 3.
+
+    Golub, G. & Kahan, W. Calculating the singular values and pseudo-inverse of a matrix. SIAM J. Numer. Anal. 2
+    (1965).
+
+    Simon, H. D. & Zha, H. Low-rank matrix approximation using the Lanczos bidiagonalization process. SIAM J. Sci.
+    Comput. 21 (2000).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import ContractiveAE
+    >>> from skae.manifold import tangent_basis
+    >>> X = load_digits().data / 16
+    >>> cae = ContractiveAE(100, max_iter=5, random_state=0).fit(X)
+    >>> basis, singular_values = tangent_basis(cae, X[:10], n_tangents=5)
+    >>> basis.shape, singular_values.shape
+    ((10, 5, 64), (10, 5))
+    """
+    X, solve = _checked(model, X, n_tangents, tol, start, random_state)
+    basis = np.empty((X.shape[0], n_tangents, X.shape[1]), X.dtype)
+    values = np.empty((X.shape[0], n_tangents), X.dtype)
+
+    def fill(rows):
+        basis[rows], values[rows] = solve(rows)
+
+    with team(effective_n_jobs(n_jobs)):
+        share_items(fill, list(gen_batches(X.shape[0], BLOCK)))
+    return Tangents(basis, values)
+
+
+def iter_tangents(model, X, n_tangents=15, *, tol=1e-4, block_size=1024, random_state=0, n_jobs=-1):
+    """Yield the tangents of :func:`tangent_basis` block by block, for data whose tangents do not fit in memory.
+
+    Parameters
+    ----------
+    model, X, n_tangents, tol, random_state, n_jobs
+        See :func:`tangent_basis`.
+    block_size : int, default=1024
+        Samples in a block; a multiple of 128 gives the same bits as :func:`tangent_basis`.
+
+    Yields
+    ------
+    rows : slice
+        Which samples of X.
+    tangents : Tangents
+        Theirs.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import ContractiveAE
+    >>> from skae.manifold import iter_tangents
+    >>> X = load_digits().data / 16
+    >>> cae = ContractiveAE(100, max_iter=5, random_state=0).fit(X)
+    >>> sum(len(basis) for rows, (basis, values) in iter_tangents(cae, X, n_tangents=5))
+    1797
+    """
+    if block_size < 1:
+        raise ValueError(f"block_size must be at least 1; got {block_size!r}.")
+    X, solve = _checked(model, X, n_tangents, tol, None, random_state)
+    for rows in gen_batches(X.shape[0], block_size):
+        parts = [
+            slice(first, min(first + BLOCK, rows.stop))
+            for first in range(rows.start, rows.stop, BLOCK)
+        ]
+        with team(effective_n_jobs(n_jobs)):
+            pieces = share_items(solve, parts)
+        yield rows, Tangents(*map(np.concatenate, zip(*pieces)))
+
+
+def _checked(model, X, n_tangents, tol, start, random_state):
+    """Return X and the function that solves some of its rows."""
+    if not hasattr(model, "_linear_map"):
+        raise TypeError(
+            f"model must be a fitted encoder with a Jacobian, such as ContractiveAE or StackedAE; got {model!r}."
+        )
+    check_is_fitted(model)
+    if not tol > 0:
+        raise ValueError(f"tol must be positive; got {tol!r}.")
+    X = validate_data(model, X, accept_sparse="csr", dtype=model._map_dtype, order="C", reset=False)
+    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    width = min(X.shape[1], model._n_directions)
+    if not 1 <= n_tangents <= width:
+        raise ValueError(f"n_tangents must be between 1 and {width} here; got {n_tangents!r}.")
+    if start is not None and np.shape(start) != (X.shape[0], n_tangents, X.shape[1]):
+        raise ValueError(
+            f"start must have shape {(X.shape[0], n_tangents, X.shape[1])}; got {np.shape(start)}."
+        )
+
+    def solve(rows):
+        x = X[rows]
+        x = x.toarray() if hasattr(x, "toarray") else x
+        # Of the space that the old tangents span, one vector with a part along each does.
+        first = None if start is None else start[rows].sum(axis=1)
+        rng = np.random.default_rng([seed, rows.start])
+        return leading_vectors(model._linear_map(x), n_tangents, tol, rng, first)
+
+    return X, solve

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.neighbors import KNeighborsClassifier
+
+from skae.manifold import LocalPCA, TangentNeighborsClassifier
+from skae.manifold._neighbors import tangent_distances
+
+X, y = load_digits(return_X_y=True)
+X = X / 16
+rng = np.random.default_rng(0)
+
+
+def _planes(n):
+    return np.linalg.qr(rng.normal(size=(n, 9, 3)))[0].transpose(0, 2, 1)
+
+
+def test_tangent_distance_is_the_least_distance_of_two_planes():
+    differences, here, there = rng.normal(size=(5, 9)), _planes(5), _planes(5)
+    for d, u, v, both, one in zip(
+        differences,
+        here,
+        there,
+        tangent_distances(differences, here, there),
+        tangent_distances(differences, here),
+    ):
+        planes = np.concatenate([u, v])
+        rest = d - planes.T @ np.linalg.lstsq(planes.T, d, rcond=None)[0]
+        np.testing.assert_allclose(both, rest @ rest, rtol=0.05)
+        np.testing.assert_allclose(one, d @ d - (u @ d) @ (u @ d), rtol=1e-9)
+
+
+def test_planes_that_share_a_direction():
+    plane = _planes(1)
+    difference = rng.normal(size=(1, 9))
+    one = tangent_distances(difference, plane)
+    np.testing.assert_allclose(tangent_distances(difference, plane, plane), one, rtol=1e-3)
+
+
+def _circle(radius, n, start):
+    angles = start + np.linspace(0, 2 * np.pi, n, endpoint=False)
+    return radius * np.column_stack([np.cos(angles), np.sin(angles)])
+
+
+def _circles(n, start=0.0):
+    """Return n points on each of two circles, one around the other, and which circle."""
+    points = np.concatenate([_circle(1, n, start), _circle(1.15, n, start + np.pi / n)])
+    return points, np.repeat([0, 1], n)
+
+
+@pytest.mark.parametrize("planes", ["both", "query"])
+def test_tangents_find_better_neighbors_than_points(planes):
+    tangents = LocalPCA(8).fit(_circles(2000)[0])
+    train, test = _circles(10), _circles(100, 0.05)
+    model = TangentNeighborsClassifier(
+        tangents, n_neighbors=1, n_tangents=1, n_candidates=4, planes=planes, prefit=True
+    ).fit(*train)
+    assert KNeighborsClassifier(1).fit(*train).score(*test) < 0.8
+    assert model.score(*test) >= 0.9
+    np.testing.assert_allclose(model.predict_proba(test[0]).sum(axis=1), 1)
+
+
+def test_no_moves_is_plain_neighbors():
+    model = TangentNeighborsClassifier(LocalPCA(2), n_tangents=1, n_neighbors=3, planes="query")
+    model.fit(X[:200], y[:200])
+    model._basis = lambda X: np.zeros((len(X), 1, X.shape[1]))
+    plain = KNeighborsClassifier(3).fit(X[:200], y[:200])
+    np.testing.assert_allclose(model.predict_proba(X[900:]), plain.predict_proba(X[900:]))
+
+
+def test_bad_parameters():
+    with pytest.raises(ValueError, match="n_neighbors=500 needs as many samples"):
+        TangentNeighborsClassifier(n_neighbors=500).fit(X[:20], y[:20])
+    with pytest.raises(ValueError, match="prefit=True needs a fitted encoder"):
+        TangentNeighborsClassifier(prefit=True).fit(X[:20], y[:20])
+    with pytest.raises(ValueError, match="n_neighbors=30 needs as many samples"):
+        LocalPCA(30).fit(X[:20])
