@@ -4,19 +4,19 @@ from ._jit import kernel
 
 
 @kernel
-def scale(slopes, tangents, out):
-    """out_ki <- s'(a_i) t_ki."""
+def scale(slopes, tangents, out, start, stop):
+    """out_ki <- s'(a_i) t_ki, for samples i from ``start`` to ``stop``."""
     for k in range(tangents.shape[0]):
-        for i in range(tangents.shape[1]):
+        for i in range(start, stop):
             for j in range(tangents.shape[2]):
                 out[k, i, j] = slopes[i, j] * tangents[k, i, j]
 
 
 @kernel
-def scale_back(slopes, bends, tangents, pull, push):
-    """From ``pull``, the gradient at s'(a) t: leave the one at t in its place, add the one at a to ``push``."""
+def scale_back(slopes, bends, tangents, pull, push, start, stop):
+    """For some samples, from ``pull``, the gradient at s'(a) t: leave the one at t in its place, add the one at a to ``push``."""
     for k in range(tangents.shape[0]):
-        for i in range(tangents.shape[1]):
+        for i in range(start, stop):
             for j in range(tangents.shape[2]):
                 push[i, j] += bends[i, j] * tangents[k, i, j] * pull[k, i, j]
                 pull[k, i, j] *= slopes[i, j]

@@ -8,7 +8,7 @@ from .._threads import product
 from .corruption import Gaussian
 from .layer import propagate
 from .noise import keys
-from .tangents import Link, linearize, pull_back, push_forward
+from .tangents import Link, linearize, linearize_encoder, pull_back, push_forward
 
 _ROWS = 4096  # directions times samples that are carried at once: full speed in bounded memory
 
@@ -103,7 +103,7 @@ class JacobianContraction:
         return links, np.empty_like(trace.sample_weights), buffer, np.empty_like(trace.logits)
 
     def _linearize(self, params, trace, links, means):
-        _linearize_encoder(links, self.network, params, trace.encoder_outputs)
+        linearize_encoder(links, self.network, params, trace.encoder_outputs)
         depth = self.network.depth
         for layer, link in zip(reversed(range(depth)), links[depth:]):
             link.start(params.decoder_weights[layer])
@@ -113,14 +113,6 @@ class JacobianContraction:
                 means[:] = trace.logits
                 self.loss.activate(means)
                 self.loss.derive(means, link.slopes, link.bends)
-
-
-def _linearize_encoder(links, network, params, outputs):
-    for link, activation, weights, output in zip(
-        links, network.activations, params.encoder_weights, outputs
-    ):
-        link.start(weights)
-        linearize(link, activation.kind, output)
 
 
 class JacobianCurvature:
@@ -139,7 +131,7 @@ class JacobianCurvature:
         space = trace.scratch(self, lambda: _ShiftSpace(params, trace, self.directions))
         scale = self.strength * self.directions.scale() / self.n_samples
         np.multiply(trace.sample_weights, space.weights.dtype.type(scale), out=space.weights)
-        _linearize_encoder(space.links, self.network, params, trace.encoder_outputs)
+        linearize_encoder(space.links, self.network, params, trace.encoder_outputs)
         for total in space.bias_totals:
             total[:] = 0
         value = 0.0

@@ -33,6 +33,7 @@ class Objective:
         params = self.network.views(flat)
         trace, clean, target, cell_weights = self._workspace(len(batch), flat.dtype)
         trace.start()
+        trace.batch = batch
         seeds = rng.integers(2**63, size=3, dtype=np.uint64)
         batch.weights(out=trace.sample_weights)
         batch.rows(out=clean)

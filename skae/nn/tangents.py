@@ -8,7 +8,7 @@ import numpy as np
 
 from .._kernels.activations import bends, slopes
 from .._kernels.tangents import scale, scale_back
-from .._threads import product
+from .._threads import ELEMENT, product, share
 
 
 class Link:
@@ -54,6 +54,15 @@ def linearize(link, kind, outputs):
     bends(kind, outputs, link.bends)
 
 
+def linearize_encoder(links, network, params, outputs):
+    """Begin a batch in all ``links`` of the encoder, whose layers put out ``outputs``."""
+    for link, activation, weights, output in zip(
+        links, network.activations, params.encoder_weights, outputs
+    ):
+        link.start(weights)
+        linearize(link, activation.kind, output)
+
+
 def push_forward(links, directions):
     """Return J v for each direction and sample, of shape (n_directions, n_samples, n_outputs).
 
@@ -71,7 +80,7 @@ def push_forward(links, directions):
             tangents = link.tangents[:count]
             product(_rows(below), link.matrix, _rows(tangents))
         below = link.scaled[:count]
-        scale(link.slopes, tangents, below)
+        _by_samples(scale, link.slopes, tangents, below)
     return below
 
 
@@ -80,7 +89,7 @@ def pull_back(links, directions, pull):
     count = len(pull)
     for position in reversed(range(len(links))):
         link = links[position]
-        scale_back(link.slopes, link.bends, link.tangents[:count], pull, link.push)
+        _by_samples(scale_back, link.slopes, link.bends, link.tangents[:count], pull, link.push)
         if position:
             below = links[position - 1].scaled[:count]
             link.add_gradient(_rows(below), _rows(pull))
@@ -90,6 +99,15 @@ def pull_back(links, directions, pull):
             gradient[directions] += pull.sum(axis=1)
         else:
             link.add_gradient(_rows(directions), _rows(pull))
+
+
+def _by_samples(kernel, slopes, *arrays):
+    """Call ``kernel`` for all samples, those of a thread together."""
+
+    def some(samples):
+        kernel(slopes, *arrays, samples.start, samples.stop)
+
+    share(some, len(slopes), ELEMENT * arrays[-1].size // max(len(slopes), 1))
 
 
 def _rows(stack):

@@ -41,7 +41,7 @@ class Trace:
             hidden = [np.empty_like(outputs) for outputs in hidden]
         self.encoder_outputs = [*hidden, self.codes]
         self._no_push = np.empty((0, 0), dtype)
-        self._scratch = {}
+        self._scratch, self.batch = {}, None
         self.start()
 
     @property

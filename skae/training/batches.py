@@ -7,29 +7,29 @@ from .._threads import ELEMENT, share
 
 
 class Batch:
-    """Some rows of a data set, copied only when and where the objective asks for them."""
+    """Some rows of a data set, ``indices``, copied only when and where the objective asks for them."""
 
     def __init__(self, data, indices):
-        self._data, self._indices = data, indices
+        self._data, self.indices = data, indices
 
     def __len__(self):
-        return len(self._indices)
+        return len(self.indices)
 
     def rows(self, out):
         """Fill the C-ordered ``out`` with the rows."""
         X = self._data.X
         if scipy.sparse.issparse(X):
-            X[self._indices].toarray(out=out)
+            X[self.indices].toarray(out=out)
         else:
             # mode="clip": with the default, numpy goes through a second buffer.
             def some(rows):
-                np.take(X, self._indices[rows], axis=0, out=out[rows], mode="clip")
+                np.take(X, self.indices[rows], axis=0, out=out[rows], mode="clip")
 
             share(some, len(self), ELEMENT * X.shape[1])
 
     def targets(self, out):
         """Fill ``out`` with the rows' targets."""
-        np.take(self._data.targets, self._indices, axis=0, out=out, mode="clip")
+        np.take(self._data.targets, self.indices, axis=0, out=out, mode="clip")
 
     def corrupt(self, corruption, rows, seed, out):
         """Fill ``out`` with a corruption of ``rows``, which are this batch's."""
@@ -38,7 +38,7 @@ class Batch:
     def weights(self, out):
         """Fill ``out`` with each row's share of the batch's mean: its sample weight over the batch's size."""
         weights = self._data.sample_weight
-        out[:] = 1 if weights is None else weights[self._indices]
+        out[:] = 1 if weights is None else weights[self.indices]
         out /= len(self)
 
 

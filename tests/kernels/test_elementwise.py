@@ -134,9 +134,9 @@ def test_contraction_kernels(dtype):
 def test_tangent_kernels(dtype):
     slopes, bends, tangents, pull = _arrays(dtype, (4, 5), (4, 5), (3, 4, 5), (3, 4, 5))
     out, push, below = np.empty_like(tangents), np.zeros_like(slopes), pull.copy()
-    scale(slopes, tangents, out)
+    scale(slopes, tangents, out, 0, tangents.shape[1])
     _close(out, slopes * tangents)
-    scale_back(slopes, bends, tangents, below, push)
+    scale_back(slopes, bends, tangents, below, push, 0, tangents.shape[1])
     _close(below, slopes * pull)
     _close(push, (bends * tangents * pull).sum(axis=0), 32)
     shares = np.linspace(0.1, 1, 4).astype(dtype)

@@ -1,0 +1,68 @@
+"""The penalty on movement along tangents, against its definition and finite differences."""
+
+import numpy as np
+import pytest
+from common import relative_gradient_error
+from scipy.special import expit, softmax
+
+from skae.nn.losses import Bernoulli, Multinomial, Reconstruction
+from skae.nn.network import Network
+from skae.nn.objective import Objective
+from skae.nn.tangent_propagation import TangentPropagation
+from skae.training.batches import Batches
+
+UNITS = {"softmax": (Multinomial, softmax), "sigmoid": (Bernoulli, expit)}
+
+
+class _Fixed:
+    """Directions that are given."""
+
+    def __init__(self, basis):
+        self.basis, self.n_directions = basis, basis.shape[1]
+
+    def __call__(self, rows, inputs, seed, out):
+        out[...] = self.basis[rows].transpose(1, 0, 2)
+
+
+def _problem(output, activation, hidden, n_directions=2, strength=0.7):
+    rng = np.random.default_rng(0)
+    network = Network((5, *hidden, 3), (*[activation] * len(hidden), "identity"), decoder=None)
+    loss = Reconstruction([UNITS[output][0](np.arange(3))])
+    basis = rng.standard_normal((8, n_directions, 5))
+    penalty = TangentPropagation(strength, network, loss, _Fixed(basis))
+    X, y = rng.random((8, 5)), np.eye(3)[rng.integers(0, 3, 8)]
+    batches = Batches(X, rng.random(8), 6, targets=y, indices=np.arange(1, 7))
+    point = network.initial(rng, np.float64) + 0.3 * rng.standard_normal(network.size)
+    return network, loss, penalty, batches, point, basis
+
+
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 6)], ids=str)
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "softplus"])
+@pytest.mark.parametrize("output", UNITS)
+def test_gradient(output, activation, hidden):
+    network, loss, penalty, batches, point, _ = _problem(output, activation, hidden)
+    objective = Objective(network, loss, penalties=[penalty])
+    batch = next(batches.epoch(None))
+    assert relative_gradient_error(objective, point, batch) < 1e-6
+
+
+@pytest.mark.parametrize("output", UNITS)
+def test_value_is_the_squared_slope_along_each_direction(output):
+    network, loss, penalty, batches, point, basis = _problem(output, "tanh", (4, 6))
+    batch, params = next(batches.epoch(None)), network.views(point)
+    values = [
+        Objective(network, loss, penalties=penalties)(point, batch, None, np.random.default_rng(0))
+        for penalties in ([penalty], [])
+    ]
+    step, expected = 1e-5, 0.0
+    for share, row in zip(batches.sample_weight[1:7] / 6, range(1, 7)):
+        for u in basis[row]:
+            ends = np.stack([batches.X[row] + step * u, batches.X[row] - step * u])
+            outputs = UNITS[output][1](network.encode(params, ends), **_along_rows(output))
+            slope = (outputs[0] - outputs[1]) / (2 * step)
+            expected += 0.7 * share * (slope @ slope)
+    np.testing.assert_allclose(values[0] - values[1], expected, rtol=1e-6)
+
+
+def _along_rows(output):
+    return {"axis": 1} if output == "softmax" else {}
