@@ -2,7 +2,11 @@
 
 from contextlib import contextmanager
 
+import numpy as np
+
 from ._compat import _check_sample_weight
+
+DTYPES = [np.float64, np.float32]  # of X; the first one where it has neither
 
 
 @contextmanager

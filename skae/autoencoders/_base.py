@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from .._compat import Interval, StrOptions, _fit_context
-from .._fitting import checked_weights, unchanged_on_error
+from .._fitting import DTYPES, checked_weights, unchanged_on_error
 from ..nn.activations import ACTIVATIONS
 from ..nn.losses import LOSSES
 from ..training.loop import DivergenceError, minimize
@@ -21,8 +21,6 @@ from ..training.state import TrainingState
 from ._fitted import FittedAutoEncoder
 from ._losses import make_loss
 from ._trained import TrainedModel
-
-_DTYPES = [np.float64, np.float32]
 
 
 def _steps(estimator):
@@ -131,7 +129,7 @@ class BaseAutoEncoder(TrainedModel, FittedAutoEncoder, ABC):
 
     def _check_training_data(self, X, sample_weight, reset):
         frame = X
-        dtype = _DTYPES if reset else self._params.dtype
+        dtype = DTYPES if reset else self._params.dtype
         X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=reset)
         sample_weight = checked_weights(sample_weight, X)
         sizes = (X.shape[1], *self._hidden_sizes(), self.n_components)

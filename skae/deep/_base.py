@@ -6,18 +6,15 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import ClassVar
 
-import numpy as np
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import validate_data
 
 from .._compat import Interval, StrOptions, _BaseComposition, _VisualBlock
-from .._fitting import checked_weights
+from .._fitting import DTYPES, checked_weights
 from ..autoencoders._losses import make_loss
 from ..autoencoders._trained import TrainedModel
 from ._layers import check_layers, check_losses, copies
 from ._pretraining import Pretraining
-
-_DTYPES = [np.float64, np.float32]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -82,7 +79,7 @@ class BaseStack(TrainedModel, _BaseComposition, ABC):
         check_losses(self.layers)
 
     def _check_training_data(self, X, sample_weight, **options):
-        X = validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, order="C", **options)
+        X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, order="C", **options)
         return X, checked_weights(sample_weight, X)
 
     def _check_input(self, X, sample_weight):

@@ -1,16 +1,17 @@
 """What the classifier and the regressor over a stack share: pre-training, an output layer, joint training."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from numbers import Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions, _fit_context
-from .._fitting import unchanged_on_error
+from .._fitting import DTYPES, checked_weights, unchanged_on_error
 from ..autoencoders._fitted import FittedNetwork, by_block
+from ..autoencoders._trained import TrainedModel
 from ..nn.losses import Reconstruction
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
@@ -45,16 +46,14 @@ class Targets:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseSupervisedStack(BaseStack, FittedNetwork):
-    """Everything but the kind of the targets."""
+class BaseSupervised(TrainedModel, FittedNetwork, ABC):
+    """An encoder with an output layer above it, trained together: everything but the encoder and the kind of targets."""
 
-    pretraining: str | None = "unsupervised"
-    dropout: float = 0.0
+    weight_decay: float = 0.0
 
     _parameter_constraints: ClassVar[dict] = {
-        **BaseStack._parameter_constraints,
-        "pretraining": [StrOptions({"unsupervised", "supervised"}), None],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
+        **TrainedModel._parameter_constraints,
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
     @abstractmethod
@@ -65,72 +64,42 @@ class BaseSupervisedStack(BaseStack, FittedNetwork):
     def _errors(self, outputs, values):
         """Return the error of each row that early stopping looks at."""
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None):
-        """Pre-train the layers, and train them and the output layer together.
+    def _check_supervised_data(self, X, y, sample_weight):
+        """Return X, checked weights and the ``Targets``."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, order="C")
+        weights = checked_weights(sample_weight, X)
+        check_consistent_length(X, y)
+        return X, weights, self._targets(y, X.dtype, weights)
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data, kept in float32 or float64.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets. For a classifier with two or more other classes, rows with -1 are unlabelled: they take
-            part in unsupervised pre-training only.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the mean of each objective.
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        ValueError
-            If X, y or a parameter is invalid (the estimator is then as before), or if the loss becomes
-            infinite (the weights of the last finite epoch are then kept).
-        TypeError
-            If a layer has no encoder weights.
-        """
-        with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
-            self._check_layers()
-            if y is None:
-                raise ValueError(
-                    f"{type(self).__name__} requires y to be passed, but the target y is None."
-                )
-            X, weights = self._check_training_data(X, sample_weight)
-            check_consistent_length(X, y)
-            targets = self._targets(y, X.dtype, weights)
-            self.layers_ = self._copies()
-            widths, activations = layer_shapes(self.layers_)
-            self._shape = {
-                "sizes": (X.shape[1], *widths, targets.values.shape[1]),
-                "activation": (*activations, "identity"),
-                "decoder": None,
-                "dropout": self.dropout,
-            }
-            self._loss = Reconstruction([targets.unit(np.arange(targets.values.shape[1]))])
-            self._learn(X, targets, weights)
-        return self
-
-    def _learn(self, X, targets, weights):
-        network, rows = self._network, np.flatnonzero(targets.labelled)
-        state = self._start(network, X.dtype)
+    def _add_output(self, widths, activations, targets, unit, **options):
+        """Set the shape of the network and the output units; return the state before the first step."""
+        n_outputs = targets.values.shape[1]
+        self._shape = {
+            "sizes": (self.n_features_in_, *widths, n_outputs),
+            "activation": (*activations, "identity"),
+            "decoder": None,
+            **options,
+        }
+        self._loss = Reconstruction([unit(np.arange(n_outputs))])
+        network = self._network
+        state = self._start(network, targets.values.dtype)
         # An output layer that begins with the best constant does not shake the layers below.
         params = network.views(state.params)
         params.encoder_weights[-1][...], params.encoder_biases[-1][...] = 0, targets.bias
-        balanced = self._balanced(weights, targets)
-        with self._publishing(state):
-            if self.pretraining == "unsupervised":
-                self._pretrain(network, state.params, X, weights)
-            elif self.pretraining == "supervised":
-                pretraining = Pretraining(self.layers_, network, state.params, False)
-                pretraining.supervised(
-                    X, balanced, targets.values, self._loss, rows, targets.strata
-                )
+        return state
+
+    def _train_outputs(self, X, targets, weights, state, rows, penalties=()):
+        """Train all layers to predict ``targets``."""
+        network = self._network
+        penalties = [*penalties, *weight_decays(self.weight_decay)]
         problem = Problem(
-            Objective(network, self._loss, penalties=weight_decays(self.weight_decay)),
+            Objective(network, self._loss, penalties=penalties),
             X,
-            balanced,
+            weights,
             targets.values,
             rows=rows,
             strata=targets.strata,
@@ -163,3 +132,71 @@ class BaseSupervisedStack(BaseStack, FittedNetwork):
 
     def _means(self, network, params, x):
         return self._loss.activate(network.encode(params, x))
+
+    @property
+    def _n_encoder_layers(self):
+        return len(self._shape["sizes"]) - 2
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class BaseSupervisedStack(BaseSupervised, BaseStack):
+    """Everything but the kind of the targets."""
+
+    pretraining: str | None = "unsupervised"
+    dropout: float = 0.0
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseSupervised._parameter_constraints,
+        **BaseStack._parameter_constraints,
+        "pretraining": [StrOptions({"unsupervised", "supervised"}), None],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None):
+        """Pre-train the layers, and train them and the output layer together.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data, kept in float32 or float64.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets. For a classifier with two or more other classes, rows with -1 are unlabelled: they take
+            part in unsupervised pre-training only.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the mean of each objective.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If X, y or a parameter is invalid (the estimator is then as before), or if the loss becomes
+            infinite (the weights of the last finite epoch are then kept).
+        TypeError
+            If a layer has no encoder weights.
+        """
+        with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
+            self._check_layers()
+            X, weights, targets = self._check_supervised_data(X, y, sample_weight)
+            self.layers_ = self._copies()
+            state = self._add_output(
+                *layer_shapes(self.layers_), targets, targets.unit, dropout=self.dropout
+            )
+            self._learn(X, targets, weights, state)
+        return self
+
+    def _learn(self, X, targets, weights, state):
+        network, rows = self._network, np.flatnonzero(targets.labelled)
+        balanced = self._balanced(weights, targets)
+        with self._publishing(state):
+            if self.pretraining == "unsupervised":
+                self._pretrain(network, state.params, X, weights)
+            elif self.pretraining == "supervised":
+                pretraining = Pretraining(self.layers_, network, state.params, False)
+                pretraining.supervised(
+                    X, balanced, targets.values, self._loss, rows, targets.strata
+                )
+        self._train_outputs(X, targets, balanced, state, rows)

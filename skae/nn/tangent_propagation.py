@@ -26,7 +26,12 @@ class TangentPropagation:
     """
 
     def __init__(self, strength, network, loss, directions):
-        self.strength, self.network, self.loss, self.directions = strength, network, loss, directions
+        self.strength, self.network, self.loss, self.directions = (
+            strength,
+            network,
+            loss,
+            directions,
+        )
 
     def __call__(self, params, trace, seed):
         space = trace.scratch(self, lambda: _Space(self, params, trace))

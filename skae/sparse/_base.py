@@ -10,15 +10,13 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import _check_sample_weight, _fit_context
-from .._fitting import checked_weights, unchanged_on_error
+from .._fitting import DTYPES, checked_weights, unchanged_on_error
 from .._threads import team
 from ..training.batches import Batches
 from ..training.loop import DivergenceError, minimize
 from ..training.observers import Verbose
 from ..training.state import TrainingState
 from ..training.stopping import Stopping
-
-_DTYPES = [np.float64, np.float32]
 
 
 def positive_part(codes):
@@ -95,7 +93,7 @@ class BaseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return self
 
     def _check_training_data(self, X, sample_weight, reset):
-        dtype = _DTYPES if reset else self.components_.dtype
+        dtype = DTYPES if reset else self.components_.dtype
         X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=reset)
         return X, checked_weights(sample_weight, X)
 
