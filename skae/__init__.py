@@ -3,6 +3,7 @@
 from ._version import __version__
 from .autoencoders import AutoEncoder, ContractiveAE, DenoisingAE
 from .deep import RecurrentAE, StackedAE, StackedAEClassifier, StackedAERegressor
+from .manifold import ManifoldTangentClassifier
 from .sparse import PSD, SparseCoder
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "AutoEncoder",
     "ContractiveAE",
     "DenoisingAE",
+    "ManifoldTangentClassifier",
     "RecurrentAE",
     "SparseCoder",
     "StackedAE",

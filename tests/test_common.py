@@ -8,6 +8,7 @@ from skae import (
     AutoEncoder,
     ContractiveAE,
     DenoisingAE,
+    ManifoldTangentClassifier,
     RecurrentAE,
     SparseCoder,
     StackedAE,
@@ -52,7 +53,12 @@ def _expected_failures(estimator):
     ]
     + STACKS
     + [SparseCoder(3, max_iter=3), SparseCoder(3, max_iter=3, split_sign=True), PSD(3, max_iter=3)]
-    + [LocalPCA(2), TangentNeighborsClassifier(LocalPCA(3), n_neighbors=1, n_tangents=1)],
+    + [LocalPCA(2), TangentNeighborsClassifier(LocalPCA(3), n_neighbors=1, n_tangents=1)]
+    + [
+        ManifoldTangentClassifier(
+            AutoEncoder(8, max_iter=3), n_tangents=1, max_iter=200, learning_rate_init=0.02
+        )
+    ],
     expected_failed_checks=_expected_failures,
 )
 def test_sklearn(estimator, check):

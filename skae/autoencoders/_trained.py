@@ -119,8 +119,9 @@ class TrainedModel(CallbackSupportMixin):
         if hasattr(self, "_init_callback_context"):
             callbacks = Callbacks(self, problem.X, self.max_iter, self._attributes)
         watching = [watcher for watcher in (checkpoint, callbacks) if watcher is not None]
+        observers = [*problem.observers, *self._reporters(problem.rows), *watching]
         with self._publishing(state):
-            self._minimize(problem, state, max_epochs, self._reporters(problem.rows) + watching)
+            self._minimize(problem, state, max_epochs, observers)
         if callbacks is not None:
             callbacks.close(state)
 

@@ -49,7 +49,11 @@ class NetworkClassifier(ClassifierMixin):
         P : ndarray of shape (n_samples, n_classes)
             In the order of ``classes_``.
         """
-        return self._outputs(X)
+        outputs = self._outputs(X)
+        if not self._multilabel:
+            # Softmaxes have this sum already, but for rounding; sigmoids are each by itself.
+            outputs /= np.maximum(outputs.sum(axis=1, keepdims=True), np.finfo(outputs.dtype).tiny)
+        return outputs
 
     def predict_log_proba(self, X):
         """Return the logarithm of ``predict_proba(X)``.

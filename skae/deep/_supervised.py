@@ -92,8 +92,8 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
         params.encoder_weights[-1][...], params.encoder_biases[-1][...] = 0, targets.bias
         return state
 
-    def _train_outputs(self, X, targets, weights, state, rows, penalties=()):
-        """Train all layers to predict ``targets``."""
+    def _train_outputs(self, X, targets, weights, state, rows, penalties=(), observers=()):
+        """Train all layers to predict ``targets``, on ``rows``."""
         network = self._network
         penalties = [*penalties, *weight_decays(self.weight_decay)]
         problem = Problem(
@@ -103,16 +103,18 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
             targets.values,
             rows=rows,
             strata=targets.strata,
+            observers=observers,
         )
-        problem.monitor = self._monitor(network, problem)
+        problem.monitor = self._monitor(network, problem, targets.labelled)
         self._train(problem, state)
 
     def _balanced(self, weights, targets):
         """Return the weights of the samples in fine-tuning."""
         return weights
 
-    def _monitor(self, network, problem):
+    def _monitor(self, network, problem, labelled):
         def monitor(rows):
+            rows = rows[labelled[rows]]
             X, targets, width = problem.X[rows], problem.targets[rows], network.sizes[-1]
             weights = None if problem.sample_weight is None else problem.sample_weight[rows]
 

@@ -1,11 +1,13 @@
 """The manifold near which data live: its tangents, and a classifier that moves along them in vain."""
 
+from ._classifier import ManifoldTangentClassifier
 from ._local_pca import LocalPCA
 from ._neighbors import TangentNeighborsClassifier
 from ._tangents import Tangents, iter_tangents, tangent_basis
 
 __all__ = [
     "LocalPCA",
+    "ManifoldTangentClassifier",
     "TangentNeighborsClassifier",
     "Tangents",
     "iter_tangents",

@@ -1,6 +1,6 @@
 """What a training is about: an objective, and the rows that it is the mean over."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ class Problem:
     monitor : callable or None
         ``monitor(rows)`` returns the function of parameters that is the error on held-out rows; the objective
         by default.
+    observers : sequence
+        What has to happen between epochs, see :func:`~skae.training.loop.minimize`.
     """
 
     objective: Callable
@@ -37,6 +39,7 @@ class Problem:
     rows: np.ndarray | None = None
     strata: np.ndarray | None = None
     monitor: Callable | None = None
+    observers: Sequence = ()
 
     def __post_init__(self):
         if self.rows is None:

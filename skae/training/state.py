@@ -7,7 +7,10 @@ import numpy as np
 
 @dataclass
 class TrainingState:
-    """Parameters, optimizer state, random generator and history after a number of whole epochs."""
+    """Parameters, optimizer state, random generator and history after a number of whole epochs.
+
+    ``extra`` has arrays of observers that a training which goes on needs.
+    """
 
     params: np.ndarray
     solver: dict
@@ -19,6 +22,7 @@ class TrainingState:
     n_stale: int = 0
     best_params: np.ndarray | None = None
     converged: bool = False
+    extra: dict = field(default_factory=dict)
 
     @property
     def n_epochs(self):
@@ -36,6 +40,8 @@ class TrainingState:
             plain["best_params"] = self.best_params.copy()
         for name, value in self.solver.items():
             plain[f"solver_{name}"] = value.copy()
+        for name, value in self.extra.items():
+            plain[f"extra_{name}"] = value.copy()
         return plain
 
     @classmethod
@@ -46,7 +52,7 @@ class TrainingState:
         best_params = plain.get("best_params")
         return cls(
             params=plain["params"].copy(),
-            solver={k[7:]: v.copy() for k, v in plain.items() if k.startswith("solver_")},
+            solver=_copies(plain, "solver_"),
             rng=rng,
             seed=plain["seed"],
             loss_curve=list(plain["loss_curve"]),
@@ -55,4 +61,9 @@ class TrainingState:
             n_stale=plain["n_stale"],
             best_params=None if best_params is None else best_params.copy(),
             converged=plain["converged"],
+            extra=_copies(plain, "extra_"),
         )
+
+
+def _copies(plain, prefix):
+    return {k[len(prefix) :]: v.copy() for k, v in plain.items() if k.startswith(prefix)}

@@ -1,0 +1,102 @@
+"""Tangents of training samples, at hand for each batch."""
+
+import numpy as np
+import scipy.sparse
+from sklearn.utils import gen_batches
+
+from .._threads import ELEMENT, share, share_items
+from ..nn.linear_maps import encoder_map
+from ._bidiagonalization import leading_vectors
+from ._tangents import BLOCK
+
+
+class TangentStore:
+    """The directions of a :class:`~skae.nn.tangent_propagation.TangentPropagation`: tangents of an encoder.
+
+    Parameters
+    ----------
+    network : Network
+        Whose layers below the output are the encoder.
+    X : C-ordered ndarray or CSR matrix of shape (n_samples, n_features)
+    rows : ndarray of int
+        Rows of X that have tangents.
+    n_tangents : int
+    dtype : str or None
+        In which they are kept, ``len(rows) * n_tangents * n_features`` numbers; None computes them for each batch.
+    random : bool
+        Whether a batch gets one random combination of each sample's tangents, with signs of a fair coin, instead
+        of all of them: since E e e' = I, the mean of its squared slope is the sum of theirs.
+    tol : float
+    seed : int
+    """
+
+    def __init__(self, network, X, rows, n_tangents, *, dtype, random, tol, seed):
+        self.network, self.X, self.rows = network, X, rows
+        self.n_tangents, self.random, self.tol, self.seed = n_tangents, random, tol, seed
+        self.n_directions = 1 if random else n_tangents
+        self._places = np.zeros(X.shape[0], np.intp)
+        self._places[rows] = np.arange(len(rows))
+        self._basis = None
+        if dtype is not None:
+            self._basis = np.empty((len(rows), n_tangents, X.shape[1]), dtype)
+
+    def update(self, flat):
+        """Take the tangents of the encoder with the parameters ``flat``."""
+        self._flat = flat.copy()
+        if self._basis is None:
+            return
+
+        def fill(part):
+            rows = self.X[self.rows[part]]
+            dense = rows.toarray() if scipy.sparse.issparse(rows) else rows
+            self._basis[part] = self._tangents(dense)
+
+        share_items(fill, list(gen_batches(len(self.rows), BLOCK)))
+
+    def __call__(self, rows, inputs, seed, out):
+        """Fill ``out``, of shape (n_directions, n_samples, n_features), for the rows of a batch."""
+        places, flips = self._places[rows], None
+        if self.random:
+            coins = np.random.default_rng(seed).integers(0, 2, (len(rows), 1, self.n_tangents))
+            flips = (2 * coins - 1).astype(out.dtype)
+
+        def fill(part):
+            if self._basis is None:
+                basis = self._tangents(inputs[part])
+            else:
+                basis = self._basis[places[part]].astype(out.dtype, copy=False)
+            if flips is None:
+                out[:, part] = basis.transpose(1, 0, 2)
+            else:
+                out[0, part] = np.matmul(flips[part], basis)[:, 0]
+
+        if self._basis is None:
+            share_items(fill, list(gen_batches(len(rows), BLOCK // 2)))
+        else:
+            share(fill, len(rows), ELEMENT * self.n_tangents * inputs.shape[1])
+
+    def _tangents(self, inputs):
+        n_layers = self.network.depth - 1
+        jacobians = encoder_map(self.network, self.network.views(self._flat), inputs, n_layers)
+        rng = np.random.default_rng(self.seed)
+        return leading_vectors(jacobians, self.n_tangents, self.tol, rng)[0]
+
+
+class TangentUpdates:
+    """Observer of training: new tangents every so many epochs, which a checkpoint can bring back."""
+
+    def __init__(self, store, every):
+        self._store, self._every, self._as_of = store, every, 0
+
+    def epoch_begin(self, state):
+        """Compute those that are due."""
+        due = state.n_epochs // self._every * self._every
+        if due == state.n_epochs and due:
+            state.extra["encoder"] = state.params.copy()
+        if due != self._as_of:
+            self._store.update(state.extra["encoder"])
+            self._as_of = due
+
+    def epoch_end(self, state):
+        """Nothing to do."""
+        return False

@@ -1,0 +1,187 @@
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+
+from skae import AutoEncoder, ContractiveAE, ManifoldTangentClassifier, StackedAE
+from skae.manifold import tangent_basis
+from skae.manifold._store import TangentStore
+from skae.nn.network import Network
+
+X, y = load_digits(return_X_y=True)
+X = X / 16
+FEW = X[:300], y[:300]
+BASE = ContractiveAE(40, max_iter=5, loss="bernoulli", random_state=0)
+OPTIONS = {
+    "n_tangents": 4,
+    "max_iter": 5,
+    "random_state": 0,
+    "learning_rate_init": 0.01,
+    "batch_size": 50,
+}
+
+
+def _params(model):
+    return model._params
+
+
+def slopes_along_tangents(model, rows):
+    """Return the mean of sum_u ||do/dx u||^2, by finite differences of the probabilities."""
+    basis = tangent_basis(model.base_, rows, model.n_tangents).basis
+    step, total = 1e-5, 0.0
+    for k in range(model.n_tangents):
+        ends = [model.predict_proba(rows + sign * step * basis[:, k]) for sign in (1, -1)]
+        total += np.mean(np.sum(((ends[0] - ends[1]) / (2 * step)) ** 2, axis=1))
+    return total
+
+
+@pytest.mark.parametrize("sampling", ["exact", "random"])
+def test_the_penalty_holds_outputs_still_along_tangents(sampling):
+    options = {**OPTIONS, "max_iter": 30, "tangent_sampling": sampling}
+    free = ManifoldTangentClassifier(BASE, **{**options, "tangent_penalty": 0}).fit(*FEW)
+    held = ManifoldTangentClassifier(BASE, **{**options, "tangent_penalty": 3}).fit(*FEW)
+    assert slopes_along_tangents(held, X[300:400]) < 0.5 * slopes_along_tangents(free, X[300:400])
+    assert held.score(X[900:], y[900:]) > 0.8
+
+
+def test_first_objective_is_loss_plus_penalty():
+    options = {**OPTIONS, "solver": "lbfgs", "max_iter": 1, "tangent_storage": "float32"}
+    without = ManifoldTangentClassifier(BASE, **options, tangent_penalty=0).fit(*FEW)
+    # After one step of L-BFGS the first weights are gone: those of the second model are put back.
+    model = ManifoldTangentClassifier(BASE, **options, tangent_penalty=0.3).fit(*FEW)
+    loss = -np.mean(np.log(model.predict_proba(FEW[0])[np.arange(300), FEW[1]]))
+    expected = loss + 0.3 * slopes_along_tangents(model, FEW[0])
+    assert model.loss_ == pytest.approx(expected, rel=1e-3)
+    assert without.loss_ < expected
+
+
+def test_random_directions_are_unbiased():
+    network = Network((64, 40, 10), ("sigmoid", "identity"), decoder=None)
+    flat = network.initial(np.random.default_rng(0), np.float64)
+    rows = np.arange(0, 40, 2)
+    options = {"dtype": "float32", "tol": 1e-4, "seed": 0}
+    exact = TangentStore(network, X[:40], rows, 3, random=False, **options)
+    random = TangentStore(network, X[:40], rows, 3, random=True, **options)
+    exact.update(flat)
+    random.update(flat)
+    all_of_them, one = np.empty((3, 5, 64)), np.empty((1, 5, 64))
+    exact(rows[4:9], X[rows[4:9]], 0, all_of_them)
+    expected = np.einsum("kid,kie->ide", all_of_them, all_of_them)
+    total, n_draws = np.zeros_like(expected), 4000
+    for seed in range(n_draws):
+        random(rows[4:9], X[rows[4:9]], seed, one)
+        total += np.einsum("kid,kie->ide", one, one)
+    assert np.abs(total / n_draws - expected).max() < 0.05
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("storage", ["float16", "float32", None])
+def test_where_tangents_are_kept_changes_little(storage, output):
+    reference = ManifoldTangentClassifier(BASE, **OPTIONS, output=output, tangent_storage="float32")
+    model = clone(reference).set_params(tangent_storage=storage).fit(*FEW)
+    np.testing.assert_allclose(
+        model.predict_proba(X[300:]), reference.fit(*FEW).predict_proba(X[300:]), atol=0.02
+    )
+    np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
+
+
+def test_stack_and_fitted_base():
+    layer = ContractiveAE(30, max_iter=3, curvature=0.1, loss="bernoulli")
+    stack = StackedAE([("low", layer), ("high", layer)], random_state=0)
+    model = ManifoldTangentClassifier(stack, **OPTIONS).fit(*FEW)
+    assert model._shape["sizes"] == (64, 30, 30, 10)
+    fitted = clone(stack).fit(FEW[0])
+    before = fitted._params.copy()
+    again = ManifoldTangentClassifier(fitted, prefit=True, **OPTIONS).fit(*FEW)
+    np.testing.assert_array_equal(fitted._params, before)
+    np.testing.assert_array_equal(_params(again), _params(model))
+
+
+def test_unlabelled_rows_train_the_base_only():
+    labels = np.where(np.arange(600) < 200, y[:600], -1)
+    model = ManifoldTangentClassifier(BASE, **OPTIONS).fit(X[:600], labels)
+    fitted = clone(BASE).fit(X[:600])
+    alone = ManifoldTangentClassifier(fitted, prefit=True, **OPTIONS).fit(X[:200], y[:200])
+    np.testing.assert_allclose(_params(model), _params(alone), rtol=1e-6, atol=1e-9)
+    np.testing.assert_array_equal(model.classes_, np.arange(10))
+
+
+def test_unlabelled_rows_may_be_penalised():
+    labels = np.where(np.arange(300) < 100, y[:300], -1)
+    options = {**OPTIONS, "solver": "lbfgs", "max_iter": 1, "tangent_storage": "float32"}
+    model = ManifoldTangentClassifier(BASE, **options, penalize_unlabelled=True)
+    model.fit(X[:300], labels)
+    loss = -np.mean(np.log(model.predict_proba(X[:100])[np.arange(100), y[:100]]))
+    expected = loss + 0.1 * slopes_along_tangents(model, X[:300])
+    assert model.loss_ == pytest.approx(expected, rel=1e-3)
+    minibatches = ManifoldTangentClassifier(
+        BASE, **{**OPTIONS, "max_iter": 20}, penalize_unlabelled=True, early_stopping=True
+    )
+    assert minibatches.fit(X[:300], labels).score(X[900:], y[900:]) > 0.6
+    with pytest.raises(ValueError, match="penalize_unlabelled=True needs output='softmax'"):
+        model.set_params(output="sigmoid").fit(X[:300], labels)
+
+
+def test_indicator_matrix():
+    Y = np.column_stack([y % 2, y > 4])
+    model = ManifoldTangentClassifier(BASE, **{**OPTIONS, "max_iter": 20}).fit(X[:900], Y[:900])
+    assert (model.predict(X[900:]) == Y[900:]).mean() > 0.85
+
+
+@pytest.mark.parametrize("update", [None, 2])
+@pytest.mark.parametrize("sampling", ["exact", "random"])
+def test_resume_to_the_same_bits(tmp_path, update, sampling):
+    options = {**OPTIONS, "max_iter": 7, "update_tangents": update, "tangent_sampling": sampling}
+    whole = ManifoldTangentClassifier(BASE, **options).fit(*FEW)
+    part = ManifoldTangentClassifier(BASE, **{**options, "max_iter": 5}, checkpoint=tmp_path / "m")
+    part.fit(*FEW)
+    assert (tmp_path / "m.base").exists()
+    rest = ManifoldTangentClassifier(BASE, **options, checkpoint=tmp_path / "m", resume=True)
+    np.testing.assert_array_equal(_params(rest.fit(*FEW)), _params(whole))
+
+
+def test_new_tangents_change_the_training():
+    fixed = ManifoldTangentClassifier(BASE, **OPTIONS, tangent_penalty=1).fit(*FEW)
+    renewed = ManifoldTangentClassifier(BASE, **OPTIONS, tangent_penalty=1, update_tangents=2)
+    assert np.abs(_params(renewed.fit(*FEW)) - _params(fixed)).max() > 1e-3
+
+
+def test_float32_sparse_grid_and_pickle():
+    model = ManifoldTangentClassifier(BASE, **OPTIONS).fit(X[:300].astype(np.float32), y[:300])
+    assert model.predict_proba(X.astype(np.float32)).dtype == np.float32
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    assert len(pickle.dumps(model)) < 1e6
+    pipeline = make_pipeline(MinMaxScaler(clip=True), ManifoldTangentClassifier(BASE, **OPTIONS))
+    grid = {
+        "manifoldtangentclassifier__tangent_penalty": [0.0, 0.1],
+        "manifoldtangentclassifier__base__contraction": [0.1],
+    }
+    search = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(*FEW)
+    assert search.best_score_ > 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"base": MinMaxScaler()}, TypeError, "base must be an auto-encoder or a StackedAE"),
+        ({"n_tangents": 41}, ValueError, "n_tangents=41 is more than features or code units, 40"),
+        (
+            {"base": AutoEncoder(5, max_iter=1).fit(X[:, :9]), "prefit": True},
+            ValueError,
+            "base was fitted with 9 features; X has 64",
+        ),
+        ({"update_tangents": 0}, ValueError, "update_tangents"),
+    ],
+)
+def test_bad_parameters_leave_the_model_as_it_was(options, error, message):
+    model = ManifoldTangentClassifier(BASE, **OPTIONS).fit(*FEW)
+    before = _params(model).copy()
+    with pytest.raises(error, match=message):
+        model.set_params(**options).fit(*FEW)
+    np.testing.assert_array_equal(_params(model), before)
