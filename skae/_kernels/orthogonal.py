@@ -8,15 +8,15 @@ _ENOUGH = 0.5  # of its length that a vector keeps in a pass whose rounding does
 
 
 @kernel
-def orthonormalize(basis, vectors, lengths):
-    """vectors_i <- vectors_i minus its parts along the rows of basis_i, scaled to one; lengths_i <- what was left of it."""
+def orthonormalize(basis, count, vectors, lengths):
+    """vectors_i <- vectors_i minus its parts along the first rows of basis_i, scaled to one; lengths_i <- what was left."""
     zero = vectors.dtype.type(0)
     for i in range(vectors.shape[0]):
         vector = vectors[i]
         before, after = zero, _length(vector)
         tiny = after * np.finfo(vector.dtype).eps
         while after > tiny and (before == zero or after < _ENOUGH * before):
-            _remove(basis[i], vector)
+            _remove(basis[i], count, vector)
             before, after = after, _length(vector)
         if after <= tiny:
             after = zero
@@ -36,10 +36,10 @@ def _length(vector):
 
 
 @kernel
-def _remove(directions, vector):
-    """Take the parts along ``directions`` away, four at a time for the sake of loads and stores."""
+def _remove(directions, count, vector):
+    """Take the parts along the first ``directions`` away, four at a time for the sake of loads and stores."""
     zero = vector.dtype.type(0)
-    whole = directions.shape[0] // 4 * 4
+    whole = count // 4 * 4
     for q in range(0, whole, 4):
         a, b, c, d = directions[q], directions[q + 1], directions[q + 2], directions[q + 3]
         pa, pb, pc, pd = zero, zero, zero, zero
@@ -50,7 +50,7 @@ def _remove(directions, vector):
             pd += d[j] * vector[j]
         for j in range(vector.size):
             vector[j] -= pa * a[j] + pb * b[j] + pc * c[j] + pd * d[j]
-    for q in range(whole, directions.shape[0]):
+    for q in range(whole, count):
         a, part = directions[q], zero
         for j in range(vector.size):
             part += a[j] * vector[j]

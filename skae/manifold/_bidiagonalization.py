@@ -38,46 +38,41 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None):
     dtype, n_features = linear_map.dtype, linear_map.n_features
     vectors = np.empty((linear_map.n_samples, n_vectors, n_features), dtype)
     values = np.empty((linear_map.n_samples, n_vectors), dtype)
-    process = _Process(linear_map, start, rng)
-    samples = np.arange(linear_map.n_samples)
     n_steps = min(n_vectors + max(n_vectors, _LEAST), n_features)
+    process = _Process(linear_map, n_steps, start, rng)
+    samples = np.arange(linear_map.n_samples)
     while samples.size:
-        process.extend(n_steps)
+        process.run()
         ritz_values, ritz_vectors = process.ritz()
         done = process.settled(ritz_values, ritz_vectors, n_vectors, tol)
         finished = samples[done]
         vectors[finished] = process.lift(ritz_vectors[done, :, :n_vectors], done)
         values[finished] = np.sqrt(np.maximum(ritz_values[done, :n_vectors], 0))
-        process.take(~done)
-        samples = samples[~done]
         n_steps = min(n_steps + max(4, n_steps // 8), n_features)
+        process.go_on(np.flatnonzero(~done), n_steps)
+        samples = samples[~done]
     return vectors, values
 
 
 class _Process:
     """The bidiagonalization of some samples, as far as it has come."""
 
-    def __init__(self, linear_map, start, rng):
+    def __init__(self, linear_map, n_steps, start, rng):
         n_samples, n_features, dtype = linear_map.n_samples, linear_map.n_features, linear_map.dtype
         self.map, self._rng = linear_map, rng
         self._next = self._random(n_samples) if start is None else np.array(start, dtype, order="C")
-        self.basis = np.empty((n_samples, 0, n_features), dtype)
+        self.n_done, self.basis = 0, np.empty((n_samples, n_steps, n_features), dtype)
         # b_1 belongs to no pair of vectors.
-        self.alphas, self.betas = np.empty((n_samples, 0)), np.zeros((n_samples, 1))
-        self._left = None
+        self.alphas, self.betas = np.zeros((n_samples, n_steps)), np.zeros((n_samples, n_steps + 1))
+        self._left = np.empty((n_samples, 0), dtype)
         self._lengths = np.empty(n_samples, dtype)
-        orthonormalize(self.basis, self._next, self._lengths)
+        orthonormalize(self.basis, 0, self._next, self._lengths)
 
-    def extend(self, n_steps):
-        """Go on to a basis of ``n_steps`` vectors."""
-        n_samples, n_done, n_features = self.basis.shape
-        basis = np.empty((n_samples, n_steps, n_features), self.basis.dtype)
-        basis[:, :n_done] = self.basis
-        self.basis = basis
-        self.alphas = np.pad(self.alphas, ((0, 0), (0, n_steps - n_done)))
-        self.betas = np.pad(self.betas, ((0, 0), (0, n_steps - n_done)))
-        for step in range(n_done, n_steps):
+    def run(self):
+        """Go on until the basis is full."""
+        for step in range(self.n_done, self.basis.shape[1]):
             self._step(step)
+        self.n_done = self.basis.shape[1]
 
     def _step(self, step):
         self.basis[:, step] = self._next
@@ -96,13 +91,12 @@ class _Process:
 
     def _orthonormalize(self, count):
         """Make ``_next`` orthogonal to the basis; where nothing of it is left, take any vector that is."""
-        known = self.basis[:, :count]
-        orthonormalize(known, self._next, self._lengths)
+        orthonormalize(self.basis, count, self._next, self._lengths)
         size = np.maximum(self.alphas[:, :count].max(axis=1), self.betas.max(axis=1))
         lost = np.flatnonzero(self._lengths <= np.finfo(self._next.dtype).eps * size)
         if lost.size and count < self.map.n_features:
             fresh, lengths = self._random(lost.size), np.empty(lost.size, self._next.dtype)
-            orthonormalize(np.ascontiguousarray(known[lost]), fresh, lengths)
+            orthonormalize(self.basis[lost], count, fresh, lengths)
             self._next[lost] = fresh
         self._lengths[lost] = 0
 
@@ -135,8 +129,18 @@ class _Process:
         rows = np.ascontiguousarray(coefficients.transpose(0, 2, 1), self.basis.dtype)
         return np.matmul(rows, self.basis[samples])
 
-    def take(self, samples):
-        """Go on with some of the samples."""
+    def go_on(self, samples, n_steps):
+        """Go on with some of the samples, to a basis of ``n_steps`` vectors."""
+        more = ((0, 0), (0, n_steps - self.n_done))
         self.map = self.map.take(samples)
-        for name in ("basis", "alphas", "betas", "_next", "_left", "_lengths"):
+        self.alphas, self.betas = (
+            np.pad(self.alphas[samples], more),
+            np.pad(self.betas[samples], more),
+        )
+        basis = np.empty((len(samples), n_steps, self.basis.shape[2]), self.basis.dtype)
+        # One by one: all at once would be copied twice.
+        for place, sample in enumerate(samples):
+            basis[place, : self.n_done] = self.basis[sample]
+        self.basis = basis
+        for name in ("_next", "_left", "_lengths"):
             setattr(self, name, getattr(self, name)[samples])

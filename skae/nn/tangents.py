@@ -39,13 +39,25 @@ class Link:
         self._weights = weights
         self.matrix = weights.T if self.upward else weights
         self.push[:] = 0
-        self.gradient[:] = 0
+        self._empty = True
 
     def add_gradient(self, below, pull):
         """Add the gradient of the weights from the rows of ``below`` and ``pull``."""
         left, right = (pull, below) if self.upward else (below, pull)
-        product(left.T, right, self._product)
-        self.gradient += self._product
+        if self._empty:
+            product(left.T, right, self.gradient)
+            self._empty = False
+        else:
+            product(left.T, right, self._product)
+            self.gradient += self._product
+
+    def add_unit_gradient(self, directions, pull):
+        """Add it for rows of ``below`` that are unit vectors, shared by all samples."""
+        if self._empty:
+            self.gradient[:] = 0
+            self._empty = False
+        gradient = self.gradient.T if self.upward else self.gradient
+        gradient[directions] += pull.sum(axis=1)
 
 
 def linearize(link, kind, outputs):
@@ -95,8 +107,7 @@ def pull_back(links, directions, pull):
             link.add_gradient(_rows(below), _rows(pull))
             pull = product(_rows(pull), link.matrix.T, _rows(below)).reshape(below.shape)
         elif isinstance(directions, slice):
-            gradient = link.gradient.T if link.upward else link.gradient
-            gradient[directions] += pull.sum(axis=1)
+            link.add_unit_gradient(directions, pull)
         else:
             link.add_gradient(_rows(directions), _rows(pull))
 

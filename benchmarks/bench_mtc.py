@@ -1,0 +1,182 @@
+"""One epoch of the manifold tangent classifier's fine-tuning, beside double back-propagation in PyTorch.
+
+784-1000-1000-10, sigmoid units, softmax outputs, 10 tangents of each sample, Adam, the penalty exact or along one
+random combination of the tangents. PyTorch takes slopes with ``torch.func.jvp`` (mapped over the tangents) and
+differentiates them once more. One process, the same arrays, the same number of threads; the tangents are random
+orthonormal bases, kept in float16 by skae and in float32 by PyTorch. Epochs alternate between the libraries: medians
+of the times and of the ratios of neighbouring epochs are shown.
+
+    python benchmarks/bench_mtc.py --data DIR [--samples 5000] [--batch-size 128] [--repeats 3]
+
+DIR (or SKAE_DATA) holds mnist.npz; without it random data are used. PyTorch is optional.
+"""
+
+import argparse
+import os
+import statistics
+
+import numpy as np
+from bench_autoencoder import load, sgemm_rate, timed
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from skae.manifold._store import TangentStore
+from skae.nn.losses import Multinomial, Reconstruction
+from skae.nn.network import Network
+from skae.nn.objective import Objective
+from skae.nn.tangent_propagation import TangentPropagation
+from skae.training.loop import minimize
+from skae.training.problem import Problem
+from skae.training.solvers import Adam
+from skae.training.state import TrainingState
+
+SIZES = (784, 1000, 1000, 10)
+STRENGTH, K = 1.0, 10
+
+
+def tangents(n_samples, n_features):
+    """Return random orthonormal tangents."""
+    rng = np.random.default_rng(0)
+    some = rng.standard_normal((64, n_features, K)).astype(np.float32)
+    some = np.linalg.qr(some)[0].transpose(0, 2, 1)
+    return np.ascontiguousarray(some[rng.integers(0, 64, n_samples)])
+
+
+def skae_epoch(X, Y, basis, random, batch_size):
+    """Return a function that trains one epoch as ``ManifoldTangentClassifier`` does."""
+    network = Network(SIZES, ("sigmoid", "sigmoid", "identity"), decoder=None)
+    loss = Reconstruction([Multinomial(np.arange(SIZES[-1]))])
+    rows = np.arange(len(X))
+    store = TangentStore(network, X, rows, K, dtype="float16", random=random, tol=0.1, seed=0)
+    store._basis[:] = basis
+    objective = Objective(
+        network, loss, penalties=[TangentPropagation(STRENGTH, network, loss, store)]
+    )
+    solver, rng = Adam(), np.random.default_rng(0)
+    params = network.initial(rng, X.dtype)
+    state = TrainingState(params, solver.start(params), rng, 0)
+    problem = Problem(objective, X, targets=Y)
+
+    def epoch(rows=rows):
+        minimize(
+            objective,
+            state,
+            solver,
+            problem.batches(rows, batch_size, shuffle=True),
+            learning_rate=1e-3,
+            max_epochs=state.n_epochs + 1,
+            stopping=None,
+            observers=[],
+        )
+
+    epoch(rows[: 2 * batch_size])
+    return epoch
+
+
+def torch_epoch(X, Y, basis, random, batch_size):
+    """Return a function that trains one epoch of the same in PyTorch."""
+    import torch
+    from torch import nn
+    from torch.func import functional_call, jvp, vmap
+
+    torch.manual_seed(0)
+    widths = list(zip(SIZES, SIZES[1:]))
+    layers = [layer for low, high in widths for layer in (nn.Linear(low, high), nn.Sigmoid())]
+    net = nn.Sequential(*layers[:-1])
+    data, targets, planes = torch.from_numpy(X), torch.from_numpy(Y), torch.from_numpy(basis)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
+
+    def step(rows):
+        x, params = data[rows], dict(net.named_parameters())
+
+        def outputs(x):
+            logits = functional_call(net, params, (x,))
+            return logits.softmax(1)
+
+        def slope(u):
+            return jvp(outputs, (x,), (u,))[1]
+
+        if random:
+            signs = torch.randint(0, 2, (len(x), 1, K)).float() * 2 - 1
+            slopes = slope((signs @ planes[rows])[:, 0])
+        else:
+            slopes = vmap(slope)(planes[rows].transpose(0, 1))
+        loss = nn.functional.cross_entropy(net(x), targets[rows])
+        loss = loss + STRENGTH * (slopes**2).sum() / len(x)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    def epoch(rows=None):
+        order = torch.randperm(len(X)) if rows is None else rows
+        for some in order.split(batch_size):
+            step(some)
+
+    epoch(torch.arange(2 * batch_size))
+    return epoch
+
+
+def torch_is_here(n_threads):
+    """Return whether PyTorch is installed, and give it as many threads."""
+    try:
+        import torch
+    except ImportError:
+        return False
+    torch.set_num_threads(n_threads)
+    return True
+
+
+def flop(random):
+    """Return the floating-point operations of a step per sample, in matrix products alone."""
+    weights = 2 * sum(low * high for low, high in zip(SIZES, SIZES[1:]))
+    # Nothing asks for the gradient at the input or at the tangents.
+    one_pass = 3 * weights - 2 * SIZES[0] * SIZES[1]
+    return one_pass * (2 if random else 1 + K)
+
+
+def main():
+    """Time both libraries."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default=os.environ.get("SKAE_DATA"))
+    parser.add_argument("--samples", type=int, default=5000)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    X = load(arguments.data, arguments.samples)
+    Y = np.eye(SIZES[-1], dtype=np.float32)[np.random.default_rng(0).integers(0, 10, len(X))]
+    basis, batch_size = tangents(*X.shape), arguments.batch_size
+    with threadpool_limits(arguments.threads):
+        pools = [f"{pool['internal_api']} {pool['num_threads']}" for pool in threadpool_info()]
+        rate = sgemm_rate()
+        print(
+            f"{len(X)} x {X.shape[1]} float32, batch {batch_size}, {K} tangents, threads: {', '.join(pools)}; "
+            f"sgemm {rate:.0f} GFLOP/s"
+        )
+        epochs = {
+            "skae exact": skae_epoch(X, Y, basis, False, batch_size),
+            "skae random": skae_epoch(X, Y, basis, True, batch_size),
+        }
+        if torch_is_here(arguments.threads):
+            epochs["torch exact"] = torch_epoch(X, Y, basis, False, batch_size)
+            epochs["torch random"] = torch_epoch(X, Y, basis, True, batch_size)
+        seconds = timed(epochs, arguments.repeats)
+        print(
+            "               s/epoch  samples/s  GFLOP/s  % of sgemm  beside torch exact  torch random"
+        )
+        for name, values in seconds.items():
+            value = statistics.median(values)
+            total = flop("random" in name) * len(X) / value / 1e9
+            ratios = [
+                f"{statistics.median(p / own for p, own in zip(seconds[peer], values)):14.2f}"
+                for peer in ("torch exact", "torch random")
+                if peer in seconds
+            ]
+            print(
+                f"{name:12s} {value:9.2f} {len(X) / value:10,.0f} {total:8.0f} {100 * total / rate:10.0f}% "
+                + "  ".join(ratios),
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
