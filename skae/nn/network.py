@@ -171,11 +171,13 @@ class Network:
         weights, scales = params.decoder_weights[layer], trace.decoder_row_scales[layer]
         d_weights = grad.decoder_weights[layer]
 
+        pulls = trace.decoder_pulls[layer]
+
         def add(units):
             add_up(units, upper, lower, weights, scales, d_weights)
+            add_all((pulled[units] for pulled in pulls), d_weights[units])
 
         share(add, len(weights), lower.size)
-        add_all(trace.decoder_pulls[layer], d_weights)
 
     def _encoder_gradients(self, layer, above, matrix, params, trace, grad):
         """Take the gradient from ``above`` one layer down, and add up that of the weights."""
@@ -188,12 +190,14 @@ class Network:
         weights, scales = params.encoder_weights[layer], trace.encoder_row_scales[layer]
         d_weights, d_bias = grad.encoder_weights[layer], grad.encoder_biases[layer]
 
+        pulls = [*trace.encoder_pulls[layer]]
+        if self.decoder == "tied":
+            pulls += trace.decoder_pulls[layer]
+
         def some(units):
             pull_back(units, above, matrix, mask, kind, outputs, push, delta, d_bias)
             add_up(units, upper, lower, weights, scales, d_weights)
+            add_all((pulled[units] for pulled in pulls), d_weights[units])
 
         share(some, len(weights), lower.size)
         add_all(trace.encoder_bias_pulls[layer], d_bias)
-        add_all(trace.encoder_pulls[layer], d_weights)
-        if self.decoder == "tied":
-            add_all(trace.decoder_pulls[layer], d_weights)
