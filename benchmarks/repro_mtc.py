@@ -46,7 +46,7 @@ GRID = {
     "NN": [{}],
     "SVM": [{"C": 10.0, "gamma": gamma} for gamma in (0.01, 0.02, 0.03)],
     "CAE": [{}],
-    "MTC random": [{"tangent_penalty": value} for value in (10.0, 30.0, 100.0)],
+    "MTC random": [{"tangent_penalty": value} for value in (30.0, 100.0, 300.0, 1000.0)],
 }
 
 

@@ -12,7 +12,7 @@ BELOW = {
     "sparse": {"_kernels", "nn", "training"},
     "deep": {"_kernels", "nn", "training", "autoencoders", "sparse"},
     "manifold": {"_kernels", "nn", "training", "autoencoders", "deep"},
-    "plotting": {"autoencoders", "nn"},
+    "plotting": {"autoencoders", "manifold", "nn"},
     "datasets": set(),
 }
 

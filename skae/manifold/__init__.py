@@ -4,6 +4,7 @@ from ._classifier import ManifoldTangentClassifier
 from ._local_pca import LocalPCA
 from ._neighbors import TangentNeighborsClassifier
 from ._tangents import Tangents, iter_tangents, tangent_basis
+from ._terms import tangent_terms
 
 __all__ = [
     "LocalPCA",
@@ -12,4 +13,5 @@ __all__ = [
     "Tangents",
     "iter_tangents",
     "tangent_basis",
+    "tangent_terms",
 ]

@@ -48,8 +48,9 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         cloned. The paper has two layers with ``curvature``.
     n_tangents : int, default=15
         Tangents of each sample, at most as many as features or code units.
-    tangent_penalty : float, default=0.1
-        Weight of the squared slopes of the outputs along the tangents. 0 leaves (b) out.
+    tangent_penalty : float, default=1.0
+        Weight of the squared slopes of the outputs along the tangents; 0 leaves (b) out. Slopes are per unit of X: the
+        wider X, the larger the weight that does something. Search on a grid: 1 to 3 was best on images of 8 x 8 pixels in [0, 1], 100 and more on 28 x 28.
     tangent_sampling : {'exact', 'random'}, default='exact'
         Whether a step goes through all tangents, or through one random combination of each sample's, which is
         unbiased: it costs two passes through the network instead of ``1 + n_tangents``.
@@ -133,7 +134,7 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
 
     base: object = field(default=None, kw_only=False)
     n_tangents: int = 15
-    tangent_penalty: float = 0.1
+    tangent_penalty: float = 1.0
     tangent_sampling: str = "exact"
     update_tangents: int | None = None
     tangent_storage: str | None = "float16"

@@ -3,5 +3,6 @@
 from ._filters import FilterDisplay
 from ._reconstructions import ReconstructionDisplay
 from ._spectrum import SpectrumDisplay
+from ._tangents import TangentDisplay
 
-__all__ = ["FilterDisplay", "ReconstructionDisplay", "SpectrumDisplay"]
+__all__ = ["FilterDisplay", "ReconstructionDisplay", "SpectrumDisplay", "TangentDisplay"]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..manifold import tangent_basis
 from ._grid import new_axes
 
 
@@ -19,13 +20,15 @@ class SpectrumDisplay:
         self.spectrum, self.label = spectrum, label
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, label=None, ax=None):
+    def from_estimator(cls, estimator, X, *, n_values=None, label=None, ax=None):
         """Draw the spectrum of a fitted auto-encoder, averaged over X.
 
         Parameters
         ----------
         estimator : fitted auto-encoder
         X : array-like of shape (n_samples, n_features)
+        n_values : int, default=None
+            So many of the largest values, which take much less time than all of them, by :func:`tangent_basis`.
         label : str, default=None
             Name in the legend; the class name by default.
         ax : matplotlib axes, default=None
@@ -35,7 +38,11 @@ class SpectrumDisplay:
         -------
         display : SpectrumDisplay
         """
-        spectrum = estimator.singular_values(X).mean(axis=0)
+        if n_values is None:
+            values = estimator.singular_values(X)
+        else:
+            values = tangent_basis(estimator, X, n_values).singular_values
+        spectrum = values.mean(axis=0)
         return cls(spectrum=spectrum, label=label or type(estimator).__name__).plot(ax=ax)
 
     def plot(self, ax=None):

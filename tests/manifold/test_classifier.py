@@ -114,7 +114,9 @@ def test_unlabelled_rows_train_the_base_only():
 def test_unlabelled_rows_may_be_penalised():
     labels = np.where(np.arange(300) < 100, y[:300], -1)
     options = {**OPTIONS, "solver": "lbfgs", "max_iter": 1, "tangent_storage": "float32"}
-    model = ManifoldTangentClassifier(BASE, **options, penalize_unlabelled=True)
+    model = ManifoldTangentClassifier(
+        BASE, **options, penalize_unlabelled=True, tangent_penalty=0.1
+    )
     model.fit(X[:300], labels)
     loss = -np.mean(np.log(model.predict_proba(X[:100])[np.arange(100), y[:100]]))
     expected = loss + 0.1 * slopes_along_tangents(model, X[:300])

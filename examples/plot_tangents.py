@@ -1,0 +1,57 @@
+"""
+Tangents of digits
+==================
+
+A contractive auto-encoder of the bundled digits has learned where digits live: near each of them its code varies
+along few directions, the tangents of the manifold. Moving a digit along them makes it another digit of its kind. The
+principal components of a digit's neighbours, which share nothing across space, are the baseline. Then the same
+tangents train a classifier with few labels (Rifai et al. 2011).
+"""
+
+# %%
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+
+from skae import ContractiveAE, ManifoldTangentClassifier
+from skae.manifold import LocalPCA
+from skae.plotting import SpectrumDisplay, TangentDisplay
+
+X, y = load_digits(return_X_y=True)
+X = X / 16
+options = {"loss": "bernoulli", "batch_size": 64, "learning_rate_init": 3e-3, "max_iter": 200}
+cae = ContractiveAE(200, contraction=1.0, **options, random_state=0).fit(X)
+
+# %%
+# Ten digits, their tangents, and moves along the first one; beside them those of the neighbours. The spectrum says
+# how many tangents there are: the singular values fall.
+digits = X[[np.flatnonzero(y == digit)[0] for digit in range(10)]]
+figure, axes = plt.subplots(1, 3, figsize=(15, 6), layout="constrained", width_ratios=[3, 3, 2])
+for ax, name, model in zip(axes, ("contractive", "local PCA"), (cae, LocalPCA(30).fit(X))):
+    TangentDisplay.from_estimator(model, digits, steps=(-1.5, -0.75, 0.75, 1.5), ax=ax)
+    ax.set_xlabel(name)
+SpectrumDisplay.from_estimator(cae, X, n_values=40, label="contractive", ax=axes[2])
+figure.savefig("tangents.png", dpi=80)
+
+# %%
+# With 50 labels the tangents say what the labels leave open.
+test = np.arange(len(y)) >= 1000
+few = {"batch_size": 10, "max_iter": 100, "learning_rate_init": 3e-3, "random_state": 0}
+print("tangent penalty   test accuracy with 50 labels, mean of 5 draws")
+for penalty in (0.0, 1.0, 3.0, 10.0):
+    scores = []
+    for draw in range(5):
+        rng = np.random.default_rng(draw)
+        labelled = [
+            rng.choice(np.flatnonzero((y == c) & ~test), 5, replace=False) for c in range(10)
+        ]
+        labelled = np.concatenate(labelled)
+        mtc = ManifoldTangentClassifier(
+            cae, prefit=True, n_tangents=10, tangent_penalty=penalty, **few
+        )
+        scores.append(mtc.fit(X[labelled], y[labelled]).score(X[test], y[test]))
+    print(f"{penalty:15.1f}   {np.mean(scores):.3f}")
+print("Saved tangents.png.")

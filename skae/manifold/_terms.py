@@ -1,0 +1,47 @@
+"""Tangents of texts, read back as words."""
+
+import numpy as np
+
+
+def tangent_terms(basis, feature_names, n_terms=8):
+    """Return each tangent as the words that it adds and takes away, such as ``'+gilt +stg -slow'``.
+
+    The sign of a tangent means nothing: it is turned so that its largest component is positive.
+
+    Parameters
+    ----------
+    basis : ndarray of shape (..., n_features)
+        Tangents, for instance of :func:`tangent_basis`.
+    feature_names : sequence of str
+        The word of each feature, for instance of ``CountVectorizer.get_feature_names_out``.
+    n_terms : int, default=8
+        Words of each tangent, those of the largest components first.
+
+    Returns
+    -------
+    terms : ndarray of str of shape (...)
+
+    Raises
+    ------
+    ValueError
+        If ``feature_names`` has not one name for each feature.
+
+    Examples
+    --------
+    >>> from skae.manifold import tangent_terms
+    >>> str(tangent_terms([0.1, -0.9, 0.4], ["gilt", "slow", "money"], n_terms=2))
+    '+slow -money'
+    """
+    basis, names = np.asarray(basis), np.asarray(feature_names)
+    if names.shape != basis.shape[-1:]:
+        raise ValueError(
+            f"feature_names must have a name for each of {basis.shape[-1]} features; got shape {names.shape}."
+        )
+    return np.apply_along_axis(_terms, -1, basis, names, n_terms)
+
+
+def _terms(tangent, names, n_terms):
+    order = np.argsort(-np.abs(tangent), kind="stable")[:n_terms]
+    sign = 1 if tangent[order[0]] >= 0 else -1
+    words = ["+-"[int(sign * tangent[j] < 0)] + names[j] for j in order if tangent[j]]
+    return np.array(" ".join(words), dtype=object)

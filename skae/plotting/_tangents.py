@@ -1,0 +1,77 @@
+"""Images, their tangents, and what moving along them does."""
+
+import numpy as np
+
+from ..manifold import tangent_basis
+from ._grid import new_axes, square_shape, tile
+
+
+class TangentDisplay:
+    """A row for each image: the image, its tangents, and the image moved along the first of them.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_samples, n_features)
+    basis : ndarray of shape (n_samples, n_tangents, n_features)
+    steps : ndarray of shape (n_steps,)
+        How far the image is moved along its first tangent.
+    image_shape : tuple of int
+    """
+
+    def __init__(self, *, images, basis, steps, image_shape):
+        self.images, self.basis, self.steps = images, basis, np.asarray(steps)
+        self.image_shape = tuple(image_shape)
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, *, n_tangents=6, steps=(-2, -1, 1, 2), image_shape=None, ax=None
+    ):
+        """Draw the tangents of a fitted model.
+
+        Parameters
+        ----------
+        estimator : fitted model
+            What :func:`~skae.manifold.tangent_basis` takes.
+        X : array-like of shape (n_samples, n_features)
+            A few images.
+        n_tangents : int, default=6
+            Tangents of each.
+        steps : sequence of float, default=(-2, -1, 1, 2)
+            How far the image is moved along its first tangent, which has length one.
+        image_shape : tuple of int, default=None
+            Height and width; square by default.
+        ax : matplotlib axes, default=None
+            Those of a new figure by default.
+
+        Returns
+        -------
+        display : TangentDisplay
+        """
+        X = np.asarray(X)
+        shape = square_shape(X.shape[1]) if image_shape is None else image_shape
+        basis = tangent_basis(estimator, X, n_tangents).basis
+        return cls(images=X, basis=basis, steps=steps, image_shape=shape).plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
+        ax = new_axes(ax)
+        low, high = self.images.min(), self.images.max()
+        rows = []
+        for image, tangents in zip(self.images, self.basis):
+            moved = np.clip(image + self.steps[:, np.newaxis] * tangents[0], low, high)
+            grey = (np.vstack([image[np.newaxis], moved]) - low) / max(high - low, 1e-12)
+            # Tangents have a sign: grey is none.
+            signed = 0.5 + 0.5 * tangents / np.abs(tangents).max(axis=1, keepdims=True)
+            rows.append(np.vstack([grey[:1], signed, grey[1:]]))
+        sheet = np.concatenate(rows).reshape(-1, *self.image_shape)
+        n_columns = 1 + self.basis.shape[1] + len(self.steps)
+        ax.imshow(tile(sheet, n_columns), cmap="gray", vmin=0, vmax=1)
+        width = self.image_shape[1] + 1
+        labels = ["x", *(f"u{k + 1}" for k in range(self.basis.shape[1]))]
+        labels += [f"x {step:+g} u1" for step in self.steps]
+        ax.set_xticks(width * np.arange(n_columns) + (width - 1) / 2, labels, rotation=60)
+        ax.xaxis.tick_top()
+        ax.set_yticks([])
+        ax.tick_params(length=0)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
