@@ -17,6 +17,7 @@ import statistics
 
 import numpy as np
 from bench_autoencoder import load, sgemm_rate, timed
+from bench_deep import torch_with
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skae.manifold._store import TangentStore
@@ -115,16 +116,6 @@ def torch_epoch(X, Y, basis, random, batch_size):
     return epoch
 
 
-def torch_is_here(n_threads):
-    """Return whether PyTorch is installed, and give it as many threads."""
-    try:
-        import torch
-    except ImportError:
-        return False
-    torch.set_num_threads(n_threads)
-    return True
-
-
 def flop(random):
     """Return the floating-point operations of a step per sample, in matrix products alone."""
     weights = 2 * sum(low * high for low, high in zip(SIZES, SIZES[1:]))
@@ -156,7 +147,7 @@ def main():
             "skae exact": skae_epoch(X, Y, basis, False, batch_size),
             "skae random": skae_epoch(X, Y, basis, True, batch_size),
         }
-        if torch_is_here(arguments.threads):
+        if torch_with(arguments.threads) is not None:
             epochs["torch exact"] = torch_epoch(X, Y, basis, False, batch_size)
             epochs["torch random"] = torch_epoch(X, Y, basis, True, batch_size)
         seconds = timed(epochs, arguments.repeats)

@@ -18,6 +18,7 @@ from functools import partial
 
 import numpy as np
 from bench_autoencoder import load, sgemm_rate
+from bench_deep import torch_with
 from scipy.sparse.linalg import svds
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -84,16 +85,6 @@ def seconds(repeats, function, *arguments, **options):
     return statistics.median(times)
 
 
-def torch_is_here(n_threads):
-    """Return whether PyTorch is installed, and give it as many threads."""
-    try:
-        import torch
-    except ImportError:
-        return False
-    torch.set_num_threads(n_threads)
-    return True
-
-
 def loosest(function, settings, exact):
     """Return the first setting that is accurate enough, or the last, and its angle."""
     for setting in settings:
@@ -119,7 +110,7 @@ def compare(name, model, X, arguments):
         text = f"{n_samples} samples"
         print(f"  skae {text:15s} {own:9.3f} ms  angle {angle:.0e}  setting {tol}", flush=True)
     for peer, (function, settings) in PEERS.items():
-        if peer.startswith("torch") and not torch_is_here(arguments.threads):
+        if peer.startswith("torch") and torch_with(arguments.threads) is None:
             continue
         setting, angle = loosest(partial(function, jacobians), settings, exact)
         few = jacobians[: 8 if peer == "torch linalg.svd" else 64]

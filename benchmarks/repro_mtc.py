@@ -141,12 +141,16 @@ def selected(records, method, n_labels, n_draws, stack, data, arguments):
         return records.once(key, measure)
 
     if method == "MTC":
+        if not arguments.chosen.get(n_labels):
+            return []
         # Random directions are unbiased: what is best for them is for all of them.
         setting = arguments.chosen[n_labels][0]["setting"]
     else:
-        grid = [fit(setting, 0) for setting in GRID[method]]
+        grid = [record for setting in GRID[method] if (record := fit(setting, 0))]
+        if not grid:
+            return []
         setting = min(grid, key=lambda record: record["validation_error"])["setting"]
-    return [fit(setting, number) for number in range(n_draws)]
+    return [record for number in range(n_draws) if (record := fit(setting, number))]
 
 
 def interval(values):
@@ -172,8 +176,9 @@ def table(runs):
                 f"{n_labels:6d} {method:10s} {np.mean(values):6.2f} {spread:25s} {published:6.2f}   {setting}"
             )
         for better, worse in (("CAE", "NN"), ("MTC", "CAE"), ("MTC random", "CAE")):
-            if better in errors and worse in errors and len(errors[better]) > 1:
-                gains = np.subtract(errors[worse], errors[better])
+            n_pairs = min(len(errors.get(better, ())), len(errors.get(worse, ())))
+            if n_pairs > 1:
+                gains = np.subtract(errors[worse][:n_pairs], errors[better][:n_pairs])
                 lines.append(
                     f"{'':6s} {worse} - {better}: {gains.mean():.2f} +- {interval(gains):.2f}, "
                     f"positive in {np.sum(gains > 0)} of {len(gains)} draws"
@@ -190,6 +195,7 @@ def main():
     parser.add_argument("--draws", type=int, nargs=2, default=[10, 5], help="at 100 labels, else")
     parser.add_argument("--full", action="store_true", help="also with all labels, one fit each")
     parser.add_argument("--short", action="store_true")
+    parser.add_argument("--table", action="store_true", help="of what is measured, and no more")
     parser.add_argument("--methods", nargs="*", default=METHODS)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--contraction", type=float, default=1.0)
@@ -202,10 +208,11 @@ def main():
     if arguments.short:
         name, arguments.labels, arguments.draws = "repro_mtc_short", [100, 1000], [3, 3]
         arguments.pretraining_epochs = 6
-    data, records = load(arguments.data), Records(arguments.results, name)
+    records = Records(arguments.results, name, measuring=not arguments.table)
+    data = None if arguments.table else load(arguments.data)
     runs, arguments.chosen = {}, {}
     with threadpool_limits(arguments.threads):
-        stack = pretrained(data, arguments, name)
+        stack = None if arguments.table else pretrained(data, arguments, name)
         for n_labels in [*arguments.labels, *([50_000] if arguments.full else [])]:
             n_draws = 1 if n_labels == 50_000 else arguments.draws[n_labels > 100]
             runs[n_labels] = {}
@@ -214,7 +221,8 @@ def main():
                 if method == "MTC" and n_labels == 50_000:
                     continue
                 fits = selected(records, method, n_labels, n_draws, stack, data, arguments)
-                runs[n_labels][method] = fits
+                if fits:
+                    runs[n_labels][method] = fits
                 if method == "MTC random":
                     arguments.chosen[n_labels] = fits
     head = (

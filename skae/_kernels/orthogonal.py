@@ -37,7 +37,7 @@ def _length(vector):
 
 @kernel
 def _remove(directions, count, vector):
-    """Take the parts along the first ``directions`` away, four at a time for the sake of loads and stores."""
+    """Take the parts along the first ``count`` directions away, four at a time for the sake of loads and stores."""
     zero = vector.dtype.type(0)
     whole = count // 4 * 4
     for q in range(0, whole, 4):

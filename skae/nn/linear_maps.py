@@ -74,7 +74,7 @@ def encoder_map(network, params, X, n_layers):
         slopes(activation.kind, X, diagonal)
         largest = np.abs(diagonal).max(axis=0)
         alive = largest > np.finfo(X.dtype).eps * largest.max() / len(largest)
-        if layer == n_layers - 1 or alive.all() or not alive.any():
+        if alive.all() or not alive.any():
             alive = slice(None)
         weights.append(matrix[alive][:, columns])
         diagonals.append(np.ascontiguousarray(diagonal[:, alive]))
