@@ -6,7 +6,7 @@ differentiates them once more. One process, the same arrays, the same number of 
 orthonormal bases, kept in float16 by skae and in float32 by PyTorch. Epochs alternate between the libraries: medians
 of the times and of the ratios of neighbouring epochs are shown.
 
-    python benchmarks/bench_mtc.py --data DIR [--samples 5000] [--batch-size 128] [--repeats 3]
+    python benchmarks/bench_mtc.py --data DIR [--samples 5120] [--batch-sizes 32 64 128 256] [--repeats 5]
 
 DIR (or SKAE_DATA) holds mnist.npz; without it random data are used. PyTorch is optional.
 """
@@ -124,49 +124,54 @@ def flop(random):
     return one_pass * (2 if random else 1 + K)
 
 
+def compare(X, Y, basis, batch_size, rate, arguments):
+    """Time both libraries at one batch size."""
+    epochs = {
+        "skae exact": skae_epoch(X, Y, basis, False, batch_size),
+        "skae random": skae_epoch(X, Y, basis, True, batch_size),
+    }
+    if torch_with(arguments.threads) is not None:
+        epochs["torch exact"] = torch_epoch(X, Y, basis, False, batch_size)
+        epochs["torch random"] = torch_epoch(X, Y, basis, True, batch_size)
+    seconds = timed(epochs, arguments.repeats)
+    for name, values in seconds.items():
+        value = statistics.median(values)
+        total = flop("random" in name) * len(X) / value / 1e9
+        ratios = [
+            f"{statistics.median(p / own for p, own in zip(seconds[peer], values)):14.2f}"
+            for peer in ("torch exact", "torch random")
+            if peer in seconds
+        ]
+        print(
+            f"{batch_size:5d}  {name:12s} {value:8.2f} {len(X) / value:10,.0f} {total:8.0f} "
+            f"{100 * total / rate:10.0f}% " + "  ".join(ratios),
+            flush=True,
+        )
+
+
 def main():
-    """Time both libraries."""
+    """Time every batch size."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default=os.environ.get("SKAE_DATA"))
-    parser.add_argument("--samples", type=int, default=5000)
-    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--samples", type=int, default=5120)
+    parser.add_argument("--batch-sizes", type=int, nargs="*", default=[32, 64, 128, 256])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     X = load(arguments.data, arguments.samples)
     Y = np.eye(SIZES[-1], dtype=np.float32)[np.random.default_rng(0).integers(0, 10, len(X))]
-    basis, batch_size = tangents(*X.shape), arguments.batch_size
+    basis = tangents(*X.shape)
     with threadpool_limits(arguments.threads):
         pools = [f"{pool['internal_api']} {pool['num_threads']}" for pool in threadpool_info()]
         rate = sgemm_rate()
         print(
-            f"{len(X)} x {X.shape[1]} float32, batch {batch_size}, {K} tangents, threads: {', '.join(pools)}; "
-            f"sgemm {rate:.0f} GFLOP/s"
+            f"{len(X)} x {X.shape[1]} float32, {K} tangents, threads: {', '.join(pools)}; sgemm {rate:.0f} GFLOP/s"
         )
-        epochs = {
-            "skae exact": skae_epoch(X, Y, basis, False, batch_size),
-            "skae random": skae_epoch(X, Y, basis, True, batch_size),
-        }
-        if torch_with(arguments.threads) is not None:
-            epochs["torch exact"] = torch_epoch(X, Y, basis, False, batch_size)
-            epochs["torch random"] = torch_epoch(X, Y, basis, True, batch_size)
-        seconds = timed(epochs, arguments.repeats)
         print(
-            "               s/epoch  samples/s  GFLOP/s  % of sgemm  beside torch exact  torch random"
+            "batch  library       s/epoch  samples/s  GFLOP/s  % of sgemm  beside torch exact  torch random"
         )
-        for name, values in seconds.items():
-            value = statistics.median(values)
-            total = flop("random" in name) * len(X) / value / 1e9
-            ratios = [
-                f"{statistics.median(p / own for p, own in zip(seconds[peer], values)):14.2f}"
-                for peer in ("torch exact", "torch random")
-                if peer in seconds
-            ]
-            print(
-                f"{name:12s} {value:9.2f} {len(X) / value:10,.0f} {total:8.0f} {100 * total / rate:10.0f}% "
-                + "  ".join(ratios),
-                flush=True,
-            )
+        for batch_size in arguments.batch_sizes:
+            compare(X, Y, basis, batch_size, rate, arguments)
 
 
 if __name__ == "__main__":
