@@ -62,8 +62,12 @@ class Link:
 
 def linearize(link, kind, outputs):
     """Set s' and s'' of ``link`` from its ``outputs`` s(a)."""
-    slopes(kind, outputs, link.slopes)
-    bends(kind, outputs, link.bends)
+
+    def some(samples):
+        slopes(kind, outputs[samples], link.slopes[samples])
+        bends(kind, outputs[samples], link.bends[samples])
+
+    share(some, len(outputs), ELEMENT * outputs.shape[1])
 
 
 def linearize_encoder(links, network, params, outputs):
