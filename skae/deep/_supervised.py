@@ -115,6 +115,11 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
     def _monitor(self, network, problem, labelled):
         def monitor(rows):
             rows = rows[labelled[rows]]
+            if not rows.size:
+                raise ValueError(
+                    "early_stopping=True leaves no sample with a label for validation; raise "
+                    "validation_fraction or label more samples."
+                )
             X, targets, width = problem.X[rows], problem.targets[rows], network.sizes[-1]
             weights = None if problem.sample_weight is None else problem.sample_weight[rows]
 

@@ -129,6 +129,16 @@ def test_unlabelled_rows_may_be_penalised():
         model.set_params(output="sigmoid").fit(X[:300], labels)
 
 
+def test_no_label_to_stop_on():
+    labels = np.full(300, -1)
+    labels[:4] = [0, 0, 1, 1]
+    model = ManifoldTangentClassifier(
+        BASE, **OPTIONS, penalize_unlabelled=True, early_stopping=True, validation_fraction=0.02
+    )
+    with pytest.raises(ValueError, match="no sample with a label for validation"):
+        model.fit(X[:300], labels)
+
+
 def test_indicator_matrix():
     Y = np.column_stack([y % 2, y > 4])
     model = ManifoldTangentClassifier(BASE, **{**OPTIONS, "max_iter": 20}).fit(X[:900], Y[:900])
