@@ -37,24 +37,33 @@ def layer_shapes(layers):
 def copies(layers, rng, *, verbose, checkpoint, resume):
     """Return clones of ``layers``, ready to be fitted one on the codes of the other.
 
-    Where a layer leaves them open: its seed comes from ``rng``, its loss is the cross-entropy on the codes of
-    sigmoids, it tells as much as the stack, and writes its checkpoint beside that of the stack.
+    See :func:`ready_copy`; a loss that is left open is the cross-entropy on the codes of sigmoids.
     """
     fitted, below = [], None
     for name, layer in layers:
-        layer = clone(layer)
-        params = layer.get_params(deep=False)
-        if params.get("random_state", 0) is None:
-            layer.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
-        if below == "sigmoid" and params.get("loss") == "auto":
+        layer = ready_copy(name, layer, rng, verbose=verbose, checkpoint=checkpoint, resume=resume)
+        if below == "sigmoid" and layer.get_params(deep=False).get("loss") == "auto":
             layer.set_params(loss="bernoulli")
-        if verbose and params.get("verbose", 1) == 0:
-            layer.set_params(verbose=verbose)
-        if checkpoint is not None and params.get("checkpoint", "") is None:
-            layer.set_params(checkpoint=f"{os.fspath(checkpoint)}.{name}", resume=resume)
         fitted.append((name, layer))
         below = layer._layer_shapes()[-1][1]
     return fitted
+
+
+def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume):
+    """Return a clone of a part, called ``name``, of an estimator that is being fitted.
+
+    Where the part leaves them open: its seed comes from ``rng``, it tells as much as the whole, and writes its
+    checkpoint beside that of the whole.
+    """
+    estimator = clone(estimator)
+    params = estimator.get_params(deep=False)
+    if params.get("random_state", 0) is None:
+        estimator.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
+    if verbose and params.get("verbose", 1) == 0:
+        estimator.set_params(verbose=verbose)
+    if checkpoint is not None and params.get("checkpoint", "") is None:
+        estimator.set_params(checkpoint=f"{os.fspath(checkpoint)}.{name}", resume=resume)
+    return estimator
 
 
 def check_losses(layers):
@@ -104,9 +113,14 @@ def without_output(shape, flat):
     }
     network = Network(**shape)
     params = np.empty(network.size, flat.dtype)
-    pairs = list(zip(deep.encoder_weights, deep.encoder_biases))[:-1]
-    fill(network.views(params), 0, [(*pair, None, None) for pair in pairs])
+    fill_encoder(network.views(params), deep)
     return shape, params
+
+
+def fill_encoder(params, source):
+    """Put the encoder of ``source`` into the lowest layers of ``params``, as far as both go."""
+    pairs = zip(source.encoder_weights, source.encoder_biases, params.encoder_weights)
+    fill(params, 0, [(weights, bias, None, None) for weights, bias, _ in pairs])
 
 
 def _tied(params, layer):

@@ -1,12 +1,10 @@
 """Manifold tangent classifier."""
 
-import os
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,6 +15,7 @@ from ..autoencoders import ContractiveAE
 from ..autoencoders._base import BaseAutoEncoder
 from ..deep import StackedAE
 from ..deep._classes import NetworkClassifier
+from ..deep._layers import fill_encoder, ready_copy
 from ..deep._supervised import BaseSupervised
 from ..nn.losses import Bernoulli, Multinomial
 from ..nn.tangent_propagation import TangentPropagation
@@ -188,11 +187,8 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
             self.base_ = self._fitted_base(X, weights)
             encoder = self.base_._network
             self._check_width(encoder)
-            state = self._add_output(encoder.sizes[1:], encoder.names, targets, self._unit(targets))
-            params, trained = self._network.views(state.params), encoder.views(self.base_._params)
-            for layer in range(encoder.depth):
-                params.encoder_weights[layer][...] = trained.encoder_weights[layer]
-                params.encoder_biases[layer][...] = trained.encoder_biases[layer]
+            state = self._add_output(encoder.sizes[1:], encoder.names, targets, self._unit())
+            fill_encoder(self._network.views(state.params), encoder.views(self.base_._params))
             balanced, rows = self._balanced(weights, targets), self._rows(targets)
             penalties, observers = self._propagation(X, rows, state)
             self._train_outputs(X, targets, balanced, state, rows, penalties, observers)
@@ -209,14 +205,14 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
                     f"base was fitted with {base.n_features_in_} features; X has {X.shape[1]}."
                 )
             return base
-        base = clone(base)
-        if base.random_state is None:
-            rng = check_random_state(self.random_state)
-            base.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
-        if self.verbose and not base.verbose:
-            base.set_params(verbose=self.verbose)
-        if self.checkpoint is not None and base.checkpoint is None:
-            base.set_params(checkpoint=f"{os.fspath(self.checkpoint)}.base", resume=self.resume)
+        base = ready_copy(
+            "base",
+            base,
+            check_random_state(self.random_state),
+            verbose=self.verbose,
+            checkpoint=self.checkpoint,
+            resume=self.resume,
+        )
         return base.fit(X, sample_weight=weights)
 
     def _check_width(self, encoder):
@@ -226,8 +222,8 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
                 f"n_tangents={self.n_tangents} is more than features or code units, {width}."
             )
 
-    def _unit(self, targets):
-        """Return the kind of output units; ``targets`` has those of its own."""
+    def _unit(self):
+        """Return the kind of output units."""
         if self.output == "softmax" and not self._multilabel:
             return Multinomial
         if self.penalize_unlabelled:

@@ -8,6 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import validate_data
 
 from .._compat import Interval, _fit_context
+from .._fitting import DTYPES
 from ..nn.linear_maps import DenseMap
 
 
@@ -71,7 +72,7 @@ class LocalPCA(BaseEstimator):
         ValueError
             If X has fewer samples than ``n_neighbors``.
         """
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        X = validate_data(self, X, dtype=DTYPES, ensure_min_samples=2)
         if len(X) < self.n_neighbors:
             raise ValueError(
                 f"n_neighbors={self.n_neighbors} needs as many samples; got n_samples = {len(X)}."

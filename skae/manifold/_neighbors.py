@@ -10,12 +10,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._fitting import unchanged_on_error
+from .._fitting import DTYPES, unchanged_on_error
 from ..autoencoders import ContractiveAE
 from ._tangents import tangent_basis
 
 _RIDGE = 1e-4  # keeps planes that share a direction apart: a spring, as in Simard et al.
-_BLOCK = 64  # samples whose candidates' tangents are in memory at once
+_BLOCK = 64  # samples whose tangents are in memory at once
 
 
 def tangent_distances(differences, here, there=None):
@@ -143,7 +143,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             If X, y or a parameter is invalid; the estimator is then as before.
         """
         with unchanged_on_error(self):
-            X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], order="C")
+            X, y = validate_data(self, X, y, dtype=DTYPES, order="C")
             check_classification_targets(y)
             if self.n_neighbors > len(X):
                 raise ValueError(
