@@ -68,8 +68,10 @@ class TangentDisplay:
         ax.imshow(tile(sheet, n_columns), cmap="gray", vmin=0, vmax=1)
         width = self.image_shape[1] + 1
         labels = ["x", *(f"u{k + 1}" for k in range(self.basis.shape[1]))]
-        labels += [f"x {step:+g} u1" for step in self.steps]
-        ax.set_xticks(width * np.arange(n_columns) + (width - 1) / 2, labels, rotation=60)
+        labels += [f"{step:+g} u1" for step in self.steps]
+        ax.set_xticks(
+            width * np.arange(n_columns) + (width - 1) / 2, labels, rotation=45, fontsize="small"
+        )
         ax.xaxis.tick_top()
         ax.set_yticks([])
         ax.tick_params(length=0)
