@@ -1,5 +1,7 @@
 """What a fitted auto-encoder does: encode, decode, score, and show its weights and Jacobian."""
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Bunch, gen_batches
@@ -92,7 +94,7 @@ def _decodes(estimator):
     return True
 
 
-class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedNetwork):
+class EncoderDecoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedNetwork):
     """The methods that need a network and no training."""
 
     def transform(self, X):
@@ -170,25 +172,8 @@ class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitte
             self.n_features_in_,
         )
 
-    @available_if(_decodes)
-    def score_samples(self, X):
-        """Return the log-likelihood of each sample under its own reconstruction.
-
-        This is minus the reconstruction loss, summed over features. Gaussian columns have unit
-        variance and leave out the constant -log(2 pi) / 2. Low values are anomalies.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,)
-        """
-        return -self._by_block(X, self._sample_losses, None, check=True)
-
     def score(self, X, y=None, sample_weight=None):
-        """Return the mean of ``score_samples(X)``: minus the mean reconstruction loss.
+        """Return the mean of ``score_samples(X)``.
 
         Parameters
         ----------
@@ -331,6 +316,27 @@ class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitte
     def _reconstruct(self, network, params, x):
         return self._loss.activate(network.reconstruct(params, x))
 
+
+class FittedAutoEncoder(EncoderDecoder):
+    """The scores of an auto-encoder: by its reconstruction."""
+
+    @available_if(_decodes)
+    def score_samples(self, X):
+        """Return the log-likelihood of each sample under its own reconstruction.
+
+        This is minus the reconstruction loss, summed over features. Gaussian columns have unit
+        variance and leave out the constant -log(2 pi) / 2. Low values are anomalies.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+        """
+        return -self._by_block(X, self._sample_losses, None, check=True)
+
     def _sample_losses(self, network, params, x):
         logits = network.reconstruct(params, x)
         values = np.empty(len(x), x.dtype)
@@ -338,3 +344,26 @@ class FittedAutoEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitte
         target = np.array(x, order="C")
         self._loss.delta(logits, target, np.zeros(len(x), x.dtype), no_cells, values)
         return values
+
+
+class FittedEnergy(EncoderDecoder, ABC):
+    """The scores of a model with an energy: by its density, up to a factor."""
+
+    @abstractmethod
+    def _log_densities(self, network, params, x):
+        """Return the unnormalized log density of each row."""
+
+    def score_samples(self, X):
+        """Return the logarithm of each sample's unnormalized density: minus its (free) energy.
+
+        The unknown normalizer is the same for all samples: differences are exact. Low values are anomalies.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+        """
+        return self._by_block(X, self._log_densities, None, check=True)

@@ -146,9 +146,11 @@ class TrainedModel(CallbackSupportMixin):
                     stacklevel=5,
                 )
         elif not state.converged:
-            error = None
+            error = stopping = None
             if held_out is not None:
                 error = problem.error(held_out, self.batch_size, state.seed)
+            if problem.descends or error is not None:
+                stopping = Stopping(self.tol, self.n_iter_no_change, error)
             minimize(
                 problem.objective,
                 state,
@@ -156,7 +158,7 @@ class TrainedModel(CallbackSupportMixin):
                 problem.batches(train, self.batch_size, shuffle=self.shuffle),
                 learning_rate=self.learning_rate_init,
                 max_epochs=max_epochs,
-                stopping=Stopping(self.tol, self.n_iter_no_change, error),
+                stopping=stopping,
                 observers=observers,
             )
 

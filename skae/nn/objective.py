@@ -23,6 +23,8 @@ class Objective:
         See :mod:`skae.nn.penalties`.
     """
 
+    descends, observers = True, ()  # see Problem
+
     def __init__(self, network, loss, *, corruption=None, emphasis=None, penalties=()):
         self.network, self.loss = network, loss
         self.corruption, self.emphasis, self.penalties = corruption, emphasis, penalties

@@ -28,6 +28,8 @@ class Problem:
     monitor : callable or None
         ``monitor(rows)`` returns the function of parameters that is the error on held-out rows; the objective
         by default.
+    descends : bool
+        Whether the objective's value falls while training succeeds, so that a value which does not is a reason to stop.
     observers : sequence
         What has to happen between epochs, see :func:`~skae.training.loop.minimize`.
     """
@@ -39,6 +41,7 @@ class Problem:
     rows: np.ndarray | None = None
     strata: np.ndarray | None = None
     monitor: Callable | None = None
+    descends: bool = True
     observers: Sequence = ()
 
     def __post_init__(self):

@@ -1,0 +1,168 @@
+"""Training without labels, for models of one network: ``fit`` and ``partial_fit`` around a few hooks."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import validate_data
+
+from .._compat import Interval, _fit_context
+from .._fitting import DTYPES, checked_weights, unchanged_on_error
+from ..training.loop import DivergenceError, minimize
+from ..training.problem import Problem
+from ..training.solvers import LBFGS
+from ..training.state import TrainingState
+from ._trained import TrainedModel
+
+
+def _steps(estimator):
+    """Whether the solver takes minibatch steps."""
+    if estimator.solver == "lbfgs" or isinstance(estimator.solver, LBFGS):
+        raise AttributeError("partial_fit needs a solver of minibatches: not solver='lbfgs'.")
+    return True
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class UnsupervisedModel(TrainedModel, ABC):
+    """A network that learns from X alone."""
+
+    n_components: int = field(default=100, kw_only=False)
+    weight_decay: float = 0.0
+    warm_start: bool = False
+
+    _parameter_constraints: ClassVar[dict] = {
+        **TrainedModel._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+    }
+
+    @abstractmethod
+    def _objective(self, network, loss):
+        """Compose the training objective from its parts."""
+
+    @abstractmethod
+    def _layer_shapes(self):
+        """Return width and activation of each layer of the encoder, from the parameters."""
+
+    @abstractmethod
+    def _decoder(self):
+        """Return the kind of the decoder, 'tied' or 'untied'."""
+
+    @abstractmethod
+    def _make_loss(self, X, frame):
+        """Return the output units of the validated ``X``, which was ``frame``."""
+
+    def _first_state(self, X, weights):
+        """Return the state before the first step."""
+        return self._start(self._network, X.dtype)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn the encoder and the decoder from X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data, kept in float32 or float64. A C-ordered array is not copied; a sparse
+            matrix is made dense one minibatch at a time.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the mean of the objective.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is invalid (the estimator is then as before), or if the loss becomes
+            infinite (the weights of the last finite epoch are then kept).
+        """
+        with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
+            again = self.warm_start and hasattr(self, "_state")
+            X, weights = self._check_training_data(X, sample_weight, reset=not again)
+            state = self._continue() if again else self._first_state(X, weights)
+            self._train(self._problem(X, weights), state)
+        return self
+
+    @available_if(_steps)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Go on by one epoch over X; n calls equal one ``fit`` of n epochs.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : object
+        """
+        with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
+            again = hasattr(self, "_state")
+            X, weights = self._check_training_data(X, sample_weight, reset=not again)
+            state = self._continue() if again else self._first_state(X, weights)
+            problem = self._problem(X, weights)
+            with self._publishing(state):
+                minimize(
+                    problem.objective,
+                    state,
+                    self._make_solver(),
+                    problem.batches(problem.rows, self.batch_size, shuffle=self.shuffle),
+                    learning_rate=self.learning_rate_init,
+                    max_epochs=state.n_epochs + 1,
+                    stopping=None,
+                    observers=[*problem.observers, *self._reporters(problem.rows)],
+                )
+        return self
+
+    def _problem(self, X, weights):
+        objective = self._objective(self._network, self._loss)
+        return Problem(
+            objective, X, weights, descends=objective.descends, observers=objective.observers
+        )
+
+    def _check_training_data(self, X, sample_weight, reset):
+        frame = X
+        dtype = DTYPES if reset else self._params.dtype
+        X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=reset)
+        sample_weight = checked_weights(sample_weight, X)
+        widths, activations = zip(*self._layer_shapes())
+        shape = {
+            "sizes": (X.shape[1], *widths),
+            "activation": activations,
+            "decoder": self._decoder(),
+        }
+        if reset:
+            self._shape = shape
+            self._loss = self._make_loss(X, frame)
+        elif shape != self._shape:
+            raise ValueError(
+                "Widths, activation and the kind of decoder must stay as they were when training goes on; "
+                "set warm_start=False and call fit to start anew."
+            )
+        self._loss.check(X, self._column_names(X))
+        return X, sample_weight
+
+    def _layer_weights(self):
+        """Return encoder weights, encoder bias, decoder weights and decoder bias (or None) of each layer."""
+        params = self._fitted_params("encoder_weights_")
+        encoder = params.encoder_weights, params.encoder_biases
+        return list(zip_longest(*encoder, params.decoder_weights, params.decoder_biases))
+
+    def _continue(self):
+        state = TrainingState.from_dict(self._state)
+        state.best, state.n_stale, state.best_params = np.inf, 0, None
+        return state
