@@ -2,12 +2,14 @@
 
 from ._version import __version__
 from .autoencoders import AutoEncoder, ContractiveAE, DenoisingAE
+from .boltzmann import RBM
 from .deep import RecurrentAE, StackedAE, StackedAEClassifier, StackedAERegressor
 from .manifold import ManifoldTangentClassifier
 from .sparse import PSD, SparseCoder
 
 __all__ = [
     "PSD",
+    "RBM",
     "AutoEncoder",
     "ContractiveAE",
     "DenoisingAE",

@@ -12,6 +12,8 @@ BELOW = {
     "sparse": {"_kernels", "nn", "training"},
     "deep": {"_kernels", "nn", "training", "autoencoders", "sparse"},
     "manifold": {"_kernels", "nn", "training", "autoencoders", "deep"},
+    "boltzmann": {"_kernels", "nn", "training", "autoencoders", "deep"},
+    "generative": {"_kernels", "nn", "training", "autoencoders", "deep"},
     "plotting": {"autoencoders", "manifold", "nn"},
     "datasets": set(),
 }

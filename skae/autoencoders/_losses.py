@@ -6,7 +6,7 @@ from .._compat import _get_column_indices
 from ..nn.losses import LOSSES, Reconstruction, find_parts
 
 
-def make_loss(loss, X, frame):
+def make_loss(loss, X, frame, *, shares="gaussian"):
     """Return the ``Reconstruction`` that ``loss`` describes for the validated ``X``.
 
     Parameters
@@ -15,6 +15,8 @@ def make_loss(loss, X, frame):
     X : ndarray or CSR matrix
     frame : array-like
         What the user gave, in which columns may have names.
+    shares : {'gaussian', 'bernoulli'}, default='gaussian'
+        What ``loss='auto'`` takes columns in [0, 1] for that are not binary.
 
     Raises
     ------
@@ -24,7 +26,7 @@ def make_loss(loss, X, frame):
     n_features = X.shape[1]
     frame = frame if hasattr(frame, "columns") else X
     if isinstance(loss, str):
-        pairs = find_parts(X) if loss == "auto" else [(loss, np.arange(n_features))]
+        pairs = find_parts(X, shares=shares) if loss == "auto" else [(loss, np.arange(n_features))]
     else:
         pairs = list(_resolved(loss, frame))
         taken = np.sort(np.concatenate([columns for _, columns in pairs]))

@@ -86,7 +86,11 @@ class BaseStack(TrainedModel, _BaseComposition, ABC):
         """Check what is to be reconstructed, and set its loss: that of the first layer."""
         frame = X
         X, weights = self._check_training_data(X, sample_weight)
-        self._loss = make_loss(getattr(self.layers[0][1], "loss", "gaussian"), X, frame)
+        first = self.layers[0][1]
+        if hasattr(first, "_make_loss"):
+            self._loss = first._make_loss(X, frame)
+        else:
+            self._loss = make_loss("gaussian", X, frame)
         self._loss.check(X, self._column_names(X))
         return X, weights
 

@@ -34,6 +34,11 @@ def layer_shapes(layers):
     return widths, activations
 
 
+def units_parameter(layer):
+    """Return the name of the parameter that says what kind of units the layer reconstructs."""
+    return "visible" if hasattr(layer, "visible") else "loss"
+
+
 def copies(layers, rng, *, verbose, checkpoint, resume):
     """Return clones of ``layers``, ready to be fitted one on the codes of the other.
 
@@ -42,8 +47,9 @@ def copies(layers, rng, *, verbose, checkpoint, resume):
     fitted, below = [], None
     for name, layer in layers:
         layer = ready_copy(name, layer, rng, verbose=verbose, checkpoint=checkpoint, resume=resume)
-        if below == "sigmoid" and layer.get_params(deep=False).get("loss") == "auto":
-            layer.set_params(loss="bernoulli")
+        name_of_units = units_parameter(layer)
+        if below == "sigmoid" and getattr(layer, name_of_units, None) == "auto":
+            layer.set_params(**{name_of_units: "bernoulli"})
         fitted.append((name, layer))
         below = layer._layer_shapes()[-1][1]
     return fitted
@@ -69,10 +75,11 @@ def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume):
 def check_losses(layers):
     """Raise where a layer above the first has a loss that codes do not have."""
     for name, layer in layers[1:]:
-        loss = getattr(layer, "loss", "gaussian")
+        name_of_units = units_parameter(layer)
+        loss = getattr(layer, name_of_units, "gaussian")
         if loss not in ("auto", "gaussian", "bernoulli"):
             raise ValueError(
-                f"loss of the layer {name!r} must be 'auto', 'gaussian' or 'bernoulli', since its input is "
+                f"{name_of_units} of the layer {name!r} must be 'auto', 'gaussian' or 'bernoulli', since its input is "
                 f"the code below; got {loss!r}."
             )
 
@@ -84,7 +91,8 @@ def downward(layers):
         activations = [activation for _, activation in layer._layer_shapes()]
         names += activations[:-1]
         if number < len(layers) - 1:
-            above = getattr(layers[number + 1][1], "loss", "gaussian")
+            layer_above = layers[number + 1][1]
+            above = getattr(layer_above, units_parameter(layer_above), "gaussian")
             linear = "relu" if activations[-1] == "relu" else "identity"
             names.append("sigmoid" if above == "bernoulli" else linear)
     return tuple(names)

@@ -56,8 +56,7 @@ class Pretraining:
         self._need_networks("schedule='simultaneous'")
         layers = [layer for _, layer in self.layers]
         for layer, start in zip(layers, self.starts):
-            self._prepare(layer, start, X)
-            layer._state = layer._start(layer._network, X.dtype).to_dict()
+            layer._state = self._first_state(layer, start, X).to_dict()
             fill(self.params, start, layer._layer_weights())
         objectives = [layer._objective(layer._network, layer._loss) for layer in layers]
         together = Layerwise(objectives, self.noise_below)
@@ -131,20 +130,20 @@ class Pretraining:
             self.network.sizes[n_layers],
         )
 
-    def _prepare(self, layer, start, X):
-        """Let the layer see what it will be trained on, or the first of its codes."""
+    def _first_state(self, layer, start, X):
+        """Let the layer see what it will be trained on, or the first of its codes; return its first state."""
         sample = self._codes(X[:BLOCK], start) if start else X
         layer._check_training_data(sample, None, reset=True)
+        return layer._first_state(sample, None)
 
     def _fit_with_noise_below(self, layer, start, X, sample_weight):
-        self._prepare(layer, start, X)
+        state = self._first_state(layer, start, X)
 
         def encode(rows, out):
             self.network.encode(self.params, rows, out=out, n_layers=start)
 
         objective = OnCodes(layer._objective(layer._network, layer._loss), X.shape[1], encode)
-        problem = Problem(objective, X, sample_weight)
-        layer._train(problem, layer._start(layer._network, X.dtype))
+        layer._train(Problem(objective, X, sample_weight), state)
 
     def _need_networks(self, option):
         for name, layer in self.layers:

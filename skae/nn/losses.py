@@ -1,12 +1,16 @@
-"""Reconstruction losses as output units: value, gradient and mean of the output, from its logits.
+"""Reconstruction losses as output units: value, gradient, mean and draws of the output, from its logits.
 
-Every loss is summed over its columns; the objective takes the mean over samples.
+Every loss is summed over its columns; the objective takes the mean over samples. The units' densities are
+exp(x a - A(a)) times a base that does not depend on the logits a.
 """
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit, logit, logsumexp, softmax
 
+from .._kernels import boltzmann as draws
 from .._kernels import losses as kernels
+from .._threads import ELEMENT, share
+from .noise import fresh_keys
 
 
 def _runs(columns):
@@ -33,9 +37,24 @@ class Gaussian:
     def activate(self, logits):
         """Turn logits into means, in place."""
 
+    def invert(self, means):
+        """Turn means into logits, in place."""
+
     def derive(self, means, slopes, bends):
         """Fill in the mean's first and second derivative by its logit."""
         slopes[:, self.columns], bends[:, self.columns] = 1, 0
+
+    def sample(self, logits, rows, columns):
+        """Turn logits into draws, in place."""
+        draws.gaussian_units(logits, self._runs, rows, columns)
+
+    def log_base(self, X):
+        """Return the logarithm of each row's base density."""
+        return -0.5 * np.square(X[:, self.columns]).sum(axis=1, dtype=np.float64)
+
+    def log_normalizer(self, logits):
+        """Return A of each row: the logarithm of the integral of exp(x a) times the base."""
+        return -self.log_base(logits) + 0.5 * np.log(2 * np.pi) * self.columns.size
 
 
 class Bernoulli:
@@ -66,12 +85,28 @@ class Bernoulli:
         for start, stop in self._runs:
             expit(logits[:, start:stop], out=logits[:, start:stop])
 
+    def invert(self, means):
+        """Turn means into logits, in place."""
+        means[:, self.columns] = logit(means[:, self.columns])
+
     def derive(self, means, slopes, bends):
         """Fill in the mean's first and second derivative by its logit."""
         for start, stop in self._runs:
             mean = means[:, start:stop]
             slopes[:, start:stop] = mean * (1 - mean)
             bends[:, start:stop] = mean * (1 - mean) * (1 - 2 * mean)
+
+    def sample(self, logits, rows, columns):
+        """Turn logits into draws of 0 and 1, in place."""
+        draws.bernoulli_units(logits, self._runs, rows, columns)
+
+    def log_base(self, X):
+        """Return the logarithm of each row's base density: 0."""
+        return 0.0
+
+    def log_normalizer(self, logits):
+        """Return A of each row: the sum of softplus(a)."""
+        return np.logaddexp(0, logits[:, self.columns]).sum(axis=1, dtype=np.float64)
 
 
 class Multinomial:
@@ -101,6 +136,22 @@ class Multinomial:
         """Turn logits into means, in place."""
         logits[:, self.columns] = softmax(logits[:, self.columns], axis=1)
 
+    def invert(self, means):
+        """Turn means into logits, in place."""
+        means[:, self.columns] = np.log(means[:, self.columns])
+
+    def sample(self, logits, rows, columns):
+        """Turn logits into one-hot draws, in place."""
+        draws.multinomial_units(logits, self.columns, rows, columns)
+
+    def log_base(self, X):
+        """Return the logarithm of each row's base density: 0."""
+        return 0.0
+
+    def log_normalizer(self, logits):
+        """Return A of each row: log sum exp(a)."""
+        return logsumexp(logits[:, self.columns].astype(np.float64), axis=1)
+
 
 LOSSES = {"gaussian": Gaussian, "bernoulli": Bernoulli, "multinomial": Multinomial}
 
@@ -128,6 +179,30 @@ class Reconstruction:
         for part in self.parts:
             part.activate(logits)
         return logits
+
+    def invert(self, means):
+        """Turn means into logits, in place."""
+        for part in self.parts:
+            part.invert(means)
+        return means
+
+    def sample(self, logits, rng):
+        """Turn logits into draws of the units, in place."""
+        rows, columns = fresh_keys(logits.shape, rng)
+
+        def some(part):
+            for each in self.parts:
+                each.sample(logits[part], rows[part], columns)
+
+        share(some, len(logits), ELEMENT * logits.shape[1])
+
+    def log_base(self, X):
+        """Return the logarithm of each row's base density."""
+        return sum(part.log_base(X) for part in self.parts)
+
+    def log_normalizer(self, logits):
+        """Return each row's A(a), summed over the parts."""
+        return sum(part.log_normalizer(logits) for part in self.parts)
 
     @property
     def elementwise(self):
@@ -161,11 +236,12 @@ def _dense(row):
     return row.toarray().ravel() if hasattr(row, "toarray") else np.asarray(row)
 
 
-def find_parts(X):
+def find_parts(X, *, shares="gaussian"):
     """Return ``(loss, columns)`` pairs found from the columns of ``X``, dense or CSR.
 
     Neighbouring 0/1 columns of which exactly one is 1 in every row form a multinomial group; other
-    columns that hold both 0 and 1 and nothing else are bernoulli; all the rest is gaussian.
+    columns that hold both 0 and 1 and nothing else are bernoulli; all the rest is gaussian, or, where its values
+    are in [0, 1], ``shares``.
     """
     binary = np.array([_is_binary(X, j) for j in range(X.shape[1])])
     parts, rest, j = [], [], 0
@@ -178,6 +254,9 @@ def find_parts(X):
             rest.append(j)
             j += 1
     rest = np.array(rest, dtype=int)
+    if shares == "bernoulli":
+        extremes = _Extremes(X)
+        binary = (extremes.min(axis=0) >= 0) & (extremes.max(axis=0) <= 1)
     for name, chosen in (("bernoulli", rest[binary[rest]]), ("gaussian", rest[~binary[rest]])):
         if chosen.size:
             parts.append((name, chosen))

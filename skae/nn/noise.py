@@ -18,6 +18,11 @@ def keys(X, seed, n_columns=None):
     return rows, _column_keys(n_columns or X.shape[1])
 
 
+def fresh_keys(shape, rng):
+    """Return keys of rows that are drawn, whatever they hold, and of columns."""
+    return rng.integers(2**32, size=shape[0], dtype=np.uint32), _column_keys(shape[1])
+
+
 @lru_cache(maxsize=16)
 def _column_keys(n_columns):
     out = np.empty(n_columns, np.uint32)

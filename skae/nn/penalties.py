@@ -6,6 +6,7 @@ returns its value and leaves its gradient in the trace, where the backward pass 
 """
 
 import numpy as np
+from scipy.special import rel_entr
 
 from .._kernels.contraction import contract, curve, squared_row_norms
 from .._threads import ELEMENT, product, share
@@ -36,6 +37,28 @@ class WeightDecay:
 def weight_decays(strength):
     """Return the penalties that weight decay of ``strength`` comes to: none for 0."""
     return [WeightDecay(strength)] if strength else []
+
+
+class ActivitySparsity:
+    """``strength`` times the divergence of each unit's mean activity q from a target p, of sigmoid units.
+
+    sum_j p log(p / q_j) + (1 - p) log((1 - p) / (1 - q_j)), with q the mean of the codes of a batch (Hinton 2010, section
+    11).
+    """
+
+    def __init__(self, strength, target):
+        self.strength, self.target = strength, target
+
+    def __call__(self, params, trace, seed):
+        codes, p = trace.codes, self.target
+        eps = np.finfo(codes.dtype).eps
+        activity = np.clip(trace.sample_weights @ codes / trace.sample_weights.sum(), eps, 1 - eps)
+        pulls = self.strength * (activity - p) / (activity * (1 - activity))
+        push = trace.scratch(self, lambda: np.empty_like(codes))
+        np.multiply(codes, 1 - codes, out=push)
+        push *= trace.sample_weights[:, np.newaxis] * pulls / trace.sample_weights.sum()
+        trace.encoder_pushes[-1].append(push)
+        return self.strength * float(np.sum(rel_entr(p, activity) + rel_entr(1 - p, 1 - activity)))
 
 
 class Contraction:

@@ -1,0 +1,85 @@
+"""The logarithm of the normalizer of an RBM: exactly for few hidden units, or by annealed importance sampling."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.utils import gen_batches
+
+from .._threads import product, team
+from ..nn.activations import ACTIVATIONS
+from ..nn.boltzmann import draw
+
+MOST_EXACT = 20  # hidden units whose states are counted through
+_BLOCK = 4096
+
+
+class LogPartition(NamedTuple):
+    """An estimate of log Z.
+
+    Parameters
+    ----------
+    value : float
+    low, high : float
+        Three standard errors of Z below and above it; both are ``value`` where it is exact.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def exact_log_partition(params, units):
+    """Return log Z by a sum over all states of the hidden units."""
+    weights, bias = params.encoder_weights[0], params.encoder_biases[0]
+    n_hidden = len(weights)
+    terms = []
+    for states in gen_batches(2**n_hidden, _BLOCK):
+        numbers = np.arange(states.start, states.stop)[:, np.newaxis]
+        hidden = (numbers >> np.arange(n_hidden) & 1).astype(np.float64)
+        logits = hidden @ weights + params.decoder_biases[0]
+        terms.append(logsumexp(hidden @ bias + units.log_normalizer(logits)))
+    value = float(logsumexp(terms))
+    return LogPartition(value, value, value)
+
+
+def annealed_log_partition(params, units, base_bias, n_runs, n_temperatures, rng):
+    """Return log Z by annealed importance sampling (Neal 2001; Salakhutdinov & Murray 2008, section 4.1).
+
+    The path goes from independent visible units with logits ``base_bias`` to the machine, by temperatures b at which
+    the hidden units have the biases and weights times b, and the visible units a mean of both biases.
+    """
+    weights, bias = params.encoder_weights[0], params.encoder_biases[0]
+    no_bias = np.zeros_like(bias)
+    shift = params.decoder_biases[0] - base_bias
+    start = units.log_normalizer(base_bias[np.newaxis])[0] + len(bias) * np.log(2)
+    visible = np.repeat(base_bias[np.newaxis], n_runs, axis=0)
+    log_weights = np.zeros(n_runs)
+    temperatures = np.linspace(0, 1, n_temperatures + 1)
+    with team():
+        units.sample(visible, rng)
+        for cold, warm in zip(temperatures[:-1], temperatures[1:]):
+            drive = product(visible, weights.T) + bias
+            log_weights += (warm - cold) * (visible @ shift)
+            log_weights += _softplus_sums(warm * drive) - _softplus_sums(cold * drive)
+            drive *= drive.dtype.type(warm)
+            ACTIVATIONS["sigmoid"].apply(drive, no_bias)
+            draw(drive, rng, drive)
+            product(drive, weights * weights.dtype.type(warm), visible)
+            visible += base_bias + shift.dtype.type(warm) * shift
+            units.sample(visible, rng)
+    return _log_mean(log_weights, start)
+
+
+def _softplus_sums(drive):
+    return np.logaddexp(0, drive).sum(axis=1, dtype=np.float64)
+
+
+def _log_mean(log_weights, start):
+    """Return the logarithm of the mean weight, and of three standard errors below and above."""
+    top = log_weights.max()
+    ratios = np.exp(log_weights - top)
+    mean, error = ratios.mean(), 3 * ratios.std(ddof=1) / np.sqrt(len(ratios))
+    with np.errstate(divide="ignore"):
+        low, value, high = np.log([max(mean - error, 0), mean, mean + error]) + top + start
+    return LogPartition(float(value), float(low), float(high))

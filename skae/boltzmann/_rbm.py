@@ -1,0 +1,292 @@
+"""Restricted Boltzmann machine."""
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._compat import Interval, StrOptions
+from .._threads import team
+from ..autoencoders._fitted import FittedEnergy
+from ..autoencoders._losses import make_loss
+from ..autoencoders._unsupervised import UnsupervisedModel
+from ..nn.boltzmann import BoltzmannObjective, Chains, gibbs_step, log_densities
+from ..nn.losses import LOSSES, Gaussian
+from ..nn.objective import Objective
+from ..nn.penalties import ActivitySparsity, weight_decays
+from ..training.solvers import LBFGS, SGD
+from ._partition import MOST_EXACT, LogPartition, annealed_log_partition, exact_log_partition
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class RBM(UnsupervisedModel, FittedEnergy):
+    """Restricted Boltzmann machine: binary hidden units that explain visible ones.
+
+    The density of x is in proportion to ``sum_h exp(h'Wx + b'h + c'x)``; for gaussian columns, of unit variance, times
+    ``exp(-||x||^2 / 2)``. Its code is the mean of h given x, its reconstruction the mean of x given that code: weights
+    and code are those of a tied auto-encoder with sigmoids, and it may be a layer of :class:`StackedAE`.
+
+    Training follows the gradient of the mean free energy of data minus that of samples of the model, for ``max_iter``
+    epochs: what ``loss_curve_`` has, the reconstruction loss of some rows, is no reason to stop. With
+    ``early_stopping`` training does stop, by the reconstruction loss of held-out samples.
+
+    Parameters
+    ----------
+    n_components : int, default=100
+        Number of hidden units.
+    visible : str or list of (str, columns), default='auto'
+        Kinds of the visible units, as ``loss`` of :class:`AutoEncoder`: ``'bernoulli'`` (X in [0, 1]: probabilities of
+        ones), ``'gaussian'`` (unit variance: standardize), ``'multinomial'`` (the row is one one-hot group), or pairs as
+        in ColumnTransformer. ``'auto'`` takes runs of one-hot columns as multinomial groups, columns in [0, 1] as
+        bernoulli, and the rest as gaussian.
+    gradient : {'pcd', 'cd', 'autoencoder'}, default='pcd'
+        Where the model's samples come from: chains that persist from step to step, short chains from the data; or none,
+        and the gradient of the reconstruction loss instead.
+    n_gibbs_steps : int, default=1
+        Steps of these chains in each step of training.
+    n_chains : int, default=None
+        Number of persistent chains; ``batch_size`` by default.
+    sparsity : float, default=0.0
+        Weight of the divergence of the units' mean activities from ``sparsity_target``.
+    sparsity_target : float, default=0.1
+        In (0, 1).
+    weight_decay : float, default=0.0
+        Weight of half the squared norm of the weights.
+    momentum : float, default=0.0
+        Of ``solver='sgd'``. With persistent chains it costs likelihood: they fall behind.
+    solver : {'sgd', 'adam'} or solver, default='sgd'
+        An instance from :mod:`skae.training` has options. ``'lbfgs'`` for the gradient of the auto-encoder only.
+    learning_rate_init : float, default=0.1
+        Step size. With momentum, or gaussian columns, take a smaller one.
+    batch_size : int, default=100
+        Samples in a minibatch.
+    max_iter : int, default=50
+        Epochs.
+    tol : float, default=1e-4
+        Relative improvement that counts as one, where training may stop early.
+    shuffle : bool, default=True
+        Whether each epoch takes the samples in a new order.
+    early_stopping : bool, default=False
+        Whether to stop on held-out samples, and keep the best weights.
+    validation_fraction : float, default=0.1
+        Share of samples held out.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which to stop.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last fit, optimizer state and chains included.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, shuffles and chains.
+    verbose : int, default=0
+        Print loss, seconds and samples per second every so many epochs.
+    checkpoint : path-like, default=None
+        File to which the state of training is written after each epoch, atomically.
+    resume : bool, default=False
+        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        Weights W.
+    encoder_bias_ : ndarray of shape (n_components,)
+        Biases b of the hidden units.
+    decoder_bias_ : ndarray of shape (n_features,)
+        Biases c of the visible units.
+    n_iter_ : int
+        Epochs so far.
+    loss_curve_, validation_curve_ : list of float
+        Reconstruction loss of each epoch, on an eighth of the training and on held-out samples.
+
+    References
+    ----------
+    Hinton, G. Training products of experts by minimizing contrastive divergence. Neural Computation 14 (2002).
+
+    Tieleman, T. Training restricted Boltzmann machines using approximations to the likelihood gradient. ICML 2008.
+
+    Hinton, G. A practical guide to training restricted Boltzmann machines. UTML TR 2010-003.
+
+    Bengio, Y. & Delalleau, O. Justifying and generalizing contrastive divergence. Neural Computation 21 (2009).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import RBM
+    >>> X = load_digits().data / 16
+    >>> rbm = RBM(30, max_iter=5, random_state=0).fit(X)
+    >>> rbm.transform(X).shape, rbm.sample(4, n_steps=10, random_state=0).shape
+    ((1797, 30), (4, 64))
+    """
+
+    visible: object = "auto"
+    gradient: str = "pcd"
+    n_gibbs_steps: int = 1
+    n_chains: int | None = None
+    sparsity: float = 0.0
+    sparsity_target: float = 0.1
+    momentum: float = 0.0
+    solver: object = "sgd"
+    learning_rate_init: float = 0.1
+    batch_size: int = 100
+    max_iter: int = 50
+
+    _parameter_constraints: ClassVar[dict] = {
+        **UnsupervisedModel._parameter_constraints,
+        "visible": [StrOptions({"auto", *LOSSES}), list],
+        "gradient": [StrOptions({"pcd", "cd", "autoencoder"})],
+        "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
+        "n_chains": [Interval(Integral, 1, None, closed="left"), None],
+        "sparsity": [Interval(Real, 0, None, closed="left")],
+        "sparsity_target": [Interval(Real, 0, 1, closed="neither")],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    def sample(self, n_samples=1, *, n_steps=1000, start=None, means=False, random_state=None):
+        """Return the ends of Gibbs chains.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of chains; with ``start``, its rows are.
+        n_steps : int, default=1000
+            Steps of each chain.
+        start : array-like of shape (n_samples, n_features), default=None
+            Visible states to begin with; by default, draws by the base rates of the training data.
+        means : bool, default=False
+            Whether to return the means of the last visible units given the hidden ones, instead of draws.
+        random_state : int, RandomState instance or None, default=None
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        rng = self._generator(random_state)
+        params, units = self._network.views(self._params), self._loss
+        visible = self._chain_start(n_samples, start, rng)
+        codes, hidden = np.empty((2, len(visible), self.n_components_), visible.dtype)
+        with team():
+            for _ in range(n_steps):
+                gibbs_step(params, units, visible, codes, hidden, rng)
+        if means and n_steps:
+            visible = units.activate(hidden @ params.decoder_weights[0] + params.decoder_biases[0])
+        return visible
+
+    def log_partition(self, *, n_runs=100, n_temperatures=10_000, random_state=None):
+        """Return log Z, the logarithm of the normalizer of ``score_samples``.
+
+        Exactly for at most 20 hidden units; otherwise by annealed importance sampling from independent visible units
+        with the base rates of the training data.
+
+        Parameters
+        ----------
+        n_runs : int, default=100
+            Independent runs, whose weights are averaged.
+        n_temperatures : int, default=10000
+            Steps from the independent units to the machine; too few underestimate Z.
+        random_state : int, RandomState instance or None, default=None
+
+        Returns
+        -------
+        estimate : LogPartition
+            ``value``, and ``low`` and ``high``, three standard errors of Z away: a named tuple.
+
+        References
+        ----------
+        Salakhutdinov, R. & Murray, I. On the quantitative analysis of deep belief networks. ICML 2008.
+        """
+        check_is_fitted(self)
+        params = self._network.views(self._params)
+        if self.n_components_ <= MOST_EXACT:
+            return exact_log_partition(params, self._loss)
+        if n_runs < 2:
+            raise ValueError(f"n_runs must be at least 2, for an error bar; got {n_runs!r}.")
+        rng = self._generator(random_state)
+        return annealed_log_partition(
+            params, self._loss, self._base_bias, n_runs, n_temperatures, rng
+        )
+
+    def log_likelihood(self, X, *, n_runs=100, n_temperatures=10_000, random_state=None):
+        """Return the mean log-likelihood of X, with the bounds that come from those of log Z.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        n_runs, n_temperatures, random_state
+            See :meth:`log_partition`.
+
+        Returns
+        -------
+        estimate : LogPartition
+            ``value``, ``low`` and ``high`` of the mean log-likelihood, in nats.
+        """
+        score = self.score(X)
+        value, low, high = self.log_partition(
+            n_runs=n_runs, n_temperatures=n_temperatures, random_state=random_state
+        )
+        return LogPartition(score - value, score - high, score - low)
+
+    def _objective(self, network, loss):
+        penalties = weight_decays(self.weight_decay)
+        if self.sparsity:
+            penalties = [*penalties, ActivitySparsity(self.sparsity, self.sparsity_target)]
+        if self.gradient == "autoencoder":
+            return Objective(network, loss, penalties=penalties)
+        if isinstance(self._make_solver(), LBFGS):
+            raise ValueError("solver='lbfgs' needs an exact gradient: set gradient='autoencoder'.")
+        chains = None
+        if self.gradient == "pcd":
+            n_chains = self.n_chains or self.batch_size
+            chains = Chains(n_chains, self.n_components, self._base_bias.dtype)
+        return BoltzmannObjective(
+            network, loss, n_steps=self.n_gibbs_steps, chains=chains, penalties=penalties
+        )
+
+    def _make_solver(self):
+        if self.solver == "sgd":
+            return SGD(momentum=self.momentum, nesterov=False)
+        return super()._make_solver()
+
+    def _first_state(self, X, weights):
+        self._base_bias = base_bias(X, weights, self._loss)
+        state = self._start(self._network, X.dtype)
+        self._network.views(state.params).decoder_biases[0][...] = self._base_bias
+        return state
+
+    def _make_loss(self, X, frame):
+        return make_loss(self.visible, X, frame, shares="bernoulli")
+
+    def _layer_shapes(self):
+        return [(self.n_components, "sigmoid")]
+
+    def _decoder(self):
+        return "tied"
+
+    def _log_densities(self, network, params, x):
+        return log_densities(params, self._loss, x)
+
+    def _generator(self, random_state):
+        return np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
+
+    def _chain_start(self, n_samples, start, rng):
+        if start is not None:
+            X = validate_data(self, start, dtype=self._params.dtype, order="C", reset=False)
+            self._loss.check(X, self._column_names(X))
+            return X.copy()
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1; got {n_samples!r}.")
+        visible = np.repeat(self._base_bias[np.newaxis], n_samples, axis=0)
+        self._loss.sample(visible, rng)
+        return visible
+
+
+def base_bias(X, weights, units):
+    """Return the visible biases of a machine without hidden units: logits of the columns' means."""
+    weights = np.ones(X.shape[0], X.dtype) if weights is None else weights
+    means, total = X.T @ weights / weights.sum(), weights.sum()
+    for part in units.parts:
+        if not isinstance(part, Gaussian):
+            # Half a sample of each kind more: a column that is never on may be so one day.
+            means[part.columns] = (means[part.columns] * total + 0.5) / (total + 1)
+    return units.invert(means[np.newaxis])[0]

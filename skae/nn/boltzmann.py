@@ -1,0 +1,247 @@
+"""Restricted Boltzmann machines: p(x, h) in proportion to exp(h'Wx + b'h + c'x) times the base of the visible units.
+
+The parameters are those of a tied one-layer network: means of h given x are its codes, and W'h + c are the logits of
+its output units.
+"""
+
+import numpy as np
+
+from .._kernels import boltzmann as kernels
+from .._threads import ELEMENT, share
+from .activations import ACTIVATIONS
+from .layer import add_up, propagate
+from .noise import fresh_keys
+
+_SHARE_WATCHED = 8  # of a batch: every eighth row is reconstructed, to see how training goes
+
+
+def hidden_means(params, visible, out, scale=1):
+    """out <- p(h = 1 | x), with weights times ``scale``."""
+    weights, bias = params.encoder_weights[0], params.encoder_biases[0]
+    propagate(visible, _scaled(weights, scale).T, ACTIVATIONS["sigmoid"], bias, out)
+
+
+def visible_logits(params, hidden, out, scale=1):
+    """out <- the logits of x given h, with weights times ``scale``."""
+    weights, bias = params.decoder_weights[0], params.decoder_biases[0]
+    propagate(hidden, _scaled(weights, scale), ACTIVATIONS["identity"], bias, out)
+
+
+def draw(means, rng, out):
+    """out <- 1 with probability ``means``, else 0."""
+    rows, columns = fresh_keys(means.shape, rng)
+
+    def some(part):
+        kernels.draw_bernoulli(means[part], rows[part], columns, out[part])
+
+    share(some, len(means), ELEMENT * means.shape[1])
+
+
+def gibbs_step(params, units, visible, means, hidden, rng):
+    """Draw ``hidden`` given ``visible``, and ``visible`` given ``hidden``; ``means`` are those of hidden."""
+    hidden_means(params, visible, means)
+    draw(means, rng, hidden)
+    visible_logits(params, hidden, visible)
+    units.sample(visible, rng)
+
+
+def log_densities(params, units, X):
+    """Return log p(x) of each row up to the normalizer, in float64: minus the free energy."""
+    drive = X @ params.encoder_weights[0].T + params.encoder_biases[0]
+    values = np.logaddexp(0, drive).sum(axis=1, dtype=np.float64)
+    return values + X @ params.decoder_biases[0] + units.log_base(X)
+
+
+def _scaled(weights, scale):
+    return weights if scale == 1 else weights * weights.dtype.type(scale)
+
+
+class Chains:
+    """Gibbs chains that outlive a step (persistent contrastive divergence), and are part of the training's state.
+
+    Parameters
+    ----------
+    n_chains : int
+    n_hidden : int
+    dtype : dtype
+    """
+
+    def __init__(self, n_chains, n_hidden, dtype):
+        self.n_chains = n_chains
+        # Units that are all off: the first samples are those of the visible biases alone.
+        self.hidden = np.zeros((n_chains, n_hidden), dtype)
+
+    def epoch_begin(self, state):
+        """Take the chains of ``state``, if it has any."""
+        if "chains" in state.extra:
+            self.hidden[...] = state.extra["chains"]
+
+    def epoch_end(self, state):
+        """Leave them in ``state``."""
+        state.extra["chains"] = self.hidden.copy()
+        return False
+
+
+class BoltzmannObjective:
+    """Contrastive divergence: the gradient of mean F(data) - mean F(samples of the model), F the free energy.
+
+    The samples are held still, as if the parameters moved under them. Short chains start at the data
+    (CD-k, Hinton 2002) or go on from the last step (PCD, Tieleman 2008). The value is not that contrast, which is
+    about 0 throughout, but the mean loss of reconstructing some of the rows.
+
+    Parameters
+    ----------
+    network : Network
+        One layer, tied.
+    units : Reconstruction
+        The visible units.
+    n_steps : int
+        Gibbs steps between data and samples, or from one sample to the next.
+    chains : Chains or None
+        Persistent ones.
+    penalties : sequence of callable
+        See :mod:`skae.nn.penalties`.
+    infer : callable
+        ``infer(params, visible, out)`` fills ``out`` with the hidden means at data.
+    scales : (float, float)
+        Of the weights on the way up and down.
+    mask : ndarray or None
+        Of the weights; where it is 0 there is no connection.
+    """
+
+    descends = False  # see Problem
+
+    def __init__(
+        self,
+        network,
+        units,
+        *,
+        n_steps=1,
+        chains=None,
+        penalties=(),
+        infer=None,
+        scales=(1, 1),
+        mask=None,
+    ):
+        self.network, self.units, self.n_steps, self.chains = network, units, n_steps, chains
+        self.penalties, self.mask = penalties, mask
+        self._up, self._down = scales
+        self._infer = infer or self._means
+        self._phases = {}
+
+    @property
+    def observers(self):
+        """list: what has to happen between epochs."""
+        return [] if self.chains is None else [self.chains]
+
+    def __call__(self, flat, batch, grad, rng):
+        """Return the value at ``flat`` on ``batch``; fill ``grad`` with the gradient unless it is None."""
+        params = self.network.views(flat)
+        phases = self._workspace(len(batch), flat.dtype)
+        phases.start()
+        batch.weights(out=phases.sample_weights)
+        batch.rows(out=phases.data)
+        self._infer(params, phases.data, phases.codes)
+        value = sum(penalty(params, phases, 0) for penalty in self.penalties)
+        n_watched = len(batch) if grad is None else -(-len(batch) // _SHARE_WATCHED)
+        value += self._reconstruction_loss(params, phases, n_watched)
+        if grad is not None:
+            self._imagine(params, phases, rng)
+            self._contrast(params, phases, self.network.views(grad))
+        return value
+
+    def _means(self, params, visible, out):
+        hidden_means(params, visible, out, self._up)
+
+    def _reconstruction_loss(self, params, phases, n_rows):
+        """Return the mean loss of the first rows."""
+        logits, losses = phases.logits[:n_rows], phases.losses[:n_rows]
+        weights, target = phases.sample_weights[:n_rows], phases.data[:n_rows]
+        visible_logits(params, phases.codes[:n_rows], logits, self._down)
+        self.units.delta(logits, target, weights, phases.no_cells, losses)
+        return float(np.dot(losses, weights)) / max(float(weights.sum()), np.finfo(float).tiny)
+
+    def _imagine(self, params, phases, rng):
+        """Fill ``phases.samples``, and the means of their hidden units."""
+        hidden = phases.hidden if self.chains is None else self.chains.hidden
+        if self.chains is None:
+            draw(phases.codes, rng, hidden)
+        for step in range(self.n_steps):
+            if step:
+                draw(phases.sample_codes, rng, hidden)
+            visible_logits(params, hidden, phases.samples, self._down)
+            self.units.sample(phases.samples, rng)
+            self._means(params, phases.samples, phases.sample_codes)
+        if self.chains is not None:
+            draw(phases.sample_codes, rng, hidden)
+
+    def _contrast(self, params, phases, grad):
+        """Turn both phases into the gradient: one product of codes and states, data with a minus."""
+        weights = phases.sample_weights
+        np.negative(weights, out=phases.data_coefficients)
+        own = weights if self.chains is None else weights.sum() / self.chains.n_chains
+        phases.sample_coefficients[:] = own
+        np.matmul(phases.coefficients, phases.visible, out=grad.decoder_biases[0])
+        weights, out, bias = (
+            params.encoder_weights[0],
+            grad.encoder_weights[0],
+            grad.encoder_biases[0],
+        )
+        pushes, scales = phases.encoder_pushes[0], phases.encoder_row_scales[0]
+
+        def some(units):
+            kernels.weigh(phases.coefficients, phases.means, bias, units.start, units.stop)
+            for push in pushes:
+                phases.codes[:, units] += push[:, units]
+                bias[units] += push[:, units].sum(axis=0)
+            add_up(units, phases.means, phases.visible, weights, scales, out)
+            if self.mask is not None:
+                out[units] *= self.mask[units]
+
+        share(some, len(weights), phases.visible.size)
+
+    def _workspace(self, n_samples, dtype):
+        key = n_samples, np.dtype(dtype)
+        if key not in self._phases:
+            n_chains = n_samples if self.chains is None else self.chains.n_chains
+            self._phases[key] = Phases(n_samples, n_chains, self.network.sizes, dtype)
+        return self._phases[key]
+
+
+class Phases:
+    """States of a batch and of the model's samples, one above the other, with buffers that penalties use.
+
+    Parameters
+    ----------
+    n_samples, n_chains : int
+    sizes : (int, int)
+        Numbers of visible and of hidden units.
+    dtype : dtype
+    """
+
+    def __init__(self, n_samples, n_chains, sizes, dtype):
+        n_visible, n_hidden = sizes
+        self.visible = np.empty((n_samples + n_chains, n_visible), dtype)
+        self.means = np.empty((n_samples + n_chains, n_hidden), dtype)
+        self.data, self.samples = self.visible[:n_samples], self.visible[n_samples:]
+        self.codes, self.sample_codes = self.means[:n_samples], self.means[n_samples:]
+        self.hidden = np.empty((n_chains, n_hidden), dtype)
+        self.coefficients = np.empty(n_samples + n_chains, dtype)
+        self.data_coefficients = self.coefficients[:n_samples]
+        self.sample_coefficients = self.coefficients[n_samples:]
+        self.sample_weights, self.losses = np.empty((2, n_samples), dtype)
+        self.logits, self.no_cells = (
+            np.empty((n_samples, n_visible), dtype),
+            np.empty((0, 0), dtype),
+        )
+        self._scratch = {}
+
+    def start(self):
+        """Forget what the penalties of the last batch left."""
+        self.encoder_pushes, self.encoder_row_scales = [[]], [[]]
+
+    def scratch(self, owner, create):
+        """Return what ``create()`` made for ``owner`` at its first call."""
+        if owner not in self._scratch:
+            self._scratch[owner] = create()
+        return self._scratch[owner]
