@@ -48,6 +48,8 @@ GRID = {
     "CAE": [{}],
     "MTC random": [{"tangent_penalty": value} for value in (30.0, 100.0, 300.0, 1000.0)],
 }
+# With all labels the penalty has less to add.
+FULL_GRID = {**GRID, "MTC random": [{"tangent_penalty": value} for value in (0.3, 1.0, 3.0, 10.0)]}
 
 
 def load(folder):
@@ -146,7 +148,8 @@ def selected(records, method, n_labels, n_draws, stack, data, arguments):
         # Random directions are unbiased: what is best for them is for all of them.
         setting = arguments.chosen[n_labels][0]["setting"]
     else:
-        grid = [record for setting in GRID[method] if (record := fit(setting, 0))]
+        settings = (FULL_GRID if n_labels == 50_000 else GRID)[method]
+        grid = [record for setting in settings if (record := fit(setting, 0))]
         if not grid:
             return []
         setting = min(grid, key=lambda record: record["validation_error"])["setting"]
