@@ -97,7 +97,7 @@ class RBM(UnsupervisedModel, FittedEnergy):
     n_iter_ : int
         Epochs so far.
     loss_curve_, validation_curve_ : list of float
-        Reconstruction loss of each epoch, on an eighth of the training and on held-out samples.
+        Reconstruction loss of each epoch, on some of the training and on held-out samples.
 
     References
     ----------

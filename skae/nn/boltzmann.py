@@ -12,7 +12,7 @@ from .activations import ACTIVATIONS
 from .layer import add_up, propagate
 from .noise import fresh_keys
 
-_SHARE_WATCHED = 8  # of a batch: every eighth row is reconstructed, to see how training goes
+_SHARE_WATCHED = 32  # of a batch: one row in so many is reconstructed, to see how training goes
 
 
 def hidden_means(params, visible, out, scale=1):
