@@ -133,9 +133,7 @@ def main():
         print(
             f"{len(X)} x {X.shape[1]} float32, {N_HIDDEN} hidden units, threads: {', '.join(pools)}; sgemm {rate:.0f} GFLOP/s"
         )
-        print(
-            "batch  library       s/epoch  samples/s  GFLOP/s  % of sgemm  times skae's time"
-        )
+        print("batch  library       s/epoch  samples/s  GFLOP/s  % of sgemm  times skae's time")
         for batch_size in arguments.batch_sizes:
             compare(X, batch_size, rate, arguments)
 

@@ -134,7 +134,7 @@ class EncoderDecoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedNe
         if not np.isfinite(codes).all():
             raise ValueError("X contains NaN or infinity; give finite codes.")
         network = self._network
-        return self._loss.activate(network.decode(network.views(self._params), codes))
+        return self._decode(network, network.views(self._params), codes)
 
     @available_if(_decodes)
     def reconstruct(self, X):
@@ -206,7 +206,7 @@ class EncoderDecoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedNe
         """
         return self._by_block(
             X,
-            lambda network, params, x: network.jacobian(params, x),
+            self._jacobian,
             (self.n_components_, self.n_features_in_),
             block=16,
         )
@@ -224,7 +224,7 @@ class EncoderDecoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedNe
         """
         return self._by_block(
             X,
-            lambda network, params, x: np.linalg.svd(network.jacobian(params, x), compute_uv=False),
+            lambda *x: np.linalg.svd(self._jacobian(*x), compute_uv=False),
             min(self.n_components_, self.n_features_in_),
             block=16,
         )
@@ -313,8 +313,14 @@ class EncoderDecoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedNe
     def _encode(self, network, params, x):
         return network.encode(params, x)
 
+    def _decode(self, network, params, codes):
+        return self._loss.activate(network.decode(params, codes))
+
     def _reconstruct(self, network, params, x):
         return self._loss.activate(network.reconstruct(params, x))
+
+    def _jacobian(self, network, params, x):
+        return network.jacobian(params, x)
 
 
 class FittedAutoEncoder(EncoderDecoder):

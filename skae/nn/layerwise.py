@@ -57,6 +57,8 @@ class OnCodes:
         ``encode(rows, out)`` fills ``out`` with codes.
     """
 
+    descends, observers = True, ()  # see Problem
+
     def __init__(self, objective, n_features, encode):
         self.objective, self.n_features, self.encode = objective, n_features, encode
 

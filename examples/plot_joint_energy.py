@@ -1,0 +1,67 @@
+"""
+What an auto-encoder knows, and where it does not
+=================================================
+
+The criterion of an auto-encoder is taken for an energy of data and parameters together (Bengio, Courville & Vincent
+2012). Parameters drawn given the data then say how sure a reconstruction is: the draws agree along the arc that the
+data are on, and differ more and more away from it. Data drawn given the parameters come back to the arc.
+"""
+
+# %%
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.metrics import pairwise_distances_argmin_min
+
+from skae import ContractiveAE
+from skae.generative import JointEnergy
+
+NOISE = 0.05
+rng = np.random.default_rng(0)
+angle = rng.uniform(0.15 * np.pi, 0.85 * np.pi, 300)
+X = np.column_stack([np.cos(angle), np.sin(angle)]) + NOISE * rng.standard_normal((300, 2))
+grid = np.linspace(-2, 2, 120)
+plane = np.column_stack([part.ravel() for part in np.meshgrid(grid, grid)])
+
+# %%
+# The code is wider than the data; the contraction of the reconstruction holds x to the arc. The temperature is the
+# variance of the noise. The second chain takes half the step for twice as long: that changes the spread by a fifth.
+base = ContractiveAE(20, activation="tanh", loss="gaussian", solver="lbfgs", random_state=0)
+base.set_params(contracted="reconstruction", contraction=0.02)
+_, distance = pairwise_distances_argmin_min(plane, X)
+edges = [0, 0.1, 0.5, 1, 1.5, np.inf]
+print("step size   standard deviation of r(x), by distance from the data:")
+print(" " * 11 + "".join(f"{low:7.1f} and up" for low in edges[:-1]))
+for step_size, thin in ((4e-3, 10), (2e-3, 20)):
+    model = JointEnergy(base, n_draws=60, thin=thin, burn_in=40 * thin, step_size=step_size)
+    model.set_params(temperature=NOISE**2, random_state=0).fit(X)
+    spread = np.linalg.norm(model.predict_distribution(plane).standard_deviation, axis=1)
+    means = [
+        spread[(low <= distance) & (distance < high)].mean() for low, high in zip(edges, edges[1:])
+    ]
+    print(f"{step_size:9.0e}  " + "".join(f"{mean:14.3f}" for mean in means))
+
+# %%
+# Left: the standard deviation of r(x) over the draws. Right: chains that begin at normal noise, before and after.
+start = rng.normal(X.mean(axis=0), 0.8, (300, 2))
+samples = model.sample(x0=start, n_steps=500, step_size=0.1, random_state=0)
+
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(12, 5.2), layout="constrained", sharex=True, sharey=True
+)
+field = left.pcolormesh(grid, grid, spread.reshape(120, 120), cmap="viridis", rasterized=True)
+left.scatter(*X.T, s=6, color="white", label="data")
+left.set_title("spread of the reconstruction over draws of the parameters")
+figure.colorbar(field, ax=left, label="standard deviation of r(x)")
+right.scatter(*start.T, s=6, color="0.75", label="start of the chains")
+right.scatter(*X.T, s=6, color="tab:blue", label="data")
+right.scatter(*samples.T, s=6, color="tab:orange", label="samples given the parameters")
+right.set_title("chains of x, each with one of the draws")
+for ax in (left, right):
+    ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal", xlim=(-2, 2), ylim=(-2, 2))
+left.legend(loc="lower left", facecolor="0.3", labelcolor="white")
+right.legend(loc="lower left")
+figure.savefig("joint_energy.png", dpi=80)
+print("Saved joint_energy.png.")

@@ -1,0 +1,224 @@
+"""Markov chains of a fitted auto-encoder, which walk where it has learned that data are dense."""
+
+import numpy as np
+
+from .._kernels.activations import slopes
+from ..autoencoders._fitted import by_block
+from ..nn.layer import propagate
+from ..nn.linear_maps import ChainMap
+from ._checks import (
+    check_decoder,
+    check_positive,
+    check_schedule,
+    checked_rows,
+    generator,
+    kept_states,
+    layers_of,
+    noise_level,
+    reconstruction,
+)
+from ._mcmc import langevin
+
+
+def sample_chain(
+    model,
+    x0,
+    n_steps=100,
+    sigma=1.0,
+    *,
+    covariance="jacobian",
+    burn_in=0,
+    thin=1,
+    random_state=None,
+):
+    """Return states of chains that move in code space along the manifold (Rifai et al. 2012).
+
+    A step encodes h = f(x), moves to ``h* = h + J J' e`` with J = dh/dx and e normal of standard deviation sigma, and
+    decodes x' = g(h*), the means of the output units. J J' e is along what x can do: isotropic noise in the code
+    is the control. Codes may leave the range of their activation.
+
+    Of several layers the highest one has the chain, on the outputs of the layer below; its states then go down
+    through the rest of the decoder.
+
+    Parameters
+    ----------
+    model : fitted auto-encoder or StackedAE
+        One with an encoder and a decoder, not RecurrentAE.
+    x0 : array-like of shape (n_chains, n_features)
+        Where the chains start.
+    n_steps : int, default=100
+        Steps of each chain.
+    sigma : float, default=1.0
+        Standard deviation of e.
+    covariance : {'jacobian', 'isotropic'}, default='jacobian'
+        Whether codes move by J J' e or by e.
+    burn_in : int, default=0
+        First steps whose states are left out.
+    thin : int, default=1
+        After them, one state is kept of so many.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the noise.
+
+    Returns
+    -------
+    samples : ndarray of shape (n_kept, n_chains, n_features)
+        With ``n_kept = (n_steps - burn_in) // thin``.
+
+    Raises
+    ------
+    ValueError
+        If x0 or a parameter is invalid.
+    TypeError
+        If the model has no encoder and decoder of layers.
+
+    References
+    ----------
+    Rifai, S., Bengio, Y., Dauphin, Y. & Vincent, P. A generative process for sampling contractive auto-encoders. ICML
+    2012.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import ContractiveAE
+    >>> from skae.generative import sample_chain
+    >>> X = load_digits().data / 16
+    >>> cae = ContractiveAE(50, max_iter=5, random_state=0).fit(X)
+    >>> sample_chain(cae, X[:10], n_steps=20, thin=5, random_state=0).shape
+    (4, 10, 64)
+    """
+    network, params = layers_of(model)
+    x = checked_rows(model, x0)
+    check_positive("sigma", sigma)
+    check_schedule(n_steps, burn_in, thin)
+    if covariance not in ("jacobian", "isotropic"):
+        raise ValueError(f"covariance must be 'jacobian' or 'isotropic'; got {covariance!r}.")
+    top = network.depth - 1
+    x = network.encode(params, x, n_layers=top)
+    chain = _code_chain(model, x, float(sigma), covariance == "jacobian", generator(random_state))
+    states = kept_states(chain, x, n_steps, burn_in, thin)
+    return states if top == 0 else _decoded_states(model, states)
+
+
+def sample_langevin(
+    model,
+    x0,
+    n_steps=100,
+    sigma=None,
+    *,
+    step_size=None,
+    burn_in=0,
+    thin=1,
+    random_state=None,
+):
+    """Return states of Langevin chains on the score that the reconstruction estimates.
+
+    A step is ``x <- x + step_size / 2 (r(x) - x) / sigma^2 + sqrt(step_size) e``, e standard normal. For a model trained
+    with normal noise of standard deviation sigma the field is the gradient of the log density of noisy data
+    (Alain & Bengio 2014). Steps are not adjusted: large ones widen the density.
+
+    Parameters
+    ----------
+    model : fitted auto-encoder, StackedAE or RecurrentAE
+        One with a decoder.
+    x0 : array-like of shape (n_chains, n_features)
+        Where the chains start.
+    n_steps : int, default=100
+        Steps of each chain.
+    sigma : float, default=None
+        By default that of the training: ``corruption_level`` of gaussian noise, or the root of twice the ``contraction``
+        of the reconstruction.
+    step_size : float, default=None
+        ``sigma**2`` by default: half of the way to the reconstruction.
+    burn_in : int, default=0
+        First steps whose states are left out.
+    thin : int, default=1
+        After them, one state is kept of so many.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the noise.
+
+    Returns
+    -------
+    samples : ndarray of shape (n_kept, n_chains, n_features)
+        With ``n_kept = (n_steps - burn_in) // thin``.
+
+    Raises
+    ------
+    ValueError
+        If x0 or a parameter is invalid, or sigma is not given and the training had none.
+    TypeError
+        If the model has no decoder.
+
+    References
+    ----------
+    Alain, G. & Bengio, Y. What regularized auto-encoders learn from the data-generating distribution. JMLR 15
+    (2014).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import DenoisingAE
+    >>> from skae.generative import sample_langevin
+    >>> X = load_digits().data / 16
+    >>> dae = DenoisingAE(50, corruption="gaussian", max_iter=5, random_state=0).fit(X)
+    >>> sample_langevin(dae, X[:10], n_steps=20, thin=5, random_state=0).shape
+    (4, 10, 64)
+    """
+    check_decoder(model)
+    x = checked_rows(model, x0)
+    sigma = noise_level(model, sigma)
+    step_size = sigma**2 if step_size is None else step_size
+    check_positive("step_size", step_size)
+    check_schedule(n_steps, burn_in, thin)
+    reconstruct = reconstruction(model)
+
+    def score(x):
+        return (reconstruct(x) - x) / sigma**2
+
+    chain = langevin(score, x, n_steps, step_size, generator(random_state))
+    return kept_states(chain, x, n_steps, burn_in, thin)
+
+
+def _code_chain(model, x, sigma, correlated, rng):
+    """Yield x' = g(h + J J' e), or g(h + e), where f and g are those of the highest layer."""
+    network, params = layers_of(model)
+    top, activation = network.depth - 1, network.activations[-1]
+    weights, bias = params.encoder_weights[top], params.encoder_biases[top]
+    while True:
+        codes = np.empty((len(x), len(weights)), weights.dtype)
+        propagate(x, weights.T, activation, bias, codes)
+        noise = sigma * rng.standard_normal(codes.shape, codes.dtype)
+        codes += _along_manifold(weights, activation, codes, noise) if correlated else noise
+        x = _decoded(network, params, codes, [top])
+        x = x if top else model._loss.activate(x)
+        yield x
+
+
+def _along_manifold(weights, activation, codes, noise):
+    """Return J J' e = d * (W W' (d * e)) for each row e of ``noise``, with d = s'(a)."""
+    diagonal = np.empty_like(codes)
+    slopes(activation.kind, codes, diagonal)
+    jacobian = ChainMap([weights], [diagonal])
+    return jacobian.push(jacobian.pull(noise))
+
+
+def _decoded_states(model, states):
+    """Return what the decoder below the highest layer makes of ``states``, of shape (n_kept, n_chains, n_outputs)."""
+    network, params = layers_of(model)
+    below = range(network.depth - 2, -1, -1)
+
+    def decode(outputs):
+        return model._loss.activate(_decoded(network, params, outputs, below))
+
+    n_kept, n_chains, width = states.shape
+    samples = by_block(states.reshape(-1, width), decode, network.sizes[0])
+    return samples.reshape(n_kept, n_chains, -1)
+
+
+def _decoded(network, params, codes, layers):
+    """Return what the decoder's ``layers``, from the highest down, make of ``codes``."""
+    for layer in layers:
+        weights, bias = params.decoder_weights[layer], params.decoder_biases[layer]
+        outputs = np.empty((len(codes), len(bias)), weights.dtype)
+        propagate(codes, weights, network.downward[layer], bias, outputs)
+        codes = outputs
+    return codes

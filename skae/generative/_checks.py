@@ -1,0 +1,89 @@
+"""What the samplers ask of a model and of their chains."""
+
+from itertools import islice
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..autoencoders._fitted import FittedAutoEncoder
+from ..nn.network import Network
+
+
+def check_decoder(model):
+    """Raise where ``model`` is no fitted auto-encoder with a decoder."""
+    if not (isinstance(model, FittedAutoEncoder) and hasattr(model, "reconstruct")):
+        raise TypeError(
+            f"model must be an auto-encoder with a decoder, such as ContractiveAE or StackedAE; got {model!r}."
+        )
+    check_is_fitted(model)
+
+
+def layers_of(model):
+    """Return the network of ``model`` and its parameters, where that is a chain of layers up and down."""
+    check_decoder(model)
+    network = model._network
+    if not isinstance(network, Network):
+        raise TypeError(
+            f"model must have layers that hear the layer below only, as StackedAE has; got {model!r}."
+        )
+    return network, network.views(model._params)
+
+
+def checked_rows(model, X):
+    """Return X in the dtype of ``model``."""
+    return validate_data(model, X, dtype=model._map_dtype, order="C", reset=False)
+
+
+def check_positive(name, value):
+    """Raise where ``value`` is no positive number."""
+    if not (isinstance(value, Real) and 0 < value < np.inf):
+        raise ValueError(f"{name} must be a positive number; got {value!r}.")
+
+
+def noise_level(model, sigma):
+    """Return sigma, by default the standard deviation of the noise that ``model`` was trained with, or stands for."""
+    if sigma is None and getattr(model, "corruption", None) == "gaussian":
+        sigma = model.corruption_level
+    elif sigma is None and getattr(model, "contracted", None) == "reconstruction":
+        # The loss is half the squared error: contraction / loss is sigma^2 / 2.
+        sigma = (2 * model.contraction) ** 0.5
+    elif sigma is None:
+        raise ValueError(
+            "sigma must be given for a model that was trained without gaussian noise and without contraction of "
+            "its reconstruction."
+        )
+    check_positive("sigma", sigma)
+    return float(sigma)
+
+
+def check_schedule(n_steps, burn_in, thin):
+    """Raise where no state would be kept, or a number is no count."""
+    for name, value, least in (("n_steps", n_steps, 1), ("burn_in", burn_in, 0), ("thin", thin, 1)):
+        if not (isinstance(value, Integral) and value >= least):
+            raise ValueError(f"{name} must be an integer of at least {least}; got {value!r}.")
+    if n_steps < burn_in + thin:
+        raise ValueError(
+            f"n_steps must be at least burn_in + thin = {burn_in + thin}, to keep a state; got {n_steps}."
+        )
+
+
+def generator(random_state):
+    """Return the numpy generator of scikit-learn's ``random_state``."""
+    return np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def reconstruction(model):
+    """Return the function from x to r(x)."""
+    network = model._network
+    params = network.views(model._params)
+    return lambda x: model._reconstruct(network, params, x)
+
+
+def kept_states(states, x, n_steps, burn_in, thin):
+    """Return the states like ``x`` that are to be kept."""
+    out = np.empty(((n_steps - burn_in) // thin, *x.shape), x.dtype)
+    for place, state in zip(out, islice(states, burn_in + thin - 1, None, thin)):
+        place[...] = state
+    return out

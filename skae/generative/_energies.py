@@ -1,0 +1,208 @@
+"""The energy E(x, theta): its values and gradients, and the chains that draw theta given X and x given theta."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import log_softmax
+
+from ..nn.losses import Bernoulli, Gaussian, Multinomial
+from ..nn.objective import Objective
+from ..nn.penalties import WeightDecay
+from ..training.loop import DivergenceError, minimize
+from ..training.observers import Verbose
+from ..training.solvers import Langevin
+from ..training.state import TrainingState
+from ._mcmc import langevin
+
+_SEED = np.uint64(0)  # of penalties that draw: a row's draws are then the same at each call
+
+
+class ReconstructionMoments(NamedTuple):
+    """Mean and standard deviation of reconstructions over draws of the parameters.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_samples, n_features)
+    standard_deviation : ndarray of shape (n_samples, n_features)
+    """
+
+    mean: np.ndarray
+    standard_deviation: np.ndarray
+
+
+def clean_energy(base):
+    """Return the objective of ``base`` without what is no function of a clean x."""
+    objective = base._objective(base._network, base._loss)
+    penalties = [each for each in objective.penalties if not isinstance(each, WeightDecay)]
+    return Objective(objective.network, objective.loss, penalties=penalties)
+
+
+def differentiable_energy(base):
+    """Return the same where its gradient at x can be had."""
+    if getattr(base, "curvature", 0):
+        raise ValueError(
+            "The gradient of the energy needs a base with curvature=0: that penalty also sees x through "
+            "noisy copies of it."
+        )
+    return clean_energy(base)
+
+
+def mean_energies(objective, draws, x):
+    """Return loss plus penalties of each row of ``x``, as the mean over ``draws``."""
+    return sum(_energies(objective, params, x) for params in draws) / len(draws)
+
+
+def mean_gradients(objective, draws, x):
+    """Return the gradient of the same at each row of ``x``."""
+    return sum(_gradients(objective, params, x) for params in draws) / len(draws)
+
+
+def _passed_up(network, params, trace, x):
+    """Return ``trace`` with ``x``, which counts one a row, its codes and its logits."""
+    trace.start()
+    trace.inputs[...] = x
+    trace.sample_weights[:] = 1
+    network.forward(params, trace, _SEED)
+    return trace
+
+
+def _lost(loss, trace):
+    """Return each row's loss, and leave its gradient at the logits in their place."""
+    no_cells = np.empty((0, 0), trace.logits.dtype)
+    loss.delta(trace.logits, trace.inputs, trace.sample_weights, no_cells, trace.losses)
+    return trace.losses
+
+
+def _energies(objective, params, x):
+    """Return loss plus penalties of each row of ``x``."""
+    network = objective.network
+    trace = _passed_up(network, params, network.trace(len(x), x.dtype), x)
+    energies = _lost(objective.loss, trace)
+    if objective.penalties:
+        single = network.trace(1, x.dtype)
+        for i, row in enumerate(x):
+            _passed_up(network, params, single, row)
+            energies[i] += sum(each(params, single, _SEED) for each in objective.penalties)
+    return energies
+
+
+def _gradients(objective, params, x):
+    """Return its gradient at each row of ``x``."""
+    network, loss = objective.network, objective.loss
+    trace = _passed_up(network, params, network.trace(len(x), x.dtype), x)
+    for penalty in objective.penalties:
+        penalty(params, trace, _SEED)
+    gradient = _target_gradient(loss, trace.logits, x)
+    _lost(loss, trace)
+    network.backward(params, trace, network.views(np.empty(network.size, x.dtype)))
+    return gradient + trace.encoder_deltas[0] @ params.encoder_weights[0]
+
+
+_TARGET_GRADIENTS = {
+    Gaussian: lambda logits, x: x - logits,
+    Bernoulli: lambda logits, x: -logits,
+    Multinomial: lambda logits, x: -log_softmax(logits, axis=1),
+}
+
+
+def _target_gradient(loss, logits, x):
+    """Return the gradient of the loss by its target x, the logits being as they are."""
+    out = np.empty_like(x)
+    for part in loss.parts:
+        columns = part.columns
+        out[:, columns] = _TARGET_GRADIENTS[type(part)](logits[:, columns], x[:, columns])
+    return out
+
+
+def moments(arrays):
+    """Return mean and standard deviation over ``arrays``, side by side, without keeping them (Welford 1962)."""
+    mean = squares = 0.0
+    for count, array in enumerate(arrays, 1):
+        deviation = array.astype(np.float64) - mean
+        mean = mean + deviation / count
+        squares = squares + deviation * (array - mean)
+    return np.stack([mean, np.sqrt(squares / count)], axis=1)
+
+
+def draw_parameters(model, X, weights, seed):
+    """Return parameters given the data, which a chain from those of ``model.base_`` on passes, and its losses."""
+    problem = model.base_._problem(X, weights)
+    n_samples = X.shape[0] if weights is None else weights.sum(dtype=np.float64)
+    n_adaptive_steps = model.burn_in * -(-X.shape[0] // model.batch_size)
+    solver = Langevin(model.temperature / n_samples, model.prior_scale, n_adaptive_steps, seed)
+    params = model.base_._params.copy()
+    state = TrainingState(params, solver.start(params), np.random.default_rng(seed), seed)
+    draws = _Draws(model.burn_in, model.thin)
+    verbose = [Verbose(type(model).__name__, X.shape[0], int(model.verbose))]
+    try:
+        minimize(
+            problem.objective,
+            state,
+            solver,
+            problem.batches(problem.rows, model.batch_size, shuffle=True),
+            learning_rate=model.step_size,
+            max_epochs=model.burn_in + model.n_draws * model.thin,
+            stopping=None,
+            observers=[draws, *(verbose if model.verbose else [])],
+        )
+    except DivergenceError as error:
+        raise ValueError(
+            f"The energy is not finite after {state.n_epochs} epochs of the chain: lower "
+            f"step_size={model.step_size}, or scale X."
+        ) from error
+    return np.array(draws.kept), state.loss_curve
+
+
+class _Draws:
+    """Keep the parameters every ``thin`` epochs after ``burn_in``."""
+
+    def __init__(self, burn_in, thin):
+        self._burn_in, self._thin, self.kept = burn_in, thin, []
+
+    def epoch_begin(self, state):
+        """Nothing to do."""
+
+    def epoch_end(self, state):
+        """Copy the parameters where it is due."""
+        n_epochs = state.n_epochs - self._burn_in
+        if n_epochs > 0 and n_epochs % self._thin == 0:
+            self.kept.append(state.params.copy())
+        return False
+
+
+def draw_data(base, draws, start, n_steps, step_size, temperature, rng):
+    """Return where chains end that begin at the rows of ``start``, each with one of ``draws``, which is drawn too."""
+    if not base._loss.elementwise:
+        raise ValueError(
+            "sample needs gaussian or bernoulli columns: those of loss='multinomial' are categories, and have "
+            "no values in between."
+        )
+    objective, bounded = differentiable_energy(base), _bounded_columns(base._loss)
+    chosen = rng.integers(len(draws), size=len(start))
+    groups = [(draws[k], np.flatnonzero(chosen == k)) for k in np.unique(chosen)]
+
+    def score(x):
+        x, signs = _reflect(x, bounded)
+        gradients = np.empty_like(x)
+        for params, rows in groups:
+            gradients[rows] = _gradients(objective, params, x[rows])
+        return -signs * gradients / float(temperature)
+
+    for end in langevin(score, start, n_steps, step_size * temperature, rng):
+        x = end
+    return _reflect(x, bounded)[0]
+
+
+def _bounded_columns(loss):
+    """Return the columns whose values are in [0, 1]."""
+    columns = [part.columns for part in loss.parts if isinstance(part, Bernoulli)]
+    return np.concatenate([np.empty(0, int), *columns])
+
+
+def _reflect(x, bounded):
+    """Return x with the columns ``bounded`` reflected into [0, 1], and the signs of its derivative."""
+    inside, signs = x.copy(), np.ones_like(x)
+    phase = x[:, bounded] % 2
+    inside[:, bounded] = np.minimum(phase, 2 - phase)
+    signs[:, bounded] = np.where(phase > 1, -1, 1)
+    return inside, signs

@@ -1,0 +1,285 @@
+"""Auto-encoder with an explicit energy, trained by denoising score matching."""
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import ClassVar
+
+import numpy as np
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted
+
+from .._compat import Interval, StrOptions
+from ..autoencoders._fitted import FittedEnergy
+from ..autoencoders._losses import make_loss
+from ..autoencoders._unsupervised import UnsupervisedModel
+from ..nn.corruption import Gaussian
+from ..nn.layerwise import OnCodes
+from ..nn.linear_maps import ChainMap
+from ..nn.objective import Objective
+from ..nn.penalties import weight_decays
+from ._checks import check_positive, checked_rows, generator
+from ._mcmc import hamiltonian, langevin
+
+
+def _softplus(a):
+    return np.logaddexp(0, a)
+
+
+def _log_cosh(a):
+    return np.logaddexp(a, -a) - np.log(2)
+
+
+def _half_square(a):
+    return np.square(a) / 2
+
+
+def _half_square_of_positive(a):
+    return np.square(np.maximum(a, 0)) / 2
+
+
+# Of each activation, the function whose derivative it is.
+_INTEGRALS = {
+    "sigmoid": _softplus,
+    "tanh": _log_cosh,
+    "relu": _half_square_of_positive,
+    "identity": _half_square,
+}
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class EnergyAE(UnsupervisedModel, FittedEnergy):
+    """Auto-encoder whose r(x) - x is minus the gradient of an energy, so that it has a density.
+
+    With z = x / noise, tied weights and a linear decoder, ``E(x) = ||z - c||^2 / 2 - sum_j S(w_j z + b_j)``, where S' = s,
+    has the negative gradient ``W's(Wz + b) + c - z`` by z. The reconstruction r(x) is noise times ``W's(Wz + b) + c``.
+    Training minimises ``E ||x - r(x + e)||^2 / (2 noise^2)`` over data and normal noise e of standard deviation
+    ``noise``: (r(x) - x) / noise^2 is then the gradient of the log density of noisy data, and that log density is -E(x) up
+    to a constant (denoising score matching).
+
+    With sigmoids this is a gaussian RBM: a mixture of normal densities of standard deviation ``noise``.
+
+    Parameters
+    ----------
+    n_components : int, default=100
+        Width of the code.
+    activation : {'sigmoid', 'tanh', 'relu', 'identity'}, default='sigmoid'
+        Activation s of the code.
+    noise : float, default=0.5
+        Standard deviation of the noise, in the units of X: the width to which the density is blurred.
+    weight_decay : float, default=0.0
+        Weight of half the squared norm of the weights.
+    solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
+        ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
+    learning_rate_init : float, default=1e-3
+        Step size of adam and sgd.
+    batch_size : int, default=256
+        Samples in a minibatch.
+    max_iter : int, default=100
+        Most epochs, or iterations of L-BFGS.
+    tol : float, default=1e-4
+        Relative improvement that counts as one; for L-BFGS, its tolerance.
+    shuffle : bool, default=True
+        Whether each epoch takes the samples in a new order.
+    early_stopping : bool, default=False
+        Whether to stop on held-out samples, and keep the best weights.
+    validation_fraction : float, default=0.1
+        Share of samples held out.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which to stop.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last fit, optimizer state included.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights, shuffles and noise.
+    verbose : int, default=0
+        Print loss, seconds and samples per second every so many epochs.
+    checkpoint : path-like, default=None
+        File to which the state of training is written after each epoch, atomically.
+    resume : bool, default=False
+        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        Weights W, which see x in units of ``noise``.
+    encoder_bias_ : ndarray of shape (n_components,)
+        Biases b.
+    decoder_bias_ : ndarray of shape (n_features,)
+        Biases c, in units of ``noise``.
+    n_iter_ : int
+        Epochs so far.
+    loss_curve_, validation_curve_ : list of float
+        Objective of each epoch, on training and on held-out samples.
+    converged_ : bool
+        Whether training stopped by itself.
+
+    References
+    ----------
+    Vincent, P. A connection between score matching and denoising autoencoders. Neural Computation 23 (2011).
+
+    Alain, G. & Bengio, Y. What regularized auto-encoders learn from the data-generating distribution. JMLR 15 (2014).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae.generative import EnergyAE
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.choice([-2.0, 2.0], (2000, 1)) + 0.3 * rng.standard_normal((2000, 1))
+    >>> model = EnergyAE(20, noise=0.4, solver="lbfgs", random_state=0).fit(X)
+    >>> valley, peak = model.score_samples([[0.0], [2.0]])
+    >>> bool(peak > valley + 2)
+    True
+    """
+
+    activation: str = "sigmoid"
+    noise: float = 0.5
+
+    _parameter_constraints: ClassVar[dict] = {
+        **UnsupervisedModel._parameter_constraints,
+        "activation": [StrOptions(set(_INTEGRALS))],
+        "noise": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def energy(self, X):
+        """Return E(x), whose negative gradient is (r(x) - x) / noise^2.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        energies : ndarray of shape (n_samples,)
+        """
+        return self._by_block(X, self._energies, None)
+
+    def sample(
+        self,
+        n_samples=1,
+        *,
+        method="hmc",
+        n_steps=100,
+        step_size=None,
+        n_leapfrog=10,
+        start=None,
+        random_state=None,
+    ):
+        """Return the ends of Markov chains, whose density is that of data with noise.
+
+        Chains hardly ever cross from one far mode to another: give a ``start`` that is near all of them.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of chains; with ``start``, its rows are.
+        method : {'hmc', 'langevin'}, default='hmc'
+            Metropolis-adjusted Hamiltonian Monte Carlo, or Langevin steps without adjustment.
+        n_steps : int, default=100
+            Steps of each chain.
+        step_size : float, default=None
+            Of a leapfrog step, by default ``noise / 2``, or of a Langevin step, by default ``noise**2 / 4``.
+        n_leapfrog : int, default=10
+            Leapfrog steps of a trajectory.
+        start : array-like of shape (n_samples, n_features), default=None
+            Where chains start; by default at draws with the mean and variance of each training column.
+        random_state : int, RandomState instance or None, default=None
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+
+        Raises
+        ------
+        ValueError
+            If a parameter is invalid.
+        """
+        check_is_fitted(self)
+        for name, value in (
+            ("n_samples", n_samples),
+            ("n_steps", n_steps),
+            ("n_leapfrog", n_leapfrog),
+        ):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1; got {value!r}.")
+        if method not in ("hmc", "langevin"):
+            raise ValueError(f"method must be 'hmc' or 'langevin'; got {method!r}.")
+        if step_size is None:
+            step_size = self.noise / 2 if method == "hmc" else self.noise**2 / 4
+        check_positive("step_size", step_size)
+        rng = generator(random_state)
+        x = self._starts(n_samples, rng) if start is None else checked_rows(self, start)
+        if method == "langevin":
+            states = langevin(self._score, x, n_steps, step_size, rng)
+        else:
+            chain = hamiltonian(self._density_and_score, x, n_steps, step_size, n_leapfrog, rng)
+            states = (state for state, _ in chain)
+        for x in states:
+            end = x
+        return end
+
+    def _objective(self, network, loss):
+        penalties = weight_decays(self.weight_decay)
+        objective = Objective(network, loss, corruption=Gaussian(self.noise), penalties=penalties)
+
+        def scale(rows, out):
+            np.divide(rows, out.dtype.type(self.noise), out=out)
+
+        return OnCodes(objective, network.sizes[0], scale)
+
+    def _make_loss(self, X, frame):
+        return make_loss("gaussian", X, frame)
+
+    def _layer_shapes(self):
+        return [(self.n_components, self.activation)]
+
+    def _decoder(self):
+        return "tied"
+
+    def _first_state(self, X, weights):
+        scaler = StandardScaler(with_mean=False).fit(X, sample_weight=weights)
+        self._mean, self._spread = scaler.mean_, np.sqrt(scaler.var_)
+        state = self._start(self._network, X.dtype)
+        self._network.views(state.params).decoder_biases[0][...] = self._mean / self.noise
+        return state
+
+    # The network works in units of the noise.
+
+    @property
+    def _unit(self):
+        return self._params.dtype.type(self.noise)
+
+    def _encode(self, network, params, x):
+        return network.encode(params, x / self._unit)
+
+    def _decode(self, network, params, codes):
+        return self._unit * network.decode(params, codes)
+
+    def _reconstruct(self, network, params, x):
+        return self._unit * network.reconstruct(params, x / self._unit)
+
+    def _jacobian(self, network, params, x):
+        return network.jacobian(params, x / self._unit) / self._unit
+
+    def _linear_map(self, X):
+        scaled = super()._linear_map(X / self._unit)
+        return ChainMap([scaled.weights[0] / self._unit], scaled.diagonals)
+
+    def _energies(self, network, params, x):
+        z = x / self._unit
+        drive = z @ params.encoder_weights[0].T + params.encoder_biases[0]
+        wells = _INTEGRALS[self.activation](drive).sum(axis=1, dtype=np.float64)
+        return _half_square(z - params.decoder_biases[0]).sum(axis=1, dtype=np.float64) - wells
+
+    def _log_densities(self, network, params, x):
+        return -self._energies(network, params, x)
+
+    def _score(self, x):
+        network = self._network
+        return (self._reconstruct(network, network.views(self._params), x) - x) / self._unit**2
+
+    def _density_and_score(self, x):
+        network = self._network
+        return self._log_densities(network, network.views(self._params), x), self._score(x)
+
+    def _starts(self, n_samples, rng):
+        noise = rng.standard_normal((n_samples, self.n_features_in_))
+        return (self._mean + self._spread * noise).astype(self._map_dtype)

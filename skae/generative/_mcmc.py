@@ -1,0 +1,72 @@
+"""Markov chain Monte Carlo on arrays: many chains side by side, a row for each."""
+
+import numpy as np
+
+
+def langevin(score, x, n_steps, step_size, rng):
+    """Yield x after each step of unadjusted Langevin dynamics, x <- x + step_size / 2 score(x) + sqrt(step_size) e.
+
+    Parameters
+    ----------
+    score : callable
+        From x to the gradient of the log density at each row.
+    x : ndarray of shape (n_chains, n_features)
+        Where the chains start; it is not written to.
+    n_steps : int
+    step_size : float
+    rng : Generator
+    """
+    step_size = float(step_size)
+    for _ in range(n_steps):
+        noise = rng.standard_normal(x.shape, x.dtype)
+        x = x + step_size / 2 * score(x) + step_size**0.5 * noise
+        yield x
+
+
+def hamiltonian(log_density, x, n_steps, step_size, n_leapfrog, rng):
+    """Yield (x, accepted) after each step of Metropolis-adjusted Hamiltonian Monte Carlo (Neal 2011).
+
+    One leapfrog step is the Metropolis-adjusted Langevin algorithm, with proposals of :func:`langevin` at
+    ``step_size**2``. A chain whose trajectory diverges stays where it was.
+
+    Parameters
+    ----------
+    log_density : callable
+        From x to its log densities, of shape (n_chains,), and their gradients; up to a constant.
+    x : ndarray of shape (n_chains, n_features)
+        Where the chains start; it is not written to.
+    n_steps : int
+    step_size : float
+        Of a leapfrog step.
+    n_leapfrog : int
+        Leapfrog steps of a trajectory.
+    rng : Generator
+    """
+    state = (x, *log_density(x))
+    for _ in range(n_steps):
+        momentum = rng.standard_normal(x.shape, x.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            proposal, end = _trajectory(log_density, state, momentum, float(step_size), n_leapfrog)
+            gain = proposal[1] - state[1] + _kinetic_energy(momentum) - _kinetic_energy(end)
+        accepted = -rng.standard_exponential(len(x)) < gain
+        state = tuple(_chosen(accepted, new, old) for new, old in zip(proposal, state))
+        yield state[0], accepted
+
+
+def _trajectory(log_density, state, momentum, step, n_leapfrog):
+    """Return the state, which is (x, log density, gradient), and the momentum after some leapfrog steps."""
+    x, value, gradient = state
+    for _ in range(n_leapfrog):
+        momentum = momentum + step / 2 * gradient
+        x = x + step * momentum
+        value, gradient = log_density(x)
+        momentum = momentum + step / 2 * gradient
+    return (x, value, gradient), momentum
+
+
+def _kinetic_energy(momentum):
+    return np.einsum("ij,ij->i", momentum, momentum, dtype=np.float64) / 2
+
+
+def _chosen(accepted, new, old):
+    return np.where(accepted.reshape(-1, *[1] * (new.ndim - 1)), new, old)

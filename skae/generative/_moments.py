@@ -1,0 +1,174 @@
+"""Local mean and covariance of the data density: from an auto-encoder's reconstruction, and from the data."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import check_array, gen_batches
+
+from .._fitting import DTYPES
+from .._kernels.activations import slopes
+from ..nn.losses import Gaussian
+from ._checks import check_positive, checked_rows, layers_of, noise_level
+
+_BLOCK = 16  # rows whose Jacobians are in memory at once, besides the result
+
+
+class LocalMoments(NamedTuple):
+    """Moments of a density near some points.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_samples, n_features)
+    covariance : ndarray of shape (n_samples, n_features, n_features)
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+def local_moments(model, X, sigma=None, *, margin=1e-3):
+    """Return the local mean and covariance that an auto-encoder has learned (Bengio et al. 2012).
+
+    The minimiser of ``E ||x - r(x)||^2 + alpha ||dr/dx||_F^2`` over a neighbourhood with mean m0 and covariance C0 has
+    ``r = m0`` and ``J = dr/dx = C0 (C0 + alpha I)^-1`` there, so that ``C0 = alpha J (I - J)^-1``. Normal noise of
+    standard deviation sigma stands for alpha = sigma^2.
+
+    For gaussian data C0 is their covariance, at every point. In general it is that of the gaussian which, with the
+    noise added, has the curvature of the log density of noisy data at x; within the reach of the noise the
+    covariance of data is sigma^2 J.
+
+    J is symmetrized, and its eigenvalues are brought into [0, 1 - margin]: they are above where the density has a
+    valley.
+
+    Parameters
+    ----------
+    model : fitted auto-encoder or StackedAE
+        With ``loss='gaussian'``, trained with gaussian noise or contraction of the reconstruction.
+    X : array-like of shape (n_samples, n_features)
+        Where to look.
+    sigma : float, default=None
+        By default that of the training: ``corruption_level`` of gaussian noise, or the root of twice the ``contraction``
+        of the reconstruction.
+    margin : float, default=1e-3
+        Bounds variances by about ``sigma**2 / margin``.
+
+    Returns
+    -------
+    moments : LocalMoments
+        ``mean`` r(x) of shape (n_samples, n_features) and ``covariance`` of shape (n_samples, n_features, n_features), a
+        named tuple. Large: give few samples.
+
+    Raises
+    ------
+    ValueError
+        If X or a parameter is invalid, the loss is not gaussian, or sigma is not given and the training had none.
+    TypeError
+        If the model has no encoder and decoder of layers.
+
+    References
+    ----------
+    Bengio, Y., Alain, G. & Rifai, S. Implicit density estimation by local moment matching to sample from
+    auto-encoders. 2012 (arXiv 1207.0057).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import ContractiveAE
+    >>> from skae.generative import local_moments
+    >>> X = load_digits().data / 16
+    >>> options = {"loss": "gaussian", "contracted": "reconstruction", "contraction": 0.02}
+    >>> cae = ContractiveAE(50, max_iter=2, random_state=0, **options).fit(X)
+    >>> mean, covariance = local_moments(cae, X[:10])
+    >>> mean.shape, covariance.shape
+    ((10, 64), (10, 64, 64))
+    """
+    network, params = layers_of(model)
+    if not all(isinstance(part, Gaussian) for part in model._loss.parts):
+        raise ValueError("model must have loss='gaussian' in all columns, for moments of its data.")
+    X = checked_rows(model, X)
+    sigma = noise_level(model, sigma)
+    if not 0 < margin < 1:
+        raise ValueError(f"margin must be between 0 and 1; got {margin!r}.")
+    mean = np.empty_like(X)
+    covariance = np.empty((*X.shape, X.shape[1]), X.dtype)
+    for rows in gen_batches(len(X), _BLOCK):
+        mean[rows], jacobian = _reconstruction_and_jacobian(network, params, X[rows])
+        covariance[rows] = _covariance(jacobian, sigma**2, margin)
+    return LocalMoments(mean, covariance)
+
+
+def ball_moments(X, centres, radius):
+    """Return mean and covariance of the data within a ball around each centre.
+
+    With ``radius = sigma * sqrt(n_features + 2)`` a ball is as wide as normal noise: its mean is then close to r(x)
+    of :func:`local_moments`, and its covariance to sigma^2 dr/dx.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    centres : array-like of shape (n_centres, n_features)
+    radius : float
+
+    Returns
+    -------
+    moments : LocalMoments
+        ``mean`` of shape (n_centres, n_features) and ``covariance``, with the degrees of freedom one less than the rows,
+        of shape (n_centres, n_features, n_features), a named tuple.
+
+    Raises
+    ------
+    ValueError
+        If data are invalid, or a ball has fewer than two rows of X.
+
+    References
+    ----------
+    Bengio, Y., Alain, G. & Rifai, S. Implicit density estimation by local moment matching to sample from
+    auto-encoders. 2012 (arXiv 1207.0057).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae.generative import ball_moments
+    >>> X = np.random.default_rng(0).standard_normal((1000, 2))
+    >>> mean, covariance = ball_moments(X, [[0, 0], [1, 0]], radius=0.5)
+    >>> mean.shape, covariance.shape
+    ((2, 2), (2, 2, 2))
+    """
+    X = check_array(X, dtype=DTYPES)
+    centres = check_array(centres, dtype=X.dtype, input_name="centres")
+    check_positive("radius", radius)
+    search = NearestNeighbors(radius=radius).fit(X)
+    balls = search.radius_neighbors(centres, return_distance=False)
+    fewest = min(map(len, balls))
+    if fewest < 2:
+        raise ValueError(
+            f"radius={radius} leaves {fewest} rows of X in a ball, where a covariance needs two: give a larger one."
+        )
+    mean = np.array([X[rows].mean(axis=0) for rows in balls], X.dtype)
+    covariance = [np.atleast_2d(np.cov(X[rows], rowvar=False)) for rows in balls]
+    return LocalMoments(mean, np.array(covariance, X.dtype))
+
+
+def _reconstruction_and_jacobian(network, params, X):
+    """Return r(x) and dr/dx of gaussian output units, by the chain rule from the code down."""
+    jacobian = network.jacobian(params, X)
+    outputs = network.encode(params, X)
+    for layer in reversed(range(network.depth)):
+        activation = network.downward[layer]
+        outputs = outputs @ params.decoder_weights[layer]
+        activation.apply(outputs, params.decoder_biases[layer])
+        diagonal = np.empty_like(outputs)
+        slopes(activation.kind, outputs, diagonal)
+        jacobian = params.decoder_weights[layer].T @ jacobian
+        jacobian *= diagonal[:, :, np.newaxis]
+    return outputs, jacobian
+
+
+def _covariance(jacobian, alpha, margin):
+    """Return alpha J (I - J)^-1, with the eigenvalues of J in [0, 1 - margin]."""
+    symmetric = (jacobian + jacobian.transpose(0, 2, 1)) / 2
+    values, vectors = np.linalg.eigh(symmetric)
+    values = np.clip(values, 0, 1 - margin)
+    variances = alpha * values / (1 - values)
+    return (vectors * variances[:, np.newaxis, :]) @ vectors.transpose(0, 2, 1)

@@ -1,0 +1,156 @@
+"""The chain of a denoising auto-encoder: corrupt, reconstruct, draw."""
+
+from collections import Counter
+from numbers import Real
+
+import numpy as np
+
+from ..nn.corruption import CORRUPTIONS, make_corruption
+from ..nn.losses import Gaussian
+from ._checks import check_decoder, check_schedule, checked_rows, generator, kept_states
+
+
+def sample_walkback(
+    model,
+    x0,
+    n_steps=100,
+    *,
+    corruption=None,
+    corruption_level=None,
+    output_noise=None,
+    burn_in=0,
+    thin=1,
+    random_state=None,
+):
+    """Return states of chains that corrupt x and draw it anew from the decoder's units (Bengio et al. 2013).
+
+    A step draws a corruption x~ of x and then ``x' ~ p(x | x~)``. The stationary law is that of the data where p is the
+    law of what was corrupted. Bernoulli cells and one of each multinomial group are drawn; gaussian columns are
+    normal around their mean with standard deviation ``output_noise``, since the model does not know how wide they are.
+
+    Parameters
+    ----------
+    model : fitted auto-encoder, StackedAE or RecurrentAE
+        One with a decoder.
+    x0 : array-like of shape (n_chains, n_features)
+        Where the chains start.
+    n_steps : int, default=100
+        Steps of each chain.
+    corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'} or callable, default=None
+        By default that of the model's training. Swap takes values of the other chains. A callable is ``f(X, seed,
+        out)``.
+    corruption_level : float, default=None
+        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise. By default that of
+        the model, if ``corruption`` is the model's too.
+    output_noise : float or array-like of shape (n_features,), default=None
+        Standard deviation of gaussian columns: the root of their mean squared error in reconstructing corrupted
+        data. None takes their means, which makes the chains too narrow.
+    burn_in : int, default=0
+        First steps whose states are left out.
+    thin : int, default=1
+        After them, one state is kept of so many.
+    random_state : int, RandomState instance or None, default=None
+        Seed of corruptions and draws.
+
+    Returns
+    -------
+    samples : ndarray of shape (n_kept, n_chains, n_features)
+        With ``n_kept = (n_steps - burn_in) // thin``.
+
+    Raises
+    ------
+    ValueError
+        If x0 or a parameter is invalid, or the model has no corruption and none is given.
+    TypeError
+        If the model has no decoder.
+
+    References
+    ----------
+    Bengio, Y., Yao, L., Alain, G. & Vincent, P. Generalized denoising auto-encoders as generative models. NIPS 2013,
+    section 2 (the chain; walkback itself is a training that starts from it).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import DenoisingAE
+    >>> from skae.generative import sample_walkback
+    >>> X = (load_digits().data > 7).astype(float)
+    >>> dae = DenoisingAE(50, loss="bernoulli", max_iter=5, random_state=0).fit(X)
+    >>> samples = sample_walkback(dae, X[:10], n_steps=20, thin=5, random_state=0)
+    >>> samples.shape, sorted(set(samples.ravel().tolist()))
+    ((4, 10, 64), [0.0, 1.0])
+    """
+    check_decoder(model)
+    x = checked_rows(model, x0)
+    corrupt = _chosen_corruption(model, corruption, corruption_level)
+    noise = _checked_noise(output_noise, x)
+    check_schedule(n_steps, burn_in, thin)
+    chain = _denoising_chain(model, x, corrupt, noise, generator(random_state))
+    return kept_states(chain, x, n_steps, burn_in, thin)
+
+
+def _chosen_corruption(model, corruption, level):
+    """Return the corruption of the parameters, or of the training of ``model``."""
+    if corruption is None:
+        corruption = getattr(model, "corruption", None)
+        level = getattr(model, "corruption_level", None) if level is None else level
+    if not (callable(corruption) or corruption in CORRUPTIONS):
+        raise ValueError(
+            f"corruption must be one of {sorted(CORRUPTIONS)} or a callable, for a model that was trained "
+            f"without one; got {corruption!r}."
+        )
+    if not callable(corruption) and not (isinstance(level, Real) and 0 <= level < np.inf):
+        raise ValueError(
+            f"corruption_level must be a number >= 0 with corruption={corruption!r}; got {level!r}."
+        )
+    return make_corruption(corruption, level)
+
+
+def _checked_noise(output_noise, x):
+    """Return the standard deviation of each column of ``x``; None stands for zero."""
+    noise = np.asarray(0 if output_noise is None else output_noise, dtype=x.dtype)
+    if noise.shape not in ((), x.shape[1:]) or not ((noise >= 0) & (noise < np.inf)).all():
+        raise ValueError(
+            f"output_noise must be a number >= 0, or one for each of {x.shape[1]} features; got {output_noise!r}."
+        )
+    return np.broadcast_to(noise, x.shape[1:])
+
+
+def _denoising_chain(model, x, corruption, noise, rng):
+    """Yield x' ~ p(x | x~), x~ ~ corruption(x)."""
+    network = model._network
+    params, gaussian = network.views(model._params), _gaussian_columns(model._loss)
+    while True:
+        x = network.reconstruct(params, _corrupted(x, corruption, rng))
+        means = x[:, gaussian]
+        model._loss.sample(x, rng)
+        x[:, gaussian] = means + noise[gaussian] * rng.standard_normal(means.shape, means.dtype)
+        yield x
+
+
+def _gaussian_columns(loss):
+    parts = [part.columns for part in loss.parts if isinstance(part, Gaussian)]
+    return np.concatenate([np.empty(0, np.intp), *parts])
+
+
+def _corrupted(x, corruption, rng):
+    """Return a corruption of each row; equal rows get seeds of their own, or their chains would stay together."""
+    out = np.empty_like(x)
+    for rows in _without_copies(x):
+        clean = x[rows]
+        corrupted = np.empty_like(clean)
+        corruption(clean, rng.integers(2**63, dtype=np.uint64), corrupted)
+        out[rows] = corrupted
+    return out
+
+
+def _without_copies(x):
+    """Return the rows in parts, in each of which all are different."""
+    seen, parts = Counter(), []
+    for i, row in enumerate(x):
+        content = row.tobytes()
+        if seen[content] == len(parts):
+            parts.append([])
+        parts[seen[content]].append(i)
+        seen[content] += 1
+    return parts

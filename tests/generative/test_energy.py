@@ -1,0 +1,126 @@
+"""EnergyAE against finite differences, and against the known density of mixtures."""
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skae.generative import EnergyAE
+from skae.manifold import tangent_basis
+
+rng = np.random.default_rng(0)
+OPTIONS = {"solver": "lbfgs", "max_iter": 500, "tol": 1e-7, "random_state": 0}
+
+
+@parametrize_with_checks(
+    [EnergyAE(3, max_iter=5, solver=solver) for solver in ("adam", "lbfgs")],
+    expected_failed_checks=lambda estimator: (
+        dict.fromkeys(
+            [f"check_sample_weight_equivalence_on_{kind}_data" for kind in ("dense", "sparse")],
+            "minibatches of repeated and of weighted rows are not the same; exact with lbfgs",
+        )
+        if estimator.solver == "adam"
+        else {}
+    ),
+)
+def test_sklearn(estimator, check):
+    check(estimator)
+
+
+class Mixture:
+    """Equal mixture of normal densities of the same width around ``centres``."""
+
+    def __init__(self, centres, width):
+        self.centres, self.width = np.array(centres, float), width
+
+    def draw(self, n):
+        centres = self.centres[rng.integers(len(self.centres), size=n)]
+        return centres + self.width * rng.standard_normal(centres.shape)
+
+    def log_density(self, X, noise):
+        """Return the log density of the data with noise, up to a constant."""
+        squares = ((X[:, None] - self.centres) ** 2).sum(axis=2)
+        return logsumexp(-squares / (2 * (self.width**2 + noise**2)), axis=1)
+
+    def score(self, X, noise):
+        steps = self.centres - X[:, None]
+        variance = self.width**2 + noise**2
+        shares = np.exp(-(steps**2).sum(axis=2) / (2 * variance))
+        shares /= shares.sum(axis=1, keepdims=True)
+        return (shares[:, :, None] * steps).sum(axis=1) / variance
+
+
+LINE = Mixture([[-1.5], [1.5]], 0.4)
+PLANE = Mixture([[-1.5, -1.5], [1.5, -1.5], [-1.5, 1.5], [1.5, 1.5]], 0.3)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity"])
+def test_score_field_is_minus_the_gradient(activation):
+    X = rng.standard_normal((50, 3))
+    model = EnergyAE(7, activation=activation, max_iter=3, random_state=0).fit(X)
+    model.components_[...] = rng.standard_normal((7, 3))
+    model.encoder_bias_[...] = rng.standard_normal(7)
+    steps = 1e-6 * np.eye(3)
+    numeric = [(model.energy(X - e) - model.energy(X + e)) / 2e-6 for e in steps]
+    score = model.score_field(X) / model.noise**2
+    np.testing.assert_allclose(score, np.transpose(numeric), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(model.score_samples(X), -model.energy(X))
+
+
+def test_code_and_its_slopes():
+    X = rng.standard_normal((6, 3))
+    model = EnergyAE(4, noise=0.7, max_iter=3, random_state=0).fit(X)
+    np.testing.assert_allclose(model.inverse_transform(model.transform(X)), model.reconstruct(X))
+    steps = 1e-6 * np.eye(3)
+    numeric = [(model.transform(X + e) - model.transform(X - e)) / 2e-6 for e in steps]
+    jacobian = model.jacobian(X)
+    np.testing.assert_allclose(jacobian, np.transpose(numeric, (1, 2, 0)), rtol=1e-5, atol=1e-9)
+    expected = np.linalg.svd(jacobian, compute_uv=False)[:, :2]
+    np.testing.assert_allclose(tangent_basis(model, X, 2).singular_values, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("mixture", [LINE, PLANE])
+def test_density_of_a_mixture(mixture):
+    """The log density is right to 0.15 nats (root mean square) where data are, and the score to 10%."""
+    noise = 0.5
+    model = EnergyAE(20, noise=noise, **OPTIONS).fit(mixture.draw(20_000))
+    X = mixture.draw(2000)
+    X += noise * rng.standard_normal(X.shape)
+    differences = model.score_samples(X) - mixture.log_density(X, noise)
+    assert differences.std() < 0.15
+    score = mixture.score(X, noise)
+    error = model.score_field(X) / noise**2 - score
+    assert np.linalg.norm(error) < 0.1 * np.linalg.norm(score)
+
+
+@pytest.mark.parametrize(
+    "method, dtype", [("hmc", np.float64), ("hmc", np.float32), ("langevin", np.float64)]
+)
+def test_samples_have_the_moments(method, dtype):
+    noise = 0.5
+    X = LINE.draw(20_000).astype(dtype)
+    model = EnergyAE(10, noise=noise, **OPTIONS).fit(X)
+    step = {"hmc": None, "langevin": 0.02}[method]
+    samples = model.sample(
+        method=method, start=X[:2000], n_steps=50, step_size=step, random_state=0
+    )
+    assert samples.dtype == dtype
+    variance = LINE.width**2 + noise**2
+    np.testing.assert_allclose(samples.mean(), 0, atol=0.15)
+    np.testing.assert_allclose(np.abs(samples).mean(), 1.5, atol=0.1)
+    near = samples[samples > 1.5] - 1.5
+    np.testing.assert_allclose((near**2).mean(), variance, rtol=0.1)
+    np.testing.assert_array_equal(
+        samples,
+        model.sample(method=method, start=X[:2000], n_steps=50, step_size=step, random_state=0),
+    )
+    assert model.sample(3, n_steps=2, random_state=0).shape == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"n_samples": 0}, {"method": "gibbs"}, {"step_size": -1.0}, {"n_steps": 0}]
+)
+def test_bad_requests(arguments):
+    model = EnergyAE(3, max_iter=2).fit(rng.standard_normal((20, 2)))
+    with pytest.raises(ValueError, match=next(iter(arguments))):
+        model.sample(**arguments)
