@@ -2,15 +2,18 @@
 
 from ._version import __version__
 from .autoencoders import AutoEncoder, ContractiveAE, DenoisingAE
-from .boltzmann import RBM
+from .boltzmann import DBM, DBN, RBM, BoltzmannClassifier
 from .deep import RecurrentAE, StackedAE, StackedAEClassifier, StackedAERegressor
 from .manifold import ManifoldTangentClassifier
 from .sparse import PSD, SparseCoder
 
 __all__ = [
+    "DBM",
+    "DBN",
     "PSD",
     "RBM",
     "AutoEncoder",
+    "BoltzmannClassifier",
     "ContractiveAE",
     "DenoisingAE",
     "ManifoldTangentClassifier",

@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from ._compat import _check_sample_weight
 
@@ -38,3 +39,8 @@ def checked_weights(sample_weight, X):
     if (sample_weight < 0).any() or not sample_weight.sum() > 0:
         raise ValueError("sample_weight must be non-negative, with a positive sum.")
     return sample_weight
+
+
+def generator(random_state):
+    """Return the numpy generator of scikit-learn's ``random_state``."""
+    return np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))

@@ -4,9 +4,12 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae import (
+    DBM,
+    DBN,
     PSD,
     RBM,
     AutoEncoder,
+    BoltzmannClassifier,
     ContractiveAE,
     DenoisingAE,
     ManifoldTangentClassifier,
@@ -26,6 +29,17 @@ WEIGHT_CHECKS = (
 
 
 LAYERS = [("low", AutoEncoder(8, max_iter=3)), ("high", AutoEncoder(6, max_iter=3))]
+MACHINES = [
+    (name, RBM(n, max_iter=3, learning_rate_init=0.01)) for name, n in (("low", 8), ("high", 6))
+]
+BOLTZMANN = [
+    RBM(3, max_iter=5, learning_rate_init=0.01),
+    RBM(3, max_iter=5, learning_rate_init=0.01, gradient="cd"),
+    DBN(MACHINES),
+    DBM(MACHINES, max_iter=3),
+    BoltzmannClassifier(DBN(MACHINES), max_iter=200, learning_rate_init=0.02),
+    BoltzmannClassifier(DBM(MACHINES, max_iter=3), max_iter=200, learning_rate_init=0.02),
+]
 STACKS = [
     StackedAE(LAYERS),
     StackedAE(LAYERS, fine_tune="reconstruction", max_iter=5),
@@ -40,7 +54,7 @@ STACKS = [
 def _expected_failures(estimator):
     if isinstance(estimator, (DenoisingAE, RecurrentAE)) and estimator.solver == "adam":
         return dict.fromkeys(WEIGHT_CHECKS, NOISE)
-    if isinstance(estimator, RBM):
+    if isinstance(estimator, (RBM, DBN, DBM, BoltzmannClassifier)):
         return dict.fromkeys(
             WEIGHT_CHECKS, "chains of repeated and of weighted rows are not the same"
         )
@@ -57,7 +71,7 @@ def _expected_failures(estimator):
         for solver in ("adam", "lbfgs")
     ]
     + STACKS
-    + [RBM(3, max_iter=5, learning_rate_init=0.01, gradient=g) for g in ("pcd", "cd")]
+    + BOLTZMANN
     + [SparseCoder(3, max_iter=3), SparseCoder(3, max_iter=3, split_sign=True), PSD(3, max_iter=3)]
     + [LocalPCA(2), TangentNeighborsClassifier(LocalPCA(3), n_neighbors=1, n_tangents=1)]
     + [

@@ -5,15 +5,22 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions
+from .._fitting import generator
 from .._threads import team
 from ..autoencoders._fitted import FittedEnergy
 from ..autoencoders._losses import make_loss
 from ..autoencoders._unsupervised import UnsupervisedModel
-from ..nn.boltzmann import BoltzmannObjective, Chains, gibbs_step, log_densities
+from ..nn.boltzmann import (
+    BoltzmannObjective,
+    Chains,
+    gibbs_step,
+    hidden_means,
+    log_densities,
+    visible_logits,
+)
 from ..nn.losses import LOSSES, Gaussian
 from ..nn.objective import Objective
 from ..nn.penalties import ActivitySparsity, weight_decays
@@ -131,6 +138,8 @@ class RBM(UnsupervisedModel, FittedEnergy):
     batch_size: int = 100
     max_iter: int = 50
 
+    _scales = (1, 1)  # of the weights on the way up and down: others in the layers of a DBM
+
     _parameter_constraints: ClassVar[dict] = {
         **UnsupervisedModel._parameter_constraints,
         "visible": [StrOptions({"auto", *LOSSES}), list],
@@ -162,16 +171,14 @@ class RBM(UnsupervisedModel, FittedEnergy):
         X : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        rng = self._generator(random_state)
+        rng = generator(random_state)
         params, units = self._network.views(self._params), self._loss
         visible = self._chain_start(n_samples, start, rng)
         codes, hidden = np.empty((2, len(visible), self.n_components_), visible.dtype)
         with team():
             for _ in range(n_steps):
                 gibbs_step(params, units, visible, codes, hidden, rng)
-        if means and n_steps:
-            visible = units.activate(hidden @ params.decoder_weights[0] + params.decoder_biases[0])
-        return visible
+        return self._below(hidden, None) if means and n_steps else visible
 
     def log_partition(self, *, n_runs=100, n_temperatures=10_000, random_state=None):
         """Return log Z, the logarithm of the normalizer of ``score_samples``.
@@ -202,7 +209,7 @@ class RBM(UnsupervisedModel, FittedEnergy):
             return exact_log_partition(params, self._loss)
         if n_runs < 2:
             raise ValueError(f"n_runs must be at least 2, for an error bar; got {n_runs!r}.")
-        rng = self._generator(random_state)
+        rng = generator(random_state)
         return annealed_log_partition(
             params, self._loss, self._base_bias, n_runs, n_temperatures, rng
         )
@@ -227,6 +234,29 @@ class RBM(UnsupervisedModel, FittedEnergy):
         )
         return LogPartition(score - value, score - high, score - low)
 
+    def _discriminative_layers(self):
+        """Return weights and biases of a network on ``_discriminative_inputs``, from the lowest layer up."""
+        return [(self.components_, self.encoder_bias_)]
+
+    def _discriminative_inputs(self, X):
+        return X
+
+    def _upward_means(self, x):
+        """Return the means of the hidden units of a layer whose input counts as often as in its training."""
+        means = np.empty((len(x), self.n_components_), x.dtype)
+        hidden_means(self._network.views(self._params), x, means, self._scales[0])
+        return means
+
+    def _below(self, hidden, rng):
+        """Return draws of the visible units given hidden ones; without a generator, their means."""
+        params = self._network.views(self._params)
+        logits = np.empty((len(hidden), self.n_features_in_), hidden.dtype)
+        visible_logits(params, hidden, logits)
+        if rng is None:
+            return self._loss.activate(logits)
+        self._loss.sample(logits, rng)
+        return logits
+
     def _objective(self, network, loss):
         penalties = weight_decays(self.weight_decay)
         if self.sparsity:
@@ -240,7 +270,12 @@ class RBM(UnsupervisedModel, FittedEnergy):
             n_chains = self.n_chains or self.batch_size
             chains = Chains(n_chains, self.n_components, self._base_bias.dtype)
         return BoltzmannObjective(
-            network, loss, n_steps=self.n_gibbs_steps, chains=chains, penalties=penalties
+            network,
+            loss,
+            n_steps=self.n_gibbs_steps,
+            chains=chains,
+            penalties=penalties,
+            scales=self._scales,
         )
 
     def _make_solver(self):
@@ -265,9 +300,6 @@ class RBM(UnsupervisedModel, FittedEnergy):
 
     def _log_densities(self, network, params, x):
         return log_densities(params, self._loss, x)
-
-    def _generator(self, random_state):
-        return np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
 
     def _chain_start(self, n_samples, start, rng):
         if start is not None:

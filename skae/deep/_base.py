@@ -18,21 +18,10 @@ from ._pretraining import Pretraining
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseStack(TrainedModel, _BaseComposition, ABC):
-    """A composition of layers; the parameters of ``TrainedModel`` are those of training all of them together."""
+class NamedLayers(_BaseComposition):
+    """Layers with names, whose parameters are ``name__parameter``."""
 
     layers: list = field(kw_only=False)
-    schedule: str = "greedy"
-    corrupted: str = "code"
-    weight_decay: float = 0.0
-
-    _parameter_constraints: ClassVar[dict] = {
-        **TrainedModel._parameter_constraints,
-        "layers": [list, tuple],
-        "schedule": [StrOptions({"greedy", "simultaneous"})],
-        "corrupted": [StrOptions({"code", "input"})],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-    }
 
     def get_params(self, deep=True):
         """Return the parameters of the stack and, as ``name__parameter``, of its layers.
@@ -66,6 +55,32 @@ class BaseStack(TrainedModel, _BaseComposition, ABC):
     def named_layers_(self):
         """Bunch: the layers as pre-training left them, by name."""
         return Bunch(**dict(self.layers_))
+
+    def _sk_visual_block_(self):
+        names = [f"{name}: {type(layer).__name__}" for name, layer in self.layers]
+        return _VisualBlock(
+            "serial",
+            [layer for _, layer in self.layers],
+            names=names,
+            name_details=[str(layer) for _, layer in self.layers],
+        )
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class BaseStack(TrainedModel, NamedLayers, ABC):
+    """A composition of layers; the parameters of ``TrainedModel`` are those of training all of them together."""
+
+    schedule: str = "greedy"
+    corrupted: str = "code"
+    weight_decay: float = 0.0
+
+    _parameter_constraints: ClassVar[dict] = {
+        **TrainedModel._parameter_constraints,
+        "layers": [list, tuple],
+        "schedule": [StrOptions({"greedy", "simultaneous"})],
+        "corrupted": [StrOptions({"code", "input"})],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+    }
 
     @property
     def n_iter_(self):
@@ -113,12 +128,3 @@ class BaseStack(TrainedModel, _BaseComposition, ABC):
             path = self.checkpoint
             path = None if path is None else f"{os.fspath(path)}.layers"
             pretraining.simultaneous(X, sample_weight, path, self.resume)
-
-    def _sk_visual_block_(self):
-        names = [f"{name}: {type(layer).__name__}" for name, layer in self.layers]
-        return _VisualBlock(
-            "serial",
-            [layer for _, layer in self.layers],
-            names=names,
-            name_details=[str(layer) for _, layer in self.layers],
-        )

@@ -75,11 +75,14 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
         check_consistent_length(X, y)
         return X, weights, self._targets(y, X.dtype, weights)
 
-    def _add_output(self, widths, activations, targets, unit, **options):
-        """Set the shape of the network and the output units; return the state before the first step."""
+    def _add_output(self, widths, activations, targets, unit, *, n_inputs=None, **options):
+        """Set the shape of the network and the output units; return the state before the first step.
+
+        There are as many inputs as features, unless ``n_inputs`` says otherwise.
+        """
         n_outputs = targets.values.shape[1]
         self._shape = {
-            "sizes": (self.n_features_in_, *widths, n_outputs),
+            "sizes": (n_inputs or self.n_features_in_, *widths, n_outputs),
             "activation": (*activations, "identity"),
             "decoder": None,
             **options,

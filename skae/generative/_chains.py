@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._fitting import generator
 from .._kernels.activations import slopes
 from ..autoencoders._fitted import by_block
 from ..nn.layer import propagate
@@ -11,7 +12,6 @@ from ._checks import (
     check_positive,
     check_schedule,
     checked_rows,
-    generator,
     kept_states,
     layers_of,
     noise_level,

@@ -4,7 +4,6 @@ from itertools import islice
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..autoencoders._fitted import FittedAutoEncoder
@@ -67,11 +66,6 @@ def check_schedule(n_steps, burn_in, thin):
         raise ValueError(
             f"n_steps must be at least burn_in + thin = {burn_in + thin}, to keep a state; got {n_steps}."
         )
-
-
-def generator(random_state):
-    """Return the numpy generator of scikit-learn's ``random_state``."""
-    return np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
 def reconstruction(model):

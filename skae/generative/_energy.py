@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions
+from .._fitting import generator
 from ..autoencoders._fitted import FittedEnergy
 from ..autoencoders._losses import make_loss
 from ..autoencoders._unsupervised import UnsupervisedModel
@@ -17,7 +18,7 @@ from ..nn.layerwise import OnCodes
 from ..nn.linear_maps import ChainMap
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
-from ._checks import check_positive, checked_rows, generator
+from ._checks import check_positive, checked_rows
 from ._mcmc import hamiltonian, langevin
 
 

@@ -12,12 +12,12 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, _check_sample_weight, _fit_context
-from .._fitting import DTYPES, checked_weights, unchanged_on_error
+from .._fitting import DTYPES, checked_weights, generator, unchanged_on_error
 from ..autoencoders import AutoEncoder
 from ..autoencoders._base import BaseAutoEncoder
 from ..autoencoders._fitted import by_block
 from ..deep._layers import ready_copy
-from ._checks import check_positive, generator
+from ._checks import check_positive
 from ._energies import (
     ReconstructionMoments,
     clean_energy,

@@ -5,9 +5,10 @@ from numbers import Real
 
 import numpy as np
 
+from .._fitting import generator
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.losses import Gaussian
-from ._checks import check_decoder, check_schedule, checked_rows, generator, kept_states
+from ._checks import check_decoder, check_schedule, checked_rows, kept_states
 
 
 def sample_walkback(

@@ -101,6 +101,8 @@ class BoltzmannObjective:
         Persistent ones.
     penalties : sequence of callable
         See :mod:`skae.nn.penalties`.
+    watched : Reconstruction or None
+        The units whose reconstruction is the value; all of them by default.
     infer : callable
         ``infer(params, visible, out)`` fills ``out`` with the hidden means at data.
     scales : (float, float)
@@ -119,6 +121,7 @@ class BoltzmannObjective:
         n_steps=1,
         chains=None,
         penalties=(),
+        watched=None,
         infer=None,
         scales=(1, 1),
         mask=None,
@@ -126,7 +129,7 @@ class BoltzmannObjective:
         self.network, self.units, self.n_steps, self.chains = network, units, n_steps, chains
         self.penalties, self.mask = penalties, mask
         self._up, self._down = scales
-        self._infer = infer or self._means
+        self._infer, self._watched = infer or self._means, watched or units
         self._phases = {}
 
     @property
@@ -158,7 +161,7 @@ class BoltzmannObjective:
         logits, losses = phases.logits[:n_rows], phases.losses[:n_rows]
         weights, target = phases.sample_weights[:n_rows], phases.data[:n_rows]
         visible_logits(params, phases.codes[:n_rows], logits, self._down)
-        self.units.delta(logits, target, weights, phases.no_cells, losses)
+        self._watched.delta(logits, target, weights, phases.no_cells, losses)
         return float(np.dot(losses, weights)) / max(float(weights.sum()), np.finfo(float).tiny)
 
     def _imagine(self, params, phases, rng):

@@ -1,0 +1,177 @@
+"""Classifier on top of a deep Boltzmann machine or belief network."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from .._compat import HasMethods, _fit_context
+from .._fitting import unchanged_on_error
+from ..deep._classes import NetworkClassifier
+from ..deep._layers import fill, ready_copy
+from ..deep._supervised import BaseSupervised
+from ..training.loop import DivergenceError
+from ._dbm import DBM
+from ._dbn import DBN
+from ._rbm import RBM
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
+    """Network that begins as a Boltzmann machine's way up, trained with labels.
+
+    (a) The base is trained without labels, on all rows; (b) its weights are those of a network of sigmoids, and an output
+    layer stands above it; (c) all layers are trained together on the rows with a label. The network of a DBM takes,
+    besides x, the mean-field means of its second hidden layer at x, weighted by W2', so that it begins with what the first
+    hidden layer hears from both sides (Salakhutdinov & Hinton 2009, section 3.3).
+
+    Parameters
+    ----------
+    base : RBM, DBN or DBM
+        Cloned, unless ``prefit``.
+    prefit : bool, default=False
+        Whether ``base`` is fitted already, and taken as it is.
+    weight_decay : float, default=0.0
+        Weight of half the squared norm of the weights in (c).
+    class_weight : dict, list of dict, 'balanced' or None, default=None
+        Weights of the classes in (c), as elsewhere in scikit-learn.
+    solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
+        ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
+    learning_rate_init : float, default=1e-3
+        Step size of adam and sgd.
+    batch_size : int, default=256
+        Samples in a minibatch.
+    max_iter : int, default=100
+        Most epochs, or iterations of L-BFGS.
+    tol : float, default=1e-4
+        Relative improvement that counts as one; for L-BFGS, its tolerance.
+    shuffle : bool, default=True
+        Whether each epoch takes the samples in a new order.
+    early_stopping : bool, default=False
+        Whether to stop on held-out samples, and keep the best weights.
+    validation_fraction : float, default=0.1
+        Share of samples held out.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which to stop.
+    random_state : int, RandomState instance or None, default=None
+        Seed of shuffles, and of a ``base`` that has none of its own.
+    verbose : int, default=0
+        Print loss, seconds and samples per second every so many epochs.
+    checkpoint : path-like, default=None
+        File to which the state of (c) is written after each epoch, atomically; the base writes beside it.
+    resume : bool, default=False
+        Whether ``fit`` goes on from these files where they exist.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels in the order of ``predict_proba``.
+    base_ : RBM, DBN or DBM
+        The fitted base.
+    n_iter_ : int
+        Epochs of (c).
+    loss_curve_, validation_curve_ : list of float
+        Objective of each epoch, and share of wrong labels on held-out samples.
+
+    References
+    ----------
+    Salakhutdinov, R. & Hinton, G. Deep Boltzmann machines. AISTATS 2009.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import RBM
+    >>> from skae.boltzmann import DBM, BoltzmannClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> dbm = DBM([("low", RBM(60, max_iter=5)), ("high", RBM(40, max_iter=5))], max_iter=5)
+    >>> options = {"learning_rate_init": 1e-2, "max_iter": 30, "random_state": 0}
+    >>> BoltzmannClassifier(dbm, **options).fit(X / 16, y).score(X / 16, y) > 0.95
+    True
+    """
+
+    base: object = field(kw_only=False)
+    prefit: bool = False
+    class_weight: object = None
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseSupervised._parameter_constraints,
+        **NetworkClassifier._parameter_constraints,
+        "base": [HasMethods("fit")],
+        "prefit": ["boolean"],
+    }
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None):
+        """Train the base, and the classifier that begins with its weights.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data, kept in float32 or float64.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Labels, -1 for rows without one; or an indicator matrix.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the mean of each objective.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If X, y or a parameter is invalid (the estimator is then as before), or if the loss of (c) becomes
+            infinite (the weights of the last finite epoch are then kept).
+        TypeError
+            If ``base`` is no Boltzmann machine.
+        """
+        with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
+            X, weights, targets = self._check_supervised_data(X, y, sample_weight)
+            self.base_ = self._fitted_base(X, weights)
+            layers = self.base_._discriminative_layers()
+            widths = [len(encoder) for encoder, _ in layers]
+            state = self._add_output(
+                widths,
+                ["sigmoid"] * len(widths),
+                targets,
+                targets.unit,
+                n_inputs=layers[0][0].shape[1],
+            )
+            encoders = [(*layer, None, None) for layer in layers]
+            fill(self._network.views(state.params), 0, encoders)
+            balanced, rows = self._balanced(weights, targets), np.flatnonzero(targets.labelled)
+            inputs = self.base_._discriminative_inputs(X)
+            self._train_outputs(inputs, targets, balanced, state, rows)
+        return self
+
+    def _fitted_base(self, X, weights):
+        if not isinstance(self.base, (RBM, DBN, DBM)):
+            raise TypeError(f"base must be an RBM, DBN or DBM; got {self.base!r}.")
+        if self.prefit:
+            check_is_fitted(self.base)
+            if self.base.n_features_in_ != X.shape[1]:
+                raise ValueError(
+                    f"base was fitted with {self.base.n_features_in_} features; X has {X.shape[1]}."
+                )
+            return self.base
+        base = ready_copy(
+            "base",
+            self.base,
+            check_random_state(self.random_state),
+            verbose=self.verbose,
+            checkpoint=self.checkpoint,
+            resume=self.resume,
+        )
+        return base.fit(X, sample_weight=weights)
+
+    def _means(self, network, params, x):
+        # Training sees what is beside x already.
+        x = x if x.shape[1] == network.sizes[0] else self.base_._discriminative_inputs(x)
+        return super()._means(network, params, x)
+
+    def _linear_map(self, X):
+        if self._shape["sizes"][0] != self.n_features_in_:
+            raise TypeError("A classifier of a DBM has no Jacobian by x alone: take the base DBN.")
+        return super()._linear_map(X)

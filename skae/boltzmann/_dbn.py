@@ -1,0 +1,229 @@
+"""Deep belief network."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from .._compat import _fit_context
+from .._fitting import generator, unchanged_on_error
+from ..deep._base import NamedLayers
+from ..deep._stacked import StackedAE
+from ._layers import check_machines
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLayers, BaseEstimator):
+    """Deep belief network: RBMs one above the other, of which the highest makes samples.
+
+    Each RBM learns the hidden units' means of the one below (Hinton et al. 2006). The density is that of the highest
+    RBM over its visible units, and each lower layer given the one above:
+    ``p(x, h1, h2) = p(x | h1) p(h1, h2)``. Codes are the means on the way up. :class:`BoltzmannClassifier` trains all
+    layers together with labels.
+
+    Parameters
+    ----------
+    layers : list of (str, RBM)
+        From the lowest to the highest. They are cloned. Their parameters are ``name__parameter`` for ``set_params``
+        and grids.
+    random_state : int, RandomState instance or None, default=None
+        Seed of layers that have none of their own.
+    verbose : int, default=0
+        Print a line every so many epochs, of layers that say nothing else.
+    checkpoint : path-like, default=None
+        File beside which layers that have none write their checkpoints, with their names added.
+    resume : bool, default=False
+        Whether ``fit`` goes on from these files where they exist.
+
+    Attributes
+    ----------
+    layers_ : list of (str, RBM)
+        Fitted layers.
+    named_layers_ : Bunch
+        The same, by name.
+    stack_ : StackedAE
+        The network of their encoders and decoders.
+
+    References
+    ----------
+    Hinton, G., Osindero, S. & Teh, Y. A fast learning algorithm for deep belief nets. Neural Computation 18 (2006).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import DBN, RBM
+    >>> X = load_digits().data / 16
+    >>> dbn = DBN([("low", RBM(50, max_iter=5)), ("high", RBM(30, max_iter=5))], random_state=0).fit(X)
+    >>> dbn.transform(X).shape, dbn.sample(4, n_steps=10, random_state=0).shape
+    ((1797, 30), (4, 64))
+    """
+
+    random_state: object = None
+    verbose: int = 0
+    checkpoint: object = None
+    resume: bool = False
+
+    _parameter_constraints: ClassVar[dict] = {
+        "layers": [list, tuple],
+        **{
+            name: StackedAE._parameter_constraints[name]
+            for name in ("random_state", "verbose", "checkpoint", "resume")
+        },
+    }
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn the layers from X, from the lowest to the highest.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data, kept in float32 or float64.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is invalid; the estimator is then as before.
+        TypeError
+            If a layer is no RBM.
+        """
+        with unchanged_on_error(self):
+            check_machines(self.layers)
+            options = {"random_state": self.random_state, "verbose": self.verbose}
+            stack = StackedAE(
+                self.layers, checkpoint=self.checkpoint, resume=self.resume, **options
+            )
+            self.stack_ = stack.fit(X, sample_weight=sample_weight)
+            self.n_features_in_ = stack.n_features_in_
+            if hasattr(stack, "feature_names_in_"):
+                self.feature_names_in_ = stack.feature_names_in_
+        return self
+
+    def transform(self, X):
+        """Return the means of the highest hidden units, on the way up.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_components)
+        """
+        return self._fitted.transform(X)
+
+    def inverse_transform(self, X):
+        """Return what codes lead to, one pass of means down.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        R : ndarray of shape (n_samples, n_features)
+        """
+        return self._fitted.inverse_transform(X)
+
+    def score_samples(self, X):
+        """Return minus the loss of reconstructing each sample from its code.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+        """
+        return self._fitted.score_samples(X)
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the mean of ``score_samples(X)``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the mean.
+
+        Returns
+        -------
+        score : float
+        """
+        return self._fitted.score(X, sample_weight=sample_weight)
+
+    def sample(self, n_samples=1, *, n_steps=1000, start=None, means=False, random_state=None):
+        """Return samples: Gibbs chains of the highest RBM, then one pass of draws down.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of chains; with ``start``, its rows are.
+        n_steps : int, default=1000
+            Steps of each chain.
+        start : array-like of shape (n_samples, n_features), default=None
+            Data whose means below the highest RBM chains start at; by default, at draws by base rates there.
+        means : bool, default=False
+            Whether to return the means of the visible units given the layer above, instead of draws.
+        random_state : int, RandomState instance or None, default=None
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+        """
+        lower, top = [layer for _, layer in self._fitted.layers_[:-1]], self.layers_[-1][1]
+        rng = generator(random_state)
+        if start is not None:
+            for layer in lower:
+                start = layer.transform(start)
+        # Of a single RBM the chain itself ends at the visible units.
+        means_of_top = means and not lower
+        states = top.sample(
+            n_samples, n_steps=n_steps, start=start, means=means_of_top, random_state=random_state
+        )
+        for number, layer in reversed(list(enumerate(lower))):
+            states = layer._below(states, None if means and number == 0 else rng)
+        return states
+
+    def _discriminative_layers(self):
+        """Return weights and biases of a network on ``_discriminative_inputs``, from the lowest layer up."""
+        return [(layer.components_, layer.encoder_bias_) for _, layer in self.layers_]
+
+    def _discriminative_inputs(self, X):
+        return X
+
+    @property
+    def layers_(self):
+        """list of (str, RBM): the fitted layers."""
+        return self.stack_.layers_
+
+    @property
+    def _fitted(self):
+        check_is_fitted(self, "stack_")
+        return self.stack_
+
+    @property
+    def _n_features_out(self):
+        return self.stack_._n_features_out
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "stack_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,28 @@
+"""Layers of deep Boltzmann machines and belief networks."""
+
+from ..deep._layers import check_layers, ready_copy
+from ._rbm import RBM
+
+
+def check_machines(layers, least=1):
+    """Raise where ``layers`` is not a list of (name, RBM)."""
+    check_layers(layers)
+    for name, layer in layers:
+        if not isinstance(layer, RBM):
+            raise TypeError(f"layers must be RBMs; {name!r} is {layer!r}.")
+    for name, layer in layers[1:]:
+        if layer.visible not in ("auto", "bernoulli"):
+            raise ValueError(
+                f"visible of the layer {name!r} must be 'auto' or 'bernoulli', since it sees the hidden units "
+                f"below; got {layer.visible!r}."
+            )
+    if len(layers) < least:
+        raise ValueError(f"layers must have at least {least} RBMs; got {len(layers)}.")
+
+
+def machine_copies(layers, rng, **options):
+    """Return copies of ``layers`` that are ready to be fitted: above the first one, on hidden units."""
+    copies = [(name, ready_copy(name, layer, rng, **options)) for name, layer in layers]
+    for _, layer in copies[1:]:
+        layer.set_params(visible="bernoulli")
+    return copies

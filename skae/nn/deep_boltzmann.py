@@ -1,0 +1,90 @@
+"""Deep Boltzmann machines: layers x, h1, h2, ... each joined with the next; p in proportion to exp of the sum.
+
+Units of even layers touch odd ones only: the machine is an RBM whose visible units are x and the even hidden layers
+(here side by side), and whose hidden units are the odd layers. It has that RBM's parameters, samples and normalizer.
+"""
+
+import numpy as np
+from scipy.special import xlogy
+
+from .._threads import product
+from .activations import ACTIVATIONS
+from .losses import Bernoulli, Reconstruction
+from .network import Network
+
+
+class DeepMachine:
+    """Where the layers of a deep machine are in its RBM.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Widths of the layers from the visible one up.
+    """
+
+    def __init__(self, sizes):
+        self.sizes = tuple(sizes)
+        ends = [0, 0]
+        self.places = []  # of each layer among the units of its side
+        for layer, size in enumerate(self.sizes):
+            self.places.append(slice(ends[layer % 2], ends[layer % 2] + size))
+            ends[layer % 2] += size
+        self.network = Network(ends, "sigmoid")
+        self.n_latent = ends[0] - self.sizes[0]
+
+    def units(self, visible):
+        """Return the units of the even layers: ``visible`` and, beside them, hidden ones."""
+        latent = np.arange(self.sizes[0], self.network.sizes[0])
+        return Reconstruction([*visible.parts, *([Bernoulli(latent)] if latent.size else [])])
+
+    def block(self, weights, layer):
+        """Return the view of the RBM's ``weights`` between ``layer`` and the one below, (upper, lower)."""
+        upper, lower = self.places[layer], self.places[layer - 1]
+        return weights[upper, lower] if layer % 2 else weights[lower, upper].T
+
+    def bias(self, params, layer):
+        """Return the view of the biases of ``layer``."""
+        side = params.encoder_biases if layer % 2 else params.decoder_biases
+        return side[0][self.places[layer]]
+
+    def mask(self):
+        """Return 1 where units are joined and 0 elsewhere; None if all are."""
+        odd, even = self.network.sizes[1], self.network.sizes[0]
+        mask = np.zeros((odd, even), np.float32)
+        for layer in range(1, len(self.sizes)):
+            self.block(mask, layer)[...] = 1
+        return None if mask.all() else mask
+
+    def mean_field(self, params, states, odd, n_steps):
+        """Fill the means of the odd layers, and those of the even hidden layers in ``states``, whose first columns are x.
+
+        The first pass up hears nothing from above; the fixed point of the passes that follow minimises the free energy
+        of independent units.
+        """
+        weights, bias = params.encoder_weights[0], params.encoder_biases[0]
+        n_visible = self.sizes[0]
+        latent, sigmoid = states[:, n_visible:], ACTIVATIONS["sigmoid"]
+        drive = product(states[:, :n_visible], weights[:, :n_visible].T)
+        odd[...] = drive
+        sigmoid.apply(odd, bias)
+        for _ in range(n_steps if self.n_latent else 0):
+            means = product(odd, weights[:, n_visible:])
+            sigmoid.apply(means, params.decoder_biases[0][n_visible:])
+            latent[...] = means
+            product(means, weights[:, n_visible:].T, odd)
+            odd += drive
+            sigmoid.apply(odd, bias)
+
+    def bounds(self, params, visible, states, odd):
+        """Return a lower bound of each row's log p(x), up to the normalizer, at means of the hidden units."""
+        joint = np.einsum("ij,ij->i", odd, states @ params.encoder_weights[0].T, dtype=np.float64)
+        linear = odd @ params.encoder_biases[0] + states @ params.decoder_biases[0]
+        latent = states[:, self.sizes[0] :]
+        base = visible.log_base(states[:, : self.sizes[0]])
+        return joint + linear + base + _entropies(latent) + _entropies(odd)
+
+
+def _entropies(means):
+    """Return the entropy of each row of independent units."""
+    p = means.astype(np.float64)
+    return -(xlogy(p, p) + xlogy(1 - p, 1 - p)).sum(axis=1)
