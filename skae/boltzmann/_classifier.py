@@ -86,7 +86,7 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
     >>> from skae.boltzmann import DBM, BoltzmannClassifier
     >>> X, y = load_digits(return_X_y=True)
     >>> dbm = DBM([("low", RBM(60, max_iter=5)), ("high", RBM(40, max_iter=5))], max_iter=5)
-    >>> options = {"learning_rate_init": 1e-2, "max_iter": 30, "random_state": 0}
+    >>> options = {"learning_rate_init": 1e-2, "batch_size": 50, "max_iter": 30, "random_state": 0}
     >>> BoltzmannClassifier(dbm, **options).fit(X / 16, y).score(X / 16, y) > 0.95
     True
     """
