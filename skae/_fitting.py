@@ -44,3 +44,27 @@ def checked_weights(sample_weight, X):
 def generator(random_state):
     """Return the numpy generator of scikit-learn's ``random_state``."""
     return np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+class MeanScore:
+    """``score`` of a model that has ``score_samples``."""
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the mean of ``score_samples(X)``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the mean.
+
+        Returns
+        -------
+        score : float
+        """
+        scores = self.score_samples(X)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, scores)
+        return float(np.average(scores, weights=sample_weight))

@@ -8,7 +8,7 @@ from sklearn.utils import Bunch, gen_batches
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import _check_sample_weight
+from .._fitting import MeanScore
 from ..nn.linear_maps import encoder_map
 from ..nn.network import Network
 
@@ -94,7 +94,7 @@ def _decodes(estimator):
     return True
 
 
-class EncoderDecoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedNetwork):
+class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedNetwork):
     """The methods that need a network and no training."""
 
     def transform(self, X):
@@ -171,26 +171,6 @@ class EncoderDecoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedNe
             lambda network, params, x: self._reconstruct(network, params, x) - x,
             self.n_features_in_,
         )
-
-    def score(self, X, y=None, sample_weight=None):
-        """Return the mean of ``score_samples(X)``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the mean.
-
-        Returns
-        -------
-        score : float
-        """
-        scores = self.score_samples(X)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, scores)
-        return float(np.average(scores, weights=sample_weight))
 
     def jacobian(self, X):
         """Return dh/dx at each sample.

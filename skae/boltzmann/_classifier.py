@@ -4,13 +4,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, _fit_context
 from .._fitting import unchanged_on_error
 from ..deep._classes import NetworkClassifier
-from ..deep._layers import fill, ready_copy
+from ..deep._layers import fill, fitted_base
 from ..deep._supervised import BaseSupervised
 from ..training.loop import DivergenceError
 from ._dbm import DBM
@@ -149,22 +147,7 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
     def _fitted_base(self, X, weights):
         if not isinstance(self.base, (RBM, DBN, DBM)):
             raise TypeError(f"base must be an RBM, DBN or DBM; got {self.base!r}.")
-        if self.prefit:
-            check_is_fitted(self.base)
-            if self.base.n_features_in_ != X.shape[1]:
-                raise ValueError(
-                    f"base was fitted with {self.base.n_features_in_} features; X has {X.shape[1]}."
-                )
-            return self.base
-        base = ready_copy(
-            "base",
-            self.base,
-            check_random_state(self.random_state),
-            verbose=self.verbose,
-            checkpoint=self.checkpoint,
-            resume=self.resume,
-        )
-        return base.fit(X, sample_weight=weights)
+        return fitted_base(self, self.base, X, weights)
 
     def _means(self, network, params, x):
         # Training sees what is beside x already.

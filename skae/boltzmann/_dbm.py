@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import Interval, StrOptions, _check_sample_weight, _fit_context
-from .._fitting import DTYPES, checked_weights, generator, unchanged_on_error
+from .._compat import Interval, StrOptions, _fit_context
+from .._fitting import DTYPES, MeanScore, checked_weights, generator, unchanged_on_error
 from .._threads import team
 from ..autoencoders._fitted import by_block
 from ..autoencoders._trained import TrainedModel
@@ -28,13 +28,18 @@ from ..training.loop import DivergenceError
 from ..training.problem import Problem
 from ..training.solvers import LBFGS, SGD
 from ._layers import check_machines, machine_copies
-from ._partition import MOST_EXACT, LogPartition, annealed_log_partition, exact_log_partition
+from ._partition import log_partition, normalized
 from ._rbm import base_bias
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class DBM(
-    TrainedModel, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLayers, BaseEstimator
+    TrainedModel,
+    MeanScore,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    NamedLayers,
+    BaseEstimator,
 ):
     """Deep Boltzmann machine: hidden layers each joined with the one below and the one above.
 
@@ -223,26 +228,6 @@ class DBM(
 
         return self._by_block(X, bounds, None, check=True)
 
-    def score(self, X, y=None, sample_weight=None):
-        """Return the mean of ``score_samples(X)``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the mean.
-
-        Returns
-        -------
-        score : float
-        """
-        scores = self.score_samples(X)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, scores)
-        return float(np.average(scores, weights=sample_weight))
-
     def sample(self, n_samples=1, *, n_steps=1000, start=None, means=False, random_state=None):
         """Return the ends of Gibbs chains of all layers.
 
@@ -292,13 +277,8 @@ class DBM(
         """
         check_is_fitted(self)
         params, units = self._machine_params, self._machine.units(self._loss)
-        if self._machine.network.sizes[1] <= MOST_EXACT:
-            return exact_log_partition(params, units)
-        if n_runs < 2:
-            raise ValueError(f"n_runs must be at least 2, for an error bar; got {n_runs!r}.")
         start = self._base_logits()
-        rng = generator(random_state)
-        return annealed_log_partition(params, units, start, n_runs, n_temperatures, rng)
+        return log_partition(params, units, start, n_runs, n_temperatures, random_state)
 
     def log_likelihood_bound(self, X, *, n_runs=100, n_temperatures=10_000, random_state=None):
         """Return a lower bound of the mean log-likelihood of X, with the error bars of log Z.
@@ -315,10 +295,8 @@ class DBM(
             ``value``, ``low`` and ``high``, in nats.
         """
         score = self.score(X)
-        value, low, high = self.log_partition(
-            n_runs=n_runs, n_temperatures=n_temperatures, random_state=random_state
-        )
-        return LogPartition(score - value, score - high, score - low)
+        options = {"n_temperatures": n_temperatures, "random_state": random_state}
+        return normalized(score, self.log_partition(n_runs=n_runs, **options))
 
     @property
     def weights_(self):

@@ -7,14 +7,14 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import _fit_context
-from .._fitting import generator, unchanged_on_error
+from .._fitting import MeanScore, generator, unchanged_on_error
 from ..deep._base import NamedLayers
 from ..deep._stacked import StackedAE
 from ._layers import check_machines
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLayers, BaseEstimator):
+class DBN(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLayers, BaseEstimator):
     """Deep belief network: RBMs one above the other, of which the highest makes samples.
 
     Each RBM learns the hidden units' means of the one below (Hinton et al. 2006). The density is that of the highest
@@ -147,23 +147,6 @@ class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLayers, BaseEs
         scores : ndarray of shape (n_samples,)
         """
         return self._fitted.score_samples(X)
-
-    def score(self, X, y=None, sample_weight=None):
-        """Return the mean of ``score_samples(X)``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the mean.
-
-        Returns
-        -------
-        score : float
-        """
-        return self._fitted.score(X, sample_weight=sample_weight)
 
     def sample(self, n_samples=1, *, n_steps=1000, start=None, means=False, random_state=None):
         """Return samples: Gibbs chains of the highest RBM, then one pass of draws down.

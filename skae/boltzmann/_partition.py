@@ -6,11 +6,12 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils import gen_batches
 
+from .._fitting import generator
 from .._threads import product, team
 from ..nn.activations import ACTIVATIONS
 from ..nn.boltzmann import draw
 
-MOST_EXACT = 20  # hidden units whose states are counted through
+_MOST_EXACT = 20  # hidden units whose states are counted through
 _BLOCK = 4096
 
 
@@ -27,6 +28,24 @@ class LogPartition(NamedTuple):
     value: float
     low: float
     high: float
+
+
+def log_partition(params, units, base_bias, n_runs, n_temperatures, random_state):
+    """Return log Z, exactly where that is possible."""
+    if len(params.encoder_biases[0]) <= _MOST_EXACT:
+        return exact_log_partition(params, units)
+    if n_runs < 2:
+        raise ValueError(f"n_runs must be at least 2, for an error bar; got {n_runs!r}.")
+    if n_temperatures < 1:
+        raise ValueError(f"n_temperatures must be at least 1; got {n_temperatures!r}.")
+    rng = generator(random_state)
+    return annealed_log_partition(params, units, base_bias, n_runs, n_temperatures, rng)
+
+
+def normalized(score, log_partition):
+    """Return the mean log-likelihood from the mean unnormalized one, with bounds the other way round."""
+    value, low, high = log_partition
+    return LogPartition(score - value, score - high, score - low)
 
 
 def exact_log_partition(params, units):

@@ -25,7 +25,7 @@ from ..nn.losses import LOSSES, Gaussian
 from ..nn.objective import Objective
 from ..nn.penalties import ActivitySparsity, weight_decays
 from ..training.solvers import LBFGS, SGD
-from ._partition import MOST_EXACT, LogPartition, annealed_log_partition, exact_log_partition
+from ._partition import log_partition, normalized
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -205,13 +205,8 @@ class RBM(UnsupervisedModel, FittedEnergy):
         """
         check_is_fitted(self)
         params = self._network.views(self._params)
-        if self.n_components_ <= MOST_EXACT:
-            return exact_log_partition(params, self._loss)
-        if n_runs < 2:
-            raise ValueError(f"n_runs must be at least 2, for an error bar; got {n_runs!r}.")
-        rng = generator(random_state)
-        return annealed_log_partition(
-            params, self._loss, self._base_bias, n_runs, n_temperatures, rng
+        return log_partition(
+            params, self._loss, self._base_bias, n_runs, n_temperatures, random_state
         )
 
     def log_likelihood(self, X, *, n_runs=100, n_temperatures=10_000, random_state=None):
@@ -229,10 +224,8 @@ class RBM(UnsupervisedModel, FittedEnergy):
             ``value``, ``low`` and ``high`` of the mean log-likelihood, in nats.
         """
         score = self.score(X)
-        value, low, high = self.log_partition(
-            n_runs=n_runs, n_temperatures=n_temperatures, random_state=random_state
-        )
-        return LogPartition(score - value, score - high, score - low)
+        options = {"n_temperatures": n_temperatures, "random_state": random_state}
+        return normalized(score, self.log_partition(n_runs=n_runs, **options))
 
     def _discriminative_layers(self):
         """Return weights and biases of a network on ``_discriminative_inputs``, from the lowest layer up."""

@@ -4,6 +4,8 @@ import os
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from ..nn.network import Network
 
@@ -70,6 +72,26 @@ def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume):
     if checkpoint is not None and params.get("checkpoint", "") is None:
         estimator.set_params(checkpoint=f"{os.fspath(checkpoint)}.{name}", resume=resume)
     return estimator
+
+
+def fitted_base(estimator, base, X, sample_weight):
+    """Return ``base`` fitted without labels, for an estimator that begins with it: itself where it is ``prefit``."""
+    if estimator.prefit:
+        check_is_fitted(base)
+        if base.n_features_in_ != X.shape[1]:
+            raise ValueError(
+                f"base was fitted with {base.n_features_in_} features; X has {X.shape[1]}."
+            )
+        return base
+    base = ready_copy(
+        "base",
+        base,
+        check_random_state(estimator.random_state),
+        verbose=estimator.verbose,
+        checkpoint=estimator.checkpoint,
+        resume=estimator.resume,
+    )
+    return base.fit(X, sample_weight=sample_weight)
 
 
 def check_losses(layers):

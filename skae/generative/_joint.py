@@ -11,8 +11,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import HasMethods, Interval, _check_sample_weight, _fit_context
-from .._fitting import DTYPES, checked_weights, generator, unchanged_on_error
+from .._compat import HasMethods, Interval, _fit_context
+from .._fitting import DTYPES, MeanScore, checked_weights, generator, unchanged_on_error
 from ..autoencoders import AutoEncoder
 from ..autoencoders._base import BaseAutoEncoder
 from ..autoencoders._fitted import by_block
@@ -31,7 +31,7 @@ from ._energies import (
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class JointEnergy(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Bayesian auto-encoder: parameters drawn given the data, and data drawn given the parameters.
 
     The criterion of an auto-encoder is taken for an energy of data X and parameters theta together,
@@ -271,26 +271,6 @@ class JointEnergy(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         scores : ndarray of shape (n_samples,)
         """
         return -self.energy(X)
-
-    def score(self, X, y=None, sample_weight=None):
-        """Return the mean of ``score_samples(X)``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the mean.
-
-        Returns
-        -------
-        score : float
-        """
-        scores = self.score_samples(X)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, scores)
-        return float(np.average(scores, weights=sample_weight))
 
     def sample(self, n_samples=1, *, x0=None, n_steps=200, step_size=0.1, random_state=None):
         """Draw x given theta, each x by a chain of its own with one of the ``draws_``, which is drawn too.

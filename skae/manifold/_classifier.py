@@ -5,8 +5,6 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._fitting import unchanged_on_error
@@ -15,7 +13,7 @@ from ..autoencoders import ContractiveAE
 from ..autoencoders._base import BaseAutoEncoder
 from ..deep import StackedAE
 from ..deep._classes import NetworkClassifier
-from ..deep._layers import fill_encoder, ready_copy
+from ..deep._layers import fill_encoder, fitted_base
 from ..deep._supervised import BaseSupervised
 from ..nn.losses import Bernoulli, Multinomial
 from ..nn.tangent_propagation import TangentPropagation
@@ -198,22 +196,7 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         base = ContractiveAE() if self.base is None else self.base
         if not isinstance(base, (BaseAutoEncoder, StackedAE)):
             raise TypeError(f"base must be an auto-encoder or a StackedAE; got {base!r}.")
-        if self.prefit:
-            check_is_fitted(base)
-            if base.n_features_in_ != X.shape[1]:
-                raise ValueError(
-                    f"base was fitted with {base.n_features_in_} features; X has {X.shape[1]}."
-                )
-            return base
-        base = ready_copy(
-            "base",
-            base,
-            check_random_state(self.random_state),
-            verbose=self.verbose,
-            checkpoint=self.checkpoint,
-            resume=self.resume,
-        )
-        return base.fit(X, sample_weight=weights)
+        return fitted_base(self, base, X, weights)
 
     def _check_width(self, encoder):
         width = min(encoder.sizes[0], encoder.sizes[-1])

@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import _check_sample_weight, _fit_context
-from .._fitting import DTYPES, checked_weights, unchanged_on_error
+from .._compat import _fit_context
+from .._fitting import DTYPES, MeanScore, checked_weights, unchanged_on_error
 from .._threads import team
 from ..training.batches import Batches
 from ..training.loop import DivergenceError, minimize
@@ -24,7 +24,7 @@ def positive_part(codes):
     return codes.maximum(0) if scipy.sparse.issparse(codes) else np.maximum(codes, 0)
 
 
-class BaseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
+class BaseCoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
     """Fitting and the fitted methods; ``_state`` has the parameters, which begin with the atoms."""
 
     @abstractmethod
@@ -186,26 +186,6 @@ class BaseCoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         X = self._check(X)
         errors = np.asarray(X - self._codes(X, True) @ self.components_)
         return -0.5 * np.einsum("ij,ij->i", errors, errors)
-
-    def score(self, X, y=None, sample_weight=None):
-        """Return the mean of ``score_samples(X)``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the mean.
-
-        Returns
-        -------
-        score : float
-        """
-        scores = self.score_samples(X)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, scores)
-        return float(np.average(scores, weights=sample_weight))
 
     def _check(self, X):
         check_is_fitted(self)
