@@ -34,7 +34,7 @@ MACHINES = [
 ]
 BOLTZMANN = [
     RBM(3, max_iter=5, learning_rate_init=0.01),
-    RBM(3, max_iter=5, learning_rate_init=0.01, gradient="cd"),
+    RBM(3, max_iter=5, learning_rate_init=0.01, gradient="pcd"),
     DBN(MACHINES),
     DBM(MACHINES, max_iter=3),
     BoltzmannClassifier(DBN(MACHINES), max_iter=200, learning_rate_init=0.02),

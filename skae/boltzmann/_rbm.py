@@ -49,8 +49,8 @@ class RBM(UnsupervisedModel, FittedEnergy):
         ones), ``'gaussian'`` (unit variance: standardize), ``'multinomial'`` (the row is one one-hot group), or pairs as
         in ColumnTransformer. ``'auto'`` takes runs of one-hot columns as multinomial groups, columns in [0, 1] as
         bernoulli, and the rest as gaussian.
-    gradient : {'pcd', 'cd', 'autoencoder'}, default='pcd'
-        Where the model's samples come from: chains that persist from step to step, short chains from the data; or none,
+    gradient : {'cd', 'pcd', 'autoencoder'}, default='cd'
+        Where the model's samples come from: short chains from the data, or chains that persist from step to step; or none,
         and the gradient of the reconstruction loss instead.
     n_gibbs_steps : int, default=1
         Steps of these chains in each step of training.
@@ -63,7 +63,7 @@ class RBM(UnsupervisedModel, FittedEnergy):
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     momentum : float, default=0.0
-        Of ``solver='sgd'``. With persistent chains it costs likelihood: they fall behind.
+        Of ``solver='sgd'``. With persistent chains of one Gibbs step it costs likelihood: they fall behind.
     solver : {'sgd', 'adam'} or solver, default='sgd'
         An instance from :mod:`skae.training` has options. ``'lbfgs'`` for the gradient of the auto-encoder only.
     learning_rate_init : float, default=0.1
@@ -127,7 +127,7 @@ class RBM(UnsupervisedModel, FittedEnergy):
     """
 
     visible: object = "auto"
-    gradient: str = "pcd"
+    gradient: str = "cd"
     n_gibbs_steps: int = 1
     n_chains: int | None = None
     sparsity: float = 0.0

@@ -5,6 +5,7 @@ import pytest
 from scipy.special import logsumexp
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from skae import DenoisingAE
 from skae.generative import EnergyAE
 from skae.manifold import tangent_basis
 
@@ -88,6 +89,19 @@ def test_density_of_a_mixture(mixture):
     X += noise * rng.standard_normal(X.shape)
     differences = model.score_samples(X) - mixture.log_density(X, noise)
     assert differences.std() < 0.15
+    score = mixture.score(X, noise)
+    error = model.score_field(X) / noise**2 - score
+    assert np.linalg.norm(error) < 0.1 * np.linalg.norm(score)
+
+
+@pytest.mark.parametrize("mixture", [LINE, PLANE])
+def test_score_of_a_denoising_autoencoder(mixture):
+    """r(x) - x of a free decoder is noise^2 times the score, to 10% where data with noise are."""
+    noise = 0.5
+    options = {"corruption": "gaussian", "corruption_level": noise, "loss": "gaussian"}
+    model = DenoisingAE(40, tied_weights=False, **options, **OPTIONS).fit(mixture.draw(20_000))
+    X = mixture.draw(2000)
+    X += noise * rng.standard_normal(X.shape)
     score = mixture.score(X, noise)
     error = model.score_field(X) / noise**2 - score
     assert np.linalg.norm(error) < 0.1 * np.linalg.norm(score)
