@@ -5,8 +5,8 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 
 from skae import PSD, AutoEncoder, ContractiveAE, DenoisingAE, RecurrentAE, StackedAE
+from skae._fitting import generator
 from skae.generative import sample_chain, sample_langevin
-from skae.generative._checks import generator
 
 X = load_digits().data[:300] / 16
 GAUSSIAN = {"loss": "gaussian", "random_state": 0}
