@@ -23,16 +23,15 @@ def draw_bernoulli(means, rows, columns, out):
 
 
 @kernel
-def bernoulli_units(a, runs, rows, columns):
-    """a <- 1 with probability sigmoid(a), else 0, in the columns of ``runs``."""
+def bernoulli_units(a, bias, rows, columns, start, stop):
+    """a <- 1 with probability sigmoid(a + bias), else 0; for units ``start`` to ``stop``."""
     one = a.dtype.type(1)
+    bias, columns = bias[start:stop], columns[start:stop]
     for i in range(a.shape[0]):
-        for run in range(runs.shape[0]):
-            # Slices, since an index from an array might be negative and that stops vectorization.
-            logits, keys = a[i, runs[run, 0] : runs[run, 1]], columns[runs[run, 0] : runs[run, 1]]
-            for j in range(logits.size):
-                u = a.dtype.type(_uniform(rows[i], keys[j]))
-                logits[j] = one if u * (one + exp(-logits[j])) < one else one - one
+        row = a[i, start:stop]
+        for j in range(row.size):
+            u = a.dtype.type(_uniform(rows[i], columns[j]))
+            row[j] = one if u * (one + exp(-(row[j] + bias[j]))) < one else one - one
 
 
 @kernel
@@ -41,6 +40,7 @@ def gaussian_units(a, runs, rows, columns):
     number = a.dtype.type
     for i in range(a.shape[0]):
         for run in range(runs.shape[0]):
+            # Slices, since an index from an array might be negative and that stops vectorization.
             means, keys = a[i, runs[run, 0] : runs[run, 1]], columns[runs[run, 0] : runs[run, 1]]
             for j in range(means.size):
                 means[j] += number(normal(draw(rows[i], keys[j])))

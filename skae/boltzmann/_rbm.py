@@ -16,6 +16,7 @@ from ..autoencoders._unsupervised import UnsupervisedModel
 from ..nn.boltzmann import (
     BoltzmannObjective,
     Chains,
+    draw_visible,
     gibbs_step,
     hidden_means,
     log_densities,
@@ -243,12 +244,12 @@ class RBM(UnsupervisedModel, FittedEnergy):
     def _below(self, hidden, rng):
         """Return draws of the visible units given hidden ones; without a generator, their means."""
         params = self._network.views(self._params)
-        logits = np.empty((len(hidden), self.n_features_in_), hidden.dtype)
-        visible_logits(params, hidden, logits)
-        if rng is None:
-            return self._loss.activate(logits)
-        self._loss.sample(logits, rng)
-        return logits
+        out = np.empty((len(hidden), self.n_features_in_), hidden.dtype)
+        if rng is not None:
+            draw_visible(params, self._loss, hidden, rng, out)
+            return out
+        visible_logits(params, hidden, out)
+        return self._loss.activate(out)
 
     def _objective(self, network, loss):
         penalties = weight_decays(self.weight_decay)

@@ -4,6 +4,8 @@ The parameters are those of a tied one-layer network: means of h given x are its
 its output units.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from .._kernels import boltzmann as kernels
@@ -37,12 +39,33 @@ def draw(means, rng, out):
     share(some, len(means), ELEMENT * means.shape[1])
 
 
+class _BinaryDraws(NamedTuple):
+    """Takes the place of an activation where units are drawn at once."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+
+    def apply(self, a, bias, units):
+        """a <- 1 with probability sigmoid(a + bias), else 0, in the columns ``units``."""
+        kernels.bernoulli_units(a, bias, self.rows, self.columns, units.start, units.stop)
+
+
+def draw_visible(params, units, hidden, rng, out, scale=1):
+    """Draw x given h, with weights times ``scale``."""
+    if not units.binary:
+        visible_logits(params, hidden, out, scale)
+        units.sample(out, rng)
+        return
+    weights, bias = params.decoder_weights[0], params.decoder_biases[0]
+    draws = _BinaryDraws(*fresh_keys(out.shape, rng))
+    propagate(hidden, _scaled(weights, scale), draws, bias, out)
+
+
 def gibbs_step(params, units, visible, means, hidden, rng):
     """Draw ``hidden`` given ``visible``, and ``visible`` given ``hidden``; ``means`` are those of hidden."""
     hidden_means(params, visible, means)
     draw(means, rng, hidden)
-    visible_logits(params, hidden, visible)
-    units.sample(visible, rng)
+    draw_visible(params, units, hidden, rng, visible)
 
 
 def log_densities(params, units, X):
@@ -172,8 +195,7 @@ class BoltzmannObjective:
         for step in range(self.n_steps):
             if step:
                 draw(phases.sample_codes, rng, hidden)
-            visible_logits(params, hidden, phases.samples, self._down)
-            self.units.sample(phases.samples, rng)
+            draw_visible(params, self.units, hidden, rng, phases.samples, self._down)
             self._means(params, phases.samples, phases.sample_codes)
         if self.chains is not None:
             draw(phases.sample_codes, rng, hidden)

@@ -98,7 +98,9 @@ class Bernoulli:
 
     def sample(self, logits, rows, columns):
         """Turn logits into draws of 0 and 1, in place."""
-        draws.bernoulli_units(logits, self._runs, rows, columns)
+        no_bias = np.zeros(logits.shape[1], logits.dtype)
+        for start, stop in self._runs:
+            draws.bernoulli_units(logits, no_bias, rows, columns, start, stop)
 
     def log_base(self, X):
         """Return the logarithm of each row's base density: 0."""
@@ -203,6 +205,11 @@ class Reconstruction:
     def log_normalizer(self, logits):
         """Return each row's A(a), summed over the parts."""
         return sum(part.log_normalizer(logits) for part in self.parts)
+
+    @property
+    def binary(self):
+        """Whether all units are 0 or 1."""
+        return all(isinstance(part, Bernoulli) for part in self.parts)
 
     @property
     def elementwise(self):
