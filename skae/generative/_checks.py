@@ -4,6 +4,7 @@ from itertools import islice
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..autoencoders._fitted import FittedAutoEncoder
@@ -81,3 +82,15 @@ def kept_states(states, x, n_steps, burn_in, thin):
     for place, state in zip(out, islice(states, burn_in + thin - 1, None, thin)):
         place[...] = state
     return out
+
+
+def column_moments(X, weights):
+    """Return mean and standard deviation of each column."""
+    scaler = StandardScaler(with_mean=False).fit(X, sample_weight=weights)
+    return scaler.mean_, np.sqrt(scaler.var_)
+
+
+def like_columns(moments, n_samples, dtype, rng):
+    """Return normal rows with these means and standard deviations, where chains may start."""
+    mean, spread = moments
+    return (mean + spread * rng.standard_normal((n_samples, len(mean)))).astype(dtype)

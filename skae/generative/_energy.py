@@ -5,7 +5,6 @@ from numbers import Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions
@@ -18,7 +17,7 @@ from ..nn.layerwise import OnCodes
 from ..nn.linear_maps import ChainMap
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
-from ._checks import check_positive, checked_rows
+from ._checks import check_positive, checked_rows, column_moments, like_columns
 from ._mcmc import hamiltonian, langevin
 
 
@@ -207,7 +206,10 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
             step_size = self.noise / 2 if method == "hmc" else self.noise**2 / 4
         check_positive("step_size", step_size)
         rng = generator(random_state)
-        x = self._starts(n_samples, rng) if start is None else checked_rows(self, start)
+        if start is None:
+            x = like_columns(self._moments, n_samples, self._map_dtype, rng)
+        else:
+            x = checked_rows(self, start)
         if method == "langevin":
             states = langevin(self._score, x, n_steps, step_size, rng)
         else:
@@ -236,10 +238,9 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
         return "tied"
 
     def _first_state(self, X, weights):
-        scaler = StandardScaler(with_mean=False).fit(X, sample_weight=weights)
-        self._mean, self._spread = scaler.mean_, np.sqrt(scaler.var_)
+        self._moments = column_moments(X, weights)
         state = self._start(self._network, X.dtype)
-        self._network.views(state.params).decoder_biases[0][...] = self._mean / self.noise
+        self._network.views(state.params).decoder_biases[0][...] = self._moments[0] / self.noise
         return state
 
     # The network works in units of the noise.
@@ -280,7 +281,3 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
     def _density_and_score(self, x):
         network = self._network
         return self._log_densities(network, network.views(self._params), x), self._score(x)
-
-    def _starts(self, n_samples, rng):
-        noise = rng.standard_normal((n_samples, self.n_features_in_))
-        return (self._mean + self._spread * noise).astype(self._map_dtype)

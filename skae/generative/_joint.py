@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -17,7 +16,7 @@ from ..autoencoders import AutoEncoder
 from ..autoencoders._base import BaseAutoEncoder
 from ..autoencoders._fitted import by_block
 from ..deep._layers import ready_copy
-from ._checks import check_positive
+from ._checks import check_positive, column_moments, like_columns
 from ._energies import (
     ReconstructionMoments,
     clean_energy,
@@ -159,8 +158,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, order="C")
             weights = checked_weights(sample_weight, X)
             self.base_ = base.fit(frame, sample_weight=weights)
-            scaler = StandardScaler(with_mean=False).fit(X, sample_weight=weights)
-            self._center, self._spread = scaler.mean_, np.sqrt(scaler.var_)
+            self._moments = column_moments(X, weights)
             seed = int(rng.randint(np.iinfo(np.int32).max))
             self.draws_, self.loss_curve_ = draw_parameters(self, X, weights, seed)
         return self
@@ -348,5 +346,4 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         dtype = self.base_._map_dtype
         if x0 is not None:
             return validate_data(self, x0, dtype=dtype, order="C", reset=False)
-        noise = rng.standard_normal((n_samples, self.n_features_in_))
-        return (self._center + self._spread * noise).astype(dtype)
+        return like_columns(self._moments, n_samples, dtype, rng)
