@@ -20,7 +20,8 @@ def unchanged_on_error(estimator, published=()):
     try:
         yield
     except BaseException as error:
-        if not (isinstance(error, published) and hasattr(estimator, "_state")):
+        trained = vars(estimator).get("_state") is not before.get("_state")
+        if not (isinstance(error, published) and trained):
             estimator.__dict__ = before
         raise
 

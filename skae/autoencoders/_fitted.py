@@ -148,6 +148,7 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         -------
         R : ndarray of shape (n_samples, n_features)
         """
+        check_is_fitted(self)
         return self._by_block(X, self._reconstruct, self.n_features_in_)
 
     @available_if(_decodes)
@@ -166,6 +167,7 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         -------
         F : ndarray of shape (n_samples, n_features)
         """
+        check_is_fitted(self)
         return self._by_block(
             X,
             lambda network, params, x: self._reconstruct(network, params, x) - x,
@@ -342,7 +344,8 @@ class FittedEnergy(EncoderDecoder, ABC):
     def score_samples(self, X):
         """Return the logarithm of each sample's unnormalized density: minus its (free) energy.
 
-        The unknown normalizer is the same for all samples: differences are exact. Low values are anomalies.
+        The unknown normalizer is the same for all samples: differences are exact, and low values are anomalies. Two
+        models have two normalizers: neither these scores nor their mean, ``score``, tell which one is better.
 
         Parameters
         ----------

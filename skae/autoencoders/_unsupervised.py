@@ -165,4 +165,7 @@ class UnsupervisedModel(TrainedModel, ABC):
     def _continue(self):
         state = TrainingState.from_dict(self._state)
         state.best, state.n_stale, state.best_params = np.inf, 0, None
+        fresh = self._make_solver().start(state.params)
+        if fresh.keys() != state.solver.keys():
+            state.solver = fresh
         return state

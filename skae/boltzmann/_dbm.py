@@ -27,6 +27,7 @@ from ..nn.penalties import weight_decays
 from ..training.loop import DivergenceError
 from ..training.problem import Problem
 from ..training.solvers import LBFGS, SGD
+from ._chains import check_chains
 from ._layers import check_machines, machine_copies
 from ._partition import log_partition, normalized
 from ._rbm import base_bias
@@ -96,7 +97,7 @@ class DBM(
     Attributes
     ----------
     layers_ : list of (str, RBM)
-        Layers as pre-training left them.
+        Layers as pre-training left them; without it, unfitted.
     named_layers_ : Bunch
         The same, by name.
     weights_ : list of ndarray of shape (n_upper, n_lower)
@@ -172,6 +173,7 @@ class DBM(
         """
         with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
             check_machines(self.layers, least=2)
+            self._validate_names([name for name, _ in self.layers])
             if isinstance(self._make_solver(), LBFGS):
                 raise ValueError("solver='lbfgs' needs an exact gradient: take 'sgd' or 'adam'.")
             frame = X
@@ -248,6 +250,7 @@ class DBM(
         X : ndarray of shape (n_samples, n_features)
         """
         n_visible = self._fitted_sizes[0]
+        check_chains(n_samples, n_steps)
         rng = generator(random_state)
         params, units = self._machine_params, self._machine.units(self._loss)
         states = self._chain_start(n_samples, start, units, rng)
@@ -255,7 +258,7 @@ class DBM(
         with team():
             for _ in range(n_steps):
                 gibbs_step(params, units, states, codes, odd, rng)
-        return self._visible_means(odd) if means and n_steps else states[:, :n_visible]
+        return self._visible_means(odd) if means else states[:, :n_visible]
 
     def log_partition(self, *, n_runs=100, n_temperatures=10_000, random_state=None):
         """Return log Z, the logarithm of the normalizer of ``score_samples``.
@@ -349,7 +352,7 @@ class DBM(
             OnCodes(objective, X.shape[1], _beside_nothing),
             X,
             weights,
-            descends=False,
+            descends=objective.descends,
             observers=objective.observers,
         )
         self._train(problem, state)
@@ -418,9 +421,8 @@ class DBM(
     def _chain_start(self, n_samples, start, units, rng):
         if start is not None:
             X = validate_data(self, start, dtype=self._map_dtype, order="C", reset=False)
+            self._loss.check(X, getattr(self, "feature_names_in_", range(X.shape[1])))
             return self._sides(X)[0]
-        if n_samples < 1:
-            raise ValueError(f"n_samples must be at least 1; got {n_samples!r}.")
         states = np.repeat(self._base_logits()[np.newaxis], n_samples, axis=0)
         units.sample(states, rng)
         return states

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import _fit_context
 from .._fitting import MeanScore, generator, unchanged_on_error
 from ..deep._base import NamedLayers
 from ..deep._stacked import StackedAE
+from ._chains import check_chains
 from ._layers import check_machines
 
 
@@ -104,6 +106,7 @@ class DBN(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLay
             )
             self.stack_ = stack.fit(X, sample_weight=sample_weight)
             self.n_features_in_ = stack.n_features_in_
+            vars(self).pop("feature_names_in_", None)
             if hasattr(stack, "feature_names_in_"):
                 self.feature_names_in_ = stack.feature_names_in_
         return self
@@ -168,14 +171,21 @@ class DBN(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLay
         X : ndarray of shape (n_samples, n_features)
         """
         lower, top = [layer for _, layer in self._fitted.layers_[:-1]], self.layers_[-1][1]
+        check_chains(n_samples, n_steps)
         rng = generator(random_state)
         if start is not None:
+            dtype = top._params.dtype
+            start = validate_data(self, start, dtype=dtype, order="C", reset=False)
             for layer in lower:
                 start = layer.transform(start)
         # Of a single RBM the chain itself ends at the visible units.
         means_of_top = means and not lower
         states = top.sample(
-            n_samples, n_steps=n_steps, start=start, means=means_of_top, random_state=random_state
+            n_samples,
+            n_steps=n_steps,
+            start=start,
+            means=means_of_top,
+            random_state=int(rng.integers(np.iinfo(np.int32).max)),
         )
         for number, layer in reversed(list(enumerate(lower))):
             states = layer._below(states, None if means and number == 0 else rng)

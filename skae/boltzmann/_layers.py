@@ -10,6 +10,10 @@ def check_machines(layers, least=1):
     for name, layer in layers:
         if not isinstance(layer, RBM):
             raise TypeError(f"layers must be RBMs; {name!r} is {layer!r}.")
+        if layer.gradient == "autoencoder" and least > 1:
+            raise ValueError(
+                f"gradient of the layer {name!r} must be 'cd' or 'pcd': an auto-encoder does not hear one side twice."
+            )
     for name, layer in layers[1:]:
         if layer.visible not in ("auto", "bernoulli"):
             raise ValueError(

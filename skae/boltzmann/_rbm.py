@@ -22,10 +22,11 @@ from ..nn.boltzmann import (
     log_densities,
     visible_logits,
 )
-from ..nn.losses import LOSSES, Gaussian
+from ..nn.losses import LOSSES, Gaussian, Multinomial
 from ..nn.objective import Objective
 from ..nn.penalties import ActivitySparsity, weight_decays
 from ..training.solvers import LBFGS, SGD
+from ._chains import check_chains
 from ._partition import log_partition, normalized
 
 
@@ -172,6 +173,7 @@ class RBM(UnsupervisedModel, FittedEnergy):
         X : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
+        check_chains(n_samples, n_steps)
         rng = generator(random_state)
         params, units = self._network.views(self._params), self._loss
         visible = self._chain_start(n_samples, start, rng)
@@ -179,7 +181,7 @@ class RBM(UnsupervisedModel, FittedEnergy):
         with team():
             for _ in range(n_steps):
                 gibbs_step(params, units, visible, codes, hidden, rng)
-        return self._below(hidden, None) if means and n_steps else visible
+        return self._below(hidden, None) if means else visible
 
     def log_partition(self, *, n_runs=100, n_temperatures=10_000, random_state=None):
         """Return log Z, the logarithm of the normalizer of ``score_samples``.
@@ -277,7 +279,11 @@ class RBM(UnsupervisedModel, FittedEnergy):
             return SGD(momentum=self.momentum, nesterov=False)
         return super()._make_solver()
 
+    def _identity(self, problem):
+        return {**super()._identity(problem), "scales": repr(self._scales)}
+
     def _first_state(self, X, weights):
+        _check_groups(X, self._loss)
         self._base_bias = base_bias(X, weights, self._loss)
         state = self._start(self._network, X.dtype)
         self._network.views(state.params).decoder_biases[0][...] = self._base_bias
@@ -300,11 +306,21 @@ class RBM(UnsupervisedModel, FittedEnergy):
             X = validate_data(self, start, dtype=self._params.dtype, order="C", reset=False)
             self._loss.check(X, self._column_names(X))
             return X.copy()
-        if n_samples < 1:
-            raise ValueError(f"n_samples must be at least 1; got {n_samples!r}.")
         visible = np.repeat(self._base_bias[np.newaxis], n_samples, axis=0)
         self._loss.sample(visible, rng)
         return visible
+
+
+def _check_groups(X, units):
+    """Raise where a row of ``X`` has not one of each multinomial group."""
+    for part in units.parts:
+        if isinstance(part, Multinomial):
+            sums = np.asarray(X[:, part.columns].sum(axis=1))
+            if np.abs(sums - 1).max() > 1e-3:
+                raise ValueError(
+                    "visible='multinomial' needs groups of columns that sum to 1 in each row; encode them with "
+                    "OneHotEncoder."
+                )
 
 
 def base_bias(X, weights, units):

@@ -22,7 +22,9 @@ def check_layers(layers):
                 f"layers must be a list of (name, estimator); got the entry {entry!r}."
             )
         name, layer = entry
-        if isinstance(layer, type) or not all(hasattr(layer, method) for method in _NEEDED):
+        if isinstance(layer, type) or not all(
+            callable(getattr(layer, method, None)) for method in _NEEDED
+        ):
             raise TypeError(
                 f"layers has {name!r}: {layer!r}, which is no instance with encoder weights; give an "
                 "auto-encoder or PSD, and put other transformers before the stack in a Pipeline."

@@ -1,10 +1,11 @@
 """Auto-encoder with an explicit energy, trained by denoising score matching."""
 
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
+from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions
@@ -198,12 +199,11 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
             ("n_steps", n_steps),
             ("n_leapfrog", n_leapfrog),
         ):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1; got {value!r}.")
+            check_scalar(value, name, Integral, min_val=1)
         if method not in ("hmc", "langevin"):
             raise ValueError(f"method must be 'hmc' or 'langevin'; got {method!r}.")
         if step_size is None:
-            step_size = self.noise / 2 if method == "hmc" else self.noise**2 / 4
+            step_size = self._noise / 2 if method == "hmc" else self._noise**2 / 4
         check_positive("step_size", step_size)
         rng = generator(random_state)
         if start is None:
@@ -220,6 +220,11 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
         return end
 
     def _objective(self, network, loss):
+        if self.noise != self._noise:
+            raise ValueError(
+                f"noise must stay {self._noise} when training goes on; set warm_start=False and call fit to "
+                "start anew."
+            )
         penalties = weight_decays(self.weight_decay)
         objective = Objective(network, loss, corruption=Gaussian(self.noise), penalties=penalties)
 
@@ -237,7 +242,11 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
     def _decoder(self):
         return "tied"
 
+    # In units of the noise W is no layer of a stack.
+    _layer_weights = None
+
     def _first_state(self, X, weights):
+        self._noise = self.noise
         self._moments = column_moments(X, weights)
         state = self._start(self._network, X.dtype)
         self._network.views(state.params).decoder_biases[0][...] = self._moments[0] / self.noise
@@ -247,7 +256,7 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
 
     @property
     def _unit(self):
-        return self._params.dtype.type(self.noise)
+        return self._params.dtype.type(self._noise)
 
     def _encode(self, network, params, x):
         return network.encode(params, x / self._unit)
@@ -268,7 +277,7 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
     def _energies(self, network, params, x):
         z = x / self._unit
         drive = z @ params.encoder_weights[0].T + params.encoder_biases[0]
-        wells = _INTEGRALS[self.activation](drive).sum(axis=1, dtype=np.float64)
+        wells = _INTEGRALS[network.names[0]](drive).sum(axis=1, dtype=np.float64)
         return _half_square(z - params.decoder_biases[0]).sum(axis=1, dtype=np.float64) - wells
 
     def _log_densities(self, network, params, x):

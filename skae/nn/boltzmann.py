@@ -90,18 +90,19 @@ class Chains:
     """
 
     def __init__(self, n_chains, n_hidden, dtype):
-        self.n_chains = n_chains
+        self.n_chains, self.key = n_chains, "chains"
         # Units that are all off: the first samples are those of the visible biases alone.
         self.hidden = np.zeros((n_chains, n_hidden), dtype)
 
     def epoch_begin(self, state):
-        """Take the chains of ``state``, if it has any."""
-        if "chains" in state.extra:
-            self.hidden[...] = state.extra["chains"]
+        """Take the chains of ``state``, if it has as many; else begin anew."""
+        stored = state.extra.get(self.key)
+        if stored is not None and stored.shape == self.hidden.shape:
+            self.hidden[...] = stored
 
     def epoch_end(self, state):
         """Leave them in ``state``."""
-        state.extra["chains"] = self.hidden.copy()
+        state.extra[self.key] = self.hidden.copy()
         return False
 
 
@@ -180,12 +181,12 @@ class BoltzmannObjective:
         hidden_means(params, visible, out, self._up)
 
     def _reconstruction_loss(self, params, phases, n_rows):
-        """Return the mean loss of the first rows."""
+        """Return the batch's part of the mean loss, from its first rows."""
         logits, losses = phases.logits[:n_rows], phases.losses[:n_rows]
         weights, target = phases.sample_weights[:n_rows], phases.data[:n_rows]
         visible_logits(params, phases.codes[:n_rows], logits, self._down)
         self._watched.delta(logits, target, weights, phases.no_cells, losses)
-        return float(np.dot(losses, weights)) / max(float(weights.sum()), np.finfo(float).tiny)
+        return float(np.dot(losses, weights)) * len(phases.data) / n_rows
 
     def _imagine(self, params, phases, rng):
         """Fill ``phases.samples``, and the means of their hidden units."""

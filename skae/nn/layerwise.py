@@ -57,10 +57,9 @@ class OnCodes:
         ``encode(rows, out)`` fills ``out`` with codes.
     """
 
-    descends, observers = True, ()  # see Problem
-
     def __init__(self, objective, n_features, encode):
         self.objective, self.n_features, self.encode = objective, n_features, encode
+        self.descends, self.observers = objective.descends, objective.observers
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat``; noise comes in at the rows."""
@@ -81,6 +80,8 @@ class Layerwise:
 
     def __init__(self, objectives, noise_below):
         self.objectives, self.noise_below = objectives, noise_below
+        self.descends = all(objective.descends for objective in objectives)
+        self.observers = [each for objective in objectives for each in objective.observers]
 
     def split(self, flat):
         """Return each layer's part of ``flat``, as views."""

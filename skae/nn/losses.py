@@ -250,6 +250,7 @@ def find_parts(X, *, shares="gaussian"):
     columns that hold both 0 and 1 and nothing else are bernoulli; all the rest is gaussian, or, where its values
     are in [0, 1], ``shares``.
     """
+    X = X.tocsc() if hasattr(X, "tocsc") else X
     binary = np.array([_is_binary(X, j) for j in range(X.shape[1])])
     parts, rest, j = [], [], 0
     while j < len(binary):

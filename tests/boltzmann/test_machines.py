@@ -190,6 +190,8 @@ def test_classifier_with_few_labels():
     [
         (DBN([("low", AutoEncoder(5))]), TypeError, "RBM"),
         (DBM([("low", RBM(5))]), ValueError, "at least 2"),
+        (DBM([("low", RBM(5)), ("low", RBM(4))]), ValueError, "unique"),
+        (DBM([("a", RBM(5, gradient="autoencoder")), ("b", RBM(4))]), ValueError, "gradient"),
         (DBM([("low", RBM(5)), ("high", RBM(4))], solver="lbfgs"), ValueError, "lbfgs"),
         (DBN([("low", RBM(5)), ("high", RBM(4, visible="gaussian"))]), ValueError, "visible"),
         (BoltzmannClassifier(AutoEncoder(5)), TypeError, "base"),
@@ -208,3 +210,31 @@ def test_training_resumes(tmp_path):
     resumed = DBM(layers, max_iter=4, random_state=0, checkpoint=path, resume=True).fit(DIGITS)
     for ours, theirs in zip(resumed.weights_, whole.weights_):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_failed_fit_leaves_the_machine_as_it_was():
+    layers = [("low", RBM(8, max_iter=2)), ("high", RBM(6, max_iter=2))]
+    dbm = DBM(layers, max_iter=2, random_state=0).fit(DIGITS)
+    before = dbm.transform(DIGITS)
+    dbm.set_params(low__visible="gaussian", low__learning_rate_init=1e305)
+    with pytest.raises(ValueError, match="not finite"):
+        dbm.fit(DIGITS[:, :30])
+    np.testing.assert_array_equal(dbm.transform(DIGITS), before)
+
+
+def test_samples_of_a_belief_network_start_at_frames():
+    pandas = pytest.importorskip("pandas")
+    layers = [("low", RBM(8, max_iter=2)), ("high", RBM(6, max_iter=2))]
+    frame = pandas.DataFrame(DIGITS, columns=[f"pixel{i}" for i in range(64)])
+    dbn = DBN(layers, random_state=0).fit(frame)
+    assert dbn.sample(start=frame[:5], n_steps=2).shape == (5, 64)
+    dbn.fit(DIGITS)
+    assert not hasattr(dbn, "feature_names_in_")
+
+
+@pytest.mark.parametrize("model", [RBM(5, max_iter=1), DBN([("a", RBM(5, max_iter=1))])])
+@pytest.mark.parametrize("arguments", [{"n_samples": 1.5}, {"n_steps": 0}])
+def test_bad_chains(model, arguments):
+    model.fit(DIGITS)
+    with pytest.raises((TypeError, ValueError), match=next(iter(arguments))):
+        model.sample(**arguments)

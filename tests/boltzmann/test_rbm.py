@@ -98,6 +98,7 @@ def test_annealing_agrees_with_counting(kind, dtype):
         "multinomial": "multinomial",
         "mixed": [("multinomial", [0, 1, 2]), ("bernoulli", [3, 5]), ("gaussian", [4, 6])],
     }[kind]
+    X = np.eye(7)[rng.integers(0, 7, 60)] if kind == "multinomial" else X
     rbm = RBM(6, visible=visible, max_iter=20, random_state=0).fit(X.astype(dtype))
     rbm.components_[...] *= 4
     exact = rbm.log_partition().value
@@ -282,11 +283,46 @@ def test_layers_of_a_stack():
         ({"sparsity_target": 1.0}, "sparsity_target"),
         ({"gradient": "exact"}, "gradient"),
         ({"visible": [("bernoulli", [0])]}, "missing"),
+        ({"visible": "multinomial"}, "sum to 1"),
     ],
 )
 def test_bad_parameters(params, match):
     with pytest.raises(ValueError, match=match):
         RBM(3, **params).fit(DIGITS)
+
+
+def test_going_on_with_other_chains_and_solvers():
+    rbm = RBM(8, gradient="pcd", max_iter=2, warm_start=True, random_state=0).fit(DIGITS)
+    rbm.set_params(batch_size=50, n_chains=7, solver="adam", learning_rate_init=1e-3).fit(DIGITS)
+    assert rbm.n_iter_ == 4 and np.isfinite(rbm.components_).all()
+
+
+def test_zero_weights_count_as_no_rows_in_the_error():
+    weights = np.ones(len(DIGITS))
+    weights[::3] = 0
+    options = {"early_stopping": True, "max_iter": 1, "learning_rate_init": 1e-9, "random_state": 0}
+    errors = [
+        RBM(4, batch_size=size, **options).fit(DIGITS, sample_weight=weights).validation_curve_[0]
+        for size in (10, 2000)
+    ]
+    np.testing.assert_allclose(*errors, rtol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"corrupted": "input"}, {"schedule": "simultaneous"}])
+def test_reconstruction_does_not_stop_layers(options, tmp_path):
+    layers = [
+        (name, RBM(8, gradient="pcd", max_iter=12, tol=0.5, n_iter_no_change=1)) for name in "ab"
+    ]
+    stack = StackedAE(layers, random_state=0, **options).fit(DIGITS)
+    assert [layer.n_iter_ for _, layer in stack.layers_] == [12, 12]
+    path = tmp_path / "stack"
+    short = [
+        (name, RBM(8, gradient="pcd", max_iter=5, tol=0.5, n_iter_no_change=1)) for name in "ab"
+    ]
+    if "schedule" in options:
+        StackedAE(short, random_state=0, checkpoint=path, **options).fit(DIGITS)
+        again = StackedAE(layers, random_state=0, checkpoint=path, resume=True, **options)
+        np.testing.assert_array_equal(again.fit(DIGITS).transform(DIGITS), stack.transform(DIGITS))
 
 
 def test_bad_requests():

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import logsumexp
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skae import DenoisingAE
+from skae import DenoisingAE, StackedAE
 from skae.generative import EnergyAE
 from skae.manifold import tangent_basis
 
@@ -129,6 +129,18 @@ def test_samples_have_the_moments(method, dtype):
         model.sample(method=method, start=X[:2000], n_steps=50, step_size=step, random_state=0),
     )
     assert model.sample(3, n_steps=2, random_state=0).shape == (3, 1)
+
+
+def test_noise_is_that_of_the_fit():
+    X = rng.standard_normal((40, 3))
+    model = EnergyAE(4, max_iter=3, random_state=0).fit(X)
+    before = model.energy(X)
+    model.set_params(noise=2.0, activation="relu")
+    np.testing.assert_array_equal(model.energy(X), before)
+    with pytest.raises(ValueError, match="noise"):
+        model.set_params(activation="sigmoid").partial_fit(X)
+    with pytest.raises(TypeError, match="layers"):
+        StackedAE([("a", EnergyAE(4))]).fit(X)
 
 
 @pytest.mark.parametrize(
