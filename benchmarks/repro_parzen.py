@@ -4,11 +4,12 @@ The table of Rifai et al. (ICML 2012) again: two layers each, 10,000 samples, a 
 chosen on the last 10,000 training images, the 10,000 test images scored once. CAE-2 walks in code space with the
 Jacobian's covariance and, for comparison, with isotropic noise; the size of the noise is chosen by the score of
 some validation images. DAE-2 corrupts and reconstructs. DBN-2 is a chain of its highest RBM. All have 1000
-chains, which begin at training images; after a burn-in of 20 steps, 10 states are kept, 5 steps apart. Longer chains of
-contractive auto-encoders end in states far from all data that reconstruct themselves, with pixels on that are off in
-all images. Samples are means of the output units.
+chains, which begin at training images; after a burn-in of 20 steps, 10 states are kept, 5 steps apart. Samples are means
+of the output units.
 
-Parzen scores mislead: k-means centres beat real data (Theis et al. 2016). Training images and k-means stand beside. The
+Parzen scores mislead: k-means centres beat real data (Theis et al. 2016), and of samples that are like no image they hardly
+take notice: look at the sheets, where chains of auto-encoders end in states that reconstruct themselves far from all
+data, the more the longer they are. Training images and k-means stand beside. The
 last columns are what a chain that stays where it was would betray: the smallest share of a class among the samples (1-NN),
 and the mean distance of a sample from the start of its chain, beside that of two training images.
 
@@ -102,10 +103,8 @@ def drawn(method, models, X, n_samples, noise=None):
             samples.append(low.inverse_transform(states))
         return np.concatenate(samples)[:n_samples], starts
     if method == "DAE-2":
-        model = models[method]
-        states = sample_walkback(
-            model, starts, n_steps, corruption="salt_and_pepper", corruption_level=0.2, **kept
-        )
+        model, masking = models[method], {"corruption": "masking", "corruption_level": 0.4}
+        states = sample_walkback(model, starts, n_steps, **masking, **kept)
         means = model.reconstruct(states.reshape(-1, X.shape[1]))
         return means[:n_samples], starts
     covariance = method.split()[1]
