@@ -75,7 +75,7 @@ class Models:
             # The highest RBM alone is sampled from: longer chains find the modes that data do not have.
             high.set_params(n_gibbs_steps=5)
         low.set_params(**{"visible" if name == "DBN-2" else "loss": "bernoulli"})
-        path = Path(self._arguments.results) / f"repro_parzen.{name}"
+        path = Path(self._arguments.results) / f"repro_parzen.{name}.stack"
         composed = DBN if name == "DBN-2" else StackedAE
         return composed(
             [("low", low), ("high", high)], random_state=0, checkpoint=path, resume=True
