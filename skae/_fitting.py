@@ -1,9 +1,10 @@
 """What every ``fit`` of the package does around its training."""
 
 from contextlib import contextmanager
+from numbers import Integral
 
 import numpy as np
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, check_scalar
 
 from ._compat import _check_sample_weight
 
@@ -40,6 +41,12 @@ def checked_weights(sample_weight, X):
     if (sample_weight < 0).any() or not sample_weight.sum() > 0:
         raise ValueError("sample_weight must be non-negative, with a positive sum.")
     return sample_weight
+
+
+def check_counts(**counts):
+    """Raise where one of the arguments is no positive integer."""
+    for name, value in counts.items():
+        check_scalar(value, name, Integral, min_val=1)
 
 
 def generator(random_state):

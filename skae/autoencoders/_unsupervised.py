@@ -129,10 +129,7 @@ class UnsupervisedModel(TrainedModel, ABC):
         return self
 
     def _problem(self, X, weights):
-        objective = self._objective(self._network, self._loss)
-        return Problem(
-            objective, X, weights, descends=objective.descends, observers=objective.observers
-        )
+        return Problem(self._objective(self._network, self._loss), X, weights)
 
     def _check_training_data(self, X, sample_weight, reset):
         frame = X

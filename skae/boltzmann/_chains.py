@@ -1,11 +1,12 @@
-"""What all samplers of the room ask of their arguments."""
+"""What training and sampling by chains share."""
 
-from numbers import Integral
-
-from sklearn.utils import check_scalar
+from ..training.solvers import SGD
 
 
-def check_chains(n_samples, n_steps):
-    """Raise where these are no counts."""
-    check_scalar(n_samples, "n_samples", Integral, min_val=1)
-    check_scalar(n_steps, "n_steps", Integral, min_val=1)
+class ChainTraining:
+    """Plain gradient steps, or steps with ``momentum``, where the solver is ``'sgd'``."""
+
+    def _make_solver(self):
+        if self.solver == "sgd":
+            return SGD(momentum=self.momentum, nesterov=False)
+        return super()._make_solver()

@@ -140,8 +140,7 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
             encoders = [(*layer, None, None) for layer in layers]
             fill(self._network.views(state.params), 0, encoders)
             balanced, rows = self._balanced(weights, targets), np.flatnonzero(targets.labelled)
-            inputs = self.base_._discriminative_inputs(X)
-            self._train_outputs(inputs, targets, balanced, state, rows)
+            self._train_outputs(self._inputs(X), targets, balanced, state, rows)
         return self
 
     def _fitted_base(self, X, weights):
@@ -149,10 +148,8 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
             raise TypeError(f"base must be an RBM, DBN or DBM; got {self.base!r}.")
         return fitted_base(self, self.base, X, weights)
 
-    def _means(self, network, params, x):
-        # Training sees what is beside x already.
-        x = x if x.shape[1] == network.sizes[0] else self.base_._discriminative_inputs(x)
-        return super()._means(network, params, x)
+    def _inputs(self, X):
+        return self.base_._discriminative_inputs(X)
 
     def _linear_map(self, X):
         if self._shape["sizes"][0] != self.n_features_in_:

@@ -10,11 +10,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions, _fit_context
-from .._fitting import DTYPES, MeanScore, checked_weights, generator, unchanged_on_error
+from .._fitting import (
+    DTYPES,
+    MeanScore,
+    check_counts,
+    checked_weights,
+    generator,
+    unchanged_on_error,
+)
 from .._threads import team
 from ..autoencoders._fitted import by_block
 from ..autoencoders._trained import TrainedModel
 from ..deep._base import NamedLayers
+from ..deep._layers import copies
 from ..nn.boltzmann import (
     BoltzmannObjective,
     Chains,
@@ -26,15 +34,16 @@ from ..nn.layerwise import OnCodes
 from ..nn.penalties import weight_decays
 from ..training.loop import DivergenceError
 from ..training.problem import Problem
-from ..training.solvers import LBFGS, SGD
-from ._chains import check_chains
-from ._layers import check_machines, machine_copies
+from ..training.solvers import LBFGS
+from ._chains import ChainTraining
+from ._layers import check_machines
 from ._partition import log_partition, normalized
 from ._rbm import base_bias
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class DBM(
+    ChainTraining,
     TrainedModel,
     MeanScore,
     ClassNamePrefixFeaturesOutMixin,
@@ -180,7 +189,7 @@ class DBM(
             X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, order="C")
             weights = checked_weights(sample_weight, X)
             self._loss = self.layers[0][1]._make_loss(X, frame)
-            self._loss.check(X, getattr(self, "feature_names_in_", range(X.shape[1])))
+            self._check_range(X)
             self.layers_ = self._copies()
             self._sizes = (X.shape[1], *[layer.n_components for _, layer in self.layers_])
             self._learn(X, weights)
@@ -250,7 +259,7 @@ class DBM(
         X : ndarray of shape (n_samples, n_features)
         """
         n_visible = self._fitted_sizes[0]
-        check_chains(n_samples, n_steps)
+        check_counts(n_samples=n_samples, n_steps=n_steps)
         rng = generator(random_state)
         params, units = self._machine_params, self._machine.units(self._loss)
         states = self._chain_start(n_samples, start, units, rng)
@@ -325,17 +334,17 @@ class DBM(
         return by_block(X, lambda x: self._sides(x)[0][:, :width], width)
 
     def _copies(self):
-        copies = machine_copies(
+        machines = copies(
             self.layers,
             check_random_state(self.random_state),
             verbose=self.verbose,
             checkpoint=self.checkpoint,
             resume=self.resume,
         )
-        for number, (_, layer) in enumerate(copies):
+        for number, (_, layer) in enumerate(machines):
             # A layer that will hear two sides hears one of them twice while the other is not there.
-            layer._scales = (1 if number == len(copies) - 1 else 2, 2 if number else 1)
-        return copies
+            layer._scales = (1 if number == len(machines) - 1 else 2, 2 if number else 1)
+        return machines
 
     def _learn(self, X, weights):
         self._base_bias = base_bias(X, weights, self._loss)
@@ -348,14 +357,7 @@ class DBM(
         if self.pretraining:
             self._pretrain(params, X, weights)
         objective = self._objective(X.shape[1], X.dtype, mask)
-        problem = Problem(
-            OnCodes(objective, X.shape[1], _beside_nothing),
-            X,
-            weights,
-            descends=objective.descends,
-            observers=objective.observers,
-        )
-        self._train(problem, state)
+        self._train(Problem(OnCodes(objective, X.shape[1], _beside_nothing), X, weights), state)
 
     def _pretrain(self, params, X, weights):
         """Fit each layer on the codes of those below and put it into ``params``."""
@@ -386,11 +388,6 @@ class DBM(
             mask=mask,
         )
 
-    def _make_solver(self):
-        if self.solver == "sgd":
-            return SGD(momentum=self.momentum, nesterov=False)
-        return super()._make_solver()
-
     def _by_block(self, X, function, layer, *, check=False):
         """Return ``function`` of the states of the even and of the odd layers, at their mean field."""
         check_is_fitted(self)
@@ -398,7 +395,7 @@ class DBM(
             self, X, accept_sparse="csr", dtype=self._map_dtype, order="C", reset=False
         )
         if check:
-            self._loss.check(X, getattr(self, "feature_names_in_", range(X.shape[1])))
+            self._check_range(X)
         width = None if layer is None else self._sizes[layer]
         return by_block(X, lambda x: function(*self._sides(x)), width)
 
@@ -418,10 +415,13 @@ class DBM(
     def _base_logits(self):
         return np.concatenate([self._base_bias, np.zeros(self._machine.n_latent, self._map_dtype)])
 
+    def _check_range(self, X):
+        self._loss.check(X, getattr(self, "feature_names_in_", range(X.shape[1])))
+
     def _chain_start(self, n_samples, start, units, rng):
         if start is not None:
             X = validate_data(self, start, dtype=self._map_dtype, order="C", reset=False)
-            self._loss.check(X, getattr(self, "feature_names_in_", range(X.shape[1])))
+            self._check_range(X)
             return self._sides(X)[0]
         states = np.repeat(self._base_logits()[np.newaxis], n_samples, axis=0)
         units.sample(states, rng)

@@ -8,10 +8,9 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import _fit_context
-from .._fitting import MeanScore, generator, unchanged_on_error
+from .._fitting import MeanScore, check_counts, generator, unchanged_on_error
 from ..deep._base import NamedLayers
 from ..deep._stacked import StackedAE
-from ._chains import check_chains
 from ._layers import check_machines
 
 
@@ -171,7 +170,7 @@ class DBN(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLay
         X : ndarray of shape (n_samples, n_features)
         """
         lower, top = [layer for _, layer in self._fitted.layers_[:-1]], self.layers_[-1][1]
-        check_chains(n_samples, n_steps)
+        check_counts(n_samples=n_samples, n_steps=n_steps)
         rng = generator(random_state)
         if start is not None:
             dtype = top._params.dtype

@@ -1,6 +1,6 @@
 """Layers of deep Boltzmann machines and belief networks."""
 
-from ..deep._layers import check_layers, ready_copy
+from ..deep._layers import check_layers
 from ._rbm import RBM
 
 
@@ -22,11 +22,3 @@ def check_machines(layers, least=1):
             )
     if len(layers) < least:
         raise ValueError(f"layers must have at least {least} RBMs; got {len(layers)}.")
-
-
-def machine_copies(layers, rng, **options):
-    """Return copies of ``layers`` that are ready to be fitted: above the first one, on hidden units."""
-    copies = [(name, ready_copy(name, layer, rng, **options)) for name, layer in layers]
-    for _, layer in copies[1:]:
-        layer.set_params(visible="bernoulli")
-    return copies

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions
-from .._fitting import generator
+from .._fitting import check_counts, generator
 from .._threads import team
 from ..autoencoders._fitted import FittedEnergy
 from ..autoencoders._losses import make_loss
@@ -25,13 +25,13 @@ from ..nn.boltzmann import (
 from ..nn.losses import LOSSES, Gaussian, Multinomial
 from ..nn.objective import Objective
 from ..nn.penalties import ActivitySparsity, weight_decays
-from ..training.solvers import LBFGS, SGD
-from ._chains import check_chains
+from ..training.solvers import LBFGS
+from ._chains import ChainTraining
 from ._partition import log_partition, normalized
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class RBM(UnsupervisedModel, FittedEnergy):
+class RBM(ChainTraining, UnsupervisedModel, FittedEnergy):
     """Restricted Boltzmann machine: binary hidden units that explain visible ones.
 
     The density of x is in proportion to ``sum_h exp(h'Wx + b'h + c'x)``; for gaussian columns, of unit variance, times
@@ -173,7 +173,7 @@ class RBM(UnsupervisedModel, FittedEnergy):
         X : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        check_chains(n_samples, n_steps)
+        check_counts(n_samples=n_samples, n_steps=n_steps)
         rng = generator(random_state)
         params, units = self._network.views(self._params), self._loss
         visible = self._chain_start(n_samples, start, rng)
@@ -273,11 +273,6 @@ class RBM(UnsupervisedModel, FittedEnergy):
             penalties=penalties,
             scales=self._scales,
         )
-
-    def _make_solver(self):
-        if self.solver == "sgd":
-            return SGD(momentum=self.momentum, nesterov=False)
-        return super()._make_solver()
 
     def _identity(self, problem):
         return {**super()._identity(problem), "scales": repr(self._scales)}

@@ -73,7 +73,7 @@ class Pretraining:
         first = TrainingState.from_dict(layers[0]._state)
         state = TrainingState(flat, trainer.solver.start(flat), first.rng, first.seed)
         try:
-            trainer._train(_problem(together, X, sample_weight), state)
+            trainer._train(Problem(together, X, sample_weight), state)
         finally:
             if hasattr(trainer, "_state"):
                 self._part(trainer._state, together)
@@ -146,7 +146,7 @@ class Pretraining:
             self.network.encode(self.params, rows, out=out, n_layers=start)
 
         objective = OnCodes(layer._objective(layer._network, layer._loss), X.shape[1], encode)
-        layer._train(_problem(objective, X, sample_weight), state)
+        layer._train(Problem(objective, X, sample_weight), state)
 
     def _need_networks(self, option):
         for name, layer in self.layers:
@@ -161,11 +161,6 @@ class Pretraining:
                     "corrupted='input' changes no single cell of the codes: the layer "
                     f"{name!r} must have emphasis=None."
                 )
-
-
-def _problem(objective, X, sample_weight):
-    options = {"descends": objective.descends, "observers": objective.observers}
-    return Problem(objective, X, sample_weight, **options)
 
 
 class _JointTraining(TrainedModel, BaseEstimator):

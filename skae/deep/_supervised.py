@@ -138,7 +138,15 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
     def _outputs(self, X):
         """Return the means of the output units, of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
-        return self._by_block(X, self._means, self._shape["sizes"][-1])
+
+        def means(network, params, x):
+            return self._means(network, params, self._inputs(x))
+
+        return self._by_block(X, means, self._shape["sizes"][-1])
+
+    def _inputs(self, X):
+        """Return what the network sees of the rows of X."""
+        return X
 
     def _means(self, network, params, x):
         return self._loss.activate(network.encode(params, x))

@@ -1,15 +1,14 @@
 """Auto-encoder with an explicit energy, trained by denoising score matching."""
 
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions
-from .._fitting import generator
+from .._fitting import check_counts, generator
 from ..autoencoders._fitted import FittedEnergy
 from ..autoencoders._losses import make_loss
 from ..autoencoders._unsupervised import UnsupervisedModel
@@ -194,12 +193,7 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
             If a parameter is invalid.
         """
         check_is_fitted(self)
-        for name, value in (
-            ("n_samples", n_samples),
-            ("n_steps", n_steps),
-            ("n_leapfrog", n_leapfrog),
-        ):
-            check_scalar(value, name, Integral, min_val=1)
+        check_counts(n_samples=n_samples, n_steps=n_steps, n_leapfrog=n_leapfrog)
         if method not in ("hmc", "langevin"):
             raise ValueError(f"method must be 'hmc' or 'langevin'; got {method!r}.")
         if step_size is None:

@@ -11,7 +11,14 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, _fit_context
-from .._fitting import DTYPES, MeanScore, checked_weights, generator, unchanged_on_error
+from .._fitting import (
+    DTYPES,
+    MeanScore,
+    check_counts,
+    checked_weights,
+    generator,
+    unchanged_on_error,
+)
 from ..autoencoders import AutoEncoder
 from ..autoencoders._base import BaseAutoEncoder
 from ..autoencoders._fitted import by_block
@@ -299,8 +306,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             If a parameter is invalid, or the base has multinomial columns or a curvature penalty.
         """
         check_is_fitted(self)
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        check_scalar(n_steps, "n_steps", Integral, min_val=1)
+        check_counts(n_samples=n_samples, n_steps=n_steps)
         check_positive("step_size", step_size)
         rng = generator(random_state)
         start = self._starts(n_samples, x0, rng)

@@ -28,10 +28,8 @@ class Problem:
     monitor : callable or None
         ``monitor(rows)`` returns the function of parameters that is the error on held-out rows; the objective
         by default.
-    descends : bool
-        Whether the objective's value falls while training succeeds, so that a value which does not is a reason to stop.
     observers : sequence
-        What has to happen between epochs, see :func:`~skae.training.loop.minimize`.
+        What has to happen between epochs, besides the objective's own ``observers``, see :func:`~skae.training.loop.minimize`.
     """
 
     objective: Callable
@@ -41,12 +39,17 @@ class Problem:
     rows: np.ndarray | None = None
     strata: np.ndarray | None = None
     monitor: Callable | None = None
-    descends: bool = True
     observers: Sequence = ()
 
     def __post_init__(self):
         if self.rows is None:
             self.rows = np.arange(self.X.shape[0])
+        self.observers = [*getattr(self.objective, "observers", ()), *self.observers]
+
+    @property
+    def descends(self):
+        """bool: whether the value falls while training succeeds, so that one which does not is a reason to stop."""
+        return getattr(self.objective, "descends", True)
 
     def batches(self, rows, batch_size, *, shuffle=False):
         """Return ``rows`` in minibatches."""
