@@ -1,6 +1,7 @@
 """Auto-encoder with an explicit energy, trained by denoising score matching."""
 
 from dataclasses import dataclass
+from functools import partial
 from numbers import Real
 from typing import ClassVar
 
@@ -204,10 +205,14 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
             x = like_columns(self._moments, n_samples, self._map_dtype, rng)
         else:
             x = checked_rows(self, start)
+        network = self._network
+        params = network.views(self._params)
         if method == "langevin":
-            states = langevin(self._score, x, n_steps, step_size, rng)
+            score = partial(self._scores, network, params)
+            states = langevin(score, x, n_steps, step_size, rng)
         else:
-            chain = hamiltonian(self._density_and_score, x, n_steps, step_size, n_leapfrog, rng)
+            density = partial(self._densities_and_scores, network, params)
+            chain = hamiltonian(density, x, n_steps, step_size, n_leapfrog, rng)
             states = (state for state, _ in chain)
         for x in states:
             end = x
@@ -268,19 +273,27 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
         scaled = super()._linear_map(X / self._unit)
         return ChainMap([scaled.weights[0] / self._unit], scaled.diagonals)
 
-    def _energies(self, network, params, x):
+    def _drive(self, params, x):
+        """Return x in units of the noise, and Wz + b."""
         z = x / self._unit
-        drive = z @ params.encoder_weights[0].T + params.encoder_biases[0]
-        wells = _INTEGRALS[network.names[0]](drive).sum(axis=1, dtype=np.float64)
-        return _half_square(z - params.decoder_biases[0]).sum(axis=1, dtype=np.float64) - wells
+        return z, z @ params.encoder_weights[0].T + params.encoder_biases[0]
+
+    def _energies(self, network, params, x):
+        return self._energies_at(network, params, *self._drive(params, x))
 
     def _log_densities(self, network, params, x):
         return -self._energies(network, params, x)
 
-    def _score(self, x):
-        network = self._network
-        return (self._reconstruct(network, network.views(self._params), x) - x) / self._unit**2
+    def _energies_at(self, network, params, z, drive):
+        wells = _INTEGRALS[network.names[0]](drive).sum(axis=1, dtype=np.float64)
+        return _half_square(z - params.decoder_biases[0]).sum(axis=1, dtype=np.float64) - wells
 
-    def _density_and_score(self, x):
-        network = self._network
-        return self._log_densities(network, network.views(self._params), x), self._score(x)
+    def _scores(self, network, params, x):
+        return (self._reconstruct(network, params, x) - x) / self._unit**2
+
+    def _densities_and_scores(self, network, params, x):
+        """Return both, which share the product with W."""
+        z, drive = self._drive(params, x)
+        densities = -self._energies_at(network, params, z, drive)
+        network.activations[0].apply(drive, np.zeros_like(params.encoder_biases[0]))
+        return densities, (network.decode(params, drive) - z) / self._unit
