@@ -423,9 +423,7 @@ class DBM(
             X = validate_data(self, start, dtype=self._map_dtype, order="C", reset=False)
             self._check_range(X)
             return self._sides(X)[0]
-        states = np.repeat(self._base_logits()[np.newaxis], n_samples, axis=0)
-        units.sample(states, rng)
-        return states
+        return units.draws(self._base_logits(), n_samples, rng)
 
     @property
     def _machine(self):

@@ -72,11 +72,10 @@ def annealed_log_partition(params, units, base_bias, n_runs, n_temperatures, rng
     no_bias = np.zeros_like(bias)
     shift = params.decoder_biases[0] - base_bias
     start = units.log_normalizer(base_bias[np.newaxis])[0] + len(bias) * np.log(2)
-    visible = np.repeat(base_bias[np.newaxis], n_runs, axis=0)
     log_weights = np.zeros(n_runs)
     temperatures = np.linspace(0, 1, n_temperatures + 1)
     with team():
-        units.sample(visible, rng)
+        visible = units.draws(base_bias, n_runs, rng)
         for cold, warm in zip(temperatures[:-1], temperatures[1:]):
             drive = product(visible, weights.T) + bias
             log_weights += (warm - cold) * (visible @ shift)

@@ -301,9 +301,7 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy):
             X = validate_data(self, start, dtype=self._params.dtype, order="C", reset=False)
             self._loss.check(X, self._column_names(X))
             return X.copy()
-        visible = np.repeat(self._base_bias[np.newaxis], n_samples, axis=0)
-        self._loss.sample(visible, rng)
-        return visible
+        return self._loss.draws(self._base_bias, n_samples, rng)
 
 
 def _check_groups(X, units):

@@ -198,6 +198,12 @@ class Reconstruction:
 
         share(some, len(logits), ELEMENT * logits.shape[1])
 
+    def draws(self, logits, n_rows, rng):
+        """Return rows of draws, all with the same ``logits``."""
+        rows = np.repeat(logits[np.newaxis], n_rows, axis=0)
+        self.sample(rows, rng)
+        return rows
+
     def log_base(self, X):
         """Return the logarithm of each row's base density."""
         return sum(part.log_base(X) for part in self.parts)
