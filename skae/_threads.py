@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from contextlib import ExitStack, contextmanager
+from functools import cache
 
 import numpy as np
 
@@ -18,9 +19,20 @@ from ._kernels.signals import GO, SIZE, wait_for_done, wait_for_go
 ELEMENT = 16  # one element of an elementwise kernel
 _LEAST = 1_000_000  # what is worth a signal to another thread
 _MOST = 8  # threads: narrower parts gain nothing
-_LOOKS = 1_000_000  # at a signal, about a millisecond, before a thread goes to sleep
-_MORE_LOOKS = 20_000  # until the one who gave the signal has left the interpreter to its own part
+_PATIENCE = 1e-3  # seconds that a thread looks at a signal before it goes to sleep
+_HEAD_START = 12e-6  # seconds in which who gave the signal leaves the interpreter to its own part
 _local = threading.local()
+
+
+@cache
+def _n_looks():
+    """Return how many looks at a signal take ``_PATIENCE`` and ``_HEAD_START``."""
+    flags, n = np.zeros(SIZE, np.int64), 100_000
+    wait_for_done(flags, 1, 1)
+    start = time.perf_counter()
+    wait_for_done(flags, 1, n)
+    rate = n / (time.perf_counter() - start)
+    return int(_PATIENCE * rate), int(_HEAD_START * rate)
 
 
 class _Worker:
@@ -28,6 +40,7 @@ class _Worker:
 
     def __init__(self):
         self._flags, self._turn = np.zeros(SIZE, np.int64), 0
+        self._looks, self._more_looks = _n_looks()
         self._job = self._error = None
         self._asleep, self._bell = False, threading.Semaphore(0)
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -49,7 +62,7 @@ class _Worker:
 
     def wait(self):
         """Wait until it is done."""
-        while not wait_for_done(self._flags, self._turn, _LOOKS):
+        while not wait_for_done(self._flags, self._turn, self._looks):
             time.sleep(1e-4)
 
     def check(self):
@@ -61,7 +74,7 @@ class _Worker:
     def _serve(self):
         turn = 0
         while True:
-            while not wait_for_go(self._flags, turn, _LOOKS, _MORE_LOOKS):
+            while not wait_for_go(self._flags, turn, self._looks, self._more_looks):
                 self._sleep(turn)
             turn += 1
             work, part = self._job

@@ -85,7 +85,7 @@ class Contraction:
                 units.stop,
             )
 
-        share(some, len(weights), weights.shape[1] + len(trace.codes) * ELEMENT)
+        share(some, len(weights), (weights.shape[1] + len(trace.codes)) * ELEMENT)
         return space.publish(trace)
 
 
