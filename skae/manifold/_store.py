@@ -64,11 +64,11 @@ class TangentStore:
             if self._basis is None:
                 basis = self._tangents(inputs[part])
             else:
-                basis = self._basis[places[part]].astype(out.dtype, copy=False)
+                basis = self._basis[places[part]]
             if flips is None:
                 out[:, part] = basis.transpose(1, 0, 2)
             else:
-                out[0, part] = np.matmul(flips[part], basis)[:, 0]
+                out[0, part] = np.matmul(flips[part], basis.astype(out.dtype, copy=False))[:, 0]
 
         if self._basis is None:
             share_items(fill, list(gen_batches(len(rows), BLOCK // 2)))

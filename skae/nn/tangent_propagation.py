@@ -2,16 +2,18 @@
 
 import numpy as np
 
-from .._kernels.tangents import squares
+from .._threads import share
 from .losses import Multinomial
-from .tangents import Link, linearize_encoder, pull_back, push_forward
+from .tangents import Link, linearize, linearize_encoder, pull_back, push_forward
 
 
 class TangentPropagation:
     """``strength`` times the mean over samples of sum_u ||do/dx u||^2, over directions u of each sample.
 
-    Simard et al. 1992; Rifai et al. NIPS 2011, equation 7. o are the means of the output units. Directions go through
-    the network by forward mode, and the gradient back through both passes.
+    Simard et al. 1992; Rifai et al. NIPS 2011, equation 7. o are the means of the output units. Directions go up
+    through the network by forward mode, and gradients of the logits come down by reverse mode; the slopes are their
+    inner products in the layer where the two meet, which is chosen such that few rows go through wide layers. The
+    gradient goes back through both passes.
 
     Parameters
     ----------
@@ -26,49 +28,146 @@ class TangentPropagation:
     """
 
     def __init__(self, strength, network, loss, directions):
-        self.strength, self.network, self.loss, self.directions = (
-            strength,
-            network,
-            loss,
-            directions,
-        )
+        self.strength, self.network, self.loss = strength, network, loss
+        self.directions = directions
+        self.softmax = isinstance(loss.parts[0], Multinomial)
+        # Adding the same to all logits leaves a softmax as it is: differences to the last logit are enough.
+        self.n_gradients = network.sizes[-1] - self.softmax
+        self.meeting = meeting_layer(network.sizes, directions.n_directions, self.n_gradients)
 
     def __call__(self, params, trace, seed):
         space = trace.scratch(self, lambda: _Space(self, params, trace))
         self.directions(trace.batch.indices, trace.inputs, seed, space.directions)
         strength = space.weights.dtype.type(self.strength)
         np.multiply(trace.sample_weights, strength, out=space.weights)
-        linearize_encoder(space.links, self.network, params, trace.encoder_outputs)
         space.means[:] = trace.logits
         self.loss.activate(space.means)
-        output = space.links[-1]
-        if not self._softmax:
-            self.loss.derive(space.means, output.slopes, output.bends)
-        tangents = push_forward(space.links, space.directions)
-        if self._softmax:
-            value = softmax_squares(space.means, tangents, space.weights, output.push)
+        self._linearize(space, params, trace)
+        tangents = push_forward(space.up, space.directions)
+        if not space.down:
+            value = self._squares(space, tangents)
         else:
-            value = squares(tangents, space.weights, tangents)
-        pull_back(space.links, space.directions, tangents)
-        for layer, link in enumerate(space.links):
-            trace.encoder_pushes[layer].append(link.push)
-            trace.encoder_pulls[layer].append(link.gradient)
+            unit_vectors = slice(0, self.n_gradients)
+            gradients = push_forward(space.down, unit_vectors)
+            inner_products(tangents, gradients, space.slopes)
+            value = self._squares(space, space.slopes)
+            inner_products_back(tangents, gradients, space.slopes, space.pull)
+            pull_back(space.down, unit_vectors, space.pull)
+        pull_back(space.up, space.directions, tangents)
+        self._publish(space, trace)
         return value
 
-    @property
-    def _softmax(self):
-        return isinstance(self.loss.parts[0], Multinomial)
+    def _linearize(self, space, params, trace):
+        linearize_encoder(space.up, self.network, params, trace.encoder_outputs)
+        for layer, link in space.layers_down():
+            weights = params.encoder_weights[layer]
+            link.start(self._contrasts(weights) if link is space.down[0] else weights)
+            if not link.linear:
+                kind = self.network.activations[layer - 1].kind
+                linearize(link, kind, trace.encoder_outputs[layer - 1])
+
+    def _contrasts(self, weights):
+        return weights[:-1] - weights[-1] if self.softmax else weights
+
+    def _squares(self, space, tangents):
+        """Return the penalty, from the logits' slopes; leave its gradient in ``tangents`` and ``space.push``."""
+        space.push[:] = 0
+        if self.softmax:
+            return softmax_squares(space.means, tangents, space.weights, space.push)
+        self.loss.derive(space.means, space.mean_slopes, space.mean_bends)
+        return unit_squares(
+            space.mean_slopes, space.mean_bends, tangents, space.weights, space.push
+        )
+
+    def _publish(self, space, trace):
+        for layer, link in enumerate(space.up):
+            trace.encoder_pulls[layer].append(link.gradient)
+            if not link.linear:
+                trace.encoder_pushes[layer].append(link.push)
+        for layer, link in space.layers_down():
+            gradient = link.gradient
+            if link is space.down[0] and self.softmax:
+                gradient = np.vstack([gradient, -gradient.sum(axis=0)])
+            trace.encoder_pulls[layer].append(gradient)
+            if not link.linear:
+                trace.encoder_pushes[layer - 1].append(link.push)
+        trace.encoder_pushes[-1].append(space.push)
 
 
 class _Space:
-    """Buffers of the tangents of a batch."""
+    """Buffers of the tangents of a batch: ``up`` below the meeting layer, ``down`` above it."""
 
     def __init__(self, penalty, params, trace):
-        count = penalty.directions.n_directions
-        self.links = [Link(w, True, trace.n_samples, count) for w in params.encoder_weights]
-        self.directions = np.empty((count, *trace.inputs.shape), trace.inputs.dtype)
-        self.means = np.empty_like(trace.logits)
+        count, meeting, n = penalty.directions.n_directions, penalty.meeting, trace.n_samples
+        weights, dtype = params.encoder_weights, trace.inputs.dtype
+        depth = len(weights)
+        self.up = [
+            Link(w, True, n, count, linear=layer == depth - 1)
+            for layer, w in enumerate(weights[:meeting])
+        ]
+        top_down = weights[meeting:][::-1]
+        if top_down:
+            top_down[0] = penalty._contrasts(top_down[0])
+        # The last one is not scaled: tangents that come up are.
+        self.down = [
+            Link(w, False, n, penalty.n_gradients, linear=position == len(top_down) - 1)
+            for position, w in enumerate(top_down)
+        ]
+        self.directions = np.empty((count, *trace.inputs.shape), dtype)
+        self.slopes = np.empty((count, *trace.logits.shape), dtype)
+        self.pull = np.empty_like(self.down[-1].tangents) if self.down else None
+        self.means, self.push, self.mean_slopes, self.mean_bends = (
+            np.empty_like(trace.logits) for _ in range(4)
+        )
         self.weights = np.empty_like(trace.sample_weights)
+
+    def layers_down(self):
+        """Return pairs of layer and link, from the top."""
+        depth = len(self.up) + len(self.down)
+        return [(depth - 1 - position, link) for position, link in enumerate(self.down)]
+
+
+def meeting_layer(sizes, n_directions, n_gradients):
+    """Return the layer up to which ``n_directions`` go, and down to which ``n_gradients`` come, at the least cost.
+
+    Both passes and their way back take three products with the weights of a layer, but the first layer passes no
+    gradient on to the directions, and the gradients leave the top layer as rows of its weights.
+    """
+    products = [low * high for low, high in zip(sizes, sizes[1:])]
+    depth = len(products)
+
+    def cost(layer):
+        up = 3 * sum(products[:layer]) - sum(products[: min(layer, 1)])
+        down = 3 * sum(products[layer:-1])
+        inner = 0 if layer == depth else 3 * n_directions * n_gradients * sizes[layer]
+        return n_directions * up + n_gradients * down + inner
+
+    return min([depth, *range(depth - 1)], key=cost)
+
+
+def inner_products(tangents, gradients, out):
+    """out_kij <- t_ki' g_ji, and 0 for a j without gradients."""
+    out[:, :, len(gradients) :] = 0
+
+    def some(samples):
+        up, down = tangents[:, samples].transpose(1, 0, 2), gradients[:, samples]
+        out[:, samples, : len(gradients)] = (up @ down.transpose(1, 2, 0)).transpose(1, 0, 2)
+
+    share(some, tangents.shape[1], len(tangents) * gradients.shape[0] * gradients.shape[2])
+
+
+def inner_products_back(tangents, gradients, pull, gradients_pull):
+    """Turn ``pull``, the gradient at the inner products, into those at ``gradients`` and, in their place, ``tangents``."""
+    n_gradients = len(gradients)
+
+    def some(samples):
+        up, down = (stack[:, samples].transpose(1, 0, 2) for stack in (tangents, gradients))
+        down_pull = gradients_pull[:, samples].transpose(1, 0, 2)
+        inner = pull[:, samples, :n_gradients].transpose(1, 0, 2)
+        np.matmul(inner.transpose(0, 2, 1), up, out=down_pull)
+        np.matmul(inner, down, out=up)
+
+    share(some, tangents.shape[1], 2 * len(tangents) * gradients.shape[0] * gradients.shape[2])
 
 
 def softmax_squares(means, tangents, weights, push):
@@ -91,6 +190,16 @@ def softmax_squares(means, tangents, weights, push):
     at_means = (pull * centred - inner * tangents).sum(axis=0)
     push += means * (at_means - _along(means, at_means))
     np.multiply(means, pull - inner, out=tangents)
+    return value
+
+
+def unit_squares(slopes, bends, tangents, weights, push):
+    """Return the same for units of their own: z = s'(a) t."""
+    moved = slopes * tangents
+    value = float(np.einsum("kij,kij,i->", moved, moved, weights))
+    pull = 2 * weights[:, np.newaxis] * moved
+    push += (bends * tangents * pull).sum(axis=0)
+    np.multiply(slopes, pull, out=tangents)
     return value
 
 

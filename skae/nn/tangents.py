@@ -21,16 +21,18 @@ class Link:
         Whether the chain goes from lower to upper here (encoder) or back (decoder).
     n_samples, n_directions : int
         Directions that are carried at once.
+    linear : bool, default=False
+        Whether s is the identity, so that there is nothing to scale and no push.
     """
 
-    def __init__(self, weights, upward, n_samples, n_directions):
-        self.upward = upward
+    def __init__(self, weights, upward, n_samples, n_directions, *, linear=False):
+        self.upward, self.linear = upward, linear
         width = weights.shape[0 if upward else 1]
-        self.slopes = np.empty((n_samples, width), weights.dtype)
+        self.tangents = np.empty((n_directions, n_samples, width), weights.dtype)
+        self.scaled = self.tangents if linear else np.empty_like(self.tangents)
+        self.slopes = np.empty((0 if linear else n_samples, width), weights.dtype)
         self.bends = np.empty_like(self.slopes)
         self.push = np.empty_like(self.slopes)
-        self.tangents = np.empty((n_directions, n_samples, width), weights.dtype)
-        self.scaled = np.empty_like(self.tangents)
         self.gradient = np.empty_like(weights)
         self._product = np.empty_like(weights)
 
@@ -56,8 +58,12 @@ class Link:
         if self._empty:
             self.gradient[:] = 0
             self._empty = False
-        gradient = self.gradient.T if self.upward else self.gradient
-        gradient[directions] += pull.sum(axis=1)
+        gradient = (self.gradient.T if self.upward else self.gradient)[directions]
+
+        def some(units):
+            gradient[:, units] += pull[:, :, units].sum(axis=1)
+
+        share(some, pull.shape[2], ELEMENT * pull[:, :, 0].size)
 
 
 def linearize(link, kind, outputs):
@@ -76,7 +82,8 @@ def linearize_encoder(links, network, params, outputs):
         links, network.activations, params.encoder_weights, outputs
     ):
         link.start(weights)
-        linearize(link, activation.kind, output)
+        if not link.linear:
+            linearize(link, activation.kind, output)
 
 
 def push_forward(links, directions):
@@ -88,15 +95,14 @@ def push_forward(links, directions):
     below = directions
     for link in links:
         if isinstance(below, slice):
-            count = below.stop - below.start
-            tangents = link.tangents[:count]
-            tangents[...] = link.matrix[below, np.newaxis, :]
+            tangents = link.tangents[: below.stop - below.start]
+            _repeat(link.matrix[below], tangents)
         else:
-            count = len(below)
-            tangents = link.tangents[:count]
+            tangents = link.tangents[: len(below)]
             product(_rows(below), link.matrix, _rows(tangents))
-        below = link.scaled[:count]
-        _by_samples(scale, link.slopes, tangents, below)
+        below = link.scaled[: len(tangents)]
+        if not link.linear:
+            _by_samples(scale, link.slopes, tangents, below)
     return below
 
 
@@ -105,7 +111,8 @@ def pull_back(links, directions, pull):
     count = len(pull)
     for position in reversed(range(len(links))):
         link = links[position]
-        _by_samples(scale_back, link.slopes, link.bends, link.tangents[:count], pull, link.push)
+        if not link.linear:
+            _by_samples(scale_back, link.slopes, link.bends, link.tangents[:count], pull, link.push)
         if position:
             below = links[position - 1].scaled[:count]
             link.add_gradient(_rows(below), _rows(pull))
@@ -114,6 +121,15 @@ def pull_back(links, directions, pull):
             link.add_unit_gradient(directions, pull)
         else:
             link.add_gradient(_rows(directions), _rows(pull))
+
+
+def _repeat(rows, out):
+    """Fill ``out`` with each of ``rows`` for all samples."""
+
+    def some(samples):
+        out[:, samples] = rows[:, np.newaxis]
+
+    share(some, out.shape[1], ELEMENT * rows.size)
 
 
 def _by_samples(kernel, slopes, *arrays):

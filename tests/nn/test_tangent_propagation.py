@@ -8,7 +8,7 @@ from scipy.special import expit, softmax
 from skae.nn.losses import Bernoulli, Multinomial, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
-from skae.nn.tangent_propagation import TangentPropagation
+from skae.nn.tangent_propagation import TangentPropagation, meeting_layer
 from skae.training.batches import Batches
 
 UNITS = {"softmax": (Multinomial, softmax), "sigmoid": (Bernoulli, expit)}
@@ -36,19 +36,28 @@ def _problem(output, activation, hidden, n_directions=2, strength=0.7):
     return network, loss, penalty, batches, point, basis
 
 
-@pytest.mark.parametrize("hidden", [(), (4,), (4, 6)], ids=str)
+@pytest.mark.parametrize("n_directions", [1, 2, 9])
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 6), (6, 7, 4)], ids=str)
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "softplus"])
 @pytest.mark.parametrize("output", UNITS)
-def test_gradient(output, activation, hidden):
-    network, loss, penalty, batches, point, _ = _problem(output, activation, hidden)
+def test_gradient(output, activation, hidden, n_directions):
+    network, loss, penalty, batches, point, _ = _problem(output, activation, hidden, n_directions)
     objective = Objective(network, loss, penalties=[penalty])
     batch = next(batches.epoch(None))
     assert relative_gradient_error(objective, point, batch) < 1e-6
 
 
+def test_directions_meet_gradients_where_few_rows_go_through_wide_layers():
+    assert meeting_layer((784, 1000, 1000, 10), n_directions=1, n_gradients=9) == 3
+    assert meeting_layer((784, 1000, 1000, 10), n_directions=10, n_gradients=9) == 1
+    assert meeting_layer((784, 1000, 1000, 10), n_directions=25, n_gradients=9) == 0
+    assert meeting_layer((784, 10), n_directions=25, n_gradients=9) == 1
+
+
+@pytest.mark.parametrize("n_directions", [1, 2, 9])
 @pytest.mark.parametrize("output", UNITS)
-def test_value_is_the_squared_slope_along_each_direction(output):
-    network, loss, penalty, batches, point, basis = _problem(output, "tanh", (4, 6))
+def test_value_is_the_squared_slope_along_each_direction(output, n_directions):
+    network, loss, penalty, batches, point, basis = _problem(output, "tanh", (4, 6), n_directions)
     batch, params = next(batches.epoch(None)), network.views(point)
     values = [
         Objective(network, loss, penalties=penalties)(point, batch, None, np.random.default_rng(0))
