@@ -134,6 +134,23 @@ def share(work, size, cost):
     _run(work, list(map(slice, bounds[:-1], bounds[1:])))
 
 
+def share_matrix(work, n_rows, n_columns, cost):
+    """Call ``work(rows, columns)`` for parts of a matrix, cut across its longer side: near-square products are quicker.
+
+    Parameters
+    ----------
+    work : callable
+    n_rows, n_columns : int
+    cost : int
+        Of one element, in multiplications of a matrix product.
+    """
+    everything = slice(None)
+    if n_rows > n_columns:
+        share(lambda rows: work(rows, everything), n_rows, n_columns * cost)
+    else:
+        share(lambda columns: work(everything, columns), n_columns, n_rows * cost)
+
+
 def share_items(function, items):
     """Return ``function`` of each item; a thread of the ``team`` that is done takes the next one."""
     waiting, results = deque(enumerate(items)), [None] * len(items)
@@ -176,19 +193,12 @@ def _run(work, parts):
 
 
 def product(a, b, out=None):
-    """Return a b, in ``out`` if it is given, by parts of the longer side."""
+    """Return a b, in ``out`` if it is given."""
     if out is None:
         out = np.empty((len(a), b.shape[1]), np.result_type(a, b))
-    n_rows, n_columns = out.shape
 
-    def rows(part):
-        np.matmul(a[part], b, out=out[part])
+    def some(rows, columns):
+        np.matmul(a[rows], b[:, columns], out=out[rows, columns])
 
-    def columns(part):
-        np.matmul(a, b[:, part], out=out[:, part])
-
-    if n_rows > n_columns:
-        share(rows, n_rows, n_columns * a.shape[1])
-    else:
-        share(columns, n_columns, n_rows * a.shape[1])
+    share_matrix(some, *out.shape, a.shape[1])
     return out

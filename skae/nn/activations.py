@@ -14,10 +14,10 @@ class Activation(NamedTuple):
     kind: int
     kernel: Callable
 
-    def apply(self, a, bias, units=slice(None)):
-        """a <- s(a + bias), in the columns ``units``."""
+    def apply(self, a, bias, rows=slice(None), units=slice(None)):
+        """a <- s(a + bias), in some rows and the columns ``units``."""
         start, stop, _ = units.indices(a.shape[1])
-        self.kernel(a, bias, start, stop)
+        self.kernel(a[rows], bias, start, stop)
 
 
 ACTIVATIONS = {

@@ -45,9 +45,10 @@ class _BinaryDraws(NamedTuple):
     rows: np.ndarray
     columns: np.ndarray
 
-    def apply(self, a, bias, units):
-        """a <- 1 with probability sigmoid(a + bias), else 0, in the columns ``units``."""
-        kernels.bernoulli_units(a, bias, self.rows, self.columns, units.start, units.stop)
+    def apply(self, a, bias, rows, units):
+        """a <- 1 with probability sigmoid(a + bias), else 0, in some rows and the columns ``units``."""
+        start, stop, _ = units.indices(a.shape[1])
+        kernels.bernoulli_units(a[rows], bias, self.rows[rows], self.columns, start, stop)
 
 
 def draw_visible(params, units, hidden, rng, out, scale=1):
@@ -220,7 +221,7 @@ class BoltzmannObjective:
             for push in pushes:
                 phases.codes[:, units] += push[:, units]
                 bias[units] += push[:, units].sum(axis=0)
-            add_up(units, phases.means, phases.visible, weights, scales, out)
+            add_up(units, phases.means, phases.visible, weights, scales, [], out)
             if self.mask is not None:
                 out[units] *= self.mask[units]
 

@@ -4,34 +4,53 @@ import numpy as np
 
 from .._kernels import activations as kernels
 from .._kernels.contraction import add_scaled_rows
-from .._threads import ELEMENT, share
+from .._threads import ELEMENT, share_matrix
+from .trace import add_all
 
 
 def propagate(inputs, matrix, activation, bias, out):
     """out <- s(inputs matrix + bias)."""
 
-    def some(units):
-        np.matmul(inputs, matrix[:, units], out=out[:, units])
-        activation.apply(out, bias, units)
+    def some(rows, units):
+        np.matmul(inputs[rows], matrix[:, units], out=out[rows, units])
+        activation.apply(out, bias, rows, units)
 
-    share(some, out.shape[1], len(out) * (inputs.shape[1] + ELEMENT))
+    share_matrix(some, *out.shape, inputs.shape[1] + ELEMENT)
 
 
-def pull_back(units, above, matrix, mask, kind, outputs, push, delta, sums):
-    """delta <- (above matrix * mask) * s'(a) + push, the gradient at a; sums <- its sum over samples; for some units.
+def pull_back(above, matrix, mask, kind, outputs, push, delta, sums):
+    """Do :func:`pull_back_some` for all rows and units; sums <- the sum of ``delta`` over samples."""
+    parts = {}
+
+    def some(rows, units):
+        start = rows.start or 0, units.start or 0
+        parts[start] = np.zeros_like(sums)
+        part = parts[start]
+        pull_back_some(rows, units, above, matrix, mask, kind, outputs, push, delta, part)
+
+    cost = ELEMENT + (0 if above is None else len(matrix))
+    share_matrix(some, *delta.shape, cost)
+    # In order, so that the last bit does not depend on which thread was first.
+    np.sum([parts[start] for start in sorted(parts)], axis=0, out=sums)
+
+
+def pull_back_some(rows, units, above, matrix, mask, kind, outputs, push, delta, sums):
+    """delta <- (above matrix * mask) * s'(a) + push, the gradient at a; sums <- its sum; of some rows and units.
 
     Without ``above`` the gradient at the outputs is in ``delta`` already. An empty ``push`` is none, and so is a
     ``mask`` that is None.
     """
     if above is not None:
-        np.matmul(above, matrix[:, units], out=delta[:, units])
+        np.matmul(above[rows], matrix[:, units], out=delta[rows, units])
     if mask is not None:
-        delta[:, units] *= mask[:, units]
-    kernels.backpropagate(kind, outputs, delta, push, sums, units.start, units.stop)
+        delta[rows, units] *= mask[rows, units]
+    start, stop, _ = units.indices(delta.shape[1])
+    kernels.backpropagate(kind, outputs[rows], delta[rows], push[rows], sums, start, stop)
 
 
-def add_up(units, upper, lower, weights, row_scales, out):
-    """out <- upper' lower, plus each of ``row_scales`` times the rows of ``weights``; for some units."""
+def add_up(units, upper, lower, weights, row_scales, pulls, out):
+    """out <- upper' lower, each of ``row_scales`` times the rows of ``weights``, and ``pulls``; for some units."""
     np.matmul(upper[:, units].T, lower, out=out[units])
     for scales in row_scales:
         add_scaled_rows(scales[units], weights[units], out[units])
+    add_all((pull[units] for pull in pulls), out[units])

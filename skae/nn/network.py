@@ -3,10 +3,10 @@
 import numpy as np
 
 from .._kernels.activations import IDENTITY, slopes
-from .._threads import ELEMENT, share
+from .._threads import share
 from .activations import ACTIVATIONS, initial_bound
 from .corruption import dropout_mask
-from .layer import add_up, propagate, pull_back
+from .layer import add_up, propagate, pull_back, pull_back_some
 from .parameters import Params, Parts
 from .trace import Trace, add_all
 
@@ -158,24 +158,17 @@ class Network:
         if layer:
             kind, outputs = self.downward[layer].kind, trace.decoder_inputs[layer - 1]
         push = trace.total_push(trace.decoder_pushes[layer])
-        delta, n = trace.decoder_deltas[layer], trace.n_samples
-
-        def pull(units):
-            d_bias = grad.decoder_biases[layer]
-            pull_back(units, above, matrix, None, kind, outputs, push, delta, d_bias)
-
-        share(pull, delta.shape[1], n * (ELEMENT + (len(matrix) if layer else 0)))
+        delta, d_bias = trace.decoder_deltas[layer], grad.decoder_biases[layer]
+        pull_back(above, matrix, None, kind, outputs, push, delta, d_bias)
         if self.decoder == "tied":
             return
-        upper, lower = trace.upper[layer][n:], trace.lower[layer][n:]
-        weights, scales = params.decoder_weights[layer], trace.decoder_row_scales[layer]
-        d_weights = grad.decoder_weights[layer]
-
-        pulls = trace.decoder_pulls[layer]
+        stacks = trace.upper[layer], trace.lower[layer]
+        upper, lower = (stack[trace.n_samples :] for stack in stacks)
+        weights, d_weights = params.decoder_weights[layer], grad.decoder_weights[layer]
+        extra = trace.decoder_row_scales[layer], trace.decoder_pulls[layer]
 
         def add(units):
-            add_up(units, upper, lower, weights, scales, d_weights)
-            add_all((pulled[units] for pulled in pulls), d_weights[units])
+            add_up(units, upper, lower, weights, *extra, d_weights)
 
         share(add, len(weights), lower.size)
 
@@ -187,17 +180,23 @@ class Network:
         delta = trace.encoder_deltas[layer]
         rows = slice(None) if self.decoder == "tied" else slice(trace.n_samples)
         upper, lower = trace.upper[layer][rows], trace.lower[layer][rows]
-        weights, scales = params.encoder_weights[layer], trace.encoder_row_scales[layer]
-        d_weights, d_bias = grad.encoder_weights[layer], grad.encoder_biases[layer]
-
-        pulls = [*trace.encoder_pulls[layer]]
+        weights, d_weights = params.encoder_weights[layer], grad.encoder_weights[layer]
+        d_bias, pulls = grad.encoder_biases[layer], [*trace.encoder_pulls[layer]]
         if self.decoder == "tied":
             pulls += trace.decoder_pulls[layer]
+        pulled = above, matrix, mask, kind, outputs, push, delta, d_bias
 
-        def some(units):
-            pull_back(units, above, matrix, mask, kind, outputs, push, delta, d_bias)
-            add_up(units, upper, lower, weights, scales, d_weights)
-            add_all((pulled[units] for pulled in pulls), d_weights[units])
+        def add(units):
+            add_up(units, upper, lower, weights, trace.encoder_row_scales[layer], pulls, d_weights)
 
-        share(some, len(weights), lower.size)
+        def both(units):
+            pull_back_some(slice(None), units, *pulled)
+            add(units)
+
+        # Of few rows each thread adds up what it has just pulled back.
+        if trace.n_samples > len(weights):
+            pull_back(*pulled)
+            share(add, len(weights), lower.size)
+        else:
+            share(both, len(weights), lower.size)
         add_all(trace.encoder_bias_pulls[layer], d_bias)
