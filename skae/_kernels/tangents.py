@@ -5,21 +5,26 @@ from ._jit import kernel
 
 @kernel
 def scale(slopes, tangents, out, start, stop):
-    """out_ki <- s'(a_i) t_ki, for samples i from ``start`` to ``stop``."""
+    """out_ki <- s'(a_i) t_ki, for samples i from ``start`` to ``stop``; t_k1 is all samples' if there is no other."""
+    shared = tangents.shape[1] == 1
     for k in range(tangents.shape[0]):
         for i in range(start, stop):
-            for j in range(tangents.shape[2]):
-                out[k, i, j] = slopes[i, j] * tangents[k, i, j]
+            slope, tangent, scaled = slopes[i], tangents[k, 0 if shared else i], out[k, i]
+            for j in range(scaled.size):
+                scaled[j] = slope[j] * tangent[j]
 
 
 @kernel
 def scale_back(slopes, bends, tangents, pull, push, start, stop):
     """For some samples, from ``pull``, the gradient at s'(a) t: leave the one at t in its place, add the one at a to ``push``."""
+    shared = tangents.shape[1] == 1
     for k in range(tangents.shape[0]):
         for i in range(start, stop):
-            for j in range(tangents.shape[2]):
-                push[i, j] += bends[i, j] * tangents[k, i, j] * pull[k, i, j]
-                pull[k, i, j] *= slopes[i, j]
+            slope, bend, tangent = slopes[i], bends[i], tangents[k, 0 if shared else i]
+            pulls, pushes = pull[k, i], push[i]
+            for j in range(pulls.size):
+                pushes[j] += bend[j] * tangent[j] * pulls[j]
+                pulls[j] *= slope[j]
 
 
 @kernel

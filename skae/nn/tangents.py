@@ -22,7 +22,8 @@ class Link:
     n_samples, n_directions : int
         Directions that are carried at once.
     linear : bool, default=False
-        Whether s is the identity, so that there is nothing to scale and no push.
+        Whether s is the identity, so that there is nothing to scale and no push. Not for a link that unit vectors
+        enter.
     """
 
     def __init__(self, weights, upward, n_samples, n_directions, *, linear=False):
@@ -95,14 +96,14 @@ def push_forward(links, directions):
     below = directions
     for link in links:
         if isinstance(below, slice):
-            tangents = link.tangents[: below.stop - below.start]
-            _repeat(link.matrix[below], tangents)
+            link.moved = np.ascontiguousarray(link.matrix[below])[:, np.newaxis]
+            below = link.scaled[: len(link.moved)]
         else:
-            tangents = link.tangents[: len(below)]
-            product(_rows(below), link.matrix, _rows(tangents))
-        below = link.scaled[: len(tangents)]
+            link.moved = link.tangents[: len(below)]
+            product(_rows(below), link.matrix, _rows(link.moved))
+            below = link.scaled[: len(below)]
         if not link.linear:
-            _by_samples(scale, link.slopes, tangents, below)
+            _by_samples(scale, link.slopes, link.moved, below)
     return below
 
 
@@ -112,7 +113,7 @@ def pull_back(links, directions, pull):
     for position in reversed(range(len(links))):
         link = links[position]
         if not link.linear:
-            _by_samples(scale_back, link.slopes, link.bends, link.tangents[:count], pull, link.push)
+            _by_samples(scale_back, link.slopes, link.bends, link.moved, pull, link.push)
         if position:
             below = links[position - 1].scaled[:count]
             link.add_gradient(_rows(below), _rows(pull))
@@ -123,22 +124,14 @@ def pull_back(links, directions, pull):
             link.add_gradient(_rows(directions), _rows(pull))
 
 
-def _repeat(rows, out):
-    """Fill ``out`` with each of ``rows`` for all samples."""
-
-    def some(samples):
-        out[:, samples] = rows[:, np.newaxis]
-
-    share(some, out.shape[1], ELEMENT * rows.size)
-
-
 def _by_samples(kernel, slopes, *arrays):
     """Call ``kernel`` for all samples, those of a thread together."""
 
     def some(samples):
         kernel(slopes, *arrays, samples.start, samples.stop)
 
-    share(some, len(slopes), ELEMENT * arrays[-1].size // max(len(slopes), 1))
+    size = max(array.size for array in arrays)
+    share(some, len(slopes), ELEMENT * size // max(len(slopes), 1))
 
 
 def _rows(stack):

@@ -130,17 +130,18 @@ def test_contraction_kernels(dtype):
     _close(grad, 1 + scales[:, np.newaxis] * weights, 32)
 
 
+@pytest.mark.parametrize("n_tangents", [4, 1], ids=["own", "shared"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_tangent_kernels(dtype):
-    slopes, bends, tangents, pull = _arrays(dtype, (4, 5), (4, 5), (3, 4, 5), (3, 4, 5))
-    out, push, below = np.empty_like(tangents), np.zeros_like(slopes), pull.copy()
-    scale(slopes, tangents, out, 0, tangents.shape[1])
+def test_tangent_kernels(dtype, n_tangents):
+    slopes, bends, tangents, pull = _arrays(dtype, (4, 5), (4, 5), (3, n_tangents, 5), (3, 4, 5))
+    out, push, below = np.empty_like(pull), np.zeros_like(slopes), pull.copy()
+    scale(slopes, tangents, out, 0, 4)
     _close(out, slopes * tangents)
-    scale_back(slopes, bends, tangents, below, push, 0, tangents.shape[1])
+    scale_back(slopes, bends, tangents, below, push, 0, 4)
     _close(below, slopes * pull)
     _close(push, (bends * tangents * pull).sum(axis=0), 32)
     shares = np.linspace(0.1, 1, 4).astype(dtype)
-    value = squares(tangents, shares, out)
-    expected = np.sum(shares[:, np.newaxis] * tangents.astype(np.float64) ** 2)
+    value = squares(pull, shares, out)
+    expected = np.sum(shares[:, np.newaxis] * pull.astype(np.float64) ** 2)
     assert value == pytest.approx(expected, rel=1e-5)
-    _close(out, 2 * shares[:, np.newaxis] * tangents, 16)
+    _close(out, 2 * shares[:, np.newaxis] * pull, 16)
