@@ -159,7 +159,7 @@ def main():
     parser.add_argument("--activations", nargs="+", default=["sigmoid", "relu"])
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    sets = {"digits": (digits(), (100, 300), (200,) * 3, 60, 4000, 20, 0.2)}
+    sets = {"digits": (digits(), (500, 1000), (200,) * 3, 300, 4000, 20, 0.3)}
     if arguments.data:
         data = mnist(arguments.data, arguments.samples)
         sets["MNIST"] = data, (500, 1000), (300,) * 3, 10, 3000, 50, 0.25

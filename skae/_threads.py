@@ -9,6 +9,7 @@ import time
 from collections import deque
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from timeit import repeat
 
 import numpy as np
 
@@ -19,20 +20,22 @@ from ._kernels.signals import GO, SIZE, wait_for_done, wait_for_go
 ELEMENT = 16  # one element of an elementwise kernel
 _LEAST = 1_000_000  # what is worth a signal to another thread
 _MOST = 8  # threads: narrower parts gain nothing
-_PATIENCE = 1e-3  # seconds that a thread looks at a signal before it goes to sleep
+_PATIENCE = 3e-4  # seconds that a thread looks for work before it goes to sleep
+_SLACK = (
+    0.25,
+    5e-5,
+)  # share of its own part's time, and seconds, that a thread waits awake for the rest
 _HEAD_START = 12e-6  # seconds in which who gave the signal leaves the interpreter to its own part
 _local = threading.local()
 
 
 @cache
-def _n_looks():
-    """Return how many looks at a signal take ``_PATIENCE`` and ``_HEAD_START``."""
-    flags, n = np.zeros(SIZE, np.int64), 100_000
+def _looks_a_second():
+    """Return how often a thread can look at a signal."""
+    flags, n = np.zeros(SIZE, np.int64), 20_000
     wait_for_done(flags, 1, 1)
-    start = time.perf_counter()
-    wait_for_done(flags, 1, n)
-    rate = n / (time.perf_counter() - start)
-    return int(_PATIENCE * rate), int(_HEAD_START * rate)
+    # The quickest of some: in the others the thread may have had to stand back.
+    return n / min(repeat(lambda: wait_for_done(flags, 1, n), number=1, repeat=5))
 
 
 class _Worker:
@@ -40,7 +43,7 @@ class _Worker:
 
     def __init__(self):
         self._flags, self._turn = np.zeros(SIZE, np.int64), 0
-        self._looks, self._more_looks = _n_looks()
+        self._rate = _looks_a_second()
         self._job = self._error = None
         self._asleep, self._bell = False, threading.Semaphore(0)
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -60,10 +63,11 @@ class _Worker:
         if self._asleep:
             self._bell.release()
 
-    def wait(self):
-        """Wait until it is done."""
-        while not wait_for_done(self._flags, self._turn, self._looks):
-            time.sleep(1e-4)
+    def wait(self, seconds):
+        """Wait until it is done: awake at first, then in sleep, for the thread may have no core but this one."""
+        if not wait_for_done(self._flags, self._turn, int(self._rate * seconds)):
+            while not wait_for_done(self._flags, self._turn, 1):
+                time.sleep(1e-4)
 
     def check(self):
         """Raise what ``work`` raised."""
@@ -72,9 +76,9 @@ class _Worker:
             raise error
 
     def _serve(self):
-        turn = 0
+        turn, looks = 0, [int(self._rate * seconds) for seconds in (_PATIENCE, _HEAD_START)]
         while True:
-            while not wait_for_go(self._flags, turn, self._looks, self._more_looks):
+            while not wait_for_go(self._flags, turn, *looks):
                 self._sleep(turn)
             turn += 1
             work, part = self._job
@@ -181,13 +185,15 @@ def _run(work, parts):
     for worker, part in zip(workers, parts[1:]):
         worker.give(work, part)
     # Nobody is free for what ``work`` itself would like to share.
-    _local.team = []
+    _local.team, start = [], time.perf_counter()
     try:
         work(parts[0])
     finally:
         _local.team = everyone
+        share_of_own, more = _SLACK
+        patience = share_of_own * (time.perf_counter() - start) + more
         for worker in workers:
-            worker.wait()
+            worker.wait(patience)
     for worker in workers:
         worker.check()
 
