@@ -18,6 +18,7 @@ import argparse
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,11 +38,11 @@ PRETRAINING = {
 
 @dataclass
 class Task:
-    """Data, how many labels, and the settings that were chosen for it."""
+    """Data of a seed, how many labels, and the settings that were chosen for it."""
 
     name: str
     activation: str
-    data: tuple
+    data: Callable
     label_counts: tuple
     widths: tuple
     unsupervised_epochs: int
@@ -57,10 +58,11 @@ def mnist(folder, n_rows):
         return X[:n_rows], X_test, file["y_train"][:n_rows].astype(int), file["y_test"].astype(int)
 
 
-def digits():
-    """Return scikit-learn's digits, 600 of them for the test."""
+def digits(seed):
+    """Return scikit-learn's digits, 600 of them for the test, others for each seed."""
     X, y = load_digits(return_X_y=True)
-    return train_test_split(X.astype(np.float32) / 16, y, test_size=600, random_state=0, stratify=y)
+    X = X.astype(np.float32) / 16
+    return train_test_split(X, y, test_size=600, random_state=seed, stratify=y)
 
 
 def partly_labelled(y, n_labels, seed):
@@ -105,7 +107,7 @@ def classifier(task, kind, n_labels, seed, checkpoint):
 
 def errors(task, seed):
     """Yield the kind of pre-training, the number of labels, training and test error."""
-    X, X_test, y, y_test = task.data
+    X, X_test, y, y_test = task.data(seed)
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder, "stack")
         for n_labels in task.label_counts:
@@ -127,9 +129,10 @@ def print_task(task, n_seeds):
         for name, n_labels, *pair in errors(task, seed):
             results.setdefault((n_labels, name), []).append(pair)
     minutes = (time.perf_counter() - start) / 60
-    net = "-".join(str(width) for width in (task.data[0].shape[1], *task.widths, 10))
+    n_rows, n_features = task.data(0)[0].shape
+    net = "-".join(str(width) for width in (n_features, *task.widths, 10))
     print(
-        f"{task.name}: {net} {task.activation}, {len(task.data[0])} training images, {task.unsupervised_epochs} epochs a layer "
+        f"{task.name}: {net} {task.activation}, {n_rows} training images, {task.unsupervised_epochs} epochs a layer "
         f"without labels, {task.steps} steps of fine-tuning, {n_seeds} seeds, {minutes:.1f} minutes"
     )
     print(
@@ -159,10 +162,10 @@ def main():
     parser.add_argument("--activations", nargs="+", default=["sigmoid", "relu"])
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    sets = {"digits": (digits(), (500, 1000), (200,) * 3, 300, 4000, 20, 0.3)}
+    sets = {"digits": (digits, (500, 1000), (200,) * 3, 300, 4000, 20, 0.3)}
     if arguments.data:
         data = mnist(arguments.data, arguments.samples)
-        sets["MNIST"] = data, (500, 1000), (300,) * 3, 10, 3000, 50, 0.25
+        sets["MNIST"] = lambda seed: data, (500, 1000), (300,) * 3, 10, 3000, 50, 0.25
     with threadpool_limits(arguments.threads):
         for activation in arguments.activations:
             for name, settings in sets.items():
