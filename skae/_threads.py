@@ -20,11 +20,9 @@ from ._kernels.signals import GO, SIZE, wait_for_done, wait_for_go
 ELEMENT = 16  # one element of an elementwise kernel
 _LEAST = 1_000_000  # what is worth a signal to another thread
 _MOST = 8  # threads: narrower parts gain nothing
-_PATIENCE = 3e-4  # seconds that a thread looks for work before it goes to sleep
-_SLACK = (
-    0.25,
-    5e-5,
-)  # share of its own part's time, and seconds, that a thread waits awake for the rest
+_PATIENCE = 1e-4  # seconds that a thread looks for work before it goes to sleep
+_SLACK_SHARE = 0.25  # of the time of its own part that a thread waits awake for the rest,
+_SLACK = 5e-5  # and seconds beyond that
 _HEAD_START = 12e-6  # seconds in which who gave the signal leaves the interpreter to its own part
 _local = threading.local()
 
@@ -133,7 +131,7 @@ def share(work, size, cost):
     cost : int
         Of one of ``size``, in multiplications of a matrix product; small work stays in this thread.
     """
-    n_parts = max(min(len(_workers()) + 1, size * cost // _LEAST), 1)
+    n_parts = max(min(len(_workers()) + 1, size, size * cost // _LEAST), 1)
     bounds = [size * i // n_parts for i in range(n_parts + 1)]
     _run(work, list(map(slice, bounds[:-1], bounds[1:])))
 
@@ -190,8 +188,7 @@ def _run(work, parts):
         work(parts[0])
     finally:
         _local.team = everyone
-        share_of_own, more = _SLACK
-        patience = share_of_own * (time.perf_counter() - start) + more
+        patience = _SLACK_SHARE * (time.perf_counter() - start) + _SLACK
         for worker in workers:
             worker.wait(patience)
     for worker in workers:

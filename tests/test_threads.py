@@ -46,6 +46,13 @@ def test_each_item_is_done_once():
     assert (counts == 2).all()
 
 
+def test_no_part_is_empty():
+    sizes = []
+    with threadpool_limits(3, user_api="blas"), team():
+        share(lambda part: sizes.append(part.stop - part.start), 2, 10**7)
+    assert sizes == [1, 1]
+
+
 def test_errors_of_other_threads_arrive():
     def work(part):
         if part.start:

@@ -5,7 +5,7 @@ from ._jit import kernel
 
 @kernel
 def scale(slopes, tangents, out, start, stop):
-    """out_ki <- s'(a_i) t_ki, for samples i from ``start`` to ``stop``; t_k1 is all samples' if there is no other."""
+    """out_ki <- s'(a_i) t_ki, for samples i from ``start`` to ``stop``; ``tangents`` of one sample are those of all."""
     shared = tangents.shape[1] == 1
     for k in range(tangents.shape[0]):
         for i in range(start, stop):

@@ -50,8 +50,9 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         wider X, the larger the weight that does something. Search on a grid: 1 to 3 was best on images of 8 x 8 pixels in [0, 1], 100 and more on 28 x 28.
     tangent_sampling : {'exact', 'random'}, default='exact'
         Whether a step goes through all tangents, or through one random combination of each sample's, which is
-        unbiased: it costs two passes through the network instead of ``1 + n_tangents``. Where there are fewer classes
-        than tangents, the exact form takes only as many as classes through all but the first layers.
+        unbiased: it costs two passes through the network instead of ``1 + n_tangents``. The exact form
+        costs less than that where there are more tangents than classes: gradients of the outputs then come down through
+        the upper layers to meet the tangents.
     update_tangents : int, default=None
         Epochs after which the tangents are computed anew, from the layers as they then are; None keeps those of
         ``base``, as in the paper.

@@ -18,15 +18,14 @@ def propagate(inputs, matrix, activation, bias, out):
     share_matrix(some, *out.shape, inputs.shape[1] + ELEMENT)
 
 
-def pull_back(above, matrix, mask, kind, outputs, push, delta, sums):
-    """Do :func:`pull_back_some` for all rows and units; sums <- the sum of ``delta`` over samples."""
+def backpropagate(above, matrix, mask, kind, outputs, push, delta, sums):
+    """Do :func:`backpropagate_part` for all rows and units; sums <- the sum of ``delta`` over samples."""
     parts = {}
 
     def some(rows, units):
         start = rows.start or 0, units.start or 0
-        parts[start] = np.zeros_like(sums)
-        part = parts[start]
-        pull_back_some(rows, units, above, matrix, mask, kind, outputs, push, delta, part)
+        part = parts[start] = np.zeros_like(sums)
+        backpropagate_part(rows, units, above, matrix, mask, kind, outputs, push, delta, part)
 
     cost = ELEMENT + (0 if above is None else len(matrix))
     share_matrix(some, *delta.shape, cost)
@@ -34,7 +33,7 @@ def pull_back(above, matrix, mask, kind, outputs, push, delta, sums):
     np.sum([parts[start] for start in sorted(parts)], axis=0, out=sums)
 
 
-def pull_back_some(rows, units, above, matrix, mask, kind, outputs, push, delta, sums):
+def backpropagate_part(rows, units, above, matrix, mask, kind, outputs, push, delta, sums):
     """delta <- (above matrix * mask) * s'(a) + push, the gradient at a; sums <- its sum; of some rows and units.
 
     Without ``above`` the gradient at the outputs is in ``delta`` already. An empty ``push`` is none, and so is a

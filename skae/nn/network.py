@@ -6,7 +6,7 @@ from .._kernels.activations import IDENTITY, slopes
 from .._threads import share
 from .activations import ACTIVATIONS, initial_bound
 from .corruption import dropout_mask
-from .layer import add_up, propagate, pull_back, pull_back_some
+from .layer import add_up, backpropagate, backpropagate_part, propagate
 from .parameters import Params, Parts
 from .trace import Trace, add_all
 
@@ -159,7 +159,7 @@ class Network:
             kind, outputs = self.downward[layer].kind, trace.decoder_inputs[layer - 1]
         push = trace.total_push(trace.decoder_pushes[layer])
         delta, d_bias = trace.decoder_deltas[layer], grad.decoder_biases[layer]
-        pull_back(above, matrix, None, kind, outputs, push, delta, d_bias)
+        backpropagate(above, matrix, None, kind, outputs, push, delta, d_bias)
         if self.decoder == "tied":
             return
         stacks = trace.upper[layer], trace.lower[layer]
@@ -190,12 +190,12 @@ class Network:
             add_up(units, upper, lower, weights, trace.encoder_row_scales[layer], pulls, d_weights)
 
         def both(units):
-            pull_back_some(slice(None), units, *pulled)
+            backpropagate_part(slice(None), units, *pulled)
             add(units)
 
         # Of few rows each thread adds up what it has just pulled back.
         if trace.n_samples > len(weights):
-            pull_back(*pulled)
+            backpropagate(*pulled)
             share(add, len(weights), lower.size)
         else:
             share(both, len(weights), lower.size)

@@ -142,6 +142,7 @@ def meeting_layer(sizes, n_directions, n_gradients):
         inner = 0 if layer == depth else 3 * n_directions * n_gradients * sizes[layer]
         return n_directions * up + n_gradients * down + inner
 
+    # Not just below the top: the products would be those of going all the way.
     return min([depth, *range(depth - 1)], key=cost)
 
 
@@ -194,7 +195,7 @@ def softmax_squares(means, tangents, weights, push):
 
 
 def unit_squares(slopes, bends, tangents, weights, push):
-    """Return the same for units of their own: z = s'(a) t."""
+    """Return sum_ki v_i ||z_ki||^2, where z = s'(a) t, of elementwise units; the rest as in :func:`softmax_squares`."""
     moved = slopes * tangents
     value = float(np.einsum("kij,kij,i->", moved, moved, weights))
     pull = 2 * weights[:, np.newaxis] * moved

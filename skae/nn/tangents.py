@@ -31,6 +31,7 @@ class Link:
         width = weights.shape[0 if upward else 1]
         self.tangents = np.empty((n_directions, n_samples, width), weights.dtype)
         self.scaled = self.tangents if linear else np.empty_like(self.tangents)
+        self.moved = None  # what has gone through the weights: tangents, or rows of weights that all samples share
         self.slopes = np.empty((0 if linear else n_samples, width), weights.dtype)
         self.bends = np.empty_like(self.slopes)
         self.push = np.empty_like(self.slopes)
@@ -39,7 +40,6 @@ class Link:
 
     def start(self, weights):
         """Begin a batch: ``weights`` as they are now, nothing left behind yet."""
-        self._weights = weights
         self.matrix = weights.T if self.upward else weights
         self.push[:] = 0
         self._empty = True

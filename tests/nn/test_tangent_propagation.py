@@ -5,6 +5,7 @@ import pytest
 from common import relative_gradient_error
 from scipy.special import expit, softmax
 
+from skae._threads import team
 from skae.nn.losses import Bernoulli, Multinomial, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
@@ -45,6 +46,22 @@ def test_gradient(output, activation, hidden, n_directions):
     objective = Objective(network, loss, penalties=[penalty])
     batch = next(batches.epoch(None))
     assert relative_gradient_error(objective, point, batch) < 1e-6
+
+
+@pytest.mark.parametrize("n_directions", [1, 2, 9])
+@pytest.mark.parametrize("n_rows", [1, 2, 6])
+def test_threads_change_nothing(n_rows, n_directions, monkeypatch):
+    monkeypatch.setattr("skae._threads._LEAST", 1)
+    network, loss, penalty, batches, point, _ = _problem("softmax", "tanh", (4, 6), n_directions)
+    objective = Objective(network, loss, penalties=[penalty])
+    batches.indices, grads = batches.indices[:n_rows], []
+    for n_threads in (1, 2, 2, 3):
+        grad = np.empty_like(point)
+        with team(n_threads):
+            objective(point, next(batches.epoch(None)), grad, np.random.default_rng(0))
+        grads.append(grad)
+    assert np.array_equal(grads[1], grads[2])
+    np.testing.assert_allclose(grads[1:], [grads[0]] * 3, rtol=0, atol=1e-12)
 
 
 def test_directions_meet_gradients_where_few_rows_go_through_wide_layers():
