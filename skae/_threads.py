@@ -20,7 +20,7 @@ from ._kernels.signals import GO, SIZE, wait_for_done, wait_for_go
 ELEMENT = 16  # one element of an elementwise kernel
 _LEAST = 1_000_000  # what is worth a signal to another thread
 _MOST = 8  # threads: narrower parts gain nothing
-_PATIENCE = 1e-4  # seconds that a thread looks for work before it goes to sleep
+_PATIENCE = 3e-4  # seconds that a thread looks for work before it goes to sleep
 _SLACK_SHARE = 0.25  # of the time of its own part that a thread waits awake for the rest,
 _SLACK = 5e-5  # and seconds beyond that
 _HEAD_START = 12e-6  # seconds in which who gave the signal leaves the interpreter to its own part
