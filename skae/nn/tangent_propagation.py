@@ -51,7 +51,7 @@ class TangentPropagation:
             gradients = push_forward(space.down, unit_vectors)
             inner_products(tangents, gradients, space.slopes)
             value = self._squares(space, space.slopes)
-            inner_products_back(tangents, gradients, space.slopes, space.pull)
+            inner_products_back(tangents, gradients, space.slopes, space.pull, bool(space.up))
             pull_back(space.down, unit_vectors, space.pull)
         pull_back(space.up, space.directions, tangents)
         self._publish(space, trace)
@@ -60,14 +60,18 @@ class TangentPropagation:
     def _linearize(self, space, params, trace):
         linearize_encoder(space.up, self.network, params, trace.encoder_outputs)
         for layer, link in space.layers_down():
-            weights = params.encoder_weights[layer]
-            link.start(self._contrasts(weights) if link is space.down[0] else weights)
+            link.start(self.weights_down(params, layer))
             if not link.linear:
                 kind = self.network.activations[layer - 1].kind
                 linearize(link, kind, trace.encoder_outputs[layer - 1])
 
-    def _contrasts(self, weights):
-        return weights[:-1] - weights[-1] if self.softmax else weights
+    def weights_down(self, params, layer):
+        """Return the weights by which gradients come down through ``layer``: of a softmax, differences of its rows."""
+        weights = params.encoder_weights[layer]
+        return weights[:-1] - weights[-1] if self._differs(layer) else weights
+
+    def _differs(self, layer):
+        return self.softmax and layer == self.network.depth - 1
 
     def _squares(self, space, tangents):
         """Return the penalty, from the logits' slopes; leave its gradient in ``tangents`` and ``space.push``."""
@@ -86,7 +90,7 @@ class TangentPropagation:
                 trace.encoder_pushes[layer].append(link.push)
         for layer, link in space.layers_down():
             gradient = link.gradient
-            if link is space.down[0] and self.softmax:
+            if self._differs(layer):
                 gradient = np.vstack([gradient, -gradient.sum(axis=0)])
             trace.encoder_pulls[layer].append(gradient)
             if not link.linear:
@@ -99,19 +103,21 @@ class _Space:
 
     def __init__(self, penalty, params, trace):
         count, meeting, n = penalty.directions.n_directions, penalty.meeting, trace.n_samples
-        weights, dtype = params.encoder_weights, trace.inputs.dtype
-        depth = len(weights)
+        dtype, depth = trace.inputs.dtype, penalty.network.depth
         self.up = [
             Link(w, True, n, count, linear=layer == depth - 1)
-            for layer, w in enumerate(weights[:meeting])
+            for layer, w in enumerate(params.encoder_weights[:meeting])
         ]
-        top_down = weights[meeting:][::-1]
-        if top_down:
-            top_down[0] = penalty._contrasts(top_down[0])
         # The last one is not scaled: tangents that come up are.
         self.down = [
-            Link(w, False, n, penalty.n_gradients, linear=position == len(top_down) - 1)
-            for position, w in enumerate(top_down)
+            Link(
+                penalty.weights_down(params, layer),
+                False,
+                n,
+                penalty.n_gradients,
+                linear=layer == meeting,
+            )
+            for layer in reversed(range(meeting, depth))
         ]
         self.directions = np.empty((count, *trace.inputs.shape), dtype)
         self.slopes = np.empty((count, *trace.logits.shape), dtype)
@@ -157,8 +163,11 @@ def inner_products(tangents, gradients, out):
     share(some, tangents.shape[1], len(tangents) * gradients.shape[0] * gradients.shape[2])
 
 
-def inner_products_back(tangents, gradients, pull, gradients_pull):
-    """Turn ``pull``, the gradient at the inner products, into those at ``gradients`` and, in their place, ``tangents``."""
+def inner_products_back(tangents, gradients, pull, gradients_pull, in_place):
+    """Turn ``pull``, the gradient at the inner products, into that at ``gradients``.
+
+    With ``in_place`` the one at ``tangents`` takes their place.
+    """
     n_gradients = len(gradients)
 
     def some(samples):
@@ -166,7 +175,8 @@ def inner_products_back(tangents, gradients, pull, gradients_pull):
         down_pull = gradients_pull[:, samples].transpose(1, 0, 2)
         inner = pull[:, samples, :n_gradients].transpose(1, 0, 2)
         np.matmul(inner.transpose(0, 2, 1), up, out=down_pull)
-        np.matmul(inner, down, out=up)
+        if in_place:
+            np.matmul(inner, down, out=up)
 
     share(some, tangents.shape[1], 2 * len(tangents) * gradients.shape[0] * gradients.shape[2])
 
