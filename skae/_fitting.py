@@ -49,6 +49,11 @@ def check_counts(**counts):
         check_scalar(value, name, Integral, min_val=1)
 
 
+def column_names(estimator, X):
+    """Return the names of the columns of X that ``fit`` has seen, or their numbers."""
+    return getattr(estimator, "feature_names_in_", range(X.shape[1]))
+
+
 def generator(random_state):
     """Return the numpy generator of scikit-learn's ``random_state``."""
     return np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))

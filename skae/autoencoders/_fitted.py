@@ -8,7 +8,7 @@ from sklearn.utils import Bunch, gen_batches
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._fitting import MeanScore
+from .._fitting import MeanScore, column_names
 from ..nn.linear_maps import encoder_map
 from ..nn.network import Network
 
@@ -56,9 +56,6 @@ class FittedNetwork(BaseEstimator):
     def _network(self):
         return Network(**self._shape)
 
-    def _column_names(self, X):
-        return getattr(self, "feature_names_in_", range(X.shape[1]))
-
     @property
     def _n_encoder_layers(self):
         return len(self._shape["sizes"]) - 1
@@ -82,7 +79,7 @@ class FittedNetwork(BaseEstimator):
             self, X, accept_sparse="csr", dtype=self._params.dtype, order="C", reset=False
         )
         if check:
-            self._loss.check(X, self._column_names(X))
+            self._loss.check(X, column_names(self, X))
         network = self._network
         params = network.views(self._params)
         return by_block(X, lambda x: function(network, params, x), width, block)

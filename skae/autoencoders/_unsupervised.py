@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from .._compat import Interval, _fit_context
-from .._fitting import DTYPES, checked_weights, unchanged_on_error
+from .._fitting import DTYPES, checked_weights, column_names, unchanged_on_error
 from ..training.loop import DivergenceError, minimize
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
@@ -150,7 +150,7 @@ class UnsupervisedModel(TrainedModel, ABC):
                 "Widths, activation and the kind of decoder must stay as they were when training goes on; "
                 "set warm_start=False and call fit to start anew."
             )
-        self._loss.check(X, self._column_names(X))
+        self._loss.check(X, column_names(self, X))
         return X, sample_weight
 
     def _layer_weights(self):

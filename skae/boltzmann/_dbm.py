@@ -15,6 +15,7 @@ from .._fitting import (
     MeanScore,
     check_counts,
     checked_weights,
+    column_names,
     generator,
     unchanged_on_error,
 )
@@ -416,7 +417,7 @@ class DBM(
         return np.concatenate([self._base_bias, np.zeros(self._machine.n_latent, self._map_dtype)])
 
     def _check_range(self, X):
-        self._loss.check(X, getattr(self, "feature_names_in_", range(X.shape[1])))
+        self._loss.check(X, column_names(self, X))
 
     def _chain_start(self, n_samples, start, units, rng):
         if start is not None:

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions
-from .._fitting import check_counts, generator
+from .._fitting import check_counts, column_names, generator
 from .._threads import team
 from ..autoencoders._fitted import FittedEnergy
 from ..autoencoders._losses import make_loss
@@ -299,7 +299,7 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy):
     def _chain_start(self, n_samples, start, rng):
         if start is not None:
             X = validate_data(self, start, dtype=self._params.dtype, order="C", reset=False)
-            self._loss.check(X, self._column_names(X))
+            self._loss.check(X, column_names(self, X))
             return X.copy()
         return self._loss.draws(self._base_bias, n_samples, rng)
 

@@ -10,7 +10,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import validate_data
 
 from .._compat import Interval, StrOptions, _BaseComposition, _VisualBlock
-from .._fitting import DTYPES, checked_weights
+from .._fitting import DTYPES, checked_weights, column_names
 from ..autoencoders._losses import make_loss
 from ..autoencoders._trained import TrainedModel
 from ._layers import check_layers, check_losses, copies
@@ -106,7 +106,7 @@ class BaseStack(TrainedModel, NamedLayers, ABC):
             self._loss = first._make_loss(X, frame)
         else:
             self._loss = make_loss("gaussian", X, frame)
-        self._loss.check(X, self._column_names(X))
+        self._loss.check(X, column_names(self, X))
         return X, weights
 
     def _copies(self):

@@ -16,6 +16,7 @@ from .._fitting import (
     MeanScore,
     check_counts,
     checked_weights,
+    column_names,
     generator,
     unchanged_on_error,
 )
@@ -345,7 +346,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             self, X, accept_sparse="csr", dtype=self.base_._map_dtype, order="C", reset=False
         )
         if in_range:
-            self.base_._loss.check(X, self.base_._column_names(X))
+            self.base_._loss.check(X, column_names(self.base_, X))
         return X
 
     def _starts(self, n_samples, x0, rng):
