@@ -1,4 +1,4 @@
-"""Exponential and logarithm that LLVM can vectorize: plain arithmetic instead of a libm call."""
+"""Exponential, logarithm and half precision that LLVM can vectorize: plain arithmetic instead of a libm call."""
 
 import numpy as np
 from numba import types
@@ -20,6 +20,11 @@ def exp(x):
 def log1p_unit(x):
     """Return log(1 + x) for 0 <= x <= 1, from the series of 2 artanh(x / (2 + x))."""
     return np.log1p(x)
+
+
+def unpacked(x):
+    """Return the float32 of which ``x`` are the bits in half precision, as uint16; a float as it is."""
+    return np.float32(np.uint16(x).view(np.float16))
 
 
 @kernel
@@ -97,6 +102,17 @@ def _log1p_float64(x):
     return 2.0 * s * (p * q + 1.0)
 
 
+@kernel
+def _unpacked_half(bits):
+    sign = np.uint32((np.uint32(bits) & np.uint32(0x8000)) << np.uint32(16))
+    rest = np.uint32((np.uint32(bits) & np.uint32(0x7FFF)) << np.uint32(13))
+    normal = np.uint32(rest + np.uint32(112 << 23))
+    # A subnormal half is a multiple of 2**-24: as the last bits of a number near 2**-14 it costs no trap.
+    tiny = np.uint32(rest + np.uint32(113 << 23)).view(np.float32) - np.float32(2.0**-14)
+    magnitude = np.float32(tiny).view(np.uint32) if rest < np.uint32(1 << 23) else normal
+    return np.uint32(magnitude | sign).view(np.float32)
+
+
 @overload(exp)
 def _exp(x):
     if x == types.float32:
@@ -109,3 +125,10 @@ def _log1p_unit(x):
     if x == types.float32:
         return lambda x: _log1p_float32(x)
     return lambda x: _log1p_float64(x)
+
+
+@overload(unpacked)
+def _unpacked(x):
+    if x == types.uint16:
+        return lambda x: _unpacked_half(x)
+    return lambda x: x

@@ -1,6 +1,7 @@
 """One elementwise layer of forward-mode tangents, k directions for each of n samples, and back again."""
 
 from ._jit import kernel
+from .elementary import unpacked
 
 
 @kernel
@@ -40,3 +41,26 @@ def squares(tangents, sample_weights, pull):
                 pull[k, i, j] = two * sample_weights[i] * tangents[k, i, j]
             value += sample_weights[i] * total
     return value
+
+
+@kernel
+def gather(basis, places, out, start, stop):
+    """out_ki <- the k-th of the vectors that ``basis`` has at the i-th of ``places``, for some i; halves as their bits."""
+    for i in range(start, stop):
+        vectors = basis[places[i]]
+        for k in range(vectors.shape[0]):
+            vector, into = vectors[k], out[k, i]
+            for j in range(into.size):
+                into[j] = unpacked(vector[j])
+
+
+@kernel
+def gather_sum(basis, places, signs, out, start, stop):
+    """out_i <- the sum of these vectors, each times its sign."""
+    for i in range(start, stop):
+        vectors, into = basis[places[i]], out[i]
+        into[:] = 0
+        for k in range(vectors.shape[0]):
+            vector, sign = vectors[k], signs[i, k]
+            for j in range(into.size):
+                into[j] += sign * unpacked(vector[j])

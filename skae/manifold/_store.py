@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse
 from sklearn.utils import gen_batches
 
+from .._kernels.tangents import gather, gather_sum
 from .._threads import ELEMENT, share, share_items
 from ..nn.linear_maps import encoder_map
 from ._bidiagonalization import leading_vectors
@@ -55,25 +56,37 @@ class TangentStore:
 
     def __call__(self, rows, inputs, seed, out):
         """Fill ``out``, of shape (n_directions, n_samples, n_features), for the rows of a batch."""
-        places, flips = self._places[rows], None
+        signs = None
         if self.random:
-            coins = np.random.default_rng(seed).integers(0, 2, (len(rows), 1, self.n_tangents))
-            flips = (2 * coins - 1).astype(out.dtype)
+            coins = np.random.default_rng(seed).integers(0, 2, (len(rows), self.n_tangents))
+            signs = (2 * coins - 1).astype(out.dtype)
+        if self._basis is None:
+            self._compute(inputs, signs, out)
+        else:
+            self._look_up(self._places[rows], signs, out)
 
+    def _compute(self, inputs, signs, out):
         def fill(part):
-            if self._basis is None:
-                basis = self._tangents(inputs[part])
-            else:
-                basis = self._basis[places[part]]
-            if flips is None:
+            basis = self._tangents(inputs[part])
+            if signs is None:
                 out[:, part] = basis.transpose(1, 0, 2)
             else:
-                out[0, part] = np.matmul(flips[part], basis.astype(out.dtype, copy=False))[:, 0]
+                out[0, part] = np.einsum("ik,ikj->ij", signs[part], basis)
 
-        if self._basis is None:
-            share_items(fill, list(gen_batches(len(rows), BLOCK // 2)))
-        else:
-            share(fill, len(rows), ELEMENT * self.n_tangents * inputs.shape[1])
+        share_items(fill, list(gen_batches(len(inputs), BLOCK // 2)))
+
+    def _look_up(self, places, signs, out):
+        basis = self._basis
+        if basis.dtype == np.float16:
+            basis = basis.view(np.uint16)
+
+        def fill(part):
+            if signs is None:
+                gather(basis, places, out, part.start, part.stop)
+            else:
+                gather_sum(basis, places, signs, out[0], part.start, part.stop)
+
+        share(fill, len(places), ELEMENT * self.n_tangents * out.shape[2])
 
     def _tangents(self, inputs):
         n_layers = self.network.depth - 1

@@ -59,10 +59,16 @@ class Network:
         decoder = parts[3 * n :] if self.decoder != "tied" else weights
         return Params(weights, biases, decoder, decoder_biases)
 
-    def trace(self, n_samples, dtype):
-        """Return the buffers of a batch."""
+    def trace(self, n_samples, dtype, penalties=()):
+        """Return the buffers of a batch, with the rows that ``penalties`` claim."""
+        claims = [each.n_rows(n_samples) for each in penalties if hasattr(each, "n_rows")]
         return Trace(
-            n_samples, self.sizes, dtype, decoder=bool(self.decoder), dropout=self.dropout > 0
+            n_samples,
+            self.sizes,
+            dtype,
+            decoder=bool(self.decoder),
+            dropout=self.dropout > 0,
+            n_claimed=[sum(counts) for counts in zip(*claims)],
         )
 
     def initial(self, rng, dtype):
@@ -163,7 +169,7 @@ class Network:
         if self.decoder == "tied":
             return
         stacks = trace.upper[layer], trace.lower[layer]
-        upper, lower = (stack[trace.n_samples :] for stack in stacks)
+        upper, lower = (stack[-trace.n_samples :] for stack in stacks)
         weights, d_weights = params.decoder_weights[layer], grad.decoder_weights[layer]
         extra = trace.decoder_row_scales[layer], trace.decoder_pulls[layer]
 
@@ -178,7 +184,7 @@ class Network:
         kind, outputs = self.activations[layer].kind, trace.encoder_outputs[layer]
         push = trace.total_push(trace.encoder_pushes[layer])
         delta = trace.encoder_deltas[layer]
-        rows = slice(None) if self.decoder == "tied" else slice(trace.n_samples)
+        rows = slice(-trace.n_samples if self.decoder == "untied" else None)
         upper, lower = trace.upper[layer][rows], trace.lower[layer][rows]
         weights, d_weights = params.encoder_weights[layer], grad.encoder_weights[layer]
         d_bias, pulls = grad.encoder_biases[layer], [*trace.encoder_pulls[layer]]

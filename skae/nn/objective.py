@@ -65,7 +65,7 @@ class Objective:
     def _workspace(self, n_samples, dtype):
         key = n_samples, np.dtype(dtype)
         if key not in self._workspaces:
-            trace = self.network.trace(n_samples, dtype)
+            trace = self.network.trace(n_samples, dtype, self.penalties)
             clean = trace.inputs if self.corruption is None else np.empty_like(trace.inputs)
             target = clean if self.network.decoder else np.empty_like(trace.logits)
             shape = trace.inputs.shape if self.emphasis is not None else (0, 0)

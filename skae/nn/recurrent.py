@@ -41,8 +41,8 @@ class RecurrentNetwork:
         n = self.depth
         return Params(parts[:n], parts[n : 2 * n], parts[:n], parts[2 * n :])
 
-    def trace(self, n_samples, dtype):
-        """Return the buffers of a batch."""
+    def trace(self, n_samples, dtype, penalties=()):
+        """Return the buffers of a batch; no penalty of a recurrent network claims rows."""
         return RecurrentTrace(self, n_samples, dtype)
 
     def initial(self, rng, dtype):

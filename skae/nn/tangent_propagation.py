@@ -35,6 +35,14 @@ class TangentPropagation:
         self.n_gradients = network.sizes[-1] - self.softmax
         self.meeting = meeting_layer(network.sizes, directions.n_directions, self.n_gradients)
 
+    def n_rows(self, n_samples):
+        """Return how many rows of directions or gradients pass each layer; from the top come unit vectors."""
+        n_up, n_down = (n_samples * n for n in (self.directions.n_directions, self.n_gradients))
+        n_layers_down = self.network.depth - self.meeting
+        return [n_up] * self.meeting + (
+            [n_down] * (n_layers_down - 1) + [0] if n_layers_down else []
+        )
+
     def __call__(self, params, trace, seed):
         space = trace.scratch(self, lambda: _Space(self, params, trace))
         self.directions(trace.batch.indices, trace.inputs, seed, space.directions)
@@ -51,8 +59,9 @@ class TangentPropagation:
             gradients = push_forward(space.down, unit_vectors)
             inner_products(tangents, gradients, space.slopes)
             value = self._squares(space, space.slopes)
-            inner_products_back(tangents, gradients, space.slopes, space.pull, bool(space.up))
-            pull_back(space.down, unit_vectors, space.pull)
+            pull = space.down[-1].pull
+            inner_products_back(tangents, gradients, space.slopes, pull, bool(space.up))
+            pull_back(space.down, unit_vectors, pull)
         pull_back(space.up, space.directions, tangents)
         self._publish(space, trace)
         return value
@@ -73,6 +82,10 @@ class TangentPropagation:
     def _differs(self, layer):
         return self.softmax and layer == self.network.depth - 1
 
+    def _top_gradient(self, gradient):
+        """Return the gradient of the top weights from that of what :meth:`weights_down` returns of them."""
+        return np.vstack([gradient, -gradient.sum(axis=0)]) if self.softmax else gradient
+
     def _squares(self, space, tangents):
         """Return the penalty, from the logits' slopes; leave its gradient in ``tangents`` and ``space.push``."""
         space.push[:] = 0
@@ -85,14 +98,11 @@ class TangentPropagation:
 
     def _publish(self, space, trace):
         for layer, link in enumerate(space.up):
-            trace.encoder_pulls[layer].append(link.gradient)
             if not link.linear:
                 trace.encoder_pushes[layer].append(link.push)
         for layer, link in space.layers_down():
-            gradient = link.gradient
-            if self._differs(layer):
-                gradient = np.vstack([gradient, -gradient.sum(axis=0)])
-            trace.encoder_pulls[layer].append(gradient)
+            if not link.stacked:
+                trace.encoder_pulls[layer].append(self._top_gradient(link.gradient))
             if not link.linear:
                 trace.encoder_pushes[layer - 1].append(link.push)
         trace.encoder_pushes[-1].append(space.push)
@@ -104,24 +114,38 @@ class _Space:
     def __init__(self, penalty, params, trace):
         count, meeting, n = penalty.directions.n_directions, penalty.meeting, trace.n_samples
         dtype, depth = trace.inputs.dtype, penalty.network.depth
-        self.up = [
-            Link(w, True, n, count, linear=layer == depth - 1)
-            for layer, w in enumerate(params.encoder_weights[:meeting])
-        ]
-        # The last one is not scaled: tangents that come up are.
-        self.down = [
-            Link(
-                penalty.weights_down(params, layer),
-                False,
-                n,
-                penalty.n_gradients,
-                linear=layer == meeting,
+        claims = [trace.claim(layer, n_rows) for layer, n_rows in enumerate(penalty.n_rows(n))]
+        upper, lower = (
+            [rows.reshape(-1, n, rows.shape[1]) for rows in stack] for stack in zip(*claims)
+        )
+        self.up, self.down = [], []
+        for layer, weights in enumerate(params.encoder_weights[:meeting]):
+            pull = upper[layer]
+            # What comes out last makes place for its gradient.
+            out = lower[layer + 1] if layer + 1 < meeting else pull
+            linear = layer == depth - 1
+            self.up.append(
+                Link(weights, True, n, count, linear=linear, out=out, pull=pull, stacked=True)
             )
-            for layer in reversed(range(meeting, depth))
-        ]
-        self.directions = np.empty((count, *trace.inputs.shape), dtype)
+        for layer in reversed(range(meeting, depth)):
+            weights, top = penalty.weights_down(params, layer), layer == depth - 1
+            out = upper[layer - 1] if layer > meeting else None
+            pull = np.empty_like(out) if top else lower[layer]
+            # The last one is not scaled: tangents that come up are.
+            self.down.append(
+                Link(
+                    weights,
+                    False,
+                    n,
+                    penalty.n_gradients,
+                    linear=layer == meeting,
+                    out=out,
+                    pull=pull,
+                    stacked=not top,
+                )
+            )
+        self.directions = lower[0] if meeting else np.empty((count, *trace.inputs.shape), dtype)
         self.slopes = np.empty((count, *trace.logits.shape), dtype)
-        self.pull = np.empty_like(self.down[-1].tangents) if self.down else None
         self.means, self.push, self.mean_slopes, self.mean_bends = (
             np.empty_like(trace.logits) for _ in range(4)
         )

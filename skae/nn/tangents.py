@@ -24,19 +24,36 @@ class Link:
     linear : bool, default=False
         Whether s is the identity, so that there is nothing to scale and no push. Not for a link that unit vectors
         enter.
+    out, pull : ndarray of shape (n_directions, n_samples, n_outputs) or None
+        Where z, and the gradient there, are to be; the gradient by default in the place of z.
+    stacked : bool, default=False
+        Whether what enters and ``pull`` are rows of the network's stacks, where the gradient of the weights is taken.
     """
 
-    def __init__(self, weights, upward, n_samples, n_directions, *, linear=False):
-        self.upward, self.linear = upward, linear
+    def __init__(
+        self,
+        weights,
+        upward,
+        n_samples,
+        n_directions,
+        *,
+        linear=False,
+        out=None,
+        pull=None,
+        stacked=False,
+    ):
+        self.upward, self.linear, self.stacked = upward, linear, stacked
         width = weights.shape[0 if upward else 1]
-        self.tangents = np.empty((n_directions, n_samples, width), weights.dtype)
-        self.scaled = self.tangents if linear else np.empty_like(self.tangents)
+        shape = n_directions, n_samples, width
+        self.scaled = np.empty(shape, weights.dtype) if out is None else out
+        self.pull = self.scaled if pull is None else pull
+        self.tangents = self.scaled if linear else np.empty_like(self.scaled)
         self.moved = None  # what has gone through the weights: tangents, or rows of weights that all samples share
         self.slopes = np.empty((0 if linear else n_samples, width), weights.dtype)
         self.bends = np.empty_like(self.slopes)
         self.push = np.empty_like(self.slopes)
-        self.gradient = np.empty_like(weights)
-        self._product = np.empty_like(weights)
+        if not stacked:
+            self.gradient, self._product = np.empty_like(weights), np.empty_like(weights)
 
     def start(self, weights):
         """Begin a batch: ``weights`` as they are now, nothing left behind yet."""
@@ -45,7 +62,9 @@ class Link:
         self._empty = True
 
     def add_gradient(self, below, pull):
-        """Add the gradient of the weights from the rows of ``below`` and ``pull``."""
+        """Add the gradient of the weights from the rows of ``below`` and ``pull``, unless they are stacked."""
+        if self.stacked:
+            return
         left, right = (pull, below) if self.upward else (below, pull)
         if self._empty:
             product(left.T, right, self.gradient)
@@ -115,9 +134,10 @@ def pull_back(links, directions, pull):
         if not link.linear:
             _by_samples(scale_back, link.slopes, link.bends, link.moved, pull, link.push)
         if position:
-            below = links[position - 1].scaled[:count]
-            link.add_gradient(_rows(below), _rows(pull))
-            pull = product(_rows(pull), link.matrix.T, _rows(below)).reshape(below.shape)
+            lower = links[position - 1]
+            link.add_gradient(_rows(lower.scaled[:count]), _rows(pull))
+            above, pull = pull, lower.pull[:count]
+            product(_rows(above), link.matrix.T, _rows(pull))
         elif isinstance(directions, slice):
             link.add_unit_gradient(directions, pull)
         else:

@@ -9,6 +9,7 @@ class Trace:
     For each layer the encoder's input stands on top of the decoder's gradient, and the encoder's
     gradient on top of the decoder's input: with tied weights the gradient of a layer is then one
     matrix product of the two stacks. Without a decoder the logits are the outputs of the last layer.
+    On top of both are rows that penalties claim, whose product belongs to the encoder's weights too.
 
     Parameters
     ----------
@@ -19,21 +20,25 @@ class Trace:
         Whether the network has a decoder.
     dropout : bool
         Whether outputs of hidden layers are masked on their way up.
+    n_claimed : sequence of int, default=()
+        Rows of each layer that penalties claim; empty for none.
     """
 
-    def __init__(self, n_samples, sizes, dtype, *, decoder=True, dropout=False):
+    def __init__(self, n_samples, sizes, dtype, *, decoder=True, dropout=False, n_claimed=()):
         n, widths = n_samples, list(zip(sizes[:-1], sizes[1:]))
-        n_rows = 2 * n if decoder else n
-        self.lower = [np.empty((n_rows, low), dtype) for low, _ in widths]
-        self.upper = [np.empty((n_rows, high), dtype) for _, high in widths]
+        n_own = 2 * n if decoder else n
+        n_rows = [n_own + count for count in n_claimed or [0] * len(widths)]
+        self.lower = [np.empty((count, low), dtype) for count, (low, _) in zip(n_rows, widths)]
+        self.upper = [np.empty((count, high), dtype) for count, (_, high) in zip(n_rows, widths)]
         self.n_samples = n
         self.sample_weights = np.empty(n, dtype)
         self.losses = np.empty(n, dtype)
-        self.encoder_inputs = [stack[:n] for stack in self.lower]
-        self.encoder_deltas = [stack[:n] for stack in self.upper]
-        self.decoder_deltas = [stack[n:] for stack in self.lower] if decoder else []
-        self.decoder_inputs = [stack[n:] for stack in self.upper] if decoder else []
-        self.codes = self.decoder_inputs[-1] if decoder else np.empty_like(self.upper[-1])
+        encoder, own_end = slice(-n_own, -n if decoder else None), slice(-n, None)
+        self.encoder_inputs = [stack[encoder] for stack in self.lower]
+        self.encoder_deltas = [stack[encoder] for stack in self.upper]
+        self.decoder_deltas = [stack[own_end] for stack in self.lower] if decoder else []
+        self.decoder_inputs = [stack[own_end] for stack in self.upper] if decoder else []
+        self.codes = self.decoder_inputs[-1] if decoder else np.empty_like(self.encoder_deltas[-1])
         self.logits = self.decoder_deltas[0] if decoder else self.codes
         hidden = self.encoder_inputs[1:]
         self.masks = [np.empty_like(outputs) for outputs in hidden] if dropout else []
@@ -41,6 +46,7 @@ class Trace:
             hidden = [np.empty_like(outputs) for outputs in hidden]
         self.encoder_outputs = [*hidden, self.codes]
         self._no_push = np.empty((0, 0), dtype)
+        self._n_free = [count - n_own for count in n_rows]
         self._scratch, self.batch = {}, None
         self.start()
 
@@ -63,6 +69,12 @@ class Trace:
             return self._no_push
         add_all(pushes[1:], pushes[0])
         return pushes[0]
+
+    def claim(self, layer, n_rows):
+        """Return the rows of ``upper`` and ``lower`` that are a penalty's from now on."""
+        free = self._n_free[layer]
+        self._n_free[layer] = free - n_rows
+        return tuple(stack[layer][free - n_rows : free] for stack in (self.upper, self.lower))
 
     def scratch(self, owner, create):
         """Return what ``create()`` made for ``owner`` at its first call with this trace."""

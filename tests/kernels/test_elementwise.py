@@ -6,7 +6,7 @@ from scipy.special import expit, log_softmax
 
 from skae._kernels import activations, losses, updates
 from skae._kernels.contraction import add_scaled_rows, contract, curve, squared_row_norms
-from skae._kernels.tangents import scale, scale_back, squares
+from skae._kernels.tangents import gather, gather_sum, scale, scale_back, squares
 
 DTYPES = [np.float32, np.float64]
 KINDS = {
@@ -145,3 +145,28 @@ def test_tangent_kernels(dtype, n_tangents):
     expected = np.sum(shares[:, np.newaxis] * pull.astype(np.float64) ** 2)
     assert value == pytest.approx(expected, rel=1e-5)
     _close(out, 2 * shares[:, np.newaxis] * pull, 16)
+
+
+def test_halves_are_unpacked_from_all_their_bits():
+    bits = np.arange(2**16, dtype=np.uint16)
+    halves = bits.view(np.float16)
+    finite = np.isfinite(halves)
+    out = np.empty((1, 1, finite.sum()), np.float32)
+    gather(bits[finite][np.newaxis, np.newaxis], np.zeros(1, np.intp), out, 0, 1)
+    expected = halves[finite].astype(np.float32)
+    assert np.array_equal(out[0, 0].view(np.uint32), expected.view(np.uint32))
+
+
+@pytest.mark.parametrize("stored", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_vectors_are_gathered(dtype, stored):
+    (vectors,) = _arrays(stored, (9, 3, 5))
+    places, signs = np.array([4, 0, 8, 4]), np.sign(_arrays(dtype, (4, 3))[0])
+    expected = vectors[places].astype(dtype)
+    basis = vectors.view(np.uint16) if stored == np.float16 else vectors
+    out, total = np.zeros((3, 4, 5), dtype), np.zeros((4, 5), dtype)
+    for start, stop in ((0, 1), (1, 4)):
+        gather(basis, places, out, start, stop)
+        gather_sum(basis, places, signs, total, start, stop)
+    assert np.array_equal(out, expected.transpose(1, 0, 2))
+    _close(total, np.einsum("ik,ikj->ij", signs, expected))
