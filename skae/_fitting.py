@@ -1,12 +1,16 @@
 """What every ``fit`` of the package does around its training."""
 
+import re
 from contextlib import contextmanager
 from numbers import Integral
 
+import joblib
 import numpy as np
 from sklearn.utils import check_random_state, check_scalar
 
 from ._compat import _check_sample_weight
+from ._version import __version__
+from .training.checkpoint import Checkpoint
 
 DTYPES = [np.float64, np.float32]  # of X; the first one where it has neither
 
@@ -41,6 +45,30 @@ def checked_weights(sample_weight, X):
     if (sample_weight < 0).any() or not sample_weight.sum() > 0:
         raise ValueError("sample_weight must be non-negative, with a positive sum.")
     return sample_weight
+
+
+def opened_checkpoint(estimator, data):
+    """Return the ``Checkpoint`` of an estimator that is fitted to ``data``, and the state to go on from.
+
+    Both are None where there is none.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or belongs to other data or parameters.
+    """
+    if estimator.checkpoint is None:
+        return None, None
+    free = {"max_iter", "verbose", "checkpoint", "resume", "random_state", "n_jobs"}
+    # Where an object lies in memory is no part of what it is.
+    params = {
+        name: re.sub(" at 0x[0-9a-f]+", "", repr(value))
+        for name, value in estimator.get_params().items()
+        if name not in free
+    }
+    identity = {"skae": __version__, "X": joblib.hash(data), **params}
+    checkpoint = Checkpoint(estimator.checkpoint, identity)
+    return checkpoint, checkpoint.load() if estimator.resume else None
 
 
 def check_counts(**counts):

@@ -1,21 +1,18 @@
 """Parameters of a training and what it leaves behind, shared by all estimators that have a network."""
 
-import re
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import ClassVar
 
-import joblib
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
 from .._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions
-from .._version import __version__
-from ..training.checkpoint import Checkpoint
+from .._fitting import opened_checkpoint
 from ..training.loop import minimize, minimize_full_batch
 from ..training.observers import Verbose
 from ..training.solvers import LBFGS, SOLVERS
@@ -109,13 +106,11 @@ class TrainedModel(CallbackSupportMixin):
 
     def _train(self, problem, state):
         """Minimise ``problem`` from ``state`` on, with all that the parameters ask for, and publish."""
-        max_epochs = state.n_epochs + self.max_iter
-        checkpoint = callbacks = None
-        if self.checkpoint is not None:
-            checkpoint = Checkpoint(self.checkpoint, self._identity(problem))
-            stored = checkpoint.load() if self.resume else None
-            if stored is not None:
-                state, max_epochs = stored, self.max_iter
+        max_epochs, callbacks = state.n_epochs + self.max_iter, None
+        data = [problem.X, problem.sample_weight, problem.targets, problem.rows]
+        checkpoint, stored = opened_checkpoint(self, data)
+        if stored is not None:
+            state, max_epochs = stored, self.max_iter
         if hasattr(self, "_init_callback_context"):
             callbacks = Callbacks(self, problem.X, self.max_iter, self._attributes)
         watching = [watcher for watcher in (checkpoint, callbacks) if watcher is not None]
@@ -199,15 +194,3 @@ class TrainedModel(CallbackSupportMixin):
         """Return what a fitted estimator has, as of ``state``: for callbacks."""
         fitted = {k: v for k, v in vars(self).items() if k not in self.get_params(deep=False)}
         return {**fitted, "_state": state.to_dict()}
-
-    def _identity(self, problem):
-        """Return what must be the same when a checkpoint goes on."""
-        free = {"max_iter", "verbose", "checkpoint", "resume", "random_state"}
-        # Where an object lies in memory is no part of what it is.
-        params = {
-            k: re.sub(" at 0x[0-9a-f]+", "", repr(v))
-            for k, v in self.get_params().items()
-            if k not in free
-        }
-        data = [problem.X, problem.sample_weight, problem.targets, problem.rows]
-        return {"skae": __version__, "X": joblib.hash(data), **params}

@@ -10,7 +10,13 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import _fit_context
-from .._fitting import DTYPES, MeanScore, checked_weights, unchanged_on_error
+from .._fitting import (
+    DTYPES,
+    MeanScore,
+    checked_weights,
+    opened_checkpoint,
+    unchanged_on_error,
+)
 from .._threads import team
 from ..training.batches import Batches
 from ..training.loop import DivergenceError, minimize
@@ -59,13 +65,19 @@ class BaseCoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         Raises
         ------
         ValueError
-            If X or a parameter is invalid (the estimator is then as before), or if the objective becomes
-            infinite (the weights of the last finite epoch are then kept).
+            If X, a parameter or the checkpoint is invalid (the estimator is then as before), or if the objective
+            becomes infinite (the weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
             X, weights = self._check_training_data(X, sample_weight, reset=True)
             stopping = Stopping(self.stopping_tol, self.n_iter_no_change, None)
-            self._learn(X, weights, self._start(X), self.max_iter, stopping)
+            checkpoint, stored = opened_checkpoint(self, [X, weights])
+            state = self._start(X)
+            if stored is not None:
+                state = stored
+            max_epochs = state.n_epochs if state.converged else self.max_iter
+            observers = [] if checkpoint is None else [checkpoint]
+            self._learn(X, weights, state, max_epochs, stopping, observers)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -89,7 +101,7 @@ class BaseCoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             again = hasattr(self, "_state")
             X, weights = self._check_training_data(X, sample_weight, reset=not again)
             state = TrainingState.from_dict(self._state) if again else self._start(X)
-            self._learn(X, weights, state, state.n_epochs + 1, None)
+            self._learn(X, weights, state, state.n_epochs + 1, None, [])
         return self
 
     def _check_training_data(self, X, sample_weight, reset):
@@ -97,11 +109,10 @@ class BaseCoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=reset)
         return X, checked_weights(sample_weight, X)
 
-    def _learn(self, X, weights, state, max_epochs, stopping):
+    def _learn(self, X, weights, state, max_epochs, stopping, observers):
         training = self._training()
-        observers = []
         if self.verbose:
-            observers.append(Verbose(type(self).__name__, X.shape[0], int(self.verbose)))
+            observers = [Verbose(type(self).__name__, X.shape[0], int(self.verbose)), *observers]
         try:
             if training is not None:
                 objective, solver = training

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.utils import check_array, check_random_state
 
-from .._compat import Interval, StrOptions
+from .._compat import HasMethods, Interval, StrOptions
 from ..training.state import TrainingState
 from ._base import BaseCoder, positive_part
 from ._dictionary import DictionaryObjective, DictionarySolver, first_atoms
@@ -76,6 +76,10 @@ class SparseCoder(BaseCoder):
         Seed of the first atoms and of shuffles.
     verbose : int, default=0
         Print loss, seconds and samples per second every so many epochs.
+    checkpoint : path-like, default=None
+        File to which the state of training is written after each epoch, atomically.
+    resume : bool, default=False
+        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits.
 
     Attributes
     ----------
@@ -129,6 +133,8 @@ class SparseCoder(BaseCoder):
     n_jobs: int | None = None
     random_state: object = None
     verbose: int = 0
+    checkpoint: object = None
+    resume: bool = False
 
     learning_rate_init: ClassVar[float] = 1.0  # the solver takes whole steps
 
@@ -154,6 +160,8 @@ class SparseCoder(BaseCoder):
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "checkpoint": [str, HasMethods("__fspath__"), None],
+        "resume": ["boolean"],
     }
 
     @classmethod
@@ -230,8 +238,8 @@ class SparseCoder(BaseCoder):
         params = atoms.ravel()
         return TrainingState(params, self._solver().start(params), rng, seed)
 
-    def _learn(self, X, weights, state, max_epochs, stopping):
-        super()._learn(X, weights, state, max_epochs, stopping)
+    def _learn(self, X, weights, state, max_epochs, stopping, observers):
+        super()._learn(X, weights, state, max_epochs, stopping, observers)
         if self.algorithm == "auto":
             limits = self.tol, self.max_inference_iter
             self.algorithm_ = fastest_algorithm(self._problem(self.components_), X, *limits)

@@ -77,6 +77,10 @@ class PSD(BaseCoder):
         Seed of the first atoms and of shuffles.
     verbose : int, default=0
         Print loss, seconds and samples per second every so many epochs.
+    checkpoint : path-like, default=None
+        File to which the state of training is written after each epoch, atomically.
+    resume : bool, default=False
+        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits.
 
     Attributes
     ----------
@@ -126,6 +130,8 @@ class PSD(BaseCoder):
     n_jobs: int | None = None
     random_state: object = None
     verbose: int = 0
+    checkpoint: object = None
+    resume: bool = False
 
     sparse_output: ClassVar[bool] = False
     split_sign: ClassVar[bool] = False
@@ -152,6 +158,8 @@ class PSD(BaseCoder):
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "checkpoint": [str, HasMethods("__fspath__"), None],
+        "resume": ["boolean"],
     }
 
     def _start(self, X):
