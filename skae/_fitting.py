@@ -6,13 +6,14 @@ from numbers import Integral
 
 import joblib
 import numpy as np
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_random_state, check_scalar, gen_batches
 
 from ._compat import _check_sample_weight
 from ._version import __version__
 from .training.checkpoint import Checkpoint
 
 DTYPES = [np.float64, np.float32]  # of X; the first one where it has neither
+BLOCK = 1024  # rows a matrix product of transform takes: enough for full speed, little memory
 
 
 @contextmanager
@@ -64,11 +65,32 @@ def opened_checkpoint(estimator, data):
     params = {
         name: re.sub(" at 0x[0-9a-f]+", "", repr(value))
         for name, value in estimator.get_params().items()
-        if name not in free
+        if name.rpartition("__")[2] not in free
     }
     identity = {"skae": __version__, "X": joblib.hash(data), **params}
     checkpoint = Checkpoint(estimator.checkpoint, identity)
     return checkpoint, checkpoint.load() if estimator.resume else None
+
+
+def by_block(X, function, width, block=BLOCK):
+    """Return ``function`` of the dense rows of X, computed block by block.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    function : callable
+        From a block of rows to its results.
+    width : int, tuple of int or None
+        Shape of a row's result; None for a number.
+    block : int, default=1024
+        Rows at once.
+    """
+    shape = () if width is None else np.atleast_1d(width)
+    out = np.empty((X.shape[0], *shape), X.dtype)
+    for rows in gen_batches(X.shape[0], block):
+        x = X[rows]
+        out[rows] = function(x.toarray() if hasattr(x, "toarray") else x)
+    return out
 
 
 def check_counts(**counts):

@@ -24,7 +24,7 @@ _PATIENCE = 3e-4  # seconds that a thread looks for work before it goes to sleep
 _SLACK_SHARE = 0.25  # of the time of its own part that a thread waits awake for the rest,
 _SLACK = 5e-5  # and seconds beyond that
 _HEAD_START = 12e-6  # seconds in which who gave the signal leaves the interpreter to its own part
-_local = threading.local()
+_local, _limiting = threading.local(), threading.Lock()
 
 
 @cache
@@ -102,6 +102,19 @@ def _n_blas_threads():
 
 
 @contextmanager
+def _single_threaded_blas():
+    """Let BLAS have one thread, unless another thread has seen to that: two that overlap would restore each other's limit."""
+    if not _limiting.acquire(blocking=False):
+        yield
+        return
+    try:
+        with _get_threadpool_controller().limit(limits=1, user_api="blas"):
+            yield
+    finally:
+        _limiting.release()
+
+
+@contextmanager
 def team(n_threads=None):
     """Let ``share`` and ``share_items`` use so many threads, by default those of BLAS, which has one meanwhile.
 
@@ -112,8 +125,7 @@ def team(n_threads=None):
     if n_threads == 1 or hasattr(_local, "team"):
         yield
         return
-    limit = _get_threadpool_controller().limit(limits=1, user_api="blas")
-    with limit, ExitStack() as stack:
+    with _single_threaded_blas(), ExitStack() as stack:
         _local.team = [stack.enter_context(_Worker()) for _ in range(n_threads - 1)]
         try:
             yield

@@ -104,3 +104,22 @@ def test_items_are_shared_and_may_share_themselves():
         results = share_items(function, list(range(100)))
     assert results == [2000.0 * item for item in range(100)]
     assert len(idents) == 2
+
+
+def test_teams_that_overlap_leave_blas_as_it_was():
+    entered, left = threading.Event(), threading.Event()
+
+    def outlive_the_first():
+        entered.wait(timeout=60)
+        with team(2):
+            left.wait(timeout=60)
+
+    with threadpool_limits(2, user_api="blas"), ThreadPoolExecutor(1) as pool:
+        before = _blas_threads()
+        later = pool.submit(outlive_the_first)
+        with team(2):
+            entered.set()
+            time.sleep(0.05)
+        left.set()
+        later.result()
+        assert _blas_threads() == before

@@ -4,36 +4,13 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Bunch, gen_batches
+from sklearn.utils import Bunch
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._fitting import MeanScore, column_names
+from .._fitting import BLOCK, MeanScore, by_block, column_names
 from ..nn.linear_maps import encoder_map
 from ..nn.network import Network
-
-BLOCK = 1024  # rows a matrix product of transform takes: enough for full speed, little memory
-
-
-def by_block(X, function, width, block=BLOCK):
-    """Return ``function`` of the dense rows of X, computed block by block.
-
-    Parameters
-    ----------
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-    function : callable
-        From a block of rows to its results.
-    width : int, tuple of int or None
-        Shape of a row's result; None for a number.
-    block : int, default=1024
-        Rows at once.
-    """
-    shape = () if width is None else np.atleast_1d(width)
-    out = np.empty((X.shape[0], *shape), X.dtype)
-    for rows in gen_batches(X.shape[0], block):
-        x = X[rows]
-        out[rows] = function(x.toarray() if hasattr(x, "toarray") else x)
-    return out
 
 
 class FittedNetwork(BaseEstimator):

@@ -6,7 +6,7 @@ from .._compat import _get_column_indices
 from ..nn.losses import LOSSES, Reconstruction, find_parts
 
 
-def make_loss(loss, X, frame, *, shares="gaussian"):
+def make_loss(loss, X, frame, *, shares="gaussian", parameter="loss"):
     """Return the ``Reconstruction`` that ``loss`` describes for the validated ``X``.
 
     Parameters
@@ -17,6 +17,8 @@ def make_loss(loss, X, frame, *, shares="gaussian"):
         What the user gave, in which columns may have names.
     shares : {'gaussian', 'bernoulli'}, default='gaussian'
         What ``loss='auto'`` takes columns in [0, 1] for that are not binary.
+    parameter : str, default='loss'
+        The estimator's name of it, for errors.
 
     Raises
     ------
@@ -28,24 +30,24 @@ def make_loss(loss, X, frame, *, shares="gaussian"):
     if isinstance(loss, str):
         pairs = find_parts(X, shares=shares) if loss == "auto" else [(loss, np.arange(n_features))]
     else:
-        pairs = list(_resolved(loss, frame))
+        pairs = list(_resolved(loss, frame, parameter))
         taken = np.sort(np.concatenate([columns for _, columns in pairs]))
         if not np.array_equal(taken, np.arange(n_features)):
             wrong = sorted(set(range(n_features)).symmetric_difference(taken.tolist()))
             raise ValueError(
-                f"loss must name each of the {n_features} columns of X exactly once; "
+                f"{parameter} must name each of the {n_features} columns of X exactly once; "
                 f"{'missing: ' + str(wrong) if wrong else 'some are named twice'}."
             )
-    return Reconstruction(LOSSES[name](columns) for name, columns in pairs)
+    return Reconstruction((LOSSES[name](columns) for name, columns in pairs), parameter)
 
 
-def _resolved(loss, frame):
+def _resolved(loss, frame, parameter):
     if not loss:
-        raise ValueError("loss must not be an empty list.")
+        raise ValueError(f"{parameter} must not be an empty list.")
     for entry in loss:
         if not (isinstance(entry, (tuple, list)) and len(entry) == 2 and entry[0] in LOSSES):
             raise ValueError(
-                f"loss must be a list of (name, columns) with a name of {sorted(LOSSES)}; got {entry!r}."
+                f"{parameter} must be a list of (name, columns) with a name of {sorted(LOSSES)}; got {entry!r}."
             )
         name, columns = entry
         groups = columns.values() if isinstance(columns, dict) else [columns]
@@ -54,4 +56,4 @@ def _resolved(loss, frame):
             try:
                 yield name, np.asarray(_get_column_indices(frame, group), dtype=np.int64)
             except ValueError as error:
-                raise ValueError(f"loss names columns {group!r}: {error}.") from error
+                raise ValueError(f"{parameter} names columns {group!r}: {error}.") from error

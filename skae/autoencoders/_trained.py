@@ -12,14 +12,18 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
 from .._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions
-from .._fitting import opened_checkpoint
+from .._fitting import BLOCK, opened_checkpoint
 from ..training.loop import minimize, minimize_full_batch
 from ..training.observers import Verbose
 from ..training.solvers import LBFGS, SOLVERS
 from ..training.state import TrainingState
 from ..training.stopping import Stopping
 from ._callbacks import Callbacks
-from ._fitted import BLOCK
+
+ZERO_SUM = (
+    "early_stopping=True leaves only samples with sample_weight=0 to train on, or for validation; raise "
+    "validation_fraction, weight more samples, or use early_stopping=False."
+)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -122,6 +126,8 @@ class TrainedModel(CallbackSupportMixin):
 
     def _minimize(self, problem, state, max_epochs, observers):
         train, held_out = self._split(problem, state.seed)
+        if state.converged or state.n_epochs >= max_epochs:
+            return
         solver = self._make_solver()
         if isinstance(solver, LBFGS):
             minimize_full_batch(
@@ -140,7 +146,7 @@ class TrainedModel(CallbackSupportMixin):
                     ConvergenceWarning,
                     stacklevel=5,
                 )
-        elif not state.converged:
+        else:
             error = stopping = None
             if held_out is not None:
                 error = problem.error(held_out, self.batch_size, state.seed)
@@ -180,10 +186,19 @@ class TrainedModel(CallbackSupportMixin):
                 "fraction."
             )
         strata = None if problem.strata is None else problem.strata[rows]
-        train, held_out = train_test_split(
-            rows, test_size=n_held_out, random_state=seed, stratify=strata
-        )
-        return np.sort(train), np.sort(held_out)
+        try:
+            parts = train_test_split(rows, test_size=n_held_out, random_state=seed, stratify=strata)
+        except ValueError as error:
+            raise ValueError(
+                f"early_stopping=True with validation_fraction={self.validation_fraction} holds out {n_held_out} of "
+                f"{len(rows)} samples, with the same share of each of {len(np.unique(strata))} classes: that needs two "
+                "samples or more of each, and as many held-out samples as classes. Use more samples, another fraction, "
+                "or early_stopping=False."
+            ) from error
+        weights = problem.sample_weight
+        if weights is not None and not all(weights[part].sum() > 0 for part in parts):
+            raise ValueError(ZERO_SUM)
+        return tuple(map(np.sort, parts))
 
     def _reporters(self, rows):
         if not self.verbose:

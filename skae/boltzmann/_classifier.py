@@ -126,7 +126,7 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
             If ``base`` is no Boltzmann machine.
         """
         with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
-            X, weights, targets = self._check_supervised_data(X, y, sample_weight)
+            X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             self.base_ = self._fitted_base(X, weights)
             layers = self.base_._discriminative_layers()
             widths = [len(encoder) for encoder, _ in layers]
@@ -139,7 +139,7 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
             )
             encoders = [(*layer, None, None) for layer in layers]
             fill(self._network.views(state.params), 0, encoders)
-            balanced, rows = self._balanced(weights, targets), np.flatnonzero(targets.labelled)
+            rows = np.flatnonzero(targets.labelled)
             self._train_outputs(self._inputs(X), targets, balanced, state, rows)
         return self
 

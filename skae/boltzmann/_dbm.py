@@ -13,6 +13,7 @@ from .._compat import Interval, StrOptions, _fit_context
 from .._fitting import (
     DTYPES,
     MeanScore,
+    by_block,
     check_counts,
     checked_weights,
     column_names,
@@ -20,7 +21,6 @@ from .._fitting import (
     unchanged_on_error,
 )
 from .._threads import team
-from ..autoencoders._fitted import by_block
 from ..autoencoders._trained import TrainedModel
 from ..deep._base import NamedLayers
 from ..deep._layers import copies

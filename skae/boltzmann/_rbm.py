@@ -285,7 +285,7 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy):
         return state
 
     def _make_loss(self, X, frame):
-        return make_loss(self.visible, X, frame, shares="bernoulli")
+        return make_loss(self.visible, X, frame, shares="bernoulli", parameter="visible")
 
     def _layer_shapes(self):
         return [(self.n_components, "sigmoid")]

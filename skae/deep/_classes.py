@@ -73,6 +73,11 @@ class NetworkClassifier(ClassifierMixin):
         if kind == "multilabel-indicator":
             values = check_array(y, accept_sparse="csr", dtype=dtype)
             values = values.toarray() if hasattr(values, "toarray") else values
+            if not np.isin(values, (0, 1)).all():
+                raise ValueError(
+                    "y with several columns must be an indicator matrix of 0 and 1; got the values "
+                    f"{np.unique(values).tolist()}. Rows without labels cannot be marked in one: leave them out."
+                )
             self.classes_, self._multilabel = np.arange(values.shape[1]), True
             return Targets(values, Bernoulli, np.ones(len(values), bool))
         if kind == "multiclass-multioutput":
@@ -108,6 +113,8 @@ class NetworkClassifier(ClassifierMixin):
         factors = np.ones(len(targets.values))
         labelled = targets.labelled
         factors[labelled] = compute_sample_weight(self.class_weight, y[labelled])
+        if (factors < 0).any():
+            raise ValueError(f"class_weight must not be negative; got {self.class_weight!r}.")
         factors = factors.astype(targets.values.dtype)
         return factors if weights is None else weights * factors
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ..autoencoders._fitted import BLOCK, by_block
+from .._fitting import BLOCK, by_block
 from ..autoencoders._trained import TrainedModel
 from ..nn.layerwise import JointSolver, Layerwise, OnCodes
 from ..nn.network import Network

@@ -57,7 +57,8 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         it then sees the noisy codes.
     fine_tune : {'reconstruction', 'supervised'}, default=None
         What all layers are trained for together after pre-training. With ``'supervised'``, ``fit`` needs y, and the
-        stack predicts (see :class:`StackedAEClassifier`, which has more options); it has no decoder then.
+        stack predicts; it has no decoder then. It is a :class:`StackedAEClassifier` for a y of strings, booleans or
+        whole numbers, and a :class:`StackedAERegressor` for any other: take that one for targets that are counts.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in fine-tuning.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'

@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions, _fit_context
-from .._fitting import DTYPES, checked_weights, unchanged_on_error
-from ..autoencoders._fitted import FittedNetwork, by_block
-from ..autoencoders._trained import TrainedModel
+from .._fitting import DTYPES, by_block, checked_weights, unchanged_on_error
+from ..autoencoders._fitted import FittedNetwork
+from ..autoencoders._trained import ZERO_SUM, TrainedModel
 from ..nn.losses import Reconstruction
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
@@ -65,7 +65,7 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
         """Return the error of each row that early stopping looks at."""
 
     def _check_supervised_data(self, X, y, sample_weight):
-        """Return X, checked weights and the ``Targets``."""
+        """Return X, the weights of its rows without labels and with them, and the ``Targets``."""
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
@@ -73,7 +73,13 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
         X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, order="C")
         weights = checked_weights(sample_weight, X)
         check_consistent_length(X, y)
-        return X, weights, self._targets(y, X.dtype, weights)
+        targets = self._targets(y, X.dtype, weights)
+        balanced = self._balanced(weights, targets)
+        if balanced is not None and not balanced[targets.labelled].sum() > 0:
+            raise ValueError(
+                "sample_weight and class_weight must have a positive sum over the rows with a label."
+            )
+        return X, weights, balanced, targets
 
     def _add_output(self, widths, activations, targets, unit, *, n_inputs=None, **options):
         """Set the shape of the network and the output units; return the state before the first step.
@@ -125,6 +131,8 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
                 )
             X, targets, width = problem.X[rows], problem.targets[rows], network.sizes[-1]
             weights = None if problem.sample_weight is None else problem.sample_weight[rows]
+            if weights is not None and not weights.sum() > 0:
+                raise ValueError(ZERO_SUM)
 
             def error(params):
                 views = network.views(params)
@@ -198,17 +206,16 @@ class BaseSupervisedStack(BaseSupervised, BaseStack):
         """
         with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
             self._check_layers()
-            X, weights, targets = self._check_supervised_data(X, y, sample_weight)
+            X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             self.layers_ = self._copies()
             state = self._add_output(
                 *layer_shapes(self.layers_), targets, targets.unit, dropout=self.dropout
             )
-            self._learn(X, targets, weights, state)
+            self._learn(X, targets, weights, balanced, state)
         return self
 
-    def _learn(self, X, targets, weights, state):
+    def _learn(self, X, targets, weights, balanced, state):
         network, rows = self._network, np.flatnonzero(targets.labelled)
-        balanced = self._balanced(weights, targets)
         with self._publishing(state):
             if self.pretraining == "unsupervised":
                 self._pretrain(network, state.params, X, weights)

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from .._fitting import generator
+from .._fitting import by_block, generator
 from .._kernels.activations import slopes
-from ..autoencoders._fitted import by_block
 from ..nn.layer import propagate
 from ..nn.linear_maps import ChainMap
 from ._checks import (

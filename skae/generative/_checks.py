@@ -77,10 +77,20 @@ def reconstruction(model):
 
 
 def kept_states(states, x, n_steps, burn_in, thin):
-    """Return the states like ``x`` that are to be kept."""
+    """Return the states like ``x`` that are to be kept.
+
+    Raises
+    ------
+    ValueError
+        If they are not finite.
+    """
     out = np.empty(((n_steps - burn_in) // thin, *x.shape), x.dtype)
     for place, state in zip(out, islice(states, burn_in + thin - 1, None, thin)):
         place[...] = state
+    if not np.isfinite(out[-1]).all():
+        raise ValueError(
+            "The chain has left the finite numbers: take a smaller step_size or noise."
+        )
     return out
 
 

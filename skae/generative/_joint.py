@@ -14,6 +14,7 @@ from .._compat import HasMethods, Interval, _fit_context
 from .._fitting import (
     DTYPES,
     MeanScore,
+    by_block,
     check_counts,
     checked_weights,
     column_names,
@@ -22,7 +23,6 @@ from .._fitting import (
 )
 from ..autoencoders import AutoEncoder
 from ..autoencoders._base import BaseAutoEncoder
-from ..autoencoders._fitted import by_block
 from ..deep._layers import ready_copy
 from ._checks import check_positive, column_moments, like_columns
 from ._energies import (

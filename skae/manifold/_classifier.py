@@ -18,6 +18,7 @@ from ..deep._supervised import BaseSupervised
 from ..nn.losses import Bernoulli, Multinomial
 from ..nn.tangent_propagation import TangentPropagation
 from ..training.loop import DivergenceError
+from ..training.solvers import LBFGS
 from ._store import TangentStore, TangentUpdates
 
 _TOL = 1e-2  # radians: a penalty does not see less, and a third of the steps are saved
@@ -183,13 +184,13 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
             If ``base`` is no auto-encoder.
         """
         with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
-            X, weights, targets = self._check_supervised_data(X, y, sample_weight)
+            X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             self.base_ = self._fitted_base(X, weights)
             encoder = self.base_._network
             self._check_width(encoder)
             state = self._add_output(encoder.sizes[1:], encoder.names, targets, self._unit())
             fill_encoder(self._network.views(state.params), encoder.views(self.base_._params))
-            balanced, rows = self._balanced(weights, targets), self._rows(targets)
+            rows = self._rows(targets, balanced)
             penalties, observers = self._propagation(X, rows, state)
             self._train_outputs(X, targets, balanced, state, rows, penalties, observers)
         return self
@@ -215,18 +216,25 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
             raise ValueError("penalize_unlabelled=True needs output='softmax' and one label a row.")
         return Bernoulli
 
-    def _rows(self, targets):
+    def _rows(self, targets, weights):
         """Return the rows of the training; let unlabelled ones have no loss."""
+        labelled = targets.labelled
         if not self.penalize_unlabelled:
-            return np.flatnonzero(targets.labelled)
-        targets.values /= targets.labelled.mean()
-        targets.strata[~targets.labelled] = len(self.classes_)
-        return np.arange(len(targets.values))
+            return np.flatnonzero(labelled)
+        targets.values /= np.average(labelled, weights=weights)
+        if np.sum(~labelled) > 1:
+            targets.strata[~labelled] = len(self.classes_)
+        return np.arange(len(labelled))
 
     def _propagation(self, X, rows, state):
         """Return the penalty, and what renews its tangents."""
         if not self.tangent_penalty:
             return [], []
+        if self.update_tangents and isinstance(self._make_solver(), LBFGS):
+            raise ValueError(
+                f"update_tangents={self.update_tangents} changes what is minimised, and needs a solver of "
+                f"minibatches; got solver={self.solver!r}."
+            )
         network = self._network
         store = TangentStore(
             network,

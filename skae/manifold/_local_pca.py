@@ -8,7 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import validate_data
 
 from .._compat import Interval, _fit_context
-from .._fitting import DTYPES
+from .._fitting import DTYPES, unchanged_on_error
 from ..nn.linear_maps import DenseMap
 
 
@@ -70,15 +70,16 @@ class LocalPCA(BaseEstimator):
         Raises
         ------
         ValueError
-            If X has fewer samples than ``n_neighbors``.
+            If X is invalid or has fewer samples than ``n_neighbors``; the estimator is then as before.
         """
-        X = validate_data(self, X, dtype=DTYPES, ensure_min_samples=2)
-        if len(X) < self.n_neighbors:
-            raise ValueError(
-                f"n_neighbors={self.n_neighbors} needs as many samples; got n_samples = {len(X)}."
-            )
-        self._points = X
-        self._search = NearestNeighbors(n_neighbors=self.n_neighbors, n_jobs=self.n_jobs).fit(X)
+        with unchanged_on_error(self):
+            X = validate_data(self, X, dtype=DTYPES, ensure_min_samples=2)
+            if len(X) < self.n_neighbors:
+                raise ValueError(
+                    f"n_neighbors={self.n_neighbors} needs as many samples; got n_samples = {len(X)}."
+                )
+            search = NearestNeighbors(n_neighbors=self.n_neighbors, n_jobs=self.n_jobs)
+            self._points, self._search = X, search.fit(X)
         return self
 
     def __sklearn_is_fitted__(self):

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._fitting import DTYPES, unchanged_on_error
 from ..autoencoders import ContractiveAE
-from ._tangents import tangent_basis
+from ._tangents import tangent_basis, tangents_at
 
 _RIDGE = 1e-4  # keeps planes that share a direction apart: a spring, as in Simard et al.
 _BLOCK = 64  # samples whose tangents are in memory at once
@@ -143,6 +143,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             If X, y or a parameter is invalid; the estimator is then as before.
         """
         with unchanged_on_error(self):
+            frame = X
             X, y = validate_data(self, X, y, dtype=DTYPES, order="C")
             check_classification_targets(y)
             if self.n_neighbors > len(X):
@@ -153,9 +154,11 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             self.encoder_ = self.encoder
             if not self.prefit:
                 encoder = ContractiveAE() if self.encoder is None else clone(self.encoder)
-                self.encoder_ = encoder.fit(X)
+                self.encoder_, frame = encoder.fit(X), X
             elif self.encoder is None:
                 raise ValueError("prefit=True needs a fitted encoder; got encoder=None.")
+            # An encoder without these tangents, or of other columns, is refused here and not at the first prediction.
+            tangent_basis(self.encoder_, frame[:1], self.n_tangents)
             self._points, self._tangents = X, None
             if self.planes == "both":
                 self._tangents = self._basis(X)
@@ -163,7 +166,8 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def _basis(self, X):
-        return tangent_basis(self.encoder_, X, self.n_tangents, n_jobs=self.n_jobs).basis
+        X = X.astype(self.encoder_._map_dtype, copy=False)
+        return tangents_at(self.encoder_, X, self.n_tangents, n_jobs=self.n_jobs).basis
 
     def predict_proba(self, X):
         """Return each class's share of the votes.

@@ -106,6 +106,9 @@ class TangentUpdates:
         due = state.n_epochs // self._every * self._every
         if due == state.n_epochs and due:
             state.extra["encoder"] = state.params.copy()
+            if state.best_params is None:
+                # What the loss with the old tangents came to says nothing about that with new ones.
+                state.best, state.n_stale = np.inf, 0
         if due != self._as_of:
             self._store.update(state.extra["encoder"])
             self._as_of = due

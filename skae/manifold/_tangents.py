@@ -1,12 +1,14 @@
 """Tangents of the manifold that an encoder has learned: the directions in which its code varies most."""
 
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import check_array, check_random_state, check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._fitting import check_counts
 from .._threads import share_items, team
 from ._bidiagonalization import leading_vectors
 
@@ -90,7 +92,19 @@ def tangent_basis(model, X, n_tangents=15, *, tol=1e-4, start=None, random_state
     >>> basis.shape, singular_values.shape
     ((10, 5, 64), (10, 5))
     """
-    X, solve = _checked(model, X, n_tangents, tol, start, random_state)
+    X = _checked(model, X)
+    if start is not None:
+        start = check_array(
+            start, dtype=X.dtype, ensure_2d=False, allow_nd=True, input_name="start"
+        )
+    return tangents_at(
+        model, X, n_tangents, tol=tol, start=start, random_state=random_state, n_jobs=n_jobs
+    )
+
+
+def tangents_at(model, X, n_tangents, *, tol=1e-4, start=None, random_state=0, n_jobs=-1):
+    """Do :func:`tangent_basis` for X that the model has checked."""
+    solve = _solver(model, X, n_tangents, tol, start, random_state)
     basis = np.empty((X.shape[0], n_tangents, X.shape[1]), X.dtype)
     values = np.empty((X.shape[0], n_tangents), X.dtype)
 
@@ -129,9 +143,9 @@ def iter_tangents(model, X, n_tangents=15, *, tol=1e-4, block_size=1024, random_
     >>> sum(len(basis) for rows, (basis, values) in iter_tangents(cae, X, n_tangents=5))
     1797
     """
-    if block_size < 1:
-        raise ValueError(f"block_size must be at least 1; got {block_size!r}.")
-    X, solve = _checked(model, X, n_tangents, tol, None, random_state)
+    check_counts(block_size=block_size)
+    X = _checked(model, X)
+    solve = _solver(model, X, n_tangents, tol, None, random_state)
     for rows in gen_batches(X.shape[0], block_size):
         parts = [
             slice(first, min(first + BLOCK, rows.stop))
@@ -142,23 +156,30 @@ def iter_tangents(model, X, n_tangents=15, *, tol=1e-4, block_size=1024, random_
         yield rows, Tangents(*map(np.concatenate, zip(*pieces)))
 
 
-def _checked(model, X, n_tangents, tol, start, random_state):
-    """Return X and the function that solves some of its rows."""
+def _checked(model, X):
+    """Return X in the dtype of a model that has tangents."""
     if not hasattr(model, "_linear_map"):
         raise TypeError(
             f"model must be a fitted encoder with a Jacobian, such as ContractiveAE or StackedAE; got {model!r}."
         )
     check_is_fitted(model)
+    return validate_data(
+        model, X, accept_sparse="csr", dtype=model._map_dtype, order="C", reset=False
+    )
+
+
+def _solver(model, X, n_tangents, tol, start, random_state):
+    """Return the function that solves some rows of X."""
+    check_scalar(n_tangents, "n_tangents", Integral)
     if not tol > 0:
         raise ValueError(f"tol must be positive; got {tol!r}.")
-    X = validate_data(model, X, accept_sparse="csr", dtype=model._map_dtype, order="C", reset=False)
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     width = min(X.shape[1], model._n_directions)
     if not 1 <= n_tangents <= width:
         raise ValueError(f"n_tangents must be between 1 and {width} here; got {n_tangents!r}.")
-    if start is not None and np.shape(start) != (X.shape[0], n_tangents, X.shape[1]):
+    if start is not None and start.shape != (X.shape[0], n_tangents, X.shape[1]):
         raise ValueError(
-            f"start must have shape {(X.shape[0], n_tangents, X.shape[1])}; got {np.shape(start)}."
+            f"start must have shape {(X.shape[0], n_tangents, X.shape[1])}; got {start.shape}."
         )
 
     def solve(rows):
@@ -169,4 +190,4 @@ def _checked(model, X, n_tangents, tol, start, random_state):
         rng = np.random.default_rng([seed, rows.start])
         return leading_vectors(model._linear_map(x), n_tangents, tol, rng, first)
 
-    return X, solve
+    return solve

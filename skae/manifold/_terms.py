@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .._fitting import check_counts
+
 
 def tangent_terms(basis, feature_names, n_terms=8):
     """Return each tangent as the words that it adds and takes away, such as ``'+gilt +stg -slow'``.
@@ -24,7 +26,7 @@ def tangent_terms(basis, feature_names, n_terms=8):
     Raises
     ------
     ValueError
-        If ``feature_names`` has not one name for each feature.
+        If ``feature_names`` has not one name for each feature, or ``n_terms`` is not positive.
 
     Examples
     --------
@@ -32,6 +34,7 @@ def tangent_terms(basis, feature_names, n_terms=8):
     >>> str(tangent_terms([0.1, -0.9, 0.4], ["gilt", "slow", "money"], n_terms=2))
     '+slow -money'
     """
+    check_counts(n_terms=n_terms)
     basis, names = np.asarray(basis), np.asarray(feature_names)
     if names.shape != basis.shape[-1:]:
         raise ValueError(

@@ -27,7 +27,7 @@ class Gaussian:
         self.columns = np.sort(columns)
         self._runs = _runs(self.columns)
 
-    def check(self, X, names):
+    def check(self, X, names, parameter):
         """Accept any finite value."""
 
     def delta(self, logits, target, sample_weights, cell_weights, values):
@@ -64,16 +64,16 @@ class Bernoulli:
         self.columns = np.sort(columns)
         self._runs = _runs(self.columns)
 
-    def check(self, X, names):
+    def check(self, X, names, parameter):
         """Raise where a value is outside [0, 1]."""
         low, high = X.min(axis=0), X.max(axis=0)
         outside = self.columns[(low[self.columns] < 0) | (high[self.columns] > 1)]
         if outside.size:
             j = outside[0]
             raise ValueError(
-                f"loss='bernoulli' needs X in [0, 1], but column {names[j]!r} has values from "
+                f"{parameter}='bernoulli' needs X in [0, 1], but column {names[j]!r} has values from "
                 f"{low[j]:g} to {high[j]:g}. Scale X, for instance with MinMaxScaler(clip=True), "
-                "or use loss='gaussian'."
+                f"or use {parameter}='gaussian'."
             )
 
     def delta(self, logits, target, sample_weights, cell_weights, values):
@@ -118,14 +118,14 @@ class Multinomial:
         self.columns = np.asarray(columns, dtype=np.int64)
         self._offsets = np.array([0, self.columns.size], dtype=np.int64)
 
-    def check(self, X, names):
+    def check(self, X, names, parameter):
         """Raise where a value is negative."""
         low = X.min(axis=0)[self.columns]
         if (low < 0).any():
             j = self.columns[np.argmin(low)]
             raise ValueError(
-                f"loss='multinomial' needs non-negative X, but column {names[j]!r} has the value "
-                f"{low.min():g}. Encode the group with OneHotEncoder, or use loss='gaussian'."
+                f"{parameter}='multinomial' needs non-negative X, but column {names[j]!r} has the value "
+                f"{low.min():g}. Encode the group with OneHotEncoder, or use {parameter}='gaussian'."
             )
 
     def delta(self, logits, target, sample_weights, cell_weights, values):
@@ -159,16 +159,23 @@ LOSSES = {"gaussian": Gaussian, "bernoulli": Bernoulli, "multinomial": Multinomi
 
 
 class Reconstruction:
-    """The loss of a whole row: parts that own disjoint columns and together cover all of them."""
+    """The loss of a whole row: parts that own disjoint columns and together cover all of them.
 
-    def __init__(self, parts):
-        self.parts = list(parts)
+    Parameters
+    ----------
+    parts : iterable of losses
+    parameter : str, default='loss'
+        The estimator's parameter that chose them, for errors.
+    """
+
+    def __init__(self, parts, parameter="loss"):
+        self.parts, self.parameter = list(parts), parameter
 
     def check(self, X, names):
         """Raise ``ValueError`` where ``X`` (dense or CSR) is outside the range of its loss."""
         X = _Extremes(X)
         for part in self.parts:
-            part.check(X, names)
+            part.check(X, names, self.parameter)
 
     def delta(self, logits, target, sample_weights, cell_weights, values):
         """Set ``values`` to the loss of each sample and leave the weighted gradient in ``logits``."""

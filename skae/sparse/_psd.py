@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._compat import HasMethods, Interval, StrOptions
+from .._fitting import by_block
 from ..nn.linear_maps import ChainMap
 from ..training.solvers import SOLVERS
 from ..training.state import TrainingState
@@ -251,7 +252,8 @@ class PSD(BaseCoder):
 
     def _codes(self, X, sparse_output):
         atoms = self.components_
-        prediction, _ = self._make_encoder().forward(self._state["params"][atoms.size :], X)
+        encoder, params = self._make_encoder(), self._state["params"][atoms.size :]
+        prediction = by_block(X, lambda x: encoder.forward(params, x)[0], self._n_atoms)
         if self.transform_algorithm == "encoder":
             return prediction
         if self.transform_algorithm == "inference":

@@ -182,3 +182,35 @@ def test_bad_targets_leave_the_model():
         np.testing.assert_array_equal(model.predict_proba(X), before)
     with pytest.raises(ValueError, match="NaN"):
         StackedAERegressor(LAYERS).fit(X, np.where(y == 3, np.nan, y))
+
+
+@pytest.mark.parametrize("where", ["sample_weight", "class_weight"])
+def test_weights_of_the_labelled_rows_that_are_zero_leave_the_model(where):
+    model = StackedAEClassifier(LAYERS, **FAST).fit(X[:300], y[:300])
+    before = model.predict_proba(X[300:400])
+    labels, weights = y[:300].copy(), None
+    if where == "sample_weight":
+        labels[:50], weights = -1, np.where(np.arange(300) < 50, 1.0, 0.0)
+    else:
+        model.set_params(class_weight=dict.fromkeys(range(10), 0))
+    with pytest.raises(ValueError, match="must have a positive sum over the rows with a label"):
+        model.fit(X[:300], labels, sample_weight=weights)
+    np.testing.assert_array_equal(model.predict_proba(X[300:400]), before)
+
+
+def test_class_weights_are_not_negative():
+    model = StackedAEClassifier(LAYERS, **FAST, class_weight={0: -1})
+    with pytest.raises(ValueError, match="class_weight must not be negative"):
+        model.fit(X[:300], y[:300])
+
+
+def test_early_stopping_names_what_it_needs():
+    model = StackedAEClassifier(LAYERS, **FAST, early_stopping=True)
+    labels = y[:300].copy()
+    labels[0] = 77
+    with pytest.raises(ValueError, match="early_stopping=True .* 11 classes: that needs two"):
+        model.fit(X[:300], labels)
+    weights = np.zeros(300)
+    weights[:1] = 1
+    with pytest.raises(ValueError, match="early_stopping=True leaves only samples with"):
+        model.fit(X[:300], y[:300], sample_weight=weights)

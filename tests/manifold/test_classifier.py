@@ -197,3 +197,36 @@ def test_bad_parameters_leave_the_model_as_it_was(options, error, message):
     with pytest.raises(error, match=message):
         model.set_params(**options).fit(*FEW)
     np.testing.assert_array_equal(_params(model), before)
+
+
+def test_training_does_not_stop_where_new_tangents_raise_the_loss():
+    options = {**OPTIONS, "max_iter": 60, "tangent_penalty": 3.0, "n_iter_no_change": 5, "tol": 0}
+    model = ManifoldTangentClassifier(BASE, **options, update_tangents=20).fit(*FEW)
+    raised = [model.loss_curve_[epoch] > model.loss_curve_[epoch - 1] for epoch in (20, 40)]
+    assert any(raised)
+    assert model.n_iter_ == 60
+
+
+def test_new_tangents_need_minibatches():
+    model = ManifoldTangentClassifier(BASE, **OPTIONS, solver="lbfgs", update_tangents=2)
+    with pytest.raises(ValueError, match="update_tangents=2 .* solver='lbfgs'"):
+        model.fit(*FEW)
+
+
+def test_weights_do_not_change_the_share_of_the_loss():
+    labels = np.where(np.arange(300) < 100, y[:300], -1)
+    options = {**OPTIONS, "learning_rate_init": 1e-9, "batch_size": 300, "max_iter": 1}
+    options |= {"penalize_unlabelled": True, "tangent_penalty": 1e-12}
+    for weight in (1.0, 9.0):
+        weights = np.where(labels < 0, weight, 1.0)
+        model = ManifoldTangentClassifier(BASE, **options)
+        model.fit(X[:300], labels, sample_weight=weights)
+        # Of output weights 0, whose softmax is uniform.
+        assert model.loss_curve_[0] == pytest.approx(np.log(10), rel=1e-6)
+
+
+@pytest.mark.parametrize("values", [(-1, 1), (0, 5)])
+def test_an_indicator_matrix_has_zeros_and_ones(values):
+    Y = np.where(np.column_stack([FEW[1] % 2, FEW[1] > 4]), values[1], values[0])
+    with pytest.raises(ValueError, match="y with several columns must be an indicator matrix"):
+        ManifoldTangentClassifier(BASE, **OPTIONS).fit(FEW[0], Y)

@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 from sklearn.neighbors import KNeighborsClassifier
 
-from skae.manifold import LocalPCA, TangentNeighborsClassifier
+from skae import ContractiveAE
+from skae.manifold import LocalPCA, TangentNeighborsClassifier, tangent_basis
 from skae.manifold._neighbors import tangent_distances
 
 X, y = load_digits(return_X_y=True)
@@ -75,3 +78,39 @@ def test_bad_parameters():
         TangentNeighborsClassifier(prefit=True).fit(X[:20], y[:20])
     with pytest.raises(ValueError, match="n_neighbors=30 needs as many samples"):
         LocalPCA(30).fit(X[:20])
+
+
+@pytest.mark.parametrize("planes", ["both", "query"])
+@pytest.mark.parametrize(
+    "encoder, n_tangents, error",
+    [(ContractiveAE(5), 3, NotFittedError), (PCA(5).fit(X), 3, TypeError), (None, 11, ValueError)],
+    ids=["not fitted", "no Jacobian", "too many"],
+)
+def test_what_has_no_such_tangents_is_refused_by_fit(planes, encoder, n_tangents, error):
+    prefit = ContractiveAE(10, max_iter=1).fit(X[:100]) if encoder is None else encoder
+    model = TangentNeighborsClassifier(prefit, n_tangents=n_tangents, planes=planes, prefit=True)
+    with pytest.raises(error):
+        model.fit(X[:100], y[:100])
+    assert not hasattr(model, "classes_")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("prefit", [True, False])
+def test_columns_with_names(prefit):
+    frame = load_digits(as_frame=True).data[:200] / 16
+    encoder = ContractiveAE(10, max_iter=2, random_state=0)
+    if prefit:
+        encoder.fit(frame)
+    model = TangentNeighborsClassifier(encoder, n_tangents=2, prefit=prefit).fit(frame, y[:200])
+    plain = TangentNeighborsClassifier(
+        ContractiveAE(10, max_iter=2, random_state=0), n_tangents=2
+    ).fit(X[:200], y[:200])
+    np.testing.assert_array_equal(model.predict(frame), plain.predict(X[:200]))
+
+
+def test_a_failed_fit_leaves_local_pca():
+    model = LocalPCA(10).fit(X[:50])
+    before = tangent_basis(model, X[:3], 2).basis
+    with pytest.raises(ValueError, match="n_neighbors=10 needs as many samples"):
+        model.fit(X[:5, :7])
+    np.testing.assert_array_equal(tangent_basis(model, X[:3], 2).basis, before)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from common import relative_gradient_error
 from scipy.optimize import minimize
+from scipy.sparse import csr_matrix
 from sklearn.datasets import load_digits, load_sample_images
 from sklearn.decomposition import sparse_encode
 from sklearn.linear_model import LogisticRegression
@@ -186,3 +187,15 @@ def test_bad_parameters_leave_the_model(parameters, words):
     with pytest.raises(ValueError, match=words):
         model.set_params(**parameters).fit(X[:300])
     assert pickle.dumps(vars(model.set_params(**old))) == before
+
+
+@pytest.mark.parametrize("algorithm", ["encoder", "inference", "lasso"])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_sparse_rows_are_rows(name, algorithm):
+    rows = csr_matrix(np.where(X > 0.5, X, 0))
+    options = {**SMALL, "encoder": name, "transform_algorithm": algorithm}
+    models = [PSD(**options).fit(data) for data in (rows, rows.toarray())]
+    for method in ("transform", "reconstruct", "score_samples", "score"):
+        ours, dense = (getattr(model, method)(rows) for model in models)
+        np.testing.assert_allclose(ours, dense, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(ours, getattr(models[0], method)(rows.toarray()), atol=1e-6)

@@ -187,3 +187,20 @@ def test_bad_data_leave_the_model(bad, method):
     with pytest.raises(ValueError):
         getattr(model, method)(bad)
     assert pickle.dumps(vars(model)) == before
+
+
+def test_early_stopping_needs_weights_on_both_sides():
+    weights = np.zeros(len(X))
+    weights[:1] = 1
+    with pytest.raises(ValueError, match="early_stopping=True leaves only samples with"):
+        AutoEncoder(**SMALL, early_stopping=True).fit(X, sample_weight=weights)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_lbfgs_does_not_go_beyond_its_iterations(tmp_path):
+    options = {"solver": "lbfgs", "checkpoint": tmp_path / "state", "resume": True}
+    first = AutoEncoder(4, random_state=0, max_iter=3, **options).fit(X)
+    again = AutoEncoder(4, random_state=0, max_iter=3, **options).fit(X)
+    assert first.n_iter_ == again.n_iter_ == 3
+    np.testing.assert_array_equal(_weights(first), _weights(again))
+    assert AutoEncoder(4, random_state=0, max_iter=6, **options).fit(X).n_iter_ == 6
