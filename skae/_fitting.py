@@ -11,23 +11,27 @@ from sklearn.utils import check_random_state, check_scalar, gen_batches
 from ._compat import _check_sample_weight
 from ._version import __version__
 from .training.checkpoint import Checkpoint
+from .training.loop import DivergenceError
 
 DTYPES = [np.float64, np.float32]  # of X; the first one where it has neither
 BLOCK = 1024  # rows a matrix product of transform takes: enough for full speed, little memory
 
 
 @contextmanager
-def unchanged_on_error(estimator, published=()):
+def unchanged_on_error(estimator):
     """Take back every attribute when an error leaves the block.
 
-    Errors of the classes ``published`` leave the block after training has set ``_state``: what it set stays.
+    Where training was interrupted or has diverged, and has set ``_state``, what it set stays; unless it diverged in the
+    first epoch and there was a fit before.
     """
     before = vars(estimator).copy()
     try:
         yield
     except BaseException as error:
-        trained = vars(estimator).get("_state") is not before.get("_state")
-        if not (isinstance(error, published) and trained):
+        state, old = vars(estimator).get("_state"), before.get("_state")
+        diverged = isinstance(error, DivergenceError)
+        trained = (diverged or isinstance(error, KeyboardInterrupt)) and state is not old
+        if not trained or (diverged and old is not None and not state["loss_curve"]):
             estimator.__dict__ = before
         raise
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from .._compat import Interval, _fit_context
 from .._fitting import DTYPES, checked_weights, column_names, unchanged_on_error
-from ..training.loop import DivergenceError, minimize
+from ..training.loop import minimize
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from ..training.state import TrainingState
@@ -85,7 +85,7 @@ class UnsupervisedModel(TrainedModel, ABC):
             If X or a parameter is invalid (the estimator is then as before), or if the loss becomes
             infinite (the weights of the last finite epoch are then kept).
         """
-        with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
+        with unchanged_on_error(self):
             again = self.warm_start and hasattr(self, "_state")
             X, weights = self._check_training_data(X, sample_weight, reset=not again)
             state = self._continue() if again else self._first_state(X, weights)
@@ -110,7 +110,7 @@ class UnsupervisedModel(TrainedModel, ABC):
         -------
         self : object
         """
-        with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
+        with unchanged_on_error(self):
             again = hasattr(self, "_state")
             X, weights = self._check_training_data(X, sample_weight, reset=not again)
             state = self._continue() if again else self._first_state(X, weights)

@@ -10,7 +10,6 @@ from .._fitting import unchanged_on_error
 from ..deep._classes import NetworkClassifier
 from ..deep._layers import fill, fitted_base
 from ..deep._supervised import BaseSupervised
-from ..training.loop import DivergenceError
 from ._dbm import DBM
 from ._dbn import DBN
 from ._rbm import RBM
@@ -125,7 +124,7 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
         TypeError
             If ``base`` is no Boltzmann machine.
         """
-        with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
+        with unchanged_on_error(self):
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             self.base_ = self._fitted_base(X, weights)
             layers = self.base_._discriminative_layers()

@@ -33,7 +33,6 @@ from ..nn.boltzmann import (
 from ..nn.deep_boltzmann import DeepMachine
 from ..nn.layerwise import OnCodes
 from ..nn.penalties import weight_decays
-from ..training.loop import DivergenceError
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from ._chains import ChainTraining
@@ -181,7 +180,7 @@ class DBM(
         TypeError
             If a layer is no RBM.
         """
-        with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
+        with unchanged_on_error(self):
             check_machines(self.layers, least=2)
             self._validate_names([name for name, _ in self.layers])
             if isinstance(self._make_solver(), LBFGS):

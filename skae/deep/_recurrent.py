@@ -11,7 +11,6 @@ from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..nn.recurrent import RecurrentNetwork
-from ..training.loop import DivergenceError
 from ..training.problem import Problem
 from ._base import BaseStack
 from ._layers import layer_shapes
@@ -148,7 +147,7 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
         TypeError
             If a layer has no encoder weights.
         """
-        with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
+        with unchanged_on_error(self):
             self._check_layers()
             X, weights = self._check_input(X, sample_weight)
             self.layers_ = self._copies()

@@ -13,7 +13,6 @@ from .._fitting import unchanged_on_error
 from ..autoencoders._fitted import FittedAutoEncoder
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
-from ..training.loop import DivergenceError
 from ..training.problem import Problem
 from ._base import BaseStack
 from ._classifier import StackedAEClassifier
@@ -156,7 +155,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         TypeError
             If a layer has no encoder weights.
         """
-        with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
+        with unchanged_on_error(self):
             self._check_layers()
             if self.fine_tune == "supervised":
                 self._fit_predictor(X, y, sample_weight)

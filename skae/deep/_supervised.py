@@ -15,7 +15,6 @@ from ..autoencoders._trained import ZERO_SUM, TrainedModel
 from ..nn.losses import Reconstruction
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
-from ..training.loop import DivergenceError
 from ..training.problem import Problem
 from ._base import BaseStack
 from ._layers import layer_shapes
@@ -204,7 +203,7 @@ class BaseSupervisedStack(BaseSupervised, BaseStack):
         TypeError
             If a layer has no encoder weights.
         """
-        with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
+        with unchanged_on_error(self):
             self._check_layers()
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             self.layers_ = self._copies()

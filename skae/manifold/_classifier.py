@@ -17,7 +17,6 @@ from ..deep._layers import fill_encoder, fitted_base
 from ..deep._supervised import BaseSupervised
 from ..nn.losses import Bernoulli, Multinomial
 from ..nn.tangent_propagation import TangentPropagation
-from ..training.loop import DivergenceError
 from ..training.solvers import LBFGS
 from ._store import TangentStore, TangentUpdates
 
@@ -183,7 +182,7 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         TypeError
             If ``base`` is no auto-encoder.
         """
-        with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
+        with unchanged_on_error(self):
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             self.base_ = self._fitted_base(X, weights)
             encoder = self.base_._network

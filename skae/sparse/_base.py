@@ -19,7 +19,7 @@ from .._fitting import (
 )
 from .._threads import team
 from ..training.batches import Batches
-from ..training.loop import DivergenceError, minimize
+from ..training.loop import minimize
 from ..training.observers import Verbose
 from ..training.state import TrainingState
 from ..training.stopping import Stopping
@@ -68,7 +68,7 @@ class BaseCoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             If X, a parameter or the checkpoint is invalid (the estimator is then as before), or if the objective
             becomes infinite (the weights of the last finite epoch are then kept).
         """
-        with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
+        with unchanged_on_error(self):
             X, weights = self._check_training_data(X, sample_weight, reset=True)
             stopping = Stopping(self.stopping_tol, self.n_iter_no_change, None)
             checkpoint, stored = opened_checkpoint(self, [X, weights])
@@ -97,7 +97,7 @@ class BaseCoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         -------
         self : object
         """
-        with unchanged_on_error(self, published=(DivergenceError, KeyboardInterrupt)):
+        with unchanged_on_error(self):
             again = hasattr(self, "_state")
             X, weights = self._check_training_data(X, sample_weight, reset=not again)
             state = TrainingState.from_dict(self._state) if again else self._start(X)

@@ -11,9 +11,12 @@ class DivergenceError(ValueError):
     """The objective is not finite any more; the state was taken back to the last finite epoch."""
 
     def __init__(self, epoch):
+        kept = (
+            "The weights of the last finite epoch are kept." if epoch > 1 else "Nothing is learned."
+        )
         super().__init__(
             f"The loss is not finite in epoch {epoch}. Scale X (StandardScaler or MinMaxScaler) or "
-            "lower learning_rate_init. The weights of the last finite epoch are kept."
+            f"lower learning_rate_init. {kept}"
         )
 
 

@@ -120,6 +120,16 @@ def test_divergence_names_the_epoch_and_the_cure():
     assert model.transform(X).shape == (len(X), 16)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_divergence_in_the_first_epoch_leaves_an_earlier_fit():
+    model = AutoEncoder(**SMALL, max_iter=2).fit(X)
+    before = _weights(model)
+    with pytest.raises(ValueError, match="epoch 1"):
+        model.set_params(loss="gaussian", activation="identity").fit(1e30 * X)
+    np.testing.assert_array_equal(_weights(model), before)
+    assert model.n_iter_ == 2
+
+
 def test_interrupt_publishes_consistent_weights():
     class Interrupting:
         def __init__(self):
