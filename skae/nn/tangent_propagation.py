@@ -38,10 +38,8 @@ class TangentPropagation:
     def n_rows(self, n_samples):
         """Return how many rows of directions or gradients pass each layer; from the top come unit vectors."""
         n_up, n_down = (n_samples * n for n in (self.directions.n_directions, self.n_gradients))
-        n_layers_down = self.network.depth - self.meeting
-        return [n_up] * self.meeting + (
-            [n_down] * (n_layers_down - 1) + [0] if n_layers_down else []
-        )
+        n_rows = [n_up] * self.meeting + [n_down] * (self.network.depth - 1 - self.meeting)
+        return n_rows + [0] * (self.network.depth - len(n_rows))
 
     def __call__(self, params, trace, seed):
         space = trace.scratch(self, lambda: _Space(self, params, trace))
@@ -112,39 +110,16 @@ class _Space:
     """Buffers of the tangents of a batch: ``up`` below the meeting layer, ``down`` above it."""
 
     def __init__(self, penalty, params, trace):
-        count, meeting, n = penalty.directions.n_directions, penalty.meeting, trace.n_samples
-        dtype, depth = trace.inputs.dtype, penalty.network.depth
+        n, dtype = trace.n_samples, trace.inputs.dtype
         claims = [trace.claim(layer, n_rows) for layer, n_rows in enumerate(penalty.n_rows(n))]
         upper, lower = (
             [rows.reshape(-1, n, rows.shape[1]) for rows in stack] for stack in zip(*claims)
         )
-        self.up, self.down = [], []
-        for layer, weights in enumerate(params.encoder_weights[:meeting]):
-            pull = upper[layer]
-            # What comes out last makes place for its gradient.
-            out = lower[layer + 1] if layer + 1 < meeting else pull
-            linear = layer == depth - 1
-            self.up.append(
-                Link(weights, True, n, count, linear=linear, out=out, pull=pull, stacked=True)
-            )
-        for layer in reversed(range(meeting, depth)):
-            weights, top = penalty.weights_down(params, layer), layer == depth - 1
-            out = upper[layer - 1] if layer > meeting else None
-            pull = np.empty_like(out) if top else lower[layer]
-            # The last one is not scaled: tangents that come up are.
-            self.down.append(
-                Link(
-                    weights,
-                    False,
-                    n,
-                    penalty.n_gradients,
-                    linear=layer == meeting,
-                    out=out,
-                    pull=pull,
-                    stacked=not top,
-                )
-            )
-        self.directions = lower[0] if meeting else np.empty((count, *trace.inputs.shape), dtype)
+        self.up = _links_up(penalty, params, n, upper, lower)
+        self.down = _links_down(penalty, params, n, upper, lower)
+        count = penalty.directions.n_directions
+        directions = (count, *trace.inputs.shape)
+        self.directions = lower[0] if self.up else np.empty(directions, dtype)
         self.slopes = np.empty((count, *trace.logits.shape), dtype)
         self.means, self.push, self.mean_slopes, self.mean_bends = (
             np.empty_like(trace.logits) for _ in range(4)
@@ -155,6 +130,32 @@ class _Space:
         """Return pairs of layer and link, from the top."""
         depth = len(self.up) + len(self.down)
         return [(depth - 1 - position, link) for position, link in enumerate(self.down)]
+
+
+def _links_up(penalty, params, n_samples, upper, lower):
+    """Return the links of the directions, from the lowest layer to the meeting layer."""
+    links, depth, count = [], penalty.network.depth, penalty.directions.n_directions
+    for layer, weights in enumerate(params.encoder_weights[: penalty.meeting]):
+        pull = upper[layer]
+        # What comes out last makes place for its gradient.
+        out = lower[layer + 1] if layer + 1 < penalty.meeting else pull
+        stacks = {"out": out, "pull": pull, "stacked": True}
+        links.append(Link(weights, True, n_samples, count, linear=layer == depth - 1, **stacks))
+    return links
+
+
+def _links_down(penalty, params, n_samples, upper, lower):
+    """Return the links of the gradients, from the top layer to the meeting layer."""
+    links, depth, count = [], penalty.network.depth, penalty.n_gradients
+    for layer in reversed(range(penalty.meeting, depth)):
+        # Into the top layer come unit vectors, which are no rows; what comes out last is not scaled, for tangents are.
+        top, last = layer == depth - 1, layer == penalty.meeting
+        out = None if last else upper[layer - 1]
+        pull = np.empty_like(out) if top else lower[layer]
+        stacks = {"out": out, "pull": pull, "stacked": not top}
+        weights = penalty.weights_down(params, layer)
+        links.append(Link(weights, False, n_samples, count, linear=last, **stacks))
+    return links
 
 
 def meeting_layer(sizes, n_directions, n_gradients):

@@ -33,11 +33,11 @@ class Trace:
         self.n_samples = n
         self.sample_weights = np.empty(n, dtype)
         self.losses = np.empty(n, dtype)
-        encoder, own_end = slice(-n_own, -n if decoder else None), slice(-n, None)
-        self.encoder_inputs = [stack[encoder] for stack in self.lower]
-        self.encoder_deltas = [stack[encoder] for stack in self.upper]
-        self.decoder_deltas = [stack[own_end] for stack in self.lower] if decoder else []
-        self.decoder_inputs = [stack[own_end] for stack in self.upper] if decoder else []
+        encoder_rows, decoder_rows = slice(-n_own, -n if decoder else None), slice(-n, None)
+        self.encoder_inputs = [stack[encoder_rows] for stack in self.lower]
+        self.encoder_deltas = [stack[encoder_rows] for stack in self.upper]
+        self.decoder_deltas = [stack[decoder_rows] for stack in self.lower] if decoder else []
+        self.decoder_inputs = [stack[decoder_rows] for stack in self.upper] if decoder else []
         self.codes = self.decoder_inputs[-1] if decoder else np.empty_like(self.encoder_deltas[-1])
         self.logits = self.decoder_deltas[0] if decoder else self.codes
         hidden = self.encoder_inputs[1:]
