@@ -197,6 +197,13 @@ def test_bad_input_of_one_of_them():
         sample_langevin(DenoisingAE(8, corruption="masking", max_iter=1).fit(X), X[:2])
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_chain_that_diverges_says_so():
+    model = AutoEncoder(8, activation="identity", max_iter=1).fit(X)
+    with pytest.raises(ValueError, match="left the finite numbers: take a smaller step_size"):
+        sample_langevin(model, X[:2], 200, sigma=0.1, step_size=1e9)
+
+
 def test_models_that_have_no_chain():
     layers = [("low", AutoEncoder(8, max_iter=1)), ("high", AutoEncoder(6, max_iter=1))]
     supervised = StackedAE(layers, fine_tune="supervised", max_iter=1)

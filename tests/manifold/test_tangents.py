@@ -137,6 +137,7 @@ def test_a_circle_has_the_tangents_of_a_circle():
         ({"n_tangents": 9}, "n_tangents must be between 1 and 8"),
         ({"tol": 0}, "tol must be positive"),
         ({"start": np.ones((2, 2))}, "start must have shape"),
+        ({"start": np.full((len(X), 3, X.shape[1]), np.nan)}, "start contains NaN"),
     ],
 )
 def test_bad_parameters(options, message):

@@ -16,3 +16,5 @@ def test_words_of_the_largest_components():
 def test_names_must_fit():
     with pytest.raises(ValueError, match="a name for each of 4 features"):
         tangent_terms(np.ones((2, 4)), NAMES[:3])
+    with pytest.raises(ValueError, match="n_terms"):
+        tangent_terms(np.ones((2, 4)), NAMES, n_terms=0)
