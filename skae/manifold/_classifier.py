@@ -55,7 +55,7 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         the upper layers to meet the tangents.
     update_tangents : int, default=None
         Epochs after which the tangents are computed anew, from the layers as they then are; None keeps those of
-        ``base``, as in the paper.
+        ``base``, as in the paper. Not with ``solver='lbfgs'``, which needs an objective that stays as it is.
     tangent_storage : {'float16', 'float32', None}, default='float16'
         In what precision the tangents are kept: ``n_labelled * n_tangents * n_features`` numbers of 2 or 4 bytes, 1.4
         GB for all of MNIST with 15 in ``'float16'``. None computes them anew for each batch.
