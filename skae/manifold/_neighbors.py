@@ -3,6 +3,7 @@
 from numbers import Integral
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
@@ -11,11 +12,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._fitting import DTYPES, unchanged_on_error
+from .._threads import share_items, team
 from ..autoencoders import ContractiveAE
 from ._tangents import tangent_basis, tangents_at
 
 _RIDGE = 1e-4  # keeps planes that share a direction apart: a spring, as in Simard et al.
-_BLOCK = 64  # samples whose tangents are in memory at once
+_BLOCK = 64  # samples that a thread has at once
 
 
 def tangent_distances(differences, here, there=None):
@@ -161,13 +163,13 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             tangent_basis(self.encoder_, frame[:1], self.n_tangents)
             self._points, self._tangents = X, None
             if self.planes == "both":
-                self._tangents = self._basis(X)
-            self._search = NearestNeighbors(n_jobs=self.n_jobs).fit(X)
+                self._tangents = self._basis(X, self.n_jobs)
+            self._search = NearestNeighbors().fit(X)
         return self
 
-    def _basis(self, X):
+    def _basis(self, X, n_jobs):
         X = X.astype(self.encoder_._map_dtype, copy=False)
-        return tangents_at(self.encoder_, X, self.n_tangents, n_jobs=self.n_jobs).basis
+        return tangents_at(self.encoder_, X, self.n_tangents, n_jobs=n_jobs).basis
 
     def predict_proba(self, X):
         """Return each class's share of the votes.
@@ -182,17 +184,20 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=self._points.dtype, order="C", reset=False)
-        votes = np.empty((len(X), len(self.classes_)))
-        for rows in gen_batches(len(X), _BLOCK):
+        classes = np.arange(len(self.classes_))
+
+        def votes(rows):
             labels = self._labels[self._nearest(X[rows])]
-            votes[rows] = (labels[:, :, np.newaxis] == np.arange(len(self.classes_))).mean(axis=1)
-        return votes
+            return (labels[:, :, np.newaxis] == classes).mean(axis=1)
+
+        with team(effective_n_jobs(self.n_jobs)):
+            return np.concatenate(share_items(votes, list(gen_batches(len(X), _BLOCK))))
 
     def _nearest(self, X):
         """Return the indices of the nearest training points, of shape (n_samples, n_neighbors)."""
         n_candidates = min(max(self.n_candidates, self.n_neighbors), len(self._points))
         candidates = self._search.kneighbors(X, n_candidates, return_distance=False)
-        here = self._basis(X)
+        here = self._basis(X, 1)
         distances = np.empty(candidates.shape, X.dtype)
         for i, (x, tangents, others) in enumerate(zip(X, here, candidates)):
             shape = (n_candidates, *tangents.shape)

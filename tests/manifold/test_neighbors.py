@@ -66,7 +66,7 @@ def test_tangents_find_better_neighbors_than_points(planes):
 def test_no_moves_is_plain_neighbors():
     model = TangentNeighborsClassifier(LocalPCA(2), n_tangents=1, n_neighbors=3, planes="query")
     model.fit(X[:200], y[:200])
-    model._basis = lambda X: np.zeros((len(X), 1, X.shape[1]))
+    model._basis = lambda X, n_jobs: np.zeros((len(X), 1, X.shape[1]))
     plain = KNeighborsClassifier(3).fit(X[:200], y[:200])
     np.testing.assert_allclose(model.predict_proba(X[900:]), plain.predict_proba(X[900:]))
 
@@ -114,3 +114,13 @@ def test_a_failed_fit_leaves_local_pca():
     with pytest.raises(ValueError, match="n_neighbors=10 needs as many samples"):
         model.fit(X[:5, :7])
     np.testing.assert_array_equal(tangent_basis(model, X[:3], 2).basis, before)
+
+
+def test_threads_change_nothing():
+    shares = [
+        TangentNeighborsClassifier(LocalPCA(8), n_tangents=2, n_jobs=n_jobs)
+        .fit(X[:300], y[:300])
+        .predict_proba(X[300:700])
+        for n_jobs in (1, 2)
+    ]
+    np.testing.assert_array_equal(*shares)
