@@ -1,9 +1,10 @@
 """Test error with few labels, by how the layers of the same net were pre-trained: c < b < a is the claim.
 
 (a) not at all: random initial weights; (b) greedily with the labels, each layer as the hidden one of a net (Bengio
-et al. 2006); (c) without labels on all training images, as denoising auto-encoders. All three are then fine-tuned
-alike with the labels, for the same number of steps, enough to bring the training error to zero. Each seed draws
-labelled rows (stratified), initial weights and noise anew; the error is that of all test rows.
+et al. 2006); (c) without labels on all training images, as contractive auto-encoders (digits) or denoising ones
+(MNIST). All three are then fine-tuned alike with the labels, for the same number of steps, enough to bring the training
+error to zero. Each seed draws labelled rows (stratified), initial weights and noise anew; the error is that of all test
+rows.
 
     python benchmarks/bench_pretraining.py --data DIR [--seeds 5]
 
@@ -23,11 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 
-from skae import DenoisingAE, StackedAEClassifier
+from skae import ContractiveAE, DenoisingAE, StackedAEClassifier
 
 PRETRAINING = {
     "(a) none": None,
@@ -48,7 +50,7 @@ class Task:
     unsupervised_epochs: int
     steps: int
     batch_size: int
-    corruption_level: float
+    layer: BaseEstimator
 
 
 def mnist(folder, n_rows):
@@ -82,10 +84,9 @@ def classifier(task, kind, n_labels, seed, checkpoint):
     options = {"batch_size": task.batch_size, "tol": 0.0}
     layers = [
         (
-            f"dae{depth}",
-            DenoisingAE(
-                width,
-                corruption_level=task.corruption_level,
+            f"layer{depth}",
+            clone(task.layer).set_params(
+                n_components=width,
                 activation=task.activation,
                 loss="auto" if depth > 1 else "bernoulli",
                 max_iter=layer_epochs,
@@ -133,7 +134,7 @@ def print_task(task, n_seeds):
     net = "-".join(str(width) for width in (n_features, *task.widths, 10))
     print(
         f"{task.name}: {net} {task.activation}, {n_rows} training images, {task.unsupervised_epochs} epochs a layer "
-        f"without labels, {task.steps} steps of fine-tuning, {n_seeds} seeds, {minutes:.1f} minutes"
+        f"without labels ({task.layer}), {task.steps} steps of fine-tuning, {n_seeds} seeds, {minutes:.1f} minutes"
     )
     print(
         "labels  pre-training           training error %  test error %  standard error  (a) minus it"
@@ -162,10 +163,15 @@ def main():
     parser.add_argument("--activations", nargs="+", default=["sigmoid", "relu"])
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    sets = {"digits": (digits, (500, 1000), (200,) * 3, 300, 4000, 20, 0.3)}
+    counts, contractive, denoising = (
+        (500, 1000),
+        ContractiveAE(),
+        DenoisingAE(corruption_level=0.25),
+    )
+    sets = {"digits": (digits, counts, (200,) * 3, 300, 4000, 20, contractive)}
     if arguments.data:
         data = mnist(arguments.data, arguments.samples)
-        sets["MNIST"] = lambda seed: data, (500, 1000), (300,) * 3, 10, 3000, 50, 0.25
+        sets["MNIST"] = lambda seed: data, counts, (300,) * 3, 10, 3000, 50, denoising
     with threadpool_limits(arguments.threads):
         for activation in arguments.activations:
             for name, settings in sets.items():
