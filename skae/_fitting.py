@@ -65,15 +65,24 @@ def opened_checkpoint(estimator, data):
     if estimator.checkpoint is None:
         return None, None
     free = {"max_iter", "verbose", "checkpoint", "resume", "random_state", "n_jobs"}
-    # Where an object lies in memory is no part of what it is.
     params = {
-        name: re.sub(" at 0x[0-9a-f]+", "", repr(value))
+        name: _described(value)
         for name, value in estimator.get_params().items()
         if name.rpartition("__")[2] not in free
     }
     identity = {"skae": __version__, "X": joblib.hash(data), **params}
     checkpoint = Checkpoint(estimator.checkpoint, identity)
     return checkpoint, checkpoint.load() if estimator.resume else None
+
+
+def _described(value):
+    """Return what a parameter is: of parts with parameters of their own, which are compared too, the class."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_described, value))
+    if hasattr(value, "get_params"):
+        return type(value).__qualname__
+    # Where an object lies in memory is no part of what it is.
+    return re.sub(" at 0x[0-9a-f]+", "", repr(value))
 
 
 def by_block(X, function, width, block=BLOCK):

@@ -230,3 +230,18 @@ def test_an_indicator_matrix_has_zeros_and_ones(values):
     Y = np.where(np.column_stack([FEW[1] % 2, FEW[1] > 4]), values[1], values[0])
     with pytest.raises(ValueError, match="y with several columns must be an indicator matrix"):
         ManifoldTangentClassifier(BASE, **OPTIONS).fit(FEW[0], Y)
+
+
+def test_one_unlabelled_row_is_no_class_to_hold_out():
+    labels = FEW[1].copy()
+    labels[0] = -1
+    model = ManifoldTangentClassifier(
+        BASE, **OPTIONS, penalize_unlabelled=True, early_stopping=True
+    )
+    assert model.fit(FEW[0], labels).n_iter_ == 5
+
+
+def test_what_a_part_prints_is_no_part_of_a_checkpoint(tmp_path, capsys):
+    model = ManifoldTangentClassifier(BASE, **OPTIONS, checkpoint=tmp_path / "m").fit(*FEW)
+    again = clone(model).set_params(resume=True, base__verbose=100).fit(*FEW)
+    np.testing.assert_array_equal(_params(again), _params(model))
