@@ -132,7 +132,7 @@ def selected(records, name, model, data, n_seeds):
     """Return the measurements of the chosen setting, one for each seed; none before the grid is complete."""
 
     def fit(setting, seed):
-        training = {} if model == "SVM" else {**TRAINING[name], "keeps": "best epoch"}
+        training = {} if model == "SVM" else TRAINING[name]
         key = {"set": name, "model": model, "setting": setting, "seed": seed, **training}
         return records.once(key, lambda: measure(model, setting, training, seed, data))
 

@@ -183,6 +183,7 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
             If ``base`` is no auto-encoder.
         """
         with unchanged_on_error(self):
+            self._check_solver()
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             self.base_ = self._fitted_base(X, weights)
             encoder = self.base_._network
@@ -193,6 +194,14 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
             penalties, observers = self._propagation(X, rows, state)
             self._train_outputs(X, targets, balanced, state, rows, penalties, observers)
         return self
+
+    def _check_solver(self):
+        renewed = self.tangent_penalty and self.update_tangents
+        if renewed and isinstance(self._make_solver(), LBFGS):
+            raise ValueError(
+                f"update_tangents={self.update_tangents} changes what is minimised, and needs a solver of "
+                f"minibatches; got solver={self.solver!r}."
+            )
 
     def _fitted_base(self, X, weights):
         base = ContractiveAE() if self.base is None else self.base
@@ -229,11 +238,6 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         """Return the penalty, and what renews its tangents."""
         if not self.tangent_penalty:
             return [], []
-        if self.update_tangents and isinstance(self._make_solver(), LBFGS):
-            raise ValueError(
-                f"update_tangents={self.update_tangents} changes what is minimised, and needs a solver of "
-                f"minibatches; got solver={self.solver!r}."
-            )
         network = self._network
         store = TangentStore(
             network,
