@@ -45,11 +45,11 @@ def squares(tangents, sample_weights, pull):
 
 @kernel
 def gather(basis, places, out, start, stop):
-    """out_ki <- the k-th of the vectors that ``basis`` has at the i-th of ``places``, for some i; halves as their bits."""
+    """out_ik <- the k-th of the vectors that ``basis`` has at the i-th of ``places``, for some i; halves as their bits."""
     for i in range(start, stop):
         vectors = basis[places[i]]
         for k in range(vectors.shape[0]):
-            vector, into = vectors[k], out[k, i]
+            vector, into = vectors[k], out[i, k]
             for j in range(into.size):
                 into[j] = unpacked(vector[j])
 

@@ -51,8 +51,9 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
     tangent_sampling : {'exact', 'random'}, default='exact'
         Whether a step goes through all tangents, or through one random combination of each sample's, which is
         unbiased: it costs two passes through the network instead of ``1 + n_tangents``. The exact form
-        costs less than that where there are more tangents than classes: gradients of the outputs then come down through
-        the upper layers to meet the tangents.
+        costs less than that where there are more tangents than classes: gradients of the outputs then come down to meet
+        the tangents, and only those whose slopes are not lost in the rounding of the arithmetic and of
+        ``tangent_storage``: fewer and fewer as the network grows sure of its samples.
     update_tangents : int, default=None
         Epochs after which the tangents are computed anew, from the layers as they then are; None keeps those of
         ``base``, as in the paper. Not with ``solver='lbfgs'``, which needs an objective that stays as it is.

@@ -37,8 +37,9 @@ class TangentStore:
         self.n_directions = 1 if random else n_tangents
         self._places = np.zeros(X.shape[0], np.intp)
         self._places[rows] = np.arange(len(rows))
-        self._basis = None
+        self._basis, self.rounding = None, 0.0
         if dtype is not None:
+            self.rounding = float(np.finfo(dtype).eps)
             self._basis = np.empty((len(rows), n_tangents, X.shape[1]), dtype)
 
     def update(self, flat):
@@ -55,7 +56,7 @@ class TangentStore:
         share_items(fill, list(gen_batches(len(self.rows), BLOCK)))
 
     def __call__(self, rows, inputs, seed, out):
-        """Fill ``out``, of shape (n_directions, n_samples, n_features), for the rows of a batch."""
+        """Fill ``out``, of shape (n_samples, n_directions, n_features), for the rows of a batch."""
         signs = None
         if self.random:
             coins = np.random.default_rng(seed).integers(0, 2, (len(rows), self.n_tangents))
@@ -69,9 +70,9 @@ class TangentStore:
         def fill(part):
             basis = self._tangents(inputs[part])
             if signs is None:
-                out[:, part] = basis.transpose(1, 0, 2)
+                out[part] = basis
             else:
-                out[0, part] = np.einsum("ik,ikj->ij", signs[part], basis)
+                out[part, 0] = np.einsum("ik,ikj->ij", signs[part], basis)
 
         share_items(fill, list(gen_batches(len(inputs), BLOCK // 2)))
 
@@ -84,7 +85,7 @@ class TangentStore:
             if signs is None:
                 gather(basis, places, out, part.start, part.stop)
             else:
-                gather_sum(basis, places, signs, out[0], part.start, part.stop)
+                gather_sum(basis, places, signs, out[:, 0], part.start, part.stop)
 
         share(fill, len(places), ELEMENT * self.n_tangents * out.shape[2])
 

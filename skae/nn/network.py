@@ -68,7 +68,7 @@ class Network:
             dtype,
             decoder=bool(self.decoder),
             dropout=self.dropout > 0,
-            n_claimed=[sum(counts) for counts in zip(*claims)],
+            n_claimed=sum(claims),
         )
 
     def initial(self, rng, dtype):
@@ -168,8 +168,7 @@ class Network:
         backpropagate(above, matrix, None, kind, outputs, push, delta, d_bias)
         if self.decoder == "tied":
             return
-        stacks = trace.upper[layer], trace.lower[layer]
-        upper, lower = (stack[-trace.n_samples :] for stack in stacks)
+        upper, lower = (stack[-trace.n_samples :] for stack in trace.stacks(layer))
         weights, d_weights = params.decoder_weights[layer], grad.decoder_weights[layer]
         extra = trace.decoder_row_scales[layer], trace.decoder_pulls[layer]
 
@@ -185,7 +184,7 @@ class Network:
         push = trace.total_push(trace.encoder_pushes[layer])
         delta = trace.encoder_deltas[layer]
         rows = slice(-trace.n_samples if self.decoder == "untied" else None)
-        upper, lower = trace.upper[layer][rows], trace.lower[layer][rows]
+        upper, lower = (stack[rows] for stack in trace.stacks(layer))
         weights, d_weights = params.encoder_weights[layer], grad.encoder_weights[layer]
         d_bias, pulls = grad.encoder_biases[layer], [*trace.encoder_pulls[layer]]
         if self.decoder == "tied":

@@ -4,8 +4,8 @@ A penalty is called between the forward and the backward pass as ``penalty(param
 returns its value and leaves its gradient in the trace, where the backward pass picks it up:
 ``pushes`` on pre-activations, ``pulls`` on weights and ``row_scales``, multiples of each weight row.
 Where the gradient of an encoder's weights is a product of two stacks of rows, a penalty can have these in
-the product of the network itself: ``n_rows(n_samples)`` says how many in each layer, and the trace has them
-at its first call, to be claimed.
+the product of the network itself: ``n_rows(n_samples)`` says how many there can be, and the trace has them to be
+claimed in each batch.
 """
 
 import numpy as np

@@ -21,39 +21,17 @@ class Link:
         Whether the chain goes from lower to upper here (encoder) or back (decoder).
     n_samples, n_directions : int
         Directions that are carried at once.
-    linear : bool, default=False
-        Whether s is the identity, so that there is nothing to scale and no push. Not for a link that unit vectors
-        enter.
-    out, pull : ndarray of shape (n_directions, n_samples, n_outputs) or None
-        Where z, and the gradient there, are to be; the gradient by default in the place of z.
-    stacked : bool, default=False
-        Whether what enters and ``pull`` are rows of the network's stacks, where the gradient of the weights is taken.
     """
 
-    def __init__(
-        self,
-        weights,
-        upward,
-        n_samples,
-        n_directions,
-        *,
-        linear=False,
-        out=None,
-        pull=None,
-        stacked=False,
-    ):
-        self.upward, self.linear, self.stacked = upward, linear, stacked
+    def __init__(self, weights, upward, n_samples, n_directions):
+        self.upward = upward
         width = weights.shape[0 if upward else 1]
-        shape = n_directions, n_samples, width
-        self.scaled = np.empty(shape, weights.dtype) if out is None else out
-        self.pull = self.scaled if pull is None else pull
-        self.tangents = self.scaled if linear else np.empty_like(self.scaled)
+        self.scaled = np.empty((n_directions, n_samples, width), weights.dtype)
+        self.tangents = np.empty_like(self.scaled)
         self.moved = None  # what has gone through the weights: tangents, or rows of weights that all samples share
-        self.slopes = np.empty((0 if linear else n_samples, width), weights.dtype)
-        self.bends = np.empty_like(self.slopes)
-        self.push = np.empty_like(self.slopes)
-        if not stacked:
-            self.gradient, self._product = np.empty_like(weights), np.empty_like(weights)
+        self.slopes = np.empty((n_samples, width), weights.dtype)
+        self.bends, self.push = np.empty_like(self.slopes), np.empty_like(self.slopes)
+        self.gradient, self._product = np.empty_like(weights), np.empty_like(weights)
 
     def start(self, weights):
         """Begin a batch: ``weights`` as they are now, nothing left behind yet."""
@@ -62,9 +40,7 @@ class Link:
         self._empty = True
 
     def add_gradient(self, below, pull):
-        """Add the gradient of the weights from the rows of ``below`` and ``pull``, unless they are stacked."""
-        if self.stacked:
-            return
+        """Add the gradient of the weights from the rows of ``below`` and ``pull``."""
         left, right = (pull, below) if self.upward else (below, pull)
         if self._empty:
             product(left.T, right, self.gradient)
@@ -102,8 +78,7 @@ def linearize_encoder(links, network, params, outputs):
         links, network.activations, params.encoder_weights, outputs
     ):
         link.start(weights)
-        if not link.linear:
-            linearize(link, activation.kind, output)
+        linearize(link, activation.kind, output)
 
 
 def push_forward(links, directions):
@@ -121,8 +96,7 @@ def push_forward(links, directions):
             link.moved = link.tangents[: len(below)]
             product(_rows(below), link.matrix, _rows(link.moved))
             below = link.scaled[: len(below)]
-        if not link.linear:
-            _by_samples(scale, link.slopes, link.moved, below)
+        _by_samples(scale, link.slopes, link.moved, below)
     return below
 
 
@@ -131,12 +105,11 @@ def pull_back(links, directions, pull):
     count = len(pull)
     for position in reversed(range(len(links))):
         link = links[position]
-        if not link.linear:
-            _by_samples(scale_back, link.slopes, link.bends, link.moved, pull, link.push)
+        _by_samples(scale_back, link.slopes, link.bends, link.moved, pull, link.push)
         if position:
             lower = links[position - 1]
             link.add_gradient(_rows(lower.scaled[:count]), _rows(pull))
-            above, pull = pull, lower.pull[:count]
+            above, pull = pull, lower.scaled[:count]
             product(_rows(above), link.matrix.T, _rows(pull))
         elif isinstance(directions, slice):
             link.add_unit_gradient(directions, pull)

@@ -20,24 +20,24 @@ class Trace:
         Whether the network has a decoder.
     dropout : bool
         Whether outputs of hidden layers are masked on their way up.
-    n_claimed : sequence of int, default=()
-        Rows of each layer that penalties claim; empty for none.
+    n_claimed : int, default=0
+        Rows of each layer that penalties can claim.
     """
 
-    def __init__(self, n_samples, sizes, dtype, *, decoder=True, dropout=False, n_claimed=()):
+    def __init__(self, n_samples, sizes, dtype, *, decoder=True, dropout=False, n_claimed=0):
         n, widths = n_samples, list(zip(sizes[:-1], sizes[1:]))
         n_own = 2 * n if decoder else n
-        n_rows = [n_own + count for count in n_claimed or [0] * len(widths)]
-        self.lower = [np.empty((count, low), dtype) for count, (low, _) in zip(n_rows, widths)]
-        self.upper = [np.empty((count, high), dtype) for count, (_, high) in zip(n_rows, widths)]
+        n_rows = n_own + n_claimed
+        self._lower = [np.empty((n_rows, low), dtype) for low, _ in widths]
+        self._upper = [np.empty((n_rows, high), dtype) for _, high in widths]
         self.n_samples = n
         self.sample_weights = np.empty(n, dtype)
         self.losses = np.empty(n, dtype)
         encoder_rows, decoder_rows = slice(-n_own, -n if decoder else None), slice(-n, None)
-        self.encoder_inputs = [stack[encoder_rows] for stack in self.lower]
-        self.encoder_deltas = [stack[encoder_rows] for stack in self.upper]
-        self.decoder_deltas = [stack[decoder_rows] for stack in self.lower] if decoder else []
-        self.decoder_inputs = [stack[decoder_rows] for stack in self.upper] if decoder else []
+        self.encoder_inputs = [stack[encoder_rows] for stack in self._lower]
+        self.encoder_deltas = [stack[encoder_rows] for stack in self._upper]
+        self.decoder_deltas = [stack[decoder_rows] for stack in self._lower] if decoder else []
+        self.decoder_inputs = [stack[decoder_rows] for stack in self._upper] if decoder else []
         self.codes = self.decoder_inputs[-1] if decoder else np.empty_like(self.encoder_deltas[-1])
         self.logits = self.decoder_deltas[0] if decoder else self.codes
         hidden = self.encoder_inputs[1:]
@@ -46,7 +46,7 @@ class Trace:
             hidden = [np.empty_like(outputs) for outputs in hidden]
         self.encoder_outputs = [*hidden, self.codes]
         self._no_push = np.empty((0, 0), dtype)
-        self._n_free = [count - n_own for count in n_rows]
+        self._n_claimed = n_claimed
         self._scratch, self.batch = {}, None
         self.start()
 
@@ -56,7 +56,7 @@ class Trace:
 
     def start(self):
         """Forget what the penalties of the last batch left for the backward pass."""
-        layers = range(len(self.lower))
+        self._n_free, layers = self._n_claimed, range(len(self._lower))
         self.encoder_pushes, self.decoder_pushes = [[] for _ in layers], [[] for _ in layers]
         self.encoder_pulls, self.decoder_pulls = [[] for _ in layers], [[] for _ in layers]
         self.encoder_bias_pulls = [[] for _ in layers]
@@ -70,11 +70,18 @@ class Trace:
         add_all(pushes[1:], pushes[0])
         return pushes[0]
 
-    def claim(self, layer, n_rows):
-        """Return the rows of ``upper`` and ``lower`` that are a penalty's from now on."""
-        free = self._n_free[layer]
-        self._n_free[layer] = free - n_rows
-        return tuple(stack[layer][free - n_rows : free] for stack in (self.upper, self.lower))
+    def claim(self, n_rows):
+        """Return so many rows of each layer's upper and of its lower stack: a penalty's for this batch."""
+        stop = self._n_free
+        self._n_free -= n_rows
+        return tuple(
+            [stack[self._n_free : stop] for stack in stacks]
+            for stacks in (self._upper, self._lower)
+        )
+
+    def stacks(self, layer):
+        """Return the rows of the batch whose product is the gradient of a layer's weights: upper and lower ones."""
+        return self._upper[layer][self._n_free :], self._lower[layer][self._n_free :]
 
     def scratch(self, owner, create):
         """Return what ``create()`` made for ``owner`` at its first call with this trace."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, log_softmax
 
-from skae._kernels import activations, losses, updates
+from skae._kernels import activations, losses, tangent_rows, updates
 from skae._kernels.contraction import add_scaled_rows, contract, curve, squared_row_norms
 from skae._kernels.tangents import gather, gather_sum, scale, scale_back, squares
 
@@ -147,6 +147,53 @@ def test_tangent_kernels(dtype, n_tangents):
     _close(out, 2 * shares[:, np.newaxis] * pull, 16)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_tangents", [1, 3, 4, 6])
+def test_rows_of_some_samples(dtype, n_tangents):
+    samples, starts = np.array([5, 0, 3]), np.array([0, 2, 2, 7])
+    owners, n_rows = np.repeat([0, 1, 2], np.diff(starts)), 7
+    slopes, bends, push = _arrays(dtype, (6, 11), (6, 11), (6, 11))
+    rows, pull, coefficients = _arrays(dtype, (n_rows, 11), (n_rows, 11), (n_rows, n_tangents))
+    tangents = _arrays(dtype, (3 * n_tangents, 11))[0]
+    own = tangents.reshape(3, n_tangents, 11)[owners]
+    slope, bend = slopes[samples[owners]], bends[samples[owners]]
+    parts = ((0, 1), (1, 3))
+    out, scaled, inner = np.empty_like(rows), np.empty_like(rows), np.empty_like(coefficients)
+
+    def pushed(terms):
+        total = push.copy()
+        np.add.at(total, samples[owners], terms)
+        return total
+
+    for part in parts:
+        tangent_rows.scale_rows(slopes, samples, starts, rows, out, *part)
+    _close(out, slope * rows)
+
+    below, total = pull.copy(), push.copy()
+    for part in parts:
+        tangent_rows.scale_rows_back(slopes, bends, samples, starts, rows, below, total, *part)
+    _close(below, slope * pull)
+    _close(total, pushed(bend * rows * pull), 64)
+
+    for scales, factor in ((slopes, slope), (slopes[:0], 1)):
+        for part in parts:
+            tangent_rows.inner_products(scales, samples, starts, tangents, rows, inner, *part)
+        _close(inner, np.einsum("rj,rkj->rk", factor * rows, own), 256)
+
+    combined = np.einsum("rk,rkj->rj", coefficients, own)
+    for part in parts:
+        tangent_rows.combine(coefficients, starts, tangents, out, *part)
+    _close(out, combined, 256)
+
+    total, gradients = push.copy(), rows.copy()
+    arrays = coefficients, slopes, bends, samples, starts, tangents, gradients, scaled, out, total
+    for part in parts:
+        tangent_rows.combine_back(*arrays, *part)
+    _close(out, slope * combined, 256)
+    _close(scaled, slope * rows)
+    _close(total, pushed(bend * rows * combined), 256)
+
+
 def test_halves_are_unpacked_from_all_their_bits():
     bits = np.arange(2**16, dtype=np.uint16)
     halves = bits.view(np.float16)
@@ -164,9 +211,9 @@ def test_vectors_are_gathered(dtype, stored):
     places, signs = np.array([4, 0, 8, 4]), np.sign(_arrays(dtype, (4, 3))[0])
     expected = vectors[places].astype(dtype)
     basis = vectors.view(np.uint16) if stored == np.float16 else vectors
-    out, total = np.zeros((3, 4, 5), dtype), np.zeros((4, 5), dtype)
+    out, total = np.zeros((4, 3, 5), dtype), np.zeros((4, 5), dtype)
     for start, stop in ((0, 1), (1, 4)):
         gather(basis, places, out, start, stop)
         gather_sum(basis, places, signs, total, start, stop)
-    assert np.array_equal(out, expected.transpose(1, 0, 2))
+    assert np.array_equal(out, expected)
     _close(total, np.einsum("ik,ikj->ij", signs, expected))

@@ -69,13 +69,13 @@ def test_random_directions_are_unbiased():
     random = TangentStore(network, X[:40], rows, 3, random=True, **options)
     exact.update(flat)
     random.update(flat)
-    all_of_them, one = np.empty((3, 5, 64)), np.empty((1, 5, 64))
+    all_of_them, one = np.empty((5, 3, 64)), np.empty((5, 1, 64))
     exact(rows[4:9], X[rows[4:9]], 0, all_of_them)
-    expected = np.einsum("kid,kie->ide", all_of_them, all_of_them)
+    expected = np.einsum("ikd,ike->ide", all_of_them, all_of_them)
     total, n_draws = np.zeros_like(expected), 4000
     for seed in range(n_draws):
         random(rows[4:9], X[rows[4:9]], seed, one)
-        total += np.einsum("kid,kie->ide", one, one)
+        total += np.einsum("ikd,ike->ide", one, one)
     assert np.abs(total / n_draws - expected).max() < 0.05
 
 

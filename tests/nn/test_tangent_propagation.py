@@ -6,10 +6,12 @@ from common import relative_gradient_error
 from scipy.special import expit, softmax
 
 from skae._threads import team
+from skae.nn import tangent_propagation
 from skae.nn.losses import Bernoulli, Multinomial, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
-from skae.nn.tangent_propagation import TangentPropagation, meeting_layer
+from skae.nn.tangent_passes import meeting_layer
+from skae.nn.tangent_propagation import TangentPropagation, significant_rows
 from skae.training.batches import Batches
 
 UNITS = {"softmax": (Multinomial, softmax), "sigmoid": (Bernoulli, expit)}
@@ -19,10 +21,10 @@ class _Fixed:
     """Directions that are given."""
 
     def __init__(self, basis):
-        self.basis, self.n_directions = basis, basis.shape[1]
+        self.basis, self.n_directions, self.rounding = basis, basis.shape[1], 0.0
 
     def __call__(self, rows, inputs, seed, out):
-        out[...] = self.basis[rows].transpose(1, 0, 2)
+        out[...] = self.basis[rows]
 
 
 def _problem(output, activation, hidden, n_directions=2, strength=0.7):
@@ -48,6 +50,69 @@ def test_gradient(output, activation, hidden, n_directions):
     assert relative_gradient_error(objective, point, batch) < 1e-6
 
 
+@pytest.mark.parametrize("layer", [0, 1, 2, 3])
+@pytest.mark.parametrize("output", UNITS)
+def test_gradient_does_not_depend_on_the_layer_where_passes_meet(output, layer, monkeypatch):
+    monkeypatch.setattr(tangent_propagation, "meeting_layer", lambda *_: layer)
+    network, loss, penalty, batches, point, _ = _problem(output, "tanh", (6, 7), n_directions=4)
+    objective = Objective(network, loss, penalties=[penalty])
+    batch = next(batches.epoch(None))
+    assert relative_gradient_error(objective, point, batch) < 1e-6
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 1e-3, 0.3])
+def test_what_is_left_out_is_less_than_the_tolerance(tolerance):
+    rng = np.random.default_rng(0)
+    significance = np.exp(4 * rng.standard_normal((40, 5)))
+    significance[[3, 7]] = 0
+    rows = significant_rows(significance, tolerance)
+    kept = np.zeros(significance.shape, bool)
+    kept[rows.samples[rows.places], rows.outputs] = True
+    assert kept.sum() == len(rows.outputs) == rows.starts[-1]
+    assert significance[~kept].sum() <= tolerance * significance.sum()
+    assert np.all(significance[kept].min() > significance[~kept].max())
+    assert np.array_equal(rows.samples, np.flatnonzero(kept.any(axis=1)))
+    for place, sample in enumerate(rows.samples):
+        own = rows.outputs[rows.starts[place] : rows.starts[place + 1]]
+        assert np.array_equal(own, np.flatnonzero(kept[sample]))
+
+
+@pytest.mark.parametrize("rounding", [0.0, 1e-3])
+@pytest.mark.parametrize("n_directions", [1, 4])
+@pytest.mark.parametrize("output", UNITS)
+def test_leaving_out_what_is_sure_changes_the_gradient_like_rounding(
+    output, n_directions, rounding
+):
+    network, loss, penalty, batches, point, _ = _problem(output, "tanh", (6, 7), n_directions)
+    network.views(point).encoder_weights[-1][...] *= 12
+    grads, kept = [], []
+    for dtype, penalty.directions.rounding in ((np.float64, 0.0), (np.float32, rounding)):
+        X, point = batches.X.astype(dtype), point.astype(dtype)
+        batch = next(Batches(X, None, 8, targets=batches.targets).epoch(None))
+        grads.append(np.empty(network.size, dtype))
+        Objective(network, loss, penalties=[penalty])(
+            point, batch, grads[-1], np.random.default_rng(0)
+        )
+        means = loss.activate(network.encode(network.views(point), X))
+        kept.append(len(penalty.significant(means, np.ones(8, dtype)).outputs))
+    exact, less = grads
+    assert kept[1] < 0.8 * kept[0]
+    tolerance = max(100 * np.finfo(np.float32).eps, 0.1 * rounding)
+    assert np.linalg.norm(less - exact) < tolerance * np.linalg.norm(exact)
+
+
+def test_without_anything_significant_the_penalty_is_nothing():
+    network, loss, penalty, batches, point, _ = _problem("softmax", "tanh", (6, 7), 4)
+    batches.sample_weight = np.r_[0.0, np.ones(7)]
+    batch = next(Batches(batches.X, batches.sample_weight, 1, targets=batches.targets).epoch(None))
+    grads = []
+    for penalties in ([penalty], []):
+        grads.append(np.full_like(point, np.nan))
+        objective = Objective(network, loss, penalties=penalties)
+        assert objective(point, batch, grads[-1], np.random.default_rng(0)) == 0
+    assert np.array_equal(*grads)
+
+
 @pytest.mark.parametrize("n_directions", [1, 2, 9])
 @pytest.mark.parametrize("n_rows", [1, 2, 6])
 def test_threads_change_nothing(n_rows, n_directions, monkeypatch):
@@ -65,10 +130,11 @@ def test_threads_change_nothing(n_rows, n_directions, monkeypatch):
 
 
 def test_directions_meet_gradients_where_few_rows_go_through_wide_layers():
-    assert meeting_layer((784, 1000, 1000, 10), n_directions=1, n_gradients=9) == 3
-    assert meeting_layer((784, 1000, 1000, 10), n_directions=10, n_gradients=9) == 1
-    assert meeting_layer((784, 1000, 1000, 10), n_directions=25, n_gradients=9) == 0
-    assert meeting_layer((784, 10), n_directions=25, n_gradients=9) == 1
+    sizes = (784, 1000, 1000, 10)
+    assert meeting_layer(sizes, n_up=1, n_down=9) == 3
+    assert meeting_layer(sizes, n_up=10, n_down=9) == 1
+    assert meeting_layer(sizes, n_up=25, n_down=9) == 0
+    assert meeting_layer((784, 10), n_up=25, n_down=9) == 0
 
 
 @pytest.mark.parametrize("n_directions", [1, 2, 9])
