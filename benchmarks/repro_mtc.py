@@ -221,8 +221,6 @@ def main():
             runs[n_labels] = {}
             # The random form first: it chooses the penalty of the exact one.
             for method in sorted(arguments.methods, key=lambda m: m == "MTC"):
-                if method == "MTC" and n_labels == 50_000:
-                    continue
                 fits = selected(records, method, n_labels, n_draws, stack, data, arguments)
                 if fits:
                     runs[n_labels][method] = fits
