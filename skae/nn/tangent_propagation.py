@@ -6,8 +6,8 @@ from .losses import Multinomial
 from .tangent_passes import Passes, Rows, levels_of, meeting_layer
 from .tangents import linearize
 
-# What is left out changes the gradient by less than rounding does: measured 1e-6 beside 2e-6 of its norm in float32, and
-# 2e-5 beside 5e-5 with tangents in half precision.
+# What is left out changes the gradient less than rounding does: on MNIST by 1e-6 of its norm beside 2e-6 in float32, and
+# by 2e-5 beside 5e-5 with tangents in half precision.
 _UNITS = 80  # of rounding in the arithmetic that the bound on what is left out may come to,
 _UNITS_OF_DIRECTIONS = 0.1  # or of rounding in the directions
 
@@ -53,8 +53,7 @@ class TangentPropagation:
             pushes.append(level.push)
         trace.encoder_pushes[-1].append(push)
         means = self.loss.activate(trace.logits.copy())
-        shares = trace.sample_weights * trace.sample_weights.dtype.type(self.strength)
-        rows = self.significant(means, shares)
+        rows = self.significant(means, trace.sample_weights)
         samples = rows.samples
         if not len(samples):
             return 0.0
@@ -63,8 +62,10 @@ class TangentPropagation:
             directions = out.reshape(len(samples), self.directions.n_directions, -1)
             self.directions(trace.batch.indices[samples], trace.inputs[samples], seed, directions)
 
+        shares = trace.sample_weights[samples] * means.dtype.type(self.strength)
+
         def squares(slopes):
-            value, push[samples] = self._units.squares(means[samples], slopes, shares[samples])
+            value, push[samples] = self._units.squares(means[samples], slopes, shares)
             return value
 
         passes = Passes(params.encoder_weights, trace, levels, rows, self.directions.n_directions)
@@ -74,7 +75,7 @@ class TangentPropagation:
         return passes.meet(meeting, self._units.selection(means, rows), look_up, squares)
 
     def significant(self, means, shares):
-        """Return the ``Rows`` of outputs that are not left out, of samples with given ``shares`` of the penalty."""
+        """Return the ``Rows`` of outputs that are not left out, of samples with given ``shares`` in the penalty."""
         units = _UNITS * np.finfo(means.dtype).eps, _UNITS_OF_DIRECTIONS * self.directions.rounding
         return significant_rows(self._units.significance(means, shares), max(units))
 
@@ -89,7 +90,8 @@ def significant_rows(significance, tolerance):
     tolerance : float
     """
     least = tolerance * significance.sum() / significance.size
-    kept = significance > least
+    # What is not a number is kept, so that training is seen to diverge.
+    kept = ~(significance <= least)
     samples = np.flatnonzero(kept.any(axis=1))
     places, outputs = np.nonzero(kept[samples])
     starts = np.searchsorted(places, np.arange(len(samples) + 1))

@@ -101,6 +101,25 @@ def test_leaving_out_what_is_sure_changes_the_gradient_like_rounding(
     assert np.linalg.norm(less - exact) < tolerance * np.linalg.norm(exact)
 
 
+def test_what_is_not_a_number_is_not_left_out():
+    significance = np.array([[1.0, 0.0], [np.nan, 1.0]])
+    assert {tuple(pair) for pair in np.transpose(significant_rows(significance, 0.1)[2:])} >= {
+        (1, 0)
+    }
+
+
+@pytest.mark.parametrize("output", UNITS)
+def test_a_strength_beyond_the_largest_float_does_not_vanish(output):
+    network, loss, penalty, batches, point, _ = _problem(output, "tanh", (6, 7), 4, strength=1e39)
+    X, point = batches.X.astype(np.float32), point.astype(np.float32)
+    batch = next(Batches(X, None, 8, targets=batches.targets.astype(np.float32)).epoch(None))
+    with np.errstate(all="ignore"):
+        value = Objective(network, loss, penalties=[penalty])(
+            point, batch, None, np.random.default_rng(0)
+        )
+    assert not np.isfinite(value)
+
+
 def test_without_anything_significant_the_penalty_is_nothing():
     network, loss, penalty, batches, point, _ = _problem("softmax", "tanh", (6, 7), 4)
     batches.sample_weight = np.r_[0.0, np.ones(7)]
