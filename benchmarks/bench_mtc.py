@@ -162,7 +162,7 @@ class Torch:
 def flop(n_directions):
     """Return the floating-point operations of a step per sample, in matrix products alone, by forward mode.
 
-    skae makes 9% fewer of the exact penalty with 10 directions and less than half with 25, since gradients of the
+    skae makes 7% fewer of the exact penalty with 10 directions and less than half with 25, since gradients of the
     outputs meet the directions half-way, and fewer still where it leaves some out: its GFLOP/s are those that forward
     mode would need.
     """

@@ -55,16 +55,17 @@ class TangentStore:
 
         share_items(fill, list(gen_batches(len(self.rows), BLOCK)))
 
-    def __call__(self, rows, inputs, seed, out):
-        """Fill ``out``, of shape (n_samples, n_directions, n_features), for the rows of a batch."""
+    def __call__(self, rows, inputs, samples, seed, out):
+        """Fill ``out``, of shape (n_samples, n_directions, n_features), for ``samples`` of a batch."""
         signs = None
         if self.random:
+            # Of the whole batch, so that a sample's do not depend on which others are asked for.
             coins = np.random.default_rng(seed).integers(0, 2, (len(rows), self.n_tangents))
-            signs = (2 * coins - 1).astype(out.dtype)
+            signs = (2 * coins[samples] - 1).astype(out.dtype)
         if self._basis is None:
-            self._compute(inputs, signs, out)
+            self._compute(inputs[samples], signs, out)
         else:
-            self._look_up(self._places[rows], signs, out)
+            self._look_up(self._places[rows[samples]], signs, out)
 
     def _compute(self, inputs, signs, out):
         def fill(part):

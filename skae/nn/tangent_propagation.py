@@ -18,7 +18,8 @@ class TangentPropagation:
     Simard et al. 1992; Rifai et al. NIPS 2011, equation 7. o are the means of the output units. Directions u go up
     through the network by forward mode, all the way or until they meet gradients of the logits, which come down by
     reverse mode: the slopes are then inner products. In each batch they meet where few rows go through wide layers.
-    Outputs are left out at samples of which they are so sure that the slopes would be lost in rounding.
+    Outputs are left out at samples of which they are so sure that the slopes would be lost in rounding, if those of the
+    logits are of like size.
 
     Parameters
     ----------
@@ -28,9 +29,9 @@ class TangentPropagation:
     loss : Reconstruction
         Of one part: the output units.
     directions : object
-        ``directions.n_directions`` of each sample, which ``directions(rows, inputs, seed, out)`` fills into ``out``
-        of shape (n_samples, n_directions, n_features) for some rows of the data; ``directions.rounding`` is how
-        far they may be rounded, relative to their size.
+        ``directions.n_directions`` of each sample, which ``directions(rows, inputs, samples, seed, out)`` fills into
+        ``out`` of shape (n_samples, n_directions, n_features) for ``samples`` of a batch, whose rows of the data and
+        inputs are given; ``directions.rounding`` is how far they may be rounded, relative to their size.
     """
 
     def __init__(self, strength, network, loss, directions):
@@ -60,7 +61,7 @@ class TangentPropagation:
 
         def look_up(out):
             directions = out.reshape(len(samples), self.directions.n_directions, -1)
-            self.directions(trace.batch.indices[samples], trace.inputs[samples], seed, directions)
+            self.directions(trace.batch.indices, trace.inputs, samples, seed, directions)
 
         shares = trace.sample_weights[samples] * means.dtype.type(self.strength)
 

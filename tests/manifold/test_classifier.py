@@ -70,13 +70,17 @@ def test_random_directions_are_unbiased():
     exact.update(flat)
     random.update(flat)
     all_of_them, one = np.empty((5, 3, 64)), np.empty((5, 1, 64))
-    exact(rows[4:9], X[rows[4:9]], 0, all_of_them)
+    batch = rows[4:9], X[rows[4:9]]
+    exact(*batch, np.arange(5), 0, all_of_them)
     expected = np.einsum("ikd,ike->ide", all_of_them, all_of_them)
     total, n_draws = np.zeros_like(expected), 4000
     for seed in range(n_draws):
-        random(rows[4:9], X[rows[4:9]], seed, one)
+        random(*batch, np.arange(5), seed, one)
         total += np.einsum("ikd,ike->ide", one, one)
     assert np.abs(total / n_draws - expected).max() < 0.05
+    some = np.empty((2, 1, 64))
+    random(*batch, np.array([1, 3]), seed, some)
+    assert np.array_equal(some, one[[1, 3]])
 
 
 @pytest.mark.parametrize("output", ["softmax", "sigmoid"])

@@ -23,8 +23,8 @@ class _Fixed:
     def __init__(self, basis):
         self.basis, self.n_directions, self.rounding = basis, basis.shape[1], 0.0
 
-    def __call__(self, rows, inputs, seed, out):
-        out[...] = self.basis[rows]
+    def __call__(self, rows, inputs, samples, seed, out):
+        out[...] = self.basis[rows[samples]]
 
 
 def _problem(output, activation, hidden, n_directions=2, strength=0.7):
