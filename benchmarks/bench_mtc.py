@@ -6,9 +6,9 @@ differentiates them once more. One process, the same arrays, the same number of 
 orthonormal bases, kept in float16 by skae and in float32 by PyTorch. Epochs alternate between the libraries, from
 random weights on: medians of the times and of the ratios of neighbouring epochs are shown.
 
-skae leaves out what rounding would: ``kept`` is the share of gradients of the outputs that come down in the last epoch,
-and ``differs`` how far the gradient of the penalty then is from PyTorch's, relative to its norm. ``--random-labels``
-shows the times where nothing is left out.
+skae leaves out outputs that are sure of a sample: ``kept`` is the share of gradients of the outputs that would come down
+for the first batch at the last weights. A line then says how far the gradient of the penalty is from PyTorch's there, which
+is float16's doing too. ``--random-labels`` shows the times where nothing is left out.
 
     python benchmarks/bench_mtc.py --data DIR [--samples 50000] [--batch-sizes 32 64 128 256] [--tangents 10]
         [--repeats 3] [--random-labels]

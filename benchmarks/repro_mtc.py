@@ -101,15 +101,15 @@ def build(method, setting, stack, n_labels, seed, arguments):
     if method == "SVM":
         return SVC(**setting)
     batch_size = int(np.clip(n_labels // 5, 20, 100))
-    full = n_labels == 50_000
     training = {
         "batch_size": batch_size,
-        "max_iter": arguments.full_epochs if full else arguments.epochs,
+        "max_iter": arguments.epochs,
         "tol": 0,
         "random_state": seed,
     }
-    if full:
-        training |= {"early_stopping": True, "n_iter_no_change": arguments.full_epochs}
+    if keeps_best_epoch(method, n_labels):
+        epochs = arguments.full_epochs
+        training |= {"max_iter": epochs, "early_stopping": True, "n_iter_no_change": epochs}
     if method == "NN":
         layers = [("low", AutoEncoder(1000)), ("high", AutoEncoder(1000))]
         return StackedAEClassifier(layers, pretraining=None, **training)
@@ -120,6 +120,11 @@ def build(method, setting, stack, n_labels, seed, arguments):
         tangent_sampling="random" if method == "MTC random" else "exact",
         **training,
     )
+
+
+def keeps_best_epoch(method, n_labels):
+    """Return whether a fit keeps its best epoch and not its last one."""
+    return n_labels == 50_000 and method != "SVM"
 
 
 def selected(records, method, n_labels, n_draws, stack, data, arguments):
@@ -134,7 +139,7 @@ def selected(records, method, n_labels, n_draws, stack, data, arguments):
             "epochs": [arguments.pretraining_epochs, arguments.epochs, arguments.full_epochs],
             "contraction": [arguments.contraction, arguments.curvature],
         }
-        if n_labels == 50_000 and method != "SVM":
+        if keeps_best_epoch(method, n_labels):
             key["early_stopping"] = True
 
         def measure():

@@ -76,7 +76,7 @@ def combine_back(
 ):
     """Do :func:`combine`, of tangents t that s'(a) then scales, where gradients g_r come down from above.
 
-    out_r <- s'(a_i) sum_k c_rk t_k, ``scaled`` <- s'(a_i) g_r, which may take their place, and the sum over r of
+    out_r <- s'(a_i) sum_k c_rk t_k, ``scaled`` <- s'(a_i) g_r, and the sum over r of
     s''(a_i) g_r sum_k c_rk t_k is added to ``push``.
     """
     n_tangents, combined = coefficients.shape[1], np.empty_like(tangents[0])

@@ -52,8 +52,9 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         Whether a step goes through all tangents, or through one random combination of each sample's, which is
         unbiased: it costs two passes through the network instead of ``1 + n_tangents``. The exact form
         costs less than that where there are more tangents than classes: gradients of the outputs then come down to meet
-        the tangents, and only those whose slopes are not lost in the rounding of the arithmetic and of
-        ``tangent_storage``: fewer and fewer as the network grows sure of its samples.
+        the tangents, and only those of outputs that are not so sure of the sample that their slopes would be lost in
+        the rounding of the arithmetic and of ``tangent_storage``, were slopes of all logits alike: fewer and fewer as the
+        network learns.
     update_tangents : int, default=None
         Epochs after which the tangents are computed anew, from the layers as they then are; None keeps those of
         ``base``, as in the paper. Not with ``solver='lbfgs'``, which needs an objective that stays as it is.

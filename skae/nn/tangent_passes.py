@@ -44,6 +44,7 @@ def meeting_layer(sizes, n_up, n_down):
         down = 2 * below - sum(products[: min(layer, 1)])
         return n_up * below + n_down * (down + 3 * above)
 
+    # There is room for as many rows as go up; more that come down would cost more anyway.
     layers = range(depth if n_down <= n_up else 0)
     return min([depth, *layers], key=cost)
 
@@ -51,19 +52,18 @@ def meeting_layer(sizes, n_up, n_down):
 class _Level:
     """What a layer of the network keeps of a batch: s' and s'' at each sample, rows that go through, and ``push``."""
 
-    def __init__(self, shape, dtype, n_rows):
-        self.slopes, self.bends, self.push = (np.empty(shape, dtype) for _ in range(3))
-        rows = n_rows, shape[1]
-        self.tangents, self.scaled, self.gradients = (np.empty(rows, dtype) for _ in range(3))
+    def __init__(self, n_samples, n_rows, width, dtype):
+        self.slopes, self.bends, self.push = (np.empty((n_samples, width), dtype) for _ in range(3))
+        self.tangents, self.scaled, self.gradients = (
+            np.empty((n_rows, width), dtype) for _ in range(3)
+        )
 
 
 def levels_of(trace, n_rows):
-    """Return the levels of a network: its inputs and its hidden layers."""
-    shapes = [inputs.shape for inputs in trace.encoder_inputs]
-    levels = [_Level(shape, trace.inputs.dtype, n_rows) for shape in shapes]
-    # Of the inputs nothing is scaled.
-    levels[0].slopes = levels[0].slopes[:0]
-    return levels
+    """Return the levels of a network: its inputs, which nothing scales, and its hidden layers."""
+    dtype, (inputs, *hidden) = trace.inputs.dtype, (each.shape for each in trace.encoder_inputs)
+    upper = [_Level(n_samples, n_rows, width, dtype) for n_samples, width in hidden]
+    return [_Level(0, n_rows, inputs[1], dtype), *upper]
 
 
 class Passes:

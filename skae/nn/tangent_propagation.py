@@ -55,7 +55,7 @@ class TangentPropagation:
         trace.encoder_pushes[-1].append(push)
         means = self.loss.activate(trace.logits.copy())
         rows = self.significant(means, trace.sample_weights)
-        samples = rows.samples
+        samples, means = rows.samples, means[rows.samples]
         if not len(samples):
             return 0.0
 
@@ -66,7 +66,7 @@ class TangentPropagation:
         shares = trace.sample_weights[samples] * means.dtype.type(self.strength)
 
         def squares(slopes):
-            value, push[samples] = self._units.squares(means[samples], slopes, shares)
+            value, push[samples] = self._units.squares(means, slopes, shares)
             return value
 
         passes = Passes(params.encoder_weights, trace, levels, rows, self.directions.n_directions)
@@ -109,12 +109,9 @@ class _Softmax:
         return others * (others.sum(axis=1) * shares)[:, np.newaxis]
 
     def selection(self, means, rows):
-        """Return the gradients at the logits: each row's logit less the largest of its sample."""
-        n_rows = np.arange(len(rows.outputs))
-        selection = np.zeros((len(n_rows), means.shape[1]), means.dtype)
-        selection[n_rows, rows.outputs] = 1
-        selection[n_rows, means.argmax(axis=1)[rows.samples][rows.places]] = -1
-        return selection
+        """Return the gradients at the logits, from the means of ``rows.samples``: each row's less its sample's largest."""
+        units = np.eye(means.shape[1], dtype=means.dtype)
+        return units[rows.outputs] - units[means.argmax(axis=1)[rows.places]]
 
     def squares(self, means, slopes, shares):
         """Return sum_ki v_i ||z_ki||^2, where z = o (t - o't) are slopes of o, and its gradient at the logits.

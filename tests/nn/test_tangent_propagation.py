@@ -60,6 +60,16 @@ def test_gradient_does_not_depend_on_the_layer_where_passes_meet(output, layer, 
     assert relative_gradient_error(objective, point, batch) < 1e-6
 
 
+@pytest.mark.parametrize("n_directions", [1, 4])
+@pytest.mark.parametrize("output", UNITS)
+def test_gradient_where_some_samples_have_no_weight(output, n_directions):
+    network, loss, penalty, batches, point, _ = _problem(output, "tanh", (6, 7), n_directions)
+    batches.sample_weight = np.array([1.0, 0.0, 2.0, 0.0, 0.0, 0.5, 1.0, 0.0])
+    objective = Objective(network, loss, penalties=[penalty])
+    batch = next(batches.epoch(None))
+    assert relative_gradient_error(objective, point, batch) < 1e-6
+
+
 @pytest.mark.parametrize("tolerance", [0.0, 1e-3, 0.3])
 def test_what_is_left_out_is_less_than_the_tolerance(tolerance):
     rng = np.random.default_rng(0)
