@@ -9,7 +9,7 @@ from .._compat import StrOptions
 from ..nn.activations import ACTIVATIONS
 from ..nn.losses import LOSSES
 from ._fitted import FittedAutoEncoder
-from ._losses import make_loss
+from ._units import make_units
 from ._unsupervised import UnsupervisedModel
 
 
@@ -30,8 +30,8 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, ABC):
         "loss": [StrOptions({"auto", *LOSSES}), list],
     }
 
-    def _make_loss(self, X, frame):
-        return make_loss(self.loss, X, frame)
+    def _make_units(self, X, frame, sample_weight):
+        return make_units(self.loss, X, frame, sample_weight, standardize=self.standardize)
 
     def _layer_shapes(self):
         """Return width and activation of each layer of the encoder, from the parameters."""

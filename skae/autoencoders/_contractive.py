@@ -4,12 +4,17 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import ClassVar
 
+from sklearn.utils.validation import check_is_fitted
+
 from .._compat import Interval, StrOptions
 from ..nn.jacobian_penalties import JacobianContraction, JacobianCurvature
+from ..nn.network import expected_squared_jacobian
 from ..nn.objective import Objective
 from ..nn.penalties import Contraction, Curvature, weight_decays
+from ._auto import resolved
 from ._base import BaseAutoEncoder
 
+_SHARE = 0.2  # of the loss that the automatic penalty is worth at the start
 _FEW_FEATURES = 64  # up to here all input directions cost less than an epoch on images does
 
 
@@ -46,7 +51,17 @@ class ContractiveAE(BaseAutoEncoder):
         ``'multinomial'`` (the row is one group) for all columns; or pairs as in ColumnTransformer, in
         which the columns of a multinomial pair are one group, or a dict of named groups. ``'auto'``
         takes runs of one-hot columns as multinomial groups, columns with both 0 and 1 and nothing
-        else as bernoulli, and the rest as gaussian.
+        else as bernoulli, real columns of one unit that are nearly binary, as pixels of digits (their variance is at
+        least 0.4 of that of 0/1 columns with the same means), as bernoulli in their common range, and the rest as
+        gaussian: see ``column_losses_``.
+    standardize : {'auto', 'columns', 'shared', False}, default='auto'
+        How columns of X are scaled inside the model, so that their units do not matter. ``'columns'`` gives each real
+        column mean 0 and variance 1; ``'shared'`` takes one variance for all of them, as pixels have one unit. ``'auto'``
+        takes ``'shared'`` where three quarters of the real columns have the same minimum and reach half of the largest
+        range, else ``'columns'``. Columns of probabilities are scaled from their common range to [0, 1]; 0/1 columns
+        and one-hot groups stay as they are, and constant columns are left out. False takes X as it is. Methods give and
+        take the units of X; ``center_`` and ``scale_`` have what was found. Later calls of a warm start and
+        of ``partial_fit`` keep it.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
@@ -97,13 +112,17 @@ class ContractiveAE(BaseAutoEncoder):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        Weights of the encoder (without hidden layers; else ``encoder_weights_``).
+        Weights of the encoder, which see scaled columns (without hidden layers; else ``encoder_weights_``).
     encoder_bias_ : ndarray of shape (n_components,)
         Bias of the encoder.
     decoder_components_ : ndarray of shape (n_components, n_features)
         Weights of the decoder, the same array when tied.
     decoder_bias_ : ndarray of shape (n_features,)
         Bias of the output units.
+    center_, scale_ : ndarray of shape (n_features,)
+        The network sees ``(X - center_) / scale_``, without constant columns, whose weights are given as 0.
+    column_losses_ : list of (str, ndarray)
+        Losses with the columns of X that have them.
     n_iter_ : int
         Epochs so far.
     loss_curve_, validation_curve_ : list of float
@@ -127,7 +146,7 @@ class ContractiveAE(BaseAutoEncoder):
     (1797, 30)
     """
 
-    contraction: float = 0.1
+    contraction: float | str = "auto"
     curvature: float = 0.0
     curvature_noise: float = 0.1
     n_curvature_samples: int = 1
@@ -136,13 +155,26 @@ class ContractiveAE(BaseAutoEncoder):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoEncoder._parameter_constraints,
-        "contraction": [Interval(Real, 0, None, closed="left")],
+        "contraction": [Interval(Real, 0, None, closed="left"), str],
         "curvature": [Interval(Real, 0, None, closed="left")],
         "curvature_noise": [Interval(Real, 0, None, closed="neither")],
         "n_curvature_samples": [Interval(Integral, 1, None, closed="left")],
         "contracted": [StrOptions({"code", "reconstruction"})],
         "n_directions": [StrOptions({"auto", "all"}), Interval(Integral, 1, None, closed="left")],
     }
+
+    @property
+    def contraction_(self):
+        """float: the weight of the penalty, with the value that ``contraction='auto'`` stands for."""
+        check_is_fitted(self)
+        return self._strength(self._network)
+
+    def _strength(self, network):
+        at_start = network.sizes[0]
+        if self.contracted == "code":
+            at_start = expected_squared_jacobian(network)
+        automatic = _SHARE * self._units.constant_loss / at_start
+        return resolved(self.contraction, "contraction", automatic)
 
     def _objective(self, network, loss):
         penalties = [self._contraction(network, loss), *weight_decays(self.weight_decay)]
@@ -158,13 +190,13 @@ class ContractiveAE(BaseAutoEncoder):
                     "loss='gaussian' or 'bernoulli', or contracted='code'."
                 )
             return JacobianContraction(
-                self.contraction, network, n_directions=self._directions(network), loss=loss
+                self._strength(network), network, n_directions=self._directions(network), loss=loss
             )
         self._refuse_untied()
         if network.depth == 1:
-            return Contraction(self.contraction, network.activations[0])
+            return Contraction(self._strength(network), network.activations[0])
         return JacobianContraction(
-            self.contraction, network, n_directions=self._directions(network)
+            self._strength(network), network, n_directions=self._directions(network)
         )
 
     def _curvature(self, network):

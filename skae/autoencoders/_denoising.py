@@ -33,7 +33,17 @@ class DenoisingAE(BaseAutoEncoder):
         ``'multinomial'`` (the row is one group) for all columns; or pairs as in ColumnTransformer, in
         which the columns of a multinomial pair are one group, or a dict of named groups. ``'auto'``
         takes runs of one-hot columns as multinomial groups, columns with both 0 and 1 and nothing
-        else as bernoulli, and the rest as gaussian.
+        else as bernoulli, real columns of one unit that are nearly binary, as pixels of digits (their variance is at
+        least 0.4 of that of 0/1 columns with the same means), as bernoulli in their common range, and the rest as
+        gaussian: see ``column_losses_``.
+    standardize : {'auto', 'columns', 'shared', False}, default='auto'
+        How columns of X are scaled inside the model, so that their units do not matter. ``'columns'`` gives each real
+        column mean 0 and variance 1; ``'shared'`` takes one variance for all of them, as pixels have one unit. ``'auto'``
+        takes ``'shared'`` where three quarters of the real columns have the same minimum and reach half of the largest
+        range, else ``'columns'``. Columns of probabilities are scaled from their common range to [0, 1]; 0/1 columns
+        and one-hot groups stay as they are, and constant columns are left out. False takes X as it is. Methods give and
+        take the units of X; ``center_`` and ``scale_`` have what was found. Later calls of a warm start and
+        of ``partial_fit`` keep it.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
@@ -75,13 +85,17 @@ class DenoisingAE(BaseAutoEncoder):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        Weights of the encoder (without hidden layers; else ``encoder_weights_``).
+        Weights of the encoder, which see scaled columns (without hidden layers; else ``encoder_weights_``).
     encoder_bias_ : ndarray of shape (n_components,)
         Bias of the encoder.
     decoder_components_ : ndarray of shape (n_components, n_features)
         Weights of the decoder, the same array when tied.
     decoder_bias_ : ndarray of shape (n_features,)
         Bias of the output units.
+    center_, scale_ : ndarray of shape (n_features,)
+        The network sees ``(X - center_) / scale_``, without constant columns, whose weights are given as 0.
+    column_losses_ : list of (str, ndarray)
+        Losses with the columns of X that have them.
     n_iter_ : int
         Epochs so far.
     loss_curve_, validation_curve_ : list of float

@@ -9,21 +9,35 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._fitting import BLOCK, MeanScore, by_block, column_names
-from ..nn.linear_maps import encoder_map
+from ..nn.linear_maps import spectra
+from ..nn.model import Model
 from ..nn.network import Network
+from ..nn.parameters import Params
 
 
 class FittedNetwork(BaseEstimator):
     """A network with its parameters, which ``fit`` leaves.
 
-    ``fit`` sets ``_state`` (a dict with ``params``, the flat vector), ``_shape`` (the arguments of the network)
-    and ``_loss`` (of the output units).
+    ``fit`` sets ``_state`` (a dict with ``params``, the flat vector), ``_shape`` (the arguments of the network),
+    ``_loss`` (of the output units) and ``_units`` (how the network sees X).
     """
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+    @property
+    def center_(self):
+        """ndarray of shape (n_features,): what is subtracted from each column of X, see ``standardize``."""
+        check_is_fitted(self)
+        return self._units.scaling.center
+
+    @property
+    def scale_(self):
+        """ndarray of shape (n_features,): by what each column of X is then divided, see ``standardize``."""
+        check_is_fitted(self)
+        return self._units.scaling.scale
 
     @property
     def _params(self):
@@ -38,17 +52,9 @@ class FittedNetwork(BaseEstimator):
         return len(self._shape["sizes"]) - 1
 
     @property
-    def _map_dtype(self):
-        return self._params.dtype
-
-    @property
-    def _n_directions(self):
-        return self._shape["sizes"][self._n_encoder_layers]
-
-    def _linear_map(self, X):
-        """Return dh/dx at the rows of X, which are dense and checked."""
-        network = self._network
-        return encoder_map(network, network.views(self._params), X, self._n_encoder_layers)
+    def _model(self):
+        scaling = self._units.scaling
+        return Model(self._network, self._params, self._loss, scaling, self._n_encoder_layers)
 
     def _by_block(self, X, function, width, *, check=False, block=BLOCK):
         check_is_fitted(self)
@@ -56,10 +62,14 @@ class FittedNetwork(BaseEstimator):
             self, X, accept_sparse="csr", dtype=self._params.dtype, order="C", reset=False
         )
         if check:
-            self._loss.check(X, column_names(self, X))
-        network = self._network
-        params = network.views(self._params)
-        return by_block(X, lambda x: function(network, params, x), width, block)
+            self._units.check(X, column_names(self, X))
+        return by_block(X, function, width, block)
+
+    @property
+    def column_losses_(self):
+        """list of (str, ndarray): the losses of the reconstruction with the columns of X that have them."""
+        check_is_fitted(self)
+        return self._units.column_losses
 
 
 def _decodes(estimator):
@@ -82,7 +92,8 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         -------
         H : ndarray of shape (n_samples, n_components)
         """
-        return self._by_block(X, self._encode, self.n_components_)
+        check_is_fitted(self)
+        return self._by_block(X, self._model.encode, self.n_components_)
 
     @available_if(_decodes)
     def inverse_transform(self, X):
@@ -107,8 +118,7 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
             )
         if not np.isfinite(codes).all():
             raise ValueError("X contains NaN or infinity; give finite codes.")
-        network = self._network
-        return self._decode(network, network.views(self._params), codes)
+        return self._model.decode(codes)
 
     @available_if(_decodes)
     def reconstruct(self, X):
@@ -123,7 +133,7 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         R : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        return self._by_block(X, self._reconstruct, self.n_features_in_)
+        return self._by_block(X, self._model.reconstruct, self.n_features_in_)
 
     @available_if(_decodes)
     def score_field(self, X):
@@ -142,11 +152,7 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         F : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        return self._by_block(
-            X,
-            lambda network, params, x: self._reconstruct(network, params, x) - x,
-            self.n_features_in_,
-        )
+        return self._by_block(X, self._model.reconstruction_error, self.n_features_in_)
 
     def jacobian(self, X):
         """Return dh/dx at each sample.
@@ -160,12 +166,9 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         J : ndarray of shape (n_samples, n_components, n_features)
             Large: give few samples.
         """
-        return self._by_block(
-            X,
-            self._jacobian,
-            (self.n_components_, self.n_features_in_),
-            block=16,
-        )
+        check_is_fitted(self)
+        shape = self.n_components_, self.n_features_in_
+        return self._by_block(X, self._model.jacobian, shape, block=16)
 
     def singular_values(self, X):
         """Return the singular values of dh/dx at each sample, largest first.
@@ -178,12 +181,9 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         -------
         S : ndarray of shape (n_samples, min(n_components, n_features))
         """
-        return self._by_block(
-            X,
-            lambda *x: np.linalg.svd(self._jacobian(*x), compute_uv=False),
-            min(self.n_components_, self.n_features_in_),
-            block=16,
-        )
+        check_is_fitted(self)
+        model, width = self._model, min(self.n_components_, self.n_features_in_)
+        return self._by_block(X, lambda x: spectra(model.jacobian(x), width), width, block=16)
 
     def report(self, X):
         """Return what table 1 of Rifai et al. 2011 looks at.
@@ -206,11 +206,11 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
             singular_values=singular_values.mean(axis=0),
         )
 
-    # Fitted attributes are views of one parameter vector.
+    # Fitted attributes are those of the network, of scaled columns; constant columns have weights of 0.
 
     @property
     def components_(self):
-        """ndarray of shape (n_components, n_features): the encoder's weights, without hidden layers."""
+        """ndarray of shape (n_components, n_features): the encoder's weights of scaled columns, without hidden layers."""
         return self._single_layer("components_").encoder_weights[0]
 
     @property
@@ -226,17 +226,17 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
     @property
     def decoder_bias_(self):
         """ndarray of shape (n_features,): the bias of the output units."""
-        return self._fitted_params("decoder_bias_").decoder_biases[0]
+        return self._shown_params("decoder_bias_").decoder_biases[0]
 
     @property
     def encoder_weights_(self):
         """list of ndarray of shape (n_upper, n_lower): weights from the input to the code."""
-        return self._fitted_params("encoder_weights_").encoder_weights
+        return self._shown_params("encoder_weights_").encoder_weights
 
     @property
     def decoder_weights_(self):
         """list of ndarray of shape (n_upper, n_lower): weights of the decoder, in the encoder's order."""
-        return self._fitted_params("decoder_weights_").decoder_weights
+        return self._shown_params("decoder_weights_").decoder_weights
 
     @property
     def n_components_(self):
@@ -260,23 +260,22 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
     def _fitted_params(self, name):
         return self._network.views(self._history(name)["params"])
 
+    def _shown_params(self, name):
+        """Return the parameters with weights of all columns of X."""
+        params, widen = self._fitted_params(name), self._units.scaling.widened
+        encoder, decoder = list(params.encoder_weights), list(params.decoder_weights)
+        encoder[0] = widen(encoder[0])
+        if decoder:
+            tied = params.decoder_weights[0] is params.encoder_weights[0]
+            decoder[0] = encoder[0] if tied else widen(decoder[0])
+        biases = [widen(bias) if not layer else bias for layer, bias in enumerate(params.decoder_biases)]
+        return Params(encoder, params.encoder_biases, decoder, biases)
+
     def _single_layer(self, name):
-        params = self._fitted_params(name)
+        params = self._shown_params(name)
         if len(params.encoder_weights) > 1:
             raise AttributeError(f"{name} exists without hidden layers only: see encoder_weights_.")
         return params
-
-    def _encode(self, network, params, x):
-        return network.encode(params, x)
-
-    def _decode(self, network, params, codes):
-        return self._loss.activate(network.decode(params, codes))
-
-    def _reconstruct(self, network, params, x):
-        return self._loss.activate(network.reconstruct(params, x))
-
-    def _jacobian(self, network, params, x):
-        return network.jacobian(params, x)
 
 
 class FittedAutoEncoder(EncoderDecoder):
@@ -297,23 +296,16 @@ class FittedAutoEncoder(EncoderDecoder):
         -------
         scores : ndarray of shape (n_samples,)
         """
-        return -self._by_block(X, self._sample_losses, None, check=True)
-
-    def _sample_losses(self, network, params, x):
-        logits = network.reconstruct(params, x)
-        values = np.empty(len(x), x.dtype)
-        no_cells = np.empty((0, 0), x.dtype)
-        target = np.array(x, order="C")
-        self._loss.delta(logits, target, np.zeros(len(x), x.dtype), no_cells, values)
-        return values
+        check_is_fitted(self)
+        return -self._by_block(X, self._model.losses, None, check=True)
 
 
 class FittedEnergy(EncoderDecoder, ABC):
     """The scores of a model with an energy: by its density, up to a factor."""
 
     @abstractmethod
-    def _log_densities(self, network, params, x):
-        """Return the unnormalized log density of each row."""
+    def _log_densities(self, x):
+        """Return the unnormalized log density of each row of X."""
 
     def score_samples(self, X):
         """Return the logarithm of each sample's unnormalized density: minus its (free) energy.

@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 
 from .._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions
 from .._fitting import BLOCK, opened_checkpoint
+from ..nn.scaling import unscaled
 from ..training.loop import minimize, minimize_full_batch
 from ..training.observers import Verbose
 from ..training.solvers import LBFGS, SOLVERS
@@ -116,7 +117,7 @@ class TrainedModel(CallbackSupportMixin):
         if stored is not None:
             state, max_epochs = stored, self.max_iter
         if hasattr(self, "_init_callback_context"):
-            callbacks = Callbacks(self, problem.X, self.max_iter, self._attributes)
+            callbacks = Callbacks(self, unscaled(problem.X), self.max_iter, self._attributes)
         watching = [watcher for watcher in (checkpoint, callbacks) if watcher is not None]
         observers = [*problem.observers, *self._reporters(problem.rows), *watching]
         with self._publishing(state):

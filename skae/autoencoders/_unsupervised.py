@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
-from .._compat import Interval, _fit_context
+from .._compat import Interval, StrOptions, _fit_context
 from .._fitting import DTYPES, checked_weights, column_names, unchanged_on_error
 from ..training.loop import minimize
 from ..training.problem import Problem
@@ -31,12 +31,14 @@ class UnsupervisedModel(TrainedModel, ABC):
     """A network that learns from X alone."""
 
     n_components: int = field(default=100, kw_only=False)
+    standardize: str | bool = "auto"
     weight_decay: float = 0.0
     warm_start: bool = False
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left")],
+        "standardize": [StrOptions({"auto", "columns", "shared"}), "boolean"],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
     }
@@ -54,8 +56,8 @@ class UnsupervisedModel(TrainedModel, ABC):
         """Return the kind of the decoder, 'tied' or 'untied'."""
 
     @abstractmethod
-    def _make_loss(self, X, frame):
-        """Return the output units of the validated ``X``, which was ``frame``."""
+    def _make_units(self, X, frame, sample_weight):
+        """Return the ``Units`` of the validated ``X``, which was ``frame``."""
 
     def _first_state(self, X, weights):
         """Return the state before the first step."""
@@ -132,26 +134,30 @@ class UnsupervisedModel(TrainedModel, ABC):
         return Problem(self._objective(self._network, self._loss), X, weights)
 
     def _check_training_data(self, X, sample_weight, reset):
+        """Return the rows of X as the network sees them, and their weights."""
         frame = X
         dtype = DTYPES if reset else self._params.dtype
         X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=reset)
         sample_weight = checked_weights(sample_weight, X)
+        if reset:
+            self._units = self._make_units(X, frame, sample_weight)
+            self._loss = self._units.loss
+        scaling = self._units.scaling
         widths, activations = zip(*self._layer_shapes())
         shape = {
-            "sizes": (X.shape[1], *widths),
+            "sizes": (scaling.n_inputs, *widths),
             "activation": activations,
             "decoder": self._decoder(),
         }
         if reset:
             self._shape = shape
-            self._loss = self._make_loss(X, frame)
         elif shape != self._shape:
             raise ValueError(
                 "Widths, activation and the kind of decoder must stay as they were when training goes on; "
                 "set warm_start=False and call fit to start anew."
             )
-        self._loss.check(X, column_names(self, X))
-        return X, sample_weight
+        self._units.check(X, column_names(self, X))
+        return scaling.rows(X), sample_weight
 
     def _layer_weights(self):
         """Return encoder weights, encoder bias, decoder weights and decoder bias (or None) of each layer."""

@@ -127,6 +127,7 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
         with unchanged_on_error(self):
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             self.base_ = self._fitted_base(X, weights)
+            self._units = self.base_._units
             layers = self.base_._discriminative_layers()
             widths = [len(encoder) for encoder, _ in layers]
             state = self._add_output(
@@ -139,7 +140,8 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
             encoders = [(*layer, None, None) for layer in layers]
             fill(self._network.views(state.params), 0, encoders)
             rows = np.flatnonzero(targets.labelled)
-            self._train_outputs(self._inputs(X), targets, balanced, state, rows)
+            inputs = self.base_._discriminative_inputs(X)
+            self._train_outputs(inputs, targets, balanced, state, rows)
         return self
 
     def _fitted_base(self, X, weights):
@@ -148,9 +150,10 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
         return fitted_base(self, self.base, X, weights)
 
     def _inputs(self, X):
-        return self.base_._discriminative_inputs(X)
+        return self.base_._discriminative_inputs(X)[:]
 
-    def _linear_map(self, X):
-        if self._shape["sizes"][0] != self.n_features_in_:
+    @property
+    def _model(self):
+        if self._shape["sizes"][0] != self._units.scaling.n_inputs:
             raise TypeError("A classifier of a DBM has no Jacobian by x alone: take the base DBN.")
-        return super()._linear_map(X)
+        return super()._model

@@ -188,10 +188,12 @@ class DBM(
             frame = X
             X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, order="C")
             weights = checked_weights(sample_weight, X)
-            self._loss = self.layers[0][1]._make_loss(X, frame)
+            self._units = self.layers[0][1]._make_units(X, frame, weights)
+            self._loss = self._units.loss
             self._check_range(X)
             self.layers_ = self._copies()
-            self._sizes = (X.shape[1], *[layer.n_components for _, layer in self.layers_])
+            widths = [layer.n_components for _, layer in self.layers_]
+            self._sizes = (self._units.scaling.n_inputs, *widths)
             self._learn(X, weights)
         return self
 
@@ -207,7 +209,8 @@ class DBM(
         H : ndarray of shape (n_samples, n_components)
         """
         top = len(self._fitted_sizes) - 1
-        return self._by_block(X, lambda *sides: sides[top % 2][:, self._machine.places[top]], top)
+        width = self._sizes[-1]
+        return self._by_block(X, lambda *sides: sides[top % 2][:, self._machine.places[top]], width)
 
     def reconstruct(self, X):
         """Return the means of x given the mean-field means of the hidden layers.
@@ -220,7 +223,8 @@ class DBM(
         -------
         R : ndarray of shape (n_samples, n_features)
         """
-        return self._by_block(X, lambda states, odd: self._visible_means(odd), 0)
+        check_is_fitted(self)
+        return self._by_block(X, lambda states, odd: self._visible_means(odd), self.n_features_in_)
 
     def score_samples(self, X):
         """Return a lower bound of each sample's unnormalized log density, by mean field.
@@ -267,7 +271,8 @@ class DBM(
         with team():
             for _ in range(n_steps):
                 gibbs_step(params, units, states, codes, odd, rng)
-        return self._visible_means(odd) if means else states[:, :n_visible]
+        scaling = self._units.scaling
+        return self._visible_means(odd) if means else scaling.invert(states[:, :n_visible])
 
     def log_partition(self, *, n_runs=100, n_temperatures=10_000, random_state=None):
         """Return log Z, the logarithm of the normalizer of ``score_samples``.
@@ -313,25 +318,33 @@ class DBM(
     @property
     def weights_(self):
         """list of ndarray of shape (n_upper, n_lower): weights between neighbouring layers."""
-        weights = self._machine_params.encoder_weights[0]
-        return [self._machine.block(weights, layer) for layer in range(1, len(self._sizes))]
+        lowest, *others = self._weights()
+        return [self._units.scaling.widened(lowest), *others]
 
     @property
     def biases_(self):
         """list of ndarray of shape (n_units,): biases of each layer, from the visible one up."""
+        visible, *hidden = self._biases()
+        return [self._units.scaling.widened(visible), *hidden]
+
+    def _weights(self):
+        weights = self._machine_params.encoder_weights[0]
+        return [self._machine.block(weights, layer) for layer in range(1, len(self._sizes))]
+
+    def _biases(self):
         return [self._machine.bias(self._machine_params, n) for n in range(len(self._sizes))]
 
     def _discriminative_layers(self):
         """Return weights and biases of a network on ``_discriminative_inputs``, from the lowest layer up."""
-        weights, biases = self.weights_, self.biases_
+        weights, biases = self._weights(), self._biases()
         lowest = np.hstack([weights[0], weights[1].T])
         return list(zip([lowest, *weights[1:]], biases[1:]))
 
     def _discriminative_inputs(self, X):
         """Return X and, beside it, the mean-field means of the second hidden layer."""
         n_visible, n_second = self._sizes[0], self._sizes[2]
-        width = n_visible + n_second
-        return by_block(X, lambda x: self._sides(x)[0][:, :width], width)
+        width, rows = n_visible + n_second, self._units.scaling.rows(X)
+        return by_block(rows, lambda x: self._sides(x)[0][:, :width], width)
 
     def _copies(self):
         machines = copies(
@@ -347,29 +360,34 @@ class DBM(
         return machines
 
     def _learn(self, X, weights):
-        self._base_bias = base_bias(X, weights, self._loss)
+        rows = self._units.scaling.rows(X)
+        self._base_bias = base_bias(rows, weights, self._loss)
         state = self._start(self._machine.network, X.dtype)
         params = self._machine.network.views(state.params)
         mask = self._machine.mask()
         if mask is not None:
             params.encoder_weights[0][...] *= mask
-        params.decoder_biases[0][: X.shape[1]] = self._base_bias
+        n_visible = rows.shape[1]
+        params.decoder_biases[0][:n_visible] = self._base_bias
         if self.pretraining:
             self._pretrain(params, X, weights)
-        objective = self._objective(X.shape[1], X.dtype, mask)
-        self._train(Problem(OnCodes(objective, X.shape[1], _beside_nothing), X, weights), state)
+        objective = self._objective(n_visible, X.dtype, mask)
+        self._train(Problem(OnCodes(objective, n_visible, _beside_nothing), rows, weights), state)
 
     def _pretrain(self, params, X, weights):
         """Fit each layer on the codes of those below and put it into ``params``."""
+        rows = self._units.scaling.rows(X)
         for number, (_, layer) in enumerate(self.layers_, 1):
             layer.fit(X, sample_weight=weights)
-            self._machine.block(params.encoder_weights[0], number)[...] = layer.components_
-            self._machine.bias(params, number)[...] = layer.encoder_bias_
+            fitted = layer._model.params
+            decoder_bias = fitted.decoder_biases[0]
+            self._machine.block(params.encoder_weights[0], number)[...] = fitted.encoder_weights[0]
+            self._machine.bias(params, number)[...] = fitted.encoder_biases[0]
             below = self._machine.bias(params, number - 1)
             # A hidden layer had a bias as the upper and one as the lower of two.
-            below[...] = (below + layer.decoder_bias_) / 2 if number > 1 else layer.decoder_bias_
+            below[...] = (below + decoder_bias) / 2 if number > 1 else decoder_bias
             if number < len(self.layers_):
-                X = by_block(X, layer._upward_means, layer.n_components)
+                X = rows = by_block(rows, layer._upward_means, layer.n_components)
 
     def _objective(self, n_visible, dtype, mask):
         machine = self._machine
@@ -388,19 +406,18 @@ class DBM(
             mask=mask,
         )
 
-    def _by_block(self, X, function, layer, *, check=False):
+    def _by_block(self, X, function, width, *, check=False):
         """Return ``function`` of the states of the even and of the odd layers, at their mean field."""
         check_is_fitted(self)
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=self._map_dtype, order="C", reset=False
-        )
+        dtype = self._state["params"].dtype
+        X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
         if check:
             self._check_range(X)
-        width = None if layer is None else self._sizes[layer]
-        return by_block(X, lambda x: function(*self._sides(x)), width)
+        rows = self._units.scaling.rows(X)
+        return by_block(rows, lambda x: function(*self._sides(x)), width)
 
     def _sides(self, x):
-        """Return x and the means of the even hidden layers side by side, and the means of the odd layers."""
+        """Return the scaled rows x and the means of the even hidden layers side by side, and the means of the odd layers."""
         n_even, n_odd = self._machine.network.sizes
         states, odd = np.zeros((len(x), n_even), x.dtype), np.empty((len(x), n_odd), x.dtype)
         _beside_nothing(x, states)
@@ -410,19 +427,22 @@ class DBM(
     def _visible_means(self, odd):
         logits = np.empty((len(odd), self._machine.network.sizes[0]), odd.dtype)
         visible_logits(self._machine_params, odd, logits)
-        return self._loss.activate(logits[:, : self._sizes[0]])
+        return self._units.scaling.invert(self._loss.activate(logits[:, : self._sizes[0]]))
 
     def _base_logits(self):
-        return np.concatenate([self._base_bias, np.zeros(self._machine.n_latent, self._map_dtype)])
+        return np.concatenate(
+            [self._base_bias, np.zeros(self._machine.n_latent, self._base_bias.dtype)]
+        )
 
     def _check_range(self, X):
-        self._loss.check(X, column_names(self, X))
+        self._units.check(X, column_names(self, X))
 
     def _chain_start(self, n_samples, start, units, rng):
         if start is not None:
-            X = validate_data(self, start, dtype=self._map_dtype, order="C", reset=False)
+            dtype = self._state["params"].dtype
+            X = validate_data(self, start, dtype=dtype, order="C", reset=False)
             self._check_range(X)
-            return self._sides(X)[0]
+            return self._sides(self._units.scaling.apply(X))[0]
         return units.draws(self._base_logits(), n_samples, rng)
 
     @property
@@ -432,10 +452,6 @@ class DBM(
     @property
     def _machine_params(self):
         return self._machine.network.views(self._state["params"])
-
-    @property
-    def _map_dtype(self):
-        return self._state["params"].dtype
 
     @property
     def _fitted_sizes(self):

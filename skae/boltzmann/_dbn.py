@@ -173,7 +173,7 @@ class DBN(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLay
         check_counts(n_samples=n_samples, n_steps=n_steps)
         rng = generator(random_state)
         if start is not None:
-            dtype = top._params.dtype
+            dtype = top._model.dtype
             start = validate_data(self, start, dtype=dtype, order="C", reset=False)
             for layer in lower:
                 start = layer.transform(start)
@@ -192,10 +192,14 @@ class DBN(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLay
 
     def _discriminative_layers(self):
         """Return weights and biases of a network on ``_discriminative_inputs``, from the lowest layer up."""
-        return [(layer.components_, layer.encoder_bias_) for _, layer in self.layers_]
+        return [pair for _, layer in self.layers_ for pair in layer._discriminative_layers()]
 
     def _discriminative_inputs(self, X):
-        return X
+        return self._units.scaling.rows(X)
+
+    @property
+    def _units(self):
+        return self.stack_._units
 
     @property
     def layers_(self):

@@ -5,13 +5,15 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions
-from .._fitting import check_counts, column_names, generator
+from .._fitting import BLOCK, check_counts, column_names, generator
 from .._threads import team
 from ..autoencoders._fitted import FittedEnergy
-from ..autoencoders._losses import make_loss
+from ..autoencoders._columns import Columns
+from ..autoencoders._units import make_units
 from ..autoencoders._unsupervised import UnsupervisedModel
 from ..nn.boltzmann import (
     BoltzmannObjective,
@@ -48,9 +50,9 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy):
         Number of hidden units.
     visible : str or list of (str, columns), default='auto'
         Kinds of the visible units, as ``loss`` of :class:`AutoEncoder`: ``'bernoulli'`` (X in [0, 1]: probabilities of
-        ones), ``'gaussian'`` (unit variance: standardize), ``'multinomial'`` (the row is one one-hot group), or pairs as
-        in ColumnTransformer. ``'auto'`` takes runs of one-hot columns as multinomial groups, columns in [0, 1] as
-        bernoulli, and the rest as gaussian.
+        ones), ``'gaussian'`` (unit variance), ``'multinomial'`` (the row is one one-hot group), or pairs as
+        in ColumnTransformer. ``'auto'`` takes runs of one-hot columns as multinomial groups, 0/1 columns and
+        real columns in [0, 1] or of one unit, such as pixels, as bernoulli, and the rest as gaussian.
     gradient : {'cd', 'pcd', 'autoencoder'}, default='cd'
         Where the model's samples come from: short chains from the data, or chains that persist from step to step; or none,
         and the gradient of the reconstruction loss instead.
@@ -58,6 +60,8 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy):
         Steps of these chains in each step of training.
     n_chains : int, default=None
         Number of persistent chains; ``batch_size`` by default.
+    standardize : {'auto', 'columns', 'shared', False}, default='auto'
+        How columns of X are scaled inside the model, as in :class:`AutoEncoder`.
     sparsity : float, default=0.0
         Weight of the divergence of the units' mean activities from ``sparsity_target``.
     sparsity_target : float, default=0.1
@@ -181,7 +185,7 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy):
         with team():
             for _ in range(n_steps):
                 gibbs_step(params, units, visible, codes, hidden, rng)
-        return self._below(hidden, None) if means else visible
+        return self._below(hidden, None) if means else self._units.scaling.invert(visible)
 
     def log_partition(self, *, n_runs=100, n_temperatures=10_000, random_state=None):
         """Return log Z, the logarithm of the normalizer of ``score_samples``.
@@ -232,10 +236,11 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy):
 
     def _discriminative_layers(self):
         """Return weights and biases of a network on ``_discriminative_inputs``, from the lowest layer up."""
-        return [(self.components_, self.encoder_bias_)]
+        params = self._model.params
+        return list(zip(params.encoder_weights, params.encoder_biases))
 
     def _discriminative_inputs(self, X):
-        return X
+        return self._units.scaling.rows(X)
 
     def _upward_means(self, x):
         """Return the means of the hidden units of a layer whose input counts as often as in its training."""
@@ -244,14 +249,14 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy):
         return means
 
     def _below(self, hidden, rng):
-        """Return draws of the visible units given hidden ones; without a generator, their means."""
-        params = self._network.views(self._params)
-        out = np.empty((len(hidden), self.n_features_in_), hidden.dtype)
+        """Return draws of the columns of X given hidden units; without a generator, their means."""
+        params, scaling = self._network.views(self._params), self._units.scaling
+        out = np.empty((len(hidden), scaling.n_inputs), hidden.dtype)
         if rng is not None:
             draw_visible(params, self._loss, hidden, rng, out)
-            return out
+            return scaling.invert(out)
         visible_logits(params, hidden, out)
-        return self._loss.activate(out)
+        return scaling.invert(self._loss.activate(out))
 
     def _objective(self, network, loss):
         penalties = weight_decays(self.weight_decay)
@@ -274,18 +279,16 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy):
             scales=self._scales,
         )
 
-    def _identity(self, problem):
-        return {**super()._identity(problem), "scales": repr(self._scales)}
-
     def _first_state(self, X, weights):
-        _check_groups(X, self._loss)
+        check_groups(X, self._loss)
         self._base_bias = base_bias(X, weights, self._loss)
         state = self._start(self._network, X.dtype)
         self._network.views(state.params).decoder_biases[0][...] = self._base_bias
         return state
 
-    def _make_loss(self, X, frame):
-        return make_loss(self.visible, X, frame, shares="bernoulli", parameter="visible")
+    def _make_units(self, X, frame, sample_weight):
+        options = {"standardize": self.standardize, "machine": True, "parameter": "visible"}
+        return make_units(self.visible, X, frame, sample_weight, **options)
 
     def _layer_shapes(self):
         return [(self.n_components, "sigmoid")]
@@ -293,22 +296,25 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy):
     def _decoder(self):
         return "tied"
 
-    def _log_densities(self, network, params, x):
-        return log_densities(params, self._loss, x)
+    def _log_densities(self, x):
+        model = self._model
+        return log_densities(model.params, model.loss, model.scaling.apply(x))
 
     def _chain_start(self, n_samples, start, rng):
         if start is not None:
             X = validate_data(self, start, dtype=self._params.dtype, order="C", reset=False)
-            self._loss.check(X, column_names(self, X))
-            return X.copy()
+            self._units.check(X, column_names(self, X))
+            return self._units.scaling.apply(X).copy()
         return self._loss.draws(self._base_bias, n_samples, rng)
 
 
-def _check_groups(X, units):
+def check_groups(X, units):
     """Raise where a row of ``X`` has not one of each multinomial group."""
-    for part in units.parts:
-        if isinstance(part, Multinomial):
-            sums = np.asarray(X[:, part.columns].sum(axis=1))
+    groups = [part.columns for part in units.parts if isinstance(part, Multinomial)]
+    for rows in gen_batches(X.shape[0], BLOCK):
+        for columns in groups:
+            x = X[rows]
+            sums = np.asarray(x[:, columns].sum(axis=1))
             if np.abs(sums - 1).max() > 1e-3:
                 raise ValueError(
                     "visible='multinomial' needs groups of columns that sum to 1 in each row; encode them with "
@@ -318,8 +324,8 @@ def _check_groups(X, units):
 
 def base_bias(X, weights, units):
     """Return the visible biases of a machine without hidden units: logits of the columns' means."""
-    weights = np.ones(X.shape[0], X.dtype) if weights is None else weights
-    means, total = X.T @ weights / weights.sum(), weights.sum()
+    means = Columns(X, weights).mean.astype(X.dtype)
+    total = X.shape[0] if weights is None else weights.sum()
     for part in units.parts:
         if not isinstance(part, Gaussian):
             # Half a sample of each kind more: a column that is never on may be so one day.

@@ -11,9 +11,8 @@ from sklearn.utils.validation import validate_data
 
 from .._compat import Interval, StrOptions, _BaseComposition, _VisualBlock
 from .._fitting import DTYPES, checked_weights, column_names
-from ..autoencoders._losses import make_loss
 from ..autoencoders._trained import TrainedModel
-from ._layers import check_layers, check_losses, copies
+from ._layers import check_layers, check_losses, copies, units_of
 from ._pretraining import Pretraining
 
 
@@ -98,15 +97,12 @@ class BaseStack(TrainedModel, NamedLayers, ABC):
         return X, checked_weights(sample_weight, X)
 
     def _check_input(self, X, sample_weight):
-        """Check what is to be reconstructed, and set its loss: that of the first layer."""
+        """Check what is to be reconstructed, and set scaling and loss: those of the first layer."""
         frame = X
         X, weights = self._check_training_data(X, sample_weight)
-        first = self.layers[0][1]
-        if hasattr(first, "_make_loss"):
-            self._loss = first._make_loss(X, frame)
-        else:
-            self._loss = make_loss("gaussian", X, frame)
-        self._loss.check(X, column_names(self, X))
+        self._units = units_of(self.layers[0][1], X, frame, weights)
+        self._loss = self._units.loss
+        self._units.check(X, column_names(self, X))
         return X, weights
 
     def _copies(self):
@@ -121,7 +117,8 @@ class BaseStack(TrainedModel, NamedLayers, ABC):
 
     def _pretrain(self, network, flat, X, sample_weight):
         """Fit ``layers_`` without labels and put their weights into ``flat``."""
-        pretraining = Pretraining(self.layers_, network, flat, self.corrupted == "input")
+        noise_below = self.corrupted == "input"
+        pretraining = Pretraining(self.layers_, network, flat, self._units, noise_below)
         if self.schedule == "greedy":
             pretraining.greedy(X, sample_weight)
         else:

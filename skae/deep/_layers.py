@@ -7,6 +7,8 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ..autoencoders._units import plain_units
+from ..autoencoders._unsupervised import UnsupervisedModel
 from ..nn.network import Network
 
 _NEEDED = ("_layer_shapes", "_layer_weights")
@@ -43,10 +45,18 @@ def units_parameter(layer):
     return "visible" if hasattr(layer, "visible") else "loss"
 
 
+def units_of(layer, X, frame, sample_weight):
+    """Return the ``Units`` with which ``layer`` sees the validated ``X``, which was ``frame``."""
+    if isinstance(layer, UnsupervisedModel):
+        return layer._make_units(X, frame, sample_weight)
+    return plain_units(X.shape[1])
+
+
 def copies(layers, rng, *, verbose, checkpoint, resume):
     """Return clones of ``layers``, ready to be fitted one on the codes of the other.
 
-    See :func:`ready_copy`; a loss that is left open is the cross-entropy on the codes of sigmoids.
+    See :func:`ready_copy`; a loss that is left open is the cross-entropy on the codes of sigmoids. Codes are not
+    scaled.
     """
     fitted, below = [], None
     for name, layer in layers:
@@ -54,6 +64,8 @@ def copies(layers, rng, *, verbose, checkpoint, resume):
         name_of_units = units_parameter(layer)
         if below == "sigmoid" and getattr(layer, name_of_units, None) == "auto":
             layer.set_params(**{name_of_units: "bernoulli"})
+        if below is not None and isinstance(layer, UnsupervisedModel):
+            layer.set_params(standardize=False)
         fitted.append((name, layer))
         below = layer._layer_shapes()[-1][1]
     return fitted

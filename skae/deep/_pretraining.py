@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 
 from .._fitting import BLOCK, by_block
 from ..autoencoders._trained import TrainedModel
+from ..autoencoders._units import plain_units
 from ..nn.layerwise import JointSolver, Layerwise, OnCodes
 from ..nn.network import Network
 from ..nn.objective import Objective
@@ -30,12 +31,15 @@ class Pretraining:
         Whose encoder is that of the layers end to end (and more, perhaps).
     flat : ndarray
         The network's parameters.
+    units : Units
+        How the first layer sees X.
     noise_below : bool
         Whether noise comes in at X instead of at the codes.
     """
 
-    def __init__(self, layers, network, flat, noise_below):
+    def __init__(self, layers, network, flat, units, noise_below):
         self.layers, self.network, self.noise_below = layers, network, noise_below
+        self.units = units
         self.params = network.views(flat)
         depths = [len(layer._layer_shapes()) for _, layer in layers]
         self.starts = np.cumsum([0, *depths[:-1]]).tolist()
@@ -49,7 +53,8 @@ class Pretraining:
                 if self.noise_below and start:
                     self._fit_with_noise_below(layer, start, X, sample_weight)
                 else:
-                    layer.fit(self._codes(X, start), sample_weight=sample_weight)
+                    below = self._codes(X, start) if start else X
+                    layer.fit(below, sample_weight=sample_weight)
 
     def simultaneous(self, X, sample_weight, checkpoint, resume):
         """Fit all layers at once, in the batches and for the epochs of the first one."""
@@ -73,7 +78,7 @@ class Pretraining:
         first = TrainingState.from_dict(layers[0]._state)
         state = TrainingState(flat, trainer.solver.start(flat), first.rng, first.seed)
         try:
-            trainer._train(Problem(together, X, sample_weight), state)
+            trainer._train(Problem(together, self.units.scaling.rows(X), sample_weight), state)
         finally:
             if hasattr(trainer, "_state"):
                 self._part(trainer._state, together)
@@ -107,7 +112,8 @@ class Pretraining:
                     layer._train(problem, layer._start(network, codes.dtype))
                 finally:
                     if hasattr(layer, "_state"):
-                        layer.n_features_in_ = codes.shape[1]
+                        layer.n_features_in_ = codes.shape[1] if start else X.shape[1]
+                        layer._units = plain_units(codes.shape[1]) if start else self.units
                         layer._shape, params = without_output(shape, layer._params)
                         layer._state["params"] = params
 
@@ -125,10 +131,11 @@ class Pretraining:
 
     def _codes(self, X, n_layers):
         """Return the outputs of the network's first layers."""
+        rows = self.units.scaling.rows(X)
         if not n_layers:
-            return X
+            return rows
         return by_block(
-            X,
+            rows,
             lambda x: self.network.encode(self.params, x, n_layers=n_layers),
             self.network.sizes[n_layers],
         )
@@ -136,8 +143,8 @@ class Pretraining:
     def _first_state(self, layer, start, X):
         """Let the layer see what it will be trained on, or the first of its codes; return its first state."""
         sample = self._codes(X[:BLOCK], start) if start else X
-        layer._check_training_data(sample, None, reset=True)
-        return layer._first_state(sample, None)
+        rows, _ = layer._check_training_data(sample, None, reset=True)
+        return layer._first_state(rows, None)
 
     def _fit_with_noise_below(self, layer, start, X, sample_weight):
         state = self._first_state(layer, start, X)
@@ -145,8 +152,9 @@ class Pretraining:
         def encode(rows, out):
             self.network.encode(self.params, rows, out=out, n_layers=start)
 
-        objective = OnCodes(layer._objective(layer._network, layer._loss), X.shape[1], encode)
-        layer._train(Problem(objective, X, sample_weight), state)
+        rows = self.units.scaling.rows(X)
+        objective = OnCodes(layer._objective(layer._network, layer._loss), rows.shape[1], encode)
+        layer._train(Problem(objective, rows, sample_weight), state)
 
     def _need_networks(self, option):
         for name, layer in self.layers:

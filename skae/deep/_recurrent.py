@@ -154,7 +154,7 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
             widths, activations = layer_shapes(self.layers_)
             if len(widths) < 2:
                 raise ValueError("layers of a RecurrentAE must be two or more, to hear each other.")
-            sizes = (X.shape[1], *widths)
+            sizes = (self._units.scaling.n_inputs, *widths)
             self._shape = {"sizes": sizes, "activation": activations, "n_steps": self.n_steps}
             self._learn(X, weights)
         return self
@@ -171,12 +171,7 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
             corruption=make_corruption(self.corruption, self.corruption_level),
             penalties=weight_decays(self.weight_decay),
         )
-        self._train(Problem(objective, X, weights), state)
-
-    def _linear_map(self, X):
-        raise TypeError(
-            "RecurrentAE is no chain of layers: give a model whose code has a Jacobian."
-        )
+        self._train(Problem(objective, self._units.scaling.rows(X), weights), state)
 
     @property
     def _network(self):

@@ -168,7 +168,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         self.layers_ = self._copies()
         widths, activations = layer_shapes(self.layers_)
         self._shape = {
-            "sizes": (X.shape[1], *widths),
+            "sizes": (self._units.scaling.n_inputs, *widths),
             "activation": activations,
             "decoder": "untied",
             "downward": None if self.fine_tune else downward(self.layers_),
@@ -179,7 +179,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
             self._pretrain(network, state.params, X, weights)
         if self.fine_tune:
             objective = Objective(network, self._loss, penalties=weight_decays(self.weight_decay))
-            self._train(Problem(objective, X, weights), state)
+            self._train(Problem(objective, self._units.scaling.rows(X), weights), state)
 
     def _fit_predictor(self, X, y, sample_weight):
         if y is None:
@@ -199,6 +199,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
     def _adopt(self, predictor):
         """Take the encoder of ``predictor``, which is its network without the last layer."""
         self.predictor_, self.layers_ = predictor, predictor.layers_
+        self._units, self._loss = predictor._units, predictor._units.loss
         self.n_features_in_ = predictor.n_features_in_
         if hasattr(predictor, "feature_names_in_"):
             self.feature_names_in_ = predictor.feature_names_in_

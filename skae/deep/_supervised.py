@@ -17,7 +17,7 @@ from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
 from ._base import BaseStack
-from ._layers import layer_shapes
+from ._layers import layer_shapes, units_of
 from ._pretraining import Pretraining
 
 
@@ -83,11 +83,11 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
     def _add_output(self, widths, activations, targets, unit, *, n_inputs=None, **options):
         """Set the shape of the network and the output units; return the state before the first step.
 
-        There are as many inputs as features, unless ``n_inputs`` says otherwise.
+        There are as many inputs as columns of X that vary, unless ``n_inputs`` says otherwise.
         """
         n_outputs = targets.values.shape[1]
         self._shape = {
-            "sizes": (n_inputs or self.n_features_in_, *widths, n_outputs),
+            "sizes": (n_inputs or self._units.scaling.n_inputs, *widths, n_outputs),
             "activation": (*activations, "identity"),
             "decoder": None,
             **options,
@@ -100,13 +100,13 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
         params.encoder_weights[-1][...], params.encoder_biases[-1][...] = 0, targets.bias
         return state
 
-    def _train_outputs(self, X, targets, weights, state, rows, penalties=(), observers=()):
-        """Train all layers to predict ``targets``, on ``rows``."""
+    def _train_outputs(self, inputs, targets, weights, state, rows, penalties=(), observers=()):
+        """Train all layers to predict ``targets`` from ``inputs``, on ``rows``."""
         network = self._network
         penalties = [*penalties, *weight_decays(self.weight_decay)]
         problem = Problem(
             Objective(network, self._loss, penalties=penalties),
-            X,
+            inputs,
             weights,
             targets.values,
             rows=rows,
@@ -145,15 +145,17 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
     def _outputs(self, X):
         """Return the means of the output units, of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
+        network = self._network
+        params = network.views(self._params)
 
-        def means(network, params, x):
+        def means(x):
             return self._means(network, params, self._inputs(x))
 
         return self._by_block(X, means, self._shape["sizes"][-1])
 
     def _inputs(self, X):
-        """Return what the network sees of the rows of X."""
-        return X
+        """Return what the network sees of dense rows of X."""
+        return self._units.scaling.apply(X)
 
     def _means(self, network, params, x):
         return self._loss.activate(network.encode(params, x))
@@ -205,7 +207,9 @@ class BaseSupervisedStack(BaseSupervised, BaseStack):
         """
         with unchanged_on_error(self):
             self._check_layers()
+            frame = X
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
+            self._units = units_of(self.layers[0][1], X, frame, weights)
             self.layers_ = self._copies()
             state = self._add_output(
                 *layer_shapes(self.layers_), targets, targets.unit, dropout=self.dropout
@@ -219,8 +223,9 @@ class BaseSupervisedStack(BaseSupervised, BaseStack):
             if self.pretraining == "unsupervised":
                 self._pretrain(network, state.params, X, weights)
             elif self.pretraining == "supervised":
-                pretraining = Pretraining(self.layers_, network, state.params, False)
+                pretraining = Pretraining(self.layers_, network, state.params, self._units, False)
                 pretraining.supervised(
                     X, balanced, targets.values, self._loss, rows, targets.strata
                 )
-        self._train_outputs(X, targets, balanced, state, rows)
+        inputs = self._units.scaling.rows(X)
+        self._train_outputs(inputs, targets, balanced, state, rows)

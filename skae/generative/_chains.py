@@ -14,7 +14,6 @@ from ._checks import (
     kept_states,
     layers_of,
     noise_level,
-    reconstruction,
 )
 from ._mcmc import langevin
 
@@ -86,16 +85,16 @@ def sample_chain(
     (4, 10, 64)
     """
     network, params = layers_of(model)
-    x = checked_rows(model, x0)
+    fitted, x = model._model, checked_rows(model, x0)
     check_positive("sigma", sigma)
     check_schedule(n_steps, burn_in, thin)
     if covariance not in ("jacobian", "isotropic"):
         raise ValueError(f"covariance must be 'jacobian' or 'isotropic'; got {covariance!r}.")
     top = network.depth - 1
     x = network.encode(params, x, n_layers=top)
-    chain = _code_chain(model, x, float(sigma), covariance == "jacobian", generator(random_state))
+    chain = _code_chain(fitted, x, float(sigma), covariance == "jacobian", generator(random_state))
     states = kept_states(chain, x, n_steps, burn_in, thin)
-    return states if top == 0 else _decoded_states(model, states)
+    return fitted.scaling.invert(states if top == 0 else _decoded_states(fitted, states))
 
 
 def sample_langevin(
@@ -124,10 +123,10 @@ def sample_langevin(
     n_steps : int, default=100
         Steps of each chain.
     sigma : float, default=None
-        By default that of the training: ``corruption_level`` of gaussian noise, or the root of twice the ``contraction``
+        In the units of the scaled columns, see ``scale_``. By default that of the training: ``corruption_level`` of gaussian noise, or the root of twice the ``contraction``
         of the reconstruction.
     step_size : float, default=None
-        ``sigma**2`` by default: half of the way to the reconstruction.
+        In the same units; ``sigma**2`` by default: half of the way to the reconstruction.
     burn_in : int, default=0
         First steps whose states are left out.
     thin : int, default=1
@@ -163,23 +162,22 @@ def sample_langevin(
     (4, 10, 64)
     """
     check_decoder(model)
-    x = checked_rows(model, x0)
+    fitted, x = model._model, checked_rows(model, x0)
     sigma = noise_level(model, sigma)
     step_size = sigma**2 if step_size is None else step_size
     check_positive("step_size", step_size)
     check_schedule(n_steps, burn_in, thin)
-    reconstruct = reconstruction(model)
 
     def score(x):
-        return (reconstruct(x) - x) / sigma**2
+        return (fitted.reconstruct_scaled(x) - x) / sigma**2
 
     chain = langevin(score, x, n_steps, step_size, generator(random_state))
-    return kept_states(chain, x, n_steps, burn_in, thin)
+    return fitted.scaling.invert(kept_states(chain, x, n_steps, burn_in, thin))
 
 
-def _code_chain(model, x, sigma, correlated, rng):
+def _code_chain(fitted, x, sigma, correlated, rng):
     """Yield x' = g(h + J J' e), or g(h + e), where f and g are those of the highest layer."""
-    network, params = layers_of(model)
+    network, params = fitted.network, fitted.params
     top, activation = network.depth - 1, network.activations[-1]
     weights, bias = params.encoder_weights[top], params.encoder_biases[top]
     while True:
@@ -188,7 +186,7 @@ def _code_chain(model, x, sigma, correlated, rng):
         noise = sigma * rng.standard_normal(codes.shape, codes.dtype)
         codes += _along_manifold(weights, activation, codes, noise) if correlated else noise
         x = _decoded(network, params, codes, [top])
-        x = x if top else model._loss.activate(x)
+        x = x if top else fitted.loss.activate(x)
         yield x
 
 
@@ -200,13 +198,13 @@ def _along_manifold(weights, activation, codes, noise):
     return jacobian.push(jacobian.pull(noise))
 
 
-def _decoded_states(model, states):
+def _decoded_states(fitted, states):
     """Return what the decoder below the highest layer makes of ``states``, of shape (n_kept, n_chains, n_outputs)."""
-    network, params = layers_of(model)
+    network, params = fitted.network, fitted.params
     below = range(network.depth - 2, -1, -1)
 
     def decode(outputs):
-        return model._loss.activate(_decoded(network, params, outputs, below))
+        return fitted.loss.activate(_decoded(network, params, outputs, below))
 
     n_kept, n_chains, width = states.shape
     samples = by_block(states.reshape(-1, width), decode, network.sizes[0])

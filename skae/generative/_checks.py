@@ -4,9 +4,9 @@ from itertools import islice
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..autoencoders._columns import Columns
 from ..autoencoders._fitted import FittedAutoEncoder
 from ..nn.network import Network
 
@@ -23,17 +23,17 @@ def check_decoder(model):
 def layers_of(model):
     """Return the network of ``model`` and its parameters, where that is a chain of layers up and down."""
     check_decoder(model)
-    network = model._network
-    if not isinstance(network, Network):
-        raise TypeError(
-            f"model must have layers that hear the layer below only, as StackedAE has; got {model!r}."
-        )
-    return network, network.views(model._params)
+    fitted = model._model
+    if not isinstance(fitted.network, Network):
+        raise TypeError(f"model must be feed-forward, such as StackedAE, not recurrent; got {model!r}.")
+    return fitted.network, fitted.params
 
 
 def checked_rows(model, X):
-    """Return X in the dtype of ``model``."""
-    return validate_data(model, X, dtype=model._map_dtype, order="C", reset=False)
+    """Return X in the dtype of ``model``, and scaled as its network sees it."""
+    fitted = model._model
+    X = validate_data(model, X, dtype=fitted.dtype, order="C", reset=False)
+    return fitted.scaling.apply(X)
 
 
 def check_positive(name, value):
@@ -48,7 +48,7 @@ def noise_level(model, sigma):
         sigma = model.corruption_level
     elif sigma is None and getattr(model, "contracted", None) == "reconstruction":
         # The loss is half the squared error: contraction / loss is sigma^2 / 2.
-        sigma = (2 * model.contraction) ** 0.5
+        sigma = (2 * model.contraction_) ** 0.5
     elif sigma is None:
         raise ValueError(
             "sigma must be given for a model that was trained without gaussian noise and without contraction of "
@@ -69,13 +69,6 @@ def check_schedule(n_steps, burn_in, thin):
         )
 
 
-def reconstruction(model):
-    """Return the function from x to r(x)."""
-    network = model._network
-    params = network.views(model._params)
-    return lambda x: model._reconstruct(network, params, x)
-
-
 def kept_states(states, x, n_steps, burn_in, thin):
     """Return the states like ``x`` that are to be kept.
 
@@ -89,15 +82,15 @@ def kept_states(states, x, n_steps, burn_in, thin):
         place[...] = state
     if not np.isfinite(out[-1]).all():
         raise ValueError(
-            "The chain has left the finite numbers: take a smaller step_size or noise."
+            "The chain diverged (NaN or infinity): take a smaller step_size or less noise."
         )
     return out
 
 
 def column_moments(X, weights):
     """Return mean and standard deviation of each column."""
-    scaler = StandardScaler(with_mean=False).fit(X, sample_weight=weights)
-    return scaler.mean_, np.sqrt(scaler.var_)
+    columns = Columns(X, weights)
+    return columns.mean, np.sqrt(columns.variance)
 
 
 def like_columns(moments, n_samples, dtype, rng):

@@ -32,7 +32,8 @@ class ReconstructionMoments(NamedTuple):
 
 def clean_energy(base):
     """Return the objective of ``base`` without what is no function of a clean x."""
-    objective = base._objective(base._network, base._loss)
+    fitted = base._model
+    objective = base._objective(fitted.network, fitted.loss)
     penalties = [each for each in objective.penalties if not isinstance(each, WeightDecay)]
     return Objective(objective.network, objective.loss, penalties=penalties)
 
@@ -126,7 +127,7 @@ def moments(arrays):
 
 def draw_parameters(model, X, weights, seed):
     """Return parameters given the data, which a chain from those of ``model.base_`` on passes, and its losses."""
-    problem = model.base_._problem(X, weights)
+    problem = model.base_._problem(model.base_._model.scaling.rows(X), weights)
     n_samples = X.shape[0] if weights is None else weights.sum(dtype=np.float64)
     n_adaptive_steps = model.burn_in * -(-X.shape[0] // model.batch_size)
     solver = Langevin(model.temperature / n_samples, model.prior_scale, n_adaptive_steps, seed)

@@ -6,19 +6,20 @@ from numbers import Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions
 from .._fitting import check_counts, generator
 from ..autoencoders._fitted import FittedEnergy
-from ..autoencoders._losses import make_loss
+from ..autoencoders._units import make_units
 from ..autoencoders._unsupervised import UnsupervisedModel
 from ..nn.corruption import Gaussian
 from ..nn.layerwise import OnCodes
-from ..nn.linear_maps import ChainMap
+from ..nn.model import Model
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
-from ._checks import check_positive, checked_rows, column_moments, like_columns
+from ..nn.scaling import Scaling
+from ._checks import check_positive, column_moments, like_columns
 from ._mcmc import hamiltonian, langevin
 
 
@@ -51,7 +52,7 @@ _INTEGRALS = {
 class EnergyAE(UnsupervisedModel, FittedEnergy):
     """Auto-encoder whose r(x) - x is minus the gradient of an energy, so that it has a density.
 
-    With z = x / noise, tied weights and a linear decoder, ``E(x) = ||z - c||^2 / 2 - sum_j S(w_j z + b_j)``, where S' = s,
+    With x the scaled columns and z = x / noise, tied weights and a linear decoder, ``E(x) = ||z - c||^2 / 2 - sum_j S(w_j z + b_j)``, where S' = s,
     has the negative gradient ``W's(Wz + b) + c - z`` by z. The reconstruction r(x) is noise times ``W's(Wz + b) + c``.
     Training minimises ``E ||x - r(x + e)||^2 / (2 noise^2)`` over data and normal noise e of standard deviation
     ``noise``: (r(x) - x) / noise^2 is then the gradient of the log density of noisy data, and that log density is -E(x) up
@@ -66,7 +67,10 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
     activation : {'sigmoid', 'tanh', 'relu', 'identity'}, default='sigmoid'
         Activation s of the code.
     noise : float, default=0.5
-        Standard deviation of the noise, in the units of X: the width to which the density is blurred.
+        Standard deviation of the noise, in the units of the scaled columns (see ``standardize``): the width to which the
+        density is blurred.
+    standardize : {'auto', 'columns', 'shared', False}, default='auto'
+        How columns of X are scaled inside the model, as in :class:`AutoEncoder`.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
@@ -151,6 +155,7 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
         -------
         energies : ndarray of shape (n_samples,)
         """
+        check_is_fitted(self)
         return self._by_block(X, self._energies, None)
 
     def sample(
@@ -177,7 +182,7 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
         n_steps : int, default=100
             Steps of each chain.
         step_size : float, default=None
-            Of a leapfrog step, by default ``noise / 2``, or of a Langevin step, by default ``noise**2 / 4``.
+            In the units of the scaled columns. Of a leapfrog step, by default ``noise / 2``, or of a Langevin step, by default ``noise**2 / 4``.
         n_leapfrog : int, default=10
             Leapfrog steps of a trajectory.
         start : array-like of shape (n_samples, n_features), default=None
@@ -201,22 +206,24 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
             step_size = self._noise / 2 if method == "hmc" else self._noise**2 / 4
         check_positive("step_size", step_size)
         rng = generator(random_state)
-        if start is None:
-            x = like_columns(self._moments, n_samples, self._map_dtype, rng)
-        else:
-            x = checked_rows(self, start)
-        network = self._network
-        params = network.views(self._params)
+        x, model = self._chain_start(n_samples, start, rng), self._model
         if method == "langevin":
-            score = partial(self._scores, network, params)
-            states = langevin(score, x, n_steps, step_size, rng)
+            states = langevin(partial(self._scores, model), x, n_steps, step_size, rng)
         else:
-            density = partial(self._densities_and_scores, network, params)
+            density = partial(self._densities_and_scores, model)
             chain = hamiltonian(density, x, n_steps, step_size, n_leapfrog, rng)
             states = (state for state, _ in chain)
         for x in states:
             end = x
-        return end
+        return self._units.scaling.invert(end)
+
+    def _chain_start(self, n_samples, start, rng):
+        """Return scaled rows."""
+        dtype = self._params.dtype
+        if start is None:
+            return like_columns(self._moments, n_samples, dtype, rng)
+        X = validate_data(self, start, dtype=dtype, order="C", reset=False)
+        return self._units.scaling.apply(X)
 
     def _objective(self, network, loss):
         if self.noise != self._noise:
@@ -232,8 +239,8 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
 
         return OnCodes(objective, network.sizes[0], scale)
 
-    def _make_loss(self, X, frame):
-        return make_loss("gaussian", X, frame)
+    def _make_units(self, X, frame, sample_weight):
+        return make_units("gaussian", X, frame, sample_weight, standardize=self.standardize)
 
     def _layer_shapes(self):
         return [(self.n_components, self.activation)]
@@ -254,46 +261,40 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
     # The network works in units of the noise.
 
     @property
-    def _unit(self):
-        return self._params.dtype.type(self._noise)
+    def _model(self):
+        units = self._units.scaling
+        scaling = Scaling(units.center, units.scale * self._noise, units.varies)
+        return Model(self._network, self._params, self._loss, scaling)
 
-    def _encode(self, network, params, x):
-        return network.encode(params, x / self._unit)
+    def _energies(self, x):
+        """Return E at dense rows of X."""
+        model = self._model
+        z = model.scaling.apply(x)
+        return _energies_at(model, z, _pre_activations(model.params, z))
 
-    def _decode(self, network, params, codes):
-        return self._unit * network.decode(params, codes)
+    def _log_densities(self, x):
+        return -self._energies(x)
 
-    def _reconstruct(self, network, params, x):
-        return self._unit * network.reconstruct(params, x / self._unit)
+    def _scores(self, model, x):
+        """Return the gradient of the log density at scaled rows."""
+        z = x / x.dtype.type(self._noise)
+        return (model.reconstruct_scaled(z) - z) / x.dtype.type(self._noise)
 
-    def _jacobian(self, network, params, x):
-        return network.jacobian(params, x / self._unit) / self._unit
-
-    def _linear_map(self, X):
-        scaled = super()._linear_map(X / self._unit)
-        return ChainMap([scaled.weights[0] / self._unit], scaled.diagonals)
-
-    def _drive(self, params, x):
-        """Return x in units of the noise, and Wz + b."""
-        z = x / self._unit
-        return z, z @ params.encoder_weights[0].T + params.encoder_biases[0]
-
-    def _energies(self, network, params, x):
-        return self._energies_at(network, params, *self._drive(params, x))
-
-    def _log_densities(self, network, params, x):
-        return -self._energies(network, params, x)
-
-    def _energies_at(self, network, params, z, drive):
-        wells = _INTEGRALS[network.names[0]](drive).sum(axis=1, dtype=np.float64)
-        return _half_square(z - params.decoder_biases[0]).sum(axis=1, dtype=np.float64) - wells
-
-    def _scores(self, network, params, x):
-        return (self._reconstruct(network, params, x) - x) / self._unit**2
-
-    def _densities_and_scores(self, network, params, x):
+    def _densities_and_scores(self, model, x):
         """Return both, which share the product with W."""
-        z, drive = self._drive(params, x)
-        densities = -self._energies_at(network, params, z, drive)
-        network.activations[0].apply(drive, np.zeros_like(params.encoder_biases[0]))
-        return densities, (network.decode(params, drive) - z) / self._unit
+        network, params, noise = model.network, model.params, x.dtype.type(self._noise)
+        z = x / noise
+        a = _pre_activations(params, z)
+        densities = -_energies_at(model, z, a)
+        network.activations[0].apply(a, np.zeros_like(params.encoder_biases[0]))
+        return densities, (network.decode(params, a) - z) / noise
+
+
+def _pre_activations(params, z):
+    """Return Wz + b."""
+    return z @ params.encoder_weights[0].T + params.encoder_biases[0]
+
+
+def _energies_at(model, z, a):
+    wells = _INTEGRALS[model.network.names[0]](a).sum(axis=1, dtype=np.float64)
+    return _half_square(z - model.params.decoder_biases[0]).sum(axis=1, dtype=np.float64) - wells

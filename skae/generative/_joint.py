@@ -24,6 +24,7 @@ from .._fitting import (
 from ..autoencoders import AutoEncoder
 from ..autoencoders._base import BaseAutoEncoder
 from ..deep._layers import ready_copy
+from ..nn.model import Model
 from ._checks import check_positive, column_moments, like_columns
 from ._energies import (
     ReconstructionMoments,
@@ -183,9 +184,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         H : ndarray of shape (n_samples, n_components)
         """
         X = self._checked(X)
-        network = self.base_._network
-        encode = partial(network.encode, network.views(self.base_._params))
-        return by_block(X, encode, self._n_features_out)
+        return by_block(X, self.base_._model.encode, self._n_features_out)
 
     def reconstruct(self, X):
         """Return the mean of r(x) over the draws.
@@ -214,11 +213,11 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         moments : ReconstructionMoments
             ``mean`` and ``standard_deviation``, each of shape (n_samples, n_features), a named tuple.
         """
-        X = self._checked(X)
-        network = self.base_._network
+        X, base = self._checked(X), self.base_._model
+        models = [Model(base.network, flat, base.loss, base.scaling) for flat in self.draws_]
 
         def mean_and_deviation(x):
-            return moments(self.base_._reconstruct(network, params, x) for params in self._draws)
+            return moments(model.reconstruct(x) for model in models)
 
         both = by_block(X, mean_and_deviation, (2, X.shape[1]))
         return ReconstructionMoments(both[:, 0], both[:, 1])
@@ -236,7 +235,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         -------
         energies : ndarray of shape (n_samples,)
         """
-        X = self._checked(X, in_range=True)
+        X = self.base_._model.scaling.rows(self._checked(X, in_range=True))
         return by_block(X, partial(mean_energies, clean_energy(self.base_), self._draws), None)
 
     def energy_gradient(self, X, draw=None):
@@ -263,7 +262,12 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             check_scalar(draw, "draw", Integral, min_val=0, max_val=len(draws) - 1)
             draws = draws[draw : draw + 1]
         objective = differentiable_energy(self.base_)
-        return by_block(X, partial(mean_gradients, objective, draws), X.shape[1])
+        scaling = self.base_._model.scaling
+
+        def gradients(x):
+            return scaling.derivatives(mean_gradients(objective, draws, scaling.apply(x)))
+
+        return by_block(X, gradients, X.shape[1])
 
     def score_samples(self, X):
         """Return ``-energy(X)``: low values are anomalies.
@@ -294,6 +298,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             mean and variance of each training column.
         n_steps : int, default=200
         step_size : float, default=0.1
+            In the units of the scaled columns.
         random_state : int, RandomState instance or None, default=None
 
         Returns
@@ -311,7 +316,11 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         check_positive("step_size", step_size)
         rng = generator(random_state)
         start = self._starts(n_samples, x0, rng)
-        return draw_data(self.base_, self._draws, start, n_steps, step_size, self.temperature, rng)
+        scaling = self.base_._model.scaling
+        drawn = draw_data(
+            self.base_, self._draws, scaling.apply(start), n_steps, step_size, self.temperature, rng
+        )
+        return scaling.invert(drawn)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "draws_")
@@ -329,7 +338,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     @property
     def _draws(self):
         """The parameters of each draw, by name."""
-        network = self.base_._network
+        network = self.base_._model.network
         return [network.views(flat) for flat in self.draws_]
 
     def _copied_base(self, rng):
@@ -343,14 +352,14 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _checked(self, X, *, in_range=False):
         check_is_fitted(self)
         X = validate_data(
-            self, X, accept_sparse="csr", dtype=self.base_._map_dtype, order="C", reset=False
+            self, X, accept_sparse="csr", dtype=self.base_._model.dtype, order="C", reset=False
         )
         if in_range:
-            self.base_._loss.check(X, column_names(self.base_, X))
+            self.base_._units.check(X, column_names(self.base_, X))
         return X
 
     def _starts(self, n_samples, x0, rng):
-        dtype = self.base_._map_dtype
+        dtype = self.base_._model.dtype
         if x0 is not None:
             return validate_data(self, x0, dtype=dtype, order="C", reset=False)
         return like_columns(self._moments, n_samples, dtype, rng)

@@ -48,7 +48,7 @@ def local_moments(model, X, sigma=None, *, margin=1e-3):
     X : array-like of shape (n_samples, n_features)
         Where to look.
     sigma : float, default=None
-        By default that of the training: ``corruption_level`` of gaussian noise, or the root of twice the ``contraction``
+        In the units of the scaled columns, see ``scale_``. By default that of the training: ``corruption_level`` of gaussian noise, or the root of twice the ``contraction``
         of the reconstruction.
     margin : float, default=1e-3
         Bounds variances by about ``sigma**2 / margin``.
@@ -84,17 +84,21 @@ def local_moments(model, X, sigma=None, *, margin=1e-3):
     ((10, 64), (10, 64, 64))
     """
     network, params = layers_of(model)
-    if not all(isinstance(part, Gaussian) for part in model._loss.parts):
+    scaling = model._model.scaling
+    if not all(isinstance(part, Gaussian) for part in model._model.loss.parts):
         raise ValueError("model must have loss='gaussian' in all columns, for moments of its data.")
     X = checked_rows(model, X)
     sigma = noise_level(model, sigma)
     if not 0 < margin < 1:
         raise ValueError(f"margin must be between 0 and 1; got {margin!r}.")
-    mean = np.empty_like(X)
-    covariance = np.empty((*X.shape, X.shape[1]), X.dtype)
+    n_features = scaling.n_features
+    mean = np.empty((len(X), n_features), X.dtype)
+    covariance = np.empty((len(X), n_features, n_features), X.dtype)
     for rows in gen_batches(len(X), _BLOCK):
-        mean[rows], jacobian = _reconstruction_and_jacobian(network, params, X[rows])
-        covariance[rows] = _covariance(jacobian, sigma**2, margin)
+        scaled_mean, jacobian = _reconstruction_and_jacobian(network, params, X[rows])
+        mean[rows] = scaling.invert(scaled_mean)
+        scaled = scaling.invert_difference(_covariance(jacobian, sigma**2, margin))
+        covariance[rows] = scaling.invert_difference(scaled.transpose(0, 2, 1))
     return LocalMoments(mean, covariance)
 
 

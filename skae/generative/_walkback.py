@@ -41,7 +41,8 @@ def sample_walkback(
         By default that of the model's training. Swap takes values of the other chains. A callable is ``f(X, seed,
         out)``.
     corruption_level : float, default=None
-        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise. By default that of
+        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise in the units of the
+        scaled columns. By default that of
         the model, if ``corruption`` is the model's too.
     output_noise : float or array-like of shape (n_features,), default=None
         Standard deviation of gaussian columns: the root of their mean squared error in reconstructing corrupted
@@ -82,12 +83,12 @@ def sample_walkback(
     ((4, 10, 64), [0.0, 1.0])
     """
     check_decoder(model)
-    x = checked_rows(model, x0)
+    fitted, x = model._model, checked_rows(model, x0)
     corrupt = _chosen_corruption(model, corruption, corruption_level)
-    noise = _checked_noise(output_noise, x)
+    noise = fitted.scaling.apply_difference(_checked_noise(output_noise, x.dtype, fitted.scaling.n_features))
     check_schedule(n_steps, burn_in, thin)
-    chain = _denoising_chain(model, x, corrupt, noise, generator(random_state))
-    return kept_states(chain, x, n_steps, burn_in, thin)
+    chain = _denoising_chain(fitted, x, corrupt, noise, generator(random_state))
+    return fitted.scaling.invert(kept_states(chain, x, n_steps, burn_in, thin))
 
 
 def _chosen_corruption(model, corruption, level):
@@ -107,24 +108,23 @@ def _chosen_corruption(model, corruption, level):
     return make_corruption(corruption, level)
 
 
-def _checked_noise(output_noise, x):
-    """Return the standard deviation of each column of ``x``; None stands for zero."""
-    noise = np.asarray(0 if output_noise is None else output_noise, dtype=x.dtype)
-    if noise.shape not in ((), x.shape[1:]) or not ((noise >= 0) & (noise < np.inf)).all():
+def _checked_noise(output_noise, dtype, n_features):
+    """Return the standard deviation of each column of X; None stands for zero."""
+    noise = np.asarray(0 if output_noise is None else output_noise, dtype=dtype)
+    if noise.shape not in ((), (n_features,)) or not ((noise >= 0) & (noise < np.inf)).all():
         raise ValueError(
-            f"output_noise must be a number >= 0, or one for each of {x.shape[1]} features; got {output_noise!r}."
+            f"output_noise must be a number >= 0, or one for each of {n_features} features; got {output_noise!r}."
         )
-    return np.broadcast_to(noise, x.shape[1:])
+    return np.broadcast_to(noise, n_features)
 
 
-def _denoising_chain(model, x, corruption, noise, rng):
+def _denoising_chain(fitted, x, corruption, noise, rng):
     """Yield x' ~ p(x | x~), x~ ~ corruption(x)."""
-    network = model._network
-    params, gaussian = network.views(model._params), _gaussian_columns(model._loss)
+    gaussian = _gaussian_columns(fitted.loss)
     while True:
-        x = network.reconstruct(params, _corrupted(x, corruption, rng))
+        x = fitted.network.reconstruct(fitted.params, _corrupted(x, corruption, rng))
         means = x[:, gaussian]
-        model._loss.sample(x, rng)
+        fitted.loss.sample(x, rng)
         x[:, gaussian] = means + noise[gaussian] * rng.standard_normal(means.shape, means.dtype)
         yield x
 

@@ -188,13 +188,15 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
             self._check_solver()
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             self.base_ = self._fitted_base(X, weights)
-            encoder = self.base_._network
+            self._units = self.base_._units
+            fitted = self.base_._model
+            encoder = fitted.network
             self._check_width(encoder)
             state = self._add_output(encoder.sizes[1:], encoder.names, targets, self._unit())
-            fill_encoder(self._network.views(state.params), encoder.views(self.base_._params))
-            rows = self._rows(targets, balanced)
-            penalties, observers = self._propagation(X, rows, state)
-            self._train_outputs(X, targets, balanced, state, rows, penalties, observers)
+            fill_encoder(self._network.views(state.params), fitted.params)
+            rows, inputs = self._rows(targets, balanced), self._units.scaling.rows(X)
+            penalties, observers = self._propagation(inputs, rows, state)
+            self._train_outputs(inputs, targets, balanced, state, rows, penalties, observers)
         return self
 
     def _check_solver(self):
@@ -236,14 +238,14 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
             targets.strata[~labelled] = len(self.classes_)
         return np.arange(len(labelled))
 
-    def _propagation(self, X, rows, state):
+    def _propagation(self, inputs, rows, state):
         """Return the penalty, and what renews its tangents."""
         if not self.tangent_penalty:
             return [], []
         network = self._network
         store = TangentStore(
             network,
-            X,
+            inputs,
             rows,
             self.n_tangents,
             dtype=self.tangent_storage,

@@ -86,16 +86,20 @@ class LocalPCA(BaseEstimator):
         return hasattr(self, "_search")
 
     @property
-    def _n_directions(self):
-        return self.n_neighbors - 1
+    def _model(self):
+        return _Deviations(self._points, self._search, self.n_neighbors)
 
-    @property
-    def _map_dtype(self):
-        return self._points.dtype
 
-    def _linear_map(self, X):
-        """Return the neighbours' deviations from their means, over the root of their degrees of freedom."""
-        neighbors = self._points[self._search.kneighbors(X, return_distance=False)]
+class _Deviations:
+    """Deviations of neighbors from their mean, in the place of a Jacobian."""
+
+    def __init__(self, points, search, n_neighbors):
+        self._points, self._search = points, search
+        self.dtype, self.n_directions = points.dtype, n_neighbors - 1
+
+    def linear_map(self, x):
+        """Return the deviations over the root of their degrees of freedom."""
+        neighbors = self._points[self._search.kneighbors(x, return_distance=False)]
         neighbors -= neighbors.mean(axis=1, keepdims=True)
-        neighbors /= np.sqrt(self.n_neighbors - 1)
+        neighbors /= np.sqrt(self.n_directions)
         return DenseMap(neighbors)

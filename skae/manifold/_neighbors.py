@@ -168,7 +168,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def _basis(self, X, n_jobs):
-        X = X.astype(self.encoder_._map_dtype, copy=False)
+        X = X.astype(self.encoder_._model.dtype, copy=False)
         return tangents_at(self.encoder_, X, self.n_tangents, n_jobs=n_jobs).basis
 
     def predict_proba(self, X):

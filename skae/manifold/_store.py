@@ -18,7 +18,7 @@ class TangentStore:
     ----------
     network : Network
         Whose layers below the output are the encoder.
-    X : C-ordered ndarray or CSR matrix of shape (n_samples, n_features)
+    X : C-ordered ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
     rows : ndarray of int
         Rows of X that have tangents.
     n_tangents : int

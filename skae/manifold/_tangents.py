@@ -158,14 +158,13 @@ def iter_tangents(model, X, n_tangents=15, *, tol=1e-4, block_size=1024, random_
 
 def _checked(model, X):
     """Return X in the dtype of a model that has tangents."""
-    if not hasattr(model, "_linear_map"):
+    if not hasattr(type(model), "_model"):
         raise TypeError(
             f"model must be a fitted encoder with a Jacobian, such as ContractiveAE or StackedAE; got {model!r}."
         )
     check_is_fitted(model)
-    return validate_data(
-        model, X, accept_sparse="csr", dtype=model._map_dtype, order="C", reset=False
-    )
+    dtype = model._model.dtype
+    return validate_data(model, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
 
 
 def _solver(model, X, n_tangents, tol, start, random_state):
@@ -174,7 +173,8 @@ def _solver(model, X, n_tangents, tol, start, random_state):
     if not tol > 0:
         raise ValueError(f"tol must be positive; got {tol!r}.")
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    width = min(X.shape[1], model._n_directions)
+    fitted = model._model
+    width = min(X.shape[1], fitted.n_directions)
     if not 1 <= n_tangents <= width:
         raise ValueError(f"n_tangents must be between 1 and {width} here; got {n_tangents!r}.")
     if start is not None and start.shape != (X.shape[0], n_tangents, X.shape[1]):
@@ -188,6 +188,6 @@ def _solver(model, X, n_tangents, tol, start, random_state):
         # Of the space that the old tangents span, one vector with a part along each does.
         first = None if start is None else start[rows].sum(axis=1)
         rng = np.random.default_rng([seed, rows.start])
-        return leading_vectors(model._linear_map(x), n_tangents, tol, rng, first)
+        return leading_vectors(fitted.linear_map(x), n_tangents, tol, rng, first)
 
     return solve

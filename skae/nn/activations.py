@@ -9,10 +9,11 @@ from .._kernels import activations as kernels
 
 
 class Activation(NamedTuple):
-    """An elementwise function: its code in the kernels, and the kernel that applies it in place."""
+    """An elementwise function: its code in the kernels, the kernel that applies it in place, and s'(0)."""
 
     kind: int
     kernel: Callable
+    slope_at_zero: float
 
     def apply(self, a, bias, rows=slice(None), units=slice(None)):
         """a <- s(a + bias), in some rows and the columns ``units``."""
@@ -21,11 +22,11 @@ class Activation(NamedTuple):
 
 
 ACTIVATIONS = {
-    "sigmoid": Activation(kernels.SIGMOID, kernels.sigmoid),
-    "tanh": Activation(kernels.TANH, kernels.tanh),
-    "relu": Activation(kernels.RELU, kernels.relu),
-    "softplus": Activation(kernels.SOFTPLUS, kernels.softplus),
-    "identity": Activation(kernels.IDENTITY, kernels.identity),
+    "sigmoid": Activation(kernels.SIGMOID, kernels.sigmoid, 0.25),
+    "tanh": Activation(kernels.TANH, kernels.tanh, 1.0),
+    "relu": Activation(kernels.RELU, kernels.relu, 0.5),
+    "softplus": Activation(kernels.SOFTPLUS, kernels.softplus, 0.5),
+    "identity": Activation(kernels.IDENTITY, kernels.identity, 1.0),
 }
 
 

@@ -80,3 +80,27 @@ def encoder_map(network, params, X, n_layers):
         diagonals.append(np.ascontiguousarray(diagonal[:, alive]))
         columns = alive
     return ChainMap(weights, diagonals)
+
+
+def spectra(matrices, width):
+    """Return the singular values of each matrix, largest first, of shape (n_matrices, width).
+
+    Rows and columns that are lost in rounding beside the largest are left out: those of saturated units are, and their
+    denormal numbers would cost a hundred times as much.
+    """
+    values = np.zeros((len(matrices), width), matrices.dtype)
+    for matrix, out in zip(matrices, values):
+        norms = np.abs(matrix).max(axis=1)
+        matrix = matrix[norms > np.finfo(matrix.dtype).eps * norms.max() / matrix.size]
+        matrix = matrix[:, matrix.any(axis=0)]
+        if not matrix.size:
+            continue
+        if matrix.dtype == np.float32:
+            # The squares of the singular values, from the smaller of the two Gram matrices.
+            matrix = matrix.astype(np.float64)
+            gram = matrix @ matrix.T if len(matrix) < matrix.shape[1] else matrix.T @ matrix
+            found = np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[::-1], 0))
+        else:
+            found = np.linalg.svd(matrix, compute_uv=False)
+        out[: len(found)] = found[:width]
+    return values

@@ -205,3 +205,14 @@ class Network:
         else:
             share(both, len(weights), lower.size)
         add_all(trace.encoder_bias_pulls[layer], d_bias)
+
+
+def expected_squared_jacobian(network):
+    """Return the mean of ||dh/dx||_F^2 over initial weights, at pre-activations of 0: the scale of the Jacobian."""
+    value = float(network.sizes[0])
+    for low, high, activation, name in zip(
+        network.sizes, network.sizes[1:], network.activations, network.names
+    ):
+        variance = initial_bound(name, low, high, network.decoder) ** 2 / 3
+        value *= high * variance * activation.slope_at_zero**2
+    return value

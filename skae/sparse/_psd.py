@@ -188,22 +188,8 @@ class PSD(BaseCoder):
         return [(filters, biases, gains[:, np.newaxis] * self.components_, bias)]
 
     @property
-    def _map_dtype(self):
-        return self._state["params"].dtype
-
-    @property
-    def _n_directions(self):
-        return self._n_atoms
-
-    def _linear_map(self, X):
-        """Return the encoder's Jacobians at the rows of X, which are dense and checked."""
-        encoder = self._make_encoder()
-        if not hasattr(encoder, "linearize"):
-            raise TypeError(
-                f"A Jacobian needs an encoder of one layer, 'tanh' or 'soft_threshold'; got {self._kind[0]!r}."
-            )
-        weights, diagonal = encoder.linearize(self._state["params"][self.components_.size :], X)
-        return ChainMap([weights], [diagonal])
+    def _model(self):
+        return _FittedEncoder(self._make_encoder(), self._state["params"], self.components_)
 
     @property
     def encoder_parameters_(self):
@@ -259,3 +245,20 @@ class PSD(BaseCoder):
         if self.transform_algorithm == "inference":
             return self._infer(atoms, X, prediction)[0]
         return self._solve(X, self._problem(atoms, 0.0), "homotopy", init=prediction)
+
+
+class _FittedEncoder:
+    """An encoder with its parameters, which stand behind the atoms in ``flat``."""
+
+    def __init__(self, encoder, flat, atoms):
+        self._encoder, self._params = encoder, flat[atoms.size :]
+        self.dtype, self.n_directions = flat.dtype, len(atoms)
+
+    def linear_map(self, x):
+        """Return dh/dx at dense rows as a linear map."""
+        if not hasattr(self._encoder, "linearize"):
+            raise TypeError(
+                "A Jacobian needs an encoder of one layer, encoder='tanh' or 'soft_threshold'; 'lista' has many steps."
+            )
+        weights, diagonal = self._encoder.linearize(self._params, x)
+        return ChainMap([weights], [diagonal])

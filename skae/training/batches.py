@@ -1,4 +1,4 @@
-"""The one minibatch iterator: shuffled rows of an array or a CSR matrix, with their weights."""
+"""The one minibatch iterator: shuffled rows of an array, a CSR matrix or ``ScaledRows``, with their weights."""
 
 import numpy as np
 import scipy.sparse
@@ -20,12 +20,16 @@ class Batch:
         X = self._data.X
         if scipy.sparse.issparse(X):
             X[self.indices].toarray(out=out)
-        else:
-            # mode="clip": with the default, numpy goes through a second buffer.
-            def some(rows):
-                np.take(X, self.indices[rows], axis=0, out=out[rows], mode="clip")
+            return
 
-            share(some, len(self), ELEMENT * X.shape[1])
+        def some(rows):
+            if isinstance(X, np.ndarray):
+                # mode="clip": with the default, numpy goes through a second buffer.
+                np.take(X, self.indices[rows], axis=0, out=out[rows], mode="clip")
+            else:
+                out[rows] = X[self.indices[rows]]
+
+        share(some, len(self), ELEMENT * X.shape[1])
 
     def targets(self, out):
         """Fill ``out`` with the rows' targets."""
@@ -47,7 +51,7 @@ class Batches:
 
     Parameters
     ----------
-    X : C-ordered ndarray or CSR matrix of shape (n_samples, n_features)
+    X : C-ordered ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
     sample_weight : ndarray of shape (n_samples,) or None
         Scaled here to a mean of one over ``indices``.
     batch_size : int

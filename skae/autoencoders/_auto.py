@@ -1,0 +1,35 @@
+"""Parameters whose default is found from the data, ``'auto'`` or a multiple of it, as ``'0.5*auto'``."""
+
+from numbers import Real
+
+import numpy as np
+
+
+def factor(value, name):
+    """Return what multiplies the automatic value, or None where ``value`` is a number.
+
+    Raises
+    ------
+    ValueError
+        If ``value`` is no number >= 0, ``'auto'`` or ``'<factor>*auto'`` with a factor > 0.
+    """
+    if isinstance(value, str):
+        number, star, word = value.rpartition("*")
+        if word.strip() == "auto":
+            try:
+                times = float(number) if star else 1.0
+            except ValueError:
+                times = np.nan
+            if 0 < times < np.inf:
+                return times
+    elif isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < np.inf:
+        return None
+    raise ValueError(
+        f"{name} must be a number >= 0, 'auto', or a multiple of it such as '0.5*auto'; got {value!r}."
+    )
+
+
+def resolved(value, name, automatic):
+    """Return ``value`` as a number, where ``'auto'`` stands for ``automatic``."""
+    times = factor(value, name)
+    return float(value) if times is None else times * automatic

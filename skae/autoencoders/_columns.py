@@ -1,0 +1,138 @@
+"""What the columns of X are like: constant, binary, one-hot, or real, and in what units."""
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+_CELLS = 2**18  # of a dense block
+_SHARED = 0.75  # share of the real columns that have to look as if they had the unit of all
+_NEARLY_BINARY = 0.4  # of the variance of 0 and 1 with the same means (equally spread values have a third)
+
+
+class Columns:
+    """Statistics of the columns of X, found in one pass over blocks of rows. Missing values (NaN) are left out.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    sample_weight : ndarray of shape (n_samples,) or None
+        Rows of weight 0 are left out.
+
+    Attributes
+    ----------
+    mean, variance, low, high : ndarray of shape (n_features,)
+        In float64; NaN where all values are missing.
+    zero_one : ndarray of bool of shape (n_features,)
+        Columns without other values than 0 and 1.
+    varies : ndarray of bool of shape (n_features,)
+        Columns that are not constant.
+    """
+
+    def __init__(self, X, sample_weight=None):
+        n_features = X.shape[1]
+        count, total, squares = np.zeros((3, n_features))
+        self.low, self.high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+        self.zero_one = np.ones(n_features, bool)
+        shift = None
+        for x, weights in _blocks(X, sample_weight):
+            np.fmin(self.low, np.fmin.reduce(x, axis=0), out=self.low)
+            np.fmax(self.high, np.fmax.reduce(x, axis=0), out=self.high)
+            missing = np.isnan(x)
+            self.zero_one &= ((x == 0) | (x == 1) | missing).all(axis=0)
+            if shift is None:
+                # Any value near the column's will do: it keeps the sum of squares exact far from 0.
+                shift = np.where(np.isfinite(self.low), self.low, 0).astype(x.dtype)
+            deviations = np.subtract(x, shift, dtype=np.float64)
+            deviations[missing] = 0
+            count += weights.sum() - weights @ missing if missing.any() else weights.sum()
+            total += weights @ deviations
+            squares += weights @ np.square(deviations, out=deviations)
+        with np.errstate(invalid="ignore"):
+            mean = total / count
+            self.variance = np.maximum(squares / count - mean**2, 0)
+        self.mean = mean + shift
+        self.varies = self._varies(X.dtype)
+
+    def _varies(self, dtype):
+        """Return which columns have a range beyond the rounding of their values."""
+        with np.errstate(invalid="ignore"):
+            width = self.high - self.low
+            size = np.maximum(np.abs(self.low), np.abs(self.high))
+            varies = width > 10 * np.finfo(dtype).eps * size
+        # Of rows that are all the same each column is as good as another.
+        return varies if varies.any() else np.ones(len(varies), bool)
+
+    def nearly_binary(self, columns, low, high):
+        """Return whether ``columns``, scaled from [low, high] to [0, 1], spread about as much as 0 and 1 would."""
+        means = (self.mean[columns] - low) / (high - low)
+        variance = self.variance[columns].sum() / (high - low) ** 2
+        return bool(variance >= _NEARLY_BINARY * (means * (1 - means)).sum())
+
+    def common_range(self, columns):
+        """Return (low, high) of the ``columns`` where they look like values of one unit, as pixels; else None.
+
+        Three quarters of them have the lowest value of all as their own, and reach half of the range.
+        """
+        if len(columns) < 2:
+            return None
+        low, high = self.low[columns].min(), self.high[columns].max()
+        if not low < high:
+            return None
+        same = (self.low[columns] == low) & (self.high[columns] - low >= (high - low) / 2)
+        return (low, high) if same.mean() >= _SHARED else None
+
+
+def _blocks(X, sample_weight):
+    """Yield dense blocks of the rows of X that have a weight, and their weights in float64."""
+    for rows in gen_batches(X.shape[0], max(1, _CELLS // X.shape[1])):
+        x = X[rows]
+        x = x.toarray() if hasattr(x, "toarray") else x
+        weights = np.ones(len(x)) if sample_weight is None else sample_weight[rows].astype(float)
+        if not weights.all():
+            x, weights = x[weights > 0], weights[weights > 0]
+        if len(x):
+            yield x, weights
+
+
+def one_hot_groups(X, zero_one):
+    """Return runs [start, stop) of neighboring 0/1 columns of which exactly one is 1 in every row.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    zero_one : ndarray of bool of shape (n_features,)
+        Columns without other values than 0 and 1.
+    """
+    ones, starts = _places_of_ones(X, zero_one)
+    n_features, n_rows = len(zero_one), len(starts) - 1
+    position, ends = starts[:-1].copy(), starts[1:]
+    places = np.append(ones, [n_features, n_features])
+    groups, column = [], 0
+    while column < n_features:
+        if not zero_one[column]:
+            column += 1
+            continue
+        first = np.where(position < ends, places[position], n_features)
+        if n_rows == 0 or first.max() == n_features:
+            break  # a row without further ones: no group from here on
+        second = np.where(position + 1 < ends, places[position + 1], n_features)
+        stop = int(first.max()) + 1
+        if stop > column + 1 and second.min() >= stop and zero_one[column:stop].all():
+            groups.append((column, stop))
+            column, position = stop, position + 1
+        else:
+            position = position + (first == column)
+            column += 1
+    return groups
+
+
+def _places_of_ones(X, zero_one):
+    """Return the 0/1 columns that are 1 in each row, row after row, and where each row starts."""
+    if hasattr(X, "indptr"):
+        X = X.copy()
+        X.sum_duplicates()
+        kept = zero_one[X.indices] & (X.data == 1)
+        counts = np.add.reduceat(np.append(kept, 0), X.indptr[:-1]) * (np.diff(X.indptr) > 0)
+        return X.indices[kept], np.concatenate([[0], np.cumsum(counts)])
+    rows, columns = np.nonzero((X == 1) & zero_one)
+    counts = np.bincount(rows, minlength=len(X))
+    return columns, np.concatenate([[0], np.cumsum(counts)])

@@ -1,0 +1,229 @@
+"""From the parameters ``loss`` and ``standardize`` to the scaling of X and the output units of a network."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import entr, xlogy
+
+from .._compat import _get_column_indices
+from ..nn.losses import LOSSES, Reconstruction
+from ..nn.scaling import Scaling, no_scaling
+from ._columns import Columns, one_hot_groups
+
+
+@dataclass
+class Units:
+    """How a network sees the columns of X and reconstructs them.
+
+    Parameters
+    ----------
+    scaling : Scaling
+    loss : Reconstruction
+        Of the scaled columns that vary.
+    named : Reconstruction or None
+        Of the columns of X, where the user has named the losses: X then has to be in their range.
+    column_losses : list of (str, ndarray)
+        Losses with the columns of X that have them.
+    constant_loss : float
+        Mean loss of the best reconstruction that does not look at x: the scale of the loss.
+    """
+
+    scaling: Scaling
+    loss: Reconstruction
+    named: Reconstruction | None
+    column_losses: list
+    constant_loss: float
+
+    def check(self, X, names):
+        """Raise ``ValueError`` where X is outside the range of a loss that the user has named."""
+        if self.named is not None:
+            self.named.check(X, names)
+
+
+def make_units(
+    loss, X, frame, sample_weight=None, *, standardize="auto", machine=False, parameter="loss"
+):
+    """Return the ``Units`` that ``loss`` and ``standardize`` describe for the validated ``X``.
+
+    Parameters
+    ----------
+    loss : str or list of (str, columns)
+    X : ndarray or CSR matrix
+    frame : array-like
+        What the user gave, in which columns may have names.
+    sample_weight : ndarray or None
+    standardize : {'auto', 'columns', 'shared', False}
+    machine : bool, default=False
+        Whether the units are those of a Boltzmann machine, which takes columns in a common range for probabilities.
+    parameter : str, default='loss'
+        The estimator's name of ``loss``, for errors.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or the columns do not cover each column of X once.
+    """
+    columns = Columns(X, sample_weight)
+    standardize = "auto" if standardize is True else standardize
+    if loss == "auto":
+        pairs, scaling = _found(X, columns, standardize, machine)
+    else:
+        pairs = _named(loss, X, frame, parameter)
+        scaling = _scaling_of_named(pairs, columns, standardize)
+    inner = Reconstruction(list(_within(pairs, scaling)), parameter)
+    named = None if loss == "auto" else Reconstruction(_parts(pairs), parameter)
+    return Units(scaling, inner, named, pairs, _constant_loss(pairs, columns, scaling))
+
+
+def plain_units(n_features):
+    """Return the ``Units`` of real columns that a network sees as they are."""
+    columns = np.arange(n_features)
+    loss = Reconstruction([LOSSES["gaussian"](columns)])
+    return Units(no_scaling(n_features), loss, None, [("gaussian", columns)], n_features / 2)
+
+
+def _found(X, columns, standardize, machine):
+    """Return pairs of a loss and columns that suit X, and the scaling."""
+    groups = one_hot_groups(X, columns.zero_one)
+    grouped = np.zeros(X.shape[1], bool)
+    for start, stop in groups:
+        grouped[start:stop] = True
+    binary = columns.zero_one & columns.varies & ~grouped
+    real = columns.varies & ~binary & ~grouped
+    if machine and (columns.low[real] >= 0).all() and (columns.high[real] <= 1).all():
+        # Values in [0, 1] are probabilities of ones.
+        binary, real = binary | real, np.zeros_like(real)
+    block, limits = _shared_block(columns, real, binary, standardize)
+    real, binary = real & ~block, binary & ~block
+    pairs = [("multinomial", np.arange(start, stop)) for start, stop in groups]
+    center, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
+    gaussian = ~binary & ~grouped
+    if block.any() and (machine or columns.nearly_binary(block, *limits)):
+        binary = binary | block
+        if standardize:
+            center[block], scale[block] = limits[0], limits[1] - limits[0]
+        gaussian = gaussian & ~block
+    elif block.any():
+        gaussian = gaussian | block
+        _standardize(columns, block, center, scale, standardize and "shared")
+    _standardize(columns, real, center, scale, standardize and "columns")
+    pairs += [
+        (name, np.flatnonzero(chosen))
+        for name, chosen in (("bernoulli", binary), ("gaussian", gaussian))
+        if chosen.any()
+    ]
+    return pairs, _without_constants(columns, center, scale, standardize)
+
+
+def _shared_block(columns, real, binary, standardize):
+    """Return which columns have one unit, a mask, and their (low, high)."""
+    none = np.zeros(len(real), bool), None
+    if standardize == "columns" or not real.any():
+        return none
+    limits = columns.common_range(np.flatnonzero(real))
+    if limits is None and standardize == "shared":
+        limits = columns.low[real].min(), columns.high[real].max()
+    if limits is None or (not standardize and limits != (0, 1)):
+        return none
+    low, high = limits
+    # Some pixels are 0 or 1 where others go to 16: a few 0/1 columns among the real ones are no other unit.
+    few = low == 0 and binary.sum() <= 0.1 * real.sum()
+    return real | (binary & columns.varies) if few else real, limits
+
+
+def _standardize(columns, chosen, center, scale, how):
+    """Fill in mean and standard deviation of the ``chosen`` columns: each one's own, or with a shared deviation."""
+    if not how or not chosen.any():
+        return
+    center[chosen] = columns.mean[chosen]
+    variance = columns.variance[chosen]
+    variance = np.full_like(variance, variance.mean()) if how == "shared" else variance
+    scale[chosen] = np.sqrt(np.where(variance > 0, variance, 1))
+
+
+def _scaling_of_named(pairs, columns, standardize):
+    """Return the scaling where losses are named: gaussian columns are standardized, others have their range already."""
+    n_features = len(columns.mean)
+    center, scale, gaussian = np.zeros(n_features), np.ones(n_features), np.zeros(n_features, bool)
+    for name, chosen in pairs:
+        gaussian[chosen] |= name == "gaussian"
+    gaussian &= columns.varies
+    shared = standardize == "shared"
+    if standardize == "auto":
+        shared = columns.common_range(np.flatnonzero(gaussian)) is not None
+    _standardize(
+        columns, gaussian, center, scale, standardize and ("shared" if shared else "columns")
+    )
+    return _without_constants(columns, center, scale, standardize)
+
+
+def _without_constants(columns, center, scale, standardize):
+    if not standardize:
+        return no_scaling(len(center))
+    constant = ~columns.varies
+    center[constant], scale[constant] = columns.low[constant], 1
+    return Scaling(center, scale, columns.varies)
+
+
+def _within(pairs, scaling):
+    """Yield the losses of the inputs of the network, that is without constant columns."""
+    place = np.cumsum(scaling.varies) - 1
+    for name, columns in pairs:
+        columns = columns[scaling.varies[columns]]
+        if columns.size:
+            yield LOSSES[name](place[columns])
+
+
+def _constant_loss(pairs, columns, scaling):
+    """Return the mean loss of the best constant reconstruction: half a variance, or an entropy."""
+    total = 0.0
+    for name, chosen in pairs:
+        chosen = chosen[scaling.varies[chosen]]
+        center, scale = scaling.center[chosen], scaling.scale[chosen]
+        means = (columns.mean[chosen] - center) / scale
+        if name == "gaussian":
+            total += (columns.variance[chosen] / scale**2).sum() / 2
+        elif name == "bernoulli":
+            total += (entr(means) + entr(1 - means)).sum()
+        else:
+            # Of counts with the sum S, -sum_j m_j log(m_j / S).
+            total += entr(means).sum() + xlogy(means.sum(), means.sum())
+    return float(total)
+
+
+def _parts(pairs):
+    return [LOSSES[name](columns) for name, columns in pairs]
+
+
+def _named(loss, X, frame, parameter):
+    """Return pairs of a loss and its columns from what the user has given."""
+    n_features = X.shape[1]
+    if isinstance(loss, str):
+        return [(loss, np.arange(n_features))]
+    pairs = list(_resolved(loss, frame if hasattr(frame, "columns") else X, parameter))
+    taken = np.sort(np.concatenate([columns for _, columns in pairs]))
+    if not np.array_equal(taken, np.arange(n_features)):
+        wrong = sorted(set(range(n_features)).symmetric_difference(taken.tolist()))
+        raise ValueError(
+            f"{parameter} must name each of the {n_features} columns of X exactly once; "
+            f"{'missing: ' + str(wrong) if wrong else 'some are named twice'}."
+        )
+    return pairs
+
+
+def _resolved(loss, frame, parameter):
+    if not loss:
+        raise ValueError(f"{parameter} must not be an empty list.")
+    for entry in loss:
+        if not (isinstance(entry, (tuple, list)) and len(entry) == 2 and entry[0] in LOSSES):
+            raise ValueError(
+                f"{parameter} must be a list of (name, columns) with a name of {sorted(LOSSES)}; got {entry!r}."
+            )
+        name, columns = entry
+        groups = columns.values() if isinstance(columns, dict) else [columns]
+        for group in groups:
+            group = group(frame) if callable(group) else group
+            try:
+                yield name, np.asarray(_get_column_indices(frame, group), dtype=np.int64)
+            except ValueError as error:
+                raise ValueError(f"{parameter} names columns {group!r}: {error}.") from error

@@ -1,0 +1,79 @@
+"""A network with its parameters, scaling and output units: what a fit leaves, in the units of X."""
+
+import numpy as np
+
+from .linear_maps import encoder_map
+from .network import Network
+
+
+class Model:
+    """Codes, reconstructions and Jacobians of dense rows of X.
+
+    Parameters
+    ----------
+    network : Network or RecurrentNetwork
+    flat : ndarray
+        Its parameters.
+    loss : Reconstruction
+        The output units.
+    scaling : Scaling
+        From columns of X to inputs of the network.
+    n_layers : int or None
+        Layers of the encoder; all of them by default.
+    """
+
+    def __init__(self, network, flat, loss, scaling, n_layers=None):
+        self.network, self.loss, self.scaling = network, loss, scaling
+        self.params, self.dtype = network.views(flat), flat.dtype
+        self.n_layers = network.depth if n_layers is None else n_layers
+
+    @property
+    def n_directions(self):
+        """Number of outputs of the encoder."""
+        return self.network.sizes[self.n_layers]
+
+    def encode(self, x):
+        """Return the codes."""
+        return self.network.encode(self.params, self.scaling.apply(x))
+
+    def decode(self, codes):
+        """Return the means of the output units."""
+        means = self.loss.activate(self.network.decode(self.params, codes))
+        return self.scaling.invert(means)
+
+    def reconstruct(self, x):
+        """Return r(x)."""
+        return self.scaling.invert(self.reconstruct_scaled(self.scaling.apply(x)))
+
+    def reconstruction_error(self, x):
+        """Return r(x) - x."""
+        z = self.scaling.apply(x)
+        return self.scaling.invert_difference(self.reconstruct_scaled(z) - z)
+
+    def jacobian(self, x):
+        """Return dh/dx, of shape (n_samples, n_components, n_features)."""
+        return self.scaling.derivatives(
+            self.network.jacobian(self.params, self.scaling.apply(x))
+        )
+
+    def linear_map(self, x):
+        """Return dh/dx as a linear map that is never formed."""
+        if not isinstance(self.network, Network):
+            raise TypeError(
+                "model must be feed-forward, such as ContractiveAE or StackedAE: the code of a RecurrentAE has "
+                "no chain of Jacobians."
+            )
+        z = self.scaling.apply(x)
+        return self.scaling.linear_map(encoder_map(self.network, self.params, z, self.n_layers))
+
+    def losses(self, x):
+        """Return the reconstruction loss of each row, summed over scaled columns."""
+        target = np.array(self.scaling.apply(x), order="C")
+        logits = self.network.reconstruct(self.params, target)
+        values, no_cells = np.empty(len(x), target.dtype), np.empty((0, 0), target.dtype)
+        self.loss.delta(logits, target, np.zeros(len(x), target.dtype), no_cells, values)
+        return values
+
+    def reconstruct_scaled(self, z):
+        """Return r in the units of the network for rows z in them."""
+        return self.loss.activate(self.network.reconstruct(self.params, z))

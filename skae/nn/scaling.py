@@ -1,0 +1,133 @@
+"""From the columns of X to the inputs of a network and back: z = (x - center) / scale, without constant columns."""
+
+import numpy as np
+import scipy.sparse
+
+from .linear_maps import ChainMap
+
+
+class Scaling:
+    """The affine map z = (x - center) / scale of the columns that vary.
+
+    Parameters
+    ----------
+    center, scale : ndarray of shape (n_features,)
+    varies : ndarray of bool of shape (n_features,)
+        Columns that the network sees. The others are constant: ``center`` is their value.
+    """
+
+    def __init__(self, center, scale, varies):
+        self.center, self.scale, self.varies = center, scale, varies
+        self.columns = None if varies.all() else np.flatnonzero(varies)
+        self.moves = bool((center[varies] != 0).any() or (scale[varies] != 1).any())
+
+    @property
+    def n_features(self):
+        """Number of columns of X."""
+        return len(self.varies)
+
+    @property
+    def n_inputs(self):
+        """Number of inputs of the network."""
+        return self.n_features if self.columns is None else len(self.columns)
+
+    @property
+    def identity(self):
+        """Whether z = x."""
+        return self.columns is None and not self.moves
+
+    def rows(self, X):
+        """Return X, an ndarray or CSR matrix, in the units of the network: scaled where rows are taken from it."""
+        return X if self.identity else ScaledRows(X, self)
+
+    def apply(self, x):
+        """Return z for the dense rows ``x``."""
+        if self.identity:
+            return x
+        if self.columns is not None:
+            x = np.take(x, self.columns, axis=-1)
+        if self.moves:
+            x = x - self._inner(self.center, x.dtype)
+            x /= self._inner(self.scale, x.dtype)
+        return np.ascontiguousarray(x)
+
+    def invert(self, z):
+        """Return x for rows of z; constant columns have their value."""
+        if self.identity:
+            return z
+        if self.moves:
+            z = z * self._inner(self.scale, z.dtype)
+            z += self._inner(self.center, z.dtype)
+        return self._widened(z, self.center)
+
+    def apply_difference(self, x):
+        """Return the difference of two rows of z from that of their x."""
+        if self.identity:
+            return x
+        return x[..., self.varies] / self._inner(self.scale, x.dtype)
+
+    def invert_difference(self, z):
+        """Return the difference of two rows of X from that of their z; constant columns have 0."""
+        if self.identity:
+            return z
+        return self._widened(z * self._inner(self.scale, z.dtype), 0)
+
+    def derivatives(self, by_z):
+        """Return derivatives by x from those by z, whose last axis is that of the inputs."""
+        if self.identity:
+            return by_z
+        return self._widened(by_z / self._inner(self.scale, by_z.dtype), 0)
+
+    def linear_map(self, by_z):
+        """Return a ``ChainMap`` from differences of x from one from differences of z."""
+        if self.identity:
+            return by_z
+        lowest, *others = by_z.weights
+        return ChainMap([self.derivatives(lowest), *others], by_z.diagonals)
+
+    def widened(self, by_input, fill=0):
+        """Return an array with a number for each column of X from one for each input: ``fill`` in constant columns."""
+        return by_input if self.columns is None else self._widened(by_input, fill)
+
+    def _inner(self, by_column, dtype):
+        return by_column[self.varies].astype(dtype)
+
+    def _widened(self, z, fill):
+        if self.columns is None:
+            return z
+        x = np.empty((*z.shape[:-1], self.n_features), z.dtype)
+        x[...] = fill
+        x[..., self.columns] = z
+        return x
+
+
+def no_scaling(n_features):
+    """Return the ``Scaling`` that leaves X as it is."""
+    return Scaling(np.zeros(n_features), np.ones(n_features), np.ones(n_features, bool))
+
+
+class ScaledRows:
+    """The rows of X in the units of a network, computed when they are taken.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    scaling : Scaling
+    """
+
+    def __init__(self, X, scaling):
+        self.X, self.scaling = X, scaling
+        self.shape, self.dtype = (X.shape[0], scaling.n_inputs), X.dtype
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, rows):
+        """Return dense rows."""
+        x = self.X[rows]
+        return self.scaling.apply(x.toarray() if scipy.sparse.issparse(x) else x)
+
+
+def unscaled(rows):
+    """Return X from what :meth:`Scaling.rows` made of it."""
+    return rows.X if isinstance(rows, ScaledRows) else rows
