@@ -52,10 +52,10 @@ def checked_weights(sample_weight, X):
     return sample_weight
 
 
-def opened_checkpoint(estimator, data):
+def opened_checkpoint(estimator, data, fixed=()):
     """Return the ``Checkpoint`` of an estimator that is fitted to ``data``, and the state to go on from.
 
-    Both are None where there is none.
+    Both are None where there is none. ``fixed`` are parameters that may not change, of those that otherwise may.
 
     Raises
     ------
@@ -65,6 +65,7 @@ def opened_checkpoint(estimator, data):
     if estimator.checkpoint is None:
         return None, None
     free = {"max_iter", "verbose", "checkpoint", "resume", "random_state", "n_jobs"}
+    free.difference_update(fixed)
     params = {
         name: _described(value)
         for name, value in estimator.get_params().items()

@@ -15,6 +15,7 @@ from .._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions
 from .._fitting import BLOCK, opened_checkpoint
 from ..training.loop import minimize, minimize_full_batch
 from ..training.observers import Verbose
+from ..training.schedules import SCHEDULES
 from ..training.solvers import LBFGS, SOLVERS
 from ..training.state import TrainingState
 from ..training.stopping import Stopping
@@ -32,6 +33,7 @@ class TrainedModel(CallbackSupportMixin):
 
     solver: object = "adam"
     learning_rate_init: float = 1e-3
+    learning_rate: str = "constant"
     batch_size: int = 256
     max_iter: int = 100
     tol: float = 1e-4
@@ -47,6 +49,7 @@ class TrainedModel(CallbackSupportMixin):
     _parameter_constraints: ClassVar[dict] = {
         "solver": [StrOptions(set(SOLVERS)), HasMethods("start")],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [StrOptions(set(SCHEDULES))],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -112,7 +115,9 @@ class TrainedModel(CallbackSupportMixin):
         """Minimise ``problem`` from ``state`` on, with all that the parameters ask for, and publish."""
         max_epochs, callbacks = state.n_epochs + self.max_iter, None
         data = [problem.X, problem.sample_weight, problem.targets, problem.rows]
-        checkpoint, stored = opened_checkpoint(self, data)
+        # Where the rate falls to 0 in the last epoch, another number of epochs is another training.
+        fixed = () if self.learning_rate == "constant" else ("max_iter",)
+        checkpoint, stored = opened_checkpoint(self, data, fixed)
         if stored is not None:
             state, max_epochs = stored, self.max_iter
         if hasattr(self, "_init_callback_context"):
@@ -161,7 +166,13 @@ class TrainedModel(CallbackSupportMixin):
                 max_epochs=max_epochs,
                 stopping=stopping,
                 observers=observers,
+                schedule=self._schedule(max_epochs),
             )
+
+    def _schedule(self, max_epochs):
+        """Return the factor of ``learning_rate_init`` as a function of the epochs behind, of this fit's ``max_iter``."""
+        factor, n_epochs = SCHEDULES[self.learning_rate], self.max_iter
+        return lambda epoch: factor(1 - (max_epochs - epoch) / n_epochs)
 
     @contextmanager
     def _publishing(self, state):
