@@ -30,6 +30,15 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
         Cloned, unless ``prefit``.
     prefit : bool, default=False
         Whether ``base`` is fitted already, and taken as it is.
+    corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default=None
+        Noise on what the network of (c) sees: X, and for a DBM the means too, drawn anew at each step; prediction sees clean inputs. Masking sets cells to 0 and
+        divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to 0 or 1; swap takes
+        the same column of another row of the minibatch; gaussian adds noise to every cell. A callable is
+        ``f(X, seed, out)``.
+    corruption_level : float, default=0.3
+        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
+    dropout : float, default=0.0
+        Share of the units of each layer that a step of (c) leaves out.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in (c).
     class_weight : dict, list of dict, 'balanced' or None, default=None

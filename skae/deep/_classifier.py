@@ -35,6 +35,13 @@ class StackedAEClassifier(NetworkClassifier, BaseSupervisedStack):
         codes below (Bengio et al. 2006); or, with None, not at all.
     dropout : float, default=0.0
         Share of the units of each layer that a step of the joint training leaves out.
+    corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default=None
+        Noise on X in the joint training, drawn anew at each step; prediction sees the clean X. Masking sets cells to 0 and
+        divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to 0 or 1; swap takes
+        the same column of another row of the minibatch; gaussian adds noise to every cell. A callable is
+        ``f(X, seed, out)``.
+    corruption_level : float, default=0.3
+        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in the joint training.
     class_weight : dict, list of dict, 'balanced' or None, default=None

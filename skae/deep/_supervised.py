@@ -12,11 +12,12 @@ from .._compat import Interval, StrOptions, _fit_context
 from .._fitting import DTYPES, by_block, checked_weights, unchanged_on_error
 from ..autoencoders._fitted import FittedNetwork
 from ..autoencoders._trained import ZERO_SUM, TrainedModel
+from ..nn.corruption import make_input_noise
 from ..nn.losses import Reconstruction
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
-from ._base import BaseStack
+from ._base import BaseStack, NoisyInputs
 from ._layers import layer_shapes
 from ._pretraining import Pretraining
 
@@ -45,13 +46,16 @@ class Targets:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseSupervised(TrainedModel, FittedNetwork, ABC):
+class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
     """An encoder with an output layer above it, trained together: everything but the encoder and the kind of targets."""
 
     weight_decay: float = 0.0
+    dropout: float = 0.0
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
+        **NoisyInputs._parameter_constraints,
+        "dropout": [Interval(Real, 0, 1, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
@@ -69,6 +73,7 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
+        self._noise()
         X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, order="C")
         weights = checked_weights(sample_weight, X)
         check_consistent_length(X, y)
@@ -80,7 +85,7 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
             )
         return X, weights, balanced, targets
 
-    def _add_output(self, widths, activations, targets, unit, *, n_inputs=None, **options):
+    def _add_output(self, widths, activations, targets, unit, *, n_inputs=None):
         """Set the shape of the network and the output units; return the state before the first step.
 
         There are as many inputs as features, unless ``n_inputs`` says otherwise.
@@ -90,7 +95,7 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
             "sizes": (n_inputs or self.n_features_in_, *widths, n_outputs),
             "activation": (*activations, "identity"),
             "decoder": None,
-            **options,
+            "dropout": self.dropout,
         }
         self._loss = Reconstruction([unit(np.arange(n_outputs))])
         network = self._network
@@ -105,7 +110,12 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
         network = self._network
         penalties = [*penalties, *weight_decays(self.weight_decay)]
         problem = Problem(
-            Objective(network, self._loss, penalties=penalties),
+            Objective(
+                network,
+                self._loss,
+                corruption=self._noise(),
+                penalties=penalties,
+            ),
             X,
             weights,
             targets.values,
@@ -115,6 +125,9 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
         )
         problem.monitor = self._monitor(network, problem, targets.labelled)
         self._train(problem, state)
+
+    def _noise(self):
+        return make_input_noise(self.corruption, self.corruption_level)
 
     def _balanced(self, weights, targets):
         """Return the weights of the samples in fine-tuning."""
@@ -168,13 +181,11 @@ class BaseSupervisedStack(BaseSupervised, BaseStack):
     """Everything but the kind of the targets."""
 
     pretraining: str | None = "unsupervised"
-    dropout: float = 0.0
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
         **BaseStack._parameter_constraints,
         "pretraining": [StrOptions({"unsupervised", "supervised"}), None],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
     }
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -207,9 +218,7 @@ class BaseSupervisedStack(BaseSupervised, BaseStack):
             self._check_layers()
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             self.layers_ = self._copies()
-            state = self._add_output(
-                *layer_shapes(self.layers_), targets, targets.unit, dropout=self.dropout
-            )
+            state = self._add_output(*layer_shapes(self.layers_), targets, targets.unit)
             self._learn(X, targets, weights, balanced, state)
         return self
 

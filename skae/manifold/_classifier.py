@@ -69,6 +69,15 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         their sum.
     prefit : bool, default=False
         Whether ``base`` is fitted already, and is to be used as it is.
+    corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default=None
+        Noise on X in (c), drawn anew at each step; prediction sees the clean X. Masking sets cells to 0 and
+        divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to 0 or 1; swap takes
+        the same column of another row of the minibatch; gaussian adds noise to every cell. A callable is
+        ``f(X, seed, out)``. Tangents stay those of the clean X; the slopes are taken at its corrupted copy.
+    corruption_level : float, default=0.3
+        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
+    dropout : float, default=0.0
+        Share of the units of each layer that a step of (c) leaves out, and that the tangents then do not go through.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in (c).
     class_weight : dict, 'balanced' or None, default=None

@@ -39,6 +39,7 @@ class Objective:
         seeds = rng.integers(2**63, size=3, dtype=np.uint64)
         batch.weights(out=trace.sample_weights)
         batch.rows(out=clean)
+        trace.clean = clean
         if target is not clean:
             batch.targets(out=target)
         if self.corruption is not None:

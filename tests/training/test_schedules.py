@@ -70,8 +70,6 @@ def test_all_kinds_of_training_take_it(Model):
     np.testing.assert_allclose(solver.rates, 1e-3 * np.array([1, 0.75, 0.25]), rtol=1e-12)
 
 
-
-
 @dataclass
 class _Breaking:
     """A corruption of nothing that interrupts the training at its ``n_calls``-th call."""
