@@ -161,7 +161,7 @@ class TrainedModel(CallbackSupportMixin):
                 problem.objective,
                 state,
                 solver,
-                problem.batches(train, self.batch_size, shuffle=self.shuffle),
+                problem.training_batches(train, self.batch_size, shuffle=self.shuffle),
                 learning_rate=self.learning_rate_init,
                 max_epochs=max_epochs,
                 stopping=stopping,

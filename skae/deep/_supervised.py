@@ -105,8 +105,10 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
         params.encoder_weights[-1][...], params.encoder_biases[-1][...] = 0, targets.bias
         return state
 
-    def _train_outputs(self, X, targets, weights, state, rows, penalties=(), observers=()):
-        """Train all layers to predict ``targets``, on ``rows``."""
+    def _train_outputs(
+        self, X, targets, weights, state, rows, penalties=(), observers=(), **options
+    ):
+        """Train all layers to predict ``targets``, on ``rows``; ``options`` are those of ``Problem``."""
         network = self._network
         penalties = [*penalties, *weight_decays(self.weight_decay)]
         problem = Problem(
@@ -122,6 +124,8 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
             rows=rows,
             strata=targets.strata,
             observers=observers,
+            labelled=targets.labelled,
+            **options,
         )
         problem.monitor = self._monitor(network, problem, targets.labelled)
         self._train(problem, state)

@@ -64,6 +64,10 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
     penalize_unlabelled : bool, default=False
         Whether rows without a label are penalised too. Epochs then go over all rows; the mean of the loss is still
         over the labelled ones. Needs ``output='softmax'``.
+    unlabelled_per_labelled : float, default=None
+        With ``penalize_unlabelled``, how many unlabelled rows, drawn anew in each epoch, there are for each labelled one:
+        epochs and ``batch_size`` then count labelled rows only, and few labels among many rows are no more work. None goes
+        over all rows. Not with ``solver='lbfgs'``.
     output : {'softmax', 'sigmoid'}, default='softmax'
         Output units: of which one is right, or each by itself, as in the paper; ``predict_proba`` then divides by
         their sum.
@@ -153,6 +157,7 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
     update_tangents: int | None = None
     tangent_storage: str | None = "float16"
     penalize_unlabelled: bool = False
+    unlabelled_per_labelled: float | None = None
     output: str = "softmax"
     prefit: bool = False
     class_weight: object = None
@@ -167,6 +172,7 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         "update_tangents": [Interval(Integral, 1, None, closed="left"), None],
         "tangent_storage": [StrOptions({"float16", "float32"}), None],
         "penalize_unlabelled": ["boolean"],
+        "unlabelled_per_labelled": [Interval(Real, 0, None, closed="neither"), None],
         "output": [StrOptions({"softmax", "sigmoid"})],
         "prefit": ["boolean"],
     }
@@ -207,15 +213,30 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
             fill_encoder(self._network.views(state.params), encoder.views(self.base_._params))
             rows = self._rows(targets, balanced)
             penalties, observers = self._propagation(X, rows, state)
-            self._train_outputs(X, targets, balanced, state, rows, penalties, observers)
+            self._train_outputs(
+                X,
+                targets,
+                balanced,
+                state,
+                rows,
+                penalties,
+                observers,
+                unlabelled_per_labelled=self.unlabelled_per_labelled,
+            )
         return self
 
     def _check_solver(self):
         renewed = self.tangent_penalty and self.update_tangents
-        if renewed and isinstance(self._make_solver(), LBFGS):
+        drawn = self.unlabelled_per_labelled is not None
+        if drawn and not self.penalize_unlabelled:
             raise ValueError(
-                f"update_tangents={self.update_tangents} changes what is minimised, and needs a solver of "
-                f"minibatches; got solver={self.solver!r}."
+                f"unlabelled_per_labelled={self.unlabelled_per_labelled} needs penalize_unlabelled=True."
+            )
+        name = "update_tangents" if renewed else "unlabelled_per_labelled"
+        if (renewed or drawn) and isinstance(self._make_solver(), LBFGS):
+            raise ValueError(
+                f"{name}={getattr(self, name)} changes what is minimised, and needs a solver of minibatches; got "
+                f"solver={self.solver!r}."
             )
 
     def _fitted_base(self, X, weights):
@@ -244,10 +265,19 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         labelled = targets.labelled
         if not self.penalize_unlabelled:
             return np.flatnonzero(labelled)
-        targets.values /= np.average(labelled, weights=weights)
+        targets.values /= self._labelled_share(labelled, weights)
         if np.sum(~labelled) > 1:
             targets.strata[~labelled] = len(self.classes_)
         return np.arange(len(labelled))
+
+    def _labelled_share(self, labelled, weights):
+        """Return the share of the labelled rows, by weight, in what an epoch goes over."""
+        if self.unlabelled_per_labelled is None or labelled.all():
+            return np.average(labelled, weights=weights)
+        weights = np.ones(len(labelled)) if weights is None else weights
+        ours = weights[labelled].sum(dtype=np.float64)
+        n_others = round(self.unlabelled_per_labelled * labelled.sum())
+        return ours / (ours + n_others * weights[~labelled].mean(dtype=np.float64))
 
     def _propagation(self, X, rows, state):
         """Return the penalty, and what renews its tangents."""
