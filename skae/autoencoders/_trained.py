@@ -114,10 +114,7 @@ class TrainedModel(CallbackSupportMixin):
     def _train(self, problem, state):
         """Minimise ``problem`` from ``state`` on, with all that the parameters ask for, and publish."""
         max_epochs, callbacks = state.n_epochs + self.max_iter, None
-        data = [problem.X, problem.sample_weight, problem.targets, problem.rows]
-        # Where the rate falls to 0 in the last epoch, another number of epochs is another training.
-        fixed = () if self.learning_rate == "constant" else ("max_iter",)
-        checkpoint, stored = opened_checkpoint(self, data, fixed)
+        checkpoint, stored = self._checkpoint(problem)
         if stored is not None:
             state, max_epochs = stored, self.max_iter
         if hasattr(self, "_init_callback_context"):
@@ -128,6 +125,32 @@ class TrainedModel(CallbackSupportMixin):
             self._minimize(problem, state, max_epochs, observers)
         if callbacks is not None:
             callbacks.close(state)
+
+    def _train_for(self, problem, state, n_epochs):
+        """Minimise ``problem`` from ``state`` on for the first ``n_epochs`` epochs, on all rows, and publish."""
+        checkpoint, stored = self._checkpoint(problem, ".refit")
+        if stored is not None and stored.n_epochs <= n_epochs:
+            state = stored
+        watching = [] if checkpoint is None else [checkpoint]
+        with self._publishing(state):
+            minimize(
+                problem.objective,
+                state,
+                self._make_solver(),
+                problem.training_batches(problem.rows, self.batch_size, shuffle=self.shuffle),
+                learning_rate=self.learning_rate_init,
+                max_epochs=n_epochs,
+                stopping=None,
+                observers=[*problem.observers, *self._reporters(problem.rows), *watching],
+                schedule=self._schedule(self.max_iter),
+            )
+
+    def _checkpoint(self, problem, suffix=""):
+        """Return the file of this training, and the state in it to go on from, or None."""
+        data = [problem.X, problem.sample_weight, problem.targets, problem.rows]
+        # Where the rate falls to 0 in the last epoch, another number of epochs is another training.
+        fixed = () if self.learning_rate == "constant" else ("max_iter",)
+        return opened_checkpoint(self, data, fixed, suffix)
 
     def _minimize(self, problem, state, max_epochs, observers):
         train, held_out = self._split(problem, state.seed)

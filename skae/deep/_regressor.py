@@ -42,6 +42,8 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
         ``f(X, seed, out)``.
     corruption_level : float, default=0.3
         Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
+    frozen : int or 'all', default=0
+        So many of the lowest hidden layers stay as pre-training left them; with ``'all'`` only the output layer learns.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in the joint training.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
@@ -66,6 +68,9 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
         Share of samples held out.
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
+    refit : bool, default=False
+        Whether to train once more from the same start, on the held-out samples too, for the number of epochs after which
+        their error was least. Needs ``early_stopping``.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise, and of layers that have none of their own.
     verbose : int, default=0

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +17,8 @@ from ..nn.losses import Reconstruction
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
+from ..training.solvers import LBFGS
+from ..training.state import TrainingState
 from ._base import BaseStack, NoisyInputs
 from ._layers import layer_shapes
 from ._pretraining import Pretraining
@@ -51,11 +53,15 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
 
     weight_decay: float = 0.0
     dropout: float = 0.0
+    frozen: object = 0
+    refit: bool = False
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
         **NoisyInputs._parameter_constraints,
         "dropout": [Interval(Real, 0, 1, closed="left")],
+        "frozen": [StrOptions({"all"}), Interval(Integral, 0, None, closed="left")],
+        "refit": ["boolean"],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
@@ -74,6 +80,7 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
         self._noise()
+        self._check_refit()
         X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, order="C")
         weights = checked_weights(sample_weight, X)
         check_consistent_length(X, y)
@@ -91,6 +98,10 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
         There are as many inputs as features, unless ``n_inputs`` says otherwise.
         """
         n_outputs = targets.values.shape[1]
+        if self.frozen != "all" and self.frozen > len(widths):
+            raise ValueError(
+                f"frozen={self.frozen} is more than the {len(widths)} hidden layers; 'all' means all of them."
+            )
         self._shape = {
             "sizes": (n_inputs or self.n_features_in_, *widths, n_outputs),
             "activation": (*activations, "identity"),
@@ -117,6 +128,7 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
                 self._loss,
                 corruption=self._noise(),
                 penalties=penalties,
+                n_frozen=self._n_encoder_layers if self.frozen == "all" else self.frozen,
             ),
             X,
             weights,
@@ -128,7 +140,28 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
             **options,
         )
         problem.monitor = self._monitor(network, problem, targets.labelled)
+        start = TrainingState.from_dict(state.to_dict())
         self._train(problem, state)
+        if self.refit:
+            self._train_again(problem, start)
+
+    def _check_refit(self):
+        if not self.refit:
+            return
+        if not self.early_stopping:
+            raise ValueError(
+                "refit=True needs early_stopping=True, which chooses the number of epochs."
+            )
+        if isinstance(self._make_solver(), LBFGS):
+            raise ValueError(
+                f"refit=True needs a solver of minibatches, whose epochs are chosen; got solver={self.solver!r}."
+            )
+
+    def _train_again(self, problem, start):
+        """Train from ``start`` on, on all rows, for the number of epochs after which the error was least."""
+        chosen = {name: self._state[name] for name in ("validation_curve", "converged")}
+        self._train_for(problem, start, int(np.argmin(chosen["validation_curve"])) + 1)
+        self._state |= chosen
 
     def _noise(self):
         return make_input_noise(self.corruption, self.corruption_level)

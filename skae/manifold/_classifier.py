@@ -82,6 +82,8 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
     dropout : float, default=0.0
         Share of the units of each layer that a step of (c) leaves out, and that the tangents then do not go through.
+    frozen : int or 'all', default=0
+        So many of the lowest hidden layers stay as ``base`` has them; with ``'all'`` only the output layer learns.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in (c).
     class_weight : dict, 'balanced' or None, default=None
@@ -108,6 +110,9 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         Share of samples held out.
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
+    refit : bool, default=False
+        Whether to train once more from the same start, on the held-out samples too, for the number of epochs after which
+        their error was least. Needs ``early_stopping``.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and directions, and of ``base`` where it has none of its own.
     verbose : int, default=0
