@@ -1,5 +1,6 @@
 """What every ``fit`` of the package does around its training."""
 
+import os
 import re
 from contextlib import contextmanager
 from numbers import Integral
@@ -52,10 +53,11 @@ def checked_weights(sample_weight, X):
     return sample_weight
 
 
-def opened_checkpoint(estimator, data):
+def opened_checkpoint(estimator, data, fixed=(), suffix=""):
     """Return the ``Checkpoint`` of an estimator that is fitted to ``data``, and the state to go on from.
 
-    Both are None where there is none.
+    Both are None where there is none. ``fixed`` are parameters that may not change, of those that otherwise may; ``suffix`` is
+    added to the name of the file.
 
     Raises
     ------
@@ -65,13 +67,14 @@ def opened_checkpoint(estimator, data):
     if estimator.checkpoint is None:
         return None, None
     free = {"max_iter", "verbose", "checkpoint", "resume", "random_state", "n_jobs"}
+    free.difference_update(fixed)
     params = {
         name: _described(value)
         for name, value in estimator.get_params().items()
         if name.rpartition("__")[2] not in free
     }
     identity = {"skae": __version__, "X": joblib.hash(data), **params}
-    checkpoint = Checkpoint(estimator.checkpoint, identity)
+    checkpoint = Checkpoint(f"{os.fspath(estimator.checkpoint)}{suffix}", identity)
     return checkpoint, checkpoint.load() if estimator.resume else None
 
 

@@ -68,6 +68,11 @@ class ContractiveAE(BaseAutoEncoder):
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
     learning_rate_init : float, default=1e-3
         Step size of adam and sgd.
+    learning_rate : {'constant', 'cosine'}, default='constant'
+        How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
+        to 0 at the end of the last of ``max_iter`` epochs; with ``warm_start`` anew in each ``fit``. ``partial_fit``,
+        which knows of no last epoch, takes constant steps. Training that is resumed then needs the same
+        ``max_iter``. Not used by L-BFGS.
     batch_size : int, default=256
         Samples in a minibatch.
     max_iter : int, default=100

@@ -16,6 +16,7 @@ from .._fitting import BLOCK, opened_checkpoint
 from ..nn.scaling import unscaled
 from ..training.loop import minimize, minimize_full_batch
 from ..training.observers import Verbose
+from ..training.schedules import SCHEDULES
 from ..training.solvers import LBFGS, SOLVERS
 from ..training.state import TrainingState
 from ..training.stopping import Stopping
@@ -33,6 +34,7 @@ class TrainedModel(CallbackSupportMixin):
 
     solver: object = "adam"
     learning_rate_init: float = 1e-3
+    learning_rate: str = "constant"
     batch_size: int = 256
     max_iter: int = 100
     tol: float = 1e-4
@@ -48,6 +50,7 @@ class TrainedModel(CallbackSupportMixin):
     _parameter_constraints: ClassVar[dict] = {
         "solver": [StrOptions(set(SOLVERS)), HasMethods("start")],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [StrOptions(set(SCHEDULES))],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -112,8 +115,7 @@ class TrainedModel(CallbackSupportMixin):
     def _train(self, problem, state):
         """Minimise ``problem`` from ``state`` on, with all that the parameters ask for, and publish."""
         max_epochs, callbacks = state.n_epochs + self.max_iter, None
-        data = [problem.X, problem.sample_weight, problem.targets, problem.rows]
-        checkpoint, stored = opened_checkpoint(self, data)
+        checkpoint, stored = self._checkpoint(problem)
         if stored is not None:
             state, max_epochs = stored, self.max_iter
         if hasattr(self, "_init_callback_context"):
@@ -124,6 +126,32 @@ class TrainedModel(CallbackSupportMixin):
             self._minimize(problem, state, max_epochs, observers)
         if callbacks is not None:
             callbacks.close(state)
+
+    def _train_for(self, problem, state, n_epochs):
+        """Minimise ``problem`` from ``state`` on for the first ``n_epochs`` epochs, on all rows, and publish."""
+        checkpoint, stored = self._checkpoint(problem, ".refit")
+        if stored is not None and stored.n_epochs <= n_epochs:
+            state = stored
+        watching = [] if checkpoint is None else [checkpoint]
+        with self._publishing(state):
+            minimize(
+                problem.objective,
+                state,
+                self._make_solver(),
+                problem.training_batches(problem.rows, self.batch_size, shuffle=self.shuffle),
+                learning_rate=self.learning_rate_init,
+                max_epochs=n_epochs,
+                stopping=None,
+                observers=[*problem.observers, *self._reporters(problem.rows), *watching],
+                schedule=self._schedule(self.max_iter),
+            )
+
+    def _checkpoint(self, problem, suffix=""):
+        """Return the file of this training, and the state in it to go on from, or None."""
+        data = [problem.X, problem.sample_weight, problem.targets, problem.rows]
+        # Where the rate falls to 0 in the last epoch, another number of epochs is another training.
+        fixed = () if self.learning_rate == "constant" else ("max_iter",)
+        return opened_checkpoint(self, data, fixed, suffix)
 
     def _minimize(self, problem, state, max_epochs, observers):
         train, held_out = self._split(problem, state.seed)
@@ -157,12 +185,18 @@ class TrainedModel(CallbackSupportMixin):
                 problem.objective,
                 state,
                 solver,
-                problem.batches(train, self.batch_size, shuffle=self.shuffle),
+                problem.training_batches(train, self.batch_size, shuffle=self.shuffle),
                 learning_rate=self.learning_rate_init,
                 max_epochs=max_epochs,
                 stopping=stopping,
                 observers=observers,
+                schedule=self._schedule(max_epochs),
             )
+
+    def _schedule(self, max_epochs):
+        """Return the factor of ``learning_rate_init`` as a function of the epochs behind, of this fit's ``max_iter``."""
+        factor, n_epochs = SCHEDULES[self.learning_rate], self.max_iter
+        return lambda epoch: factor(1 - (max_epochs - epoch) / n_epochs)
 
     @contextmanager
     def _publishing(self, state):

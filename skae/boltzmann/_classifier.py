@@ -30,6 +30,17 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
         Cloned, unless ``prefit``.
     prefit : bool, default=False
         Whether ``base`` is fitted already, and taken as it is.
+    corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default=None
+        Noise on what the network of (c) sees: X, and for a DBM the means too, drawn anew at each step; prediction sees clean inputs. Masking sets cells to 0 and
+        divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to 0 or 1; swap takes
+        the same column of another row of the minibatch; gaussian adds noise to every cell. A callable is
+        ``f(X, seed, out)``.
+    corruption_level : float, default=0.3
+        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
+    dropout : float, default=0.0
+        Share of the units of each layer that a step of (c) leaves out.
+    frozen : int or 'all', default=0
+        So many of the lowest hidden layers stay as ``base`` has them; with ``'all'`` only the output layer learns.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in (c).
     class_weight : dict, list of dict, 'balanced' or None, default=None
@@ -38,6 +49,10 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
     learning_rate_init : float, default=1e-3
         Step size of adam and sgd.
+    learning_rate : {'constant', 'cosine'}, default='constant'
+        How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
+        to 0 at the end of the last of ``max_iter`` epochs. Training that is resumed then needs the same
+        ``max_iter``. Not used by L-BFGS.
     batch_size : int, default=256
         Samples in a minibatch.
     max_iter : int, default=100
@@ -52,6 +67,9 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
         Share of samples held out.
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
+    refit : bool, default=False
+        Whether to train once more from the same start, on the held-out samples too, for the number of epochs after which
+        their error was least. Needs ``early_stopping``.
     random_state : int, RandomState instance or None, default=None
         Seed of shuffles, and of a ``base`` that has none of its own.
     verbose : int, default=0

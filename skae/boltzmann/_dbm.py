@@ -79,6 +79,10 @@ class DBM(
     solver : {'sgd', 'adam'} or solver, default='sgd'
     learning_rate_init : float, default=0.01
         Step size.
+    learning_rate : {'constant', 'cosine'}, default='constant'
+        How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
+        to 0 at the end of the last of ``max_iter`` epochs. Training that is resumed then needs the same
+        ``max_iter``. Not used by L-BFGS.
     batch_size : int, default=100
         Samples in a minibatch.
     max_iter : int, default=50

@@ -12,6 +12,7 @@ from sklearn.utils.validation import validate_data
 from .._compat import Interval, StrOptions, _BaseComposition, _VisualBlock
 from .._fitting import DTYPES, checked_weights, column_names
 from ..autoencoders._trained import TrainedModel
+from ..nn.corruption import CORRUPTIONS
 from ._layers import check_layers, check_losses, copies, units_of
 from ._pretraining import Pretraining
 
@@ -66,7 +67,20 @@ class NamedLayers(_BaseComposition):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseStack(TrainedModel, NamedLayers, ABC):
+class NoisyInputs:
+    """Noise at the inputs of a network while all of its layers are trained together."""
+
+    corruption: object = None
+    corruption_level: float = 0.3
+
+    _parameter_constraints: ClassVar[dict] = {
+        "corruption": [StrOptions(set(CORRUPTIONS)), callable, None],
+        "corruption_level": [Interval(Real, 0, None, closed="left")],
+    }
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class BaseStack(NoisyInputs, TrainedModel, NamedLayers, ABC):
     """A composition of layers; the parameters of ``TrainedModel`` are those of training all of them together."""
 
     schedule: str = "greedy"
@@ -75,6 +89,7 @@ class BaseStack(TrainedModel, NamedLayers, ABC):
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
+        **NoisyInputs._parameter_constraints,
         "layers": [list, tuple],
         "schedule": [StrOptions({"greedy", "simultaneous"})],
         "corrupted": [StrOptions({"code", "input"})],

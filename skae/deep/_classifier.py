@@ -35,6 +35,15 @@ class StackedAEClassifier(NetworkClassifier, BaseSupervisedStack):
         codes below (Bengio et al. 2006); or, with None, not at all.
     dropout : float, default=0.0
         Share of the units of each layer that a step of the joint training leaves out.
+    corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default=None
+        Noise on X in the joint training, drawn anew at each step; prediction sees the clean X. Masking sets cells to 0 and
+        divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to 0 or 1; swap takes
+        the same column of another row of the minibatch; gaussian adds noise to every cell. A callable is
+        ``f(X, seed, out)``.
+    corruption_level : float, default=0.3
+        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
+    frozen : int or 'all', default=0
+        So many of the lowest hidden layers stay as pre-training left them; with ``'all'`` only the output layer learns.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in the joint training.
     class_weight : dict, list of dict, 'balanced' or None, default=None
@@ -43,6 +52,10 @@ class StackedAEClassifier(NetworkClassifier, BaseSupervisedStack):
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
     learning_rate_init : float, default=1e-3
         Step size of adam and sgd.
+    learning_rate : {'constant', 'cosine'}, default='constant'
+        How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
+        to 0 at the end of the last of ``max_iter`` epochs. Training that is resumed then needs the same
+        ``max_iter``. Not used by L-BFGS.
     batch_size : int, default=256
         Samples in a minibatch.
     max_iter : int, default=100
@@ -57,6 +70,9 @@ class StackedAEClassifier(NetworkClassifier, BaseSupervisedStack):
         Share of samples held out.
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
+    refit : bool, default=False
+        Whether to train once more from the same start, on the held-out samples too, for the number of epochs after which
+        their error was least. Needs ``early_stopping``.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise, and of layers that have none of their own.
     verbose : int, default=0

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import StrOptions, _fit_context
 from .._fitting import unchanged_on_error
 from ..autoencoders._fitted import FittedAutoEncoder
+from ..nn.corruption import make_corruption
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
@@ -58,12 +59,21 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         What all layers are trained for together after pre-training. With ``'supervised'``, ``fit`` needs y, and the
         stack predicts; it has no decoder then. It is a :class:`StackedAEClassifier` for a y of strings, booleans or
         whole numbers, and a :class:`StackedAERegressor` for any other: take that one for targets that are counts.
+    corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default=None
+        Noise on X in fine-tuning. With ``fine_tune='reconstruction'`` the clean X is reconstructed from it, as by
+        :class:`DenoisingAE`; with ``'supervised'`` see :class:`StackedAEClassifier`. Codes are those of the clean X.
+    corruption_level : float, default=0.3
+        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in fine-tuning.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
     learning_rate_init : float, default=1e-3
         Step size of adam and sgd.
+    learning_rate : {'constant', 'cosine'}, default='constant'
+        How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
+        to 0 at the end of the last of ``max_iter`` epochs. Training that is resumed then needs the same
+        ``max_iter``. Not used by L-BFGS.
     batch_size : int, default=256
         Samples in a minibatch.
     max_iter : int, default=100
@@ -165,6 +175,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
 
     def _fit_autoencoder(self, X, sample_weight):
         X, weights = self._check_input(X, sample_weight)
+        corruption = make_corruption(self.corruption, self.corruption_level)
         self.layers_ = self._copies()
         widths, activations = layer_shapes(self.layers_)
         self._shape = {
@@ -178,7 +189,12 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         with self._publishing(state):
             self._pretrain(network, state.params, X, weights)
         if self.fine_tune:
-            objective = Objective(network, self._loss, penalties=weight_decays(self.weight_decay))
+            objective = Objective(
+                network,
+                self._loss,
+                corruption=corruption,
+                penalties=weight_decays(self.weight_decay),
+            )
             self._train(Problem(objective, self._units.scaling.rows(X), weights), state)
 
     def _fit_predictor(self, X, y, sample_weight):

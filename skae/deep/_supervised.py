@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
@@ -12,11 +12,14 @@ from .._compat import Interval, StrOptions, _fit_context
 from .._fitting import DTYPES, by_block, checked_weights, unchanged_on_error
 from ..autoencoders._fitted import FittedNetwork
 from ..autoencoders._trained import ZERO_SUM, TrainedModel
+from ..nn.corruption import make_input_noise
 from ..nn.losses import Reconstruction
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
-from ._base import BaseStack
+from ..training.solvers import LBFGS
+from ..training.state import TrainingState
+from ._base import BaseStack, NoisyInputs
 from ._layers import layer_shapes, units_of
 from ._pretraining import Pretraining
 
@@ -45,13 +48,20 @@ class Targets:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseSupervised(TrainedModel, FittedNetwork, ABC):
+class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
     """An encoder with an output layer above it, trained together: everything but the encoder and the kind of targets."""
 
     weight_decay: float = 0.0
+    dropout: float = 0.0
+    frozen: object = 0
+    refit: bool = False
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
+        **NoisyInputs._parameter_constraints,
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "frozen": [StrOptions({"all"}), Interval(Integral, 0, None, closed="left")],
+        "refit": ["boolean"],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
@@ -69,6 +79,8 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
+        self._noise()
+        self._check_refit()
         X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, order="C")
         weights = checked_weights(sample_weight, X)
         check_consistent_length(X, y)
@@ -80,17 +92,21 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
             )
         return X, weights, balanced, targets
 
-    def _add_output(self, widths, activations, targets, unit, *, n_inputs=None, **options):
+    def _add_output(self, widths, activations, targets, unit, *, n_inputs=None):
         """Set the shape of the network and the output units; return the state before the first step.
 
         There are as many inputs as columns of X that vary, unless ``n_inputs`` says otherwise.
         """
         n_outputs = targets.values.shape[1]
+        if self.frozen != "all" and self.frozen > len(widths):
+            raise ValueError(
+                f"frozen={self.frozen} is more than the {len(widths)} hidden layers; 'all' means all of them."
+            )
         self._shape = {
             "sizes": (n_inputs or self._units.scaling.n_inputs, *widths, n_outputs),
             "activation": (*activations, "identity"),
             "decoder": None,
-            **options,
+            "dropout": self.dropout,
         }
         self._loss = Reconstruction([unit(np.arange(n_outputs))])
         network = self._network
@@ -100,21 +116,55 @@ class BaseSupervised(TrainedModel, FittedNetwork, ABC):
         params.encoder_weights[-1][...], params.encoder_biases[-1][...] = 0, targets.bias
         return state
 
-    def _train_outputs(self, inputs, targets, weights, state, rows, penalties=(), observers=()):
-        """Train all layers to predict ``targets`` from ``inputs``, on ``rows``."""
+    def _train_outputs(
+        self, inputs, targets, weights, state, rows, penalties=(), observers=(), **options
+    ):
+        """Train all layers to predict ``targets`` from ``inputs``, on ``rows``; ``options`` are those of ``Problem``."""
         network = self._network
         penalties = [*penalties, *weight_decays(self.weight_decay)]
         problem = Problem(
-            Objective(network, self._loss, penalties=penalties),
+            Objective(
+                network,
+                self._loss,
+                corruption=self._noise(),
+                penalties=penalties,
+                n_frozen=self._n_encoder_layers if self.frozen == "all" else self.frozen,
+            ),
             inputs,
             weights,
             targets.values,
             rows=rows,
             strata=targets.strata,
             observers=observers,
+            labelled=targets.labelled,
+            **options,
         )
         problem.monitor = self._monitor(network, problem, targets.labelled)
+        start = TrainingState.from_dict(state.to_dict())
         self._train(problem, state)
+        if self.refit:
+            self._train_again(problem, start)
+
+    def _check_refit(self):
+        if not self.refit:
+            return
+        if not self.early_stopping:
+            raise ValueError(
+                "refit=True needs early_stopping=True, which chooses the number of epochs."
+            )
+        if isinstance(self._make_solver(), LBFGS):
+            raise ValueError(
+                f"refit=True needs a solver of minibatches, whose epochs are chosen; got solver={self.solver!r}."
+            )
+
+    def _train_again(self, problem, start):
+        """Train from ``start`` on, on all rows, for the number of epochs after which the error was least."""
+        chosen = {name: self._state[name] for name in ("validation_curve", "converged")}
+        self._train_for(problem, start, int(np.argmin(chosen["validation_curve"])) + 1)
+        self._state |= chosen
+
+    def _noise(self):
+        return make_input_noise(self.corruption, self.corruption_level)
 
     def _balanced(self, weights, targets):
         """Return the weights of the samples in fine-tuning."""
@@ -170,13 +220,11 @@ class BaseSupervisedStack(BaseSupervised, BaseStack):
     """Everything but the kind of the targets."""
 
     pretraining: str | None = "unsupervised"
-    dropout: float = 0.0
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
         **BaseStack._parameter_constraints,
         "pretraining": [StrOptions({"unsupervised", "supervised"}), None],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
     }
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -211,9 +259,7 @@ class BaseSupervisedStack(BaseSupervised, BaseStack):
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             self._units = units_of(self.layers[0][1], X, frame, weights)
             self.layers_ = self._copies()
-            state = self._add_output(
-                *layer_shapes(self.layers_), targets, targets.unit, dropout=self.dropout
-            )
+            state = self._add_output(*layer_shapes(self.layers_), targets, targets.unit)
             self._learn(X, targets, weights, balanced, state)
         return self
 

@@ -64,11 +64,26 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
     penalize_unlabelled : bool, default=False
         Whether rows without a label are penalised too. Epochs then go over all rows; the mean of the loss is still
         over the labelled ones. Needs ``output='softmax'``.
+    unlabelled_per_labelled : float, default=None
+        With ``penalize_unlabelled``, how many unlabelled rows, drawn anew in each epoch, there are for each labelled one:
+        epochs and ``batch_size`` then count labelled rows only, and few labels among many rows are no more work. None goes
+        over all rows. Not with ``solver='lbfgs'``.
     output : {'softmax', 'sigmoid'}, default='softmax'
         Output units: of which one is right, or each by itself, as in the paper; ``predict_proba`` then divides by
         their sum.
     prefit : bool, default=False
         Whether ``base`` is fitted already, and is to be used as it is.
+    corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default=None
+        Noise on X in (c), drawn anew at each step; prediction sees the clean X. Masking sets cells to 0 and
+        divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to 0 or 1; swap takes
+        the same column of another row of the minibatch; gaussian adds noise to every cell. A callable is
+        ``f(X, seed, out)``. Tangents stay those of the clean X; the slopes are taken at its corrupted copy.
+    corruption_level : float, default=0.3
+        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
+    dropout : float, default=0.0
+        Share of the units of each layer that a step of (c) leaves out, and that the tangents then do not go through.
+    frozen : int or 'all', default=0
+        So many of the lowest hidden layers stay as ``base`` has them; with ``'all'`` only the output layer learns.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in (c).
     class_weight : dict, 'balanced' or None, default=None
@@ -77,6 +92,10 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
     learning_rate_init : float, default=1e-3
         Step size of adam and sgd.
+    learning_rate : {'constant', 'cosine'}, default='constant'
+        How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
+        to 0 at the end of the last of ``max_iter`` epochs. Training that is resumed then needs the same
+        ``max_iter``. Not used by L-BFGS.
     batch_size : int, default=256
         Samples in a minibatch.
     max_iter : int, default=100
@@ -91,6 +110,9 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         Share of samples held out.
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
+    refit : bool, default=False
+        Whether to train once more from the same start, on the held-out samples too, for the number of epochs after which
+        their error was least. Needs ``early_stopping``.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and directions, and of ``base`` where it has none of its own.
     verbose : int, default=0
@@ -140,6 +162,7 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
     update_tangents: int | None = None
     tangent_storage: str | None = "float16"
     penalize_unlabelled: bool = False
+    unlabelled_per_labelled: float | None = None
     output: str = "softmax"
     prefit: bool = False
     class_weight: object = None
@@ -154,6 +177,7 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         "update_tangents": [Interval(Integral, 1, None, closed="left"), None],
         "tangent_storage": [StrOptions({"float16", "float32"}), None],
         "penalize_unlabelled": ["boolean"],
+        "unlabelled_per_labelled": [Interval(Real, 0, None, closed="neither"), None],
         "output": [StrOptions({"softmax", "sigmoid"})],
         "prefit": ["boolean"],
     }
@@ -196,15 +220,30 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
             fill_encoder(self._network.views(state.params), fitted.params)
             rows, inputs = self._rows(targets, balanced), self._units.scaling.rows(X)
             penalties, observers = self._propagation(inputs, rows, state)
-            self._train_outputs(inputs, targets, balanced, state, rows, penalties, observers)
+            self._train_outputs(
+                inputs,
+                targets,
+                balanced,
+                state,
+                rows,
+                penalties,
+                observers,
+                unlabelled_per_labelled=self.unlabelled_per_labelled,
+            )
         return self
 
     def _check_solver(self):
         renewed = self.tangent_penalty and self.update_tangents
-        if renewed and isinstance(self._make_solver(), LBFGS):
+        drawn = self.unlabelled_per_labelled is not None
+        if drawn and not self.penalize_unlabelled:
             raise ValueError(
-                f"update_tangents={self.update_tangents} changes what is minimised, and needs a solver of "
-                f"minibatches; got solver={self.solver!r}."
+                f"unlabelled_per_labelled={self.unlabelled_per_labelled} needs penalize_unlabelled=True."
+            )
+        name = "update_tangents" if renewed else "unlabelled_per_labelled"
+        if (renewed or drawn) and isinstance(self._make_solver(), LBFGS):
+            raise ValueError(
+                f"{name}={getattr(self, name)} changes what is minimised, and needs a solver of minibatches; got "
+                f"solver={self.solver!r}."
             )
 
     def _fitted_base(self, X, weights):
@@ -233,10 +272,19 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         labelled = targets.labelled
         if not self.penalize_unlabelled:
             return np.flatnonzero(labelled)
-        targets.values /= np.average(labelled, weights=weights)
+        targets.values /= self._labelled_share(labelled, weights)
         if np.sum(~labelled) > 1:
             targets.strata[~labelled] = len(self.classes_)
         return np.arange(len(labelled))
+
+    def _labelled_share(self, labelled, weights):
+        """Return the share of the labelled rows, by weight, in what an epoch goes over."""
+        if self.unlabelled_per_labelled is None or labelled.all():
+            return np.average(labelled, weights=weights)
+        weights = np.ones(len(labelled)) if weights is None else weights
+        ours = weights[labelled].sum(dtype=np.float64)
+        n_others = round(self.unlabelled_per_labelled * labelled.sum())
+        return ours / (ours + n_others * weights[~labelled].mean(dtype=np.float64))
 
     def _propagation(self, inputs, rows, state):
         """Return the penalty, and what renews its tangents."""

@@ -106,9 +106,9 @@ class TangentUpdates:
     def epoch_begin(self, state):
         """Compute those that are due."""
         due = state.n_epochs // self._every * self._every
-        if due == state.n_epochs and due:
+        if due == state.n_epochs:
             state.extra["encoder"] = state.params.copy()
-            if state.best_params is None:
+            if due and state.best_params is None:
                 # What the loss with the old tangents came to says nothing about that with new ones.
                 state.best, state.n_stale = np.inf, 0
         if due != self._as_of:

@@ -60,6 +60,14 @@ class Masking(_CellCorruption):
         _by_rows(fill, X, seed)
 
 
+class InputDropout(Masking):
+    """Mask, and divide the cells that are kept by ``1 - level``: the mean of each cell stays (Srivastava et al. 2014)."""
+
+    def __call__(self, X, seed, out):
+        super().__call__(X, seed, out)
+        out *= out.dtype.type(1 / (1 - self.level))
+
+
 class SaltAndPepper(_CellCorruption):
     """Set a share ``level`` of the cells to ``low`` or ``high`` by a fair coin (Vincent et al. 2010)."""
 
@@ -125,3 +133,22 @@ def make_corruption(corruption, level):
             f"corruption_level must be a share of cells in [0, 1] for corruption={corruption!r}; got {level}."
         )
     return CORRUPTIONS[corruption](level)
+
+
+def make_input_noise(corruption, level):
+    """Return the corruption of a network's inputs that are clean in prediction, or None.
+
+    As :func:`make_corruption`, but what masking keeps is scaled up, as in dropout.
+
+    Raises
+    ------
+    ValueError
+        If a share of cells is above 1, or nothing is kept.
+    """
+    if corruption != "masking":
+        return None if corruption is None else make_corruption(corruption, level)
+    if level >= 1:
+        raise ValueError(
+            f"corruption_level must be below 1 for corruption='masking', or nothing of X is left; got {level}."
+        )
+    return InputDropout(level)

@@ -140,15 +140,20 @@ class Network:
                 trace.decoder_inputs[layer - 1] if layer else trace.logits,
             )
 
-    def backward(self, params, trace, grad):
-        """Turn the gradient at the logits, and what the penalties left in ``trace``, into ``grad``."""
+    def backward(self, params, trace, grad, n_frozen=0):
+        """Turn the gradient at the logits, and what the penalties left in ``trace``, into ``grad``.
+
+        That of the encoder's ``n_frozen`` lowest layers is set to 0, without a pass through them.
+        """
         above = matrix = None
         for layer in range(self.n_decoder_layers):
             self._decoder_gradients(layer, above, matrix, params, trace, grad)
             above, matrix = trace.decoder_deltas[layer], params.decoder_weights[layer].T
         if not self.decoder:
             trace.encoder_deltas[-1][...] = trace.logits
-        for layer in reversed(range(self.depth)):
+        for layer in range(n_frozen):
+            grad.encoder_weights[layer][...], grad.encoder_biases[layer][...] = 0, 0
+        for layer in reversed(range(n_frozen, self.depth)):
             self._encoder_gradients(layer, above, matrix, params, trace, grad)
             above, matrix = trace.encoder_deltas[layer], params.encoder_weights[layer]
 

@@ -21,13 +21,16 @@ class Objective:
         Loss weights of the corrupted and of the clean cells (Vincent et al. 2010, section 5).
     penalties : sequence of callable
         See :mod:`skae.nn.penalties`.
+    n_frozen : int
+        So many of the encoder's lowest layers stay as they are: their gradient is 0.
     """
 
     descends, observers = True, ()  # see Problem
 
-    def __init__(self, network, loss, *, corruption=None, emphasis=None, penalties=()):
+    def __init__(self, network, loss, *, corruption=None, emphasis=None, penalties=(), n_frozen=0):
         self.network, self.loss = network, loss
         self.corruption, self.emphasis, self.penalties = corruption, emphasis, penalties
+        self.n_frozen = n_frozen
         self._workspaces = {}
 
     def __call__(self, flat, batch, grad, rng):
@@ -39,6 +42,7 @@ class Objective:
         seeds = rng.integers(2**63, size=3, dtype=np.uint64)
         batch.weights(out=trace.sample_weights)
         batch.rows(out=clean)
+        trace.clean = clean
         if target is not clean:
             batch.targets(out=target)
         if self.corruption is not None:
@@ -50,7 +54,7 @@ class Objective:
         self._delta(trace, target, cell_weights)
         value += float(np.dot(trace.losses, trace.sample_weights))
         if grad is not None:
-            self.network.backward(params, trace, self.network.views(grad))
+            self.network.backward(params, trace, self.network.views(grad), self.n_frozen)
         return value
 
     def _delta(self, trace, target, cell_weights):

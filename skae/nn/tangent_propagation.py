@@ -21,6 +21,9 @@ class TangentPropagation:
     Outputs are left out at samples of which they are so sure that the slopes would be lost in rounding, if those of the
     logits are of like size.
 
+    Where inputs are corrupted, or hidden units left out, slopes are those of the network as it is in the step, at the
+    corrupted inputs; directions are those of the clean sample.
+
     Parameters
     ----------
     strength : float
@@ -31,7 +34,7 @@ class TangentPropagation:
     directions : object
         ``directions.n_directions`` of each sample, which ``directions(rows, inputs, samples, seed, out)`` fills into
         ``out`` of shape (n_samples, n_directions, n_features) for ``samples`` of a batch, whose rows of the data and
-        inputs are given; ``directions.rounding`` is how far they may be rounded, relative to their size.
+        clean inputs are given; ``directions.rounding`` is how far they may be rounded, relative to their size.
     """
 
     def __init__(self, strength, network, loss, directions):
@@ -52,6 +55,10 @@ class TangentPropagation:
             linearize(level, activation.kind, outputs)
             level.push[:] = 0
             pushes.append(level.push)
+        # Units that dropout leaves out pass nothing on, and the others more.
+        for level, mask in zip(levels[1:], trace.masks):
+            level.slopes *= mask
+            level.bends *= mask
         trace.encoder_pushes[-1].append(push)
         means = self.loss.activate(trace.logits.copy())
         rows = self.significant(means, trace.sample_weights)
@@ -61,7 +68,7 @@ class TangentPropagation:
 
         def look_up(out):
             directions = out.reshape(len(samples), self.directions.n_directions, -1)
-            self.directions(trace.batch.indices, trace.inputs, samples, seed, directions)
+            self.directions(trace.batch.indices, trace.clean, samples, seed, directions)
 
         shares = trace.sample_weights[samples] * means.dtype.type(self.strength)
 

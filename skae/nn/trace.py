@@ -47,7 +47,7 @@ class Trace:
         self.encoder_outputs = [*hidden, self.codes]
         self._no_push = np.empty((0, 0), dtype)
         self._n_claimed = n_claimed
-        self._scratch, self.batch = {}, None
+        self._scratch, self.batch, self.clean = {}, None, None
         self.start()
 
     @property

@@ -21,7 +21,18 @@ class DivergenceError(ValueError):
 
 
 @team()
-def minimize(objective, state, solver, batches, *, learning_rate, max_epochs, stopping, observers):
+def minimize(
+    objective,
+    state,
+    solver,
+    batches,
+    *,
+    learning_rate,
+    max_epochs,
+    stopping,
+    observers,
+    schedule=None,
+):
     """Run epochs of minibatch steps on ``state`` until ``max_epochs`` or ``stopping`` says so.
 
     Parameters
@@ -38,6 +49,8 @@ def minimize(objective, state, solver, batches, *, learning_rate, max_epochs, st
     stopping : Stopping or None
     observers : sequence
         Objects with ``epoch_begin(state)`` and ``epoch_end(state)``; a true answer of the latter stops.
+    schedule : callable or None
+        From the number of epochs behind, with the share of the present one, to a factor of ``learning_rate``.
     """
     grad = np.empty_like(state.params)
     finite = (
@@ -48,13 +61,16 @@ def minimize(objective, state, solver, batches, *, learning_rate, max_epochs, st
         for observer in observers:
             observer.epoch_begin(state)
         _keep(state, *finite)
-        total = 0.0
+        total, n_seen, factor = 0.0, 0, 1.0
         for batch in batches.epoch(state.rng):
             value = objective(state.params, batch, grad, state.rng)
             if not np.isfinite(value):
                 break
-            solver.step(state.params, grad, state.solver, learning_rate)
+            if schedule is not None:
+                factor = schedule(state.n_epochs + n_seen / len(batches))
+            solver.step(state.params, grad, state.solver, learning_rate * factor)
             total += value * len(batch)
+            n_seen += len(batch)
         if not (np.isfinite(value) and np.isfinite(state.params).all()):
             state.params, state.solver = finite
             raise DivergenceError(state.n_epochs + 1)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .batches import Batches, mean_objective
+from .mixture import Mixture
 
 
 @dataclass
@@ -28,6 +29,11 @@ class Problem:
     monitor : callable or None
         ``monitor(rows)`` returns the function of parameters that is the error on held-out rows; the objective
         by default.
+    labelled : ndarray of bool of shape (n_samples,) or None
+        Which rows the targets are known of.
+    unlabelled_per_labelled : float or None
+        How many of the other rows a minibatch of training has for each of these, see
+        :class:`~skae.training.mixture.Mixture`; None goes through all rows alike.
     observers : sequence
         What has to happen between epochs, besides the objective's own ``observers``, see :func:`~skae.training.loop.minimize`.
     """
@@ -40,6 +46,8 @@ class Problem:
     strata: np.ndarray | None = None
     monitor: Callable | None = None
     observers: Sequence = ()
+    labelled: np.ndarray | None = None
+    unlabelled_per_labelled: float | None = None
 
     def __post_init__(self):
         if self.rows is None:
@@ -60,6 +68,21 @@ class Problem:
             shuffle=shuffle,
             indices=rows,
             targets=self.targets,
+        )
+
+    def training_batches(self, rows, batch_size, *, shuffle):
+        """Return the minibatches of training on ``rows``."""
+        if self.unlabelled_per_labelled is None:
+            return self.batches(rows, batch_size, shuffle=shuffle)
+        return Mixture(
+            self.X,
+            self.sample_weight,
+            batch_size,
+            shuffle=shuffle,
+            indices=rows,
+            targets=self.targets,
+            labelled=self.labelled,
+            n_unlabelled=round(self.unlabelled_per_labelled * self.labelled[rows].sum()),
         )
 
     def error(self, rows, batch_size, seed):

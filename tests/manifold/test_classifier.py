@@ -229,6 +229,42 @@ def test_weights_do_not_change_the_share_of_the_loss():
         assert model.loss_curve_[0] == pytest.approx(np.log(10), rel=1e-6)
 
 
+@pytest.mark.parametrize("ratio", [0.5, 2, 7.3])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_unlabelled_rows_are_dealt_out_to_labelled_ones(weighted, ratio):
+    labels = np.where(np.arange(300) < 60, y[:300], -1)
+    rng = np.random.default_rng(0)
+    weights = rng.random(300) + np.where(labels < 0, 3, 1) if weighted else None
+    options = {**OPTIONS, "learning_rate_init": 1e-9, "max_iter": 1, "tangent_penalty": 1e-12}
+    options |= {"penalize_unlabelled": True, "unlabelled_per_labelled": ratio}
+    model = ManifoldTangentClassifier(BASE, **options).fit(X[:300], labels, sample_weight=weights)
+    # Of output weights 0, whose softmax is uniform: whatever is drawn, the loss is over the labelled rows.
+    assert model.loss_ == pytest.approx(np.log(10), rel=0.05 if weighted else 1e-6)
+
+
+def test_as_many_unlabelled_rows_as_there_are_penalise_all():
+    labels = np.where(np.arange(300) < 100, y[:300], -1)
+    options = {**OPTIONS, "batch_size": 300, "penalize_unlabelled": True}
+    whole = ManifoldTangentClassifier(BASE, **options).fit(X[:300], labels)
+    dealt = ManifoldTangentClassifier(BASE, **options, unlabelled_per_labelled=2)
+    dealt.fit(X[:300], labels)
+    np.testing.assert_allclose(dealt.loss_curve_, whole.loss_curve_, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"penalize_unlabelled": False}, "needs penalize_unlabelled=True"),
+        ({"solver": "lbfgs"}, "unlabelled_per_labelled=2 changes what is minimised"),
+        ({"unlabelled_per_labelled": 0}, "unlabelled_per_labelled"),
+    ],
+)
+def test_bad_mixtures(options, message):
+    options = {"penalize_unlabelled": True, "unlabelled_per_labelled": 2, **options}
+    with pytest.raises(ValueError, match=message):
+        ManifoldTangentClassifier(BASE, **OPTIONS).set_params(**options).fit(*FEW)
+
+
 @pytest.mark.parametrize("values", [(-1, 1), (0, 5)])
 def test_an_indicator_matrix_has_zeros_and_ones(values):
     Y = np.where(np.column_stack([FEW[1] % 2, FEW[1] > 4]), values[1], values[0])

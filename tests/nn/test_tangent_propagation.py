@@ -7,6 +7,7 @@ from scipy.special import expit, softmax
 
 from skae._threads import team
 from skae.nn import tangent_propagation
+from skae.nn.corruption import InputDropout
 from skae.nn.losses import Bernoulli, Multinomial, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
@@ -27,9 +28,11 @@ class _Fixed:
         out[...] = self.basis[rows[samples]]
 
 
-def _problem(output, activation, hidden, n_directions=2, strength=0.7):
+def _problem(output, activation, hidden, n_directions=2, strength=0.7, dropout=0.0):
     rng = np.random.default_rng(0)
-    network = Network((5, *hidden, 3), (*[activation] * len(hidden), "identity"), decoder=None)
+    network = Network(
+        (5, *hidden, 3), (*[activation] * len(hidden), "identity"), decoder=None, dropout=dropout
+    )
     loss = Reconstruction([UNITS[output][0](np.arange(3))])
     basis = rng.standard_normal((8, n_directions, 5))
     penalty = TangentPropagation(strength, network, loss, _Fixed(basis))
@@ -58,6 +61,54 @@ def test_gradient_does_not_depend_on_the_layer_where_passes_meet(output, layer, 
     objective = Objective(network, loss, penalties=[penalty])
     batch = next(batches.epoch(None))
     assert relative_gradient_error(objective, point, batch) < 1e-6
+
+
+@pytest.mark.parametrize("layer", [None, 0, 1, 2, 3])
+@pytest.mark.parametrize("corruption", [None, InputDropout(0.4)], ids=["clean", "noisy"])
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+@pytest.mark.parametrize("output", UNITS)
+def test_gradient_with_noise(output, dropout, corruption, layer, monkeypatch):
+    if layer is not None:
+        monkeypatch.setattr(tangent_propagation, "meeting_layer", lambda *_: layer)
+    network, loss, penalty, batches, point, _ = _problem(
+        output, "tanh", (6, 7), 1 if layer is None else 4, dropout=dropout
+    )
+    objective = Objective(network, loss, corruption=corruption, penalties=[penalty])
+    assert relative_gradient_error(objective, point, next(batches.epoch(None))) < 1e-6
+
+
+@pytest.mark.parametrize("n_directions", [1, 4])
+@pytest.mark.parametrize("output", UNITS)
+def test_slopes_are_those_of_the_thinned_network_at_the_noisy_inputs(output, n_directions):
+    network, loss, penalty, batches, point, basis = _problem(
+        output, "tanh", (6, 7), n_directions, dropout=0.4
+    )
+    batch = next(batches.epoch(None))
+    with_it, without = (
+        Objective(network, loss, corruption=InputDropout(0.4), penalties=penalties)
+        for penalties in ([penalty], [])
+    )
+    value = with_it(point, batch, None, np.random.default_rng(0))
+    value -= without(point, batch, None, np.random.default_rng(0))
+    trace = with_it._workspaces[6, np.dtype(float)][0]
+    expected = 0.0
+    for i, row in enumerate(batch.indices):
+        # Leaving units out for one sample is a network of its own, without the weights above them.
+        thin = Network(network.sizes, network.names, decoder=None)
+        flat = point.copy()
+        for weights, mask in zip(thin.views(flat).encoder_weights[1:], trace.masks):
+            weights *= mask[i]
+        own = TangentPropagation(
+            0.7 * trace.sample_weights[i], thin, loss, _Fixed(basis[row : row + 1])
+        )
+        lone = next(Batches(trace.inputs[i : i + 1], None, 1, targets=batches.targets).epoch(None))
+        parts = [
+            Objective(thin, loss, penalties=each)(flat, lone, None, np.random.default_rng(0))
+            for each in ([own], [])
+        ]
+        expected += parts[0] - parts[1]
+    assert not np.array_equal(trace.inputs, batches.X[batch.indices])
+    assert value == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("n_directions", [1, 4])
