@@ -187,6 +187,9 @@ class ContractiveAE(BaseAutoEncoder):
             penalties.append(self._curvature(network))
         return Objective(network, loss, penalties=penalties)
 
+    def _cure_of_constant_codes(self):
+        return "Lower contraction, or train longer (max_iter, learning_rate_init)."
+
     def _contraction(self, network, loss):
         if self.contracted == "reconstruction":
             if not loss.elementwise:

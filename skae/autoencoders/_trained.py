@@ -16,10 +16,11 @@ from .._fitting import BLOCK, opened_checkpoint
 from ..nn.scaling import unscaled
 from ..training.loop import minimize, minimize_full_batch
 from ..training.observers import Verbose
-from ..training.schedules import SCHEDULES
+from ..training.schedules import AUTO_ITERATIONS, SCHEDULES, auto_epochs
 from ..training.solvers import LBFGS, SOLVERS
 from ..training.state import TrainingState
 from ..training.stopping import Stopping
+from ._advice import warn_of_max_iter, warn_of_rising_loss
 from ._callbacks import Callbacks
 
 ZERO_SUM = (
@@ -36,7 +37,7 @@ class TrainedModel(CallbackSupportMixin):
     learning_rate_init: float = 1e-3
     learning_rate: str = "constant"
     batch_size: int = 256
-    max_iter: int = 100
+    max_iter: int | str = 100
     tol: float = 1e-4
     shuffle: bool = True
     early_stopping: bool = False
@@ -52,7 +53,7 @@ class TrainedModel(CallbackSupportMixin):
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "learning_rate": [StrOptions(set(SCHEDULES))],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "tol": [Interval(Real, 0, None, closed="left")],
         "shuffle": ["boolean"],
         "early_stopping": ["boolean"],
@@ -114,18 +115,32 @@ class TrainedModel(CallbackSupportMixin):
 
     def _train(self, problem, state):
         """Minimise ``problem`` from ``state`` on, with all that the parameters ask for, and publish."""
-        max_epochs, callbacks = state.n_epochs + self.max_iter, None
+        n_epochs, callbacks = self._n_epochs(problem), None
+        max_epochs = state.n_epochs + n_epochs
         checkpoint, stored = self._checkpoint(problem)
         if stored is not None:
-            state, max_epochs = stored, self.max_iter
+            state, max_epochs = stored, n_epochs
         if hasattr(self, "_init_callback_context"):
-            callbacks = Callbacks(self, unscaled(problem.X), self.max_iter, self._attributes)
+            callbacks = Callbacks(self, unscaled(problem.X), n_epochs, self._attributes)
         watching = [watcher for watcher in (checkpoint, callbacks) if watcher is not None]
         observers = [*problem.observers, *self._reporters(problem.rows), *watching]
+        n_before = state.n_epochs
         with self._publishing(state):
             self._minimize(problem, state, max_epochs, observers)
         if callbacks is not None:
             callbacks.close(state)
+        self._advise(problem, state, n_before, max_epochs)
+
+    def _advise(self, problem, state, n_before, max_epochs):
+        """Warn of a training that went wrong, or has more to gain."""
+        name = type(self).__name__
+        if not problem.descends:
+            return
+        warn_of_rising_loss(state.loss_curve[n_before:], name)
+        open_ended = self.learning_rate == "constant" and self.max_iter != "auto"
+        steps = not isinstance(self._make_solver(), LBFGS)
+        if steps and open_ended and not state.converged and n_before < state.n_epochs >= max_epochs:
+            warn_of_max_iter(self.max_iter, name)
 
     def _train_for(self, problem, state, n_epochs):
         """Minimise ``problem`` from ``state`` on for the first ``n_epochs`` epochs, on all rows, and publish."""
@@ -143,7 +158,7 @@ class TrainedModel(CallbackSupportMixin):
                 max_epochs=n_epochs,
                 stopping=None,
                 observers=[*problem.observers, *self._reporters(problem.rows), *watching],
-                schedule=self._schedule(self.max_iter),
+                schedule=self._schedule(problem, self._n_epochs(problem)),
             )
 
     def _checkpoint(self, problem, suffix=""):
@@ -170,7 +185,7 @@ class TrainedModel(CallbackSupportMixin):
             )
             if not state.converged:
                 warnings.warn(
-                    f"L-BFGS stopped at max_iter={self.max_iter} before it converged; raise "
+                    f"L-BFGS stopped at max_iter={self._n_epochs(problem)} before it converged; raise "
                     "max_iter or tol.",
                     ConvergenceWarning,
                     stacklevel=5,
@@ -190,12 +205,20 @@ class TrainedModel(CallbackSupportMixin):
                 max_epochs=max_epochs,
                 stopping=stopping,
                 observers=observers,
-                schedule=self._schedule(max_epochs),
+                schedule=self._schedule(problem, max_epochs),
             )
 
-    def _schedule(self, max_epochs):
+    def _n_epochs(self, problem):
+        """Return the most epochs of a fit, or iterations of L-BFGS."""
+        if self.max_iter != "auto":
+            return self.max_iter
+        if isinstance(self._make_solver(), LBFGS):
+            return AUTO_ITERATIONS
+        return auto_epochs(problem.n_rows, self.batch_size)
+
+    def _schedule(self, problem, max_epochs):
         """Return the factor of ``learning_rate_init`` as a function of the epochs behind, of this fit's ``max_iter``."""
-        factor, n_epochs = SCHEDULES[self.learning_rate], self.max_iter
+        factor, n_epochs = SCHEDULES[self.learning_rate], self._n_epochs(problem)
         return lambda epoch: factor(1 - (max_epochs - epoch) / n_epochs)
 
     @contextmanager

@@ -8,6 +8,7 @@ from scipy.special import entr, xlogy
 from .._compat import _get_column_indices
 from ..nn.losses import LOSSES, Reconstruction
 from ..nn.scaling import Scaling, no_scaling
+from ._advice import warn_of_scales
 from ._columns import Columns, one_hot_groups
 
 
@@ -65,6 +66,8 @@ def make_units(
     """
     columns = Columns(X, sample_weight)
     standardize = "auto" if standardize is True else standardize
+    if not standardize:
+        warn_of_scales(columns, getattr(frame, "columns", range(X.shape[1])))
     if loss == "auto":
         pairs, scaling = _found(X, columns, standardize, machine)
     else:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import zip_longest
 from numbers import Integral, Real
 from typing import ClassVar
@@ -16,6 +17,7 @@ from ..training.loop import minimize
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from ..training.state import TrainingState
+from ._advice import warn_of_constant_codes
 from ._trained import TrainedModel
 
 
@@ -92,7 +94,13 @@ class UnsupervisedModel(TrainedModel, ABC):
             X, weights = self._check_training_data(X, sample_weight, reset=not again)
             state = self._continue() if again else self._first_state(X, weights)
             self._train(self._problem(X, weights), state)
+            network = self._network
+            encode = partial(network.encode, network.views(self._params))
+            warn_of_constant_codes(encode, X, type(self).__name__, self._cure_of_constant_codes())
         return self
+
+    def _cure_of_constant_codes(self):
+        return "Lower n_components, or train longer (max_iter, learning_rate_init)."
 
     @available_if(_steps)
     @_fit_context(prefer_skip_nested_validation=True)

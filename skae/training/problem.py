@@ -59,6 +59,13 @@ class Problem:
         """bool: whether the value falls while training succeeds, so that one which does not is a reason to stop."""
         return getattr(self.objective, "descends", True)
 
+    @property
+    def n_rows(self):
+        """int: the rows that an epoch and ``batch_size`` count."""
+        if self.unlabelled_per_labelled is None:
+            return len(self.rows)
+        return int(self.labelled[self.rows].sum())
+
     def batches(self, rows, batch_size, *, shuffle=False):
         """Return ``rows`` in minibatches."""
         return Batches(

@@ -1,6 +1,14 @@
-"""How the learning rate changes during a training: factors of ``learning_rate_init``."""
+"""How long a training is, and how the learning rate changes in it: factors of ``learning_rate_init``."""
 
 import math
+
+AUTO_ITERATIONS = 200  # of L-BFGS
+_STEPS, _EPOCHS = 3000, 20  # of minibatches: at least so many steps, and so many epochs
+
+
+def auto_epochs(n_rows, batch_size):
+    """Return the number of epochs that ``max_iter='auto'`` stands for: small data need more of them."""
+    return max(_EPOCHS, math.ceil(_STEPS / math.ceil(n_rows / batch_size)))
 
 
 def constant(share):

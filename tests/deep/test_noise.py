@@ -20,7 +20,8 @@ from skae.nn.corruption import InputDropout, make_corruption, make_input_noise
 X, y = load_digits(return_X_y=True)
 X, y = X[:300] / 16, y[:300]
 FAST = {"batch_size": 50, "max_iter": 3, "random_state": 0}
-LAYERS = [("low", AutoEncoder(20, **FAST)), ("high", AutoEncoder(12, **FAST))]
+PLAIN = {"standardize": False, "loss": "gaussian", **FAST}
+LAYERS = [("low", AutoEncoder(20, **PLAIN)), ("high", AutoEncoder(12, **FAST))]
 MODELS = {
     "classifier": lambda **options: StackedAEClassifier(LAYERS, **FAST, **options),
     "regressor": lambda **options: StackedAERegressor(LAYERS, **FAST, **options),

@@ -1,0 +1,65 @@
+"""Warnings about fits that are of little use, with what to change."""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+_CONSTANT = 1e-3  # standard deviation of a code unit that says nothing, as a share of the largest code
+_ROWS = 1024  # whose codes are looked at
+_DWARFED = 100.0  # times the median deviation of the columns
+
+
+def warn_of_constant_codes(encode, rows, name, cure):
+    """Warn where most code units have about the same value at all of the first rows."""
+    if rows.shape[0] < 2:
+        return
+    x = rows[:_ROWS]
+    codes = encode(x.toarray() if hasattr(x, "toarray") else x)
+    constant = np.mean(codes.std(axis=0) <= _CONSTANT * np.abs(codes).max())
+    if constant > 0.5:
+        warnings.warn(
+            f"{constant:.0%} of the codes of {name} are constant on the training data: the codes say little about "
+            f"X. {cure}",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_rising_loss(curve, name):
+    """Warn where training ended with a larger loss than it began with."""
+    if len(curve) > 1 and curve[-1] > curve[0]:
+        warnings.warn(
+            f"The loss of {name} rose from {curve[0]:.4g} in the first epoch to {curve[-1]:.4g} in the last: lower "
+            "learning_rate_init.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_max_iter(max_iter, name):
+    """Warn where training did not stop by itself."""
+    warnings.warn(
+        f"{name} stopped at max_iter={max_iter} before it converged: raise max_iter or tol, or set "
+        "learning_rate='cosine', which ends at max_iter.",
+        ConvergenceWarning,
+        stacklevel=4,
+    )
+
+
+def warn_of_scales(columns, names):
+    """Warn where, without ``standardize``, one column's deviation dwarfs those of most others."""
+    deviations = np.sqrt(columns.variance)
+    present = deviations[columns.varies]
+    # Codes of a layer below have a common range.
+    if max(columns.high.max(), -columns.low.min()) <= 1:
+        return
+    largest, median = present.max(), np.median(present)
+    if largest > _DWARFED * median > 0:
+        column = names[int(deviations.argmax())]
+        warnings.warn(
+            f"Column {column!r} has a standard deviation of {largest:.3g}, {largest / median:.0f} times the median of "
+            "the columns: the model will learn little else. Set standardize='auto', or scale X.",
+            UserWarning,
+            stacklevel=4,
+        )
