@@ -2,10 +2,16 @@
 
 from abc import ABC
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import ClassVar
 
+import numpy as np
+import scipy.sparse
+from sklearn.utils import check_scalar
+from sklearn.utils.validation import check_is_fitted
+
 from .._compat import StrOptions
+from .._fitting import check_counts
 from ..nn.activations import ACTIVATIONS
 from ..nn.losses import LOSSES
 from ._fitted import FittedAutoEncoder
@@ -17,10 +23,16 @@ from ._unsupervised import UnsupervisedModel
 class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, ABC):
     """Parameters and training, shared by all auto-encoders."""
 
+    _allows_missing = True
+
     hidden_layer_sizes: tuple = ()
     activation: str = "sigmoid"
     tied_weights: bool = True
     loss: object = "auto"
+    learning_rate_init: float = 3e-3
+    learning_rate: str = "cosine"
+    batch_size: int = 64
+    max_iter: int | str = "auto"
 
     _parameter_constraints: ClassVar[dict] = {
         **UnsupervisedModel._parameter_constraints,
@@ -29,6 +41,44 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, ABC):
         "tied_weights": ["boolean"],
         "loss": [StrOptions({"auto", *LOSSES}), list],
     }
+
+    def impute(self, X, *, max_iter=10, tol=1e-3):
+        """Return X with its missing values (NaN) replaced by their reconstruction.
+
+        The first reconstruction sees 0 (of a scaled column, its mean) where values are missing; further ones see
+        what was filled in before.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        max_iter : int, default=10
+            Most reconstructions.
+        tol : float, default=1e-3
+            Mean change of the filled values, in the units of the scaled columns, at which to stop.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            A copy; of a binary column or a one-hot group, probabilities are filled in.
+        """
+        check_is_fitted(self)
+        check_counts(max_iter=max_iter)
+        check_scalar(tol, "tol", Real, min_val=0)
+        X = self._validated(X, dtype=self._params.dtype, reset=False)
+        X = X.toarray() if scipy.sparse.issparse(X) else X.copy()
+        missing = np.isnan(X)
+        filled = X
+        for _ in range(max_iter if missing.any() else 0):
+            before, filled = filled, np.where(missing, self.reconstruct(filled), X)
+            changes = np.abs((filled - before) / self.scale_)[missing]
+            if np.nanmean(changes) < tol and not np.isnan(changes).any():
+                break
+        return filled
+
+    def _first_state(self, X, weights):
+        state = super()._first_state(X, weights)
+        self._network.views(state.params).decoder_biases[0][...] = self._units.base_logits
+        return state
 
     def _make_units(self, X, frame, sample_weight):
         return make_units(self.loss, X, frame, sample_weight, standardize=self.standardize)

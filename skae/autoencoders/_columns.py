@@ -5,7 +5,7 @@ from sklearn.utils import gen_batches
 
 _CELLS = 2**18  # of a dense block
 _SHARED = 0.75  # share of the real columns that have to look as if they had the unit of all
-_NEARLY_BINARY = 0.4  # of the variance of 0 and 1 with the same means (equally spread values have a third)
+_NEARLY_BINARY = 0.6  # of the variance of 0 and 1 with the same means (equally spread values have a third)
 
 
 class Columns:
@@ -25,6 +25,8 @@ class Columns:
         Columns without other values than 0 and 1.
     varies : ndarray of bool of shape (n_features,)
         Columns that are not constant.
+    total : float
+        Sum of the weights.
     """
 
     def __init__(self, X, sample_weight=None):
@@ -32,7 +34,7 @@ class Columns:
         count, total, squares = np.zeros((3, n_features))
         self.low, self.high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
         self.zero_one = np.ones(n_features, bool)
-        shift = None
+        self.total, shift = 0.0, None
         for x, weights in _blocks(X, sample_weight):
             np.fmin(self.low, np.fmin.reduce(x, axis=0), out=self.low)
             np.fmax(self.high, np.fmax.reduce(x, axis=0), out=self.high)
@@ -41,11 +43,16 @@ class Columns:
             if shift is None:
                 # Any value near the column's will do: it keeps the sum of squares exact far from 0.
                 shift = np.where(np.isfinite(self.low), self.low, 0).astype(x.dtype)
+            self.total += weights.sum()
             deviations = np.subtract(x, shift, dtype=np.float64)
             deviations[missing] = 0
             count += weights.sum() - weights @ missing if missing.any() else weights.sum()
             total += weights @ deviations
             squares += weights @ np.square(deviations, out=deviations)
+        if not (count > 0).all():
+            raise ValueError(
+                f"Column {int(np.argmin(count))} of X has no value in the samples that count: all are NaN. Leave it out."
+            )
         with np.errstate(invalid="ignore"):
             mean = total / count
             self.variance = np.maximum(squares / count - mean**2, 0)
@@ -133,6 +140,8 @@ def _places_of_ones(X, zero_one):
         kept = zero_one[X.indices] & (X.data == 1)
         counts = np.add.reduceat(np.append(kept, 0), X.indptr[:-1]) * (np.diff(X.indptr) > 0)
         return X.indices[kept], np.concatenate([[0], np.cumsum(counts)])
+    # A row with a missing value among them does not say which groups there are.
+    X = X[~np.isnan(X[:, zero_one]).any(axis=1)] if zero_one.any() else X
     rows, columns = np.nonzero((X == 1) & zero_one)
     counts = np.bincount(rows, minlength=len(X))
     return columns, np.concatenate([[0], np.cumsum(counts)])

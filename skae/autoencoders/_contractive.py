@@ -1,6 +1,6 @@
 """Contractive auto-encoder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -13,8 +13,10 @@ from ..nn.objective import Objective
 from ..nn.penalties import Contraction, Curvature, weight_decays
 from ._auto import resolved
 from ._base import BaseAutoEncoder
+from ._units import make_units
 
-_SHARE = 0.2  # of the loss that the automatic penalty is worth at the start
+# Of each loss that the automatic penalty is worth at the start.
+_SHARES = {"gaussian": 0.05, "bernoulli": 0.1, "multinomial": 0.05}
 _FEW_FEATURES = 64  # up to here all input directions cost less than an epoch on images does
 
 
@@ -151,6 +153,7 @@ class ContractiveAE(BaseAutoEncoder):
     (1797, 30)
     """
 
+    n_components: int = field(default=500, kw_only=False)
     contraction: float | str = "auto"
     curvature: float = 0.0
     curvature_noise: float = 0.1
@@ -178,7 +181,8 @@ class ContractiveAE(BaseAutoEncoder):
         at_start = network.sizes[0]
         if self.contracted == "code":
             at_start = expected_squared_jacobian(network)
-        automatic = _SHARE * self._units.constant_loss / at_start
+        losses = self._units.constant_losses
+        automatic = sum(_SHARES[name] * losses[name] for name in losses) / at_start
         return resolved(self.contraction, "contraction", automatic)
 
     def _objective(self, network, loss):
@@ -186,6 +190,12 @@ class ContractiveAE(BaseAutoEncoder):
         if self.curvature:
             penalties.append(self._curvature(network))
         return Objective(network, loss, penalties=penalties)
+
+    def _make_units(self, X, frame, sample_weight):
+        width, activation = self._layer_shapes()[0]
+        suits = activation == "sigmoid" and self.contracted == "code"
+        options = {"standardize": self.standardize, "n_units": width if suits else None}
+        return make_units(self.loss, X, frame, sample_weight, **options)
 
     def _cure_of_constant_codes(self):
         return "Lower contraction, or train longer (max_iter, learning_rate_init)."

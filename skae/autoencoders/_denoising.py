@@ -1,6 +1,6 @@
 """Denoising auto-encoder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import ClassVar
 
@@ -81,7 +81,9 @@ class DenoisingAE(BaseAutoEncoder):
         Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits.
     corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'} or callable, default='masking'
         Masking sets cells to 0; salt and pepper to 0 or 1; swap takes the same column of another row
-        of the minibatch; gaussian adds noise to every cell. A callable is ``f(X, seed, out)``.
+        of the minibatch; gaussian adds noise to every cell. Of scaled columns, see ``standardize``: 0 is then the mean
+        of a real column. The one-hot columns of a category are masked or swapped together. A callable is
+        ``f(X, seed, out)``.
     corruption_level : float, default=0.3
         Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
     emphasis : (float, float), default=None
@@ -121,6 +123,7 @@ class DenoisingAE(BaseAutoEncoder):
     (1797, 30)
     """
 
+    n_components: int = field(default=500, kw_only=False)
     corruption: object = "masking"
     corruption_level: float = 0.3
     emphasis: tuple | None = None
@@ -136,10 +139,13 @@ class DenoisingAE(BaseAutoEncoder):
         return Objective(
             network,
             loss,
-            corruption=make_corruption(self.corruption, self.corruption_level),
+            corruption=self._make_corruption(),
             emphasis=self._emphasis(),
             penalties=weight_decays(self.weight_decay),
         )
+
+    def _make_corruption(self):
+        return make_corruption(self.corruption, self.corruption_level, self._units.groups)
 
     def _emphasis(self):
         if self.emphasis is None:
@@ -150,7 +156,7 @@ class DenoisingAE(BaseAutoEncoder):
             raise ValueError(
                 f"emphasis must be two weights >= 0, (corrupted, clean); got {self.emphasis!r}."
             )
-        if not hasattr(make_corruption(self.corruption, self.corruption_level), "emphasize"):
+        if not hasattr(self._make_corruption(), "emphasize"):
             raise ValueError(
                 f"emphasis needs a corruption of single cells, which corruption={self.corruption!r} "
                 "is not; use 'masking', 'salt_and_pepper' or 'swap'."

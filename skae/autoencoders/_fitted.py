@@ -22,9 +22,12 @@ class FittedNetwork(BaseEstimator):
     ``_loss`` (of the output units) and ``_units`` (how the network sees X).
     """
 
+    _allows_missing = False  # whether X may have missing values, which are NaN
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self._allows_missing
         return tags
 
     @property
@@ -56,11 +59,21 @@ class FittedNetwork(BaseEstimator):
         scaling = self._units.scaling
         return Model(self._network, self._params, self._loss, scaling, self._n_encoder_layers)
 
+    def _validated(self, X, *, dtype, reset):
+        """Return X in C order, dense or CSR."""
+        return validate_data(
+            self,
+            X,
+            accept_sparse="csr",
+            dtype=dtype,
+            order="C",
+            reset=reset,
+            ensure_all_finite="allow-nan" if self._allows_missing else True,
+        )
+
     def _by_block(self, X, function, width, *, check=False, block=BLOCK):
         check_is_fitted(self)
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=self._params.dtype, order="C", reset=False
-        )
+        X = self._validated(X, dtype=self._params.dtype, reset=False)
         if check:
             self._units.check(X, column_names(self, X))
         return by_block(X, function, width, block)

@@ -6,10 +6,12 @@ import numpy as np
 from scipy.special import entr, xlogy
 
 from .._compat import _get_column_indices
-from ..nn.losses import LOSSES, Reconstruction
+from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
 from ..nn.scaling import Scaling, no_scaling
 from ._advice import warn_of_scales
 from ._columns import Columns, one_hot_groups
+
+_ROWS = 2048  # some, for a mean
 
 
 @dataclass
@@ -25,15 +27,22 @@ class Units:
         Of the columns of X, where the user has named the losses: X then has to be in their range.
     column_losses : list of (str, ndarray)
         Losses with the columns of X that have them.
-    constant_loss : float
-        Mean loss of the best reconstruction that does not look at x: the scale of the loss.
+    base_logits : ndarray of shape (n_inputs,)
+        Logits of the best reconstruction that does not look at x, the columns' means.
+    constant_losses : dict of float
+        By the names of the losses, the mean loss of that reconstruction beyond what the best one has: the scale of the
+        loss.
+    groups : ndarray of int of shape (n_inputs,) or None
+        For each input the one that stands for its one-hot group; None where there is none.
     """
 
     scaling: Scaling
     loss: Reconstruction
     named: Reconstruction | None
     column_losses: list
-    constant_loss: float
+    base_logits: np.ndarray
+    constant_losses: dict
+    groups: np.ndarray | None = None
 
     def check(self, X, names):
         """Raise ``ValueError`` where X is outside the range of a loss that the user has named."""
@@ -42,7 +51,15 @@ class Units:
 
 
 def make_units(
-    loss, X, frame, sample_weight=None, *, standardize="auto", machine=False, parameter="loss"
+    loss,
+    X,
+    frame,
+    sample_weight=None,
+    *,
+    standardize="auto",
+    machine=False,
+    parameter="loss",
+    n_units=None,
 ):
     """Return the ``Units`` that ``loss`` and ``standardize`` describe for the validated ``X``.
 
@@ -58,6 +75,9 @@ def make_units(
         Whether the units are those of a Boltzmann machine, which takes columns in a common range for probabilities.
     parameter : str, default='loss'
         The estimator's name of ``loss``, for errors.
+    n_units : int, default=None
+        Sigmoid units with tied weights that are to see the columns: where all of these are standardized, their
+        variance is made to suit, see :func:`suitable_variance`.
 
     Raises
     ------
@@ -73,16 +93,36 @@ def make_units(
     else:
         pairs = _named(loss, X, frame, parameter)
         scaling = _scaling_of_named(pairs, columns, standardize)
+    if standardize and n_units is not None and {name for name, _ in pairs} == {"gaussian"}:
+        scaling = scaling.times(suitable_variance(n_units, scaling.n_inputs) ** 0.5)
     inner = Reconstruction(list(_within(pairs, scaling)), parameter)
     named = None if loss == "auto" else Reconstruction(_parts(pairs), parameter)
-    return Units(scaling, inner, named, pairs, _constant_loss(pairs, columns, scaling))
+    return Units(
+        scaling,
+        inner,
+        named,
+        pairs,
+        _base_logits(inner, columns, scaling),
+        _constant_losses(X, pairs, columns, scaling),
+        _groups(inner, columns, scaling),
+    )
 
 
 def plain_units(n_features):
     """Return the ``Units`` of real columns that a network sees as they are."""
     columns = np.arange(n_features)
     loss = Reconstruction([LOSSES["gaussian"](columns)])
-    return Units(no_scaling(n_features), loss, None, [("gaussian", columns)], n_features / 2)
+    pairs, losses = [("gaussian", columns)], {"gaussian": n_features / 2}
+    return Units(no_scaling(n_features), loss, None, pairs, np.zeros(n_features), losses)
+
+
+def suitable_variance(n_units, n_inputs):
+    """Return the variance of standardized columns that sigmoid units with tied weights are to see.
+
+    Many units for few columns would each need a small part of the range of the sigmoid only, where it is linear, and
+    codes would be a linear map of X; few units for many columns would be saturated by noise.
+    """
+    return float(np.clip(n_units / n_inputs, 0.1, 8))
 
 
 def _found(X, columns, standardize, machine):
@@ -177,21 +217,52 @@ def _within(pairs, scaling):
             yield LOSSES[name](place[columns])
 
 
-def _constant_loss(pairs, columns, scaling):
-    """Return the mean loss of the best constant reconstruction: half a variance, or an entropy."""
-    total = 0.0
+def _base_logits(loss, columns, scaling):
+    """Return the logits of the columns' means, with half a sample of each kind more, so that none is infinite."""
+    means = scaling.apply(columns.mean).astype(float)
+    for part in loss.parts:
+        if not isinstance(part, Gaussian):
+            means[part.columns] = (means[part.columns] * columns.total + 0.5) / (columns.total + 1)
+    return loss.invert(means[np.newaxis])[0]
+
+
+def _constant_losses(X, pairs, columns, scaling):
+    """Return, by loss, the mean loss of the best constant reconstruction: half a variance, or an entropy.
+
+    The entropy of the values themselves, as of grey pixels, is subtracted: no reconstruction is below.
+    """
+    losses = dict.fromkeys(LOSSES, 0.0)
     for name, chosen in pairs:
         chosen = chosen[scaling.varies[chosen]]
         center, scale = scaling.center[chosen], scaling.scale[chosen]
         means = (columns.mean[chosen] - center) / scale
         if name == "gaussian":
-            total += (columns.variance[chosen] / scale**2).sum() / 2
+            losses[name] += float((columns.variance[chosen] / scale**2).sum() / 2)
         elif name == "bernoulli":
-            total += (entr(means) + entr(1 - means)).sum()
+            losses[name] += float((entr(means) + entr(1 - means)).sum())
+            if not columns.zero_one[chosen].all():
+                losses[name] -= _mean_entropy(X, chosen, center, scale)
         else:
             # Of counts with the sum S, -sum_j m_j log(m_j / S).
-            total += entr(means).sum() + xlogy(means.sum(), means.sum())
-    return float(total)
+            losses[name] += float(entr(means).sum() + xlogy(means.sum(), means.sum()))
+    return losses
+
+
+def _mean_entropy(X, chosen, center, scale):
+    """Return the mean over some rows of the summed entropy of shares in [0, 1]."""
+    x = X[:: max(1, X.shape[0] // _ROWS)]
+    x = x.toarray() if hasattr(x, "toarray") else x
+    shares = np.clip((x[:, chosen] - center) / scale, 0, 1)
+    return float(np.nansum(entr(shares) + entr(1 - shares), axis=1).mean())
+
+
+def _groups(loss, columns, scaling):
+    """Return for each input the one that stands for its one-hot group, or None."""
+    groups, zero_one = np.arange(scaling.n_inputs), columns.zero_one[scaling.varies]
+    for part in loss.parts:
+        if isinstance(part, Multinomial) and zero_one[part.columns].all():
+            groups[part.columns] = part.columns[0]
+    return None if (groups == np.arange(len(groups))).all() else groups
 
 
 def _parts(pairs):

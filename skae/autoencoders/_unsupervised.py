@@ -2,17 +2,16 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import zip_longest
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
 
 from .._compat import Interval, StrOptions, _fit_context
 from .._fitting import DTYPES, checked_weights, column_names, unchanged_on_error
+from ..nn.scaling import unscaled
 from ..training.loop import minimize
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
@@ -94,9 +93,8 @@ class UnsupervisedModel(TrainedModel, ABC):
             X, weights = self._check_training_data(X, sample_weight, reset=not again)
             state = self._continue() if again else self._first_state(X, weights)
             self._train(self._problem(X, weights), state)
-            network = self._network
-            encode = partial(network.encode, network.views(self._params))
-            warn_of_constant_codes(encode, X, type(self).__name__, self._cure_of_constant_codes())
+            rows, name = unscaled(X), type(self).__name__
+            warn_of_constant_codes(self._model.encode, rows, name, self._cure_of_constant_codes())
         return self
 
     def _cure_of_constant_codes(self):
@@ -145,7 +143,7 @@ class UnsupervisedModel(TrainedModel, ABC):
         """Return the rows of X as the network sees them, and their weights."""
         frame = X
         dtype = DTYPES if reset else self._params.dtype
-        X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=reset)
+        X = self._validated(X, dtype=dtype, reset=reset)
         sample_weight = checked_weights(sample_weight, X)
         if reset:
             self._units = self._make_units(X, frame, sample_weight)

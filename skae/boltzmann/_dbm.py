@@ -38,7 +38,6 @@ from ..training.solvers import LBFGS
 from ._chains import ChainTraining
 from ._layers import check_machines
 from ._partition import log_partition, normalized
-from ._rbm import base_bias
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -365,7 +364,7 @@ class DBM(
 
     def _learn(self, X, weights):
         rows = self._units.scaling.rows(X)
-        self._base_bias = base_bias(rows, weights, self._loss)
+        self._base_bias = self._units.base_logits.astype(X.dtype)
         state = self._start(self._machine.network, X.dtype)
         params = self._machine.network.views(state.params)
         mask = self._machine.mask()

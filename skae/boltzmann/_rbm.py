@@ -12,7 +12,6 @@ from .._compat import Interval, StrOptions
 from .._fitting import BLOCK, check_counts, column_names, generator
 from .._threads import team
 from ..autoencoders._fitted import FittedEnergy
-from ..autoencoders._columns import Columns
 from ..autoencoders._units import make_units
 from ..autoencoders._unsupervised import UnsupervisedModel
 from ..nn.boltzmann import (
@@ -24,7 +23,7 @@ from ..nn.boltzmann import (
     log_densities,
     visible_logits,
 )
-from ..nn.losses import LOSSES, Gaussian, Multinomial
+from ..nn.losses import LOSSES, Multinomial
 from ..nn.objective import Objective
 from ..nn.penalties import ActivitySparsity, weight_decays
 from ..training.solvers import LBFGS
@@ -286,7 +285,7 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy):
 
     def _first_state(self, X, weights):
         check_groups(X, self._loss)
-        self._base_bias = base_bias(X, weights, self._loss)
+        self._base_bias = self._units.base_logits.astype(X.dtype)
         state = self._start(self._network, X.dtype)
         self._network.views(state.params).decoder_biases[0][...] = self._base_bias
         return state
@@ -325,14 +324,3 @@ def check_groups(X, units):
                     "visible='multinomial' needs groups of columns that sum to 1 in each row; encode them with "
                     "OneHotEncoder."
                 )
-
-
-def base_bias(X, weights, units):
-    """Return the visible biases of a machine without hidden units: logits of the columns' means."""
-    means = Columns(X, weights).mean.astype(X.dtype)
-    total = X.shape[0] if weights is None else weights.sum()
-    for part in units.parts:
-        if not isinstance(part, Gaussian):
-            # Half a sample of each kind more: a column that is never on may be so one day.
-            means[part.columns] = (means[part.columns] * total + 0.5) / (total + 1)
-    return units.invert(means[np.newaxis])[0]

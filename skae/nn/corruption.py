@@ -14,11 +14,15 @@ def _threshold(level):
     return np.uint64(round(level * 2**32))
 
 
-def _by_rows(fill, X, seed):
-    """Call ``fill(rows, row_keys, column_keys)`` for parts of the rows of ``X``, shared among threads."""
+def _by_rows(fill, X, seed, groups=None):
+    """Call ``fill(rows, row_keys, column_keys)`` for parts of the rows of ``X``, shared among threads.
+
+    ``groups`` has for each column the one whose draws it shares.
+    """
 
     def some(rows):
-        fill(rows, *keys(X[rows], seed))
+        row_keys, column_keys = keys(X[rows], seed)
+        fill(rows, row_keys, column_keys if groups is None else column_keys[groups])
 
     share(some, len(X), X.shape[1] * ELEMENT)
 
@@ -35,10 +39,18 @@ def dropout_mask(X, seed, level, out):
 
 
 class _CellCorruption:
-    """What the corruptions of a share of the cells have in common: the share, and which cells."""
+    """What the corruptions of a share of the cells have in common: the share, and which cells.
 
-    def __init__(self, level):
-        self.level = level
+    Parameters
+    ----------
+    level : float
+        The share.
+    groups : ndarray of int of shape (n_columns,) or None
+        For each column the one whose draws it shares: one-hot columns of a category are corrupted together.
+    """
+
+    def __init__(self, level, groups=None):
+        self.level, self.groups = level, groups
 
     @property
     def _threshold(self):
@@ -47,7 +59,10 @@ class _CellCorruption:
     def emphasize(self, X, seed, corrupted, clean, out):
         """Fill ``out`` with the loss weight of each cell: ``corrupted`` where ``seed`` corrupts it."""
         number = out.dtype.type
-        kernels.emphasize(*keys(X, seed), self._threshold, number(corrupted), number(clean), out)
+        rows, columns = keys(X, seed)
+        columns = columns if self.groups is None else columns[self.groups]
+        numbers = number(corrupted), number(clean)
+        kernels.emphasize(rows, columns, self._threshold, *numbers, out)
 
 
 class Masking(_CellCorruption):
@@ -57,7 +72,7 @@ class Masking(_CellCorruption):
         def fill(rows, *keys):
             kernels.mask(X[rows], *keys, self._threshold, out[rows])
 
-        _by_rows(fill, X, seed)
+        _by_rows(fill, X, seed, self.groups)
 
 
 class InputDropout(Masking):
@@ -92,7 +107,7 @@ class Swap(_CellCorruption):
         def fill(rows, *keys):
             kernels.swap(X, rows.start, *keys, self._threshold, out[rows])
 
-        _by_rows(fill, X, seed)
+        _by_rows(fill, X, seed, self.groups)
 
 
 class Gaussian:
@@ -118,8 +133,10 @@ CORRUPTIONS = {
 }
 
 
-def make_corruption(corruption, level):
+def make_corruption(corruption, level, groups=None):
     """Return the corruption of a name, with its level, or a callable as it is.
+
+    ``groups`` has for each column the one with which it is masked or swapped.
 
     Raises
     ------
@@ -132,6 +149,8 @@ def make_corruption(corruption, level):
         raise ValueError(
             f"corruption_level must be a share of cells in [0, 1] for corruption={corruption!r}; got {level}."
         )
+    if corruption in ("masking", "swap"):
+        return CORRUPTIONS[corruption](level, groups)
     return CORRUPTIONS[corruption](level)
 
 

@@ -32,9 +32,14 @@ class Model:
         """Number of outputs of the encoder."""
         return self.network.sizes[self.n_layers]
 
+    def inputs(self, x):
+        """Return what the network sees of x: scaled columns, with 0 in the place of missing values."""
+        z = self.scaling.apply(x)
+        return np.nan_to_num(z, nan=0.0) if np.isnan(z.sum()) else z
+
     def encode(self, x):
         """Return the codes."""
-        return self.network.encode(self.params, self.scaling.apply(x))
+        return self.network.encode(self.params, self.inputs(x))
 
     def decode(self, codes):
         """Return the means of the output units."""
@@ -43,17 +48,17 @@ class Model:
 
     def reconstruct(self, x):
         """Return r(x)."""
-        return self.scaling.invert(self.reconstruct_scaled(self.scaling.apply(x)))
+        return self.scaling.invert(self.reconstruct_scaled(self.inputs(x)))
 
     def reconstruction_error(self, x):
         """Return r(x) - x."""
-        z = self.scaling.apply(x)
-        return self.scaling.invert_difference(self.reconstruct_scaled(z) - z)
+        r = self.reconstruct_scaled(self.inputs(x))
+        return self.scaling.invert_difference(r - self.scaling.apply(x))
 
     def jacobian(self, x):
         """Return dh/dx, of shape (n_samples, n_components, n_features)."""
         return self.scaling.derivatives(
-            self.network.jacobian(self.params, self.scaling.apply(x))
+            self.network.jacobian(self.params, self.inputs(x))
         )
 
     def linear_map(self, x):
@@ -63,15 +68,17 @@ class Model:
                 "model must be feed-forward, such as ContractiveAE or StackedAE: the code of a RecurrentAE has "
                 "no chain of Jacobians."
             )
-        z = self.scaling.apply(x)
+        z = self.inputs(x)
         return self.scaling.linear_map(encoder_map(self.network, self.params, z, self.n_layers))
 
     def losses(self, x):
         """Return the reconstruction loss of each row, summed over scaled columns."""
-        target = np.array(self.scaling.apply(x), order="C")
+        target = np.array(self.inputs(x), order="C")
         logits = self.network.reconstruct(self.params, target)
-        values, no_cells = np.empty(len(x), target.dtype), np.empty((0, 0), target.dtype)
-        self.loss.delta(logits, target, np.zeros(len(x), target.dtype), no_cells, values)
+        missing = np.isnan(self.scaling.apply(x))
+        cells = (~missing).astype(target.dtype) if missing.any() else np.empty((0, 0), target.dtype)
+        values = np.empty(len(x), target.dtype)
+        self.loss.delta(logits, target, np.zeros(len(x), target.dtype), cells, values)
         return values
 
     def reconstruct_scaled(self, z):

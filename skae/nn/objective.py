@@ -45,10 +45,15 @@ class Objective:
         trace.clean = clean
         if target is not clean:
             batch.targets(out=target)
+        missing = _fill_missing(clean)
+        if missing is not None:
+            cell_weights = (~missing).astype(clean.dtype)
         if self.corruption is not None:
             batch.corrupt(self.corruption, clean, seeds[0], trace.inputs)
         if self.emphasis is not None:
             self.corruption.emphasize(target, seeds[0], *self.emphasis, cell_weights)
+            if missing is not None:
+                cell_weights[missing] = 0
         self.network.forward(params, trace, seeds[2])
         value = sum(penalty(params, trace, seeds[1]) for penalty in self.penalties)
         self._delta(trace, target, cell_weights)
@@ -75,3 +80,12 @@ class Objective:
             shape = trace.inputs.shape if self.emphasis is not None else (0, 0)
             self._workspaces[key] = trace, clean, target, np.empty(shape, dtype)
         return self._workspaces[key]
+
+
+def _fill_missing(rows):
+    """Set missing values to 0, in place; return where they were, or None where there are none."""
+    if not np.isnan(rows.sum()):
+        return None
+    missing = np.isnan(rows)
+    rows[missing] = 0
+    return missing

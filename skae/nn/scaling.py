@@ -36,6 +36,11 @@ class Scaling:
         """Whether z = x."""
         return self.columns is None and not self.moves
 
+    def times(self, factor):
+        """Return the map to ``factor`` times z."""
+        scale = np.where(self.varies, self.scale / factor, self.scale)
+        return Scaling(self.center, scale, self.varies)
+
     def rows(self, X):
         """Return X, an ndarray or CSR matrix, in the units of the network: scaled where rows are taken from it."""
         return X if self.identity else ScaledRows(X, self)

@@ -3,7 +3,7 @@
 import math
 
 AUTO_ITERATIONS = 200  # of L-BFGS
-_STEPS, _EPOCHS = 3000, 20  # of minibatches: at least so many steps, and so many epochs
+_STEPS, _EPOCHS = 2000, 12  # of minibatches: at least so many steps, and so many epochs
 
 
 def auto_epochs(n_rows, batch_size):
