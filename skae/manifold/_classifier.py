@@ -1,13 +1,15 @@
 """Manifold tangent classifier."""
 
+import warnings
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._fitting import unchanged_on_error
+from .._fitting import by_block, unchanged_on_error
 from .._threads import team
 from ..autoencoders import ContractiveAE
 from ..autoencoders._base import BaseAutoEncoder
@@ -19,7 +21,10 @@ from ..nn.losses import Bernoulli, Multinomial
 from ..nn.tangent_propagation import TangentPropagation
 from ..training.solvers import LBFGS
 from ._store import TangentStore, TangentUpdates
+from ._strength import automatic_penalty, parse_penalty
 
+_LITTLE_LEARNED = 0.75  # share of the error of constant outputs
+_N_JUDGED = 1000  # rows by which that is judged
 _TOL = 1e-2  # radians: a penalty does not see less, and a third of the steps are saved
 
 
@@ -45,9 +50,11 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         cloned. The paper has two layers with ``curvature``.
     n_tangents : int, default=15
         Tangents of each sample, at most as many as features or code units.
-    tangent_penalty : float, default=1.0
-        Weight of the squared slopes of the outputs along the tangents; 0 leaves (b) out. Slopes are per unit of X: the
-        wider X, the larger the weight that does something. Search on a grid: 1 to 3 was best on images of 8 x 8 pixels in [0, 1], 100 and more on 28 x 28.
+    tangent_penalty : float, 'auto' or str, default='auto'
+        Weight of the squared slopes of the outputs along the tangents; 0 leaves (b) out. Slopes are per unit of X.
+        ``'auto'`` is ten times the mean variance of the data along the tangents, ``10 * mean(u' Cov(X) u)``, and does
+        not depend on the units of X; it comes from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a multiple:
+        search on the grid ``'0.1*auto'``, ``'0.3*auto'``, ``'auto'``, ``'3*auto'``.
     tangent_sampling : {'exact', 'random'}, default='exact'
         Whether a step goes through all tangents, or through one random combination of each sample's, which is
         unbiased: it costs two passes through the network instead of ``1 + n_tangents``. The exact form
@@ -129,6 +136,8 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         Labels in the order of ``predict_proba``.
     base_ : estimator
         The auto-encoder, as (a) left it.
+    tangent_penalty_ : float
+        The weight of the squared slopes that was used.
     n_iter_ : int
         Epochs of (c).
     loss_curve_ : list of float
@@ -157,7 +166,7 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
 
     base: object = field(default=None, kw_only=False)
     n_tangents: int = 15
-    tangent_penalty: float = 1.0
+    tangent_penalty: object = "auto"
     tangent_sampling: str = "exact"
     update_tangents: int | None = None
     tangent_storage: str | None = "float16"
@@ -172,7 +181,7 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         **NetworkClassifier._parameter_constraints,
         "base": [HasMethods("fit"), None],
         "n_tangents": [Interval(Integral, 1, None, closed="left")],
-        "tangent_penalty": [Interval(Real, 0, None, closed="left")],
+        "tangent_penalty": [Interval(Real, 0, None, closed="left"), str],
         "tangent_sampling": [StrOptions({"exact", "random"})],
         "update_tangents": [Interval(Integral, 1, None, closed="left"), None],
         "tangent_storage": [StrOptions({"float16", "float32"}), None],
@@ -217,7 +226,7 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
             state = self._add_output(encoder.sizes[1:], encoder.names, targets, self._unit())
             fill_encoder(self._network.views(state.params), encoder.views(self.base_._params))
             rows = self._rows(targets, balanced)
-            penalties, observers = self._propagation(X, rows, state)
+            penalties, observers = self._propagation(X, rows, balanced, state)
             self._train_outputs(
                 X,
                 targets,
@@ -228,10 +237,12 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
                 observers,
                 unlabelled_per_labelled=self.unlabelled_per_labelled,
             )
+            if penalties:
+                self._warn_of_constant_outputs(X, targets.values, targets.labelled)
         return self
 
     def _check_solver(self):
-        renewed = self.tangent_penalty and self.update_tangents
+        renewed = self._is_penalized() and self.update_tangents
         drawn = self.unlabelled_per_labelled is not None
         if drawn and not self.penalize_unlabelled:
             raise ValueError(
@@ -250,9 +261,31 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
             raise TypeError(f"base must be an auto-encoder or a StackedAE; got {base!r}.")
         return fitted_base(self, base, X, weights)
 
+    def _warn_of_constant_outputs(self, X, values, labelled):
+        """Warn where even the labelled rows are predicted little better than by outputs that do not depend on X."""
+        rows = np.flatnonzero(labelled)
+        rows = rows[:: -(-len(rows) // _N_JUDGED)]
+        network, values = self._network, values[rows]
+        params = network.views(self._params)
+        outputs = by_block(X[rows], lambda x: self._means(network, params, x), values.shape[1])
+        constant = np.broadcast_to(values.mean(axis=0), values.shape)
+        error = self._errors(outputs, values).mean()
+        chance = self._errors(constant, values).mean()
+        if error > _LITTLE_LEARNED * chance:
+            warnings.warn(
+                f"Outputs hardly depend on X: of the labelled rows {error:.0%} are predicted wrong, and {chance:.0%} by "
+                f"constant outputs. Lower tangent_penalty={self.tangent_penalty!r}, or raise max_iter or "
+                "learning_rate_init.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _is_penalized(self):
+        return parse_penalty(self.tangent_penalty)[0] > 0
+
     def _check_width(self, encoder):
         width = min(encoder.sizes[0], encoder.sizes[-1])
-        if self.tangent_penalty and self.n_tangents > width:
+        if self._is_penalized() and self.n_tangents > width:
             raise ValueError(
                 f"n_tangents={self.n_tangents} is more than features or code units, {width}."
             )
@@ -284,9 +317,11 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         n_others = round(self.unlabelled_per_labelled * labelled.sum())
         return ours / (ours + n_others * weights[~labelled].mean(dtype=np.float64))
 
-    def _propagation(self, X, rows, state):
+    def _propagation(self, X, rows, weights, state):
         """Return the penalty, and what renews its tangents."""
-        if not self.tangent_penalty:
+        number, relative = parse_penalty(self.tangent_penalty)
+        self.tangent_penalty_ = number
+        if not number:
             return [], []
         network = self._network
         store = TangentStore(
@@ -301,5 +336,7 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         )
         with team():
             store.update(state.params)
+            if relative:
+                self.tangent_penalty_ *= automatic_penalty(X, rows, weights, store, state.seed)
         updates = [TangentUpdates(store, self.update_tangents)] if self.update_tangents else []
-        return [TangentPropagation(self.tangent_penalty, network, self._loss, store)], updates
+        return [TangentPropagation(self.tangent_penalty_, network, self._loss, store)], updates
