@@ -14,7 +14,7 @@ from .._fitting import DTYPES, checked_weights, column_names
 from ..autoencoders._losses import make_loss
 from ..autoencoders._trained import TrainedModel
 from ..nn.corruption import CORRUPTIONS
-from ._layers import check_layers, check_losses, copies
+from ._layers import check_layers, check_losses, copies, default_layers
 from ._pretraining import Pretraining
 
 
@@ -58,12 +58,13 @@ class NamedLayers(_BaseComposition):
         return Bunch(**dict(self.layers_))
 
     def _sk_visual_block_(self):
-        names = [f"{name}: {type(layer).__name__}" for name, layer in self.layers]
+        layers = self.layers or []
+        names = [f"{name}: {type(layer).__name__}" for name, layer in layers]
         return _VisualBlock(
             "serial",
-            [layer for _, layer in self.layers],
+            [layer for _, layer in layers],
             names=names,
-            name_details=[str(layer) for _, layer in self.layers],
+            name_details=[str(layer) for _, layer in layers],
         )
 
 
@@ -84,6 +85,7 @@ class NoisyInputs:
 class BaseStack(NoisyInputs, TrainedModel, NamedLayers, ABC):
     """A composition of layers; the parameters of ``TrainedModel`` are those of training all of them together."""
 
+    layers: list | None = field(default=None, kw_only=False)
     schedule: str = "greedy"
     corrupted: str = "code"
     weight_decay: float = 0.0
@@ -91,7 +93,7 @@ class BaseStack(NoisyInputs, TrainedModel, NamedLayers, ABC):
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
         **NoisyInputs._parameter_constraints,
-        "layers": [list, tuple],
+        "layers": [list, tuple, None],
         "schedule": [StrOptions({"greedy", "simultaneous"})],
         "corrupted": [StrOptions({"code", "input"})],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -104,6 +106,8 @@ class BaseStack(NoisyInputs, TrainedModel, NamedLayers, ABC):
         return n_epochs or max(layer.n_iter_ for _, layer in self.layers_)
 
     def _check_layers(self):
+        if self.layers is None:
+            return
         check_layers(self.layers)
         self._validate_names([name for name, _ in self.layers])
         check_losses(self.layers)
@@ -112,11 +116,15 @@ class BaseStack(NoisyInputs, TrainedModel, NamedLayers, ABC):
         X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, order="C", **options)
         return X, checked_weights(sample_weight, X)
 
+    def _chosen_layers(self, X):
+        """Return ``layers``, or those that X gets by default."""
+        return default_layers(X) if self.layers is None else self.layers
+
     def _check_input(self, X, sample_weight):
         """Check what is to be reconstructed, and set its loss: that of the first layer."""
         frame = X
         X, weights = self._check_training_data(X, sample_weight)
-        first = self.layers[0][1]
+        first = self._chosen_layers(X)[0][1]
         if hasattr(first, "_make_loss"):
             self._loss = first._make_loss(X, frame)
         else:
@@ -124,10 +132,10 @@ class BaseStack(NoisyInputs, TrainedModel, NamedLayers, ABC):
         self._loss.check(X, column_names(self, X))
         return X, weights
 
-    def _copies(self):
-        """Return layers that are ready to be fitted."""
+    def _copies(self, X):
+        """Return layers that are ready to be fitted to X."""
         return copies(
-            self.layers,
+            self._chosen_layers(X),
             check_random_state(self.random_state),
             verbose=self.verbose,
             checkpoint=self.checkpoint,

@@ -7,6 +7,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ..autoencoders import ContractiveAE
 from ..nn.network import Network
 
 _NEEDED = ("_layer_shapes", "_layer_weights")
@@ -29,6 +30,21 @@ def check_layers(layers):
                 f"layers has {name!r}: {layer!r}, which is no instance with encoder weights; give an "
                 "auto-encoder or PSD, and put other transformers before the stack in a Pipeline."
             )
+
+
+def default_layers(X):
+    """Return two contractive auto-encoders of 500 units, for as many epochs of X as 3000 steps or more take."""
+    values = X.data if hasattr(X, "tocsr") else X
+    inside = values.size == 0 or (values.min() >= 0 and values.max() <= 1)
+    options = {
+        "loss": "bernoulli" if inside else "auto",
+        "contraction": 1.0,
+        "learning_rate_init": 3e-3,
+        "batch_size": 64,
+        "max_iter": int(np.clip(-(-200_000 // X.shape[0]), 10, 200)),
+    }
+    low = ContractiveAE(500, **options)
+    return [("low", low), ("high", clone(low).set_params(loss="auto"))]
 
 
 def layer_shapes(layers):

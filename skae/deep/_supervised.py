@@ -254,7 +254,7 @@ class BaseSupervisedStack(BaseSupervised, BaseStack):
         with unchanged_on_error(self):
             self._check_layers()
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
-            self.layers_ = self._copies()
+            self.layers_ = self._copies(X)
             state = self._add_output(*layer_shapes(self.layers_), targets, targets.unit)
             self._learn(X, targets, weights, balanced, state)
         return self

@@ -11,7 +11,6 @@ from sklearn.exceptions import ConvergenceWarning
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._fitting import by_block, unchanged_on_error
 from .._threads import team
-from ..autoencoders import ContractiveAE
 from ..autoencoders._base import BaseAutoEncoder
 from ..deep import StackedAE
 from ..deep._classes import NetworkClassifier
@@ -46,8 +45,8 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
     Parameters
     ----------
     base : estimator, default=None
-        A :class:`ContractiveAE` (also the default) or other auto-encoder, or a :class:`StackedAE` of them. It is
-        cloned. The paper has two layers with ``curvature``.
+        A :class:`ContractiveAE` or other auto-encoder, or a :class:`StackedAE` of them. It is cloned. None is
+        ``StackedAE()``, two contractive layers; the paper has them with ``curvature``.
     n_tangents : int, default=15
         Tangents of each sample, at most as many as features or code units.
     tangent_penalty : float, 'auto' or str, default='auto'
@@ -256,7 +255,7 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
             )
 
     def _fitted_base(self, X, weights):
-        base = ContractiveAE() if self.base is None else self.base
+        base = StackedAE() if self.base is None else self.base
         if not isinstance(base, (BaseAutoEncoder, StackedAE)):
             raise TypeError(f"base must be an auto-encoder or a StackedAE; got {base!r}.")
         return fitted_base(self, base, X, weights)
