@@ -51,9 +51,10 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         Tangents of each sample, at most as many as features or code units.
     tangent_penalty : float, 'auto' or str, default='auto'
         Weight of the squared slopes of the outputs along the tangents; 0 leaves (b) out. Slopes are per unit of X.
-        ``'auto'`` is ten times the mean variance of the data along the tangents, ``10 * mean(u' Cov(X) u)``, and does
+        ``'auto'`` is three times the mean variance of the data along the tangents, ``3 * mean(u' Cov(X) u)``, and does
         not depend on the units of X; it comes from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a multiple:
-        search on the grid ``'0.1*auto'``, ``'0.3*auto'``, ``'auto'``, ``'3*auto'``.
+        search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``, ``'30*auto'``; few
+        steps bear a larger one, few labels with ``penalize_unlabelled`` want a smaller one.
     tangent_sampling : {'exact', 'random'}, default='exact'
         Whether a step goes through all tangents, or through one random combination of each sample's, which is
         unbiased: it costs two passes through the network instead of ``1 + n_tangents``. The exact form

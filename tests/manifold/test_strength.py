@@ -29,12 +29,12 @@ def _mean_variance(base, data, rows, weights=None):
 
 
 @pytest.mark.parametrize("kind", ["plain", "sparse", "weighted", "few labels"])
-def test_automatic_penalty_is_ten_times_the_variance_along_the_tangents(kind):
+def test_automatic_penalty_is_three_times_the_variance_along_the_tangents(kind):
     weights = np.random.default_rng(0).integers(1, 4, 300) if kind == "weighted" else None
     labels = np.where(np.arange(300) < 100, y, -1) if kind == "few labels" else y
     data = csr_matrix(X) if kind == "sparse" else X
     model = clone(MODEL).fit(data, labels, sample_weight=weights)
-    expected = 10 * _mean_variance(model.base_, X, np.flatnonzero(labels >= 0), weights)
+    expected = 3 * _mean_variance(model.base_, X, np.flatnonzero(labels >= 0), weights)
     assert model.tangent_penalty_ == pytest.approx(expected, rel=5e-3)
 
 
