@@ -11,7 +11,7 @@ def factor(value, name):
     Raises
     ------
     ValueError
-        If ``value`` is no number >= 0, ``'auto'`` or ``'<factor>*auto'`` with a factor > 0.
+        If ``value`` is no number >= 0, ``'auto'`` or ``'<factor>*auto'`` with a factor >= 0.
     """
     if isinstance(value, str):
         number, star, word = value.rpartition("*")
@@ -20,7 +20,7 @@ def factor(value, name):
                 times = float(number) if star else 1.0
             except ValueError:
                 times = np.nan
-            if 0 < times < np.inf:
+            if 0 <= times < np.inf:
                 return times
     elif isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < np.inf:
         return None

@@ -16,7 +16,7 @@ from ._base import BaseAutoEncoder
 from ._units import make_units
 
 # Of each loss that the automatic penalty is worth at the start.
-_SHARES = {"gaussian": 0.05, "bernoulli": 0.1, "multinomial": 0.05}
+_SHARES = {"gaussian": 0.03, "bernoulli": 0.1, "multinomial": 0.03}
 _FEW_FEATURES = 64  # up to here all input directions cost less than an epoch on images does
 
 
@@ -24,7 +24,7 @@ _FEW_FEATURES = 64  # up to here all input directions cost less than an epoch on
 class ContractiveAE(BaseAutoEncoder):
     """Auto-encoder whose code varies little around each training point.
 
-    Minimises the mean over samples of ``loss(x, r(x)) + contraction * ||J(x)||_F^2 + curvature *
+    Minimizes the mean over samples of ``loss(x, r(x)) + contraction * ||J(x)||_F^2 + curvature *
     E ||J(x) - J(x + e)||_F^2``, each summed over features; J = dh/dx and e is normal noise, drawn
     anew at each step.
 
@@ -40,7 +40,7 @@ class ContractiveAE(BaseAutoEncoder):
 
     Parameters
     ----------
-    n_components : int, default=100
+    n_components : int, default=500
         Width of the code.
     hidden_layer_sizes : sequence of int, default=()
         Widths of encoder layers before the code; the decoder mirrors them.
@@ -68,17 +68,18 @@ class ContractiveAE(BaseAutoEncoder):
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
-    learning_rate_init : float, default=1e-3
+    learning_rate_init : float, default=3e-3
         Step size of adam and sgd.
-    learning_rate : {'constant', 'cosine'}, default='constant'
+    learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs; with ``warm_start`` anew in each ``fit``. ``partial_fit``,
         which knows of no last epoch, takes constant steps. Training that is resumed then needs the same
         ``max_iter``. Not used by L-BFGS.
-    batch_size : int, default=256
+    batch_size : int, default=64
         Samples in a minibatch.
-    max_iter : int, default=100
-        Most epochs, or iterations of L-BFGS.
+    max_iter : int or 'auto', default='auto'
+        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, and at least 12;
+        of L-BFGS 200.
     tol : float, default=1e-4
         Relative improvement that counts as one; for L-BFGS, its tolerance.
     shuffle : bool, default=True
@@ -99,8 +100,13 @@ class ContractiveAE(BaseAutoEncoder):
         File to which the state of training is written after each epoch, atomically.
     resume : bool, default=False
         Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits.
-    contraction : float, default=0.1
-        Weight of the squared Frobenius norm of the encoder's Jacobian.
+    contraction : float, 'auto' or str, default='auto'
+        Weight of the squared Frobenius norm of the encoder's Jacobian by the scaled columns. ``'auto'`` is
+        ``(0.03 gaussian + 0.1 bernoulli + 0.03 multinomial) / J0``, see ``contraction_``: the numerator has the losses of
+        the best constant reconstruction (less the entropy of the values themselves, as of grey pixels), by kind of
+        column, and J0 is the mean of the squared norm for initial weights at pre-activations of 0; for one layer
+        of k sigmoids and d columns, ``k d / (8 (k + d))``. So neither widths nor the kind of loss change what it
+        means. ``'2*auto'`` is a multiple: search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``.
     curvature : float, default=0.0
         Weight of the Jacobian's expected squared change (CAE+H).
     curvature_noise : float, default=0.1
@@ -130,6 +136,8 @@ class ContractiveAE(BaseAutoEncoder):
         The network sees ``(X - center_) / scale_``, without constant columns, whose weights are given as 0.
     column_losses_ : list of (str, ndarray)
         Losses with the columns of X that have them.
+    contraction_ : float
+        The weight of the squared Jacobian that was used.
     n_iter_ : int
         Epochs so far.
     loss_curve_, validation_curve_ : list of float

@@ -20,7 +20,7 @@ class DenoisingAE(BaseAutoEncoder):
 
     Parameters
     ----------
-    n_components : int, default=100
+    n_components : int, default=500
         Width of the code.
     hidden_layer_sizes : sequence of int, default=()
         Widths of encoder layers before the code; the decoder mirrors them.
@@ -48,17 +48,18 @@ class DenoisingAE(BaseAutoEncoder):
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
-    learning_rate_init : float, default=1e-3
+    learning_rate_init : float, default=3e-3
         Step size of adam and sgd.
-    learning_rate : {'constant', 'cosine'}, default='constant'
+    learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs; with ``warm_start`` anew in each ``fit``. ``partial_fit``,
         which knows of no last epoch, takes constant steps. Training that is resumed then needs the same
         ``max_iter``. Not used by L-BFGS.
-    batch_size : int, default=256
+    batch_size : int, default=64
         Samples in a minibatch.
-    max_iter : int, default=100
-        Most epochs, or iterations of L-BFGS.
+    max_iter : int or 'auto', default='auto'
+        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, and at least 12;
+        of L-BFGS 200.
     tol : float, default=1e-4
         Relative improvement that counts as one; for L-BFGS, its tolerance.
     shuffle : bool, default=True

@@ -76,8 +76,8 @@ def make_units(
     parameter : str, default='loss'
         The estimator's name of ``loss``, for errors.
     n_units : int, default=None
-        Sigmoid units with tied weights that are to see the columns: where all of these are standardized, their
-        variance is made to suit, see :func:`suitable_variance`.
+        Sigmoid units with tied weights that are to see the columns: the variance of gaussian columns is made to suit,
+        see :func:`suitable_variance`.
 
     Raises
     ------
@@ -93,8 +93,9 @@ def make_units(
     else:
         pairs = _named(loss, X, frame, parameter)
         scaling = _scaling_of_named(pairs, columns, standardize)
-    if standardize and n_units is not None and {name for name, _ in pairs} == {"gaussian"}:
-        scaling = scaling.times(suitable_variance(n_units, scaling.n_inputs) ** 0.5)
+    if standardize and n_units is not None:
+        factor = suitable_variance(n_units, scaling.n_inputs) ** 0.5
+        scaling = scaling.times(factor, [columns for name, columns in pairs if name == "gaussian"])
     inner = Reconstruction(list(_within(pairs, scaling)), parameter)
     named = None if loss == "auto" else Reconstruction(_parts(pairs), parameter)
     return Units(

@@ -30,11 +30,12 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
         Cloned, unless ``prefit``.
     prefit : bool, default=False
         Whether ``base`` is fitted already, and taken as it is.
-    corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default=None
+    corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
         Noise on what the network of (c) sees: X, and for a DBM the means too, drawn anew at each step; prediction sees clean inputs. Masking sets cells to 0 and
         divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to 0 or 1; swap takes
         the same column of another row of the minibatch; gaussian adds noise to every cell. A callable is
-        ``f(X, seed, out)``.
+        ``f(X, seed, out)``. ``'auto'`` masks a share 0.3 where the network sees 500
+        inputs or more, in proportion less of fewer, and none below a share of 0.05.
     corruption_level : float, default=0.3
         Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
     dropout : float, default=0.0
@@ -47,16 +48,17 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
         Weights of the classes in (c), as elsewhere in scikit-learn.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
-    learning_rate_init : float, default=1e-3
+    learning_rate_init : float, default=3e-3
         Step size of adam and sgd.
-    learning_rate : {'constant', 'cosine'}, default='constant'
+    learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs. Training that is resumed then needs the same
         ``max_iter``. Not used by L-BFGS.
-    batch_size : int, default=256
+    batch_size : int, default=64
         Samples in a minibatch.
-    max_iter : int, default=100
-        Most epochs, or iterations of L-BFGS.
+    max_iter : int or 'auto', default='auto'
+        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, and at least 12;
+        of L-BFGS 200.
     tol : float, default=1e-4
         Relative improvement that counts as one; for L-BFGS, its tolerance.
     shuffle : bool, default=True

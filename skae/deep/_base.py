@@ -13,7 +13,7 @@ from .._compat import Interval, StrOptions, _BaseComposition, _VisualBlock
 from .._fitting import DTYPES, checked_weights, column_names
 from ..autoencoders._trained import TrainedModel
 from ..nn.corruption import CORRUPTIONS
-from ._layers import check_layers, check_losses, copies, units_of
+from ._layers import check_layers, check_losses, copies, default_layers, units_of
 from ._pretraining import Pretraining
 
 
@@ -57,12 +57,13 @@ class NamedLayers(_BaseComposition):
         return Bunch(**dict(self.layers_))
 
     def _sk_visual_block_(self):
-        names = [f"{name}: {type(layer).__name__}" for name, layer in self.layers]
+        layers = self.layers or []
+        names = [f"{name}: {type(layer).__name__}" for name, layer in layers]
         return _VisualBlock(
             "serial",
-            [layer for _, layer in self.layers],
+            [layer for _, layer in layers],
             names=names,
-            name_details=[str(layer) for _, layer in self.layers],
+            name_details=[str(layer) for _, layer in layers],
         )
 
 
@@ -70,11 +71,11 @@ class NamedLayers(_BaseComposition):
 class NoisyInputs:
     """Noise at the inputs of a network while all of its layers are trained together."""
 
-    corruption: object = None
+    corruption: object = "auto"
     corruption_level: float = 0.3
 
     _parameter_constraints: ClassVar[dict] = {
-        "corruption": [StrOptions(set(CORRUPTIONS)), callable, None],
+        "corruption": [StrOptions({"auto", *CORRUPTIONS}), callable, None],
         "corruption_level": [Interval(Real, 0, None, closed="left")],
     }
 
@@ -83,6 +84,11 @@ class NoisyInputs:
 class BaseStack(NoisyInputs, TrainedModel, NamedLayers, ABC):
     """A composition of layers; the parameters of ``TrainedModel`` are those of training all of them together."""
 
+    layers: list | None = field(default=None, kw_only=False)
+    learning_rate_init: float = 3e-3
+    learning_rate: str = "cosine"
+    batch_size: int = 64
+    max_iter: int | str = "auto"
     schedule: str = "greedy"
     corrupted: str = "code"
     weight_decay: float = 0.0
@@ -90,7 +96,7 @@ class BaseStack(NoisyInputs, TrainedModel, NamedLayers, ABC):
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
         **NoisyInputs._parameter_constraints,
-        "layers": [list, tuple],
+        "layers": [list, tuple, None],
         "schedule": [StrOptions({"greedy", "simultaneous"})],
         "corrupted": [StrOptions({"code", "input"})],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -103,6 +109,8 @@ class BaseStack(NoisyInputs, TrainedModel, NamedLayers, ABC):
         return n_epochs or max(layer.n_iter_ for _, layer in self.layers_)
 
     def _check_layers(self):
+        if self.layers is None:
+            return
         check_layers(self.layers)
         self._validate_names([name for name, _ in self.layers])
         check_losses(self.layers)
@@ -111,11 +119,15 @@ class BaseStack(NoisyInputs, TrainedModel, NamedLayers, ABC):
         X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, order="C", **options)
         return X, checked_weights(sample_weight, X)
 
+    def _chosen_layers(self):
+        """Return ``layers``, or the default ones."""
+        return default_layers() if self.layers is None else self.layers
+
     def _check_input(self, X, sample_weight):
         """Check what is to be reconstructed, and set scaling and loss: those of the first layer."""
         frame = X
         X, weights = self._check_training_data(X, sample_weight)
-        self._units = units_of(self.layers[0][1], X, frame, weights)
+        self._units = units_of(self._chosen_layers()[0][1], X, frame, weights)
         self._loss = self._units.loss
         self._units.check(X, column_names(self, X))
         return X, weights
@@ -123,7 +135,7 @@ class BaseStack(NoisyInputs, TrainedModel, NamedLayers, ABC):
     def _copies(self):
         """Return layers that are ready to be fitted."""
         return copies(
-            self.layers,
+            self._chosen_layers(),
             check_random_state(self.random_state),
             verbose=self.verbose,
             checkpoint=self.checkpoint,

@@ -20,8 +20,10 @@ class StackedAEClassifier(NetworkClassifier, BaseSupervisedStack):
 
     Parameters
     ----------
-    layers : list of (str, estimator)
-        From the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
+    layers : list of (str, estimator), default=None
+        None takes two :class:`ContractiveAE` of 500 units, with ``contraction=1``, trained in minibatches of 64 with
+        ``learning_rate_init=3e-3`` for about 3000 steps (10 to 200 epochs); the lower one has ``loss='bernoulli'`` where
+        X is in [0, 1]. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
         its decoder). They are cloned. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer.
         Their parameters are ``name__parameter`` for ``set_params`` and grids.
     schedule : {'greedy', 'simultaneous'}, default='greedy'
@@ -35,11 +37,12 @@ class StackedAEClassifier(NetworkClassifier, BaseSupervisedStack):
         codes below (Bengio et al. 2006); or, with None, not at all.
     dropout : float, default=0.0
         Share of the units of each layer that a step of the joint training leaves out.
-    corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default=None
+    corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
         Noise on X in the joint training, drawn anew at each step; prediction sees the clean X. Masking sets cells to 0 and
         divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to 0 or 1; swap takes
         the same column of another row of the minibatch; gaussian adds noise to every cell. A callable is
-        ``f(X, seed, out)``.
+        ``f(X, seed, out)``. ``'auto'`` masks a share 0.3 where the network sees 500
+        inputs or more, in proportion less of fewer, and none below a share of 0.05.
     corruption_level : float, default=0.3
         Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
     frozen : int or 'all', default=0
@@ -50,16 +53,17 @@ class StackedAEClassifier(NetworkClassifier, BaseSupervisedStack):
         Weights of the classes in the joint training, as elsewhere in scikit-learn.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
-    learning_rate_init : float, default=1e-3
+    learning_rate_init : float, default=3e-3
         Step size of adam and sgd.
-    learning_rate : {'constant', 'cosine'}, default='constant'
+    learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs. Training that is resumed then needs the same
         ``max_iter``. Not used by L-BFGS.
-    batch_size : int, default=256
+    batch_size : int, default=64
         Samples in a minibatch.
-    max_iter : int, default=100
-        Most epochs, or iterations of L-BFGS.
+    max_iter : int or 'auto', default='auto'
+        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, and at least 12;
+        of L-BFGS 200.
     tol : float, default=1e-4
         Relative improvement that counts as one; for L-BFGS, its tolerance.
     shuffle : bool, default=True

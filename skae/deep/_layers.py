@@ -7,6 +7,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ..autoencoders import ContractiveAE
 from ..autoencoders._units import plain_units
 from ..autoencoders._unsupervised import UnsupervisedModel
 from ..nn.network import Network
@@ -31,6 +32,11 @@ def check_layers(layers):
                 f"layers has {name!r}: {layer!r}, which is no instance with encoder weights; give an "
                 "auto-encoder or PSD, and put other transformers before the stack in a Pipeline."
             )
+
+
+def default_layers():
+    """Return two contractive auto-encoders, as in Rifai et al. 2011."""
+    return [("low", ContractiveAE()), ("high", ContractiveAE())]
 
 
 def layer_shapes(layers):

@@ -45,8 +45,10 @@ class StackedAE(BaseStack, FittedAutoEncoder):
 
     Parameters
     ----------
-    layers : list of (str, estimator)
-        From the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
+    layers : list of (str, estimator), default=None
+        None takes two :class:`ContractiveAE` of 500 units, with ``contraction=1``, trained in minibatches of 64 with
+        ``learning_rate_init=3e-3`` for about 3000 steps (10 to 200 epochs); the lower one has ``loss='bernoulli'`` where
+        X is in [0, 1]. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
         its decoder). They are cloned. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer.
         Their parameters are ``name__parameter`` for ``set_params`` and grids.
     schedule : {'greedy', 'simultaneous'}, default='greedy'
@@ -59,25 +61,26 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         What all layers are trained for together after pre-training. With ``'supervised'``, ``fit`` needs y, and the
         stack predicts; it has no decoder then. It is a :class:`StackedAEClassifier` for a y of strings, booleans or
         whole numbers, and a :class:`StackedAERegressor` for any other: take that one for targets that are counts.
-    corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default=None
+    corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
         Noise on X in fine-tuning. With ``fine_tune='reconstruction'`` the clean X is reconstructed from it, as by
-        :class:`DenoisingAE`; with ``'supervised'`` see :class:`StackedAEClassifier`. Codes are those of the clean X.
+        :class:`DenoisingAE`; with ``'supervised'`` see :class:`StackedAEClassifier`. Codes are those of the clean X. ``'auto'`` is no noise for reconstruction.
     corruption_level : float, default=0.3
         Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in fine-tuning.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
-    learning_rate_init : float, default=1e-3
+    learning_rate_init : float, default=3e-3
         Step size of adam and sgd.
-    learning_rate : {'constant', 'cosine'}, default='constant'
+    learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs. Training that is resumed then needs the same
         ``max_iter``. Not used by L-BFGS.
-    batch_size : int, default=256
+    batch_size : int, default=64
         Samples in a minibatch.
-    max_iter : int, default=100
-        Most epochs, or iterations of L-BFGS.
+    max_iter : int or 'auto', default='auto'
+        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, and at least 12;
+        of L-BFGS 200.
     tol : float, default=1e-4
         Relative improvement that counts as one; for L-BFGS, its tolerance.
     shuffle : bool, default=True
@@ -175,7 +178,9 @@ class StackedAE(BaseStack, FittedAutoEncoder):
 
     def _fit_autoencoder(self, X, sample_weight):
         X, weights = self._check_input(X, sample_weight)
-        corruption = make_corruption(self.corruption, self.corruption_level)
+        corruption = None
+        if self.corruption != "auto":
+            corruption = make_corruption(self.corruption, self.corruption_level)
         self.layers_ = self._copies()
         widths, activations = layer_shapes(self.layers_)
         self._shape = {

@@ -23,6 +23,9 @@ from ._base import BaseStack, NoisyInputs
 from ._layers import layer_shapes, units_of
 from ._pretraining import Pretraining
 
+# Of the inputs, where there are many, as in pictures: fewer say less about one that is masked.
+_MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
+
 
 @dataclass
 class Targets:
@@ -53,6 +56,10 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
 
     weight_decay: float = 0.0
     dropout: float = 0.0
+    learning_rate_init: float = 3e-3
+    learning_rate: str = "cosine"
+    batch_size: int = 64
+    max_iter: int | str = "auto"
     frozen: object = 0
     refit: bool = False
 
@@ -79,7 +86,7 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        self._noise()
+        self._noise(1)
         self._check_refit()
         X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, order="C")
         weights = checked_weights(sample_weight, X)
@@ -126,7 +133,7 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
             Objective(
                 network,
                 self._loss,
-                corruption=self._noise(),
+                corruption=self._noise(inputs.shape[1]),
                 penalties=penalties,
                 n_frozen=self._n_encoder_layers if self.frozen == "all" else self.frozen,
             ),
@@ -163,8 +170,12 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
         self._train_for(problem, start, int(np.argmin(chosen["validation_curve"])) + 1)
         self._state |= chosen
 
-    def _noise(self):
-        return make_input_noise(self.corruption, self.corruption_level)
+    def _noise(self, n_inputs):
+        """Return the corruption of ``n_inputs`` inputs in training, or None."""
+        if self.corruption != "auto":
+            return make_input_noise(self.corruption, self.corruption_level)
+        level = _MASKED * min(1, n_inputs / _MANY_INPUTS)
+        return None if level < _LEAST_MASKED else make_input_noise("masking", level)
 
     def _balanced(self, weights, targets):
         """Return the weights of the samples in fine-tuning."""
@@ -257,7 +268,7 @@ class BaseSupervisedStack(BaseSupervised, BaseStack):
             self._check_layers()
             frame = X
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
-            self._units = units_of(self.layers[0][1], X, frame, weights)
+            self._units = units_of(self._chosen_layers()[0][1], X, frame, weights)
             self.layers_ = self._copies()
             state = self._add_output(*layer_shapes(self.layers_), targets, targets.unit)
             self._learn(X, targets, weights, balanced, state)

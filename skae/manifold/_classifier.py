@@ -1,15 +1,17 @@
 """Manifold tangent classifier."""
 
+import warnings
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._fitting import unchanged_on_error
+from .._fitting import by_block, unchanged_on_error
 from .._threads import team
-from ..autoencoders import ContractiveAE
+from ..autoencoders._auto import resolved
 from ..autoencoders._base import BaseAutoEncoder
 from ..deep import StackedAE
 from ..deep._classes import NetworkClassifier
@@ -19,7 +21,11 @@ from ..nn.losses import Bernoulli, Multinomial
 from ..nn.tangent_propagation import TangentPropagation
 from ..training.solvers import LBFGS
 from ._store import TangentStore, TangentUpdates
+from ._strength import automatic_penalty
 
+_LITTLE_LEARNED = 0.75  # share of the error of constant outputs
+_N_JUDGED = 1000  # rows by which that is judged
+_MOST_TANGENTS, _MOST_UNLABELLED = 15, 10_000
 _TOL = 1e-2  # radians: a penalty does not see less, and a third of the steps are saved
 
 
@@ -41,14 +47,17 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
     Parameters
     ----------
     base : estimator, default=None
-        A :class:`ContractiveAE` (also the default) or other auto-encoder, or a :class:`StackedAE` of them. It is
-        cloned. The paper has two layers with ``curvature``.
-    n_tangents : int, default=15
-        Tangents of each sample, at most as many as features or code units.
-    tangent_penalty : float, default=1.0
-        Weight of the squared slopes of the outputs along the tangents; 0 leaves (b) out. Slopes are per unit of X: the
-        wider X, the larger the weight that does something. Search on a grid: 1 to 3 was best on images of 8 x 8 pixels in [0, 1], 100 and more on 28 x 28.
-    tangent_sampling : {'exact', 'random'}, default='exact'
+        A :class:`ContractiveAE` or other auto-encoder, or a :class:`StackedAE` of them. It is cloned. None is
+        ``StackedAE()``, two contractive layers; the paper has them with ``curvature``.
+    n_tangents : int or 'auto', default='auto'
+        Tangents of each sample, at most as many as features or code units; ``'auto'`` takes half as many, and at most 15.
+    tangent_penalty : float, 'auto' or str, default='auto'
+        Weight of the squared slopes of the outputs along the tangents; 0 leaves (b) out. Slopes are per unit of X.
+        ``'auto'`` is the mean variance of the data along the tangents, ``mean(u' Cov(X) u)`` for scaled columns, and does
+        not depend on the units of X; it comes from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a multiple:
+        search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``, ``'30*auto'``; few
+        steps bear a larger one, few labels with ``penalize_unlabelled`` want a smaller one.
+    tangent_sampling : {'exact', 'random'}, default='random'
         Whether a step goes through all tangents, or through one random combination of each sample's, which is
         unbiased: it costs two passes through the network instead of ``1 + n_tangents``. The exact form
         costs less than that where there are more tangents than classes: gradients of the outputs then come down to meet
@@ -61,23 +70,24 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
     tangent_storage : {'float16', 'float32', None}, default='float16'
         In what precision the tangents are kept: ``n_labelled * n_tangents * n_features`` numbers of 2 or 4 bytes, 1.4
         GB for all of MNIST with 15 in ``'float16'``. None computes them anew for each batch.
-    penalize_unlabelled : bool, default=False
-        Whether rows without a label are penalised too. Epochs then go over all rows; the mean of the loss is still
-        over the labelled ones. Needs ``output='softmax'``.
-    unlabelled_per_labelled : float, default=None
+    penalize_unlabelled : bool or 'auto', default='auto'
+        Whether rows without a label are penalized too; the mean of the loss is still over the labelled ones. Needs
+        ``output='softmax'``, with which ``'auto'`` does so, for at most 10,000 unlabelled rows.
+    unlabelled_per_labelled : float, 'auto' or None, default='auto'
         With ``penalize_unlabelled``, how many unlabelled rows, drawn anew in each epoch, there are for each labelled one:
-        epochs and ``batch_size`` then count labelled rows only, and few labels among many rows are no more work. None goes
-        over all rows. Not with ``solver='lbfgs'``.
+        epochs and ``batch_size`` then count labelled rows only, and few labels among many rows are no more work.
+        ``'auto'`` takes one; None goes over all rows, as ``solver='lbfgs'`` needs it.
     output : {'softmax', 'sigmoid'}, default='softmax'
         Output units: of which one is right, or each by itself, as in the paper; ``predict_proba`` then divides by
         their sum.
     prefit : bool, default=False
         Whether ``base`` is fitted already, and is to be used as it is.
-    corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default=None
+    corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
         Noise on X in (c), drawn anew at each step; prediction sees the clean X. Masking sets cells to 0 and
         divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to 0 or 1; swap takes
         the same column of another row of the minibatch; gaussian adds noise to every cell. A callable is
-        ``f(X, seed, out)``. Tangents stay those of the clean X; the slopes are taken at its corrupted copy.
+        ``f(X, seed, out)``. Tangents stay those of the clean X; the slopes are taken at its corrupted copy. ``'auto'`` masks a share 0.3 where the network sees 500
+        inputs or more, in proportion less of fewer, and none below a share of 0.05.
     corruption_level : float, default=0.3
         Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
     dropout : float, default=0.0
@@ -90,16 +100,17 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         Weights of the classes in (c), as elsewhere in scikit-learn.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
-    learning_rate_init : float, default=1e-3
+    learning_rate_init : float, default=3e-3
         Step size of adam and sgd.
-    learning_rate : {'constant', 'cosine'}, default='constant'
+    learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs. Training that is resumed then needs the same
         ``max_iter``. Not used by L-BFGS.
-    batch_size : int, default=256
+    batch_size : int, default=64
         Samples in a minibatch.
-    max_iter : int, default=100
-        Most epochs, or iterations of L-BFGS.
+    max_iter : int or 'auto', default='auto'
+        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, and at least 12;
+        of L-BFGS 200.
     tol : float, default=1e-4
         Relative improvement that counts as one; for L-BFGS, its tolerance.
     shuffle : bool, default=True
@@ -129,6 +140,8 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         Labels in the order of ``predict_proba``.
     base_ : estimator
         The auto-encoder, as (a) left it.
+    tangent_penalty_ : float
+        The weight of the squared slopes that was used.
     n_iter_ : int
         Epochs of (c).
     loss_curve_ : list of float
@@ -156,13 +169,13 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
     """
 
     base: object = field(default=None, kw_only=False)
-    n_tangents: int = 15
-    tangent_penalty: float = 1.0
-    tangent_sampling: str = "exact"
+    n_tangents: int | str = "auto"
+    tangent_penalty: object = "auto"
+    tangent_sampling: str = "random"
     update_tangents: int | None = None
     tangent_storage: str | None = "float16"
-    penalize_unlabelled: bool = False
-    unlabelled_per_labelled: float | None = None
+    penalize_unlabelled: bool | str = "auto"
+    unlabelled_per_labelled: float | str | None = "auto"
     output: str = "softmax"
     prefit: bool = False
     class_weight: object = None
@@ -171,13 +184,17 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         **BaseSupervised._parameter_constraints,
         **NetworkClassifier._parameter_constraints,
         "base": [HasMethods("fit"), None],
-        "n_tangents": [Interval(Integral, 1, None, closed="left")],
-        "tangent_penalty": [Interval(Real, 0, None, closed="left")],
+        "n_tangents": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "tangent_penalty": [Interval(Real, 0, None, closed="left"), str],
         "tangent_sampling": [StrOptions({"exact", "random"})],
         "update_tangents": [Interval(Integral, 1, None, closed="left"), None],
         "tangent_storage": [StrOptions({"float16", "float32"}), None],
-        "penalize_unlabelled": ["boolean"],
-        "unlabelled_per_labelled": [Interval(Real, 0, None, closed="neither"), None],
+        "penalize_unlabelled": ["boolean", StrOptions({"auto"})],
+        "unlabelled_per_labelled": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+            None,
+        ],
         "output": [StrOptions({"softmax", "sigmoid"})],
         "prefit": ["boolean"],
     }
@@ -218,8 +235,8 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
             self._check_width(encoder)
             state = self._add_output(encoder.sizes[1:], encoder.names, targets, self._unit())
             fill_encoder(self._network.views(state.params), fitted.params)
-            rows, inputs = self._rows(targets, balanced), self._units.scaling.rows(X)
-            penalties, observers = self._propagation(inputs, rows, state)
+            rows, inputs = self._rows(targets, balanced, state.seed), self._units.scaling.rows(X)
+            penalties, observers = self._propagation(inputs, rows, balanced, state)
             self._train_outputs(
                 inputs,
                 targets,
@@ -228,13 +245,15 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
                 rows,
                 penalties,
                 observers,
-                unlabelled_per_labelled=self.unlabelled_per_labelled,
+                unlabelled_per_labelled=self._unlabelled_per_labelled(),
             )
+            if penalties:
+                self._warn_of_constant_outputs(X, targets.values, targets.labelled)
         return self
 
     def _check_solver(self):
-        renewed = self.tangent_penalty and self.update_tangents
-        drawn = self.unlabelled_per_labelled is not None
+        renewed = self._is_penalized() and self.update_tangents
+        drawn = self.unlabelled_per_labelled not in ("auto", None)
         if drawn and not self.penalize_unlabelled:
             raise ValueError(
                 f"unlabelled_per_labelled={self.unlabelled_per_labelled} needs penalize_unlabelled=True."
@@ -247,55 +266,100 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
             )
 
     def _fitted_base(self, X, weights):
-        base = ContractiveAE() if self.base is None else self.base
+        base = StackedAE() if self.base is None else self.base
         if not isinstance(base, (BaseAutoEncoder, StackedAE)):
             raise TypeError(f"base must be an auto-encoder or a StackedAE; got {base!r}.")
         return fitted_base(self, base, X, weights)
 
+    def _warn_of_constant_outputs(self, X, values, labelled):
+        """Warn where even the labelled rows are predicted little better than by outputs that do not depend on X."""
+        rows = np.flatnonzero(labelled)
+        rows = rows[:: -(-len(rows) // _N_JUDGED)]
+        network, values = self._network, values[rows]
+        params = network.views(self._params)
+        inputs = self._units.scaling.rows(X[rows])
+        outputs = by_block(inputs, lambda x: self._means(network, params, x), values.shape[1])
+        constant = np.broadcast_to(values.mean(axis=0), values.shape)
+        error = self._errors(outputs, values).mean()
+        chance = self._errors(constant, values).mean()
+        if error > _LITTLE_LEARNED * chance:
+            warnings.warn(
+                f"Outputs hardly depend on X: of the labelled rows {error:.0%} are predicted wrong, and {chance:.0%} by "
+                f"constant outputs. Lower tangent_penalty={self.tangent_penalty!r}, or raise max_iter or "
+                "learning_rate_init.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _is_penalized(self):
+        return resolved(self.tangent_penalty, "tangent_penalty", 1.0) > 0
+
     def _check_width(self, encoder):
         width = min(encoder.sizes[0], encoder.sizes[-1])
-        if self.tangent_penalty and self.n_tangents > width:
+        if self.n_tangents == "auto":
+            self._n_tangents = min(_MOST_TANGENTS, max(1, width // 2))
+            return
+        self._n_tangents = self.n_tangents
+        if self._is_penalized() and self.n_tangents > width:
             raise ValueError(
-                f"n_tangents={self.n_tangents} is more than features or code units, {width}."
+                f"n_tangents={self.n_tangents} is more than varying features or code units, {width}."
             )
 
     def _unit(self):
         """Return the kind of output units."""
         if self.output == "softmax" and not self._multilabel:
             return Multinomial
-        if self.penalize_unlabelled:
+        if self.penalize_unlabelled is True:
             raise ValueError("penalize_unlabelled=True needs output='softmax' and one label a row.")
         return Bernoulli
 
-    def _rows(self, targets, weights):
+    def _penalizes_unlabelled(self):
+        if self.penalize_unlabelled != "auto":
+            return self.penalize_unlabelled
+        return self.output == "softmax" and not self._multilabel
+
+    def _unlabelled_per_labelled(self):
+        if self.unlabelled_per_labelled != "auto":
+            return self.unlabelled_per_labelled
+        steps = not isinstance(self._make_solver(), LBFGS)
+        return 1.0 if steps and self._penalizes_unlabelled() else None
+
+    def _rows(self, targets, weights, seed):
         """Return the rows of the training; let unlabelled ones have no loss."""
         labelled = targets.labelled
-        if not self.penalize_unlabelled:
+        if not self._penalizes_unlabelled():
             return np.flatnonzero(labelled)
-        targets.values /= self._labelled_share(labelled, weights)
+        rows = np.arange(len(labelled))
+        if self.penalize_unlabelled == "auto" and np.sum(~labelled) > _MOST_UNLABELLED:
+            others = np.random.default_rng(seed).permutation(np.flatnonzero(~labelled))
+            rows = np.sort(np.append(np.flatnonzero(labelled), others[:_MOST_UNLABELLED]))
+        weights = None if weights is None else weights[rows]
+        targets.values /= self._labelled_share(labelled[rows], weights)
         if np.sum(~labelled) > 1:
             targets.strata[~labelled] = len(self.classes_)
-        return np.arange(len(labelled))
+        return rows
 
     def _labelled_share(self, labelled, weights):
         """Return the share of the labelled rows, by weight, in what an epoch goes over."""
-        if self.unlabelled_per_labelled is None or labelled.all():
+        ratio = self._unlabelled_per_labelled()
+        if ratio is None or labelled.all():
             return np.average(labelled, weights=weights)
         weights = np.ones(len(labelled)) if weights is None else weights
         ours = weights[labelled].sum(dtype=np.float64)
-        n_others = round(self.unlabelled_per_labelled * labelled.sum())
+        n_others = round(ratio * labelled.sum())
         return ours / (ours + n_others * weights[~labelled].mean(dtype=np.float64))
 
-    def _propagation(self, inputs, rows, state):
+    def _propagation(self, inputs, rows, weights, state):
         """Return the penalty, and what renews its tangents."""
-        if not self.tangent_penalty:
+        self.tangent_penalty_ = 0.0
+        if not self._is_penalized():
             return [], []
         network = self._network
         store = TangentStore(
             network,
             inputs,
             rows,
-            self.n_tangents,
+            self._n_tangents,
             dtype=self.tangent_storage,
             random=self.tangent_sampling == "random",
             tol=_TOL,
@@ -303,5 +367,7 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         )
         with team():
             store.update(state.params)
+            automatic = automatic_penalty(inputs, rows, weights, store, state.seed)
+        self.tangent_penalty_ = resolved(self.tangent_penalty, "tangent_penalty", automatic)
         updates = [TangentUpdates(store, self.update_tangents)] if self.update_tangents else []
-        return [TangentPropagation(self.tangent_penalty, network, self._loss, store)], updates
+        return [TangentPropagation(self.tangent_penalty_, network, self._loss, store)], updates

@@ -1,5 +1,7 @@
 """The formula of the package: loss of a corrupted input's output, plus penalties, on one batch."""
 
+from functools import partial
+
 import numpy as np
 
 from .._threads import ELEMENT, share
@@ -30,7 +32,10 @@ class Objective:
     def __init__(self, network, loss, *, corruption=None, emphasis=None, penalties=(), n_frozen=0):
         self.network, self.loss = network, loss
         self.corruption, self.emphasis, self.penalties = corruption, emphasis, penalties
-        self.n_frozen = n_frozen
+        # Not every network has layers that can be frozen.
+        self._backward = (
+            partial(network.backward, n_frozen=n_frozen) if n_frozen else network.backward
+        )
         self._workspaces = {}
 
     def __call__(self, flat, batch, grad, rng):
@@ -59,7 +64,7 @@ class Objective:
         self._delta(trace, target, cell_weights)
         value += float(np.dot(trace.losses, trace.sample_weights))
         if grad is not None:
-            self.network.backward(params, trace, self.network.views(grad), self.n_frozen)
+            self._backward(params, trace, self.network.views(grad))
         return value
 
     def _delta(self, trace, target, cell_weights):

@@ -36,9 +36,11 @@ class Scaling:
         """Whether z = x."""
         return self.columns is None and not self.moves
 
-    def times(self, factor):
-        """Return the map to ``factor`` times z."""
-        scale = np.where(self.varies, self.scale / factor, self.scale)
+    def times(self, factor, chosen):
+        """Return the map to ``factor`` times z in the columns of ``chosen``, a list of arrays."""
+        scale = self.scale.copy()
+        for columns in chosen:
+            scale[columns[self.varies[columns]]] /= factor
         return Scaling(self.center, scale, self.varies)
 
     def rows(self, X):

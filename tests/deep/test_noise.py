@@ -19,6 +19,7 @@ from skae.nn.corruption import InputDropout, make_corruption, make_input_noise
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:300] / 16, y[:300]
+pytestmark = pytest.mark.filterwarnings("ignore:Outputs hardly depend on X")
 FAST = {"batch_size": 50, "max_iter": 3, "random_state": 0}
 PLAIN = {"standardize": False, "loss": "gaussian", **FAST}
 LAYERS = [("low", AutoEncoder(20, **PLAIN)), ("high", AutoEncoder(12, **FAST))]

@@ -1,0 +1,48 @@
+"""How strong a penalty on slopes along tangents is, in units that do not depend on those of the data."""
+
+import numpy as np
+
+_N_ROWS = 500  # of the data and with tangents: enough for two digits
+
+
+def automatic_penalty(X, rows, weights, store, seed):
+    """Return the mean variance of the data along the tangents.
+
+    Where x moves along a tangent by as much as the data vary, outputs move by about the slope times the standard
+    deviation: the penalty is the mean square of that.
+
+    Parameters
+    ----------
+    X : C-ordered ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
+    rows : ndarray of int
+        That have tangents.
+    weights : ndarray of shape (n_samples,) or None
+    store : TangentStore
+    seed : int
+        Of a choice of some rows where there are many.
+    """
+    rng = np.random.default_rng(seed)
+    some = _some(np.arange(X.shape[0]), weights, rng)
+    data = _dense(X[some])
+    shares = None if weights is None else weights[some]
+    data = data - np.average(data, axis=0, weights=shares)
+    chosen = _some(rows, weights, rng)
+    directions = np.empty((len(chosen), store.n_directions, X.shape[1]), data.dtype)
+    inputs = np.ascontiguousarray(_dense(X[chosen]))
+    store(chosen, inputs, np.arange(len(chosen)), seed, directions)
+    along = np.square(data @ directions.reshape(-1, X.shape[1]).T)
+    variances = np.average(along, axis=0, weights=shares).reshape(len(chosen), -1)
+    # A random combination of a sample's tangents has the sum of their variances on average.
+    shares = None if weights is None else weights[chosen]
+    total = np.average(variances.sum(axis=1), weights=shares)
+    return float(total) / store.n_tangents
+
+
+def _some(rows, weights, rng):
+    """Return some of ``rows`` with a weight, in their order."""
+    rows = rows if weights is None else rows[weights[rows] > 0]
+    return np.sort(rng.permutation(rows)[:_N_ROWS])
+
+
+def _dense(X):
+    return X.toarray() if hasattr(X, "toarray") else X

@@ -1,0 +1,97 @@
+"""The automatic weight of the tangent penalty against its formula, and its invariance."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
+
+from skae import ContractiveAE, ManifoldTangentClassifier
+from skae.manifold import tangent_basis
+
+X, y = load_digits(return_X_y=True)
+X, y = X[:300] / 16, y[:300]
+FAST = {"batch_size": 50, "max_iter": 2, "random_state": 0}
+BASE = ContractiveAE(30, loss="gaussian", standardize=False, **FAST)
+MODEL = ManifoldTangentClassifier(
+    BASE,
+    n_tangents=4,
+    tangent_storage="float32",
+    tangent_sampling="exact",
+    penalize_unlabelled=False,
+    corruption=None,
+    **FAST,
+)
+
+
+def _mean_variance(base, data, rows, weights=None):
+    """Return the mean of u' Cov(X) u over the tangents at some rows."""
+    basis = tangent_basis(base, data[rows], 4).basis
+    covariance = np.cov(data.T, bias=True, aweights=weights)
+    along = np.einsum("nki,ij,nkj->n", basis, covariance, basis) / 4
+    return np.average(along, weights=None if weights is None else weights[rows])
+
+
+@pytest.mark.parametrize("kind", ["plain", "sparse", "weighted", "few labels"])
+def test_automatic_penalty_is_the_variance_along_the_tangents(kind):
+    weights = np.random.default_rng(0).integers(1, 4, 300) if kind == "weighted" else None
+    labels = np.where(np.arange(300) < 100, y, -1) if kind == "few labels" else y
+    data = csr_matrix(X) if kind == "sparse" else X
+    model = clone(MODEL).fit(data, labels, sample_weight=weights)
+    expected = _mean_variance(model.base_, X, np.flatnonzero(labels >= 0), weights)
+    assert model.tangent_penalty_ == pytest.approx(expected, rel=5e-3)
+
+
+@pytest.mark.parametrize("text", ["2*auto", " 2.0 * auto", "2e0*auto"])
+def test_multiples_of_the_automatic_penalty(text):
+    automatic = clone(MODEL).fit(X, y).tangent_penalty_
+    double = clone(MODEL).set_params(tangent_penalty=text).fit(X, y)
+    assert double.tangent_penalty_ == pytest.approx(2 * automatic, rel=1e-12)
+    absolute = clone(MODEL).set_params(tangent_penalty=double.tangent_penalty_).fit(X, y)
+    np.testing.assert_array_equal(absolute._params, double._params)
+
+
+def test_a_random_combination_has_about_the_same():
+    exact, random = (
+        clone(MODEL).set_params(tangent_sampling=sampling).fit(X, y).tangent_penalty_
+        for sampling in ("exact", "random")
+    )
+    assert random == pytest.approx(exact, rel=0.1)
+
+
+def test_it_does_not_depend_on_the_units_of_the_data():
+    base = clone(BASE).fit(X)
+    wide = clone(base).fit(X)
+    # The same codes of data that are 50 times as wide: weights are smaller by as much.
+    wide._network.views(wide._params).encoder_weights[0][...] /= 50
+    tuned = {"prefit": True, "learning_rate_init": 1e-300}
+    narrow = clone(MODEL).set_params(base=base, **tuned).fit(X, y)
+    other = clone(MODEL).set_params(base=wide, **tuned).fit(50 * X, y)
+    assert other.tangent_penalty_ == pytest.approx(2500 * narrow.tangent_penalty_, rel=1e-3)
+
+
+def test_none_is_none():
+    for nothing in (0, 0.0, "0*auto"):
+        assert clone(MODEL).set_params(tangent_penalty=nothing).fit(X, y).tangent_penalty_ == 0
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+def test_a_penalty_that_leaves_nothing_to_learn_is_told(output):
+    options = {"max_iter": 40, "learning_rate_init": 0.02, "batch_size": 20, "output": output}
+    with pytest.warns(ConvergenceWarning, match="Outputs hardly depend on X.*tangent_penalty"):
+        clone(MODEL).set_params(tangent_penalty=1e9, **options).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clone(MODEL).set_params(**options).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["auto*2", "much", "2*", "*auto", "-1*auto", "nan*auto", "inf*auto", -1.0, np.nan, np.inf],
+)
+def test_bad_penalties(bad):
+    with pytest.raises(ValueError, match="tangent_penalty"):
+        clone(MODEL).set_params(tangent_penalty=bad).fit(X, y)
