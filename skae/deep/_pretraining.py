@@ -53,8 +53,8 @@ class Pretraining:
                 if self.noise_below and start:
                     self._fit_with_noise_below(layer, start, X, sample_weight)
                 else:
-                    below = self._codes(X, start) if start else X
-                    layer.fit(below, sample_weight=sample_weight)
+                    # No name for the codes: they are gone before those of the next layer are computed.
+                    layer.fit(self._codes(X, start) if start else X, sample_weight=sample_weight)
 
     def simultaneous(self, X, sample_weight, checkpoint, resume):
         """Fit all layers at once, in the batches and for the epochs of the first one."""
