@@ -114,6 +114,7 @@ class Pretraining:
                     if hasattr(layer, "_state"):
                         layer.n_features_in_ = codes.shape[1] if start else X.shape[1]
                         layer._units = plain_units(codes.shape[1]) if start else self.units
+                        layer._loss = layer._units.loss
                         layer._shape, params = without_output(shape, layer._params)
                         layer._state["params"] = params
 
