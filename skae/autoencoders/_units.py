@@ -66,7 +66,7 @@ def make_units(
     columns = Columns(X, sample_weight)
     standardize = "auto" if standardize is True else standardize
     if loss == "auto":
-        pairs, scaling = _found(X, columns, standardize, machine)
+        pairs, scaling = _found(X, columns, standardize, machine, sample_weight)
     else:
         pairs = _named(loss, X, frame, parameter)
         scaling = _scaling_of_named(pairs, columns, standardize)
@@ -82,9 +82,9 @@ def plain_units(n_features):
     return Units(no_scaling(n_features), loss, None, [("gaussian", columns)], n_features / 2)
 
 
-def _found(X, columns, standardize, machine):
+def _found(X, columns, standardize, machine, sample_weight):
     """Return pairs of a loss and columns that suit X, and the scaling."""
-    groups = one_hot_groups(X, columns.zero_one)
+    groups = one_hot_groups(X, columns.zero_one, sample_weight)
     grouped = np.zeros(X.shape[1], bool)
     for start, stop in groups:
         grouped[start:stop] = True
