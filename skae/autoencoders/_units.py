@@ -135,10 +135,14 @@ def _standardize(columns, chosen, center, scale, how):
     """Fill in mean and standard deviation of the ``chosen`` columns: each one's own, or with a shared deviation."""
     if not how or not chosen.any():
         return
-    center[chosen] = columns.mean[chosen]
     variance = columns.variance[chosen]
     variance = np.full_like(variance, variance.mean()) if how == "shared" else variance
-    scale[chosen] = np.sqrt(np.where(variance > 0, variance, 1))
+    deviation = np.sqrt(np.where(variance > 0, variance, 1))
+    # Rounded to 2^-32 of the deviation: rows in another order, or repeated instead of weighted, are scaled to the same
+    # bits, on which noise depends.
+    unit = np.ldexp(1.0, np.frexp(deviation)[1] - 32)
+    center[chosen] = np.round(columns.mean[chosen] / unit) * unit
+    scale[chosen] = np.round(deviation / unit) * unit
 
 
 def _scaling_of_named(pairs, columns, standardize):
