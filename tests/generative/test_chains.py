@@ -9,7 +9,7 @@ from skae._fitting import generator
 from skae.generative import sample_chain, sample_langevin
 
 X = load_digits().data[:300] / 16
-GAUSSIAN = {"loss": "gaussian", "random_state": 0}
+GAUSSIAN = {"loss": "gaussian", "standardize": False, "random_state": 0}
 
 
 def _linear_model(dtype=np.float64):
@@ -62,7 +62,8 @@ def test_langevin_chains_of_a_linear_model_are_autoregressive(dtype):
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("loss", ["gaussian", "bernoulli"])
 def test_codes_move_by_the_jacobian_times_its_transpose(loss, tied, dtype):
-    model = AutoEncoder(20, loss=loss, tied_weights=tied, max_iter=20, random_state=0)
+    options = {"tied_weights": tied, "standardize": False, "max_iter": 20, "random_state": 0}
+    model = AutoEncoder(20, loss=loss, **options)
     model.fit(X.astype(dtype))
     x = X[:30].astype(dtype)
     samples = sample_chain(model, x, n_steps=3, sigma=0.5, random_state=1)
