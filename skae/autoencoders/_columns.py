@@ -100,7 +100,7 @@ def _blocks(X, sample_weight):
             yield x, weights
 
 
-def one_hot_groups(X, zero_one):
+def one_hot_groups(X, zero_one, sample_weight=None):
     """Return runs [start, stop) of neighboring 0/1 columns of which exactly one is 1 in every row.
 
     Parameters
@@ -108,8 +108,10 @@ def one_hot_groups(X, zero_one):
     X : ndarray or CSR matrix of shape (n_samples, n_features)
     zero_one : ndarray of bool of shape (n_features,)
         Columns without other values than 0 and 1.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Rows of weight 0 are left out.
     """
-    ones, starts = _places_of_ones(X, zero_one)
+    ones, starts = _places_of_ones(X, zero_one, sample_weight)
     n_features, n_rows = len(zero_one), len(starts) - 1
     position, ends = starts[:-1].copy(), starts[1:]
     places = np.append(ones, [n_features, n_features])
@@ -132,16 +134,19 @@ def one_hot_groups(X, zero_one):
     return groups
 
 
-def _places_of_ones(X, zero_one):
+def _places_of_ones(X, zero_one, sample_weight):
     """Return the 0/1 columns that are 1 in each row, row after row, and where each row starts."""
     if hasattr(X, "indptr"):
-        X = X.copy()
+        X = X.copy() if sample_weight is None else X[sample_weight > 0]
         X.sum_duplicates()
         kept = zero_one[X.indices] & (X.data == 1)
         counts = np.add.reduceat(np.append(kept, 0), X.indptr[:-1]) * (np.diff(X.indptr) > 0)
         return X.indices[kept], np.concatenate([[0], np.cumsum(counts)])
-    # A row with a missing value among them does not say which groups there are.
-    X = X[~np.isnan(X[:, zero_one]).any(axis=1)] if zero_one.any() else X
-    rows, columns = np.nonzero((X == 1) & zero_one)
-    counts = np.bincount(rows, minlength=len(X))
-    return columns, np.concatenate([[0], np.cumsum(counts)])
+    columns, counts = [np.empty(0, np.intp)], [np.empty(0, np.intp)]
+    for x, _ in _blocks(X, sample_weight):
+        # A row with a missing value among them does not say which groups there are.
+        x = x[~np.isnan(x[:, zero_one]).any(axis=1)]
+        ones = (x == 1) & zero_one
+        columns.append(np.nonzero(ones)[1])
+        counts.append(ones.sum(axis=1))
+    return np.concatenate(columns), np.concatenate([[0], np.cumsum(np.concatenate(counts))])

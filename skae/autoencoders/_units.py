@@ -11,7 +11,7 @@ from ..nn.scaling import Scaling, no_scaling
 from ._advice import warn_of_scales
 from ._columns import Columns, one_hot_groups
 
-_ROWS = 2048  # some, for a mean
+_ROWS = 512  # some, for a mean
 
 
 @dataclass
@@ -89,7 +89,7 @@ def make_units(
     if not standardize:
         warn_of_scales(columns, getattr(frame, "columns", range(X.shape[1])))
     if loss == "auto":
-        pairs, scaling = _found(X, columns, standardize, machine)
+        pairs, scaling = _found(X, columns, standardize, machine, sample_weight)
     else:
         pairs = _named(loss, X, frame, parameter)
         scaling = _scaling_of_named(pairs, columns, standardize)
@@ -126,9 +126,9 @@ def suitable_variance(n_units, n_inputs):
     return float(np.clip(n_units / n_inputs, 0.1, 8))
 
 
-def _found(X, columns, standardize, machine):
+def _found(X, columns, standardize, machine, sample_weight):
     """Return pairs of a loss and columns that suit X, and the scaling."""
-    groups = one_hot_groups(X, columns.zero_one)
+    groups = one_hot_groups(X, columns.zero_one, sample_weight)
     grouped = np.zeros(X.shape[1], bool)
     for start, stop in groups:
         grouped[start:stop] = True
@@ -179,10 +179,14 @@ def _standardize(columns, chosen, center, scale, how):
     """Fill in mean and standard deviation of the ``chosen`` columns: each one's own, or with a shared deviation."""
     if not how or not chosen.any():
         return
-    center[chosen] = columns.mean[chosen]
     variance = columns.variance[chosen]
     variance = np.full_like(variance, variance.mean()) if how == "shared" else variance
-    scale[chosen] = np.sqrt(np.where(variance > 0, variance, 1))
+    deviation = np.sqrt(np.where(variance > 0, variance, 1))
+    # Rounded to 2^-32 of the deviation: rows in another order, or repeated instead of weighted, are scaled to the same
+    # bits, on which noise depends.
+    unit = np.ldexp(1.0, np.frexp(deviation)[1] - 32)
+    center[chosen] = np.round(columns.mean[chosen] / unit) * unit
+    scale[chosen] = np.round(deviation / unit) * unit
 
 
 def _scaling_of_named(pairs, columns, standardize):

@@ -53,15 +53,15 @@ class Pretraining:
                 if self.noise_below and start:
                     self._fit_with_noise_below(layer, start, X, sample_weight)
                 else:
-                    below = self._codes(X, start) if start else X
-                    layer.fit(below, sample_weight=sample_weight)
+                    # No name for the codes: they are gone before those of the next layer are computed.
+                    layer.fit(self._codes(X, start) if start else X, sample_weight=sample_weight)
 
     def simultaneous(self, X, sample_weight, checkpoint, resume):
         """Fit all layers at once, in the batches and for the epochs of the first one."""
         self._need_networks("schedule='simultaneous'")
         layers = [layer for _, layer in self.layers]
         for layer, start in zip(layers, self.starts):
-            layer._state = self._first_state(layer, start, X).to_dict()
+            layer._state = self._first_state(layer, start, X, sample_weight).to_dict()
             fill(self.params, start, layer._layer_weights())
         objectives = [layer._objective(layer._network, layer._loss) for layer in layers]
         for number, objective in enumerate(objectives):
@@ -114,6 +114,7 @@ class Pretraining:
                     if hasattr(layer, "_state"):
                         layer.n_features_in_ = codes.shape[1] if start else X.shape[1]
                         layer._units = plain_units(codes.shape[1]) if start else self.units
+                        layer._loss = layer._units.loss
                         layer._shape, params = without_output(shape, layer._params)
                         layer._state["params"] = params
 
@@ -140,14 +141,15 @@ class Pretraining:
             self.network.sizes[n_layers],
         )
 
-    def _first_state(self, layer, start, X):
+    def _first_state(self, layer, start, X, sample_weight):
         """Let the layer see what it will be trained on, or the first of its codes; return its first state."""
         sample = self._codes(X[:BLOCK], start) if start else X
-        rows, _ = layer._check_training_data(sample, None, reset=True)
-        return layer._first_state(rows, None)
+        weights = None if start else sample_weight
+        rows, weights = layer._check_training_data(sample, weights, reset=True)
+        return layer._first_state(rows, weights)
 
     def _fit_with_noise_below(self, layer, start, X, sample_weight):
-        state = self._first_state(layer, start, X)
+        state = self._first_state(layer, start, X, sample_weight)
 
         def encode(rows, out):
             self.network.encode(self.params, rows, out=out, n_layers=start)

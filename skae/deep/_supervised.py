@@ -268,7 +268,10 @@ class BaseSupervisedStack(BaseSupervised, BaseStack):
             self._check_layers()
             frame = X
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
-            self._units = units_of(self._chosen_layers()[0][1], X, frame, weights)
+            seen = weights
+            if self.pretraining != "unsupervised":
+                seen = np.where(targets.labelled, 1.0 if weights is None else weights, 0)
+            self._units = units_of(self._chosen_layers()[0][1], X, frame, seen)
             self.layers_ = self._copies()
             state = self._add_output(*layer_shapes(self.layers_), targets, targets.unit)
             self._learn(X, targets, weights, balanced, state)

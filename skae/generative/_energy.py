@@ -134,7 +134,7 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
     >>> from skae.generative import EnergyAE
     >>> rng = np.random.default_rng(0)
     >>> X = rng.choice([-2.0, 2.0], (2000, 1)) + 0.3 * rng.standard_normal((2000, 1))
-    >>> model = EnergyAE(20, noise=0.4, solver="lbfgs", random_state=0).fit(X)
+    >>> model = EnergyAE(20, noise=0.2, solver="lbfgs", random_state=0).fit(X)
     >>> valley, peak = model.score_samples([[0.0], [2.0]])
     >>> bool(peak > valley + 2)
     True

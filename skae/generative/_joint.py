@@ -235,7 +235,8 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         -------
         energies : ndarray of shape (n_samples,)
         """
-        X = self.base_._model.scaling.rows(self._checked(X, in_range=True))
+        X = self._checked(X, in_range=True)
+        X = self.base_._model.scaling.rows(X)
         return by_block(X, partial(mean_energies, clean_energy(self.base_), self._draws), None)
 
     def energy_gradient(self, X, draw=None):

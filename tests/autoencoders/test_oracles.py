@@ -16,6 +16,7 @@ def test_linear_autoencoder_is_pca(tied):
         5,
         activation="identity",
         loss="gaussian",
+        standardize=False,
         tied_weights=tied,
         solver=LBFGS(n_corrections=50),
         max_iter=5000,
@@ -41,6 +42,7 @@ def _gaussian_data(n_samples):
 LINEAR = {
     "activation": "identity",
     "loss": "gaussian",
+    "standardize": False,
     "tied_weights": False,
     "solver": "lbfgs",
     "max_iter": 2000,

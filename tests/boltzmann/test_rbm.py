@@ -53,7 +53,8 @@ def test_densities_are_marginals_of_the_joint():
 
 def test_densities_have_scikit_learns_free_energy():
     theirs = BernoulliRBM(8, n_iter=2, random_state=0).fit(DIGITS)
-    ours = RBM(8, visible="bernoulli", max_iter=1, random_state=0).fit(DIGITS)
+    options = {"visible": "bernoulli", "standardize": False, "max_iter": 1, "random_state": 0}
+    ours = RBM(8, **options).fit(DIGITS)
     for part, value in zip(
         parts_of(ours), (theirs.components_, theirs.intercept_hidden_, theirs.intercept_visible_)
     ):
@@ -63,7 +64,8 @@ def test_densities_have_scikit_learns_free_energy():
 
 
 def test_gaussian_density_integrates_to_its_normalizer():
-    rbm = RBM(3, visible="gaussian", max_iter=1, random_state=0).fit(rng.standard_normal((30, 2)))
+    rbm = RBM(3, visible="gaussian", standardize=False, max_iter=1, random_state=0)
+    rbm.fit(rng.standard_normal((30, 2)))
     for part in parts_of(rbm):
         part[...] = rng.standard_normal(part.shape)
     line = np.linspace(-12, 12, 600)
@@ -197,7 +199,7 @@ def test_samples_have_the_distribution(dtype):
 
 def test_mixed_samples():
     X = np.hstack([np.eye(3)[rng.integers(0, 3, 50)], rng.standard_normal((50, 2))])
-    rbm = RBM(4, learning_rate_init=0.01, max_iter=3, random_state=0).fit(X)
+    rbm = RBM(4, standardize=False, learning_rate_init=0.01, max_iter=3, random_state=0).fit(X)
     rbm.components_[...] = 0
     rbm.decoder_bias_[...] = [0, 1, 2, 3, -3]
     samples = rbm.sample(20_000, n_steps=2, random_state=0)
@@ -226,6 +228,7 @@ def test_learns_more_than_independent_pixels(gradient):
 
 def test_gradient_of_the_autoencoder_is_the_autoencoder():
     options = {"max_iter": 3, "solver": "adam", "learning_rate_init": 1e-3, "batch_size": 100}
+    options["standardize"] = False
     rbm = RBM(10, gradient="autoencoder", visible="bernoulli", random_state=0, **options)
     ae = AutoEncoder(10, loss="bernoulli", random_state=0, **options)
     rbm.fit(DIGITS), ae.fit(DIGITS)

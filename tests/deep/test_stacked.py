@@ -19,7 +19,7 @@ X, y = load_digits(return_X_y=True)
 X = X / 16
 FAST = {"max_iter": 5, "batch_size": 100, "random_state": 0}
 LAYERS = [
-    ("low", DenoisingAE(30, loss="bernoulli", **FAST)),
+    ("low", DenoisingAE(30, loss="bernoulli", standardize=False, **FAST)),
     ("high", ContractiveAE(10, **FAST)),
 ]
 
@@ -31,6 +31,8 @@ def _by_hand(layers):
         layer = clone(layer)
         if fitted and fitted[-1].activation == "sigmoid":
             layer.set_params(loss="bernoulli")
+        if fitted:
+            layer.set_params(standardize=False)
         codes = layer.fit_transform(codes)
         fitted.append(layer)
     return fitted

@@ -16,7 +16,7 @@ X, y = load_digits(return_X_y=True)
 X = X / 16
 FAST = {"max_iter": 5, "batch_size": 100, "random_state": 0}
 LAYERS = [("low", DenoisingAE(40, **FAST)), ("high", AutoEncoder(20, **FAST))]
-LINEAR = [("only", AutoEncoder(6, activation="identity", max_iter=2))]
+LINEAR = [("only", AutoEncoder(6, activation="identity", standardize=False, max_iter=2))]
 EXACT = {"pretraining": None, "solver": "lbfgs", "max_iter": 3000, "tol": 1e-10, "random_state": 0}
 
 
@@ -57,12 +57,14 @@ def test_it_classifies_as_well_as_scikit_learns_network(pretraining):
 
 def test_greedy_supervised_layers_tell_classes_apart():
     layers = [(name, layer.set_params(max_iter=40)) for name, layer in _cloned(LAYERS)]
+    layers[0][1].set_params(standardize=False)
     scores = []
     for pretraining in ("supervised", None):
         model = StackedAEClassifier(
             layers, pretraining=pretraining, max_iter=1, learning_rate_init=1e-12, random_state=0
         ).fit(X[:1200], y[:1200])
-        codes = model._network.encode(model._network.views(model._params), X, n_layers=2)
+        rows = model._units.scaling.apply(X)
+        codes = model._network.encode(model._network.views(model._params), rows, n_layers=2)
         if pretraining:
             low, high = (layer for _, layer in model.layers_)
             np.testing.assert_allclose(high.transform(low.transform(X)), codes, atol=1e-8)

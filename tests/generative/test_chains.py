@@ -9,7 +9,7 @@ from skae._fitting import generator
 from skae.generative import sample_chain, sample_langevin
 
 X = load_digits().data[:300] / 16
-GAUSSIAN = {"loss": "gaussian", "random_state": 0}
+GAUSSIAN = {"loss": "gaussian", "standardize": False, "random_state": 0}
 
 
 def _linear_model(dtype=np.float64):
@@ -62,7 +62,8 @@ def test_langevin_chains_of_a_linear_model_are_autoregressive(dtype):
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("loss", ["gaussian", "bernoulli"])
 def test_codes_move_by_the_jacobian_times_its_transpose(loss, tied, dtype):
-    model = AutoEncoder(20, loss=loss, tied_weights=tied, max_iter=20, random_state=0)
+    options = {"tied_weights": tied, "standardize": False, "max_iter": 20, "random_state": 0}
+    model = AutoEncoder(20, loss=loss, **options)
     model.fit(X.astype(dtype))
     x = X[:30].astype(dtype)
     samples = sample_chain(model, x, n_steps=3, sigma=0.5, random_state=1)
@@ -200,7 +201,7 @@ def test_bad_input_of_one_of_them():
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_chain_that_diverges_says_so():
     model = AutoEncoder(8, activation="identity", max_iter=1).fit(X)
-    with pytest.raises(ValueError, match="left the finite numbers: take a smaller step_size"):
+    with pytest.raises(ValueError, match="chain diverged .*: take a smaller step_size"):
         sample_langevin(model, X[:2], 200, sigma=0.1, step_size=1e9)
 
 
@@ -212,7 +213,7 @@ def test_models_that_have_no_chain():
         for sample in (sample_chain, sample_langevin):
             with pytest.raises(TypeError, match="model must be an auto-encoder with a decoder"):
                 sample(model, X[:2], 3, 0.1)
-    with pytest.raises(TypeError, match="layers that hear the layer below only"):
+    with pytest.raises(TypeError, match="model must be feed-forward"):
         sample_chain(RecurrentAE(layers, max_iter=1).fit(X), X[:2])
     with pytest.raises(NotFittedError):
         sample_chain(AutoEncoder(8), X[:2])

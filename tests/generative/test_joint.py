@@ -156,6 +156,7 @@ def test_draws_have_the_posterior_of_a_small_network(weighted):
     mean = np.average(r, axis=1, weights=weights)
     deviation = np.sqrt(np.average((r - mean[:, None]) ** 2, axis=1, weights=weights))
     base = AutoEncoder(1, activation="tanh", loss="gaussian", solver="lbfgs", random_state=0)
+    base.set_params(standardize=False)
     model = JointEnergy(
         base,
         n_draws=8000,
@@ -274,7 +275,8 @@ def clone_with(model, draws):
 
 @pytest.mark.parametrize("base", ["contractive", "deep contractive"])
 def test_energy_has_the_contraction(base):
-    model = clone_with(_fitted(BASES[base], FEATURES), slice(1, 2))
+    base = clone(BASES[base]).set_params(standardize=False)
+    model = clone_with(_fitted(base, FEATURES), slice(1, 2))
     model.base_._params[:] = model.draws_[0]
     norms = np.square(model.base_.jacobian(FEATURES)).sum(axis=(1, 2))
     expected = -model.base_.score_samples(FEATURES) + 0.7 * norms
@@ -301,7 +303,7 @@ def test_samples_around_a_line(dtype):
     rng = np.random.default_rng(0)
     data = (rng.standard_normal((100, 1)) * [2, 1] + [5, -3]).astype(dtype)
     base = AutoEncoder(1, activation="identity", loss="gaussian", solver="lbfgs", max_iter=500)
-    base.set_params(tol=1e-12, random_state=0)
+    base.set_params(standardize=False, tol=1e-12, random_state=0)
     temperature, step = 0.5, 0.4
     model = _fitted(base, data, temperature=temperature)
     model.draws_ = np.tile(model.base_._params, (3, 1))
@@ -329,7 +331,7 @@ def test_bernoulli_columns_are_reflected():
 
 
 def test_each_chain_has_one_draw():
-    model = _fitted(data=FEATURES)
+    model = _fitted(AutoEncoder(6, standardize=False, **SMALL), FEATURES)
     for place, draw in enumerate(model.draws_):
         draw[:] = 0
         model.base_._network.views(draw).decoder_biases[0][:] = 100 * place

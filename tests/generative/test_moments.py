@@ -8,7 +8,7 @@ from skae.generative import ball_moments, local_moments
 from skae.generative._moments import _reconstruction_and_jacobian
 
 X = load_digits().data[:100] / 16
-GAUSSIAN = {"loss": "gaussian", "random_state": 0}
+GAUSSIAN = {"loss": "gaussian", "standardize": False, "random_state": 0}
 ROOT = np.array([[1.0, 0.0, 0.0], [0.4, 0.5, 0.0], [-0.3, 0.2, 0.3]])
 COVARIANCE, MEAN, SIGMA = ROOT @ ROOT.T, np.array([1.0, -2.0, 0.5]), 0.6
 OPTIMUM = COVARIANCE @ np.linalg.inv(COVARIANCE + SIGMA**2 * np.eye(3))
@@ -174,7 +174,7 @@ def test_models_without_moments():
     with pytest.raises(ValueError, match="model must have loss='gaussian' in all columns"):
         local_moments(AutoEncoder(8, max_iter=1, loss="bernoulli").fit(X), X[:2], 0.1)
     layers = [("low", AutoEncoder(8, max_iter=1)), ("high", AutoEncoder(6, max_iter=1))]
-    with pytest.raises(TypeError, match="layers that hear the layer below only"):
+    with pytest.raises(TypeError, match="model must be feed-forward"):
         local_moments(RecurrentAE(layers, max_iter=1).fit(X), X[:2], 0.1)
 
 

@@ -10,7 +10,7 @@ from skae.generative import sample_walkback
 
 X = load_digits().data[:300] / 16
 BITS = (X > 0.5).astype(float)
-LINEAR = {"activation": "identity", "loss": "gaussian", "random_state": 0}
+LINEAR = {"activation": "identity", "loss": "gaussian", "standardize": False, "random_state": 0}
 
 
 def _linear_model(matrix, shift, dtype=np.float64, **noise):

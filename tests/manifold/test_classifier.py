@@ -95,7 +95,8 @@ def test_where_tangents_are_kept_changes_little(storage, output):
 
 
 def test_stack_and_fitted_base():
-    layer = ContractiveAE(30, max_iter=3, curvature=0.1, loss="bernoulli")
+    options = {"contraction": 0.1, "curvature": 0.1, "loss": "bernoulli", "standardize": False}
+    layer = ContractiveAE(30, max_iter=3, **options)
     stack = StackedAE([("low", layer), ("high", layer)], random_state=0)
     model = ManifoldTangentClassifier(stack, **OPTIONS).fit(*FEW)
     assert model._shape["sizes"] == (64, 30, 30, 10)
