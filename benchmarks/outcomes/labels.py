@@ -48,10 +48,7 @@ def build(method, seed):
         return stack(seed, pretraining=None) if "no" in method else stack(seed)
     model = ManifoldTangentClassifier(random_state=seed)
     if "penalty" in method:
-        factor = float(method.split()[-1])
-        if factor and not isinstance(model.tangent_penalty, (int, float)):
-            raise ValueError(f"the default penalty {model.tangent_penalty!r} has no multiple")
-        model.set_params(tangent_penalty=factor * model.tangent_penalty if factor else 0.0)
+        model.set_params(tangent_penalty=f"{method.split()[-1]}*auto")
     return model
 
 
