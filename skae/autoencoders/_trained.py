@@ -194,7 +194,8 @@ class TrainedModel(CallbackSupportMixin):
             error = stopping = None
             if held_out is not None:
                 error = problem.error(held_out, self.batch_size, state.seed)
-            if problem.descends or error is not None:
+            # A falling rate has its use at the end: only held-out samples stop it before.
+            if error is not None or (problem.descends and self.learning_rate == "constant"):
                 stopping = Stopping(self.tol, self.n_iter_no_change, error)
             minimize(
                 problem.objective,

@@ -87,7 +87,8 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
     max_iter : int, default=100
         Most epochs, or iterations of L-BFGS.
     tol : float, default=1e-4
-        Relative improvement that counts as one; for L-BFGS, its tolerance.
+        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
+        held-out samples; for L-BFGS, its tolerance.
     shuffle : bool, default=True
         Whether each epoch takes the samples in a new order.
     early_stopping : bool, default=False

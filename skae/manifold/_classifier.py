@@ -112,7 +112,8 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, and at least 12;
         of L-BFGS 200.
     tol : float, default=1e-4
-        Relative improvement that counts as one; for L-BFGS, its tolerance.
+        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
+        held-out samples; for L-BFGS, its tolerance.
     shuffle : bool, default=True
         Whether each epoch takes the samples in a new order.
     early_stopping : bool, default=False
