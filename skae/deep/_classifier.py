@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ._classes import NetworkClassifier
+from ._reconstruction import DrawingUnlabelled
 from ._supervised import BaseSupervisedStack
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class StackedAEClassifier(NetworkClassifier, BaseSupervisedStack):
+class StackedAEClassifier(DrawingUnlabelled, NetworkClassifier, BaseSupervisedStack):
     """Classifier over stacked auto-encoders: layers pre-trained, then trained together with an output layer.
 
     Minimises the mean over samples of the cross-entropy of y under the softmax of the output layer; for an
@@ -16,7 +17,7 @@ class StackedAEClassifier(NetworkClassifier, BaseSupervisedStack):
     training; early stopping looks at the share of wrong labels among held-out samples.
 
     Semi-supervised learning is as elsewhere in scikit-learn: rows with ``y == -1`` are unlabelled and take part in
-    unsupervised pre-training only. Where -1 and one other label are all there is, both are classes.
+    unsupervised pre-training and, with ``reconstruction_weight``, in the reconstruction that goes on beside it. Where -1 and one other label are all there is, both are classes.
 
     Parameters
     ----------
@@ -35,6 +36,16 @@ class StackedAEClassifier(NetworkClassifier, BaseSupervisedStack):
     pretraining : {'unsupervised', 'supervised'}, default='unsupervised'
         How layers are prepared: by their own objectives; each as the hidden layer of a net that predicts y from the
         codes below (Bengio et al. 2006); or, with None, not at all.
+    reconstruction_weight : float, default=0.0
+        Weight of reconstructing X in the joint training, so that layers go on to learn without labels: adds
+        ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over labelled and unlabelled rows, in which R is the loss of the
+        constant reconstruction and S the entropy of y: neither the width of X nor units matter. r goes through all
+        hidden layers, without dropout, and back through a decoder that begins as pre-training left it; its weights are
+        those of the encoder, or its own where a layer has a decoder with its own. ``corruption`` is to be undone.
+    unlabelled_per_labelled : float, 'auto' or None, default='auto'
+        With ``reconstruction_weight``, how many unlabelled rows, drawn anew in each epoch, there are for each labelled one:
+        epochs and ``batch_size`` then count labelled rows only. ``'auto'`` takes one; None goes over all rows, as
+        ``solver='lbfgs'`` needs it.
     dropout : float, default=0.0
         Share of the units of each layer that a step of the joint training leaves out.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
@@ -128,4 +139,9 @@ class StackedAEClassifier(NetworkClassifier, BaseSupervisedStack):
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervisedStack._parameter_constraints,
         **NetworkClassifier._parameter_constraints,
+        **DrawingUnlabelled._parameter_constraints,
     }
+
+    def _check_layers(self):
+        super()._check_layers()
+        self._check_unlabelled(self._uses_unlabelled(), "reconstruction_weight > 0")

@@ -46,6 +46,11 @@ def layer_shapes(layers):
     return widths, activations
 
 
+def ties(layer):
+    """Return whether the decoder of ``layer`` has the weights of its encoder."""
+    return isinstance(layer, UnsupervisedModel) and layer._decoder() == "tied"
+
+
 def units_parameter(layer):
     """Return the name of the parameter that says what kind of units the layer reconstructs."""
     return "visible" if hasattr(layer, "visible") else "loss"

@@ -35,6 +35,12 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     pretraining : {'unsupervised', 'supervised'}, default='unsupervised'
         How layers are prepared: by their own objectives; each as the hidden layer of a net that predicts y from the
         codes below (Bengio et al. 2006); or, with None, not at all.
+    reconstruction_weight : float, default=0.0
+        Weight of reconstructing X in the joint training, so that layers go on to learn without labels: adds
+        ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over rows, in which R is the loss of the
+        constant reconstruction and S half the variance of y: neither the width of X nor units matter. r goes through all
+        hidden layers, without dropout, and back through a decoder that begins as pre-training left it; its weights are
+        those of the encoder, or its own where a layer has a decoder with its own. ``corruption`` is to be undone.
     dropout : float, default=0.0
         Share of the units of each layer that a step of the joint training leaves out.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'

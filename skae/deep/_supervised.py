@@ -9,9 +9,10 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions, _fit_context
-from .._fitting import DTYPES, by_block, checked_weights, unchanged_on_error
+from .._fitting import DTYPES, by_block, checked_weights, column_names, unchanged_on_error
 from ..autoencoders._fitted import FittedNetwork
 from ..autoencoders._trained import ZERO_SUM, TrainedModel
+from ..nn.composition import SharedEncoder
 from ..nn.corruption import make_input_noise
 from ..nn.losses import Reconstruction
 from ..nn.objective import Objective
@@ -20,8 +21,9 @@ from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from ..training.state import TrainingState
 from ._base import BaseStack, NoisyInputs
-from ._layers import layer_shapes, units_of
+from ._layers import downward, fill, layer_shapes, ties, units_of
 from ._pretraining import Pretraining
+from ._reconstruction import Reconstructing
 
 # Of the inputs, where there are many, as in pictures: fewer say less about one that is masked.
 _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
@@ -124,19 +126,41 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
         return state
 
     def _train_outputs(
-        self, inputs, targets, weights, state, rows, penalties=(), observers=(), **options
+        self,
+        inputs,
+        targets,
+        weights,
+        state,
+        rows,
+        penalties=(),
+        observers=(),
+        *,
+        factors=None,
+        beside=None,
+        **options,
     ):
-        """Train all layers to predict ``targets`` from ``inputs``, on ``rows``; ``options`` are those of ``Problem``."""
-        network = self._network
-        penalties = [*penalties, *weight_decays(self.weight_decay)]
+        """Train all layers to predict ``targets`` from ``inputs``, on ``rows``.
+
+        By ``factors`` rows count more in the supervised loss than in that of ``beside``, if there is one; ``options``
+        are those of ``Problem``.
+        """
+        network, noise = self._network, self._noise(inputs.shape[1])
+        n_frozen = self._n_encoder_layers if self.frozen == "all" else self.frozen
+        objective = Objective(
+            network,
+            self._loss,
+            corruption=noise,
+            penalties=[*penalties, *weight_decays(self.weight_decay)],
+            n_frozen=n_frozen,
+            row_factors=factors,
+        )
+        if beside is not None:
+            second = Objective(beside.network, beside.loss, corruption=noise, n_frozen=n_frozen)
+            objective = SharedEncoder(objective, second, beside.weight)
+            state.params = objective.join(state.params, beside.flat)
+            state.solver = self._make_solver().start(state.params)
         problem = Problem(
-            Objective(
-                network,
-                self._loss,
-                corruption=self._noise(inputs.shape[1]),
-                penalties=penalties,
-                n_frozen=self._n_encoder_layers if self.frozen == "all" else self.frozen,
-            ),
+            objective,
             inputs,
             weights,
             targets.values,
@@ -227,7 +251,7 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseSupervisedStack(BaseSupervised, BaseStack):
+class BaseSupervisedStack(Reconstructing, BaseSupervised, BaseStack):
     """Everything but the kind of the targets."""
 
     pretraining: str | None = "unsupervised"
@@ -235,6 +259,7 @@ class BaseSupervisedStack(BaseSupervised, BaseStack):
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
         **BaseStack._parameter_constraints,
+        **Reconstructing._parameter_constraints,
         "pretraining": [StrOptions({"unsupervised", "supervised"}), None],
     }
 
@@ -248,7 +273,7 @@ class BaseSupervisedStack(BaseSupervised, BaseStack):
             Training data, kept in float32 or float64.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets. For a classifier with two or more other classes, rows with -1 are unlabelled: they take
-            part in unsupervised pre-training only.
+            part in what needs no labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the mean of each objective.
 
@@ -269,9 +294,11 @@ class BaseSupervisedStack(BaseSupervised, BaseStack):
             frame = X
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             seen = weights
-            if self.pretraining != "unsupervised":
+            if self.pretraining != "unsupervised" and not self.reconstruction_weight:
                 seen = np.where(targets.labelled, 1.0 if weights is None else weights, 0)
             self._units = units_of(self._chosen_layers()[0][1], X, frame, seen)
+            if self.reconstruction_weight:
+                self._units.check(X, column_names(self, X))
             self.layers_ = self._copies()
             state = self._add_output(*layer_shapes(self.layers_), targets, targets.unit)
             self._learn(X, targets, weights, balanced, state)
@@ -287,5 +314,26 @@ class BaseSupervisedStack(BaseSupervised, BaseStack):
                 pretraining.supervised(
                     X, balanced, targets.values, self._loss, rows, targets.strata
                 )
-        inputs = self._units.scaling.rows(X)
-        self._train_outputs(inputs, targets, balanced, state, rows)
+        inputs, options = self._units.scaling.rows(X), {}
+        if self.reconstruction_weight:
+            options["beside"] = self._reconstruction(self._autoencoder(state), targets, balanced)
+            options["unlabelled_per_labelled"] = self._unlabelled_ratio()
+            rows, options["factors"] = self._all_rows(targets, balanced)
+        self._train_outputs(inputs, targets, balanced, state, rows, **options)
+
+    def _autoencoder(self, state):
+        """Return encoders and decoders end to end: a network and its parameters."""
+        widths, activations = layer_shapes(self.layers_)
+        shape = {
+            "sizes": (self._units.scaling.n_inputs, *widths),
+            "activation": activations,
+            "decoder": "tied" if all(ties(layer) for _, layer in self.layers_) else "untied",
+            "downward": downward(self.layers_),
+        }
+        network, flat = self._new_autoencoder(shape, state)
+        start = 0
+        for _, layer in self.layers_ if self.pretraining else ():
+            weights = layer._layer_weights()
+            fill(network.views(flat), start, weights)
+            start += len(weights)
+        return network, flat

@@ -16,10 +16,10 @@ from ..autoencoders._base import BaseAutoEncoder
 from ..deep import StackedAE
 from ..deep._classes import NetworkClassifier
 from ..deep._layers import fill_encoder, fitted_base
+from ..deep._reconstruction import DrawingUnlabelled, mark_unlabelled
 from ..deep._supervised import BaseSupervised
 from ..nn.losses import Bernoulli, Multinomial
 from ..nn.tangent_propagation import TangentPropagation
-from ..training.solvers import LBFGS
 from ._store import TangentStore, TangentUpdates
 from ._strength import automatic_penalty
 
@@ -30,7 +30,7 @@ _TOL = 1e-2  # radians: a penalty does not see less, and a third of the steps ar
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
+class ManifoldTangentClassifier(DrawingUnlabelled, NetworkClassifier, BaseSupervised):
     """Classifier that is trained to ignore movement along the data's manifold, whose tangents an auto-encoder learns.
 
     ``fit`` (a) trains the auto-encoder ``base`` on all rows of X; (b) takes, at each labelled row, the ``n_tangents``
@@ -40,7 +40,7 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
     of their class cost nothing.
 
     Semi-supervised learning is as elsewhere in scikit-learn: rows with ``y == -1`` are unlabelled and take part in
-    (a), and with ``penalize_unlabelled`` in the penalty of (c). Where -1 and one other label are all there is, both
+    (a), and in (c) with ``penalize_unlabelled`` in the penalty, with ``reconstruction_weight`` in the reconstruction. Where -1 and one other label are all there is, both
     are classes. The parameters of training below are those of (c); early stopping looks at the share of wrong labels
     among held-out samples.
 
@@ -73,8 +73,14 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
     penalize_unlabelled : bool or 'auto', default='auto'
         Whether rows without a label are penalized too; the mean of the loss is still over the labelled ones. Needs
         ``output='softmax'``, with which ``'auto'`` does so, for at most 10,000 unlabelled rows.
+    reconstruction_weight : float, default=0.0
+        Weight of reconstructing X in (c), so that layers go on to learn without labels: adds
+        ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over labelled and unlabelled rows, in which R is the
+        loss of the constant reconstruction and S the entropy of y: neither the width of X nor units matter. r goes
+        through all hidden layers, without dropout, and back through the decoder of ``base``, which learns too.
+        ``corruption`` is to be undone.
     unlabelled_per_labelled : float, 'auto' or None, default='auto'
-        With ``penalize_unlabelled``, how many unlabelled rows, drawn anew in each epoch, there are for each labelled one:
+        With ``penalize_unlabelled`` or ``reconstruction_weight``, how many unlabelled rows, drawn anew in each epoch, there are for each labelled one:
         epochs and ``batch_size`` then count labelled rows only, and few labels among many rows are no more work.
         ``'auto'`` takes one; None goes over all rows, as ``solver='lbfgs'`` needs it.
     output : {'softmax', 'sigmoid'}, default='softmax'
@@ -176,7 +182,6 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
     update_tangents: int | None = None
     tangent_storage: str | None = "float16"
     penalize_unlabelled: bool | str = "auto"
-    unlabelled_per_labelled: float | str | None = "auto"
     output: str = "softmax"
     prefit: bool = False
     class_weight: object = None
@@ -184,6 +189,7 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
         **NetworkClassifier._parameter_constraints,
+        **DrawingUnlabelled._parameter_constraints,
         "base": [HasMethods("fit"), None],
         "n_tangents": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "tangent_penalty": [Interval(Real, 0, None, closed="left"), str],
@@ -191,11 +197,6 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
         "update_tangents": [Interval(Integral, 1, None, closed="left"), None],
         "tangent_storage": [StrOptions({"float16", "float32"}), None],
         "penalize_unlabelled": ["boolean", StrOptions({"auto"})],
-        "unlabelled_per_labelled": [
-            Interval(Real, 0, None, closed="neither"),
-            StrOptions({"auto"}),
-            None,
-        ],
         "output": [StrOptions({"softmax", "sigmoid"})],
         "prefit": ["boolean"],
     }
@@ -234,10 +235,17 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
             fitted = self.base_._model
             encoder = fitted.network
             self._check_width(encoder)
-            state = self._add_output(encoder.sizes[1:], encoder.names, targets, self._unit())
+            targets.unit = self._unit()
+            state = self._add_output(encoder.sizes[1:], encoder.names, targets, targets.unit)
             fill_encoder(self._network.views(state.params), fitted.params)
+            options = {"unlabelled_per_labelled": self._unlabelled_ratio()}
+            if self.reconstruction_weight:
+                autoencoder = self._base_autoencoder(state)
+                options["beside"] = self._reconstruction(autoencoder, targets, balanced)
             rows, inputs = self._rows(targets, balanced, state.seed), self._units.scaling.rows(X)
             penalties, observers = self._propagation(inputs, rows, balanced, state)
+            if self.reconstruction_weight and not self._penalizes_unlabelled():
+                rows, options["factors"] = self._all_rows(targets, balanced)
             self._train_outputs(
                 inputs,
                 targets,
@@ -246,25 +254,17 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
                 rows,
                 penalties,
                 observers,
-                unlabelled_per_labelled=self._unlabelled_per_labelled(),
+                **options,
             )
             if penalties:
                 self._warn_of_constant_outputs(X, targets.values, targets.labelled)
         return self
 
     def _check_solver(self):
-        renewed = self._is_penalized() and self.update_tangents
-        drawn = self.unlabelled_per_labelled not in ("auto", None)
-        if drawn and not self.penalize_unlabelled:
-            raise ValueError(
-                f"unlabelled_per_labelled={self.unlabelled_per_labelled} needs penalize_unlabelled=True."
-            )
-        name = "update_tangents" if renewed else "unlabelled_per_labelled"
-        if (renewed or drawn) and isinstance(self._make_solver(), LBFGS):
-            raise ValueError(
-                f"{name}={getattr(self, name)} changes what is minimised, and needs a solver of minibatches; got "
-                f"solver={self.solver!r}."
-            )
+        if self._is_penalized() and self.update_tangents:
+            self._need_steps("update_tangents")
+        used = self.penalize_unlabelled or self.reconstruction_weight > 0
+        self._check_unlabelled(used, "penalize_unlabelled=True or reconstruction_weight > 0")
 
     def _fitted_base(self, X, weights):
         base = StackedAE() if self.base is None else self.base
@@ -319,11 +319,8 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
             return self.penalize_unlabelled
         return self.output == "softmax" and not self._multilabel
 
-    def _unlabelled_per_labelled(self):
-        if self.unlabelled_per_labelled != "auto":
-            return self.unlabelled_per_labelled
-        steps = not isinstance(self._make_solver(), LBFGS)
-        return 1.0 if steps and self._penalizes_unlabelled() else None
+    def _uses_unlabelled(self):
+        return super()._uses_unlabelled() or self._penalizes_unlabelled()
 
     def _rows(self, targets, weights, seed):
         """Return the rows of the training; let unlabelled ones have no loss."""
@@ -336,19 +333,15 @@ class ManifoldTangentClassifier(NetworkClassifier, BaseSupervised):
             rows = np.sort(np.append(np.flatnonzero(labelled), others[:_MOST_UNLABELLED]))
         weights = None if weights is None else weights[rows]
         targets.values /= self._labelled_share(labelled[rows], weights)
-        if np.sum(~labelled) > 1:
-            targets.strata[~labelled] = len(self.classes_)
+        mark_unlabelled(targets)
         return rows
 
-    def _labelled_share(self, labelled, weights):
-        """Return the share of the labelled rows, by weight, in what an epoch goes over."""
-        ratio = self._unlabelled_per_labelled()
-        if ratio is None or labelled.all():
-            return np.average(labelled, weights=weights)
-        weights = np.ones(len(labelled)) if weights is None else weights
-        ours = weights[labelled].sum(dtype=np.float64)
-        n_others = round(ratio * labelled.sum())
-        return ours / (ours + n_others * weights[~labelled].mean(dtype=np.float64))
+    def _base_autoencoder(self, state):
+        """Return the network of the base and its parameters; a base that has learned from y gets a tied decoder."""
+        base = self.base_
+        if base._shape["decoder"] is not None:
+            return base._network, base._params
+        return self._new_autoencoder({**base._shape, "decoder": "tied"}, state)
 
     def _propagation(self, inputs, rows, weights, state):
         """Return the penalty, and what renews its tangents."""

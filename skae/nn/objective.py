@@ -25,12 +25,24 @@ class Objective:
         See :mod:`skae.nn.penalties`.
     n_frozen : int
         So many of the encoder's lowest layers stay as they are: their gradient is 0.
+    row_factors : ndarray of shape (n_samples,) or None
+        By how much more each row of the data counts here than by its sample weight: 0 for one without a target.
     """
 
     descends, observers = True, ()  # see Problem
 
-    def __init__(self, network, loss, *, corruption=None, emphasis=None, penalties=(), n_frozen=0):
-        self.network, self.loss = network, loss
+    def __init__(
+        self,
+        network,
+        loss,
+        *,
+        corruption=None,
+        emphasis=None,
+        penalties=(),
+        n_frozen=0,
+        row_factors=None,
+    ):
+        self.network, self.loss, self.row_factors = network, loss, row_factors
         self.corruption, self.emphasis, self.penalties = corruption, emphasis, penalties
         # Not every network has layers that can be frozen.
         self._backward = (
@@ -46,6 +58,8 @@ class Objective:
         trace.batch = batch
         seeds = rng.integers(2**63, size=3, dtype=np.uint64)
         batch.weights(out=trace.sample_weights)
+        if self.row_factors is not None:
+            trace.sample_weights *= self.row_factors[batch.indices]
         batch.rows(out=clean)
         trace.clean = clean
         if target is not clean:

@@ -1,0 +1,142 @@
+"""Reconstruction of X beside the supervised loss, and the unlabelled rows that take part in it."""
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import ClassVar
+
+import numpy as np
+from scipy.special import entr
+
+from .._compat import Interval, StrOptions
+from ..nn.losses import Bernoulli, Gaussian, Reconstruction
+from ..nn.network import Network
+from ..training.solvers import LBFGS
+
+
+@dataclass
+class Beside:
+    """An auto-encoder of the hidden layers, whose loss is added to the supervised one.
+
+    Parameters
+    ----------
+    network : Network
+    flat : ndarray
+        Its parameters; those of the encoder do not matter.
+    loss : Reconstruction
+    weight : float
+        Of its mean loss.
+    """
+
+    network: Network
+    flat: np.ndarray
+    loss: Reconstruction
+    weight: float
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Reconstructing:
+    """Supervised training that goes on to reconstruct X."""
+
+    reconstruction_weight: float = 0.0
+
+    _parameter_constraints: ClassVar[dict] = {
+        "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def _reconstruction(self, autoencoder, targets, weights):
+        """Return what is minimized beside the supervised loss; ``autoencoder`` is a network and its parameters."""
+        scale = constant_loss(targets, weights) / sum(self._units.constant_losses.values())
+        return Beside(*autoencoder, self._units.loss, self.reconstruction_weight * scale)
+
+    def _new_autoencoder(self, shape, state):
+        """Return a network and its parameters, of which the decoder gives the columns' means."""
+        network = Network(**shape)
+        flat = network.initial(np.random.default_rng(state.seed), state.params.dtype)
+        network.views(flat).decoder_biases[0][...] = self._units.base_logits
+        return network, flat
+
+    def _all_rows(self, targets, weights):
+        """Return the rows of a training in which unlabelled ones are reconstructed, and the factors of the supervised loss."""
+        labelled = targets.labelled
+        rows = np.arange(len(labelled))
+        if labelled.all():
+            return rows, None
+        mark_unlabelled(targets)
+        return rows, (labelled / self._labelled_share(labelled, weights)).astype(
+            targets.values.dtype
+        )
+
+    def _unlabelled_ratio(self):
+        """Return how many unlabelled rows there are for each labelled one in a batch, or None for all of them."""
+        return None
+
+    def _labelled_share(self, labelled, weights):
+        """Return the share of the labelled rows, by weight, in what an epoch goes over."""
+        ratio = self._unlabelled_ratio()
+        if ratio is None or labelled.all():
+            return np.average(labelled, weights=weights)
+        weights = np.ones(len(labelled)) if weights is None else weights
+        ours = weights[labelled].sum(dtype=np.float64)
+        n_others = round(ratio * labelled.sum())
+        return ours / (ours + n_others * weights[~labelled].mean(dtype=np.float64))
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class DrawingUnlabelled(Reconstructing):
+    """Training in which some unlabelled rows, drawn anew in each epoch, stand beside the labelled ones."""
+
+    unlabelled_per_labelled: float | str | None = "auto"
+
+    _parameter_constraints: ClassVar[dict] = {
+        **Reconstructing._parameter_constraints,
+        "unlabelled_per_labelled": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+            None,
+        ],
+    }
+
+    def _uses_unlabelled(self):
+        """Return whether unlabelled rows take part in the joint training."""
+        return self.reconstruction_weight > 0
+
+    def _unlabelled_ratio(self):
+        if self.unlabelled_per_labelled != "auto":
+            return self.unlabelled_per_labelled
+        steps = not isinstance(self._make_solver(), LBFGS)
+        return 1.0 if steps and self._uses_unlabelled() else None
+
+    def _check_unlabelled(self, used, needed):
+        """Raise where ``unlabelled_per_labelled`` has no use, or would change what is minimized."""
+        if self.unlabelled_per_labelled in ("auto", None):
+            return
+        if not used:
+            raise ValueError(
+                f"unlabelled_per_labelled={self.unlabelled_per_labelled} needs {needed}."
+            )
+        self._need_steps("unlabelled_per_labelled")
+
+    def _need_steps(self, name):
+        if isinstance(self._make_solver(), LBFGS):
+            raise ValueError(
+                f"{name}={getattr(self, name)} changes what is minimised, and needs a solver of minibatches; got "
+                f"solver={self.solver!r}."
+            )
+
+
+def mark_unlabelled(targets):
+    """Let unlabelled rows, if there are several, be a class of their own when rows are held out."""
+    if np.sum(~targets.labelled) > 1:
+        targets.strata[~targets.labelled] = targets.strata.max() + 1
+
+
+def constant_loss(targets, weights):
+    """Return the mean loss of the best outputs that do not look at X: half a variance, or an entropy."""
+    labelled = targets.labelled
+    values = targets.values[labelled].astype(np.float64)
+    weights = None if weights is None else weights[labelled]
+    means = np.average(values, axis=0, weights=weights)
+    if targets.unit is Gaussian:
+        return float(np.average((values - means) ** 2, axis=0, weights=weights).sum() / 2)
+    loss = entr(means).sum()
+    return float(loss + entr(1 - means).sum() if targets.unit is Bernoulli else loss)
