@@ -72,7 +72,8 @@ class DenoisingAE(BaseAutoEncoder):
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit, optimizer state included.
+        Whether ``fit`` goes on from the last fit, optimizer state included. With ``learning_rate='constant'`` two fits of n
+        epochs are one of 2 n.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise.
     verbose : int, default=0
@@ -80,7 +81,8 @@ class DenoisingAE(BaseAutoEncoder):
     checkpoint : path-like, default=None
         File to which the state of training is written after each epoch, atomically.
     resume : bool, default=False
-        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits.
+        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits; with more epochs in
+        ``max_iter`` than before only where ``learning_rate='constant'``.
     corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'} or callable, default='masking'
         Masking sets cells to 0; salt and pepper to 0 or 1; swap takes the same column of another row
         of the minibatch; gaussian adds noise to every cell. Of scaled columns, see ``standardize``: 0 is then the mean
