@@ -103,7 +103,9 @@ class UnsupervisedModel(TrainedModel, ABC):
     @available_if(_steps)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
-        """Go on by one epoch over X; n calls equal one ``fit`` of n epochs.
+        """Go on by one epoch over X, in steps of ``learning_rate_init`` whatever ``learning_rate`` is.
+
+        On the same X, n calls equal one ``fit`` of n epochs with ``learning_rate='constant'``.
 
         Parameters
         ----------

@@ -93,7 +93,8 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy):
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit, optimizer state and chains included.
+        Whether ``fit`` goes on from the last fit, optimizer state and chains included. With ``learning_rate='constant'``
+        two fits of n epochs are one of 2 n.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and chains.
     verbose : int, default=0

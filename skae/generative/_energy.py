@@ -98,7 +98,8 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit, optimizer state included.
+        Whether ``fit`` goes on from the last fit, optimizer state included. With ``learning_rate='constant'`` two fits of n
+        epochs are one of 2 n.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise.
     verbose : int, default=0
@@ -106,7 +107,8 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
     checkpoint : path-like, default=None
         File to which the state of training is written after each epoch, atomically.
     resume : bool, default=False
-        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits.
+        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits; with more epochs in
+        ``max_iter`` than before only where ``learning_rate='constant'``.
 
     Attributes
     ----------
