@@ -11,12 +11,12 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions
-from .._fitting import check_counts
+from .._estimators.fitting import check_counts
 from ..nn.activations import ACTIVATIONS
 from ..nn.losses import LOSSES
-from ._fitted import FittedAutoEncoder
-from ._units import make_units
-from ._unsupervised import UnsupervisedModel
+from .._estimators.fitted import FittedAutoEncoder
+from .._estimators.units import make_units
+from .._estimators.unsupervised import UnsupervisedModel
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

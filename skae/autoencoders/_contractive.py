@@ -11,9 +11,9 @@ from ..nn.jacobian_penalties import JacobianContraction, JacobianCurvature
 from ..nn.network import expected_squared_jacobian
 from ..nn.objective import Objective
 from ..nn.penalties import Contraction, Curvature, weight_decays
-from ._auto import resolved
+from .._estimators.auto import resolved
 from ._base import BaseAutoEncoder
-from ._units import make_units
+from .._estimators.units import make_units
 
 # Of each loss that the automatic penalty is worth at the start.
 _SHARES = {"gaussian": 0.03, "bernoulli": 0.1, "multinomial": 0.03}

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from .._compat import HasMethods, _fit_context
-from .._fitting import unchanged_on_error
+from .._estimators.fitting import unchanged_on_error
 from ..deep._classes import NetworkClassifier
 from ..deep._layers import fill, fitted_base
 from ..deep._supervised import BaseSupervised

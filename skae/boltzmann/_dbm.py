@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions, _fit_context
-from .._fitting import (
+from .._estimators.fitting import (
     DTYPES,
     MeanScore,
     by_block,
@@ -21,7 +21,7 @@ from .._fitting import (
     unchanged_on_error,
 )
 from .._threads import team
-from ..autoencoders._trained import TrainedModel
+from .._estimators.training import TrainedModel
 from ..deep._base import NamedLayers
 from ..deep._layers import copies
 from ..nn.boltzmann import (

@@ -9,11 +9,11 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions
-from .._fitting import BLOCK, check_counts, column_names, generator
+from .._estimators.fitting import BLOCK, check_counts, column_names, generator
 from .._threads import team
-from ..autoencoders._fitted import FittedEnergy
-from ..autoencoders._units import make_units
-from ..autoencoders._unsupervised import UnsupervisedModel
+from .._estimators.fitted import FittedEnergy
+from .._estimators.units import make_units
+from .._estimators.unsupervised import UnsupervisedModel
 from ..nn.boltzmann import (
     BoltzmannObjective,
     Chains,

@@ -10,8 +10,8 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import validate_data
 
 from .._compat import Interval, StrOptions, _BaseComposition, _VisualBlock
-from .._fitting import DTYPES, checked_weights, column_names
-from ..autoencoders._trained import TrainedModel
+from .._estimators.fitting import DTYPES, checked_weights, column_names
+from .._estimators.training import TrainedModel
 from ..nn.corruption import CORRUPTIONS
 from ._layers import check_layers, check_losses, copies, default_layers, units_of
 from ._pretraining import Pretraining

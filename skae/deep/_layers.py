@@ -8,8 +8,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ..autoencoders import ContractiveAE
-from ..autoencoders._units import plain_units
-from ..autoencoders._unsupervised import UnsupervisedModel
+from .._estimators.units import plain_units
+from .._estimators.unsupervised import UnsupervisedModel
 from ..nn.network import Network
 
 _NEEDED = ("_layer_shapes", "_layer_weights")

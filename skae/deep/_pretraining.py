@@ -6,9 +6,9 @@ from dataclasses import fields
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from .._fitting import BLOCK, by_block
-from ..autoencoders._trained import TrainedModel
-from ..autoencoders._units import plain_units
+from .._estimators.fitting import BLOCK, by_block
+from .._estimators.training import TrainedModel
+from .._estimators.units import plain_units
 from ..nn.layerwise import JointSolver, Layerwise, OnCodes
 from ..nn.network import Network
 from ..nn.objective import Objective

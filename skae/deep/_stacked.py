@@ -9,8 +9,8 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _fit_context
-from .._fitting import unchanged_on_error
-from ..autoencoders._fitted import FittedAutoEncoder
+from .._estimators.fitting import unchanged_on_error
+from .._estimators.fitted import FittedAutoEncoder
 from ..nn.corruption import make_corruption
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays

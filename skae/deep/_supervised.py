@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions, _fit_context
-from .._fitting import DTYPES, by_block, checked_weights, column_names, unchanged_on_error
-from ..autoencoders._fitted import FittedNetwork
-from ..autoencoders._trained import ZERO_SUM, TrainedModel
+from .._estimators.fitting import DTYPES, by_block, checked_weights, column_names, unchanged_on_error
+from .._estimators.fitted import FittedNetwork
+from .._estimators.training import ZERO_SUM, TrainedModel
 from ..nn.composition import SharedEncoder
 from ..nn.corruption import make_input_noise
 from ..nn.losses import Reconstruction

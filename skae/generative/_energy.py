@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions
-from .._fitting import check_counts, generator
-from ..autoencoders._fitted import FittedEnergy
-from ..autoencoders._units import make_units
-from ..autoencoders._unsupervised import UnsupervisedModel
+from .._estimators.fitting import check_counts, generator
+from .._estimators.fitted import FittedEnergy
+from .._estimators.units import make_units
+from .._estimators.unsupervised import UnsupervisedModel
 from ..nn.corruption import Gaussian
 from ..nn.layerwise import OnCodes
 from ..nn.model import Model

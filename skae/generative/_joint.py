@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, _fit_context
-from .._fitting import (
+from .._estimators.fitting import (
     DTYPES,
     MeanScore,
     by_block,

@@ -6,12 +6,14 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._fitting import by_block, unchanged_on_error
+from .._estimators.fitting import by_block, unchanged_on_error
 from .._threads import team
-from ..autoencoders._auto import resolved
+from .._estimators.auto import resolved
 from ..autoencoders._base import BaseAutoEncoder
 from ..deep import StackedAE
 from ..deep._classes import NetworkClassifier
@@ -30,7 +32,9 @@ _TOL = 1e-2  # radians: a penalty does not see less, and a third of the steps ar
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ManifoldTangentClassifier(DrawingUnlabelled, NetworkClassifier, BaseSupervised):
+class ManifoldTangentClassifier(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, DrawingUnlabelled, NetworkClassifier, BaseSupervised
+):
     """Classifier that is trained to ignore movement along the data's manifold, whose tangents an auto-encoder learns.
 
     ``fit`` (a) trains the auto-encoder ``base`` on all rows of X; (b) takes, at each labelled row, the ``n_tangents``
@@ -259,6 +263,30 @@ class ManifoldTangentClassifier(DrawingUnlabelled, NetworkClassifier, BaseSuperv
             if penalties:
                 self._warn_of_constant_outputs(X, targets.values, targets.labelled)
         return self
+
+    def transform(self, X):
+        """Return the representation below the output layer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_components)
+            Outputs of the highest hidden layer.
+        """
+        check_is_fitted(self)
+        return self._by_block(X, self._model.encode, self._n_features_out)
+
+    @property
+    def _n_features_out(self):
+        return self._shape["sizes"][-2]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
 
     def _check_solver(self):
         if self._is_penalized() and self.update_tangents:

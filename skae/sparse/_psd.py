@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._compat import HasMethods, Interval, StrOptions
-from .._fitting import by_block
+from .._estimators.fitting import by_block
 from ..nn.linear_maps import ChainMap
 from ..training.solvers import SOLVERS
 from ..training.state import TrainingState

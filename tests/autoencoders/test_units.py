@@ -18,8 +18,8 @@ from skae import (
     StackedAE,
     StackedAEClassifier,
 )
-from skae.autoencoders._auto import factor, resolved
-from skae.autoencoders._columns import Columns, one_hot_groups
+from skae._estimators.auto import factor, resolved
+from skae._estimators.columns import Columns, one_hot_groups
 from skae.generative import (
     EnergyAE,
     JointEnergy,

@@ -8,8 +8,8 @@ from scipy.special import entr, xlogy
 from .._compat import _get_column_indices
 from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
 from ..nn.scaling import Scaling, no_scaling
-from ._advice import warn_of_scales
-from ._columns import Columns, one_hot_groups
+from .advice import warn_of_scales
+from .columns import Columns, one_hot_groups
 
 _ROWS = 512  # some, for a mean
 

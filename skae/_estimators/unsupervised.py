@@ -10,14 +10,14 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 
 from .._compat import Interval, StrOptions, _fit_context
-from .._fitting import DTYPES, checked_weights, column_names, unchanged_on_error
+from .fitting import DTYPES, checked_weights, column_names, unchanged_on_error
 from ..nn.scaling import unscaled
 from ..training.loop import minimize
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from ..training.state import TrainingState
-from ._advice import warn_of_constant_codes
-from ._trained import TrainedModel
+from .advice import warn_of_constant_codes
+from .training import TrainedModel
 
 
 def _steps(estimator):

@@ -9,10 +9,10 @@ import joblib
 import numpy as np
 from sklearn.utils import check_random_state, check_scalar, gen_batches
 
-from ._compat import _check_sample_weight
-from ._version import __version__
-from .training.checkpoint import Checkpoint
-from .training.loop import DivergenceError
+from .._compat import _check_sample_weight
+from .._version import __version__
+from ..training.checkpoint import Checkpoint
+from ..training.loop import DivergenceError
 
 DTYPES = [np.float64, np.float32]  # of X; the first one where it has neither
 BLOCK = 1024  # rows a matrix product of transform takes: enough for full speed, little memory
