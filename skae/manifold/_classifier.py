@@ -28,6 +28,7 @@ from ._strength import automatic_penalty
 _LITTLE_LEARNED = 0.75  # share of the error of constant outputs
 _N_JUDGED = 1000  # rows by which that is judged
 _MOST_TANGENTS, _MOST_UNLABELLED = 15, 10_000
+_MANY_LABELS = 1000  # fewer bear less of a penalty at unlabelled rows, which would flatten the outputs there
 _TOL = 1e-2  # radians: a penalty does not see less, and a third of the steps are saved
 
 
@@ -58,7 +59,8 @@ class ManifoldTangentClassifier(
     tangent_penalty : float, 'auto' or str, default='auto'
         Weight of the squared slopes of the outputs along the tangents; 0 leaves (b) out. Slopes are per unit of X.
         ``'auto'`` is the mean variance of the data along the tangents, ``mean(u' Cov(X) u)`` for scaled columns, and does
-        not depend on the units of X; it comes from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a multiple:
+        not depend on the units of X; where unlabelled rows are penalized and fewer than 1000 have labels, it is less in
+        proportion. It comes from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a multiple:
         search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``, ``'30*auto'``; few
         steps bear a larger one, few labels with ``penalize_unlabelled`` want a smaller one.
     tangent_sampling : {'exact', 'random'}, default='random'
@@ -247,7 +249,8 @@ class ManifoldTangentClassifier(
                 autoencoder = self._base_autoencoder(state)
                 options["beside"] = self._reconstruction(autoencoder, targets, balanced)
             rows, inputs = self._rows(targets, balanced, state.seed), self._units.scaling.rows(X)
-            penalties, observers = self._propagation(inputs, rows, balanced, state)
+            n_labelled = int(targets.labelled.sum())
+            penalties, observers = self._propagation(inputs, rows, n_labelled, balanced, state)
             if self.reconstruction_weight and not self._penalizes_unlabelled():
                 rows, options["factors"] = self._all_rows(targets, balanced)
             self._train_outputs(
@@ -371,7 +374,7 @@ class ManifoldTangentClassifier(
             return base._network, base._params
         return self._new_autoencoder({**base._shape, "decoder": "tied"}, state)
 
-    def _propagation(self, inputs, rows, weights, state):
+    def _propagation(self, inputs, rows, n_labelled, weights, state):
         """Return the penalty, and what renews its tangents."""
         self.tangent_penalty_ = 0.0
         if not self._is_penalized():
@@ -390,6 +393,8 @@ class ManifoldTangentClassifier(
         with team():
             store.update(state.params)
             automatic = automatic_penalty(inputs, rows, weights, store, state.seed)
+        if n_labelled < len(rows):
+            automatic *= min(1, n_labelled / _MANY_LABELS)
         self.tangent_penalty_ = resolved(self.tangent_penalty, "tangent_penalty", automatic)
         updates = [TangentUpdates(store, self.update_tangents)] if self.update_tangents else []
         return [TangentPropagation(self.tangent_penalty_, network, self._loss, store)], updates
