@@ -59,8 +59,8 @@ class ManifoldTangentClassifier(
     tangent_penalty : float, 'auto' or str, default='auto'
         Weight of the squared slopes of the outputs along the tangents; 0 leaves (b) out. Slopes are per unit of X.
         ``'auto'`` is the mean variance of the data along the tangents, ``mean(u' Cov(X) u)`` for scaled columns, and does
-        not depend on the units of X; where unlabelled rows are penalized and fewer than 1000 have labels, it is less in
-        proportion. It comes from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a multiple:
+        not depend on the units of X; where unlabelled rows are penalized and n < 1000 have labels, it is
+        ``(n / 1000) ** 1.5`` times that. It comes from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a multiple:
         search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``, ``'30*auto'``; few
         steps bear a larger one, few labels with ``penalize_unlabelled`` want a smaller one.
     tangent_sampling : {'exact', 'random'}, default='random'
@@ -394,7 +394,7 @@ class ManifoldTangentClassifier(
             store.update(state.params)
             automatic = automatic_penalty(inputs, rows, weights, store, state.seed)
         if n_labelled < len(rows):
-            automatic *= min(1, n_labelled / _MANY_LABELS)
+            automatic *= min(1, n_labelled / _MANY_LABELS) ** 1.5
         self.tangent_penalty_ = resolved(self.tangent_penalty, "tangent_penalty", automatic)
         updates = [TangentUpdates(store, self.update_tangents)] if self.update_tangents else []
         return [TangentPropagation(self.tangent_penalty_, network, self._loss, store)], updates
