@@ -68,10 +68,9 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, ABC):
         X = X.toarray() if scipy.sparse.issparse(X) else X.copy()
         missing = np.isnan(X)
         filled = X
-        for _ in range(max_iter if missing.any() else 0):
+        for turn in range(max_iter if missing.any() else 0):
             before, filled = filled, np.where(missing, self.reconstruct(filled), X)
-            changes = np.abs((filled - before) / self.scale_)[missing]
-            if np.nanmean(changes) < tol and not np.isnan(changes).any():
+            if turn and np.abs((filled - before) / self.scale_)[missing].mean() < tol:
                 break
         return filled
 
