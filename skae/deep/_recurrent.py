@@ -174,7 +174,7 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
         objective = Objective(
             network,
             self._loss,
-            corruption=make_corruption(self.corruption, self.corruption_level),
+            corruption=make_corruption(self.corruption, self.corruption_level, self._units.groups),
             penalties=weight_decays(self.weight_decay),
         )
         self._train(Problem(objective, self._units.scaling.rows(X), weights), state)

@@ -179,7 +179,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         X, weights = self._check_input(X, sample_weight)
         corruption = None
         if self.corruption != "auto":
-            corruption = make_corruption(self.corruption, self.corruption_level)
+            corruption = make_corruption(self.corruption, self.corruption_level, self._units.groups)
         self.layers_ = self._copies()
         widths, activations = layer_shapes(self.layers_)
         self._shape = {

@@ -88,7 +88,7 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        self._noise(1)
+        self._noise(1, None)
         self._check_refit()
         X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, order="C")
         weights = checked_weights(sample_weight, X)
@@ -144,7 +144,7 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
         By ``factors`` rows count more in the supervised loss than in that of ``beside``, if there is one; ``options``
         are those of ``Problem``.
         """
-        network, noise = self._network, self._noise(inputs.shape[1])
+        network, noise = self._network, self._noise(inputs.shape[1], self._units.groups)
         n_frozen = self._n_encoder_layers if self.frozen == "all" else self.frozen
         objective = Objective(
             network,
@@ -194,12 +194,14 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
         self._train_for(problem, start, int(np.argmin(chosen["validation_curve"])) + 1)
         self._state |= chosen
 
-    def _noise(self, n_inputs):
-        """Return the corruption of ``n_inputs`` inputs in training, or None."""
+    def _noise(self, n_inputs, groups):
+        """Return the corruption of ``n_inputs`` inputs in training, the first of which may be in groups, or None."""
+        if groups is not None:
+            groups = np.append(groups, np.arange(len(groups), n_inputs))
         if self.corruption != "auto":
-            return make_input_noise(self.corruption, self.corruption_level)
+            return make_input_noise(self.corruption, self.corruption_level, groups)
         level = _MASKED * min(1, n_inputs / _MANY_INPUTS)
-        return None if level < _LEAST_MASKED else make_input_noise("masking", level)
+        return None if level < _LEAST_MASKED else make_input_noise("masking", level, groups)
 
     def _balanced(self, weights, targets):
         """Return the weights of the samples in fine-tuning."""

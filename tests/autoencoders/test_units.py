@@ -353,9 +353,7 @@ def test_standardize_false_takes_x_as_it_is():
 
 def test_local_covariances_and_samples_are_in_the_units_of_x():
     raw, scaled = _pair("plain")
-    ours, theirs = (
-        local_moments(model, x[:5], 0.5) for model, x in ((raw, RAW), (scaled, SCALED))
-    )
+    ours, theirs = (local_moments(model, x[:5], 0.5) for model, x in ((raw, RAW), (scaled, SCALED)))
     np.testing.assert_allclose(
         ours.mean / SCALES, SCALER.inverse_transform(theirs.mean) / SCALES, atol=1e-6
     )

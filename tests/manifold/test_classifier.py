@@ -192,7 +192,11 @@ def test_float32_sparse_grid_and_pickle():
     ("options", "error", "message"),
     [
         ({"base": MinMaxScaler()}, TypeError, "base must be an auto-encoder or a StackedAE"),
-        ({"n_tangents": 41}, ValueError, "n_tangents=41 is more than varying features or code units, 40"),
+        (
+            {"n_tangents": 41},
+            ValueError,
+            "n_tangents=41 is more than varying features or code units, 40",
+        ),
         (
             {"base": AutoEncoder(5, max_iter=1).fit(X[:, :9]), "prefit": True},
             ValueError,

@@ -212,7 +212,12 @@ def test_early_stopping_needs_weights_on_both_sides():
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_lbfgs_does_not_go_beyond_its_iterations(tmp_path):
-    options = {"solver": "lbfgs", "learning_rate": "constant", "checkpoint": tmp_path / "state", "resume": True}
+    options = {
+        "solver": "lbfgs",
+        "learning_rate": "constant",
+        "checkpoint": tmp_path / "state",
+        "resume": True,
+    }
     first = AutoEncoder(4, random_state=0, max_iter=3, **options).fit(X)
     again = AutoEncoder(4, random_state=0, max_iter=3, **options).fit(X)
     assert first.n_iter_ == again.n_iter_ == 3
