@@ -164,6 +164,8 @@ class TrainedModel(CallbackSupportMixin):
     def _checkpoint(self, problem, suffix=""):
         """Return the file of this training, and the state in it to go on from, or None."""
         data = [problem.X, problem.sample_weight, problem.targets, problem.rows]
+        # A weight that is no parameter of this estimator.
+        data += [problem.objective.weight] if hasattr(problem.objective, "weight") else []
         # Where the rate falls to 0 in the last epoch, another number of epochs is another training.
         fixed = () if self.learning_rate == "constant" else ("max_iter",)
         return opened_checkpoint(self, data, fixed, suffix)

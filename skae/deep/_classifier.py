@@ -31,9 +31,15 @@ class StackedAEClassifier(DrawingUnlabelled, NetworkClassifier, BaseSupervisedSt
     corrupted : {'code', 'input'}, default='code'
         Where the noise of a denoising layer comes in: at the codes that it reconstructs, or at X, of which
         it then sees the noisy codes.
-    pretraining : {'unsupervised', 'supervised'}, default='unsupervised'
+    pretraining : {'unsupervised', 'supervised', 'partial'}, default='unsupervised'
         How layers are prepared: by their own objectives; each as the hidden layer of a net that predicts y from the
-        codes below (Bengio et al. 2006); or, with None, not at all.
+        codes below; by both at once (Bengio et al. 2006), for data whose largest variation says little of y; or, with
+        None, not at all.
+    supervision_weight : float, default=1.0
+        With ``pretraining='partial'``, a layer minimizes its own objective plus ``supervision_weight * (R / S) *
+        loss(y, o(h))``, in which o is an output layer above its codes h that is thrown away afterwards, and R and S are the
+        losses of the best constants: what the layer would lose by reconstructing means, and the entropy of y. The second part is
+        a mean over labelled rows; unlabelled rows have the first part only.
     reconstruction_weight : float, default=0.0
         Weight of reconstructing X in the joint training, so that layers go on to learn without labels: adds
         ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over labelled and unlabelled rows, in which R is the loss of the

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from .._estimators.fitting import BLOCK, by_block
 from .._estimators.training import TrainedModel
 from .._estimators.units import plain_units
+from ..nn.composition import SharedEncoder
 from ..nn.layerwise import JointSolver, Layerwise, OnCodes
 from ..nn.network import Network
 from ..nn.objective import Objective
@@ -16,6 +17,7 @@ from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from ..training.state import TrainingState
 from ._layers import fill, layer_shapes, without_output
+from ._reconstruction import constant_loss, mark_unlabelled
 
 
 class Pretraining:
@@ -117,6 +119,58 @@ class Pretraining:
                         layer._loss = layer._units.loss
                         layer._shape, params = without_output(shape, layer._params)
                         layer._state["params"] = params
+
+    def partial(self, X, sample_weight, balanced, targets, loss, weight):
+        """Fit each layer by its own objective and, on labelled rows, by how well its codes predict ``targets``.
+
+        Parameters
+        ----------
+        X : ndarray or CSR matrix of shape (n_samples, n_features)
+        sample_weight, balanced : ndarray of shape (n_samples,) or None
+            Weights of the rows, and with those of the classes.
+        targets : Targets
+        loss : Reconstruction
+            Of the output units.
+        weight : float
+            Of the prediction, as a multiple of what makes it count as much as the reconstruction.
+        """
+        self._need_networks("pretraining='partial'")
+        labelled, factors, scale = targets.labelled, None, constant_loss(targets, balanced)
+        if not labelled.all():
+            share = np.average(labelled, weights=balanced)
+            factors = (labelled / share).astype(targets.values.dtype)
+            mark_unlabelled(targets)
+        for (name, layer), start in zip(self.layers, self.starts):
+            with self._fitting(name, layer, start):
+                codes = self._codes(X, start) if start else X
+                rows, _ = layer._check_training_data(codes, sample_weight, reset=True)
+                state = layer._first_state(rows, sample_weight)
+                own, names = layer._network, layer._shape["activation"]
+                sizes = (*own.sizes, targets.values.shape[1])
+                predictor = Network(sizes, (*names, "identity"), decoder=None)
+                ratio = sum(layer._units.constant_losses.values()) / scale if scale else 0.0
+                both = SharedEncoder(
+                    layer._objective(own, layer._loss),
+                    Objective(predictor, loss, row_factors=factors),
+                    weight * ratio,
+                )
+                first = np.zeros(predictor.size, state.params.dtype)
+                predictor.views(first).encoder_biases[-1][...] = targets.bias
+                state.params = both.join(state.params, first)
+                state.solver = layer._make_solver().start(state.params)
+                problem = Problem(both, rows, balanced, targets.values, strata=targets.strata)
+                try:
+                    layer._train(problem, state)
+                finally:
+                    if hasattr(layer, "_state"):
+                        self._drop_output(layer, own.size)
+
+    def _drop_output(self, layer, size):
+        """Leave the first ``size`` parameters to ``layer``."""
+        state = TrainingState.from_dict(layer._state)
+        state.params = state.params[:size].copy()
+        state.solver = layer._make_solver().start(state.params)
+        layer._state = state.to_dict()
 
     @contextmanager
     def _fitting(self, name, layer, start):

@@ -257,13 +257,23 @@ class BaseSupervisedStack(Reconstructing, BaseSupervised, BaseStack):
     """Everything but the kind of the targets."""
 
     pretraining: str | None = "unsupervised"
+    supervision_weight: float = 1.0
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
         **BaseStack._parameter_constraints,
         **Reconstructing._parameter_constraints,
-        "pretraining": [StrOptions({"unsupervised", "supervised"}), None],
+        "pretraining": [StrOptions({"unsupervised", "supervised", "partial"}), None],
+        "supervision_weight": [Interval(Real, 0, None, closed="left")],
     }
+
+    def _check_layers(self):
+        super()._check_layers()
+        if self.pretraining == "partial" and (self.schedule, self.corrupted) != ("greedy", "code"):
+            raise ValueError(
+                "pretraining='partial' takes one layer after the other, on the codes below: it needs schedule='greedy' "
+                f"and corrupted='code'; got {self.schedule!r} and {self.corrupted!r}."
+            )
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None):
@@ -296,7 +306,7 @@ class BaseSupervisedStack(Reconstructing, BaseSupervised, BaseStack):
             frame = X
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             seen = weights
-            if self.pretraining != "unsupervised" and not self.reconstruction_weight:
+            if not (self.pretraining in ("unsupervised", "partial") or self.reconstruction_weight):
                 seen = np.where(targets.labelled, 1.0 if weights is None else weights, 0)
             self._units = units_of(self._chosen_layers()[0][1], X, frame, seen)
             if self.reconstruction_weight:
@@ -311,11 +321,16 @@ class BaseSupervisedStack(Reconstructing, BaseSupervised, BaseStack):
         with self._publishing(state):
             if self.pretraining == "unsupervised":
                 self._pretrain(network, state.params, X, weights)
-            elif self.pretraining == "supervised":
+            elif self.pretraining is not None:
                 pretraining = Pretraining(self.layers_, network, state.params, self._units, False)
-                pretraining.supervised(
-                    X, balanced, targets.values, self._loss, rows, targets.strata
-                )
+                if self.pretraining == "supervised":
+                    pretraining.supervised(
+                        X, balanced, targets.values, self._loss, rows, targets.strata
+                    )
+                else:
+                    pretraining.partial(
+                        X, weights, balanced, targets, self._loss, self.supervision_weight
+                    )
         inputs, options = self._units.scaling.rows(X), {}
         if self.reconstruction_weight:
             options["beside"] = self._reconstruction(self._autoencoder(state), targets, balanced)
