@@ -10,13 +10,13 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 
 from .._compat import Interval, StrOptions, _fit_context
-from .fitting import DTYPES, checked_weights, column_names, unchanged_on_error
 from ..nn.scaling import unscaled
 from ..training.loop import minimize
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from ..training.state import TrainingState
 from .advice import warn_of_constant_codes
+from .fitting import DTYPES, checked_weights, column_names, unchanged_on_error
 from .training import TrainedModel
 
 
@@ -49,7 +49,7 @@ class UnsupervisedModel(TrainedModel, ABC):
         """Compose the training objective from its parts."""
 
     @abstractmethod
-    def _layer_shapes(self):
+    def layer_shapes(self):
         """Return width and activation of each layer of the encoder, from the parameters."""
 
     @abstractmethod
@@ -151,7 +151,7 @@ class UnsupervisedModel(TrainedModel, ABC):
             self._units = self._make_units(X, frame, sample_weight)
             self._loss = self._units.loss
         scaling = self._units.scaling
-        widths, activations = zip(*self._layer_shapes())
+        widths, activations = zip(*self.layer_shapes())
         shape = {
             "sizes": (scaling.n_inputs, *widths),
             "activation": activations,
@@ -167,7 +167,7 @@ class UnsupervisedModel(TrainedModel, ABC):
         self._units.check(X, column_names(self, X))
         return scaling.rows(X), sample_weight
 
-    def _layer_weights(self):
+    def layer_weights(self):
         """Return encoder weights, encoder bias, decoder weights and decoder bias (or None) of each layer."""
         params = self._fitted_params("encoder_weights_")
         encoder = params.encoder_weights, params.encoder_biases

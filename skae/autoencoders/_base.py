@@ -11,16 +11,17 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions
-from .._estimators.fitting import check_counts
-from ..nn.activations import ACTIVATIONS
-from ..nn.losses import LOSSES
 from .._estimators.fitted import FittedAutoEncoder
+from .._estimators.fitting import check_counts
+from .._estimators.layer import Layer
 from .._estimators.units import make_units
 from .._estimators.unsupervised import UnsupervisedModel
+from ..nn.activations import ACTIVATIONS
+from ..nn.losses import LOSSES
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, ABC):
+class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, Layer, ABC):
     """Parameters and training, shared by all auto-encoders."""
 
     _allows_missing = True
@@ -85,7 +86,7 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, ABC):
     def _make_units(self, X, frame, sample_weight):
         return make_units(self.loss, X, frame, sample_weight, standardize=self.standardize)
 
-    def _layer_shapes(self):
+    def layer_shapes(self):
         """Return width and activation of each layer of the encoder, from the parameters."""
         hidden = tuple(self.hidden_layer_sizes)
         if not all(isinstance(size, Integral) and size >= 1 for size in hidden):

@@ -7,13 +7,13 @@ from typing import ClassVar
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions
+from .._estimators.auto import resolved
+from .._estimators.units import make_units
 from ..nn.jacobian_penalties import JacobianContraction, JacobianCurvature
 from ..nn.network import expected_squared_jacobian
 from ..nn.objective import Objective
 from ..nn.penalties import Contraction, Curvature, weight_decays
-from .._estimators.auto import resolved
 from ._base import BaseAutoEncoder
-from .._estimators.units import make_units
 
 # Of each loss that the automatic penalty is worth at the start.
 _SHARES = {"gaussian": 0.03, "bernoulli": 0.1, "multinomial": 0.03}
@@ -203,7 +203,7 @@ class ContractiveAE(BaseAutoEncoder):
         return Objective(network, loss, penalties=penalties)
 
     def _make_units(self, X, frame, sample_weight):
-        width, activation = self._layer_shapes()[0]
+        width, activation = self.layer_shapes()[0]
         suits = activation == "sigmoid" and self.contracted == "code"
         options = {"standardize": self.standardize, "n_units": width if suits else None}
         return make_units(self.loss, X, frame, sample_weight, **options)

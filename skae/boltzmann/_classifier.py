@@ -7,9 +7,10 @@ import numpy as np
 
 from .._compat import HasMethods, _fit_context
 from .._estimators.fitting import unchanged_on_error
-from ..deep._classes import NetworkClassifier
-from ..deep._layers import fill, fitted_base
-from ..deep._supervised import BaseSupervised
+from .._estimators.labels import NetworkClassifier
+from .._estimators.parts import fitted_base
+from .._estimators.supervised import BaseSupervised
+from .._estimators.weights import fill
 from ._dbm import DBM
 from ._dbn import DBN
 from ._rbm import RBM

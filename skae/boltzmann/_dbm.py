@@ -20,10 +20,9 @@ from .._estimators.fitting import (
     generator,
     unchanged_on_error,
 )
-from .._threads import team
+from .._estimators.parts import NamedLayers, copies
 from .._estimators.training import TrainedModel
-from ..deep._base import NamedLayers
-from ..deep._layers import copies
+from .._threads import team
 from ..nn.boltzmann import (
     BoltzmannObjective,
     Chains,

@@ -9,11 +9,12 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions
-from .._estimators.fitting import BLOCK, check_counts, column_names, generator
-from .._threads import team
 from .._estimators.fitted import FittedEnergy
+from .._estimators.fitting import BLOCK, check_counts, column_names, generator
+from .._estimators.layer import Layer
 from .._estimators.units import make_units
 from .._estimators.unsupervised import UnsupervisedModel
+from .._threads import team
 from ..nn.boltzmann import (
     BoltzmannObjective,
     Chains,
@@ -32,7 +33,7 @@ from ._partition import log_partition, normalized
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class RBM(ChainTraining, UnsupervisedModel, FittedEnergy):
+class RBM(ChainTraining, UnsupervisedModel, FittedEnergy, Layer):
     """Restricted Boltzmann machine: binary hidden units that explain visible ones.
 
     The density of x is in proportion to ``sum_h exp(h'Wx + b'h + c'x)``; for gaussian columns, of unit variance, times
@@ -295,7 +296,7 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy):
         options = {"standardize": self.standardize, "machine": True, "parameter": "visible"}
         return make_units(self.visible, X, frame, sample_weight, **options)
 
-    def _layer_shapes(self):
+    def layer_shapes(self):
         return [(self.n_components, "sigmoid")]
 
     def _decoder(self):

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ._classes import NetworkClassifier
-from ._reconstruction import DrawingUnlabelled
+from .._estimators.labels import NetworkClassifier
+from .._estimators.unlabeled import DrawingUnlabelled
 from ._supervised import BaseSupervisedStack
 
 

@@ -5,8 +5,8 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 from .._compat import Interval, StrOptions, _fit_context
-from .._estimators.fitting import unchanged_on_error
 from .._estimators.fitted import FittedAutoEncoder
+from .._estimators.fitting import unchanged_on_error
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays

@@ -6,8 +6,9 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_array, column_or_1d
 
+from .._estimators.supervised import Targets
 from ..nn.losses import Gaussian
-from ._supervised import BaseSupervisedStack, Targets
+from ._supervised import BaseSupervisedStack
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -9,15 +9,16 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _fit_context
-from .._estimators.fitting import unchanged_on_error
 from .._estimators.fitted import FittedAutoEncoder
+from .._estimators.fitting import unchanged_on_error
+from .._estimators.weights import without_output
 from ..nn.corruption import make_corruption
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
 from ._base import BaseStack
 from ._classifier import StackedAEClassifier
-from ._layers import downward, layer_shapes, without_output
+from ._layers import downward, layer_shapes
 from ._regressor import StackedAERegressor
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions
-from .._estimators.fitting import check_counts, generator
 from .._estimators.fitted import FittedEnergy
+from .._estimators.fitting import check_counts, generator
 from .._estimators.units import make_units
 from .._estimators.unsupervised import UnsupervisedModel
 from ..nn.corruption import Gaussian
@@ -250,14 +250,11 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
     def _make_units(self, X, frame, sample_weight):
         return make_units("gaussian", X, frame, sample_weight, standardize=self.standardize)
 
-    def _layer_shapes(self):
+    def layer_shapes(self):
         return [(self.n_components, self.activation)]
 
     def _decoder(self):
         return "tied"
-
-    # In units of the noise W is no layer of a stack.
-    _layer_weights = None
 
     def _first_state(self, X, weights):
         self._noise = self.noise

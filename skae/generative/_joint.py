@@ -21,9 +21,8 @@ from .._estimators.fitting import (
     generator,
     unchanged_on_error,
 )
-from ..autoencoders import AutoEncoder
-from ..autoencoders._base import BaseAutoEncoder
-from ..deep._layers import ready_copy
+from .._estimators.parts import ready_copy
+from ..autoencoders import AutoEncoder, BaseAutoEncoder
 from ..nn.model import Model
 from ._checks import check_positive, column_moments, like_columns
 from ._energies import (

@@ -11,15 +11,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._estimators.fitting import by_block, unchanged_on_error
-from .._threads import team
 from .._estimators.auto import resolved
-from ..autoencoders._base import BaseAutoEncoder
+from .._estimators.fitting import by_block, unchanged_on_error
+from .._estimators.labels import NetworkClassifier
+from .._estimators.parts import fitted_base
+from .._estimators.supervised import BaseSupervised
+from .._estimators.unlabeled import DrawingUnlabelled, mark_unlabelled
+from .._estimators.weights import fill_encoder
+from .._threads import team
+from ..autoencoders import BaseAutoEncoder
 from ..deep import StackedAE
-from ..deep._classes import NetworkClassifier
-from ..deep._layers import fill_encoder, fitted_base
-from ..deep._reconstruction import DrawingUnlabelled, mark_unlabelled
-from ..deep._supervised import BaseSupervised
 from ..nn.losses import Bernoulli, Multinomial
 from ..nn.tangent_propagation import TangentPropagation
 from ._store import TangentStore, TangentUpdates

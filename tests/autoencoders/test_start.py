@@ -6,7 +6,7 @@ from scipy.special import logit, xlogy
 from sklearn.base import clone
 
 from skae import AutoEncoder, ContractiveAE, DenoisingAE, StackedAE
-from skae.autoencoders._units import suitable_variance
+from skae._estimators.units import suitable_variance
 from skae.nn.activations import ACTIVATIONS
 from skae.nn.network import Network, expected_squared_jacobian
 
