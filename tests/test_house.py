@@ -1,7 +1,17 @@
-"""Who may import whom, and where kernels are compiled."""
+"""Who may import whom, where kernels are compiled, how long things are, and in what order parameters stand."""
 
 import ast
+import dataclasses
+import inspect
+import re
 from pathlib import Path
+
+import pytest
+
+import skae
+import skae.generative
+import skae.manifold
+from skae._estimators.parameters import documented
 
 SOURCE = Path(__file__).parent.parent / "skae"
 BELOW = {
@@ -51,3 +61,49 @@ def test_private_scikit_learn_is_imported_in_one_place():
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sklearn"):
                 names = [*node.module.split("."), *(alias.name for alias in node.names)]
                 assert not any(name.startswith("_") for name in names), path
+
+
+def _estimators():
+    """Return the public estimators that are dataclasses."""
+    public = [*vars(skae).values(), *vars(skae.generative).values(), *vars(skae.manifold).values()]
+    found = [each for each in public if inspect.isclass(each) and dataclasses.is_dataclass(each)]
+    return sorted(set(found), key=lambda each: each.__name__)
+
+
+@pytest.mark.parametrize("Estimator", [each for each in _estimators() if each.__doc__])
+def test_parameters_have_the_order_of_the_docstring(Estimator):
+    names = documented(Estimator)
+    assert list(inspect.signature(Estimator).parameters) == names
+    assert [field.name for field in dataclasses.fields(Estimator) if field.init] == names
+    if hasattr(Estimator, "get_params"):
+        assert Estimator._get_param_names() == sorted(names)
+
+
+@pytest.mark.parametrize("Estimator", [each for each in _estimators() if each.__doc__])
+def test_docstrings_have_the_defaults(Estimator):
+    text = inspect.getdoc(Estimator)
+    for field in dataclasses.fields(Estimator):
+        entry = re.search(rf"^{field.name} : .*$", text, flags=re.M).group(0)
+        if field.default is not dataclasses.MISSING and "default=" in entry:
+            assert ast.literal_eval(entry.split("default=")[1]) == field.default, entry
+
+
+def test_functions_and_files_are_short():
+    for path in SOURCE.rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 400, path
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+                n_lines = node.end_lineno - first.lineno + 1
+                assert n_lines <= 40, f"{path}: {node.name} has {n_lines} lines"
+
+
+def test_families_do_not_share_private_modules():
+    families = {"autoencoders", "sparse", "deep", "boltzmann", "manifold", "generative", "plotting"}
+    for path in SOURCE.rglob("*.py"):
+        room = path.relative_to(SOURCE).parts[0]
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level == 2 and node.module:
+                family, *names = node.module.split(".")
+                private = family in families - {room} and any(each.startswith("_") for each in names)
+                assert not private, f"{path} imports {node.module}"

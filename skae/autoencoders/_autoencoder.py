@@ -1,13 +1,13 @@
 """Auto-encoder."""
 
-from dataclasses import dataclass
 
+from .._estimators.parameters import estimator
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ._base import BaseAutoEncoder
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@estimator
 class AutoEncoder(BaseAutoEncoder):
     """Auto-encoder: a code from which the input is reconstructed.
 

@@ -1,6 +1,6 @@
 """Contractive auto-encoder."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions
 from .._estimators.auto import resolved
+from .._estimators.parameters import estimator
 from .._estimators.units import make_units
 from ..nn.jacobian_penalties import JacobianContraction, JacobianCurvature
 from ..nn.network import expected_squared_jacobian
@@ -20,7 +21,7 @@ _SHARES = {"gaussian": 0.03, "bernoulli": 0.1, "multinomial": 0.03}
 _FEW_FEATURES = 64  # up to here all input directions cost less than an epoch on images does
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@estimator
 class ContractiveAE(BaseAutoEncoder):
     """Auto-encoder whose code varies little around each training point.
 
@@ -42,6 +43,27 @@ class ContractiveAE(BaseAutoEncoder):
     ----------
     n_components : int, default=500
         Width of the code.
+    contraction : float, 'auto' or str, default='auto'
+        Weight of the squared Frobenius norm of the encoder's Jacobian by the scaled columns. ``'auto'`` is
+        ``(0.03 gaussian + 0.1 bernoulli + 0.03 multinomial) / J0``, see ``contraction_``: the numerator has the losses of
+        the best constant reconstruction (less the entropy of the values themselves, as of grey pixels), by kind of
+        column, and J0 is the mean of the squared norm for initial weights at pre-activations of 0; for one layer
+        of k sigmoids and d columns, ``k d / (8 (k + d))``. So neither widths nor the kind of loss change what it
+        means. ``'2*auto'`` is a multiple: search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``.
+    curvature : float, default=0.0
+        Weight of the Jacobian's expected squared change (CAE+H).
+    curvature_noise : float, default=0.1
+        Standard deviation of e.
+    n_curvature_samples : int, default=1
+        Draws of e at each step.
+    contracted : {'code', 'reconstruction'}, default='code'
+        What varies little: h(x), or r(x), for which the weights may be untied and the loss must not
+        be multinomial.
+    n_directions : 'auto', 'all' or int, default='auto'
+        Directions v in which forward mode takes ``||J||_F^2 = sum_v ||J v||^2``. ``'all'`` input
+        directions are exact, at the cost of as many passes through the network as X has features. An
+        int takes so many random vectors of signs for each sample at each step, an unbiased estimate.
+        ``'auto'`` is ``'all'`` up to 64 features, and 1 beyond.
     hidden_layer_sizes : sequence of int, default=()
         Widths of encoder layers before the code; the decoder mirrors them.
     activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'}, default='sigmoid'
@@ -103,27 +125,6 @@ class ContractiveAE(BaseAutoEncoder):
     resume : bool, default=False
         Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits; with more epochs in
         ``max_iter`` than before only where ``learning_rate='constant'``.
-    contraction : float, 'auto' or str, default='auto'
-        Weight of the squared Frobenius norm of the encoder's Jacobian by the scaled columns. ``'auto'`` is
-        ``(0.03 gaussian + 0.1 bernoulli + 0.03 multinomial) / J0``, see ``contraction_``: the numerator has the losses of
-        the best constant reconstruction (less the entropy of the values themselves, as of grey pixels), by kind of
-        column, and J0 is the mean of the squared norm for initial weights at pre-activations of 0; for one layer
-        of k sigmoids and d columns, ``k d / (8 (k + d))``. So neither widths nor the kind of loss change what it
-        means. ``'2*auto'`` is a multiple: search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``.
-    curvature : float, default=0.0
-        Weight of the Jacobian's expected squared change (CAE+H).
-    curvature_noise : float, default=0.1
-        Standard deviation of e.
-    n_curvature_samples : int, default=1
-        Draws of e at each step.
-    contracted : {'code', 'reconstruction'}, default='code'
-        What varies little: h(x), or r(x), for which the weights may be untied and the loss must not
-        be multinomial.
-    n_directions : 'auto', 'all' or int, default='auto'
-        Directions v in which forward mode takes ``||J||_F^2 = sum_v ||J v||^2``. ``'all'`` input
-        directions are exact, at the cost of as many passes through the network as X has features. An
-        int takes so many random vectors of signs for each sample at each step, an unbiased estimate.
-        ``'auto'`` is ``'all'`` up to 64 features, and 1 beyond.
 
     Attributes
     ----------

@@ -1,17 +1,18 @@
 """Denoising auto-encoder."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from numbers import Real
 from typing import ClassVar
 
 from .._compat import Interval, StrOptions
+from .._estimators.parameters import estimator
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ._base import BaseAutoEncoder
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@estimator
 class DenoisingAE(BaseAutoEncoder):
     """Auto-encoder that reconstructs the input from a corrupted copy of it.
 
@@ -22,6 +23,15 @@ class DenoisingAE(BaseAutoEncoder):
     ----------
     n_components : int, default=500
         Width of the code.
+    corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'} or callable, default='masking'
+        Masking sets cells to 0; salt and pepper to 0 or 1; swap takes the same column of another row
+        of the minibatch; gaussian adds noise to every cell. Of scaled columns, see ``standardize``: 0 is then the mean
+        of a real column. The one-hot columns of a category are masked or swapped together. A callable is
+        ``f(X, seed, out)``.
+    corruption_level : float, default=0.3
+        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
+    emphasis : (float, float), default=None
+        Loss weights of the corrupted and of the clean cells (Vincent et al. 2010, section 5).
     hidden_layer_sizes : sequence of int, default=()
         Widths of encoder layers before the code; the decoder mirrors them.
     activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'}, default='sigmoid'
@@ -83,15 +93,6 @@ class DenoisingAE(BaseAutoEncoder):
     resume : bool, default=False
         Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits; with more epochs in
         ``max_iter`` than before only where ``learning_rate='constant'``.
-    corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'} or callable, default='masking'
-        Masking sets cells to 0; salt and pepper to 0 or 1; swap takes the same column of another row
-        of the minibatch; gaussian adds noise to every cell. Of scaled columns, see ``standardize``: 0 is then the mean
-        of a real column. The one-hot columns of a category are masked or swapped together. A callable is
-        ``f(X, seed, out)``.
-    corruption_level : float, default=0.3
-        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
-    emphasis : (float, float), default=None
-        Loss weights of the corrupted and of the clean cells (Vincent et al. 2010, section 5).
 
     Attributes
     ----------

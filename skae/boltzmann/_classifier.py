@@ -1,6 +1,6 @@
 """Classifier on top of a deep Boltzmann machine or belief network."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from .._compat import HasMethods, _fit_context
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.labels import NetworkClassifier
+from .._estimators.parameters import estimator
 from .._estimators.parts import fitted_base
 from .._estimators.supervised import BaseSupervised
 from .._estimators.weights import fill
@@ -16,7 +17,7 @@ from ._dbn import DBN
 from ._rbm import RBM
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@estimator
 class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
     """Network that begins as a Boltzmann machine's way up, trained with labels.
 
@@ -31,6 +32,8 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
         Cloned, unless ``prefit``.
     prefit : bool, default=False
         Whether ``base`` is fitted already, and taken as it is.
+    class_weight : dict, list of dict, 'balanced' or None, default=None
+        Weights of the classes in (c), as elsewhere in scikit-learn.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
         Noise on what the network of (c) sees: X, and for a DBM the means too, drawn anew at each step; prediction sees clean inputs. Masking sets cells to 0 and
         divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to 0 or 1; swap takes
@@ -45,8 +48,6 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
         So many of the lowest hidden layers stay as ``base`` has them; with ``'all'`` only the output layer learns.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in (c).
-    class_weight : dict, list of dict, 'balanced' or None, default=None
-        Weights of the classes in (c), as elsewhere in scikit-learn.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
     learning_rate_init : float, default=3e-3

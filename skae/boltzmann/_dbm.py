@@ -1,6 +1,5 @@
 """Deep Boltzmann machine."""
 
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -20,6 +19,7 @@ from .._estimators.fitting import (
     generator,
     unchanged_on_error,
 )
+from .._estimators.parameters import estimator
 from .._estimators.parts import NamedLayers, copies
 from .._estimators.training import TrainedModel
 from .._threads import team
@@ -39,7 +39,7 @@ from ._layers import check_machines
 from ._partition import log_partition, normalized
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@estimator
 class DBM(
     ChainTraining,
     TrainedModel,

@@ -1,6 +1,5 @@
 """Deep belief network."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -9,12 +8,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import _fit_context
 from .._estimators.fitting import MeanScore, check_counts, generator, unchanged_on_error
+from .._estimators.parameters import estimator
 from .._estimators.parts import NamedLayers
 from ..deep import StackedAE
 from ._layers import check_machines
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@estimator
 class DBN(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLayers, BaseEstimator):
     """Deep belief network: RBMs one above the other, of which the highest makes samples.
 

@@ -1,6 +1,5 @@
 """Restricted Boltzmann machine."""
 
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -12,6 +11,7 @@ from .._compat import Interval, StrOptions
 from .._estimators.fitted import FittedEnergy
 from .._estimators.fitting import BLOCK, check_counts, column_names, generator
 from .._estimators.layer import Layer
+from .._estimators.parameters import estimator
 from .._estimators.units import make_units
 from .._estimators.unsupervised import UnsupervisedModel
 from .._threads import team
@@ -32,7 +32,7 @@ from ._chains import ChainTraining
 from ._partition import log_partition, normalized
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@estimator
 class RBM(ChainTraining, UnsupervisedModel, FittedEnergy, Layer):
     """Restricted Boltzmann machine: binary hidden units that explain visible ones.
 
@@ -60,12 +60,12 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy, Layer):
         Steps of these chains in each step of training.
     n_chains : int, default=None
         Number of persistent chains; ``batch_size`` by default.
-    standardize : {'auto', 'columns', 'shared', False}, default='auto'
-        How columns of X are scaled inside the model, as in :class:`AutoEncoder`.
     sparsity : float, default=0.0
         Weight of the divergence of the units' mean activities from ``sparsity_target``.
     sparsity_target : float, default=0.1
         In (0, 1).
+    standardize : {'auto', 'columns', 'shared', False}, default='auto'
+        How columns of X are scaled inside the model, as in :class:`AutoEncoder`.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     momentum : float, default=0.0

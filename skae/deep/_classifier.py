@@ -1,14 +1,14 @@
 """Classifier over stacked auto-encoders."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from .._estimators.labels import NetworkClassifier
+from .._estimators.parameters import estimator
 from .._estimators.unlabeled import DrawingUnlabelled
 from ._supervised import BaseSupervisedStack
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@estimator
 class StackedAEClassifier(DrawingUnlabelled, NetworkClassifier, BaseSupervisedStack):
     """Classifier over stacked auto-encoders: layers pre-trained, then trained together with an output layer.
 
@@ -25,6 +25,8 @@ class StackedAEClassifier(DrawingUnlabelled, NetworkClassifier, BaseSupervisedSt
         None takes two :class:`ContractiveAE` with their own defaults, of 500 units each. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
         its decoder). They are cloned. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer.
         Their parameters are ``name__parameter`` for ``set_params`` and grids.
+    class_weight : dict, list of dict, 'balanced' or None, default=None
+        Weights of the classes in the joint training, as elsewhere in scikit-learn.
     schedule : {'greedy', 'simultaneous'}, default='greedy'
         Whether each layer is trained when those below are ready, or all at once, each on the codes of the
         moment, in the batches and for the epochs of the first one.
@@ -64,8 +66,6 @@ class StackedAEClassifier(DrawingUnlabelled, NetworkClassifier, BaseSupervisedSt
         So many of the lowest hidden layers stay as pre-training left them; with ``'all'`` only the output layer learns.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in the joint training.
-    class_weight : dict, list of dict, 'balanced' or None, default=None
-        Weights of the classes in the joint training, as elsewhere in scikit-learn.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
     learning_rate_init : float, default=3e-3

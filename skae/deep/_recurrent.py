@@ -1,12 +1,12 @@
 """Deep recurrent auto-encoder: layers that hear the layer below and the one above."""
 
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import ClassVar
 
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators.fitted import FittedAutoEncoder
 from .._estimators.fitting import unchanged_on_error
+from .._estimators.parameters import estimator
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
@@ -16,7 +16,7 @@ from ._base import BaseStack
 from ._layers import layer_shapes
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@estimator
 class RecurrentAE(BaseStack, FittedAutoEncoder):
     """Deep auto-encoder whose hidden layers hear the layer below and the one above.
 
@@ -34,12 +34,6 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
         None takes two :class:`ContractiveAE` with their own defaults, of 500 units each. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
         its decoder). They are cloned. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer.
         Their parameters are ``name__parameter`` for ``set_params`` and grids.
-    schedule : {'greedy', 'simultaneous'}, default='greedy'
-        Whether each layer is trained when those below are ready, or all at once, each on the codes of the
-        moment, in the batches and for the epochs of the first one.
-    corrupted : {'code', 'input'}, default='code'
-        Where the noise of a denoising layer comes in: at the codes that it reconstructs, or at X, of which
-        it then sees the noisy codes.
     n_steps : int, default=3
         Mean-field steps after the way up.
     pretraining : {'unsupervised'}, default='unsupervised'
@@ -48,6 +42,12 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
         Noise of the joint training, as for :class:`DenoisingAE`.
     corruption_level : float, default=0.3
         Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
+    schedule : {'greedy', 'simultaneous'}, default='greedy'
+        Whether each layer is trained when those below are ready, or all at once, each on the codes of the
+        moment, in the batches and for the epochs of the first one.
+    corrupted : {'code', 'input'}, default='code'
+        Where the noise of a denoising layer comes in: at the codes that it reconstructs, or at X, of which
+        it then sees the noisy codes.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in the joint training.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'

@@ -1,17 +1,17 @@
 """Regressor over stacked auto-encoders."""
 
-from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_array, column_or_1d
 
+from .._estimators.parameters import estimator
 from .._estimators.supervised import Targets
 from ..nn.losses import Gaussian
 from ._supervised import BaseSupervisedStack
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@estimator
 class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     """Regressor over stacked auto-encoders: layers pre-trained, then trained together with an output layer.
 

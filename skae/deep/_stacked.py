@@ -1,6 +1,6 @@
 """Stacked auto-encoders: a deep representation, learned layer by layer."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import ClassVar
 
 from sklearn.utils import ClassifierTags
@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import StrOptions, _fit_context
 from .._estimators.fitted import FittedAutoEncoder
 from .._estimators.fitting import unchanged_on_error
+from .._estimators.parameters import estimator
 from .._estimators.weights import without_output
 from ..nn.corruption import make_corruption
 from ..nn.objective import Objective
@@ -31,7 +32,7 @@ def _predicts(method):
     return check
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@estimator
 class StackedAE(BaseStack, FittedAutoEncoder):
     """Auto-encoders one above the other: a deep representation, learned layer by layer.
 
@@ -50,16 +51,16 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         None takes two :class:`ContractiveAE` with their own defaults, of 500 units each. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
         its decoder). They are cloned. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer.
         Their parameters are ``name__parameter`` for ``set_params`` and grids.
+    fine_tune : {'reconstruction', 'supervised'}, default=None
+        What all layers are trained for together after pre-training. With ``'supervised'``, ``fit`` needs y, and the
+        stack predicts; it has no decoder then. It is a :class:`StackedAEClassifier` for a y of strings, booleans or
+        whole numbers, and a :class:`StackedAERegressor` for any other: take that one for targets that are counts.
     schedule : {'greedy', 'simultaneous'}, default='greedy'
         Whether each layer is trained when those below are ready, or all at once, each on the codes of the
         moment, in the batches and for the epochs of the first one.
     corrupted : {'code', 'input'}, default='code'
         Where the noise of a denoising layer comes in: at the codes that it reconstructs, or at X, of which
         it then sees the noisy codes.
-    fine_tune : {'reconstruction', 'supervised'}, default=None
-        What all layers are trained for together after pre-training. With ``'supervised'``, ``fit`` needs y, and the
-        stack predicts; it has no decoder then. It is a :class:`StackedAEClassifier` for a y of strings, booleans or
-        whole numbers, and a :class:`StackedAERegressor` for any other: take that one for targets that are counts.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
         Noise on X in fine-tuning. With ``fine_tune='reconstruction'`` the clean X is reconstructed from it, as by
         :class:`DenoisingAE`; with ``'supervised'`` see :class:`StackedAEClassifier`. Codes are those of the clean X. ``'auto'`` is no noise for reconstruction.

@@ -1,6 +1,5 @@
 """Auto-encoder with an explicit energy, trained by denoising score matching."""
 
-from dataclasses import dataclass
 from functools import partial
 from numbers import Real
 from typing import ClassVar
@@ -11,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._compat import Interval, StrOptions
 from .._estimators.fitted import FittedEnergy
 from .._estimators.fitting import check_counts, generator
+from .._estimators.parameters import estimator
 from .._estimators.units import make_units
 from .._estimators.unsupervised import UnsupervisedModel
 from ..nn.corruption import Gaussian
@@ -48,7 +48,7 @@ _INTEGRALS = {
 }
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@estimator
 class EnergyAE(UnsupervisedModel, FittedEnergy):
     """Auto-encoder whose r(x) - x is minus the gradient of an energy, so that it has a density.
 

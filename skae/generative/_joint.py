@@ -1,6 +1,6 @@
 """Joint energy of data and parameters: a Bayesian auto-encoder."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar
@@ -21,6 +21,7 @@ from .._estimators.fitting import (
     generator,
     unchanged_on_error,
 )
+from .._estimators.parameters import estimator
 from .._estimators.parts import ready_copy
 from ..autoencoders import AutoEncoder, BaseAutoEncoder
 from ..nn.model import Model
@@ -37,7 +38,7 @@ from ._energies import (
 )
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@estimator
 class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Bayesian auto-encoder: parameters drawn given the data, and data drawn given the parameters.
 

@@ -1,7 +1,7 @@
 """Manifold tangent classifier."""
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import field
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -14,6 +14,7 @@ from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.auto import resolved
 from .._estimators.fitting import by_block, unchanged_on_error
 from .._estimators.labels import NetworkClassifier
+from .._estimators.parameters import estimator
 from .._estimators.parts import fitted_base
 from .._estimators.supervised import BaseSupervised
 from .._estimators.unlabeled import DrawingUnlabelled, mark_unlabelled
@@ -33,7 +34,7 @@ _MANY_LABELS = 1000  # fewer bear less of a penalty at unlabelled rows, which wo
 _TOL = 1e-2  # radians: a penalty does not see less, and a third of the steps are saved
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@estimator
 class ManifoldTangentClassifier(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, DrawingUnlabelled, NetworkClassifier, BaseSupervised
 ):
@@ -80,6 +81,13 @@ class ManifoldTangentClassifier(
     penalize_unlabelled : bool or 'auto', default='auto'
         Whether rows without a label are penalized too; the mean of the loss is still over the labelled ones. Needs
         ``output='softmax'``, with which ``'auto'`` does so, for at most 10,000 unlabelled rows.
+    output : {'softmax', 'sigmoid'}, default='softmax'
+        Output units: of which one is right, or each by itself, as in the paper; ``predict_proba`` then divides by
+        their sum.
+    prefit : bool, default=False
+        Whether ``base`` is fitted already, and is to be used as it is.
+    class_weight : dict, 'balanced' or None, default=None
+        Weights of the classes in (c), as elsewhere in scikit-learn.
     reconstruction_weight : float, default=0.0
         Weight of reconstructing X in (c), so that layers go on to learn without labels: adds
         ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over labelled and unlabelled rows, in which R is the
@@ -90,11 +98,6 @@ class ManifoldTangentClassifier(
         With ``penalize_unlabelled`` or ``reconstruction_weight``, how many unlabelled rows, drawn anew in each epoch, there are for each labelled one:
         epochs and ``batch_size`` then count labelled rows only, and few labels among many rows are no more work.
         ``'auto'`` takes one; None goes over all rows, as ``solver='lbfgs'`` needs it.
-    output : {'softmax', 'sigmoid'}, default='softmax'
-        Output units: of which one is right, or each by itself, as in the paper; ``predict_proba`` then divides by
-        their sum.
-    prefit : bool, default=False
-        Whether ``base`` is fitted already, and is to be used as it is.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
         Noise on X in (c), drawn anew at each step; prediction sees the clean X. Masking sets cells to 0 and
         divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to 0 or 1; swap takes
@@ -109,8 +112,6 @@ class ManifoldTangentClassifier(
         So many of the lowest hidden layers stay as ``base`` has them; with ``'all'`` only the output layer learns.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in (c).
-    class_weight : dict, 'balanced' or None, default=None
-        Weights of the classes in (c), as elsewhere in scikit-learn.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
     learning_rate_init : float, default=3e-3

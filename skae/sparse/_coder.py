@@ -1,6 +1,6 @@
 """Sparse coding with a learned or a given dictionary."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_array, check_random_state
 
 from .._compat import HasMethods, Interval, StrOptions
+from .._estimators.parameters import estimator
 from ..training.state import TrainingState
 from ._base import BaseCoder, positive_part
 from ._dictionary import DictionaryObjective, DictionarySolver, first_atoms
@@ -16,7 +17,7 @@ from ._inference import chosen_algorithm, fastest_algorithm, infer_codes, thresh
 from ._problems import Lasso, Pursuit
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@estimator
 class SparseCoder(BaseCoder):
     """Codes with few nonzeros whose atoms add up to the input (Olshausen & Field 1996).
 
@@ -45,8 +46,6 @@ class SparseCoder(BaseCoder):
         orthogonal matching pursuit, has a limit on the number of atoms in place of a penalty.
     n_nonzero_coefs : int, default=10
         Most atoms of a code for ``'omp'``.
-    tol : float, default=1e-4
-        Largest duality gap of a code, relative to the objective of the zero code.
     max_inference_iter : int, default=1000
         Most iterations for a code.
     dictionary : array-like of shape (n_components, n_features), default=None
@@ -60,12 +59,14 @@ class SparseCoder(BaseCoder):
         explains nothing away (Coates & Ng 2011).
     sparse_output : bool, default=False
         Whether codes are a CSR matrix.
+    stopping_tol : float, default=1e-3
+        Relative improvement of an epoch that counts as one.
+    tol : float, default=1e-4
+        Largest duality gap of a code, relative to the objective of the zero code.
     batch_size : int, default=256
         Samples in a minibatch of learning.
     max_iter : int, default=10
         Most epochs.
-    stopping_tol : float, default=1e-3
-        Relative improvement of an epoch that counts as one.
     n_iter_no_change : int, default=3
         Epochs without improvement after which to stop.
     shuffle : bool, default=True

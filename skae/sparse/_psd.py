@@ -1,6 +1,6 @@
 """Predictive sparse decomposition."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from .._compat import HasMethods, Interval, StrOptions
 from .._estimators.fitting import by_block
 from .._estimators.layer import Layer
+from .._estimators.parameters import estimator
 from ..nn.linear_maps import ChainMap
 from ..training.solvers import SOLVERS
 from ..training.state import TrainingState
@@ -22,7 +23,7 @@ from ._problems import Lasso
 from ._topography import SmoothGroups, pooling
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@estimator
 class PSD(BaseCoder, Layer):
     """Sparse codes and, learned with them, a fast encoder that predicts them.
 
@@ -54,11 +55,13 @@ class PSD(BaseCoder, Layer):
     algorithm : {'auto', 'homotopy', 'cd', 'fista', 'ista'}, default='auto'
         How codes are found; ``'auto'`` is ``'fista'`` from f(x), and ``'homotopy'`` for
         ``transform_algorithm='lasso'``. With ``topology`` it must be ``'auto'``: steps of a touching bound.
+    max_inference_iter : int, default=500
+        Most iterations for a code.
+    stopping_tol : float, default=1e-4
+        Relative improvement of an epoch that counts as one.
     tol : float, default=1e-3
         Largest duality gap of a code, relative to the objective of the zero code; with ``topology``, the
         smallest relative step.
-    max_inference_iter : int, default=500
-        Most iterations for a code.
     solver : {'adam', 'sgd'} or solver, default='adam'
         An instance from :mod:`skae.training` has options.
     learning_rate_init : float, default=1e-3
@@ -67,8 +70,6 @@ class PSD(BaseCoder, Layer):
         Samples in a minibatch.
     max_iter : int, default=30
         Most epochs.
-    stopping_tol : float, default=1e-4
-        Relative improvement of an epoch that counts as one.
     n_iter_no_change : int, default=5
         Epochs without improvement after which to stop.
     shuffle : bool, default=True

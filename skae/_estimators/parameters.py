@@ -1,0 +1,31 @@
+"""How estimators declare their parameters: as fields of a dataclass, in the order of their docstring."""
+
+import inspect
+import re
+from dataclasses import dataclass
+
+
+def estimator(cls):
+    """Make ``cls`` a dataclass whose fields and signature have the order of the parameters in its docstring.
+
+    Fields are keyword-only unless they say otherwise. A base class, which has no such docstring, keeps their order.
+    """
+    cls = dataclass(kw_only=True, eq=False, repr=False)(cls)
+    names = documented(cls)
+    fields = cls.__dataclass_fields__
+    if set(names) != {name for name in fields if name in inspect.signature(cls.__init__).parameters}:
+        return cls
+    cls.__dataclass_fields__ = {name: fields[name] for name in (*names, *set(fields).difference(names))}
+    signature = inspect.signature(cls.__init__)
+    own, *_ = signature.parameters.values()
+    parameters = [signature.parameters[name] for name in names]
+    cls.__init__.__signature__ = signature.replace(parameters=[own, *parameters])
+    return cls
+
+
+def documented(cls):
+    """Return the names in the section "Parameters" of the docstring of ``cls``, in its order."""
+    text = inspect.cleandoc(cls.__doc__ or "")
+    _, _, section = text.partition("Parameters\n----------\n")
+    section = re.split(r"\n\n\w[\w ]*\n-+\n", section)[0]
+    return re.findall(r"^(\w+) :", section, flags=re.M)
