@@ -93,7 +93,9 @@ def test_functions_and_files_are_short():
         assert len(path.read_text().splitlines()) <= 400, path
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+                first = (
+                    node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+                )
                 n_lines = node.end_lineno - first.lineno + 1
                 assert n_lines <= 40, f"{path}: {node.name} has {n_lines} lines"
 
@@ -105,5 +107,7 @@ def test_families_do_not_share_private_modules():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.level == 2 and node.module:
                 family, *names = node.module.split(".")
-                private = family in families - {room} and any(each.startswith("_") for each in names)
+                private = family in families - {room} and any(
+                    each.startswith("_") for each in names
+                )
                 assert not private, f"{path} imports {node.module}"

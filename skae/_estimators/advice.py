@@ -5,8 +5,11 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-_CONSTANT = 1e-3  # standard deviation of a code unit that says nothing, as a share of the largest code
+_CONSTANT = (
+    1e-3  # standard deviation of a code unit that says nothing, as a share of the largest code
+)
 _ROWS = 1024  # whose codes are looked at
+_LITTLE_LEARNED = 0.75  # share of the error of constant outputs
 _DWARFED = 100.0  # times the median deviation of the columns
 
 
@@ -62,4 +65,15 @@ def warn_of_scales(columns, names):
             "the columns: the model will learn little else. Set standardize='auto', or scale X.",
             UserWarning,
             stacklevel=4,
+        )
+
+
+def warn_of_constant_outputs(error, chance, penalty):
+    """Warn where labelled rows are predicted little better than by outputs that do not depend on X."""
+    if error > _LITTLE_LEARNED * chance:
+        warnings.warn(
+            f"Outputs hardly depend on X: of the labelled rows {error:.0%} are predicted wrong, and {chance:.0%} by "
+            f"constant outputs. Lower tangent_penalty={penalty!r}, or raise max_iter or learning_rate_init.",
+            ConvergenceWarning,
+            stacklevel=5,
         )

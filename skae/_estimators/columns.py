@@ -5,7 +5,9 @@ from sklearn.utils import gen_batches
 
 _CELLS = 2**18  # of a dense block
 _SHARED = 0.75  # share of the real columns that have to look as if they had the unit of all
-_NEARLY_BINARY = 0.6  # of the variance of 0 and 1 with the same means (equally spread values have a third)
+_NEARLY_BINARY = (
+    0.6  # of the variance of 0 and 1 with the same means (equally spread values have a third)
+)
 
 
 class Columns:

@@ -281,7 +281,9 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         if decoder:
             tied = params.decoder_weights[0] is params.encoder_weights[0]
             decoder[0] = encoder[0] if tied else widen(decoder[0])
-        biases = [widen(bias) if not layer else bias for layer, bias in enumerate(params.decoder_biases)]
+        biases = [
+            widen(bias) if not layer else bias for layer, bias in enumerate(params.decoder_biases)
+        ]
         return Params(encoder, params.encoder_biases, decoder, biases)
 
     def _single_layer(self, name):

@@ -66,7 +66,9 @@ def _content(value):
 
 def _content_of_function(value):
     if isinstance(value, partial):
-        return f"partial({_content(value.func)}, {_content(value.args)}, {_content(value.keywords)})"
+        return (
+            f"partial({_content(value.func)}, {_content(value.args)}, {_content(value.keywords)})"
+        )
     if isinstance(value, types.MethodType):
         return f"{_content(value.__self__)}.{value.__name__}"
     closure = [cell.cell_contents for cell in value.__closure__ or ()]

@@ -13,9 +13,13 @@ def estimator(cls):
     cls = dataclass(kw_only=True, eq=False, repr=False)(cls)
     names = documented(cls)
     fields = cls.__dataclass_fields__
-    if set(names) != {name for name in fields if name in inspect.signature(cls.__init__).parameters}:
+    if set(names) != {
+        name for name in fields if name in inspect.signature(cls.__init__).parameters
+    }:
         return cls
-    cls.__dataclass_fields__ = {name: fields[name] for name in (*names, *set(fields).difference(names))}
+    cls.__dataclass_fields__ = {
+        name: fields[name] for name in (*names, *set(fields).difference(names))
+    }
     signature = inspect.signature(cls.__init__)
     own, *_ = signature.parameters.values()
     parameters = [signature.parameters[name] for name in names]

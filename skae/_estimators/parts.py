@@ -75,7 +75,9 @@ def check_layers(layers):
             )
         name, layer = entry
         if isinstance(layer, type):
-            raise TypeError(f"layers has {name!r}: {layer!r}, which is a class; give an instance of it.")
+            raise TypeError(
+                f"layers has {name!r}: {layer!r}, which is a class; give an instance of it."
+            )
         if not isinstance(layer, Layer):
             raise TypeError(
                 f"layers has {name!r}: {layer!r}, which is no layer of a stack: it does not derive from "

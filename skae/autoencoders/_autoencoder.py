@@ -1,6 +1,5 @@
 """Auto-encoder."""
 
-
 from .._estimators.parameters import estimator
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays

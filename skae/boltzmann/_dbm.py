@@ -3,7 +3,6 @@
 from numbers import Integral, Real
 from typing import ClassVar
 
-import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -22,12 +21,8 @@ from .._estimators.fitting import (
 from .._estimators.parameters import estimator
 from .._estimators.parts import NamedLayers, copies
 from .._estimators.training import TrainedModel
-from .._threads import team
 from ..nn.boltzmann import (
-    BoltzmannObjective,
     Chains,
-    gibbs_step,
-    visible_logits,
 )
 from ..nn.deep_boltzmann import DeepMachine
 from ..nn.layerwise import OnCodes
@@ -35,7 +30,9 @@ from ..nn.penalties import weight_decays
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from ._chains import ChainTraining
+from ._joint_training import double_weights, joint_objective, pretrain
 from ._layers import check_machines
+from ._mean_field import FittedMachine, beside_zeros
 from ._partition import log_partition, normalized
 
 
@@ -210,7 +207,8 @@ class DBM(
         -------
         H : ndarray of shape (n_samples, n_components)
         """
-        top = len(self._fitted_sizes) - 1
+        check_is_fitted(self)
+        top = len(self._sizes) - 1
         width = self._sizes[-1]
         return self._by_block(X, lambda *sides: sides[top % 2][:, self._machine.places[top]], width)
 
@@ -226,7 +224,9 @@ class DBM(
         R : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        return self._by_block(X, lambda states, odd: self._visible_means(odd), self.n_features_in_)
+        return self._by_block(
+            X, lambda states, odd: self._fitted_machine.visible_means(odd), self.n_features_in_
+        )
 
     def score_samples(self, X):
         """Return a lower bound of each sample's unnormalized log density, by mean field.
@@ -241,7 +241,7 @@ class DBM(
         """
 
         def bounds(states, odd):
-            return self._machine.bounds(self._machine_params, self._loss, states, odd)
+            return self._fitted_machine.bounds(states, odd)
 
         return self._by_block(X, bounds, None, check=True)
 
@@ -264,17 +264,14 @@ class DBM(
         -------
         X : ndarray of shape (n_samples, n_features)
         """
-        n_visible = self._fitted_sizes[0]
+        check_is_fitted(self)
         check_counts(n_samples=n_samples, n_steps=n_steps)
+        if start is not None:
+            dtype = self._state["params"].dtype
+            start = validate_data(self, start, dtype=dtype, order="C", reset=False)
+            self._check_range(start)
         rng = generator(random_state)
-        params, units = self._machine_params, self._machine.units(self._loss)
-        states = self._chain_start(n_samples, start, units, rng)
-        codes, odd = np.empty((2, len(states), self._machine.network.sizes[1]), states.dtype)
-        with team():
-            for _ in range(n_steps):
-                gibbs_step(params, units, states, codes, odd, rng)
-        scaling = self._units.scaling
-        return self._visible_means(odd) if means else scaling.invert(states[:, :n_visible])
+        return self._fitted_machine.sample(n_samples, n_steps, start, means, rng)
 
     def log_partition(self, *, n_runs=100, n_temperatures=10_000, random_state=None):
         """Return log Z, the logarithm of the normalizer of ``score_samples``.
@@ -295,9 +292,11 @@ class DBM(
             ``value``, and ``low`` and ``high``, three standard errors of Z away: a named tuple.
         """
         check_is_fitted(self)
-        params, units = self._machine_params, self._machine.units(self._loss)
-        start = self._base_logits()
-        return log_partition(params, units, start, n_runs, n_temperatures, random_state)
+        fitted = self._fitted_machine
+        bias = fitted.base_logits()
+        return log_partition(
+            fitted.params, fitted.visible, bias, n_runs, n_temperatures, random_state
+        )
 
     def log_likelihood_bound(self, X, *, n_runs=100, n_temperatures=10_000, random_state=None):
         """Return a lower bound of the mean log-likelihood of X, with the error bars of log Z.
@@ -320,33 +319,20 @@ class DBM(
     @property
     def weights_(self):
         """list of ndarray of shape (n_upper, n_lower): weights between neighbouring layers."""
-        lowest, *others = self._weights()
+        lowest, *others = self._fitted_machine.weights()
         return [self._units.scaling.widened(lowest), *others]
 
     @property
     def biases_(self):
         """list of ndarray of shape (n_units,): biases of each layer, from the visible one up."""
-        visible, *hidden = self._biases()
+        visible, *hidden = self._fitted_machine.biases()
         return [self._units.scaling.widened(visible), *hidden]
 
-    def _weights(self):
-        weights = self._machine_params.encoder_weights[0]
-        return [self._machine.block(weights, layer) for layer in range(1, len(self._sizes))]
-
-    def _biases(self):
-        return [self._machine.bias(self._machine_params, n) for n in range(len(self._sizes))]
-
     def _discriminative_layers(self):
-        """Return weights and biases of a network on ``_discriminative_inputs``, from the lowest layer up."""
-        weights, biases = self._weights(), self._biases()
-        lowest = np.hstack([weights[0], weights[1].T])
-        return list(zip([lowest, *weights[1:]], biases[1:]))
+        return self._fitted_machine.discriminative_layers()
 
     def _discriminative_inputs(self, X):
-        """Return X and, beside it, the mean-field means of the second hidden layer."""
-        n_visible, n_second = self._sizes[0], self._sizes[2]
-        width, rows = n_visible + n_second, self._units.scaling.rows(X)
-        return by_block(rows, lambda x: self._sides(x)[0][:, :width], width)
+        return self._fitted_machine.discriminative_inputs(X)
 
     def _copies(self):
         machines = copies(
@@ -356,57 +342,26 @@ class DBM(
             checkpoint=self.checkpoint,
             resume=self.resume,
         )
-        for number, (_, layer) in enumerate(machines):
-            # A layer that will hear two sides hears one of them twice while the other is not there.
-            layer._scales = (1 if number == len(machines) - 1 else 2, 2 if number else 1)
-        return machines
+        return double_weights(machines)
 
     def _learn(self, X, weights):
         rows = self._units.scaling.rows(X)
-        self._base_bias = self._units.base_logits.astype(X.dtype)
         state = self._start(self._machine.network, X.dtype)
         params = self._machine.network.views(state.params)
         mask = self._machine.mask()
         if mask is not None:
             params.encoder_weights[0][...] *= mask
         n_visible = rows.shape[1]
-        params.decoder_biases[0][:n_visible] = self._base_bias
+        params.decoder_biases[0][:n_visible] = self._units.base_logits
         if self.pretraining:
-            self._pretrain(params, X, weights)
-        objective = self._objective(n_visible, X.dtype, mask)
-        self._train(Problem(OnCodes(objective, n_visible, _beside_nothing), rows, weights), state)
-
-    def _pretrain(self, params, X, weights):
-        """Fit each layer on the codes of those below and put it into ``params``."""
-        rows = self._units.scaling.rows(X)
-        for number, (_, layer) in enumerate(self.layers_, 1):
-            layer.fit(X, sample_weight=weights)
-            fitted = layer._model.params
-            decoder_bias = fitted.decoder_biases[0]
-            self._machine.block(params.encoder_weights[0], number)[...] = fitted.encoder_weights[0]
-            self._machine.bias(params, number)[...] = fitted.encoder_biases[0]
-            below = self._machine.bias(params, number - 1)
-            # A hidden layer had a bias as the upper and one as the lower of two.
-            below[...] = (below + decoder_bias) / 2 if number > 1 else decoder_bias
-            if number < len(self.layers_):
-                X = rows = by_block(rows, layer._upward_means, layer.n_components)
-
-    def _objective(self, n_visible, dtype, mask):
-        machine = self._machine
-
-        def infer(params, states, odd):
-            machine.mean_field(params, states, odd, self.n_mean_field_steps)
-
-        return BoltzmannObjective(
-            machine.network,
-            machine.units(self._loss),
-            n_steps=self.n_gibbs_steps,
-            chains=Chains(self.n_chains or self.batch_size, machine.network.sizes[1], dtype),
-            penalties=weight_decays(self.weight_decay),
-            watched=self._loss,
-            infer=infer,
-            mask=mask,
+            pretrain(self.layers_, self._machine, params, self._units.scaling, X, weights)
+        chains = Chains(self.n_chains or self.batch_size, self._machine.network.sizes[1], X.dtype)
+        steps = {"n_steps": self.n_gibbs_steps, "n_mean_field_steps": self.n_mean_field_steps}
+        penalties = weight_decays(self.weight_decay)
+        objective = joint_objective(
+            self._machine, self._loss, mask, chains=chains, penalties=penalties, **steps
         )
+        self._train(Problem(OnCodes(objective, n_visible, beside_zeros), rows, weights), state)
 
     def _by_block(self, X, function, width, *, check=False):
         """Return ``function`` of the states of the even and of the odd layers, at their mean field."""
@@ -416,49 +371,20 @@ class DBM(
         if check:
             self._check_range(X)
         rows = self._units.scaling.rows(X)
-        return by_block(rows, lambda x: function(*self._sides(x)), width)
-
-    def _sides(self, x):
-        """Return the scaled rows x and the means of the even hidden layers side by side, and the means of the odd layers."""
-        n_even, n_odd = self._machine.network.sizes
-        states, odd = np.zeros((len(x), n_even), x.dtype), np.empty((len(x), n_odd), x.dtype)
-        _beside_nothing(x, states)
-        self._machine.mean_field(self._machine_params, states, odd, self.n_mean_field_steps)
-        return states, odd
-
-    def _visible_means(self, odd):
-        logits = np.empty((len(odd), self._machine.network.sizes[0]), odd.dtype)
-        visible_logits(self._machine_params, odd, logits)
-        return self._units.scaling.invert(self._loss.activate(logits[:, : self._sizes[0]]))
-
-    def _base_logits(self):
-        return np.concatenate(
-            [self._base_bias, np.zeros(self._machine.n_latent, self._base_bias.dtype)]
-        )
+        fitted = self._fitted_machine
+        return by_block(rows, lambda x: function(*fitted.sides(x)), width)
 
     def _check_range(self, X):
         self._units.check(X, column_names(self, X))
 
-    def _chain_start(self, n_samples, start, units, rng):
-        if start is not None:
-            dtype = self._state["params"].dtype
-            X = validate_data(self, start, dtype=dtype, order="C", reset=False)
-            self._check_range(X)
-            return self._sides(self._units.scaling.apply(X))[0]
-        return units.draws(self._base_logits(), n_samples, rng)
+    @property
+    def _fitted_machine(self):
+        flat = self._state["params"]
+        return FittedMachine(self._machine, flat, self._units, self.n_mean_field_steps)
 
     @property
     def _machine(self):
         return DeepMachine(self._sizes)
-
-    @property
-    def _machine_params(self):
-        return self._machine.network.views(self._state["params"])
-
-    @property
-    def _fitted_sizes(self):
-        check_is_fitted(self)
-        return self._sizes
 
     @property
     def _n_features_out(self):
@@ -469,9 +395,3 @@ class DBM(
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _beside_nothing(rows, out):
-    """Fill ``out`` with the rows, and zeros for what is to be inferred."""
-    out[:, : rows.shape[1]] = rows
-    out[:, rows.shape[1] :] = 0

@@ -1,7 +1,5 @@
 """Layers of a stack: what is asked of them, copies to fit, and their weights in the stack's network."""
 
-
-
 from .._estimators.parts import units_parameter
 from .._estimators.units import plain_units
 from .._estimators.unsupervised import UnsupervisedModel

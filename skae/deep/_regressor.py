@@ -1,6 +1,5 @@
 """Regressor over stacked auto-encoders."""
 
-
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_array, column_or_1d

@@ -25,7 +25,9 @@ def layers_of(model):
     check_decoder(model)
     fitted = model._model
     if not isinstance(fitted.network, Network):
-        raise TypeError(f"model must be feed-forward, such as StackedAE, not recurrent; got {model!r}.")
+        raise TypeError(
+            f"model must be feed-forward, such as StackedAE, not recurrent; got {model!r}."
+        )
     return fitted.network, fitted.params
 
 

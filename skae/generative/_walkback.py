@@ -85,7 +85,9 @@ def sample_walkback(
     check_decoder(model)
     fitted, x = model._model, checked_rows(model, x0)
     corrupt = _chosen_corruption(model, corruption, corruption_level)
-    noise = fitted.scaling.apply_difference(_checked_noise(output_noise, x.dtype, fitted.scaling.n_features))
+    noise = fitted.scaling.apply_difference(
+        _checked_noise(output_noise, x.dtype, fitted.scaling.n_features)
+    )
     check_schedule(n_steps, burn_in, thin)
     chain = _denoising_chain(fitted, x, corrupt, noise, generator(random_state))
     return fitted.scaling.invert(kept_states(chain, x, n_steps, burn_in, thin))

@@ -1,16 +1,15 @@
 """Manifold tangent classifier."""
 
-import warnings
 from dataclasses import field
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._estimators.advice import warn_of_constant_outputs
 from .._estimators.auto import resolved
 from .._estimators.fitting import by_block, unchanged_on_error
 from .._estimators.labels import NetworkClassifier
@@ -27,16 +26,21 @@ from ..nn.tangent_propagation import TangentPropagation
 from ._store import TangentStore, TangentUpdates
 from ._strength import automatic_penalty
 
-_LITTLE_LEARNED = 0.75  # share of the error of constant outputs
 _N_JUDGED = 1000  # rows by which that is judged
 _MOST_TANGENTS, _MOST_UNLABELLED = 15, 10_000
-_MANY_LABELS = 1000  # fewer bear less of a penalty at unlabelled rows, which would flatten the outputs there
+_MANY_LABELS = (
+    1000  # fewer bear less of a penalty at unlabelled rows, which would flatten the outputs there
+)
 _TOL = 1e-2  # radians: a penalty does not see less, and a third of the steps are saved
 
 
 @estimator
 class ManifoldTangentClassifier(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, DrawingUnlabelled, NetworkClassifier, BaseSupervised
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    DrawingUnlabelled,
+    NetworkClassifier,
+    BaseSupervised,
 ):
     """Classifier that is trained to ignore movement along the data's manifold, whose tangents an auto-encoder learns.
 
@@ -316,14 +320,7 @@ class ManifoldTangentClassifier(
         constant = np.broadcast_to(values.mean(axis=0), values.shape)
         error = self._errors(outputs, values).mean()
         chance = self._errors(constant, values).mean()
-        if error > _LITTLE_LEARNED * chance:
-            warnings.warn(
-                f"Outputs hardly depend on X: of the labelled rows {error:.0%} are predicted wrong, and {chance:.0%} by "
-                f"constant outputs. Lower tangent_penalty={self.tangent_penalty!r}, or raise max_iter or "
-                "learning_rate_init.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+        warn_of_constant_outputs(error, chance, self.tangent_penalty)
 
     def _is_penalized(self):
         return resolved(self.tangent_penalty, "tangent_penalty", 1.0) > 0

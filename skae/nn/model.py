@@ -59,9 +59,7 @@ class Model:
 
     def jacobian(self, x):
         """Return dh/dx, of shape (n_samples, n_components, n_features)."""
-        return self.scaling.derivatives(
-            self.network.jacobian(self.params, self.inputs(x))
-        )
+        return self.scaling.derivatives(self.network.jacobian(self.params, self.inputs(x)))
 
     def linear_map(self, x):
         """Return dh/dx as a linear map that is never formed."""

@@ -6,6 +6,8 @@ from scipy.special import expit, logsumexp
 from sklearn.datasets import load_digits
 
 from skae import DBM, DBN, RBM, AutoEncoder, BoltzmannClassifier
+from skae.boltzmann._joint_training import joint_objective
+from skae.nn.boltzmann import Chains
 
 rng = np.random.default_rng(0)
 X, y = load_digits(return_X_y=True)
@@ -84,9 +86,16 @@ def test_gradient_is_between_the_phases(widths):
     dbm = deep_machine(widths, scale=0.7)
     x = rng.integers(0, 2, (30, widths[0])).astype(float)
     machine = dbm._machine
-    dbm.n_chains = 4000
-    objective = dbm._objective(widths[0], float, machine.mask())
-    objective.n_steps = 40
+    chains = Chains(4000, machine.network.sizes[1], float)
+    objective = joint_objective(
+        machine,
+        dbm._loss,
+        machine.mask(),
+        n_steps=40,
+        n_mean_field_steps=dbm.n_mean_field_steps,
+        chains=chains,
+        penalties=[],
+    )
 
     class Rows:
         def __len__(self):
@@ -103,7 +112,7 @@ def test_gradient_is_between_the_phases(widths):
         objective(dbm._state["params"], Rows(), grad, rng)
         total = total + grad / 10
     got = machine.network.views(total)
-    states, odd = dbm._sides(x)
+    states, odd = dbm._fitted_machine.sides(x)
     _, joint = log_joint(dbm)
     p = np.exp(joint - logsumexp(joint))
     sides = [all_states(n) for n in widths]
@@ -135,7 +144,7 @@ def test_layers_that_do_not_touch_stay_apart():
     layers = [(f"layer{i}", RBM(n, max_iter=2)) for i, n in enumerate((6, 5, 4))]
     dbm = DBM(layers, max_iter=3, random_state=0).fit(DIGITS)
     mask = dbm._machine.mask()
-    weights = dbm._machine_params.encoder_weights[0]
+    weights = dbm._fitted_machine.params.encoder_weights[0]
     assert (weights[mask == 0] == 0).all() and (weights[mask == 1] != 0).all()
 
 

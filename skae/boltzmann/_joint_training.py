@@ -1,0 +1,45 @@
+"""Training of all layers of a deep Boltzmann machine together, and of each before."""
+
+from .._estimators.fitting import by_block
+from ..nn.boltzmann import BoltzmannObjective
+
+
+def double_weights(layers):
+    """Double the weights of ``layers`` towards each side that will get a second input from a layer beyond (in place)."""
+    for number, (_, layer) in enumerate(layers):
+        layer._scales = (1 if number == len(layers) - 1 else 2, 2 if number else 1)
+    return layers
+
+
+def pretrain(layers, machine, params, scaling, X, weights):
+    """Fit each layer on the codes of those below and put it into ``params``."""
+    rows = scaling.rows(X)
+    for number, (_, layer) in enumerate(layers, 1):
+        layer.fit(X, sample_weight=weights)
+        fitted = layer._model.params
+        decoder_bias = fitted.decoder_biases[0]
+        machine.block(params.encoder_weights[0], number)[...] = fitted.encoder_weights[0]
+        machine.bias(params, number)[...] = fitted.encoder_biases[0]
+        below = machine.bias(params, number - 1)
+        # A hidden layer had a bias as the upper and one as the lower of two.
+        below[...] = (below + decoder_bias) / 2 if number > 1 else decoder_bias
+        if number < len(layers):
+            X = rows = by_block(rows, layer._upward_means, layer.n_components)
+
+
+def joint_objective(machine, loss, mask, *, n_steps, n_mean_field_steps, chains, penalties):
+    """Return the objective of all layers, which infers the hidden ones by mean field."""
+
+    def infer(params, states, odd):
+        machine.mean_field(params, states, odd, n_mean_field_steps)
+
+    return BoltzmannObjective(
+        machine.network,
+        machine.units(loss),
+        n_steps=n_steps,
+        chains=chains,
+        penalties=penalties,
+        watched=loss,
+        infer=infer,
+        mask=mask,
+    )

@@ -1,0 +1,95 @@
+"""A fitted deep Boltzmann machine: its mean field at rows of X, and its weights."""
+
+import numpy as np
+
+from .._estimators.fitting import by_block
+from .._threads import team
+from ..nn.boltzmann import gibbs_step, visible_logits
+
+
+class FittedMachine:
+    """A machine with its parameters, scaling and visible units.
+
+    Parameters
+    ----------
+    machine : DeepMachine
+    flat : ndarray
+        Its parameters.
+    units : Units
+        How the machine sees X.
+    n_steps : int
+        Mean-field steps.
+    """
+
+    def __init__(self, machine, flat, units, n_steps):
+        self.machine, self.units, self.n_steps = machine, units, n_steps
+        self.params, self.dtype = machine.network.views(flat), flat.dtype
+
+    def sides(self, x):
+        """Return the scaled rows x and the means of the even hidden layers side by side, and the means of the odd layers."""
+        n_even, n_odd = self.machine.network.sizes
+        states, odd = np.zeros((len(x), n_even), x.dtype), np.empty((len(x), n_odd), x.dtype)
+        beside_zeros(x, states)
+        self.machine.mean_field(self.params, states, odd, self.n_steps)
+        return states, odd
+
+    def visible_means(self, odd):
+        """Return the means of the columns of X given the odd layers."""
+        logits = np.empty((len(odd), self.machine.network.sizes[0]), odd.dtype)
+        visible_logits(self.params, odd, logits)
+        n_visible = self.machine.sizes[0]
+        return self.units.scaling.invert(self.units.loss.activate(logits[:, :n_visible]))
+
+    @property
+    def visible(self):
+        """Reconstruction: the units of the even layers, of which those of X are the first."""
+        return self.machine.units(self.units.loss)
+
+    def bounds(self, states, odd):
+        """Return lower bounds of the unnormalized log densities."""
+        return self.machine.bounds(self.params, self.units.loss, states, odd)
+
+    def base_logits(self):
+        """Return the logits of the even layers without the odd ones: X has its base rates."""
+        hidden = np.zeros(self.machine.n_latent, self.dtype)
+        return np.concatenate([self.units.base_logits.astype(self.dtype), hidden])
+
+    def sample(self, n_chains, n_steps, X, means, rng):
+        """Return where Gibbs chains end that start at the rows of X, or, where that is None, at draws by base rates."""
+        if X is None:
+            states = self.visible.draws(self.base_logits(), n_chains, rng)
+        else:
+            states = self.sides(self.units.scaling.apply(X))[0]
+        codes, odd = np.empty((2, len(states), self.machine.network.sizes[1]), states.dtype)
+        with team():
+            for _ in range(n_steps):
+                gibbs_step(self.params, self.visible, states, codes, odd, rng)
+        if means:
+            return self.visible_means(odd)
+        return self.units.scaling.invert(states[:, : self.machine.sizes[0]])
+
+    def weights(self):
+        """Return the weights between neighboring layers."""
+        weights = self.params.encoder_weights[0]
+        return [self.machine.block(weights, n) for n in range(1, len(self.machine.sizes))]
+
+    def biases(self):
+        """Return the biases of each layer, from the visible one up."""
+        return [self.machine.bias(self.params, n) for n in range(len(self.machine.sizes))]
+
+    def discriminative_layers(self):
+        """Return weights and biases of a network on ``discriminative_inputs``, from the lowest layer up."""
+        weights, biases = self.weights(), self.biases()
+        lowest = np.hstack([weights[0], weights[1].T])
+        return list(zip([lowest, *weights[1:]], biases[1:]))
+
+    def discriminative_inputs(self, X):
+        """Return X and, beside it, the mean-field means of the second hidden layer."""
+        width, rows = self.machine.sizes[0] + self.machine.sizes[2], self.units.scaling.rows(X)
+        return by_block(rows, lambda x: self.sides(x)[0][:, :width], width)
+
+
+def beside_zeros(rows, out):
+    """Fill ``out`` with the rows, and zeros for what is to be inferred."""
+    out[:, : rows.shape[1]] = rows
+    out[:, rows.shape[1] :] = 0
