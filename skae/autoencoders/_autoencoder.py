@@ -29,8 +29,8 @@ class AutoEncoder(BaseAutoEncoder):
         ``'multinomial'`` (the row is one group) for all columns; or pairs as in ColumnTransformer, in
         which the columns of a multinomial pair are one group, or a dict of named groups. ``'auto'``
         takes runs of one-hot columns as multinomial groups, columns with both 0 and 1 and nothing
-        else as bernoulli, real columns of one unit that are nearly binary, as pixels of digits (their variance is at
-        least 0.4 of that of 0/1 columns with the same means), as bernoulli in their common range, and the rest as
+        else as bernoulli, real columns of one unit that are nearly binary, as pixels of ink (their variance is at
+        least 0.6 of that of 0/1 columns with the same means), as bernoulli in their common range, and the rest as
         gaussian: see ``column_losses_``.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
         How columns of X are scaled inside the model, so that their units do not matter. ``'columns'`` gives each real
@@ -54,7 +54,7 @@ class AutoEncoder(BaseAutoEncoder):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, and at least 12;
+        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, from 12 to 1000;
         of L-BFGS 200.
     tol : float, default=1e-4
         Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
@@ -68,7 +68,8 @@ class AutoEncoder(BaseAutoEncoder):
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit, optimizer state included.
+        Whether ``fit`` goes on from the last fit, optimizer state included. With ``learning_rate='constant'`` two fits of n
+        epochs are one of 2 n.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise.
     verbose : int, default=0
@@ -76,7 +77,8 @@ class AutoEncoder(BaseAutoEncoder):
     checkpoint : path-like, default=None
         File to which the state of training is written after each epoch, atomically.
     resume : bool, default=False
-        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits.
+        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits; with more epochs in
+        ``max_iter`` than before only where ``learning_rate='constant'``.
 
     Attributes
     ----------

@@ -11,19 +11,21 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions
-from .._fitting import check_counts
+from .._estimators.fitted import FittedAutoEncoder
+from .._estimators.fitting import check_counts
+from .._estimators.layer import Layer
+from .._estimators.units import make_units
+from .._estimators.unsupervised import UnsupervisedModel
 from ..nn.activations import ACTIVATIONS
 from ..nn.losses import LOSSES
-from ._fitted import FittedAutoEncoder
-from ._units import make_units
-from ._unsupervised import UnsupervisedModel
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, ABC):
+class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, Layer, ABC):
     """Parameters and training, shared by all auto-encoders."""
 
     _allows_missing = True
+    _n_imputations = 10
 
     hidden_layer_sizes: tuple = ()
     activation: str = "sigmoid"
@@ -42,7 +44,7 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, ABC):
         "loss": [StrOptions({"auto", *LOSSES}), list],
     }
 
-    def impute(self, X, *, max_iter=10, tol=1e-3):
+    def impute(self, X, *, max_iter=None, tol=1e-3):
         """Return X with its missing values (NaN) replaced by their reconstruction.
 
         The first reconstruction sees 0 (of a scaled column, its mean) where values are missing; further ones see
@@ -51,8 +53,9 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, ABC):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-        max_iter : int, default=10
-            Most reconstructions.
+        max_iter : int, default=None
+            Most reconstructions; None takes 1 of a :class:`DenoisingAE`, which is trained to reconstruct from what is left
+            and may go far astray on its own values, and 10 of others.
         tol : float, default=1e-3
             Mean change of the filled values, in the units of the scaled columns, at which to stop.
 
@@ -62,16 +65,16 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, ABC):
             A copy; of a binary column or a one-hot group, probabilities are filled in.
         """
         check_is_fitted(self)
+        max_iter = self._n_imputations if max_iter is None else max_iter
         check_counts(max_iter=max_iter)
         check_scalar(tol, "tol", Real, min_val=0)
         X = self._validated(X, dtype=self._params.dtype, reset=False)
         X = X.toarray() if scipy.sparse.issparse(X) else X.copy()
         missing = np.isnan(X)
         filled = X
-        for _ in range(max_iter if missing.any() else 0):
+        for turn in range(max_iter if missing.any() else 0):
             before, filled = filled, np.where(missing, self.reconstruct(filled), X)
-            changes = np.abs((filled - before) / self.scale_)[missing]
-            if np.nanmean(changes) < tol and not np.isnan(changes).any():
+            if turn and np.abs((filled - before) / self.scale_)[missing].mean() < tol:
                 break
         return filled
 
@@ -83,7 +86,7 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, ABC):
     def _make_units(self, X, frame, sample_weight):
         return make_units(self.loss, X, frame, sample_weight, standardize=self.standardize)
 
-    def _layer_shapes(self):
+    def layer_shapes(self):
         """Return width and activation of each layer of the encoder, from the parameters."""
         hidden = tuple(self.hidden_layer_sizes)
         if not all(isinstance(size, Integral) and size >= 1 for size in hidden):

@@ -7,13 +7,13 @@ from typing import ClassVar
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions
+from .._estimators.auto import resolved
+from .._estimators.units import make_units
 from ..nn.jacobian_penalties import JacobianContraction, JacobianCurvature
 from ..nn.network import expected_squared_jacobian
 from ..nn.objective import Objective
 from ..nn.penalties import Contraction, Curvature, weight_decays
-from ._auto import resolved
 from ._base import BaseAutoEncoder
-from ._units import make_units
 
 # Of each loss that the automatic penalty is worth at the start.
 _SHARES = {"gaussian": 0.03, "bernoulli": 0.1, "multinomial": 0.03}
@@ -53,8 +53,8 @@ class ContractiveAE(BaseAutoEncoder):
         ``'multinomial'`` (the row is one group) for all columns; or pairs as in ColumnTransformer, in
         which the columns of a multinomial pair are one group, or a dict of named groups. ``'auto'``
         takes runs of one-hot columns as multinomial groups, columns with both 0 and 1 and nothing
-        else as bernoulli, real columns of one unit that are nearly binary, as pixels of digits (their variance is at
-        least 0.4 of that of 0/1 columns with the same means), as bernoulli in their common range, and the rest as
+        else as bernoulli, real columns of one unit that are nearly binary, as pixels of ink (their variance is at
+        least 0.6 of that of 0/1 columns with the same means), as bernoulli in their common range, and the rest as
         gaussian: see ``column_losses_``.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
         How columns of X are scaled inside the model, so that their units do not matter. ``'columns'`` gives each real
@@ -78,7 +78,7 @@ class ContractiveAE(BaseAutoEncoder):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, and at least 12;
+        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, from 12 to 1000;
         of L-BFGS 200.
     tol : float, default=1e-4
         Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
@@ -92,7 +92,8 @@ class ContractiveAE(BaseAutoEncoder):
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit, optimizer state included.
+        Whether ``fit`` goes on from the last fit, optimizer state included. With ``learning_rate='constant'`` two fits of n
+        epochs are one of 2 n.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise.
     verbose : int, default=0
@@ -100,7 +101,8 @@ class ContractiveAE(BaseAutoEncoder):
     checkpoint : path-like, default=None
         File to which the state of training is written after each epoch, atomically.
     resume : bool, default=False
-        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits.
+        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits; with more epochs in
+        ``max_iter`` than before only where ``learning_rate='constant'``.
     contraction : float, 'auto' or str, default='auto'
         Weight of the squared Frobenius norm of the encoder's Jacobian by the scaled columns. ``'auto'`` is
         ``(0.03 gaussian + 0.1 bernoulli + 0.03 multinomial) / J0``, see ``contraction_``: the numerator has the losses of
@@ -201,7 +203,7 @@ class ContractiveAE(BaseAutoEncoder):
         return Objective(network, loss, penalties=penalties)
 
     def _make_units(self, X, frame, sample_weight):
-        width, activation = self._layer_shapes()[0]
+        width, activation = self.layer_shapes()[0]
         suits = activation == "sigmoid" and self.contracted == "code"
         options = {"standardize": self.standardize, "n_units": width if suits else None}
         return make_units(self.loss, X, frame, sample_weight, **options)

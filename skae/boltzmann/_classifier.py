@@ -6,10 +6,11 @@ from typing import ClassVar
 import numpy as np
 
 from .._compat import HasMethods, _fit_context
-from .._fitting import unchanged_on_error
-from ..deep._classes import NetworkClassifier
-from ..deep._layers import fill, fitted_base
-from ..deep._supervised import BaseSupervised
+from .._estimators.fitting import unchanged_on_error
+from .._estimators.labels import NetworkClassifier
+from .._estimators.parts import fitted_base
+from .._estimators.supervised import BaseSupervised
+from .._estimators.weights import fill
 from ._dbm import DBM
 from ._dbn import DBN
 from ._rbm import RBM
@@ -57,7 +58,7 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, and at least 12;
+        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, from 12 to 1000;
         of L-BFGS 200.
     tol : float, default=1e-4
         Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on

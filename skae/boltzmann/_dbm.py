@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions, _fit_context
-from .._fitting import (
+from .._estimators.fitting import (
     DTYPES,
     MeanScore,
     by_block,
@@ -20,10 +20,9 @@ from .._fitting import (
     generator,
     unchanged_on_error,
 )
+from .._estimators.parts import NamedLayers, copies
+from .._estimators.training import TrainedModel
 from .._threads import team
-from ..autoencoders._trained import TrainedModel
-from ..deep._base import NamedLayers
-from ..deep._layers import copies
 from ..nn.boltzmann import (
     BoltzmannObjective,
     Chains,

@@ -8,9 +8,9 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import _fit_context
-from .._fitting import MeanScore, check_counts, generator, unchanged_on_error
-from ..deep._base import NamedLayers
-from ..deep._stacked import StackedAE
+from .._estimators.fitting import MeanScore, check_counts, generator, unchanged_on_error
+from .._estimators.parts import NamedLayers
+from ..deep import StackedAE
 from ._layers import check_machines
 
 

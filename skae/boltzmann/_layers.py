@@ -1,6 +1,6 @@
 """Layers of deep Boltzmann machines and belief networks."""
 
-from ..deep._layers import check_layers
+from .._estimators.parts import check_layers
 from ._rbm import RBM
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils import gen_batches
 
-from .._fitting import generator
+from .._estimators.fitting import generator
 from .._threads import product, team
 from ..nn.activations import ACTIVATIONS
 from ..nn.boltzmann import draw

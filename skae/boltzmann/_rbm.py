@@ -9,11 +9,12 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions
-from .._fitting import BLOCK, check_counts, column_names, generator
+from .._estimators.fitted import FittedEnergy
+from .._estimators.fitting import BLOCK, check_counts, column_names, generator
+from .._estimators.layer import Layer
+from .._estimators.units import make_units
+from .._estimators.unsupervised import UnsupervisedModel
 from .._threads import team
-from ..autoencoders._fitted import FittedEnergy
-from ..autoencoders._units import make_units
-from ..autoencoders._unsupervised import UnsupervisedModel
 from ..nn.boltzmann import (
     BoltzmannObjective,
     Chains,
@@ -32,7 +33,7 @@ from ._partition import log_partition, normalized
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class RBM(ChainTraining, UnsupervisedModel, FittedEnergy):
+class RBM(ChainTraining, UnsupervisedModel, FittedEnergy, Layer):
     """Restricted Boltzmann machine: binary hidden units that explain visible ones.
 
     The density of x is in proportion to ``sum_h exp(h'Wx + b'h + c'x)``; for gaussian columns, of unit variance, times
@@ -93,7 +94,8 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy):
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit, optimizer state and chains included.
+        Whether ``fit`` goes on from the last fit, optimizer state and chains included. With ``learning_rate='constant'``
+        two fits of n epochs are one of 2 n.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and chains.
     verbose : int, default=0
@@ -294,7 +296,7 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy):
         options = {"standardize": self.standardize, "machine": True, "parameter": "visible"}
         return make_units(self.visible, X, frame, sample_weight, **options)
 
-    def _layer_shapes(self):
+    def layer_shapes(self):
         return [(self.n_components, "sigmoid")]
 
     def _decoder(self):

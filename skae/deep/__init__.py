@@ -1,8 +1,9 @@
 """Deep stacks: layers trained one above the other, and then together."""
 
+from .._estimators.layer import Layer
 from ._classifier import StackedAEClassifier
 from ._recurrent import RecurrentAE
 from ._regressor import StackedAERegressor
 from ._stacked import StackedAE
 
-__all__ = ["RecurrentAE", "StackedAE", "StackedAEClassifier", "StackedAERegressor"]
+__all__ = ["Layer", "RecurrentAE", "StackedAE", "StackedAEClassifier", "StackedAERegressor"]

@@ -6,78 +6,16 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import ClassVar
 
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from .._compat import Interval, StrOptions, _BaseComposition, _VisualBlock
-from .._fitting import DTYPES, checked_weights, column_names
-from ..autoencoders._trained import TrainedModel
-from ..nn.corruption import CORRUPTIONS
-from ._layers import check_layers, check_losses, copies, default_layers, units_of
+from .._compat import Interval, StrOptions
+from .._estimators.fitting import DTYPES, checked_weights, column_names
+from .._estimators.parts import NamedLayers, check_layers, copies
+from .._estimators.supervised import NoisyInputs
+from .._estimators.training import TrainedModel
+from ._layers import check_losses, default_layers, units_of
 from ._pretraining import Pretraining
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class NamedLayers(_BaseComposition):
-    """Layers with names, whose parameters are ``name__parameter``."""
-
-    layers: list = field(kw_only=False)
-
-    def get_params(self, deep=True):
-        """Return the parameters of the stack and, as ``name__parameter``, of its layers.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to return those of the layers too.
-
-        Returns
-        -------
-        params : dict
-        """
-        return self._get_params("layers", deep=deep)
-
-    def set_params(self, **params):
-        """Set parameters of the stack, whole layers by their names, or parameters of layers.
-
-        Parameters
-        ----------
-        **params : dict
-
-        Returns
-        -------
-        self : object
-        """
-        self._set_params("layers", **params)
-        return self
-
-    @property
-    def named_layers_(self):
-        """Bunch: the layers as pre-training left them, by name."""
-        return Bunch(**dict(self.layers_))
-
-    def _sk_visual_block_(self):
-        layers = self.layers or []
-        names = [f"{name}: {type(layer).__name__}" for name, layer in layers]
-        return _VisualBlock(
-            "serial",
-            [layer for _, layer in layers],
-            names=names,
-            name_details=[str(layer) for _, layer in layers],
-        )
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class NoisyInputs:
-    """Noise at the inputs of a network while all of its layers are trained together."""
-
-    corruption: object = "auto"
-    corruption_level: float = 0.3
-
-    _parameter_constraints: ClassVar[dict] = {
-        "corruption": [StrOptions({"auto", *CORRUPTIONS}), callable, None],
-        "corruption_level": [Interval(Real, 0, None, closed="left")],
-    }
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ._classes import NetworkClassifier
-from ._reconstruction import DrawingUnlabelled
+from .._estimators.labels import NetworkClassifier
+from .._estimators.unlabeled import DrawingUnlabelled
 from ._supervised import BaseSupervisedStack
 
 
@@ -22,9 +22,7 @@ class StackedAEClassifier(DrawingUnlabelled, NetworkClassifier, BaseSupervisedSt
     Parameters
     ----------
     layers : list of (str, estimator), default=None
-        None takes two :class:`ContractiveAE` of 500 units, with ``contraction=1``, trained in minibatches of 64 with
-        ``learning_rate_init=3e-3`` for about 3000 steps (10 to 200 epochs); the lower one has ``loss='bernoulli'`` where
-        X is in [0, 1]. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
+        None takes two :class:`ContractiveAE` with their own defaults, of 500 units each. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
         its decoder). They are cloned. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer.
         Their parameters are ``name__parameter`` for ``set_params`` and grids.
     schedule : {'greedy', 'simultaneous'}, default='greedy'
@@ -79,7 +77,7 @@ class StackedAEClassifier(DrawingUnlabelled, NetworkClassifier, BaseSupervisedSt
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, and at least 12;
+        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, from 12 to 1000;
         of L-BFGS 200.
     tol : float, default=1e-4
         Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on

@@ -6,9 +6,12 @@ from dataclasses import fields
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from .._fitting import BLOCK, by_block
-from ..autoencoders._trained import TrainedModel
-from ..autoencoders._units import plain_units
+from .._estimators.fitting import BLOCK, by_block
+from .._estimators.parts import is_fitted
+from .._estimators.training import TrainedModel
+from .._estimators.units import plain_units
+from .._estimators.unlabeled import constant_loss, mark_unlabelled
+from .._estimators.weights import fill, without_output
 from ..nn.composition import SharedEncoder
 from ..nn.layerwise import JointSolver, Layerwise, OnCodes
 from ..nn.network import Network
@@ -16,8 +19,7 @@ from ..nn.objective import Objective
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from ..training.state import TrainingState
-from ._layers import fill, layer_shapes, without_output
-from ._reconstruction import constant_loss, mark_unlabelled
+from ._layers import layer_shapes
 
 
 class Pretraining:
@@ -43,7 +45,7 @@ class Pretraining:
         self.layers, self.network, self.noise_below = layers, network, noise_below
         self.units = units
         self.params = network.views(flat)
-        depths = [len(layer._layer_shapes()) for _, layer in layers]
+        depths = [len(layer.layer_shapes()) for _, layer in layers]
         self.starts = np.cumsum([0, *depths[:-1]]).tolist()
         if noise_below:
             self._check_noise_below()
@@ -64,7 +66,7 @@ class Pretraining:
         layers = [layer for _, layer in self.layers]
         for layer, start in zip(layers, self.starts):
             layer._state = self._first_state(layer, start, X, sample_weight).to_dict()
-            fill(self.params, start, layer._layer_weights())
+            fill(self.params, start, layer.layer_weights())
         objectives = [layer._objective(layer._network, layer._loss) for layer in layers]
         for number, objective in enumerate(objectives):
             for observer in objective.observers:
@@ -92,7 +94,7 @@ class Pretraining:
             history = TrainingState.from_dict(joint)
             history.params, history.solver = params.copy(), layer._make_solver().start(params)
             layer._state = history.to_dict()
-            fill(self.params, start, layer._layer_weights())
+            fill(self.params, start, layer.layer_weights())
 
     def supervised(self, X, sample_weight, targets, loss, rows, strata):
         """Fit each layer as the hidden one of a net that predicts ``targets`` from the codes below."""
@@ -181,8 +183,8 @@ class Pretraining:
             error.args = (f"In the layer {name!r}: {error}",)
             raise
         finally:
-            if hasattr(layer, "_state"):
-                fill(self.params, start, layer._layer_weights())
+            if is_fitted(layer):
+                fill(self.params, start, layer.layer_weights())
 
     def _codes(self, X, n_layers):
         """Return the outputs of the network's first layers."""

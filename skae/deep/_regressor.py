@@ -6,8 +6,9 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_array, column_or_1d
 
+from .._estimators.supervised import Targets
 from ..nn.losses import Gaussian
-from ._supervised import BaseSupervisedStack, Targets
+from ._supervised import BaseSupervisedStack
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -21,9 +22,7 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     Parameters
     ----------
     layers : list of (str, estimator), default=None
-        None takes two :class:`ContractiveAE` of 500 units, with ``contraction=1``, trained in minibatches of 64 with
-        ``learning_rate_init=3e-3`` for about 3000 steps (10 to 200 epochs); the lower one has ``loss='bernoulli'`` where
-        X is in [0, 1]. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
+        None takes two :class:`ContractiveAE` with their own defaults, of 500 units each. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
         its decoder). They are cloned. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer.
         Their parameters are ``name__parameter`` for ``set_params`` and grids.
     schedule : {'greedy', 'simultaneous'}, default='greedy'
@@ -72,7 +71,7 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, and at least 12;
+        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, from 12 to 1000;
         of L-BFGS 200.
     tol : float, default=1e-4
         Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on

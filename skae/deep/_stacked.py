@@ -9,15 +9,16 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _fit_context
-from .._fitting import unchanged_on_error
-from ..autoencoders._fitted import FittedAutoEncoder
+from .._estimators.fitted import FittedAutoEncoder
+from .._estimators.fitting import unchanged_on_error
+from .._estimators.weights import without_output
 from ..nn.corruption import make_corruption
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
 from ._base import BaseStack
 from ._classifier import StackedAEClassifier
-from ._layers import downward, layer_shapes, without_output
+from ._layers import downward, layer_shapes
 from ._regressor import StackedAERegressor
 
 
@@ -46,9 +47,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
     Parameters
     ----------
     layers : list of (str, estimator), default=None
-        None takes two :class:`ContractiveAE` of 500 units, with ``contraction=1``, trained in minibatches of 64 with
-        ``learning_rate_init=3e-3`` for about 3000 steps (10 to 200 epochs); the lower one has ``loss='bernoulli'`` where
-        X is in [0, 1]. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
+        None takes two :class:`ContractiveAE` with their own defaults, of 500 units each. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
         its decoder). They are cloned. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer.
         Their parameters are ``name__parameter`` for ``set_params`` and grids.
     schedule : {'greedy', 'simultaneous'}, default='greedy'
@@ -79,7 +78,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, and at least 12;
+        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, from 12 to 1000;
         of L-BFGS 200.
     tol : float, default=1e-4
         Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
@@ -181,7 +180,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         X, weights = self._check_input(X, sample_weight)
         corruption = None
         if self.corruption != "auto":
-            corruption = make_corruption(self.corruption, self.corruption_level)
+            corruption = make_corruption(self.corruption, self.corruption_level, self._units.groups)
         self.layers_ = self._copies()
         widths, activations = layer_shapes(self.layers_)
         self._shape = {

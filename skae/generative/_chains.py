@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._fitting import by_block, generator
+from .._estimators.fitting import by_block, generator
 from .._kernels.activations import slopes
 from ..nn.layer import propagate
 from ..nn.linear_maps import ChainMap

@@ -6,8 +6,8 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..autoencoders._columns import Columns
-from ..autoencoders._fitted import FittedAutoEncoder
+from .._estimators.columns import Columns
+from .._estimators.fitted import FittedAutoEncoder
 from ..nn.network import Network
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions
-from .._fitting import check_counts, generator
-from ..autoencoders._fitted import FittedEnergy
-from ..autoencoders._units import make_units
-from ..autoencoders._unsupervised import UnsupervisedModel
+from .._estimators.fitted import FittedEnergy
+from .._estimators.fitting import check_counts, generator
+from .._estimators.units import make_units
+from .._estimators.unsupervised import UnsupervisedModel
 from ..nn.corruption import Gaussian
 from ..nn.layerwise import OnCodes
 from ..nn.model import Model
@@ -98,7 +98,8 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit, optimizer state included.
+        Whether ``fit`` goes on from the last fit, optimizer state included. With ``learning_rate='constant'`` two fits of n
+        epochs are one of 2 n.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise.
     verbose : int, default=0
@@ -106,7 +107,8 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
     checkpoint : path-like, default=None
         File to which the state of training is written after each epoch, atomically.
     resume : bool, default=False
-        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits.
+        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits; with more epochs in
+        ``max_iter`` than before only where ``learning_rate='constant'``.
 
     Attributes
     ----------
@@ -248,14 +250,11 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
     def _make_units(self, X, frame, sample_weight):
         return make_units("gaussian", X, frame, sample_weight, standardize=self.standardize)
 
-    def _layer_shapes(self):
+    def layer_shapes(self):
         return [(self.n_components, self.activation)]
 
     def _decoder(self):
         return "tied"
-
-    # In units of the noise W is no layer of a stack.
-    _layer_weights = None
 
     def _first_state(self, X, weights):
         self._noise = self.noise

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, _fit_context
-from .._fitting import (
+from .._estimators.fitting import (
     DTYPES,
     MeanScore,
     by_block,
@@ -21,9 +21,8 @@ from .._fitting import (
     generator,
     unchanged_on_error,
 )
-from ..autoencoders import AutoEncoder
-from ..autoencoders._base import BaseAutoEncoder
-from ..deep._layers import ready_copy
+from .._estimators.parts import ready_copy
+from ..autoencoders import AutoEncoder, BaseAutoEncoder
 from ..nn.model import Model
 from ._checks import check_positive, column_moments, like_columns
 from ._energies import (

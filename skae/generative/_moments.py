@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, gen_batches
 
-from .._fitting import DTYPES
+from .._estimators.fitting import DTYPES
 from .._kernels.activations import slopes
 from ..nn.losses import Gaussian
 from ._checks import check_positive, checked_rows, layers_of, noise_level

@@ -9,7 +9,7 @@ from joblib import effective_n_jobs
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import check_array, gen_batches, resample
 
-from .._fitting import DTYPES
+from .._estimators.fitting import DTYPES
 from .._kernels.parzen import add_exponentials
 from .._threads import share_items, team
 

@@ -5,7 +5,7 @@ from numbers import Real
 
 import numpy as np
 
-from .._fitting import generator
+from .._estimators.fitting import generator
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.losses import Gaussian
 from ._checks import check_decoder, check_schedule, checked_rows, kept_states

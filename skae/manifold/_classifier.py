@@ -6,18 +6,21 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._fitting import by_block, unchanged_on_error
+from .._estimators.auto import resolved
+from .._estimators.fitting import by_block, unchanged_on_error
+from .._estimators.labels import NetworkClassifier
+from .._estimators.parts import fitted_base
+from .._estimators.supervised import BaseSupervised
+from .._estimators.unlabeled import DrawingUnlabelled, mark_unlabelled
+from .._estimators.weights import fill_encoder
 from .._threads import team
-from ..autoencoders._auto import resolved
-from ..autoencoders._base import BaseAutoEncoder
+from ..autoencoders import BaseAutoEncoder
 from ..deep import StackedAE
-from ..deep._classes import NetworkClassifier
-from ..deep._layers import fill_encoder, fitted_base
-from ..deep._reconstruction import DrawingUnlabelled, mark_unlabelled
-from ..deep._supervised import BaseSupervised
 from ..nn.losses import Bernoulli, Multinomial
 from ..nn.tangent_propagation import TangentPropagation
 from ._store import TangentStore, TangentUpdates
@@ -26,11 +29,14 @@ from ._strength import automatic_penalty
 _LITTLE_LEARNED = 0.75  # share of the error of constant outputs
 _N_JUDGED = 1000  # rows by which that is judged
 _MOST_TANGENTS, _MOST_UNLABELLED = 15, 10_000
+_MANY_LABELS = 1000  # fewer bear less of a penalty at unlabelled rows, which would flatten the outputs there
 _TOL = 1e-2  # radians: a penalty does not see less, and a third of the steps are saved
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ManifoldTangentClassifier(DrawingUnlabelled, NetworkClassifier, BaseSupervised):
+class ManifoldTangentClassifier(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, DrawingUnlabelled, NetworkClassifier, BaseSupervised
+):
     """Classifier that is trained to ignore movement along the data's manifold, whose tangents an auto-encoder learns.
 
     ``fit`` (a) trains the auto-encoder ``base`` on all rows of X; (b) takes, at each labelled row, the ``n_tangents``
@@ -54,7 +60,8 @@ class ManifoldTangentClassifier(DrawingUnlabelled, NetworkClassifier, BaseSuperv
     tangent_penalty : float, 'auto' or str, default='auto'
         Weight of the squared slopes of the outputs along the tangents; 0 leaves (b) out. Slopes are per unit of X.
         ``'auto'`` is the mean variance of the data along the tangents, ``mean(u' Cov(X) u)`` for scaled columns, and does
-        not depend on the units of X; it comes from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a multiple:
+        not depend on the units of X; where unlabelled rows are penalized and n < 1000 have labels, it is
+        ``(n / 1000) ** 1.5`` times that. It comes from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a multiple:
         search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``, ``'30*auto'``; few
         steps bear a larger one, few labels with ``penalize_unlabelled`` want a smaller one.
     tangent_sampling : {'exact', 'random'}, default='random'
@@ -115,7 +122,7 @@ class ManifoldTangentClassifier(DrawingUnlabelled, NetworkClassifier, BaseSuperv
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, and at least 12;
+        Most epochs, or iterations of L-BFGS. ``'auto'`` takes as many epochs as 2000 minibatches need, from 12 to 1000;
         of L-BFGS 200.
     tol : float, default=1e-4
         Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
@@ -243,7 +250,8 @@ class ManifoldTangentClassifier(DrawingUnlabelled, NetworkClassifier, BaseSuperv
                 autoencoder = self._base_autoencoder(state)
                 options["beside"] = self._reconstruction(autoencoder, targets, balanced)
             rows, inputs = self._rows(targets, balanced, state.seed), self._units.scaling.rows(X)
-            penalties, observers = self._propagation(inputs, rows, balanced, state)
+            n_labelled = int(targets.labelled.sum())
+            penalties, observers = self._propagation(inputs, rows, n_labelled, balanced, state)
             if self.reconstruction_weight and not self._penalizes_unlabelled():
                 rows, options["factors"] = self._all_rows(targets, balanced)
             self._train_outputs(
@@ -259,6 +267,30 @@ class ManifoldTangentClassifier(DrawingUnlabelled, NetworkClassifier, BaseSuperv
             if penalties:
                 self._warn_of_constant_outputs(X, targets.values, targets.labelled)
         return self
+
+    def transform(self, X):
+        """Return the representation below the output layer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_components)
+            Outputs of the highest hidden layer.
+        """
+        check_is_fitted(self)
+        return self._by_block(X, self._model.encode, self._n_features_out)
+
+    @property
+    def _n_features_out(self):
+        return self._shape["sizes"][-2]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
 
     def _check_solver(self):
         if self._is_penalized() and self.update_tangents:
@@ -343,7 +375,7 @@ class ManifoldTangentClassifier(DrawingUnlabelled, NetworkClassifier, BaseSuperv
             return base._network, base._params
         return self._new_autoencoder({**base._shape, "decoder": "tied"}, state)
 
-    def _propagation(self, inputs, rows, weights, state):
+    def _propagation(self, inputs, rows, n_labelled, weights, state):
         """Return the penalty, and what renews its tangents."""
         self.tangent_penalty_ = 0.0
         if not self._is_penalized():
@@ -362,6 +394,8 @@ class ManifoldTangentClassifier(DrawingUnlabelled, NetworkClassifier, BaseSuperv
         with team():
             store.update(state.params)
             automatic = automatic_penalty(inputs, rows, weights, store, state.seed)
+        if n_labelled < len(rows):
+            automatic *= min(1, n_labelled / _MANY_LABELS) ** 1.5
         self.tangent_penalty_ = resolved(self.tangent_penalty, "tangent_penalty", automatic)
         updates = [TangentUpdates(store, self.update_tangents)] if self.update_tangents else []
         return [TangentPropagation(self.tangent_penalty_, network, self._loss, store)], updates

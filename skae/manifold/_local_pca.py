@@ -8,7 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import validate_data
 
 from .._compat import Interval, _fit_context
-from .._fitting import DTYPES, unchanged_on_error
+from .._estimators.fitting import DTYPES, unchanged_on_error
 from ..nn.linear_maps import DenseMap
 
 

@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._fitting import DTYPES, unchanged_on_error
+from .._estimators.fitting import DTYPES, unchanged_on_error
 from .._threads import share_items, team
 from ..autoencoders import ContractiveAE
 from ._tangents import tangent_basis, tangents_at

@@ -8,7 +8,7 @@ from joblib import effective_n_jobs
 from sklearn.utils import check_array, check_random_state, check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._fitting import check_counts
+from .._estimators.fitting import check_counts
 from .._threads import share_items, team
 from ._bidiagonalization import leading_vectors
 

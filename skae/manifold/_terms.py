@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._fitting import check_counts
+from .._estimators.fitting import check_counts
 
 
 def tangent_terms(basis, feature_names, n_terms=8):

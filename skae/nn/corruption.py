@@ -154,7 +154,7 @@ def make_corruption(corruption, level, groups=None):
     return CORRUPTIONS[corruption](level)
 
 
-def make_input_noise(corruption, level):
+def make_input_noise(corruption, level, groups=None):
     """Return the corruption of a network's inputs that are clean in prediction, or None.
 
     As :func:`make_corruption`, but what masking keeps is scaled up, as in dropout.
@@ -165,9 +165,9 @@ def make_input_noise(corruption, level):
         If a share of cells is above 1, or nothing is kept.
     """
     if corruption != "masking":
-        return None if corruption is None else make_corruption(corruption, level)
+        return None if corruption is None else make_corruption(corruption, level, groups)
     if level >= 1:
         raise ValueError(
             f"corruption_level must be below 1 for corruption='masking', or nothing of X is left; got {level}."
         )
-    return InputDropout(level)
+    return InputDropout(level, groups)

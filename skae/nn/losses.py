@@ -236,19 +236,23 @@ class Reconstruction:
 
 
 class _Extremes:
-    """Column minima and maxima, computed once and alike for arrays and sparse matrices."""
+    """Column minima and maxima without missing values, computed once and alike for arrays and sparse matrices."""
 
     def __init__(self, X):
         self._X, self._low, self._high = X, None, None
 
     def min(self, axis):
         if self._low is None:
-            self._low = _dense(self._X.min(axis=axis))
+            sparse = hasattr(self._X, "nanmin")
+            low = self._X.nanmin(axis=axis) if sparse else np.fmin.reduce(self._X, axis=axis)
+            self._low = _dense(low)
         return self._low
 
     def max(self, axis):
         if self._high is None:
-            self._high = _dense(self._X.max(axis=axis))
+            sparse = hasattr(self._X, "nanmax")
+            high = self._X.nanmax(axis=axis) if sparse else np.fmax.reduce(self._X, axis=axis)
+            self._high = _dense(high)
         return self._high
 
 

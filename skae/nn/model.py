@@ -26,6 +26,7 @@ class Model:
         self.network, self.loss, self.scaling = network, loss, scaling
         self.params, self.dtype = network.views(flat), flat.dtype
         self.n_layers = network.depth if n_layers is None else n_layers
+        self._all_layers = self.n_layers == network.depth
 
     @property
     def n_directions(self):
@@ -39,7 +40,8 @@ class Model:
 
     def encode(self, x):
         """Return the codes."""
-        return self.network.encode(self.params, self.inputs(x))
+        n_layers = None if self._all_layers else self.n_layers
+        return self.network.encode(self.params, self.inputs(x), n_layers=n_layers)
 
     def decode(self, codes):
         """Return the means of the output units."""

@@ -10,7 +10,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import _fit_context
-from .._fitting import (
+from .._estimators.fitting import (
     DTYPES,
     MeanScore,
     checked_weights,

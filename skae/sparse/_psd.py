@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._compat import HasMethods, Interval, StrOptions
-from .._fitting import by_block
+from .._estimators.fitting import by_block
+from .._estimators.layer import Layer
 from ..nn.linear_maps import ChainMap
 from ..training.solvers import SOLVERS
 from ..training.state import TrainingState
@@ -22,7 +23,7 @@ from ._topography import SmoothGroups, pooling
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class PSD(BaseCoder):
+class PSD(BaseCoder, Layer):
     """Sparse codes and, learned with them, a fast encoder that predicts them.
 
     Minimises the mean over samples of ``||x - h D||^2 / 2 + alpha ||h||_1 + beta ||h - f(x)||^2 / 2``, summed over
@@ -175,13 +176,13 @@ class PSD(BaseCoder):
         params = np.concatenate([atoms.ravel(), first]).astype(X.dtype)
         return TrainingState(params, self._make_solver().start(params), rng, seed)
 
-    def _layer_shapes(self):
+    def layer_shapes(self):
         """Return width and activation of the encoder, for stacks: its gains go into the decoder there."""
         if self.encoder != "tanh":
             raise ValueError(f"A PSD in a stack needs encoder='tanh'; got {self.encoder!r}.")
         return [(self.n_components, "tanh")]
 
-    def _layer_weights(self):
+    def layer_weights(self):
         """Return encoder weights, encoder bias, decoder weights and decoder bias."""
         gains, filters, biases = self.encoder_parameters_
         bias = np.zeros(self.n_features_in_, filters.dtype)

@@ -3,12 +3,13 @@
 import math
 
 AUTO_ITERATIONS = 200  # of L-BFGS
-_STEPS, _EPOCHS = 2000, 12  # of minibatches: at least so many steps, and so many epochs
+_STEPS = 2000  # of minibatches, at least,
+_FEWEST, _MOST = 12, 1000  # where that is between so many epochs
 
 
 def auto_epochs(n_rows, batch_size):
     """Return the number of epochs that ``max_iter='auto'`` stands for: small data need more of them."""
-    return max(_EPOCHS, math.ceil(_STEPS / math.ceil(n_rows / batch_size)))
+    return min(max(_FEWEST, math.ceil(_STEPS / math.ceil(n_rows / batch_size))), _MOST)
 
 
 def constant(share):

@@ -26,7 +26,7 @@ def test_contractive_features_beat_pixels_for_a_linear_classifier():
     features = []
     for seed in range(3):
         cae = ContractiveAE(200, loss="bernoulli", contraction=0.3, batch_size=64, max_iter=60)
-        cae.set_params(learning_rate_init=3e-3, random_state=seed)
+        cae.set_params(learning_rate="constant", random_state=seed)
         linear = LogisticRegression(max_iter=2000)
         features.append(_accuracy(MinMaxScaler(clip=True), cae, StandardScaler(), linear))
     assert np.mean(features) > max(pixels) + 0.01

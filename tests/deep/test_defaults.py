@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix
 from sklearn.base import clone
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_iris
 from sklearn.utils import estimator_html_repr
 
 from skae import (
@@ -19,25 +18,22 @@ from skae.deep._layers import default_layers
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:150] / 16, y[:150]
-
-
-pytestmark = pytest.mark.filterwarnings("ignore:Outputs hardly depend on X")
+IRIS, SPECIES = load_iris(return_X_y=True)
+MODELS = [StackedAE, StackedAEClassifier, StackedAERegressor, RecurrentAE]
 
 
 @pytest.fixture
 def short(monkeypatch):
     """Take no more than two epochs for the default layers."""
 
-    def shortened(data):
-        return [(name, layer.set_params(max_iter=2)) for name, layer in default_layers(data)]
+    def shortened():
+        return [(name, layer.set_params(max_iter=2)) for name, layer in default_layers()]
 
     monkeypatch.setattr("skae.deep._base.default_layers", shortened)
 
 
-@pytest.mark.parametrize(
-    "Model",
-    [StackedAE, StackedAEClassifier, StackedAERegressor, RecurrentAE, ManifoldTangentClassifier],
-)
+@pytest.mark.filterwarnings("ignore:Outputs hardly depend on X")
+@pytest.mark.parametrize("Model", [*MODELS, ManifoldTangentClassifier])
 def test_it_fits_without_arguments(Model, short):
     model = clone(Model().set_params(max_iter=2)).fit(X, y)
     stack = model.base_ if Model is ManifoldTangentClassifier else model
@@ -47,17 +43,19 @@ def test_it_fits_without_arguments(Model, short):
     assert estimator_html_repr(Model()) and repr(Model()) and Model().get_params()
 
 
-@pytest.mark.parametrize(
-    "n_samples, n_epochs", [(100, 200), (1000, 200), (10_000, 20), (60_000, 10)]
-)
-def test_default_layers_take_about_three_thousand_steps(n_samples, n_epochs):
-    low, high = (layer for _, layer in default_layers(np.zeros((n_samples, 1))))
-    assert low.max_iter == high.max_iter == n_epochs
+def test_default_layers_have_their_own_defaults():
+    names, layers = zip(*default_layers())
+    assert names == ("low", "high")
+    for layer in layers:
+        assert layer.get_params() == ContractiveAE().get_params()
 
 
-@pytest.mark.parametrize("kind", [np.asarray, csr_matrix])
-def test_the_loss_of_the_lowest_layer_fits_the_range(kind):
-    assert default_layers(kind(X))[0][1].loss == "bernoulli"
-    assert default_layers(kind(2 * X))[0][1].loss == "auto"
-    assert default_layers(kind(-X))[0][1].loss == "auto"
-    assert default_layers(kind(X))[1][1].loss == "auto"
+def test_the_default_stack_is_two_layers_by_hand(short):
+    stack = StackedAE(random_state=0).fit(IRIS)
+    low, high = (layer for _, layer in stack.layers_)
+    own = {"max_iter": 2, "random_state": low.random_state}
+    np.testing.assert_array_equal(ContractiveAE(**own).fit(IRIS)._params, low._params)
+    codes, own = low.transform(IRIS), {"max_iter": 2, "random_state": high.random_state}
+    alone = ContractiveAE(loss="bernoulli", standardize=False, **own).fit(codes)
+    np.testing.assert_allclose(alone._params, high._params, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(stack.transform(IRIS), high.transform(codes), atol=1e-12)

@@ -22,7 +22,7 @@ from skae.training.batches import Batches
 X, y = load_digits(return_X_y=True)
 X, y = X[:300] / 16, y[:300]
 pytestmark = pytest.mark.filterwarnings("ignore:Outputs hardly depend on X")
-FAST = {"batch_size": 50, "max_iter": 3, "random_state": 0}
+FAST = {"batch_size": 50, "max_iter": 3, "random_state": 0, "learning_rate": "constant"}
 LAYERS = [("low", AutoEncoder(20, **FAST)), ("high", AutoEncoder(12, **FAST))]
 RATE = {"learning_rate_init": 0.02}
 MODELS = {

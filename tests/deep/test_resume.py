@@ -17,6 +17,7 @@ from skae import PSD, AutoEncoder, DenoisingAE, SparseCoder, StackedAE, StackedA
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype(np.float32)
 STEADY = {"batch_size": 100, "tol": 0, "n_iter_no_change": 10**6, "random_state": 0}
+STEADY |= {"learning_rate": "constant"}
 
 
 def layers_of(n_epochs):

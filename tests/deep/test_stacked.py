@@ -201,7 +201,7 @@ def test_recurrent_codes_are_those_of_the_relaxation():
 BAD = [
     ({"layers": []}, ValueError, "at least one"),
     ({"layers": ["low"]}, ValueError, "the entry 'low'"),
-    ({"layers": [("a", KMeans())]}, TypeError, "no instance with encoder weights"),
+    ({"layers": [("a", KMeans())]}, TypeError, "no layer of a stack"),
     ({"layers": [("a", AutoEncoder)]}, TypeError, "no instance"),
     ({"layers": [("a", AutoEncoder()), ("a", AutoEncoder())]}, ValueError, "not unique"),
     ({"layers": [*LAYERS, ("c", AutoEncoder(loss="multinomial"))]}, ValueError, "layer 'c'"),

@@ -146,6 +146,7 @@ def test_minus_one_and_one_are_two_classes():
 @pytest.mark.parametrize("Model", [StackedAEClassifier, StackedAERegressor])
 def test_early_stopping_keeps_the_weights_of_least_error(Model):
     options = {"learning_rate_init": 0.02, "max_iter": 300, "n_iter_no_change": 5}
+    options |= {"learning_rate": "constant"}
     model = Model(LAYERS, early_stopping=True, random_state=0, dropout=0.2, **options)
     model.fit(X[:600], y[:600])
     assert model.converged_ and model.n_iter_ < 300

@@ -5,7 +5,7 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 
 from skae import PSD, AutoEncoder, ContractiveAE, DenoisingAE, RecurrentAE, StackedAE
-from skae._fitting import generator
+from skae._estimators.fitting import generator
 from skae.generative import sample_chain, sample_langevin
 
 X = load_digits().data[:300] / 16

@@ -22,6 +22,7 @@ OPTIONS = {
     "max_iter": 5,
     "random_state": 0,
     "learning_rate_init": 0.01,
+    "learning_rate": "constant",
     "batch_size": 50,
 }
 
@@ -51,6 +52,7 @@ def test_the_penalty_holds_outputs_still_along_tangents(sampling):
 
 def test_first_objective_is_loss_plus_penalty():
     options = {**OPTIONS, "solver": "lbfgs", "max_iter": 1, "tangent_storage": "float32"}
+    options |= {"tangent_sampling": "exact"}
     without = ManifoldTangentClassifier(BASE, **options, tangent_penalty=0).fit(*FEW)
     # After one step of L-BFGS the first weights are gone: those of the second model are put back.
     model = ManifoldTangentClassifier(BASE, **options, tangent_penalty=0.3).fit(*FEW)
@@ -110,6 +112,7 @@ def test_stack_and_fitted_base():
 def test_unlabelled_rows_train_the_base_only():
     labels = np.where(np.arange(600) < 200, y[:600], -1)
     options = {**OPTIONS, "tangent_penalty": 1.0}  # 'auto' looks at all rows
+    options |= {"penalize_unlabelled": False}
     model = ManifoldTangentClassifier(BASE, **options).fit(X[:600], labels)
     fitted = clone(BASE).fit(X[:600])
     alone = ManifoldTangentClassifier(fitted, prefit=True, **options).fit(X[:200], y[:200])
@@ -120,6 +123,7 @@ def test_unlabelled_rows_train_the_base_only():
 def test_unlabelled_rows_may_be_penalised():
     labels = np.where(np.arange(300) < 100, y[:300], -1)
     options = {**OPTIONS, "solver": "lbfgs", "max_iter": 1, "tangent_storage": "float32"}
+    options |= {"tangent_sampling": "exact"}
     model = ManifoldTangentClassifier(
         BASE, **options, penalize_unlabelled=True, tangent_penalty=0.1
     )
@@ -129,7 +133,7 @@ def test_unlabelled_rows_may_be_penalised():
     assert model.loss_ == pytest.approx(expected, rel=1e-3)
     minibatches = ManifoldTangentClassifier(
         BASE, **{**OPTIONS, "max_iter": 20}, penalize_unlabelled=True, early_stopping=True
-    )
+    ).set_params(unlabelled_per_labelled=None)
     assert minibatches.fit(X[:300], labels).score(X[900:], y[900:]) > 0.6
     with pytest.raises(ValueError, match="penalize_unlabelled=True needs output='softmax'"):
         model.set_params(output="sigmoid").fit(X[:300], labels)
@@ -188,7 +192,11 @@ def test_float32_sparse_grid_and_pickle():
     ("options", "error", "message"),
     [
         ({"base": MinMaxScaler()}, TypeError, "base must be an auto-encoder or a StackedAE"),
-        ({"n_tangents": 41}, ValueError, "n_tangents=41 is more than features or code units, 40"),
+        (
+            {"n_tangents": 41},
+            ValueError,
+            "n_tangents=41 is more than varying features or code units, 40",
+        ),
         (
             {"base": AutoEncoder(5, max_iter=1).fit(X[:, :9]), "prefit": True},
             ValueError,
@@ -247,7 +255,8 @@ def test_unlabelled_rows_are_dealt_out_to_labelled_ones(weighted, ratio):
 def test_as_many_unlabelled_rows_as_there_are_penalise_all():
     labels = np.where(np.arange(300) < 100, y[:300], -1)
     options = {**OPTIONS, "batch_size": 300, "penalize_unlabelled": True}
-    whole = ManifoldTangentClassifier(BASE, **options).fit(X[:300], labels)
+    whole = ManifoldTangentClassifier(BASE, **options, unlabelled_per_labelled=None)
+    whole.fit(X[:300], labels)
     dealt = ManifoldTangentClassifier(BASE, **options, unlabelled_per_labelled=2)
     dealt.fit(X[:300], labels)
     np.testing.assert_allclose(dealt.loss_curve_, whole.loss_curve_, rtol=1e-6)

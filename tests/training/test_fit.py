@@ -16,6 +16,8 @@ from skae import AutoEncoder, ContractiveAE, DenoisingAE
 
 X = (load_digits().data / 16).astype(np.float32)
 SMALL = {"n_components": 16, "batch_size": 100, "random_state": 0}
+# What a training does in an epoch does not depend on how many there will be.
+STEADY = {**SMALL, "learning_rate": "constant"}
 MODELS = [AutoEncoder, DenoisingAE, ContractiveAE]
 
 
@@ -26,8 +28,8 @@ def _weights(model):
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
 @pytest.mark.parametrize("Model", MODELS)
 def test_partial_fits_equal_one_fit(Model, solver):
-    whole = Model(**SMALL, max_iter=4, solver=solver).fit(X)
-    parts = Model(**SMALL, solver=solver)
+    whole = Model(**STEADY, max_iter=4, solver=solver).fit(X)
+    parts = Model(**STEADY, solver=solver)
     for _ in range(4):
         parts.partial_fit(X)
     np.testing.assert_array_equal(_weights(parts), _weights(whole))
@@ -35,8 +37,8 @@ def test_partial_fits_equal_one_fit(Model, solver):
 
 
 def test_warm_start_goes_on():
-    whole = DenoisingAE(**SMALL, max_iter=4).fit(X)
-    again = DenoisingAE(**SMALL, max_iter=2, warm_start=True).fit(X).fit(X)
+    whole = DenoisingAE(**STEADY, max_iter=4).fit(X)
+    again = DenoisingAE(**STEADY, max_iter=2, warm_start=True).fit(X).fit(X)
     np.testing.assert_array_equal(_weights(again), _weights(whole))
 
 
@@ -66,7 +68,7 @@ def test_killed_training_resumes_to_the_same_bits(Model, tmp_path):
         from skae import {Model.__name__}
         X = (load_digits().data / 16).astype("float32")
         {Model.__name__}(16, batch_size=100, random_state=0, max_iter=100000, tol=0,
-            n_iter_no_change=100000, checkpoint={str(path)!r}).fit(X)
+            learning_rate="constant", n_iter_no_change=100000, checkpoint={str(path)!r}).fit(X)
     """
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)])
     deadline = time.monotonic() + 60
@@ -77,7 +79,7 @@ def test_killed_training_resumes_to_the_same_bits(Model, tmp_path):
     process.wait()
     with np.load(path) as file:
         n_done = len(__import__("json").loads(str(file["header"]))["state"]["loss_curve"])
-    options = {**SMALL, "max_iter": n_done + 3, "tol": 0, "n_iter_no_change": 100000}
+    options = {**STEADY, "max_iter": n_done + 3, "tol": 0, "n_iter_no_change": 100000}
     resumed = Model(**options, checkpoint=path, resume=True).fit(X)
     whole = Model(**options).fit(X)
     assert resumed.loss_curve_ == whole.loss_curve_
@@ -191,6 +193,8 @@ def test_bad_data_leave_the_model(bad, method):
     model = ContractiveAE(**SMALL, loss="bernoulli", max_iter=1).fit(X)
     if method == "transform" and bad.dtype == float and (bad == 2).all():
         pytest.skip("codes exist for values that the loss does not take")
+    if method != "fit" and bad.dtype == float and np.isnan(bad).all():
+        pytest.skip("missing values are taken where columns are known")
     if method == "fit" and bad.shape[1] == 3:
         pytest.skip("another width is another model")
     before = pickle.dumps(vars(model))
@@ -208,7 +212,12 @@ def test_early_stopping_needs_weights_on_both_sides():
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_lbfgs_does_not_go_beyond_its_iterations(tmp_path):
-    options = {"solver": "lbfgs", "checkpoint": tmp_path / "state", "resume": True}
+    options = {
+        "solver": "lbfgs",
+        "learning_rate": "constant",
+        "checkpoint": tmp_path / "state",
+        "resume": True,
+    }
     first = AutoEncoder(4, random_state=0, max_iter=3, **options).fit(X)
     again = AutoEncoder(4, random_state=0, max_iter=3, **options).fit(X)
     assert first.n_iter_ == again.n_iter_ == 3

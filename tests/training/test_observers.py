@@ -37,6 +37,7 @@ class Recorder:
 def test_callbacks_see_the_model_of_each_epoch():
     recorder = Recorder()
     options = {"n_components": 5, "batch_size": 50, "random_state": 0}
+    options |= {"learning_rate": "constant"}
     AutoEncoder(**options, max_iter=4).set_callbacks(recorder).fit(X)
     model, expected = AutoEncoder(**options), []
     for _ in range(4):

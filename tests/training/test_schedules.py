@@ -34,7 +34,7 @@ def _rates(**options):
 
 
 def test_constant_steps():
-    model, rates = _rates(max_iter=3)
+    model, rates = _rates(max_iter=3, learning_rate="constant")
     model.fit(X)
     assert rates == [0.02] * 9
 
@@ -65,7 +65,8 @@ def test_all_kinds_of_training_take_it(Model):
     solver = Recorder()
     layers = [("low", AutoEncoder(5, max_iter=1))]
     options = {"fine_tune": "reconstruction"} if Model is StackedAE else {}
-    model = Model(layers, solver=solver, learning_rate="cosine", max_iter=3, **options)
+    options |= {"learning_rate": "cosine", "learning_rate_init": 1e-3, "batch_size": 250}
+    model = Model(layers, solver=solver, max_iter=3, **options)
     model.fit(X, y[:250])
     np.testing.assert_allclose(solver.rates, 1e-3 * np.array([1, 0.75, 0.25]), rtol=1e-12)
 

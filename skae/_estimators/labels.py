@@ -9,7 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from .._compat import StrOptions
 from ..nn.losses import Bernoulli, Multinomial
-from ._supervised import Targets
+from .supervised import Targets
 
 _UNLABELLED = -1
 

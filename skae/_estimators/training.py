@@ -12,7 +12,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
 from .._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions
-from .._fitting import BLOCK, opened_checkpoint
 from ..nn.scaling import unscaled
 from ..training.loop import minimize, minimize_full_batch
 from ..training.observers import Verbose
@@ -20,8 +19,9 @@ from ..training.schedules import AUTO_ITERATIONS, SCHEDULES, auto_epochs
 from ..training.solvers import LBFGS, SOLVERS
 from ..training.state import TrainingState
 from ..training.stopping import Stopping
-from ._advice import warn_of_max_iter, warn_of_rising_loss
-from ._callbacks import Callbacks
+from .advice import warn_of_max_iter, warn_of_rising_loss
+from .callbacks import Callbacks
+from .fitting import BLOCK, opened_checkpoint
 
 ZERO_SUM = (
     "early_stopping=True leaves only samples with sample_weight=0 to train on, or for validation; raise "

@@ -8,8 +8,8 @@ from scipy.special import entr, xlogy
 from .._compat import _get_column_indices
 from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
 from ..nn.scaling import Scaling, no_scaling
-from ._advice import warn_of_scales
-from ._columns import Columns, one_hot_groups
+from .advice import warn_of_scales
+from .columns import Columns, one_hot_groups
 
 _ROWS = 512  # some, for a mean
 
@@ -104,7 +104,7 @@ def make_units(
         named,
         pairs,
         _base_logits(inner, columns, scaling),
-        _constant_losses(X, pairs, columns, scaling),
+        _constant_losses(X, pairs, columns, scaling, sample_weight),
         _groups(inner, columns, scaling),
     )
 
@@ -231,7 +231,7 @@ def _base_logits(loss, columns, scaling):
     return loss.invert(means[np.newaxis])[0]
 
 
-def _constant_losses(X, pairs, columns, scaling):
+def _constant_losses(X, pairs, columns, scaling, sample_weight):
     """Return, by loss, the mean loss of the best constant reconstruction: half a variance, or an entropy.
 
     The entropy of the values themselves, as of grey pixels, is subtracted: no reconstruction is below.
@@ -246,19 +246,26 @@ def _constant_losses(X, pairs, columns, scaling):
         elif name == "bernoulli":
             losses[name] += float((entr(means) + entr(1 - means)).sum())
             if not columns.zero_one[chosen].all():
-                losses[name] -= _mean_entropy(X, chosen, center, scale)
+                losses[name] -= _mean_entropy(X, chosen, center, scale, sample_weight)
         else:
             # Of counts with the sum S, -sum_j m_j log(m_j / S).
             losses[name] += float(entr(means).sum() + xlogy(means.sum(), means.sum()))
     return losses
 
 
-def _mean_entropy(X, chosen, center, scale):
-    """Return the mean over some rows of the summed entropy of shares in [0, 1]."""
-    x = X[:: max(1, X.shape[0] // _ROWS)]
+def _mean_entropy(X, chosen, center, scale, sample_weight):
+    """Return the sum over columns of the mean entropy of their shares in [0, 1], of some rows that count."""
+    rows = np.arange(X.shape[0]) if sample_weight is None else np.flatnonzero(sample_weight)
+    rows = rows[:: max(1, len(rows) // _ROWS)]
+    x = X[rows]
     x = x.toarray() if hasattr(x, "toarray") else x
     shares = np.clip((x[:, chosen] - center) / scale, 0, 1)
-    return float(np.nansum(entr(shares) + entr(1 - shares), axis=1).mean())
+    entropies = entr(shares) + entr(1 - shares)
+    present = ~np.isnan(entropies)
+    entropies[~present] = 0
+    weights = np.ones(len(rows)) if sample_weight is None else sample_weight[rows].astype(float)
+    total, count = weights @ entropies, weights @ present
+    return float(np.divide(total, count, out=np.zeros_like(total), where=count > 0).sum())
 
 
 def _groups(loss, columns, scaling):

@@ -8,11 +8,11 @@ from sklearn.utils import Bunch
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._fitting import BLOCK, MeanScore, by_block, column_names
 from ..nn.linear_maps import spectra
 from ..nn.model import Model
 from ..nn.network import Network
 from ..nn.parameters import Params
+from .fitting import BLOCK, MeanScore, by_block, column_names
 
 
 class FittedNetwork(BaseEstimator):

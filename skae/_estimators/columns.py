@@ -139,12 +139,16 @@ def _places_of_ones(X, zero_one, sample_weight):
     if hasattr(X, "indptr"):
         X = X.copy() if sample_weight is None else X[sample_weight > 0]
         X.sum_duplicates()
+        missing = np.isnan(X.data) & zero_one[X.indices]
+        if missing.any():
+            # Such a row does not say which groups there are.
+            X = X[np.diff(np.append(0, np.cumsum(missing))[X.indptr]) == 0]
         kept = zero_one[X.indices] & (X.data == 1)
         counts = np.add.reduceat(np.append(kept, 0), X.indptr[:-1]) * (np.diff(X.indptr) > 0)
         return X.indices[kept], np.concatenate([[0], np.cumsum(counts)])
     columns, counts = [np.empty(0, np.intp)], [np.empty(0, np.intp)]
     for x, _ in _blocks(X, sample_weight):
-        # A row with a missing value among them does not say which groups there are.
+        # A row with a missing value among them is left out, as above.
         x = x[~np.isnan(x[:, zero_one]).any(axis=1)]
         ones = (x == 1) & zero_one
         columns.append(np.nonzero(ones)[1])

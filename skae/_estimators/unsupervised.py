@@ -10,14 +10,14 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 
 from .._compat import Interval, StrOptions, _fit_context
-from .._fitting import DTYPES, checked_weights, column_names, unchanged_on_error
 from ..nn.scaling import unscaled
 from ..training.loop import minimize
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from ..training.state import TrainingState
-from ._advice import warn_of_constant_codes
-from ._trained import TrainedModel
+from .advice import warn_of_constant_codes
+from .fitting import DTYPES, checked_weights, column_names, unchanged_on_error
+from .training import TrainedModel
 
 
 def _steps(estimator):
@@ -49,7 +49,7 @@ class UnsupervisedModel(TrainedModel, ABC):
         """Compose the training objective from its parts."""
 
     @abstractmethod
-    def _layer_shapes(self):
+    def layer_shapes(self):
         """Return width and activation of each layer of the encoder, from the parameters."""
 
     @abstractmethod
@@ -103,7 +103,9 @@ class UnsupervisedModel(TrainedModel, ABC):
     @available_if(_steps)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
-        """Go on by one epoch over X; n calls equal one ``fit`` of n epochs.
+        """Go on by one epoch over X, in steps of ``learning_rate_init`` whatever ``learning_rate`` is.
+
+        On the same X, n calls equal one ``fit`` of n epochs with ``learning_rate='constant'``.
 
         Parameters
         ----------
@@ -149,7 +151,7 @@ class UnsupervisedModel(TrainedModel, ABC):
             self._units = self._make_units(X, frame, sample_weight)
             self._loss = self._units.loss
         scaling = self._units.scaling
-        widths, activations = zip(*self._layer_shapes())
+        widths, activations = zip(*self.layer_shapes())
         shape = {
             "sizes": (scaling.n_inputs, *widths),
             "activation": activations,
@@ -165,7 +167,7 @@ class UnsupervisedModel(TrainedModel, ABC):
         self._units.check(X, column_names(self, X))
         return scaling.rows(X), sample_weight
 
-    def _layer_weights(self):
+    def layer_weights(self):
         """Return encoder weights, encoder bias, decoder weights and decoder bias (or None) of each layer."""
         params = self._fitted_params("encoder_weights_")
         encoder = params.encoder_weights, params.encoder_biases

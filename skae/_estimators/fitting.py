@@ -1,18 +1,16 @@
 """What every ``fit`` of the package does around its training."""
 
 import os
-import re
 from contextlib import contextmanager
 from numbers import Integral
 
-import joblib
 import numpy as np
 from sklearn.utils import check_random_state, check_scalar, gen_batches
 
-from ._compat import _check_sample_weight
-from ._version import __version__
-from .training.checkpoint import Checkpoint
-from .training.loop import DivergenceError
+from .._compat import _check_sample_weight
+from ..training.checkpoint import Checkpoint
+from ..training.loop import DivergenceError
+from .identity import identity
 
 DTYPES = [np.float64, np.float32]  # of X; the first one where it has neither
 BLOCK = 1024  # rows a matrix product of transform takes: enough for full speed, little memory
@@ -68,24 +66,9 @@ def opened_checkpoint(estimator, data, fixed=(), suffix=""):
         return None, None
     free = {"max_iter", "verbose", "checkpoint", "resume", "random_state", "n_jobs"}
     free.difference_update(fixed)
-    params = {
-        name: _described(value)
-        for name, value in estimator.get_params().items()
-        if name.rpartition("__")[2] not in free
-    }
-    identity = {"skae": __version__, "X": joblib.hash(data), **params}
-    checkpoint = Checkpoint(f"{os.fspath(estimator.checkpoint)}{suffix}", identity)
+    common = identity(estimator, data, free)
+    checkpoint = Checkpoint(f"{os.fspath(estimator.checkpoint)}{suffix}", common)
     return checkpoint, checkpoint.load() if estimator.resume else None
-
-
-def _described(value):
-    """Return what a parameter is: of parts with parameters of their own, which are compared too, the class."""
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_described, value))
-    if hasattr(value, "get_params"):
-        return type(value).__qualname__
-    # Where an object lies in memory is no part of what it is.
-    return re.sub(" at 0x[0-9a-f]+", "", repr(value))
 
 
 def by_block(X, function, width, block=BLOCK):

@@ -1,0 +1,1 @@
+"""What estimators share: training, fitted models, units of X, labels."""

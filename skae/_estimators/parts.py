@@ -1,0 +1,154 @@
+"""Estimators that are parts of another one: named layers, copies that are ready to be fitted, fitted bases."""
+
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from .._compat import _BaseComposition, _VisualBlock
+from .layer import Layer
+from .unsupervised import UnsupervisedModel
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class NamedLayers(_BaseComposition):
+    """Layers with names, whose parameters are ``name__parameter``."""
+
+    layers: list = field(kw_only=False)
+
+    def get_params(self, deep=True):
+        """Return the parameters of the stack and, as ``name__parameter``, of its layers.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to return those of the layers too.
+
+        Returns
+        -------
+        params : dict
+        """
+        return self._get_params("layers", deep=deep)
+
+    def set_params(self, **params):
+        """Set parameters of the stack, whole layers by their names, or parameters of layers.
+
+        Parameters
+        ----------
+        **params : dict
+
+        Returns
+        -------
+        self : object
+        """
+        self._set_params("layers", **params)
+        return self
+
+    @property
+    def named_layers_(self):
+        """Bunch: the layers as pre-training left them, by name."""
+        return Bunch(**dict(self.layers_))
+
+    def _sk_visual_block_(self):
+        layers = self.layers or []
+        names = [f"{name}: {type(layer).__name__}" for name, layer in layers]
+        return _VisualBlock(
+            "serial",
+            [layer for _, layer in layers],
+            names=names,
+            name_details=[str(layer) for _, layer in layers],
+        )
+
+
+def check_layers(layers):
+    """Raise where ``layers`` is not a list of (name, estimator) with encoder weights."""
+    if not layers:
+        raise ValueError("layers must be a list of (name, estimator) with at least one; got none.")
+    for entry in layers:
+        if not (isinstance(entry, (tuple, list)) and len(entry) == 2):
+            raise ValueError(
+                f"layers must be a list of (name, estimator); got the entry {entry!r}."
+            )
+        name, layer = entry
+        if isinstance(layer, type):
+            raise TypeError(f"layers has {name!r}: {layer!r}, which is a class; give an instance of it.")
+        if not isinstance(layer, Layer):
+            raise TypeError(
+                f"layers has {name!r}: {layer!r}, which is no layer of a stack: it does not derive from "
+                "skae.deep.Layer, which has its weights. Give an auto-encoder, RBM or PSD, and put other transformers "
+                "before the stack in a Pipeline."
+            )
+
+
+def units_parameter(layer):
+    """Return the name of the parameter that says what kind of units the layer reconstructs."""
+    return "visible" if hasattr(layer, "visible") else "loss"
+
+
+def copies(layers, rng, *, verbose, checkpoint, resume):
+    """Return clones of ``layers``, ready to be fitted one on the codes of the other.
+
+    See :func:`ready_copy`; a loss that is left open is the cross-entropy on the codes of sigmoids. Codes are not
+    scaled.
+    """
+    fitted, below = [], None
+    for name, layer in layers:
+        layer = ready_copy(name, layer, rng, verbose=verbose, checkpoint=checkpoint, resume=resume)
+        name_of_units = units_parameter(layer)
+        if below == "sigmoid" and getattr(layer, name_of_units, None) == "auto":
+            layer.set_params(**{name_of_units: "bernoulli"})
+        if below is not None and isinstance(layer, UnsupervisedModel):
+            layer.set_params(standardize=False)
+        fitted.append((name, layer))
+        below = layer.layer_shapes()[-1][1]
+    return fitted
+
+
+def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume):
+    """Return a clone of a part, called ``name``, of an estimator that is being fitted.
+
+    Where the part leaves them open: its seed comes from ``rng``, it tells as much as the whole, and writes its
+    checkpoint beside that of the whole.
+    """
+    estimator = clone(estimator)
+    params = estimator.get_params(deep=False)
+    if params.get("random_state", 0) is None:
+        estimator.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
+    if verbose and params.get("verbose", 1) == 0:
+        estimator.set_params(verbose=verbose)
+    if checkpoint is not None and params.get("checkpoint", "") is None:
+        estimator.set_params(checkpoint=f"{os.fspath(checkpoint)}.{name}", resume=resume)
+    return estimator
+
+
+def fitted_base(estimator, base, X, sample_weight):
+    """Return ``base`` fitted without labels, for an estimator that begins with it: itself where it is ``prefit``."""
+    if estimator.prefit:
+        check_is_fitted(base)
+        if base.n_features_in_ != X.shape[1]:
+            raise ValueError(
+                f"base was fitted with {base.n_features_in_} features; X has {X.shape[1]}."
+            )
+        return base
+    base = ready_copy(
+        "base",
+        base,
+        check_random_state(estimator.random_state),
+        verbose=estimator.verbose,
+        checkpoint=estimator.checkpoint,
+        resume=estimator.resume,
+    )
+    return base.fit(X, sample_weight=sample_weight)
+
+
+def is_fitted(estimator):
+    """Return whether scikit-learn takes ``estimator`` for fitted."""
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return False
+    return True

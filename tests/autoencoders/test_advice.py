@@ -1,0 +1,102 @@
+"""Fits of little use tell what to change; good ones say nothing."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris, load_wine
+from sklearn.exceptions import ConvergenceWarning
+
+from skae import AutoEncoder, ContractiveAE, DenoisingAE, StackedAE, StackedAEClassifier
+
+DIGITS = load_digits().data[:400]
+IRIS, SPECIES = load_iris(return_X_y=True)
+WINE = load_wine().data
+FAST = {"batch_size": 50, "max_iter": 5, "random_state": 0}
+
+
+def _silent(model, *data):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return model.fit(*data)
+
+
+@pytest.mark.parametrize("data", [DIGITS, IRIS], ids=["digits", "iris"])
+def test_codes_that_a_huge_contraction_holds_still_are_told(data):
+    options = {"batch_size": 20, "max_iter": 60, "random_state": 0}
+    with pytest.warns(UserWarning, match=r"100% of the codes of ContractiveAE are constant.*Lower"):
+        model = ContractiveAE(100, contraction=1e5, **options).fit(data)
+    codes = model.transform(data)
+    assert (codes.std(axis=0) <= 1e-3 * codes.max()).all()
+    _silent(ContractiveAE(100, contraction=1e-3, **options), data)
+
+
+class Growing:
+    """Noise that grows from call to call by ``step``."""
+
+    def __init__(self, step):
+        self.step, self.level = step, 0.0
+
+    def __call__(self, X, seed, out):
+        self.level += self.step
+        out[...] = X + self.level * np.random.default_rng(seed).standard_normal(X.shape)
+
+
+def test_a_loss_that_rises_is_told():
+    options = {**FAST, "activation": "identity", "learning_rate_init": 1e-3}
+    with pytest.warns(ConvergenceWarning, match="loss of DenoisingAE rose from .* in the last"):
+        model = DenoisingAE(5, corruption=Growing(0.1), **options).fit(DIGITS)
+    assert model.loss_curve_[-1] > model.loss_curve_[0]
+    calm = _silent(DenoisingAE(5, corruption=Growing(0), **options), DIGITS)
+    assert calm.loss_curve_[-1] < calm.loss_curve_[0]
+
+
+@pytest.mark.parametrize("Model", [AutoEncoder, DenoisingAE, ContractiveAE])
+def test_steady_steps_that_end_at_max_iter_are_told(Model):
+    model = Model(5, learning_rate="constant", **FAST)
+    with pytest.warns(ConvergenceWarning, match="stopped at max_iter=5 before it converged.*raise"):
+        clone(model).fit(DIGITS)
+    _silent(clone(model).set_params(learning_rate="cosine"), DIGITS)
+    _silent(clone(model).set_params(max_iter="auto", batch_size=400, tol=0.1), DIGITS)
+    converged = _silent(clone(model).set_params(tol=0.9, n_iter_no_change=2), DIGITS)
+    assert converged.converged_
+
+
+def test_auto_is_no_number_of_epochs_to_raise():
+    model = AutoEncoder(3, learning_rate="constant", max_iter="auto", batch_size=10, tol=0)
+    model.set_params(n_iter_no_change=10**6, random_state=0)
+    assert not _silent(model, IRIS).converged_
+
+
+def test_layers_and_joint_training_are_told_by_name():
+    layers = [("low", AutoEncoder(5, **FAST)), ("high", AutoEncoder(4, **FAST))]
+    slow = {**FAST, "learning_rate": "constant"}
+    with pytest.warns(ConvergenceWarning, match="StackedAEClassifier stopped at max_iter=5"):
+        StackedAEClassifier(layers, **slow).fit(IRIS, SPECIES)
+    with pytest.warns(ConvergenceWarning, match="StackedAE stopped at max_iter=5"):
+        StackedAE(layers, fine_tune="reconstruction", **slow).fit(IRIS)
+    _silent(StackedAE(layers, fine_tune="reconstruction", **FAST), IRIS)
+
+
+@pytest.mark.parametrize("form", [np.asarray, pd.DataFrame], ids=["array", "frame"])
+def test_a_column_that_dwarfs_the_others_is_told(form):
+    wide = IRIS.copy()
+    wide[:, 2] *= 1e4
+    data = wide if form is np.asarray else pd.DataFrame(wide, columns=["a", "b", "petal", "d"])
+    column = 2 if form is np.asarray else "'petal'"
+    words = f"Column {column} has a standard deviation of .* times the median.*standardize='auto'"
+    with pytest.warns(UserWarning, match=words):
+        AutoEncoder(3, standardize=False, activation="identity", **FAST).fit(data)
+    for standardize in ("auto", "columns", "shared"):
+        _silent(AutoEncoder(3, standardize=standardize, **FAST), data)
+    _silent(AutoEncoder(3, standardize=False, **FAST), IRIS)
+    # Codes, and other values in [-1, 1], have a range of their own.
+    _silent(AutoEncoder(3, standardize=False, **FAST), wide / np.abs(wide).max())
+
+
+@pytest.mark.parametrize("Model", [AutoEncoder, DenoisingAE, ContractiveAE])
+@pytest.mark.parametrize("data", [DIGITS, IRIS, WINE], ids=["digits", "iris", "wine"])
+def test_good_fits_are_silent(data, Model):
+    _silent(Model(random_state=0), data)

@@ -1,0 +1,191 @@
+"""What training begins with: output biases, the automatic contraction, and how columns are scaled for it."""
+
+import numpy as np
+import pytest
+from scipy.special import logit, xlogy
+from sklearn.base import clone
+
+from skae import AutoEncoder, ContractiveAE, DenoisingAE, StackedAE
+from skae._estimators.units import suitable_variance
+from skae.nn.activations import ACTIVATIONS
+from skae.nn.network import Network, expected_squared_jacobian
+
+RNG = np.random.default_rng(0)
+N = 200
+REAL = RNG.standard_normal((N, 2)) @ RNG.standard_normal((2, 5)) + 0.3 * RNG.standard_normal((N, 5))
+BINARY = (RNG.random((N, 4)) < [0.1, 0.5, 0.9, 0.3]).astype(float)
+GREY = np.round(RNG.beta(0.3, 0.6, (N, 6)), 2)
+ONE_HOT = np.eye(3)[RNG.choice(3, N, p=[0.6, 0.3, 0.1])]
+COUNTS = RNG.poisson([1.0, 5.0, 2.0, 0.5], (N, 4)).astype(float)
+MIXED = np.hstack([REAL, BINARY, ONE_HOT])
+STILL = {"solver": "sgd", "learning_rate_init": 1e-300, "max_iter": 1, "random_state": 0}
+SHARES = {"gaussian": 0.03, "bernoulli": 0.1, "multinomial": 0.03}
+
+
+def _entropy(p):
+    return -xlogy(p, p) - xlogy(1 - p, 1 - p)
+
+
+def _scale_of_the_jacobian(sizes, activations):
+    """Return the mean of ||J||_F^2 over initial weights by drawing them, at pre-activations of 0."""
+    network = Network(sizes, activations, decoder="tied")
+    slopes = {"sigmoid": 0.25, "tanh": 1.0, "softplus": 0.5, "identity": 1.0}
+    draw, values = np.random.default_rng(1), []
+    for _ in range(400):
+        product = np.eye(sizes[0])
+        weights = network.views(network.initial(draw, np.float64)).encoder_weights
+        for layer, name in zip(weights, activations):
+            product = slopes[name] * layer @ product
+        values.append(np.sum(product**2))
+    return np.mean(values)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "softplus", "identity"])
+@pytest.mark.parametrize("sizes", [(20, 10), (5, 40), (20, 15, 10)], ids=str)
+def test_scale_of_the_jacobian(sizes, activation):
+    names = (activation,) * (len(sizes) - 1)
+    ours = expected_squared_jacobian(Network(sizes, names, decoder="tied"))
+    assert ours == pytest.approx(_scale_of_the_jacobian(sizes, names), rel=0.03)
+
+
+def test_scale_of_the_jacobian_of_one_layer_of_sigmoids():
+    for d, k in ((5, 7), (61, 500), (784, 500)):
+        network = Network((d, k), "sigmoid", decoder="tied")
+        assert expected_squared_jacobian(network) == pytest.approx(k * d / (8 * (k + d)))
+    assert set(ACTIVATIONS) >= {"sigmoid", "tanh", "softplus", "identity", "relu"}
+
+
+@pytest.mark.parametrize("hidden", [(), (9,)], ids=["depth1", "depth2"])
+@pytest.mark.parametrize("kind", ["gaussian", "binary", "grey", "one-hot", "counts", "mixed"])
+def test_contraction_is_its_formula(kind, hidden):
+    data, loss = {
+        "gaussian": (REAL, "auto"),
+        "binary": (BINARY, "auto"),
+        "grey": (GREY, "bernoulli"),
+        "one-hot": (ONE_HOT, "auto"),
+        "counts": (COUNTS, "multinomial"),
+        "mixed": (MIXED, "auto"),
+    }[kind]
+    model = ContractiveAE(8, hidden_layer_sizes=hidden, loss=loss, **STILL).fit(data)
+    p, counts = data.mean(axis=0), COUNTS.mean(axis=0)
+    width = (*hidden, 8)[0]
+    variance = np.clip(width / data.shape[1], 0.1, 8)  # of each scaled real column
+    entropies = {
+        "gaussian": SHARES["gaussian"] * variance * 5 / 2,
+        "binary": SHARES["bernoulli"] * _entropy(p).sum(),
+        "grey": SHARES["bernoulli"] * (_entropy(p) - _entropy(data).mean(axis=0)).sum(),
+        "one-hot": -SHARES["multinomial"] * xlogy(p, p).sum(),
+        "counts": -SHARES["multinomial"] * (counts * np.log(counts / counts.sum())).sum(),
+        "mixed": SHARES["gaussian"] * variance * 5 / 2
+        + SHARES["bernoulli"] * _entropy(BINARY.mean(axis=0)).sum()
+        - SHARES["multinomial"] * xlogy(ONE_HOT.mean(axis=0), ONE_HOT.mean(axis=0)).sum(),
+    }
+    sizes = (data.shape[1], *hidden, 8)
+    at_start = _scale_of_the_jacobian(sizes, ("sigmoid",) * (len(sizes) - 1))
+    assert model.contraction_ == pytest.approx(entropies[kind] / at_start, rel=0.03)
+
+
+def test_contraction_of_the_reconstruction_begins_at_the_identity():
+    model = ContractiveAE(8, contracted="reconstruction", loss="gaussian", **STILL).fit(REAL)
+    assert model.contraction_ == pytest.approx(SHARES["gaussian"] * 5 / 2 / 5, rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["gaussian", "bernoulli"])
+def test_contraction_does_not_depend_on_copies(loss):
+    data = REAL if loss == "gaussian" else GREY
+    model = ContractiveAE(10, loss=loss, **STILL)
+    once = clone(model).fit(data).contraction_
+    rows = clone(model).fit(np.vstack([data] * 3)).contraction_
+    assert rows == pytest.approx(once, rel=1e-6)
+    weights = np.random.default_rng(0).integers(0, 4, N)
+    weighted = clone(model).fit(data, sample_weight=weights).contraction_
+    repeated = clone(model).fit(np.repeat(data, weights, axis=0)).contraction_
+    assert weighted == pytest.approx(repeated, rel=1e-6)
+    # With as many more units, columns that are all there twice need the same.
+    twice = clone(model).set_params(n_components=20).fit(np.hstack([data, data])).contraction_
+    assert twice == pytest.approx(once, rel=1e-6)
+
+
+def test_rows_of_weight_zero_do_not_count_in_it():
+    weights = np.where(np.arange(N) < 60, 0.0, 1.0)
+    model = ContractiveAE(10, loss="bernoulli", **STILL)
+    weighted = clone(model).fit(GREY, sample_weight=weights).contraction_
+    assert weighted == pytest.approx(clone(model).fit(GREY[60:]).contraction_, rel=1e-9)
+
+
+def test_missing_values_do_not_count_in_it():
+    grey = np.vstack([GREY, np.full((2 * N, 6), np.nan)])
+    grey[N:, 0] = 0.5
+    whole = np.vstack([GREY[:, :1], np.full((2 * N, 1), 0.5)])
+    model = ContractiveAE(6, loss="bernoulli", **STILL).fit(grey)
+    p, rest = whole.mean(), GREY[:, 1:]
+    expected = _entropy(p) - _entropy(whole).mean()
+    expected += (_entropy(rest.mean(axis=0)) - _entropy(rest).mean(axis=0)).sum()
+    assert model.contraction_ == pytest.approx(0.1 * expected / (36 / (8 * 12)), rel=1e-6)
+
+
+def test_contraction_weighs_what_it_says_at_the_start():
+    model = ContractiveAE(300, contraction="auto", **STILL).fit(GREY > 0.5)
+    penalty = model.contraction_ * np.sum(model.jacobian(1.0 * (GREY > 0.5)) ** 2, axis=(1, 2))
+    p = (GREY > 0.5).mean(axis=0)
+    # Pre-activations are not all 0, where sigmoids are steepest.
+    share = penalty.mean() / _entropy(p).sum()
+    assert 0.07 < share < 0.11
+
+
+def test_gaussian_columns_have_the_variance_that_suits():
+    assert suitable_variance(500, 500) == 1
+    assert suitable_variance(50, 500) == pytest.approx(0.1)
+    assert suitable_variance(500, 4) == 8 and suitable_variance(2, 500) == 0.1
+    for k in (3, 10, 100):
+        model = ContractiveAE(k, **STILL).fit(REAL)
+        scaled = (REAL - model.center_) / model.scale_
+        np.testing.assert_allclose(scaled.var(axis=0), np.clip(k / 5, 0.1, 8), rtol=1e-8)
+        np.testing.assert_allclose(model.reconstruct(REAL).mean(axis=0), REAL.mean(axis=0), atol=9)
+    mixed = ContractiveAE(12, **STILL).fit(MIXED)
+    scaled = (MIXED - mixed.center_) / mixed.scale_
+    np.testing.assert_allclose(scaled[:, :5].var(axis=0), 1, rtol=1e-8)
+    np.testing.assert_array_equal(scaled[:, 5:], MIXED[:, 5:])
+    others = [
+        ContractiveAE(3, activation="tanh", **STILL),
+        ContractiveAE(3, contracted="reconstruction", **STILL),
+        DenoisingAE(3, **STILL),
+        AutoEncoder(3, **STILL),
+    ]
+    for model in others:
+        np.testing.assert_allclose(model.fit(REAL).scale_, REAL.std(axis=0), rtol=1e-8)
+    assert (ContractiveAE(3, standardize=False, **STILL).fit(REAL).scale_ == 1).all()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("Model", [AutoEncoder, DenoisingAE, ContractiveAE])
+def test_output_biases_begin_at_the_means(Model, weighted):
+    weights = np.random.default_rng(0).random(N) if weighted else None
+    total = N if weights is None else weights.sum()
+    model = Model(6, **STILL).fit(MIXED, sample_weight=weights)
+    mean = np.average(MIXED, axis=0, weights=weights)
+    # Half a sample more of each kind, so that none is infinite.
+    p = (mean * total + 0.5) / (total + 1)
+    np.testing.assert_allclose(model.decoder_bias_[:5], 0, atol=1e-8)
+    np.testing.assert_allclose(model.decoder_bias_[5:9], logit(p[5:9]), rtol=1e-8)
+    np.testing.assert_allclose(model.decoder_bias_[9:], np.log(p[9:]), rtol=1e-8)
+
+
+def test_output_biases_of_x_as_it_is():
+    model = AutoEncoder(6, standardize=False, loss="gaussian", **STILL).fit(REAL + 7)
+    np.testing.assert_allclose(model.decoder_bias_, REAL.mean(axis=0) + 7, rtol=1e-8)
+    zeros = np.hstack([BINARY, np.zeros((N, 1))])
+    bernoulli = AutoEncoder(6, standardize=False, loss="bernoulli", **STILL).fit(zeros)
+    assert bernoulli.decoder_bias_[4] == pytest.approx(logit(0.5 / (N + 1)))
+
+
+def test_deep_models_and_stacks_begin_at_the_means_too():
+    deep = AutoEncoder(3, hidden_layer_sizes=(5, 4), **STILL).fit(BINARY)
+    p = (BINARY.mean(axis=0) * N + 0.5) / (N + 1)
+    np.testing.assert_allclose(deep._shown_params("").decoder_biases[0], logit(p), rtol=1e-8)
+    low, high = ("low", AutoEncoder(5, **STILL)), ("high", AutoEncoder(3, **STILL))
+    stack = StackedAE([low, high]).fit(BINARY)
+    codes = stack.named_layers_.low.transform(BINARY).mean(axis=0)
+    np.testing.assert_allclose(
+        stack.named_layers_.high.decoder_bias_, logit((codes * N + 0.5) / (N + 1)), rtol=1e-8
+    )

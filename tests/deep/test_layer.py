@@ -1,0 +1,77 @@
+"""What may be a layer of a stack: whatever derives from ``Layer`` and implements its three methods."""
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+
+from skae import AutoEncoder, StackedAE, StackedAEClassifier
+from skae.deep import Layer
+
+X, y = load_digits(return_X_y=True)
+X, y = X[:200] / 16, y[:200]
+FAST = {"batch_size": 50, "max_iter": 2, "random_state": 0}
+
+
+class PrincipalComponents(BaseEstimator, Layer):
+    """Principal components as a layer of identity units."""
+
+    def __init__(self, n_components=5):
+        self.n_components = n_components
+
+    def fit(self, X, y=None, sample_weight=None):
+        self.pca_ = PCA(self.n_components, svd_solver="full").fit(X)
+        return self
+
+    def layer_shapes(self):
+        return [(self.n_components, "identity")]
+
+    def layer_weights(self):
+        components, mean = self.pca_.components_, self.pca_.mean_
+        return [(components, -components @ mean, components, mean)]
+
+
+class Half(BaseEstimator):
+    """Has the methods of a layer and does not derive from it."""
+
+    def fit(self, X, y=None, sample_weight=None):
+        return self
+
+    def layer_shapes(self):
+        return [(3, "identity")]
+
+    def layer_weights(self):
+        return []
+
+
+class Incomplete(BaseEstimator, Layer):
+    def fit(self, X, y=None, sample_weight=None):
+        return self
+
+
+def test_a_layer_by_the_protocol_alone():
+    stack = StackedAE([("pca", PrincipalComponents()), ("top", AutoEncoder(4, **FAST))]).fit(X)
+    pca = PCA(5, svd_solver="full").fit(X)
+    codes = stack.named_layers_.top.transform(pca.transform(X))
+    np.testing.assert_allclose(stack.transform(X), codes, atol=1e-10)
+    alone = StackedAE([("pca", PrincipalComponents())]).fit(X)
+    expected = pca.inverse_transform(pca.transform(X))
+    np.testing.assert_allclose(alone.reconstruct(X), expected, atol=1e-10)
+
+
+def test_it_is_fine_tuned_like_any_other():
+    layers = [("pca", PrincipalComponents()), ("top", AutoEncoder(20, **FAST))]
+    stack = StackedAEClassifier(layers, random_state=0).fit(X, y)
+    assert stack.score(X, y) > 0.9
+
+
+def test_what_is_no_layer_is_refused_by_its_name():
+    with pytest.raises(TypeError, match="layers has 'half'.*derive from skae.deep.Layer"):
+        StackedAE([("half", Half())]).fit(X)
+    with pytest.raises(TypeError, match="layers has 'pca'.*derive from"):
+        StackedAE([("pca", PCA(3))]).fit(X)
+    with pytest.raises(TypeError, match="'auto'.*a class; give an instance"):
+        StackedAE([("auto", AutoEncoder)]).fit(X)
+    with pytest.raises(TypeError, match="layer_shapes|layer_weights"):
+        Incomplete()

@@ -1,0 +1,92 @@
+"""A checkpoint is resumed by the training that wrote it only."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from skae import DBM, RBM, AutoEncoder, ContractiveAE, DenoisingAE, ManifoldTangentClassifier
+from skae.training import Adam
+
+X, y = load_digits(return_X_y=True)
+X, y = X[:120] / 16, y[:120]
+FAST = {"batch_size": 40, "max_iter": 2, "random_state": 0}
+
+
+class Shift:
+    """A corruption with an option."""
+
+    def __init__(self, by):
+        self.by = by
+
+    def __call__(self, X, seed, out):
+        np.add(X, self.by, out=out)
+
+
+def _shift(by):
+    return lambda X, seed, out: np.add(X, by, out=out)
+
+
+def _refused(path, first, other):
+    first.set_params(checkpoint=path, **FAST).fit(X)
+    other.set_params(checkpoint=path, resume=True, **FAST)
+    with pytest.raises(ValueError, match="belongs to another training"):
+        other.fit(X)
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        (ContractiveAE(5, contraction=0.0), AutoEncoder(5)),
+        (AutoEncoder(5, solver=Adam()), AutoEncoder(5, solver=Adam(beta_1=0.8))),
+        (DenoisingAE(5, corruption=Shift(0.1)), DenoisingAE(5, corruption=Shift(0.2))),
+        (DenoisingAE(5, corruption=_shift(0.1)), DenoisingAE(5, corruption=_shift(0.2))),
+        (
+            DenoisingAE(5, corruption=lambda X, seed, out: np.copyto(out, X)),
+            DenoisingAE(5, corruption=lambda X, seed, out: np.copyto(out, 2 * X)),
+        ),
+        (
+            DenoisingAE(5, corruption=Shift(np.zeros((40, 1)))),
+            DenoisingAE(5, corruption=Shift(np.ones((40, 1)))),
+        ),
+    ],
+)
+def test_another_training_is_refused(tmp_path, first, other):
+    _refused(tmp_path / "state.npz", first, other)
+
+
+def test_long_arrays_are_compared_to_the_last_entry(tmp_path):
+    noise = np.zeros((40, 53))
+    last = noise.copy()
+    last[-1, -1] = 1
+    first = DenoisingAE(5, corruption=Shift(noise))
+    _refused(tmp_path / "state.npz", first, DenoisingAE(5, corruption=Shift(last)))
+
+
+def test_equal_content_is_resumed(tmp_path):
+    options = {"checkpoint": tmp_path / "state.npz", "learning_rate": "constant"}
+    whole = DenoisingAE(5, corruption=Shift(0.1), **{**FAST, "max_iter": 4}).set_params(
+        learning_rate="constant"
+    )
+    whole.fit(X)
+    DenoisingAE(5, corruption=Shift(0.1), **FAST, **options).fit(X)
+    rest = DenoisingAE(5, corruption=Shift(0.1), **{**FAST, "max_iter": 4}, **options, resume=True)
+    np.testing.assert_array_equal(rest.fit(X).components_, whole.components_)
+
+
+def test_fitted_parts_are_compared_by_their_weights(tmp_path):
+    options = {**FAST, "tangent_penalty": 0, "prefit": True, "checkpoint": tmp_path / "state.npz"}
+    bases = [AutoEncoder(5, **{**FAST, "random_state": seed}).fit(X) for seed in (0, 1)]
+    ManifoldTangentClassifier(bases[0], **options).fit(X, y)
+    ManifoldTangentClassifier(bases[0], **options, resume=True).fit(X, y)
+    with pytest.raises(ValueError, match="belongs to another training: weights of base differs"):
+        ManifoldTangentClassifier(bases[1], **options, resume=True).fit(X, y)
+
+
+def test_layers_of_a_boltzmann_machine_are_compared_by_their_place(tmp_path):
+    """The scales of a layer's weights depend on whether it is the highest one."""
+    path = tmp_path / "state.npz"
+    layers = [(name, RBM(8, **FAST)) for name in "ab"]
+    DBM(layers, checkpoint=path, **FAST).fit(X)
+    grown = DBM([*layers, ("c", RBM(8, **FAST))], checkpoint=path, resume=True, **FAST)
+    with pytest.raises(ValueError, match="belongs to another training: scales differs"):
+        grown.fit(X)
