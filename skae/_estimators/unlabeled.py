@@ -45,7 +45,9 @@ class Reconstructing:
 
     def _reconstruction(self, autoencoder, targets, weights):
         """Return what is minimized beside the supervised loss; ``autoencoder`` is a network and its parameters."""
-        scale = constant_loss(targets, weights) / sum(self._units.constant_losses.values())
+        largest = sum(self._units.constant_losses.values())
+        # Where X does not vary there is nothing to reconstruct.
+        scale = constant_loss(targets, weights) / largest if largest > 0 else 0.0
         return Beside(*autoencoder, self._units.loss, self.reconstruction_weight * scale)
 
     def _new_autoencoder(self, shape, state):

@@ -234,3 +234,8 @@ def test_named_losses_are_checked():
     model.fit(X * 2, y)
     with pytest.raises(ValueError, match="needs X in"):
         model.set_params(reconstruction_weight=1).fit(X * 2, y)
+
+
+def test_one_row_has_nothing_to_reconstruct():
+    model = _model("regressor", pretraining="partial", reconstruction_weight=1)
+    assert model.fit(X[:1], [3.0]).predict(X[:1]) == pytest.approx(3)
