@@ -39,3 +39,14 @@ def test_grid_search_over_a_pipeline():
     search = GridSearchCV(pipeline, grid, cv=3, n_jobs=2).fit(X[:600], y[:600])
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.score(X[600:], y[600:]) > 0.8
+
+
+def test_default_features_beat_pixels_for_a_linear_classifier():
+    rows = np.random.default_rng(0).permutation(len(X))
+    train, test = rows[:900], rows[900:]
+    linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    features = make_pipeline(ContractiveAE(random_state=0), linear)
+    theirs, ours = (
+        model.fit(X[train], y[train]).score(X[test], y[test]) for model in (linear, features)
+    )
+    assert ours > theirs + 0.01

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils import estimator_html_repr
 
 from skae import (
@@ -59,3 +60,22 @@ def test_the_default_stack_is_two_layers_by_hand(short):
     alone = ContractiveAE(loss="bernoulli", standardize=False, **own).fit(codes)
     np.testing.assert_allclose(alone._params, high._params, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(stack.transform(IRIS), high.transform(codes), atol=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("Model", [*MODELS, ManifoldTangentClassifier])
+def test_default_fits_of_iris(Model):
+    labels = SPECIES[::3].copy()
+    if Model is ManifoldTangentClassifier:
+        labels[::2] = -1
+    model = Model(random_state=0)
+    if Model is RecurrentAE:
+        model.set_params(max_iter=30)  # its steps take longer than those of others
+    model.fit(IRIS[::3], labels)
+    if hasattr(model, "predict"):
+        # The regressor gives R^2.
+        assert model.score(IRIS, SPECIES) > 0.9
+    else:
+        codes = model.transform(IRIS)
+        linear = LogisticRegression(max_iter=2000).fit(codes[::3], labels)
+        assert linear.score(codes, SPECIES) > 0.9

@@ -76,6 +76,31 @@ def test_named_noise_changes_the_training(kind, corruption):
     assert not np.allclose(_outputs(noisy), _outputs(MODELS[kind]().fit(X, y)))
 
 
+@pytest.mark.parametrize(("width", "level"), [(83, None), (84, 0.0504), (250, 0.15), (700, 0.3)])
+@pytest.mark.parametrize("kind", [kind for kind in MODELS if kind != "boltzmann"])
+def test_automatic_masking_is_a_share_by_the_width(kind, width, level):
+    data = np.random.default_rng(0).standard_normal((60, width))
+    auto = MODELS[kind](corruption="auto").fit(data, y[:60])
+    options = {"corruption": "masking", "corruption_level": level}
+    if level is None:
+        options = {"corruption": None}
+    model = MODELS[kind](**options).fit(data, y[:60])
+    own, named = (m.predictor_ if kind == "stack" else m for m in (auto, model))
+    np.testing.assert_allclose(own._params, named._params, rtol=1e-6, atol=1e-9)
+    if kind == "tangents":
+        # Constant columns are none that the network sees.
+        wider = np.hstack([data, np.ones((60, 300))])
+        again = MODELS[kind](corruption="auto").fit(wider, y[:60])
+        np.testing.assert_allclose(again._params, own._params, rtol=1e-6, atol=1e-9)
+
+
+def test_a_stack_that_reconstructs_has_no_automatic_noise():
+    data = np.random.default_rng(0).standard_normal((60, 300))
+    tuned = {"fine_tune": "reconstruction", **FAST}
+    auto, none = (StackedAE(LAYERS, corruption=c, **tuned).fit(data) for c in ("auto", None))
+    np.testing.assert_array_equal(auto._params, none._params)
+
+
 @pytest.mark.parametrize("storage", ["float16", "float32", None])
 def test_tangents_are_those_of_the_clean_sample(storage, monkeypatch):
     seen = []

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from skae import AutoEncoder, StackedAE, StackedAEClassifier
+from skae import AutoEncoder, ManifoldTangentClassifier, StackedAE, StackedAEClassifier
+from skae.training.schedules import auto_epochs
 
 X, y = load_digits(return_X_y=True)
 X = (X[:250] / 16).astype(np.float32)
@@ -111,3 +112,39 @@ def test_resumed_steps_are_those_of_one_training(early_stopping, tmp_path, monke
 def test_bad_schedule():
     with pytest.raises(ValueError, match="learning_rate"):
         AutoEncoder(learning_rate="linear").fit(X)
+
+
+@pytest.mark.parametrize("n_rows", [1, 50, 129, 640, 10_000, 70_000, 10**7])
+@pytest.mark.parametrize("batch_size", [1, 64, 500])
+def test_automatic_epochs_have_two_thousand_minibatches(n_rows, batch_size):
+    n_epochs, n_batches = auto_epochs(n_rows, batch_size), -(-n_rows // batch_size)
+    assert 12 <= n_epochs <= 1000
+    # As few epochs as have them, where the limits allow it.
+    assert n_epochs == 1000 or n_epochs * n_batches >= 2000
+    assert n_epochs == 12 or (n_epochs - 1) * n_batches < 2000
+
+
+@pytest.mark.parametrize(("n_rows", "n_epochs"), [(40, 1000), (640, 200), (20_000, 12)])
+def test_a_fit_has_the_automatic_epochs(n_rows, n_epochs):
+    data = np.random.default_rng(0).random((n_rows, 2))
+    model = AutoEncoder(2, random_state=0).fit(data)
+    assert model.n_iter_ == n_epochs
+    # Of rows that are held out none are counted out: epochs are the same.
+    held = AutoEncoder(2, random_state=0, early_stopping=True, n_iter_no_change=10**6).fit(data)
+    assert held.n_iter_ == n_epochs
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_automatic_iterations_of_lbfgs():
+    model = AutoEncoder(20, solver="lbfgs", tol=0, random_state=0).fit(X)
+    assert model.n_iter_ == 200
+
+
+def test_epochs_of_few_labels_count_the_labelled_rows():
+    labels = np.where(np.arange(250) < 40, y[:250], -1)
+    base = AutoEncoder(5, max_iter=2, random_state=0)
+    options = {"batch_size": 4, "tangent_penalty": 0.1, "random_state": 0}
+    model = ManifoldTangentClassifier(base, n_tangents=2, **options).fit(X, labels)
+    assert model.n_iter_ == auto_epochs(40, 4) == 200
+    whole = ManifoldTangentClassifier(base, n_tangents=2, unlabelled_per_labelled=None, **options)
+    assert whole.fit(X, labels).n_iter_ == auto_epochs(250, 4) == 32
