@@ -3,7 +3,7 @@
 One process, the same arrays, the same thread count. Prints samples per second, GFLOP/s of the five
 matrix products that a step needs (10 * n_features * n_components per sample) and their share of the
 sgemm rate measured in the same run. Turns of two epochs alternate between the libraries: medians
-of the times and of the ratios of neighbouring turns are shown, since another tenant may slow a few of them.
+of the times and of the ratios of neighboring turns are shown, since another tenant may slow a few of them.
 
     python benchmarks/bench_autoencoder.py --data DIR [--compile] [--repeats 5] [--samples 60000]
 

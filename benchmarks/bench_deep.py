@@ -4,7 +4,7 @@ Speed: sigmoid layers around a linear code, cross-entropy of the pixels, a decod
 the network that ``StackedAE(fine_tune="reconstruction")`` trains jointly, by the calls with which it does, and
 the same layers in PyTorch. One process, the same arrays, the same thread count. Prints samples per second,
 GFLOP/s of the matrix products that a step needs and their share of the sgemm rate measured in the same run.
-Epochs alternate between the libraries: medians of the times and of the ratios of neighbouring epochs are shown.
+Epochs alternate between the libraries: medians of the times and of the ratios of neighboring epochs are shown.
 
 Error: mean squared error per image of the held-out MNIST digits (pixels in [0, 1], summed over pixels), of a
 stack pre-trained layer by layer and then fine-tuned, and of PCA with 30 components.

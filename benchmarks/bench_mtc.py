@@ -4,7 +4,7 @@
 along one random combination of the tangents. PyTorch takes slopes with ``torch.func.jvp`` (mapped over the tangents) and
 differentiates them once more. One process, the same arrays, the same number of threads; the tangents are random
 orthonormal bases, kept in float16 by skae and in float32 by PyTorch. Epochs alternate between the libraries, from
-random weights on: medians of the times and of the ratios of neighbouring epochs are shown.
+random weights on: medians of the times and of the ratios of neighboring epochs are shown.
 
 skae leaves out outputs that are sure of a sample: ``kept`` is the share of gradients of the outputs that would come down
 for the first batch at the last weights. A line then says how far the gradient of the penalty is from PyTorch's there, which

@@ -3,7 +3,7 @@
 (a) not at all: random initial weights; (b) greedily with the labels, each layer as the hidden one of a net (Bengio
 et al. 2006); (c) without labels on all training images, as contractive auto-encoders (digits) or denoising ones
 (MNIST). All three are then fine-tuned alike with the labels, for the same number of steps, enough to bring the training
-error to zero. Each seed draws labelled rows (stratified), initial weights and noise anew; the error is that of all test
+error to zero. Each seed draws labeled rows (stratified), initial weights and noise anew; the error is that of all test
 rows.
 
     python benchmarks/bench_pretraining.py --data DIR [--seeds 5]
@@ -67,13 +67,13 @@ def digits(seed):
     return train_test_split(X, y, test_size=600, random_state=seed, stratify=y)
 
 
-def partly_labelled(y, n_labels, seed):
+def partly_labeled(y, n_labels, seed):
     """Return ``y`` with -1 for all but ``n_labels`` rows, drawn with the shares of the classes."""
-    labelled, _ = train_test_split(
+    labeled, _ = train_test_split(
         np.arange(len(y)), train_size=n_labels, random_state=seed, stratify=y
     )
     partly = np.full_like(y, -1)
-    partly[labelled] = y[labelled]
+    partly[labeled] = y[labeled]
     return partly
 
 
@@ -112,13 +112,13 @@ def errors(task, seed):
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder, "stack")
         for n_labels in task.label_counts:
-            partly = partly_labelled(y, n_labels, seed)
-            labelled = partly >= 0
+            partly = partly_labeled(y, n_labels, seed)
+            labeled = partly >= 0
             for name, kind in PRETRAINING.items():
                 model = classifier(task, kind, n_labels, seed, checkpoint).fit(X, partly)
                 # Other labels are another fine-tuning; the layers below stay.
                 checkpoint.unlink(missing_ok=True)
-                train = 1 - model.score(X[labelled], y[labelled])
+                train = 1 - model.score(X[labeled], y[labeled])
                 yield name, n_labels, train, 1 - model.score(X_test, y_test)
 
 

@@ -28,7 +28,7 @@ TOLERANCE = 1e-5
 
 
 def images(folder):
-    """Return grey images in [0, 1]."""
+    """Return gray images in [0, 1]."""
     if not folder:
         return [image.mean(axis=2) / 255 for image in load_sample_images().images]
     with np.load(os.path.join(folder, "natural_images.npz")) as file:

@@ -1,6 +1,6 @@
 """The semi-supervised and the full MNIST results of Rifai et al. (NIPS 2011) again: NN, SVM, CAE, MTC.
 
-Of the first 50,000 training images so many are labelled, the others are seen by the auto-encoder only. The last 10,000
+Of the first 50,000 training images so many are labeled, the others are seen by the auto-encoder only. The last 10,000
 select, the 10,000 test images are looked at once. All networks are 784-1000-1000-10: NN from random weights, CAE from
 a stack of two contractive auto-encoders with curvature, MTC from the same stack with the penalty along its 15
 tangents, exact or by random directions. The stack is trained once. Settings (``GRID`` below) are chosen on the

@@ -7,7 +7,7 @@ some validation images. DAE-2 corrupts and reconstructs. DBN-2 is a chain of its
 chains, which begin at training images; after a burn-in of 20 steps, 10 states are kept, 5 steps apart. Samples are means
 of the output units.
 
-Parzen scores mislead: k-means centres beat real data (Theis et al. 2016), and of samples that are like no image they hardly
+Parzen scores mislead: k-means centers beat real data (Theis et al. 2016), and of samples that are like no image they hardly
 take notice: look at the sheets, where chains of auto-encoders end in states that reconstruct themselves far from all
 data, the more the longer they are. Training images and k-means stand beside. The
 last columns are what a chain that stays where it was would betray: the smallest share of a class among the samples (1-NN),

@@ -4,7 +4,7 @@ Two numbers for a digit: a deep auto-encoder beside PCA
 
 A stack of auto-encoders squeezes the 8 x 8 digits into two numbers (Hinton & Salakhutdinov 2006, figure 3): its
 layers are learned one above the other and then all together. Beside it are the first two principal components.
-Both see no label. Prints how well the nearest neighbours in the plane tell the class of held-out digits, and the
+Both see no label. Prints how well the nearest neighbors in the plane tell the class of held-out digits, and the
 squared error of what can be rebuilt from the two numbers.
 """
 
@@ -49,16 +49,16 @@ figure, axes = plt.subplots(1, 2, figsize=(12, 5.6), layout="constrained")
 for ax, (name, model) in zip(axes, models.items()):
     codes = model.fit(X_train).transform(X_train)
     test_codes = model.transform(X_test)
-    neighbours = KNeighborsClassifier(15).fit(codes, y_train)
-    accuracy = neighbours.score(test_codes, y_test)
+    neighbors = KNeighborsClassifier(15).fit(codes, y_train)
+    accuracy = neighbors.score(test_codes, y_test)
     error = np.sum((X_test - model.inverse_transform(test_codes)) ** 2, axis=1).mean()
-    print(f"{name:18s} accuracy of 15 neighbours {accuracy:.3f}, squared error a digit {error:.2f}")
+    print(f"{name:18s} accuracy of 15 neighbors {accuracy:.3f}, squared error a digit {error:.2f}")
     ax.scatter(*codes.T, c=y_train, cmap="tab10", s=13, alpha=0.6, linewidths=0)
     for digit in range(10):
         ax.text(
             *np.median(codes[y_train == digit], axis=0), digit, fontsize=15, weight="bold",
             ha="center", va="center", bbox={"fc": "white", "alpha": 0.7, "lw": 0, "pad": 1.5},
         )  # fmt: skip
-    ax.set(title=f"{name}: neighbours name {accuracy:.1%} of held-out digits", xticks=[], yticks=[])
+    ax.set(title=f"{name}: neighbors name {accuracy:.1%} of held-out digits", xticks=[], yticks=[])
 figure.savefig("deep_codes.png", dpi=150)
 print("saved deep_codes.png")

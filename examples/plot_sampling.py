@@ -45,9 +45,9 @@ ratio = np.sqrt((products**2).sum(axis=(1, 2)).mean() / high.n_components_)
 # %%
 # "near" is the share of states nearer to a training digit than the median held-out digit is (blurred ones are near, too);
 # "moved" is the mean distance of the last state from the start; "classes" is how many of them a chain visits, as a
-# classifier of neighbours sees it. The size is the root mean squared norm of the noise.
-neighbours = KNeighborsClassifier(3).fit(X, y)
-typical = np.median(neighbours.kneighbors(X_test, 1)[0])
+# classifier of neighbors sees it. The size is the root mean squared norm of the noise.
+neighbors = KNeighborsClassifier(3).fit(X, y)
+typical = np.median(neighbors.kneighbors(X_test, 1)[0])
 start, sheets = X_test[:100], {}
 print("noise      size   near  moved  classes in 12 states")
 for sigma in (0.1, 0.2, 0.4, 0.8):
@@ -57,9 +57,9 @@ for sigma in (0.1, 0.2, 0.4, 0.8):
             model, start, 120, scale, covariance=covariance, thin=10, random_state=0
         )
         rows = states.reshape(-1, X.shape[1])
-        near = np.mean(neighbours.kneighbors(rows, 1)[0] < typical)
+        near = np.mean(neighbors.kneighbors(rows, 1)[0] < typical)
         moved = np.linalg.norm(states[-1] - start, axis=1).mean()
-        seen = neighbours.predict(rows).reshape(states.shape[:2])
+        seen = neighbors.predict(rows).reshape(states.shape[:2])
         classes = np.mean([len(set(chain)) for chain in seen.T])
         print(f"{covariance:9s} {size:5.2f} {near:6.2f} {moved:6.2f} {classes:8.2f}")
         title = f"{covariance}, size {size:.2f}\nnear {near:.2f}, moved {moved:.2f}, classes {classes:.1f}"

@@ -48,8 +48,8 @@ prepare = make_column_transformer(
     (OneHotEncoder(sparse_output=False), make_column_selector("kind")),
     remainder="passthrough",
 )
-unlabelled, rest, y = table[:6_000], table[6_000:], y[6_000:]
-X_unlabelled = prepare.fit_transform(unlabelled).astype(np.float32)
+unlabeled, rest, y = table[:6_000], table[6_000:], y[6_000:]
+X_unlabeled = prepare.fit_transform(unlabeled).astype(np.float32)
 X = prepare.transform(rest).astype(np.float32)
 
 # %%
@@ -57,7 +57,7 @@ X = prepare.transform(rest).astype(np.float32)
 options = {"corruption": "swap", "corruption_level": 0.2, "batch_size": 128, "max_iter": 40}
 stack = StackedAE(
     [("low", DenoisingAE(300, **options)), ("high", DenoisingAE(300, **options))], random_state=0
-).fit(X_unlabelled)
+).fit(X_unlabeled)
 codes = stack.transform(X)
 
 # %%

@@ -4,7 +4,7 @@ Tangents of digits
 
 A contractive auto-encoder of the bundled digits has learned where digits live: near each of them its code varies
 along few directions, the tangents of the manifold. Moving a digit along them makes it another digit of its kind. The
-principal components of a digit's neighbours, which share nothing across space, are the baseline. Then the same
+principal components of a digit's neighbors, which share nothing across space, are the baseline. Then the same
 tangents train a classifier with few labels (Rifai et al. 2011).
 """
 
@@ -26,7 +26,7 @@ options = {"loss": "bernoulli", "batch_size": 64, "learning_rate_init": 3e-3, "m
 cae = ContractiveAE(200, contraction=1.0, **options, random_state=0).fit(X)
 
 # %%
-# Ten digits, their tangents, and moves along the first one; beside them those of the neighbours. The spectrum says
+# Ten digits, their tangents, and moves along the first one; beside them those of the neighbors. The spectrum says
 # how many tangents there are: the singular values fall.
 digits = X[[np.flatnonzero(y == digit)[0] for digit in range(10)]]
 figure, axes = plt.subplots(1, 3, figsize=(15, 6), layout="constrained", width_ratios=[3, 3, 2])
@@ -45,13 +45,13 @@ for penalty in (0.0, 1.0, 3.0, 10.0):
     scores = []
     for draw in range(5):
         rng = np.random.default_rng(draw)
-        labelled = [
+        labeled = [
             rng.choice(np.flatnonzero((y == c) & ~test), 5, replace=False) for c in range(10)
         ]
-        labelled = np.concatenate(labelled)
+        labeled = np.concatenate(labeled)
         mtc = ManifoldTangentClassifier(
             cae, prefit=True, n_tangents=10, tangent_penalty=penalty, **few
         )
-        scores.append(mtc.fit(X[labelled], y[labelled]).score(X[test], y[test]))
+        scores.append(mtc.fit(X[labeled], y[labeled]).score(X[test], y[test]))
     print(f"{penalty:15.1f}   {np.mean(scores):.3f}")
 print("Saved tangents.png.")

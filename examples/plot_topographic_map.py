@@ -3,8 +3,8 @@ A topographic map of edges
 ==========================
 
 Predictive sparse decomposition of whitened patches of two photographs, with the sparsity of overlapping windows
-on a 16 x 16 torus of units. Each unit becomes an edge detector, and neighbours turn slowly in orientation, place
-and frequency (Kavukcuoglu et al. 2009, figure 1). Prints by how much neighbours' orientations differ,
+on a 16 x 16 torus of units. Each unit becomes an edge detector, and neighbors turn slowly in orientation, place
+and frequency (Kavukcuoglu et al. 2009, figure 1). Prints by how much neighbors' orientations differ,
 beside pairs at random.
 """
 
@@ -50,7 +50,7 @@ def difference(a, b):
 angles = orientations(psd.components_).reshape(MAP)
 near = np.mean([difference(angles, np.roll(angles, 1, axis)) for axis in (0, 1)])
 shuffled = np.random.default_rng(0).permutation(angles.ravel())
-print(f"orientation differs by {near:.1f} degrees between neighbours")
+print(f"orientation differs by {near:.1f} degrees between neighbors")
 print(
     f"               and by {difference(angles.ravel(), shuffled):.1f} degrees between random pairs"
 )

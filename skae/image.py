@@ -119,7 +119,7 @@ def normalize_contrast(image, sigma=4.0, floor=0.01):
     ----------
     image : array-like of shape (height, width)
     sigma : float, default=4.0
-        Standard deviation of the Gaussian neighbourhood, in pixels.
+        Standard deviation of the Gaussian neighborhood, in pixels.
     floor : float, default=0.01
         Smallest divisor, in units of ``image``: flat regions stay flat.
 
@@ -154,7 +154,7 @@ def normalize_contrast(image, sigma=4.0, floor=0.01):
 
 
 def sample_patches(images, patch_size, n_patches, *, center=True, random_state=None):
-    """Return random patches of grey images as rows, in equal numbers from each image.
+    """Return random patches of gray images as rows, in equal numbers from each image.
 
     Parameters
     ----------

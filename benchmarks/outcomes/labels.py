@@ -54,11 +54,11 @@ def build(method, seed):
 
 def partly(y, n_labels, seed):
     """Return ``y`` with -1 for all but ``n_labels`` rows, which have the shares of the classes."""
-    labelled, _ = train_test_split(
+    labeled, _ = train_test_split(
         np.arange(len(y)), train_size=n_labels, random_state=seed, stratify=y
     )
     hidden = np.full_like(y, -1)
-    hidden[labelled] = y[labelled]
+    hidden[labeled] = y[labeled]
     return hidden
 
 

@@ -69,10 +69,10 @@ def warn_of_scales(columns, names):
 
 
 def warn_of_constant_outputs(error, chance, penalty):
-    """Warn where labelled rows are predicted little better than by outputs that do not depend on X."""
+    """Warn where labeled rows are predicted little better than by outputs that do not depend on X."""
     if error > _LITTLE_LEARNED * chance:
         warnings.warn(
-            f"Outputs hardly depend on X: of the labelled rows {error:.0%} are predicted wrong, and {chance:.0%} by "
+            f"Outputs hardly depend on X: of the labeled rows {error:.0%} are predicted wrong, and {chance:.0%} by "
             f"constant outputs. Lower tangent_penalty={penalty!r}, or raise max_iter or learning_rate_init.",
             ConvergenceWarning,
             stacklevel=5,

@@ -11,7 +11,7 @@ from .._compat import StrOptions
 from ..nn.losses import Bernoulli, Multinomial
 from .supervised import Targets
 
-_UNLABELLED = -1
+_UNLABELED = -1
 
 
 class NetworkClassifier(ClassifierMixin):
@@ -86,33 +86,33 @@ class NetworkClassifier(ClassifierMixin):
             )
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
-        labelled = self._labelled(y)
-        self.classes_, codes = np.unique(y[labelled], return_inverse=True)
+        labeled = self._labeled(y)
+        self.classes_, codes = np.unique(y[labeled], return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"y must have two classes or more to tell apart; got 1 class, {self.classes_[0]!r}."
             )
         self._multilabel = False
         values, strata = np.zeros((len(y), len(self.classes_)), dtype), np.zeros(len(y), int)
-        values[np.flatnonzero(labelled), codes] = 1
-        strata[labelled] = codes
-        return Targets(values, Multinomial, labelled, strata=strata)
+        values[np.flatnonzero(labeled), codes] = 1
+        strata[labeled] = codes
+        return Targets(values, Multinomial, labeled, strata=strata)
 
-    def _labelled(self, y):
+    def _labeled(self, y):
         """Return which rows have a class. With {-1, 1} both are classes: one alone could not be learned."""
         everyone = np.ones(len(y), bool)
         if y.dtype.kind not in "if":
             return everyone
-        labelled = y != _UNLABELLED
-        return labelled if len(np.unique(y[labelled])) > 1 else everyone
+        labeled = y != _UNLABELED
+        return labeled if len(np.unique(y[labeled])) > 1 else everyone
 
     def _balanced(self, weights, targets):
         if self.class_weight is None:
             return weights
         y = targets.values if self._multilabel else self.classes_[targets.strata]
         factors = np.ones(len(targets.values))
-        labelled = targets.labelled
-        factors[labelled] = compute_sample_weight(self.class_weight, y[labelled])
+        labeled = targets.labeled
+        factors[labeled] = compute_sample_weight(self.class_weight, y[labeled])
         if (factors < 0).any():
             raise ValueError(f"class_weight must not be negative; got {self.class_weight!r}.")
         factors = factors.astype(targets.values.dtype)

@@ -34,7 +34,7 @@ class Targets:
     values : ndarray of shape (n_samples, n_outputs)
     unit : loss of :mod:`skae.nn.losses`
         Output units.
-    labelled : ndarray of bool of shape (n_samples,)
+    labeled : ndarray of bool of shape (n_samples,)
     bias : ndarray of shape (n_outputs,) or float
         Output biases to begin with.
     strata : ndarray of shape (n_samples,) or None
@@ -43,7 +43,7 @@ class Targets:
 
     values: np.ndarray
     unit: type
-    labelled: np.ndarray
+    labeled: np.ndarray
     bias: np.ndarray | float = 0.0
     strata: np.ndarray | None = None
 
@@ -104,7 +104,7 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
         check_consistent_length(X, y)
         targets = self._targets(y, X.dtype, weights)
         balanced = self._balanced(weights, targets)
-        if balanced is not None and not balanced[targets.labelled].sum() > 0:
+        if balanced is not None and not balanced[targets.labeled].sum() > 0:
             raise ValueError(
                 "sample_weight and class_weight must have a positive sum over the rows with a label."
             )
@@ -176,10 +176,10 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
             rows=rows,
             strata=targets.strata,
             observers=observers,
-            labelled=targets.labelled,
+            labeled=targets.labeled,
             **options,
         )
-        problem.monitor = self._monitor(network, problem, targets.labelled)
+        problem.monitor = self._monitor(network, problem, targets.labeled)
         start = TrainingState.from_dict(state.to_dict())
         self._train(problem, state)
         if self.refit:
@@ -216,9 +216,9 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
         """Return the weights of the samples in fine-tuning."""
         return weights
 
-    def _monitor(self, network, problem, labelled):
+    def _monitor(self, network, problem, labeled):
         def monitor(rows):
-            rows = rows[labelled[rows]]
+            rows = rows[labeled[rows]]
             if not rows.size:
                 raise ValueError(
                     "early_stopping=True leaves no sample with a label for validation; raise "

@@ -31,7 +31,7 @@ ZERO_SUM = (
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TrainedModel(CallbackSupportMixin):
-    """How to minimise a ``Problem``; the result is in ``_state``."""
+    """How to minimize a ``Problem``; the result is in ``_state``."""
 
     solver: object = "adam"
     learning_rate_init: float = 1e-3
@@ -114,7 +114,7 @@ class TrainedModel(CallbackSupportMixin):
         return TrainingState(params, self._make_solver().start(params), rng, seed)
 
     def _train(self, problem, state):
-        """Minimise ``problem`` from ``state`` on, with all that the parameters ask for, and publish."""
+        """Minimize ``problem`` from ``state`` on, with all that the parameters ask for, and publish."""
         n_epochs, callbacks = self._n_epochs(problem), None
         max_epochs = state.n_epochs + n_epochs
         checkpoint, stored = self._checkpoint(problem)
@@ -143,7 +143,7 @@ class TrainedModel(CallbackSupportMixin):
             warn_of_max_iter(self.max_iter, name)
 
     def _train_for(self, problem, state, n_epochs):
-        """Minimise ``problem`` from ``state`` on for the first ``n_epochs`` epochs, on all rows, and publish."""
+        """Minimize ``problem`` from ``state`` on for the first ``n_epochs`` epochs, on all rows, and publish."""
         checkpoint, stored = self._checkpoint(problem, ".refit")
         if stored is not None and stored.n_epochs <= n_epochs:
             state = stored

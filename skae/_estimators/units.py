@@ -234,7 +234,7 @@ def _base_logits(loss, columns, scaling):
 def _constant_losses(X, pairs, columns, scaling, sample_weight):
     """Return, by loss, the mean loss of the best constant reconstruction: half a variance, or an entropy.
 
-    The entropy of the values themselves, as of grey pixels, is subtracted: no reconstruction is below.
+    The entropy of the values themselves, as of gray pixels, is subtracted: no reconstruction is below.
     """
     losses = dict.fromkeys(LOSSES, 0.0)
     for name, chosen in pairs:

@@ -1,4 +1,4 @@
-"""Reconstruction of X beside the supervised loss, and the unlabelled rows that take part in it."""
+"""Reconstruction of X beside the supervised loss, and the unlabeled rows that take part in it."""
 
 from dataclasses import dataclass
 from numbers import Real
@@ -58,85 +58,85 @@ class Reconstructing:
         return network, flat
 
     def _all_rows(self, targets, weights):
-        """Return the rows of a training in which unlabelled ones are reconstructed, and the factors of the supervised loss."""
-        labelled = targets.labelled
-        rows = np.arange(len(labelled))
-        if labelled.all():
+        """Return the rows of a training in which unlabeled ones are reconstructed, and the factors of the supervised loss."""
+        labeled = targets.labeled
+        rows = np.arange(len(labeled))
+        if labeled.all():
             return rows, None
-        mark_unlabelled(targets)
-        return rows, (labelled / self._labelled_share(labelled, weights)).astype(
+        mark_unlabeled(targets)
+        return rows, (labeled / self._labeled_share(labeled, weights)).astype(
             targets.values.dtype
         )
 
-    def _unlabelled_ratio(self):
-        """Return how many unlabelled rows there are for each labelled one in a batch, or None for all of them."""
+    def _unlabeled_ratio(self):
+        """Return how many unlabeled rows there are for each labeled one in a batch, or None for all of them."""
         return None
 
-    def _labelled_share(self, labelled, weights):
-        """Return the share of the labelled rows, by weight, in what an epoch goes over."""
-        ratio = self._unlabelled_ratio()
-        if ratio is None or labelled.all():
-            return np.average(labelled, weights=weights)
-        weights = np.ones(len(labelled)) if weights is None else weights
-        ours = weights[labelled].sum(dtype=np.float64)
-        n_others = round(ratio * labelled.sum())
-        return ours / (ours + n_others * weights[~labelled].mean(dtype=np.float64))
+    def _labeled_share(self, labeled, weights):
+        """Return the share of the labeled rows, by weight, in what an epoch goes over."""
+        ratio = self._unlabeled_ratio()
+        if ratio is None or labeled.all():
+            return np.average(labeled, weights=weights)
+        weights = np.ones(len(labeled)) if weights is None else weights
+        ours = weights[labeled].sum(dtype=np.float64)
+        n_others = round(ratio * labeled.sum())
+        return ours / (ours + n_others * weights[~labeled].mean(dtype=np.float64))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class DrawingUnlabelled(Reconstructing):
-    """Training in which some unlabelled rows, drawn anew in each epoch, stand beside the labelled ones."""
+class DrawingUnlabeled(Reconstructing):
+    """Training in which some unlabeled rows, drawn anew in each epoch, stand beside the labeled ones."""
 
-    unlabelled_per_labelled: float | str | None = "auto"
+    unlabeled_per_labeled: float | str | None = "auto"
 
     _parameter_constraints: ClassVar[dict] = {
         **Reconstructing._parameter_constraints,
-        "unlabelled_per_labelled": [
+        "unlabeled_per_labeled": [
             Interval(Real, 0, None, closed="neither"),
             StrOptions({"auto"}),
             None,
         ],
     }
 
-    def _uses_unlabelled(self):
-        """Return whether unlabelled rows take part in the joint training."""
+    def _uses_unlabeled(self):
+        """Return whether unlabeled rows take part in the joint training."""
         return self.reconstruction_weight > 0
 
-    def _unlabelled_ratio(self):
-        if self.unlabelled_per_labelled != "auto":
-            return self.unlabelled_per_labelled
+    def _unlabeled_ratio(self):
+        if self.unlabeled_per_labeled != "auto":
+            return self.unlabeled_per_labeled
         steps = not isinstance(self._make_solver(), LBFGS)
-        return 1.0 if steps and self._uses_unlabelled() else None
+        return 1.0 if steps and self._uses_unlabeled() else None
 
-    def _check_unlabelled(self, used, needed):
-        """Raise where ``unlabelled_per_labelled`` has no use, or would change what is minimized."""
-        if self.unlabelled_per_labelled in ("auto", None):
+    def _check_unlabeled(self, used, needed):
+        """Raise where ``unlabeled_per_labeled`` has no use, or would change what is minimized."""
+        if self.unlabeled_per_labeled in ("auto", None):
             return
         if not used:
             raise ValueError(
-                f"unlabelled_per_labelled={self.unlabelled_per_labelled} needs {needed}."
+                f"unlabeled_per_labeled={self.unlabeled_per_labeled} needs {needed}."
             )
-        self._need_steps("unlabelled_per_labelled")
+        self._need_steps("unlabeled_per_labeled")
 
     def _need_steps(self, name):
         if isinstance(self._make_solver(), LBFGS):
             raise ValueError(
-                f"{name}={getattr(self, name)} changes what is minimised, and needs a solver of minibatches; got "
+                f"{name}={getattr(self, name)} changes what is minimized, and needs a solver of minibatches; got "
                 f"solver={self.solver!r}."
             )
 
 
-def mark_unlabelled(targets):
-    """Let unlabelled rows, if there are several, be a class of their own when rows are held out."""
-    if np.sum(~targets.labelled) > 1:
-        targets.strata[~targets.labelled] = targets.strata.max() + 1
+def mark_unlabeled(targets):
+    """Let unlabeled rows, if there are several, be a class of their own when rows are held out."""
+    if np.sum(~targets.labeled) > 1:
+        targets.strata[~targets.labeled] = targets.strata.max() + 1
 
 
 def constant_loss(targets, weights):
     """Return the mean loss of the best outputs that do not look at X: half a variance, or an entropy."""
-    labelled = targets.labelled
-    values = targets.values[labelled].astype(np.float64)
-    weights = None if weights is None else weights[labelled]
+    labeled = targets.labeled
+    values = targets.values[labeled].astype(np.float64)
+    weights = None if weights is None else weights[labeled]
     means = np.average(values, axis=0, weights=weights)
     if targets.unit is Gaussian:
         return float(np.average((values - means) ** 2, axis=0, weights=weights).sum() / 2)

@@ -31,7 +31,7 @@ def accumulate(codes, rows, shares, decay, second, cross):
 
 @kernel
 def update_atoms(second, cross, dictionary):
-    """Minimise tr(D' A D)/2 - tr(D' B) atom by atom, each inside the unit ball, with A = ``second``.
+    """Minimize tr(D' A D)/2 - tr(D' B) atom by atom, each inside the unit ball, with A = ``second``.
 
     Atoms that no code has used stay.
     """

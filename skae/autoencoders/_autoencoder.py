@@ -10,7 +10,7 @@ from ._base import BaseAutoEncoder
 class AutoEncoder(BaseAutoEncoder):
     """Auto-encoder: a code from which the input is reconstructed.
 
-    Minimises the mean over samples of ``loss(x, r(x))``, summed over features, plus
+    Minimizes the mean over samples of ``loss(x, r(x))``, summed over features, plus
     ``weight_decay / 2`` times the squared norm of the weights.
 
     Parameters

@@ -46,7 +46,7 @@ class ContractiveAE(BaseAutoEncoder):
     contraction : float, 'auto' or str, default='auto'
         Weight of the squared Frobenius norm of the encoder's Jacobian by the scaled columns. ``'auto'`` is
         ``(0.03 gaussian + 0.1 bernoulli + 0.03 multinomial) / J0``, see ``contraction_``: the numerator has the losses of
-        the best constant reconstruction (less the entropy of the values themselves, as of grey pixels), by kind of
+        the best constant reconstruction (less the entropy of the values themselves, as of gray pixels), by kind of
         column, and J0 is the mean of the squared norm for initial weights at pre-activations of 0; for one layer
         of k sigmoids and d columns, ``k d / (8 (k + d))``. So neither widths nor the kind of loss change what it
         means. ``'2*auto'`` is a multiple: search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``.

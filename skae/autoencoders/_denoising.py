@@ -16,7 +16,7 @@ from ._base import BaseAutoEncoder
 class DenoisingAE(BaseAutoEncoder):
     """Auto-encoder that reconstructs the input from a corrupted copy of it.
 
-    Minimises the mean over samples of ``loss(x, r(x~))``, summed over features, where x~ is a new
+    Minimizes the mean over samples of ``loss(x, r(x~))``, summed over features, where x~ is a new
     corruption of x at each step. Codes and scores are those of the clean x.
 
     Parameters

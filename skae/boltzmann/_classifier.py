@@ -162,7 +162,7 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
             )
             encoders = [(*layer, None, None) for layer in layers]
             fill(self._network.views(state.params), 0, encoders)
-            rows = np.flatnonzero(targets.labelled)
+            rows = np.flatnonzero(targets.labeled)
             inputs = self.base_._discriminative_inputs(X)
             self._train_outputs(inputs, targets, balanced, state, rows)
         return self

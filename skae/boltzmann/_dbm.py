@@ -49,7 +49,7 @@ class DBM(
     """Deep Boltzmann machine: hidden layers each joined with the one below and the one above.
 
     ``p(x, h1, h2)`` is in proportion to ``exp(h1'W1 x + h2'W2 h1 + biases)``. RBMs are trained first, one on the codes of
-    the other, with doubled weights towards a layer that will have a neighbour on its other side too. Then all weights
+    the other, with doubled weights towards a layer that will have a neighbor on its other side too. Then all weights
     follow the gradient of the likelihood: the data's phase by mean field, the model's by persistent chains
     (Salakhutdinov & Hinton 2009). The parameters of training below are those of this joint training, which takes
     ``max_iter`` epochs; ``loss_curve_`` has the loss of reconstructing x, which is no reason to stop.
@@ -109,7 +109,7 @@ class DBM(
     named_layers_ : Bunch
         The same, by name.
     weights_ : list of ndarray of shape (n_upper, n_lower)
-        Weights between neighbouring layers, from the lowest up.
+        Weights between neighboring layers, from the lowest up.
     biases_ : list of ndarray of shape (n_units,)
         Biases of each layer, from the visible one up.
     n_iter_ : int
@@ -318,7 +318,7 @@ class DBM(
 
     @property
     def weights_(self):
-        """list of ndarray of shape (n_upper, n_lower): weights between neighbouring layers."""
+        """list of ndarray of shape (n_upper, n_lower): weights between neighboring layers."""
         lowest, *others = self._fitted_machine.weights()
         return [self._units.scaling.widened(lowest), *others]
 

@@ -12,7 +12,7 @@ def textured_patches(images, side, n_samples, rng):
     Parameters
     ----------
     images : sequence of ndarray of shape (height, width)
-        Grey pictures in [0, 1].
+        Gray pictures in [0, 1].
     side : int
     n_samples : int
     rng : RandomState
@@ -29,7 +29,7 @@ def textured_patches(images, side, n_samples, rng):
     """
     images = [np.asarray(image, dtype=np.float32) for image in images]
     if not images:
-        raise ValueError("images must hold at least one grey picture; got none.")
+        raise ValueError("images must hold at least one gray picture; got none.")
     for image in images:
         _check(image, side)
     patches = np.empty((n_samples, side, side), np.float32)

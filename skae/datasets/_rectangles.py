@@ -22,7 +22,7 @@ def make_rectangles(n_samples=51_200, *, images=None, random_state=None):
     n_samples : int, default=51200
         As published: 51,200 outlines or 62,000 with pictures, see :func:`published_split`.
     images : sequence of array-like of shape (height, width), default=None
-        Grey pictures with values in [0, 1].
+        Gray pictures with values in [0, 1].
     random_state : int, RandomState instance or None, default=None
         Seed of the draws.
 

@@ -21,14 +21,14 @@ def make_digits(X, y, variation="basic", *, images=None, n_samples=62_000, rando
     Parameters
     ----------
     X : array-like of shape (n_images, n_features)
-        Square grey images with pixels in [0, 1], such as those of :func:`fetch_mnist`.
+        Square gray images with pixels in [0, 1], such as those of :func:`fetch_mnist`.
     y : array-like of shape (n_images,)
         Classes.
     variation : {'basic', 'rot', 'bg-rand', 'bg-img', 'bg-img-rot'}, default='basic'
         ``'rot'`` rotates each image by an angle uniform in [0, 2 pi); ``'bg-rand'`` has noise uniform in 0, 1/255, ...
         1 as background, ``'bg-img'`` a random piece of a picture; ``'bg-img-rot'`` rotates the digit and then does so.
     images : sequence of array-like of shape (height, width), default=None
-        Grey pictures with values in [0, 1], for the backgrounds.
+        Gray pictures with values in [0, 1], for the backgrounds.
     n_samples : int, default=62000
         How many of the images to take, all at most. As published: 62,000, see :func:`published_split`.
     random_state : int, RandomState instance or None, default=None
@@ -59,7 +59,7 @@ def make_digits(X, y, variation="basic", *, images=None, n_samples=62_000, rando
         raise ValueError(f"variation must be one of {VARIATIONS}; got {variation!r}.")
     if variation.startswith("bg-img") and images is None:
         raise ValueError(
-            f"variation={variation!r} needs images, grey pictures for the backgrounds."
+            f"variation={variation!r} needs images, gray pictures for the backgrounds."
         )
     rng = check_random_state(random_state)
     X = check_array(X, dtype=np.float32)
@@ -77,7 +77,7 @@ def make_digits(X, y, variation="basic", *, images=None, n_samples=62_000, rando
 
 
 def rotated(X, angles):
-    """Return square images turned about their centres, by bilinear interpolation.
+    """Return square images turned about their centers, by bilinear interpolation.
 
     Parameters
     ----------

@@ -4,19 +4,19 @@ from typing import ClassVar
 
 from .._estimators.labels import NetworkClassifier
 from .._estimators.parameters import estimator
-from .._estimators.unlabeled import DrawingUnlabelled
+from .._estimators.unlabeled import DrawingUnlabeled
 from ._supervised import BaseSupervisedStack
 
 
 @estimator
-class StackedAEClassifier(DrawingUnlabelled, NetworkClassifier, BaseSupervisedStack):
+class StackedAEClassifier(DrawingUnlabeled, NetworkClassifier, BaseSupervisedStack):
     """Classifier over stacked auto-encoders: layers pre-trained, then trained together with an output layer.
 
-    Minimises the mean over samples of the cross-entropy of y under the softmax of the output layer; for an
+    Minimizes the mean over samples of the cross-entropy of y under the softmax of the output layer; for an
     indicator matrix y, the sum of each label's own. The parameters of training below are those of this joint
     training; early stopping looks at the share of wrong labels among held-out samples.
 
-    Semi-supervised learning is as elsewhere in scikit-learn: rows with ``y == -1`` are unlabelled and take part in
+    Semi-supervised learning is as elsewhere in scikit-learn: rows with ``y == -1`` are unlabeled and take part in
     unsupervised pre-training and, with ``reconstruction_weight``, in the reconstruction that goes on beside it. Where -1 and one other label are all there is, both are classes.
 
     Parameters
@@ -41,16 +41,16 @@ class StackedAEClassifier(DrawingUnlabelled, NetworkClassifier, BaseSupervisedSt
         With ``pretraining='partial'``, a layer minimizes its own objective plus ``supervision_weight * (R / S) *
         loss(y, o(h))``, in which o is an output layer above its codes h that is thrown away afterwards, and R and S are the
         losses of the best constants: what the layer would lose by reconstructing means, and the entropy of y. The second part is
-        a mean over labelled rows; unlabelled rows have the first part only.
+        a mean over labeled rows; unlabeled rows have the first part only.
     reconstruction_weight : float, default=0.0
         Weight of reconstructing X in the joint training, so that layers go on to learn without labels: adds
-        ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over labelled and unlabelled rows, in which R is the loss of the
+        ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over labeled and unlabeled rows, in which R is the loss of the
         constant reconstruction and S the entropy of y: neither the width of X nor units matter. r goes through all
         hidden layers, without dropout, and back through a decoder that begins as pre-training left it; its weights are
         those of the encoder, or its own where a layer has a decoder with its own. ``corruption`` is to be undone.
-    unlabelled_per_labelled : float, 'auto' or None, default='auto'
-        With ``reconstruction_weight``, how many unlabelled rows, drawn anew in each epoch, there are for each labelled one:
-        epochs and ``batch_size`` then count labelled rows only. ``'auto'`` takes one; None goes over all rows, as
+    unlabeled_per_labeled : float, 'auto' or None, default='auto'
+        With ``reconstruction_weight``, how many unlabeled rows, drawn anew in each epoch, there are for each labeled one:
+        epochs and ``batch_size`` then count labeled rows only. ``'auto'`` takes one; None goes over all rows, as
         ``solver='lbfgs'`` needs it.
     dropout : float, default=0.0
         Share of the units of each layer that a step of the joint training leaves out.
@@ -143,9 +143,9 @@ class StackedAEClassifier(DrawingUnlabelled, NetworkClassifier, BaseSupervisedSt
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervisedStack._parameter_constraints,
         **NetworkClassifier._parameter_constraints,
-        **DrawingUnlabelled._parameter_constraints,
+        **DrawingUnlabeled._parameter_constraints,
     }
 
     def _check_layers(self):
         super()._check_layers()
-        self._check_unlabelled(self._uses_unlabelled(), "reconstruction_weight > 0")
+        self._check_unlabeled(self._uses_unlabeled(), "reconstruction_weight > 0")

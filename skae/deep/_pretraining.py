@@ -10,7 +10,7 @@ from .._estimators.fitting import BLOCK, by_block
 from .._estimators.parts import is_fitted
 from .._estimators.training import TrainedModel
 from .._estimators.units import plain_units
-from .._estimators.unlabeled import constant_loss, mark_unlabelled
+from .._estimators.unlabeled import constant_loss, mark_unlabeled
 from .._estimators.weights import fill, without_output
 from ..nn.composition import SharedEncoder
 from ..nn.layerwise import JointSolver, Layerwise, OnCodes
@@ -123,7 +123,7 @@ class Pretraining:
                         layer._state["params"] = params
 
     def partial(self, X, sample_weight, balanced, targets, loss, weight):
-        """Fit each layer by its own objective and, on labelled rows, by how well its codes predict ``targets``.
+        """Fit each layer by its own objective and, on labeled rows, by how well its codes predict ``targets``.
 
         Parameters
         ----------
@@ -137,11 +137,11 @@ class Pretraining:
             Of the prediction, as a multiple of what makes it count as much as the reconstruction.
         """
         self._need_networks("pretraining='partial'")
-        labelled, factors, scale = targets.labelled, None, constant_loss(targets, balanced)
-        if not labelled.all():
-            share = np.average(labelled, weights=balanced)
-            factors = (labelled / share).astype(targets.values.dtype)
-            mark_unlabelled(targets)
+        labeled, factors, scale = targets.labeled, None, constant_loss(targets, balanced)
+        if not labeled.all():
+            share = np.average(labeled, weights=balanced)
+            factors = (labeled / share).astype(targets.values.dtype)
+            mark_unlabeled(targets)
         for (name, layer), start in zip(self.layers, self.starts):
             with self._fitting(name, layer, start):
                 codes = self._codes(X, start) if start else X

@@ -22,7 +22,7 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
 
     After the way up, ``h_l = s(W_l h_(l-1) + b_l)``, each of ``n_steps`` mean-field steps renews the layers from the
     lowest to the highest: ``h_l = s((W_l h_(l-1) + W_(l+1)' h_(l+1)) / 2 + b_l)`` with halved weights, and the
-    highest as on the way up. The output is that of ``W_1' h_1 + c``. All of it minimises the mean over samples of
+    highest as on the way up. The output is that of ``W_1' h_1 + c``. All of it minimizes the mean over samples of
     the first layer's ``loss(x, r(x~))``, summed over features, with x~ a new corruption of x at each step, by
     back-propagation through the steps.
 
@@ -88,7 +88,7 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
     Attributes
     ----------
     encoder_weights_ : list of ndarray of shape (n_upper, n_lower)
-        Weights between neighbouring layers, used both ways.
+        Weights between neighboring layers, used both ways.
     layers_ : list of (str, estimator)
         Layers as pre-training left them.
     named_layers_ : Bunch

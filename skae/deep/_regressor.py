@@ -14,7 +14,7 @@ from ._supervised import BaseSupervisedStack
 class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     """Regressor over stacked auto-encoders: layers pre-trained, then trained together with an output layer.
 
-    Minimises the mean over samples of half the squared error, summed over outputs. Scale y, for instance with
+    Minimizes the mean over samples of half the squared error, summed over outputs. Scale y, for instance with
     ``TransformedTargetRegressor``. The parameters of training below are those of this joint training; early
     stopping looks at its loss on held-out samples, without dropout.
 

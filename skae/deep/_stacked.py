@@ -36,8 +36,8 @@ def _predicts(method):
 class StackedAE(BaseStack, FittedAutoEncoder):
     """Auto-encoders one above the other: a deep representation, learned layer by layer.
 
-    Each layer minimises its own objective on the codes of the layer below (Bengio et al. 2006). The parameters
-    of training below are those of ``fine_tune``: all encoders and decoders end to end then minimise the mean
+    Each layer minimizes its own objective on the codes of the layer below (Bengio et al. 2006). The parameters
+    of training below are those of ``fine_tune``: all encoders and decoders end to end then minimize the mean
     over samples of the first layer's ``loss(x, r(x))``, summed over features (Hinton & Salakhutdinov 2006), or
     the encoders with an output layer predict y.
 
@@ -153,7 +153,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data, kept in float32 or float64.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Targets of supervised fine-tuning; rows with -1 are unlabelled. Otherwise ignored.
+            Targets of supervised fine-tuning; rows with -1 are unlabeled. Otherwise ignored.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the mean of each objective.
 

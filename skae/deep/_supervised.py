@@ -48,7 +48,7 @@ class BaseSupervisedStack(Reconstructing, BaseSupervised, BaseStack):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data, kept in float32 or float64.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets. For a classifier with two or more other classes, rows with -1 are unlabelled: they take
+            Targets. For a classifier with two or more other classes, rows with -1 are unlabeled: they take
             part in what needs no labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the mean of each objective.
@@ -71,7 +71,7 @@ class BaseSupervisedStack(Reconstructing, BaseSupervised, BaseStack):
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             seen = weights
             if not (self.pretraining in ("unsupervised", "partial") or self.reconstruction_weight):
-                seen = np.where(targets.labelled, 1.0 if weights is None else weights, 0)
+                seen = np.where(targets.labeled, 1.0 if weights is None else weights, 0)
             self._units = units_of(self._chosen_layers()[0][1], X, frame, seen)
             if self.reconstruction_weight:
                 self._units.check(X, column_names(self, X))
@@ -81,7 +81,7 @@ class BaseSupervisedStack(Reconstructing, BaseSupervised, BaseStack):
         return self
 
     def _learn(self, X, targets, weights, balanced, state):
-        network, rows = self._network, np.flatnonzero(targets.labelled)
+        network, rows = self._network, np.flatnonzero(targets.labeled)
         with self._publishing(state):
             if self.pretraining == "unsupervised":
                 self._pretrain(network, state.params, X, weights)
@@ -98,7 +98,7 @@ class BaseSupervisedStack(Reconstructing, BaseSupervised, BaseStack):
         inputs, options = self._units.scaling.rows(X), {}
         if self.reconstruction_weight:
             options["beside"] = self._reconstruction(self._autoencoder(state), targets, balanced)
-            options["unlabelled_per_labelled"] = self._unlabelled_ratio()
+            options["unlabeled_per_labeled"] = self._unlabeled_ratio()
             rows, options["factors"] = self._all_rows(targets, balanced)
         self._train_outputs(inputs, targets, balanced, state, rows, **options)
 

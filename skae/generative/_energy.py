@@ -54,7 +54,7 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
 
     With x the scaled columns and z = x / noise, tied weights and a linear decoder, ``E(x) = ||z - c||^2 / 2 - sum_j S(w_j z + b_j)``, where S' = s,
     has the negative gradient ``W's(Wz + b) + c - z`` by z. The reconstruction r(x) is noise times ``W's(Wz + b) + c``.
-    Training minimises ``E ||x - r(x + e)||^2 / (2 noise^2)`` over data and normal noise e of standard deviation
+    Training minimizes ``E ||x - r(x + e)||^2 / (2 noise^2)`` over data and normal noise e of standard deviation
     ``noise``: (r(x) - x) / noise^2 is then the gradient of the log density of noisy data, and that log density is -E(x) up
     to a constant (denoising score matching).
 

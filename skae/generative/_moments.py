@@ -30,7 +30,7 @@ class LocalMoments(NamedTuple):
 def local_moments(model, X, sigma=None, *, margin=1e-3):
     """Return the local mean and covariance that an auto-encoder has learned (Bengio et al. 2012).
 
-    The minimiser of ``E ||x - r(x)||^2 + alpha ||dr/dx||_F^2`` over a neighbourhood with mean m0 and covariance C0 has
+    The minimizer of ``E ||x - r(x)||^2 + alpha ||dr/dx||_F^2`` over a neighborhood with mean m0 and covariance C0 has
     ``r = m0`` and ``J = dr/dx = C0 (C0 + alpha I)^-1`` there, so that ``C0 = alpha J (I - J)^-1``. Normal noise of
     standard deviation sigma stands for alpha = sigma^2.
 
@@ -102,8 +102,8 @@ def local_moments(model, X, sigma=None, *, margin=1e-3):
     return LocalMoments(mean, covariance)
 
 
-def ball_moments(X, centres, radius):
-    """Return mean and covariance of the data within a ball around each centre.
+def ball_moments(X, centers, radius):
+    """Return mean and covariance of the data within a ball around each center.
 
     With ``radius = sigma * sqrt(n_features + 2)`` a ball is as wide as normal noise: its mean is then close to r(x)
     of :func:`local_moments`, and its covariance to sigma^2 dr/dx.
@@ -111,14 +111,14 @@ def ball_moments(X, centres, radius):
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-    centres : array-like of shape (n_centres, n_features)
+    centers : array-like of shape (n_centers, n_features)
     radius : float
 
     Returns
     -------
     moments : LocalMoments
-        ``mean`` of shape (n_centres, n_features) and ``covariance``, with the degrees of freedom one less than the rows,
-        of shape (n_centres, n_features, n_features), a named tuple.
+        ``mean`` of shape (n_centers, n_features) and ``covariance``, with the degrees of freedom one less than the rows,
+        of shape (n_centers, n_features, n_features), a named tuple.
 
     Raises
     ------
@@ -140,10 +140,10 @@ def ball_moments(X, centres, radius):
     ((2, 2), (2, 2, 2))
     """
     X = check_array(X, dtype=DTYPES)
-    centres = check_array(centres, dtype=X.dtype, input_name="centres")
+    centers = check_array(centers, dtype=X.dtype, input_name="centers")
     check_positive("radius", radius)
     search = NearestNeighbors(radius=radius).fit(X)
-    balls = search.radius_neighbors(centres, return_distance=False)
+    balls = search.radius_neighbors(centers, return_distance=False)
     fewest = min(map(len, balls))
     if fewest < 2:
         raise ValueError(

@@ -14,7 +14,7 @@ from .._kernels.parzen import add_exponentials
 from .._threads import share_items, team
 
 _COARSE = np.logspace(-3, 0.5, 20)  # times the spread of the samples
-_FINE = np.logspace(-0.2, 0.2, 21)  # times the best of these: a little beyond its neighbours
+_FINE = np.logspace(-0.2, 0.2, 21)  # times the best of these: a little beyond its neighbors
 _BASELINES = ("training data", "k-means")
 
 
@@ -45,7 +45,7 @@ def parzen_log_likelihood(
     """Return the log-likelihood of data under gaussian kernels around the samples of a model.
 
     The log-density at x, of D features, is ``log mean_j exp(-||x - s_j||^2 / (2 sigma^2)) - D log(sigma sqrt(2 pi))``.
-    It depends on sigma and on the number of samples, and centres of clusters often do better than real data: see
+    It depends on sigma and on the number of samples, and centers of clusters often do better than real data: see
     :func:`parzen_comparison`.
 
     Parameters
@@ -142,7 +142,7 @@ def parzen_comparison(samples, X_train, X_test, X_validation, *, random_state=No
     Returns
     -------
     likelihoods : dict of str to ParzenLikelihood
-        ``'samples'``, or the names in ``samples``; ``'training data'``; and ``'k-means'``, with as many centres but
+        ``'samples'``, or the names in ``samples``; ``'training data'``; and ``'k-means'``, with as many centers but
         at most half as many as X_train has rows.
 
     Raises
@@ -171,8 +171,8 @@ def parzen_comparison(samples, X_train, X_test, X_validation, *, random_state=No
     X_train = check_array(X_train, dtype=DTYPES, ensure_min_samples=2, input_name="X_train")
     baselines = _baselines(X_train, max(map(len, models.values())), random_state)
     return {
-        name: parzen_log_likelihood(centres, X_test, X_validation=X_validation, n_jobs=n_jobs)
-        for name, centres in {**models, **baselines}.items()
+        name: parzen_log_likelihood(centers, X_test, X_validation=X_validation, n_jobs=n_jobs)
+        for name, centers in {**models, **baselines}.items()
     }
 
 
@@ -220,13 +220,13 @@ def _warn_at_an_end(best, sigma):
 
 def _log_densities(samples, X, sigmas, block_size):
     """Return the log-density of each row of X for each sigma, of shape (n_sigmas, n_samples)."""
-    centre = samples.mean(axis=0, dtype=np.float64).astype(samples.dtype)
+    center = samples.mean(axis=0, dtype=np.float64).astype(samples.dtype)
     # Products of vectors far from the origin would drown their distances in rounding.
-    samples = samples - centre
+    samples = samples - center
     half_norms = _half_norms(samples).astype(samples.dtype)
 
     def log_sums(rows):
-        return _log_sums(X[rows] - centre, samples, half_norms, sigmas**-2.0, block_size)
+        return _log_sums(X[rows] - center, samples, half_norms, sigmas**-2.0, block_size)
 
     log_sums = share_items(log_sums, list(gen_batches(len(X), block_size)))
     log_constants = np.log(len(samples)) + X.shape[1] * np.log(sigmas * np.sqrt(2 * np.pi))
@@ -251,7 +251,7 @@ def _half_norms(rows):
 
 
 def _baselines(X_train, n_centres, random_state):
-    """Return rows of the training data and centres of k-means, as many as a model has samples."""
+    """Return rows of the training data and centers of k-means, as many as a model has samples."""
     rows = resample(
         X_train,
         replace=False,

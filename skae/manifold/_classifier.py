@@ -16,7 +16,7 @@ from .._estimators.labels import NetworkClassifier
 from .._estimators.parameters import estimator
 from .._estimators.parts import fitted_base
 from .._estimators.supervised import BaseSupervised
-from .._estimators.unlabeled import DrawingUnlabelled, mark_unlabelled
+from .._estimators.unlabeled import DrawingUnlabeled, mark_unlabeled
 from .._estimators.weights import fill_encoder
 from .._threads import team
 from ..autoencoders import BaseAutoEncoder
@@ -27,9 +27,9 @@ from ._store import TangentStore, TangentUpdates
 from ._strength import automatic_penalty
 
 _N_JUDGED = 1000  # rows by which that is judged
-_MOST_TANGENTS, _MOST_UNLABELLED = 15, 10_000
+_MOST_TANGENTS, _MOST_UNLABELED = 15, 10_000
 _MANY_LABELS = (
-    1000  # fewer bear less of a penalty at unlabelled rows, which would flatten the outputs there
+    1000  # fewer bear less of a penalty at unlabeled rows, which would flatten the outputs there
 )
 _TOL = 1e-2  # radians: a penalty does not see less, and a third of the steps are saved
 
@@ -38,20 +38,20 @@ _TOL = 1e-2  # radians: a penalty does not see less, and a third of the steps ar
 class ManifoldTangentClassifier(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    DrawingUnlabelled,
+    DrawingUnlabeled,
     NetworkClassifier,
     BaseSupervised,
 ):
     """Classifier that is trained to ignore movement along the data's manifold, whose tangents an auto-encoder learns.
 
-    ``fit`` (a) trains the auto-encoder ``base`` on all rows of X; (b) takes, at each labelled row, the ``n_tangents``
+    ``fit`` (a) trains the auto-encoder ``base`` on all rows of X; (b) takes, at each labeled row, the ``n_tangents``
     leading right singular vectors u of the encoder's Jacobian, which span the plane tangent to the manifold; (c) adds
-    an output layer o and trains all layers to minimise the mean over samples of
+    an output layer o and trains all layers to minimize the mean over samples of
     ``loss(y, o(x)) + tangent_penalty * sum_u ||do/dx u||^2``. o are probabilities, so slopes of outputs that are sure
     of their class cost nothing.
 
-    Semi-supervised learning is as elsewhere in scikit-learn: rows with ``y == -1`` are unlabelled and take part in
-    (a), and in (c) with ``penalize_unlabelled`` in the penalty, with ``reconstruction_weight`` in the reconstruction. Where -1 and one other label are all there is, both
+    Semi-supervised learning is as elsewhere in scikit-learn: rows with ``y == -1`` are unlabeled and take part in
+    (a), and in (c) with ``penalize_unlabeled`` in the penalty, with ``reconstruction_weight`` in the reconstruction. Where -1 and one other label are all there is, both
     are classes. The parameters of training below are those of (c); early stopping looks at the share of wrong labels
     among held-out samples.
 
@@ -65,10 +65,10 @@ class ManifoldTangentClassifier(
     tangent_penalty : float, 'auto' or str, default='auto'
         Weight of the squared slopes of the outputs along the tangents; 0 leaves (b) out. Slopes are per unit of X.
         ``'auto'`` is the mean variance of the data along the tangents, ``mean(u' Cov(X) u)`` for scaled columns, and does
-        not depend on the units of X; where unlabelled rows are penalized and n < 1000 have labels, it is
+        not depend on the units of X; where unlabeled rows are penalized and n < 1000 have labels, it is
         ``(n / 1000) ** 1.5`` times that. It comes from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a multiple:
         search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``, ``'30*auto'``; few
-        steps bear a larger one, few labels with ``penalize_unlabelled`` want a smaller one.
+        steps bear a larger one, few labels with ``penalize_unlabeled`` want a smaller one.
     tangent_sampling : {'exact', 'random'}, default='random'
         Whether a step goes through all tangents, or through one random combination of each sample's, which is
         unbiased: it costs two passes through the network instead of ``1 + n_tangents``. The exact form
@@ -80,11 +80,11 @@ class ManifoldTangentClassifier(
         Epochs after which the tangents are computed anew, from the layers as they then are; None keeps those of
         ``base``, as in the paper. Not with ``solver='lbfgs'``, which needs an objective that stays as it is.
     tangent_storage : {'float16', 'float32', None}, default='float16'
-        In what precision the tangents are kept: ``n_labelled * n_tangents * n_features`` numbers of 2 or 4 bytes, 1.4
+        In what precision the tangents are kept: ``n_labeled * n_tangents * n_features`` numbers of 2 or 4 bytes, 1.4
         GB for all of MNIST with 15 in ``'float16'``. None computes them anew for each batch.
-    penalize_unlabelled : bool or 'auto', default='auto'
-        Whether rows without a label are penalized too; the mean of the loss is still over the labelled ones. Needs
-        ``output='softmax'``, with which ``'auto'`` does so, for at most 10,000 unlabelled rows.
+    penalize_unlabeled : bool or 'auto', default='auto'
+        Whether rows without a label are penalized too; the mean of the loss is still over the labeled ones. Needs
+        ``output='softmax'``, with which ``'auto'`` does so, for at most 10,000 unlabeled rows.
     output : {'softmax', 'sigmoid'}, default='softmax'
         Output units: of which one is right, or each by itself, as in the paper; ``predict_proba`` then divides by
         their sum.
@@ -94,13 +94,13 @@ class ManifoldTangentClassifier(
         Weights of the classes in (c), as elsewhere in scikit-learn.
     reconstruction_weight : float, default=0.0
         Weight of reconstructing X in (c), so that layers go on to learn without labels: adds
-        ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over labelled and unlabelled rows, in which R is the
+        ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over labeled and unlabeled rows, in which R is the
         loss of the constant reconstruction and S the entropy of y: neither the width of X nor units matter. r goes
         through all hidden layers, without dropout, and back through the decoder of ``base``, which learns too.
         ``corruption`` is to be undone.
-    unlabelled_per_labelled : float, 'auto' or None, default='auto'
-        With ``penalize_unlabelled`` or ``reconstruction_weight``, how many unlabelled rows, drawn anew in each epoch, there are for each labelled one:
-        epochs and ``batch_size`` then count labelled rows only, and few labels among many rows are no more work.
+    unlabeled_per_labeled : float, 'auto' or None, default='auto'
+        With ``penalize_unlabeled`` or ``reconstruction_weight``, how many unlabeled rows, drawn anew in each epoch, there are for each labeled one:
+        epochs and ``batch_size`` then count labeled rows only, and few labels among many rows are no more work.
         ``'auto'`` takes one; None goes over all rows, as ``solver='lbfgs'`` needs it.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
         Noise on X in (c), drawn anew at each step; prediction sees the clean X. Masking sets cells to 0 and
@@ -193,7 +193,7 @@ class ManifoldTangentClassifier(
     tangent_sampling: str = "random"
     update_tangents: int | None = None
     tangent_storage: str | None = "float16"
-    penalize_unlabelled: bool | str = "auto"
+    penalize_unlabeled: bool | str = "auto"
     output: str = "softmax"
     prefit: bool = False
     class_weight: object = None
@@ -201,14 +201,14 @@ class ManifoldTangentClassifier(
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
         **NetworkClassifier._parameter_constraints,
-        **DrawingUnlabelled._parameter_constraints,
+        **DrawingUnlabeled._parameter_constraints,
         "base": [HasMethods("fit"), None],
         "n_tangents": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "tangent_penalty": [Interval(Real, 0, None, closed="left"), str],
         "tangent_sampling": [StrOptions({"exact", "random"})],
         "update_tangents": [Interval(Integral, 1, None, closed="left"), None],
         "tangent_storage": [StrOptions({"float16", "float32"}), None],
-        "penalize_unlabelled": ["boolean", StrOptions({"auto"})],
+        "penalize_unlabeled": ["boolean", StrOptions({"auto"})],
         "output": [StrOptions({"softmax", "sigmoid"})],
         "prefit": ["boolean"],
     }
@@ -250,14 +250,14 @@ class ManifoldTangentClassifier(
             targets.unit = self._unit()
             state = self._add_output(encoder.sizes[1:], encoder.names, targets, targets.unit)
             fill_encoder(self._network.views(state.params), fitted.params)
-            options = {"unlabelled_per_labelled": self._unlabelled_ratio()}
+            options = {"unlabeled_per_labeled": self._unlabeled_ratio()}
             if self.reconstruction_weight:
                 autoencoder = self._base_autoencoder(state)
                 options["beside"] = self._reconstruction(autoencoder, targets, balanced)
             rows, inputs = self._rows(targets, balanced, state.seed), self._units.scaling.rows(X)
-            n_labelled = int(targets.labelled.sum())
-            penalties, observers = self._propagation(inputs, rows, n_labelled, balanced, state)
-            if self.reconstruction_weight and not self._penalizes_unlabelled():
+            n_labeled = int(targets.labeled.sum())
+            penalties, observers = self._propagation(inputs, rows, n_labeled, balanced, state)
+            if self.reconstruction_weight and not self._penalizes_unlabeled():
                 rows, options["factors"] = self._all_rows(targets, balanced)
             self._train_outputs(
                 inputs,
@@ -270,7 +270,7 @@ class ManifoldTangentClassifier(
                 **options,
             )
             if penalties:
-                self._warn_of_constant_outputs(X, targets.values, targets.labelled)
+                self._warn_of_constant_outputs(X, targets.values, targets.labeled)
         return self
 
     def transform(self, X):
@@ -300,8 +300,8 @@ class ManifoldTangentClassifier(
     def _check_solver(self):
         if self._is_penalized() and self.update_tangents:
             self._need_steps("update_tangents")
-        used = self.penalize_unlabelled or self.reconstruction_weight > 0
-        self._check_unlabelled(used, "penalize_unlabelled=True or reconstruction_weight > 0")
+        used = self.penalize_unlabeled or self.reconstruction_weight > 0
+        self._check_unlabeled(used, "penalize_unlabeled=True or reconstruction_weight > 0")
 
     def _fitted_base(self, X, weights):
         base = StackedAE() if self.base is None else self.base
@@ -309,9 +309,9 @@ class ManifoldTangentClassifier(
             raise TypeError(f"base must be an auto-encoder or a StackedAE; got {base!r}.")
         return fitted_base(self, base, X, weights)
 
-    def _warn_of_constant_outputs(self, X, values, labelled):
-        """Warn where even the labelled rows are predicted little better than by outputs that do not depend on X."""
-        rows = np.flatnonzero(labelled)
+    def _warn_of_constant_outputs(self, X, values, labeled):
+        """Warn where even the labeled rows are predicted little better than by outputs that do not depend on X."""
+        rows = np.flatnonzero(labeled)
         rows = rows[:: -(-len(rows) // _N_JUDGED)]
         network, values = self._network, values[rows]
         params = network.views(self._params)
@@ -340,30 +340,30 @@ class ManifoldTangentClassifier(
         """Return the kind of output units."""
         if self.output == "softmax" and not self._multilabel:
             return Multinomial
-        if self.penalize_unlabelled is True:
-            raise ValueError("penalize_unlabelled=True needs output='softmax' and one label a row.")
+        if self.penalize_unlabeled is True:
+            raise ValueError("penalize_unlabeled=True needs output='softmax' and one label a row.")
         return Bernoulli
 
-    def _penalizes_unlabelled(self):
-        if self.penalize_unlabelled != "auto":
-            return self.penalize_unlabelled
+    def _penalizes_unlabeled(self):
+        if self.penalize_unlabeled != "auto":
+            return self.penalize_unlabeled
         return self.output == "softmax" and not self._multilabel
 
-    def _uses_unlabelled(self):
-        return super()._uses_unlabelled() or self._penalizes_unlabelled()
+    def _uses_unlabeled(self):
+        return super()._uses_unlabeled() or self._penalizes_unlabeled()
 
     def _rows(self, targets, weights, seed):
-        """Return the rows of the training; let unlabelled ones have no loss."""
-        labelled = targets.labelled
-        if not self._penalizes_unlabelled():
-            return np.flatnonzero(labelled)
-        rows = np.arange(len(labelled))
-        if self.penalize_unlabelled == "auto" and np.sum(~labelled) > _MOST_UNLABELLED:
-            others = np.random.default_rng(seed).permutation(np.flatnonzero(~labelled))
-            rows = np.sort(np.append(np.flatnonzero(labelled), others[:_MOST_UNLABELLED]))
+        """Return the rows of the training; let unlabeled ones have no loss."""
+        labeled = targets.labeled
+        if not self._penalizes_unlabeled():
+            return np.flatnonzero(labeled)
+        rows = np.arange(len(labeled))
+        if self.penalize_unlabeled == "auto" and np.sum(~labeled) > _MOST_UNLABELED:
+            others = np.random.default_rng(seed).permutation(np.flatnonzero(~labeled))
+            rows = np.sort(np.append(np.flatnonzero(labeled), others[:_MOST_UNLABELED]))
         weights = None if weights is None else weights[rows]
-        targets.values /= self._labelled_share(labelled[rows], weights)
-        mark_unlabelled(targets)
+        targets.values /= self._labeled_share(labeled[rows], weights)
+        mark_unlabeled(targets)
         return rows
 
     def _base_autoencoder(self, state):
@@ -373,7 +373,7 @@ class ManifoldTangentClassifier(
             return base._network, base._params
         return self._new_autoencoder({**base._shape, "decoder": "tied"}, state)
 
-    def _propagation(self, inputs, rows, n_labelled, weights, state):
+    def _propagation(self, inputs, rows, n_labeled, weights, state):
         """Return the penalty, and what renews its tangents."""
         self.tangent_penalty_ = 0.0
         if not self._is_penalized():
@@ -392,8 +392,8 @@ class ManifoldTangentClassifier(
         with team():
             store.update(state.params)
             automatic = automatic_penalty(inputs, rows, weights, store, state.seed)
-        if n_labelled < len(rows):
-            automatic *= min(1, n_labelled / _MANY_LABELS) ** 1.5
+        if n_labeled < len(rows):
+            automatic *= min(1, n_labeled / _MANY_LABELS) ** 1.5
         self.tangent_penalty_ = resolved(self.tangent_penalty, "tangent_penalty", automatic)
         updates = [TangentUpdates(store, self.update_tangents)] if self.update_tangents else []
         return [TangentPropagation(self.tangent_penalty_, network, self._loss, store)], updates

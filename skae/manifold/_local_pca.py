@@ -1,4 +1,4 @@
-"""Tangents without a model that is shared across space: principal components of neighbours."""
+"""Tangents without a model that is shared across space: principal components of neighbors."""
 
 from numbers import Integral
 
@@ -13,10 +13,10 @@ from ..nn.linear_maps import DenseMap
 
 
 class LocalPCA(BaseEstimator):
-    """Principal components of each point's nearest neighbours: what tangents are without learning.
+    """Principal components of each point's nearest neighbors: what tangents are without learning.
 
     :func:`tangent_basis` takes it like an encoder. The singular values are then the standard deviations of the
-    neighbours along the tangents.
+    neighbors along the tangents.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class LocalPCA(BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Keep the points among which neighbours are looked for.
+        """Keep the points among which neighbors are looked for.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Nearest neighbours by the distance between tangent planes."""
+"""Nearest neighbors by the distance between tangent planes."""
 
 from numbers import Integral
 
@@ -49,7 +49,7 @@ def tangent_distances(differences, here, there=None):
 
 
 class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
-    """Vote of the nearest neighbours by tangent distance, with learned tangents.
+    """Vote of the nearest neighbors by tangent distance, with learned tangents.
 
     The distance of two points is that between the planes through them which their tangents span. It is computed for
     the ``n_candidates`` nearest points in Euclidean distance.

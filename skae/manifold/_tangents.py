@@ -48,7 +48,7 @@ def tangent_basis(model, X, n_tangents=15, *, tol=1e-4, start=None, random_state
         PSD not with ``encoder='lista'``; of classifiers, the layers below the output.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
     n_tangents : int, default=15
-        Tangents of each sample; at most as many as features, code units or neighbours.
+        Tangents of each sample; at most as many as features, code units or neighbors.
     tol : float, default=1e-4
         Largest angle, in radians, to the exact space.
     start : ndarray of shape (n_samples, n_tangents, n_features), default=None

@@ -58,7 +58,7 @@ class DeepMachine:
     def mean_field(self, params, states, odd, n_steps):
         """Fill the means of the odd layers, and those of the even hidden layers in ``states``, whose first columns are x.
 
-        The first pass up hears nothing from above; the fixed point of the passes that follow minimises the free energy
+        The first pass up hears nothing from above; the fixed point of the passes that follow minimizes the free energy
         of independent units.
         """
         weights, bias = params.encoder_weights[0], params.encoder_biases[0]

@@ -132,11 +132,11 @@ class _Softmax:
         shares : ndarray of shape (n_samples,)
         """
         outputs = means[:, np.newaxis]
-        centred = slopes - _along(outputs, slopes)
-        moved = outputs * centred
+        centered = slopes - _along(outputs, slopes)
+        moved = outputs * centered
         pull = 2 * shares[:, np.newaxis, np.newaxis] * moved
         inner = _along(outputs, pull)
-        at_means = (pull * centred - inner * slopes).sum(axis=1)
+        at_means = (pull * centered - inner * slopes).sum(axis=1)
         value = float(np.vdot(moved, pull)) / 2
         np.multiply(outputs, pull - inner, out=slopes)
         return value, means * (at_means - _along(means, at_means))

@@ -59,10 +59,10 @@ class TangentDisplay:
         rows = []
         for image, tangents in zip(self.images, self.basis):
             moved = np.clip(image + self.steps[:, np.newaxis] * tangents[0], low, high)
-            grey = (np.vstack([image[np.newaxis], moved]) - low) / max(high - low, 1e-12)
-            # Tangents have a sign: grey is none.
+            gray = (np.vstack([image[np.newaxis], moved]) - low) / max(high - low, 1e-12)
+            # Tangents have a sign: gray is none.
             signed = 0.5 + 0.5 * tangents / np.abs(tangents).max(axis=1, keepdims=True)
-            rows.append(np.vstack([grey[:1], signed, grey[1:]]))
+            rows.append(np.vstack([gray[:1], signed, gray[1:]]))
         sheet = np.concatenate(rows).reshape(-1, *self.image_shape)
         n_columns = 1 + self.basis.shape[1] + len(self.steps)
         ax.imshow(tile(sheet, n_columns), cmap="gray", vmin=0, vmax=1)

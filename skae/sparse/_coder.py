@@ -21,7 +21,7 @@ from ._problems import Lasso, Pursuit
 class SparseCoder(BaseCoder):
     """Codes with few nonzeros whose atoms add up to the input (Olshausen & Field 1996).
 
-    ``fit`` minimises the mean over samples of ``||x - h D||^2 / 2 + alpha ||h||_1 + ridge ||h||^2 / 2``,
+    ``fit`` minimizes the mean over samples of ``||x - h D||^2 / 2 + alpha ||h||_1 + ridge ||h||^2 / 2``,
     summed over features, over codes h and atoms D of norm at most 1 (Mairal et al. 2010). ``transform``
     finds the codes, each with a certificate: its objective is within ``tol`` times that of the zero code
     of the optimum. ``infer`` returns the certificates too, and takes codes to start from.

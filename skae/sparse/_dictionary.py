@@ -26,7 +26,7 @@ class DictionaryObjective:
     ----------
     n_atoms : int
     problem : callable
-        ``problem(dictionary)`` is what codes minimise.
+        ``problem(dictionary)`` is what codes minimize.
     inference : dict
         Options of ``infer_codes``.
     """

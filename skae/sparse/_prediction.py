@@ -1,4 +1,4 @@
-"""What predictive sparse decomposition minimises, and the solver that keeps its atoms at norm 1."""
+"""What predictive sparse decomposition minimizes, and the solver that keeps its atoms at norm 1."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ class PSDObjective:
     encoder : encoder
         See ``_encoders``.
     infer : callable
-        ``infer(dictionary, X, prediction) -> codes, penalty`` minimises the three terms; ``penalty`` is alpha
+        ``infer(dictionary, X, prediction) -> codes, penalty`` minimizes the three terms; ``penalty`` is alpha
         times the sparsity of each row.
     beta : float
     n_atoms : int

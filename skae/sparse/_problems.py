@@ -1,4 +1,4 @@
-"""What codes minimise: the quadratic term that all problems share, and the penalty or limit of each."""
+"""What codes minimize: the quadratic term that all problems share, and the penalty or limit of each."""
 
 from abc import ABC, abstractmethod
 from functools import cached_property
@@ -109,5 +109,5 @@ class Pursuit(Quadratic):
         self.n_nonzero = min(n_nonzero, len(dictionary))
 
     def size(self, codes):
-        """Return 0 for each row of codes: they are limited, not penalised."""
+        """Return 0 for each row of codes: they are limited, not penalized."""
         return np.zeros(len(codes), codes.dtype)

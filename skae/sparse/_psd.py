@@ -27,8 +27,8 @@ from ._topography import SmoothGroups, pooling
 class PSD(BaseCoder, Layer):
     """Sparse codes and, learned with them, a fast encoder that predicts them.
 
-    Minimises the mean over samples of ``||x - h D||^2 / 2 + alpha ||h||_1 + beta ||h - f(x)||^2 / 2``, summed over
-    features, over codes h, atoms D of norm 1 and the encoder f. The code step minimises all three terms:
+    Minimizes the mean over samples of ``||x - h D||^2 / 2 + alpha ||h||_1 + beta ||h - f(x)||^2 / 2``, summed over
+    features, over codes h, atoms D of norm 1 and the encoder f. The code step minimizes all three terms:
     it is a lasso with Gram matrix ``D D' + beta I`` and linear term ``D x + beta f(x)``.
 
     Parameters
@@ -46,11 +46,11 @@ class PSD(BaseCoder, Layer):
         Steps of ``'lista'``.
     topology : (int, int), default=None
         Rows and columns of a torus of ``n_components`` units. Sparsity is then that of ``sum_P sqrt(sum_j w_Pj
-        h_j^2)`` over a window P around each unit, and neighbours become alike. Codes have no certificate then.
+        h_j^2)`` over a window P around each unit, and neighbors become alike. Codes have no certificate then.
     pool_size : int, default=5
         Width of the windows.
     transform_algorithm : {'encoder', 'inference', 'lasso'}, default='encoder'
-        What ``transform`` returns: f(x); the codes that minimise the three terms; or those of the dictionary
+        What ``transform`` returns: f(x); the codes that minimize the three terms; or those of the dictionary
         alone, without the encoder's term.
     algorithm : {'auto', 'homotopy', 'cd', 'fista', 'ista'}, default='auto'
         How codes are found; ``'auto'`` is ``'fista'`` from f(x), and ``'homotopy'`` for

@@ -29,9 +29,9 @@ class Problem:
     monitor : callable or None
         ``monitor(rows)`` returns the function of parameters that is the error on held-out rows; the objective
         by default.
-    labelled : ndarray of bool of shape (n_samples,) or None
+    labeled : ndarray of bool of shape (n_samples,) or None
         Which rows the targets are known of.
-    unlabelled_per_labelled : float or None
+    unlabeled_per_labeled : float or None
         How many of the other rows a minibatch of training has for each of these, see
         :class:`~skae.training.mixture.Mixture`; None goes through all rows alike.
     observers : sequence
@@ -46,8 +46,8 @@ class Problem:
     strata: np.ndarray | None = None
     monitor: Callable | None = None
     observers: Sequence = ()
-    labelled: np.ndarray | None = None
-    unlabelled_per_labelled: float | None = None
+    labeled: np.ndarray | None = None
+    unlabeled_per_labeled: float | None = None
 
     def __post_init__(self):
         if self.rows is None:
@@ -62,9 +62,9 @@ class Problem:
     @property
     def n_rows(self):
         """int: the rows that an epoch and ``batch_size`` count."""
-        if self.unlabelled_per_labelled is None:
+        if self.unlabeled_per_labeled is None:
             return len(self.rows)
-        return int(self.labelled[self.rows].sum())
+        return int(self.labeled[self.rows].sum())
 
     def batches(self, rows, batch_size, *, shuffle=False):
         """Return ``rows`` in minibatches."""
@@ -79,7 +79,7 @@ class Problem:
 
     def training_batches(self, rows, batch_size, *, shuffle):
         """Return the minibatches of training on ``rows``."""
-        if self.unlabelled_per_labelled is None:
+        if self.unlabeled_per_labeled is None:
             return self.batches(rows, batch_size, shuffle=shuffle)
         return Mixture(
             self.X,
@@ -88,8 +88,8 @@ class Problem:
             shuffle=shuffle,
             indices=rows,
             targets=self.targets,
-            labelled=self.labelled,
-            n_unlabelled=round(self.unlabelled_per_labelled * self.labelled[rows].sum()),
+            labeled=self.labeled,
+            n_unlabeled=round(self.unlabeled_per_labeled * self.labeled[rows].sum()),
         )
 
     def error(self, rows, batch_size, seed):

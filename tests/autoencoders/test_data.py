@@ -144,7 +144,7 @@ def table():
             "size": hidden + 0.1 * rng.standard_normal(400),
             "weight": -hidden + 0.1 * rng.standard_normal(400),
             "owned": (hidden > 0).astype(float),
-            "colour": np.select([hidden < -0.5, hidden < 0.5], ["red", "green"], "blue"),
+            "color": np.select([hidden < -0.5, hidden < 0.5], ["red", "green"], "blue"),
         }
     )
 
@@ -153,17 +153,17 @@ def _encoded(table):
     encoder = make_column_transformer(
         (StandardScaler(), ["size", "weight"]),
         ("passthrough", ["owned"]),
-        (OneHotEncoder(sparse_output=False), ["colour"]),
+        (OneHotEncoder(sparse_output=False), ["color"]),
         verbose_feature_names_out=False,
     )
     return encoder.set_output(transform="pandas").fit_transform(table)
 
 
-COLOURS = ["colour_blue", "colour_green", "colour_red"]
+COLOURS = ["color_blue", "color_green", "color_red"]
 NAMED = [
     ("gaussian", ["size", "weight"]),
     ("bernoulli", ["owned"]),
-    ("multinomial", {"colour": COLOURS}),
+    ("multinomial", {"color": COLOURS}),
 ]
 
 

@@ -56,12 +56,12 @@ def test_scale_of_the_jacobian_of_one_layer_of_sigmoids():
 
 
 @pytest.mark.parametrize("hidden", [(), (9,)], ids=["depth1", "depth2"])
-@pytest.mark.parametrize("kind", ["gaussian", "binary", "grey", "one-hot", "counts", "mixed"])
+@pytest.mark.parametrize("kind", ["gaussian", "binary", "gray", "one-hot", "counts", "mixed"])
 def test_contraction_is_its_formula(kind, hidden):
     data, loss = {
         "gaussian": (REAL, "auto"),
         "binary": (BINARY, "auto"),
-        "grey": (GREY, "bernoulli"),
+        "gray": (GREY, "bernoulli"),
         "one-hot": (ONE_HOT, "auto"),
         "counts": (COUNTS, "multinomial"),
         "mixed": (MIXED, "auto"),
@@ -73,7 +73,7 @@ def test_contraction_is_its_formula(kind, hidden):
     entropies = {
         "gaussian": SHARES["gaussian"] * variance * 5 / 2,
         "binary": SHARES["bernoulli"] * _entropy(p).sum(),
-        "grey": SHARES["bernoulli"] * (_entropy(p) - _entropy(data).mean(axis=0)).sum(),
+        "gray": SHARES["bernoulli"] * (_entropy(p) - _entropy(data).mean(axis=0)).sum(),
         "one-hot": -SHARES["multinomial"] * xlogy(p, p).sum(),
         "counts": -SHARES["multinomial"] * (counts * np.log(counts / counts.sum())).sum(),
         "mixed": SHARES["gaussian"] * variance * 5 / 2
@@ -114,10 +114,10 @@ def test_rows_of_weight_zero_do_not_count_in_it():
 
 
 def test_missing_values_do_not_count_in_it():
-    grey = np.vstack([GREY, np.full((2 * N, 6), np.nan)])
-    grey[N:, 0] = 0.5
+    gray = np.vstack([GREY, np.full((2 * N, 6), np.nan)])
+    gray[N:, 0] = 0.5
     whole = np.vstack([GREY[:, :1], np.full((2 * N, 1), 0.5)])
-    model = ContractiveAE(6, loss="bernoulli", **STILL).fit(grey)
+    model = ContractiveAE(6, loss="bernoulli", **STILL).fit(gray)
     p, rest = whole.mean(), GREY[:, 1:]
     expected = _entropy(p) - _entropy(whole).mean()
     expected += (_entropy(rest.mean(axis=0)) - _entropy(rest).mean(axis=0)).sum()

@@ -88,7 +88,7 @@ def test_codes_keep_what_predicts_where_the_variation_is_elsewhere():
     assert scores["partial"] > scores["unsupervised"] + 0.2
 
 
-def test_unlabelled_rows_are_only_reconstructed():
+def test_unlabeled_rows_are_only_reconstructed():
     model = StackedAEClassifier(LAYERS, pretraining="partial", **FEW_STEPS)
     codes = _codes(clone(model).fit(X, SOME), X)
     noise = X.copy()

@@ -34,7 +34,7 @@ MODELS = {
         ContractiveAE(20, **FAST), n_tangents=3, tangent_penalty=0.1, **FAST
     ),
     "tangents of a stack": ManifoldTangentClassifier(
-        StackedAE(LAYERS), penalize_unlabelled=False, tangent_penalty=0.1, **FAST
+        StackedAE(LAYERS), penalize_unlabeled=False, tangent_penalty=0.1, **FAST
     ),
     "sigmoids": ManifoldTangentClassifier(
         ContractiveAE(20, **FAST), output="sigmoid", tangent_penalty=0.1, **FAST
@@ -97,9 +97,9 @@ def test_objective_is_the_sum_of_the_parts(kind, weighted):
     if kind == "sigmoids":
         options["tangent_penalty"] = 0
     model = _model(kind, **options).fit(X, SOME, sample_weight=weights if weighted else None)
-    labelled = SOME >= 0
-    hits = np.eye(10)[y[labelled]]
-    p, shares = model._outputs(X[labelled]), weights[labelled] / weights[labelled].sum()
+    labeled = SOME >= 0
+    hits = np.eye(10)[y[labeled]]
+    p, shares = model._outputs(X[labeled]), weights[labeled] / weights[labeled].sum()
     loss, means = -hits * np.log(p), shares @ hits
     entropy = -np.sum(means * np.log(means))
     if kind == "sigmoids":
@@ -114,11 +114,11 @@ def test_objective_is_the_sum_of_the_parts(kind, weighted):
 
 
 @pytest.mark.parametrize("kind", sorted(MODELS.keys() - {"regressor"}))
-def test_unlabelled_rows_are_reconstructed(kind):
+def test_unlabeled_rows_are_reconstructed(kind):
     options = {"pretraining": None}
     if kind != "classifier":
         fitted = StackedAE(LAYERS).fit(X)
-        options = {"base": fitted, "prefit": True, "penalize_unlabelled": False}
+        options = {"base": fitted, "prefit": True, "penalize_unlabeled": False}
     noise = X.copy()
     noise[SOME < 0] = np.random.default_rng(0).permutation(X[SOME < 0].ravel()).reshape(-1, 64)
     for weight, same in ((0, True), (0.5, False)):
@@ -216,10 +216,10 @@ def test_neither_units_nor_the_width_of_X_matter(copies, factor):
         ("classifier", {"reconstruction_weight": -1}, "reconstruction_weight"),
         (
             "classifier",
-            {"reconstruction_weight": 0, "unlabelled_per_labelled": 2},
+            {"reconstruction_weight": 0, "unlabeled_per_labeled": 2},
             "needs reconstruction_weight > 0",
         ),
-        ("classifier", {"solver": "lbfgs", "unlabelled_per_labelled": 2}, "changes what is"),
+        ("classifier", {"solver": "lbfgs", "unlabeled_per_labeled": 2}, "changes what is"),
         ("regressor", {"reconstruction_weight": "auto"}, "reconstruction_weight"),
     ],
 )

@@ -115,7 +115,7 @@ def test_class_weights_are_sample_weights():
     np.testing.assert_allclose(both.predict_proba(data), plain.predict_proba(data), atol=1e-6)
 
 
-def test_unlabelled_rows_take_part_in_pretraining_only():
+def test_unlabeled_rows_take_part_in_pretraining_only():
     some = y.copy()
     some[500:] = -1
     options = {"max_iter": 10, "random_state": 0}
@@ -188,7 +188,7 @@ def test_bad_targets_leave_the_model():
 
 
 @pytest.mark.parametrize("where", ["sample_weight", "class_weight"])
-def test_weights_of_the_labelled_rows_that_are_zero_leave_the_model(where):
+def test_weights_of_the_labeled_rows_that_are_zero_leave_the_model(where):
     model = StackedAEClassifier(LAYERS, **FAST).fit(X[:300], y[:300])
     before = model.predict_proba(X[300:400])
     labels, weights = y[:300].copy(), None

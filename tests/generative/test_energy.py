@@ -29,22 +29,22 @@ def test_sklearn(estimator, check):
 
 
 class Mixture:
-    """Equal mixture of normal densities of the same width around ``centres``."""
+    """Equal mixture of normal densities of the same width around ``centers``."""
 
-    def __init__(self, centres, width):
-        self.centres, self.width = np.array(centres, float), width
+    def __init__(self, centers, width):
+        self.centers, self.width = np.array(centers, float), width
 
     def draw(self, n):
-        centres = self.centres[rng.integers(len(self.centres), size=n)]
-        return centres + self.width * rng.standard_normal(centres.shape)
+        centers = self.centers[rng.integers(len(self.centers), size=n)]
+        return centers + self.width * rng.standard_normal(centers.shape)
 
     def log_density(self, X, noise):
         """Return the log density of the data with noise, up to a constant."""
-        squares = ((X[:, None] - self.centres) ** 2).sum(axis=2)
+        squares = ((X[:, None] - self.centers) ** 2).sum(axis=2)
         return logsumexp(-squares / (2 * (self.width**2 + noise**2)), axis=1)
 
     def score(self, X, noise):
-        steps = self.centres - X[:, None]
+        steps = self.centers - X[:, None]
         variance = self.width**2 + noise**2
         shares = np.exp(-(steps**2).sum(axis=2) / (2 * variance))
         shares /= shares.sum(axis=1, keepdims=True)

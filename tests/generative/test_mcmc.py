@@ -18,9 +18,9 @@ def _gaussian(x):
 
 def _two_modes(x):
     """Return the log density of 0.3 N(-1.2, 0.6^2) + 0.7 N(1.2, 0.6^2), and its gradient."""
-    centres, shares = np.array([-1.2, 1.2]), np.array([0.3, 0.7])
-    terms = shares * np.exp(-((x - centres) ** 2) / 0.72)
-    pulls = (centres - x) / 0.36
+    centers, shares = np.array([-1.2, 1.2]), np.array([0.3, 0.7])
+    terms = shares * np.exp(-((x - centers) ** 2) / 0.72)
+    pulls = (centers - x) / 0.36
     total = terms.sum(axis=1)
     return np.log(total), (terms * pulls).sum(axis=1, keepdims=True) / total[:, np.newaxis]
 

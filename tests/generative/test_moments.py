@@ -64,11 +64,11 @@ def test_a_denoiser_of_a_circle_has_the_moments_of_its_points():
     widths = {"n_components": 20, "hidden_layer_sizes": (20,), "tied_weights": False}
     options = {"activation": "tanh", "solver": "lbfgs", "max_iter": 120, "tol": 1e-9, **GAUSSIAN}
     model = DenoisingAE(**widths, **options, **noise).fit(_circle(6000, rng))
-    points, centres = _circle(100_000, rng), 1.1 * _circle(20, rng)
-    mean, covariance = local_moments(model, centres)
-    reach = np.linalg.norm(mean - centres, axis=1).mean()
+    points, centers = _circle(100_000, rng), 1.1 * _circle(20, rng)
+    mean, covariance = local_moments(model, centers)
+    reach = np.linalg.norm(mean - centers, axis=1).mean()
     # Exactly: r = E[x | x~] and sigma^2 J = Cov[x | x~], where C0^-1 + sigma^-2 I is the inverse of sigma^2 J.
-    squares = ((centres[:, np.newaxis] - points) ** 2).sum(axis=2)
+    squares = ((centers[:, np.newaxis] - points) ** 2).sum(axis=2)
     weights = np.exp(-squares / (2 * sigma**2))
     weights /= weights.sum(axis=1, keepdims=True)
     exact = weights @ points
@@ -77,7 +77,7 @@ def test_a_denoiser_of_a_circle_has_the_moments_of_its_points():
     exact_within = [np.cov(points, rowvar=False, aweights=w, ddof=0) for w in weights]
     assert np.abs(within - exact_within).max() < 0.15 * np.abs(exact_within).max()
     # Roughly, within balls that are as wide as the noise.
-    ball_mean, ball_covariance = ball_moments(points, centres, sigma * 2)
+    ball_mean, ball_covariance = ball_moments(points, centers, sigma * 2)
     assert np.linalg.norm(mean - ball_mean, axis=1).max() < 0.4 * reach
     assert np.abs(within - ball_covariance).max() < 0.45 * np.abs(exact_within).max()
 
@@ -142,8 +142,8 @@ def test_moments_of_balls_are_those_of_brute_force(dtype):
     data = np.random.default_rng(0).standard_normal((300, 3)).astype(dtype)
     mean, covariance = ball_moments(data, data[:10], 1.2)
     assert mean.dtype == covariance.dtype == dtype
-    for centre, m, c in zip(data, mean, covariance):
-        ball = data[np.linalg.norm(data - centre, axis=1) <= 1.2]
+    for center, m, c in zip(data, mean, covariance):
+        ball = data[np.linalg.norm(data - center, axis=1) <= 1.2]
         np.testing.assert_allclose(m, ball.mean(axis=0), rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(c, np.cov(ball, rowvar=False), rtol=1e-4, atol=1e-6)
 
@@ -183,11 +183,11 @@ def test_models_without_moments():
     [
         ({"radius": 0}, "radius must be a positive number"),
         ({"radius": 0.1}, "radius=0.1 leaves 1 rows of X in a ball"),
-        ({"centres": [[50.0] * 64]}, "radius=5 leaves 0 rows of X in a ball"),
-        ({"centres": [[np.nan] * 64]}, "centres contains NaN"),
+        ({"centers": [[50.0] * 64]}, "radius=5 leaves 0 rows of X in a ball"),
+        ({"centers": [[np.nan] * 64]}, "centers contains NaN"),
         ({"X": [[np.inf] * 64]}, "contains infinity"),
     ],
 )
 def test_bad_balls(options, message):
     with pytest.raises(ValueError, match=message):
-        ball_moments(**{"X": X, "centres": X[:3], "radius": 5, **options})
+        ball_moments(**{"X": X, "centers": X[:3], "radius": 5, **options})

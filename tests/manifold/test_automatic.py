@@ -77,11 +77,11 @@ def test_what_is_automatic_may_be_named(kind):
     model = ManifoldTangentClassifier(BASE, **FAST, **options)
     auto = clone(model).fit(IRIS, labels)
     ratio = 1.0 if kind == "softmax" else None
-    named = clone(model).set_params(penalize_unlabelled=penalized, unlabelled_per_labelled=ratio)
+    named = clone(model).set_params(penalize_unlabeled=penalized, unlabeled_per_labeled=ratio)
     np.testing.assert_array_equal(auto._params, named.fit(IRIS, labels)._params)
-    other = clone(model).set_params(penalize_unlabelled=not penalized)
+    other = clone(model).set_params(penalize_unlabeled=not penalized)
     if kind == "sigmoid":
-        with pytest.raises(ValueError, match="penalize_unlabelled=True needs output='softmax'"):
+        with pytest.raises(ValueError, match="penalize_unlabeled=True needs output='softmax'"):
             other.fit(IRIS, labels)
     else:
         assert not np.allclose(auto._params, other.fit(IRIS, labels)._params, atol=1e-9)

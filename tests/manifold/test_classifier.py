@@ -109,10 +109,10 @@ def test_stack_and_fitted_base():
     np.testing.assert_array_equal(_params(again), _params(model))
 
 
-def test_unlabelled_rows_train_the_base_only():
+def test_unlabeled_rows_train_the_base_only():
     labels = np.where(np.arange(600) < 200, y[:600], -1)
     options = {**OPTIONS, "tangent_penalty": 1.0}  # 'auto' looks at all rows
-    options |= {"penalize_unlabelled": False}
+    options |= {"penalize_unlabeled": False}
     model = ManifoldTangentClassifier(BASE, **options).fit(X[:600], labels)
     fitted = clone(BASE).fit(X[:600])
     alone = ManifoldTangentClassifier(fitted, prefit=True, **options).fit(X[:200], y[:200])
@@ -120,22 +120,22 @@ def test_unlabelled_rows_train_the_base_only():
     np.testing.assert_array_equal(model.classes_, np.arange(10))
 
 
-def test_unlabelled_rows_may_be_penalised():
+def test_unlabeled_rows_may_be_penalized():
     labels = np.where(np.arange(300) < 100, y[:300], -1)
     options = {**OPTIONS, "solver": "lbfgs", "max_iter": 1, "tangent_storage": "float32"}
     options |= {"tangent_sampling": "exact"}
     model = ManifoldTangentClassifier(
-        BASE, **options, penalize_unlabelled=True, tangent_penalty=0.1
+        BASE, **options, penalize_unlabeled=True, tangent_penalty=0.1
     )
     model.fit(X[:300], labels)
     loss = -np.mean(np.log(model.predict_proba(X[:100])[np.arange(100), y[:100]]))
     expected = loss + 0.1 * slopes_along_tangents(model, X[:300])
     assert model.loss_ == pytest.approx(expected, rel=1e-3)
     minibatches = ManifoldTangentClassifier(
-        BASE, **{**OPTIONS, "max_iter": 20}, penalize_unlabelled=True, early_stopping=True
-    ).set_params(unlabelled_per_labelled=None)
+        BASE, **{**OPTIONS, "max_iter": 20}, penalize_unlabeled=True, early_stopping=True
+    ).set_params(unlabeled_per_labeled=None)
     assert minibatches.fit(X[:300], labels).score(X[900:], y[900:]) > 0.6
-    with pytest.raises(ValueError, match="penalize_unlabelled=True needs output='softmax'"):
+    with pytest.raises(ValueError, match="penalize_unlabeled=True needs output='softmax'"):
         model.set_params(output="sigmoid").fit(X[:300], labels)
 
 
@@ -143,7 +143,7 @@ def test_no_label_to_stop_on():
     labels = np.full(300, -1)
     labels[:4] = [0, 0, 1, 1]
     model = ManifoldTangentClassifier(
-        BASE, **OPTIONS, penalize_unlabelled=True, early_stopping=True, validation_fraction=0.02
+        BASE, **OPTIONS, penalize_unlabeled=True, early_stopping=True, validation_fraction=0.02
     )
     with pytest.raises(ValueError, match="no sample with a label for validation"):
         model.fit(X[:300], labels)
@@ -230,7 +230,7 @@ def test_new_tangents_need_minibatches():
 def test_weights_do_not_change_the_share_of_the_loss():
     labels = np.where(np.arange(300) < 100, y[:300], -1)
     options = {**OPTIONS, "learning_rate_init": 1e-9, "batch_size": 300, "max_iter": 1}
-    options |= {"penalize_unlabelled": True, "tangent_penalty": 1e-12}
+    options |= {"penalize_unlabeled": True, "tangent_penalty": 1e-12}
     for weight in (1.0, 9.0):
         weights = np.where(labels < 0, weight, 1.0)
         model = ManifoldTangentClassifier(BASE, **options)
@@ -241,23 +241,23 @@ def test_weights_do_not_change_the_share_of_the_loss():
 
 @pytest.mark.parametrize("ratio", [0.5, 2, 7.3])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_unlabelled_rows_are_dealt_out_to_labelled_ones(weighted, ratio):
+def test_unlabeled_rows_are_dealt_out_to_labeled_ones(weighted, ratio):
     labels = np.where(np.arange(300) < 60, y[:300], -1)
     rng = np.random.default_rng(0)
     weights = rng.random(300) + np.where(labels < 0, 3, 1) if weighted else None
     options = {**OPTIONS, "learning_rate_init": 1e-9, "max_iter": 1, "tangent_penalty": 1e-12}
-    options |= {"penalize_unlabelled": True, "unlabelled_per_labelled": ratio}
+    options |= {"penalize_unlabeled": True, "unlabeled_per_labeled": ratio}
     model = ManifoldTangentClassifier(BASE, **options).fit(X[:300], labels, sample_weight=weights)
-    # Of output weights 0, whose softmax is uniform: whatever is drawn, the loss is over the labelled rows.
+    # Of output weights 0, whose softmax is uniform: whatever is drawn, the loss is over the labeled rows.
     assert model.loss_ == pytest.approx(np.log(10), rel=0.05 if weighted else 1e-6)
 
 
-def test_as_many_unlabelled_rows_as_there_are_penalise_all():
+def test_as_many_unlabeled_rows_as_there_are_penalize_all():
     labels = np.where(np.arange(300) < 100, y[:300], -1)
-    options = {**OPTIONS, "batch_size": 300, "penalize_unlabelled": True}
-    whole = ManifoldTangentClassifier(BASE, **options, unlabelled_per_labelled=None)
+    options = {**OPTIONS, "batch_size": 300, "penalize_unlabeled": True}
+    whole = ManifoldTangentClassifier(BASE, **options, unlabeled_per_labeled=None)
     whole.fit(X[:300], labels)
-    dealt = ManifoldTangentClassifier(BASE, **options, unlabelled_per_labelled=2)
+    dealt = ManifoldTangentClassifier(BASE, **options, unlabeled_per_labeled=2)
     dealt.fit(X[:300], labels)
     np.testing.assert_allclose(dealt.loss_curve_, whole.loss_curve_, rtol=1e-6)
 
@@ -265,13 +265,13 @@ def test_as_many_unlabelled_rows_as_there_are_penalise_all():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"penalize_unlabelled": False}, "needs penalize_unlabelled=True"),
-        ({"solver": "lbfgs"}, "unlabelled_per_labelled=2 changes what is minimised"),
-        ({"unlabelled_per_labelled": 0}, "unlabelled_per_labelled"),
+        ({"penalize_unlabeled": False}, "needs penalize_unlabeled=True"),
+        ({"solver": "lbfgs"}, "unlabeled_per_labeled=2 changes what is minimized"),
+        ({"unlabeled_per_labeled": 0}, "unlabeled_per_labeled"),
     ],
 )
 def test_bad_mixtures(options, message):
-    options = {"penalize_unlabelled": True, "unlabelled_per_labelled": 2, **options}
+    options = {"penalize_unlabeled": True, "unlabeled_per_labeled": 2, **options}
     with pytest.raises(ValueError, match=message):
         ManifoldTangentClassifier(BASE, **OPTIONS).set_params(**options).fit(*FEW)
 
@@ -283,11 +283,11 @@ def test_an_indicator_matrix_has_zeros_and_ones(values):
         ManifoldTangentClassifier(BASE, **OPTIONS).fit(FEW[0], Y)
 
 
-def test_one_unlabelled_row_is_no_class_to_hold_out():
+def test_one_unlabeled_row_is_no_class_to_hold_out():
     labels = FEW[1].copy()
     labels[0] = -1
     model = ManifoldTangentClassifier(
-        BASE, **OPTIONS, penalize_unlabelled=True, early_stopping=True
+        BASE, **OPTIONS, penalize_unlabeled=True, early_stopping=True
     )
     assert model.fit(FEW[0], labels).n_iter_ == 5
 

@@ -21,7 +21,7 @@ MODEL = ManifoldTangentClassifier(
     n_tangents=4,
     tangent_storage="float32",
     tangent_sampling="exact",
-    penalize_unlabelled=False,
+    penalize_unlabeled=False,
     corruption=None,
     **FAST,
 )

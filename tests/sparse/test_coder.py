@@ -74,7 +74,7 @@ def test_statistics_are_accumulated(dtype):
     np.testing.assert_allclose(cross, 0.5 + weighted.T @ data, rtol=1e-4, atol=1e-5)
 
 
-def test_an_atom_update_minimises_the_surrogate_over_each_atom():
+def test_an_atom_update_minimizes_the_surrogate_over_each_atom():
     rng = np.random.default_rng(0)
     codes, data = rng.standard_normal((50, 5)), rng.standard_normal((50, 7))
     second, cross = codes.T @ codes / 50, codes.T @ data / 50

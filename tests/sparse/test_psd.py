@@ -87,7 +87,7 @@ def test_training_lowers_the_objective_and_keeps_unit_atoms(encoder):
 
 
 @pytest.mark.parametrize("algorithm", ["homotopy", "cd", "fista"])
-def test_inference_minimises_all_three_terms(algorithm):
+def test_inference_minimizes_all_three_terms(algorithm):
     model = PSD(**SMALL, tol=1e-9, max_inference_iter=5000, algorithm=algorithm).fit(X[:200])
     prediction = model.transform(X[:200])
     codes = model.set_params(transform_algorithm="inference").transform(X[:200])
@@ -138,7 +138,7 @@ def _edge_angles(atoms, side):
     return np.arctan2((2 * across * down).sum(axis=(1, 2)), real)
 
 
-def test_neighbours_on_the_torus_have_like_orientations():
+def test_neighbors_on_the_torus_have_like_orientations():
     photographs = [image.mean(axis=2) / 255 for image in load_sample_images().images]
     patches = sample_patches(photographs, (8, 8), 8000, random_state=0)
     white = ZCA(epsilon=0.1).fit_transform(patches).astype(np.float32)

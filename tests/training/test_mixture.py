@@ -1,4 +1,4 @@
-"""Minibatches of labelled and unlabelled rows, by counting them."""
+"""Minibatches of labeled and unlabeled rows, by counting them."""
 
 import numpy as np
 import pytest
@@ -10,26 +10,26 @@ LABELLED = np.arange(60) % 3 == 0
 ROWS = np.arange(50)
 
 
-def _mixture(n_unlabelled, weights=None, **options):
+def _mixture(n_unlabeled, weights=None, **options):
     return Mixture(
-        X, weights, 5, indices=ROWS, labelled=LABELLED, n_unlabelled=n_unlabelled, **options
+        X, weights, 5, indices=ROWS, labeled=LABELLED, n_unlabeled=n_unlabeled, **options
     )
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("n_unlabelled", [0, 7, 33, 90])
-def test_each_labelled_row_once_and_the_others_evenly(n_unlabelled, shuffle):
-    batches = _mixture(n_unlabelled, shuffle=shuffle)
+@pytest.mark.parametrize("n_unlabeled", [0, 7, 33, 90])
+def test_each_labeled_row_once_and_the_others_evenly(n_unlabeled, shuffle):
+    batches = _mixture(n_unlabeled, shuffle=shuffle)
     parts = [batch.indices for batch in batches.epoch(np.random.default_rng(0))]
-    assert len(batches) == 17 + n_unlabelled == sum(map(len, parts))
-    n_labelled = [LABELLED[part].sum() for part in parts]
-    assert n_labelled == [5, 5, 5, 2]
-    for part, count in zip(parts, n_labelled):
-        assert abs(len(part) - count - count * n_unlabelled / 17) <= 1
+    assert len(batches) == 17 + n_unlabeled == sum(map(len, parts))
+    n_labeled = [LABELLED[part].sum() for part in parts]
+    assert n_labeled == [5, 5, 5, 2]
+    for part, count in zip(parts, n_labeled):
+        assert abs(len(part) - count - count * n_unlabeled / 17) <= 1
     counts = np.bincount(np.concatenate(parts), minlength=60)
     assert (counts[50:] == 0).all() and (counts[:50][LABELLED[:50]] == 1).all()
     others = counts[:50][~LABELLED[:50]]
-    assert others.sum() == n_unlabelled and np.ptp(others) <= 1
+    assert others.sum() == n_unlabeled and np.ptp(others) <= 1
 
 
 def test_rows_are_drawn_anew_and_the_same_generator_draws_the_same():

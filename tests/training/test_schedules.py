@@ -140,11 +140,11 @@ def test_automatic_iterations_of_lbfgs():
     assert model.n_iter_ == 200
 
 
-def test_epochs_of_few_labels_count_the_labelled_rows():
+def test_epochs_of_few_labels_count_the_labeled_rows():
     labels = np.where(np.arange(250) < 40, y[:250], -1)
     base = AutoEncoder(5, max_iter=2, random_state=0)
     options = {"batch_size": 4, "tangent_penalty": 0.1, "random_state": 0}
     model = ManifoldTangentClassifier(base, n_tangents=2, **options).fit(X, labels)
     assert model.n_iter_ == auto_epochs(40, 4) == 200
-    whole = ManifoldTangentClassifier(base, n_tangents=2, unlabelled_per_labelled=None, **options)
+    whole = ManifoldTangentClassifier(base, n_tangents=2, unlabeled_per_labeled=None, **options)
     assert whole.fit(X, labels).n_iter_ == auto_epochs(250, 4) == 32
