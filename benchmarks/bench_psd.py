@@ -34,10 +34,10 @@ def r2(codes, prediction):
 
 def best_soft_threshold(X, atoms, codes):
     """Return the best R^2 of scaled soft thresholds."""
-    drive = X @ atoms.T
+    pre_activations = X @ atoms.T
     best = -np.inf
     for threshold in (0.1, 0.25, 0.5, 1.0, 1.5, 2.0):
-        soft = np.sign(drive) * np.maximum(np.abs(drive) - threshold, 0)
+        soft = np.sign(pre_activations) * np.maximum(np.abs(pre_activations) - threshold, 0)
         scale = np.vdot(soft, codes) / max(np.vdot(soft, soft), 1e-12)
         best = max(best, r2(codes, scale * soft))
     return best

@@ -18,12 +18,12 @@ from ._kernels.signals import GO, SIZE, wait_for_done, wait_for_go
 
 # Costs are in multiplications of a matrix product.
 ELEMENT = 16  # one element of an elementwise kernel
-_LEAST = 1_000_000  # what is worth a signal to another thread
-_MOST = 8  # threads: narrower parts gain nothing
-_PATIENCE = 3e-4  # seconds that a thread looks for work before it goes to sleep
-_SLACK_SHARE = 0.25  # of the time of its own part that a thread waits awake for the rest,
+_SMALLEST_WORK = 1_000_000  # the smallest work that is shared
+_MOST_THREADS = 8  # threads: narrower parts gain nothing
+_SPIN_SECONDS = 3e-4  # seconds that a thread looks for work before it goes to sleep
+_SLACK_SHARE = 0.25  # of the time of its own part that a thread busy-waits for the rest,
 _SLACK = 5e-5  # and seconds beyond that
-_HEAD_START = 12e-6  # seconds in which who gave the signal leaves the interpreter to its own part
+_HEAD_START = 12e-6  # seconds that a woken worker spins so that the caller can release the GIL
 _local, _limiting = threading.local(), threading.Lock()
 
 
@@ -37,13 +37,13 @@ def _looks_a_second():
 
 
 class _Worker:
-    """A thread that waits awake for its next part of some work: a sleeping one takes 50 microseconds to come."""
+    """Worker that busy-waits for its next task: waking a sleeping thread takes about 50 microseconds."""
 
     def __init__(self):
         self._flags, self._turn = np.zeros(SIZE, np.int64), 0
         self._rate = _looks_a_second()
         self._job = self._error = None
-        self._asleep, self._bell = False, threading.Semaphore(0)
+        self._asleep, self._wake = False, threading.Semaphore(0)
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -59,10 +59,10 @@ class _Worker:
         self._job, self._turn = (work, part), self._turn + 1
         self._flags[GO] = self._turn
         if self._asleep:
-            self._bell.release()
+            self._wake.release()
 
     def wait(self, seconds):
-        """Wait until it is done: awake at first, then in sleep, for the thread may have no core but this one."""
+        """Wait until it is done: busy for ``seconds``, then with sleeps, since the worker may need this core."""
         if not wait_for_done(self._flags, self._turn, int(self._rate * seconds)):
             while not wait_for_done(self._flags, self._turn, 1):
                 time.sleep(1e-4)
@@ -74,7 +74,7 @@ class _Worker:
             raise error
 
     def _serve(self):
-        turn, looks = 0, [int(self._rate * seconds) for seconds in (_PATIENCE, _HEAD_START)]
+        turn, looks = 0, [int(self._rate * seconds) for seconds in (_SPIN_SECONDS, _HEAD_START)]
         while True:
             while not wait_for_go(self._flags, turn, *looks):
                 self._sleep(turn)
@@ -88,10 +88,10 @@ class _Worker:
                 self._error = error
 
     def _sleep(self, turn):
-        """Wait for the bell unless ``turn`` is over: said before it is looked at, so that ``give`` rings or is seen."""
+        """Block until new work; ``_asleep`` is set before the flag is read, so no wake-up is lost."""
         self._asleep = True
         if self._flags[GO] == turn:
-            self._bell.acquire()
+            self._wake.acquire()
         self._asleep = False
 
 
@@ -121,7 +121,7 @@ def team(n_threads=None):
     Within another team it is that one.
     """
     if n_threads is None:
-        n_threads = min(_n_blas_threads(), _MOST)
+        n_threads = min(_n_blas_threads(), _MOST_THREADS)
     if n_threads == 1 or hasattr(_local, "team"):
         yield
         return
@@ -143,7 +143,7 @@ def share(work, size, cost):
     cost : int
         Of one of ``size``, in multiplications of a matrix product; small work stays in this thread.
     """
-    n_parts = max(min(len(_workers()) + 1, size, size * cost // _LEAST), 1)
+    n_parts = max(min(len(_workers()) + 1, size, size * cost // _SMALLEST_WORK), 1)
     bounds = [size * i // n_parts for i in range(n_parts + 1)]
     _run(work, list(map(slice, bounds[:-1], bounds[1:])))
 
@@ -194,7 +194,7 @@ def _run(work, parts):
         return
     for worker, part in zip(workers, parts[1:]):
         worker.give(work, part)
-    # Nobody is free for what ``work`` itself would like to share.
+    # Nested calls run serially.
     _local.team, start = [], time.perf_counter()
     try:
         work(parts[0])

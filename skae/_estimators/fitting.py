@@ -18,7 +18,7 @@ BLOCK = 1024  # rows a matrix product of transform takes: enough for full speed,
 
 @contextmanager
 def unchanged_on_error(estimator):
-    """Take back every attribute when an error leaves the block.
+    """Restore the attributes of ``estimator`` if the block raises.
 
     Where training was interrupted or has diverged, and has set ``_state``, what it set stays; unless it diverged in the
     first epoch and there was a fit before.

@@ -113,7 +113,7 @@ def copies(layers, rng, *, verbose, checkpoint, resume):
 def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume):
     """Return a clone of a part, called ``name``, of an estimator that is being fitted.
 
-    Where the part leaves them open: its seed comes from ``rng``, it tells as much as the whole, and writes its
+    Where the part leaves them open: its seed comes from ``rng``, it inherits ``verbose``, and writes its
     checkpoint beside that of the whole.
     """
     estimator = clone(estimator)

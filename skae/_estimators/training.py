@@ -134,7 +134,7 @@ class TrainedModel(CallbackSupportMixin):
     def _advise(self, problem, state, n_before, max_epochs):
         """Warn of a training that went wrong, or has more to gain."""
         name = type(self).__name__
-        if not problem.descends:
+        if not problem.monitors_loss:
             return
         warn_of_rising_loss(state.loss_curve[n_before:], name)
         open_ended = self.learning_rate == "constant" and self.max_iter != "auto"
@@ -197,7 +197,7 @@ class TrainedModel(CallbackSupportMixin):
             if held_out is not None:
                 error = problem.error(held_out, self.batch_size, state.seed)
             # A falling rate has its use at the end: only held-out samples stop it before.
-            if error is not None or (problem.descends and self.learning_rate == "constant"):
+            if error is not None or (problem.monitors_loss and self.learning_rate == "constant"):
                 stopping = Stopping(self.tol, self.n_iter_no_change, error)
             minimize(
                 problem.objective,

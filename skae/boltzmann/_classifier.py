@@ -24,7 +24,7 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
     (a) The base is trained without labels, on all rows; (b) its weights are those of a network of sigmoids, and an output
     layer stands above it; (c) all layers are trained together on the rows with a label. The network of a DBM takes,
     besides x, the mean-field means of its second hidden layer at x, weighted by W2', so that it begins with what the first
-    hidden layer hears from both sides (Salakhutdinov & Hinton 2009, section 3.3).
+    hidden layer has input from both sides (Salakhutdinov & Hinton 2009, section 3.3).
 
     Parameters
     ----------

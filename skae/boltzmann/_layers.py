@@ -12,7 +12,7 @@ def check_machines(layers, least=1):
             raise TypeError(f"layers must be RBMs; {name!r} is {layer!r}.")
         if layer.gradient == "autoencoder" and least > 1:
             raise ValueError(
-                f"gradient of the layer {name!r} must be 'cd' or 'pcd': an auto-encoder does not hear one side twice."
+                f"gradient of the layer {name!r} must be 'cd' or 'pcd' in a DBM, whose pre-training doubles weights; 'autoencoder' cannot."
             )
     for name, layer in layers[1:]:
         if layer.visible not in ("auto", "bernoulli"):

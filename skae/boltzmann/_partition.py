@@ -77,20 +77,20 @@ def annealed_log_partition(params, units, base_bias, n_runs, n_temperatures, rng
     with team():
         visible = units.draws(base_bias, n_runs, rng)
         for cold, warm in zip(temperatures[:-1], temperatures[1:]):
-            drive = product(visible, weights.T) + bias
+            pre_activations = product(visible, weights.T) + bias
             log_weights += (warm - cold) * (visible @ shift)
-            log_weights += _softplus_sums(warm * drive) - _softplus_sums(cold * drive)
-            drive *= drive.dtype.type(warm)
-            ACTIVATIONS["sigmoid"].apply(drive, no_bias)
-            draw(drive, rng, drive)
-            product(drive, weights * weights.dtype.type(warm), visible)
+            log_weights += _softplus_sums(warm * pre_activations) - _softplus_sums(cold * pre_activations)
+            pre_activations *= pre_activations.dtype.type(warm)
+            ACTIVATIONS["sigmoid"].apply(pre_activations, no_bias)
+            draw(pre_activations, rng, pre_activations)
+            product(pre_activations, weights * weights.dtype.type(warm), visible)
             visible += base_bias + shift.dtype.type(warm) * shift
             units.sample(visible, rng)
     return _log_mean(log_weights, start)
 
 
-def _softplus_sums(drive):
-    return np.logaddexp(0, drive).sum(axis=1, dtype=np.float64)
+def _softplus_sums(pre_activations):
+    return np.logaddexp(0, pre_activations).sum(axis=1, dtype=np.float64)
 
 
 def _log_mean(log_weights, start):

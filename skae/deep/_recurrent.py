@@ -1,4 +1,4 @@
-"""Deep recurrent auto-encoder: layers that hear the layer below and the one above."""
+"""Deep recurrent auto-encoder: layers with input from the layer below and the one above."""
 
 from numbers import Integral, Real
 from typing import ClassVar
@@ -18,7 +18,7 @@ from ._layers import layer_shapes
 
 @estimator
 class RecurrentAE(BaseStack, FittedAutoEncoder):
-    """Deep auto-encoder whose hidden layers hear the layer below and the one above.
+    """Deep auto-encoder whose hidden layers get input from the layer below and the one above.
 
     After the way up, ``h_l = s(W_l h_(l-1) + b_l)``, each of ``n_steps`` mean-field steps renews the layers from the
     lowest to the highest: ``h_l = s((W_l h_(l-1) + W_(l+1)' h_(l+1)) / 2 + b_l)`` with halved weights, and the
@@ -159,7 +159,7 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
             self.layers_ = self._copies()
             widths, activations = layer_shapes(self.layers_)
             if len(widths) < 2:
-                raise ValueError("layers of a RecurrentAE must be two or more, to hear each other.")
+                raise ValueError("layers of a RecurrentAE must be two or more.")
             sizes = (self._units.scaling.n_inputs, *widths)
             self._shape = {"sizes": sizes, "activation": activations, "n_steps": self.n_steps}
             self._learn(X, weights)

@@ -195,7 +195,7 @@ def _along_manifold(weights, activation, codes, noise):
     diagonal = np.empty_like(codes)
     slopes(activation.kind, codes, diagonal)
     jacobian = ChainMap([weights], [diagonal])
-    return jacobian.push(jacobian.pull(noise))
+    return jacobian.jvp(jacobian.vjp(noise))
 
 
 def _decoded_states(fitted, states):

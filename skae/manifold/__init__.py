@@ -1,4 +1,4 @@
-"""The manifold near which data live: its tangents, and a classifier that moves along them in vain."""
+"""The manifold near which data live: its tangents, and a classifier invariant to movement along them."""
 
 from ._classifier import ManifoldTangentClassifier
 from ._local_pca import LocalPCA

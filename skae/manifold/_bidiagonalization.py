@@ -76,13 +76,13 @@ class _Process:
 
     def _step(self, step):
         self.basis[:, step] = self._next
-        left = self.map.push(self._next)
+        left = self.map.jvp(self._next)
         if step:
             left -= self._lengths[:, np.newaxis] * self._left
         norms = np.linalg.norm(left, axis=1)
         left /= np.where(norms > 0, norms, 1)[:, np.newaxis]
         self._left, self.alphas[:, step] = left, norms
-        after = self.map.pull(left)
+        after = self.map.vjp(left)
         # Nearly all that is not new is along the last vector; without it one pass over the basis is enough.
         after -= norms[:, np.newaxis] * self._next
         self._next = after

@@ -72,10 +72,9 @@ class ManifoldTangentClassifier(
     tangent_sampling : {'exact', 'random'}, default='random'
         Whether a step goes through all tangents, or through one random combination of each sample's, which is
         unbiased: it costs two passes through the network instead of ``1 + n_tangents``. The exact form
-        costs less than that where there are more tangents than classes: gradients of the outputs then come down to meet
-        the tangents, and only those of outputs that are not so sure of the sample that their slopes would be lost in
-        the rounding of the arithmetic and of ``tangent_storage``, were slopes of all logits alike: fewer and fewer as the
-        network learns.
+        costs less than that where there are more tangents than classes, as it then takes the gradients of the outputs
+        down instead, and it skips outputs whose contribution is below rounding error: it gets cheaper as the network
+        becomes confident.
     update_tangents : int, default=None
         Epochs after which the tangents are computed anew, from the layers as they then are; None keeps those of
         ``base``, as in the paper. Not with ``solver='lbfgs'``, which needs an objective that stays as it is.

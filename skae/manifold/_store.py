@@ -1,4 +1,4 @@
-"""Tangents of training samples, at hand for each batch."""
+"""Tangents of training samples, stored for each batch."""
 
 import numpy as np
 import scipy.sparse

@@ -71,8 +71,8 @@ def gibbs_step(params, units, visible, means, hidden, rng):
 
 def log_densities(params, units, X):
     """Return log p(x) of each row up to the normalizer, in float64: minus the free energy."""
-    drive = X @ params.encoder_weights[0].T + params.encoder_biases[0]
-    values = np.logaddexp(0, drive).sum(axis=1, dtype=np.float64)
+    pre_activations = X @ params.encoder_weights[0].T + params.encoder_biases[0]
+    values = np.logaddexp(0, pre_activations).sum(axis=1, dtype=np.float64)
     return values + X @ params.decoder_biases[0] + units.log_base(X)
 
 
@@ -136,7 +136,7 @@ class BoltzmannObjective:
         Of the weights; where it is 0 there is no connection.
     """
 
-    descends = False  # see Problem
+    monitors_loss = False  # see Problem
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class BoltzmannObjective:
         n_watched = len(batch) if grad is None else -(-len(batch) // _SHARE_WATCHED)
         value += self._reconstruction_loss(params, phases, n_watched)
         if grad is not None:
-            self._imagine(params, phases, rng)
+            self._negative_phase(params, phases, rng)
             self._contrast(params, phases, self.network.views(grad))
         return value
 
@@ -189,7 +189,7 @@ class BoltzmannObjective:
         self._watched.delta(logits, target, weights, phases.no_cells, losses)
         return float(np.dot(losses, weights)) * len(phases.data) / n_rows
 
-    def _imagine(self, params, phases, rng):
+    def _negative_phase(self, params, phases, rng):
         """Fill ``phases.samples``, and the means of their hidden units."""
         hidden = phases.hidden if self.chains is None else self.chains.hidden
         if self.chains is None:

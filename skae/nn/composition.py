@@ -17,7 +17,7 @@ class SharedEncoder:
 
     def __init__(self, first, second, weight):
         self.first, self.second, self.weight = first, second, weight
-        self.descends = first.descends and second.descends
+        self.monitors_loss = first.monitors_loss and second.monitors_loss
         self.observers = [*first.observers, *second.observers]
         self._places = _places(first.network, second.network)
         self._buffers = {}

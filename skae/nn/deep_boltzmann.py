@@ -58,21 +58,21 @@ class DeepMachine:
     def mean_field(self, params, states, odd, n_steps):
         """Fill the means of the odd layers, and those of the even hidden layers in ``states``, whose first columns are x.
 
-        The first pass up hears nothing from above; the fixed point of the passes that follow minimizes the free energy
+        The first pass up has no input from above; the fixed point of the passes that follow minimizes the free energy
         of independent units.
         """
         weights, bias = params.encoder_weights[0], params.encoder_biases[0]
         n_visible = self.sizes[0]
         latent, sigmoid = states[:, n_visible:], ACTIVATIONS["sigmoid"]
-        drive = product(states[:, :n_visible], weights[:, :n_visible].T)
-        odd[...] = drive
+        pre_activations = product(states[:, :n_visible], weights[:, :n_visible].T)
+        odd[...] = pre_activations
         sigmoid.apply(odd, bias)
         for _ in range(n_steps if self.n_latent else 0):
             means = product(odd, weights[:, n_visible:])
             sigmoid.apply(means, params.decoder_biases[0][n_visible:])
             latent[...] = means
             product(means, weights[:, n_visible:].T, odd)
-            odd += drive
+            odd += pre_activations
             sigmoid.apply(odd, bias)
 
     def bounds(self, params, visible, states, odd):

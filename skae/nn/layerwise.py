@@ -59,7 +59,7 @@ class OnCodes:
 
     def __init__(self, objective, n_features, encode):
         self.objective, self.n_features, self.encode = objective, n_features, encode
-        self.descends, self.observers = objective.descends, objective.observers
+        self.monitors_loss, self.observers = objective.monitors_loss, objective.observers
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat``; noise comes in at the rows."""
@@ -80,7 +80,7 @@ class Layerwise:
 
     def __init__(self, objectives, noise_below):
         self.objectives, self.noise_below = objectives, noise_below
-        self.descends = all(objective.descends for objective in objectives)
+        self.monitors_loss = all(objective.monitors_loss for objective in objectives)
         self.observers = [each for objective in objectives for each in objective.observers]
 
     def split(self, flat):

@@ -20,14 +20,14 @@ class ChainMap:
         self.n_samples, self.n_features = len(diagonals[0]), weights[0].shape[1]
         self.dtype = weights[0].dtype
 
-    def push(self, vectors):
+    def jvp(self, vectors):
         """Return J_i v_i, a row for each sample."""
         for weights, diagonal in zip(self.weights, self.diagonals):
             vectors = vectors @ weights.T
             vectors *= diagonal
         return vectors
 
-    def pull(self, vectors):
+    def vjp(self, vectors):
         """Return J_i' u_i, a row for each sample."""
         for weights, diagonal in zip(reversed(self.weights), reversed(self.diagonals)):
             vectors = (vectors * diagonal) @ weights
@@ -46,11 +46,11 @@ class DenseMap:
         self.n_samples, _, self.n_features = matrices.shape
         self.dtype = matrices.dtype
 
-    def push(self, vectors):
+    def jvp(self, vectors):
         """Return J_i v_i, a row for each sample."""
         return np.matmul(self.matrices, vectors[:, :, np.newaxis])[:, :, 0]
 
-    def pull(self, vectors):
+    def vjp(self, vectors):
         """Return J_i' u_i, a row for each sample."""
         return np.matmul(vectors[:, np.newaxis, :], self.matrices)[:, 0, :]
 

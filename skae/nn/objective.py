@@ -29,7 +29,7 @@ class Objective:
         By how much more each row of the data counts here than by its sample weight: 0 for one without a target.
     """
 
-    descends, observers = True, ()  # see Problem
+    monitors_loss, observers = True, ()  # see Problem
 
     def __init__(
         self,

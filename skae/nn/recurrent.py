@@ -1,4 +1,4 @@
-"""A stack whose hidden layers hear the layer below and the one above, run for some mean-field steps."""
+"""A stack whose hidden layers get input from the layer below and the one above, run for some mean-field steps."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ class RecurrentNetwork:
     """Relaxation h_l <- s((W_l h_(l-1) + W_(l+1)' h_(l+1)) / 2 + b_l) from the way up on (Savard 2011).
 
     The way up, h_l = s(W_l h_(l-1) + b_l), is step 0. In each of ``n_steps`` steps the layers are renewed from
-    the lowest to the highest, which hears one side only, with whole weights. The logits are W_1' h_1 + c.
+    the lowest to the highest, which has one input only, with whole weights. The logits are W_1' h_1 + c.
 
     Parameters
     ----------
@@ -86,12 +86,12 @@ class RecurrentNetwork:
             now = []
             for layer, outputs in enumerate(layers):
                 below = now[-1] if layer else np.eye(self.sizes[0], dtype=X.dtype)
-                drive = weights[layer] @ below
-                if self._hears_above(step, layer):
-                    drive = (drive + weights[layer + 1].T @ before[layer + 1]) / 2
+                pre_activations = weights[layer] @ below
+                if self._has_input_from_above(step, layer):
+                    pre_activations = (pre_activations + weights[layer + 1].T @ before[layer + 1]) / 2
                 diagonal = np.empty_like(outputs)
                 slopes(self.activations[layer].kind, outputs, diagonal)
-                now.append(diagonal[:, :, np.newaxis] * drive)
+                now.append(diagonal[:, :, np.newaxis] * pre_activations)
             before = now
         return before[-1]
 
@@ -110,7 +110,7 @@ class RecurrentNetwork:
             part[...] = 0
         pulls = [np.zeros_like(outputs) for outputs in trace.states[-1]]
         product(trace.logits, weights[0].T, pulls[0])
-        drive = np.zeros_like(pulls[0])
+        pre_activations = np.zeros_like(pulls[0])
         for step in reversed(range(self.n_steps + 1)):
             earlier = [np.zeros_like(pull) for pull in pulls]
             for layer in reversed(range(self.depth)):
@@ -119,7 +119,7 @@ class RecurrentNetwork:
                 kind = self.activations[layer].kind
                 backpropagate(kind, outputs, pull, trace.no_push, bias, 0, len(bias))
                 grad.encoder_biases[layer] += bias
-                if self._hears_above(step, layer):
+                if self._has_input_from_above(step, layer):
                     pull *= pull.dtype.type(0.5)
                     above = trace.states[step - 1][layer + 1]
                     d_weights[layer + 1] += product(above.T, pull)
@@ -128,9 +128,9 @@ class RecurrentNetwork:
                     d_weights[layer] += product(pull.T, trace.states[step][layer - 1])
                     pulls[layer - 1] += product(pull, weights[layer])
                 else:
-                    drive += pull
+                    pre_activations += pull
             pulls = earlier
-        d_weights[0] += product(drive.T, trace.inputs)
+        d_weights[0] += product(pre_activations.T, trace.inputs)
         for layer, scales in enumerate(trace.encoder_row_scales):
             for scale in scales:
                 add_scaled_rows(scale, weights[layer], d_weights[layer])
@@ -142,20 +142,20 @@ class RecurrentNetwork:
             for _ in range(n_steps + 1)
         ]
 
-    def _hears_above(self, step, layer):
+    def _has_input_from_above(self, step, layer):
         return step > 0 and layer < self.depth - 1
 
     def _relax(self, params, inputs, states):
         """Fill ``states`` from the way up to the last step."""
         weights = params.encoder_weights
-        drive = product(inputs, weights[0].T)
+        pre_activations = product(inputs, weights[0].T)
         for step, layers in enumerate(states):
             for layer, outputs in enumerate(layers):
                 if layer:
                     product(layers[layer - 1], weights[layer].T, outputs)
                 else:
-                    outputs[...] = drive
-                if self._hears_above(step, layer):
+                    outputs[...] = pre_activations
+                if self._has_input_from_above(step, layer):
                     outputs += product(states[step - 1][layer + 1], weights[layer + 1])
                     outputs *= outputs.dtype.type(0.5)
                 self.activations[layer].apply(outputs, params.encoder_biases[layer])

@@ -15,7 +15,7 @@ _MENDING = 3  # working sets of a path in float32, before float64 is cheaper
 
 
 def homotopy(problem, rows, codes, gaps, *, tol, max_iter):
-    """Follow each row's path from its first atom, again in float64 where rounding bent it in float32."""
+    """Follow each row's path from its first atom; redo in float64 the rows that miss the tolerance in float32."""
     if codes.dtype == np.float64:
         return _follow(problem, rows, codes, gaps, tol, max_iter, max_iter)
     _follow(problem, rows, codes, gaps, tol, max_iter, _MENDING)
@@ -104,8 +104,8 @@ def majorization(problem, rows, codes, gaps, *, tol, max_iter):
     bound = codes.dtype.type(problem.curvature)
     gaps[:] = np.inf
     for _ in range(max_iter):
-        drive = bound * codes + correlations - codes @ problem.gram
-        new = drive / (bound + problem.alpha * problem.parabolas(codes))
+        pre_activations = bound * codes + correlations - codes @ problem.gram
+        new = pre_activations / (bound + problem.alpha * problem.parabolas(codes))
         change = np.linalg.norm(new - codes)
         codes[:] = new
         if change <= tol * np.linalg.norm(codes):

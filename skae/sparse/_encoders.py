@@ -110,10 +110,10 @@ class Unrolled:
     def forward(self, params, X):
         """Return codes and those of every step."""
         filters, feedback, thresholds = self.parts(params)
-        drive, limit = product(X, filters.T), np.exp(thresholds)
-        steps = [_shrink(drive, limit)]
+        pre_activations, limit = product(X, filters.T), np.exp(thresholds)
+        steps = [_shrink(pre_activations, limit)]
         for _ in range(self.n_steps - 1):
-            steps.append(_shrink(drive + product(steps[-1], feedback.T), limit))
+            steps.append(_shrink(pre_activations + product(steps[-1], feedback.T), limit))
         return steps[-1], steps
 
     def backward(self, params, X, memory, pull, grad):
@@ -121,15 +121,15 @@ class Unrolled:
         _, feedback, thresholds = self.parts(params)
         d_filters, d_feedback, d_thresholds = self.parts(grad)
         d_feedback[:], d_thresholds[:] = 0, 0
-        drive = np.zeros_like(pull)
+        pre_activations = np.zeros_like(pull)
         for step in reversed(range(self.n_steps)):
             inner = pull * (memory[step] != 0)
             d_thresholds -= np.sum(pull * np.sign(memory[step]), axis=0)
-            drive += inner
+            pre_activations += inner
             if step:
                 d_feedback += product(inner.T, memory[step - 1])
                 pull = product(inner, feedback)
-        product(drive.T, X, d_filters)
+        product(pre_activations.T, X, d_filters)
         d_thresholds *= np.exp(thresholds)
 
 

@@ -76,8 +76,8 @@ def minimize(
             raise DivergenceError(state.n_epochs + 1)
         state.loss_curve.append(total / len(batches))
         stop = stopping is not None and stopping.update(state)
-        wishes = [observer.epoch_end(state) for observer in observers]
-        if stop or any(wishes):
+        stop_requests = [observer.epoch_end(state) for observer in observers]
+        if stop or any(stop_requests):
             break
 
 
@@ -103,8 +103,8 @@ def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, o
     def after_iteration(intermediate_result):
         state.params = intermediate_result.x.astype(dtype)
         state.loss_curve.append(float(intermediate_result.fun))
-        wishes = [observer.epoch_end(state) for observer in observers]
-        if any(wishes):
+        stop_requests = [observer.epoch_end(state) for observer in observers]
+        if any(stop_requests):
             raise StopIteration
         for observer in observers:
             observer.epoch_begin(state)

@@ -55,9 +55,9 @@ class Problem:
         self.observers = [*getattr(self.objective, "observers", ()), *self.observers]
 
     @property
-    def descends(self):
+    def monitors_loss(self):
         """bool: whether the value falls while training succeeds, so that one which does not is a reason to stop."""
-        return getattr(self.objective, "descends", True)
+        return getattr(self.objective, "monitors_loss", True)
 
     @property
     def n_rows(self):

@@ -67,9 +67,9 @@ def test_derivatives_are_by_x(varies):
     assert mapped.n_features == 4
     direction = rng.standard_normal((5, 4))
     expected = diagonals[0] * (direction @ numeric.T)
-    np.testing.assert_allclose(mapped.push(direction), expected, rtol=1e-7)
+    np.testing.assert_allclose(mapped.jvp(direction), expected, rtol=1e-7)
     upward = rng.standard_normal((5, 3))
-    np.testing.assert_allclose(mapped.pull(upward), (upward * diagonals[0]) @ numeric, rtol=1e-7)
+    np.testing.assert_allclose(mapped.vjp(upward), (upward * diagonals[0]) @ numeric, rtol=1e-7)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

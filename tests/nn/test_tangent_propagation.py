@@ -196,7 +196,7 @@ def test_without_anything_significant_the_penalty_is_nothing():
 @pytest.mark.parametrize("n_directions", [1, 2, 9])
 @pytest.mark.parametrize("n_rows", [1, 2, 6])
 def test_threads_change_nothing(n_rows, n_directions, monkeypatch):
-    monkeypatch.setattr("skae._threads._LEAST", 1)
+    monkeypatch.setattr("skae._threads._SMALLEST_WORK", 1)
     network, loss, penalty, batches, point, _ = _problem("softmax", "tanh", (4, 6), n_directions)
     objective = Objective(network, loss, penalties=[penalty])
     batches.indices, grads = batches.indices[:n_rows], []
