@@ -20,21 +20,8 @@ class Scaling:
         self.center, self.scale, self.varies = center, scale, varies
         self.columns = None if varies.all() else np.flatnonzero(varies)
         self.moves = bool((center[varies] != 0).any() or (scale[varies] != 1).any())
-
-    @property
-    def n_features(self):
-        """Number of columns of X."""
-        return len(self.varies)
-
-    @property
-    def n_inputs(self):
-        """Number of inputs of the network."""
-        return self.n_features if self.columns is None else len(self.columns)
-
-    @property
-    def identity(self):
-        """Whether z = x."""
-        return self.columns is None and not self.moves
+        self.identity = self.columns is None and not self.moves  # whether z = x
+        self.n_features, self.n_inputs = len(varies), int(varies.sum())
 
     def times(self, factor, chosen):
         """Return the map to ``factor`` times z in the columns of ``chosen``, a list of arrays."""
