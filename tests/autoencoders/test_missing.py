@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse
 from common import relative_gradient_error
 from scipy.special import expit, log_softmax
-from skae.autoencoders._columns import Columns, one_hot_groups
+from skae._estimators.columns import Columns, one_hot_groups
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.utils.estimator_checks import check_estimator
