@@ -64,9 +64,7 @@ class Reconstructing:
         if labeled.all():
             return rows, None
         mark_unlabeled(targets)
-        return rows, (labeled / self._labeled_share(labeled, weights)).astype(
-            targets.values.dtype
-        )
+        return rows, (labeled / self._labeled_share(labeled, weights)).astype(targets.values.dtype)
 
     def _unlabeled_ratio(self):
         """Return how many unlabeled rows there are for each labeled one in a batch, or None for all of them."""
@@ -113,9 +111,7 @@ class DrawingUnlabeled(Reconstructing):
         if self.unlabeled_per_labeled in ("auto", None):
             return
         if not used:
-            raise ValueError(
-                f"unlabeled_per_labeled={self.unlabeled_per_labeled} needs {needed}."
-            )
+            raise ValueError(f"unlabeled_per_labeled={self.unlabeled_per_labeled} needs {needed}.")
         self._need_steps("unlabeled_per_labeled")
 
     def _need_steps(self, name):

@@ -95,7 +95,11 @@ class UnsupervisedModel(TrainedModel, ABC):
             self._train(self._problem(X, weights), state)
             rows, name = unscaled(X), type(self).__name__
             warn_of_constant_codes(self._model.encode, rows, name, self._cure_of_constant_codes())
+            self._learn_from_trained(rows)
         return self
+
+    def _learn_from_trained(self, X):
+        """Find what else is to be known of the fitted model, from the validated X."""
 
     def _cure_of_constant_codes(self):
         return "Lower n_components, or train longer (max_iter, learning_rate_init)."

@@ -2,22 +2,22 @@
 
 from abc import ABC
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
 import scipy.sparse
-from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions
 from .._estimators.fitted import FittedAutoEncoder
-from .._estimators.fitting import check_counts
+from .._estimators.fitting import by_block
 from .._estimators.layer import Layer
 from .._estimators.units import make_units
 from .._estimators.unsupervised import UnsupervisedModel
 from ..nn.activations import ACTIVATIONS
-from ..nn.losses import LOSSES
+from ..nn.losses import LOSSES, Gaussian
+from ._imputation import HIDDEN_ROWS, learned_imputation, plain_imputation
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -25,7 +25,6 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, Layer, ABC):
     """Parameters and training, shared by all auto-encoders."""
 
     _allows_missing = True
-    _n_imputations = 10
 
     hidden_layer_sizes: tuple = ()
     activation: str = "sigmoid"
@@ -44,39 +43,74 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, Layer, ABC):
         "loss": [StrOptions({"auto", *LOSSES}), list],
     }
 
-    def impute(self, X, *, max_iter=None, tol=1e-3):
-        """Return X with its missing values (NaN) replaced by their reconstruction.
+    def impute(self, X):
+        """Return X with its missing values (NaN) filled in from reconstructions.
 
-        The first reconstruction sees 0 (of a scaled column, its mean) where values are missing; further ones see
-        what was filled in before.
+        The first reconstruction sees 0 (of a scaled column, its mean) where values are missing, further ones what was
+        filled in before. Of gaussian columns ``mean + slope * (r - mean)`` is filled in, as reconstructions of what the
+        network does not see are too near to the mean, and iterated ones too far from it. ``fit`` measures the slopes on
+        known values that it hides, a tenth of 1000 rows, and takes as many reconstructions as lower the error on them;
+        after ``partial_fit`` it is one, with slopes of 1.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-        max_iter : int, default=None
-            Most reconstructions; None takes 1 of a :class:`DenoisingAE`, which is trained to reconstruct from what is left
-            and may go far astray on its own values, and 10 of others.
-        tol : float, default=1e-3
-            Mean change of the filled values, in the units of the scaled columns, at which to stop.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
             A copy; of a binary column or a one-hot group, probabilities are filled in.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from skae import DenoisingAE
+        >>> X = load_iris().data
+        >>> X[::3, 2] = np.nan
+        >>> X_filled = DenoisingAE(50, random_state=0).fit(X).impute(X)
+        >>> bool(np.isnan(X_filled).any()), X_filled.shape
+        (False, (150, 4))
         """
         check_is_fitted(self)
-        max_iter = self._n_imputations if max_iter is None else max_iter
-        check_counts(max_iter=max_iter)
-        check_scalar(tol, "tol", Real, min_val=0)
         X = self._validated(X, dtype=self._params.dtype, reset=False)
-        X = X.toarray() if scipy.sparse.issparse(X) else X.copy()
-        missing = np.isnan(X)
-        filled = X
-        for turn in range(max_iter if missing.any() else 0):
-            before, filled = filled, np.where(missing, self.reconstruct(filled), X)
-            if turn and np.abs((filled - before) / self.scale_)[missing].mean() < tol:
-                break
-        return filled
+        X = X.toarray() if scipy.sparse.issparse(X) else X
+        return np.where(np.isnan(X), by_block(X, self._filled, X.shape[1]), X)
+
+    def _filled(self, x):
+        model = self._model
+        z = model.scaling.apply(x)
+        imputation = getattr(self, "_imputation", None) or plain_imputation(
+            self._input_means(z.dtype)
+        )
+        return model.scaling.invert(imputation.fill(model.reconstruct_scaled, z))
+
+    def _input_means(self, dtype):
+        """Return the means of the gaussian inputs of the network, and 0 of others."""
+        return np.where(self._gaussian_inputs(), self._units.base_logits, 0).astype(dtype)
+
+    def _gaussian_inputs(self):
+        gaussian = np.zeros(self._units.scaling.n_inputs, bool)
+        for part in self._units.loss.parts:
+            gaussian[part.columns] = isinstance(part, Gaussian)
+        return gaussian
+
+    def _check_training_data(self, X, sample_weight, reset):
+        self._imputation = None
+        return super()._check_training_data(X, sample_weight, reset)
+
+    def _learn_from_trained(self, X):
+        """Measure how reconstructions of hidden cells are to be stretched, on some rows of X."""
+        model = self._model
+        x = X[:: -(-X.shape[0] // HIDDEN_ROWS)]
+        z = model.scaling.apply(x.toarray() if scipy.sparse.issparse(x) else x)
+        self._imputation = learned_imputation(
+            model.reconstruct_scaled,
+            z,
+            self._input_means(z.dtype),
+            self._gaussian_inputs(),
+            self._units.groups,
+        )
 
     def _first_state(self, X, weights):
         state = super()._first_state(X, weights)

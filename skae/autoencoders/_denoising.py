@@ -128,8 +128,6 @@ class DenoisingAE(BaseAutoEncoder):
     (1797, 30)
     """
 
-    _n_imputations = 1
-
     n_components: int = field(default=500, kw_only=False)
     corruption: object = "masking"
     corruption_level: float = 0.3

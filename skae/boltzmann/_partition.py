@@ -79,7 +79,9 @@ def annealed_log_partition(params, units, base_bias, n_runs, n_temperatures, rng
         for cold, warm in zip(temperatures[:-1], temperatures[1:]):
             pre_activations = product(visible, weights.T) + bias
             log_weights += (warm - cold) * (visible @ shift)
-            log_weights += _softplus_sums(warm * pre_activations) - _softplus_sums(cold * pre_activations)
+            log_weights += _softplus_sums(warm * pre_activations) - _softplus_sums(
+                cold * pre_activations
+            )
             pre_activations *= pre_activations.dtype.type(warm)
             ACTIVATIONS["sigmoid"].apply(pre_activations, no_bias)
             draw(pre_activations, rng, pre_activations)

@@ -88,7 +88,9 @@ class RecurrentNetwork:
                 below = now[-1] if layer else np.eye(self.sizes[0], dtype=X.dtype)
                 pre_activations = weights[layer] @ below
                 if self._has_input_from_above(step, layer):
-                    pre_activations = (pre_activations + weights[layer + 1].T @ before[layer + 1]) / 2
+                    pre_activations = (
+                        pre_activations + weights[layer + 1].T @ before[layer + 1]
+                    ) / 2
                 diagonal = np.empty_like(outputs)
                 slopes(self.activations[layer].kind, outputs, diagonal)
                 now.append(diagonal[:, :, np.newaxis] * pre_activations)

@@ -124,9 +124,7 @@ def test_unlabeled_rows_may_be_penalized():
     labels = np.where(np.arange(300) < 100, y[:300], -1)
     options = {**OPTIONS, "solver": "lbfgs", "max_iter": 1, "tangent_storage": "float32"}
     options |= {"tangent_sampling": "exact"}
-    model = ManifoldTangentClassifier(
-        BASE, **options, penalize_unlabeled=True, tangent_penalty=0.1
-    )
+    model = ManifoldTangentClassifier(BASE, **options, penalize_unlabeled=True, tangent_penalty=0.1)
     model.fit(X[:300], labels)
     loss = -np.mean(np.log(model.predict_proba(X[:100])[np.arange(100), y[:100]]))
     expected = loss + 0.1 * slopes_along_tangents(model, X[:300])
@@ -286,9 +284,7 @@ def test_an_indicator_matrix_has_zeros_and_ones(values):
 def test_one_unlabeled_row_is_no_class_to_hold_out():
     labels = FEW[1].copy()
     labels[0] = -1
-    model = ManifoldTangentClassifier(
-        BASE, **OPTIONS, penalize_unlabeled=True, early_stopping=True
-    )
+    model = ManifoldTangentClassifier(BASE, **OPTIONS, penalize_unlabeled=True, early_stopping=True)
     assert model.fit(FEW[0], labels).n_iter_ == 5
 
 
