@@ -1,7 +1,7 @@
 """Regularized auto-encoders and sparse coding for scikit-learn."""
 
 from ._version import __version__
-from .autoencoders import AutoEncoder, ContractiveAE, DenoisingAE
+from .autoencoders import AnomalyDetector, AutoEncoder, ContractiveAE, DenoisingAE
 from .boltzmann import DBM, DBN, RBM, BoltzmannClassifier
 from .deep import RecurrentAE, StackedAE, StackedAEClassifier, StackedAERegressor
 from .manifold import ManifoldTangentClassifier
@@ -12,6 +12,7 @@ __all__ = [
     "DBN",
     "PSD",
     "RBM",
+    "AnomalyDetector",
     "AutoEncoder",
     "BoltzmannClassifier",
     "ContractiveAE",

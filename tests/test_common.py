@@ -8,6 +8,7 @@ from skae import (
     DBN,
     PSD,
     RBM,
+    AnomalyDetector,
     AutoEncoder,
     BoltzmannClassifier,
     ContractiveAE,
@@ -73,6 +74,7 @@ def _expected_failures(estimator):
     + STACKS
     + BOLTZMANN
     + [SparseCoder(3, max_iter=3), SparseCoder(3, max_iter=3, split_sign=True), PSD(3, max_iter=3)]
+    + [AnomalyDetector(AutoEncoder(3, max_iter=5)), AnomalyDetector()]
     + [LocalPCA(2), TangentNeighborsClassifier(LocalPCA(3), n_neighbors=1, n_tangents=1)]
     + [
         ManifoldTangentClassifier(

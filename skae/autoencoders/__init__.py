@@ -4,5 +4,6 @@ from ._autoencoder import AutoEncoder
 from ._base import BaseAutoEncoder
 from ._contractive import ContractiveAE
 from ._denoising import DenoisingAE
+from ._detector import AnomalyDetector
 
-__all__ = ["AutoEncoder", "BaseAutoEncoder", "ContractiveAE", "DenoisingAE"]
+__all__ = ["AnomalyDetector", "AutoEncoder", "BaseAutoEncoder", "ContractiveAE", "DenoisingAE"]

@@ -1,0 +1,244 @@
+"""Anomalies by an auto-encoder: reconstruction errors and codes that are unlike those of the training data."""
+
+from numbers import Real
+
+import numpy as np
+from scipy.linalg import cholesky, solve_triangular
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._estimators.columns import Columns
+from .._estimators.fitting import DTYPES, unchanged_on_error
+from .._estimators.parts import ready_copy
+from ._autoencoder import AutoEncoder
+
+_BLOCK = 1024
+_RIDGE = 1e-3  # of the mean variance of the codes, added to each
+_FLOOR = 1e-6  # of a column's variance: the least variance of its residuals
+_SUPPORT, _STEPS = 0.9, 3  # share of the rows that show what is normal, and in how many steps
+_LEAST = 0.3  # of the mean square of a column's residuals in all rows: the least in those
+_FENCE = 1.5  # Tukey's, in interquartile ranges
+
+
+class AnomalyDetector(OutlierMixin, BaseEstimator):
+    """Anomalies are rows that an auto-encoder reconstructs worse than others, or whose code is far from the others'.
+
+    With the residual e = x - r(x) and the code h(x), the score of a row is ``-D / 2``,
+
+        D = sum_j e_j^2 / v_j + (h - m)' (C + l I)^-1 (h - m),
+
+    where v_j is the mean of e_j^2, m and C are mean and covariance of the codes, and l is 0.001 times the mean variance
+    of a code. The first term is large where columns do not fit together, the second where they do but the row as a whole
+    is far out. Of a linear auto-encoder, D is the Mahalanobis distance of principal component analysis (the index of
+    Yue & Qin 2001); with nonlinear codes it follows the shape of the data.
+
+    v, m and C are those of the nine tenths of the training rows with the least D, which are found in three steps from
+    all rows (as those of Rousseeuw & Van Driessen 1999), so that anomalies among the training rows do not hide
+    themselves; v_j is at least 0.3 of what it is in all rows.
+
+    Parameters
+    ----------
+    base : estimator, default=None
+        An auto-encoder, with ``transform`` and ``reconstruct``; by default ``AutoEncoder(100)``.
+    contamination : 'auto' or float, default='auto'
+        Share of the training rows that are anomalies, in (0, 0.5], which sets the threshold. ``'auto'`` takes rows for
+        anomalies whose ``D ** (1 / 3)``, which is nearly normal for normal data, is above the third quartile by more than
+        1.5 interquartile ranges.
+    prefit : bool, default=False
+        Whether ``base`` is fitted already, and is to be used as it is.
+    random_state : int, RandomState instance or None, default=None
+        Seed of a ``base`` that has none of its own.
+
+    Attributes
+    ----------
+    base_ : estimator
+        The fitted auto-encoder.
+    offset_ : float
+        The threshold: ``decision_function(X) = score_samples(X) - offset_``.
+    residual_variance_ : ndarray of shape (n_features,)
+        v, in the units of X; columns that were constant, which are not looked at, have infinity.
+    code_mean_ : ndarray of shape (n_components,)
+        m.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X has names that are strings.
+
+    References
+    ----------
+    Yue, H. & Qin, S. Reconstruction-based fault identification using a combined index. Industrial & Engineering
+    Chemistry Research 40 (2001). Rousseeuw, P. & Van Driessen, K. A fast algorithm for the minimum covariance
+    determinant estimator. Technometrics 41 (1999). Denouden, T. et al. Improving reconstruction autoencoder out-of-distribution detection
+    with Mahalanobis distance. arXiv:1812.02765 (2018).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skae import AnomalyDetector
+    >>> X = load_iris().data
+    >>> detector = AnomalyDetector(random_state=0).fit(X)
+    >>> detector.predict([[5.0, 3.4, 1.5, 0.2], [5.0, 3.4, 6.5, 0.2]])
+    array([ 1, -1])
+    """
+
+    _parameter_constraints = {
+        "base": [HasMethods(["fit", "transform", "reconstruct"]), None],
+        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        "prefit": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, base=None, *, contamination="auto", prefit=False, random_state=None):
+        self.base = base
+        self.contamination = contamination
+        self.prefit = prefit
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        base = AutoEncoder() if self.base is None else self.base
+        tags.input_tags.sparse = base.__sklearn_tags__().input_tags.sparse
+        tags.input_tags.allow_nan = base.__sklearn_tags__().input_tags.allow_nan
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Fit the auto-encoder to X, and what is normal of residuals and codes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Missing values are NaN.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+        """
+        with unchanged_on_error(self):
+            rows = self._validated(X, reset=True)
+            self.base_ = self._fitted_base(X)
+            residuals, codes = self._residuals(X, rows), self._codes(X)
+            self._learn_normal(Columns(rows), residuals, codes)
+            self.offset_ = self._threshold(-self._distances(residuals, codes) / 2)
+        return self
+
+    def _fitted_base(self, X):
+        if self.prefit:
+            if self.base is None:
+                raise ValueError("prefit=True needs a fitted base; got base=None.")
+            check_is_fitted(self.base)
+            return self.base
+        base = AutoEncoder(100) if self.base is None else self.base
+        rng = check_random_state(self.random_state)
+        return ready_copy("base", base, rng, verbose=0, checkpoint=None, resume=False).fit(X)
+
+    def score_samples(self, X):
+        """Return -D / 2 of each row, see above. Low values are anomalies.
+
+        A missing value counts as much as a column does on the average.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        return self._scores(X, self._validated(X, reset=False))
+
+    def decision_function(self, X):
+        """Return ``score_samples(X) - offset_``: negative for anomalies.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X):
+        """Return -1 for anomalies and 1 for others.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        kinds : ndarray of int of shape (n_samples,)
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def _validated(self, X, *, reset):
+        tags = self.__sklearn_tags__().input_tags
+        return validate_data(
+            self,
+            X,
+            accept_sparse="csr" if tags.sparse else False,
+            dtype=DTYPES,
+            reset=reset,
+            ensure_all_finite="allow-nan" if tags.allow_nan else True,
+        )
+
+    def _residuals(self, X, rows):
+        """Return x - r(x); NaN where a value is missing."""
+        residuals = self.base_.reconstruct(X).astype(np.float64, copy=False)
+        for block in gen_batches(len(residuals), _BLOCK):
+            x = rows[block]
+            residuals[block] -= x.toarray() if hasattr(x, "toarray") else x
+        return residuals
+
+    def _codes(self, X):
+        return self.base_.transform(X).astype(np.float64, copy=False)
+
+    def _learn_normal(self, columns, residuals, codes):
+        """Set what is normal of the residuals of the ``columns`` and of the codes."""
+        squares = residuals**2
+        usual = np.nanmean(squares, axis=0)
+        least = np.maximum(_LEAST * usual, _FLOOR * columns.variance)
+        seen = columns.varies & (usual > 0)
+        kept = np.ones(len(codes), bool)
+        for step in range(_STEPS + 1):
+            if step:
+                distances = self._distances(residuals, codes)
+                kept = distances <= np.quantile(distances, _SUPPORT)
+            counts = np.maximum((~np.isnan(squares[kept])).sum(axis=0), 1)
+            variance = np.maximum(np.nansum(squares[kept], axis=0) / counts, least)
+            self.residual_variance_ = np.where(seen, variance, np.inf)
+            self.code_mean_ = codes[kept].mean(axis=0)
+            deviations = codes[kept] - self.code_mean_
+            covariance = deviations.T @ deviations / len(deviations)
+            ridge = _RIDGE * np.trace(covariance) / len(covariance)
+            covariance += (ridge or 1.0) * np.eye(len(covariance))
+            self._factor = cholesky(covariance, lower=True)
+
+    def _scores(self, X, rows):
+        return -self._distances(self._residuals(X, rows), self._codes(X)) / 2
+
+    def _distances(self, residuals, codes):
+        """Return D."""
+        squares = residuals**2 / self.residual_variance_
+        # A column's terms are about 1 in normal rows.
+        squares = np.where(np.isnan(squares), np.isfinite(self.residual_variance_), squares)
+        away = solve_triangular(self._factor, (codes - self.code_mean_).T, lower=True)
+        return squares.sum(axis=1) + np.einsum("ij,ij->j", away, away)
+
+    def _threshold(self, scores):
+        if self.contamination != "auto":
+            return float(np.percentile(scores, 100 * self.contamination))
+        return -_fence(-2 * scores) / 2
+
+
+def _fence(distances):
+    """Return how large normal ones of the distances are at most."""
+    low, high = np.percentile(np.cbrt(distances), [25, 75])
+    return float((high + _FENCE * (high - low)) ** 3)

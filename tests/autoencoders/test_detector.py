@@ -1,0 +1,146 @@
+"""Anomalies: the scores by hand, thresholds, units, and anomalies that are planted."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+from scipy.stats import spearmanr
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import roc_auc_score
+from sklearn.preprocessing import StandardScaler
+
+from skae import AnomalyDetector, AutoEncoder, ContractiveAE, DenoisingAE, StackedAE
+
+RNG = np.random.default_rng(0)
+HIDDEN = RNG.standard_normal((500, 2))
+X = np.hstack([HIDDEN, np.sin(2 * HIDDEN), HIDDEN[:, :1] * HIDDEN[:, 1:]])
+X += 0.1 * RNG.standard_normal(X.shape)
+FAST = {"max_iter": 40, "random_state": 0}
+DETECTOR = AnomalyDetector(ContractiveAE(20, **FAST)).fit(X)
+
+
+def test_scores_by_hand():
+    base = DETECTOR.base_
+    residuals, codes = X - base.reconstruct(X), base.transform(X)
+    usual, kept = np.mean(residuals**2, axis=0), np.arange(len(X))
+    for _ in range(4):
+        covariance = np.cov(codes[kept].T, bias=True)
+        covariance += 1e-3 * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+        away = codes - codes[kept].mean(axis=0)
+        variance = np.maximum(np.mean(residuals[kept] ** 2, axis=0), 0.3 * usual)
+        distances = (residuals**2 / variance).sum(axis=1)
+        distances += np.sum(away * np.linalg.solve(covariance, away.T).T, axis=1)
+        kept = distances <= np.quantile(distances, 0.9)
+    np.testing.assert_allclose(DETECTOR.residual_variance_, variance)
+    np.testing.assert_allclose(DETECTOR.score_samples(X), -distances / 2, rtol=1e-6)
+
+
+def test_a_linear_model_is_beside_principal_components():
+    rng = np.random.default_rng(2)
+    rows = rng.standard_normal((600, 3)) @ rng.standard_normal((3, 6))
+    rows = StandardScaler().fit_transform(rows + 0.5 * rng.standard_normal((600, 6)))
+    linear = AutoEncoder(3, activation="identity", solver="lbfgs", max_iter=2000, random_state=0)
+    scores = AnomalyDetector(linear).fit(rows).score_samples(rows)
+    pca = PCA(3).fit(rows)
+    residuals = rows - pca.inverse_transform(pca.transform(rows))
+    distances = (residuals**2 / np.mean(residuals**2, axis=0)).sum(axis=1)
+    distances += (pca.transform(rows) ** 2 / pca.explained_variance_).sum(axis=1)
+    # What is normal is found here in all rows, and there in nine tenths of them.
+    assert spearmanr(scores, -distances).statistic > 0.99
+
+
+@pytest.mark.parametrize("contamination", [0.01, 0.1, 0.5])
+def test_the_threshold_is_a_quantile(contamination):
+    detector = clone(DETECTOR).set_params(contamination=contamination).fit(X)
+    scores = detector.score_samples(X)
+    assert detector.offset_ == pytest.approx(np.percentile(scores, 100 * contamination))
+    assert np.mean(detector.predict(X) == -1) == pytest.approx(contamination, abs=2 / len(X))
+    np.testing.assert_array_equal(detector.decision_function(X), scores - detector.offset_)
+    np.testing.assert_array_equal(detector.fit_predict(X), detector.predict(X))
+
+
+def test_the_automatic_threshold_takes_few_normal_rows():
+    assert 0 < np.mean(DETECTOR.predict(X) == -1) < 0.1
+    roots = np.cbrt(-2 * DETECTOR.score_samples(X))
+    low, high = np.percentile(roots, [25, 75])
+    fence = high + 1.5 * (high - low)
+    np.testing.assert_array_equal(DETECTOR.predict(X) == -1, roots > fence)
+
+
+def test_units_do_not_matter():
+    moved = clone(DETECTOR).fit(X * 1000 + 5)
+    np.testing.assert_allclose(
+        moved.score_samples(X * 1000 + 5), DETECTOR.score_samples(X), rtol=1e-3
+    )
+    np.testing.assert_array_equal(moved.predict(X * 1000 + 5), DETECTOR.predict(X))
+
+
+def test_planted_anomalies_are_found():
+    rng = np.random.default_rng(1)
+    # Each column has usual values, but they do not fit together.
+    planted = np.column_stack([rng.permutation(column) for column in X.T])[:25]
+    far = X[:1] + 40
+    rows, labels = np.vstack([X, planted]), np.arange(len(X) + 25) >= len(X)
+    detector = clone(DETECTOR).fit(rows)
+    area = roc_auc_score(labels, -detector.score_samples(rows))
+    forest = IsolationForest(random_state=0).fit(rows)
+    assert area > roc_auc_score(labels, -forest.score_samples(rows)) + 0.05
+    assert detector.predict(far) == -1
+    assert detector.score_samples(far) < detector.score_samples(rows).min()
+
+
+def test_missing_values_are_as_usual_as_others():
+    holes = X.copy()
+    holes[RNG.random(X.shape) < 0.2] = np.nan
+    detector = clone(DETECTOR).fit(holes)
+    scores = detector.score_samples(holes)
+    assert np.isfinite(scores).all()
+    assert detector.predict(X[:1] + 40) == -1
+    empty = detector.score_samples(np.full((1, X.shape[1]), np.nan))
+    assert np.isfinite(empty) and empty > detector.offset_
+
+
+def test_constant_columns_are_not_looked_at():
+    wide = np.hstack([X, np.full((len(X), 1), 7.0)])
+    detector = clone(DETECTOR).fit(wide)
+    scores = detector.score_samples(wide)
+    np.testing.assert_allclose(scores, DETECTOR.score_samples(X), rtol=1e-5)
+    wide[:, -1] = 8
+    np.testing.assert_allclose(detector.score_samples(wide), scores, rtol=1e-5)
+
+
+def test_categories_and_names():
+    colors = np.eye(3)[(X[:, 0] > 0).astype(int) + (X[:, 0] > 1)]
+    frame = pd.DataFrame(np.hstack([X, colors]), columns=[*"abcdefgh"])
+    detector = clone(DETECTOR).fit(frame)
+    assert list(detector.feature_names_in_) == [*"abcdefgh"]
+    wrong = frame.head(1).copy()
+    wrong[["f", "g", "h"]] = [[0.0, 0.0, 1.0]] if X[0, 0] < 0 else [[1.0, 0.0, 0.0]]
+    assert detector.score_samples(wrong) < detector.score_samples(frame.head(1))
+
+
+def test_sparse_rows():
+    sparse = scipy.sparse.csr_matrix(X)
+    scores = clone(DETECTOR).fit(sparse).score_samples(sparse)
+    np.testing.assert_allclose(scores, DETECTOR.score_samples(X), rtol=1e-5)
+
+
+def test_a_base_that_is_fitted_stays():
+    base = DenoisingAE(10, **FAST).fit(X)
+    detector = AnomalyDetector(base, prefit=True).fit(X)
+    assert detector.base_ is base
+    with pytest.raises(NotFittedError):
+        AnomalyDetector(DenoisingAE(10), prefit=True).fit(X)
+    with pytest.raises(ValueError, match="base"):
+        AnomalyDetector(prefit=True).fit(X)
+    stack = StackedAE([("low", AutoEncoder(8, **FAST)), ("high", AutoEncoder(4, **FAST))])
+    assert np.isfinite(AnomalyDetector(stack).fit(X).score_samples(X)).all()
+
+
+def test_contamination_is_checked():
+    for bad in (0, 0.6, "some"):
+        with pytest.raises(ValueError, match="contamination"):
+            AnomalyDetector(contamination=bad).fit(X)
