@@ -6,8 +6,8 @@ No parameter of skae is set but ``random_state``; controls are also its ``tangen
 - ``scaling``: how much its predictions change when quantities have other units (X * 1000 + 5);
 - ``linear``: its codes before LogisticRegression, beside scaled columns, as many principal components, and both;
 - ``labels``: MNIST with 100, 1000 and 3000 labels of 10,000 images: stack, tangent classifier, SVC;
-- ``anomaly``: ROC AUC of reconstruction errors, beside IsolationForest and LocalOutlierFactor;
-- ``imputation``: missing numbers and categories by DenoisingAE, beside three imputers;
+- ``anomaly``: ROC AUC of AnomalyDetector and of reconstruction errors, beside IsolationForest and LocalOutlierFactor;
+- ``imputation``: missing numbers and categories by ``impute`` of DenoisingAE, beside three imputers;
 - ``times``: CPU seconds of fits of 10,000 x 784.
 
     python benchmarks/bench_outcomes.py --data DIR [--parts classify linear ...] [--seeds 5] [--short]

@@ -1,4 +1,4 @@
-"""Anomalies by reconstruction: ROC AUC of default auto-encoders on raw columns, beside two detectors of scikit-learn.
+"""Anomalies: ROC AUC of the default detector and auto-encoders on raw columns, beside two detectors of scikit-learn.
 
 Protocol ``all`` fits on all rows and ranks the same rows; ``normal`` fits on half of the normal rows and ranks the
 other half and all anomalies. The anomalies are the rarer class of mammography and the malignant rows of breast cancer.
@@ -12,12 +12,14 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skae import AutoEncoder, ContractiveAE, DenoisingAE
+from skae import AnomalyDetector, AutoEncoder, ContractiveAE, DenoisingAE
 
 from .bench import gain, rows
 
 LABELS = {"mammography": 1, "breast cancer": 0}
-OURS = {model.__name__: model for model in (AutoEncoder, DenoisingAE, ContractiveAE)}
+OURS = {
+    model.__name__: model for model in (AnomalyDetector, AutoEncoder, DenoisingAE, ContractiveAE)
+}
 CONTROLS = ("IsolationForest", "LocalOutlierFactor")
 
 

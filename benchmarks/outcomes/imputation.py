@@ -83,7 +83,7 @@ def filled(method, X, cells, n_scored, seed):
     """Return the first rows without gaps, and the CPU seconds of the fit."""
     if method == OURS:
         model, cpu = fitted(DenoisingAE(random_state=seed), X)
-        return model.reconstruct(X[:n_scored]), cpu
+        return model.impute(X[:n_scored]), cpu
     center, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
     real = slice(cells.n_real)
     center[real], scale[real] = np.nanmean(X[:, real], axis=0), np.nanstd(X[:, real], axis=0)
