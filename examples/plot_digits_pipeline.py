@@ -39,7 +39,8 @@ for name, found in {"codes of ContractiveAE": search, "raw pixels": alone}.items
 print(f"chosen: {search.best_params_}")
 
 # %%
-# With few labels a stronger contraction is better: what it keeps is what the images have in common.
+# With few labels a stronger contraction is better: this one was chosen among 1, 3, 10 and 30 times 'auto' on these
+# digits, and so were 20 components for the noise among 10, 20 and 30.
 N_LABELS, N_SPLITS, N_DRAWS = (20, 50, 100, 200, 500, 1000), 5, 2
 found = {"codes of ContractiveAE": [], "PCA": [], "pixels": []}
 for split in range(N_SPLITS):
