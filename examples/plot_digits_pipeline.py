@@ -20,10 +20,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
 
 from skae import ContractiveAE
 
 X, y = load_digits(return_X_y=True)
+threadpool_limits(1)  # matrices are small: threads would wait for each other
 
 # %%
 # The auto-encoder scales X itself, and its parameters are parameters of the grid.
