@@ -202,7 +202,7 @@ BAD = [
     ({"layers": []}, ValueError, "at least one"),
     ({"layers": ["low"]}, ValueError, "the entry 'low'"),
     ({"layers": [("a", KMeans())]}, TypeError, "no layer of a stack"),
-    ({"layers": [("a", AutoEncoder)]}, TypeError, "no instance"),
+    ({"layers": [("a", AutoEncoder)]}, TypeError, "which is a class; give an instance"),
     ({"layers": [("a", AutoEncoder()), ("a", AutoEncoder())]}, ValueError, "not unique"),
     ({"layers": [*LAYERS, ("c", AutoEncoder(loss="multinomial"))]}, ValueError, "layer 'c'"),
     ({"layers": [("a", PSD(encoder="lista"))]}, ValueError, "encoder='tanh'"),
