@@ -8,6 +8,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 import skae
 
 FIT = """
@@ -65,3 +67,54 @@ def test_ctrl_c_publishes_weights():
         assert process.stdout.readline() == "epoch\n"
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=60)[0].endswith("True True\n")
+
+
+def _copied(folder):
+    """Return the package in another folder, where it can be changed, and how to run it from there."""
+    source = Path(skae.__file__).parent
+    shutil.copytree(source, folder / "skae", ignore=shutil.ignore_patterns("__pycache__"))
+    cache = folder / "cache"
+    environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(cache)}
+    return cache, {"env": environment, "cwd": folder}
+
+
+SIGMOID = """
+    import numpy as np
+    from skae._kernels import activations
+    a = np.full((1, 1), 0.5, np.float32)
+    activations.sigmoid(a, np.zeros(1, np.float32), 0, 1)
+    print(a[0, 0])
+"""
+
+
+def test_a_changed_helper_is_compiled_anew(tmp_path):
+    """Numba looks at the file of a kernel only; its helpers, which are inlined, stand in another one."""
+    _, options = _copied(tmp_path)
+    assert float(_run(SIGMOID, **options).stdout) == pytest.approx(0.6224593, rel=1e-6)
+    helpers = tmp_path / "skae" / "_kernels" / "elementary.py"
+    text = helpers.read_text()
+    assert "low, high = np.float32(-87.0)" in text
+    # exp(-x) is 1 then for all x >= 0.
+    helpers.write_text(text.replace("np.float32(-87.0)", "np.float32(0.0)"))
+    assert float(_run(SIGMOID, **options).stdout) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("damage", [b"", b"damaged"])
+def test_a_damaged_cache_is_replaced(tmp_path, damage):
+    cache, options = _copied(tmp_path)
+    expected = _run(SIGMOID, **options).stdout
+    files = [path for path in cache.rglob("*.nb?") if path.is_file()]
+    assert files
+    for path in files:
+        path.write_bytes(damage)
+    result = _run(SIGMOID, **options)
+    assert result.stdout == expected, result.stderr
+    assert _run(SIGMOID, **options).stdout == expected
+    assert any(len(path.read_bytes()) > 100 for path in files)
+
+
+def test_without_compilation():
+    code = FIT.replace("random((50, 8))", "random((8, 4))").replace("max_iter=2", "max_iter=1")
+    result = _run(code, env={**os.environ, "NUMBA_DISABLE_JIT": "1"})
+    assert result.returncode == 0, result.stderr
+    assert float(result.stdout) == pytest.approx(float(_run(code).stdout), rel=1e-3)

@@ -171,7 +171,7 @@ def _shared_block(columns, real, binary, standardize):
         return none
     low, high = limits
     # Some pixels are 0 or 1 where others go to 16: a few 0/1 columns among the real ones are no other unit.
-    few = low == 0 and binary.sum() <= 0.1 * real.sum()
+    few = low == 0 and binary.sum() <= real.sum() / 4
     return real | (binary & columns.varies) if few else real, limits
 
 

@@ -1,8 +1,14 @@
-"""The one place that says how kernels are compiled."""
+"""The one place that says how kernels are compiled, and kept on disk."""
 
+import hashlib
 import os
+from functools import cache
+from pathlib import Path
 
-from numba import njit
+from numba import config, njit
+from numba.core.caching import FunctionCache
+
+from .._version import __version__
 
 # Everything of fastmath except the flags that would make isfinite(nan) true.
 _OPTIONS = {
@@ -16,12 +22,50 @@ _CACHE = os.environ.get("SKAE_NUMBA_CACHE", "1") != "0"
 def kernel(function):
     """Compile ``function`` at its first call, and keep the result on disk where that is possible.
 
-    Numba raises when it finds no folder to cache in (read-only install and no home); the kernel
-    then lives in memory only. Set ``SKAE_NUMBA_CACHE=0`` to never write.
+    Where no folder can be written (read-only install and no home), where the disk is full or files are damaged, the
+    kernel lives in memory only. Set ``SKAE_NUMBA_CACHE=0`` to never write.
     """
-    if _CACHE:
+    compiled = njit(**_OPTIONS)(function)
+    if _CACHE and not config.DISABLE_JIT:
         try:
-            return njit(cache=True, **_OPTIONS)(function)
+            compiled._cache = _KernelCache(function)
         except RuntimeError:
+            pass  # numba finds no folder that can be written
+    return compiled
+
+
+class _KernelCache(FunctionCache):
+    """Machine code on disk, valid for the present state of all kernel files: a kernel may have others inlined."""
+
+    def _index_key(self, signature, codegen):
+        return (*super()._index_key(signature, codegen), __version__, _state_of_kernels())
+
+    def load_overload(self, signature, target_context):
+        """Return the machine code, or None where there is none or it cannot be read."""
+        try:
+            return super().load_overload(signature, target_context)
+        except Exception:
+            self._start_anew()
+            return None
+
+    def save_overload(self, signature, data):
+        """Keep machine code, if the disk lets it be."""
+        try:
+            super().save_overload(signature, data)
+        except Exception:
+            self._start_anew()
+
+    def _start_anew(self):
+        try:
+            self.flush()
+        except OSError:
             pass
-    return njit(**_OPTIONS)(function)
+
+
+@cache
+def _state_of_kernels():
+    """Return a hash of all kernel files."""
+    state = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        state.update(path.name.encode() + path.read_bytes())
+    return state.hexdigest()

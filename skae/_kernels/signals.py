@@ -1,6 +1,6 @@
 """Signals between threads that wait outside of the interpreter lock: a word in memory, read until it changes."""
 
-from numba import types
+from numba import config, types
 from numba.extending import intrinsic
 
 from ._jit import kernel
@@ -30,6 +30,15 @@ def _store(context, flags, index, value):
         return context.get_dummy_value()
 
     return types.void(flags, types.int64, types.int64), emit
+
+
+if config.DISABLE_JIT:
+
+    def _load(flags, index):
+        return flags[index]
+
+    def _store(flags, index, value):
+        flags[index] = value
 
 
 @kernel

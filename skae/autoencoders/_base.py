@@ -17,7 +17,7 @@ from .._estimators.units import make_units
 from .._estimators.unsupervised import UnsupervisedModel
 from ..nn.activations import ACTIVATIONS
 from ..nn.losses import LOSSES, Gaussian
-from ._imputation import HIDDEN_ROWS, learned_imputation, plain_imputation
+from ._imputation import learned_imputation, n_rows_to_learn_from, plain_imputation
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -49,7 +49,7 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, Layer, ABC):
         The first reconstruction sees 0 (of a scaled column, its mean) where values are missing, further ones what was
         filled in before. Of gaussian columns ``mean + slope * (r - mean)`` is filled in, as reconstructions of what the
         network does not see are too near to the mean, and iterated ones too far from it. ``fit`` measures the slopes on
-        known values that it hides, a tenth of 1000 rows, and takes as many reconstructions as lower the error on them;
+        known values that it hides, a tenth of at most 1000 rows, and takes as many reconstructions as lower the error on them;
         after ``partial_fit`` it is one, with slopes of 1.
 
         Parameters
@@ -102,7 +102,7 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, Layer, ABC):
     def _learn_from_trained(self, X):
         """Measure how reconstructions of hidden cells are to be stretched, on some rows of X."""
         model = self._model
-        x = X[:: -(-X.shape[0] // HIDDEN_ROWS)]
+        x = X[:: -(-X.shape[0] // n_rows_to_learn_from(X.shape[1]))]
         z = model.scaling.apply(x.toarray() if scipy.sparse.issparse(x) else x)
         self._imputation = learned_imputation(
             model.reconstruct_scaled,

@@ -3,7 +3,7 @@
 import numpy as np
 
 _SHARE = 0.1  # of the cells that are hidden
-HIDDEN_ROWS = 1000  # of X, about, in which they are
+_MOST_ROWS, _MOST_CELLS = 1000, 100_000  # of X in which they are
 _DRAWS = 3
 _PRIOR = 20  # cells that the slope of all columns counts for in that of one
 _MOST_PASSES = 5
@@ -46,6 +46,11 @@ class Imputation:
 
     def _guessed(self, r, slopes):
         return self.means + slopes * (r - self.means)
+
+
+def n_rows_to_learn_from(n_inputs):
+    """Return in how many rows of X cells are hidden: enough for slopes, little memory."""
+    return max(1, min(_MOST_ROWS, _MOST_CELLS // n_inputs))
 
 
 def plain_imputation(means):
