@@ -17,7 +17,7 @@ from .._estimators.units import make_units
 from .._estimators.unsupervised import UnsupervisedModel
 from ..nn.activations import ACTIVATIONS
 from ..nn.losses import LOSSES, Gaussian
-from ._imputation import learned_imputation, n_rows_to_learn_from, plain_imputation
+from ._imputation import learned_imputation, plain_imputation, some_rows
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -102,8 +102,7 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, Layer, ABC):
     def _learn_from_trained(self, X):
         """Measure how reconstructions of hidden cells are to be stretched, on some rows of X."""
         model = self._model
-        x = X[:: -(-X.shape[0] // n_rows_to_learn_from(X.shape[1]))]
-        z = model.scaling.apply(x.toarray() if scipy.sparse.issparse(x) else x)
+        z = model.scaling.apply(some_rows(X))
         self._imputation = learned_imputation(
             model.reconstruct_scaled,
             z,

@@ -3,7 +3,8 @@
 import numpy as np
 
 _SHARE = 0.1  # of the cells that are hidden
-_MOST_ROWS, _MOST_CELLS = 1000, 100_000  # of X in which they are
+_CELLS, _ROWS = 2**16, 1000  # of X in which they are, at most
+_FEWEST_ROWS = 30
 _DRAWS = 3
 _PRIOR = 20  # cells that the slope of all columns counts for in that of one
 _MOST_PASSES = 5
@@ -48,14 +49,16 @@ class Imputation:
         return self.means + slopes * (r - self.means)
 
 
-def n_rows_to_learn_from(n_inputs):
-    """Return in how many rows of X cells are hidden: enough for slopes, little memory."""
-    return max(1, min(_MOST_ROWS, _MOST_CELLS // n_inputs))
-
-
 def plain_imputation(means):
     """Return the ``Imputation`` of one pass, with slopes of 1."""
     return Imputation(means, np.ones((1, len(means)), means.dtype))
+
+
+def some_rows(X):
+    """Return evenly spaced rows of X on which to learn an imputation, dense."""
+    n_rows = min(_ROWS, max(_FEWEST_ROWS, _CELLS // X.shape[1]))
+    x = X[:: -(-X.shape[0] // n_rows)]
+    return x.toarray() if hasattr(x, "toarray") else x
 
 
 def learned_imputation(reconstruct, z, means, gaussian, groups):
@@ -72,7 +75,7 @@ def learned_imputation(reconstruct, z, means, gaussian, groups):
         Inputs with the same number are hidden together.
     """
     z = np.tile(z, (_DRAWS, 1))
-    draws = np.random.default_rng(0).random(z.shape)
+    draws = np.random.default_rng(0).random(z.shape, np.float32)
     draws = draws if groups is None else draws[:, groups]
     known = ~np.isnan(z)
     asked = known & (draws < _SHARE) & gaussian
