@@ -7,8 +7,8 @@ not fit those of the others. ``AnomalyDetector`` fits an auto-encoder to all row
 anomalies that are reconstructed badly or whose code is far from the others'. IsolationForest, which looks at one
 column at a time, finds fewer of them.
 
-Top: the scores, and the threshold, below which each detector puts the share of rows that is asked for. Bottom: the same for images, zeros among which there are
-some other digits.
+Top: the scores, and the threshold, below which each detector puts the share of rows that is asked for. Bottom: the
+same for images, zeros among which there are some other digits.
 """
 
 # %%
