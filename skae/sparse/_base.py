@@ -34,7 +34,7 @@ class BaseCoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
     """Fitting and the fitted methods; ``_state`` has the parameters, which begin with the atoms."""
 
     @abstractmethod
-    def _start(self, X):
+    def _start(self, X, weights):
         """Return the ``TrainingState`` before the first step, and set ``_n_atoms``."""
 
     @abstractmethod
@@ -72,7 +72,7 @@ class BaseCoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             X, weights = self._check_training_data(X, sample_weight, reset=True)
             stopping = Stopping(self.stopping_tol, self.n_iter_no_change, None)
             checkpoint, stored = opened_checkpoint(self, [X, weights])
-            state = self._start(X)
+            state = self._start(X, weights)
             if stored is not None:
                 state = stored
             max_epochs = state.n_epochs if state.converged else self.max_iter
@@ -100,7 +100,7 @@ class BaseCoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         with unchanged_on_error(self):
             again = hasattr(self, "_state")
             X, weights = self._check_training_data(X, sample_weight, reset=not again)
-            state = TrainingState.from_dict(self._state) if again else self._start(X)
+            state = TrainingState.from_dict(self._state) if again else self._start(X, weights)
             self._learn(X, weights, state, state.n_epochs + 1, None, [])
         return self
 

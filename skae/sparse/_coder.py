@@ -227,13 +227,13 @@ class SparseCoder(BaseCoder):
             options["algorithm"] = self.algorithm_
         return infer_codes(X, self._problem(self.components_), **options)
 
-    def _start(self, X):
+    def _start(self, X, weights):
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         rng = np.random.default_rng(seed)
         atoms = self._given_atoms(X)
         if atoms is None:
             n_atoms = X.shape[1] if self.n_components is None else self.n_components
-            atoms = first_atoms(X, n_atoms, rng)
+            atoms = first_atoms(X, weights, n_atoms, rng)
         self._n_atoms = len(atoms)
         self.algorithm_ = chosen_algorithm(self._problem(atoms), self.algorithm)
         params = atoms.ravel()

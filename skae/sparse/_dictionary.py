@@ -8,9 +8,10 @@ from .._threads import product
 from ._inference import infer_codes
 
 
-def first_atoms(X, n_atoms, rng):
-    """Return rows of ``X`` drawn by ``rng``, scaled to norm 1."""
-    chosen = rng.choice(X.shape[0], n_atoms, replace=n_atoms > X.shape[0])
+def first_atoms(X, weights, n_atoms, rng):
+    """Return rows of ``X`` drawn by ``rng`` from those of a positive weight, scaled to norm 1."""
+    rows = np.arange(X.shape[0]) if weights is None else np.flatnonzero(weights)
+    chosen = rng.choice(rows, n_atoms, replace=n_atoms > len(rows))
     atoms = X[np.sort(chosen)]
     atoms = atoms.toarray() if scipy.sparse.issparse(atoms) else atoms.copy()
     # A little noise sets equal and empty samples apart.
@@ -53,7 +54,8 @@ class DictionarySolver:
 
     The statistics A = sum h h' and B = sum h x' forget the past as in Mairal et al. 2010, section 3.4.2: what was
     gathered counts (1 - 1/t)^rho times as much at the t-th batch. A large rho leaves early, poor codes behind. An
-    atom that no code of ``patience`` batches used becomes the sample that is explained worst.
+    atom that no code of ``patience`` batches used becomes the sample that is explained worst. Samples of weight 0
+    neither use atoms nor become them.
     """
 
     def __init__(self, objective, *, rho=4.0, patience=20):
@@ -78,7 +80,7 @@ class DictionarySolver:
         decay = params.dtype.type((1 - 1 / (int(state["n_steps"][0]) + 1)) ** self.rho)
         accumulate(codes, rows, shares, decay, state["second"], state["cross"])
         update_atoms(state["second"], state["cross"], dictionary)
-        used = (codes != 0).any(axis=0)
+        used = (codes != 0)[shares > 0].any(axis=0)
         state["idle"][used] = 0
         state["idle"][~used] += 1
         self._replace(dictionary, state)
@@ -87,8 +89,9 @@ class DictionarySolver:
         dead = np.flatnonzero(state["idle"] >= self.patience)
         if not dead.size:
             return
-        worst = np.argsort(-np.einsum("ij,ij->i", self.objective.errors, self.objective.errors))
-        for atom, row in zip(dead, worst):
+        errors, shares = self.objective.errors, self.objective.shares
+        worst = np.argsort(-np.einsum("ij,ij->i", errors, errors))
+        for atom, row in zip(dead, worst[shares[worst] > 0]):
             sample = self.objective.rows[row]
             norm = np.linalg.norm(sample)
             if norm > 0:

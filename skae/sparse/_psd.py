@@ -165,12 +165,12 @@ class PSD(BaseCoder, Layer):
         "resume": ["boolean"],
     }
 
-    def _start(self, X):
+    def _start(self, X, weights):
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         rng = np.random.default_rng(seed)
         self._n_atoms, self._kind = self.n_components, (self.encoder, self.n_steps)
         self._check_topology()
-        atoms = first_atoms(X, self.n_components, rng)
+        atoms = first_atoms(X, weights, self.n_components, rng)
         chosen_algorithm(self._problem(atoms, self.beta), self.algorithm)
         encoder = self._make_encoder()
         first = encoder.initial(atoms, self.alpha, self.beta, rng)

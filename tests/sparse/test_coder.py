@@ -12,7 +12,7 @@ from sklearn.linear_model import ElasticNet
 
 from skae import PSD, ContractiveAE, SparseCoder
 from skae._kernels.dictionary import accumulate, update_atoms
-from skae.sparse._dictionary import DictionaryObjective, DictionarySolver
+from skae.sparse._dictionary import DictionaryObjective, DictionarySolver, first_atoms
 from skae.sparse._problems import Lasso
 from skae.training.batches import Batches
 
@@ -100,6 +100,42 @@ def test_dead_atoms_come_back():
             objective(atoms.ravel(), batch, None, rng)
             solver.step(atoms.reshape(-1), None, state, 1.0)
     assert (sparse_encode(X, atoms, algorithm="lasso_cd", alpha=0.1) != 0).any(axis=0).all()
+
+
+def _marked():
+    """Return rows of which some are apart in the first, empty pixel, and weights that leave these out."""
+    marked = X[:300].copy()
+    marked[::3, 0] = 100
+    return marked, (marked[:, 0] == 0).astype(float)
+
+
+@pytest.mark.parametrize("n_atoms", [50, 250])
+def test_rows_of_weight_0_are_no_first_atoms(n_atoms):
+    marked, weights = _marked()
+    for rows in (marked, scipy.sparse.csr_matrix(marked)):
+        atoms = first_atoms(rows, weights, n_atoms, np.random.default_rng(0))
+        assert (np.abs(atoms[:, 0]) < 0.1).all()
+
+
+def test_rows_of_weight_0_do_not_replace_atoms():
+    marked, weights = _marked()
+    atoms = np.zeros((4, 64))
+    atoms[:, 0] = 1  # what rows of weight 0 alone use
+    objective = DictionaryObjective(4, lambda atoms: Lasso(atoms, 0.1), {})
+    solver = DictionarySolver(objective, patience=1)
+    state = solver.start(atoms.ravel())
+    batch = next(Batches(marked, weights, 300).epoch(None))
+    objective(atoms.ravel(), batch, None, None)
+    solver.step(atoms.reshape(-1), None, state, 1.0)
+    assert (atoms[:, 0] == 0).all() and (np.linalg.norm(atoms, axis=1) > 0.99).all()
+
+
+@pytest.mark.parametrize("Estimator", [SparseCoder, PSD])
+def test_rows_of_weight_0_teach_nothing(Estimator):
+    marked, weights = _marked()
+    model = Estimator(60, alpha=0.1, batch_size=20, max_iter=4, random_state=0)
+    model.fit(marked, sample_weight=weights)
+    assert (np.abs(model.components_[:, 0]) < 0.1).all()
 
 
 def test_partial_fits_equal_one_fit():
