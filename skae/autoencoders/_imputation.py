@@ -3,10 +3,12 @@
 import numpy as np
 
 _SHARE = 0.1  # of the cells that are hidden
-_CELLS, _ROWS = 2**16, 1000  # of X in which they are, at most
+_CELLS, _ROWS = 2**17, 2000  # of X in which they are, at most
 _FEWEST_ROWS = 30
 _DRAWS = 3
-_PRIOR = 20  # cells that the slope of all columns counts for in that of one
+_SPREAD = (
+    0.3  # standard deviation of the columns' slopes, beside which that of their estimates is seen
+)
 _MOST_PASSES = 5
 _GAIN = 0.01  # of the error that a further pass must take off
 
@@ -74,34 +76,74 @@ def learned_imputation(reconstruct, z, means, gaussian, groups):
     groups : ndarray of int of shape (n_inputs,) or None
         Inputs with the same number are hidden together.
     """
-    z = np.tile(z, (_DRAWS, 1))
-    draws = np.random.default_rng(0).random(z.shape, np.float32)
-    draws = draws if groups is None else draws[:, groups]
-    known = ~np.isnan(z)
-    asked = known & (draws < _SHARE) & gaussian
-    given = np.where(draws < _SHARE, z.dtype.type(np.nan), z)
-    if not asked.any():
-        return plain_imputation(means)
-    missing, before = np.isnan(given), np.inf
-    filled, found = np.where(missing, z.dtype.type(0), given), Imputation(means, [])
-    for _ in range(_MOST_PASSES):
-        r = reconstruct(filled)
-        slopes = _slopes(np.where(asked, z - means, 0), np.where(asked, r - means, 0), gaussian)
-        guessed = found._guessed(r, slopes)
-        error = np.square(guessed[asked] - z[asked], dtype=float).mean()
+    draws = [_Draw(z, np.random.default_rng(seed), gaussian, groups) for seed in range(_DRAWS)]
+    found, before = Imputation(means, []), np.inf
+    while len(found.slopes) < _MOST_PASSES:
+        pairs = [draw.pairs(reconstruct, means) for draw in draws]
+        slopes = _slopes(pairs, gaussian).astype(z.dtype)
+        error = sum(float(np.square(true - slopes * guessed).sum()) for true, guessed in pairs)
         if not error < (1 - _GAIN) * before:
             break
         found.slopes.append(slopes)
-        filled, before = np.where(missing, guessed, given), error
+        before = error
+        for draw in draws:
+            draw.fill(means, slopes)
     return Imputation(means, np.array(found.slopes)) if found.slopes else plain_imputation(means)
 
 
-def _slopes(true, guessed, gaussian):
-    """Return for each column the slope of ``true`` on ``guessed``, both without their means, drawn to that of all."""
-    products, squares = (true * guessed).sum(axis=0), np.square(guessed).sum(axis=0)
-    n_cells = np.maximum((guessed != 0).sum(axis=0), 1)
-    if not squares.sum() > 0:
-        return np.ones_like(products)
-    prior = _PRIOR * np.where(squares > 0, squares / n_cells, 1)
-    shared = products.sum() / squares.sum()
-    return np.where(gaussian, (products + prior * shared) / (squares + prior), 1).astype(true.dtype)
+class _Draw:
+    """Rows of which some known cells are hidden.
+
+    Attributes
+    ----------
+    hidden : ndarray of bool of shape (n_samples, n_inputs)
+        Cells of gaussian inputs with a value, which is not shown.
+    """
+
+    def __init__(self, z, rng, gaussian, groups):
+        numbers = rng.random(z.shape, np.float32)
+        taken = (numbers if groups is None else numbers[:, groups]) < _SHARE
+        known = ~np.isnan(z)
+        self.z, self.hidden, self.missing = z, known & taken & gaussian, taken | ~known
+        self.filled = np.where(self.missing, z.dtype.type(0), z)
+
+    def pairs(self, reconstruct, means):
+        """Return true values and reconstructions of the hidden cells without their means, and 0 elsewhere."""
+        self.r = reconstruct(self.filled)
+        return [np.where(self.hidden, values - means, 0) for values in (self.z, self.r)]
+
+    def fill(self, means, slopes):
+        """Fill in the cells that are not shown."""
+        self.filled = np.where(self.missing, means + slopes * (self.r - means), self.z)
+
+
+def _slopes(pairs, gaussian):
+    """Return for each input the slope of true values on reconstructions: 1 where it is not gaussian.
+
+    The slopes of single columns are drawn to their common mean, the more the less certain they are, as where few large
+    values tell most of them.
+
+    Parameters
+    ----------
+    pairs : list of (ndarray, ndarray)
+        True values and reconstructions, of shape (n_samples, n_inputs), without their means.
+    gaussian : ndarray of bool of shape (n_inputs,)
+    """
+
+    def total(function):
+        return sum(function(true, guessed).sum(axis=0, dtype=float) for true, guessed in pairs)
+
+    squares = total(lambda true, guessed: guessed**2)
+    some = gaussian & (squares > 0)
+    if not some.any():
+        return np.ones(len(gaussian))
+    squares = np.where(some, squares, 1)
+    slopes = total(lambda true, guessed: true * guessed) / squares
+    # Residuals of a slope that others share: those of its own are 0 where one cell tells all.
+    usual = np.median(slopes[some])
+    off = total(lambda true, guessed: (guessed * (true - usual * guessed)) ** 2)
+    variances = np.where(some, off, 0) / squares**2
+    weights = some / (_SPREAD**2 + variances)
+    shared = (weights @ slopes) / weights.sum()
+    trust = _SPREAD**2 / (_SPREAD**2 + variances)
+    return np.where(some, shared + trust * (slopes - shared), np.where(gaussian, shared, 1))

@@ -204,6 +204,23 @@ def test_slopes_are_those_of_a_regression():
     np.testing.assert_allclose(found.fill(reconstruct, asked)[:, 0], asked[:, 1], rtol=0.1)
 
 
+def test_a_few_large_values_do_not_make_a_slope():
+    rng = np.random.default_rng(0)
+    truth = rng.standard_normal((2000, 1)) * np.ones((1, 6))
+    truth[:, 5] = 0
+    truth[::400, 5] = 30 * rng.choice([-1, 1], 5)
+    guessed = 0.5 * truth
+    guessed[:, 5] = 0.01 * truth[:, 5] * rng.choice([-1, 1], 2000)
+    by_means = learned_imputation(lambda z: guessed[: len(z)], truth, *_real_inputs(6))
+    np.testing.assert_allclose(by_means.slopes[0][:5], 2, rtol=1e-3)
+    # Alone, its slope would be 100 or -100 by the signs of five values.
+    assert abs(by_means.slopes[0][5]) < 10
+
+
+def _real_inputs(n):
+    return np.zeros(n), np.ones(n, bool), None
+
+
 @pytest.mark.parametrize("Model", MODELS)
 @pytest.mark.parametrize("load", [load_wine, load_breast_cancer])
 def test_imputation_is_no_worse_than_one_reconstruction(Model, load):
