@@ -27,7 +27,7 @@ N_ATOMS, ALPHA, BATCH, EPOCHS = 256, 0.15, 256, 5
 
 def quality(X, atoms):
     """Return the mean objective of exact codes."""
-    coder = SparseCoder(dictionary=atoms, alpha=ALPHA, tol=1e-6, sparse_output=True)
+    coder = SparseCoder(dictionary=atoms, alpha=ALPHA, gap_tol=1e-6, sparse_output=True)
     return objective(X, atoms, ALPHA, coder.fit_transform(X))
 
 

@@ -83,7 +83,7 @@ def objective(X, atoms, alpha, codes):
 def contestants(X, atoms, alpha, threads):
     """Return functions that find the codes, and the share of the rows that each takes."""
     coder = SparseCoder(
-        dictionary=atoms, alpha=alpha, tol=TOLERANCE, n_jobs=threads, sparse_output=True
+        dictionary=atoms, alpha=alpha, gap_tol=TOLERANCE, n_jobs=threads, sparse_output=True
     ).fit(X[:2])
     calls = {"skae": (lambda: coder.transform(X), 1)}
     try:
@@ -118,7 +118,7 @@ def main():
     os.environ["PYTHONWARNINGS"] = "ignore"
     warnings.simplefilter("ignore")
     pictures = images(arguments.data)
-    print(f"threads {arguments.threads}, float32, skae tol {TOLERANCE:g}, medians of seconds")
+    print(f"threads {arguments.threads}, float32, skae gap_tol {TOLERANCE:g}, medians of seconds")
     print(
         "patch atoms    rows nonzeros  alpha    skae   SPAMS  ratio  sklearn   ratio  objective - SPAMS's"
     )

@@ -70,7 +70,7 @@ class BaseCoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         """
         with unchanged_on_error(self):
             X, weights = self._check_training_data(X, sample_weight, reset=True)
-            stopping = Stopping(self.stopping_tol, self.n_iter_no_change, None)
+            stopping = Stopping(self.tol, self.n_iter_no_change, None)
             checkpoint, stored = opened_checkpoint(self, [X, weights])
             state = self._start(X, weights)
             if stored is not None:

@@ -23,8 +23,8 @@ class SparseCoder(BaseCoder):
 
     ``fit`` minimizes the mean over samples of ``||x - h D||^2 / 2 + alpha ||h||_1 + ridge ||h||^2 / 2``,
     summed over features, over codes h and atoms D of norm at most 1 (Mairal et al. 2010). ``transform``
-    finds the codes, each with a certificate: its objective is within ``tol`` times that of the zero code
-    of the optimum. ``infer`` returns the certificates too, and takes codes to start from.
+    finds the codes, each with a certificate: its objective is within ``gap_tol`` times that of the zero
+    code of the optimum. ``infer`` returns the certificates too, and takes codes to start from.
 
     Parameters
     ----------
@@ -46,6 +46,8 @@ class SparseCoder(BaseCoder):
         orthogonal matching pursuit, has a limit on the number of atoms in place of a penalty.
     n_nonzero_coefs : int, default=10
         Most atoms of a code for ``'omp'``.
+    gap_tol : float, default=1e-4
+        Largest duality gap of a code, relative to the objective of the zero code.
     max_inference_iter : int, default=1000
         Most iterations for a code.
     dictionary : array-like of shape (n_components, n_features), default=None
@@ -59,14 +61,12 @@ class SparseCoder(BaseCoder):
         explains nothing away (Coates & Ng 2011).
     sparse_output : bool, default=False
         Whether codes are a CSR matrix.
-    stopping_tol : float, default=1e-3
-        Relative improvement of an epoch that counts as one.
-    tol : float, default=1e-4
-        Largest duality gap of a code, relative to the objective of the zero code.
     batch_size : int, default=256
         Samples in a minibatch of learning.
     max_iter : int, default=10
         Most epochs.
+    tol : float, default=1e-3
+        Relative improvement of an epoch that counts as one.
     n_iter_no_change : int, default=3
         Epochs without improvement after which to stop.
     shuffle : bool, default=True
@@ -119,7 +119,7 @@ class SparseCoder(BaseCoder):
     groups: list | None = None
     algorithm: str = "auto"
     n_nonzero_coefs: int = 10
-    tol: float = 1e-4
+    gap_tol: float = 1e-4
     max_inference_iter: int = 1000
     dictionary: object = None
     positive: bool = False
@@ -128,7 +128,7 @@ class SparseCoder(BaseCoder):
     sparse_output: bool = False
     batch_size: int = 256
     max_iter: int = 10
-    stopping_tol: float = 1e-3
+    tol: float = 1e-3
     n_iter_no_change: int = 3
     shuffle: bool = True
     n_jobs: int | None = None
@@ -146,7 +146,7 @@ class SparseCoder(BaseCoder):
         "groups": [list, tuple, None],
         "algorithm": [StrOptions({"auto", *Lasso.algorithms, *Pursuit.algorithms})],
         "n_nonzero_coefs": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
+        "gap_tol": [Interval(Real, 0, None, closed="left")],
         "max_inference_iter": [Interval(Integral, 1, None, closed="left")],
         "dictionary": ["array-like", None],
         "positive": ["boolean"],
@@ -155,7 +155,7 @@ class SparseCoder(BaseCoder):
         "sparse_output": ["boolean"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "stopping_tol": [Interval(Real, 0, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
         "n_jobs": [Integral, None],
@@ -242,7 +242,7 @@ class SparseCoder(BaseCoder):
     def _learn(self, X, weights, state, max_epochs, stopping, observers):
         super()._learn(X, weights, state, max_epochs, stopping, observers)
         if self.algorithm == "auto":
-            limits = self.tol, self.max_inference_iter
+            limits = self.gap_tol, self.max_inference_iter
             self.algorithm_ = fastest_algorithm(self._problem(self.components_), X, *limits)
 
     def _given_atoms(self, X):
@@ -280,7 +280,7 @@ class SparseCoder(BaseCoder):
     def _inference(self):
         return {
             "algorithm": self.algorithm,
-            "tol": self.tol,
+            "tol": self.gap_tol,
             "max_iter": self.max_inference_iter,
             "n_jobs": self.n_jobs,
         }

@@ -55,13 +55,11 @@ class PSD(BaseCoder, Layer):
     algorithm : {'auto', 'homotopy', 'cd', 'fista', 'ista'}, default='auto'
         How codes are found; ``'auto'`` is ``'fista'`` from f(x), and ``'homotopy'`` for
         ``transform_algorithm='lasso'``. With ``topology`` it must be ``'auto'``: steps of a touching bound.
-    max_inference_iter : int, default=500
-        Most iterations for a code.
-    stopping_tol : float, default=1e-4
-        Relative improvement of an epoch that counts as one.
-    tol : float, default=1e-3
+    gap_tol : float, default=1e-3
         Largest duality gap of a code, relative to the objective of the zero code; with ``topology``, the
         smallest relative step.
+    max_inference_iter : int, default=500
+        Most iterations for a code.
     solver : {'adam', 'sgd'} or solver, default='adam'
         An instance from :mod:`skae.training` has options.
     learning_rate_init : float, default=1e-3
@@ -70,6 +68,8 @@ class PSD(BaseCoder, Layer):
         Samples in a minibatch.
     max_iter : int, default=30
         Most epochs.
+    tol : float, default=1e-4
+        Relative improvement of an epoch that counts as one.
     n_iter_no_change : int, default=5
         Epochs without improvement after which to stop.
     shuffle : bool, default=True
@@ -121,13 +121,13 @@ class PSD(BaseCoder, Layer):
     pool_size: int = 5
     transform_algorithm: str = "encoder"
     algorithm: str = "auto"
-    tol: float = 1e-3
+    gap_tol: float = 1e-3
     max_inference_iter: int = 500
     solver: object = "adam"
     learning_rate_init: float = 1e-3
     batch_size: int = 100
     max_iter: int = 30
-    stopping_tol: float = 1e-4
+    tol: float = 1e-4
     n_iter_no_change: int = 5
     shuffle: bool = True
     n_jobs: int | None = None
@@ -149,13 +149,13 @@ class PSD(BaseCoder, Layer):
         "pool_size": [Interval(Integral, 1, None, closed="left")],
         "transform_algorithm": [StrOptions({"encoder", "inference", "lasso"})],
         "algorithm": [StrOptions({"auto", *Lasso.algorithms})],
-        "tol": [Interval(Real, 0, None, closed="left")],
+        "gap_tol": [Interval(Real, 0, None, closed="left")],
         "max_inference_iter": [Interval(Integral, 1, None, closed="left")],
         "solver": [StrOptions({"adam", "sgd"}), HasMethods("step")],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "stopping_tol": [Interval(Real, 0, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
         "n_jobs": [Integral, None],
@@ -235,7 +235,7 @@ class PSD(BaseCoder, Layer):
         algorithm = self.algorithm
         if algorithm == "auto" and usual in problem.algorithms:
             algorithm = usual
-        options = {"tol": self.tol, "max_iter": self.max_inference_iter, "n_jobs": self.n_jobs}
+        options = {"tol": self.gap_tol, "max_iter": self.max_inference_iter, "n_jobs": self.n_jobs}
         return infer_codes(X, problem, algorithm=algorithm, **options, **start)[0]
 
     def _codes(self, X, sparse_output):

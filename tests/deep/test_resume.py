@@ -98,7 +98,7 @@ CODERS = {
 def coder(kind, n_epochs, **options):
     """Return a coder that learns for ``n_epochs``."""
     Coder, params = CODERS[kind]
-    steady = {"stopping_tol": 0, "n_iter_no_change": 10**6, "random_state": 0}
+    steady = {"tol": 0, "n_iter_no_change": 10**6, "random_state": 0}
     return Coder(**params, **steady, max_iter=n_epochs, **options)
 
 
@@ -118,7 +118,7 @@ def test_killed_coder(kind, tmp_path):
 
 
 def test_a_coder_that_has_converged_stays(tmp_path):
-    options = {"checkpoint": tmp_path / "coder", "n_iter_no_change": 1, "stopping_tol": 1.0}
+    options = {"checkpoint": tmp_path / "coder", "n_iter_no_change": 1, "tol": 1.0}
     first = PSD(10, random_state=0, **options).fit(X)
     again = PSD(10, random_state=0, resume=True, **options).fit(X)
     assert again.n_iter_ == first.n_iter_ < first.max_iter

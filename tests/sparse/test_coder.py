@@ -160,7 +160,7 @@ def test_a_stream_in_chunks_teaches_as_an_array_does():
 
 def test_given_atoms_stay():
     atoms = X[:20] / np.linalg.norm(X[:20], axis=1, keepdims=True)
-    coder = SparseCoder(dictionary=atoms, alpha=0.2, tol=1e-10).fit(X)
+    coder = SparseCoder(dictionary=atoms, alpha=0.2, gap_tol=1e-10).fit(X)
     np.testing.assert_array_equal(coder.components_, atoms)
     expected = sparse_encode(X, atoms, algorithm="lasso_cd", alpha=0.2, max_iter=100_000)
     np.testing.assert_allclose(coder.transform(X), expected, atol=1e-3)
@@ -214,7 +214,7 @@ def test_filters_of_another_model(estimator):
 
 def test_certificates_and_codes_to_start_from():
     atoms = X[:80] / np.linalg.norm(X[:80], axis=1, keepdims=True)
-    coder = SparseCoder(dictionary=atoms, alpha=0.2, tol=1e-8).fit(X)
+    coder = SparseCoder(dictionary=atoms, alpha=0.2, gap_tol=1e-8).fit(X)
     codes, gaps = coder.infer(X)
     assert (gaps <= 0.5e-8 * np.sum(X**2, axis=1)).all()
     for init in (codes, scipy.sparse.csr_matrix(codes)):
@@ -239,7 +239,7 @@ def test_bad_codes_to_start_from(init, words):
 def test_a_ridge_is_scikit_learns_elastic_net(positive):
     atoms = X[:20] / np.linalg.norm(X[:20], axis=1, keepdims=True)
     options = {"ridge": 0.5, "positive": positive}
-    coder = SparseCoder(dictionary=atoms, alpha=0.2, tol=1e-12, **options)
+    coder = SparseCoder(dictionary=atoms, alpha=0.2, gap_tol=1e-12, **options)
     codes = coder.fit_transform(X[:50])
     peer = ElasticNet(
         0.7 / 64,
@@ -262,6 +262,8 @@ def test_float32_stays():
     [
         ({"alpha": -1.0}, "alpha"),
         ({"n_components": 0}, "n_components"),
+        ({"gap_tol": -1e-3}, "'gap_tol' parameter of SparseCoder"),
+        ({"tol": -1e-3}, "'tol' parameter of SparseCoder"),
         ({"dictionary": np.ones((3, 5))}, "dictionary has atoms of 5 features, but X has 64"),
         ({"dictionary": np.ones((0, 64))}, "0 sample"),
         ({"dictionary": np.full((3, 64), np.nan)}, "NaN"),
@@ -308,9 +310,10 @@ def test_auto_goes_by_shape_and_sparsity(alpha, expected):
     atoms, X = (a / np.linalg.norm(a, axis=1, keepdims=True) for a in (
         rng.standard_normal((128, 512)), rng.standard_normal((40, 512))
     ))  # fmt: skip
-    coder = SparseCoder(dictionary=atoms, alpha=alpha * np.abs(X @ atoms.T).max(), tol=1e-8)
+    options = {"dictionary": atoms, "gap_tol": 1e-8}
+    coder = SparseCoder(**options, alpha=alpha * np.abs(X @ atoms.T).max())
     assert coder.fit(X).algorithm_ == expected
-    path = SparseCoder(dictionary=atoms, alpha=coder.alpha, tol=1e-8, algorithm="homotopy").fit(X)
+    path = SparseCoder(**options, alpha=coder.alpha, algorithm="homotopy").fit(X)
     assert path.algorithm_ == "homotopy"
     np.testing.assert_allclose(coder.transform(X), path.transform(X), atol=1e-4)
     # Overcomplete atoms make FISTA slow, however dense codes are.

@@ -88,7 +88,7 @@ def test_training_lowers_the_objective_and_keeps_unit_atoms(encoder):
 
 @pytest.mark.parametrize("algorithm", ["homotopy", "cd", "fista"])
 def test_inference_minimizes_all_three_terms(algorithm):
-    model = PSD(**SMALL, tol=1e-9, max_inference_iter=5000, algorithm=algorithm).fit(X[:200])
+    model = PSD(**SMALL, gap_tol=1e-9, max_inference_iter=5000, algorithm=algorithm).fit(X[:200])
     prediction = model.transform(X[:200])
     codes = model.set_params(transform_algorithm="inference").transform(X[:200])
     atoms, beta = model.components_, 1.0
@@ -143,8 +143,8 @@ def test_neighbors_on_the_torus_have_like_orientations():
     patches = sample_patches(photographs, (8, 8), 8000, random_state=0)
     white = ZCA(epsilon=0.1).fit_transform(patches).astype(np.float32)
     white /= white.std()
-    options = {"tol": 1e-2, "max_inference_iter": 30, "learning_rate_init": 1e-2, "max_iter": 25}
-    options["encoder"] = "tanh"
+    options = {"max_inference_iter": 30, "learning_rate_init": 1e-2, "max_iter": 25}
+    options |= {"encoder": "tanh", "gap_tol": 1e-2}
     psd = PSD(144, topology=(12, 12), alpha=1.0, **options, random_state=0).fit(white)
     angles = _edge_angles(psd.components_, 8).reshape(12, 12)
     near = [np.cos(angles - np.roll(angles, 1, axis)).mean() for axis in (0, 1)]
@@ -172,6 +172,7 @@ def test_partial_fits_equal_one_fit():
     [
         ({"alpha": -1.0}, "alpha"),
         ({"beta": 0.0}, "beta"),
+        ({"gap_tol": -1e-3}, "'gap_tol' parameter of PSD"),
         ({"topology": (3, 5)}, "rows \\* columns = n_components=20"),
         ({"topology": (-4, -5)}, "rows \\* columns = n_components=20"),
         ({"topology": (4.0, 5.0)}, "rows \\* columns = n_components=20"),
