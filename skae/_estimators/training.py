@@ -113,6 +113,15 @@ class TrainedModel(CallbackSupportMixin):
         params = network.initial(rng, dtype)
         return TrainingState(params, self._make_solver().start(params), rng, seed)
 
+    def _continue(self):
+        """Return the state that the last fit left, to go on from."""
+        state = TrainingState.from_dict(self._state)
+        state.best, state.n_stale, state.best_params = np.inf, 0, None
+        fresh = self._make_solver().start(state.params)
+        if fresh.keys() != state.solver.keys():
+            state.solver = fresh
+        return state
+
     def _train(self, problem, state):
         """Minimize ``problem`` from ``state`` on, with all that the parameters ask for, and publish."""
         n_epochs, callbacks = self._n_epochs(problem), None
@@ -159,6 +168,20 @@ class TrainedModel(CallbackSupportMixin):
                 stopping=None,
                 observers=[*problem.observers, *self._reporters(problem.rows), *watching],
                 schedule=self._schedule(problem, self._n_epochs(problem)),
+            )
+
+    def _train_epoch(self, problem, state):
+        """Minimize ``problem`` from ``state`` on for one epoch in constant steps, on all rows, and publish."""
+        with self._publishing(state):
+            minimize(
+                problem.objective,
+                state,
+                self._make_solver(),
+                problem.batches(problem.rows, self.batch_size, shuffle=self.shuffle),
+                learning_rate=self.learning_rate_init,
+                max_epochs=state.n_epochs + 1,
+                stopping=None,
+                observers=[*problem.observers, *self._reporters(problem.rows)],
             )
 
     def _checkpoint(self, problem, suffix=""):

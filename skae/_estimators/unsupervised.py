@@ -6,15 +6,12 @@ from itertools import zip_longest
 from numbers import Integral, Real
 from typing import ClassVar
 
-import numpy as np
 from sklearn.utils.metaestimators import available_if
 
 from .._compat import Interval, StrOptions, _fit_context
 from ..nn.scaling import unscaled
-from ..training.loop import minimize
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
-from ..training.state import TrainingState
 from .advice import warn_of_constant_codes
 from .fitting import DTYPES, checked_weights, column_names, unchanged_on_error
 from .training import TrainedModel
@@ -128,18 +125,7 @@ class UnsupervisedModel(TrainedModel, ABC):
             again = hasattr(self, "_state")
             X, weights = self._check_training_data(X, sample_weight, reset=not again)
             state = self._continue() if again else self._first_state(X, weights)
-            problem = self._problem(X, weights)
-            with self._publishing(state):
-                minimize(
-                    problem.objective,
-                    state,
-                    self._make_solver(),
-                    problem.batches(problem.rows, self.batch_size, shuffle=self.shuffle),
-                    learning_rate=self.learning_rate_init,
-                    max_epochs=state.n_epochs + 1,
-                    stopping=None,
-                    observers=[*problem.observers, *self._reporters(problem.rows)],
-                )
+            self._train_epoch(self._problem(X, weights), state)
         return self
 
     def _problem(self, X, weights):
@@ -176,11 +162,3 @@ class UnsupervisedModel(TrainedModel, ABC):
         params = self._fitted_params("encoder_weights_")
         encoder = params.encoder_weights, params.encoder_biases
         return list(zip_longest(*encoder, params.decoder_weights, params.decoder_biases))
-
-    def _continue(self):
-        state = TrainingState.from_dict(self._state)
-        state.best, state.n_stale, state.best_params = np.inf, 0, None
-        fresh = self._make_solver().start(state.params)
-        if fresh.keys() != state.solver.keys():
-            state.solver = fresh
-        return state

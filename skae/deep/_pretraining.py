@@ -11,6 +11,7 @@ from .._estimators.parts import is_fitted
 from .._estimators.training import TrainedModel
 from .._estimators.units import plain_units
 from .._estimators.unlabeled import constant_loss, mark_unlabeled
+from .._estimators.unsupervised import UnsupervisedModel
 from .._estimators.weights import fill, without_output
 from ..nn.composition import SharedEncoder
 from ..nn.layerwise import JointSolver, Layerwise, OnCodes
@@ -216,7 +217,7 @@ class Pretraining:
 
     def _need_networks(self, option):
         for name, layer in self.layers:
-            if not isinstance(layer, TrainedModel):
+            if not isinstance(layer, UnsupervisedModel):
                 raise ValueError(f"{option} needs auto-encoders as layers; {name!r} is {layer!r}.")
 
     def _check_noise_below(self):
