@@ -29,22 +29,22 @@ def warn_of_constant_codes(encode, rows, name, cure):
         )
 
 
-def warn_of_rising_loss(curve, name):
+def warn_of_rising_loss(curve, name, has_rate):
     """Warn where training ended with a larger loss than it began with."""
+    cure = "lower learning_rate_init" if has_rate else "raise batch_size"
     if len(curve) > 1 and curve[-1] > curve[0]:
         warnings.warn(
-            f"The loss of {name} rose from {curve[0]:.4g} in the first epoch to {curve[-1]:.4g} in the last: lower "
-            "learning_rate_init.",
+            f"The loss of {name} rose from {curve[0]:.4g} in the first epoch to {curve[-1]:.4g} in the last: {cure}.",
             ConvergenceWarning,
             stacklevel=4,
         )
 
 
-def warn_of_max_iter(max_iter, name):
+def warn_of_max_iter(max_iter, name, has_rate):
     """Warn where training did not stop by itself."""
+    other = ", or set learning_rate='cosine', which ends at max_iter" if has_rate else ""
     warnings.warn(
-        f"{name} stopped at max_iter={max_iter} before it converged: raise max_iter or tol, or set "
-        "learning_rate='cosine', which ends at max_iter.",
+        f"{name} stopped at max_iter={max_iter} before it converged: raise max_iter or tol{other}.",
         ConvergenceWarning,
         stacklevel=4,
     )

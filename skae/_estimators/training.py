@@ -108,9 +108,13 @@ class TrainedModel(CallbackSupportMixin):
 
     def _start(self, network, dtype):
         """Return the state before the first step."""
+        return self._start_from(lambda rng, seed: network.initial(rng, dtype))
+
+    def _start_from(self, initial):
+        """Return the state before the first step, at the parameters ``initial(rng, seed)``."""
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         rng = np.random.default_rng(seed)
-        params = network.initial(rng, dtype)
+        params = initial(rng, seed)
         return TrainingState(params, self._make_solver().start(params), rng, seed)
 
     def _continue(self):
@@ -145,11 +149,12 @@ class TrainedModel(CallbackSupportMixin):
         name = type(self).__name__
         if not problem.monitors_loss:
             return
-        warn_of_rising_loss(state.loss_curve[n_before:], name)
+        has_rate = "learning_rate_init" in self.get_params(deep=False)
+        warn_of_rising_loss(state.loss_curve[n_before:], name, has_rate)
         open_ended = self.learning_rate == "constant" and self.max_iter != "auto"
         steps = not isinstance(self._make_solver(), LBFGS)
         if steps and open_ended and not state.converged and n_before < state.n_epochs >= max_epochs:
-            warn_of_max_iter(self.max_iter, name)
+            warn_of_max_iter(self.max_iter, name, has_rate)
 
     def _train_for(self, problem, state, n_epochs):
         """Minimize ``problem`` from ``state`` on for the first ``n_epochs`` epochs, on all rows, and publish."""
@@ -161,7 +166,7 @@ class TrainedModel(CallbackSupportMixin):
             minimize(
                 problem.objective,
                 state,
-                self._make_solver(),
+                problem.solver or self._make_solver(),
                 problem.training_batches(problem.rows, self.batch_size, shuffle=self.shuffle),
                 learning_rate=self.learning_rate_init,
                 max_epochs=n_epochs,
@@ -176,7 +181,7 @@ class TrainedModel(CallbackSupportMixin):
             minimize(
                 problem.objective,
                 state,
-                self._make_solver(),
+                problem.solver or self._make_solver(),
                 problem.batches(problem.rows, self.batch_size, shuffle=self.shuffle),
                 learning_rate=self.learning_rate_init,
                 max_epochs=state.n_epochs + 1,
@@ -197,7 +202,7 @@ class TrainedModel(CallbackSupportMixin):
         train, held_out = self._split(problem, state.seed)
         if state.converged or state.n_epochs >= max_epochs:
             return
-        solver = self._make_solver()
+        solver = problem.solver or self._make_solver()
         if isinstance(solver, LBFGS):
             minimize_full_batch(
                 problem.objective,

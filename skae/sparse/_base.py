@@ -1,6 +1,9 @@
-"""What sparse coders share: training around one hook, and the methods of a fitted dictionary."""
+"""What sparse coders share: training around some hooks, and the methods of a fitted dictionary."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse
@@ -9,20 +12,11 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import _fit_context
-from .._estimators.fitting import (
-    DTYPES,
-    MeanScore,
-    checked_weights,
-    opened_checkpoint,
-    unchanged_on_error,
-)
+from .._compat import Interval, _fit_context
+from .._estimators.fitting import DTYPES, MeanScore, checked_weights, unchanged_on_error
+from .._estimators.training import TrainedModel
 from .._threads import team
-from ..training.batches import Batches
-from ..training.loop import minimize
-from ..training.observers import Verbose
-from ..training.state import TrainingState
-from ..training.stopping import Stopping
+from ._dictionary import first_atoms
 
 
 def positive_part(codes):
@@ -30,20 +24,53 @@ def positive_part(codes):
     return codes.maximum(0) if scipy.sparse.issparse(codes) else np.maximum(codes, 0)
 
 
-class BaseCoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
+@dataclass(kw_only=True, eq=False, repr=False)
+class BaseCoder(
+    TrainedModel, MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
+):
     """Fitting and the fitted methods; ``_state`` has the parameters, which begin with the atoms."""
 
-    @abstractmethod
-    def _start(self, X, weights):
-        """Return the ``TrainingState`` before the first step, and set ``_n_atoms``."""
+    alpha: float = 1.0
+    gap_tol: float = 1e-4
+    max_inference_iter: int = 1000
+    warm_start: bool = False
+    n_jobs: int | None = None
+
+    _parameter_constraints: ClassVar[dict] = {
+        **TrainedModel._parameter_constraints,
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "gap_tol": [Interval(Real, 0, None, closed="left")],
+        "max_inference_iter": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "n_jobs": [Integral, None],
+    }
 
     @abstractmethod
-    def _training(self):
-        """Return the objective and the solver, or None where there is nothing to learn."""
+    def _wanted_shape(self, n_features):
+        """Return a dict of ``n_components`` and what else has to stay when training goes on, from the parameters."""
+
+    @abstractmethod
+    def _check_algorithm(self, atoms):
+        """Raise where ``algorithm`` cannot find codes by ``atoms``."""
+
+    @abstractmethod
+    def _problem(self, X, weights):
+        """Return the ``Problem`` of training."""
 
     @abstractmethod
     def _codes(self, X, sparse_output):
         """Return the codes of the validated ``X``, as a CSR matrix where they are sparse and that is asked for."""
+
+    def _take_given(self, X):
+        """Return whether the parameters have what there is to learn; ``_state`` is then set to it."""
+        return False
+
+    def _initial(self, atoms, rng):
+        """Return all parameters before the first step, of which ``atoms`` are the first."""
+        return atoms.ravel()
+
+    def _learn_from_trained(self, X):
+        """Find what else is to be known of the fitted model, from the validated X."""
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
@@ -69,15 +96,13 @@ class BaseCoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             becomes infinite (the weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self):
-            X, weights = self._check_training_data(X, sample_weight, reset=True)
-            stopping = Stopping(self.tol, self.n_iter_no_change, None)
-            checkpoint, stored = opened_checkpoint(self, [X, weights])
-            state = self._start(X, weights)
-            if stored is not None:
-                state = stored
-            max_epochs = state.n_epochs if state.converged else self.max_iter
-            observers = [] if checkpoint is None else [checkpoint]
-            self._learn(X, weights, state, max_epochs, stopping, observers)
+            again = self.warm_start and hasattr(self, "_state")
+            X, weights = self._check_training_data(X, sample_weight, reset=not again)
+            if not self._take_given(X):
+                problem, state = self._prepared(X, weights, again, held_out=True)
+                with team(effective_n_jobs(self.n_jobs)):
+                    self._train(problem, state)
+            self._learn_from_trained(X)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -100,8 +125,11 @@ class BaseCoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         with unchanged_on_error(self):
             again = hasattr(self, "_state")
             X, weights = self._check_training_data(X, sample_weight, reset=not again)
-            state = TrainingState.from_dict(self._state) if again else self._start(X, weights)
-            self._learn(X, weights, state, state.n_epochs + 1, None, [])
+            if not self._take_given(X):
+                problem, state = self._prepared(X, weights, again, held_out=False)
+                with team(effective_n_jobs(self.n_jobs)):
+                    self._train_epoch(problem, state)
+            self._learn_from_trained(X)
         return self
 
     def _check_training_data(self, X, sample_weight, reset):
@@ -109,26 +137,24 @@ class BaseCoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=reset)
         return X, checked_weights(sample_weight, X)
 
-    def _learn(self, X, weights, state, max_epochs, stopping, observers):
-        training = self._training()
-        if self.verbose:
-            observers = [Verbose(type(self).__name__, X.shape[0], int(self.verbose)), *observers]
-        try:
-            if training is not None:
-                objective, solver = training
-                with team(effective_n_jobs(self.n_jobs)):
-                    minimize(
-                        objective,
-                        state,
-                        solver,
-                        Batches(X, weights, self.batch_size, shuffle=self.shuffle),
-                        learning_rate=self.learning_rate_init,
-                        max_epochs=max_epochs,
-                        stopping=stopping,
-                        observers=observers,
-                    )
-        finally:
-            self._state = state.to_dict()
+    def _prepared(self, X, weights, again, held_out):
+        """Return the ``Problem``, and the state to train from: the last one, or a first one of training rows."""
+        shape = self._wanted_shape(X.shape[1])
+        if again and shape != self._shape:
+            raise ValueError(
+                f"{', '.join(shape)} must stay as they were when training goes on, {self._shape}; got {shape}. Set "
+                "warm_start=False and call fit to start anew."
+            )
+        self._shape = shape
+        problem = self._problem(X, weights)
+
+        def initial(rng, seed):
+            rows = self._split(problem, seed)[0] if held_out else problem.rows
+            return self._initial(first_atoms(X, weights, rows, self._n_atoms, rng), rng)
+
+        state = self._continue() if again else self._start_from(initial)
+        self._check_algorithm(self._atoms_of(state.params))
+        return problem, state
 
     def transform(self, X):
         """Return the codes of X.
@@ -206,30 +232,18 @@ class BaseCoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
     @property
     def components_(self):
         """ndarray of shape (n_components, n_features): the atoms."""
-        size = self._n_atoms * self.n_features_in_
-        return self._history("components_")["params"][:size].reshape(self._n_atoms, -1)
+        return self._atoms_of(self._history("components_")["params"])
+
+    def _atoms_of(self, params):
+        return params[: self._n_atoms * self.n_features_in_].reshape(self._n_atoms, -1)
 
     @property
-    def n_iter_(self):
-        """int: the number of epochs so far."""
-        return max(len(self._history("n_iter_")["loss_curve"]), 1)
-
-    @property
-    def loss_curve_(self):
-        """list of float: the mean objective of each epoch."""
-        return self._history("loss_curve_")["loss_curve"]
-
-    def _history(self, name):
-        if not hasattr(self, "_state"):
-            raise AttributeError(f"{type(self).__name__} has no {name} before fit.")
-        return self._state
+    def _n_atoms(self):
+        return self._shape["n_components"]
 
     @property
     def _n_features_out(self):
         return self._n_atoms * (2 if self.split_sign else 1)
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "_state")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -5,16 +5,22 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array
 
-from .._compat import HasMethods, Interval, StrOptions
+from .._compat import Interval, StrOptions
 from .._estimators.parameters import estimator
-from ..training.state import TrainingState
+from ..training.problem import Problem
 from ._base import BaseCoder, positive_part
-from ._dictionary import DictionaryObjective, DictionarySolver, first_atoms
+from ._dictionary import DictionaryObjective, DictionarySolver
 from ._groups import GroupLasso, check_groups
 from ._inference import chosen_algorithm, fastest_algorithm, infer_codes, threshold_codes
 from ._problems import Lasso, Pursuit
+
+_INHERITED = set(BaseCoder._parameter_constraints) - {
+    "solver",
+    "learning_rate_init",
+    "learning_rate",
+}
 
 
 @estimator
@@ -51,7 +57,7 @@ class SparseCoder(BaseCoder):
     max_inference_iter : int, default=1000
         Most iterations for a code.
     dictionary : array-like of shape (n_components, n_features), default=None
-        Atoms to use as they are; ``fit`` then learns nothing.
+        Atoms to use as they are; ``fit`` then trains nothing.
     positive : bool, default=False
         Whether codes must not be negative.
     split_sign : bool, default=False
@@ -63,14 +69,20 @@ class SparseCoder(BaseCoder):
         Whether codes are a CSR matrix.
     batch_size : int, default=256
         Samples in a minibatch of learning.
-    max_iter : int, default=10
-        Most epochs.
+    max_iter : int or 'auto', default=10
+        Most epochs. ``'auto'`` takes as many as 2000 minibatches need, from 12 to 1000.
     tol : float, default=1e-3
-        Relative improvement of an epoch that counts as one.
-    n_iter_no_change : int, default=3
-        Epochs without improvement after which to stop.
+        Relative improvement of an epoch's objective, or of that on held-out samples, that counts as one.
     shuffle : bool, default=True
         Whether each epoch takes the samples in a new order.
+    early_stopping : bool, default=False
+        Whether to stop on held-out samples, and keep the best atoms.
+    validation_fraction : float, default=0.1
+        Share of samples held out.
+    n_iter_no_change : int, default=3
+        Epochs without improvement after which to stop.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last fit, statistics of its codes included.
     n_jobs : int, default=None
         Threads, as in joblib.
     random_state : int, RandomState instance or None, default=None
@@ -90,8 +102,11 @@ class SparseCoder(BaseCoder):
         What ``algorithm`` came to.
     n_iter_ : int
         Epochs so far.
-    loss_curve_ : list of float
-        Mean objective of each epoch, at the dictionaries on the way.
+    loss_curve_, validation_curve_ : list of float
+        Mean objective of each epoch, on training samples at the dictionaries on the way, and on held-out samples at the
+        last of them.
+    converged_ : bool
+        Whether training stopped by itself.
 
     References
     ----------
@@ -114,55 +129,36 @@ class SparseCoder(BaseCoder):
     """
 
     n_components: int | None = field(default=None, kw_only=False)
-    alpha: float = 1.0
     ridge: float = 0.0
     groups: list | None = None
     algorithm: str = "auto"
     n_nonzero_coefs: int = 10
-    gap_tol: float = 1e-4
-    max_inference_iter: int = 1000
     dictionary: object = None
     positive: bool = False
     split_sign: bool = False
     transform_encoder: str = "inference"
     sparse_output: bool = False
-    batch_size: int = 256
-    max_iter: int = 10
+    max_iter: int | str = 10
     tol: float = 1e-3
     n_iter_no_change: int = 3
-    shuffle: bool = True
-    n_jobs: int | None = None
-    random_state: object = None
-    verbose: int = 0
-    checkpoint: object = None
-    resume: bool = False
 
-    learning_rate_init: ClassVar[float] = 1.0  # the solver takes whole steps
+    # No parameters here: the solver takes whole steps.
+    solver: ClassVar[None] = None
+    learning_rate_init: ClassVar[float] = 1.0
+    learning_rate: ClassVar[str] = "constant"
 
     _parameter_constraints: ClassVar[dict] = {
+        **{name: BaseCoder._parameter_constraints[name] for name in _INHERITED},
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
-        "alpha": [Interval(Real, 0, None, closed="left")],
         "ridge": [Interval(Real, 0, None, closed="left")],
         "groups": [list, tuple, None],
         "algorithm": [StrOptions({"auto", *Lasso.algorithms, *Pursuit.algorithms})],
         "n_nonzero_coefs": [Interval(Integral, 1, None, closed="left")],
-        "gap_tol": [Interval(Real, 0, None, closed="left")],
-        "max_inference_iter": [Interval(Integral, 1, None, closed="left")],
         "dictionary": ["array-like", None],
         "positive": ["boolean"],
         "split_sign": ["boolean"],
         "transform_encoder": [StrOptions({"inference", "soft_threshold"})],
         "sparse_output": ["boolean"],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "n_jobs": [Integral, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "checkpoint": [str, HasMethods("__fspath__"), None],
-        "resume": ["boolean"],
     }
 
     @classmethod
@@ -225,48 +221,41 @@ class SparseCoder(BaseCoder):
         options = self._inference() | {"init": init, "sparse_output": self.sparse_output}
         if init is None:
             options["algorithm"] = self.algorithm_
-        return infer_codes(X, self._problem(self.components_), **options)
+        return infer_codes(X, self._code_problem(self.components_), **options)
 
-    def _start(self, X, weights):
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        rng = np.random.default_rng(seed)
-        atoms = self._given_atoms(X)
-        if atoms is None:
-            n_atoms = X.shape[1] if self.n_components is None else self.n_components
-            atoms = first_atoms(X, weights, n_atoms, rng)
-        self._n_atoms = len(atoms)
-        self.algorithm_ = chosen_algorithm(self._problem(atoms), self.algorithm)
-        params = atoms.ravel()
-        return TrainingState(params, self._solver().start(params), rng, seed)
+    def _wanted_shape(self, n_features):
+        return {"n_components": n_features if self.n_components is None else self.n_components}
 
-    def _learn(self, X, weights, state, max_epochs, stopping, observers):
-        super()._learn(X, weights, state, max_epochs, stopping, observers)
-        if self.algorithm == "auto":
-            limits = self.gap_tol, self.max_inference_iter
-            self.algorithm_ = fastest_algorithm(self._problem(self.components_), X, *limits)
-
-    def _given_atoms(self, X):
+    def _take_given(self, X):
         if self.dictionary is None:
-            return None
+            return False
         atoms = check_array(self.dictionary, dtype=X.dtype, order="C", copy=True)
         if atoms.shape[1] != X.shape[1]:
             raise ValueError(
                 f"dictionary has atoms of {atoms.shape[1]} features, but X has {X.shape[1]}."
             )
-        return atoms
+        self._shape = {"n_components": len(atoms)}
+        self._check_algorithm(atoms)
+        self._state = self._start_from(lambda rng, seed: atoms.ravel()).to_dict()
+        return True
 
-    def _solver(self):
-        return DictionarySolver(
-            DictionaryObjective(self._n_atoms, self._problem, self._inference())
-        )
+    def _check_algorithm(self, atoms):
+        self.algorithm_ = chosen_algorithm(self._code_problem(atoms), self.algorithm)
 
-    def _training(self):
-        if self.dictionary is not None:
-            return None
-        solver = self._solver()
-        return solver.objective, solver
+    def _learn_from_trained(self, X):
+        if self.algorithm == "auto":
+            limits = self.gap_tol, self.max_inference_iter
+            self.algorithm_ = fastest_algorithm(self._code_problem(self.components_), X, *limits)
 
-    def _problem(self, dictionary):
+    def _make_solver(self):
+        objective = DictionaryObjective(self._n_atoms, self._code_problem, self._inference())
+        return DictionarySolver(objective)
+
+    def _problem(self, X, weights):
+        solver = self._make_solver()
+        return Problem(solver.objective, X, weights, solver=solver)
+
+    def _code_problem(self, dictionary):
         options = {"ridge": self.ridge, "positive": self.positive}
         if self.algorithm == "omp":
             if self.positive or self.ridge or self.groups is not None:
@@ -291,4 +280,4 @@ class SparseCoder(BaseCoder):
             options = {"positive": self.positive, "n_jobs": self.n_jobs}
             return threshold_codes(X, atoms, self.alpha, sparse_output=sparse_output, **options)
         options = self._inference() | {"algorithm": self.algorithm_}
-        return infer_codes(X, self._problem(atoms), sparse_output=sparse_output, **options)[0]
+        return infer_codes(X, self._code_problem(atoms), sparse_output=sparse_output, **options)[0]

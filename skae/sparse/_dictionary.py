@@ -8,9 +8,9 @@ from .._threads import product
 from ._inference import infer_codes
 
 
-def first_atoms(X, weights, n_atoms, rng):
-    """Return rows of ``X`` drawn by ``rng`` from those of a positive weight, scaled to norm 1."""
-    rows = np.arange(X.shape[0]) if weights is None else np.flatnonzero(weights)
+def first_atoms(X, weights, rows, n_atoms, rng):
+    """Return some of ``rows`` of ``X``, drawn by ``rng`` from those of a positive weight and scaled to norm 1."""
+    rows = rows if weights is None else rows[weights[rows] > 0]
     chosen = rng.choice(rows, n_atoms, replace=n_atoms > len(rows))
     atoms = X[np.sort(chosen)]
     atoms = atoms.toarray() if scipy.sparse.issparse(atoms) else atoms.copy()

@@ -5,17 +5,14 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from .._compat import HasMethods, Interval, StrOptions
 from .._estimators.fitting import by_block
 from .._estimators.layer import Layer
 from .._estimators.parameters import estimator
 from ..nn.linear_maps import ChainMap
-from ..training.solvers import SOLVERS
-from ..training.state import TrainingState
+from ..training.problem import Problem
 from ._base import BaseCoder
-from ._dictionary import first_atoms
 from ._encoders import ENCODERS, make_encoder
 from ._inference import chosen_algorithm, infer_codes
 from ._prediction import PSDObjective, UnitAtoms
@@ -64,16 +61,27 @@ class PSD(BaseCoder, Layer):
         An instance from :mod:`skae.training` has options.
     learning_rate_init : float, default=1e-3
         Step size.
+    learning_rate : {'constant', 'cosine'}, default='constant'
+        How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
+        to 0 at the end of the last of ``max_iter`` epochs; with ``warm_start`` anew in each ``fit``. ``partial_fit``
+        takes constant steps. Training that is resumed then needs the same ``max_iter``.
     batch_size : int, default=100
         Samples in a minibatch.
-    max_iter : int, default=30
-        Most epochs.
+    max_iter : int or 'auto', default=30
+        Most epochs. ``'auto'`` takes as many as 2000 minibatches need, from 12 to 1000.
     tol : float, default=1e-4
-        Relative improvement of an epoch that counts as one.
-    n_iter_no_change : int, default=5
-        Epochs without improvement after which to stop.
+        Relative improvement of an epoch's objective, with ``learning_rate='constant'``, or of that on held-out samples,
+        that counts as one.
     shuffle : bool, default=True
         Whether each epoch takes the samples in a new order.
+    early_stopping : bool, default=False
+        Whether to stop on held-out samples, and keep the best weights.
+    validation_fraction : float, default=0.1
+        Share of samples held out.
+    n_iter_no_change : int, default=5
+        Epochs without improvement after which to stop.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last fit, optimizer state included.
     n_jobs : int, default=None
         Threads of the inference, as in joblib.
     random_state : int, RandomState instance or None, default=None
@@ -91,8 +99,10 @@ class PSD(BaseCoder, Layer):
         Atoms.
     n_iter_ : int
         Epochs so far.
-    loss_curve_ : list of float
-        Mean objective of each epoch.
+    loss_curve_, validation_curve_ : list of float
+        Mean objective of each epoch, on training and on held-out samples.
+    converged_ : bool
+        Whether training stopped by itself.
 
     References
     ----------
@@ -113,7 +123,6 @@ class PSD(BaseCoder, Layer):
     """
 
     n_components: int = field(default=100, kw_only=False)
-    alpha: float = 1.0
     beta: float = 1.0
     encoder: str = "soft_threshold"
     n_steps: int = 3
@@ -123,25 +132,16 @@ class PSD(BaseCoder, Layer):
     algorithm: str = "auto"
     gap_tol: float = 1e-3
     max_inference_iter: int = 500
-    solver: object = "adam"
-    learning_rate_init: float = 1e-3
     batch_size: int = 100
-    max_iter: int = 30
-    tol: float = 1e-4
+    max_iter: int | str = 30
     n_iter_no_change: int = 5
-    shuffle: bool = True
-    n_jobs: int | None = None
-    random_state: object = None
-    verbose: int = 0
-    checkpoint: object = None
-    resume: bool = False
 
     sparse_output: ClassVar[bool] = False
     split_sign: ClassVar[bool] = False
 
     _parameter_constraints: ClassVar[dict] = {
+        **BaseCoder._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "alpha": [Interval(Real, 0, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="neither")],
         "encoder": [StrOptions(set(ENCODERS))],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
@@ -149,33 +149,19 @@ class PSD(BaseCoder, Layer):
         "pool_size": [Interval(Integral, 1, None, closed="left")],
         "transform_algorithm": [StrOptions({"encoder", "inference", "lasso"})],
         "algorithm": [StrOptions({"auto", *Lasso.algorithms})],
-        "gap_tol": [Interval(Real, 0, None, closed="left")],
-        "max_inference_iter": [Interval(Integral, 1, None, closed="left")],
         "solver": [StrOptions({"adam", "sgd"}), HasMethods("step")],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "n_jobs": [Integral, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "checkpoint": [str, HasMethods("__fspath__"), None],
-        "resume": ["boolean"],
     }
 
-    def _start(self, X, weights):
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        rng = np.random.default_rng(seed)
-        self._n_atoms, self._kind = self.n_components, (self.encoder, self.n_steps)
+    def _wanted_shape(self, n_features):
         self._check_topology()
-        atoms = first_atoms(X, weights, self.n_components, rng)
-        chosen_algorithm(self._problem(atoms, self.beta), self.algorithm)
-        encoder = self._make_encoder()
-        first = encoder.initial(atoms, self.alpha, self.beta, rng)
-        params = np.concatenate([atoms.ravel(), first]).astype(X.dtype)
-        return TrainingState(params, self._make_solver().start(params), rng, seed)
+        return {"n_components": self.n_components, "encoder": self.encoder, "n_steps": self.n_steps}
+
+    def _check_algorithm(self, atoms):
+        chosen_algorithm(self._code_problem(atoms, self.beta), self.algorithm)
+
+    def _initial(self, atoms, rng):
+        first = self._make_encoder().initial(atoms, self.alpha, self.beta, rng)
+        return np.concatenate([atoms.ravel(), first]).astype(atoms.dtype)
 
     def layer_shapes(self):
         """Return width and activation of the encoder, for stacks: its gains go into the decoder there."""
@@ -210,24 +196,26 @@ class PSD(BaseCoder, Layer):
             )
 
     def _make_encoder(self):
-        return make_encoder(self._kind[0], self._n_atoms, self.n_features_in_, self._kind[1])
+        shape = self._shape
+        return make_encoder(
+            shape["encoder"], shape["n_components"], self.n_features_in_, shape["n_steps"]
+        )
 
     def _make_solver(self):
-        solver = SOLVERS[self.solver]() if isinstance(self.solver, str) else self.solver
-        return UnitAtoms(solver, self._n_atoms, self.n_features_in_)
+        return UnitAtoms(super()._make_solver(), self._n_atoms, self.n_features_in_)
 
-    def _training(self):
+    def _problem(self, X, weights):
         objective = PSDObjective(self._make_encoder(), self._infer, self.beta, self._n_atoms)
-        return objective, self._make_solver()
+        return Problem(objective, X, weights)
 
-    def _problem(self, dictionary, ridge):
+    def _code_problem(self, dictionary, ridge):
         if self.topology is None:
             return Lasso(dictionary, self.alpha, ridge=ridge)
         pools = pooling(self.topology, self.pool_size)
         return SmoothGroups(dictionary, self.alpha, pools, ridge=ridge)
 
     def _infer(self, dictionary, X, prediction):
-        problem = self._problem(dictionary, self.beta)
+        problem = self._code_problem(dictionary, self.beta)
         codes = self._solve(X, problem, "fista", init=prediction, prior=prediction)
         return codes, self.alpha * problem.size(codes)
 
@@ -246,7 +234,7 @@ class PSD(BaseCoder, Layer):
             return prediction
         if self.transform_algorithm == "inference":
             return self._infer(atoms, X, prediction)[0]
-        return self._solve(X, self._problem(atoms, 0.0), "homotopy", init=prediction)
+        return self._solve(X, self._code_problem(atoms, 0.0), "homotopy", init=prediction)
 
 
 class _FittedEncoder:

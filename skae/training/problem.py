@@ -34,6 +34,8 @@ class Problem:
     unlabeled_per_labeled : float or None
         How many of the other rows a minibatch of training has for each of these, see
         :class:`~skae.training.mixture.Mixture`; None goes through all rows alike.
+    solver : solver or None
+        What takes the steps, where the objective has a solver of its own; by default that of the estimator.
     observers : sequence
         What has to happen between epochs, besides the objective's own ``observers``, see :func:`~skae.training.loop.minimize`.
     """
@@ -45,6 +47,7 @@ class Problem:
     rows: np.ndarray | None = None
     strata: np.ndarray | None = None
     monitor: Callable | None = None
+    solver: Any = None
     observers: Sequence = ()
     labeled: np.ndarray | None = None
     unlabeled_per_labeled: float | None = None

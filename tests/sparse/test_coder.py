@@ -113,7 +113,7 @@ def _marked():
 def test_rows_of_weight_0_are_no_first_atoms(n_atoms):
     marked, weights = _marked()
     for rows in (marked, scipy.sparse.csr_matrix(marked)):
-        atoms = first_atoms(rows, weights, n_atoms, np.random.default_rng(0))
+        atoms = first_atoms(rows, weights, np.arange(300), n_atoms, np.random.default_rng(0))
         assert (np.abs(atoms[:, 0]) < 0.1).all()
 
 
