@@ -5,7 +5,7 @@ import re
 import pytest
 from sklearn.datasets import load_digits
 
-from skae import AutoEncoder, ContractiveAE
+from skae import PSD, AutoEncoder, ContractiveAE, SparseCoder
 
 callback = pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
 X = load_digits().data[:200] / 16
@@ -45,9 +45,27 @@ def test_callbacks_see_the_model_of_each_epoch():
     assert recorder.scores == expected
 
 
-def test_callbacks_may_stop():
+@pytest.mark.parametrize("Coder", [SparseCoder, PSD])
+def test_callbacks_see_the_coder_of_each_epoch(Coder):
+    recorder = Recorder()
+    options = {"alpha": 0.3, "batch_size": 50, "random_state": 0}
+    Coder(5, **options, max_iter=4).set_callbacks(recorder).fit(X)
+    model, expected = Coder(5, **options), []
+    for _ in range(4):
+        expected.append(model.partial_fit(X).score(X))
+    assert recorder.scores == expected
+
+
+def test_callbacks_see_no_epoch_where_the_dictionary_is_given():
+    recorder = Recorder()
+    SparseCoder(dictionary=X[:5]).set_callbacks(recorder).fit(X)
+    assert recorder.scores == []
+
+
+@pytest.mark.parametrize("Model", [AutoEncoder, SparseCoder, PSD])
+def test_callbacks_may_stop(Model):
     recorder = Recorder(last=2)
-    model = AutoEncoder(5, max_iter=9, random_state=0).set_callbacks(recorder).fit(X)
+    model = Model(5, max_iter=9, random_state=0).set_callbacks(recorder).fit(X)
     assert model.n_iter_ == len(recorder.scores) == 2
 
 
