@@ -1,4 +1,4 @@
-"""Who may import whom, where kernels are compiled, how long things are, and in what order parameters stand."""
+"""Who may import whom, what stands in one place, how long things are, and in what order parameters stand."""
 
 import ast
 import dataclasses
@@ -51,6 +51,17 @@ def test_one_place_compiles():
     for path in SOURCE.rglob("*.py"):
         if path.name != "_jit.py":
             assert "njit" not in path.read_text(), path
+
+
+def test_one_place_assembles_the_loop():
+    draws = SOURCE / "generative" / "_energies.py"  # Langevin's draws of JointEnergy
+    for path in SOURCE.rglob("*.py"):
+        if path == draws or path.parent == SOURCE / "_estimators":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                called = getattr(node.func, "id", getattr(node.func, "attr", None))
+                assert called not in {"minimize", "minimize_full_batch"}, path
 
 
 def test_private_scikit_learn_is_imported_in_one_place():
