@@ -120,7 +120,7 @@ class TrainedModel(CallbackSupportMixin):
     def _continue(self):
         """Return the state that the last fit left, to go on from."""
         state = TrainingState.from_dict(self._state)
-        state.best, state.n_stale, state.best_params = np.inf, 0, None
+        state.best, state.n_stale, state.best_params, state.converged = np.inf, 0, None, False
         fresh = self._make_solver().start(state.params)
         if fresh.keys() != state.solver.keys():
             state.solver = fresh

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from skae import AutoEncoder, ContractiveAE, DenoisingAE
+from skae import PSD, AutoEncoder, ContractiveAE, DenoisingAE, SparseCoder
 
 X = (load_digits().data / 16).astype(np.float32)
 SMALL = {"n_components": 16, "batch_size": 100, "random_state": 0}
@@ -150,6 +150,16 @@ def test_interrupt_publishes_consistent_weights():
     assert np.isfinite(model.transform(X)).all()
     model.set_params(warm_start=True, max_iter=1).fit(X)
     assert model.n_iter_ == 3
+
+
+@pytest.mark.parametrize("Model", [AutoEncoder, SparseCoder, PSD])
+def test_warm_start_goes_on_after_convergence(Model):
+    model = Model(8, tol=0.5, n_iter_no_change=2, max_iter=20, warm_start=True, random_state=0)
+    if Model is AutoEncoder:
+        model.set_params(learning_rate="constant")
+    n_epochs = model.fit(X).n_iter_
+    assert model.converged_ and n_epochs < 20
+    assert model.fit(2 * X).n_iter_ > n_epochs
 
 
 BAD_PARAMETERS = [
