@@ -16,11 +16,7 @@ from ._groups import GroupLasso, check_groups
 from ._inference import chosen_algorithm, fastest_algorithm, infer_codes, threshold_codes
 from ._problems import Lasso, Pursuit
 
-_INHERITED = set(BaseCoder._parameter_constraints) - {
-    "solver",
-    "learning_rate_init",
-    "learning_rate",
-}
+_FIXED = {"solver", "learning_rate_init", "learning_rate"}  # the solver takes whole steps
 
 
 @estimator
@@ -142,13 +138,13 @@ class SparseCoder(BaseCoder):
     tol: float = 1e-3
     n_iter_no_change: int = 3
 
-    # No parameters here: the solver takes whole steps.
+    # What _FIXED names is no parameter.
     solver: ClassVar[None] = None
     learning_rate_init: ClassVar[float] = 1.0
     learning_rate: ClassVar[str] = "constant"
 
     _parameter_constraints: ClassVar[dict] = {
-        **{name: BaseCoder._parameter_constraints[name] for name in _INHERITED},
+        **{k: v for k, v in BaseCoder._parameter_constraints.items() if k not in _FIXED},
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "ridge": [Interval(Real, 0, None, closed="left")],
         "groups": [list, tuple, None],
