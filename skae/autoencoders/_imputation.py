@@ -3,7 +3,7 @@
 import numpy as np
 
 _SHARE = 0.1  # of the cells that are hidden
-_CELLS, _ROWS = 2**17, 2000  # of X in which they are, at most
+_CELLS, _ROWS = 2**15, 2000  # of X in which they are, at most
 _FEWEST_ROWS = 30
 _DRAWS = 3
 _SPREAD = (
