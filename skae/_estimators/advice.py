@@ -5,6 +5,8 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from ..nn.scaling import dense
+
 _CONSTANT = (
     1e-3  # standard deviation of a code unit that says nothing, as a share of the largest code
 )
@@ -18,7 +20,7 @@ def warn_of_constant_codes(encode, rows, name, cure):
     if rows.shape[0] < 2:
         return
     x = rows[:_ROWS]
-    codes = encode(x.toarray() if hasattr(x, "toarray") else x)
+    codes = encode(dense(x))
     constant = np.mean(codes.std(axis=0) <= _CONSTANT * np.abs(codes).max())
     if constant > 0.5:
         warnings.warn(

@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.utils import gen_batches
 
+from ..nn.scaling import dense
+
 _CELLS = 2**18  # of a dense block
 _SHARED = 0.75  # share of the real columns that have to look as if they had the unit of all
 _NEARLY_BINARY = (
@@ -94,7 +96,7 @@ def _blocks(X, sample_weight):
     """Yield dense blocks of the rows of X that have a weight, and their weights in float64."""
     for rows in gen_batches(X.shape[0], max(1, _CELLS // X.shape[1])):
         x = X[rows]
-        x = x.toarray() if hasattr(x, "toarray") else x
+        x = dense(x)
         weights = np.ones(len(x)) if sample_weight is None else sample_weight[rows].astype(float)
         if not weights.all():
             x, weights = x[weights > 0], weights[weights > 0]

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state, check_scalar, gen_batches
 
 from .._compat import _check_sample_weight
+from ..nn.scaling import dense
 from ..training.checkpoint import Checkpoint
 from ..training.loop import DivergenceError
 from .identity import identity
@@ -88,7 +89,7 @@ def by_block(X, function, width, block=BLOCK):
     out = np.empty((X.shape[0], *shape), X.dtype)
     for rows in gen_batches(X.shape[0], block):
         x = X[rows]
-        out[rows] = function(x.toarray() if hasattr(x, "toarray") else x)
+        out[rows] = function(dense(x))
     return out
 
 

@@ -9,6 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from .._compat import StrOptions
 from ..nn.losses import Bernoulli, Multinomial
+from ..nn.scaling import dense
 from .supervised import Targets
 
 _UNLABELED = -1
@@ -72,7 +73,7 @@ class NetworkClassifier(ClassifierMixin):
         kind = type_of_target(y, input_name="y")
         if kind == "multilabel-indicator":
             values = check_array(y, accept_sparse="csr", dtype=dtype)
-            values = values.toarray() if hasattr(values, "toarray") else values
+            values = dense(values)
             if not np.isin(values, (0, 1)).all():
                 raise ValueError(
                     "y with several columns must be an indicator matrix of 0 and 1; got the values "

@@ -7,7 +7,7 @@ from scipy.special import entr, xlogy
 
 from .._compat import _get_column_indices
 from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
-from ..nn.scaling import Scaling, no_scaling
+from ..nn.scaling import Scaling, dense, no_scaling
 from .advice import warn_of_scales
 from .columns import Columns, one_hot_groups
 
@@ -258,7 +258,7 @@ def _mean_entropy(X, chosen, center, scale, sample_weight):
     rows = np.arange(X.shape[0]) if sample_weight is None else np.flatnonzero(sample_weight)
     rows = rows[:: max(1, len(rows) // _ROWS)]
     x = X[rows]
-    x = x.toarray() if hasattr(x, "toarray") else x
+    x = dense(x)
     shares = np.clip((x[:, chosen] - center) / scale, 0, 1)
     entropies = entr(shares) + entr(1 - shares)
     present = ~np.isnan(entropies)

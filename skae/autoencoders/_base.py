@@ -6,7 +6,6 @@ from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
-import scipy.sparse
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions
@@ -17,6 +16,7 @@ from .._estimators.units import make_units
 from .._estimators.unsupervised import UnsupervisedModel
 from ..nn.activations import ACTIVATIONS
 from ..nn.losses import LOSSES, Gaussian
+from ..nn.scaling import dense
 from ._imputation import learned_imputation, plain_imputation, some_rows
 
 
@@ -74,7 +74,7 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, Layer, ABC):
         """
         check_is_fitted(self)
         X = self._validated(X, dtype=self._params.dtype, reset=False)
-        X = X.toarray() if scipy.sparse.issparse(X) else X
+        X = dense(X)
         return np.where(np.isnan(X), by_block(X, self._filled, X.shape[1]), X)
 
     def _filled(self, x):

@@ -12,6 +12,7 @@ from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.columns import Columns
 from .._estimators.fitting import DTYPES, unchanged_on_error
 from .._estimators.parts import ready_copy
+from ..nn.scaling import dense
 from ._autoencoder import AutoEncoder
 
 _BLOCK = 1024
@@ -194,7 +195,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         residuals = self.base_.reconstruct(X).astype(np.float64, copy=False)
         for block in gen_batches(len(residuals), _BLOCK):
             x = rows[block]
-            residuals[block] -= x.toarray() if hasattr(x, "toarray") else x
+            residuals[block] -= dense(x)
         return residuals
 
     def _codes(self, X):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..nn.scaling import dense
+
 _SHARE = 0.1  # of the cells that are hidden
 _CELLS, _ROWS = 2**15, 2000  # of X in which they are, at most
 _FEWEST_ROWS = 30
@@ -60,7 +62,7 @@ def some_rows(X):
     """Return evenly spaced rows of X on which to learn an imputation, dense."""
     n_rows = min(_ROWS, max(_FEWEST_ROWS, _CELLS // X.shape[1]))
     x = X[:: -(-X.shape[0] // n_rows)]
-    return x.toarray() if hasattr(x, "toarray") else x
+    return dense(x)
 
 
 def learned_imputation(reconstruct, z, means, gaussian, groups):

@@ -1,12 +1,12 @@
 """Tangents of training samples, stored for each batch."""
 
 import numpy as np
-import scipy.sparse
 from sklearn.utils import gen_batches
 
 from .._kernels.tangents import gather, gather_sum
 from .._threads import ELEMENT, share, share_items
 from ..nn.linear_maps import encoder_map
+from ..nn.scaling import dense
 from ._bidiagonalization import leading_vectors
 from ._tangents import BLOCK
 
@@ -50,8 +50,7 @@ class TangentStore:
 
         def fill(part):
             rows = self.X[self.rows[part]]
-            dense = rows.toarray() if scipy.sparse.issparse(rows) else rows
-            self._basis[part] = self._tangents(dense)
+            self._basis[part] = self._tangents(dense(rows))
 
         share_items(fill, list(gen_batches(len(self.rows), BLOCK)))
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..nn.scaling import dense
+
 _N_ROWS = 500  # of the data and with tangents: enough for two digits
 
 
@@ -23,12 +25,12 @@ def automatic_penalty(X, rows, weights, store, seed):
     """
     rng = np.random.default_rng(seed)
     some = _some(np.arange(X.shape[0]), weights, rng)
-    data = _dense(X[some])
+    data = dense(X[some])
     shares = None if weights is None else weights[some]
     data = data - np.average(data, axis=0, weights=shares)
     chosen = _some(rows, weights, rng)
     directions = np.empty((len(chosen), store.n_directions, X.shape[1]), data.dtype)
-    inputs = np.ascontiguousarray(_dense(X[chosen]))
+    inputs = np.ascontiguousarray(dense(X[chosen]))
     store(chosen, inputs, np.arange(len(chosen)), seed, directions)
     along = np.square(data @ directions.reshape(-1, X.shape[1]).T)
     variances = np.average(along, axis=0, weights=shares).reshape(len(chosen), -1)
@@ -42,7 +44,3 @@ def _some(rows, weights, rng):
     """Return some of ``rows`` with a weight, in their order."""
     rows = rows if weights is None else rows[weights[rows] > 0]
     return np.sort(rng.permutation(rows)[:_N_ROWS])
-
-
-def _dense(X):
-    return X.toarray() if hasattr(X, "toarray") else X

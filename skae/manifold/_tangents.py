@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._estimators.fitting import check_counts
 from .._threads import share_items, team
+from ..nn.scaling import dense
 from ._bidiagonalization import leading_vectors
 
 BLOCK = (
@@ -184,7 +185,7 @@ def _solver(model, X, n_tangents, tol, start, random_state):
 
     def solve(rows):
         x = X[rows]
-        x = x.toarray() if hasattr(x, "toarray") else x
+        x = dense(x)
         # Of the space that the old tangents span, one vector with a part along each does.
         first = None if start is None else start[rows].sum(axis=1)
         rng = np.random.default_rng([seed, rows.start])

@@ -35,8 +35,7 @@ class Model:
 
     def inputs(self, x):
         """Return what the network sees of x: scaled columns, with 0 in the place of missing values."""
-        z = self.scaling.apply(x)
-        return np.nan_to_num(z, nan=0.0) if np.isnan(z.sum()) else z
+        return _without_missing(self.scaling.apply(x))
 
     def encode(self, x):
         """Return the codes."""
@@ -54,8 +53,9 @@ class Model:
 
     def reconstruction_error(self, x):
         """Return r(x) - x."""
-        r = self.reconstruct_scaled(self.inputs(x))
-        return self.scaling.invert_difference(r - self.scaling.apply(x))
+        z = self.scaling.apply(x)
+        r = self.reconstruct_scaled(_without_missing(z))
+        return self.scaling.invert_difference(r - z)
 
     def jacobian(self, x):
         """Return dh/dx, of shape (n_samples, n_components, n_features)."""
@@ -73,9 +73,10 @@ class Model:
 
     def losses(self, x):
         """Return the reconstruction loss of each row, summed over scaled columns."""
-        target = np.array(self.inputs(x), order="C")
+        z = self.scaling.apply(x)
+        target = np.array(_without_missing(z), order="C")
         logits = self.network.reconstruct(self.params, target)
-        missing = np.isnan(self.scaling.apply(x))
+        missing = np.isnan(z)
         cells = (~missing).astype(target.dtype) if missing.any() else np.empty((0, 0), target.dtype)
         values = np.empty(len(x), target.dtype)
         self.loss.delta(logits, target, np.zeros(len(x), target.dtype), cells, values)
@@ -84,3 +85,7 @@ class Model:
     def reconstruct_scaled(self, z):
         """Return r in the units of the network for rows z in them."""
         return self.loss.activate(self.network.reconstruct(self.params, z))
+
+
+def _without_missing(z):
+    return np.nan_to_num(z, nan=0.0) if np.isnan(z.sum()) else z

@@ -118,8 +118,12 @@ class ScaledRows:
 
     def __getitem__(self, rows):
         """Return dense rows."""
-        x = self.X[rows]
-        return self.scaling.apply(x.toarray() if scipy.sparse.issparse(x) else x)
+        return self.scaling.apply(dense(self.X[rows]))
+
+
+def dense(rows):
+    """Return rows, dense or sparse, as an ndarray."""
+    return rows.toarray() if scipy.sparse.issparse(rows) else rows
 
 
 def unscaled(rows):

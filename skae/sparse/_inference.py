@@ -9,6 +9,7 @@ from sklearn.utils import gen_batches
 from .._kernels.compression import compress, count_nonzeros
 from .._kernels.shrinkage import shrink_rows
 from .._threads import share_items, team
+from ..nn.scaling import dense
 from ._algorithms import ALGORITHMS
 
 _SAMPLE = 32  # rows that show how sparse codes are
@@ -37,7 +38,7 @@ def fastest_algorithm(problem, X, tol, max_iter):
     """
     if problem.algorithms[0] != "homotopy":
         return problem.algorithms[0]
-    rows = _dense(X[:: max(X.shape[0] // _SAMPLE, 1)][:_SAMPLE])
+    rows = dense(X[:: max(X.shape[0] // _SAMPLE, 1)][:_SAMPLE])
     codes, _ = infer_codes(rows, problem, algorithm="homotopy")
     counts = np.count_nonzero(codes, axis=1)
     path, step = _PATH_COST * np.mean(counts**2), codes.shape[1]
@@ -87,8 +88,8 @@ def infer_codes(
     gaps = np.empty(X.shape[0])
 
     def fill(rows, codes):
-        codes[:] = 0 if init is None else _dense(init[rows])
-        statistics = problem.statistics(_dense(X[rows]), None if prior is None else prior[rows])
+        codes[:] = 0 if init is None else dense(init[rows])
+        statistics = problem.statistics(dense(X[rows]), None if prior is None else prior[rows])
         solve(problem, statistics, codes, gaps[rows], tol=tol, max_iter=max_iter)
 
     with team(effective_n_jobs(n_jobs)):
@@ -100,7 +101,7 @@ def threshold_codes(X, dictionary, alpha, *, positive=False, n_jobs=None, sparse
     """Return the soft threshold of each row's correlations at ``alpha``: codes without inference."""
 
     def fill(rows, codes):
-        points = _dense(X[rows]) @ dictionary.T
+        points = dense(X[rows]) @ dictionary.T
         alphas = np.full(len(points), alpha, X.dtype)
         shrink_rows(points, alphas, X.dtype.type(1), positive, codes)
 
@@ -111,11 +112,11 @@ def threshold_codes(X, dictionary, alpha, *, positive=False, n_jobs=None, sparse
 def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
     """Return what ``fill(rows, codes)`` makes of all rows, several blocks at a time."""
     n_rows, n_threads = X.shape[0], effective_n_jobs(n_jobs)
-    dense = None if sparse_output else np.empty((n_rows, n_atoms), X.dtype)
+    out = None if sparse_output else np.empty((n_rows, n_atoms), X.dtype)
 
     def one(rows):
-        if dense is not None:
-            return fill(rows, dense[rows])
+        if out is not None:
+            return fill(rows, out[rows])
         codes = np.empty((rows.stop - rows.start, n_atoms), X.dtype)
         fill(rows, codes)
         return _compressed(codes)
@@ -123,15 +124,11 @@ def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
     # Several blocks a thread, since some take longer.
     size = min(_BLOCK, max(-(-n_rows // (4 * n_threads)), 1))
     parts = share_items(one, list(gen_batches(n_rows, size)))
-    if dense is not None:
-        return dense
+    if out is not None:
+        return out
     counts, indices, values = (np.concatenate(arrays) for arrays in zip(*parts))
     starts = np.concatenate([[0], np.cumsum(counts)])
     return scipy.sparse.csr_matrix((values, indices, starts), shape=(n_rows, n_atoms))
-
-
-def _dense(rows):
-    return rows.toarray() if scipy.sparse.issparse(rows) else rows
 
 
 def _compressed(codes):
