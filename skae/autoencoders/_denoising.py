@@ -36,8 +36,8 @@ class DenoisingAE(BaseAutoEncoder):
         Widths of encoder layers before the code; the decoder mirrors them.
     activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'}, default='sigmoid'
         Activation of every layer but the output.
-    tied_weights : bool, default=True
-        Whether the decoder uses the transposed weights of the encoder.
+    tied_weights : bool, default=False
+        Whether the decoder uses the transposed weights of the encoder. Weights of its own fill in missing values better.
     loss : str or list of (str, columns), default='auto'
         ``'gaussian'`` (half squared error), ``'bernoulli'`` (cross-entropy, X in [0, 1]) or
         ``'multinomial'`` (the row is one group) for all columns; or pairs as in ColumnTransformer, in
@@ -58,7 +58,7 @@ class DenoisingAE(BaseAutoEncoder):
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
-    learning_rate_init : float, default=3e-3
+    learning_rate_init : float, default=1e-2
         Step size of adam and sgd.
     learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
@@ -132,6 +132,8 @@ class DenoisingAE(BaseAutoEncoder):
     corruption: object = "masking"
     corruption_level: float = 0.3
     emphasis: tuple | None = None
+    tied_weights: bool = False
+    learning_rate_init: float = 1e-2
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoEncoder._parameter_constraints,

@@ -61,7 +61,7 @@ def test_scores_are_those_of_the_present_cells(Model, form):
     assert [name for name, _ in model.column_losses_] == ["multinomial", "bernoulli", "gaussian"]
     x = (TABLE - model.center_) / model.scale_
     codes = expit(np.where(MISSING, 0, x) @ model.components_.T + model.encoder_bias_)
-    logits = codes @ model.components_ + model.decoder_bias_
+    logits = codes @ model.decoder_components_ + model.decoder_bias_
     np.testing.assert_allclose(model.transform(form(TABLE)), codes, atol=1e-10)
     np.testing.assert_allclose(model.score_samples(form(TABLE)), -_losses(logits, x), rtol=1e-8)
     assert model.score(form(TABLE)) == pytest.approx(-_losses(logits, x).mean(), rel=1e-8)

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:Outputs hardly depend on X", "ignore::sklearn.exceptions.ConvergenceWarning"
 )
 FAST = {"batch_size": 50, "max_iter": 4, "random_state": 0}
-LAYERS = [("low", DenoisingAE(20, **FAST)), ("high", AutoEncoder(12, **FAST))]
+LAYERS = [("low", DenoisingAE(20, tied_weights=True, **FAST)), ("high", AutoEncoder(12, **FAST))]
 MODELS = {
     "classifier": StackedAEClassifier(LAYERS, **FAST),
     "regressor": StackedAERegressor(LAYERS, **FAST),
