@@ -99,6 +99,12 @@ def test_a_changed_helper_is_compiled_anew(tmp_path):
     assert float(_run(SIGMOID, **options).stdout) == pytest.approx(0.5)
 
 
+def test_compilation_is_announced_once(tmp_path):
+    _, options = _copied(tmp_path)
+    assert _run(SIGMOID, **options).stderr.count("Compiling") == 1
+    assert "Compiling" not in _run(SIGMOID, **options).stderr
+
+
 @pytest.mark.parametrize("damage", [b"", b"damaged"])
 def test_a_damaged_cache_is_replaced(tmp_path, damage):
     cache, options = _copied(tmp_path)

@@ -1,6 +1,7 @@
 """The one place that says how kernels are compiled, and kept on disk."""
 
 import hashlib
+import logging
 import os
 from functools import cache
 from pathlib import Path
@@ -41,12 +42,15 @@ class _KernelCache(FunctionCache):
         return (*super()._index_key(signature, codegen), __version__, _state_of_kernels())
 
     def load_overload(self, signature, target_context):
-        """Return the machine code, or None where there is none or it cannot be read."""
+        """Return the machine code, or None where there is none or it cannot be read; the first time, say so."""
         try:
-            return super().load_overload(signature, target_context)
+            found = super().load_overload(signature, target_context)
         except Exception:
             self._start_anew()
-            return None
+            found = None
+        if found is None:
+            _announce_compilation()
+        return found
 
     def save_overload(self, signature, data):
         """Keep machine code, if the disk lets it be."""
@@ -60,6 +64,14 @@ class _KernelCache(FunctionCache):
             self.flush()
         except OSError:
             pass
+
+
+@cache
+def _announce_compilation():
+    """Log, once in a process, why the first call takes seconds."""
+    logging.getLogger("skae").warning(
+        "Compiling numba kernels, once for each version of skae on this machine; this takes seconds."
+    )
 
 
 @cache
