@@ -6,13 +6,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Bunch
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ..nn.linear_maps import spectra
 from ..nn.model import Model
 from ..nn.network import Network
 from ..nn.parameters import Params
-from .fitting import BLOCK, MeanScore, by_block, column_names
+from .fitting import BLOCK, MeanScore, by_block, column_names, validated_rows
 
 
 class FittedNetwork(BaseEstimator):
@@ -61,15 +61,8 @@ class FittedNetwork(BaseEstimator):
 
     def _validated(self, X, *, dtype, reset):
         """Return X in C order, dense or CSR."""
-        return validate_data(
-            self,
-            X,
-            accept_sparse="csr",
-            dtype=dtype,
-            order="C",
-            reset=reset,
-            ensure_all_finite="allow-nan" if self._allows_missing else True,
-        )
+        finite = "allow-nan" if self._allows_missing else True
+        return validated_rows(self, X, dtype=dtype, reset=reset, ensure_all_finite=finite)
 
     def _by_block(self, X, function, width, *, check=False, block=BLOCK):
         check_is_fitted(self)

@@ -6,6 +6,7 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_random_state, check_scalar, gen_batches
+from sklearn.utils.validation import validate_data
 
 from .._compat import _check_sample_weight
 from ..nn.scaling import dense
@@ -34,6 +35,28 @@ def unchanged_on_error(estimator):
         if not trained or (diverged and old is not None and not state["loss_curve"]):
             estimator.__dict__ = before
         raise
+
+
+def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
+    """Return X in C order, dense or CSR, by :func:`sklearn.utils.validation.validate_data`.
+
+    Raises
+    ------
+    ValueError
+        Also where columns hold text: the message says how to encode them.
+    """
+    try:
+        return validate_data(
+            estimator, X, accept_sparse=accept_sparse, dtype=dtype, order="C", **options
+        )
+    except ValueError as error:
+        if "convert string to float" not in str(error):
+            raise
+        raise ValueError(
+            f"X has columns of text ({error}). Encode them first, for instance with make_column_transformer("
+            "(OneHotEncoder(handle_unknown='ignore'), make_column_selector(dtype_exclude='number')), "
+            "remainder='passthrough')."
+        ) from error
 
 
 def checked_weights(sample_weight, X):

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._compat import Interval, StrOptions
 from ..nn.composition import SharedEncoder
@@ -18,7 +18,7 @@ from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from ..training.state import TrainingState
 from .fitted import FittedNetwork
-from .fitting import DTYPES, by_block, checked_weights
+from .fitting import DTYPES, by_block, checked_weights, validated_rows
 from .training import ZERO_SUM, TrainedModel
 
 # Of the inputs, where there are many, as in pictures: fewer say less about one that is masked.
@@ -99,7 +99,7 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
             )
         self._noise(1, None)
         self._check_refit()
-        X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, order="C")
+        X = validated_rows(self, X, dtype=DTYPES)
         weights = checked_weights(sample_weight, X)
         check_consistent_length(X, y)
         targets = self._targets(y, X.dtype, weights)

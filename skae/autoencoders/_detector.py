@@ -6,11 +6,11 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_random_state, gen_batches
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.columns import Columns
-from .._estimators.fitting import DTYPES, unchanged_on_error
+from .._estimators.fitting import DTYPES, unchanged_on_error, validated_rows
 from .._estimators.parts import ready_copy
 from ..nn.scaling import dense
 from ._autoencoder import AutoEncoder
@@ -181,7 +181,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def _validated(self, X, *, reset):
         tags = self.__sklearn_tags__().input_tags
-        return validate_data(
+        return validated_rows(
             self,
             X,
             accept_sparse="csr" if tags.sparse else False,

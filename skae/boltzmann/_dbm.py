@@ -17,6 +17,7 @@ from .._estimators.fitting import (
     column_names,
     generator,
     unchanged_on_error,
+    validated_rows,
 )
 from .._estimators.parameters import estimator
 from .._estimators.parts import NamedLayers, copies
@@ -185,7 +186,7 @@ class DBM(
             if isinstance(self._make_solver(), LBFGS):
                 raise ValueError("solver='lbfgs' needs an exact gradient: take 'sgd' or 'adam'.")
             frame = X
-            X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, order="C")
+            X = validated_rows(self, X, dtype=DTYPES)
             weights = checked_weights(sample_weight, X)
             self._units = self.layers[0][1]._make_units(X, frame, weights)
             self._loss = self._units.loss
@@ -367,7 +368,7 @@ class DBM(
         """Return ``function`` of the states of the even and of the odd layers, at their mean field."""
         check_is_fitted(self)
         dtype = self._state["params"].dtype
-        X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
+        X = validated_rows(self, X, dtype=dtype, reset=False)
         if check:
             self._check_range(X)
         rows = self._units.scaling.rows(X)

@@ -7,10 +7,9 @@ from numbers import Real
 from typing import ClassVar
 
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import validate_data
 
 from .._compat import Interval, StrOptions
-from .._estimators.fitting import DTYPES, checked_weights, column_names
+from .._estimators.fitting import DTYPES, checked_weights, column_names, validated_rows
 from .._estimators.parts import NamedLayers, check_layers, copies
 from .._estimators.supervised import NoisyInputs
 from .._estimators.training import TrainedModel
@@ -54,7 +53,7 @@ class BaseStack(NoisyInputs, TrainedModel, NamedLayers, ABC):
         check_losses(self.layers)
 
     def _check_training_data(self, X, sample_weight, **options):
-        X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, order="C", **options)
+        X = validated_rows(self, X, dtype=DTYPES, **options)
         return X, checked_weights(sample_weight, X)
 
     def _chosen_layers(self):

@@ -20,6 +20,7 @@ from .._estimators.fitting import (
     column_names,
     generator,
     unchanged_on_error,
+    validated_rows,
 )
 from .._estimators.parameters import estimator
 from .._estimators.parts import ready_copy
@@ -164,7 +165,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         with unchanged_on_error(self):
             rng = check_random_state(self.random_state)
             base, frame = self._copied_base(rng), X
-            X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, order="C")
+            X = validated_rows(self, X, dtype=DTYPES)
             weights = checked_weights(sample_weight, X)
             self.base_ = base.fit(frame, sample_weight=weights)
             self._moments = column_moments(X, weights)
@@ -352,9 +353,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _checked(self, X, *, in_range=False):
         check_is_fitted(self)
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=self.base_._model.dtype, order="C", reset=False
-        )
+        X = validated_rows(self, X, dtype=self.base_._model.dtype, reset=False)
         if in_range:
             self.base_._units.check(X, column_names(self.base_, X))
         return X

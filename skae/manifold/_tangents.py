@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils import check_array, check_random_state, check_scalar, gen_batches
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from .._estimators.fitting import check_counts
+from .._estimators.fitting import check_counts, validated_rows
 from .._threads import share_items, team
 from ..nn.scaling import dense
 from ._bidiagonalization import leading_vectors
@@ -165,7 +165,7 @@ def _checked(model, X):
         )
     check_is_fitted(model)
     dtype = model._model.dtype
-    return validate_data(model, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
+    return validated_rows(model, X, dtype=dtype, reset=False)
 
 
 def _solver(model, X, n_tangents, tol, start, random_state):

@@ -10,10 +10,16 @@ import scipy.sparse
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, _fit_context
-from .._estimators.fitting import DTYPES, MeanScore, checked_weights, unchanged_on_error
+from .._estimators.fitting import (
+    DTYPES,
+    MeanScore,
+    checked_weights,
+    unchanged_on_error,
+    validated_rows,
+)
 from .._estimators.training import TrainedModel
 from .._threads import team
 from ._dictionary import first_atoms
@@ -134,7 +140,7 @@ class BaseCoder(
 
     def _check_training_data(self, X, sample_weight, reset):
         dtype = DTYPES if reset else self.components_.dtype
-        X = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=reset)
+        X = validated_rows(self, X, dtype=dtype, reset=reset)
         return X, checked_weights(sample_weight, X)
 
     def _prepared(self, X, weights, again, held_out):
@@ -227,7 +233,7 @@ class BaseCoder(
     def _check(self, X):
         check_is_fitted(self)
         dtype = self.components_.dtype
-        return validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=False)
+        return validated_rows(self, X, dtype=dtype, reset=False)
 
     @property
     def components_(self):

@@ -9,11 +9,22 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
 
-from skae import AutoEncoder, ContractiveAE, DenoisingAE, StackedAE, StackedAEClassifier
+from skae import (
+    RBM,
+    AnomalyDetector,
+    AutoEncoder,
+    ContractiveAE,
+    DenoisingAE,
+    SparseCoder,
+    StackedAE,
+    StackedAEClassifier,
+)
+from skae.boltzmann import DBM
 
 DIGITS = load_digits().data[:400]
 IRIS, SPECIES = load_iris(return_X_y=True)
 WINE = load_wine().data
+MACHINE = DBM([("low", RBM(2)), ("high", RBM(2))])
 FAST = {"batch_size": 50, "max_iter": 5, "random_state": 0}
 
 
@@ -100,3 +111,14 @@ def test_a_column_that_dwarfs_the_others_is_told(form):
 @pytest.mark.parametrize("data", [DIGITS, IRIS, WINE], ids=["digits", "iris", "wine"])
 def test_good_fits_are_silent(data, Model):
     _silent(Model(random_state=0), data)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [AutoEncoder(2), StackedAE(), StackedAEClassifier(), SparseCoder(), AnomalyDetector(), MACHINE],
+    ids=lambda model: type(model).__name__,
+)
+def test_columns_of_text_are_refused_with_the_cure(model):
+    frame = pd.DataFrame({"age": np.arange(20.0), "work": pd.Categorical(["a", "b"] * 10)})
+    with pytest.raises(ValueError, match=r"columns of text .*'a'.* Encode .*OneHotEncoder"):
+        model.fit(frame, np.arange(20) % 2)
