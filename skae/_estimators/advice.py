@@ -32,9 +32,11 @@ def warn_of_constant_codes(encode, rows, name, cure):
 
 
 def warn_of_rising_loss(curve, name, has_rate):
-    """Warn where training ended with a larger loss than it began with."""
+    """Warn where training ended with a larger loss than it began with, by more than epochs differ by chance."""
     cure = "lower learning_rate_init" if has_rate else "raise batch_size"
-    if len(curve) > 1 and curve[-1] > curve[0]:
+    # The steps of a steady rise vary little, those of noise as much as they are large.
+    chance = 2 * np.std(np.diff(curve)) if len(curve) > 2 else 0
+    if len(curve) > 1 and curve[-1] - curve[0] > chance:
         warnings.warn(
             f"The loss of {name} rose from {curve[0]:.4g} in the first epoch to {curve[-1]:.4g} in the last: {cure}.",
             ConvergenceWarning,

@@ -19,6 +19,7 @@ from skae import (
     StackedAE,
     StackedAEClassifier,
 )
+from skae._estimators.advice import warn_of_rising_loss
 from skae.boltzmann import DBM
 
 DIGITS = load_digits().data[:400]
@@ -62,6 +63,16 @@ def test_a_loss_that_rises_is_told():
     assert model.loss_curve_[-1] > model.loss_curve_[0]
     calm = _silent(DenoisingAE(5, corruption=Growing(0), **options), DIGITS)
     assert calm.loss_curve_[-1] < calm.loss_curve_[0]
+
+
+def test_a_loss_that_only_varies_is_not_told():
+    noise = np.random.default_rng(0).standard_normal(50)
+    curve = 10 + 0.1 * np.append(noise, noise.max())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_rising_loss(curve, "AutoEncoder", True)
+    with pytest.warns(ConvergenceWarning, match="rose"):
+        warn_of_rising_loss(curve + 0.1 * np.arange(51), "AutoEncoder", True)
 
 
 @pytest.mark.parametrize("Model", [AutoEncoder, DenoisingAE, ContractiveAE])
