@@ -22,8 +22,8 @@ BLOCK = 1024  # rows a matrix product of transform takes: enough for full speed,
 def unchanged_on_error(estimator):
     """Restore the attributes of ``estimator`` if the block raises.
 
-    Where training was interrupted or has diverged, and has set ``_state``, what it set stays; unless it diverged in the
-    first epoch and there was a fit before.
+    Where training was interrupted or has diverged, and has set ``_state``, what it set
+    stays; unless it diverged in the first epoch and there was a fit before.
     """
     before = vars(estimator).copy()
     try:
@@ -75,11 +75,11 @@ def checked_weights(sample_weight, X):
     return sample_weight
 
 
-def opened_checkpoint(estimator, data, fixed=(), suffix=""):
+def opened_checkpoint(estimator, data, fresh, fixed=(), suffix=""):
     """Return the ``Checkpoint`` of an estimator that is fitted to ``data``, and the state to go on from.
 
-    Both are None where there is none. ``fixed`` are parameters that may not change, of those that otherwise may; ``suffix`` is
-    added to the name of the file.
+    Both are None where there is none. ``fresh`` is the state before the first step; ``fixed`` are parameters that may not
+    change, of those that otherwise may; ``suffix`` is added to the name of the file.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def opened_checkpoint(estimator, data, fixed=(), suffix=""):
     free.difference_update(fixed)
     common = identity(estimator, data, free)
     checkpoint = Checkpoint(f"{os.fspath(estimator.checkpoint)}{suffix}", common)
-    return checkpoint, checkpoint.load() if estimator.resume else None
+    return checkpoint, checkpoint.load(fresh) if estimator.resume else None
 
 
 def by_block(X, function, width, block=BLOCK):

@@ -2,7 +2,7 @@
 
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -130,7 +130,9 @@ class TrainedModel(CallbackSupportMixin):
         """Minimize ``problem`` from ``state`` on, with all that the parameters ask for, and publish."""
         n_epochs, callbacks = self._n_epochs(problem), None
         max_epochs = state.n_epochs + n_epochs
-        checkpoint, stored = self._checkpoint(problem)
+        kept = problem.kept(state.params)
+        state.extra = {name: value for name, value in state.extra.items() if name in kept}
+        checkpoint, stored = self._checkpoint(problem, state)
         if stored is not None:
             state, max_epochs = stored, n_epochs
         if hasattr(self, "_init_callback_context"):
@@ -158,7 +160,7 @@ class TrainedModel(CallbackSupportMixin):
 
     def _train_for(self, problem, state, n_epochs):
         """Minimize ``problem`` from ``state`` on for the first ``n_epochs`` epochs, on all rows, and publish."""
-        checkpoint, stored = self._checkpoint(problem, ".refit")
+        checkpoint, stored = self._checkpoint(problem, state, ".refit")
         if stored is not None and stored.n_epochs <= n_epochs:
             state = stored
         watching = [] if checkpoint is None else [checkpoint]
@@ -189,14 +191,15 @@ class TrainedModel(CallbackSupportMixin):
                 observers=[*problem.observers, *self._reporters(problem.rows)],
             )
 
-    def _checkpoint(self, problem, suffix=""):
-        """Return the file of this training, and the state in it to go on from, or None."""
+    def _checkpoint(self, problem, state, suffix=""):
+        """Return the file of this training, which begins at ``state``, and the state in it to go on from, or None."""
         data = [problem.X, problem.sample_weight, problem.targets, problem.rows]
         # A weight that is no parameter of this estimator.
         data += [problem.objective.weight] if hasattr(problem.objective, "weight") else []
         # Where the rate falls to 0 in the last epoch, another number of epochs is another training.
         fixed = () if self.learning_rate == "constant" else ("max_iter",)
-        return opened_checkpoint(self, data, fixed, suffix)
+        fresh = replace(state, extra=problem.kept(state.params))
+        return opened_checkpoint(self, data, fresh, fixed, suffix)
 
     def _minimize(self, problem, state, max_epochs, observers):
         train, held_out = self._split(problem, state.seed)

@@ -117,3 +117,7 @@ class TangentUpdates:
     def epoch_end(self, state):
         """Nothing to do."""
         return False
+
+    def kept(self, params):
+        """Return an array like the parameters of the encoder that the present tangents are of."""
+        return {"encoder": params}

@@ -106,6 +106,10 @@ class Chains:
         state.extra[self.key] = self.hidden.copy()
         return False
 
+    def kept(self, params):
+        """Return the chains by their name in ``state``."""
+        return {self.key: self.hidden}
+
 
 class BoltzmannObjective:
     """Contrastive divergence: the gradient of mean F(data) - mean F(samples of the model), F the free energy.

@@ -1,6 +1,7 @@
-"""Checkpoints that survive a kill at any moment: written aside, then put in place in one move."""
+"""Checkpoints that survive a kill at any moment, and are read with care."""
 
 import json
+import math
 import os
 import tempfile
 import zipfile
@@ -8,6 +9,9 @@ import zipfile
 import numpy as np
 
 from .state import TrainingState
+
+_NPY_HEADER = 10_000  # bytes of an array's own header, at most
+_HEADER = 2**28  # bytes of ours, at most
 
 
 class Checkpoint:
@@ -28,9 +32,7 @@ class Checkpoint:
 
     def epoch_end(self, state):
         """Write the state."""
-        arrays, plain = {}, {}
-        for name, value in state.to_dict().items():
-            (arrays if isinstance(value, np.ndarray) else plain)[name] = value
+        arrays, plain = _parts(state)
         header = json.dumps({"identity": self.identity, "state": plain})
         folder = os.path.dirname(os.path.abspath(self.path))
         handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
@@ -45,8 +47,13 @@ class Checkpoint:
             raise
         return False
 
-    def load(self):
+    def load(self, fresh):
         """Return the state in the file, or None where there is no file yet.
+
+        Parameters
+        ----------
+        fresh : TrainingState
+            The state before the first step: that in the file has the same arrays, in shape and dtype.
 
         Raises
         ------
@@ -56,17 +63,85 @@ class Checkpoint:
         if not os.path.exists(self.path):
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                header = json.loads(str(file["header"]))
-                arrays = {name: file[name] for name in file.files if name != "header"}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            with zipfile.ZipFile(self.path) as archive:
+                header = json.loads(str(_array(archive, "header")))
+                theirs, state = header["identity"], None
+                other = [name for name, own in self.identity.items() if theirs.get(name) != own]
+                if not other:
+                    state = _state(archive, header["state"], fresh)
+        except Exception as error:  # there is no end to the ways in which a file can be damaged
             raise ValueError(
-                f"checkpoint={self.path!r} cannot be read ({error}). Delete it to start anew."
+                f"checkpoint={self.path!r} cannot be read ({type(error).__name__}: {error}). Delete it to start anew."
             ) from error
-        for name, value in self.identity.items():
-            if header["identity"].get(name) != value:
-                raise ValueError(
-                    f"checkpoint={self.path!r} belongs to another training: {name} differs. Delete "
-                    "it, or set resume=False, to start anew."
-                )
-        return TrainingState.from_dict({**header["state"], **arrays})
+        if other:
+            raise ValueError(
+                f"checkpoint={self.path!r} belongs to another training: {other[0]} differs. Delete "
+                "it, or set resume=False, to start anew."
+            )
+        return state
+
+
+def _parts(state):
+    """Return the arrays of a state, and the rest of it."""
+    arrays, plain = {}, {}
+    for name, value in state.to_dict().items():
+        if isinstance(value, np.ndarray):
+            arrays[name] = np.asarray(value, order="C")
+        else:
+            plain[name] = value
+    return arrays, plain
+
+
+def _state(archive, plain, fresh):
+    """Return the state whose arrays are in ``archive``, if it is one that training from ``fresh`` can come to."""
+    arrays, known = _parts(fresh)
+    if "best_params.npy" in archive.namelist():
+        arrays["best_params"] = arrays["params"]
+    _check_names(archive.namelist(), [f"{name}.npy" for name in ["header", *arrays]])
+    _check_names(plain, known)
+    _check_numbers(plain)
+    return TrainingState.from_dict(
+        {**plain, **{name: _array(archive, name, like) for name, like in arrays.items()}}
+    )
+
+
+def _check_names(found, expected):
+    if sorted(found) != sorted(expected):
+        raise ValueError(f"it has {sorted(found)} instead of {sorted(expected)}")
+
+
+def _check_numbers(plain):
+    curves = plain["loss_curve"], plain["validation_curve"]
+    good = (
+        isinstance(plain["seed"], int)
+        and 0 <= plain["seed"] < 2**32
+        and isinstance(plain["n_stale"], int)
+        and isinstance(plain["converged"], bool)
+        and isinstance(plain["best"], float)
+        and not math.isnan(plain["best"])
+        and all(isinstance(curve, list) for curve in curves)
+        and all(isinstance(value, float) and math.isfinite(value) for value in sum(curves, []))
+        and len(curves[1]) <= len(curves[0])
+    )
+    if not good:
+        raise ValueError("its history is none of a training")
+
+
+def _array(archive, name, like=None):
+    """Return an array whose shape and dtype are known before anything is read, or without ``like`` a text."""
+    info = archive.getinfo(f"{name}.npy")
+    limit = _NPY_HEADER + (_HEADER if like is None else like.nbytes)
+    stored = info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size
+    if not stored or info.file_size > limit:
+        raise ValueError(f"{name} is compressed, or too large")
+    with archive.open(info) as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f"{name} has another version")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        expected = ((), "U") if like is None else (like.shape, like.dtype)
+        if (shape, dtype.kind if like is None else dtype) != expected or fortran:
+            raise ValueError(f"{name} has shape {shape} and dtype {dtype} instead of {expected}")
+        array = np.frombuffer(file.read(), dtype).reshape(shape)
+    if dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{name} is not finite")
+    return array

@@ -37,7 +37,9 @@ class Problem:
     solver : solver or None
         What takes the steps, where the objective has a solver of its own; by default that of the estimator.
     observers : sequence
-        What has to happen between epochs, besides the objective's own ``observers``, see :func:`~skae.training.loop.minimize`.
+        What has to happen between epochs, besides the objective's own ``observers``, see
+        :func:`~skae.training.loop.minimize`; ``kept(params)`` of each is a dict of arrays like those that it keeps in the
+        state.
     """
 
     objective: Callable
@@ -68,6 +70,13 @@ class Problem:
         if self.unlabeled_per_labeled is None:
             return len(self.rows)
         return int(self.labeled[self.rows].sum())
+
+    def kept(self, params):
+        """Return arrays like those that observers keep in the ``extra`` of the training's state."""
+        arrays = {}
+        for observer in self.observers:
+            arrays |= observer.kept(params)
+        return arrays
 
     def batches(self, rows, batch_size, *, shuffle=False):
         """Return ``rows`` in minibatches."""

@@ -1,0 +1,183 @@
+"""Checkpoints that are damaged or made up."""
+
+import io
+import json
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+
+from skae import (
+    RBM,
+    AutoEncoder,
+    ContractiveAE,
+    ManifoldTangentClassifier,
+)
+
+X = np.random.default_rng(0).random((60, 6)).astype(np.float32)
+STEADY = {"max_iter": 3, "tol": 0, "n_iter_no_change": 10**6, "random_state": 0}
+STEADY |= {"batch_size": 20, "learning_rate": "constant"}
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def _model(path=None, **options):
+    return AutoEncoder(3, **{**STEADY, "checkpoint": path, **options})
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Return the path of a checkpoint after three epochs."""
+    path = tmp_path / "state.npz"
+    _model(path).fit(X)
+    return path
+
+
+def _members(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _write(path, members, compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def _npy(array, **options):
+    file = io.BytesIO()
+    np.lib.format.write_array(file, np.asarray(array), **options)
+    return file.getvalue()
+
+
+def _claim(shape, descr="'<f4'"):
+    """Return an array file that says it has ``shape``, and has not."""
+    text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + b"\0" * 64
+
+
+def _header(members, **changes):
+    header = json.loads(str(np.load(io.BytesIO(members["header.npy"]))))
+    header["state"] |= changes
+    return _npy(json.dumps(header))
+
+
+def _refused(path):
+    with pytest.raises(ValueError, match=r"cannot be read .*\. Delete it to start anew"):
+        _model(path, resume=True).fit(X)
+
+
+SIZE = 3 * 6 + 3 + 6
+ARRAYS = {
+    "short": _npy(np.zeros(3, np.float32)),
+    "long": _npy(np.zeros(SIZE + 1, np.float32)),
+    "two-dimensional": _npy(np.zeros((SIZE, 1), np.float32)),
+    "double": _npy(np.zeros(SIZE)),
+    "integer": _npy(np.zeros(SIZE, np.int32)),
+    "not finite": _npy(np.full(SIZE, np.nan, np.float32)),
+    "another byte order": _npy(np.zeros(SIZE, ">f4")),
+    "another version": _npy(np.zeros(SIZE, np.float32), version=(2, 0)),
+    "pickle": _npy(np.array([None]), allow_pickle=True),
+    "empty": b"",
+    "terabytes": _claim(f"({10**13},)"),
+    "negative": _claim("(-1,)"),
+    "nested": _claim("(" * 4000 + ")" * 4000)[:65000],
+    "no Python": _claim("(3,", "'<f4"),
+    "objects": _claim(f"({SIZE},)", "'|O'"),
+    "records": _claim(f"({SIZE},)", "[('a', '<f4')]"),
+}
+
+
+@pytest.mark.parametrize("member", ["params", "solver_first", "solver_n_steps", "best_params"])
+@pytest.mark.parametrize("content", ARRAYS.values(), ids=ARRAYS)
+def test_an_array_of_another_kind_is_refused(path, member, content):
+    _write(path, {**_members(path), f"{member}.npy": content})
+    _refused(path)
+
+
+HISTORIES = {
+    "seed": [-1, "0", None, 2.5],
+    "best": [None, "low", float("nan")],
+    "n_stale": [None, 1.5],
+    "converged": [0, "no"],
+    "loss_curve": [None, 1, [None], ["a"], [float("nan")], {"0": 1.0}],
+    "validation_curve": [None, [1.0] * 9],
+    "rng": [None, {}, {"bit_generator": "MT19937"}, []],
+    "more": [1],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in HISTORIES.items() for value in values]
+)
+def test_a_history_of_another_kind_is_refused(path, name, value):
+    members = _members(path)
+    _write(path, {**members, "header.npy": _header(members, **{name: value})})
+    _refused(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"", _npy("no JSON"), _npy("[]"), _npy("{}"), _npy("[" * 10**5), _npy('{"identity": 1}')],
+    ids=["empty", "text", "list", "dict", "nested", "identity"],
+)
+def test_a_header_of_another_kind_is_refused(path, header):
+    _write(path, {**_members(path), "header.npy": header})
+    _refused(path)
+
+
+def test_only_known_members_are_read(path):
+    members = _members(path)
+    _write(path, {**members, "solver_third.npy": members["solver_first.npy"]})
+    _refused(path)
+    del members["solver_first.npy"]
+    _write(path, members)
+    _refused(path)
+
+
+def test_no_member_may_expand(path):
+    members = _members(path)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            if name != "params.npy":
+                archive.writestr(name, content)
+        with archive.open("params.npy", "w") as file:
+            file.write(_claim(f"({10**8 // 4},)"))
+            for _ in range(100):
+                file.write(bytes(10**6))
+    assert path.stat().st_size < 10**6
+    tracemalloc.start()
+    try:
+        _refused(path)
+        assert tracemalloc.get_traced_memory()[1] < 10**7
+    finally:
+        tracemalloc.stop()
+
+
+def test_flipped_bits_are_found_or_do_not_matter(path):
+    content, rng = path.read_bytes(), np.random.default_rng(0)
+    whole = _model(path, resume=True).fit(X)._params
+    for place in rng.integers(len(content), size=300):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        try:
+            resumed = _model(path, resume=True).fit(X)
+        except ValueError as error:
+            assert "cannot be read" in str(error)
+        else:
+            np.testing.assert_array_equal(resumed._params, whole)
+
+
+def test_a_checkpoint_has_what_observers_keep(tmp_path):
+    y, options = np.arange(60) % 2, {**STEADY, "checkpoint": tmp_path / "state"}
+    base = ContractiveAE(3, max_iter=2, random_state=0).fit(X)
+    machine = RBM(3, gradient="pcd", **options)
+    classifier = ManifoldTangentClassifier(
+        base, n_tangents=2, prefit=True, update_tangents=2, **options
+    )
+    for model in (machine, classifier):
+        whole = model.set_params(max_iter=5, checkpoint=None).fit(X, y)._params.copy()
+        model.set_params(max_iter=3, checkpoint=tmp_path / "state", resume=False).fit(X, y)
+        model.set_params(max_iter=5, resume=True).fit(X, y)
+        np.testing.assert_array_equal(model._params, whole)
