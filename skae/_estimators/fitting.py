@@ -22,7 +22,7 @@ BLOCK = 1024  # rows a matrix product of transform takes: enough for full speed,
 def unchanged_on_error(estimator):
     """Restore the attributes of ``estimator`` if the block raises.
 
-    Where training was interrupted or has diverged, and has set ``_state``, what it set
+    Where training was interrupted, could not write its checkpoint or has diverged, and has set ``_state``, what it set
     stays; unless it diverged in the first epoch and there was a fit before.
     """
     before = vars(estimator).copy()
@@ -31,7 +31,8 @@ def unchanged_on_error(estimator):
     except BaseException as error:
         state, old = vars(estimator).get("_state"), before.get("_state")
         diverged = isinstance(error, DivergenceError)
-        trained = (diverged or isinstance(error, KeyboardInterrupt)) and state is not old
+        kept = diverged or isinstance(error, (KeyboardInterrupt, OSError))
+        trained = kept and state is not old
         if not trained or (diverged and old is not None and not state["loss_curve"]):
             estimator.__dict__ = before
         raise
@@ -84,7 +85,7 @@ def opened_checkpoint(estimator, data, fresh, fixed=(), suffix=""):
     Raises
     ------
     ValueError
-        If the file is damaged, or belongs to other data or parameters.
+        If the file cannot be written, is damaged, or belongs to other data or parameters.
     """
     if estimator.checkpoint is None:
         return None, None

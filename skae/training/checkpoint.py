@@ -3,11 +3,11 @@
 import json
 import math
 import os
-import tempfile
 import zipfile
 
 import numpy as np
 
+from .files import check_writable, remove_leftovers, replacing
 from .state import TrainingState
 
 _NPY_HEADER = 10_000  # bytes of an array's own header, at most
@@ -20,12 +20,26 @@ class Checkpoint:
     Parameters
     ----------
     path : path-like
+        A link is followed; the file keeps its mode.
     identity : dict of str
         What must be the same when training goes on: versions, parameters, a hash of the data.
+
+    Raises
+    ------
+    ValueError
+        If no file can be written there.
     """
 
     def __init__(self, path, identity):
-        self.path, self.identity = os.fspath(path), identity
+        self.path, self.identity = os.path.realpath(path), identity
+        try:
+            check_writable(self.path)
+            remove_leftovers(self.path)
+        except OSError as error:
+            raise ValueError(
+                f"checkpoint={os.fspath(path)!r} cannot be written ({error}). Choose a path in a folder that exists "
+                "and is writable."
+            ) from error
 
     def epoch_begin(self, state):
         """Nothing to do."""
@@ -34,17 +48,8 @@ class Checkpoint:
         """Write the state."""
         arrays, plain = _parts(state)
         header = json.dumps({"identity": self.identity, "state": plain})
-        folder = os.path.dirname(os.path.abspath(self.path))
-        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, header=np.array(header), **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        with replacing(self.path) as file:
+            np.savez(file, header=np.array(header), **arrays)
         return False
 
     def load(self, fresh):

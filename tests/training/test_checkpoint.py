@@ -1,7 +1,14 @@
-"""Checkpoints that are damaged or made up."""
+"""Checkpoints that are damaged or made up, and folders and disks that fail."""
 
 import io
 import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
 import tracemalloc
 import zipfile
 
@@ -12,9 +19,14 @@ from skae import (
     RBM,
     AutoEncoder,
     ContractiveAE,
+    DenoisingAE,
     ManifoldTangentClassifier,
+    SparseCoder,
+    StackedAE,
 )
+from skae.training.files import remove_leftovers, replacing
 
+resource = pytest.importorskip("resource")  # not of Windows
 X = np.random.default_rng(0).random((60, 6)).astype(np.float32)
 STEADY = {"max_iter": 3, "tol": 0, "n_iter_no_change": 10**6, "random_state": 0}
 STEADY |= {"batch_size": 20, "learning_rate": "constant"}
@@ -167,6 +179,132 @@ def test_flipped_bits_are_found_or_do_not_matter(path):
             assert "cannot be read" in str(error)
         else:
             np.testing.assert_array_equal(resumed._params, whole)
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_what_is_no_file_is_refused_before_the_first_epoch(tmp_path, make):
+    make(tmp_path / "state")
+    for resume in (False, True):
+        with pytest.raises(ValueError, match="checkpoint=.* cannot be written"):
+            _model(tmp_path / "state", resume=resume).fit(X)
+
+
+def test_a_folder_that_is_not_there_is_refused_before_the_first_epoch(tmp_path):
+    for Model in (AutoEncoder, RBM, SparseCoder):
+        model = Model(3, checkpoint=tmp_path / "none" / "state", max_iter=10**9)
+        with pytest.raises(ValueError, match="checkpoint=.* cannot be written"):
+            model.fit(X)
+        assert not hasattr(model, "_state")
+
+
+def _resumed_equals_whole(path, done):
+    resumed = _model(path, resume=True, max_iter=done + 2).fit(X)
+    np.testing.assert_array_equal(resumed._params, _model(max_iter=done + 2).fit(X)._params)
+
+
+@pytest.fixture
+def small_files():
+    """Return a function after which no file can be larger than so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda n_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+class Breaking:
+    """A corruption that calls ``action`` once, in the third epoch."""
+
+    def __init__(self, action):
+        self.action, self.n_calls = action, 0
+
+    def __call__(self, X, seed, out):
+        out[:] = X
+        self.n_calls += 1
+        if self.n_calls == 7:  # batches
+            self.action()
+
+    def __repr__(self):
+        return "Breaking()"
+
+
+def _denoising(path, action, **options):
+    return DenoisingAE(3, corruption=Breaking(action), checkpoint=path, **{**STEADY, **options})
+
+
+def test_weights_are_kept_where_the_disk_is_full(tmp_path, small_files):
+    path = tmp_path / "state.npz"
+    model = _denoising(path, lambda: small_files(512), max_iter=9)
+    with pytest.raises(OSError):
+        model.fit(X)
+    assert model.n_iter_ == 3 and np.isfinite(model.transform(X)).all()
+    assert os.listdir(tmp_path) == ["state.npz"]
+    with np.load(path) as file:
+        assert len(json.loads(str(file["header"]))["state"]["loss_curve"]) == 2
+
+
+def test_weights_are_kept_where_the_folder_is_lost(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    model = _denoising(folder / "state", lambda: shutil.rmtree(folder), max_iter=9)
+    with pytest.raises(FileNotFoundError):
+        model.fit(X)
+    assert model.n_iter_ == 3 and np.isfinite(model.transform(X)).all()
+
+
+def test_a_stack_keeps_its_layers_where_the_folder_is_lost(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    broken = _denoising(None, lambda: shutil.rmtree(folder), max_iter=9)
+    stack = StackedAE([("low", _model()), ("high", broken)], checkpoint=folder / "stack")
+    with pytest.raises(FileNotFoundError):
+        stack.fit(X)
+    assert [layer.n_iter_ for _, layer in stack.layers_] == [3, 3]
+    assert np.isfinite(stack.transform(X)).all()
+
+
+def test_a_write_that_is_killed_leaves_nothing_for_ever(tmp_path):
+    path = tmp_path / "state.npz"
+    script = f"""
+        import os, signal, numpy as np
+        from skae import AutoEncoder
+        np.savez = lambda file, **arrays: file.write(b"half") and file.flush() or os.kill(os.getpid(), signal.SIGKILL)
+        AutoEncoder(3, checkpoint={str(path)!r}).fit(np.eye(8))
+    """
+    process = subprocess.run([sys.executable, "-c", textwrap.dedent(script)])
+    assert process.returncode == -signal.SIGKILL
+    assert len(os.listdir(tmp_path)) == 1
+    other = tmp_path / "state.npz.low.tmp"
+    other.write_text("of somebody else")
+    _model(path).fit(X)
+    assert sorted(os.listdir(tmp_path)) == ["state.npz", other.name]
+
+
+def test_a_write_of_another_process_goes_on(tmp_path):
+    path = os.path.realpath(tmp_path / "state")
+    with replacing(path) as file:
+        file.write(b"whole")
+        remove_leftovers(path)
+    assert (tmp_path / "state").read_bytes() == b"whole"
+
+
+def test_the_file_keeps_its_mode(tmp_path):
+    path, plain = tmp_path / "state.npz", tmp_path / "plain"
+    plain.touch()
+    _model(path).fit(X)
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+    path.chmod(0o640)
+    _model(path).fit(X)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_link_is_followed(tmp_path):
+    for target in ("there", "not yet"):
+        if target == "there":
+            _model(tmp_path / target).fit(X)
+        link = tmp_path / f"link to {target}"
+        link.symlink_to(tmp_path / target)
+        _model(link).fit(X)
+        assert link.is_symlink() and (tmp_path / target).is_file()
+        _resumed_equals_whole(link, 3)
 
 
 def test_a_checkpoint_has_what_observers_keep(tmp_path):
