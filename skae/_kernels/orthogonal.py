@@ -4,7 +4,7 @@ import numpy as np
 
 from ._jit import kernel
 
-_ENOUGH = 0.5  # of its length that a vector keeps in a pass whose rounding does not matter (Daniel et al. 1976)
+_KEPT_LENGTH = 0.5  # of its length that a vector keeps in a pass whose rounding does not matter (Daniel et al. 1976)
 
 
 @kernel
@@ -15,7 +15,7 @@ def orthonormalize(basis, count, vectors, lengths):
         vector = vectors[i]
         before, after = zero, _length(vector)
         tiny = after * np.finfo(vector.dtype).eps
-        while after > tiny and (before == zero or after < _ENOUGH * before):
+        while after > tiny and (before == zero or after < _KEPT_LENGTH * before):
             _remove(basis[i], count, vector)
             before, after = after, _length(vector)
         if after <= tiny:

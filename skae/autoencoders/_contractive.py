@@ -17,7 +17,7 @@ from ..nn.penalties import Contraction, Curvature, weight_decays
 from ._base import BaseAutoEncoder
 
 # Of each loss that the automatic penalty is worth at the start.
-_SHARES = {"gaussian": 0.03, "bernoulli": 0.1, "multinomial": 0.03}
+_LOSS_SHARES = {"gaussian": 0.03, "bernoulli": 0.1, "multinomial": 0.03}
 _FEW_FEATURES = 64  # up to here all input directions cost less than an epoch on images does
 
 
@@ -196,7 +196,7 @@ class ContractiveAE(BaseAutoEncoder):
         if self.contracted == "code":
             at_start = expected_squared_jacobian(network)
         losses = self._units.constant_losses
-        automatic = sum(_SHARES[name] * losses[name] for name in losses) / at_start
+        automatic = sum(_LOSS_SHARES[name] * losses[name] for name in losses) / at_start
         return resolved(self.contraction, "contraction", automatic)
 
     def _objective(self, network, loss):

@@ -17,10 +17,10 @@ from ._autoencoder import AutoEncoder
 
 _BLOCK = 1024
 _RIDGE = 1e-3  # of the mean variance of the codes, added to each
-_FLOOR = 1e-6  # of a column's variance: the least variance of its residuals
+_VARIANCE_FLOOR = 1e-6  # of a column's variance: the least variance of its residuals
 _SUPPORT, _STEPS = 0.9, 3  # share of the rows that show what is normal, and in how many steps
-_LEAST = 0.3  # of the mean square of a column's residuals in all rows: the least in those
-_FENCE = 1.5  # Tukey's, in interquartile ranges
+_LEAST_SHARE = 0.3  # of the mean square of a column's residuals in all rows: the least in those
+_TUKEY_FACTOR = 1.5  # Tukey's, in interquartile ranges
 
 
 class AnomalyDetector(OutlierMixin, BaseEstimator):
@@ -205,7 +205,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """Set what is normal of the residuals of the ``columns`` and of the codes."""
         squares = residuals**2
         usual = np.nanmean(squares, axis=0)
-        least = np.maximum(_LEAST * usual, _FLOOR * columns.variance)
+        least = np.maximum(_LEAST_SHARE * usual, _VARIANCE_FLOOR * columns.variance)
         seen = columns.varies & (usual > 0)
         kept = np.ones(len(codes), bool)
         for step in range(_STEPS + 1):
@@ -242,4 +242,4 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 def _fence(distances):
     """Return how large normal ones of the distances are at most."""
     low, high = np.percentile(np.cbrt(distances), [25, 75])
-    return float((high + _FENCE * (high - low)) ** 3)
+    return float((high + _TUKEY_FACTOR * (high - low)) ** 3)

@@ -4,15 +4,15 @@ import numpy as np
 
 from ..nn.scaling import dense
 
-_SHARE = 0.1  # of the cells that are hidden
+_HIDDEN_SHARE = 0.1  # of the cells that are hidden
 _CELLS, _ROWS = 2**15, 2000  # of X in which they are, at most
 _FEWEST_ROWS = 30
-_DRAWS = 3
+_N_DRAWS = 3
 _SPREAD = (
     0.3  # standard deviation of the columns' slopes, beside which that of their estimates is seen
 )
 _MOST_PASSES = 5
-_GAIN = 0.01  # of the error that a further pass must take off
+_LEAST_GAIN = 0.01  # of the error that a further pass must take off
 
 
 class Imputation:
@@ -78,13 +78,13 @@ def learned_imputation(reconstruct, z, means, gaussian, groups):
     groups : ndarray of int of shape (n_inputs,) or None
         Inputs with the same number are hidden together.
     """
-    draws = [_Draw(z, np.random.default_rng(seed), gaussian, groups) for seed in range(_DRAWS)]
+    draws = [_Draw(z, np.random.default_rng(seed), gaussian, groups) for seed in range(_N_DRAWS)]
     found, before = Imputation(means, []), np.inf
     while len(found.slopes) < _MOST_PASSES:
         pairs = [draw.pairs(reconstruct, means) for draw in draws]
         slopes = _slopes(pairs, gaussian).astype(z.dtype)
         error = sum(float(np.square(true - slopes * guessed).sum()) for true, guessed in pairs)
-        if not error < (1 - _GAIN) * before:
+        if not error < (1 - _LEAST_GAIN) * before:
             break
         found.slopes.append(slopes)
         before = error
@@ -104,7 +104,7 @@ class _Draw:
 
     def __init__(self, z, rng, gaussian, groups):
         numbers = rng.random(z.shape, np.float32)
-        taken = (numbers if groups is None else numbers[:, groups]) < _SHARE
+        taken = (numbers if groups is None else numbers[:, groups]) < _HIDDEN_SHARE
         known = ~np.isnan(z)
         self.z, self.hidden, self.missing = z, known & taken & gaussian, taken | ~known
         self.filled = np.where(self.missing, z.dtype.type(0), z)

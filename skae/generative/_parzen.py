@@ -13,8 +13,8 @@ from .._estimators.fitting import DTYPES
 from .._kernels.parzen import add_exponentials
 from .._threads import share_items, team
 
-_COARSE = np.logspace(-3, 0.5, 20)  # times the spread of the samples
-_FINE = np.logspace(-0.2, 0.2, 21)  # times the best of these: a little beyond its neighbors
+_COARSE_WIDTHS = np.logspace(-3, 0.5, 20)  # times the spread of the samples
+_FINE_FACTORS = np.logspace(-0.2, 0.2, 21)  # times the best of these: a little beyond its neighbors
 _BASELINES = ("training data", "k-means")
 
 
@@ -112,7 +112,7 @@ def parzen_log_likelihood(
             sigmas = sigmas[[best]]
             if isinstance(sigma, str):
                 _warn_at_an_end(best, sigmas[0])
-                sigmas = sigmas * _FINE
+                sigmas = sigmas * _FINE_FACTORS
                 sigmas = sigmas[[_best(sigmas, samples, X_validation, block_size)]]
         (values,) = _log_densities(samples, X_test, sigmas, block_size)
     standard_error = values.std(ddof=1) / np.sqrt(len(values))
@@ -188,7 +188,7 @@ def _checked(X, name, samples):
 def _candidates(sigma, samples, X_validation):
     """Return the standard deviations to choose from, checked."""
     search = isinstance(sigma, str) and sigma == "cv"
-    sigmas = _spread(samples) * _COARSE if search else np.atleast_1d(sigma)
+    sigmas = _spread(samples) * _COARSE_WIDTHS if search else np.atleast_1d(sigma)
     if sigmas.dtype.kind not in "iuf" or sigmas.ndim != 1 or not sigmas.size:
         raise ValueError(f"sigma must be a number, some numbers or 'cv'; got {sigma!r}.")
     if not ((sigmas > 0) & (sigmas < np.inf)).all():
@@ -210,7 +210,7 @@ def _best(sigmas, samples, X_validation, block_size):
 
 
 def _warn_at_an_end(best, sigma):
-    if best in (0, len(_COARSE) - 1):
+    if best in (0, len(_COARSE_WIDTHS) - 1):
         warnings.warn(
             f"sigma={sigma:.3g} is at an end of the search: look for rows that X_validation shares with samples, "
             "or for samples far from it, or give sigma.",

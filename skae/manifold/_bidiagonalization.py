@@ -9,8 +9,8 @@ import numpy as np
 
 from .._kernels.orthogonal import orthonormalize
 
-_LEAST = 8  # steps beyond the number of vectors before the first look
-_ROUNDING = 20  # how many roundings of the largest singular value a residual may be
+_STEPS_BEFORE_CHECK = 8  # steps beyond the number of vectors before the first look
+_ROUNDINGS = 20  # how many roundings of the largest singular value a residual may be
 
 
 def leading_vectors(linear_map, n_vectors, tol, rng, start=None):
@@ -38,7 +38,7 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None):
     dtype, n_features = linear_map.dtype, linear_map.n_features
     vectors = np.empty((linear_map.n_samples, n_vectors, n_features), dtype)
     values = np.empty((linear_map.n_samples, n_vectors), dtype)
-    n_steps = min(n_vectors + max(n_vectors, _LEAST), n_features)
+    n_steps = min(n_vectors + max(n_vectors, _STEPS_BEFORE_CHECK), n_features)
     process = _Process(linear_map, n_steps, start, rng)
     samples = np.arange(linear_map.n_samples)
     while samples.size:
@@ -121,7 +121,7 @@ class _Process:
         factors = self.alphas[:, -1] * self.betas[:, -1]
         residuals = factors * np.linalg.norm(vectors[:, -1, :n_vectors], axis=1)
         gaps = values[:, n_vectors - 1] - values[:, n_vectors]
-        floor = _ROUNDING * np.finfo(self.basis.dtype).eps * values[:, 0]
+        floor = _ROUNDINGS * np.finfo(self.basis.dtype).eps * values[:, 0]
         return residuals <= np.maximum(tol * gaps, floor)
 
     def lift(self, coefficients, samples):

@@ -16,7 +16,7 @@ from .._threads import share_items, team
 from ..autoencoders import ContractiveAE
 from ._tangents import tangent_basis, tangents_at
 
-_RIDGE = 1e-4  # keeps planes that share a direction apart: a spring, as in Simard et al.
+_RIDGE = 1e-4  # keeps planes that share a direction apart, as in Simard et al.
 _BLOCK = 64  # samples that a thread has at once
 
 

@@ -11,24 +11,24 @@ from .._kernels.homotopy import follow_rows
 from .._kernels.pursuit import pursue_rows
 from .._kernels.shrinkage import lead_rows, step_rows
 
-_MENDING = 3  # working sets of a path in float32, before float64 is cheaper
+_MOST_WORKING_SETS = 3  # working sets of a path in float32, before float64 is cheaper
 
 
 def homotopy(problem, rows, codes, gaps, *, tol, max_iter):
     """Follow each row's path from its first atom; redo in float64 the rows that miss the tolerance in float32."""
     if codes.dtype == np.float64:
         return _follow(problem, rows, codes, gaps, tol, max_iter, max_iter)
-    _follow(problem, rows, codes, gaps, tol, max_iter, _MENDING)
-    bent = np.flatnonzero(gaps > 0.5 * tol * rows[1])
-    if bent.size:
+    _follow(problem, rows, codes, gaps, tol, max_iter, _MOST_WORKING_SETS)
+    inexact = np.flatnonzero(gaps > 0.5 * tol * rows[1])
+    if inexact.size:
         finer = problem.in_float64
-        c, norms, alphas = (part[bent].astype(np.float64) for part in rows)
-        exact, bounds = np.empty((bent.size, codes.shape[1])), np.empty(bent.size)
+        c, norms, alphas = (part[inexact].astype(np.float64) for part in rows)
+        exact, bounds = np.empty((inexact.size, codes.shape[1])), np.empty(inexact.size)
         # Half of what is asked for: codes are rounded to float32 afterwards.
         _follow(finer, (c, norms, alphas), exact, bounds, 0.5 * tol, max_iter, max_iter)
-        codes[bent] = exact
-        exact = codes[bent].astype(np.float64)
-        gaps[bent] = finer.gaps(alphas, norms, c, c - exact @ finer.gram, exact, None)
+        codes[inexact] = exact
+        exact = codes[inexact].astype(np.float64)
+        gaps[inexact] = finer.gaps(alphas, norms, c, c - exact @ finer.gram, exact, None)
 
 
 def _follow(problem, rows, codes, gaps, tol, max_iter, max_sets):
