@@ -11,6 +11,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._compat import Interval, _fit_context
+from ._estimators.fitting import unchanged_on_error
 
 __all__ = ["ZCA", "denoise", "normalize_contrast", "sample_patches"]
 
@@ -66,16 +67,32 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         self : ZCA
+
+        Raises
+        ------
+        ValueError
+            If X is invalid, or beyond the range of its dtype.
         """
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        self.mean_ = X.mean(axis=0)
-        centered = X - self.mean_
+        with unchanged_on_error(self):
+            X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+            self.mean_, self.whitening_, self.coloring_ = self._learned(X)
+        return self
+
+    def _learned(self, X):
+        """Return mean, whitening and coloring."""
+        mean = X.mean(axis=0)
+        centered = X - mean
+        # In multiples of the largest value, whose square need not be a number of the dtype.
+        unit = np.abs(centered).max() or X.dtype.type(1)
+        centered /= unit
         variances, directions = np.linalg.eigh(centered.T @ centered / len(X))
         floor = self.epsilon * variances.mean() or 1.0
-        scales = np.sqrt(np.maximum(variances, 0) + floor)
-        self.whitening_ = (directions / scales) @ directions.T
-        self.coloring_ = (directions * scales) @ directions.T
-        return self
+        scales = unit * np.sqrt(np.maximum(variances, 0) + floor)
+        whitening = (directions / scales) @ directions.T
+        coloring = (directions * scales) @ directions.T
+        if not all(np.isfinite(each).all() for each in (mean, whitening, coloring)):
+            raise ValueError(f"X is too large or too small for {X.dtype}: scale it.")
+        return mean, whitening, coloring
 
     def transform(self, X):
         """Return whitened rows.
@@ -149,7 +166,8 @@ def normalize_contrast(image, sigma=4.0, floor=0.01):
     if not (sigma > 0 and floor > 0):
         raise ValueError(f"sigma and floor must be positive; got {sigma!r} and {floor!r}.")
     centered = image - gaussian_filter(image, sigma)
-    deviation = np.sqrt(gaussian_filter(centered**2, sigma))
+    unit = np.abs(centered).max() or image.dtype.type(1)
+    deviation = unit * np.sqrt(gaussian_filter((centered / unit) ** 2, sigma))
     return centered / np.maximum(deviation, floor)
 
 

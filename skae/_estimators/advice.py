@@ -56,7 +56,7 @@ def warn_of_max_iter(max_iter, name, has_rate):
 
 def warn_of_scales(columns, names):
     """Warn where, without ``standardize``, one column's deviation dwarfs those of most others."""
-    deviations = np.sqrt(columns.variance)
+    deviations = columns.deviation
     present = deviations[columns.varies]
     # Codes of a layer below have a common range.
     if max(columns.high.max(), -columns.low.min()) <= 1:
@@ -65,7 +65,7 @@ def warn_of_scales(columns, names):
     if largest > _DWARFED * median > 0:
         column = names[int(deviations.argmax())]
         warnings.warn(
-            f"Column {column!r} has a standard deviation of {largest:.3g}, {largest / median:.0f} times the median of "
+            f"Column {column!r} has a standard deviation of {largest:.3g}, {largest / median:.3g} times the median of "
             "the columns: the model will learn little else. Set standardize='auto', or scale X.",
             UserWarning,
             stacklevel=4,

@@ -7,6 +7,7 @@ from ..nn.scaling import dense
 
 _CELLS = 2**18  # of a dense block
 _SHARED = 0.75  # share of the real columns that have to look as if they had the unit of all
+_TINY = 1e-280  # variance: below, squares lose digits
 _NEARLY_BINARY = (
     0.6  # of the variance of 0 and 1 with the same means (equally spread values have a third)
 )
@@ -23,8 +24,8 @@ class Columns:
 
     Attributes
     ----------
-    mean, variance, low, high : ndarray of shape (n_features,)
-        In float64; NaN where all values are missing.
+    mean, deviation, low, high : ndarray of shape (n_features,)
+        In float64.
     zero_one : ndarray of bool of shape (n_features,)
         Columns without other values than 0 and 1.
     varies : ndarray of bool of shape (n_features,)
@@ -35,47 +36,35 @@ class Columns:
 
     def __init__(self, X, sample_weight=None):
         n_features = X.shape[1]
-        count, total, squares = np.zeros((3, n_features))
         self.low, self.high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
         self.zero_one = np.ones(n_features, bool)
-        self.total, shift = 0.0, None
+        sums = _Sums(n_features)
         for x, weights in _blocks(X, sample_weight):
             np.fmin(self.low, np.fmin.reduce(x, axis=0), out=self.low)
             np.fmax(self.high, np.fmax.reduce(x, axis=0), out=self.high)
-            missing = np.isnan(x)
-            self.zero_one &= ((x == 0) | (x == 1) | missing).all(axis=0)
-            if shift is None:
-                # Any value near the column's will do: it keeps the sum of squares exact far from 0.
-                shift = np.where(np.isfinite(self.low), self.low, 0).astype(x.dtype)
-            self.total += weights.sum()
-            deviations = np.subtract(x, shift, dtype=np.float64)
-            deviations[missing] = 0
-            count += weights.sum() - weights @ missing if missing.any() else weights.sum()
-            total += weights @ deviations
-            squares += weights @ np.square(deviations, out=deviations)
-        if not (count > 0).all():
-            raise ValueError(
-                f"Column {int(np.argmin(count))} of X has no value in the samples that count: all are NaN. Leave it out."
-            )
-        with np.errstate(invalid="ignore"):
-            mean = total / count
-            self.variance = np.maximum(squares / count - mean**2, 0)
-        self.mean = mean + shift
-        self.varies = self._varies(X.dtype)
+            self.zero_one &= ((x == 0) | (x == 1) | np.isnan(x)).all(axis=0)
+            sums.add(x, weights)
+        sums.check()
+        self.total, self.varies = sums.total, self._varies(X.dtype)
+        if not sums.exact(self.varies):
+            sums = _Sums(n_features, np.maximum(np.abs(self.low), np.abs(self.high)))
+            for x, weights in _blocks(X, sample_weight):
+                sums.add(x, weights)
+        self.mean, self.deviation = sums.mean(), np.sqrt(sums.variance()) * sums.unit
 
     def _varies(self, dtype):
         """Return which columns have a range beyond the rounding of their values."""
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             width = self.high - self.low
             size = np.maximum(np.abs(self.low), np.abs(self.high))
-            varies = width > 10 * np.finfo(dtype).eps * size
+            varies = width > np.maximum(10 * np.finfo(dtype).eps * size, np.finfo(dtype).tiny)
         # Of rows that are all the same each column is as good as another.
         return varies if varies.any() else np.ones(len(varies), bool)
 
     def nearly_binary(self, columns, low, high):
         """Return whether ``columns``, scaled from [low, high] to [0, 1], spread about as much as 0 and 1 would."""
         means = (self.mean[columns] - low) / (high - low)
-        variance = self.variance[columns].sum() / (high - low) ** 2
+        variance = np.sum((self.deviation[columns] / (high - low)) ** 2)
         return bool(variance >= _NEARLY_BINARY * (means * (1 - means)).sum())
 
     def common_range(self, columns):
@@ -90,6 +79,57 @@ class Columns:
             return None
         same = (self.low[columns] == low) & (self.high[columns] - low >= (high - low) / 2)
         return (low, high) if same.mean() >= _SHARED else None
+
+
+def power_of_two(values):
+    """Return, for each of the positive ``values``, the largest power of two that is not above it: division by it is exact."""
+    return np.ldexp(1.0, np.frexp(values)[1] - 1)
+
+
+class _Sums:
+    """Weighted sums of the values of each column, in multiples of ``unit``, and of their squares."""
+
+    def __init__(self, n_features, unit=None):
+        self.unit = np.ones(n_features) if unit is None else power_of_two(unit)
+        self.count, self.sum, self.squares = np.zeros((3, n_features))
+        self.total, self.shift = 0.0, None
+
+    def add(self, x, weights):
+        """Take the rows ``x`` in."""
+        if self.shift is None:
+            # Any value near the column's will do: it keeps the sum of squares exact far from 0.
+            low = np.fmin.reduce(x, axis=0)
+            self.shift = np.where(np.isfinite(low), low, 0).astype(x.dtype) / self.unit
+        missing = np.isnan(x)
+        deviations = np.divide(x, self.unit, dtype=np.float64)
+        deviations -= self.shift
+        deviations[missing] = 0
+        self.total += weights.sum()
+        self.count += weights.sum() - weights @ missing if missing.any() else weights.sum()
+        self.sum += weights @ deviations
+        with np.errstate(over="ignore", under="ignore"):
+            self.squares += weights @ np.square(deviations, out=deviations)
+
+    def check(self):
+        """Raise where a column has no value."""
+        if not (self.count > 0).all():
+            raise ValueError(
+                f"Column {int(np.argmin(self.count))} of X has no value in the samples that count: all are NaN. Leave it out."
+            )
+
+    def exact(self, varies):
+        """Return whether no square has left the range of numbers."""
+        variance = self.variance()
+        return np.isfinite(variance).all() and (variance[varies] > _TINY).all()
+
+    def mean(self):
+        """Return the means of the columns."""
+        return (self.sum / self.count + self.shift) * self.unit
+
+    def variance(self):
+        """Return the variances of the columns, in multiples of the square of the unit."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.maximum(self.squares / self.count - (self.sum / self.count) ** 2, 0)
 
 
 def _blocks(X, sample_weight):

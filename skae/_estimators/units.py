@@ -9,7 +9,7 @@ from .._compat import _get_column_indices
 from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
 from ..nn.scaling import Scaling, dense, no_scaling
 from .advice import warn_of_scales
-from .columns import Columns, one_hot_groups
+from .columns import Columns, one_hot_groups, power_of_two
 
 _ROWS = 512  # some, for a mean
 
@@ -179,12 +179,14 @@ def _standardize(columns, chosen, center, scale, how):
     """Fill in mean and standard deviation of the ``chosen`` columns: each one's own, or with a shared deviation."""
     if not how or not chosen.any():
         return
-    variance = columns.variance[chosen]
-    variance = np.full_like(variance, variance.mean()) if how == "shared" else variance
-    deviation = np.sqrt(np.where(variance > 0, variance, 1))
+    deviation = columns.deviation[chosen]
+    if how == "shared" and deviation.any():
+        largest = power_of_two(deviation.max())
+        deviation = np.full_like(deviation, largest * np.sqrt(np.mean((deviation / largest) ** 2)))
+    deviation = np.where(deviation > 0, deviation, 1)
     # Rounded to 2^-32 of the deviation: rows in another order, or repeated instead of weighted, are scaled to the same
     # bits, on which noise depends.
-    unit = np.ldexp(1.0, np.frexp(deviation)[1] - 32)
+    unit = np.maximum(power_of_two(deviation) / 2**31, np.finfo(float).tiny)
     center[chosen] = np.round(columns.mean[chosen] / unit) * unit
     scale[chosen] = np.round(deviation / unit) * unit
 
@@ -242,7 +244,7 @@ def _constant_losses(X, pairs, columns, scaling, sample_weight):
         center, scale = scaling.center[chosen], scaling.scale[chosen]
         means = (columns.mean[chosen] - center) / scale
         if name == "gaussian":
-            losses[name] += float((columns.variance[chosen] / scale**2).sum() / 2)
+            losses[name] += float(np.sum((columns.deviation[chosen] / scale) ** 2) / 2)
         elif name == "bernoulli":
             losses[name] += float((entr(means) + entr(1 - means)).sum())
             if not columns.zero_one[chosen].all():
@@ -250,6 +252,10 @@ def _constant_losses(X, pairs, columns, scaling, sample_weight):
         else:
             # Of counts with the sum S, -sum_j m_j log(m_j / S).
             losses[name] += float(entr(means).sum() + xlogy(means.sum(), means.sum()))
+    if not np.isfinite(list(losses.values())).all():
+        raise ValueError(
+            "X has values whose squares are beyond the range of numbers: scale X, or set standardize='auto'."
+        )
     return losses
 
 

@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._estimators.columns import Columns
+from .._estimators.columns import Columns, power_of_two
 from .._estimators.fitting import DTYPES, unchanged_on_error, validated_rows
 from .._estimators.parts import ready_copy
 from ..nn.scaling import dense
@@ -121,9 +121,12 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """
         with unchanged_on_error(self):
             rows = self._validated(X, reset=True)
+            columns = Columns(rows)
             self.base_ = self._fitted_base(X)
+            # Squares of very large or small residuals would leave the range of numbers.
+            self._unit = power_of_two(np.where(columns.deviation > 0, columns.deviation, 1))
             residuals, codes = self._residuals(X, rows), self._codes(X)
-            self._learn_normal(Columns(rows), residuals, codes)
+            self._learn_normal(columns, residuals, codes)
             self.offset_ = self._threshold(-self._distances(residuals, codes) / 2)
         return self
 
@@ -191,11 +194,12 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         )
 
     def _residuals(self, X, rows):
-        """Return x - r(x); NaN where a value is missing."""
+        """Return x - r(x) in multiples of ``_unit``; NaN where a value is missing."""
         residuals = self.base_.reconstruct(X).astype(np.float64, copy=False)
         for block in gen_batches(len(residuals), _BLOCK):
             x = rows[block]
             residuals[block] -= dense(x)
+        residuals /= self._unit
         return residuals
 
     def _codes(self, X):
@@ -205,7 +209,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """Set what is normal of the residuals of the ``columns`` and of the codes."""
         squares = residuals**2
         usual = np.nanmean(squares, axis=0)
-        least = np.maximum(_LEAST_SHARE * usual, _VARIANCE_FLOOR * columns.variance)
+        least = np.maximum(
+            _LEAST_SHARE * usual, _VARIANCE_FLOOR * (columns.deviation / self._unit) ** 2
+        )
         seen = columns.varies & (usual > 0)
         kept = np.ones(len(codes), bool)
         for step in range(_STEPS + 1):
@@ -214,22 +220,23 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
                 kept = distances <= np.quantile(distances, _SUPPORT)
             counts = np.maximum((~np.isnan(squares[kept])).sum(axis=0), 1)
             variance = np.maximum(np.nansum(squares[kept], axis=0) / counts, least)
-            self.residual_variance_ = np.where(seen, variance, np.inf)
+            self._variance = np.where(seen, variance, np.inf)
             self.code_mean_ = codes[kept].mean(axis=0)
             deviations = codes[kept] - self.code_mean_
             covariance = deviations.T @ deviations / len(deviations)
             ridge = _RIDGE * np.trace(covariance) / len(covariance)
             covariance += (ridge or 1.0) * np.eye(len(covariance))
             self._factor = cholesky(covariance, lower=True)
+        self.residual_variance_ = self._variance * self._unit**2
 
     def _scores(self, X, rows):
         return -self._distances(self._residuals(X, rows), self._codes(X)) / 2
 
     def _distances(self, residuals, codes):
         """Return D."""
-        squares = residuals**2 / self.residual_variance_
+        squares = residuals**2 / self._variance
         # A column's terms are about 1 in normal rows.
-        squares = np.where(np.isnan(squares), np.isfinite(self.residual_variance_), squares)
+        squares = np.where(np.isnan(squares), np.isfinite(self._variance), squares)
         away = solve_triangular(self._factor, (codes - self.code_mean_).T, lower=True)
         return squares.sum(axis=1) + np.einsum("ij,ij->j", away, away)
 

@@ -11,6 +11,7 @@ from ._checks import (
     check_positive,
     check_schedule,
     checked_rows,
+    finite_states,
     kept_states,
     layers_of,
     noise_level,
@@ -94,7 +95,8 @@ def sample_chain(
     x = network.encode(params, x, n_layers=top)
     chain = _code_chain(fitted, x, float(sigma), covariance == "jacobian", generator(random_state))
     states = kept_states(chain, x, n_steps, burn_in, thin)
-    return fitted.scaling.invert(states if top == 0 else _decoded_states(fitted, states))
+    samples = states if top == 0 else _decoded_states(fitted, states)
+    return finite_states(fitted.scaling.invert(samples))
 
 
 def sample_langevin(
@@ -172,7 +174,8 @@ def sample_langevin(
         return (fitted.reconstruct_scaled(x) - x) / sigma**2
 
     chain = langevin(score, x, n_steps, step_size, generator(random_state))
-    return fitted.scaling.invert(kept_states(chain, x, n_steps, burn_in, thin))
+    states = kept_states(chain, x, n_steps, burn_in, thin)
+    return finite_states(fitted.scaling.invert(states))
 
 
 def _code_chain(fitted, x, sigma, correlated, rng):

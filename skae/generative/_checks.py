@@ -57,6 +57,8 @@ def noise_level(model, sigma):
             "its reconstruction."
         )
     check_positive("sigma", sigma)
+    if not 1e-150 < sigma < 1e150:
+        raise ValueError(f"sigma must be within 1e-150 and 1e150, to be squared; got {sigma!r}.")
     return float(sigma)
 
 
@@ -72,27 +74,26 @@ def check_schedule(n_steps, burn_in, thin):
 
 
 def kept_states(states, x, n_steps, burn_in, thin):
-    """Return the states like ``x`` that are to be kept.
-
-    Raises
-    ------
-    ValueError
-        If they are not finite.
-    """
+    """Return the states like ``x`` that are to be kept."""
     out = np.empty(((n_steps - burn_in) // thin, *x.shape), x.dtype)
     for place, state in zip(out, islice(states, burn_in + thin - 1, None, thin)):
         place[...] = state
-    if not np.isfinite(out[-1]).all():
+    return out
+
+
+def finite_states(states):
+    """Return ``states`` of chains; raise ``ValueError`` where they are not finite."""
+    if not np.isfinite(states).all():
         raise ValueError(
             "The chain diverged (NaN or infinity): take a smaller step_size or less noise."
         )
-    return out
+    return states
 
 
 def column_moments(X, weights):
     """Return mean and standard deviation of each column."""
     columns = Columns(X, weights)
-    return columns.mean, np.sqrt(columns.variance)
+    return columns.mean, columns.deviation
 
 
 def like_columns(moments, n_samples, dtype, rng):

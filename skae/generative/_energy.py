@@ -19,8 +19,8 @@ from ..nn.model import Model
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..nn.scaling import Scaling
-from ._checks import check_positive, column_moments, like_columns
-from ._mcmc import hamiltonian, langevin
+from ._checks import check_positive, column_moments, finite_states, like_columns
+from ._mcmc import hamiltonian, langevin, moving
 
 
 def _softplus(a):
@@ -204,7 +204,12 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
         Raises
         ------
         ValueError
-            If a parameter is invalid.
+            If a parameter is invalid, or the chains diverge.
+
+        Warns
+        -----
+        UserWarning
+            If no step of any chain was accepted.
         """
         check_is_fitted(self)
         check_counts(n_samples=n_samples, n_steps=n_steps, n_leapfrog=n_leapfrog)
@@ -219,11 +224,10 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
             states = langevin(partial(self._scores, model), x, n_steps, step_size, rng)
         else:
             density = partial(self._densities_and_scores, model)
-            chain = hamiltonian(density, x, n_steps, step_size, n_leapfrog, rng)
-            states = (state for state, _ in chain)
+            states = moving(hamiltonian(density, x, n_steps, step_size, n_leapfrog, rng))
         for x in states:
             end = x
-        return self._units.scaling.invert(end)
+        return finite_states(self._units.scaling.invert(end))
 
     def _chain_start(self, n_samples, start, rng):
         """Return scaled rows."""

@@ -26,7 +26,7 @@ from .._estimators.parameters import estimator
 from .._estimators.parts import ready_copy
 from ..autoencoders import AutoEncoder, BaseAutoEncoder
 from ..nn.model import Model
-from ._checks import check_positive, column_moments, like_columns
+from ._checks import check_positive, column_moments, finite_states, like_columns
 from ._energies import (
     ReconstructionMoments,
     clean_energy,
@@ -311,7 +311,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Raises
         ------
         ValueError
-            If a parameter is invalid, or the base has multinomial columns or a curvature penalty.
+            If a parameter is invalid, the chains diverge, or the base has multinomial columns or a curvature penalty.
         """
         check_is_fitted(self)
         check_counts(n_samples=n_samples, n_steps=n_steps)
@@ -322,7 +322,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         drawn = draw_data(
             self.base_, self._draws, scaling.apply(start), n_steps, step_size, self.temperature, rng
         )
-        return scaling.invert(drawn)
+        return finite_states(scaling.invert(drawn))
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "draws_")

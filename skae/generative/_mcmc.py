@@ -1,10 +1,14 @@
 """Markov chain Monte Carlo on arrays: many chains side by side, a row for each."""
 
+import warnings
+
 import numpy as np
 
 
 def langevin(score, x, n_steps, step_size, rng):
     """Yield x after each step of unadjusted Langevin dynamics, x <- x + step_size / 2 score(x) + sqrt(step_size) e.
+
+    Chains that diverge leave the finite numbers.
 
     Parameters
     ----------
@@ -19,7 +23,8 @@ def langevin(score, x, n_steps, step_size, rng):
     step_size = float(step_size)
     for _ in range(n_steps):
         noise = rng.standard_normal(x.shape, x.dtype)
-        x = x + step_size / 2 * score(x) + step_size**0.5 * noise
+        with np.errstate(over="ignore", invalid="ignore"):
+            x = x + step_size / 2 * score(x) + step_size**0.5 * noise
         yield x
 
 
@@ -51,6 +56,19 @@ def hamiltonian(log_density, x, n_steps, step_size, n_leapfrog, rng):
         accepted = -rng.standard_exponential(len(x)) < gain
         state = tuple(_chosen(accepted, new, old) for new, old in zip(proposal, state))
         yield state[0], accepted
+
+
+def moving(steps):
+    """Yield x of each (x, accepted) of :func:`hamiltonian`; warn at the end where no step was accepted."""
+    moved = False
+    for x, accepted in steps:
+        moved = moved or accepted.any()
+        yield x
+    if not moved:
+        warnings.warn(
+            "No step of the chains was accepted: the samples are where the chains start. Lower step_size.",
+            stacklevel=3,
+        )
 
 
 def _trajectory(log_density, state, momentum, step, n_leapfrog):

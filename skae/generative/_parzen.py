@@ -228,9 +228,16 @@ def _log_densities(samples, X, sigmas, block_size):
     def log_sums(rows):
         return _log_sums(X[rows] - center, samples, half_norms, sigmas**-2.0, block_size)
 
-    log_sums = share_items(log_sums, list(gen_batches(len(X), block_size)))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        log_sums = share_items(log_sums, list(gen_batches(len(X), block_size)))
     log_constants = np.log(len(samples)) + X.shape[1] * np.log(sigmas * np.sqrt(2 * np.pi))
-    return np.concatenate(log_sums, axis=1) - log_constants[:, np.newaxis]
+    densities = np.concatenate(log_sums, axis=1) - log_constants[:, np.newaxis]
+    if not np.isfinite(densities).all():
+        raise ValueError(
+            f"Log-densities are not finite in {samples.dtype} with sigma between {sigmas.min():.3g} and "
+            f"{sigmas.max():.3g}: scale samples and data, or take a sigma that is nearer to their distances."
+        )
+    return densities
 
 
 def _log_sums(x, samples, half_norms, precisions, block_size):

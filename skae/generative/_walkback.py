@@ -8,7 +8,7 @@ import numpy as np
 from .._estimators.fitting import generator
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.losses import Gaussian
-from ._checks import check_decoder, check_schedule, checked_rows, kept_states
+from ._checks import check_decoder, check_schedule, checked_rows, finite_states, kept_states
 
 
 def sample_walkback(
@@ -90,7 +90,8 @@ def sample_walkback(
     )
     check_schedule(n_steps, burn_in, thin)
     chain = _denoising_chain(fitted, x, corrupt, noise, generator(random_state))
-    return fitted.scaling.invert(kept_states(chain, x, n_steps, burn_in, thin))
+    states = kept_states(chain, x, n_steps, burn_in, thin)
+    return finite_states(fitted.scaling.invert(states))
 
 
 def _chosen_corruption(model, corruption, level):

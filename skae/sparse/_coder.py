@@ -11,7 +11,7 @@ from .._compat import Interval, StrOptions
 from .._estimators.parameters import estimator
 from ..training.problem import Problem
 from ._base import BaseCoder, positive_part
-from ._dictionary import DictionaryObjective, DictionarySolver
+from ._dictionary import DictionaryObjective, DictionarySolver, unit_rows
 from ._groups import GroupLasso, check_groups
 from ._inference import chosen_algorithm, fastest_algorithm, infer_codes, threshold_codes
 from ._problems import Lasso, Pursuit
@@ -181,8 +181,7 @@ class SparseCoder(BaseCoder):
             raise ValueError(
                 f"estimator={estimator!r} has neither components_ nor cluster_centers_; fit it first."
             )
-        norms = np.linalg.norm(atoms, axis=1, keepdims=True)
-        return cls(dictionary=atoms / np.where(norms > 0, norms, 1), **params)
+        return cls(dictionary=unit_rows(np.asarray(atoms)), **params)
 
     def infer(self, X, init=None):
         """Return codes and how far each may be from its optimum.

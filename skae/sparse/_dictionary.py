@@ -1,10 +1,11 @@
 """Online dictionary learning (Mairal et al. 2010) as an objective and a solver of the one training loop."""
 
 import numpy as np
-import scipy.sparse
 
+from .._estimators.columns import power_of_two
 from .._kernels.dictionary import accumulate, update_atoms
 from .._threads import product
+from ..nn.scaling import dense
 from ._inference import infer_codes
 
 
@@ -12,12 +13,20 @@ def first_atoms(X, weights, rows, n_atoms, rng):
     """Return some of ``rows`` of ``X``, drawn by ``rng`` from those of a positive weight and scaled to norm 1."""
     rows = rows if weights is None else rows[weights[rows] > 0]
     chosen = rng.choice(rows, n_atoms, replace=n_atoms > len(rows))
-    atoms = X[np.sort(chosen)]
-    atoms = atoms.toarray() if scipy.sparse.issparse(atoms) else atoms.copy()
+    atoms = dense(X[np.sort(chosen)])
+    largest = np.abs(atoms).max() or 1
+    unit = power_of_two(largest).astype(X.dtype)
     # A little noise sets equal and empty samples apart.
-    scale = np.abs(atoms).max() or 1
-    atoms += (1e-3 * scale * rng.standard_normal(atoms.shape)).astype(X.dtype)
-    return atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
+    noise = 1e-3 * float(largest / unit) * rng.standard_normal(atoms.shape)
+    return unit_rows(atoms / unit + noise.astype(X.dtype))
+
+
+def unit_rows(rows):
+    """Return ``rows`` of any scale, divided by their norms; those of zeros stay as they are."""
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    rows = rows / power_of_two(np.where(largest > 0, largest, 1)).astype(rows.dtype)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(norms > 0, norms, 1)
 
 
 class DictionaryObjective:
@@ -93,8 +102,7 @@ class DictionarySolver:
         worst = np.argsort(-np.einsum("ij,ij->i", errors, errors))
         for atom, row in zip(dead, worst[shares[worst] > 0]):
             sample = self.objective.rows[row]
-            norm = np.linalg.norm(sample)
-            if norm > 0:
-                dictionary[atom] = sample / norm
+            if sample.any():
+                dictionary[atom] = unit_rows(sample[np.newaxis])[0]
             state["second"][atom], state["second"][:, atom], state["cross"][atom] = 0, 0, 0
             state["idle"][atom] = 0

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._threads import product
+from ._dictionary import unit_rows
 
 
 class PSDObjective:
@@ -63,6 +64,4 @@ class UnitAtoms:
         """Take a step and rescale."""
         self._solver.step(params, grad, state, learning_rate)
         atoms = params[: self._shape[0] * self._shape[1]].reshape(self._shape)
-        atoms /= np.maximum(
-            np.linalg.norm(atoms, axis=1, keepdims=True), np.finfo(atoms.dtype).tiny
-        )
+        atoms[...] = unit_rows(atoms)

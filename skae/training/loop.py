@@ -71,7 +71,7 @@ def minimize(
             solver.step(state.params, grad, state.solver, learning_rate * factor)
             total += value * len(batch)
             n_seen += len(batch)
-        if not (np.isfinite(value) and np.isfinite(state.params).all()):
+        if not (np.isfinite(value) and _ended_finite(objective, state, batch)):
             state.params, state.solver = finite
             raise DivergenceError(state.n_epochs + 1)
         state.loss_curve.append(total / len(batches))
@@ -79,6 +79,14 @@ def minimize(
         stop_requests = [observer.epoch_end(state) for observer in observers]
         if stop or any(stop_requests):
             break
+
+
+def _ended_finite(objective, state, batch):
+    """Return whether an epoch that ended with ``batch`` leaves finite arrays, and there a finite loss after the last step."""
+    arrays = [state.params, *state.solver.values()]
+    if not all(np.isfinite(array).all() for array in arrays):
+        return False
+    return np.isfinite(objective(state.params, batch, None, np.random.default_rng(state.seed)))
 
 
 def _keep(state, params, solver):
