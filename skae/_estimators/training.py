@@ -133,8 +133,9 @@ class TrainedModel(CallbackSupportMixin):
         kept = problem.kept(state.params)
         state.extra = {name: value for name, value in state.extra.items() if name in kept}
         checkpoint, stored = self._checkpoint(problem, state)
-        if stored is not None:
-            state, max_epochs = stored, n_epochs
+        if stored is not None and (stored.n_epochs > state.n_epochs or not state.n_epochs):
+            # A file that an earlier fit has ended is behind a warm start, which goes on from there.
+            state = stored
         if hasattr(self, "_init_callback_context"):
             callbacks = Callbacks(self, unscaled(problem.X), n_epochs, self._attributes)
         watching = [watcher for watcher in (checkpoint, callbacks) if watcher is not None]
@@ -206,41 +207,53 @@ class TrainedModel(CallbackSupportMixin):
         if state.converged or state.n_epochs >= max_epochs:
             return
         solver = problem.solver or self._make_solver()
+        stopping = self._stopping(problem, held_out, state.seed)
         if isinstance(solver, LBFGS):
-            minimize_full_batch(
-                problem.objective,
-                state,
-                solver,
-                problem.batches(train, max(self.batch_size, BLOCK)),
-                tol=self.tol,
-                max_epochs=max_epochs,
-                observers=observers,
+            self._minimize_full_batch(
+                problem, state, solver, train, max_epochs, stopping, observers
             )
-            if not state.converged:
-                warnings.warn(
-                    f"L-BFGS stopped at max_iter={self._n_epochs(problem)} before it converged; raise "
-                    "max_iter or tol.",
-                    ConvergenceWarning,
-                    stacklevel=5,
-                )
-        else:
-            error = stopping = None
-            if held_out is not None:
-                error = problem.error(held_out, self.batch_size, state.seed)
-            # A falling rate has its use at the end: only held-out samples stop it before.
-            if error is not None or (problem.monitors_loss and self.learning_rate == "constant"):
-                stopping = Stopping(self.tol, self.n_iter_no_change, error)
-            minimize(
-                problem.objective,
-                state,
-                solver,
-                problem.training_batches(train, self.batch_size, shuffle=self.shuffle),
-                learning_rate=self.learning_rate_init,
-                max_epochs=max_epochs,
-                stopping=stopping,
-                observers=observers,
-                schedule=self._schedule(problem, max_epochs),
+            return
+        minimize(
+            problem.objective,
+            state,
+            solver,
+            problem.training_batches(train, self.batch_size, shuffle=self.shuffle),
+            learning_rate=self.learning_rate_init,
+            max_epochs=max_epochs,
+            stopping=stopping,
+            observers=observers,
+            schedule=self._schedule(problem, max_epochs),
+        )
+
+    def _minimize_full_batch(self, problem, state, solver, rows, max_epochs, stopping, observers):
+        minimize_full_batch(
+            problem.objective,
+            state,
+            solver,
+            problem.batches(rows, max(self.batch_size, BLOCK)),
+            tol=self.tol,
+            max_epochs=max_epochs,
+            # L-BFGS has a test of its own for the training loss.
+            stopping=stopping if stopping is not None and stopping.error is not None else None,
+            observers=observers,
+        )
+        if not state.converged and state.n_epochs >= max_epochs:
+            warnings.warn(
+                f"L-BFGS stopped at max_iter={self._n_epochs(problem)} before it converged; raise "
+                "max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=6,
             )
+
+    def _stopping(self, problem, held_out, seed):
+        """Return the ``Stopping`` by the error on held-out rows, or by the training loss, or None."""
+        error = None
+        if held_out is not None:
+            error = problem.error(held_out, self.batch_size, seed)
+        # A falling rate has its use at the end: only held-out samples stop it before.
+        if error is None and not (problem.monitors_loss and self.learning_rate == "constant"):
+            return None
+        return Stopping(self.tol, self.n_iter_no_change, error)
 
     def _n_epochs(self, problem):
         """Return the most epochs of a fit, or iterations of L-BFGS."""

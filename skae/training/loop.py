@@ -97,8 +97,11 @@ def _keep(state, params, solver):
 
 
 @team()
-def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, observers):
-    """Run scipy's L-BFGS on ``state``, an iteration an epoch, with the same noise at each evaluation."""
+def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, stopping, observers):
+    """Run scipy's L-BFGS on ``state``, an iteration an epoch, with the same noise at each evaluation.
+
+    ``stopping`` is a ``Stopping`` by held-out rows, or None.
+    """
     dtype = state.params.dtype
     grad = np.empty_like(state.params)
 
@@ -108,11 +111,16 @@ def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, o
             raise DivergenceError(state.n_epochs + 1)
         return value, grad.astype(np.float64)
 
+    def publish(params, value):
+        """Take an iteration into the state; return whether to stop by held-out rows."""
+        state.params = params.astype(dtype)
+        state.loss_curve.append(float(value))
+        return stopping is not None and stopping.update(state)
+
     def after_iteration(intermediate_result):
-        state.params = intermediate_result.x.astype(dtype)
-        state.loss_curve.append(float(intermediate_result.fun))
+        stop = publish(intermediate_result.x, intermediate_result.fun)
         stop_requests = [observer.epoch_end(state) for observer in observers]
-        if any(stop_requests):
+        if stop or any(stop_requests):
             raise StopIteration
         for observer in observers:
             observer.epoch_begin(state)
@@ -133,7 +141,6 @@ def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, o
             "gtol": 0.1 * tol,
         },
     )
-    state.params = result.x.astype(dtype)
-    state.converged = result.status in (0, 2)
     if not state.loss_curve:
-        state.loss_curve.append(float(result.fun))
+        publish(result.x, result.fun)
+    state.converged = state.converged or result.status in (0, 2)

@@ -7,10 +7,14 @@ import subprocess
 import sys
 import textwrap
 import time
+import warnings
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
 
 from skae import PSD, AutoEncoder, ContractiveAE, DenoisingAE, SparseCoder
 
@@ -233,3 +237,45 @@ def test_lbfgs_does_not_go_beyond_its_iterations(tmp_path):
     assert first.n_iter_ == again.n_iter_ == 3
     np.testing.assert_array_equal(_weights(first), _weights(again))
     assert AutoEncoder(4, random_state=0, max_iter=6, **options).fit(X).n_iter_ == 6
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_warm_start_goes_on_from_a_finished_checkpoint(tmp_path):
+    options = {**STEADY, "max_iter": 2, "warm_start": True, "resume": True}
+    again = AutoEncoder(**options, checkpoint=tmp_path / "state").fit(X).fit(X)
+    whole = AutoEncoder(**STEADY, max_iter=4).fit(X)
+    np.testing.assert_array_equal(_weights(again), _weights(whole))
+
+
+def _held_out_loss(model, n_held_out):
+    """Return the loss of the rows that a fit to ``X`` with ``random_state=0`` holds out."""
+    seed = check_random_state(0).randint(np.iinfo(np.int32).max)
+    held_out = train_test_split(np.arange(len(X)), test_size=n_held_out, random_state=seed)[1]
+    return -model.score(X[np.sort(held_out)])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_lbfgs_stops_on_held_out_samples():
+    options = {"solver": "lbfgs", "early_stopping": True, "validation_fraction": 0.95, "tol": 1e-9}
+    model = AutoEncoder(16, random_state=0, n_iter_no_change=3, max_iter=200, **options).fit(X)
+    curve = model.validation_curve_
+    assert model.converged_ and len(curve) == model.n_iter_ < 200
+    assert np.argmin(curve) == len(curve) - 4
+    assert _held_out_loss(model, int(0.95 * len(X))) == pytest.approx(min(curve), rel=1e-5)
+
+
+def test_lbfgs_that_a_callback_stops_has_not_reached_max_iter():
+    class Stop:
+        def epoch_begin(self, state):
+            pass
+
+        def epoch_end(self, state):
+            return True
+
+    model = AutoEncoder(4, solver="lbfgs", random_state=0)
+    problem = model._problem(*model._check_training_data(X, None, reset=True))
+    problem.observers = [Stop()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        model._train(problem, model._first_state(X, None))
+    assert model.n_iter_ == 1 and not model.converged_
