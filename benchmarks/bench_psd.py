@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import PSD
-from skae.image import ZCA, sample_patches
+from skae.images import ZCA, sample_patches
 
 ALPHA = 0.5
 ENCODERS = ("tanh", "soft_threshold", "lista")

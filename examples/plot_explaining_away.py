@@ -19,7 +19,7 @@ from sklearn.datasets import load_sample_images
 from sklearn.linear_model import RidgeClassifier
 
 from skae import ContractiveAE, SparseCoder
-from skae.image import sample_patches
+from skae.images import sample_patches
 from skae.plotting import ReconstructionDisplay
 
 photographs = [image.mean(axis=2).astype(np.float32) / 255 for image in load_sample_images().images]

@@ -20,7 +20,7 @@ from sklearn.decomposition import MiniBatchDictionaryLearning
 from sklearn.feature_extraction.image import extract_patches_2d, reconstruct_from_patches_2d
 
 from skae import SparseCoder
-from skae.image import denoise, sample_patches
+from skae.images import denoise, sample_patches
 
 SIDE, SIGMA = (8, 8), 0.1
 

@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.datasets import load_sample_images
 
 from skae import PSD
-from skae.image import ZCA, sample_patches
+from skae.images import ZCA, sample_patches
 from skae.plotting import FilterDisplay
 
 SIDE, MAP = 12, (16, 16)

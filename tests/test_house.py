@@ -26,6 +26,7 @@ BELOW = {
     "boltzmann": {"_kernels", "nn", "training", "_estimators", "autoencoders", "deep"},
     "generative": {"_kernels", "nn", "training", "_estimators", "autoencoders", "deep"},
     "plotting": {"_estimators", "autoencoders", "manifold", "nn"},
+    "images": {"_kernels", "_estimators", "autoencoders", "sparse"},
     "datasets": set(),
 }
 
@@ -112,7 +113,16 @@ def test_functions_and_files_are_short():
 
 
 def test_families_do_not_share_private_modules():
-    families = {"autoencoders", "sparse", "deep", "boltzmann", "manifold", "generative", "plotting"}
+    families = {
+        "autoencoders",
+        "sparse",
+        "deep",
+        "boltzmann",
+        "manifold",
+        "generative",
+        "images",
+        "plotting",
+    }
     for path in SOURCE.rglob("*.py"):
         room = path.relative_to(SOURCE).parts[0]
         for node in ast.walk(ast.parse(path.read_text())):

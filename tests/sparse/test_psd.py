@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import PSD, SparseCoder
-from skae.image import ZCA, sample_patches
+from skae.images import ZCA, sample_patches
 from skae.sparse._encoders import ENCODERS, make_encoder
 from skae.sparse._inference import infer_codes
 from skae.sparse._prediction import PSDObjective

@@ -25,7 +25,7 @@ from skae.generative import (
     sample_langevin,
     sample_walkback,
 )
-from skae.image import ZCA, normalize_contrast
+from skae.images import ZCA, normalize_contrast
 
 X = load_iris().data[::3]
 LINEAR = {"activation": "identity", "random_state": 0}

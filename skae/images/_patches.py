@@ -1,132 +1,9 @@
-"""From images to rows and back: patches, whitening, contrast, denoising."""
-
-from numbers import Real
-from typing import ClassVar
+"""From images to rows and back: patches, contrast, denoising."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.feature_extraction.image import extract_patches_2d, reconstruct_from_patches_2d
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
-
-from ._compat import Interval, _fit_context
-from ._estimators.fitting import unchanged_on_error
-
-__all__ = ["ZCA", "denoise", "normalize_contrast", "sample_patches"]
-
-
-class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Whitening that stays as near to the input as it can: ``(x - mean) U (S + epsilon I)^(-1/2) U'``.
-
-    Parameters
-    ----------
-    epsilon : float, default=0.01
-        Share of the mean variance of the features that is added to each variance, so that directions of noise
-        are not blown up.
-
-    Attributes
-    ----------
-    mean_ : ndarray of shape (n_features,)
-        Means of the features.
-    whitening_, coloring_ : ndarray of shape (n_features, n_features)
-        Symmetric matrices of ``transform`` and of ``inverse_transform``.
-
-    References
-    ----------
-    Bell, A. & Sejnowski, T. The "independent components" of natural scenes are edge filters. Vision Research 37
-    (1997).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skae.image import ZCA
-    >>> X = np.random.default_rng(0).standard_normal((500, 2)) @ [[2.0, 1.0], [0.0, 0.5]]
-    >>> np.cov(ZCA(epsilon=1e-9).fit_transform(X).T, bias=True).round(3) + 0.0
-    array([[1., 0.],
-           [0., 1.]])
-    """
-
-    _parameter_constraints: ClassVar[dict] = {
-        "epsilon": [Interval(Real, 0, None, closed="neither")]
-    }
-
-    def __init__(self, epsilon=0.01):
-        self.epsilon = epsilon
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Learn means and covariance.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self : ZCA
-
-        Raises
-        ------
-        ValueError
-            If X is invalid, or beyond the range of its dtype.
-        """
-        with unchanged_on_error(self):
-            X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-            self.mean_, self.whitening_, self.coloring_ = self._learned(X)
-        return self
-
-    def _learned(self, X):
-        """Return mean, whitening and coloring."""
-        mean = X.mean(axis=0)
-        centered = X - mean
-        # In multiples of the largest value, whose square need not be a number of the dtype.
-        unit = np.abs(centered).max() or X.dtype.type(1)
-        centered /= unit
-        variances, directions = np.linalg.eigh(centered.T @ centered / len(X))
-        floor = self.epsilon * variances.mean() or 1.0
-        scales = unit * np.sqrt(np.maximum(variances, 0) + floor)
-        whitening = (directions / scales) @ directions.T
-        coloring = (directions * scales) @ directions.T
-        if not all(np.isfinite(each).all() for each in (mean, whitening, coloring)):
-            raise ValueError(f"X is too large or too small for {X.dtype}: scale it.")
-        return mean, whitening, coloring
-
-    def transform(self, X):
-        """Return whitened rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_features)
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=self.mean_.dtype, reset=False)
-        return (X - self.mean_) @ self.whitening_
-
-    def inverse_transform(self, X):
-        """Return rows as they were before whitening.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        X_original : ndarray of shape (n_samples, n_features)
-        """
-        check_is_fitted(self)
-        return check_array(X, dtype=self.mean_.dtype) @ self.coloring_ + self.mean_
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
 
 def normalize_contrast(image, sigma=4.0, floor=0.01):
@@ -156,7 +33,7 @@ def normalize_contrast(image, sigma=4.0, floor=0.01):
     Examples
     --------
     >>> import numpy as np
-    >>> from skae.image import normalize_contrast
+    >>> from skae.images import normalize_contrast
     >>> texture = np.random.default_rng(0).standard_normal((64, 64))
     >>> dim, bright = normalize_contrast(np.hstack([texture, 20 * texture]))[:, [16, 112]].std(axis=0)
     >>> bool(0.8 < dim / bright < 1.25)
@@ -199,7 +76,7 @@ def sample_patches(images, patch_size, n_patches, *, center=True, random_state=N
     Examples
     --------
     >>> from sklearn.datasets import load_sample_images
-    >>> from skae.image import sample_patches
+    >>> from skae.images import sample_patches
     >>> images = [image.mean(axis=2) / 255 for image in load_sample_images().images]
     >>> sample_patches(images, (8, 8), 1000, random_state=0).shape
     (1000, 64)
@@ -250,7 +127,7 @@ def denoise(image, coder, patch_size):
     --------
     >>> import numpy as np
     >>> from skae import SparseCoder
-    >>> from skae.image import denoise, sample_patches
+    >>> from skae.images import denoise, sample_patches
     >>> clean = np.outer(np.sin(np.arange(60) / 3), np.cos(np.arange(60) / 4))
     >>> noisy = clean + 0.3 * np.random.default_rng(0).standard_normal(clean.shape)
     >>> patches = sample_patches([noisy], (6, 6), 2000, random_state=0)

@@ -1,4 +1,4 @@
-"""Image tools."""
+"""Patches, whitening, contrast, denoising."""
 
 import re
 
@@ -8,7 +8,7 @@ from scipy.ndimage import convolve1d
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae import SparseCoder
-from skae.image import ZCA, denoise, normalize_contrast, sample_patches
+from skae.images import ZCA, denoise, normalize_contrast, sample_patches
 
 rng = np.random.default_rng(0)
 
