@@ -148,7 +148,7 @@ def share(work, size, cost):
     _run(work, list(map(slice, bounds[:-1], bounds[1:])))
 
 
-def share_matrix(work, n_rows, n_columns, cost):
+def share_matrix(work, n_rows, n_columns, cost, *, whole_rows=False):
     """Call ``work(rows, columns)`` for parts of a matrix, cut across its longer side: near-square products are quicker.
 
     Parameters
@@ -157,9 +157,11 @@ def share_matrix(work, n_rows, n_columns, cost):
     n_rows, n_columns : int
     cost : int
         Of one element, in multiplications of a matrix product.
+    whole_rows : bool
+        Whether rows must not be cut.
     """
     everything = slice(None)
-    if n_rows > n_columns:
+    if whole_rows or n_rows > n_columns:
         share(lambda rows: work(rows, everything), n_rows, n_columns * cost)
     else:
         share(lambda columns: work(everything, columns), n_columns, n_rows * cost)

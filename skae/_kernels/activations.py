@@ -68,7 +68,7 @@ def identity(a, bias, start, stop):
 
 
 @kernel
-def slope(kind, h, one):
+def derivative(kind, h, one):
     """Return s'(a) from h = s(a); ``one`` carries the precision."""
     if kind == SIGMOID:
         return h * (one - h)
@@ -82,7 +82,7 @@ def slope(kind, h, one):
 
 
 @kernel
-def bend(kind, h, one):
+def second_derivative(kind, h, one):
     """Return s''(a) from h = s(a); ``one`` carries the precision."""
     two = one + one
     if kind == SIGMOID:
@@ -95,45 +95,45 @@ def bend(kind, h, one):
 
 
 @kernel
-def backpropagate(kind, h, delta, push, sums, start, stop):
-    """delta <- delta * s'(a) + push, from a gradient at h to one at a; sums <- its sum over samples.
+def backpropagate(kind, h, delta, extra, sums, start, stop):
+    """delta <- delta * s'(a) + extra, from a gradient at h to one at a; sums <- its sum over samples.
 
-    An empty ``push`` is none.
+    ``extra`` may be None.
     """
     one = h.dtype.type(1)
     sums = sums[start:stop]
     sums[:] = one - one
     for i in range(h.shape[0]):
-        outputs, pulls = h[i, start:stop], delta[i, start:stop]
-        if push.size:
-            pushes = push[i, start:stop]
+        outputs, gradients = h[i, start:stop], delta[i, start:stop]
+        if extra is not None:
+            terms = extra[i, start:stop]
             for j in range(outputs.size):
-                pull = pulls[j] * slope(kind, outputs[j], one) + pushes[j]
-                pulls[j] = pull
-                sums[j] += pull
+                gradient = gradients[j] * derivative(kind, outputs[j], one) + terms[j]
+                gradients[j] = gradient
+                sums[j] += gradient
         elif kind == IDENTITY:
             for j in range(outputs.size):
-                sums[j] += pulls[j]
+                sums[j] += gradients[j]
         else:
             for j in range(outputs.size):
-                pull = pulls[j] * slope(kind, outputs[j], one)
-                pulls[j] = pull
-                sums[j] += pull
+                gradient = gradients[j] * derivative(kind, outputs[j], one)
+                gradients[j] = gradient
+                sums[j] += gradient
 
 
 @kernel
-def slopes(kind, h, out):
+def derivatives(kind, h, out):
     """out <- s'(a)."""
     one = h.dtype.type(1)
     for i in range(h.shape[0]):
         for j in range(h.shape[1]):
-            out[i, j] = slope(kind, h[i, j], one)
+            out[i, j] = derivative(kind, h[i, j], one)
 
 
 @kernel
-def bends(kind, h, out):
+def second_derivatives(kind, h, out):
     """out <- s''(a)."""
     one = h.dtype.type(1)
     for i in range(h.shape[0]):
         for j in range(h.shape[1]):
-            out[i, j] = bend(kind, h[i, j], one)
+            out[i, j] = second_derivative(kind, h[i, j], one)

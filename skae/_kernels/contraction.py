@@ -4,7 +4,7 @@ With d_j = s'(a_j) and n_j = ||w_j||^2, ||dh/dx||_F^2 = sum_j d_j^2 n_j: no Jaco
 """
 
 from ._jit import kernel
-from .activations import bend, slope
+from .activations import derivative, second_derivative
 
 
 @kernel
@@ -26,36 +26,36 @@ def add_scaled_rows(scales, weights, grad):
 
 
 @kernel
-def contract(kind, codes, row_norms, sample_weights, push, row_scales, start, stop):
-    """push <- d/da of sum_i v_i sum_j d_ij^2 n_j, row_scales <- its weight of w_j; for some units."""
+def contract(kind, codes, row_norms, sample_weights, delta, row_scales, start, stop):
+    """delta <- d/da of sum_i v_i sum_j d_ij^2 n_j, row_scales <- its weight of w_j; for some units."""
     one = codes.dtype.type(1)
     two = one + one
     norms, scales = row_norms[start:stop], row_scales[start:stop]
     scales[:] = one - one
     for i in range(codes.shape[0]):
         weight = two * sample_weights[i]
-        row, pushes = codes[i, start:stop], push[i, start:stop]
+        row, deltas = codes[i, start:stop], delta[i, start:stop]
         for j in range(row.size):
-            d = slope(kind, row[j], one)
-            pushes[j] = weight * d * bend(kind, row[j], one) * norms[j]
+            d = derivative(kind, row[j], one)
+            deltas[j] = weight * d * second_derivative(kind, row[j], one) * norms[j]
             scales[j] += weight * d * d
 
 
 @kernel
 def curve(
-    kind, codes, shifted, row_norms, sample_weights, push, shifted_push, row_scales, start, stop
+    kind, codes, shifted, row_norms, sample_weights, delta, shifted_delta, row_scales, start, stop
 ):
-    """Add the same for sum_i v_i sum_j (d_ij - d~_ij)^2 n_j, the Jacobian's change from x to x~; set ``shifted_push``."""
+    """Add the same for sum_i v_i sum_j (d_ij - d~_ij)^2 n_j, the Jacobian's change from x to x~; set ``shifted_delta``."""
     one = codes.dtype.type(1)
     two = one + one
     norms, scales = row_norms[start:stop], row_scales[start:stop]
     for i in range(codes.shape[0]):
         weight = two * sample_weights[i]
         here, there = codes[i, start:stop], shifted[i, start:stop]
-        pushes, shifted_pushes = push[i, start:stop], shifted_push[i, start:stop]
+        deltas, shifted_deltas = delta[i, start:stop], shifted_delta[i, start:stop]
         for j in range(here.size):
-            change = slope(kind, here[j], one) - slope(kind, there[j], one)
-            pull = weight * change * norms[j]
-            pushes[j] += pull * bend(kind, here[j], one)
-            shifted_pushes[j] = -pull * bend(kind, there[j], one)
+            change = derivative(kind, here[j], one) - derivative(kind, there[j], one)
+            term = weight * change * norms[j]
+            deltas[j] += term * second_derivative(kind, here[j], one)
+            shifted_deltas[j] = -term * second_derivative(kind, there[j], one)
             scales[j] += weight * change * change

@@ -98,9 +98,10 @@ def normal(bits):
 
 
 @kernel
-def signs(rows, columns, out):
-    """out <- +1 or -1, a fair coin for each cell."""
+def signs(rows, columns, out, k):
+    """out_ik <- +1 or -1, a fair coin for each cell."""
     one = out.dtype.type(1)
     for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[i, j] = one if draw(rows[i], columns[j]) & np.uint32(1) else -one
+        row = out[i, k]
+        for j in range(row.size):
+            row[j] = one if draw(rows[i], columns[j]) & np.uint32(1) else -one

@@ -1,52 +1,51 @@
-"""Rows of tangents or gradients, some for each of some samples, through one elementwise layer and together.
+"""Rows of tangents or cotangents, some for each of some samples, through one elementwise unit and together.
 
-The rows of the p-th sample, number ``samples[p]`` of the batch, are those from ``starts[p]`` to ``starts[p + 1]``.
-Each kernel takes samples p from ``first`` to ``last``.
+The rows of the p-th sample, number ``samples[p]`` of the batch, are those from ``starts[p]`` to ``starts[p + 1]``; tangents
+that are fewer than all of these are those of each sample. Each kernel takes samples p from ``first`` to ``last``.
 """
-
-import numpy as np
 
 from ._jit import kernel
 
 
 @kernel
-def scale_rows(slopes, samples, starts, rows, out, first, last):
+def scale_rows(derivatives, samples, starts, tangents, out, first, last):
     """out_r <- s'(a_i) t_r for the rows t_r of sample i."""
+    shared = tangents.shape[0] < out.shape[0]
     for p in range(first, last):
-        slope = slopes[samples[p]]
+        derivative, offset = derivatives[samples[p]], starts[p] if shared else 0
         for r in range(starts[p], starts[p + 1]):
-            row, scaled = rows[r], out[r]
+            tangent, scaled = tangents[r - offset], out[r]
             for j in range(scaled.size):
-                scaled[j] = slope[j] * row[j]
+                scaled[j] = derivative[j] * tangent[j]
 
 
 @kernel
-def scale_rows_back(slopes, bends, samples, starts, rows, pull, push, first, last):
-    """From ``pull``, the gradient at s'(a) t: leave the one at t in its place, add the one at a to ``push``."""
+def scale_rows_backward(
+    derivatives, second_derivatives, samples, starts, tangents, cotangents, out, delta, first, last
+):
+    """From cotangents u of s'(a) t: out_r <- s'(a_i) u_r, that at t; s''(a_i) t_r u_r, that at a, is added to ``delta``."""
+    shared = tangents.shape[0] < cotangents.shape[0]
     for p in range(first, last):
-        slope, bend, pushes = slopes[samples[p]], bends[samples[p]], push[samples[p]]
+        i, offset = samples[p], starts[p] if shared else 0
+        derivative, second, total = derivatives[i], second_derivatives[i], delta[i]
         for r in range(starts[p], starts[p + 1]):
-            row, pulls = rows[r], pull[r]
-            for j in range(pulls.size):
-                pushes[j] += bend[j] * row[j] * pulls[j]
-                pulls[j] *= slope[j]
+            tangent, cotangent, scaled = tangents[r - offset], cotangents[r], out[r]
+            for j in range(scaled.size):
+                total[j] += second[j] * tangent[j] * cotangent[j]
+                scaled[j] = derivative[j] * cotangent[j]
 
 
 @kernel
-def inner_products(slopes, samples, starts, tangents, gradients, out, first, last):
-    """out_rk <- g_r' s'(a_i) t_k for the tangents t_k of each sample, as many of all; without slopes s' is 1."""
-    n_tangents, scaled = out.shape[1], np.empty_like(tangents[0])
+def inner_products(starts, tangents, cotangents, out, first, last):
+    """out_rk <- u_r' t_k for the tangents t_k of each sample, as many of all."""
+    n_tangents = out.shape[1]
     for p in range(first, last):
         for k in range(n_tangents):
-            scaled[:] = tangents[p * n_tangents + k]
-            if len(slopes):
-                slope = slopes[samples[p]]
-                for j in range(scaled.size):
-                    scaled[j] *= slope[j]
+            tangent = tangents[p * n_tangents + k]
             for r in range(starts[p], starts[p + 1]):
-                gradient, total = gradients[r], scaled.dtype.type(0)
-                for j in range(scaled.size):
-                    total += gradient[j] * scaled[j]
+                cotangent, total = cotangents[r], tangent.dtype.type(0)
+                for j in range(tangent.size):
+                    total += cotangent[j] * tangent[j]
                 out[r, k] = total
 
 
@@ -57,41 +56,6 @@ def combine(coefficients, starts, tangents, out, first, last):
     for p in range(first, last):
         for r in range(starts[p], starts[p + 1]):
             _combine(coefficients[r], tangents[p * n_tangents : (p + 1) * n_tangents], out[r])
-
-
-@kernel
-def combine_back(
-    coefficients,
-    slopes,
-    bends,
-    samples,
-    starts,
-    tangents,
-    gradients,
-    scaled,
-    out,
-    push,
-    first,
-    last,
-):
-    """Do :func:`combine`, of tangents t that s'(a) then scales, where gradients g_r come down from above.
-
-    out_r <- s'(a_i) sum_k c_rk t_k, ``scaled`` <- s'(a_i) g_r, and the sum over r of
-    s''(a_i) g_r sum_k c_rk t_k is added to ``push``.
-    """
-    n_tangents, combined = coefficients.shape[1], np.empty_like(tangents[0])
-    for p in range(first, last):
-        slope, bend, pushes = slopes[samples[p]], bends[samples[p]], push[samples[p]]
-        for r in range(starts[p], starts[p + 1]):
-            _combine(coefficients[r], tangents[p * n_tangents : (p + 1) * n_tangents], combined)
-            gradient, down, up = gradients[r], scaled[r], out[r]
-            # One loop for each array that is written: more are not vectorized.
-            for j in range(combined.size):
-                pushes[j] += bend[j] * gradient[j] * combined[j]
-            for j in range(combined.size):
-                up[j] = slope[j] * combined[j]
-            for j in range(combined.size):
-                down[j] = slope[j] * gradient[j]
 
 
 @kernel

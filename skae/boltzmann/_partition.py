@@ -83,7 +83,7 @@ def annealed_log_partition(params, units, base_bias, n_runs, n_temperatures, rng
                 cold * pre_activations
             )
             pre_activations *= pre_activations.dtype.type(warm)
-            ACTIVATIONS["sigmoid"].apply(pre_activations, no_bias)
+            ACTIVATIONS["sigmoid"].forward(pre_activations, no_bias)
             draw(pre_activations, rng, pre_activations)
             product(pre_activations, weights * weights.dtype.type(warm), visible)
             visible += base_bias + shift.dtype.type(warm) * shift

@@ -1,11 +1,6 @@
 """Markov chains of a fitted auto-encoder, which walk where it has learned that data are dense."""
 
-import numpy as np
-
 from .._estimators.fitting import by_block, generator
-from .._kernels.activations import slopes
-from ..nn.layer import propagate
-from ..nn.linear_maps import ChainMap
 from ._checks import (
     check_decoder,
     check_positive,
@@ -181,44 +176,29 @@ def sample_langevin(
 def _code_chain(fitted, x, sigma, correlated, rng):
     """Yield x' = g(h + J J' e), or g(h + e), where f and g are those of the highest layer."""
     network, params = fitted.network, fitted.params
-    top, activation = network.depth - 1, network.activations[-1]
-    weights, bias = params.encoder_weights[top], params.encoder_biases[top]
+    encoder = network.encoder_layers(params)[-1]
+    decoder = network.decoder_layers(params)[0]
     while True:
-        codes = np.empty((len(x), len(weights)), weights.dtype)
-        propagate(x, weights.T, activation, bias, codes)
+        codes = encoder.forward(x)
         noise = sigma * rng.standard_normal(codes.shape, codes.dtype)
-        codes += _along_manifold(weights, activation, codes, noise) if correlated else noise
-        x = _decoded(network, params, codes, [top])
-        x = x if top else fitted.loss.activate(x)
+        if correlated:
+            jacobian = encoder.linearize(codes)
+            noise = jacobian.jvp(jacobian.vjp(noise))
+        codes += noise
+        x = decoder.forward(codes)
+        x = x if network.depth > 1 else fitted.loss.activate(x)
         yield x
-
-
-def _along_manifold(weights, activation, codes, noise):
-    """Return J J' e = d * (W W' (d * e)) for each row e of ``noise``, with d = s'(a)."""
-    diagonal = np.empty_like(codes)
-    slopes(activation.kind, codes, diagonal)
-    jacobian = ChainMap([weights], [diagonal])
-    return jacobian.jvp(jacobian.vjp(noise))
 
 
 def _decoded_states(fitted, states):
     """Return what the decoder below the highest layer makes of ``states``, of shape (n_kept, n_chains, n_outputs)."""
-    network, params = fitted.network, fitted.params
-    below = range(network.depth - 2, -1, -1)
+    below = fitted.network.decoder_layers(fitted.params)[1:]
 
     def decode(outputs):
-        return fitted.loss.activate(_decoded(network, params, outputs, below))
+        for layer in below:
+            outputs = layer.forward(outputs)
+        return fitted.loss.activate(outputs)
 
     n_kept, n_chains, width = states.shape
-    samples = by_block(states.reshape(-1, width), decode, network.sizes[0])
+    samples = by_block(states.reshape(-1, width), decode, fitted.network.sizes[0])
     return samples.reshape(n_kept, n_chains, -1)
-
-
-def _decoded(network, params, codes, layers):
-    """Return what the decoder's ``layers``, from the highest down, make of ``codes``."""
-    for layer in layers:
-        weights, bias = params.decoder_weights[layer], params.decoder_biases[layer]
-        outputs = np.empty((len(codes), len(bias)), weights.dtype)
-        propagate(codes, weights, network.downward[layer], bias, outputs)
-        codes = outputs
-    return codes

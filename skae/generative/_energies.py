@@ -96,7 +96,7 @@ def _gradients(objective, params, x):
     gradient = _target_gradient(loss, trace.logits, x)
     _lost(loss, trace)
     network.backward(params, trace, network.views(np.empty(network.size, x.dtype)))
-    return gradient + trace.encoder_deltas[0] @ params.encoder_weights[0]
+    return gradient + trace.encoder[0].delta @ params.encoder_weights[0]
 
 
 _TARGET_GRADIENTS = {

@@ -295,7 +295,7 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
         z = x / noise
         a = _pre_activations(params, z)
         densities = -_energies_at(model, z, a)
-        network.activations[0].apply(a, np.zeros_like(params.encoder_biases[0]))
+        network.activations[0].forward(a, np.zeros_like(params.encoder_biases[0]))
         return densities, (network.decode(params, a) - z) / noise
 
 

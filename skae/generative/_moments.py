@@ -7,8 +7,8 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, gen_batches
 
 from .._estimators.fitting import DTYPES
-from .._kernels.activations import slopes
 from ..nn.losses import Gaussian
+from ..nn.network import outputs_and_jacobian
 from ._checks import check_positive, checked_rows, layers_of, noise_level
 
 _BLOCK = 16  # rows whose Jacobians are in memory at once, besides the result
@@ -155,18 +155,9 @@ def ball_moments(X, centers, radius):
 
 
 def _reconstruction_and_jacobian(network, params, X):
-    """Return r(x) and dr/dx of gaussian output units, by the chain rule from the code down."""
-    jacobian = network.jacobian(params, X)
-    outputs = network.encode(params, X)
-    for layer in reversed(range(network.depth)):
-        activation = network.downward[layer]
-        outputs = outputs @ params.decoder_weights[layer]
-        activation.apply(outputs, params.decoder_biases[layer])
-        diagonal = np.empty_like(outputs)
-        slopes(activation.kind, outputs, diagonal)
-        jacobian = params.decoder_weights[layer].T @ jacobian
-        jacobian *= diagonal[:, :, np.newaxis]
-    return outputs, jacobian
+    """Return r(x) and dr/dx of gaussian output units."""
+    layers = [*network.encoder_layers(params), *network.decoder_layers(params)]
+    return outputs_and_jacobian(layers, X)
 
 
 def _covariance(jacobian, alpha, margin):

@@ -1,42 +1,280 @@
-"""The activations that a layer can have."""
+"""The units that a layer can have: functions of a row of pre-activations, with their derivatives."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import numpy as np
 
 from .._kernels import activations as kernels
+from .._kernels.tangent_rows import scale_rows, scale_rows_backward
+from .._threads import ELEMENT, share
+
+ALL = slice(None)
 
 
-class Activation(NamedTuple):
-    """An elementwise function: its code in the kernels, the kernel that applies it in place, and s'(0)."""
+class Unit(ABC):
+    """Outputs h = s(a) of a layer, from the pre-activations a of a sample.
 
-    kind: int
-    kernel: Callable
-    slope_at_zero: float
+    To add one, derive from this class, implement
 
-    def apply(self, a, bias, rows=slice(None), units=slice(None)):
-        """a <- s(a + bias), in some rows and the columns ``units``."""
+    - ``forward``, s itself;
+    - ``derivatives``, read off the outputs;
+
+    and name it in ``ACTIVATIONS``. A unit whose outputs depend on one pre-activation each is an ``Elementwise``; one that
+    needs its whole row (``whole_row``) never gets a part of one.
+    """
+
+    whole_row = True
+    kind = (
+        None  # its code in the kernels of closed forms, which are there for diagonal Jacobians only
+    )
+    derivative_at_zero = 1.0  # s'(0), by which the Jacobian of initial weights is judged
+    rectifies = False  # whether initial weights are those of a rectifier
+
+    @abstractmethod
+    def forward(self, a, bias, rows=ALL, units=ALL):
+        """a <- s(a + bias), for some rows and units."""
+
+    @abstractmethod
+    def derivatives(self, outputs, order=1, memory=None):
+        """Return the ``Derivatives`` at ``outputs`` of some samples.
+
+        ``order`` is 2 where second derivatives are needed too. ``memory`` is what an earlier call for outputs of the
+        same shape has returned, which may be used again.
+        """
+
+    def backward(self, outputs, delta, extra, sums, rows=ALL, units=ALL):
+        """delta <- J' delta + extra, from a gradient at h to one at a; sums <- its sum over the rows.
+
+        ``extra`` may be None.
+        """
+        delta[rows] = self.derivatives(outputs[rows]).vjp(delta[rows])
+        if extra is not None:
+            delta[rows] += extra[rows]
+        np.sum(delta[rows], axis=0, out=sums)
+
+
+class Rows(NamedTuple):
+    """Rows of vectors, some for each of some samples of a batch, those of a sample together.
+
+    Attributes
+    ----------
+    samples : ndarray of int
+        Numbers of the samples that have any.
+    starts : ndarray of shape (n_samples + 1,)
+        Where the rows of each begin, and the last ones end.
+    """
+
+    samples: np.ndarray
+    starts: np.ndarray
+
+    @classmethod
+    def equal(cls, samples, count):
+        """Return ``count`` rows for each of ``samples``."""
+        return cls(samples, count * np.arange(len(samples) + 1))
+
+    @property
+    def owners(self):
+        """ndarray of int: the sample of each row."""
+        return np.repeat(self.samples, np.diff(self.starts))
+
+    def each(self, vectors):
+        """Return a vector for each row, from as many as one sample has; or ``vectors``, if they are that many."""
+        n_rows = self.starts[-1]
+        return vectors if len(vectors) == n_rows else np.tile(vectors, (n_rows // len(vectors), 1))
+
+    def share(self, kernel, size, *arrays):
+        """Call ``kernel(*arrays, first, last)`` for all samples, those of a thread together; ``size`` is that of all rows."""
+
+        def some(places):
+            kernel(*arrays, places.start, places.stop)
+
+        share(some, len(self.samples), ELEMENT * size // max(len(self.samples), 1))
+
+
+class Derivatives(ABC):
+    """Jacobians J_i of a unit at some samples i, which take rows of vectors.
+
+    They are symmetric, as all are of units that are the gradient of a function: elementwise ones, softmax, top-k. To add
+    one that is not ``Diagonal``, implement ``jvp``, ``jvp_backward`` and ``take``. ``rows`` are ``Rows``; without them there
+    is one vector for each sample.
+    """
+
+    @abstractmethod
+    def jvp(self, tangents, out=None, rows=None):
+        """Return J_i t_r, in ``out`` if it is given; ``tangents`` may be as many as one sample has, see :meth:`Rows.each`."""
+
+    def vjp(self, cotangents, out=None, rows=None):
+        """Return J_i' u_r, in ``out`` if it is given."""
+        return self.jvp(cotangents, out, rows)
+
+    @abstractmethod
+    def jvp_backward(self, tangents, cotangents, out, delta, rows):
+        """Go back through ``jvp``: out_r <- J_i' u_r; delta_i <- delta_i + the derivative of sum_r u_r' J_i t_r by a_i."""
+
+    def vjp_backward(self, cotangents, tangents, out, delta, rows):
+        """Go back through ``vjp``, where the gradient at J_i' u_r is t_r: out_r <- J_i t_r, and ``delta`` as there."""
+        self.jvp_backward(cotangents, tangents, out, delta, rows)
+
+    @abstractmethod
+    def take(self, samples):
+        """Return the derivatives at some of the samples."""
+
+    def matmul(self, matrices, n_samples):
+        """Return J_i M_i for matrices of shape (n_samples or 1, n_units, n_columns)."""
+        columns = np.ascontiguousarray(matrices.transpose(0, 2, 1))
+        _, n_columns, width = columns.shape
+        rows = Rows.equal(np.arange(n_samples), n_columns)
+        out = self.jvp(
+            columns.reshape(-1, width), np.empty((rows.starts[-1], width), columns.dtype), rows
+        )
+        return out.reshape(n_samples, n_columns, width).transpose(0, 2, 1)
+
+    def masked(self, mask):
+        """Return the derivatives of the outputs times ``mask``; these may be changed."""
+        return _Masked(self, mask)
+
+    def active_units(self):
+        """Return which units are needed for a product with any vector: all but those that ``select`` may leave out."""
+        return ALL
+
+
+class Diagonal(Derivatives):
+    """Jacobians with s'(a) on the diagonal, and nothing else; ``second`` has s''(a)."""
+
+    def __init__(self, first, second=None):
+        self.first, self.second = first, second
+
+    def jvp(self, tangents, out=None, rows=None):
+        """Return s'(a_i) t_r, in ``out`` if it is given."""
+        if rows is None:
+            return np.multiply(self.first, tangents, out=out)
+        if out is None:
+            out = np.empty((rows.starts[-1], tangents.shape[1]), tangents.dtype)
+        rows.share(scale_rows, out.size, self.first, *rows, tangents, out)
+        return out
+
+    def jvp_backward(self, tangents, cotangents, out, delta, rows):
+        """Go back through ``jvp``."""
+        arrays = self.first, self.second, *rows, tangents, cotangents, out, delta
+        rows.share(scale_rows_backward, out.size, *arrays)
+
+    def matmul(self, matrices, n_samples):
+        """Return J_i M_i."""
+        return self.first[:, :, np.newaxis] * matrices
+
+    def masked(self, mask):
+        """Return the derivatives of the outputs times ``mask``: these, changed."""
+        self.first *= mask
+        if self.second is not None:
+            self.second *= mask
+        return self
+
+    def take(self, samples):
+        """Return the derivatives at some of the samples."""
+        return Diagonal(self.first[samples])
+
+    def select(self, units):
+        """Return the derivatives of some of the units."""
+        return Diagonal(np.ascontiguousarray(self.first[:, units]))
+
+    def active_units(self):
+        """Return which units are not saturated at all samples, so that their part of any J v is lost in rounding."""
+        largest = np.abs(self.first).max(axis=0)
+        active = largest > np.finfo(largest.dtype).eps * largest.max() / len(largest)
+        return ALL if active.all() or not active.any() else active
+
+
+class _Masked(Derivatives):
+    """Jacobians M_i J_i, where the diagonal of M_i is a row of ``mask``."""
+
+    def __init__(self, derivatives, mask):
+        self._inner, self._mask = derivatives, mask
+
+    def jvp(self, tangents, out=None, rows=None):
+        """Return M_i J_i t_r."""
+        out = self._inner.jvp(tangents, out, rows)
+        out *= self._rows(rows)
+        return out
+
+    def vjp(self, cotangents, out=None, rows=None):
+        """Return J_i' M_i u_r."""
+        return self._inner.vjp(cotangents * self._rows(rows), out, rows)
+
+    def jvp_backward(self, tangents, cotangents, out, delta, rows):
+        """Go back through ``jvp``."""
+        self._inner.jvp_backward(tangents, cotangents * self._rows(rows), out, delta, rows)
+
+    def vjp_backward(self, cotangents, tangents, out, delta, rows):
+        """Go back through ``vjp``."""
+        mask = self._rows(rows)
+        self._inner.vjp_backward(cotangents * mask, tangents, out, delta, rows)
+        out *= mask
+
+    def take(self, samples):
+        """Return the derivatives at some of the samples."""
+        return _Masked(self._inner.take(samples), self._mask[samples])
+
+    def _rows(self, rows):
+        return self._mask if rows is None else self._mask[rows.owners]
+
+
+class Elementwise(Unit):
+    """A unit of one pre-activation: its code in the kernels, and the kernel that applies it in place."""
+
+    whole_row = False
+
+    def __init__(self, kind, kernel, derivative_at_zero, *, rectifies=False):
+        self.kind, self.kernel, self.derivative_at_zero = kind, kernel, derivative_at_zero
+        self.rectifies = rectifies
+
+    def forward(self, a, bias, rows=ALL, units=ALL):
+        """a <- s(a + bias), for some rows and units."""
         start, stop, _ = units.indices(a.shape[1])
         self.kernel(a[rows], bias, start, stop)
 
+    def derivatives(self, outputs, order=1, memory=None):
+        """Return s' and, for ``order`` 2, s'' at ``outputs``."""
+        at = memory
+        if at is None:
+            at = Diagonal(*(np.empty_like(outputs) for _ in range(order)))
+
+        def some(samples):
+            kernels.derivatives(self.kind, outputs[samples], at.first[samples])
+            if order == 2:
+                kernels.second_derivatives(self.kind, outputs[samples], at.second[samples])
+
+        share(some, len(outputs), ELEMENT * outputs.shape[1])
+        return at
+
+    def backward(self, outputs, delta, extra, sums, rows=ALL, units=ALL):
+        """delta <- s'(a) delta + extra, for some rows and units; sums <- its sum over the rows."""
+        start, stop, _ = units.indices(delta.shape[1])
+        extra = None if extra is None else extra[rows]
+        kernels.backpropagate(self.kind, outputs[rows], delta[rows], extra, sums, start, stop)
+
 
 ACTIVATIONS = {
-    "sigmoid": Activation(kernels.SIGMOID, kernels.sigmoid, 0.25),
-    "tanh": Activation(kernels.TANH, kernels.tanh, 1.0),
-    "relu": Activation(kernels.RELU, kernels.relu, 0.5),
-    "softplus": Activation(kernels.SOFTPLUS, kernels.softplus, 0.5),
-    "identity": Activation(kernels.IDENTITY, kernels.identity, 1.0),
+    "sigmoid": Elementwise(kernels.SIGMOID, kernels.sigmoid, 0.25),
+    "tanh": Elementwise(kernels.TANH, kernels.tanh, 1.0),
+    "relu": Elementwise(kernels.RELU, kernels.relu, 0.5, rectifies=True),
+    "softplus": Elementwise(kernels.SOFTPLUS, kernels.softplus, 0.5, rectifies=True),
+    "identity": Elementwise(kernels.IDENTITY, kernels.identity, 1.0),
 }
 
 
+def make_unit(activation):
+    """Return the unit of a name, or a unit as it is."""
+    return ACTIVATIONS[activation] if isinstance(activation, str) else activation
+
+
 def initial_bound(activation, fan_in, fan_out, decoder):
-    """Half-width of the uniform initial weights: He et al. 2015 for relu, Glorot & Bengio 2010 for the rest.
+    """Half-width of the uniform initial weights: He et al. 2015 for rectifiers, Glorot & Bengio 2010 for the rest.
 
     Their factor 4 for sigmoids is for networks without a decoder, which learn badly otherwise. With one it trains no
     better, and its noise stays visible in the filters.
     """
-    if activation in ("relu", "softplus"):
+    if make_unit(activation).rectifies:
         return np.sqrt(6 / fan_in)
     factor = 4 if activation == "sigmoid" and not decoder else 1
     return factor * np.sqrt(6 / (fan_in + fan_out))

@@ -11,7 +11,7 @@ import numpy as np
 from .._kernels import boltzmann as kernels
 from .._threads import ELEMENT, share
 from .activations import ACTIVATIONS
-from .layer import add_up, propagate
+from .layer import Layer, LayerRecord, add_up
 from .noise import fresh_keys
 
 _SHARE_WATCHED = 32  # of a batch: one row in so many is reconstructed, to see how training goes
@@ -20,13 +20,13 @@ _SHARE_WATCHED = 32  # of a batch: one row in so many is reconstructed, to see h
 def hidden_means(params, visible, out, scale=1):
     """out <- p(h = 1 | x), with weights times ``scale``."""
     weights, bias = params.encoder_weights[0], params.encoder_biases[0]
-    propagate(visible, _scaled(weights, scale).T, ACTIVATIONS["sigmoid"], bias, out)
+    Layer(_scaled(weights, scale), bias, ACTIVATIONS["sigmoid"]).forward(visible, out)
 
 
 def visible_logits(params, hidden, out, scale=1):
     """out <- the logits of x given h, with weights times ``scale``."""
     weights, bias = params.decoder_weights[0], params.decoder_biases[0]
-    propagate(hidden, _scaled(weights, scale), ACTIVATIONS["identity"], bias, out)
+    Layer(_scaled(weights, scale).T, bias, ACTIVATIONS["identity"]).forward(hidden, out)
 
 
 def draw(means, rng, out):
@@ -40,12 +40,13 @@ def draw(means, rng, out):
 
 
 class _BinaryDraws(NamedTuple):
-    """Takes the place of an activation where units are drawn at once."""
+    """Takes the place of a unit where outputs are drawn at once."""
 
     rows: np.ndarray
     columns: np.ndarray
+    whole_row = False
 
-    def apply(self, a, bias, rows, units):
+    def forward(self, a, bias, rows, units):
         """a <- 1 with probability sigmoid(a + bias), else 0, in some rows and the columns ``units``."""
         start, stop, _ = units.indices(a.shape[1])
         kernels.bernoulli_units(a[rows], bias, self.rows[rows], self.columns, start, stop)
@@ -59,7 +60,7 @@ def draw_visible(params, units, hidden, rng, out, scale=1):
         return
     weights, bias = params.decoder_weights[0], params.decoder_biases[0]
     draws = _BinaryDraws(*fresh_keys(out.shape, rng))
-    propagate(hidden, _scaled(weights, scale), draws, bias, out)
+    Layer(_scaled(weights, scale).T, bias, draws).forward(hidden, out)
 
 
 def gibbs_step(params, units, visible, means, hidden, rng):
@@ -218,14 +219,14 @@ class BoltzmannObjective:
             grad.encoder_weights[0],
             grad.encoder_biases[0],
         )
-        pushes, scales = phases.encoder_pushes[0], phases.encoder_row_scales[0]
+        record = phases.encoder[0]
 
         def some(units):
             kernels.weigh(phases.coefficients, phases.means, bias, units.start, units.stop)
-            for push in pushes:
-                phases.codes[:, units] += push[:, units]
-                bias[units] += push[:, units].sum(axis=0)
-            add_up(units, phases.means, phases.visible, weights, scales, [], out)
+            for delta in record.delta_terms:
+                phases.codes[:, units] += delta[:, units]
+                bias[units] += delta[:, units].sum(axis=0)
+            add_up(units, phases.means, phases.visible, weights, record.row_scales, [], out)
             if self.mask is not None:
                 out[units] *= self.mask[units]
 
@@ -265,11 +266,12 @@ class Phases:
             np.empty((n_samples, n_visible), dtype),
             np.empty((0, 0), dtype),
         )
+        self.encoder, self.decoder = [LayerRecord(self.data, self.codes, self.codes)], []
         self._scratch = {}
 
     def start(self):
         """Forget what the penalties of the last batch left."""
-        self.encoder_pushes, self.encoder_row_scales = [[]], [[]]
+        self.encoder[0].start()
 
     def scratch(self, owner, create):
         """Return what ``create()`` made for ``owner`` at its first call."""

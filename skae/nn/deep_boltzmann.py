@@ -66,14 +66,14 @@ class DeepMachine:
         latent, sigmoid = states[:, n_visible:], ACTIVATIONS["sigmoid"]
         pre_activations = product(states[:, :n_visible], weights[:, :n_visible].T)
         odd[...] = pre_activations
-        sigmoid.apply(odd, bias)
+        sigmoid.forward(odd, bias)
         for _ in range(n_steps if self.n_latent else 0):
             means = product(odd, weights[:, n_visible:])
-            sigmoid.apply(means, params.decoder_biases[0][n_visible:])
+            sigmoid.forward(means, params.decoder_biases[0][n_visible:])
             latent[...] = means
             product(means, weights[:, n_visible:].T, odd)
             odd += pre_activations
-            sigmoid.apply(odd, bias)
+            sigmoid.forward(odd, bias)
 
     def bounds(self, params, visible, states, odd):
         """Return a lower bound of each row's log p(x), up to the normalizer, at means of the hidden units."""

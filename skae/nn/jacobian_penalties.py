@@ -4,11 +4,9 @@ import numpy as np
 
 from .._kernels.random import signs
 from .._kernels.tangents import squares
-from .._threads import product
 from .corruption import Gaussian
-from .layer import propagate
+from .forward_mode import Chain
 from .noise import keys
-from .tangents import Link, linearize, linearize_encoder, pull_back, push_forward
 
 _ROWS = 4096  # directions times samples that are carried at once: full speed in bounded memory
 
@@ -43,14 +41,15 @@ class Directions:
             if self.count is None:
                 yield slice(start, stop)
                 continue
+            block = out.ravel()[: (stop - start) * X.size].reshape(len(X), -1, X.shape[1])
             for k in range(start, stop):
-                signs(*keys(X, seed + np.uint64(k)), out[k - start])
-            yield out[: stop - start]
+                signs(*keys(X, seed + np.uint64(k)), block, k - start)
+            yield block
 
-    def buffer(self, X):
-        """Return memory for a block."""
+    def memory(self, X):
+        """Return room for a block."""
         count = 0 if self.count is None else self.at_once(*X.shape)
-        return np.empty((count, *X.shape), X.dtype)
+        return np.empty((len(X), count, X.shape[1]), X.dtype)
 
 
 class JacobianContraction:
@@ -71,48 +70,42 @@ class JacobianContraction:
         self.directions = Directions(n_directions)
 
     def __call__(self, params, trace, seed):
-        space = trace.scratch(self, lambda: self._space(params, trace))
-        links, weights, signs_buffer, means = space
-        np.multiply(
-            trace.sample_weights,
-            weights.dtype.type(self.strength * self.directions.scale()),
-            out=weights,
-        )
-        self._linearize(params, trace, links, means)
+        layers = self.network.encoder_layers(params)
+        if self.loss is not None:
+            layers += self.network.decoder_layers(params)
+        space = trace.scratch(self, lambda: _Workspace(self, layers, trace))
+        chain = space.chain
+        chain.start(layers, [each.outputs for each in self._records(trace)])
+        if self.loss is not None:
+            np.copyto(space.means, trace.logits)
+            means, outer = self.loss.activate(space.means), chain.links[-1].derivatives
+            self.loss.derive(means, outer.first, outer.second)
+        scale = space.weights.dtype.type(self.strength * self.directions.scale())
+        np.multiply(trace.sample_weights, scale, out=space.weights)
         value = 0.0
-        for directions in self.directions.blocks(trace.inputs, seed, signs_buffer):
-            tangents = push_forward(links, directions)
-            value += squares(tangents, weights, tangents)
-            pull_back(links, directions, tangents)
-        depth = self.network.depth
-        for layer, link in enumerate(links[:depth]):
-            trace.encoder_pushes[layer].append(link.push)
-            trace.encoder_pulls[layer].append(link.gradient)
-        for layer, link in zip(reversed(range(depth)), links[depth:]):
-            trace.decoder_pushes[layer].append(link.push)
-            trace.decoder_pulls[layer].append(link.gradient)
+        for directions in self.directions.blocks(trace.inputs, seed, space.signs):
+            tangents = chain.jvp(directions)
+            value += squares(tangents, space.weights, tangents)
+            chain.jvp_backward(directions, tangents)
+        for record, link, gradient in zip(self._records(trace), chain.links, chain.gradients):
+            record.delta_terms.append(link.delta)
+            record.weight_terms.append(gradient)
         return value
 
-    def _space(self, params, trace):
-        count = self.directions.at_once(*trace.inputs.shape)
-        links = [Link(w, True, trace.n_samples, count) for w in params.encoder_weights]
-        if self.loss is not None:
-            down = reversed(params.decoder_weights)
-            links += [Link(w, False, trace.n_samples, count) for w in down]
-        buffer = self.directions.buffer(trace.inputs)
-        return links, np.empty_like(trace.sample_weights), buffer, np.empty_like(trace.logits)
+    def _records(self, trace):
+        return trace.encoder if self.loss is None else [*trace.encoder, *trace.decoder]
 
-    def _linearize(self, params, trace, links, means):
-        linearize_encoder(links, self.network, params, trace.encoder_outputs)
-        depth = self.network.depth
-        for layer, link in zip(reversed(range(depth)), links[depth:]):
-            link.start(params.decoder_weights[layer])
-            if layer:
-                linearize(link, self.network.downward[layer].kind, trace.decoder_inputs[layer - 1])
-            else:
-                means[:] = trace.logits
-                self.loss.activate(means)
-                self.loss.derive(means, link.slopes, link.bends)
+
+class _Workspace:
+    """Memory of the penalty for batches of one size."""
+
+    def __init__(self, penalty, layers, trace):
+        n_down = len(layers) - penalty.network.depth
+        count = penalty.directions.at_once(*trace.inputs.shape)
+        self.chain = Chain(layers, trace.n_samples, count, n_down)
+        self.weights = np.empty_like(trace.sample_weights)
+        self.signs = penalty.directions.memory(trace.inputs)
+        self.means = np.empty_like(trace.logits)
 
 
 class JacobianCurvature:
@@ -128,66 +121,53 @@ class JacobianCurvature:
         self.directions = Directions(n_directions)
 
     def __call__(self, params, trace, seed):
-        space = trace.scratch(self, lambda: _ShiftSpace(params, trace, self.directions))
+        layers = self.network.encoder_layers(params)
+        space = trace.scratch(self, lambda: _ShiftWorkspace(layers, trace, self.directions))
         scale = self.strength * self.directions.scale() / self.n_samples
         np.multiply(trace.sample_weights, space.weights.dtype.type(scale), out=space.weights)
-        linearize_encoder(space.links, self.network, params, trace.encoder_outputs)
+        space.here.start(layers, [record.outputs for record in trace.encoder])
         for total in space.bias_totals:
             total[:] = 0
         value = 0.0
         for number in range(self.n_samples):
             self.shift(trace.inputs, seed + np.uint64(number), space.inputs)
-            self._encode(params, space)
-            for directions in self.directions.blocks(trace.inputs, seed, space.signs):
-                here = push_forward(space.links, directions)
-                there = push_forward(space.shifted, directions)
-                here -= there
-                value += squares(here, space.weights, here)
-                np.negative(here, out=there)
-                pull_back(space.links, directions, here)
-                pull_back(space.shifted, directions, there)
-            self._back(space)
-        for layer, link in enumerate(space.links):
-            trace.encoder_pushes[layer].append(link.push)
-            trace.encoder_pulls[layer].append(link.gradient)
-            trace.encoder_bias_pulls[layer].append(space.bias_totals[layer])
+            value += self._change(layers, space, trace.inputs, seed)
+        for record, link, gradient, total in zip(
+            trace.encoder, space.here.links, space.here.gradients, space.bias_totals
+        ):
+            record.delta_terms.append(link.delta)
+            record.weight_terms.append(gradient)
+            record.bias_terms.append(total)
         return value
 
-    def _encode(self, params, space):
-        below = space.inputs
-        for layer, link in enumerate(space.shifted):
-            link.start(params.encoder_weights[layer])
-            activation, bias = self.network.activations[layer], params.encoder_biases[layer]
-            propagate(below, link.matrix, activation, bias, space.outputs[layer])
-            linearize(link, activation.kind, space.outputs[layer])
-            below = space.outputs[layer]
-
-    def _back(self, space):
-        """Carry the pushes at the shifted samples down to weights and biases."""
-        for layer in reversed(range(len(space.shifted))):
-            link = space.shifted[layer]
-            below = space.outputs[layer - 1] if layer else space.inputs
-            link.add_gradient(below, link.push)
-            space.links[layer].gradient += link.gradient
-            space.bias_totals[layer] += link.push.sum(axis=0)
-            if layer:
-                lower = space.shifted[layer - 1]
-                product(link.push, link.matrix.T, below)
-                below *= lower.slopes
-                lower.push += below
+    def _change(self, layers, space, inputs, seed):
+        """Return the penalty on the change to ``space.inputs``; add up its gradient."""
+        below, value = space.inputs, 0.0
+        for layer, outputs in zip(layers, space.outputs):
+            below = layer.forward(below, outputs)
+        space.there.start(layers, space.outputs)
+        for directions in self.directions.blocks(inputs, seed, space.signs):
+            here, there = space.here.jvp(directions), space.there.jvp(directions)
+            here -= there
+            value += squares(here, space.weights, here)
+            np.negative(here, out=there)
+            space.here.jvp_backward(directions, here)
+            space.there.jvp_backward(directions, there)
+        space.there.backward(space.inputs, space.outputs)
+        for number, link in enumerate(space.there.links):
+            space.here.gradients[number] += space.there.gradients[number]
+            space.bias_totals[number] += link.delta.sum(axis=0)
+        return value
 
 
-class _ShiftSpace:
-    """Buffers of an encoder's tangents at the samples and at shifted samples."""
+class _ShiftWorkspace:
+    """Memory for an encoder's tangents at the samples and at shifted samples."""
 
-    def __init__(self, params, trace, directions):
+    def __init__(self, layers, trace, directions):
         count = directions.at_once(*trace.inputs.shape)
-        self.links, self.shifted = (
-            [Link(w, True, trace.n_samples, count) for w in params.encoder_weights]
-            for _ in range(2)
-        )
+        self.here, self.there = (Chain(layers, trace.n_samples, count) for _ in range(2))
         self.inputs = np.empty_like(trace.inputs)
-        self.outputs = [np.empty_like(outputs) for outputs in trace.encoder_outputs]
-        self.bias_totals = [np.empty_like(bias) for bias in params.encoder_biases]
+        self.outputs = [np.empty_like(record.outputs) for record in trace.encoder]
+        self.bias_totals = [np.empty_like(layer.bias) for layer in layers]
         self.weights = np.empty_like(trace.sample_weights)
-        self.signs = directions.buffer(trace.inputs)
+        self.signs = directions.memory(trace.inputs)

@@ -1,55 +1,158 @@
-"""One layer's step up, its step back and the gradient of its weights, by units of which each thread has its own."""
+"""One layer of a network: its forward pass, its Jacobians, and its part of the backward pass.
+
+Work is shared by units of which each thread has its own.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 
-from .._kernels import activations as kernels
 from .._kernels.contraction import add_scaled_rows
 from .._threads import ELEMENT, share_matrix
-from .trace import add_all
+from .activations import ALL, Derivatives, Unit
 
 
-def propagate(inputs, matrix, activation, bias, out):
-    """out <- s(inputs matrix + bias)."""
+@dataclass(slots=True, eq=False)
+class Layer:
+    """Outputs s(x weights' + bias).
 
-    def some(rows, units):
-        np.matmul(inputs[rows], matrix[:, units], out=out[rows, units])
-        activation.apply(out, bias, rows, units)
-
-    share_matrix(some, *out.shape, inputs.shape[1] + ELEMENT)
-
-
-def backpropagate(above, matrix, mask, kind, outputs, push, delta, sums):
-    """Do :func:`backpropagate_part` for all rows and units; sums <- the sum of ``delta`` over samples."""
-    parts = {}
-
-    def some(rows, units):
-        start = rows.start or 0, units.start or 0
-        part = parts[start] = np.zeros_like(sums)
-        backpropagate_part(rows, units, above, matrix, mask, kind, outputs, push, delta, part)
-
-    cost = ELEMENT + (0 if above is None else len(matrix))
-    share_matrix(some, *delta.shape, cost)
-    # In order, so that the last bit does not depend on which thread was first.
-    np.sum([parts[start] for start in sorted(parts)], axis=0, out=sums)
-
-
-def backpropagate_part(rows, units, above, matrix, mask, kind, outputs, push, delta, sums):
-    """delta <- (above matrix * mask) * s'(a) + push, the gradient at a; sums <- its sum; of some rows and units.
-
-    Without ``above`` the gradient at the outputs is in ``delta`` already. An empty ``push`` is none, and so is a
-    ``mask`` that is None.
+    Parameters
+    ----------
+    weights : ndarray of shape (n_outputs, n_inputs)
+    bias : ndarray of shape (n_outputs,)
+    unit : Unit
+        s.
     """
-    if above is not None:
-        np.matmul(above[rows], matrix[:, units], out=delta[rows, units])
-    if mask is not None:
-        delta[rows, units] *= mask[rows, units]
-    start, stop, _ = units.indices(delta.shape[1])
-    kernels.backpropagate(kind, outputs[rows], delta[rows], push[rows], sums, start, stop)
+
+    weights: np.ndarray
+    bias: np.ndarray
+    unit: Unit
+
+    def forward(self, inputs, out=None):
+        """Return the outputs, in ``out`` if it is given."""
+        matrix, bias, unit = self.weights.T, self.bias, self.unit
+        if out is None:
+            out = np.empty((len(inputs), len(bias)), bias.dtype)
+
+        def some(rows, units):
+            np.matmul(inputs[rows], matrix[:, units], out=out[rows, units])
+            unit.forward(out, bias, rows, units)
+
+        share_matrix(some, *out.shape, inputs.shape[1] + ELEMENT, whole_rows=unit.whole_row)
+        return out
+
+    def linearize(self, outputs):
+        """Return the layer's Jacobians at ``outputs``."""
+        return LinearLayer(self.weights, self.unit.derivatives(outputs))
+
+    def backward(self, record, above, extra, sums):
+        """Do :meth:`backward_part` for all rows and units."""
+        parts = {}
+
+        def some(rows, units):
+            start = rows.start or 0, units.start or 0
+            part = parts[start] = np.zeros_like(sums)
+            self.backward_part(record, above, extra, part, rows, units)
+
+        cost = ELEMENT + (0 if above is None else len(above[0].weights))
+        share_matrix(some, *record.delta.shape, cost, whole_rows=self.unit.whole_row)
+        # In order, so that the last bit does not depend on which thread was first.
+        np.sum([parts[start] for start in sorted(parts)], axis=0, out=sums)
+
+    def backward_part(self, record, above, extra, sums, rows=ALL, units=ALL):
+        """Leave the gradient at the pre-activations in ``record.delta``, and its sum over samples in ``sums``.
+
+        The gradient at the outputs is what the layer ``above`` sends down, a pair of that layer and its record; without
+        one it is in ``record.delta`` already. ``extra`` is added at the pre-activations, if it is not None.
+        """
+        delta = record.delta
+        if above is not None:
+            layer, its = above
+            np.matmul(its.delta[rows], layer.weights[:, units], out=delta[rows, units])
+        if record.mask is not None:
+            delta[rows, units] *= record.mask[rows, units]
+        self.unit.backward(record.outputs, delta, extra, sums, rows, units)
 
 
-def add_up(units, upper, lower, weights, row_scales, pulls, out):
-    """out <- upper' lower, each of ``row_scales`` times the rows of ``weights``, and ``pulls``; for some units."""
+@dataclass(slots=True, eq=False)
+class LinearLayer:
+    """Jacobians D_i W of a layer at some samples i.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_outputs, n_inputs)
+    derivatives : Derivatives
+        Those of its unit.
+    """
+
+    weights: np.ndarray
+    derivatives: Derivatives
+
+    def jvp(self, vectors):
+        """Return D_i W v_i, a row for each sample."""
+        moved = vectors @ self.weights.T
+        return self.derivatives.jvp(moved, out=moved)
+
+    def vjp(self, vectors):
+        """Return W' D_i u_i, a row for each sample."""
+        return self.derivatives.vjp(vectors) @ self.weights
+
+    def matmul(self, matrices, n_samples):
+        """Return D_i W M_i for matrices of shape (n_samples, n_inputs, n_columns), or D_i W where these are None."""
+        moved = self.weights[np.newaxis] if matrices is None else self.weights @ matrices
+        return self.derivatives.matmul(moved, n_samples)
+
+    def take(self, samples):
+        """Return those of some of the samples."""
+        return LinearLayer(self.weights, self.derivatives.take(samples))
+
+    def active(self):
+        """Return the Jacobians without the outputs that hardly vary at any sample, and which outputs are left."""
+        units = self.derivatives.active_units()
+        if units is ALL:
+            return self, units
+        return LinearLayer(self.weights[units], self.derivatives.select(units)), units
+
+
+class LayerRecord:
+    """What one layer keeps of a batch, and what penalties add to its gradient.
+
+    Attributes
+    ----------
+    inputs, outputs : ndarray
+    delta : ndarray
+        The gradient at the pre-activations, once the backward pass has been there.
+    mask : ndarray or None
+        By which dropout multiplies the outputs on their way up.
+    delta_terms, weight_terms, bias_terms : list of ndarray
+        Gradients of penalties at the pre-activations, at the weights, of shape (n_upper, n_lower), and at the bias.
+    row_scales : list of ndarray of shape (n_upper,)
+        By these multiples of the rows of the weights the gradient grows, too.
+    """
+
+    def __init__(self, inputs, outputs, delta, mask=None):
+        self.inputs, self.outputs, self.delta, self.mask = inputs, outputs, delta, mask
+        self.start()
+
+    def start(self):
+        """Forget what the penalties of the last batch have added."""
+        self.delta_terms, self.weight_terms, self.bias_terms = [], [], []
+        self.row_scales = []
+
+    def extra_delta(self):
+        """Return the sum of ``delta_terms`` in the first one's memory, or None."""
+        if not self.delta_terms:
+            return None
+        first, *others = self.delta_terms
+        for term in others:
+            first += term
+        return first
+
+
+def add_up(units, upper, lower, weights, row_scales, terms, out):
+    """out <- upper' lower, each of ``row_scales`` times the rows of ``weights``, and ``terms``; for some units."""
     np.matmul(upper[:, units].T, lower, out=out[units])
     for scales in row_scales:
         add_scaled_rows(scales[units], weights[units], out[units])
-    add_all((pull[units] for pull in pulls), out[units])
+    for term in terms:
+        out[units] += term[units]

@@ -2,40 +2,38 @@
 
 import numpy as np
 
-from .._kernels.activations import slopes
-from .layer import propagate
+from .layer import LinearLayer
 
 
 class ChainMap:
-    """J_i = D_L W_L ... D_1 W_1, where the samples i share the weights and differ in the diagonals D.
+    """J_i = D_iL W_L ... D_i1 W_1, where the samples i share the weights and differ in the units' Jacobians D.
 
     Parameters
     ----------
-    weights : list of ndarray of shape (n_upper, n_lower)
-    diagonals : list of ndarray of shape (n_samples, n_upper)
+    layers : list of LinearLayer
+        From the lowest one up.
+    n_samples : int
     """
 
-    def __init__(self, weights, diagonals):
-        self.weights, self.diagonals = weights, diagonals
-        self.n_samples, self.n_features = len(diagonals[0]), weights[0].shape[1]
-        self.dtype = weights[0].dtype
+    def __init__(self, layers, n_samples):
+        self.layers, self.n_samples = layers, n_samples
+        self.n_features, self.dtype = layers[0].weights.shape[1], layers[0].weights.dtype
 
     def jvp(self, vectors):
         """Return J_i v_i, a row for each sample."""
-        for weights, diagonal in zip(self.weights, self.diagonals):
-            vectors = vectors @ weights.T
-            vectors *= diagonal
+        for layer in self.layers:
+            vectors = layer.jvp(vectors)
         return vectors
 
     def vjp(self, vectors):
         """Return J_i' u_i, a row for each sample."""
-        for weights, diagonal in zip(reversed(self.weights), reversed(self.diagonals)):
-            vectors = (vectors * diagonal) @ weights
+        for layer in reversed(self.layers):
+            vectors = layer.vjp(vectors)
         return vectors
 
     def take(self, samples):
         """Return the map of some of the samples."""
-        return ChainMap(self.weights, [diagonal[samples] for diagonal in self.diagonals])
+        return ChainMap([layer.take(samples) for layer in self.layers], len(samples))
 
 
 class DenseMap:
@@ -64,22 +62,13 @@ def encoder_map(network, params, X, n_layers):
 
     Units that are saturated at every row, so that their part of any J v is lost in rounding, are left out.
     """
-    weights, diagonals = [], []
-    columns = slice(None)
-    for layer in range(n_layers):
-        matrix, activation = params.encoder_weights[layer], network.activations[layer]
-        outputs = np.empty((len(X), len(matrix)), matrix.dtype)
-        propagate(X, matrix.T, activation, params.encoder_biases[layer], outputs)
-        X, diagonal = outputs, np.empty_like(outputs)
-        slopes(activation.kind, X, diagonal)
-        largest = np.abs(diagonal).max(axis=0)
-        alive = largest > np.finfo(X.dtype).eps * largest.max() / len(largest)
-        if alive.all() or not alive.any():
-            alive = slice(None)
-        weights.append(matrix[alive][:, columns])
-        diagonals.append(np.ascontiguousarray(diagonal[:, alive]))
-        columns = alive
-    return ChainMap(weights, diagonals)
+    chain, n_samples, columns = [], len(X), slice(None)
+    for layer in network.encoder_layers(params)[:n_layers]:
+        X = layer.forward(X)
+        linear, active = layer.linearize(X).active()
+        chain.append(LinearLayer(linear.weights[:, columns], linear.derivatives))
+        columns = active
+    return ChainMap(chain, n_samples)
 
 
 def spectra(matrices, width):

@@ -40,9 +40,9 @@ class Gaussian:
     def invert(self, means):
         """Turn means into logits, in place."""
 
-    def derive(self, means, slopes, bends):
+    def derive(self, means, first, second):
         """Fill in the mean's first and second derivative by its logit."""
-        slopes[:, self.columns], bends[:, self.columns] = 1, 0
+        first[:, self.columns], second[:, self.columns] = 1, 0
 
     def sample(self, logits, rows, columns):
         """Turn logits into draws, in place."""
@@ -89,12 +89,12 @@ class Bernoulli:
         """Turn means into logits, in place."""
         means[:, self.columns] = logit(means[:, self.columns])
 
-    def derive(self, means, slopes, bends):
+    def derive(self, means, first, second):
         """Fill in the mean's first and second derivative by its logit."""
         for start, stop in self._runs:
             mean = means[:, start:stop]
-            slopes[:, start:stop] = mean * (1 - mean)
-            bends[:, start:stop] = mean * (1 - mean) * (1 - 2 * mean)
+            first[:, start:stop] = mean * (1 - mean)
+            second[:, start:stop] = mean * (1 - mean) * (1 - 2 * mean)
 
     def sample(self, logits, rows, columns):
         """Turn logits into draws of 0 and 1, in place."""
@@ -229,10 +229,10 @@ class Reconstruction:
         """Whether each mean depends on its own logit only."""
         return not any(isinstance(part, Multinomial) for part in self.parts)
 
-    def derive(self, means, slopes, bends):
+    def derive(self, means, first, second):
         """Fill in the first and second derivative of each mean by its logit."""
         for part in self.parts:
-            part.derive(means, slopes, bends)
+            part.derive(means, first, second)
 
 
 class _Extremes:

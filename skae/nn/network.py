@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from .._kernels.activations import IDENTITY, slopes
 from .._threads import share
-from .activations import ACTIVATIONS, initial_bound
+from .activations import Unit, initial_bound, make_unit
 from .corruption import dropout_mask
-from .layer import add_up, backpropagate, backpropagate_part, propagate
+from .layer import Layer, add_up
 from .parameters import Params, Parts
-from .trace import Trace, add_all
+from .trace import Trace
 
 
 class Network:
@@ -18,8 +17,8 @@ class Network:
     ----------
     sizes : sequence of int
         Widths from the input to the code.
-    activation : str or sequence of str
-        A key of ``ACTIVATIONS`` for all layers, or one for each layer of the encoder. The decoder's hidden
+    activation : str or Unit, or a sequence of these
+        A key of ``ACTIVATIONS`` or a unit for all layers, or one for each layer of the encoder. The decoder's hidden
         layers have that of the encoder's layer of the same width.
     decoder : {'tied', 'untied', None}
         Whether the decoder uses the encoder's weights, has its own, or is not there: the logits are then
@@ -34,10 +33,11 @@ class Network:
     def __init__(self, sizes, activation, *, decoder="tied", downward=None, dropout=0.0):
         self.sizes, self.decoder, self.dropout = tuple(sizes), decoder, dropout
         self.depth = len(self.sizes) - 1
-        self.names = (activation,) * self.depth if isinstance(activation, str) else activation
-        self.activations = [ACTIVATIONS[name] for name in self.names]
+        single = isinstance(activation, (str, Unit))
+        self.names = (activation,) * self.depth if single else activation
+        self.activations = [make_unit(name) for name in self.names]
         downward = ("identity", *(self.names[:-1] if downward is None else downward))
-        self.downward = [ACTIVATIONS[name] for name in downward]
+        self._decoder_units = [make_unit(name) for name in reversed(downward)]
         upward = list(zip(self.sizes[1:], self.sizes[:-1]))
         shapes = [*upward, *[(high,) for high, _ in upward]]
         if decoder:
@@ -47,10 +47,6 @@ class Network:
         self._parts = Parts(shapes)
         self.size = self._parts.size
 
-    @property
-    def n_decoder_layers(self):
-        return self.depth if self.decoder else 0
-
     def views(self, flat):
         """Return the ``Params`` that look into ``flat``."""
         parts = self._parts(flat)
@@ -58,6 +54,17 @@ class Network:
         weights, biases, decoder_biases = parts[:n], parts[n : 2 * n], parts[2 * n : 3 * n]
         decoder = parts[3 * n :] if self.decoder != "tied" else weights
         return Params(weights, biases, decoder, decoder_biases)
+
+    def encoder_layers(self, params):
+        """Return the layers from the input up to the code."""
+        return list(map(Layer, params.encoder_weights, params.encoder_biases, self.activations))
+
+    def decoder_layers(self, params):
+        """Return the layers from the code down to the logits; none without a decoder."""
+        if not self.decoder:
+            return []
+        weights = [each.T for each in params.decoder_weights[::-1]]
+        return list(map(Layer, weights, params.decoder_biases[::-1], self._decoder_units))
 
     def trace(self, n_samples, dtype, penalties=()):
         """Return the buffers of a batch, with the rows that ``penalties`` claim."""
@@ -85,22 +92,15 @@ class Network:
 
     def encode(self, params, X, out=None, n_layers=None):
         """Return the codes of ``X``, or the outputs of the first ``n_layers`` layers."""
-        n_layers = self.depth if n_layers is None else n_layers
-        for layer in range(n_layers):
-            weights, bias = params.encoder_weights[layer], params.encoder_biases[layer]
-            last = out is not None and layer == n_layers - 1
-            outputs = out if last else np.empty((len(X), len(weights)), weights.dtype)
-            propagate(X, weights.T, self.activations[layer], bias, outputs)
-            X = outputs
+        layers = self.encoder_layers(params)[:n_layers]
+        for layer in layers:
+            X = layer.forward(X, out if layer is layers[-1] else None)
         return X
 
     def decode(self, params, codes):
         """Return the logits of the output units."""
-        for layer in reversed(range(self.depth)):
-            weights, bias = params.decoder_weights[layer], params.decoder_biases[layer]
-            outputs = np.empty((len(codes), len(bias)), weights.dtype)
-            propagate(codes, weights, self.downward[layer], bias, outputs)
-            codes = outputs
+        for layer in self.decoder_layers(params):
+            codes = layer.forward(codes)
         return codes
 
     def reconstruct(self, params, X):
@@ -109,115 +109,97 @@ class Network:
 
     def jacobian(self, params, X):
         """Return dh/dx, of shape (n_samples, n_components, n_features)."""
-        product = None
-        for layer, weights in enumerate(params.encoder_weights):
-            X = X @ weights.T
-            self.activations[layer].apply(X, params.encoder_biases[layer])
-            diagonal = np.empty_like(X)
-            slopes(self.activations[layer].kind, X, diagonal)
-            step = diagonal[:, :, np.newaxis] * weights
-            product = step if product is None else step @ product
-        return product
+        return outputs_and_jacobian(self.encoder_layers(params), X)[1]
 
     def forward(self, params, trace, seed):
         """Fill ``trace`` from its inputs up to the codes and down to the logits."""
-        for layer in range(self.depth):
-            propagate(
-                trace.encoder_inputs[layer],
-                params.encoder_weights[layer].T,
-                self.activations[layer],
-                params.encoder_biases[layer],
-                trace.encoder_outputs[layer],
-            )
-            if trace.masks and layer < self.depth - 1:
-                self._drop(trace, layer, seed)
-        for layer in reversed(range(self.n_decoder_layers)):
-            propagate(
-                trace.decoder_inputs[layer],
-                params.decoder_weights[layer],
-                self.downward[layer],
-                params.decoder_biases[layer],
-                trace.decoder_inputs[layer - 1] if layer else trace.logits,
-            )
+        for number, layer in enumerate(self.encoder_layers(params)):
+            record = trace.encoder[number]
+            layer.forward(record.inputs, record.outputs)
+            if record.mask is not None:
+                dropout_mask(trace.inputs, seed + np.uint64(number), self.dropout, record.mask)
+                np.multiply(record.outputs, record.mask, out=trace.encoder[number + 1].inputs)
+        for layer, record in zip(self.decoder_layers(params), trace.decoder):
+            layer.forward(record.inputs, record.outputs)
 
     def backward(self, params, trace, grad, n_frozen=0):
         """Turn the gradient at the logits, and what the penalties left in ``trace``, into ``grad``.
 
         That of the encoder's ``n_frozen`` lowest layers is set to 0, without a pass through them.
         """
-        above = matrix = None
-        for layer in range(self.n_decoder_layers):
-            self._decoder_gradients(layer, above, matrix, params, trace, grad)
-            above, matrix = trace.decoder_deltas[layer], params.decoder_weights[layer].T
+        above = None
+        for number, layer in enumerate(reversed(self.decoder_layers(params))):
+            record = trace.decoder[-1 - number]
+            layer.backward(record, above, record.extra_delta(), grad.decoder_biases[number])
+            if self.decoder == "untied":
+                self._add_up_decoder(number, params, trace, grad)
+            above = layer, record
         if not self.decoder:
-            trace.encoder_deltas[-1][...] = trace.logits
-        for layer in range(n_frozen):
-            grad.encoder_weights[layer][...], grad.encoder_biases[layer][...] = 0, 0
-        for layer in reversed(range(n_frozen, self.depth)):
-            self._encoder_gradients(layer, above, matrix, params, trace, grad)
-            above, matrix = trace.encoder_deltas[layer], params.encoder_weights[layer]
+            trace.encoder[-1].delta[...] = trace.logits
+        for number in range(n_frozen):
+            grad.encoder_weights[number][...], grad.encoder_biases[number][...] = 0, 0
+        layers = self.encoder_layers(params)
+        for number in reversed(range(n_frozen, self.depth)):
+            self._encoder_gradients(number, layers[number], above, trace, grad)
+            above = layers[number], trace.encoder[number]
 
-    def _drop(self, trace, layer, seed):
-        """Pass the outputs of ``layer`` on through a new mask."""
-        mask = trace.masks[layer]
-        dropout_mask(trace.inputs, seed + np.uint64(layer), self.dropout, mask)
-        np.multiply(trace.encoder_outputs[layer], mask, out=trace.encoder_inputs[layer + 1])
-
-    def _decoder_gradients(self, layer, above, matrix, params, trace, grad):
-        """Take the gradient from ``above`` one layer on, and add up that of the weights where they are its own."""
-        kind, outputs = IDENTITY, trace.logits
-        if layer:
-            kind, outputs = self.downward[layer].kind, trace.decoder_inputs[layer - 1]
-        push = trace.total_push(trace.decoder_pushes[layer])
-        delta, d_bias = trace.decoder_deltas[layer], grad.decoder_biases[layer]
-        backpropagate(above, matrix, None, kind, outputs, push, delta, d_bias)
-        if self.decoder == "tied":
-            return
-        upper, lower = (stack[-trace.n_samples :] for stack in trace.stacks(layer))
-        weights, d_weights = params.decoder_weights[layer], grad.decoder_weights[layer]
-        extra = trace.decoder_row_scales[layer], trace.decoder_pulls[layer]
+    def _add_up_decoder(self, number, params, trace, grad):
+        """Add up the gradient of the decoder's weights between two layers."""
+        record = trace.decoder[-1 - number]
+        upper, lower = (stack[-trace.n_samples :] for stack in trace.stacks(number))
+        weights, out = params.decoder_weights[number], grad.decoder_weights[number]
 
         def add(units):
-            add_up(units, upper, lower, weights, *extra, d_weights)
+            add_up(units, upper, lower, weights, record.row_scales, record.weight_terms, out)
 
         share(add, len(weights), lower.size)
 
-    def _encoder_gradients(self, layer, above, matrix, params, trace, grad):
+    def _encoder_gradients(self, number, layer, above, trace, grad):
         """Take the gradient from ``above`` one layer down, and add up that of the weights."""
-        mask = trace.masks[layer] if trace.masks and layer < self.depth - 1 else None
-        kind, outputs = self.activations[layer].kind, trace.encoder_outputs[layer]
-        push = trace.total_push(trace.encoder_pushes[layer])
-        delta = trace.encoder_deltas[layer]
+        record, extra = trace.encoder[number], trace.encoder[number].extra_delta()
         rows = slice(-trace.n_samples if self.decoder == "untied" else None)
-        upper, lower = (stack[rows] for stack in trace.stacks(layer))
-        weights, d_weights = params.encoder_weights[layer], grad.encoder_weights[layer]
-        d_bias, pulls = grad.encoder_biases[layer], [*trace.encoder_pulls[layer]]
+        upper, lower = (stack[rows] for stack in trace.stacks(number))
+        weights, out, d_bias = (
+            layer.weights,
+            grad.encoder_weights[number],
+            grad.encoder_biases[number],
+        )
+        terms = record.weight_terms
         if self.decoder == "tied":
-            pulls += trace.decoder_pulls[layer]
-        pulled = above, matrix, mask, kind, outputs, push, delta, d_bias
+            terms = [*terms, *trace.decoder[-1 - number].weight_terms]
 
         def add(units):
-            add_up(units, upper, lower, weights, trace.encoder_row_scales[layer], pulls, d_weights)
+            add_up(units, upper, lower, weights, record.row_scales, terms, out)
 
         def both(units):
-            backpropagate_part(slice(None), units, *pulled)
+            layer.backward_part(record, above, extra, d_bias, units=units)
             add(units)
 
-        # Of few rows each thread adds up what it has just pulled back.
-        if trace.n_samples > len(weights):
-            backpropagate(*pulled)
+        # Of few rows each thread adds up what it has just taken down.
+        if trace.n_samples > len(weights) or layer.unit.whole_row:
+            layer.backward(record, above, extra, d_bias)
             share(add, len(weights), lower.size)
         else:
             share(both, len(weights), lower.size)
-        add_all(trace.encoder_bias_pulls[layer], d_bias)
+        for term in record.bias_terms:
+            d_bias += term
+
+
+def outputs_and_jacobian(layers, inputs):
+    """Return what a chain of layers puts out, and its derivative, of shape (n_samples, n_outputs, n_inputs)."""
+    jacobian = None
+    for layer in layers:
+        inputs = layer.forward(inputs)
+        jacobian = layer.linearize(inputs).matmul(jacobian, len(inputs))
+    return inputs, jacobian
 
 
 def expected_squared_jacobian(network):
     """Return the mean of ||dh/dx||_F^2 over initial weights, at pre-activations of 0: the scale of the Jacobian."""
     value = float(network.sizes[0])
-    for low, high, activation, name in zip(
+    for low, high, unit, name in zip(
         network.sizes, network.sizes[1:], network.activations, network.names
     ):
         variance = initial_bound(name, low, high, network.decoder) ** 2 / 3
-        value *= high * variance * activation.slope_at_zero**2
+        value *= high * variance * unit.derivative_at_zero**2
     return value

@@ -1,8 +1,8 @@
 """Penalties on the encoder or on the weights.
 
 A penalty is called between the forward and the backward pass as ``penalty(params, trace, seed)``. It
-returns its value and leaves its gradient in the trace, where the backward pass picks it up:
-``pushes`` on pre-activations, ``pulls`` on weights and ``row_scales``, multiples of each weight row.
+returns its value and leaves its gradient in the records of ``trace.encoder`` and ``trace.decoder``, where the backward
+pass picks it up: see :class:`~skae.nn.layer.LayerRecord`.
 Where the gradient of an encoder's weights is a product of two stacks of rows, a penalty can have these in
 the product of the network itself: ``n_rows(n_samples)`` says how many there can be, and the trace has them to be
 claimed in each batch.
@@ -14,7 +14,7 @@ from scipy.special import rel_entr
 from .._kernels.contraction import contract, curve, squared_row_norms
 from .._threads import ELEMENT, product, share
 from .corruption import Gaussian
-from .layer import propagate
+from .layer import Layer
 
 
 class WeightDecay:
@@ -25,15 +25,15 @@ class WeightDecay:
 
     def __call__(self, params, trace, seed):
         value = 0.0
-        for layer, weights in enumerate(params.encoder_weights):
-            value += self._decay(weights, trace.encoder_row_scales[layer])
-        for layer, weights in enumerate(params.decoder_weights):
-            if weights is not params.encoder_weights[layer]:
-                value += self._decay(weights, trace.decoder_row_scales[layer])
+        for weights, record in zip(params.encoder_weights, trace.encoder):
+            value += self._decay(weights, record)
+        if params.decoder_weights is not params.encoder_weights:
+            for weights, record in zip(params.decoder_weights, reversed(trace.decoder)):
+                value += self._decay(weights, record)
         return 0.5 * self.strength * value
 
-    def _decay(self, weights, row_scales):
-        row_scales.append(np.broadcast_to(weights.dtype.type(self.strength), len(weights)))
+    def _decay(self, weights, record):
+        record.row_scales.append(np.broadcast_to(weights.dtype.type(self.strength), len(weights)))
         return float(np.vdot(weights, weights))
 
 
@@ -56,40 +56,40 @@ class ActivitySparsity:
         codes, p = trace.codes, self.target
         eps = np.finfo(codes.dtype).eps
         activity = np.clip(trace.sample_weights @ codes / trace.sample_weights.sum(), eps, 1 - eps)
-        pulls = self.strength * (activity - p) / (activity * (1 - activity))
-        push = trace.scratch(self, lambda: np.empty_like(codes))
-        np.multiply(codes, 1 - codes, out=push)
-        push *= trace.sample_weights[:, np.newaxis] * pulls / trace.sample_weights.sum()
-        trace.encoder_pushes[-1].append(push)
+        slopes = self.strength * (activity - p) / (activity * (1 - activity))
+        delta = trace.scratch(self, lambda: np.empty_like(codes))
+        np.multiply(codes, 1 - codes, out=delta)
+        delta *= trace.sample_weights[:, np.newaxis] * slopes / trace.sample_weights.sum()
+        trace.encoder[-1].delta_terms.append(delta)
         return self.strength * float(np.sum(rel_entr(p, activity) + rel_entr(1 - p, 1 - activity)))
 
 
 class Contraction:
     """``strength`` times the mean of ||dh/dx||_F^2, exact for a one-layer encoder (Rifai et al. 2011, eq. 7)."""
 
-    def __init__(self, strength, activation):
-        self.strength, self.kind = strength, activation.kind
+    def __init__(self, strength, unit):
+        self.strength, self.kind = strength, unit.kind
 
     def __call__(self, params, trace, seed):
         weights = params.encoder_weights[0]
-        space = trace.scratch(self, lambda: _OneLayerSpace(trace))
-        space.start(trace, self.strength)
+        workspace = trace.scratch(self, lambda: _OneLayerWorkspace(trace))
+        workspace.start(trace, self.strength)
 
         def some(units):
-            squared_row_norms(weights[units], space.row_norms[units])
+            squared_row_norms(weights[units], workspace.row_norms[units])
             contract(
                 self.kind,
                 trace.codes,
-                space.row_norms,
-                space.sample_weights,
-                space.push,
-                space.row_scales,
+                workspace.row_norms,
+                workspace.sample_weights,
+                workspace.delta,
+                workspace.row_scales,
                 units.start,
                 units.stop,
             )
 
         share(some, len(weights), (weights.shape[1] + len(trace.codes)) * ELEMENT)
-        return space.publish(trace)
+        return workspace.publish(trace)
 
 
 class Curvature:
@@ -99,68 +99,71 @@ class Curvature:
     gradient are exact for a one-layer encoder.
     """
 
-    def __init__(self, strength, activation, sigma, n_samples):
-        self.strength, self.activation = strength, activation
+    def __init__(self, strength, unit, sigma, n_samples):
+        self.strength, self.unit = strength, unit
         self.shift, self.n_samples = Gaussian(sigma), n_samples
 
     def __call__(self, params, trace, seed):
         weights, bias = params.encoder_weights[0], params.encoder_biases[0]
-        space = trace.scratch(self, lambda: _OneLayerSpace(trace))
-        space.start(trace, self.strength / self.n_samples)
-        squared_row_norms(weights, space.row_norms)
-        space.push[:], space.row_scales[:] = 0, 0
-        draws = trace.scratch((self, "draws"), lambda: _DrawSpace(trace, weights, self.n_samples))
-        for number, pull in enumerate(draws.pulls):
+        workspace = trace.scratch(self, lambda: _OneLayerWorkspace(trace))
+        workspace.start(trace, self.strength / self.n_samples)
+        squared_row_norms(weights, workspace.row_norms)
+        workspace.delta[:], workspace.row_scales[:] = 0, 0
+        draws = trace.scratch(
+            (self, "draws"), lambda: _DrawWorkspace(trace, weights, self.n_samples)
+        )
+        layer, record = Layer(weights, bias, self.unit), trace.encoder[0]
+        for number, gradient in enumerate(draws.gradients):
             self.shift(trace.inputs, seed + np.uint64(number), draws.shifted)
-            propagate(draws.shifted, weights.T, self.activation, bias, draws.codes)
+            layer.forward(draws.shifted, draws.codes)
 
             def some(units):
                 curve(
-                    self.activation.kind,
+                    self.unit.kind,
                     trace.codes,
                     draws.codes,
-                    space.row_norms,
-                    space.sample_weights,
-                    space.push,
-                    draws.push,
-                    space.row_scales,
+                    workspace.row_norms,
+                    workspace.sample_weights,
+                    workspace.delta,
+                    draws.delta,
+                    workspace.row_scales,
                     units.start,
                     units.stop,
                 )
 
             share(some, len(weights), len(trace.codes) * ELEMENT)
-            product(draws.push.T, draws.shifted, pull)
-            trace.encoder_pulls[0].append(pull)
-            np.sum(draws.push, axis=0, out=draws.bias_pulls[number])
-            trace.encoder_bias_pulls[0].append(draws.bias_pulls[number])
-        return space.publish(trace)
+            product(draws.delta.T, draws.shifted, gradient)
+            record.weight_terms.append(gradient)
+            np.sum(draws.delta, axis=0, out=draws.bias_gradients[number])
+            record.bias_terms.append(draws.bias_gradients[number])
+        return workspace.publish(trace)
 
 
-class _OneLayerSpace:
-    """Buffers of a penalty that is quadratic in the slopes: sum_i v_i sum_j (...)_ij^2 ||w_j||^2."""
+class _OneLayerWorkspace:
+    """Buffers of a penalty that is quadratic in the derivatives: sum_i v_i sum_j (...)_ij^2 ||w_j||^2."""
 
     def __init__(self, trace):
-        self.push = np.empty_like(trace.codes)
+        self.delta = np.empty_like(trace.codes)
         self.row_norms = np.empty(trace.codes.shape[1], trace.codes.dtype)
         self.row_scales = np.empty_like(self.row_norms)
         self.sample_weights = np.empty_like(trace.sample_weights)
 
     def start(self, trace, strength):
-        np.multiply(trace.sample_weights, self.push.dtype.type(strength), out=self.sample_weights)
+        np.multiply(trace.sample_weights, self.delta.dtype.type(strength), out=self.sample_weights)
 
     def publish(self, trace):
         """Leave the gradient in ``trace``; return the value."""
-        trace.encoder_pushes[0].append(self.push)
-        trace.encoder_row_scales[0].append(self.row_scales)
+        trace.encoder[0].delta_terms.append(self.delta)
+        trace.encoder[0].row_scales.append(self.row_scales)
         return 0.5 * float(self.row_scales @ self.row_norms)
 
 
-class _DrawSpace:
+class _DrawWorkspace:
     """Buffers of the encoder at shifted inputs."""
 
     def __init__(self, trace, weights, n_draws):
         self.shifted = np.empty_like(trace.inputs)
         self.codes = np.empty_like(trace.codes)
-        self.push = np.empty_like(trace.codes)
-        self.pulls = [np.empty_like(weights) for _ in range(n_draws)]
-        self.bias_pulls = np.empty((n_draws, len(weights)), weights.dtype)
+        self.delta = np.empty_like(trace.codes)
+        self.gradients = [np.empty_like(weights) for _ in range(n_draws)]
+        self.bias_gradients = np.empty((n_draws, len(weights)), weights.dtype)

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from .._kernels.activations import backpropagate, slopes
 from .._kernels.contraction import add_scaled_rows
 from .._threads import product
-from .activations import ACTIVATIONS, initial_bound
-from .layer import propagate
+from .activations import ACTIVATIONS, initial_bound, make_unit
+from .layer import Layer, LayerRecord
 from .parameters import Params, Parts
 
 
@@ -30,7 +29,7 @@ class RecurrentNetwork:
     def __init__(self, sizes, activation, n_steps):
         self.sizes, self.names, self.n_steps = tuple(sizes), activation, n_steps
         self.depth = len(self.sizes) - 1
-        self.activations = [ACTIVATIONS[name] for name in activation]
+        self.activations = [make_unit(name) for name in activation]
         weights = list(zip(self.sizes[1:], self.sizes[:-1]))
         self._parts = Parts([*weights, *[(high,) for high, _ in weights], self.sizes[:1]])
         self.size = self._parts.size
@@ -38,8 +37,8 @@ class RecurrentNetwork:
     def views(self, flat):
         """Return the ``Params`` that look into ``flat``; there is one decoder bias, that of the output."""
         parts = self._parts(flat)
-        n = self.depth
-        return Params(parts[:n], parts[n : 2 * n], parts[:n], parts[2 * n :])
+        weights, biases = parts[: self.depth], parts[self.depth : 2 * self.depth]
+        return Params(weights, biases, weights, parts[2 * self.depth :])
 
     def trace(self, n_samples, dtype, penalties=()):
         """Return the buffers of a batch; no penalty of a recurrent network claims rows."""
@@ -68,7 +67,7 @@ class RecurrentNetwork:
         for layer in reversed(range(self.depth)):
             codes = codes @ params.encoder_weights[layer]
             if layer:
-                self.activations[layer - 1].apply(codes, params.encoder_biases[layer - 1])
+                self.activations[layer - 1].forward(codes, params.encoder_biases[layer - 1])
         return codes + params.decoder_biases[0]
 
     def reconstruct(self, params, X):
@@ -85,15 +84,15 @@ class RecurrentNetwork:
         for step, layers in enumerate(states):
             now = []
             for layer, outputs in enumerate(layers):
-                below = now[-1] if layer else np.eye(self.sizes[0], dtype=X.dtype)
+                below = now[-1] if layer else np.eye(self.sizes[0], dtype=X.dtype)[np.newaxis]
                 pre_activations = weights[layer] @ below
                 if self._has_input_from_above(step, layer):
                     pre_activations = (
                         pre_activations + weights[layer + 1].T @ before[layer + 1]
                     ) / 2
-                diagonal = np.empty_like(outputs)
-                slopes(self.activations[layer].kind, outputs, diagonal)
-                now.append(diagonal[:, :, np.newaxis] * pre_activations)
+                now.append(
+                    self.activations[layer].derivatives(outputs).matmul(pre_activations, len(X))
+                )
             before = now
         return before[-1]
 
@@ -101,7 +100,7 @@ class RecurrentNetwork:
         """Fill ``trace`` from its inputs to the logits."""
         self._relax(params, trace.inputs, trace.states)
         weights, bias = params.encoder_weights[0], params.decoder_biases[0]
-        propagate(trace.states[-1][0], weights, ACTIVATIONS["identity"], bias, trace.logits)
+        Layer(weights.T, bias, ACTIVATIONS["identity"]).forward(trace.states[-1][0], trace.logits)
 
     def backward(self, params, trace, grad):
         """Turn the gradient at the logits into ``grad``, back through the steps."""
@@ -110,31 +109,30 @@ class RecurrentNetwork:
         product(trace.states[-1][0].T, trace.logits, d_weights[0])
         for part in (*d_weights[1:], *grad.encoder_biases):
             part[...] = 0
-        pulls = [np.zeros_like(outputs) for outputs in trace.states[-1]]
-        product(trace.logits, weights[0].T, pulls[0])
-        pre_activations = np.zeros_like(pulls[0])
+        deltas = [np.zeros_like(outputs) for outputs in trace.states[-1]]
+        product(trace.logits, weights[0].T, deltas[0])
+        pre_activations = np.zeros_like(deltas[0])
         for step in reversed(range(self.n_steps + 1)):
-            earlier = [np.zeros_like(pull) for pull in pulls]
+            earlier = [np.zeros_like(delta) for delta in deltas]
             for layer in reversed(range(self.depth)):
-                outputs, pull = trace.states[step][layer], pulls[layer]
+                outputs, delta = trace.states[step][layer], deltas[layer]
                 bias = np.empty_like(grad.encoder_biases[layer])
-                kind = self.activations[layer].kind
-                backpropagate(kind, outputs, pull, trace.no_push, bias, 0, len(bias))
+                self.activations[layer].backward(outputs, delta, None, bias)
                 grad.encoder_biases[layer] += bias
                 if self._has_input_from_above(step, layer):
-                    pull *= pull.dtype.type(0.5)
+                    delta *= delta.dtype.type(0.5)
                     above = trace.states[step - 1][layer + 1]
-                    d_weights[layer + 1] += product(above.T, pull)
-                    earlier[layer + 1] += product(pull, weights[layer + 1].T)
+                    d_weights[layer + 1] += product(above.T, delta)
+                    earlier[layer + 1] += product(delta, weights[layer + 1].T)
                 if layer:
-                    d_weights[layer] += product(pull.T, trace.states[step][layer - 1])
-                    pulls[layer - 1] += product(pull, weights[layer])
+                    d_weights[layer] += product(delta.T, trace.states[step][layer - 1])
+                    deltas[layer - 1] += product(delta, weights[layer])
                 else:
-                    pre_activations += pull
-            pulls = earlier
+                    pre_activations += delta
+            deltas = earlier
         d_weights[0] += product(pre_activations.T, trace.inputs)
-        for layer, scales in enumerate(trace.encoder_row_scales):
-            for scale in scales:
+        for layer, record in enumerate(trace.encoder):
+            for scale in record.row_scales:
                 add_scaled_rows(scale, weights[layer], d_weights[layer])
 
     def states(self, n_samples, dtype, n_steps):
@@ -160,21 +158,23 @@ class RecurrentNetwork:
                 if self._has_input_from_above(step, layer):
                     outputs += product(states[step - 1][layer + 1], weights[layer + 1])
                     outputs *= outputs.dtype.type(0.5)
-                self.activations[layer].apply(outputs, params.encoder_biases[layer])
+                self.activations[layer].forward(outputs, params.encoder_biases[layer])
 
 
 class RecurrentTrace:
     """What one batch leaves in a recurrent network."""
 
     def __init__(self, network, n_samples, dtype):
-        self.n_samples, self._depth = n_samples, network.depth
+        self.n_samples = n_samples
         self.inputs = np.empty((n_samples, network.sizes[0]), dtype)
         self.logits = np.empty_like(self.inputs)
         self.states = network.states(n_samples, dtype, network.n_steps)
         self.sample_weights, self.losses = np.empty((2, n_samples), dtype)
-        self.no_push = np.empty((0, 0), dtype)
-        self.start()
+        inputs = [self.inputs, *self.states[-1][:-1]]
+        self.encoder = list(map(LayerRecord, inputs, self.states[-1], inputs))
+        self.decoder = []
 
     def start(self):
         """Forget what the penalties of the last batch left for the backward pass."""
-        self.encoder_row_scales = [[] for _ in range(self._depth)]
+        for record in self.encoder:
+            record.start()

@@ -3,6 +3,7 @@
 import numpy as np
 import scipy.sparse
 
+from .layer import LinearLayer
 from .linear_maps import ChainMap
 
 
@@ -76,8 +77,9 @@ class Scaling:
         """Return a ``ChainMap`` from differences of x from one from differences of z."""
         if self.identity:
             return by_z
-        lowest, *others = by_z.weights
-        return ChainMap([self.derivatives(lowest), *others], by_z.diagonals)
+        lowest, *others = by_z.layers
+        lowest = LinearLayer(self.derivatives(lowest.weights), lowest.derivatives)
+        return ChainMap([lowest, *others], by_z.n_samples)
 
     def widened(self, by_input, fill=0):
         """Return an array with a number for each column of X from one for each input: ``fill`` in constant columns."""

@@ -1,35 +1,15 @@
 """Tangents that go up through a network by forward mode and gradients that come down to meet them, and the way back."""
 
-from itertools import pairwise
-from typing import NamedTuple
-
 import numpy as np
 
 from .._kernels import tangent_rows as kernels
-from .._threads import ELEMENT, product, share
-
-
-class Rows(NamedTuple):
-    """Outputs of a batch's samples, those of a sample together.
-
-    Attributes
-    ----------
-    samples : ndarray of int
-        Numbers of the samples that have any.
-    starts : ndarray of shape (n_samples + 1,)
-        Where the outputs of each begin, and the last ones end.
-    places, outputs : ndarray of shape (n_rows,)
-        Of each row its place among ``samples``, and its output.
-    """
-
-    samples: np.ndarray
-    starts: np.ndarray
-    places: np.ndarray
-    outputs: np.ndarray
+from .._threads import product
+from .activations import Rows
+from .forward_mode import Link
 
 
 def meeting_layer(sizes, n_up, n_down):
-    """Return the layer up to which ``n_up`` rows of directions go, and down to which ``n_down`` gradients come.
+    """Return the layer to whose inputs ``n_up`` rows of directions go up, and ``n_down`` gradients come down.
 
     It is that with the fewest multiplications. All take products on the way there, on the way back, and for the gradient
     of the weights; but below the layer where they meet what goes back is as few as what came down, and has gone up.
@@ -49,21 +29,23 @@ def meeting_layer(sizes, n_up, n_down):
     return min([depth, *layers], key=cost)
 
 
-class _Level:
-    """What a layer of the network keeps of a batch: s' and s'' at each sample, rows that go through, and ``push``."""
+class PassMemory:
+    """What the passes of :class:`Passes` need for batches of one size.
 
-    def __init__(self, n_samples, n_rows, width, dtype):
-        self.slopes, self.bends, self.push = (np.empty((n_samples, width), dtype) for _ in range(3))
-        self.tangents, self.scaled, self.gradients = (
-            np.empty((n_rows, width), dtype) for _ in range(3)
-        )
+    Parameters
+    ----------
+    trace : Trace
+        Of a network without a decoder.
+    n_rows : int
+        As many rows may go up or come down.
+    """
 
-
-def levels_of(trace, n_rows):
-    """Return the levels of a network: its inputs, which nothing scales, and its hidden layers."""
-    dtype, (inputs, *hidden) = trace.inputs.dtype, (each.shape for each in trace.encoder_inputs)
-    upper = [_Level(n_samples, n_rows, width, dtype) for n_samples, width in hidden]
-    return [_Level(0, n_rows, inputs[1], dtype), *upper]
+    def __init__(self, trace, n_rows):
+        widths, dtype = [record.inputs.shape[1] for record in trace.encoder], trace.inputs.dtype
+        self.directions = np.empty((n_rows, widths[0]), dtype)
+        self.links = [Link(trace.n_samples, n_rows, width, dtype) for width in widths[1:]]
+        # Gradients at the inputs of each layer.
+        self.cotangents = [np.empty((n_rows, width), dtype) for width in widths]
 
 
 class Passes:
@@ -73,17 +55,22 @@ class Passes:
     ----------
     weights : list of ndarray of shape (n_upper, n_lower)
     trace : Trace
-    levels : list
-        What :func:`levels_of` returns
-    rows : Rows
+    memory : PassMemory
+        With the links of the hidden layers started.
+    kept : Kept
+        The outputs whose gradients come down.
     n_directions : int
         Of each sample.
     """
 
-    def __init__(self, weights, trace, levels, rows, n_directions):
-        self._weights, self._trace, self._levels, self._rows = weights, trace, levels, rows
-        self._n_directions, self.n_up = n_directions, len(rows.samples) * n_directions
-        self._starts_up = n_directions * np.arange(len(rows.samples) + 1)
+    def __init__(self, weights, trace, memory, kept, n_directions):
+        self._weights, self._trace, self._memory, self._links = weights, trace, memory, memory.links
+        self._n_directions, self.n_up = n_directions, len(kept.samples) * n_directions
+        self._up, self._down = (
+            Rows.equal(kept.samples, n_directions),
+            Rows(kept.samples, kept.starts),
+        )
+        self._places, self._outputs = kept.places, kept.outputs
 
     def meet_at_outputs(self, look_up, squares):
         """Return the penalty, for directions that go all the way up.
@@ -97,16 +84,16 @@ class Passes:
         """
         upper, lower = self._trace.claim(self.n_up)
         look_up(lower[0])
-        self._go_up(lower, upper[-1])
-        value = squares(upper[-1].reshape(-1, self._n_directions, upper[-1].shape[1]))
+        self._go_up(lower)
+        slopes = product(lower[-1], self._weights[-1].T, upper[-1])
+        value = squares(slopes.reshape(-1, self._n_directions, slopes.shape[1]))
         for layer in reversed(range(1, len(self._weights))):
-            level = self._levels[layer]
-            pull = product(upper[layer], self._weights[layer], upper[layer - 1])
-            self._scale_back(level, self._starts_up, level.tangents, pull)
+            product(upper[layer], self._weights[layer], upper[layer - 1])
+            self._links[layer - 1].jvp_backward(upper[layer - 1], self._up)
         return value
 
     def meet(self, meeting, selection, look_up, squares):
-        """Return the penalty, for directions t and gradients g that meet in the layer ``meeting``.
+        """Return the penalty, for directions t and gradients g that meet at the inputs of the layer ``meeting``.
 
         With slopes s_rk = g_r' t_k, and c_rk the gradient there, what is left is the gradient of the sum of g_r' t_r,
         where t_r = sum_k c_rk t_k: gradients and combined tangents, as many, go on where only the others have been.
@@ -120,73 +107,55 @@ class Passes:
             See :meth:`meet_at_outputs`.
         """
         upper, lower = self._trace.claim(len(selection))
-        directions = self._levels[0].tangents[: self.n_up]
-        look_up(directions)
-        if meeting:
-            scaled = [level.scaled[: self.n_up] for level in self._levels[1:meeting]]
-            self._go_up([directions, *scaled], self._levels[meeting].tangents[: self.n_up])
+        met = [self._memory.directions, *[link.outputs for link in self._links[:meeting]]]
+        met = [rows[: self.n_up] for rows in met]
+        look_up(met[0])
+        self._go_up(met)
         upper[-1][:] = selection
         for layer in reversed(range(meeting, len(self._weights))):
             gradients = self._come_down(layer, upper)
             if layer > meeting:
-                self._scale(self._levels[layer], self._rows.starts, gradients, upper[layer - 1])
-        value, coefficients = self._combination(self._levels[meeting], selection.shape[1], squares)
-        for layer in reversed(range(1, meeting + 1)):
-            self._combine_back(self._levels[layer], coefficients, upper[layer - 1], lower[layer])
-            if layer > 1:
-                self._come_down(layer - 1, upper)
-        self._by_samples(
-            kernels.combine, lower[0], coefficients, self._rows.starts, directions, lower[0]
-        )
+                self._links[layer - 1].derivatives.vjp(gradients, upper[layer - 1], self._down)
+        value, coefficients = self._combination(met[-1], gradients, selection.shape[1], squares)
+        for layer in reversed(range(meeting)):
+            link, combined = self._links[layer], lower[layer + 1]
+            self._combine(coefficients, link.tangents, combined)
+            every = combined, self._cotangents(layer + 1), upper[layer], link.delta, self._down
+            link.derivatives.jvp_backward(*every)
+            link.derivatives.jvp(combined, combined, self._down)
+            if layer:
+                self._come_down(layer, upper)
+        self._combine(coefficients, met[0], lower[0])
         for layer in range(meeting, len(self._weights) - 1):
-            level = self._levels[layer + 1]
-            pull = product(lower[layer], self._weights[layer].T, lower[layer + 1])
-            self._scale_back(level, self._rows.starts, level.gradients, pull)
+            link, combined = self._links[layer], lower[layer + 1]
+            product(lower[layer], self._weights[layer].T, combined)
+            every = self._cotangents(layer + 1), combined, combined, link.delta, self._down
+            link.derivatives.vjp_backward(*every)
         return value
 
-    def _go_up(self, stacks, out):
-        """Take the first of ``stacks`` up to each next one, and from the last one to ``out``, which nothing scales."""
-        for layer, (below, above) in enumerate(pairwise(stacks)):
-            level = self._levels[layer + 1]
-            tangents = product(below, self._weights[layer].T, level.tangents[: len(below)])
-            self._scale(level, self._starts_up, tangents, above)
-        product(stacks[-1], self._weights[len(stacks) - 1].T, out)
+    def _go_up(self, stacks):
+        """Take the first of ``stacks`` up to each next one."""
+        for link, below, above in zip(self._links, stacks, stacks[1:]):
+            link.jvp(below, above, self._up)
+
+    def _cotangents(self, layer):
+        """Return the gradients at the inputs of ``layer``."""
+        return self._memory.cotangents[layer][: self._down.starts[-1]]
 
     def _come_down(self, layer, upper):
-        """Return the gradients at the level below the weights of ``layer``, which nothing has scaled there."""
-        gradients = self._levels[layer].gradients[: len(upper[layer])]
-        return product(upper[layer], self._weights[layer], gradients)
+        """Take the gradients at what the weights of ``layer`` make of its inputs down to those, and return them."""
+        return product(upper[layer], self._weights[layer], self._cotangents(layer))
 
-    def _combination(self, level, n_outputs, squares):
-        """Return the penalty and the gradient at the slopes of tangents and gradients that meet at ``level``."""
-        rows = self._rows
-        inner = np.empty((len(rows.outputs), self._n_directions), level.gradients.dtype)
-        every = level.slopes, rows.samples, rows.starts, level.tangents, level.gradients, inner
-        self._by_samples(kernels.inner_products, level.tangents[: self.n_up], *every)
-        slopes = np.zeros((len(rows.samples), self._n_directions, n_outputs), inner.dtype)
-        slopes[rows.places, :, rows.outputs] = inner
+    def _combine(self, coefficients, tangents, out):
+        every = coefficients, self._down.starts, tangents, out
+        self._down.share(kernels.combine, tangents.size, *every)
+
+    def _combination(self, tangents, gradients, n_outputs, squares):
+        """Return the penalty and the gradient at the slopes of tangents and gradients that have met."""
+        inner = np.empty((len(gradients), self._n_directions), gradients.dtype)
+        every = self._down.starts, tangents, gradients, inner
+        self._down.share(kernels.inner_products, tangents.size, *every)
+        slopes = np.zeros((len(self._up.samples), self._n_directions, n_outputs), inner.dtype)
+        slopes[self._places, :, self._outputs] = inner
         value = squares(slopes)
-        return value, np.ascontiguousarray(slopes[rows.places, :, rows.outputs])
-
-    def _combine_back(self, level, coefficients, scaled, combined):
-        every = coefficients, level.slopes, level.bends, self._rows.samples, self._rows.starts
-        every += level.tangents, level.gradients, scaled, combined, level.push
-        self._by_samples(kernels.combine_back, level.tangents[: self.n_up], *every)
-
-    def _scale(self, level, starts, rows, out):
-        self._by_samples(
-            kernels.scale_rows, out, level.slopes, self._rows.samples, starts, rows, out
-        )
-
-    def _scale_back(self, level, starts, rows, pull):
-        every = level.slopes, level.bends, self._rows.samples, starts, rows, pull, level.push
-        self._by_samples(kernels.scale_rows_back, pull, *every)
-
-    def _by_samples(self, kernel, rows, *arrays):
-        """Call ``kernel`` for all samples, those of a thread together; ``rows`` say what that costs."""
-
-        def some(places):
-            kernel(*arrays, places.start, places.stop)
-
-        n_samples = len(self._rows.samples)
-        share(some, n_samples, ELEMENT * rows.size // n_samples)
+        return value, np.ascontiguousarray(slopes[self._places, :, self._outputs])

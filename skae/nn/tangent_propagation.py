@@ -1,10 +1,11 @@
 """Penalty on how much a network's outputs vary along given directions: see :mod:`skae.nn.penalties` for the protocol."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from .losses import Multinomial
-from .tangent_passes import Passes, Rows, levels_of, meeting_layer
-from .tangents import linearize
+from .tangent_passes import Passes, PassMemory, meeting_layer
 
 # What is left out changes the gradient less than rounding does: on MNIST by 1e-6 of its norm beside 2e-6 in float32, and
 # by 2e-5 beside 5e-5 with tangents in half precision.
@@ -47,22 +48,17 @@ class TangentPropagation:
         return n_samples * self.directions.n_directions
 
     def __call__(self, params, trace, seed):
-        levels = trace.scratch(self, lambda: levels_of(trace, self.n_rows(trace.n_samples)))
-        push = np.zeros_like(trace.logits)
-        for level, activation, outputs, pushes in zip(
-            levels[1:], self.network.activations, trace.encoder_outputs, trace.encoder_pushes
+        memory = trace.scratch(self, lambda: PassMemory(trace, self.n_rows(trace.n_samples)))
+        delta = np.zeros_like(trace.logits)
+        for link, layer, record in zip(
+            memory.links, self.network.encoder_layers(params), trace.encoder
         ):
-            linearize(level, activation.kind, outputs)
-            level.push[:] = 0
-            pushes.append(level.push)
-        # Units that dropout leaves out pass nothing on, and the others more.
-        for level, mask in zip(levels[1:], trace.masks):
-            level.slopes *= mask
-            level.bends *= mask
-        trace.encoder_pushes[-1].append(push)
+            link.start(layer, record.outputs, record.mask)
+            record.delta_terms.append(link.delta)
+        trace.encoder[-1].delta_terms.append(delta)
         means = self.loss.activate(trace.logits.copy())
-        rows = self.significant(means, trace.sample_weights)
-        samples, means = rows.samples, means[rows.samples]
+        kept = self.significant(means, trace.sample_weights)
+        samples, means = kept.samples, means[kept.samples]
         if not len(samples):
             return 0.0
 
@@ -73,23 +69,42 @@ class TangentPropagation:
         shares = trace.sample_weights[samples] * means.dtype.type(self.strength)
 
         def squares(slopes):
-            value, push[samples] = self._units.squares(means, slopes, shares)
+            value, delta[samples] = self._units.squares(means, slopes, shares)
             return value
 
-        passes = Passes(params.encoder_weights, trace, levels, rows, self.directions.n_directions)
-        meeting = meeting_layer(self.network.sizes, passes.n_up, len(rows.outputs))
+        passes = Passes(params.encoder_weights, trace, memory, kept, self.directions.n_directions)
+        meeting = meeting_layer(self.network.sizes, passes.n_up, len(kept.outputs))
         if meeting == self.network.depth:
             return passes.meet_at_outputs(look_up, squares)
-        return passes.meet(meeting, self._units.selection(means, rows), look_up, squares)
+        return passes.meet(meeting, self._units.selection(means, kept), look_up, squares)
 
     def significant(self, means, shares):
-        """Return the ``Rows`` of outputs that are not left out, of samples with given ``shares`` in the penalty."""
+        """Return the ``Kept`` outputs that are not left out, of samples with given ``shares`` in the penalty."""
         units = _UNITS * np.finfo(means.dtype).eps, _UNITS_OF_DIRECTIONS * self.directions.rounding
         return significant_rows(self._units.significance(means, shares), max(units))
 
 
+class Kept(NamedTuple):
+    """Outputs of a batch's samples that are not left out, those of a sample together.
+
+    Attributes
+    ----------
+    samples : ndarray of int
+        Numbers of the samples that have any.
+    starts : ndarray of shape (n_samples + 1,)
+        Where the outputs of each begin, and the last ones end.
+    places, outputs : ndarray of shape (n_rows,)
+        Of each output its sample's place among ``samples``, and its number.
+    """
+
+    samples: np.ndarray
+    starts: np.ndarray
+    places: np.ndarray
+    outputs: np.ndarray
+
+
 def significant_rows(significance, tolerance):
-    """Return ``Rows`` without those that together come to no more than a share ``tolerance`` of all.
+    """Return the ``Kept`` ones without those that together come to no more than a share ``tolerance`` of all.
 
     Parameters
     ----------
@@ -103,7 +118,7 @@ def significant_rows(significance, tolerance):
     samples = np.flatnonzero(kept.any(axis=1))
     places, outputs = np.nonzero(kept[samples])
     starts = np.searchsorted(places, np.arange(len(samples) + 1))
-    return Rows(samples, starts, places, outputs)
+    return Kept(samples, starts, places, outputs)
 
 
 class _Softmax:
@@ -115,10 +130,10 @@ class _Softmax:
         others[np.arange(len(others)), others.argmax(axis=1)] = 0
         return others * (others.sum(axis=1) * shares)[:, np.newaxis]
 
-    def selection(self, means, rows):
-        """Return the gradients at the logits, from the means of ``rows.samples``: each row's less its sample's largest."""
+    def selection(self, means, kept):
+        """Return the gradients at the logits, from the means of ``kept.samples``: each row's less its sample's largest."""
         units = np.eye(means.shape[1], dtype=means.dtype)
-        return units[rows.outputs] - units[means.argmax(axis=1)[rows.places]]
+        return units[kept.outputs] - units[means.argmax(axis=1)[kept.places]]
 
     def squares(self, means, slopes, shares):
         """Return sum_ki v_i ||z_ki||^2, where z = o (t - o't) are slopes of o, and its gradient at the logits.
@@ -134,11 +149,11 @@ class _Softmax:
         outputs = means[:, np.newaxis]
         centered = slopes - _along(outputs, slopes)
         moved = outputs * centered
-        pull = 2 * shares[:, np.newaxis, np.newaxis] * moved
-        inner = _along(outputs, pull)
-        at_means = (pull * centered - inner * slopes).sum(axis=1)
-        value = float(np.vdot(moved, pull)) / 2
-        np.multiply(outputs, pull - inner, out=slopes)
+        gradient = 2 * shares[:, np.newaxis, np.newaxis] * moved
+        inner = _along(outputs, gradient)
+        at_means = (gradient * centered - inner * slopes).sum(axis=1)
+        value = float(np.vdot(moved, gradient)) / 2
+        np.multiply(outputs, gradient - inner, out=slopes)
         return value, means * (at_means - _along(means, at_means))
 
 
@@ -152,18 +167,18 @@ class _Elementwise:
         """Return how far each slope matters."""
         return np.square(self._derive(means)[0]) * shares[:, np.newaxis]
 
-    def selection(self, means, rows):
+    def selection(self, means, kept):
         """Return the gradients at the logits: unit vectors."""
-        return np.eye(means.shape[1], dtype=means.dtype)[rows.outputs]
+        return np.eye(means.shape[1], dtype=means.dtype)[kept.outputs]
 
     def squares(self, means, slopes, shares):
         """Return sum_ki v_i ||z_ki||^2, where z = s'(a) t; the rest as for a softmax."""
         first, second = (each[:, np.newaxis] for each in self._derive(means))
         moved = first * slopes
-        pull = 2 * shares[:, np.newaxis, np.newaxis] * moved
-        push = (second * slopes * pull).sum(axis=1)
-        np.multiply(first, pull, out=slopes)
-        return float(np.vdot(moved, pull)) / 2, push
+        gradient = 2 * shares[:, np.newaxis, np.newaxis] * moved
+        delta = (second * slopes * gradient).sum(axis=1)
+        np.multiply(first, gradient, out=slopes)
+        return float(np.vdot(moved, gradient)) / 2, delta
 
     def _derive(self, means):
         first, second = np.empty_like(means), np.empty_like(means)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .layer import LayerRecord
+
 
 class Trace:
     """What one batch leaves in the network, in buffers that the next batch of that size uses again.
@@ -22,6 +24,13 @@ class Trace:
         Whether outputs of hidden layers are masked on their way up.
     n_claimed : int, default=0
         Rows of each layer that penalties can claim.
+
+    Attributes
+    ----------
+    encoder, decoder : list of LayerRecord
+        In the order of the forward pass: up to the code, and down from it.
+    inputs, codes, logits : ndarray
+    sample_weights, losses : ndarray of shape (n_samples,)
     """
 
     def __init__(self, n_samples, sizes, dtype, *, decoder=True, dropout=False, n_claimed=0):
@@ -30,45 +39,37 @@ class Trace:
         n_rows = n_own + n_claimed
         self._lower = [np.empty((n_rows, low), dtype) for low, _ in widths]
         self._upper = [np.empty((n_rows, high), dtype) for _, high in widths]
-        self.n_samples = n
-        self.sample_weights = np.empty(n, dtype)
-        self.losses = np.empty(n, dtype)
-        encoder_rows, decoder_rows = slice(-n_own, -n if decoder else None), slice(-n, None)
-        self.encoder_inputs = [stack[encoder_rows] for stack in self._lower]
-        self.encoder_deltas = [stack[encoder_rows] for stack in self._upper]
-        self.decoder_deltas = [stack[decoder_rows] for stack in self._lower] if decoder else []
-        self.decoder_inputs = [stack[decoder_rows] for stack in self._upper] if decoder else []
-        self.codes = self.decoder_inputs[-1] if decoder else np.empty_like(self.encoder_deltas[-1])
-        self.logits = self.decoder_deltas[0] if decoder else self.codes
-        hidden = self.encoder_inputs[1:]
-        self.masks = [np.empty_like(outputs) for outputs in hidden] if dropout else []
+        self.n_samples, self._n_claimed = n, n_claimed
+        self.sample_weights, self.losses = np.empty(n, dtype), np.empty(n, dtype)
+        rows = slice(-n_own, -n if decoder else None)
+        inputs, deltas = ([stack[rows] for stack in each] for each in (self._lower, self._upper))
+        codes = self._upper[-1][-n:] if decoder else np.empty_like(deltas[-1])
+        outputs, masks = [*inputs[1:], codes], [None] * len(widths)
         if dropout:
-            hidden = [np.empty_like(outputs) for outputs in hidden]
-        self.encoder_outputs = [*hidden, self.codes]
-        self._no_push = np.empty((0, 0), dtype)
-        self._n_claimed = n_claimed
+            # What a hidden layer puts out is masked on its way into the next one.
+            outputs = [*map(np.empty_like, inputs[1:]), codes]
+            masks = [*map(np.empty_like, inputs[1:]), None]
+        self.encoder = list(map(LayerRecord, inputs, outputs, deltas, masks))
+        self.decoder = self._decoder_records() if decoder else []
+        self.inputs, self.codes = inputs[0], codes
+        self.logits = self.decoder[-1].outputs if decoder else codes
         self._scratch, self.batch, self.clean = {}, None, None
         self.start()
 
-    @property
-    def inputs(self):
-        return self.encoder_inputs[0]
+    def _decoder_records(self):
+        """Return the records from the code down; the logits and the gradient there are one array."""
+        rows = slice(-self.n_samples, None)
+        inputs, deltas = ([stack[rows] for stack in each] for each in (self._upper, self._lower))
+        outputs = [deltas[0], *inputs[:-1]]
+        return list(map(LayerRecord, inputs, outputs, deltas))[::-1]
 
     def start(self):
         """Forget what the penalties of the last batch left for the backward pass."""
-        self._n_free, layers = self._n_claimed, range(len(self._lower))
-        self.encoder_pushes, self.decoder_pushes = [[] for _ in layers], [[] for _ in layers]
-        self.encoder_pulls, self.decoder_pulls = [[] for _ in layers], [[] for _ in layers]
-        self.encoder_bias_pulls = [[] for _ in layers]
-        self.encoder_row_scales = [[] for _ in layers]
-        self.decoder_row_scales = [[] for _ in layers]
-
-    def total_push(self, pushes):
-        """Return the sum of ``pushes``, in the first one's buffer."""
-        if not pushes:
-            return self._no_push
-        add_all(pushes[1:], pushes[0])
-        return pushes[0]
+        self._n_free = self._n_claimed
+        for record in self.encoder:
+            record.start()
+        for record in self.decoder:
+            record.start()
 
     def claim(self, n_rows):
         """Return so many rows of each layer's upper and of its lower stack: a penalty's for this batch."""
@@ -88,9 +89,3 @@ class Trace:
         if owner not in self._scratch:
             self._scratch[owner] = create()
         return self._scratch[owner]
-
-
-def add_all(parts, total):
-    """Add each of ``parts`` to ``total``."""
-    for part in parts:
-        total += part

@@ -10,6 +10,8 @@ from .._compat import HasMethods, Interval, StrOptions
 from .._estimators.fitting import by_block
 from .._estimators.layer import Layer
 from .._estimators.parameters import estimator
+from ..nn.activations import Diagonal
+from ..nn.layer import LinearLayer
 from ..nn.linear_maps import ChainMap
 from ..training.problem import Problem
 from ._base import BaseCoder
@@ -251,4 +253,4 @@ class _FittedEncoder:
                 "A Jacobian needs an encoder of one layer, encoder='tanh' or 'soft_threshold'; 'lista' has many steps."
             )
         weights, diagonal = self._encoder.linearize(self._params, x)
-        return ChainMap([weights], [diagonal])
+        return ChainMap([LinearLayer(weights, Diagonal(diagonal))], len(x))

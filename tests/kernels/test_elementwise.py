@@ -6,7 +6,7 @@ from scipy.special import expit, log_softmax
 
 from skae._kernels import activations, losses, tangent_rows, updates
 from skae._kernels.contraction import add_scaled_rows, contract, curve, squared_row_norms
-from skae._kernels.tangents import gather, gather_sum, scale, scale_back, squares
+from skae._kernels.tangents import gather, gather_sum, squares
 
 DTYPES = [np.float32, np.float64]
 KINDS = {
@@ -47,10 +47,10 @@ def test_backpropagate(name, dtype):
     a, delta, push = _arrays(dtype, (7, 5), (7, 5), (7, 5))
     a64 = a.astype(np.float64)
     derivative = (function(a64 + 1e-6) - function(a64 - 1e-6)) / 2e-6
-    for extra in (push, NONE.astype(dtype)):
+    for extra in (push, None):
         out, sums = delta.copy(), np.empty(5, dtype)
         activations.backpropagate(kind, function(a64).astype(dtype), out, extra, sums, 0, 5)
-        expected = delta * derivative + (push if extra.size else 0)
+        expected = delta * derivative + (0 if extra is None else push)
         np.testing.assert_allclose(out, expected, atol=1e-5 if dtype == np.float32 else 1e-8)
         np.testing.assert_allclose(sums, out.sum(axis=0), atol=1e-5)
 
@@ -130,21 +130,24 @@ def test_contraction_kernels(dtype):
     _close(grad, 1 + scales[:, np.newaxis] * weights, 32)
 
 
-@pytest.mark.parametrize("n_tangents", [4, 1], ids=["own", "shared"])
+@pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_tangent_kernels(dtype, n_tangents):
-    slopes, bends, tangents, pull = _arrays(dtype, (4, 5), (4, 5), (3, n_tangents, 5), (3, 4, 5))
-    out, push, below = np.empty_like(pull), np.zeros_like(slopes), pull.copy()
-    scale(slopes, tangents, out, 0, 4)
-    _close(out, slopes * tangents)
-    scale_back(slopes, bends, tangents, below, push, 0, 4)
-    _close(below, slopes * pull)
-    _close(push, (bends * tangents * pull).sum(axis=0), 32)
-    shares = np.linspace(0.1, 1, 4).astype(dtype)
+def test_tangent_kernels(dtype, shared):
+    first, second, pull = _arrays(dtype, (4, 5), (4, 5), (4, 3, 5))
+    tangents = _arrays(dtype, (1 if shared else 4, 3, 5))[0]
+    out, delta, below = np.empty((12, 5), dtype), np.zeros_like(first), pull.copy()
+    where, rows = (np.arange(4), np.arange(0, 13, 3)), tangents.reshape(-1, 5)
+    tangent_rows.scale_rows(first, *where, rows, out, 0, 4)
+    _close(out.reshape(4, 3, 5), first[:, np.newaxis] * tangents)
+    flat = below.reshape(12, 5)
+    tangent_rows.scale_rows_backward(first, second, *where, rows, flat, flat, delta, 0, 4)
+    _close(below, first[:, np.newaxis] * pull)
+    _close(delta, second * (tangents * pull).sum(axis=1), 32)
+    shares, out = np.linspace(0.1, 1, 4).astype(dtype), np.empty_like(pull)
     value = squares(pull, shares, out)
-    expected = np.sum(shares[:, np.newaxis] * pull.astype(np.float64) ** 2)
+    expected = np.sum(shares[:, np.newaxis, np.newaxis] * pull.astype(np.float64) ** 2)
     assert value == pytest.approx(expected, rel=1e-5)
-    _close(out, 2 * shares[:, np.newaxis] * pull, 16)
+    _close(out, 2 * shares[:, np.newaxis, np.newaxis] * pull, 16)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -169,29 +172,20 @@ def test_rows_of_some_samples(dtype, n_tangents):
         tangent_rows.scale_rows(slopes, samples, starts, rows, out, *part)
     _close(out, slope * rows)
 
-    below, total = pull.copy(), push.copy()
+    total, arrays = push.copy(), (slopes, bends, samples, starts, rows, pull, scaled)
     for part in parts:
-        tangent_rows.scale_rows_back(slopes, bends, samples, starts, rows, below, total, *part)
-    _close(below, slope * pull)
+        tangent_rows.scale_rows_backward(*arrays, total, *part)
+    _close(scaled, slope * pull)
     _close(total, pushed(bend * rows * pull), 64)
 
-    for scales, factor in ((slopes, slope), (slopes[:0], 1)):
-        for part in parts:
-            tangent_rows.inner_products(scales, samples, starts, tangents, rows, inner, *part)
-        _close(inner, np.einsum("rj,rkj->rk", factor * rows, own), 256)
+    for part in parts:
+        tangent_rows.inner_products(starts, tangents, rows, inner, *part)
+    _close(inner, np.einsum("rj,rkj->rk", rows, own), 256)
 
     combined = np.einsum("rk,rkj->rj", coefficients, own)
     for part in parts:
         tangent_rows.combine(coefficients, starts, tangents, out, *part)
     _close(out, combined, 256)
-
-    total, gradients = push.copy(), rows.copy()
-    arrays = coefficients, slopes, bends, samples, starts, tangents, gradients, scaled, out, total
-    for part in parts:
-        tangent_rows.combine_back(*arrays, *part)
-    _close(out, slope * combined, 256)
-    _close(scaled, slope * rows)
-    _close(total, pushed(bend * rows * combined), 256)
 
 
 def test_halves_are_unpacked_from_all_their_bits():

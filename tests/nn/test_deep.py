@@ -174,7 +174,7 @@ def test_dropout_leaves_out_a_share_and_scales_the_rest_up():
     trace = network.trace(200, np.float64)
     trace.inputs[...] = X
     network.forward(network.views(flat), trace, np.uint64(5))
-    passed, full = trace.encoder_inputs[1], trace.encoder_outputs[0]
+    passed, full = trace.encoder[1].inputs, trace.encoder[0].outputs
     kept = passed != 0
     assert kept.mean() == pytest.approx(0.75, abs=0.01)
     np.testing.assert_allclose(passed[kept], full[kept] / 0.75)

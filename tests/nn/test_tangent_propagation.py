@@ -96,8 +96,8 @@ def test_slopes_are_those_of_the_thinned_network_at_the_noisy_inputs(output, n_d
         # Leaving units out for one sample is a network of its own, without the weights above them.
         thin = Network(network.sizes, network.names, decoder=None)
         flat = point.copy()
-        for weights, mask in zip(thin.views(flat).encoder_weights[1:], trace.masks):
-            weights *= mask[i]
+        for weights, record in zip(thin.views(flat).encoder_weights[1:], trace.encoder):
+            weights *= record.mask[i]
         own = TangentPropagation(
             0.7 * trace.sample_weights[i], thin, loss, _Fixed(basis[row : row + 1])
         )

@@ -1,0 +1,159 @@
+"""Rows of tangents J v that go up a chain of layers by forward mode, and the way back (double back-propagation).
+
+Tangents t become z = W t, then D z, layer by layer, where D is the Jacobian of a layer's unit at a sample. On the way back
+the gradient at the last ones goes to the weights W and, since D depends on them, to the pre-activations.
+"""
+
+import numpy as np
+
+from .._threads import ELEMENT, product, share
+from .activations import Rows
+
+
+class Link:
+    """A layer at the samples of a batch, and memory for rows of tangents that go through it.
+
+    Parameters
+    ----------
+    n_samples, n_rows : int
+        As many rows may go through at once.
+    width : int
+        Outputs of the layer.
+    dtype : dtype
+
+    Attributes
+    ----------
+    outputs : ndarray of shape (n_rows, width)
+        Memory for what comes out.
+    tangents : ndarray
+        W t of the rows that have gone through last.
+    delta : ndarray of shape (n_samples, width)
+        The gradient at the pre-activations, which the way back adds up.
+    """
+
+    def __init__(self, n_samples, n_rows, width, dtype):
+        self.outputs, self._memory = (np.empty((n_rows, width), dtype) for _ in range(2))
+        self.delta = np.empty((n_samples, width), dtype)
+        self.tangents = self.weights = self.derivatives = None
+
+    def start(self, layer, outputs, mask=None):
+        """Begin a batch, in which ``layer`` puts out ``outputs``, times ``mask`` where there is one."""
+        self.weights = layer.weights
+        self.derivatives = layer.unit.derivatives(outputs, 2, self.derivatives)
+        if mask is not None:
+            self.derivatives = self.derivatives.masked(mask)
+        self.delta[:] = 0
+
+    def jvp(self, inputs, out, rows):
+        """out <- what comes out for the rows ``inputs``, which may be a slice of the unit vectors that all samples share."""
+        if isinstance(inputs, slice):
+            self.tangents = np.ascontiguousarray(self.weights.T[inputs])
+        else:
+            self.tangents = product(inputs, self.weights.T, self._memory[: len(inputs)])
+        return self.derivatives.jvp(self.tangents, out, rows)
+
+    def jvp_backward(self, cotangents, rows):
+        """From the gradient at what came out, leave that at ``tangents`` in its place; add that at the pre-activations."""
+        self.derivatives.jvp_backward(self.tangents, cotangents, cotangents, self.delta, rows)
+
+
+class Chain:
+    """Links one behind the other, with the gradient of their weights.
+
+    Parameters
+    ----------
+    layers : list of Layer
+    n_samples : int
+    n_directions : int
+        As many tangents of each sample may go through at once.
+    n_down : int, default=0
+        So many of the last layers are those of a decoder, whose weights are kept transposed.
+    """
+
+    def __init__(self, layers, n_samples, n_directions, n_down=0):
+        n_rows, dtype = n_samples * n_directions, layers[0].weights.dtype
+        self.links = [Link(n_samples, n_rows, len(each.weights), dtype) for each in layers]
+        self._samples, self._n_down = np.arange(n_samples), n_down
+        self.gradients = [
+            np.empty_like(self._stored(n, each.weights)) for n, each in enumerate(layers)
+        ]
+        self._products = [np.empty_like(each) for each in self.gradients]
+        self._empty = True
+
+    def start(self, layers, outputs):
+        """Begin a batch: ``layers`` as they are now, and what they put out."""
+        for link, layer, output in zip(self.links, layers, outputs):
+            link.start(layer, output)
+        self._empty = True
+
+    def jvp(self, directions):
+        """Return J v for each sample's directions, of shape (n_samples, n_directions, n_outputs).
+
+        ``directions`` are of shape (n_samples, n_directions, n_inputs), or a slice of the unit vectors, which all samples
+        then share.
+        """
+        rows, below = self._rows(directions)
+        for link in self.links:
+            below = link.jvp(below, link.outputs[: rows.starts[-1]], rows)
+        return below.reshape(len(self._samples), -1, below.shape[1])
+
+    def jvp_backward(self, directions, cotangents):
+        """Add what ``cotangents``, the gradient at J v, comes to; they are overwritten."""
+        rows, directions = self._rows(directions)
+        cotangents = cotangents.reshape(rows.starts[-1], -1)
+        for number in reversed(range(len(self.links))):
+            link, below = self.links[number], directions
+            link.jvp_backward(cotangents, rows)
+            if number:
+                below = self.links[number - 1].outputs[: len(cotangents)]
+            self._add_gradient(number, below, cotangents)
+            if number:
+                cotangents = product(cotangents, link.weights, below)
+        self._empty = False
+
+    def backward(self, inputs, outputs):
+        """Take ``delta`` of each link, which puts out ``outputs``, down to the weights and the links below it."""
+        for number in reversed(range(len(self.links))):
+            link, below = self.links[number], outputs[number - 1] if number else inputs
+            self._add_gradient(number, below, link.delta)
+            if number:
+                lower = self.links[number - 1]
+                gradient = product(link.delta, link.weights, lower.outputs[: len(below)])
+                lower.delta += lower.derivatives.vjp(gradient, out=gradient)
+
+    def _rows(self, directions):
+        """Return which rows are whose, and the directions as rows."""
+        if isinstance(directions, slice):
+            return Rows.equal(self._samples, directions.stop - directions.start), directions
+        _, count, width = directions.shape
+        return Rows.equal(self._samples, count), directions.reshape(-1, width)
+
+    def _stored(self, number, array):
+        """Return ``array``, in the shape of a layer's weights, as the parameters have it."""
+        return array.T if number >= len(self.links) - self._n_down else array
+
+    def _add_gradient(self, number, below, cotangents):
+        """Add the gradient of a layer's weights from rows that come in, and the gradient at what the weights make of them."""
+        total = self.gradients[number]
+        if isinstance(below, slice):
+            self._add_unit_gradient(self._stored(number, total), below, cotangents)
+            return
+        left, right = cotangents, below
+        if number >= len(self.links) - self._n_down:
+            left, right = below, cotangents
+        if self._empty:
+            product(left.T, right, total)
+        else:
+            total += product(left.T, right, self._products[number])
+
+    def _add_unit_gradient(self, total, directions, cotangents):
+        """Add it from unit vectors, which all samples share."""
+        if self._empty:
+            total[:] = 0
+        total = total.T[directions]
+        cotangents = cotangents.reshape(len(self._samples), -1, cotangents.shape[1])
+
+        def some(units):
+            total[:, units] += cotangents[:, :, units].sum(axis=0)
+
+        share(some, cotangents.shape[2], ELEMENT * cotangents[:, :, 0].size)
