@@ -133,14 +133,18 @@ def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, s
         jac=True,
         method="L-BFGS-B",
         callback=after_iteration,
-        options={
-            "maxiter": max_epochs - state.n_epochs,
-            "maxfun": np.inf,
-            "maxcor": solver.n_corrections,
-            "ftol": tol,
-            "gtol": 0.1 * tol,
-        },
+        options=_scipy_options(solver, tol, max_epochs - state.n_epochs),
     )
     if not state.loss_curve:
         publish(result.x, result.fun)
     state.converged = state.converged or result.status in (0, 2)
+
+
+def _scipy_options(solver, tol, n_iterations):
+    return {
+        "maxiter": n_iterations,
+        "maxfun": np.inf,
+        "maxcor": solver.n_corrections,
+        "ftol": tol,
+        "gtol": 0.1 * tol,
+    }
