@@ -143,7 +143,10 @@ def share(work, size, cost):
     cost : int
         Of one of ``size``, in multiplications of a matrix product; small work stays in this thread.
     """
-    n_parts = max(min(len(_workers()) + 1, size, size * cost // _SMALLEST_WORK), 1)
+    n_parts = min(len(_workers()) + 1, size, size * cost // _SMALLEST_WORK)
+    if n_parts <= 1:
+        work(slice(0, size))
+        return
     bounds = [size * i // n_parts for i in range(n_parts + 1)]
     _run(work, list(map(slice, bounds[:-1], bounds[1:])))
 
@@ -161,7 +164,9 @@ def share_matrix(work, n_rows, n_columns, cost, *, whole_rows=False):
         Whether rows must not be cut.
     """
     everything = slice(None)
-    if whole_rows or n_rows > n_columns:
+    if n_rows * n_columns * cost < 2 * _SMALLEST_WORK or not _workers():
+        work(everything, everything)
+    elif whole_rows or n_rows > n_columns:
         share(lambda rows: work(rows, everything), n_rows, n_columns * cost)
     else:
         share(lambda columns: work(everything, columns), n_columns, n_rows * cost)

@@ -58,14 +58,14 @@ def bernoulli(logits, target, columns, sample_weights, cell_weights, values):
             if cell_weights.size:
                 cells = cell_weights[i, columns[run, 0] : columns[run, 1]]
                 for j in range(a.size):
-                    loss, pull = _cross_entropy(a[j], x[j], zero, one)
+                    loss, gradient = _cross_entropy(a[j], x[j], zero, one)
                     total += loss * cells[j]
-                    a[j] = weight * pull * cells[j]
+                    a[j] = weight * gradient * cells[j]
             else:
                 for j in range(a.size):
-                    loss, pull = _cross_entropy(a[j], x[j], zero, one)
+                    loss, gradient = _cross_entropy(a[j], x[j], zero, one)
                     total += loss
-                    a[j] = weight * pull
+                    a[j] = weight * gradient
             values[i] += total
 
 

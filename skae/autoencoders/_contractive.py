@@ -225,7 +225,7 @@ class ContractiveAE(BaseAutoEncoder):
                 self._strength(network), network, n_directions=self._directions(network), loss=loss
             )
         self._refuse_untied()
-        if network.depth == 1:
+        if network.has_closed_form:
             return Contraction(self._strength(network), network.activations[0])
         return JacobianContraction(
             self._strength(network), network, n_directions=self._directions(network)
@@ -234,7 +234,7 @@ class ContractiveAE(BaseAutoEncoder):
     def _curvature(self, network):
         self._refuse_untied()
         noise, n_samples = self.curvature_noise, self.n_curvature_samples
-        if network.depth == 1:
+        if network.has_closed_form:
             return Curvature(self.curvature, network.activations[0], noise, n_samples)
         return JacobianCurvature(
             self.curvature, network, noise, n_samples, n_directions=self._directions(network)

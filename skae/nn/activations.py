@@ -25,9 +25,7 @@ class Unit(ABC):
     """
 
     whole_row = True
-    kind = (
-        None  # its code in the kernels of closed forms, which are there for diagonal Jacobians only
-    )
+    kind = None  # its code in the kernels, where penalties on its Jacobian have a closed form
     derivative_at_zero = 1.0  # s'(0), by which the Jacobian of initial weights is judged
     rectifies = False  # whether initial weights are those of a rectifier
 

@@ -31,15 +31,15 @@ class SharedEncoder:
         """Return the value at ``flat`` on ``batch``; fill ``grad`` unless it is None."""
         size = self.first.network.size
         value = self.first(flat[:size], batch, None if grad is None else grad[:size], rng)
-        params, slope = self._buffer(flat.dtype)
+        params, extra = self._buffer(flat.dtype)
         for mine, theirs in self._places:
             params[mine] = flat[theirs]
-        value += self.weight * self.second(params, batch, None if grad is None else slope, rng)
+        value += self.weight * self.second(params, batch, None if grad is None else extra, rng)
         if grad is not None:
             grad[size:] = 0
-            slope *= slope.dtype.type(self.weight)
+            extra *= extra.dtype.type(self.weight)
             for mine, theirs in self._places:
-                grad[theirs] += slope[mine]
+                grad[theirs] += extra[mine]
         return value
 
     def _buffer(self, dtype):

@@ -73,19 +73,19 @@ class JacobianContraction:
         layers = self.network.encoder_layers(params)
         if self.loss is not None:
             layers += self.network.decoder_layers(params)
-        space = trace.scratch(self, lambda: _Workspace(self, layers, trace))
-        chain = space.chain
+        workspace = trace.scratch(self, lambda: _Workspace(self, layers, trace))
+        chain = workspace.chain
         chain.start(layers, [each.outputs for each in self._records(trace)])
         if self.loss is not None:
-            np.copyto(space.means, trace.logits)
-            means, outer = self.loss.activate(space.means), chain.links[-1].derivatives
+            np.copyto(workspace.means, trace.logits)
+            means, outer = self.loss.activate(workspace.means), chain.links[-1].derivatives
             self.loss.derive(means, outer.first, outer.second)
-        scale = space.weights.dtype.type(self.strength * self.directions.scale())
-        np.multiply(trace.sample_weights, scale, out=space.weights)
+        scale = workspace.weights.dtype.type(self.strength * self.directions.scale())
+        np.multiply(trace.sample_weights, scale, out=workspace.weights)
         value = 0.0
-        for directions in self.directions.blocks(trace.inputs, seed, space.signs):
+        for directions in self.directions.blocks(trace.inputs, seed, workspace.signs):
             tangents = chain.jvp(directions)
-            value += squares(tangents, space.weights, tangents)
+            value += squares(tangents, workspace.weights, tangents)
             chain.jvp_backward(directions, tangents)
         for record, link, gradient in zip(self._records(trace), chain.links, chain.gradients):
             record.delta_terms.append(link.delta)
@@ -122,41 +122,43 @@ class JacobianCurvature:
 
     def __call__(self, params, trace, seed):
         layers = self.network.encoder_layers(params)
-        space = trace.scratch(self, lambda: _ShiftWorkspace(layers, trace, self.directions))
+        workspace = trace.scratch(self, lambda: _ShiftWorkspace(layers, trace, self.directions))
         scale = self.strength * self.directions.scale() / self.n_samples
-        np.multiply(trace.sample_weights, space.weights.dtype.type(scale), out=space.weights)
-        space.here.start(layers, [record.outputs for record in trace.encoder])
-        for total in space.bias_totals:
+        np.multiply(
+            trace.sample_weights, workspace.weights.dtype.type(scale), out=workspace.weights
+        )
+        workspace.here.start(layers, [record.outputs for record in trace.encoder])
+        for total in workspace.bias_totals:
             total[:] = 0
         value = 0.0
         for number in range(self.n_samples):
-            self.shift(trace.inputs, seed + np.uint64(number), space.inputs)
-            value += self._change(layers, space, trace.inputs, seed)
+            self.shift(trace.inputs, seed + np.uint64(number), workspace.inputs)
+            value += self._change(layers, workspace, trace.inputs, seed)
         for record, link, gradient, total in zip(
-            trace.encoder, space.here.links, space.here.gradients, space.bias_totals
+            trace.encoder, workspace.here.links, workspace.here.gradients, workspace.bias_totals
         ):
             record.delta_terms.append(link.delta)
             record.weight_terms.append(gradient)
             record.bias_terms.append(total)
         return value
 
-    def _change(self, layers, space, inputs, seed):
-        """Return the penalty on the change to ``space.inputs``; add up its gradient."""
-        below, value = space.inputs, 0.0
-        for layer, outputs in zip(layers, space.outputs):
+    def _change(self, layers, workspace, inputs, seed):
+        """Return the penalty on the change to ``workspace.inputs``; add up its gradient."""
+        below, value = workspace.inputs, 0.0
+        for layer, outputs in zip(layers, workspace.outputs):
             below = layer.forward(below, outputs)
-        space.there.start(layers, space.outputs)
-        for directions in self.directions.blocks(inputs, seed, space.signs):
-            here, there = space.here.jvp(directions), space.there.jvp(directions)
+        workspace.there.start(layers, workspace.outputs)
+        for directions in self.directions.blocks(inputs, seed, workspace.signs):
+            here, there = workspace.here.jvp(directions), workspace.there.jvp(directions)
             here -= there
-            value += squares(here, space.weights, here)
+            value += squares(here, workspace.weights, here)
             np.negative(here, out=there)
-            space.here.jvp_backward(directions, here)
-            space.there.jvp_backward(directions, there)
-        space.there.backward(space.inputs, space.outputs)
-        for number, link in enumerate(space.there.links):
-            space.here.gradients[number] += space.there.gradients[number]
-            space.bias_totals[number] += link.delta.sum(axis=0)
+            workspace.here.jvp_backward(directions, here)
+            workspace.there.jvp_backward(directions, there)
+        workspace.there.backward(workspace.inputs, workspace.outputs)
+        for number, link in enumerate(workspace.there.links):
+            workspace.here.gradients[number] += workspace.there.gradients[number]
+            workspace.bias_totals[number] += link.delta.sum(axis=0)
         return value
 
 

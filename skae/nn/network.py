@@ -55,6 +55,11 @@ class Network:
         decoder = parts[3 * n :] if self.decoder != "tied" else weights
         return Params(weights, biases, decoder, decoder_biases)
 
+    @property
+    def has_closed_form(self):
+        """bool: whether penalties on the encoder's Jacobian have one: that of one layer of elementwise units."""
+        return self.depth == 1 and self.activations[0].kind is not None
+
     def encoder_layers(self, params):
         """Return the layers from the input up to the code."""
         return list(map(Layer, params.encoder_weights, params.encoder_biases, self.activations))

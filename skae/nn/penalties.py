@@ -56,10 +56,10 @@ class ActivitySparsity:
         codes, p = trace.codes, self.target
         eps = np.finfo(codes.dtype).eps
         activity = np.clip(trace.sample_weights @ codes / trace.sample_weights.sum(), eps, 1 - eps)
-        slopes = self.strength * (activity - p) / (activity * (1 - activity))
+        gradients = self.strength * (activity - p) / (activity * (1 - activity))
         delta = trace.scratch(self, lambda: np.empty_like(codes))
         np.multiply(codes, 1 - codes, out=delta)
-        delta *= trace.sample_weights[:, np.newaxis] * slopes / trace.sample_weights.sum()
+        delta *= trace.sample_weights[:, np.newaxis] * gradients / trace.sample_weights.sum()
         trace.encoder[-1].delta_terms.append(delta)
         return self.strength * float(np.sum(rel_entr(p, activity) + rel_entr(1 - p, 1 - activity)))
 

@@ -8,7 +8,7 @@ from .activations import Rows
 from .forward_mode import Link
 
 
-def meeting_layer(sizes, n_up, n_down):
+def switch_layer(sizes, n_up, n_down):
     """Return the layer to whose inputs ``n_up`` rows of directions go up, and ``n_down`` gradients come down.
 
     It is that with the fewest multiplications. All take products on the way there, on the way back, and for the gradient
@@ -72,7 +72,7 @@ class Passes:
         )
         self._places, self._outputs = kept.places, kept.outputs
 
-    def meet_at_outputs(self, look_up, squares):
+    def forward_only(self, look_up, squares):
         """Return the penalty, for directions that go all the way up.
 
         Parameters
@@ -92,32 +92,32 @@ class Passes:
             self._links[layer - 1].jvp_backward(upper[layer - 1], self._up)
         return value
 
-    def meet(self, meeting, selection, look_up, squares):
-        """Return the penalty, for directions t and gradients g that meet at the inputs of the layer ``meeting``.
+    def forward_and_reverse(self, switch, selection, look_up, squares):
+        """Return the penalty, for directions t and gradients g that meet at the inputs of the layer ``switch``.
 
         With slopes s_rk = g_r' t_k, and c_rk the gradient there, what is left is the gradient of the sum of g_r' t_r,
         where t_r = sum_k c_rk t_k: gradients and combined tangents, as many, go on where only the others have been.
 
         Parameters
         ----------
-        meeting : int
+        switch : int
         selection : ndarray of shape (n_rows, n_outputs)
             The gradients at the logits.
         look_up, squares : callable
-            See :meth:`meet_at_outputs`.
+            See :meth:`forward_only`.
         """
         upper, lower = self._trace.claim(len(selection))
-        met = [self._memory.directions, *[link.outputs for link in self._links[:meeting]]]
+        met = [self._memory.directions, *[link.outputs for link in self._links[:switch]]]
         met = [rows[: self.n_up] for rows in met]
         look_up(met[0])
         self._go_up(met)
         upper[-1][:] = selection
-        for layer in reversed(range(meeting, len(self._weights))):
+        for layer in reversed(range(switch, len(self._weights))):
             gradients = self._come_down(layer, upper)
-            if layer > meeting:
+            if layer > switch:
                 self._links[layer - 1].derivatives.vjp(gradients, upper[layer - 1], self._down)
         value, coefficients = self._combination(met[-1], gradients, selection.shape[1], squares)
-        for layer in reversed(range(meeting)):
+        for layer in reversed(range(switch)):
             link, combined = self._links[layer], lower[layer + 1]
             self._combine(coefficients, link.tangents, combined)
             every = combined, self._cotangents(layer + 1), upper[layer], link.delta, self._down
@@ -126,7 +126,7 @@ class Passes:
             if layer:
                 self._come_down(layer, upper)
         self._combine(coefficients, met[0], lower[0])
-        for layer in range(meeting, len(self._weights) - 1):
+        for layer in range(switch, len(self._weights) - 1):
             link, combined = self._links[layer], lower[layer + 1]
             product(lower[layer], self._weights[layer].T, combined)
             every = self._cotangents(layer + 1), combined, combined, link.delta, self._down

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .losses import Multinomial
-from .tangent_passes import Passes, PassMemory, meeting_layer
+from .tangent_passes import Passes, PassMemory, switch_layer
 
 # What is left out changes the gradient less than rounding does: on MNIST by 1e-6 of its norm beside 2e-6 in float32, and
 # by 2e-5 beside 5e-5 with tangents in half precision.
@@ -73,10 +73,12 @@ class TangentPropagation:
             return value
 
         passes = Passes(params.encoder_weights, trace, memory, kept, self.directions.n_directions)
-        meeting = meeting_layer(self.network.sizes, passes.n_up, len(kept.outputs))
-        if meeting == self.network.depth:
-            return passes.meet_at_outputs(look_up, squares)
-        return passes.meet(meeting, self._units.selection(means, kept), look_up, squares)
+        switch = switch_layer(self.network.sizes, passes.n_up, len(kept.outputs))
+        if switch == self.network.depth:
+            return passes.forward_only(look_up, squares)
+        return passes.forward_and_reverse(
+            switch, self._units.selection(means, kept), look_up, squares
+        )
 
     def significant(self, means, shares):
         """Return the ``Kept`` outputs that are not left out, of samples with given ``shares`` in the penalty."""

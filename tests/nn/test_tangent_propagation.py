@@ -11,7 +11,7 @@ from skae.nn.corruption import InputDropout
 from skae.nn.losses import Bernoulli, Multinomial, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
-from skae.nn.tangent_passes import meeting_layer
+from skae.nn.tangent_passes import switch_layer
 from skae.nn.tangent_propagation import TangentPropagation, significant_rows
 from skae.training.batches import Batches
 
@@ -56,7 +56,7 @@ def test_gradient(output, activation, hidden, n_directions):
 @pytest.mark.parametrize("layer", [0, 1, 2, 3])
 @pytest.mark.parametrize("output", UNITS)
 def test_gradient_does_not_depend_on_the_layer_where_passes_meet(output, layer, monkeypatch):
-    monkeypatch.setattr(tangent_propagation, "meeting_layer", lambda *_: layer)
+    monkeypatch.setattr(tangent_propagation, "switch_layer", lambda *_: layer)
     network, loss, penalty, batches, point, _ = _problem(output, "tanh", (6, 7), n_directions=4)
     objective = Objective(network, loss, penalties=[penalty])
     batch = next(batches.epoch(None))
@@ -69,7 +69,7 @@ def test_gradient_does_not_depend_on_the_layer_where_passes_meet(output, layer, 
 @pytest.mark.parametrize("output", UNITS)
 def test_gradient_with_noise(output, dropout, corruption, layer, monkeypatch):
     if layer is not None:
-        monkeypatch.setattr(tangent_propagation, "meeting_layer", lambda *_: layer)
+        monkeypatch.setattr(tangent_propagation, "switch_layer", lambda *_: layer)
     network, loss, penalty, batches, point, _ = _problem(
         output, "tanh", (6, 7), 1 if layer is None else 4, dropout=dropout
     )
@@ -211,10 +211,10 @@ def test_threads_change_nothing(n_rows, n_directions, monkeypatch):
 
 def test_directions_meet_gradients_where_few_rows_go_through_wide_layers():
     sizes = (784, 1000, 1000, 10)
-    assert meeting_layer(sizes, n_up=1, n_down=9) == 3
-    assert meeting_layer(sizes, n_up=10, n_down=9) == 1
-    assert meeting_layer(sizes, n_up=25, n_down=9) == 0
-    assert meeting_layer((784, 10), n_up=25, n_down=9) == 0
+    assert switch_layer(sizes, n_up=1, n_down=9) == 3
+    assert switch_layer(sizes, n_up=10, n_down=9) == 1
+    assert switch_layer(sizes, n_up=25, n_down=9) == 0
+    assert switch_layer((784, 10), n_up=25, n_down=9) == 0
 
 
 @pytest.mark.parametrize("n_directions", [1, 2, 9])
