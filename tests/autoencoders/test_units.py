@@ -260,7 +260,7 @@ def test_statistics_are_those_of_numpy(seed):
     columns, kept = Columns(X, weights), weights > 0
     repeated = np.repeat(X, weights.astype(int), axis=0)
     np.testing.assert_allclose(columns.mean, np.nanmean(repeated, axis=0), rtol=1e-12)
-    np.testing.assert_allclose(columns.variance, np.nanvar(repeated, axis=0), rtol=1e-9)
+    np.testing.assert_allclose(columns.deviation, np.nanstd(repeated, axis=0), rtol=1e-9)
     np.testing.assert_array_equal(columns.low, np.nanmin(X[kept], axis=0))
     np.testing.assert_array_equal(columns.high, np.nanmax(X[kept], axis=0))
 
