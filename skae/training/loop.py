@@ -111,14 +111,8 @@ def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, s
             raise DivergenceError(state.n_epochs + 1)
         return value, grad.astype(np.float64)
 
-    def publish(params, value):
-        """Take an iteration into the state; return whether to stop by held-out rows."""
-        state.params = params.astype(dtype)
-        state.loss_curve.append(float(value))
-        return stopping is not None and stopping.update(state)
-
     def after_iteration(intermediate_result):
-        stop = publish(intermediate_result.x, intermediate_result.fun)
+        stop = _take(intermediate_result, state, stopping)
         stop_requests = [observer.epoch_end(state) for observer in observers]
         if stop or any(stop_requests):
             raise StopIteration
@@ -136,7 +130,7 @@ def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, s
         options=_scipy_options(solver, tol, max_epochs - state.n_epochs),
     )
     if not state.loss_curve:
-        publish(result.x, result.fun)
+        _take(result, state, stopping)
     state.converged = state.converged or result.status in (0, 2)
 
 
@@ -148,3 +142,10 @@ def _scipy_options(solver, tol, n_iterations):
         "ftol": tol,
         "gtol": 0.1 * tol,
     }
+
+
+def _take(result, state, stopping):
+    """Take an iteration of L-BFGS into ``state``; return whether to stop by held-out rows."""
+    state.params = result.x.astype(state.params.dtype)
+    state.loss_curve.append(float(result.fun))
+    return stopping is not None and stopping.update(state)
