@@ -96,6 +96,23 @@ def opened_checkpoint(estimator, data, fresh, fixed=(), suffix=""):
     return checkpoint, checkpoint.load(fresh) if estimator.resume else None
 
 
+def check_unchanged(before, now):
+    """Raise where parameters that a network, or a dictionary, has its shape and units from are not as they were.
+
+    Parameters
+    ----------
+    before, now : dict of str
+        Parameters by their names, as they were in the first fit and as they are.
+    """
+    changed = [
+        f"{name} must stay as it was when training goes on, {before[name]}; got {now[name]}."
+        for name in now
+        if now[name] != before[name]
+    ]
+    if changed:
+        raise ValueError(f"{' '.join(changed)} Set warm_start=False and call fit to start anew.")
+
+
 def by_block(X, function, width, block=BLOCK):
     """Return ``function`` of the dense rows of X, computed block by block.
 

@@ -24,7 +24,7 @@ def identity(estimator, data, free):
         Parameters that may change when training goes on, of parts too.
     """
     params = {
-        name: _content(value)
+        name: content(value)
         for name, value in estimator.get_params().items()
         if name.rpartition("__")[2] not in free
     }
@@ -42,17 +42,17 @@ def _given(estimator):
     return given
 
 
-def _content(value):
+def content(value):
     """Return a string that is equal for values of equal content, also in another process."""
     if value is None or isinstance(value, (str, bytes, bool, int, float, complex, np.generic)):
         return repr(value)
     if isinstance(value, np.ndarray):
         return joblib.hash(value)
     if isinstance(value, (list, tuple, set, frozenset)):
-        parts = map(_content, value)
+        parts = map(content, value)
         return ", ".join(sorted(parts) if isinstance(value, (set, frozenset)) else parts)
     if isinstance(value, dict):
-        return ", ".join(f"{_content(key)}: {_content(item)}" for key, item in value.items())
+        return ", ".join(f"{content(key)}: {content(item)}" for key, item in value.items())
     if isinstance(value, (types.FunctionType, types.MethodType, partial)):
         return _content_of_function(value)
     if isinstance(value, type):
@@ -61,19 +61,17 @@ def _content(value):
         return _name(type(value))  # its parameters are compared by their own names
     if type(value).__repr__ is not object.__repr__ and not is_dataclass(value):
         return repr(value)
-    return f"{_name(type(value))}({_content(getattr(value, '__dict__', {}))})"
+    return f"{_name(type(value))}({content(getattr(value, '__dict__', {}))})"
 
 
 def _content_of_function(value):
     if isinstance(value, partial):
-        return (
-            f"partial({_content(value.func)}, {_content(value.args)}, {_content(value.keywords)})"
-        )
+        return f"partial({content(value.func)}, {content(value.args)}, {content(value.keywords)})"
     if isinstance(value, types.MethodType):
-        return f"{_content(value.__self__)}.{value.__name__}"
+        return f"{content(value.__self__)}.{value.__name__}"
     closure = [cell.cell_contents for cell in value.__closure__ or ()]
     code = hashlib.sha1(_code(value.__code__)).hexdigest()
-    return f"{_name(value)} {code} {_content([value.__defaults__, value.__kwdefaults__, closure])}"
+    return f"{_name(value)} {code} {content([value.__defaults__, value.__kwdefaults__, closure])}"
 
 
 def _code(code):

@@ -27,6 +27,12 @@ ZERO_SUM = (
     "early_stopping=True leaves only samples with sample_weight=0 to train on, or for validation; raise "
     "validation_fraction, weight more samples, or use early_stopping=False."
 )
+_REMEMBERED = ("corruption", "corruption_level", "contraction", "contracted")
+
+
+def _kind_of_seed(random_state):
+    """Return what tells one ``random_state`` from another, also in another process."""
+    return str(random_state) if isinstance(random_state, Integral) else type(random_state).__name__
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -112,19 +118,31 @@ class TrainedModel(CallbackSupportMixin):
 
     def _start_from(self, initial):
         """Return the state before the first step, at the parameters ``initial(rng, seed)``."""
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        rng = np.random.default_rng(seed)
+        seed, rng = self._seed()
         params = initial(rng, seed)
         return TrainingState(params, self._make_solver().start(params), rng, seed)
 
     def _continue(self):
-        """Return the state that the last fit left, to go on from."""
+        """Return the state that the last fit left, to go on from; another ``random_state`` seeds it anew."""
         state = TrainingState.from_dict(self._state)
         state.best, state.n_stale, state.best_params, state.converged = np.inf, 0, None, False
         fresh = self._make_solver().start(state.params)
         if fresh.keys() != state.solver.keys():
             state.solver = fresh
+        if self.random_state is not None and self._seeded_by != _kind_of_seed(self.random_state):
+            state.seed, state.rng = self._seed()
         return state
+
+    def _seed(self):
+        """Return a seed and the generator of it, from ``random_state``."""
+        self._seeded_by = _kind_of_seed(self.random_state)
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        return seed, np.random.default_rng(seed)
+
+    def _remember_parameters(self):
+        """Note what the methods of the fitted model have to know of the parameters of its training."""
+        params = self.get_params(deep=False)
+        self._trained_with = {name: params[name] for name in _REMEMBERED if name in params}
 
     def _train(self, problem, state):
         """Minimize ``problem`` from ``state`` on, with all that the parameters ask for, and publish."""
@@ -180,6 +198,10 @@ class TrainedModel(CallbackSupportMixin):
 
     def _train_epoch(self, problem, state):
         """Minimize ``problem`` from ``state`` on for one epoch in constant steps, on all rows, and publish."""
+        if self.early_stopping:
+            raise ValueError(
+                "partial_fit trains on all rows for one epoch: set early_stopping=False."
+            )
         with self._publishing(state):
             minimize(
                 problem.objective,
@@ -271,6 +293,7 @@ class TrainedModel(CallbackSupportMixin):
     @contextmanager
     def _publishing(self, state):
         """Make ``state`` the fitted one, however the block ends."""
+        self._remember_parameters()
         try:
             yield
         finally:

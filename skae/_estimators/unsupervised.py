@@ -13,8 +13,27 @@ from ..nn.scaling import unscaled
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from .advice import warn_of_constant_codes
-from .fitting import DTYPES, checked_weights, column_names, unchanged_on_error
+from .fitting import (
+    DTYPES,
+    check_unchanged,
+    checked_weights,
+    column_names,
+    unchanged_on_error,
+)
+from .identity import content
 from .training import TrainedModel
+
+# What the shape of the network and its units come from.
+_FIXED = (
+    "n_components",
+    "hidden_layer_sizes",
+    "activation",
+    "tied_weights",
+    "loss",
+    "visible",
+    "standardize",
+    "noise",
+)
 
 
 def _steps(estimator):
@@ -138,24 +157,28 @@ class UnsupervisedModel(TrainedModel, ABC):
         X = self._validated(X, dtype=dtype, reset=reset)
         sample_weight = checked_weights(sample_weight, X)
         if reset:
-            self._units = self._make_units(X, frame, sample_weight)
-            self._loss = self._units.loss
-        scaling = self._units.scaling
+            self._begin(X, frame, sample_weight)
+        else:
+            check_unchanged(self._given, self._fixed_parameters())
+        self._units.check(X, column_names(self, X))
+        return self._units.scaling.rows(X), sample_weight
+
+    def _begin(self, X, frame, sample_weight):
+        """Set how the network sees X, and its shape."""
+        self._given = self._fixed_parameters()
+        self._units = self._make_units(X, frame, sample_weight)
+        self._loss = self._units.loss
         widths, activations = zip(*self.layer_shapes())
-        shape = {
-            "sizes": (scaling.n_inputs, *widths),
+        self._shape = {
+            "sizes": (self._units.scaling.n_inputs, *widths),
             "activation": activations,
             "decoder": self._decoder(),
         }
-        if reset:
-            self._shape = shape
-        elif shape != self._shape:
-            raise ValueError(
-                "Widths, activation and the kind of decoder must stay as they were when training goes on; "
-                "set warm_start=False and call fit to start anew."
-            )
-        self._units.check(X, column_names(self, X))
-        return scaling.rows(X), sample_weight
+
+    def _fixed_parameters(self):
+        """Return the content of the parameters that have to stay when training goes on."""
+        params = self.get_params(deep=False)
+        return {name: content(params[name]) for name in _FIXED if name in params}
 
     def layer_weights(self):
         """Return encoder weights, encoder bias, decoder weights and decoder bias (or None) of each layer."""

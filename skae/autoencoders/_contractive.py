@@ -117,7 +117,8 @@ class ContractiveAE(BaseAutoEncoder):
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the last fit, optimizer state included. With ``learning_rate='constant'`` two fits of n
-        epochs are one of 2 n.
+        epochs are one of 2 n. Other parameters than ``n_components``, ``hidden_layer_sizes``, ``activation``,
+        ``tied_weights``, ``loss`` and ``standardize``, which have to stay, may change in between.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise.
     verbose : int, default=0
@@ -189,15 +190,15 @@ class ContractiveAE(BaseAutoEncoder):
     def contraction_(self):
         """float: the weight of the penalty, with the value that ``contraction='auto'`` stands for."""
         check_is_fitted(self)
-        return self._strength(self._network)
+        return self._strength(self._network, self._trained_with)
 
-    def _strength(self, network):
+    def _strength(self, network, params):
         at_start = network.sizes[0]
-        if self.contracted == "code":
+        if params["contracted"] == "code":
             at_start = expected_squared_jacobian(network)
         losses = self._units.constant_losses
         automatic = sum(_LOSS_SHARES[name] * losses[name] for name in losses) / at_start
-        return resolved(self.contraction, "contraction", automatic)
+        return resolved(params["contraction"], "contraction", automatic)
 
     def _objective(self, network, loss):
         penalties = [self._contraction(network, loss), *weight_decays(self.weight_decay)]
@@ -215,6 +216,7 @@ class ContractiveAE(BaseAutoEncoder):
         return "Lower contraction, or train longer (max_iter, learning_rate_init)."
 
     def _contraction(self, network, loss):
+        strength = self._strength(network, vars(self))
         if self.contracted == "reconstruction":
             if not loss.elementwise:
                 raise ValueError(
@@ -222,14 +224,12 @@ class ContractiveAE(BaseAutoEncoder):
                     "loss='gaussian' or 'bernoulli', or contracted='code'."
                 )
             return JacobianContraction(
-                self._strength(network), network, n_directions=self._directions(network), loss=loss
+                strength, network, n_directions=self._directions(network), loss=loss
             )
         self._refuse_untied()
         if network.has_closed_form:
-            return Contraction(self._strength(network), network.activations[0])
-        return JacobianContraction(
-            self._strength(network), network, n_directions=self._directions(network)
-        )
+            return Contraction(strength, network.activations[0])
+        return JacobianContraction(strength, network, n_directions=self._directions(network))
 
     def _curvature(self, network):
         self._refuse_untied()

@@ -83,7 +83,8 @@ class DenoisingAE(BaseAutoEncoder):
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the last fit, optimizer state included. With ``learning_rate='constant'`` two fits of n
-        epochs are one of 2 n.
+        epochs are one of 2 n. Other parameters than ``n_components``, ``hidden_layer_sizes``, ``activation``,
+        ``tied_weights``, ``loss`` and ``standardize``, which have to stay, may change in between.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise.
     verbose : int, default=0

@@ -95,7 +95,8 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy, Layer):
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the last fit, optimizer state and chains included. With ``learning_rate='constant'``
-        two fits of n epochs are one of 2 n.
+        two fits of n epochs are one of 2 n. Other parameters than ``n_components``, ``visible`` and ``standardize``, which
+        have to stay, may change in between.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and chains.
     verbose : int, default=0

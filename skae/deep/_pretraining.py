@@ -67,6 +67,7 @@ class Pretraining:
         layers = [layer for _, layer in self.layers]
         for layer, start in zip(layers, self.starts):
             layer._state = self._first_state(layer, start, X, sample_weight).to_dict()
+            layer._remember_parameters()
             fill(self.params, start, layer.layer_weights())
         objectives = [layer._objective(layer._network, layer._loss) for layer in layers]
         for number, objective in enumerate(objectives):

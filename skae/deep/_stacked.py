@@ -25,7 +25,7 @@ from ._regressor import StackedAERegressor
 
 def _predicts(method):
     def check(stack):
-        if stack.fine_tune != "supervised":
+        if not stack._is_supervised:
             raise AttributeError(f"{method} needs fine_tune='supervised' and a fit with y.")
         return not hasattr(stack, "predictor_") or hasattr(stack.predictor_, method)
 
@@ -178,6 +178,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         return self
 
     def _fit_autoencoder(self, X, sample_weight):
+        vars(self).pop("predictor_", None)
         X, weights = self._check_input(X, sample_weight)
         corruption = None
         if self.corruption != "auto":
@@ -223,6 +224,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         self.predictor_, self.layers_ = predictor, predictor.layers_
         self._units, self._loss = predictor._units, predictor._units.loss
         self.n_features_in_ = predictor.n_features_in_
+        vars(self).pop("feature_names_in_", None)
         if hasattr(predictor, "feature_names_in_"):
             self.feature_names_in_ = predictor.feature_names_in_
         self._shape, params = without_output(predictor._shape, predictor._params)
@@ -273,14 +275,21 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         -------
         score : float
         """
-        if self.fine_tune == "supervised":
-            check_is_fitted(self)
+        check_is_fitted(self)
+        if self._is_supervised:
             return self.predictor_.score(X, y, sample_weight)
         return super().score(X, y, sample_weight)
 
     @property
+    def _is_supervised(self):
+        """Whether the stack predicts: as it was fitted, or else as it will be."""
+        if hasattr(self, "_state"):
+            return hasattr(self, "predictor_")
+        return self.fine_tune == "supervised"
+
+    @property
     def _has_decoder(self):
-        return self.fine_tune != "supervised"
+        return not self._is_supervised
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -46,9 +46,10 @@ def check_positive(name, value):
 
 def noise_level(model, sigma):
     """Return sigma, by default the standard deviation of the noise that ``model`` was trained with, or stands for."""
-    if sigma is None and getattr(model, "corruption", None) == "gaussian":
-        sigma = model.corruption_level
-    elif sigma is None and getattr(model, "contracted", None) == "reconstruction":
+    params = getattr(model, "_trained_with", {})
+    if sigma is None and params.get("corruption") == "gaussian":
+        sigma = params["corruption_level"]
+    elif sigma is None and params.get("contracted") == "reconstruction":
         # The loss is half the squared error: contraction / loss is sigma^2 / 2.
         sigma = (2 * model.contraction_) ** 0.5
     elif sigma is None:

@@ -99,7 +99,8 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the last fit, optimizer state included. With ``learning_rate='constant'`` two fits of n
-        epochs are one of 2 n.
+        epochs are one of 2 n. Other parameters than ``n_components``, ``activation``, ``noise`` and ``standardize``, which
+        have to stay, may change in between.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise.
     verbose : int, default=0
@@ -238,11 +239,6 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
         return self._units.scaling.apply(X)
 
     def _objective(self, network, loss):
-        if self.noise != self._noise:
-            raise ValueError(
-                f"noise must stay {self._noise} when training goes on; set warm_start=False and call fit to "
-                "start anew."
-            )
         penalties = weight_decays(self.weight_decay)
         objective = Objective(network, loss, corruption=Gaussian(self.noise), penalties=penalties)
 

@@ -171,6 +171,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             self._moments = column_moments(X, weights)
             seed = int(rng.randint(np.iinfo(np.int32).max))
             self.draws_, self.loss_curve_ = draw_parameters(self, X, weights, seed)
+            self._temperature = self.temperature
         return self
 
     def transform(self, X):
@@ -320,7 +321,13 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         start = self._starts(n_samples, x0, rng)
         scaling = self.base_._model.scaling
         drawn = draw_data(
-            self.base_, self._draws, scaling.apply(start), n_steps, step_size, self.temperature, rng
+            self.base_,
+            self._draws,
+            scaling.apply(start),
+            n_steps,
+            step_size,
+            self._temperature,
+            rng,
         )
         return finite_states(scaling.invert(drawn))
 

@@ -97,8 +97,9 @@ def sample_walkback(
 def _chosen_corruption(model, corruption, level):
     """Return the corruption of the parameters, or of the training of ``model``."""
     if corruption is None:
-        corruption = getattr(model, "corruption", None)
-        level = getattr(model, "corruption_level", None) if level is None else level
+        params = getattr(model, "_trained_with", {})
+        corruption = params.get("corruption")
+        level = params.get("corruption_level") if level is None else level
     if not (callable(corruption) or corruption in CORRUPTIONS):
         raise ValueError(
             f"corruption must be one of {sorted(CORRUPTIONS)} or a callable, for a model that was trained "

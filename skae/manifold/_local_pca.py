@@ -21,7 +21,8 @@ class LocalPCA(BaseEstimator):
     Parameters
     ----------
     n_neighbors : int, default=30
-        Training points around each point; there are at most one tangent less.
+        Training points around each point; there are at most one tangent less. Another number counts at once, without
+        another fit.
     n_jobs : int, default=None
         Processes or threads of the search, as in scikit-learn.
 
@@ -74,19 +75,22 @@ class LocalPCA(BaseEstimator):
         """
         with unchanged_on_error(self):
             X = validate_data(self, X, dtype=DTYPES, ensure_min_samples=2)
-            if len(X) < self.n_neighbors:
-                raise ValueError(
-                    f"n_neighbors={self.n_neighbors} needs as many samples; got n_samples = {len(X)}."
-                )
-            search = NearestNeighbors(n_neighbors=self.n_neighbors, n_jobs=self.n_jobs)
-            self._points, self._search = X, search.fit(X)
+            self._check_neighbors(X)
+            self._points, self._search = X, NearestNeighbors(n_jobs=self.n_jobs).fit(X)
         return self
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_search")
 
+    def _check_neighbors(self, points):
+        if len(points) < self.n_neighbors:
+            raise ValueError(
+                f"n_neighbors={self.n_neighbors} needs as many samples; got n_samples = {len(points)}."
+            )
+
     @property
     def _model(self):
+        self._check_neighbors(self._points)
         return _Deviations(self._points, self._search, self.n_neighbors)
 
 
@@ -94,12 +98,13 @@ class _Deviations:
     """Deviations of neighbors from their mean, in the place of a Jacobian."""
 
     def __init__(self, points, search, n_neighbors):
-        self._points, self._search = points, search
+        self._points, self._search, self._n_neighbors = points, search, n_neighbors
         self.dtype, self.n_directions = points.dtype, n_neighbors - 1
 
     def linear_map(self, x):
         """Return the deviations over the root of their degrees of freedom."""
-        neighbors = self._points[self._search.kneighbors(x, return_distance=False)]
+        places = self._search.kneighbors(x, self._n_neighbors, return_distance=False)
+        neighbors = self._points[places]
         neighbors -= neighbors.mean(axis=1, keepdims=True)
         neighbors /= np.sqrt(self.n_directions)
         return DenseMap(neighbors)

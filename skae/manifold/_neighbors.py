@@ -59,7 +59,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
     encoder : estimator, default=None
         What :func:`tangent_basis` takes, fitted on X, labels aside; :class:`ContractiveAE` by default.
     n_neighbors : int, default=5
-        Votes.
+        Votes. As of ``n_candidates``, another number counts at once, without another fit.
     n_tangents : int, default=15
         Tangents of each point.
     planes : {'both', 'query'}, default='both'
@@ -148,10 +148,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             frame = X
             X, y = validate_data(self, X, y, dtype=DTYPES, order="C")
             check_classification_targets(y)
-            if self.n_neighbors > len(X):
-                raise ValueError(
-                    f"n_neighbors={self.n_neighbors} needs as many samples; got n_samples = {len(X)}."
-                )
+            self._check_neighbors(X)
             self.classes_, self._labels = np.unique(y, return_inverse=True)
             self.encoder_ = self.encoder
             if not self.prefit:
@@ -159,6 +156,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
                 self.encoder_, frame = encoder.fit(X), X
             elif self.encoder is None:
                 raise ValueError("prefit=True needs a fitted encoder; got encoder=None.")
+            self._n_tangents = self.n_tangents
             # An encoder without these tangents, or of other columns, is refused here and not at the first prediction.
             tangent_basis(self.encoder_, frame[:1], self.n_tangents)
             self._points, self._tangents = X, None
@@ -167,9 +165,15 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             self._search = NearestNeighbors().fit(X)
         return self
 
+    def _check_neighbors(self, points):
+        if self.n_neighbors > len(points):
+            raise ValueError(
+                f"n_neighbors={self.n_neighbors} needs as many samples; got n_samples = {len(points)}."
+            )
+
     def _basis(self, X, n_jobs):
         X = X.astype(self.encoder_._model.dtype, copy=False)
-        return tangents_at(self.encoder_, X, self.n_tangents, n_jobs=n_jobs).basis
+        return tangents_at(self.encoder_, X, self._n_tangents, n_jobs=n_jobs).basis
 
     def predict_proba(self, X):
         """Return each class's share of the votes.
@@ -183,6 +187,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         P : ndarray of shape (n_samples, n_classes)
         """
         check_is_fitted(self)
+        self._check_neighbors(self._points)
         X = validate_data(self, X, dtype=self._points.dtype, order="C", reset=False)
         classes = np.arange(len(self.classes_))
 

@@ -16,6 +16,7 @@ from .._compat import Interval, _fit_context
 from .._estimators.fitting import (
     DTYPES,
     MeanScore,
+    check_unchanged,
     checked_weights,
     unchanged_on_error,
     validated_rows,
@@ -146,11 +147,8 @@ class BaseCoder(
     def _prepared(self, X, weights, again, held_out):
         """Return the ``Problem``, and the state to train from: the last one, or a first one of training rows."""
         shape = self._wanted_shape(X.shape[1])
-        if again and shape != self._shape:
-            raise ValueError(
-                f"{', '.join(shape)} must stay as they were when training goes on, {self._shape}; got {shape}. Set "
-                "warm_start=False and call fit to start anew."
-            )
+        if again:
+            check_unchanged(self._shape, shape)
         self._shape = shape
         problem = self._problem(X, weights)
 

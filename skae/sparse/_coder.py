@@ -26,7 +26,8 @@ class SparseCoder(BaseCoder):
     ``fit`` minimizes the mean over samples of ``||x - h D||^2 / 2 + alpha ||h||_1 + ridge ||h||^2 / 2``,
     summed over features, over codes h and atoms D of norm at most 1 (Mairal et al. 2010). ``transform``
     finds the codes, each with a certificate: its objective is within ``gap_tol`` times that of the zero
-    code of the optimum. ``infer`` returns the certificates too, and takes codes to start from.
+    code of the optimum. ``infer`` returns the certificates too, and takes codes to start from. What codes minimize, and how they
+    are found, may be changed without another ``fit``.
 
     Parameters
     ----------
@@ -78,7 +79,8 @@ class SparseCoder(BaseCoder):
     n_iter_no_change : int, default=3
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit, statistics of its codes included.
+        Whether ``fit`` goes on from the last fit, statistics of its codes included. ``n_components`` has to stay, other
+        parameters may change in between.
     n_jobs : int, default=None
         Threads, as in joblib.
     random_state : int, RandomState instance or None, default=None
@@ -214,9 +216,10 @@ class SparseCoder(BaseCoder):
                 )
             init = positive_part(init) if self.positive else init
         options = self._inference() | {"init": init, "sparse_output": self.sparse_output}
+        problem = self._code_problem(self.components_)
         if init is None:
-            options["algorithm"] = self.algorithm_
-        return infer_codes(X, self._code_problem(self.components_), **options)
+            options["algorithm"] = self._algorithm_for(problem)
+        return infer_codes(X, problem, **options)
 
     def _wanted_shape(self, n_features):
         return {"n_components": n_features if self.n_components is None else self.n_components}
@@ -274,5 +277,11 @@ class SparseCoder(BaseCoder):
         if self.transform_encoder == "soft_threshold":
             options = {"positive": self.positive, "n_jobs": self.n_jobs}
             return threshold_codes(X, atoms, self.alpha, sparse_output=sparse_output, **options)
-        options = self._inference() | {"algorithm": self.algorithm_}
-        return infer_codes(X, self._code_problem(atoms), sparse_output=sparse_output, **options)[0]
+        problem = self._code_problem(atoms)
+        options = self._inference() | {"algorithm": self._algorithm_for(problem)}
+        return infer_codes(X, problem, sparse_output=sparse_output, **options)[0]
+
+    def _algorithm_for(self, problem):
+        """Return ``algorithm``; for ``'auto'`` what it came to in ``fit``, where that can solve ``problem``."""
+        known = self.algorithm == "auto" and self.algorithm_ in problem.algorithms
+        return self.algorithm_ if known else self.algorithm

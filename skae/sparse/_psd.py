@@ -83,7 +83,8 @@ class PSD(BaseCoder, Layer):
     n_iter_no_change : int, default=5
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit, optimizer state included.
+        Whether ``fit`` goes on from the last fit, optimizer state included. ``n_components``, ``encoder`` and ``n_steps``
+        have to stay, other parameters may change in between.
     n_jobs : int, default=None
         Threads of the inference, as in joblib.
     random_state : int, RandomState instance or None, default=None
@@ -211,6 +212,7 @@ class PSD(BaseCoder, Layer):
         return Problem(objective, X, weights)
 
     def _code_problem(self, dictionary, ridge):
+        self._check_topology()
         if self.topology is None:
             return Lasso(dictionary, self.alpha, ridge=ridge)
         pools = pooling(self.topology, self.pool_size)

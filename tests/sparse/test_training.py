@@ -81,7 +81,7 @@ def test_warm_start_goes_on(Coder):
     np.testing.assert_array_equal(again.components_, whole.components_)
     assert again.loss_curve_ == whole.loss_curve_
     for method in (again.set_params(n_components=7).fit, again.partial_fit):
-        with pytest.raises(ValueError, match="n_components.* must stay as they were"):
+        with pytest.raises(ValueError, match="n_components must stay as it was"):
             method(X)
     assert again.set_params(warm_start=False).fit(X).components_.shape == (7, 64)
 
