@@ -60,8 +60,8 @@ def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
         ) from error
 
 
-def checked_weights(sample_weight, X):
-    """Return sample weights in the dtype of ``X``, or None as it is.
+def counted_rows(X, sample_weight):
+    """Return the rows of X that count, their weights in the dtype of ``X`` or None, and which they are, a slice or an array.
 
     Raises
     ------
@@ -69,11 +69,14 @@ def checked_weights(sample_weight, X):
         If a weight is negative, or all are zero.
     """
     if sample_weight is None:
-        return None
+        return X, None, slice(None)
     sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
     if (sample_weight < 0).any() or not sample_weight.sum() > 0:
         raise ValueError("sample_weight must be non-negative, with a positive sum.")
-    return sample_weight
+    if sample_weight.all():
+        return X, sample_weight, slice(None)
+    counted = np.flatnonzero(sample_weight)
+    return X[counted], sample_weight[counted], counted
 
 
 def opened_checkpoint(estimator, data, fresh, fixed=(), suffix=""):

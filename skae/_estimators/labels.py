@@ -69,7 +69,7 @@ class NetworkClassifier(ClassifierMixin):
         """
         return np.log(self.predict_proba(X))
 
-    def _targets(self, y, dtype, weights):
+    def _targets(self, y, dtype):
         kind = type_of_target(y, input_name="y")
         if kind == "multilabel-indicator":
             values = check_array(y, accept_sparse="csr", dtype=dtype)

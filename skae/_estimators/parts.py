@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import _BaseComposition, _VisualBlock
 from .layer import Layer
@@ -127,14 +127,25 @@ def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume):
     return estimator
 
 
+def for_parts(frame, sample_weight, X, weights):
+    """Return what a part that sees the columns of X is fitted to, and its weights.
+
+    Parameters
+    ----------
+    frame, sample_weight : array-like
+        As the user gave them: a part takes names of columns from them.
+    X, weights : ndarray or CSR matrix, ndarray
+        The validated rows that count, which are enough where columns have no names.
+    """
+    return (frame, sample_weight) if hasattr(frame, "columns") else (X, weights)
+
+
 def fitted_base(estimator, base, X, sample_weight):
     """Return ``base`` fitted without labels, for an estimator that begins with it: itself where it is ``prefit``."""
     if estimator.prefit:
         check_is_fitted(base)
-        if base.n_features_in_ != X.shape[1]:
-            raise ValueError(
-                f"base was fitted with {base.n_features_in_} features; X has {X.shape[1]}."
-            )
+        # Number, names and order of the columns.
+        validate_data(base, X, reset=False, skip_check_array=True)
         return base
     base = ready_copy(
         "base",

@@ -1,7 +1,7 @@
 """An encoder with an output layer above it: targets, noise at the inputs, training and prediction."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -18,8 +18,8 @@ from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from ..training.state import TrainingState
 from .fitted import FittedNetwork
-from .fitting import DTYPES, by_block, checked_weights, validated_rows
-from .training import ZERO_SUM, TrainedModel
+from .fitting import DTYPES, by_block, counted_rows, validated_rows
+from .training import TrainedModel
 
 # Of the inputs, where there are many, as in pictures: fewer say less about one that is masked.
 _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
@@ -46,6 +46,12 @@ class Targets:
     labeled: np.ndarray
     bias: np.ndarray | float = 0.0
     strata: np.ndarray | None = None
+
+    def of_rows(self, rows):
+        """Return the targets of some rows."""
+        parts = {name: getattr(self, name) for name in ("values", "labeled", "strata")}
+        parts = {name: each if each is None else each[rows] for name, each in parts.items()}
+        return replace(self, **parts)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -84,7 +90,7 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
     }
 
     @abstractmethod
-    def _targets(self, y, dtype, weights):
+    def _targets(self, y, dtype):
         """Return the ``Targets`` of ``y``, and set what prediction needs."""
 
     @abstractmethod
@@ -100,15 +106,20 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
         self._noise(1, None)
         self._check_refit()
         X = validated_rows(self, X, dtype=DTYPES)
-        weights = checked_weights(sample_weight, X)
         check_consistent_length(X, y)
-        targets = self._targets(y, X.dtype, weights)
+        X, weights, counted = counted_rows(X, sample_weight)
+        targets = self._targets(y, X.dtype).of_rows(counted)
         balanced = self._balanced(weights, targets)
         if balanced is not None and not balanced[targets.labeled].sum() > 0:
             raise ValueError(
                 "sample_weight and class_weight must have a positive sum over the rows with a label."
             )
+        targets.bias = self._output_bias(targets, weights)
         return X, weights, balanced, targets
+
+    def _output_bias(self, targets, weights):
+        """Return the biases that the output units begin with."""
+        return 0.0
 
     def _add_output(self, widths, activations, targets, unit, *, n_inputs=None):
         """Set the shape of the network and the output units; return the state before the first step.
@@ -226,8 +237,6 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
                 )
             X, targets, width = problem.X[rows], problem.targets[rows], network.sizes[-1]
             weights = None if problem.sample_weight is None else problem.sample_weight[rows]
-            if weights is not None and not weights.sum() > 0:
-                raise ValueError(ZERO_SUM)
 
             def error(params):
                 views = network.views(params)

@@ -23,10 +23,6 @@ from .advice import warn_of_max_iter, warn_of_rising_loss
 from .callbacks import Callbacks
 from .fitting import BLOCK, opened_checkpoint
 
-ZERO_SUM = (
-    "early_stopping=True leaves only samples with sample_weight=0 to train on, or for validation; raise "
-    "validation_fraction, weight more samples, or use early_stopping=False."
-)
 _REMEMBERED = ("corruption", "corruption_level", "contraction", "contracted")
 
 
@@ -310,8 +306,8 @@ class TrainedModel(CallbackSupportMixin):
         if not 0 < n_held_out < len(rows):
             raise ValueError(
                 f"early_stopping=True with validation_fraction={self.validation_fraction} leaves "
-                f"{n_held_out} of {len(rows)} samples for validation; use more samples or another "
-                "fraction."
+                f"{n_held_out} of {len(rows)} samples (without those of weight 0) for validation; use more samples or "
+                "another fraction."
             )
         strata = None if problem.strata is None else problem.strata[rows]
         try:
@@ -323,9 +319,6 @@ class TrainedModel(CallbackSupportMixin):
                 "samples or more of each, and as many held-out samples as classes. Use more samples, another fraction, "
                 "or early_stopping=False."
             ) from error
-        weights = problem.sample_weight
-        if weights is not None and not all(weights[part].sum() > 0 for part in parts):
-            raise ValueError(ZERO_SUM)
         return tuple(map(np.sort, parts))
 
     def _reporters(self, rows):

@@ -76,6 +76,7 @@ class Reconstructing:
         if ratio is None or labeled.all():
             return np.average(labeled, weights=weights)
         weights = np.ones(len(labeled)) if weights is None else weights
+        labeled, weights = labeled[weights > 0], weights[weights > 0]
         ours = weights[labeled].sum(dtype=np.float64)
         n_others = round(ratio * labeled.sum())
         return ours / (ours + n_others * weights[~labeled].mean(dtype=np.float64))

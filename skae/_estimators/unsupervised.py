@@ -16,8 +16,8 @@ from .advice import warn_of_constant_codes
 from .fitting import (
     DTYPES,
     check_unchanged,
-    checked_weights,
     column_names,
+    counted_rows,
     unchanged_on_error,
 )
 from .identity import content
@@ -155,7 +155,7 @@ class UnsupervisedModel(TrainedModel, ABC):
         frame = X
         dtype = DTYPES if reset else self._params.dtype
         X = self._validated(X, dtype=dtype, reset=reset)
-        sample_weight = checked_weights(sample_weight, X)
+        X, sample_weight, _ = counted_rows(X, sample_weight)
         if reset:
             self._begin(X, frame, sample_weight)
         else:

@@ -9,7 +9,7 @@ from .._compat import HasMethods, _fit_context
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.labels import NetworkClassifier
 from .._estimators.parameters import estimator
-from .._estimators.parts import fitted_base
+from .._estimators.parts import fitted_base, for_parts
 from .._estimators.supervised import BaseSupervised
 from .._estimators.weights import fill
 from ._dbm import DBM
@@ -148,8 +148,9 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
             If ``base`` is no Boltzmann machine.
         """
         with unchanged_on_error(self):
+            frame = X
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
-            self.base_ = self._fitted_base(X, weights)
+            self.base_ = self._fitted_base(*for_parts(frame, sample_weight, X, weights))
             self._units = self.base_._units
             layers = self.base_._discriminative_layers()
             widths = [len(encoder) for encoder, _ in layers]

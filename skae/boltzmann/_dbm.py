@@ -13,14 +13,14 @@ from .._estimators.fitting import (
     MeanScore,
     by_block,
     check_counts,
-    checked_weights,
     column_names,
+    counted_rows,
     generator,
     unchanged_on_error,
     validated_rows,
 )
 from .._estimators.parameters import estimator
-from .._estimators.parts import NamedLayers, copies
+from .._estimators.parts import NamedLayers, copies, for_parts
 from .._estimators.training import TrainedModel
 from ..nn.boltzmann import (
     Chains,
@@ -187,14 +187,14 @@ class DBM(
                 raise ValueError("solver='lbfgs' needs an exact gradient: take 'sgd' or 'adam'.")
             frame = X
             X = validated_rows(self, X, dtype=DTYPES)
-            weights = checked_weights(sample_weight, X)
+            X, weights, _ = counted_rows(X, sample_weight)
             self._units = self.layers[0][1]._make_units(X, frame, weights)
             self._loss = self._units.loss
             self._check_range(X)
             self.layers_ = self._copies()
             widths = [layer.n_components for _, layer in self.layers_]
             self._sizes = (self._units.scaling.n_inputs, *widths)
-            self._learn(X, weights)
+            self._learn(X, weights, for_parts(frame, sample_weight, X, weights))
         return self
 
     def transform(self, X):
@@ -345,7 +345,7 @@ class DBM(
         )
         return double_weights(machines)
 
-    def _learn(self, X, weights):
+    def _learn(self, X, weights, lowest):
         rows = self._units.scaling.rows(X)
         state = self._start(self._machine.network, X.dtype)
         params = self._machine.network.views(state.params)
@@ -355,7 +355,7 @@ class DBM(
         n_visible = rows.shape[1]
         params.decoder_biases[0][:n_visible] = self._units.base_logits
         if self.pretraining:
-            pretrain(self.layers_, self._machine, params, self._units.scaling, X, weights)
+            pretrain(self.layers_, self._machine, params, rows, weights, lowest)
         chains = Chains(self.n_chains or self.batch_size, self._machine.network.sizes[1], X.dtype)
         steps = {"n_steps": self.n_gibbs_steps, "n_mean_field_steps": self.n_mean_field_steps}
         penalties = weight_decays(self.weight_decay)

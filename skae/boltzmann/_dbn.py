@@ -7,7 +7,13 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import _fit_context
-from .._estimators.fitting import MeanScore, check_counts, generator, unchanged_on_error
+from .._estimators.fitting import (
+    MeanScore,
+    by_block,
+    check_counts,
+    generator,
+    unchanged_on_error,
+)
 from .._estimators.parameters import estimator
 from .._estimators.parts import NamedLayers
 from ..deep import StackedAE
@@ -176,7 +182,7 @@ class DBN(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLay
             dtype = top._model.dtype
             start = validate_data(self, start, dtype=dtype, order="C", reset=False)
             for layer in lower:
-                start = layer.transform(start)
+                start = by_block(start, layer._model.encode, layer.n_components_)
         # Of a single RBM the chain itself ends at the visible units.
         means_of_top = means and not lower
         states = top.sample(

@@ -11,11 +11,11 @@ def double_weights(layers):
     return layers
 
 
-def pretrain(layers, machine, params, scaling, X, weights):
-    """Fit each layer on the codes of those below and put it into ``params``."""
-    rows = scaling.rows(X)
+def pretrain(layers, machine, params, rows, weights, lowest):
+    """Fit each layer on the codes of those below, the first on ``lowest``, and put it into ``params``."""
     for number, (_, layer) in enumerate(layers, 1):
-        layer.fit(X, sample_weight=weights)
+        X, sample_weight = lowest if number == 1 else (rows, weights)
+        layer.fit(X, sample_weight=sample_weight)
         fitted = layer._model.params
         decoder_bias = fitted.decoder_biases[0]
         machine.block(params.encoder_weights[0], number)[...] = fitted.encoder_weights[0]
@@ -24,7 +24,7 @@ def pretrain(layers, machine, params, scaling, X, weights):
         # A hidden layer had a bias as the upper and one as the lower of two.
         below[...] = (below + decoder_bias) / 2 if number > 1 else decoder_bias
         if number < len(layers):
-            X = rows = by_block(rows, layer._upward_means, layer.n_components)
+            rows = by_block(rows, layer._upward_means, layer.n_components)
 
 
 def joint_objective(machine, loss, mask, *, n_steps, n_mean_field_steps, chains, penalties):

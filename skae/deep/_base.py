@@ -9,8 +9,8 @@ from typing import ClassVar
 from sklearn.utils import check_random_state
 
 from .._compat import Interval, StrOptions
-from .._estimators.fitting import DTYPES, checked_weights, column_names, validated_rows
-from .._estimators.parts import NamedLayers, check_layers, copies
+from .._estimators.fitting import DTYPES, column_names, counted_rows, validated_rows
+from .._estimators.parts import NamedLayers, check_layers, copies, for_parts
 from .._estimators.supervised import NoisyInputs
 from .._estimators.training import TrainedModel
 from ._layers import check_losses, default_layers, units_of
@@ -54,20 +54,22 @@ class BaseStack(NoisyInputs, TrainedModel, NamedLayers, ABC):
 
     def _check_training_data(self, X, sample_weight, **options):
         X = validated_rows(self, X, dtype=DTYPES, **options)
-        return X, checked_weights(sample_weight, X)
+        return counted_rows(X, sample_weight)[:2]
 
     def _chosen_layers(self):
         """Return ``layers``, or the default ones."""
         return default_layers() if self.layers is None else self.layers
 
-    def _check_input(self, X, sample_weight):
-        """Check what is to be reconstructed, and set scaling and loss: those of the first layer."""
-        frame = X
-        X, weights = self._check_training_data(X, sample_weight)
+    def _check_input(self, frame, sample_weight):
+        """Check what is to be reconstructed, and set scaling and loss: those of the first layer.
+
+        Return rows and their weights, and what the first layer is fitted to.
+        """
+        X, weights = self._check_training_data(frame, sample_weight)
         self._units = units_of(self._chosen_layers()[0][1], X, frame, weights)
         self._loss = self._units.loss
         self._units.check(X, column_names(self, X))
-        return X, weights
+        return X, weights, for_parts(frame, sample_weight, X, weights)
 
     def _copies(self):
         """Return layers that are ready to be fitted."""
@@ -79,10 +81,10 @@ class BaseStack(NoisyInputs, TrainedModel, NamedLayers, ABC):
             resume=self.resume,
         )
 
-    def _pretrain(self, network, flat, X, sample_weight):
+    def _pretrain(self, network, flat, X, sample_weight, lowest):
         """Fit ``layers_`` without labels and put their weights into ``flat``."""
         noise_below = self.corrupted == "input"
-        pretraining = Pretraining(self.layers_, network, flat, self._units, noise_below)
+        pretraining = Pretraining(self.layers_, network, flat, self._units, lowest, noise_below)
         if self.schedule == "greedy":
             pretraining.greedy(X, sample_weight)
         else:

@@ -5,8 +5,9 @@ from dataclasses import fields
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
 
-from .._estimators.fitting import BLOCK, by_block
+from .._estimators.fitting import by_block
 from .._estimators.parts import is_fitted
 from .._estimators.training import TrainedModel
 from .._estimators.units import plain_units
@@ -38,13 +39,15 @@ class Pretraining:
         The network's parameters.
     units : Units
         How the first layer sees X.
-    noise_below : bool
+    lowest : (array-like, array-like)
+        What the first layer is fitted to, and weights: as the user gave them where columns have names.
+    noise_below : bool, default=False
         Whether noise comes in at X instead of at the codes.
     """
 
-    def __init__(self, layers, network, flat, units, noise_below):
+    def __init__(self, layers, network, flat, units, lowest, noise_below=False):
         self.layers, self.network, self.noise_below = layers, network, noise_below
-        self.units = units
+        self.units, self.lowest = units, lowest
         self.params = network.views(flat)
         depths = [len(layer.layer_shapes()) for _, layer in layers]
         self.starts = np.cumsum([0, *depths[:-1]]).tolist()
@@ -57,9 +60,11 @@ class Pretraining:
             with self._fitting(name, layer, start):
                 if self.noise_below and start:
                     self._fit_with_noise_below(layer, start, X, sample_weight)
-                else:
+                elif start:
                     # No name for the codes: they are gone before those of the next layer are computed.
-                    layer.fit(self._codes(X, start) if start else X, sample_weight=sample_weight)
+                    layer.fit(self._codes(X, start), sample_weight=sample_weight)
+                else:
+                    layer.fit(self.lowest[0], sample_weight=self.lowest[1])
 
     def simultaneous(self, X, sample_weight, checkpoint, resume):
         """Fit all layers at once, in the batches and for the epochs of the first one."""
@@ -118,7 +123,9 @@ class Pretraining:
                     layer._train(problem, layer._start(network, codes.dtype))
                 finally:
                     if hasattr(layer, "_state"):
-                        layer.n_features_in_ = codes.shape[1] if start else X.shape[1]
+                        # Sets number and names of the columns.
+                        seen = codes if start else self.lowest[0]
+                        validate_data(layer, seen, skip_check_array=True)
                         layer._units = plain_units(codes.shape[1]) if start else self.units
                         layer._loss = layer._units.loss
                         layer._shape, params = without_output(shape, layer._params)
@@ -146,8 +153,7 @@ class Pretraining:
             mark_unlabeled(targets)
         for (name, layer), start in zip(self.layers, self.starts):
             with self._fitting(name, layer, start):
-                codes = self._codes(X, start) if start else X
-                rows, _ = layer._check_training_data(codes, sample_weight, reset=True)
+                rows = self._shown(layer, start, X, sample_weight)
                 state = layer._first_state(rows, sample_weight)
                 own, names = layer._network, layer._shape["activation"]
                 sizes = (*own.sizes, targets.values.shape[1])
@@ -200,11 +206,13 @@ class Pretraining:
         )
 
     def _first_state(self, layer, start, X, sample_weight):
-        """Let the layer see what it will be trained on, or the first of its codes; return its first state."""
-        sample = self._codes(X[:BLOCK], start) if start else X
-        weights = None if start else sample_weight
-        rows, weights = layer._check_training_data(sample, weights, reset=True)
-        return layer._first_state(rows, weights)
+        """Let the layer see what it will be trained on, as it is before; return its first state."""
+        return layer._first_state(self._shown(layer, start, X, sample_weight), sample_weight)
+
+    def _shown(self, layer, start, X, sample_weight):
+        """Let the layer check what it is to be trained on, and return that as its network sees it."""
+        given = (self._codes(X, start), sample_weight) if start else self.lowest
+        return layer._check_training_data(*given, reset=True)[0]
 
     def _fit_with_noise_below(self, layer, start, X, sample_weight):
         state = self._first_state(layer, start, X, sample_weight)

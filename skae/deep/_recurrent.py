@@ -155,22 +155,22 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
         """
         with unchanged_on_error(self):
             self._check_layers()
-            X, weights = self._check_input(X, sample_weight)
+            X, weights, lowest = self._check_input(X, sample_weight)
             self.layers_ = self._copies()
             widths, activations = layer_shapes(self.layers_)
             if len(widths) < 2:
                 raise ValueError("layers of a RecurrentAE must be two or more.")
             sizes = (self._units.scaling.n_inputs, *widths)
             self._shape = {"sizes": sizes, "activation": activations, "n_steps": self.n_steps}
-            self._learn(X, weights)
+            self._learn(X, weights, lowest)
         return self
 
-    def _learn(self, X, weights):
+    def _learn(self, X, weights, lowest):
         network = self._network
         state = self._start(network, X.dtype)
         with self._publishing(state):
             if self.pretraining:
-                self._pretrain(network, state.params, X, weights)
+                self._pretrain(network, state.params, X, weights, lowest)
         objective = Objective(
             network,
             self._loss,

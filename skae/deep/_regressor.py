@@ -144,14 +144,16 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
         outputs = self._outputs(X)
         return outputs.ravel() if self._flat else outputs
 
-    def _targets(self, y, dtype, weights):
+    def _targets(self, y, dtype):
         values = check_array(y, dtype=dtype, ensure_2d=False, input_name="y")
         if values.ndim == 2 and values.shape[1] == 1:
             values = column_or_1d(values, warn=True)
         self._flat = values.ndim == 1
         values = np.ascontiguousarray(values.reshape(len(values), -1))
-        mean = np.average(values, axis=0, weights=weights)
-        return Targets(values, Gaussian, np.ones(len(values), bool), mean)
+        return Targets(values, Gaussian, np.ones(len(values), bool))
+
+    def _output_bias(self, targets, weights):
+        return np.average(targets.values, axis=0, weights=weights)
 
     def _errors(self, outputs, values):
         return 0.5 * np.sum((outputs - values) ** 2, axis=1)

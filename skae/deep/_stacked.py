@@ -179,7 +179,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
 
     def _fit_autoencoder(self, X, sample_weight):
         vars(self).pop("predictor_", None)
-        X, weights = self._check_input(X, sample_weight)
+        X, weights, lowest = self._check_input(X, sample_weight)
         corruption = None
         if self.corruption != "auto":
             corruption = make_corruption(self.corruption, self.corruption_level, self._units.groups)
@@ -194,7 +194,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         network = self._network
         state = self._start(network, X.dtype)
         with self._publishing(state):
-            self._pretrain(network, state.params, X, weights)
+            self._pretrain(network, state.params, X, weights, lowest)
         if self.fine_tune:
             objective = Objective(
                 network,

@@ -8,6 +8,7 @@ import numpy as np
 
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators.fitting import column_names, unchanged_on_error
+from .._estimators.parts import for_parts
 from .._estimators.supervised import BaseSupervised
 from .._estimators.unlabeled import Reconstructing
 from .._estimators.weights import fill
@@ -77,16 +78,17 @@ class BaseSupervisedStack(Reconstructing, BaseSupervised, BaseStack):
                 self._units.check(X, column_names(self, X))
             self.layers_ = self._copies()
             state = self._add_output(*layer_shapes(self.layers_), targets, targets.unit)
-            self._learn(X, targets, weights, balanced, state)
+            lowest = for_parts(frame, sample_weight, X, weights)
+            self._learn(X, targets, weights, balanced, state, lowest)
         return self
 
-    def _learn(self, X, targets, weights, balanced, state):
+    def _learn(self, X, targets, weights, balanced, state, lowest):
         network, rows = self._network, np.flatnonzero(targets.labeled)
         with self._publishing(state):
             if self.pretraining == "unsupervised":
-                self._pretrain(network, state.params, X, weights)
+                self._pretrain(network, state.params, X, weights, lowest)
             elif self.pretraining is not None:
-                pretraining = Pretraining(self.layers_, network, state.params, self._units, False)
+                pretraining = Pretraining(self.layers_, network, state.params, self._units, lowest)
                 if self.pretraining == "supervised":
                     pretraining.supervised(
                         X, balanced, targets.values, self._loss, rows, targets.strata

@@ -129,7 +129,7 @@ def draw_parameters(model, X, weights, seed):
     """Return parameters given the data, which a chain from those of ``model.base_`` on passes, and its losses."""
     problem = model.base_._problem(model.base_._model.scaling.rows(X), weights)
     n_samples = X.shape[0] if weights is None else weights.sum(dtype=np.float64)
-    n_adaptive_steps = model.burn_in * -(-X.shape[0] // model.batch_size)
+    n_adaptive_steps = model.burn_in * -(-len(problem.rows) // model.batch_size)
     solver = Langevin(model.temperature / n_samples, model.prior_scale, n_adaptive_steps, seed)
     params = model.base_._params.copy()
     state = TrainingState(params, solver.start(params), np.random.default_rng(seed), seed)

@@ -16,8 +16,8 @@ from .._estimators.fitting import (
     MeanScore,
     by_block,
     check_counts,
-    checked_weights,
     column_names,
+    counted_rows,
     generator,
     unchanged_on_error,
     validated_rows,
@@ -166,8 +166,8 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             rng = check_random_state(self.random_state)
             base, frame = self._copied_base(rng), X
             X = validated_rows(self, X, dtype=DTYPES)
-            weights = checked_weights(sample_weight, X)
-            self.base_ = base.fit(frame, sample_weight=weights)
+            self.base_ = base.fit(frame, sample_weight=sample_weight)
+            X, weights, _ = counted_rows(X, sample_weight)
             self._moments = column_moments(X, weights)
             seed = int(rng.randint(np.iinfo(np.int32).max))
             self.draws_, self.loss_curve_ = draw_parameters(self, X, weights, seed)

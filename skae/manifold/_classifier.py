@@ -14,7 +14,7 @@ from .._estimators.auto import resolved
 from .._estimators.fitting import by_block, unchanged_on_error
 from .._estimators.labels import NetworkClassifier
 from .._estimators.parameters import estimator
-from .._estimators.parts import fitted_base
+from .._estimators.parts import fitted_base, for_parts
 from .._estimators.supervised import BaseSupervised
 from .._estimators.unlabeled import DrawingUnlabeled, mark_unlabeled
 from .._estimators.weights import fill_encoder
@@ -240,8 +240,9 @@ class ManifoldTangentClassifier(
         """
         with unchanged_on_error(self):
             self._check_solver()
+            frame = X
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
-            self.base_ = self._fitted_base(X, weights)
+            self.base_ = self._fitted_base(*for_parts(frame, sample_weight, X, weights))
             self._units = self.base_._units
             fitted = self.base_._model
             encoder = fitted.network

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import DTYPES, unchanged_on_error
+from .._estimators.parts import for_parts
 from .._threads import share_items, team
 from ..autoencoders import ContractiveAE
 from ._tangents import tangent_basis, tangents_at
@@ -147,13 +148,14 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self):
             frame = X
             X, y = validate_data(self, X, y, dtype=DTYPES, order="C")
+            frame, _ = for_parts(frame, None, X, None)
             check_classification_targets(y)
             self._check_neighbors(X)
             self.classes_, self._labels = np.unique(y, return_inverse=True)
             self.encoder_ = self.encoder
             if not self.prefit:
                 encoder = ContractiveAE() if self.encoder is None else clone(self.encoder)
-                self.encoder_, frame = encoder.fit(X), X
+                self.encoder_ = encoder.fit(frame)
             elif self.encoder is None:
                 raise ValueError("prefit=True needs a fitted encoder; got encoder=None.")
             self._n_tangents = self.n_tangents

@@ -17,7 +17,7 @@ from .._estimators.fitting import (
     DTYPES,
     MeanScore,
     check_unchanged,
-    checked_weights,
+    counted_rows,
     unchanged_on_error,
     validated_rows,
 )
@@ -142,7 +142,7 @@ class BaseCoder(
     def _check_training_data(self, X, sample_weight, reset):
         dtype = DTYPES if reset else self.components_.dtype
         X = validated_rows(self, X, dtype=dtype, reset=reset)
-        return X, checked_weights(sample_weight, X)
+        return counted_rows(X, sample_weight)[:2]
 
     def _prepared(self, X, weights, again, held_out):
         """Return the ``Problem``, and the state to train from: the last one, or a first one of training rows."""

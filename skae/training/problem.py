@@ -23,7 +23,7 @@ class Problem:
     targets : C-ordered ndarray of shape (n_samples, n_outputs) or None
         What is to be predicted from X, if anything.
     rows : ndarray of int or None
-        The rows to train on; all of them by default.
+        The rows to train on; all of them by default. Rows of weight 0 are left out.
     strata : ndarray of shape (n_samples,) or None
         Classes of which held-out rows have the same shares.
     monitor : callable or None
@@ -57,6 +57,8 @@ class Problem:
     def __post_init__(self):
         if self.rows is None:
             self.rows = np.arange(self.X.shape[0])
+        if self.sample_weight is not None:
+            self.rows = self.rows[self.sample_weight[self.rows] > 0]
         self.observers = [*getattr(self.objective, "observers", ()), *self.observers]
 
     @property

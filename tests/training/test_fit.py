@@ -220,7 +220,7 @@ def test_bad_data_leave_the_model(bad, method):
 def test_early_stopping_needs_weights_on_both_sides():
     weights = np.zeros(len(X))
     weights[:1] = 1
-    with pytest.raises(ValueError, match="early_stopping=True leaves only samples with"):
+    with pytest.raises(ValueError, match="leaves 0 of 1 samples"):
         AutoEncoder(**SMALL, early_stopping=True).fit(X, sample_weight=weights)
 
 
