@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._grid import new_axes, square_shape, tile
+from ._grid import as_images, new_axes, shape_of, tile
 
 
 class FilterDisplay:
@@ -37,13 +37,13 @@ class FilterDisplay:
         """
         weights = estimator.encoder_weights_[0]
         largest = np.argsort(-np.linalg.norm(weights, axis=1), kind="stable")[:n_filters]
-        shape = image_shape or square_shape(weights.shape[1])
+        shape = shape_of(image_shape, weights.shape[1])
         return cls(filters=weights[largest], image_shape=shape).plot(ax=ax)
 
     def plot(self, ax=None):
         """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
+        images = as_images(self.filters, self.image_shape)
         ax = new_axes(ax)
-        images = self.filters.reshape(-1, *self.image_shape)
         images = images / np.maximum(np.abs(images).max(axis=(1, 2), keepdims=True), 1e-12)
         sheet = tile(images, int(np.ceil(np.sqrt(len(images)))))
         ax.imshow(sheet, cmap="gray", vmin=-1, vmax=1, interpolation="nearest")

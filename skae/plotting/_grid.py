@@ -1,16 +1,46 @@
 """Images side by side in one axes."""
 
+from numbers import Integral
+
 import numpy as np
+from sklearn.utils import check_array
+
+from ..nn.scaling import dense
 
 
-def square_shape(n_features):
-    """Return the height and width of square images; raise ``ValueError`` where there is none."""
-    side = int(round(n_features**0.5))
-    if side * side != n_features:
+def shape_of(image_shape, n_features):
+    """Return the height and width of images, square ones where ``image_shape`` is None.
+
+    Raises
+    ------
+    ValueError
+        If ``image_shape`` is no height and width of ``n_features`` pixels, or is needed.
+    """
+    if image_shape is None:
+        side = int(round(n_features**0.5))
+        if side * side != n_features:
+            raise ValueError(
+                f"image_shape must be given: {n_features} features do not make a square image."
+            )
+        return side, side
+    shape = tuple(np.ravel(image_shape))
+    whole = all(isinstance(length, Integral) and length > 0 for length in shape)
+    if len(shape) != 2 or not whole or np.prod(shape) != n_features:
         raise ValueError(
-            f"image_shape must be given: {n_features} features do not make a square image."
+            f"image_shape must be (height, width) with height * width = {n_features}, the number of features; got "
+            f"{image_shape!r}."
         )
-    return side, side
+    return shape
+
+
+def as_images(rows, image_shape):
+    """Return ``rows``, of shape (n, n_features), as images of shape (n, height, width)."""
+    return rows.reshape(-1, *shape_of(image_shape, rows.shape[1]))
+
+
+def pictures(X):
+    """Return the rows of X, array, frame or sparse matrix, as an ndarray that can be drawn."""
+    return check_array(dense(X), ensure_all_finite=False)
 
 
 def new_axes(ax):

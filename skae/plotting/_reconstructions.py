@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._grid import new_axes, square_shape, tile
+from ._grid import as_images, new_axes, pictures, shape_of, tile
 
 
 class ReconstructionDisplay:
@@ -26,7 +26,7 @@ class ReconstructionDisplay:
         Parameters
         ----------
         estimator : fitted auto-encoder
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             A dozen samples fit well.
         image_shape : (int, int), default=None
             Height and width; square by default.
@@ -36,16 +36,17 @@ class ReconstructionDisplay:
         -------
         display : ReconstructionDisplay
         """
-        X = np.asarray(X)
-        shape = image_shape or square_shape(X.shape[1])
-        display = cls(originals=X, reconstructions=estimator.reconstruct(X), image_shape=shape)
+        originals = pictures(X)
+        shape = shape_of(image_shape, originals.shape[1])
+        reconstructions = estimator.reconstruct(X)
+        display = cls(originals=originals, reconstructions=reconstructions, image_shape=shape)
         return display.plot(ax=ax)
 
     def plot(self, ax=None):
         """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
+        rows = np.concatenate([self.originals, self.reconstructions])
+        sheet = tile(as_images(rows, self.image_shape), len(self.originals))
         ax = new_axes(ax)
-        images = np.concatenate([self.originals, self.reconstructions])
-        sheet = tile(images.reshape(-1, *self.image_shape), len(self.originals))
         ax.imshow(sheet, cmap="gray", interpolation="nearest")
         ax.set_axis_off()
         ax.set_title("Samples (top) and reconstructions (bottom)")

@@ -26,7 +26,7 @@ class SpectrumDisplay:
         Parameters
         ----------
         estimator : fitted auto-encoder
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
         n_values : int, default=None
             So many of the largest values, which take much less time than all of them, by :func:`tangent_basis`.
         label : str, default=None

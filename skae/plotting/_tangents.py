@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..manifold import tangent_basis
-from ._grid import new_axes, square_shape, tile
+from ._grid import new_axes, pictures, shape_of, tile
 
 
 class TangentDisplay:
@@ -20,7 +20,7 @@ class TangentDisplay:
 
     def __init__(self, *, images, basis, steps, image_shape):
         self.images, self.basis, self.steps = images, basis, np.asarray(steps)
-        self.image_shape = tuple(image_shape)
+        self.image_shape = image_shape
 
     @classmethod
     def from_estimator(
@@ -32,7 +32,7 @@ class TangentDisplay:
         ----------
         estimator : fitted model
             What :func:`~skae.manifold.tangent_basis` takes.
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             A few images.
         n_tangents : int, default=6
             Tangents of each.
@@ -47,26 +47,28 @@ class TangentDisplay:
         -------
         display : TangentDisplay
         """
-        X = np.asarray(X)
-        shape = square_shape(X.shape[1]) if image_shape is None else image_shape
+        images = pictures(X)
+        shape = shape_of(image_shape, images.shape[1])
         basis = tangent_basis(estimator, X, n_tangents).basis
-        return cls(images=X, basis=basis, steps=steps, image_shape=shape).plot(ax=ax)
+        return cls(images=images, basis=basis, steps=steps, image_shape=shape).plot(ax=ax)
 
     def plot(self, ax=None):
         """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
-        ax = new_axes(ax)
+        height, width = shape_of(self.image_shape, self.images.shape[1])
         low, high = self.images.min(), self.images.max()
         rows = []
         for image, tangents in zip(self.images, self.basis):
             moved = np.clip(image + self.steps[:, np.newaxis] * tangents[0], low, high)
             gray = (np.vstack([image[np.newaxis], moved]) - low) / max(high - low, 1e-12)
             # Tangents have a sign: gray is none.
-            signed = 0.5 + 0.5 * tangents / np.abs(tangents).max(axis=1, keepdims=True)
+            largest = np.maximum(np.abs(tangents).max(axis=1, keepdims=True), 1e-12)
+            signed = 0.5 + 0.5 * tangents / largest
             rows.append(np.vstack([gray[:1], signed, gray[1:]]))
-        sheet = np.concatenate(rows).reshape(-1, *self.image_shape)
+        sheet = np.concatenate(rows).reshape(-1, height, width)
         n_columns = 1 + self.basis.shape[1] + len(self.steps)
+        ax = new_axes(ax)
         ax.imshow(tile(sheet, n_columns), cmap="gray", vmin=0, vmax=1)
-        width = self.image_shape[1] + 1
+        width += 1
         labels = ["x", *(f"u{k + 1}" for k in range(self.basis.shape[1]))]
         labels += [f"{step:+g} u1" for step in self.steps]
         ax.set_xticks(

@@ -1,8 +1,14 @@
 """Displays draw what they are given."""
 
+import warnings
+
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+import scipy.sparse
 from sklearn.datasets import load_digits
 
 from skae import AutoEncoder
@@ -10,6 +16,12 @@ from skae.plotting import FilterDisplay, ReconstructionDisplay, SpectrumDisplay,
 
 matplotlib.use("Agg")
 X = load_digits().data / 16
+
+
+@pytest.fixture(autouse=True)
+def _closed_figures():
+    yield
+    plt.close("all")
 
 
 def test_displays():
@@ -37,3 +49,45 @@ def test_tangents():
     np.testing.assert_allclose(sheet[:8, :8], X[0].reshape(8, 8))
     moved = np.clip(X[0] - display.basis[0, 0], 0, 1).reshape(8, 8)
     np.testing.assert_allclose(sheet[:8, 27:35], moved)
+
+
+DRAWN = [
+    lambda model, X, **options: FilterDisplay.from_estimator(model, **options),
+    ReconstructionDisplay.from_estimator,
+    lambda model, X, **options: TangentDisplay.from_estimator(model, X, n_tangents=2, **options),
+]
+
+
+@pytest.mark.parametrize("shape", [(4, 8), (16, 8), (64,), (8, 8, 1), (-8, -8), (8.0, 8.0), 64])
+@pytest.mark.parametrize("draw", DRAWN)
+def test_images_of_another_shape_are_refused(draw, shape):
+    model = AutoEncoder(9, max_iter=1, random_state=0).fit(X)
+    with pytest.raises(ValueError, match=r"height \* width = 64"):
+        draw(model, X[:4], image_shape=shape)
+    display = draw(model, X[:4], image_shape=(16, 4))
+    display.image_shape = shape
+    with pytest.raises(ValueError, match=r"height \* width = 64"):
+        display.plot()
+
+
+@pytest.mark.parametrize(
+    "draw", [*DRAWN[1:], SpectrumDisplay.from_estimator], ids=["both", "tangents", "spectrum"]
+)
+@pytest.mark.parametrize("kind", ["pandas", "polars", "csr"])
+def test_frames_and_sparse_matrices_are_drawn(draw, kind):
+    names = [f"pixel {j}" for j in range(64)]
+    as_kind = {
+        "pandas": lambda rows: pd.DataFrame(rows, columns=names),
+        "polars": lambda rows: pl.DataFrame(rows, schema=names),
+        "csr": scipy.sparse.csr_matrix,
+    }[kind]
+    model = AutoEncoder(9, max_iter=1, random_state=0).fit(as_kind(X))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn = draw(model, as_kind(X[:4]))
+    expected = draw(AutoEncoder(9, max_iter=1, random_state=0).fit(X), X[:4])
+    for name in ("originals", "reconstructions", "images", "basis", "spectrum"):
+        if hasattr(expected, name):
+            np.testing.assert_allclose(getattr(drawn, name), getattr(expected, name), atol=1e-12)
+    for one, other in zip(drawn.ax_.images, expected.ax_.images, strict=True):
+        np.testing.assert_allclose(one.get_array(), other.get_array(), atol=1e-9)
