@@ -158,6 +158,17 @@ def fitted_base(estimator, base, X, sample_weight):
     return base.fit(X, sample_weight=sample_weight)
 
 
+def atoms_of(estimator):
+    """Return the filters of a fitted estimator: its ``components_``, or else its ``cluster_centers_``."""
+    for name in ("components_", "cluster_centers_"):
+        atoms = getattr(estimator, name, None)
+        if atoms is not None:
+            return atoms
+    raise ValueError(
+        f"estimator={estimator!r} has neither components_ nor cluster_centers_; fit it first."
+    )
+
+
 def is_fitted(estimator):
     """Return whether scikit-learn takes ``estimator`` for fitted."""
     try:

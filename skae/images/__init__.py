@@ -1,6 +1,13 @@
-"""Images: patches, whitening, contrast, denoising."""
+"""Images: convolutional features, patches, whitening, contrast, denoising."""
 
+from ._features import ConvolutionalFeatures
 from ._patches import denoise, normalize_contrast, sample_patches
 from ._whitening import ZCA
 
-__all__ = ["ZCA", "denoise", "normalize_contrast", "sample_patches"]
+__all__ = [
+    "ZCA",
+    "ConvolutionalFeatures",
+    "denoise",
+    "normalize_contrast",
+    "sample_patches",
+]

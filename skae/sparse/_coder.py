@@ -9,6 +9,7 @@ from sklearn.utils import check_array
 
 from .._compat import Interval, StrOptions
 from .._estimators.parameters import estimator
+from .._estimators.parts import atoms_of
 from ..training.problem import Problem
 from ._base import BaseCoder, positive_part
 from ._dictionary import DictionaryObjective, DictionarySolver, unit_rows
@@ -177,13 +178,7 @@ class SparseCoder(BaseCoder):
         coder : SparseCoder
             Not fitted: ``fit`` checks X only.
         """
-        atoms = getattr(estimator, "components_", None)
-        atoms = getattr(estimator, "cluster_centers_", None) if atoms is None else atoms
-        if atoms is None:
-            raise ValueError(
-                f"estimator={estimator!r} has neither components_ nor cluster_centers_; fit it first."
-            )
-        return cls(dictionary=unit_rows(np.asarray(atoms)), **params)
+        return cls(dictionary=unit_rows(atoms_of(estimator)), **params)
 
     def infer(self, X, init=None):
         """Return codes and how far each may be from its optimum.

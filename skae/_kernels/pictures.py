@@ -1,0 +1,108 @@
+"""Patches of pictures, their codes, and the codes pooled: a band of positions at a time, which stays in the cache.
+
+Positions of a block of pictures are numbered picture by picture, row by row.
+"""
+
+import numpy as np
+
+from ._jit import kernel
+
+SUM, MAX, SQUARES = 0, 1, 2
+
+
+@kernel
+def gather_patches(pictures, height, width, first, patches):
+    """patches_r <- the patch at position ``first + r`` of pictures (n, rows, columns, channels), and a 1."""
+    n_down, n_across = pictures.shape[1] - height + 1, pictures.shape[2] - width + 1
+    n_channels = pictures.shape[3]
+    for r in range(patches.shape[0]):
+        picture, place = divmod(first + r, n_down * n_across)
+        top, left = divmod(place, n_across)
+        column = 0
+        for i in range(top, top + height):
+            for j in range(left, left + width):
+                for channel in range(n_channels):
+                    patches[r, column] = pictures[picture, i, j, channel]
+                    column += 1
+        patches[r, column] = 1
+
+
+@kernel
+def normalize_patches(patches, floor):
+    """x <- (x - mean(x)) / sqrt(var(x) + floor) in each row but its last column."""
+    one, n = patches.dtype.type(1), patches.shape[1] - 1
+    for r in range(patches.shape[0]):
+        total = patches.dtype.type(0)
+        for j in range(n):
+            total += patches[r, j]
+        mean = total / patches.dtype.type(n)
+        squares = patches.dtype.type(0)
+        for j in range(n):
+            patches[r, j] -= mean
+            squares += patches[r, j] * patches[r, j]
+        scale = one / np.sqrt(squares / patches.dtype.type(n) + floor)
+        for j in range(n):
+            patches[r, j] *= scale
+
+
+@kernel
+def split_threshold(products, alpha, codes):
+    """codes_r <- max(0, p - alpha) and then max(0, -p - alpha) of each product p of the row."""
+    zero, n = products.dtype.type(0), products.shape[1]
+    for r in range(products.shape[0]):
+        for j in range(n):
+            codes[r, j] = max(products[r, j] - alpha, zero)
+        for j in range(n):
+            codes[r, n + j] = max(-products[r, j] - alpha, zero)
+
+
+@kernel
+def triangle(products, squared_norms, codes):
+    """codes_r <- max(0, mean distance - distance to each center).
+
+    A row of products has those with the centers, and then the patch itself.
+    """
+    zero, two = products.dtype.type(0), products.dtype.type(2)
+    n = codes.shape[1]
+    for r in range(products.shape[0]):
+        square = zero
+        for j in range(n, products.shape[1]):
+            square += products[r, j] * products[r, j]
+        total = zero
+        for j in range(n):
+            distance = np.sqrt(max(square + squared_norms[j] - two * products[r, j], zero))
+            codes[r, j] = distance
+            total += distance
+        mean = total / products.dtype.type(n)
+        for j in range(n):
+            codes[r, j] = max(mean - codes[r, j], zero)
+
+
+@kernel
+def pool(codes, first, n_down, n_across, rows, columns, kind, pooled):
+    """Add the codes of positions ``first``, ... to ``pooled`` (n, n_windows_down, n_windows_across, n_maps).
+
+    Windows are pairs of first and behind last row or column. ``kind`` is SUM, MAX or SQUARES.
+    """
+    for r in range(codes.shape[0]):
+        picture, place = divmod(first + r, n_down * n_across)
+        i, j = divmod(place, n_across)
+        for a in range(rows.shape[0]):
+            if rows[a, 0] <= i < rows[a, 1]:
+                for b in range(columns.shape[0]):
+                    if columns[b, 0] <= j < columns[b, 1]:
+                        pool_row(codes[r], kind, pooled[picture, a, b])
+
+
+@kernel
+def pool_row(codes, kind, pooled):
+    """Add one position to one window."""
+    if kind == MAX:
+        for k in range(codes.shape[0]):
+            pooled[k] = max(pooled[k], codes[k])
+    elif kind == SQUARES:
+        for k in range(codes.shape[0]):
+            pooled[k] += codes[k] * codes[k]
+    else:
+        for k in range(codes.shape[0]):
+            pooled[k] += codes[k]

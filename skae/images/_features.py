@@ -1,0 +1,316 @@
+"""One stage of convolutional features, learned without labels."""
+
+from dataclasses import field
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils.validation import check_is_fitted
+
+from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._estimators.fitting import unchanged_on_error
+from .._estimators.parameters import estimator
+from .._estimators.parts import atoms_of, ready_copy
+from .._kernels.pictures import normalize_patches
+from .._threads import share_items, team
+from ._encoders import Coder, Linear, Threshold, Triangle
+from ._maps import KINDS, FeatureMaps, pooling_windows
+from ._pictures import as_floats, checked_patch_size, drawn_patches, validated_pictures
+from ._whitening import ZCA
+
+_POSITIONS = 2048  # of a patch in the pictures that a thread takes at once
+_CONSTANT = 1e-6  # of the mean variance of patches: less is a constant patch
+
+
+@estimator
+class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Features of pictures: codes of the patch at every position, by filters learned on patches, and pooled.
+
+    ``fit`` draws patches, subtracts from each its mean and divides by its deviation, whitens them, and learns filters
+    on them. ``transform`` does the same at every position: it encodes, rectifies, normalizes contrast among the codes
+    (if asked to), and pools (Coates, Lee & Ng 2011; Jarrett et al. 2009). X has pictures, of shape
+    ``(n_samples, height, width)`` or ``(n_samples, height, width, channels)``, or rows of ``image_shape``. 8-bit pixels
+    are divided by 255.
+
+    Parameters
+    ----------
+    n_filters : int, default=256
+        Number of filters of ``'kmeans'`` and of ``'patches'``; an estimator has its own.
+    dictionary : {'kmeans', 'patches'} or estimator, default='kmeans'
+        What learns filters on whitened patches: k-means on minibatches, patches as they are, or any transformer or
+        clusterer of rows, for instance ``SparseCoder``, ``PSD``, ``ContractiveAE``, ``RBM``, ``PCA`` or ``KMeans``.
+    encoder : {'triangle', 'threshold', 'linear', 'code'}, default='triangle'
+        ``'triangle'``: by how much a filter is nearer to the patch than filters are on average. The others are given by
+        filters of norm 1: ``'linear'``, their products with the patch, and ``'threshold'``, the products less ``alpha`` where
+        positive, and then, as further maps, the same of minus the products. ``'code'`` is ``transform`` of ``dictionary``.
+    alpha : float, default=0.25
+        Threshold of ``'threshold'``.
+    rectification : {'absolute', 'split'}, default=None
+        Absolute values of ``'linear'`` and ``'code'``, or their positive and then their negative parts. The other codes have no
+        negative values.
+    patch_size : int or (int, int), default=6
+        Height and width of a patch.
+    contrast : float, default=0.01
+        Added to the variance of a patch before its root is the divisor, as a share of the mean variance of patches. None
+        leaves patches as they are.
+    whitening : float, default=0.1
+        ``epsilon`` of :class:`~skae.images.ZCA`. None does not whiten.
+    local_contrast : float, default=None
+        Deviation in positions of the Gaussian window in which codes are normalized; None leaves them.
+    pooling : {'mean', 'sum', 'max', 'l2'}, default='mean'
+        What is kept of the codes of a window; ``'l2'`` is the root of the sum of squares.
+    pool_grid : int or (int, int), default=2
+        Windows down and across, of equal size as far as possible; not used with ``pool_size``.
+    pool_size : int or (int, int), default=None
+        Positions of a window. Where windows do not fit the last one is smaller.
+    pool_stride : int or (int, int), default=None
+        Positions from window to window; by default those of ``pool_size``.
+    image_shape : tuple of int, default=None
+        (height, width) or (height, width, channels) of the rows of X; by default those are square and gray, or else lines
+        of one pixel's height. Not needed where X has pictures.
+    n_patches : int, default=100_000
+        Most patches to learn from.
+    n_jobs : int, default=None
+        Threads of ``transform``, as in joblib.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the patches and of ``dictionary``.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_filters, n_patch_features)
+        Filters of whitened patches, in the order height, width, channel. With ``'code'``, None if ``dictionary`` has none.
+    filters_ : ndarray of shape (n_filters, height, width, channels)
+        The same as pictures, with whitening undone.
+    dictionary_ : estimator or None
+        What learned them.
+    zca_ : ZCA or None
+        The whitening.
+    floor_ : float or None
+        What ``contrast`` adds to variances.
+    image_shape_ : (int, int, int)
+        Of a picture.
+    map_shape_ : (int, int, int)
+        Rows, columns and maps of the features of a picture, in the order of ``transform``.
+    n_features_in_ : int
+        Numbers of a picture.
+
+    References
+    ----------
+    Coates, A., Lee, H. & Ng, A. An analysis of single-layer networks in unsupervised feature learning. AISTATS 2011.
+
+    Coates, A. & Ng, A. The importance of encoding versus training with sparse coding and vector quantization. ICML 2011.
+
+    Jarrett, K. et al. What is the best multi-stage architecture for object recognition? ICCV 2009.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae.images import ConvolutionalFeatures
+    >>> images = load_digits().images
+    >>> features = ConvolutionalFeatures(32, patch_size=4, random_state=0).fit(images)
+    >>> features.transform(images[:5]).shape, features.map_shape_
+    ((5, 128), (2, 2, 32))
+    """
+
+    n_filters: int = field(default=256, kw_only=False)
+    dictionary: object = "kmeans"
+    encoder: str = "triangle"
+    alpha: float = 0.25
+    rectification: str | None = None
+    patch_size: int | tuple = 6
+    contrast: float | None = 0.01
+    whitening: float | None = 0.1
+    local_contrast: float | None = None
+    pooling: str = "mean"
+    pool_grid: int | tuple = 2
+    pool_size: int | tuple | None = None
+    pool_stride: int | tuple | None = None
+    image_shape: tuple | None = None
+    n_patches: int = 100_000
+    n_jobs: int | None = None
+    random_state: object = None
+
+    _parameter_constraints: ClassVar[dict] = {
+        "n_filters": [Interval(Integral, 1, None, closed="left")],
+        "dictionary": [StrOptions({"kmeans", "patches"}), HasMethods("fit")],
+        "encoder": [StrOptions({"triangle", "threshold", "linear", "code"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "rectification": [StrOptions({"absolute", "split"}), None],
+        "patch_size": [Interval(Integral, 1, None, closed="left"), tuple, list],
+        "contrast": [Interval(Real, 0, None, closed="neither"), None],
+        "whitening": [Interval(Real, 0, None, closed="neither"), None],
+        "local_contrast": [Interval(Real, 0, None, closed="neither"), None],
+        "pooling": [StrOptions(set(KINDS))],
+        "pool_grid": [Interval(Integral, 1, None, closed="left"), tuple, list],
+        "pool_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "pool_stride": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "image_shape": [tuple, list, None],
+        "n_patches": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+    }
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Learn filters on patches of pictures.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : ConvolutionalFeatures
+        """
+        self._check_combinations()
+        with unchanged_on_error(self):
+            pictures = validated_pictures(self, X, self.image_shape, reset=True)
+            size = checked_patch_size(self.patch_size, pictures)
+            n_positions = tuple(n - k + 1 for n, k in zip(pictures.shape[1:], size))
+            grid = {"size": self.pool_size, "stride": self.pool_stride, "grid": self.pool_grid}
+            rows, columns = pooling_windows(n_positions, **grid)
+            rng = check_random_state(self.random_state)
+            dtype = np.dtype(np.float64 if pictures.dtype == np.float64 else np.float32)
+            patches = drawn_patches(pictures, size, self.n_patches, dtype, rng)
+            self.image_shape_ = pictures.shape[1:]
+            self._learn(self._normalized(patches), rng)
+            self._maps = FeatureMaps(
+                patch_size=size,
+                floor=self.floor_,
+                encoder=self._encoder(patches.shape[1], dtype),
+                sigma=self.local_contrast,
+                n_positions=n_positions,
+                rows=rows,
+                columns=columns,
+                pooling=self.pooling,
+            )
+        return self
+
+    def transform(self, X):
+        """Return the pooled codes of pictures.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features_out)
+            In the order of ``map_shape_``; float64 where ``fit`` had float64, else float32.
+        """
+        check_is_fitted(self)
+        pictures = validated_pictures(self, X, self.image_shape_, reset=False)
+        dtype = self._maps.dtype
+        features = np.empty((len(pictures), *self.map_shape_), dtype)
+
+        def fill(rows):
+            self._maps.fill(as_floats(pictures[rows], dtype), features[rows])
+
+        with team(effective_n_jobs(self.n_jobs)):
+            size = max(_POSITIONS // self._maps.n_places, 1)
+            share_items(fill, list(gen_batches(len(pictures), size)))
+        return features.reshape(len(features), -1)
+
+    @property
+    def map_shape_(self):
+        """(int, int, int): rows, columns and maps of the features of a picture, in the order of ``transform``."""
+        check_is_fitted(self)
+        return self._maps.shape
+
+    @property
+    def filters_(self):
+        """Ndarray of shape (n_filters, height, width, channels): filters as pictures, with whitening undone."""
+        check_is_fitted(self)
+        filters = self.components_ if self.zca_ is None else self.components_ @ self.zca_.coloring_
+        return filters.reshape(-1, *self._maps.patch_size, self.image_shape_[2])
+
+    @property
+    def _n_features_out(self):
+        return int(np.prod(self.map_shape_))
+
+    def _check_combinations(self):
+        if self.encoder == "code" and not hasattr(self.dictionary, "transform"):
+            raise ValueError(
+                f"encoder='code' needs a dictionary with transform; got dictionary={self.dictionary!r}."
+            )
+        if self.rectification is not None and self.encoder in ("triangle", "threshold"):
+            raise ValueError(
+                f"rectification={self.rectification!r} is for 'linear' and 'code'; encoder={self.encoder!r} has no "
+                "negative codes. Leave rectification at None."
+            )
+        if self.pool_stride is not None and self.pool_size is None:
+            raise ValueError("pool_stride needs pool_size; pool_grid has windows side by side.")
+
+    def _normalized(self, patches):
+        """Return patches over their contrast, but for constant ones, from which nothing can be learned."""
+        if self.contrast is None:
+            self.floor_ = None
+            return patches
+        variances = patches.var(axis=1)
+        if not variances.max() > np.finfo(patches.dtype).eps * np.abs(patches).max() ** 2:
+            raise ValueError(
+                "X has constant patches only: no contrast to learn from. Give other pictures or a larger patch_size, or set "
+                "contrast=None to learn from their brightness."
+            )
+        self.floor_ = float(self.contrast * variances.mean())
+        patches = patches[variances > _CONSTANT * variances.mean()]
+        patches = np.hstack([patches, np.ones((len(patches), 1), patches.dtype)])
+        normalize_patches(patches, patches.dtype.type(self.floor_))
+        return np.ascontiguousarray(patches[:, :-1])
+
+    def _learn(self, patches, rng):
+        self.zca_ = None
+        if self.whitening is not None:
+            self.zca_ = ZCA(epsilon=self.whitening).fit(patches)
+            patches = self.zca_.transform(patches)
+        if isinstance(self.dictionary, str) and self.n_filters > len(patches):
+            raise ValueError(
+                f"n_filters={self.n_filters} is more than the {len(patches)} patches; lower it or raise n_patches."
+            )
+        if self.dictionary == "patches":
+            self.dictionary_ = None
+            self.components_ = patches[rng.permutation(len(patches))[: self.n_filters]]
+            return
+        learner = self.dictionary
+        if learner == "kmeans":
+            learner = MiniBatchKMeans(
+                self.n_filters, init="random", batch_size=8 * max(self.n_filters, 256), n_init=1
+            )
+        options = {"verbose": 0, "checkpoint": None, "resume": False}
+        self.dictionary_ = ready_copy("dictionary", learner, rng, **options).fit(patches)
+        if self.encoder == "code":
+            self.components_ = getattr(self.dictionary_, "components_", None)
+        else:
+            self.components_ = atoms_of(self.dictionary_)
+
+    def _encoder(self, n_values, dtype):
+        whitening = self._whitening(n_values).astype(dtype)
+        if self.encoder == "code":
+            return Coder(whitening, self.dictionary_, self.rectification)
+        atoms = np.asarray(self.components_, dtype=dtype)
+        if self.encoder == "triangle":
+            return Triangle(whitening, atoms)
+        norms = np.linalg.norm(atoms, axis=1, keepdims=True)
+        atoms = atoms / np.where(norms > 0, norms, 1)
+        if self.encoder == "threshold":
+            return Threshold(whitening, atoms, self.alpha)
+        return Linear(whitening, atoms, self.rectification)
+
+    def _whitening(self, n_values):
+        """Return the matrix from a normalized patch, with a 1 behind it, to the whitened one."""
+        if self.zca_ is None:
+            return np.eye(n_values + 1, n_values)
+        whitening, mean = self.zca_.whitening_, self.zca_.mean_
+        return np.vstack([whitening, -mean @ whitening])
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.three_d_array = True
+        return tags

@@ -1,0 +1,100 @@
+"""What pictures may be given as, and patches drawn from them."""
+
+from numbers import Integral
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from sklearn.utils import check_array
+from sklearn.utils.random import sample_without_replacement
+from sklearn.utils.validation import validate_data
+
+
+def validated_pictures(estimator, X, image_shape, *, reset):
+    """Return X as a view of shape (n, height, width, channels).
+
+    Parameters
+    ----------
+    estimator : estimator
+        Keeps number and names of features.
+    X : array-like
+        Pictures, with or without channels, or rows.
+    image_shape : tuple of int or None
+        Shape of a picture. Without it rows are square gray pictures, or else lines of one pixel's height.
+    reset : bool
+        Whether this is ``fit``.
+
+    Raises
+    ------
+    ValueError
+        If X is not finite, or pictures are not of ``image_shape``.
+    """
+    shape = None if image_shape is None else _checked_shape(image_shape)
+    n_axes = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+    if n_axes <= 2:
+        X = validate_data(estimator, X, dtype="numeric", reset=reset)
+        shape = shape or _shape_of_row(X.shape[1])
+        if np.prod(shape) != X.shape[1]:
+            raise ValueError(
+                f"X has {X.shape[1]} features; image_shape={shape} needs {np.prod(shape)}."
+            )
+        return X.reshape(len(X), *shape)
+    X = check_array(X, allow_nd=True, dtype="numeric")
+    if X.ndim > 4 or 0 in X.shape:
+        raise ValueError(
+            f"X must be (n, height, width) or (n, height, width, channels); got shape {X.shape}."
+        )
+    given = (*X.shape[1:], 1)[:3]
+    if shape is not None and given != shape:
+        raise ValueError(f"X has pictures of height, width and channels {given}, not {shape}.")
+    rows = validate_data(estimator, X.reshape(len(X), -1), reset=reset, skip_check_array=True)
+    return rows.reshape(len(X), *given)
+
+
+def _checked_shape(image_shape):
+    shape = tuple(image_shape) if isinstance(image_shape, (tuple, list)) else ()
+    if len(shape) not in (2, 3) or not all(isinstance(n, Integral) and n > 0 for n in shape):
+        raise ValueError(
+            f"image_shape must be (height, width) or (height, width, channels); got {image_shape!r}."
+        )
+    return (*map(int, shape), 1)[:3]
+
+
+def _shape_of_row(n_features):
+    side = int(round(n_features**0.5))
+    return (side, side, 1) if side * side == n_features else (1, n_features, 1)
+
+
+def as_floats(pictures, dtype):
+    """Return pictures in C order and a floating-point type; 8-bit pixels are divided by 255."""
+    floats = np.ascontiguousarray(pictures, dtype=dtype)
+    return floats / dtype.type(255) if pictures.dtype == np.uint8 else floats
+
+
+def checked_patch_size(patch_size, pictures):
+    """Return (height, width) of patches; raise where a picture is smaller."""
+    height, width = pair(patch_size, "patch_size")
+    if height > pictures.shape[1] or width > pictures.shape[2]:
+        raise ValueError(
+            f"patch_size={patch_size} is larger than the pictures, which are of height {pictures.shape[1]} and width "
+            f"{pictures.shape[2]}; make it smaller, or give image_shape if X has rows that are other pictures."
+        )
+    return height, width
+
+
+def pair(value, name):
+    """Return two positive integers from one or two."""
+    values = (value, value) if isinstance(value, Integral) else tuple(value)
+    if len(values) != 2 or not all(isinstance(n, Integral) and n > 0 for n in values):
+        raise ValueError(f"{name} must be a positive integer or a pair of them; got {value!r}.")
+    return tuple(map(int, values))
+
+
+def drawn_patches(pictures, size, n_patches, dtype, rng):
+    """Return different patches as rows, by height, width and channel: all where there are no more than asked for."""
+    windows = sliding_window_view(pictures, size, axis=(1, 2))
+    n_places = int(np.prod(windows.shape[:3]))
+    places = np.arange(n_places)
+    if n_patches < n_places:
+        places = sample_without_replacement(n_places, n_patches, random_state=rng)
+    patches = windows[np.unravel_index(places, windows.shape[:3])].transpose(0, 2, 3, 1)
+    return as_floats(patches, dtype).reshape(len(places), -1)

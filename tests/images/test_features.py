@@ -1,0 +1,322 @@
+"""Convolutional features against loops over pictures, positions and windows."""
+
+import re
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits, load_sample_images
+from sklearn.decomposition import PCA
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skae import PSD, RBM, ContractiveAE, DenoisingAE, SparseCoder
+from skae.images import ConvolutionalFeatures
+
+rng = np.random.default_rng(0)
+GRAY = rng.random((7, 9, 11))
+COLOR = rng.random((6, 8, 9, 3))
+
+
+def whitened(features, patch):
+    """Return a patch as the estimator's filters see it."""
+    x = patch.ravel()
+    if features.floor_ is not None:
+        x = (x - x.mean()) / np.sqrt(x.var() + features.floor_)
+    return x if features.zca_ is None else features.zca_.transform(x[np.newaxis])[0]
+
+
+def code(features, z):
+    """Return the code of one whitened patch."""
+    D = features.components_
+    if features.encoder == "triangle":
+        distances = np.array([np.linalg.norm(z - center) for center in D])
+        return np.maximum(distances.mean() - distances, 0)
+    if features.encoder == "code":
+        h = np.asarray(features.dictionary_.transform(z[np.newaxis]))[0]
+    else:
+        h = np.array([z @ atom / np.linalg.norm(atom) for atom in D])
+    if features.encoder == "threshold":
+        return np.concatenate(
+            [np.maximum(h - features.alpha, 0), np.maximum(-h - features.alpha, 0)]
+        )
+    if features.rectification == "split":
+        return np.concatenate([np.maximum(h, 0), np.maximum(-h, 0)])
+    return np.abs(h) if features.rectification == "absolute" else h
+
+
+def normalized(maps, sigma):
+    """Return maps over their contrast, as Jarrett et al. write it: weights sum to 1 over window and maps."""
+    centered = (
+        maps
+        - np.mean([gaussian_filter(each, sigma) for each in np.moveaxis(maps, 2, 0)], axis=0)[
+            ..., np.newaxis
+        ]
+    )
+    squares = [gaussian_filter(each**2, sigma) for each in np.moveaxis(centered, 2, 0)]
+    deviations = np.sqrt(np.mean(squares, axis=0))
+    return centered / np.maximum(deviations, deviations.mean())[..., np.newaxis]
+
+
+POOL = {
+    "mean": lambda h: h.mean(axis=0),
+    "sum": lambda h: h.sum(axis=0),
+    "max": lambda h: h.max(axis=0),
+    "l2": lambda h: np.sqrt((h**2).sum(axis=0)),
+}
+
+
+def reference(features, pictures, rows, columns):
+    """Return pooled codes of pictures (n, height, width, channels), one at a time."""
+    height, width = np.broadcast_to(features.patch_size, 2)
+    out = []
+    for picture in pictures:
+        maps = np.array(
+            [
+                [
+                    code(features, whitened(features, picture[i : i + height, j : j + width]))
+                    for j in range(picture.shape[1] - width + 1)
+                ]
+                for i in range(picture.shape[0] - height + 1)
+            ]
+        )
+        if features.local_contrast is not None:
+            maps = normalized(maps, features.local_contrast)
+        out += [
+            POOL[features.pooling](maps[a:b, c:d].reshape(-1, maps.shape[2]))
+            for a, b in rows
+            for c, d in columns
+        ]
+    return np.reshape(out, (len(pictures), -1))
+
+
+HALVES = (
+    [(0, 4), (4, 7)],
+    [(0, 4), (4, 7)],
+)  # of the 7 x 7 positions that COLOR has for 2 x 3 patches
+OPTIONS = [
+    {},
+    {"encoder": "threshold", "alpha": 0.3},
+    {"encoder": "linear"},
+    {"encoder": "linear", "rectification": "absolute"},
+    {"encoder": "linear", "rectification": "split"},
+    {"contrast": None},
+    {"whitening": None},
+    {"contrast": None, "whitening": None, "encoder": "threshold", "alpha": 0.1},
+    {"pooling": "sum"},
+    {"pooling": "max"},
+    {"pooling": "max", "encoder": "linear"},
+    {"pooling": "l2", "encoder": "linear"},
+    {"local_contrast": 1.2},
+    {"local_contrast": 0.7, "encoder": "linear", "rectification": "absolute", "pooling": "max"},
+    {"dictionary": "patches", "encoder": "threshold"},
+    {"dictionary": KMeans(5, n_init=1), "encoder": "code"},
+    {"dictionary": PCA(5), "encoder": "code", "rectification": "split"},
+    {"dictionary": SparseCoder(5, max_iter=2), "encoder": "code", "rectification": "absolute"},
+    {"dictionary": SparseCoder(5, max_iter=2, sparse_output=False), "encoder": "threshold"},
+    {"dictionary": PSD(5, max_iter=2, encoder="tanh"), "encoder": "code"},
+    {"dictionary": ContractiveAE(5, max_iter=2), "encoder": "code"},
+    {"dictionary": DenoisingAE(5, max_iter=2), "encoder": "triangle"},
+    {"dictionary": RBM(5, max_iter=2, visible="gaussian"), "encoder": "code"},
+]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_features_are_those_of_a_loop(options):
+    features = ConvolutionalFeatures(5, patch_size=(2, 3), random_state=0, **options)
+    Z = features.fit(COLOR).transform(COLOR)
+    np.testing.assert_allclose(Z, reference(features, COLOR, *HALVES), rtol=1e-6, atol=1e-9)
+    assert Z.shape == (len(COLOR), np.prod(features.map_shape_))
+
+
+@pytest.mark.parametrize(
+    "options, rows, columns",
+    [
+        ({"pool_grid": 1}, [(0, 7)], [(0, 9)]),
+        ({"pool_grid": (3, 2)}, [(0, 2), (2, 5), (5, 7)], [(0, 5), (5, 9)]),
+        ({"pool_size": 4}, [(0, 4), (4, 7)], [(0, 4), (4, 8), (8, 9)]),
+        ({"pool_size": (7, 3), "pool_stride": 3}, [(0, 7)], [(0, 3), (3, 6), (6, 9)]),
+        ({"pool_size": 5, "pool_stride": (2, 3)}, [(0, 5), (2, 7)], [(0, 5), (3, 8), (6, 9)]),
+        ({"pool_size": 2, "pool_stride": 4}, [(0, 2), (4, 6)], [(0, 2), (4, 6), (8, 9)]),
+    ],
+)
+@pytest.mark.parametrize("pooling", POOL)
+def test_windows(options, rows, columns, pooling):
+    features = ConvolutionalFeatures(4, patch_size=3, pooling=pooling, random_state=0, **options)
+    Z = features.fit_transform(GRAY)
+    np.testing.assert_allclose(Z, reference(features, GRAY[..., np.newaxis], rows, columns))
+    assert features.map_shape_ == (len(rows), len(columns), 4)
+
+
+def test_bands_that_cross_pictures_and_threads_change_nothing():
+    pictures = rng.random((150, 9, 9))
+    features = ConvolutionalFeatures(3, patch_size=2, random_state=0, local_contrast=1.0)
+    Z = features.fit(pictures).transform(pictures)
+    alone = np.concatenate([features.transform(each[np.newaxis]) for each in pictures])
+    np.testing.assert_allclose(Z, alone, rtol=1e-9)
+    np.testing.assert_allclose(features.set_params(n_jobs=3).transform(pictures), Z, rtol=1e-9)
+
+
+def test_the_same_pictures_in_other_forms():
+    features = ConvolutionalFeatures(5, patch_size=3, image_shape=(8, 9, 3), random_state=0)
+    Z = features.fit_transform(COLOR)
+    rows = COLOR.reshape(len(COLOR), -1)
+    np.testing.assert_array_equal(features.transform(rows), Z)
+    np.testing.assert_array_equal(features.fit(rows).transform(COLOR.tolist()), Z)
+    np.testing.assert_allclose(features.fit_transform(COLOR.astype(np.float32)), Z, atol=2e-4)
+    square = GRAY[:, :, :9]
+    features = ConvolutionalFeatures(5, patch_size=3, random_state=0).fit(square)
+    np.testing.assert_array_equal(
+        features.transform(square.reshape(len(square), -1)), features.transform(square[..., None])
+    )
+
+
+@pytest.mark.parametrize("encoder", ["triangle", "threshold", "linear"])
+def test_units_of_pixels_do_not_matter(encoder):
+    pixels = (255 * COLOR).astype(np.uint8)
+    features = ConvolutionalFeatures(5, patch_size=3, encoder=encoder, random_state=0)
+    Z = features.fit_transform(pixels)
+    assert Z.dtype == np.float32
+    shares = features.transform((pixels / 255).astype(np.float32))
+    np.testing.assert_allclose(shares, Z, rtol=1e-4, atol=1e-5)
+    for others in (pixels / 255, pixels.astype(np.float64), pixels.astype(np.int64)):
+        np.testing.assert_allclose(features.fit_transform(others), Z, rtol=1e-3, atol=1e-3)
+
+
+def test_pixels_without_contrast_or_whitening_are_shares_of_255():
+    options = {"dictionary": "patches", "contrast": None, "whitening": None, "random_state": 0}
+    pixels = (255 * COLOR).astype(np.uint8)
+    features = ConvolutionalFeatures(5, patch_size=3, encoder="linear", **options)
+    Z = features.fit_transform(pixels)
+    np.testing.assert_allclose(Z, features.fit_transform(pixels / 255), rtol=1e-4)
+
+
+def test_patches_are_whitened_before_filters_are_learned():
+    features = ConvolutionalFeatures(4, patch_size=2, whitening=1e-6, random_state=0).fit(GRAY)
+    patches = [
+        whitened(features, picture[i : i + 2, j : j + 2])
+        for picture in GRAY
+        for i in range(8)
+        for j in range(10)
+    ]
+    variances = np.linalg.eigvalsh(np.cov(np.transpose(patches), bias=True))
+    np.testing.assert_allclose(variances[1:], 1, rtol=1e-3)  # the mean has none
+    assert variances[0] < 1e-6
+
+
+def test_filters_as_pictures():
+    features = ConvolutionalFeatures(4, dictionary="patches", patch_size=(3, 2), random_state=0)
+    filters = features.fit(COLOR).filters_
+    assert filters.shape == (4, 3, 2, 3)
+    white = features.zca_.transform(filters.reshape(4, -1) + features.zca_.mean_)
+    np.testing.assert_allclose(white, features.components_)
+
+
+def test_constant_patches_are_nothing_to_learn_from():
+    pictures = np.zeros((20, 12, 12))
+    pictures[:, :4, :4] = rng.random((20, 4, 4))
+    features = ConvolutionalFeatures(30, dictionary="patches", patch_size=3, random_state=0)
+    Z = features.fit(pictures).transform(pictures)
+    assert np.isfinite(Z).all()
+    blank = whitened(features, np.zeros((3, 3)))
+    assert np.abs(features.components_ - blank).max(axis=1).min() > 1e-3
+
+
+def test_constant_pictures():
+    flat = np.full((4, 8, 8), 3.0)
+    with pytest.raises(ValueError, match="constant patches only"):
+        ConvolutionalFeatures(2, patch_size=3).fit(flat)
+    features = ConvolutionalFeatures(3, patch_size=3, random_state=0).fit(GRAY)
+    for encoder in ("triangle", "linear"):
+        features.set_params(encoder=encoder, local_contrast=1.0).fit(GRAY)
+        assert np.isfinite(features.transform(np.zeros((2, 9, 11)))).all()
+        np.testing.assert_allclose(
+            features.transform(np.zeros((1, 9, 11))), features.transform(np.ones((1, 9, 11)))
+        )
+
+
+def test_digits_are_told_apart_better_than_by_pixels():
+    from sklearn.linear_model import RidgeClassifier
+
+    X, y = load_digits(return_X_y=True)
+    train, test = slice(0, 600), slice(600, 1200)
+    features = ConvolutionalFeatures(64, patch_size=4, random_state=0)
+    Z = features.fit_transform(X[train])
+    accuracy = RidgeClassifier(0.1).fit(Z, y[train]).score(features.transform(X[test]), y[test])
+    pixels = RidgeClassifier(0.1).fit(X[train], y[train]).score(X[test], y[test])
+    assert accuracy > 0.95 > pixels + 0.03
+
+
+def test_photographs():
+    pictures = np.stack([image[:64, :80] for image in load_sample_images().images])
+    features = ConvolutionalFeatures(16, n_patches=1000, random_state=0).fit(pictures)
+    assert features.transform(pictures).shape == (2, 64)
+
+
+ERRORS = [
+    (
+        {},
+        GRAY[:, :5],
+        "patch_size=6 is larger than the pictures, which are of height 5 and width 11",
+    ),
+    ({}, GRAY.reshape(7, -1), "patch_size=6 is larger"),
+    (
+        {"image_shape": (9, 12)},
+        GRAY.reshape(7, -1),
+        "X has 99 features; image_shape=(9, 12, 1) needs",
+    ),
+    ({"image_shape": (9, 11, 3)}, GRAY, "X has pictures of height, width and channels (9, 11, 1)"),
+    ({"image_shape": (9,)}, GRAY, "image_shape must be (height, width) or"),
+    ({"image_shape": (9, -1)}, GRAY, "image_shape must be (height, width) or"),
+    ({}, GRAY * np.nan, "NaN"),
+    (
+        {},
+        GRAY[np.newaxis, :, np.newaxis],
+        "(n, height, width, channels); got shape (1, 7, 1, 9, 11)",
+    ),
+    ({"patch_size": (3, 3, 3)}, GRAY, "patch_size must be a positive integer or a pair"),
+    ({"pool_grid": 9}, GRAY, "pool_grid=(9, 9) is more than the 4 x 6 positions"),
+    ({"pool_size": 5}, GRAY, "pool_size=(5, 5) is more than the 4 x 6 positions"),
+    ({"pool_stride": 5}, GRAY, "pool_stride needs pool_size"),
+    ({"encoder": "code"}, GRAY, "encoder='code' needs a dictionary with transform"),
+    ({"rectification": "split"}, GRAY, "has no negative codes"),
+    ({"n_patches": 100}, GRAY, "n_filters=256 is more than the 100 patches"),
+    ({"dictionary": DenoisingAE(3).fit}, GRAY, "'dictionary' parameter"),
+]
+
+
+@pytest.mark.parametrize("options, X, words", ERRORS, ids=[each[2] for each in ERRORS])
+def test_bad_input_of_fit(options, X, words):
+    features = ConvolutionalFeatures(4, patch_size=3, random_state=0).fit(COLOR)
+    before = features.transform(COLOR)
+    options = {"n_filters": 256, "patch_size": 6, **options}
+    with pytest.raises(ValueError, match=re.escape(words)):
+        features.set_params(**options).fit(X)
+    np.testing.assert_array_equal(features.transform(COLOR), before)
+
+
+@pytest.mark.parametrize(
+    "X, words",
+    [
+        (COLOR[..., 0], "X has pictures of height, width and channels (8, 9, 1), not (8, 9, 3)"),
+        (COLOR[:, 1:], "(7, 9, 3), not (8, 9, 3)"),
+        (COLOR.reshape(6, -1)[:, 1:], "215 features, but ConvolutionalFeatures is expecting 216"),
+        (COLOR * np.inf, "infinity"),
+        (COLOR[:0], "0 sample(s)"),
+    ],
+)
+def test_bad_input_of_transform(X, words):
+    features = ConvolutionalFeatures(4, patch_size=3, random_state=0).fit(COLOR)
+    with pytest.raises(ValueError, match=re.escape(words)):
+        features.transform(X)
+
+
+@parametrize_with_checks(
+    [
+        ConvolutionalFeatures(2, dictionary=dictionary, patch_size=1, contrast=None, pool_grid=1)
+        for dictionary in ("kmeans", "patches", PCA(1))
+    ]
+)
+def test_sklearn(estimator, check):
+    check(estimator)
