@@ -2,11 +2,13 @@
 
 from ._features import ConvolutionalFeatures
 from ._patches import denoise, normalize_contrast, sample_patches
+from ._stack import ConvolutionalStack
 from ._whitening import ZCA
 
 __all__ = [
     "ZCA",
     "ConvolutionalFeatures",
+    "ConvolutionalStack",
     "denoise",
     "normalize_contrast",
     "sample_patches",

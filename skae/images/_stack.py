@@ -1,0 +1,184 @@
+"""Stages of convolutional features one above the other."""
+
+from numbers import Integral
+from typing import ClassVar
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils.random import sample_without_replacement
+from sklearn.utils.validation import check_is_fitted
+
+from .._compat import _fit_context
+from .._estimators.fitting import unchanged_on_error
+from .._estimators.parameters import estimator
+from .._estimators.parts import NamedLayers, ready_copy
+from .._threads import team
+from ._features import ConvolutionalFeatures
+from ._pictures import validated_pictures
+
+_BLOCK = 512  # pictures that go up through the stages together
+_NUMBERS = 2**27  # of the maps that an upper stage learns from
+
+
+@estimator
+class ConvolutionalStack(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLayers, BaseEstimator
+):
+    """Convolutional features of convolutional features: each stage is learned on the pooled maps of the one below.
+
+    Maps go up as pictures with as many channels as there are maps. Parameters of stages are ``name__parameter``, as in
+    ``Pipeline``.
+
+    Parameters
+    ----------
+    layers : list of (str, ConvolutionalFeatures)
+        Names and stages, the lowest one first.
+    all_stages : bool, default=False
+        Whether ``transform`` gives the features of all stages, the lowest ones first, or those of the last one.
+    image_shape : tuple of int, default=None
+        (height, width) or (height, width, channels) of the rows of X, see :class:`ConvolutionalFeatures`.
+    n_jobs : int, default=None
+        Threads for all stages, as in joblib; by default each has its own.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the stages that have none.
+
+    Attributes
+    ----------
+    layers_ : list of (str, ConvolutionalFeatures)
+        The fitted stages.
+    named_layers_ : Bunch
+        The same, by name.
+    image_shape_ : (int, int, int)
+        Of a picture.
+    n_features_in_ : int
+        Numbers of a picture.
+
+    References
+    ----------
+    Jarrett, K. et al. What is the best multi-stage architecture for object recognition? ICCV 2009.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae.images import ConvolutionalFeatures, ConvolutionalStack
+    >>> images = load_digits().images
+    >>> low = ConvolutionalFeatures(16, patch_size=3, pool_size=2)
+    >>> high = ConvolutionalFeatures(32, patch_size=2, pool_grid=2)
+    >>> stack = ConvolutionalStack([("low", low), ("high", high)], random_state=0).fit(images)
+    >>> stack.transform(images[:5]).shape
+    (5, 128)
+    """
+
+    all_stages: bool = False
+    image_shape: tuple | None = None
+    n_jobs: int | None = None
+    random_state: object = None
+
+    _parameter_constraints: ClassVar[dict] = {
+        "layers": [list, tuple],
+        "all_stages": ["boolean"],
+        "image_shape": [tuple, list, None],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+    }
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Learn the stages, the lowest one first.
+
+        An upper stage learns from the maps of at most so many pictures, drawn at random, as fit into 512 MB of float32.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : ConvolutionalStack
+        """
+        self._check_layers()
+        with unchanged_on_error(self), team(effective_n_jobs(self.n_jobs)):
+            pictures = validated_pictures(self, X, self.image_shape, reset=True)
+            self.image_shape_ = pictures.shape[1:]
+            rng = check_random_state(self.random_state)
+            fitted, maps = [], pictures
+            for name, stage in self.layers:
+                options = {"verbose": 0, "checkpoint": None, "resume": False}
+                stage = ready_copy(name, stage, rng, **options)
+                try:
+                    stage.fit(maps)
+                except ValueError as error:
+                    raise ValueError(
+                        f"Stage {name!r}, on maps of {maps.shape[1:]}: {error}"
+                    ) from error
+                fitted.append((name, stage))
+                if len(fitted) < len(self.layers):
+                    maps = self._maps_to_learn_from(pictures, fitted, rng)
+            self.layers_ = fitted
+        return self
+
+    def transform(self, X):
+        """Return the features of the last stage, or of all.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features_out)
+            See :meth:`ConvolutionalFeatures.transform`.
+        """
+        check_is_fitted(self)
+        pictures = validated_pictures(self, X, self.image_shape_, reset=False)
+        with team(effective_n_jobs(self.n_jobs)):
+            blocks = [self._features(pictures[rows]) for rows in gen_batches(len(pictures), _BLOCK)]
+        return np.concatenate(blocks)
+
+    def _features(self, pictures):
+        stages = [maps.reshape(len(maps), -1) for maps in _maps_of_stages(pictures, self.layers_)]
+        return np.hstack(stages) if self.all_stages else stages[-1]
+
+    def _maps_to_learn_from(self, pictures, layers, rng):
+        n_most = max(_NUMBERS // int(np.prod(layers[-1][1].map_shape_)), 1)
+        rows = np.arange(len(pictures))
+        if n_most < len(rows):
+            rows = np.sort(sample_without_replacement(len(rows), n_most, random_state=rng))
+        blocks = (pictures[rows[block]] for block in gen_batches(len(rows), _BLOCK))
+        return np.concatenate([list(_maps_of_stages(each, layers))[-1] for each in blocks])
+
+    def _check_layers(self):
+        for entry in self.layers:
+            if not (isinstance(entry, (tuple, list)) and len(entry) == 2):
+                raise ValueError(
+                    f"layers must be a list of (name, stage); got the entry {entry!r}."
+                )
+            if not isinstance(entry[1], ConvolutionalFeatures):
+                raise TypeError(
+                    f"layers has {entry[0]!r}: {entry[1]!r}, which is no ConvolutionalFeatures."
+                )
+        if not self.layers:
+            raise ValueError("layers must have at least one stage; got none.")
+        self._validate_names([name for name, _ in self.layers])
+
+    @property
+    def _n_features_out(self):
+        sizes = [int(np.prod(stage.map_shape_)) for _, stage in self.layers_]
+        return sum(sizes) if self.all_stages else sizes[-1]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def _maps_of_stages(pictures, layers):
+    """Yield the pooled maps of each stage as pictures."""
+    for _, stage in layers:
+        pictures = stage.transform(pictures).reshape(len(pictures), *stage.map_shape_)
+        yield pictures

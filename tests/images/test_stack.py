@@ -1,0 +1,96 @@
+"""Stages of convolutional features one above the other."""
+
+import re
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skae.images import ConvolutionalFeatures, ConvolutionalStack, _stack
+
+PICTURES = np.random.default_rng(0).random((30, 12, 11, 3))
+LOW = ConvolutionalFeatures(6, patch_size=3, pool_size=3, pool_stride=2, random_state=1)
+HIGH = ConvolutionalFeatures(5, patch_size=2, encoder="threshold", random_state=2)
+
+
+def test_each_stage_is_learned_on_the_maps_below():
+    stack = ConvolutionalStack([("low", LOW), ("high", HIGH)]).fit(PICTURES)
+    low = clone(LOW).fit(PICTURES)
+    maps = low.transform(PICTURES).reshape(30, 5, 4, 6)
+    assert low.map_shape_ == (5, 4, 6)
+    high = clone(HIGH).fit(maps)
+    np.testing.assert_allclose(stack.transform(PICTURES), high.transform(maps))
+    assert stack.named_layers_.high.image_shape_ == (5, 4, 6)
+    every = stack.set_params(all_stages=True).transform(PICTURES)
+    np.testing.assert_allclose(every, np.hstack([low.transform(PICTURES), high.transform(maps)]))
+    assert every.shape[1] == len(stack.get_feature_names_out())
+
+
+def test_blocks_threads_and_rows_change_nothing(monkeypatch):
+    stack = ConvolutionalStack([("low", LOW), ("high", HIGH)], n_jobs=2).fit(PICTURES)
+    Z = stack.transform(PICTURES)
+    monkeypatch.setattr(_stack, "_BLOCK", 7)
+    stack = ConvolutionalStack([("low", LOW), ("high", HIGH)], image_shape=(12, 11, 3))
+    rows = PICTURES.reshape(30, -1)
+    np.testing.assert_allclose(stack.fit(rows).transform(PICTURES), Z)
+
+
+def test_upper_stages_learn_from_as_many_maps_as_fit_in_memory(monkeypatch):
+    seen = []
+
+    class Spy(PCA):
+        def fit(self, X, y=None):
+            seen.append(len(X))
+            return super().fit(X)
+
+    high = ConvolutionalFeatures(dictionary=Spy(3), encoder="linear", patch_size=2)
+    monkeypatch.setattr(_stack, "_NUMBERS", 5 * 4 * 6 * 10)
+    ConvolutionalStack([("low", LOW), ("high", high)], random_state=0).fit(PICTURES)
+    assert seen == [10 * 4 * 3]
+
+
+def test_nested_parameters_and_seeds():
+    stages = [("low", LOW), ("high", clone(HIGH).set_params(random_state=None))]
+    stack = ConvolutionalStack(stages, random_state=0)
+    stack.set_params(high__encoder="triangle", low__n_filters=4)
+    Z = stack.fit_transform(PICTURES)
+    assert stack.named_layers_.high.image_shape_ == (5, 4, 4) and LOW.n_filters == 4
+    np.testing.assert_array_equal(clone(stack).fit_transform(PICTURES), Z)
+    LOW.set_params(n_filters=6)
+
+
+@pytest.mark.parametrize(
+    "layers, error, words",
+    [
+        ([], ValueError, "at least one stage"),
+        ([LOW], ValueError, "list of (name, stage)"),
+        ([("low", PCA(2))], TypeError, "no ConvolutionalFeatures"),
+        ([("low", LOW), ("low", HIGH)], ValueError, "not unique"),
+        (
+            [("low", LOW), ("high", ConvolutionalFeatures(patch_size=5))],
+            ValueError,
+            "Stage 'high', on maps of (5, 4, 6): patch_size=5 is larger",
+        ),
+    ],
+)
+def test_bad_layers(layers, error, words):
+    stack = ConvolutionalStack([("low", LOW)]).fit(PICTURES)
+    before = stack.transform(PICTURES)
+    with pytest.raises(error, match=re.escape(words)):
+        stack.set_params(layers=layers).fit(PICTURES)
+    np.testing.assert_array_equal(stack.transform(PICTURES), before)
+
+
+POINT = ConvolutionalFeatures(2, patch_size=1, contrast=None, pool_size=1)
+
+
+@parametrize_with_checks(
+    [
+        ConvolutionalStack([("low", POINT)]),
+        ConvolutionalStack([("low", POINT), ("high", clone(POINT))], all_stages=True),
+    ]
+)
+def test_sklearn(estimator, check):
+    check(estimator)
