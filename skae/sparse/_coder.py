@@ -4,7 +4,6 @@ from dataclasses import field
 from numbers import Integral, Real
 from typing import ClassVar
 
-import numpy as np
 from sklearn.utils import check_array
 
 from .._compat import Interval, StrOptions
