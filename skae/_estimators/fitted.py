@@ -55,9 +55,11 @@ class FittedNetwork(BaseEstimator):
         return len(self._shape["sizes"]) - 1
 
     @property
-    def _model(self):
-        scaling = self._units.scaling
-        return Model(self._network, self._params, self._loss, scaling, self._n_encoder_layers)
+    def model_(self):
+        """Model: the fitted network with its parameters and units, which takes and gives columns of X."""
+        flat = self._history("model_")["params"]
+        n_layers = self._n_encoder_layers
+        return Model(self._network, flat, self._units, loss=self._loss, n_layers=n_layers)
 
     def _validated(self, X, *, dtype, reset):
         """Return X in C order, dense or CSR."""
@@ -99,7 +101,7 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         H : ndarray of shape (n_samples, n_components)
         """
         check_is_fitted(self)
-        return self._by_block(X, self._model.encode, self.n_components_)
+        return self._by_block(X, self.model_.encode, self.n_components_)
 
     @available_if(_decodes)
     def inverse_transform(self, X):
@@ -124,7 +126,7 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
             )
         if not np.isfinite(codes).all():
             raise ValueError("X contains NaN or infinity; give finite codes.")
-        return self._model.decode(codes)
+        return self.model_.decode(codes)
 
     @available_if(_decodes)
     def reconstruct(self, X):
@@ -139,7 +141,7 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         R : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        return self._by_block(X, self._model.reconstruct, self.n_features_in_)
+        return self._by_block(X, self.model_.reconstruct, self.n_features_in_)
 
     @available_if(_decodes)
     def score_field(self, X):
@@ -158,7 +160,7 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         F : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        return self._by_block(X, self._model.reconstruction_error, self.n_features_in_)
+        return self._by_block(X, self.model_.reconstruction_error, self.n_features_in_)
 
     def jacobian(self, X):
         """Return dh/dx at each sample.
@@ -174,7 +176,7 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         """
         check_is_fitted(self)
         shape = self.n_components_, self.n_features_in_
-        return self._by_block(X, self._model.jacobian, shape, block=16)
+        return self._by_block(X, self.model_.jacobian, shape, block=16)
 
     def singular_values(self, X):
         """Return the singular values of dh/dx at each sample, largest first.
@@ -188,7 +190,7 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         S : ndarray of shape (n_samples, min(n_components, n_features))
         """
         check_is_fitted(self)
-        model, width = self._model, min(self.n_components_, self.n_features_in_)
+        model, width = self.model_, min(self.n_components_, self.n_features_in_)
         return self._by_block(X, lambda x: spectra(model.jacobian(x), width), width, block=16)
 
     def report(self, X):
@@ -305,7 +307,7 @@ class FittedAutoEncoder(EncoderDecoder):
         scores : ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        return -self._by_block(X, self._model.losses, None, check=True)
+        return -self._by_block(X, self.model_.losses, None, check=True)
 
 
 class FittedEnergy(EncoderDecoder, ABC):

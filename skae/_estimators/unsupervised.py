@@ -110,7 +110,7 @@ class UnsupervisedModel(TrainedModel, ABC):
             state = self._continue() if again else self._first_state(X, weights)
             self._train(self._problem(X, weights), state)
             rows, name = unscaled(X), type(self).__name__
-            warn_of_constant_codes(self._model.encode, rows, name, self._cure_of_constant_codes())
+            warn_of_constant_codes(self.model_.encode, rows, name, self._cure_of_constant_codes())
             self._learn_from_trained(rows)
         return self
 

@@ -24,17 +24,12 @@ def fill_encoder(params, source):
     fill(params, 0, [(weights, bias, None, None) for weights, bias, _ in pairs])
 
 
-def without_output(shape, flat):
-    """Return shape and parameters of an encoder from those of a network with an output layer above it."""
-    deep = Network(**shape).views(flat)
-    shape = {
-        "sizes": shape["sizes"][:-1],
-        "activation": shape["activation"][:-1],
-        "decoder": None,
-    }
+def without_output(deep, flat):
+    """Return shape and parameters of an encoder from those of ``deep``, a network with an output layer above it."""
+    shape = {"sizes": deep.sizes[:-1], "activation": deep.names[:-1], "decoder": None}
     network = Network(**shape)
     params = np.empty(network.size, flat.dtype)
-    fill_encoder(network.views(params), deep)
+    fill_encoder(network.views(params), deep.views(flat))
     return shape, params
 
 

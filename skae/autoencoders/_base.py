@@ -78,7 +78,7 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, Layer, ABC):
         return np.where(np.isnan(X), by_block(X, self._filled, X.shape[1]), X)
 
     def _filled(self, x):
-        model = self._model
+        model = self.model_
         z = model.scaling.apply(x)
         imputation = getattr(self, "_imputation", None) or plain_imputation(
             self._input_means(z.dtype)
@@ -101,7 +101,7 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, Layer, ABC):
 
     def _learn_from_trained(self, X):
         """Measure how reconstructions of hidden cells are to be stretched, on some rows of X."""
-        model = self._model
+        model = self.model_
         z = model.scaling.apply(some_rows(X))
         self._imputation = learned_imputation(
             model.reconstruct_scaled,

@@ -151,7 +151,7 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
             frame = X
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             self.base_ = self._fitted_base(*for_parts(frame, sample_weight, X, weights))
-            self._units = self.base_._units
+            self._units = self.base_.model_.units
             layers = self.base_._discriminative_layers()
             widths = [len(encoder) for encoder, _ in layers]
             state = self._add_output(
@@ -175,9 +175,3 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
 
     def _inputs(self, X):
         return self.base_._discriminative_inputs(X)[:]
-
-    @property
-    def _model(self):
-        if self._shape["sizes"][0] != self._units.scaling.n_inputs:
-            raise TypeError("A classifier of a DBM has no Jacobian by x alone: take the base DBN.")
-        return super()._model

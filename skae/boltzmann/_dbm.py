@@ -226,7 +226,7 @@ class DBM(
         """
         check_is_fitted(self)
         return self._by_block(
-            X, lambda states, odd: self._fitted_machine.visible_means(odd), self.n_features_in_
+            X, lambda states, odd: self.model_.visible_means(odd), self.n_features_in_
         )
 
     def score_samples(self, X):
@@ -242,7 +242,7 @@ class DBM(
         """
 
         def bounds(states, odd):
-            return self._fitted_machine.bounds(states, odd)
+            return self.model_.bounds(states, odd)
 
         return self._by_block(X, bounds, None, check=True)
 
@@ -272,7 +272,7 @@ class DBM(
             start = validate_data(self, start, dtype=dtype, order="C", reset=False)
             self._check_range(start)
         rng = generator(random_state)
-        return self._fitted_machine.sample(n_samples, n_steps, start, means, rng)
+        return self.model_.sample(n_samples, n_steps, start, means, rng)
 
     def log_partition(self, *, n_runs=100, n_temperatures=10_000, random_state=None):
         """Return log Z, the logarithm of the normalizer of ``score_samples``.
@@ -293,7 +293,7 @@ class DBM(
             ``value``, and ``low`` and ``high``, three standard errors of Z away: a named tuple.
         """
         check_is_fitted(self)
-        fitted = self._fitted_machine
+        fitted = self.model_
         bias = fitted.base_logits()
         return log_partition(
             fitted.params, fitted.visible, bias, n_runs, n_temperatures, random_state
@@ -320,20 +320,20 @@ class DBM(
     @property
     def weights_(self):
         """list of ndarray of shape (n_upper, n_lower): weights between neighboring layers."""
-        lowest, *others = self._fitted_machine.weights()
+        lowest, *others = self.model_.weights()
         return [self._units.scaling.widened(lowest), *others]
 
     @property
     def biases_(self):
         """list of ndarray of shape (n_units,): biases of each layer, from the visible one up."""
-        visible, *hidden = self._fitted_machine.biases()
+        visible, *hidden = self.model_.biases()
         return [self._units.scaling.widened(visible), *hidden]
 
     def _discriminative_layers(self):
-        return self._fitted_machine.discriminative_layers()
+        return self.model_.discriminative_layers()
 
     def _discriminative_inputs(self, X):
-        return self._fitted_machine.discriminative_inputs(X)
+        return self.model_.discriminative_inputs(X)
 
     def _copies(self):
         machines = copies(
@@ -372,15 +372,16 @@ class DBM(
         if check:
             self._check_range(X)
         rows = self._units.scaling.rows(X)
-        fitted = self._fitted_machine
+        fitted = self.model_
         return by_block(rows, lambda x: function(*fitted.sides(x)), width)
 
     def _check_range(self, X):
         self._units.check(X, column_names(self, X))
 
     @property
-    def _fitted_machine(self):
-        flat = self._state["params"]
+    def model_(self):
+        """The fitted machine, which takes and gives columns of X."""
+        flat = self._history("model_")["params"]
         return FittedMachine(self._machine, flat, self._units, self.n_mean_field_steps)
 
     @property

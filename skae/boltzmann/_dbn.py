@@ -179,7 +179,7 @@ class DBN(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLay
         check_counts(n_samples=n_samples, n_steps=n_steps)
         rng = generator(random_state)
         if start is not None:
-            dtype = top._model.dtype
+            dtype = top.model_.dtype
             start = validate_data(self, start, dtype=dtype, order="C", reset=False)
             for layer in lower:
                 start = by_block(start, layer._model.encode, layer.n_components_)
@@ -201,11 +201,12 @@ class DBN(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLay
         return [pair for _, layer in self.layers_ for pair in layer._discriminative_layers()]
 
     def _discriminative_inputs(self, X):
-        return self._units.scaling.rows(X)
+        return self.model_.scaling.rows(X)
 
     @property
-    def _units(self):
-        return self.stack_._units
+    def model_(self):
+        """Model: the layers end to end, as :class:`StackedAE` has them."""
+        return self.stack_.model_
 
     @property
     def layers_(self):
@@ -219,7 +220,7 @@ class DBN(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLay
 
     @property
     def _n_features_out(self):
-        return self.stack_._n_features_out
+        return self.stack_.n_components_
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "stack_")

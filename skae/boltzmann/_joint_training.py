@@ -16,7 +16,7 @@ def pretrain(layers, machine, params, rows, weights, lowest):
     for number, (_, layer) in enumerate(layers, 1):
         X, sample_weight = lowest if number == 1 else (rows, weights)
         layer.fit(X, sample_weight=sample_weight)
-        fitted = layer._model.params
+        fitted = layer.model_.params
         decoder_bias = fitted.decoder_biases[0]
         machine.block(params.encoder_weights[0], number)[...] = fitted.encoder_weights[0]
         machine.bias(params, number)[...] = fitted.encoder_biases[0]

@@ -243,7 +243,7 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy, Layer):
 
     def _discriminative_layers(self):
         """Return weights and biases of a network on ``_discriminative_inputs``, from the lowest layer up."""
-        params = self._model.params
+        params = self.model_.params
         return list(zip(params.encoder_weights, params.encoder_biases))
 
     def _discriminative_inputs(self, X):
@@ -304,7 +304,7 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy, Layer):
         return "tied"
 
     def _log_densities(self, x):
-        model = self._model
+        model = self.model_
         return log_densities(model.params, model.loss, model.scaling.apply(x))
 
     def _chain_start(self, n_samples, start, rng):

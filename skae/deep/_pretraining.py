@@ -128,7 +128,7 @@ class Pretraining:
                         validate_data(layer, seen, skip_check_array=True)
                         layer._units = plain_units(codes.shape[1]) if start else self.units
                         layer._loss = layer._units.loss
-                        layer._shape, params = without_output(shape, layer._params)
+                        layer._shape, params = without_output(network, layer._params)
                         layer._state["params"] = params
 
     def partial(self, X, sample_weight, balanced, targets, loss, weight):

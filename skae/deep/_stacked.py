@@ -222,12 +222,13 @@ class StackedAE(BaseStack, FittedAutoEncoder):
     def _adopt(self, predictor):
         """Take the encoder of ``predictor``, which is its network without the last layer."""
         self.predictor_, self.layers_ = predictor, predictor.layers_
-        self._units, self._loss = predictor._units, predictor._units.loss
+        fitted = predictor.model_
+        self._units, self._loss = fitted.units, fitted.units.loss
         self.n_features_in_ = predictor.n_features_in_
         vars(self).pop("feature_names_in_", None)
         if hasattr(predictor, "feature_names_in_"):
             self.feature_names_in_ = predictor.feature_names_in_
-        self._shape, params = without_output(predictor._shape, predictor._params)
+        self._shape, params = without_output(fitted.network, fitted.flat)
         self._state = {**predictor._state, "params": params}
 
     @available_if(_predicts("predict"))

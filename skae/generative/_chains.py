@@ -81,7 +81,7 @@ def sample_chain(
     (4, 10, 64)
     """
     network, params = layers_of(model)
-    fitted, x = model._model, checked_rows(model, x0)
+    fitted, x = model.model_, checked_rows(model, x0)
     check_positive("sigma", sigma)
     check_schedule(n_steps, burn_in, thin)
     if covariance not in ("jacobian", "isotropic"):
@@ -159,7 +159,7 @@ def sample_langevin(
     (4, 10, 64)
     """
     check_decoder(model)
-    fitted, x = model._model, checked_rows(model, x0)
+    fitted, x = model.model_, checked_rows(model, x0)
     sigma = noise_level(model, sigma)
     step_size = sigma**2 if step_size is None else step_size
     check_positive("step_size", step_size)

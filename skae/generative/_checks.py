@@ -23,7 +23,7 @@ def check_decoder(model):
 def layers_of(model):
     """Return the network of ``model`` and its parameters, where that is a chain of layers up and down."""
     check_decoder(model)
-    fitted = model._model
+    fitted = model.model_
     if not isinstance(fitted.network, Network):
         raise TypeError(
             f"model must be feed-forward, such as StackedAE, not recurrent; got {model!r}."
@@ -33,7 +33,7 @@ def layers_of(model):
 
 def checked_rows(model, X):
     """Return X in the dtype of ``model``, and scaled as its network sees it."""
-    fitted = model._model
+    fitted = model.model_
     X = validate_data(model, X, dtype=fitted.dtype, order="C", reset=False)
     return fitted.scaling.apply(X)
 

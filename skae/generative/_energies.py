@@ -32,7 +32,7 @@ class ReconstructionMoments(NamedTuple):
 
 def clean_energy(base):
     """Return the objective of ``base`` without what is no function of a clean x."""
-    fitted = base._model
+    fitted = base.model_
     objective = base._objective(fitted.network, fitted.loss)
     penalties = [each for each in objective.penalties if not isinstance(each, WeightDecay)]
     return Objective(objective.network, objective.loss, penalties=penalties)
@@ -127,11 +127,11 @@ def moments(arrays):
 
 def draw_parameters(model, X, weights, seed):
     """Return parameters given the data, which a chain from those of ``model.base_`` on passes, and its losses."""
-    problem = model.base_._problem(model.base_._model.scaling.rows(X), weights)
+    problem = model.base_._problem(model.base_.model_.scaling.rows(X), weights)
     n_samples = X.shape[0] if weights is None else weights.sum(dtype=np.float64)
     n_adaptive_steps = model.burn_in * -(-len(problem.rows) // model.batch_size)
     solver = Langevin(model.temperature / n_samples, model.prior_scale, n_adaptive_steps, seed)
-    params = model.base_._params.copy()
+    params = model.base_.model_.flat.copy()
     state = TrainingState(params, solver.start(params), np.random.default_rng(seed), seed)
     draws = _Draws(model.burn_in, model.thin)
     verbose = [Verbose(type(model).__name__, X.shape[0], int(model.verbose))]
@@ -173,12 +173,13 @@ class _Draws:
 
 def draw_data(base, draws, start, n_steps, step_size, temperature, rng):
     """Return where chains end that begin at the rows of ``start``, each with one of ``draws``, which is drawn too."""
-    if not base._loss.elementwise:
+    loss = base.model_.loss
+    if not loss.elementwise:
         raise ValueError(
             "sample needs gaussian or bernoulli columns: those of loss='multinomial' are categories, and have "
             "no values in between."
         )
-    objective, bounded = differentiable_energy(base), _bounded_columns(base._loss)
+    objective, bounded = differentiable_energy(base), _bounded_columns(loss)
     chosen = rng.integers(len(draws), size=len(start))
     groups = [(draws[k], np.flatnonzero(chosen == k)) for k in np.unique(chosen)]
 

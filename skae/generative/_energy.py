@@ -1,5 +1,6 @@
 """Auto-encoder with an explicit energy, trained by denoising score matching."""
 
+from dataclasses import replace
 from functools import partial
 from numbers import Real
 from typing import ClassVar
@@ -220,7 +221,7 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
             step_size = self._noise / 2 if method == "hmc" else self._noise**2 / 4
         check_positive("step_size", step_size)
         rng = generator(random_state)
-        x, model = self._chain_start(n_samples, start, rng), self._model
+        x, model = self._chain_start(n_samples, start, rng), self.model_
         if method == "langevin":
             states = langevin(partial(self._scores, model), x, n_steps, step_size, rng)
         else:
@@ -266,14 +267,14 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
     # The network works in units of the noise.
 
     @property
-    def _model(self):
-        units = self._units.scaling
-        scaling = Scaling(units.center, units.scale * self._noise, units.varies)
-        return Model(self._network, self._params, self._loss, scaling)
+    def model_(self):
+        flat, scaling = self._history("model_")["params"], self._units.scaling
+        in_noise = Scaling(scaling.center, scaling.scale * self._noise, scaling.varies)
+        return Model(self._network, flat, replace(self._units, scaling=in_noise))
 
     def _energies(self, x):
         """Return E at dense rows of X."""
-        model = self._model
+        model = self.model_
         z = model.scaling.apply(x)
         return _energies_at(model, z, _pre_activations(model.params, z))
 

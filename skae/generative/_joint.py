@@ -186,7 +186,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         H : ndarray of shape (n_samples, n_components)
         """
         X = self._checked(X)
-        return by_block(X, self.base_._model.encode, self._n_features_out)
+        return by_block(X, self.base_.model_.encode, self._n_features_out)
 
     def reconstruct(self, X):
         """Return the mean of r(x) over the draws.
@@ -215,8 +215,8 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         moments : ReconstructionMoments
             ``mean`` and ``standard_deviation``, each of shape (n_samples, n_features), a named tuple.
         """
-        X, base = self._checked(X), self.base_._model
-        models = [Model(base.network, flat, base.loss, base.scaling) for flat in self.draws_]
+        X, base = self._checked(X), self.base_.model_
+        models = [Model(base.network, flat, base.units) for flat in self.draws_]
 
         def mean_and_deviation(x):
             return moments(model.reconstruct(x) for model in models)
@@ -238,7 +238,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         energies : ndarray of shape (n_samples,)
         """
         X = self._checked(X, in_range=True)
-        X = self.base_._model.scaling.rows(X)
+        X = self.base_.model_.scaling.rows(X)
         return by_block(X, partial(mean_energies, clean_energy(self.base_), self._draws), None)
 
     def energy_gradient(self, X, draw=None):
@@ -265,7 +265,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             check_scalar(draw, "draw", Integral, min_val=0, max_val=len(draws) - 1)
             draws = draws[draw : draw + 1]
         objective = differentiable_energy(self.base_)
-        scaling = self.base_._model.scaling
+        scaling = self.base_.model_.scaling
 
         def gradients(x):
             return scaling.derivatives(mean_gradients(objective, draws, scaling.apply(x)))
@@ -319,7 +319,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         check_positive("step_size", step_size)
         rng = generator(random_state)
         start = self._starts(n_samples, x0, rng)
-        scaling = self.base_._model.scaling
+        scaling = self.base_.model_.scaling
         drawn = draw_data(
             self.base_,
             self._draws,
@@ -342,12 +342,12 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     @property
     def _n_features_out(self):
-        return self.base_._n_features_out
+        return self.base_.n_components_
 
     @property
     def _draws(self):
         """The parameters of each draw, by name."""
-        network = self.base_._model.network
+        network = self.base_.model_.network
         return [network.views(flat) for flat in self.draws_]
 
     def _copied_base(self, rng):
@@ -360,13 +360,13 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _checked(self, X, *, in_range=False):
         check_is_fitted(self)
-        X = validated_rows(self, X, dtype=self.base_._model.dtype, reset=False)
+        X = validated_rows(self, X, dtype=self.base_.model_.dtype, reset=False)
         if in_range:
-            self.base_._units.check(X, column_names(self.base_, X))
+            self.base_.model_.units.check(X, column_names(self.base_, X))
         return X
 
     def _starts(self, n_samples, x0, rng):
-        dtype = self.base_._model.dtype
+        dtype = self.base_.model_.dtype
         if x0 is not None:
             return validate_data(self, x0, dtype=dtype, order="C", reset=False)
         return like_columns(self._moments, n_samples, dtype, rng)

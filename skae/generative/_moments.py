@@ -84,8 +84,8 @@ def local_moments(model, X, sigma=None, *, margin=1e-3):
     ((10, 64), (10, 64, 64))
     """
     network, params = layers_of(model)
-    scaling = model._model.scaling
-    if not all(isinstance(part, Gaussian) for part in model._model.loss.parts):
+    scaling = model.model_.scaling
+    if not all(isinstance(part, Gaussian) for part in model.model_.loss.parts):
         raise ValueError("model must have loss='gaussian' in all columns, for moments of its data.")
     X = checked_rows(model, X)
     sigma = noise_level(model, sigma)

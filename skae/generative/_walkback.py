@@ -83,7 +83,7 @@ def sample_walkback(
     ((4, 10, 64), [0.0, 1.0])
     """
     check_decoder(model)
-    fitted, x = model._model, checked_rows(model, x0)
+    fitted, x = model.model_, checked_rows(model, x0)
     corrupt = _chosen_corruption(model, corruption, corruption_level)
     noise = fitted.scaling.apply_difference(
         _checked_noise(output_noise, x.dtype, fitted.scaling.n_features)

@@ -243,8 +243,8 @@ class ManifoldTangentClassifier(
             frame = X
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             self.base_ = self._fitted_base(*for_parts(frame, sample_weight, X, weights))
-            self._units = self.base_._units
-            fitted = self.base_._model
+            fitted = self.base_.model_
+            self._units = fitted.units
             encoder = fitted.network
             self._check_width(encoder)
             targets.unit = self._unit()
@@ -286,7 +286,7 @@ class ManifoldTangentClassifier(
             Outputs of the highest hidden layer.
         """
         check_is_fitted(self)
-        return self._by_block(X, self._model.encode, self._n_features_out)
+        return self._by_block(X, self.model_.encode, self._n_features_out)
 
     @property
     def _n_features_out(self):
@@ -368,10 +368,11 @@ class ManifoldTangentClassifier(
 
     def _base_autoencoder(self, state):
         """Return the network of the base and its parameters; a base that has learned from y gets a tied decoder."""
-        base = self.base_
-        if base._shape["decoder"] is not None:
-            return base._network, base._params
-        return self._new_autoencoder({**base._shape, "decoder": "tied"}, state)
+        network = self.base_.model_.network
+        if network.decoder is not None:
+            return network, self.base_.model_.flat
+        shape = {"sizes": network.sizes, "activation": network.names, "decoder": "tied"}
+        return self._new_autoencoder(shape, state)
 
     def _propagation(self, inputs, rows, n_labeled, weights, state):
         """Return the penalty, and what renews its tangents."""

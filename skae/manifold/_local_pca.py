@@ -89,7 +89,8 @@ class LocalPCA(BaseEstimator):
             )
 
     @property
-    def _model(self):
+    def model_(self):
+        """The fitted neighborhoods, which stand in the place of an encoder."""
         self._check_neighbors(self._points)
         return _Deviations(self._points, self._search, self.n_neighbors)
 

@@ -174,7 +174,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             )
 
     def _basis(self, X, n_jobs):
-        X = X.astype(self.encoder_._model.dtype, copy=False)
+        X = X.astype(self.encoder_.model_.dtype, copy=False)
         return tangents_at(self.encoder_, X, self._n_tangents, n_jobs=n_jobs).basis
 
     def predict_proba(self, X):

@@ -159,12 +159,13 @@ def iter_tangents(model, X, n_tangents=15, *, tol=1e-4, block_size=1024, random_
 
 def _checked(model, X):
     """Return X in the dtype of a model that has tangents."""
-    if not hasattr(type(model), "_model"):
+    if hasattr(type(model), "model_"):
+        check_is_fitted(model)
+    if not hasattr(getattr(model, "model_", None), "linear_map"):
         raise TypeError(
             f"model must be a fitted encoder with a Jacobian, such as ContractiveAE or StackedAE; got {model!r}."
         )
-    check_is_fitted(model)
-    dtype = model._model.dtype
+    dtype = model.model_.dtype
     return validated_rows(model, X, dtype=dtype, reset=False)
 
 
@@ -174,7 +175,7 @@ def _solver(model, X, n_tangents, tol, start, random_state):
     if not tol > 0:
         raise ValueError(f"tol must be positive; got {tol!r}.")
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    fitted = model._model
+    fitted = model.model_
     width = min(X.shape[1], fitted.n_directions)
     if not 1 <= n_tangents <= width:
         raise ValueError(f"n_tangents must be between 1 and {width} here; got {n_tangents!r}.")

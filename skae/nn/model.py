@@ -1,4 +1,4 @@
-"""A network with its parameters, scaling and output units: what a fit leaves, in the units of X."""
+"""The fitted object: a network with its parameters and units, which takes and gives columns of X."""
 
 import numpy as np
 
@@ -14,16 +14,17 @@ class Model:
     network : Network or RecurrentNetwork
     flat : ndarray
         Its parameters.
-    loss : Reconstruction
-        The output units.
-    scaling : Scaling
-        From columns of X to inputs of the network.
+    units : Units
+        How the network sees columns of X (``scaling``) and reconstructs them (``loss``).
+    loss : Reconstruction or None
+        The output units, where they are not the reconstruction's.
     n_layers : int or None
         Layers of the encoder; all of them by default.
     """
 
-    def __init__(self, network, flat, loss, scaling, n_layers=None):
-        self.network, self.loss, self.scaling = network, loss, scaling
+    def __init__(self, network, flat, units, *, loss=None, n_layers=None):
+        self.network, self.flat, self.units = network, flat, units
+        self.scaling, self.loss = units.scaling, units.loss if loss is None else loss
         self.params, self.dtype = network.views(flat), flat.dtype
         self.n_layers = network.depth if n_layers is None else n_layers
         self._all_layers = self.n_layers == network.depth
@@ -68,6 +69,8 @@ class Model:
                 "model must be feed-forward, such as ContractiveAE or StackedAE: the code of a RecurrentAE has "
                 "no chain of Jacobians."
             )
+        if self.network.sizes[0] != self.scaling.n_inputs:
+            raise TypeError("A classifier of a DBM has no Jacobian by x alone: take the base DBN.")
         z = self.inputs(x)
         return self.scaling.linear_map(encoder_map(self.network, self.params, z, self.n_layers))
 

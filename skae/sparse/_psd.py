@@ -179,8 +179,11 @@ class PSD(BaseCoder, Layer):
         return [(filters, biases, gains[:, np.newaxis] * self.components_, bias)]
 
     @property
-    def _model(self):
-        return _FittedEncoder(self._make_encoder(), self._state["params"], self.components_)
+    def model_(self):
+        """The fitted encoder, which takes rows of X."""
+        return _FittedEncoder(
+            self._make_encoder(), self._history("model_")["params"], self.components_
+        )
 
     @property
     def encoder_parameters_(self):

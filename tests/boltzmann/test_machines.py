@@ -112,7 +112,7 @@ def test_gradient_is_between_the_phases(widths):
         objective(dbm._state["params"], Rows(), grad, rng)
         total = total + grad / 10
     got = machine.network.views(total)
-    states, odd = dbm._fitted_machine.sides(x)
+    states, odd = dbm.model_.sides(x)
     _, joint = log_joint(dbm)
     p = np.exp(joint - logsumexp(joint))
     sides = [all_states(n) for n in widths]
@@ -144,7 +144,7 @@ def test_layers_that_do_not_touch_stay_apart():
     layers = [(f"layer{i}", RBM(n, max_iter=2)) for i, n in enumerate((6, 5, 4))]
     dbm = DBM(layers, max_iter=3, random_state=0).fit(DIGITS)
     mask = dbm._machine.mask()
-    weights = dbm._fitted_machine.params.encoder_weights[0]
+    weights = dbm.model_.params.encoder_weights[0]
     assert (weights[mask == 0] == 0).all() and (weights[mask == 1] != 0).all()
 
 

@@ -113,7 +113,7 @@ def test_tangents_are_those_of_the_clean_sample(storage, monkeypatch):
     monkeypatch.setattr(TangentStore, "_tangents", watched)
     model = MODELS["tangents"](corruption="masking", tangent_storage=storage, tangent_penalty=1.0)
     model.fit(X, y)
-    clean = {row.tobytes() for row in model.base_._model.scaling.apply(X)}
+    clean = {row.tobytes() for row in model.base_.model_.scaling.apply(X)}
     assert seen and all(row.tobytes() in clean for inputs in seen for row in inputs)
 
 

@@ -72,7 +72,7 @@ def test_saturated_hidden_units_are_left_out():
     options = {"loss": "gaussian", "standardize": False, "max_iter": 2, "random_state": 0}
     model = AutoEncoder(30, hidden_layer_sizes=(50,), **options).fit(X)
     model._network.views(model._params).encoder_biases[0][::2] = 300
-    assert model._model.linear_map(X[:9]).layers[0].weights.shape == (25, 64)
+    assert model.model_.linear_map(X[:9]).layers[0].weights.shape == (25, 64)
     _, values = tangent_basis(model, X[:9], K)
     exact = np.linalg.svd(model.jacobian(X[:9]), compute_uv=False)
     np.testing.assert_allclose(values, exact[:, :K], rtol=1e-6)
