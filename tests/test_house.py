@@ -134,3 +134,20 @@ def test_families_do_not_share_private_modules():
                     each.startswith("_") for each in names
                 )
                 assert not private, f"{path} imports {node.module}"
+
+
+def test_private_members_stay_private():
+    found = []
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Attribute):
+                continue
+            private = node.attr.startswith("_") and not node.attr.startswith("__")
+            owner = node.value
+            own = getattr(owner, "id", None) in ("self", "cls") or (
+                isinstance(owner, ast.Call) and getattr(owner.func, "id", None) == "super"
+            )
+            # Constraints of a base class are what scikit-learn has instead of inheriting them.
+            if private and not own and node.attr != "_parameter_constraints":
+                found.append(f"{path.relative_to(SOURCE)}:{node.lineno} {ast.unparse(node)}")
+    assert len(found) <= 10, found

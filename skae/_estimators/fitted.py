@@ -12,22 +12,20 @@ from ..nn.linear_maps import spectra
 from ..nn.model import Model
 from ..nn.network import Network
 from ..nn.parameters import Params
-from .fitting import BLOCK, MeanScore, by_block, column_names, validated_rows
+from .fitting import BLOCK, MeanScore, by_block, check_unchanged, column_names, validated_rows
+from .identity import fixed_parameters
 
 
 class FittedNetwork(BaseEstimator):
     """A network with its parameters, which ``fit`` leaves.
 
-    ``fit`` sets ``_state`` (a dict with ``params``, the flat vector), ``_shape`` (the arguments of the network),
-    ``_loss`` (of the output units) and ``_units`` (how the network sees X).
+    ``fit`` sets ``_units`` (how the network sees X), ``_shape`` (the arguments of the network) and ``_state`` (a dict with
+    ``params``, the flat vector).
     """
-
-    _allows_missing = False  # whether X may have missing values, which are NaN
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = self._allows_missing
         return tags
 
     @property
@@ -51,6 +49,11 @@ class FittedNetwork(BaseEstimator):
         return Network(**self._shape)
 
     @property
+    def _loss(self):
+        """The output units."""
+        return self._units.loss
+
+    @property
     def _n_encoder_layers(self):
         return len(self._shape["sizes"]) - 1
 
@@ -61,14 +64,17 @@ class FittedNetwork(BaseEstimator):
         n_layers = self._n_encoder_layers
         return Model(self._network, flat, self._units, loss=self._loss, n_layers=n_layers)
 
-    def _validated(self, X, *, dtype, reset):
-        """Return X in C order, dense or CSR."""
-        finite = "allow-nan" if self._allows_missing else True
-        return validated_rows(self, X, dtype=dtype, reset=reset, ensure_all_finite=finite)
+    def adopt(self, units, shape):
+        """Be a network of this shape, the arguments of ``Network``, which sees columns of X in these ``Units``."""
+        self._units, self._shape, self._given = units, shape, fixed_parameters(self)
+
+    def check_parameters(self):
+        """Raise where parameters that shape and units come from are not as they were in :meth:`adopt`."""
+        check_unchanged(self._given, fixed_parameters(self))
 
     def _by_block(self, X, function, width, *, check=False, block=BLOCK):
         check_is_fitted(self)
-        X = self._validated(X, dtype=self._params.dtype, reset=False)
+        X = validated_rows(self, X, dtype=self._params.dtype, reset=False)
         if check:
             self._units.check(X, column_names(self, X))
         return by_block(X, function, width, block)

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils import check_random_state, check_scalar, gen_batches
-from sklearn.utils.validation import validate_data
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import check_random_state, check_scalar, gen_batches, get_tags
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import _check_sample_weight
 from ..nn.scaling import dense
@@ -41,14 +42,23 @@ def unchanged_on_error(estimator):
 def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
     """Return X in C order, dense or CSR, by :func:`sklearn.utils.validation.validate_data`.
 
+    Values may be missing (NaN) where the tags of the estimator say so.
+
     Raises
     ------
     ValueError
         Also where columns hold text: the message says how to encode them.
     """
+    finite = "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
     try:
         return validate_data(
-            estimator, X, accept_sparse=accept_sparse, dtype=dtype, order="C", **options
+            estimator,
+            X,
+            accept_sparse=accept_sparse,
+            dtype=dtype,
+            order="C",
+            ensure_all_finite=finite,
+            **options,
         )
     except ValueError as error:
         if "convert string to float" not in str(error):
@@ -58,6 +68,15 @@ def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
             "(OneHotEncoder(handle_unknown='ignore'), make_column_selector(dtype_exclude='number')), "
             "remainder='passthrough')."
         ) from error
+
+
+def is_fitted(estimator):
+    """Return whether scikit-learn takes ``estimator`` for fitted."""
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return False
+    return True
 
 
 def counted_rows(X, sample_weight):

@@ -11,6 +11,18 @@ from sklearn.base import BaseEstimator
 
 from .._version import __version__
 
+# What the shape of a network and its units come from.
+_FIXED = (
+    "n_components",
+    "hidden_layer_sizes",
+    "activation",
+    "tied_weights",
+    "loss",
+    "visible",
+    "standardize",
+    "noise",
+)
+
 
 def identity(estimator, data, free):
     """Return a dict of strings that tells one training from another.
@@ -32,9 +44,15 @@ def identity(estimator, data, free):
     return {**known, **_given(estimator), **params}
 
 
+def fixed_parameters(estimator):
+    """Return the content of the parameters that have to stay when training goes on."""
+    params = estimator.get_params(deep=False)
+    return {name: content(params[name]) for name in _FIXED if name in params}
+
+
 def _given(estimator):
     """Return what is not a parameter: scales that the whole gives a part, and the weights of a part that is fitted."""
-    given, scales = {}, getattr(estimator, "_scales", None)
+    given, scales = {}, getattr(estimator, "scales", None)
     if scales is not None:
         given["scales"] = repr(scales)
     if getattr(estimator, "prefit", False):

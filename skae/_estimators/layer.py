@@ -1,4 +1,4 @@
-"""What may be a layer of a stack."""
+"""What may be a layer of a stack, and what of its training a stack may take part in."""
 
 from abc import ABC, abstractmethod
 
@@ -12,7 +12,8 @@ class Layer(ABC):
     - ``layer_shapes()``, from the parameters alone;
     - ``layer_weights()``, once it is fitted.
 
-    A layer that cannot be part of a network has to leave this class out, and is refused.
+    A layer that cannot be part of a network has to leave this class out, and is refused. Auto-encoders, RBM and PSD are
+    registered as layers; they implement the same methods without deriving from it.
     """
 
     @abstractmethod
@@ -32,3 +33,55 @@ class Layer(ABC):
 
         Weights have the shape (n_upper, n_lower); a layer without a decoder has None for its weights and bias.
         """
+
+
+class NetworkLayer(Layer):
+    """A layer that is one network with an objective of its own, as auto-encoders and RBMs are.
+
+    ``schedule='simultaneous'``, ``corrupted='input'`` and ``pretraining='supervised'`` or ``'partial'`` need such layers:
+    they train the layer's network in a way of their own, by these methods besides those of :class:`Layer`.
+
+    - Before training: ``make_units``, ``network_shape`` and ``adopt``, or ``check_parameters`` where training goes on, then
+      ``first_state`` and ``objective``; :func:`~skae._estimators.unsupervised.begin` calls them.
+    - Training: ``make_solver``, ``new_state``, ``train`` and ``publish``, which all estimators of the package have.
+    """
+
+    @abstractmethod
+    def make_units(self, X, frame, sample_weight):
+        """Return the ``Units`` in which the network sees the validated ``X``, which was ``frame``."""
+
+    @abstractmethod
+    def network_shape(self, n_inputs):
+        """Return the arguments of the ``Network`` for so many inputs, from the parameters."""
+
+    @abstractmethod
+    def adopt(self, units, shape):
+        """Be a network of this shape, which sees columns of X in these units."""
+
+    @abstractmethod
+    def check_parameters(self):
+        """Raise where parameters that shape and units come from are not as they were in :meth:`adopt`."""
+
+    @abstractmethod
+    def first_state(self, rows, sample_weight):
+        """Return the ``TrainingState`` before the first step on ``rows``, which are scaled."""
+
+    @abstractmethod
+    def objective(self, network, units):
+        """Compose the training objective from its parts."""
+
+    @abstractmethod
+    def make_solver(self):
+        """Return the solver that the parameters name."""
+
+    @abstractmethod
+    def new_state(self, initial):
+        """Return the ``TrainingState`` before the first step, at the parameters ``initial(rng, seed)``."""
+
+    @abstractmethod
+    def train(self, problem, state, publish=None):
+        """Minimize ``problem`` from ``state`` on; call ``publish(state)`` however training ends."""
+
+    @abstractmethod
+    def publish(self, state):
+        """Be fitted with the parameters and the history in ``state``."""

@@ -5,13 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import _BaseComposition, _VisualBlock
-from .layer import Layer
-from .unsupervised import UnsupervisedModel
+from .layer import Layer, NetworkLayer
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -103,7 +101,7 @@ def copies(layers, rng, *, verbose, checkpoint, resume):
         name_of_units = units_parameter(layer)
         if below == "sigmoid" and getattr(layer, name_of_units, None) == "auto":
             layer.set_params(**{name_of_units: "bernoulli"})
-        if below is not None and isinstance(layer, UnsupervisedModel):
+        if below is not None and isinstance(layer, NetworkLayer):
             layer.set_params(standardize=False)
         fitted.append((name, layer))
         below = layer.layer_shapes()[-1][1]
@@ -167,12 +165,3 @@ def atoms_of(estimator):
     raise ValueError(
         f"estimator={estimator!r} has neither components_ nor cluster_centers_; fit it first."
     )
-
-
-def is_fitted(estimator):
-    """Return whether scikit-learn takes ``estimator`` for fitted."""
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError:
-        return False
-    return True

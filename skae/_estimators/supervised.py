@@ -137,7 +137,7 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
             "decoder": None,
             "dropout": self.dropout,
         }
-        self._loss = Reconstruction([unit(np.arange(n_outputs))])
+        self._output_units = Reconstruction([unit(np.arange(n_outputs))])
         network = self._network
         state = self._start(network, targets.values.dtype)
         # An output layer that begins with the best constant does not shake the layers below.
@@ -178,7 +178,7 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
             second = Objective(beside.network, beside.loss, corruption=noise, n_frozen=n_frozen)
             objective = SharedEncoder(objective, second, beside.weight)
             state.params = objective.join(state.params, beside.flat)
-            state.solver = self._make_solver().start(state.params)
+            state.solver = self.make_solver().start(state.params)
         problem = Problem(
             objective,
             inputs,
@@ -192,7 +192,7 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
         )
         problem.monitor = self._monitor(network, problem, targets.labeled)
         start = TrainingState.from_dict(state.to_dict())
-        self._train(problem, state)
+        self.train(problem, state)
         if self.refit:
             self._train_again(problem, start)
 
@@ -203,7 +203,7 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
             raise ValueError(
                 "refit=True needs early_stopping=True, which chooses the number of epochs."
             )
-        if isinstance(self._make_solver(), LBFGS):
+        if isinstance(self.make_solver(), LBFGS):
             raise ValueError(
                 f"refit=True needs a solver of minibatches, whose epochs are chosen; got solver={self.solver!r}."
             )
@@ -264,6 +264,10 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
 
     def _means(self, network, params, x):
         return self._loss.activate(network.encode(params, x))
+
+    @property
+    def _loss(self):
+        return self._output_units
 
     @property
     def _n_encoder_layers(self):

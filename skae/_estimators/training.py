@@ -105,24 +105,25 @@ class TrainedModel(CallbackSupportMixin):
             raise AttributeError(f"{type(self).__name__} has no {name} before fit.")
         return self._state
 
-    def _make_solver(self):
+    def make_solver(self):
+        """Return the solver that the parameters name."""
         return SOLVERS[self.solver]() if isinstance(self.solver, str) else self.solver
 
     def _start(self, network, dtype):
         """Return the state before the first step."""
-        return self._start_from(lambda rng, seed: network.initial(rng, dtype))
+        return self.new_state(lambda rng, seed: network.initial(rng, dtype))
 
-    def _start_from(self, initial):
+    def new_state(self, initial):
         """Return the state before the first step, at the parameters ``initial(rng, seed)``."""
         seed, rng = self._seed()
         params = initial(rng, seed)
-        return TrainingState(params, self._make_solver().start(params), rng, seed)
+        return TrainingState(params, self.make_solver().start(params), rng, seed)
 
-    def _continue(self):
+    def last_state(self):
         """Return the state that the last fit left, to go on from; another ``random_state`` seeds it anew."""
         state = TrainingState.from_dict(self._state)
         state.best, state.n_stale, state.best_params, state.converged = np.inf, 0, None, False
-        fresh = self._make_solver().start(state.params)
+        fresh = self.make_solver().start(state.params)
         if fresh.keys() != state.solver.keys():
             state.solver = fresh
         if self.random_state is not None and self._seeded_by != _kind_of_seed(self.random_state):
@@ -140,8 +141,16 @@ class TrainedModel(CallbackSupportMixin):
         params = self.get_params(deep=False)
         self._trained_with = {name: params[name] for name in _REMEMBERED if name in params}
 
-    def _train(self, problem, state):
-        """Minimize ``problem`` from ``state`` on, with all that the parameters ask for, and publish."""
+    def train(self, problem, state, publish=None):
+        """Minimize ``problem`` from ``state`` on, with all that the parameters ask for.
+
+        Parameters
+        ----------
+        problem : Problem
+        state : TrainingState
+        publish : callable or None
+            Is called with the last state however training ends; :meth:`publish` by default.
+        """
         n_epochs, callbacks = self._n_epochs(problem), None
         max_epochs = state.n_epochs + n_epochs
         kept = problem.kept(state.params)
@@ -155,7 +164,7 @@ class TrainedModel(CallbackSupportMixin):
         watching = [watcher for watcher in (checkpoint, callbacks) if watcher is not None]
         observers = [*problem.observers, *self._reporters(problem.rows), *watching]
         n_before = state.n_epochs
-        with self._publishing(state):
+        with self._publishing(state, publish):
             self._minimize(problem, state, max_epochs, observers)
         if callbacks is not None:
             callbacks.close(state)
@@ -169,7 +178,7 @@ class TrainedModel(CallbackSupportMixin):
         has_rate = "learning_rate_init" in self.get_params(deep=False)
         warn_of_rising_loss(state.loss_curve[n_before:], name, has_rate)
         open_ended = self.learning_rate == "constant" and self.max_iter != "auto"
-        steps = not isinstance(self._make_solver(), LBFGS)
+        steps = not isinstance(self.make_solver(), LBFGS)
         if steps and open_ended and not state.converged and n_before < state.n_epochs >= max_epochs:
             warn_of_max_iter(self.max_iter, name, has_rate)
 
@@ -183,7 +192,7 @@ class TrainedModel(CallbackSupportMixin):
             minimize(
                 problem.objective,
                 state,
-                problem.solver or self._make_solver(),
+                problem.solver or self.make_solver(),
                 problem.training_batches(problem.rows, self.batch_size, shuffle=self.shuffle),
                 learning_rate=self.learning_rate_init,
                 max_epochs=n_epochs,
@@ -202,7 +211,7 @@ class TrainedModel(CallbackSupportMixin):
             minimize(
                 problem.objective,
                 state,
-                problem.solver or self._make_solver(),
+                problem.solver or self.make_solver(),
                 problem.batches(problem.rows, self.batch_size, shuffle=self.shuffle),
                 learning_rate=self.learning_rate_init,
                 max_epochs=state.n_epochs + 1,
@@ -224,7 +233,7 @@ class TrainedModel(CallbackSupportMixin):
         train, held_out = self._split(problem, state.seed)
         if state.converged or state.n_epochs >= max_epochs:
             return
-        solver = problem.solver or self._make_solver()
+        solver = problem.solver or self.make_solver()
         stopping = self._stopping(problem, held_out, state.seed)
         if isinstance(solver, LBFGS):
             self._minimize_full_batch(
@@ -277,7 +286,7 @@ class TrainedModel(CallbackSupportMixin):
         """Return the most epochs of a fit, or iterations of L-BFGS."""
         if self.max_iter != "auto":
             return self.max_iter
-        if isinstance(self._make_solver(), LBFGS):
+        if isinstance(self.make_solver(), LBFGS):
             return AUTO_ITERATIONS
         return auto_epochs(problem.n_rows, self.batch_size)
 
@@ -286,16 +295,21 @@ class TrainedModel(CallbackSupportMixin):
         factor, n_epochs = SCHEDULES[self.learning_rate], self._n_epochs(problem)
         return lambda epoch: factor(1 - (max_epochs - epoch) / n_epochs)
 
+    def publish(self, state):
+        """Be fitted with the parameters and the history in ``state``."""
+        self._remember_parameters()
+        self._state = state.to_dict()
+
     @contextmanager
-    def _publishing(self, state):
-        """Make ``state`` the fitted one, however the block ends."""
+    def _publishing(self, state, publish=None):
+        """Make ``state`` the fitted one, at its best parameters, however the block ends."""
         self._remember_parameters()
         try:
             yield
         finally:
             if state.best_params is not None:
                 state.params, state.best_params = state.best_params, None
-            self._state = state.to_dict()
+            (publish or self.publish)(state)
 
     def _split(self, problem, seed):
         """Return the rows to train on and the held-out ones, or None."""

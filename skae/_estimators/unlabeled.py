@@ -104,7 +104,7 @@ class DrawingUnlabeled(Reconstructing):
     def _unlabeled_ratio(self):
         if self.unlabeled_per_labeled != "auto":
             return self.unlabeled_per_labeled
-        steps = not isinstance(self._make_solver(), LBFGS)
+        steps = not isinstance(self.make_solver(), LBFGS)
         return 1.0 if steps and self._uses_unlabeled() else None
 
     def _check_unlabeled(self, used, needed):
@@ -116,7 +116,7 @@ class DrawingUnlabeled(Reconstructing):
         self._need_steps("unlabeled_per_labeled")
 
     def _need_steps(self, name):
-        if isinstance(self._make_solver(), LBFGS):
+        if isinstance(self.make_solver(), LBFGS):
             raise ValueError(
                 f"{name}={getattr(self, name)} changes what is minimized, and needs a solver of minibatches; got "
                 f"solver={self.solver!r}."

@@ -1,8 +1,16 @@
 """Weights of fitted parts in the network of a whole."""
 
+from itertools import zip_longest
+
 import numpy as np
 
 from ..nn.network import Network
+
+
+def layer_weights(params):
+    """Return encoder weights, encoder bias, decoder weights and decoder bias (or None) of each layer."""
+    encoder = params.encoder_weights, params.encoder_biases
+    return list(zip_longest(*encoder, params.decoder_weights, params.decoder_biases))
 
 
 def fill(params, start, weights):

@@ -115,5 +115,6 @@ class AutoEncoder(BaseAutoEncoder):
     (1797, 30)
     """
 
-    def _objective(self, network, loss):
-        return Objective(network, loss, penalties=weight_decays(self.weight_decay))
+    def objective(self, network, units):
+        """Return the loss of the reconstruction plus weight decay."""
+        return Objective(network, units.loss, penalties=weight_decays(self.weight_decay))

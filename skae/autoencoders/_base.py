@@ -1,47 +1,116 @@
 """The one abstract base of the auto-encoders: parameters and training, everything but the objective."""
 
-from abc import ABC
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import StrOptions
+from .._compat import StrOptions, _fit_context
 from .._estimators.fitted import FittedAutoEncoder
-from .._estimators.fitting import by_block
-from .._estimators.layer import Layer
+from .._estimators.fitting import by_block, unchanged_on_error, validated_rows
+from .._estimators.layer import NetworkLayer
+from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import UnsupervisedModel
+from .._estimators.unsupervised import CONSTRAINTS, begin, fit_network, takes_steps
+from .._estimators.weights import layer_weights
 from ..nn.activations import ACTIVATIONS
 from ..nn.losses import LOSSES, Gaussian
 from ..nn.scaling import dense
 from ._imputation import learned_imputation, plain_imputation, some_rows
 
 
+@NetworkLayer.register
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, Layer, ABC):
+class BaseAutoEncoder(TrainedModel, FittedAutoEncoder, ABC):
     """Parameters and training, shared by all auto-encoders."""
 
-    _allows_missing = True
-
+    n_components: int = field(default=100, kw_only=False)
     hidden_layer_sizes: tuple = ()
     activation: str = "sigmoid"
     tied_weights: bool = True
     loss: object = "auto"
+    standardize: str | bool = "auto"
+    weight_decay: float = 0.0
+    warm_start: bool = False
     learning_rate_init: float = 3e-3
     learning_rate: str = "cosine"
     batch_size: int = 64
     max_iter: int | str = "auto"
 
     _parameter_constraints: ClassVar[dict] = {
-        **UnsupervisedModel._parameter_constraints,
+        **TrainedModel._parameter_constraints,
+        **CONSTRAINTS,
         "hidden_layer_sizes": ["array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "tied_weights": ["boolean"],
         "loss": [StrOptions({"auto", *LOSSES}), list],
     }
+
+    _cure_of_constant_codes = "Lower n_components, or train longer (max_iter, learning_rate_init)."
+
+    @abstractmethod
+    def objective(self, network, units):
+        """Compose the training objective of ``network``, which sees columns of X in these ``Units``, from its parts."""
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn the encoder and the decoder from X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data, kept in float32 or float64. A C-ordered array is not copied; a sparse
+            matrix is made dense one minibatch at a time.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the mean of the objective.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is invalid (the estimator is then as before), or if the loss becomes
+            infinite (the weights of the last finite epoch are then kept).
+        """
+        with unchanged_on_error(self):
+            self._imputation = None
+            rows = fit_network(self, X, sample_weight, self._cure_of_constant_codes)
+            self._imputation = self._learned_imputation(rows)
+        return self
+
+    @available_if(takes_steps)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Go on by one epoch over X, in steps of ``learning_rate_init`` whatever ``learning_rate`` is.
+
+        On the same X, n calls equal one ``fit`` of n epochs with ``learning_rate='constant'``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : object
+        """
+        with unchanged_on_error(self):
+            self._imputation = None
+            problem, state = begin(self, X, sample_weight, again=True)
+            self._train_epoch(problem, state)
+        return self
 
     def impute(self, X):
         """Return X with its missing values (NaN) filled in from reconstructions.
@@ -73,7 +142,7 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, Layer, ABC):
         (False, (150, 4))
         """
         check_is_fitted(self)
-        X = self._validated(X, dtype=self._params.dtype, reset=False)
+        X = validated_rows(self, X, dtype=self._params.dtype, reset=False)
         X = dense(X)
         return np.where(np.isnan(X), by_block(X, self._filled, X.shape[1]), X)
 
@@ -95,15 +164,11 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, Layer, ABC):
             gaussian[part.columns] = isinstance(part, Gaussian)
         return gaussian
 
-    def _check_training_data(self, X, sample_weight, reset):
-        self._imputation = None
-        return super()._check_training_data(X, sample_weight, reset)
-
-    def _learn_from_trained(self, X):
+    def _learned_imputation(self, X):
         """Measure how reconstructions of hidden cells are to be stretched, on some rows of X."""
         model = self.model_
         z = model.scaling.apply(some_rows(X))
-        self._imputation = learned_imputation(
+        return learned_imputation(
             model.reconstruct_scaled,
             z,
             self._input_means(z.dtype),
@@ -111,12 +176,15 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, Layer, ABC):
             self._units.groups,
         )
 
-    def _first_state(self, X, weights):
-        state = super()._first_state(X, weights)
-        self._network.views(state.params).decoder_biases[0][...] = self._units.base_logits
-        return state
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
-    def _make_units(self, X, frame, sample_weight):
+    # As a layer of a stack: see NetworkLayer.
+
+    def make_units(self, X, frame, sample_weight):
+        """Return how the network sees the columns of the validated X, which was ``frame``."""
         return make_units(self.loss, X, frame, sample_weight, standardize=self.standardize)
 
     def layer_shapes(self):
@@ -126,5 +194,18 @@ class BaseAutoEncoder(UnsupervisedModel, FittedAutoEncoder, Layer, ABC):
             raise ValueError(f"hidden_layer_sizes must hold integers >= 1; got {hidden!r}.")
         return [(width, self.activation) for width in (*hidden, self.n_components)]
 
-    def _decoder(self):
-        return "tied" if self.tied_weights else "untied"
+    def network_shape(self, n_inputs):
+        """Return the arguments of the ``Network`` for so many inputs."""
+        widths, activations = zip(*self.layer_shapes())
+        decoder = "tied" if self.tied_weights else "untied"
+        return {"sizes": (n_inputs, *widths), "activation": activations, "decoder": decoder}
+
+    def first_state(self, rows, sample_weight):
+        """Return the state before the first step on scaled rows: outputs are the columns' means."""
+        state = self._start(self._network, rows.dtype)
+        self._network.views(state.params).decoder_biases[0][...] = self._units.base_logits
+        return state
+
+    def layer_weights(self):
+        """Return encoder weights, encoder bias, decoder weights and decoder bias of each layer."""
+        return layer_weights(self.model_.params)

@@ -186,50 +186,52 @@ class ContractiveAE(BaseAutoEncoder):
         "n_directions": [StrOptions({"auto", "all"}), Interval(Integral, 1, None, closed="left")],
     }
 
+    _cure_of_constant_codes = "Lower contraction, or train longer (max_iter, learning_rate_init)."
+
     @property
     def contraction_(self):
         """float: the weight of the penalty, with the value that ``contraction='auto'`` stands for."""
         check_is_fitted(self)
-        return self._strength(self._network, self._trained_with)
+        return self._strength(self._network, self._units, self._trained_with)
 
-    def _strength(self, network, params):
+    def _strength(self, network, units, params):
         at_start = network.sizes[0]
         if params["contracted"] == "code":
             at_start = expected_squared_jacobian(network)
-        losses = self._units.constant_losses
+        losses = units.constant_losses
         automatic = sum(_LOSS_SHARES[name] * losses[name] for name in losses) / at_start
         return resolved(params["contraction"], "contraction", automatic)
 
-    def _objective(self, network, loss):
-        penalties = [self._contraction(network, loss), *weight_decays(self.weight_decay)]
+    def objective(self, network, units):
+        """Return the loss of the reconstruction plus the penalties on the code's derivatives."""
+        penalties = [self._contraction(network, units), *weight_decays(self.weight_decay)]
         if self.curvature:
             penalties.append(self._curvature(network))
-        return Objective(network, loss, penalties=penalties)
+        return Objective(network, units.loss, penalties=penalties)
 
-    def _make_units(self, X, frame, sample_weight):
+    def make_units(self, X, frame, sample_weight):
+        """Return how the network sees the columns of the validated X, which was ``frame``."""
         width, activation = self.layer_shapes()[0]
         suits = activation == "sigmoid" and self.contracted == "code"
         options = {"standardize": self.standardize, "n_units": width if suits else None}
         return make_units(self.loss, X, frame, sample_weight, **options)
 
-    def _cure_of_constant_codes(self):
-        return "Lower contraction, or train longer (max_iter, learning_rate_init)."
-
-    def _contraction(self, network, loss):
-        strength = self._strength(network, vars(self))
+    def _contraction(self, network, units):
+        strength = self._strength(network, units, vars(self))
+        n_directions = self._directions(network)
         if self.contracted == "reconstruction":
-            if not loss.elementwise:
+            if not units.loss.elementwise:
                 raise ValueError(
                     "contracted='reconstruction' needs output units that do not share a sum: use "
                     "loss='gaussian' or 'bernoulli', or contracted='code'."
                 )
             return JacobianContraction(
-                strength, network, n_directions=self._directions(network), loss=loss
+                strength, network, n_directions=n_directions, loss=units.loss
             )
         self._refuse_untied()
         if network.has_closed_form:
             return Contraction(strength, network.activations[0])
-        return JacobianContraction(strength, network, n_directions=self._directions(network))
+        return JacobianContraction(strength, network, n_directions=n_directions)
 
     def _curvature(self, network):
         self._refuse_untied()

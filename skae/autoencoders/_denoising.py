@@ -143,19 +143,18 @@ class DenoisingAE(BaseAutoEncoder):
         "emphasis": [tuple, list, None],
     }
 
-    def _objective(self, network, loss):
+    def objective(self, network, units):
+        """Return the loss of reconstructing rows from corrupted copies of them."""
+        corruption = make_corruption(self.corruption, self.corruption_level, units.groups)
         return Objective(
             network,
-            loss,
-            corruption=self._make_corruption(),
-            emphasis=self._emphasis(),
+            units.loss,
+            corruption=corruption,
+            emphasis=self._emphasis(corruption),
             penalties=weight_decays(self.weight_decay),
         )
 
-    def _make_corruption(self):
-        return make_corruption(self.corruption, self.corruption_level, self._units.groups)
-
-    def _emphasis(self):
+    def _emphasis(self, corruption):
         if self.emphasis is None:
             return None
         if len(self.emphasis) != 2 or not all(
@@ -164,7 +163,7 @@ class DenoisingAE(BaseAutoEncoder):
             raise ValueError(
                 f"emphasis must be two weights >= 0, (corrupted, clean); got {self.emphasis!r}."
             )
-        if not hasattr(self._make_corruption(), "emphasize"):
+        if not hasattr(corruption, "emphasize"):
             raise ValueError(
                 f"emphasis needs a corruption of single cells, which corruption={self.corruption!r} "
                 "is not; use 'masking', 'salt_and_pepper' or 'swap'."

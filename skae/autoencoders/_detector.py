@@ -190,7 +190,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             accept_sparse="csr" if tags.sparse else False,
             dtype=DTYPES,
             reset=reset,
-            ensure_all_finite="allow-nan" if tags.allow_nan else True,
         )
 
     def _residuals(self, X, rows):

@@ -152,7 +152,7 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             self.base_ = self._fitted_base(*for_parts(frame, sample_weight, X, weights))
             self._units = self.base_.model_.units
-            layers = self.base_._discriminative_layers()
+            layers = self.base_.discriminative_layers()
             widths = [len(encoder) for encoder, _ in layers]
             state = self._add_output(
                 widths,
@@ -164,7 +164,7 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
             encoders = [(*layer, None, None) for layer in layers]
             fill(self._network.views(state.params), 0, encoders)
             rows = np.flatnonzero(targets.labeled)
-            inputs = self.base_._discriminative_inputs(X)
+            inputs = self.base_.discriminative_inputs(X)
             self._train_outputs(inputs, targets, balanced, state, rows)
         return self
 
@@ -174,4 +174,4 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
         return fitted_base(self, self.base, X, weights)
 
     def _inputs(self, X):
-        return self.base_._discriminative_inputs(X)[:]
+        return self.base_.discriminative_inputs(X)[:]

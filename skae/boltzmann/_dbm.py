@@ -29,8 +29,7 @@ from ..nn.deep_boltzmann import DeepMachine
 from ..nn.layerwise import OnCodes
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
-from ..training.solvers import LBFGS
-from ._chains import ChainTraining
+from ..training.solvers import LBFGS, SGD
 from ._joint_training import double_weights, joint_objective, pretrain
 from ._layers import check_machines
 from ._mean_field import FittedMachine, beside_zeros
@@ -39,7 +38,6 @@ from ._partition import log_partition, normalized
 
 @estimator
 class DBM(
-    ChainTraining,
     TrainedModel,
     MeanScore,
     ClassNamePrefixFeaturesOutMixin,
@@ -183,12 +181,12 @@ class DBM(
         with unchanged_on_error(self):
             check_machines(self.layers, least=2)
             self._validate_names([name for name, _ in self.layers])
-            if isinstance(self._make_solver(), LBFGS):
+            if isinstance(self.make_solver(), LBFGS):
                 raise ValueError("solver='lbfgs' needs an exact gradient: take 'sgd' or 'adam'.")
             frame = X
             X = validated_rows(self, X, dtype=DTYPES)
             X, weights, _ = counted_rows(X, sample_weight)
-            self._units = self.layers[0][1]._make_units(X, frame, weights)
+            self._units = self.layers[0][1].make_units(X, frame, weights)
             self._loss = self._units.loss
             self._check_range(X)
             self.layers_ = self._copies()
@@ -329,11 +327,19 @@ class DBM(
         visible, *hidden = self.model_.biases()
         return [self._units.scaling.widened(visible), *hidden]
 
-    def _discriminative_layers(self):
+    def discriminative_layers(self):
+        """Return weights and biases of a network on ``discriminative_inputs``, from the lowest layer up."""
         return self.model_.discriminative_layers()
 
-    def _discriminative_inputs(self, X):
+    def discriminative_inputs(self, X):
+        """Return what that network sees of X: beside it, the mean-field means of the second hidden layer."""
         return self.model_.discriminative_inputs(X)
+
+    def make_solver(self):
+        """Return the solver that the parameters name: plain gradient steps, or steps with ``momentum``, for ``'sgd'``."""
+        if self.solver == "sgd":
+            return SGD(momentum=self.momentum, nesterov=False)
+        return super().make_solver()
 
     def _copies(self):
         machines = copies(
@@ -362,7 +368,7 @@ class DBM(
         objective = joint_objective(
             self._machine, self._loss, mask, chains=chains, penalties=penalties, **steps
         )
-        self._train(Problem(OnCodes(objective, n_visible, beside_zeros), rows, weights), state)
+        self.train(Problem(OnCodes(objective, n_visible, beside_zeros), rows, weights), state)
 
     def _by_block(self, X, function, width, *, check=False):
         """Return ``function`` of the states of the even and of the odd layers, at their mean field."""

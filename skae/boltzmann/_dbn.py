@@ -18,6 +18,7 @@ from .._estimators.parameters import estimator
 from .._estimators.parts import NamedLayers
 from ..deep import StackedAE
 from ._layers import check_machines
+from ._passes import downward
 
 
 @estimator
@@ -182,7 +183,7 @@ class DBN(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLay
             dtype = top.model_.dtype
             start = validate_data(self, start, dtype=dtype, order="C", reset=False)
             for layer in lower:
-                start = by_block(start, layer._model.encode, layer.n_components_)
+                start = by_block(start, layer.model_.encode, layer.n_components_)
         # Of a single RBM the chain itself ends at the visible units.
         means_of_top = means and not lower
         states = top.sample(
@@ -193,14 +194,15 @@ class DBN(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLay
             random_state=int(rng.integers(np.iinfo(np.int32).max)),
         )
         for number, layer in reversed(list(enumerate(lower))):
-            states = layer._below(states, None if means and number == 0 else rng)
+            states = downward(layer.model_, states, None if means and number == 0 else rng)
         return states
 
-    def _discriminative_layers(self):
-        """Return weights and biases of a network on ``_discriminative_inputs``, from the lowest layer up."""
-        return [pair for _, layer in self.layers_ for pair in layer._discriminative_layers()]
+    def discriminative_layers(self):
+        """Return weights and biases of a network on ``discriminative_inputs``, from the lowest layer up."""
+        return [pair for _, layer in self.layers_ for pair in layer.discriminative_layers()]
 
-    def _discriminative_inputs(self, X):
+    def discriminative_inputs(self, X):
+        """Return what that network sees of X."""
         return self.model_.scaling.rows(X)
 
     @property

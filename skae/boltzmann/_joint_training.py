@@ -1,13 +1,16 @@
 """Training of all layers of a deep Boltzmann machine together, and of each before."""
 
+from functools import partial
+
 from .._estimators.fitting import by_block
 from ..nn.boltzmann import BoltzmannObjective
+from ._passes import upward_means
 
 
 def double_weights(layers):
     """Double the weights of ``layers`` towards each side that will get a second input from a layer beyond (in place)."""
     for number, (_, layer) in enumerate(layers):
-        layer._scales = (1 if number == len(layers) - 1 else 2, 2 if number else 1)
+        layer.scales = (1 if number == len(layers) - 1 else 2, 2 if number else 1)
     return layers
 
 
@@ -24,7 +27,8 @@ def pretrain(layers, machine, params, rows, weights, lowest):
         # A hidden layer had a bias as the upper and one as the lower of two.
         below[...] = (below + decoder_bias) / 2 if number > 1 else decoder_bias
         if number < len(layers):
-            rows = by_block(rows, layer._upward_means, layer.n_components)
+            upward = partial(upward_means, layer.model_, scale=layer.scales[0])
+            rows = by_block(rows, upward, layer.n_components)
 
 
 def joint_objective(machine, loss, mask, *, n_steps, n_mean_field_steps, chains, penalties):

@@ -1,39 +1,47 @@
 """Restricted Boltzmann machine."""
 
+from dataclasses import field
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
 from sklearn.utils import gen_batches
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import Interval, StrOptions
+from .._compat import Interval, StrOptions, _fit_context
 from .._estimators.fitted import FittedEnergy
-from .._estimators.fitting import BLOCK, check_counts, column_names, generator
-from .._estimators.layer import Layer
+from .._estimators.fitting import (
+    BLOCK,
+    check_counts,
+    column_names,
+    generator,
+    unchanged_on_error,
+)
+from .._estimators.layer import NetworkLayer
 from .._estimators.parameters import estimator
+from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import UnsupervisedModel
+from .._estimators.unsupervised import CONSTRAINTS, begin, fit_network, takes_steps
+from .._estimators.weights import layer_weights
 from .._threads import team
 from ..nn.boltzmann import (
     BoltzmannObjective,
     Chains,
-    draw_visible,
     gibbs_step,
-    hidden_means,
     log_densities,
-    visible_logits,
 )
 from ..nn.losses import LOSSES, Multinomial
 from ..nn.objective import Objective
 from ..nn.penalties import ActivitySparsity, weight_decays
-from ..training.solvers import LBFGS
-from ._chains import ChainTraining
+from ..training.solvers import LBFGS, SGD
 from ._partition import log_partition, normalized
+from ._passes import downward
 
 
+@NetworkLayer.register
 @estimator
-class RBM(ChainTraining, UnsupervisedModel, FittedEnergy, Layer):
+class RBM(TrainedModel, FittedEnergy):
     """Restricted Boltzmann machine: binary hidden units that explain visible ones.
 
     The density of x is in proportion to ``sum_h exp(h'Wx + b'h + c'x)``; for gaussian columns, of unit variance, times
@@ -139,22 +147,27 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy, Layer):
     ((1797, 30), (4, 64))
     """
 
+    n_components: int = field(default=100, kw_only=False)
     visible: object = "auto"
     gradient: str = "cd"
     n_gibbs_steps: int = 1
     n_chains: int | None = None
     sparsity: float = 0.0
     sparsity_target: float = 0.1
+    standardize: str | bool = "auto"
+    weight_decay: float = 0.0
     momentum: float = 0.0
     solver: object = "sgd"
     learning_rate_init: float = 0.1
     batch_size: int = 100
     max_iter: int = 50
+    warm_start: bool = False
 
-    _scales = (1, 1)  # of the weights on the way up and down: others in the layers of a DBM
+    scales = (1, 1)  # of the weights on the way up and down: others in the layers of a DBM
 
     _parameter_constraints: ClassVar[dict] = {
-        **UnsupervisedModel._parameter_constraints,
+        **TrainedModel._parameter_constraints,
+        **CONSTRAINTS,
         "visible": [StrOptions({"auto", *LOSSES}), list],
         "gradient": [StrOptions({"pcd", "cd", "autoencoder"})],
         "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
@@ -163,6 +176,60 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy, Layer):
         "sparsity_target": [Interval(Real, 0, 1, closed="neither")],
         "momentum": [Interval(Real, 0, 1, closed="left")],
     }
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn the weights and biases from X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data, kept in float32 or float64. A C-ordered array is not copied; a sparse
+            matrix is made dense one minibatch at a time.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the mean of the objective.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is invalid (the estimator is then as before), or if the loss becomes
+            infinite (the weights of the last finite epoch are then kept).
+        """
+        with unchanged_on_error(self):
+            cure = "Lower n_components, or train longer (max_iter, learning_rate_init)."
+            fit_network(self, X, sample_weight, cure)
+        return self
+
+    @available_if(takes_steps)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Go on by one epoch over X, in steps of ``learning_rate_init`` whatever ``learning_rate`` is.
+
+        On the same X, n calls equal one ``fit`` of n epochs with ``learning_rate='constant'``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : object
+        """
+        with unchanged_on_error(self):
+            problem, state = begin(self, X, sample_weight, again=True)
+            self._train_epoch(problem, state)
+        return self
 
     def sample(self, n_samples=1, *, n_steps=1000, start=None, means=False, random_state=None):
         """Return the ends of Gibbs chains.
@@ -192,7 +259,7 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy, Layer):
         with team():
             for _ in range(n_steps):
                 gibbs_step(params, units, visible, codes, hidden, rng)
-        return self._below(hidden, None) if means else self._units.scaling.invert(visible)
+        return downward(self.model_, hidden) if means else self._units.scaling.invert(visible)
 
     def log_partition(self, *, n_runs=100, n_temperatures=10_000, random_state=None):
         """Return log Z, the logarithm of the normalizer of ``score_samples``.
@@ -241,37 +308,25 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy, Layer):
         options = {"n_temperatures": n_temperatures, "random_state": random_state}
         return normalized(score, self.log_partition(n_runs=n_runs, **options))
 
-    def _discriminative_layers(self):
-        """Return weights and biases of a network on ``_discriminative_inputs``, from the lowest layer up."""
+    def discriminative_layers(self):
+        """Return weights and biases of a network on ``discriminative_inputs``, from the lowest layer up."""
         params = self.model_.params
         return list(zip(params.encoder_weights, params.encoder_biases))
 
-    def _discriminative_inputs(self, X):
+    def discriminative_inputs(self, X):
+        """Return what that network sees of X."""
         return self._units.scaling.rows(X)
 
-    def _upward_means(self, x):
-        """Return the means of the hidden units of a layer whose input counts as often as in its training."""
-        means = np.empty((len(x), self.n_components_), x.dtype)
-        hidden_means(self._network.views(self._params), x, means, self._scales[0])
-        return means
+    # As a layer of a stack: see NetworkLayer.
 
-    def _below(self, hidden, rng):
-        """Return draws of the columns of X given hidden units; without a generator, their means."""
-        params, scaling = self._network.views(self._params), self._units.scaling
-        out = np.empty((len(hidden), scaling.n_inputs), hidden.dtype)
-        if rng is not None:
-            draw_visible(params, self._loss, hidden, rng, out)
-            return scaling.invert(out)
-        visible_logits(params, hidden, out)
-        return scaling.invert(self._loss.activate(out))
-
-    def _objective(self, network, loss):
+    def objective(self, network, units):
+        """Return what the gradient of the likelihood is estimated by, or that of the reconstruction loss."""
         penalties = weight_decays(self.weight_decay)
         if self.sparsity:
             penalties = [*penalties, ActivitySparsity(self.sparsity, self.sparsity_target)]
         if self.gradient == "autoencoder":
-            return Objective(network, loss, penalties=penalties)
-        if isinstance(self._make_solver(), LBFGS):
+            return Objective(network, units.loss, penalties=penalties)
+        if isinstance(self.make_solver(), LBFGS):
             raise ValueError("solver='lbfgs' needs an exact gradient: set gradient='autoencoder'.")
         chains = None
         if self.gradient == "pcd":
@@ -279,29 +334,44 @@ class RBM(ChainTraining, UnsupervisedModel, FittedEnergy, Layer):
             chains = Chains(n_chains, self.n_components, self._base_bias.dtype)
         return BoltzmannObjective(
             network,
-            loss,
+            units.loss,
             n_steps=self.n_gibbs_steps,
             chains=chains,
             penalties=penalties,
-            scales=self._scales,
+            scales=self.scales,
         )
 
-    def _first_state(self, X, weights):
-        check_groups(X, self._loss)
-        self._base_bias = self._units.base_logits.astype(X.dtype)
-        state = self._start(self._network, X.dtype)
+    def make_solver(self):
+        """Return the solver that the parameters name: plain gradient steps, or steps with ``momentum``, for ``'sgd'``."""
+        if self.solver == "sgd":
+            return SGD(momentum=self.momentum, nesterov=False)
+        return super().make_solver()
+
+    def first_state(self, rows, sample_weight):
+        """Return the state before the first step on scaled rows: visible units have the base rates of the columns."""
+        check_groups(rows, self._loss)
+        self._base_bias = self._units.base_logits.astype(rows.dtype)
+        state = self._start(self._network, rows.dtype)
         self._network.views(state.params).decoder_biases[0][...] = self._base_bias
         return state
 
-    def _make_units(self, X, frame, sample_weight):
+    def make_units(self, X, frame, sample_weight):
+        """Return how the network sees the columns of the validated X, which was ``frame``."""
         options = {"standardize": self.standardize, "machine": True, "parameter": "visible"}
         return make_units(self.visible, X, frame, sample_weight, **options)
 
     def layer_shapes(self):
+        """Return width and activation of the one layer."""
         return [(self.n_components, "sigmoid")]
 
-    def _decoder(self):
-        return "tied"
+    def network_shape(self, n_inputs):
+        """Return the arguments of the ``Network`` for so many inputs."""
+        sizes = (n_inputs, self.n_components)
+        return {"sizes": sizes, "activation": ("sigmoid",), "decoder": "tied"}
+
+    def layer_weights(self):
+        """Return encoder weights, encoder bias, decoder weights and decoder bias."""
+        return layer_weights(self.model_.params)
 
     def _log_densities(self, x):
         model = self.model_

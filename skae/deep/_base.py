@@ -67,7 +67,6 @@ class BaseStack(NoisyInputs, TrainedModel, NamedLayers, ABC):
         """
         X, weights = self._check_training_data(frame, sample_weight)
         self._units = units_of(self._chosen_layers()[0][1], X, frame, weights)
-        self._loss = self._units.loss
         self._units.check(X, column_names(self, X))
         return X, weights, for_parts(frame, sample_weight, X, weights)
 

@@ -1,8 +1,8 @@
 """Layers of a stack: what is asked of them, copies to fit, and their weights in the stack's network."""
 
+from .._estimators.layer import NetworkLayer
 from .._estimators.parts import units_parameter
 from .._estimators.units import plain_units
-from .._estimators.unsupervised import UnsupervisedModel
 from ..autoencoders import ContractiveAE
 
 
@@ -20,13 +20,13 @@ def layer_shapes(layers):
 
 def ties(layer):
     """Return whether the decoder of ``layer`` has the weights of its encoder."""
-    return isinstance(layer, UnsupervisedModel) and layer._decoder() == "tied"
+    return isinstance(layer, NetworkLayer) and layer.network_shape(1)["decoder"] == "tied"
 
 
 def units_of(layer, X, frame, sample_weight):
     """Return the ``Units`` with which ``layer`` sees the validated ``X``, which was ``frame``."""
-    if isinstance(layer, UnsupervisedModel):
-        return layer._make_units(X, frame, sample_weight)
+    if isinstance(layer, NetworkLayer):
+        return layer.make_units(X, frame, sample_weight)
     return plain_units(X.shape[1])
 
 

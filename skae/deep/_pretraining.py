@@ -1,18 +1,19 @@
 """Layer by layer: unsupervised one after the other or all at once, or supervised."""
 
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
+from functools import partial
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from .._estimators.fitting import by_block
-from .._estimators.parts import is_fitted
+from .._estimators.fitting import by_block, is_fitted
+from .._estimators.layer import NetworkLayer
 from .._estimators.training import TrainedModel
 from .._estimators.units import plain_units
 from .._estimators.unlabeled import constant_loss, mark_unlabeled
-from .._estimators.unsupervised import UnsupervisedModel
+from .._estimators.unsupervised import begin
 from .._estimators.weights import fill, without_output
 from ..nn.composition import SharedEncoder
 from ..nn.layerwise import JointSolver, Layerwise, OnCodes
@@ -70,37 +71,33 @@ class Pretraining:
         """Fit all layers at once, in the batches and for the epochs of the first one."""
         self._need_networks("schedule='simultaneous'")
         layers = [layer for _, layer in self.layers]
+        objectives, states = [], []
         for layer, start in zip(layers, self.starts):
-            layer._state = self._first_state(layer, start, X, sample_weight).to_dict()
-            layer._remember_parameters()
+            problem, state = self._begin(layer, start, X, sample_weight)
+            layer.publish(state)
             fill(self.params, start, layer.layer_weights())
-        objectives = [layer._objective(layer._network, layer._loss) for layer in layers]
+            objectives.append(problem.objective)
+            states.append(state)
         for number, objective in enumerate(objectives):
             for observer in objective.observers:
                 observer.key = f"{observer.key}_{number}"
         together = Layerwise(objectives, self.noise_below)
-        solvers = [(layer._make_solver(), layer.learning_rate_init) for layer in layers]
+        solvers = [(layer.make_solver(), layer.learning_rate_init) for layer in layers]
         if any(isinstance(solver, LBFGS) for solver, _ in solvers):
             raise ValueError("schedule='simultaneous' needs a solver of minibatches in each layer.")
         options = {field.name: getattr(layers[0], field.name) for field in fields(TrainedModel)}
         options |= {"solver": JointSolver(solvers, together.split), "learning_rate_init": 1.0}
         trainer = _JointTraining(**{**options, "checkpoint": checkpoint, "resume": resume})
-        flat = np.concatenate([layer._params for layer in layers])
-        first = TrainingState.from_dict(layers[0]._state)
-        state = TrainingState(flat, trainer.solver.start(flat), first.rng, first.seed)
-        try:
-            trainer._train(Problem(together, self.units.scaling.rows(X), sample_weight), state)
-        finally:
-            if hasattr(trainer, "_state"):
-                self._part(trainer._state, together)
+        flat = np.concatenate([state.params for state in states])
+        state = TrainingState(flat, trainer.solver.start(flat), states[0].rng, states[0].seed)
+        problem = Problem(together, self.units.scaling.rows(X), sample_weight)
+        trainer.train(problem, state, publish=partial(self._publish_parts, together))
 
-    def _part(self, joint, together):
+    def _publish_parts(self, together, joint):
         """Give each layer its part of the joint state."""
-        pieces = together.split(joint["params"])
+        pieces = together.split(joint.params)
         for (_, layer), start, params in zip(self.layers, self.starts, pieces):
-            history = TrainingState.from_dict(joint)
-            history.params, history.solver = params.copy(), layer._make_solver().start(params)
-            layer._state = history.to_dict()
+            _publish_part(layer, params, joint)
             fill(self.params, start, layer.layer_weights())
 
     def supervised(self, X, sample_weight, targets, loss, rows, strata):
@@ -118,18 +115,12 @@ class Pretraining:
             problem = Problem(
                 Objective(network, loss), codes, sample_weight, targets, rows=rows, strata=strata
             )
+            seen = codes if start else self.lowest[0]
+            units = plain_units(codes.shape[1]) if start else self.units
+            publish = partial(_publish_encoder, layer, network, units, seen)
+            state = layer.new_state(partial(_initial, network, codes.dtype))
             with self._fitting(name, layer, start):
-                try:
-                    layer._train(problem, layer._start(network, codes.dtype))
-                finally:
-                    if hasattr(layer, "_state"):
-                        # Sets number and names of the columns.
-                        seen = codes if start else self.lowest[0]
-                        validate_data(layer, seen, skip_check_array=True)
-                        layer._units = plain_units(codes.shape[1]) if start else self.units
-                        layer._loss = layer._units.loss
-                        layer._shape, params = without_output(network, layer._params)
-                        layer._state["params"] = params
+                layer.train(problem, state, publish)
 
     def partial(self, X, sample_weight, balanced, targets, loss, weight):
         """Fit each layer by its own objective and, on labeled rows, by how well its codes predict ``targets``.
@@ -153,34 +144,23 @@ class Pretraining:
             mark_unlabeled(targets)
         for (name, layer), start in zip(self.layers, self.starts):
             with self._fitting(name, layer, start):
-                rows = self._shown(layer, start, X, sample_weight)
-                state = layer._first_state(rows, sample_weight)
-                own, names = layer._network, layer._shape["activation"]
+                problem, state = self._begin(layer, start, X, sample_weight)
+                layer.publish(state)
+                own, units = problem.objective.network, layer.model_.units
                 sizes = (*own.sizes, targets.values.shape[1])
-                predictor = Network(sizes, (*names, "identity"), decoder=None)
-                ratio = sum(layer._units.constant_losses.values()) / scale if scale else 0.0
+                predictor = Network(sizes, (*own.names, "identity"), decoder=None)
+                ratio = sum(units.constant_losses.values()) / scale if scale else 0.0
                 both = SharedEncoder(
-                    layer._objective(own, layer._loss),
+                    problem.objective,
                     Objective(predictor, loss, row_factors=factors),
                     weight * ratio,
                 )
                 first = np.zeros(predictor.size, state.params.dtype)
                 predictor.views(first).encoder_biases[-1][...] = targets.bias
                 state.params = both.join(state.params, first)
-                state.solver = layer._make_solver().start(state.params)
-                problem = Problem(both, rows, balanced, targets.values, strata=targets.strata)
-                try:
-                    layer._train(problem, state)
-                finally:
-                    if hasattr(layer, "_state"):
-                        self._drop_output(layer, own.size)
-
-    def _drop_output(self, layer, size):
-        """Leave the first ``size`` parameters to ``layer``."""
-        state = TrainingState.from_dict(layer._state)
-        state.params = state.params[:size].copy()
-        state.solver = layer._make_solver().start(state.params)
-        layer._state = state.to_dict()
+                state.solver = layer.make_solver().start(state.params)
+                problem = Problem(both, problem.X, balanced, targets.values, strata=targets.strata)
+                layer.train(problem, state, partial(_publish_first, layer, own.size))
 
     @contextmanager
     def _fitting(self, name, layer, start):
@@ -205,28 +185,24 @@ class Pretraining:
             self.network.sizes[n_layers],
         )
 
-    def _first_state(self, layer, start, X, sample_weight):
-        """Let the layer see what it will be trained on, as it is before; return its first state."""
-        return layer._first_state(self._shown(layer, start, X, sample_weight), sample_weight)
-
-    def _shown(self, layer, start, X, sample_weight):
-        """Let the layer check what it is to be trained on, and return that as its network sees it."""
+    def _begin(self, layer, start, X, sample_weight):
+        """Let the layer check what it is to be trained on; return its ``Problem`` and first state."""
         given = (self._codes(X, start), sample_weight) if start else self.lowest
-        return layer._check_training_data(*given, reset=True)[0]
+        return begin(layer, *given)
 
     def _fit_with_noise_below(self, layer, start, X, sample_weight):
-        state = self._first_state(layer, start, X, sample_weight)
+        problem, state = self._begin(layer, start, X, sample_weight)
 
         def encode(rows, out):
             self.network.encode(self.params, rows, out=out, n_layers=start)
 
         rows = self.units.scaling.rows(X)
-        objective = OnCodes(layer._objective(layer._network, layer._loss), rows.shape[1], encode)
-        layer._train(Problem(objective, rows, sample_weight), state)
+        problem = Problem(OnCodes(problem.objective, rows.shape[1], encode), rows, sample_weight)
+        layer.train(problem, state)
 
     def _need_networks(self, option):
         for name, layer in self.layers:
-            if not isinstance(layer, UnsupervisedModel):
+            if not isinstance(layer, NetworkLayer):
                 raise ValueError(f"{option} needs auto-encoders as layers; {name!r} is {layer!r}.")
 
     def _check_noise_below(self):
@@ -237,6 +213,29 @@ class Pretraining:
                     "corrupted='input' changes no single cell of the codes: the layer "
                     f"{name!r} must have emphasis=None."
                 )
+
+
+def _initial(network, dtype, rng, seed):
+    return network.initial(rng, dtype)
+
+
+def _publish_part(layer, params, whole):
+    """Let ``layer`` have its ``params``, and the history of the whole training."""
+    params = params.copy()
+    layer.publish(replace(whole, params=params, solver=layer.make_solver().start(params)))
+
+
+def _publish_first(layer, size, state):
+    """Let ``layer`` have the first ``size`` parameters, without those of the output layer."""
+    _publish_part(layer, state.params[:size], state)
+
+
+def _publish_encoder(layer, network, units, seen, state):
+    """Let ``layer``, which has ``seen`` these columns, have the parameters of ``network`` below its output layer."""
+    shape, params = without_output(network, state.params)
+    validate_data(layer, seen, skip_check_array=True)  # sets number and names of the columns
+    layer.adopt(units, shape)
+    layer.publish(replace(state, params=params))
 
 
 class _JointTraining(TrainedModel, BaseEstimator):

@@ -177,7 +177,7 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
             corruption=make_corruption(self.corruption, self.corruption_level, self._units.groups),
             penalties=weight_decays(self.weight_decay),
         )
-        self._train(Problem(objective, self._units.scaling.rows(X), weights), state)
+        self.train(Problem(objective, self._units.scaling.rows(X), weights), state)
 
     @property
     def _network(self):

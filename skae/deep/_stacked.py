@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _fit_context
 from .._estimators.fitted import FittedAutoEncoder
-from .._estimators.fitting import unchanged_on_error
+from .._estimators.fitting import is_fitted, unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.weights import without_output
 from ..nn.corruption import make_corruption
@@ -202,7 +202,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
                 corruption=corruption,
                 penalties=weight_decays(self.weight_decay),
             )
-            self._train(Problem(objective, self._units.scaling.rows(X), weights), state)
+            self.train(Problem(objective, self._units.scaling.rows(X), weights), state)
 
     def _fit_predictor(self, X, y, sample_weight):
         if y is None:
@@ -216,20 +216,25 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         try:
             predictor.fit(X, y, sample_weight)
         finally:
-            if hasattr(predictor, "_state"):
+            if is_fitted(predictor):
                 self._adopt(predictor)
 
     def _adopt(self, predictor):
         """Take the encoder of ``predictor``, which is its network without the last layer."""
         self.predictor_, self.layers_ = predictor, predictor.layers_
         fitted = predictor.model_
-        self._units, self._loss = fitted.units, fitted.units.loss
         self.n_features_in_ = predictor.n_features_in_
         vars(self).pop("feature_names_in_", None)
         if hasattr(predictor, "feature_names_in_"):
             self.feature_names_in_ = predictor.feature_names_in_
-        self._shape, params = without_output(fitted.network, fitted.flat)
-        self._state = {**predictor._state, "params": params}
+        shape, params = without_output(fitted.network, fitted.flat)
+        self.adopt(fitted.units, shape)
+        self._state = {
+            "params": params,
+            "loss_curve": predictor.loss_curve_,
+            "validation_curve": predictor.validation_curve_,
+            "converged": predictor.converged_,
+        }
 
     @available_if(_predicts("predict"))
     def predict(self, X):

@@ -10,6 +10,7 @@ from ..nn.objective import Objective
 from ..nn.penalties import WeightDecay
 from ..training.loop import DivergenceError, minimize
 from ..training.observers import Verbose
+from ..training.problem import Problem
 from ..training.solvers import Langevin
 from ..training.state import TrainingState
 from ._mcmc import langevin
@@ -33,7 +34,7 @@ class ReconstructionMoments(NamedTuple):
 def clean_energy(base):
     """Return the objective of ``base`` without what is no function of a clean x."""
     fitted = base.model_
-    objective = base._objective(fitted.network, fitted.loss)
+    objective = base.objective(fitted.network, fitted.units)
     penalties = [each for each in objective.penalties if not isinstance(each, WeightDecay)]
     return Objective(objective.network, objective.loss, penalties=penalties)
 
@@ -127,11 +128,13 @@ def moments(arrays):
 
 def draw_parameters(model, X, weights, seed):
     """Return parameters given the data, which a chain from those of ``model.base_`` on passes, and its losses."""
-    problem = model.base_._problem(model.base_.model_.scaling.rows(X), weights)
+    fitted = model.base_.model_
+    objective = model.base_.objective(fitted.network, fitted.units)
+    problem = Problem(objective, fitted.scaling.rows(X), weights)
     n_samples = X.shape[0] if weights is None else weights.sum(dtype=np.float64)
     n_adaptive_steps = model.burn_in * -(-len(problem.rows) // model.batch_size)
     solver = Langevin(model.temperature / n_samples, model.prior_scale, n_adaptive_steps, seed)
-    params = model.base_.model_.flat.copy()
+    params = fitted.flat.copy()
     state = TrainingState(params, solver.start(params), np.random.default_rng(seed), seed)
     draws = _Draws(model.burn_in, model.thin)
     verbose = [Verbose(type(model).__name__, X.shape[0], int(model.verbose))]

@@ -1,19 +1,21 @@
 """Auto-encoder with an explicit energy, trained by denoising score matching."""
 
-from dataclasses import replace
+from dataclasses import field
 from functools import partial
 from numbers import Real
 from typing import ClassVar
 
 import numpy as np
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import Interval, StrOptions
+from .._compat import Interval, StrOptions, _fit_context
 from .._estimators.fitted import FittedEnergy
-from .._estimators.fitting import check_counts, generator
+from .._estimators.fitting import check_counts, generator, unchanged_on_error
 from .._estimators.parameters import estimator
+from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import UnsupervisedModel
+from .._estimators.unsupervised import CONSTRAINTS, begin, fit_network, takes_steps
 from ..nn.corruption import Gaussian
 from ..nn.layerwise import OnCodes
 from ..nn.model import Model
@@ -50,7 +52,7 @@ _INTEGRALS = {
 
 
 @estimator
-class EnergyAE(UnsupervisedModel, FittedEnergy):
+class EnergyAE(TrainedModel, FittedEnergy):
     """Auto-encoder whose r(x) - x is minus the gradient of an energy, so that it has a density.
 
     With x the scaled columns and z = x / noise, tied weights and a linear decoder, ``E(x) = ||z - c||^2 / 2 - sum_j S(w_j z + b_j)``, where S' = s,
@@ -145,14 +147,73 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
     True
     """
 
+    n_components: int = field(default=100, kw_only=False)
     activation: str = "sigmoid"
     noise: float = 0.5
+    standardize: str | bool = "auto"
+    weight_decay: float = 0.0
+    warm_start: bool = False
 
     _parameter_constraints: ClassVar[dict] = {
-        **UnsupervisedModel._parameter_constraints,
+        **TrainedModel._parameter_constraints,
+        **CONSTRAINTS,
         "activation": [StrOptions(set(_INTEGRALS))],
         "noise": [Interval(Real, 0, None, closed="neither")],
     }
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn the encoder and the decoder from X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data, kept in float32 or float64. A C-ordered array is not copied; a sparse
+            matrix is made dense one minibatch at a time.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the mean of the objective.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is invalid (the estimator is then as before), or if the loss becomes
+            infinite (the weights of the last finite epoch are then kept).
+        """
+        with unchanged_on_error(self):
+            cure = "Lower n_components, or train longer (max_iter, learning_rate_init)."
+            fit_network(self, X, sample_weight, cure)
+        return self
+
+    @available_if(takes_steps)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Go on by one epoch over X, in steps of ``learning_rate_init`` whatever ``learning_rate`` is.
+
+        On the same X, n calls equal one ``fit`` of n epochs with ``learning_rate='constant'``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : object
+        """
+        with unchanged_on_error(self):
+            problem, state = begin(self, X, sample_weight, again=True)
+            self._train_epoch(problem, state)
+        return self
 
     def energy(self, X):
         """Return E(x), whose negative gradient is (r(x) - x) / noise^2.
@@ -239,28 +300,31 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
         X = validate_data(self, start, dtype=dtype, order="C", reset=False)
         return self._units.scaling.apply(X)
 
-    def _objective(self, network, loss):
+    def objective(self, network, units):
+        """Return the loss of reconstructing rows from noisy copies of them, in units of the noise."""
         penalties = weight_decays(self.weight_decay)
-        objective = Objective(network, loss, corruption=Gaussian(self.noise), penalties=penalties)
+        corruption = Gaussian(self.noise)
+        objective = Objective(network, units.loss, corruption=corruption, penalties=penalties)
 
         def scale(rows, out):
             np.divide(rows, out.dtype.type(self.noise), out=out)
 
         return OnCodes(objective, network.sizes[0], scale)
 
-    def _make_units(self, X, frame, sample_weight):
+    def make_units(self, X, frame, sample_weight):
+        """Return how the columns of the validated X, which was ``frame``, are scaled."""
         return make_units("gaussian", X, frame, sample_weight, standardize=self.standardize)
 
-    def layer_shapes(self):
-        return [(self.n_components, self.activation)]
+    def network_shape(self, n_inputs):
+        """Return the arguments of the ``Network`` for so many inputs."""
+        sizes = (n_inputs, self.n_components)
+        return {"sizes": sizes, "activation": (self.activation,), "decoder": "tied"}
 
-    def _decoder(self):
-        return "tied"
-
-    def _first_state(self, X, weights):
+    def first_state(self, rows, sample_weight):
+        """Return the state before the first step on scaled rows: outputs are the columns' means."""
         self._noise = self.noise
-        self._moments = column_moments(X, weights)
-        state = self._start(self._network, X.dtype)
+        self._moments = column_moments(rows, sample_weight)
+        state = self._start(self._network, rows.dtype)
         self._network.views(state.params).decoder_biases[0][...] = self._moments[0] / self.noise
         return state
 
@@ -268,9 +332,10 @@ class EnergyAE(UnsupervisedModel, FittedEnergy):
 
     @property
     def model_(self):
+        """Model: the fitted network with its parameters and units, which takes and gives columns of X."""
         flat, scaling = self._history("model_")["params"], self._units.scaling
         in_noise = Scaling(scaling.center, scaling.scale * self._noise, scaling.varies)
-        return Model(self._network, flat, replace(self._units, scaling=in_noise))
+        return Model(self._network, flat, self._units, scaling=in_noise)
 
     def _energies(self, x):
         """Return E at dense rows of X."""

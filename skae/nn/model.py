@@ -16,15 +16,18 @@ class Model:
         Its parameters.
     units : Units
         How the network sees columns of X (``scaling``) and reconstructs them (``loss``).
+    scaling : Scaling or None
+        From columns of X to inputs of the network, where it is not that of the units.
     loss : Reconstruction or None
-        The output units, where they are not the reconstruction's.
+        The output units, where they do not reconstruct X.
     n_layers : int or None
         Layers of the encoder; all of them by default.
     """
 
-    def __init__(self, network, flat, units, *, loss=None, n_layers=None):
+    def __init__(self, network, flat, units, *, scaling=None, loss=None, n_layers=None):
         self.network, self.flat, self.units = network, flat, units
-        self.scaling, self.loss = units.scaling, units.loss if loss is None else loss
+        self.scaling = units.scaling if scaling is None else scaling
+        self.loss = units.loss if loss is None else loss
         self.params, self.dtype = network.views(flat), flat.dtype
         self.n_layers = network.depth if n_layers is None else n_layers
         self._all_layers = self.n_layers == network.depth

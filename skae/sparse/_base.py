@@ -108,7 +108,7 @@ class BaseCoder(
             if not self._take_given(X):
                 problem, state = self._prepared(X, weights, again, held_out=True)
                 with team(effective_n_jobs(self.n_jobs)):
-                    self._train(problem, state)
+                    self.train(problem, state)
             self._learn_from_trained(X)
         return self
 
@@ -156,7 +156,7 @@ class BaseCoder(
             rows = self._split(problem, seed)[0] if held_out else problem.rows
             return self._initial(first_atoms(X, weights, rows, self._n_atoms, rng), rng)
 
-        state = self._continue() if again else self._start_from(initial)
+        state = self.last_state() if again else self.new_state(initial)
         self._check_algorithm(self._atoms_of(state.params))
         return problem, state
 

@@ -22,8 +22,9 @@ from ._problems import Lasso
 from ._topography import SmoothGroups, pooling
 
 
+@Layer.register
 @estimator
-class PSD(BaseCoder, Layer):
+class PSD(BaseCoder):
     """Sparse codes and, learned with them, a fast encoder that predicts them.
 
     Minimizes the mean over samples of ``||x - h D||^2 / 2 + alpha ||h||_1 + beta ||h - f(x)||^2 / 2``, summed over
@@ -207,8 +208,8 @@ class PSD(BaseCoder, Layer):
             shape["encoder"], shape["n_components"], self.n_features_in_, shape["n_steps"]
         )
 
-    def _make_solver(self):
-        return UnitAtoms(super()._make_solver(), self._n_atoms, self.n_features_in_)
+    def make_solver(self):
+        return UnitAtoms(super().make_solver(), self._n_atoms, self.n_features_in_)
 
     def _problem(self, X, weights):
         objective = PSDObjective(self._make_encoder(), self._infer, self.beta, self._n_atoms)

@@ -1,12 +1,15 @@
 """What may be a layer of a stack: whatever derives from ``Layer`` and implements its three methods."""
 
+import inspect
+
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from skae import AutoEncoder, StackedAE, StackedAEClassifier
+from skae import PSD, RBM, AutoEncoder, ContractiveAE, DenoisingAE, StackedAE, StackedAEClassifier
+from skae._estimators.layer import NetworkLayer
 from skae.deep import Layer
 
 X, y = load_digits(return_X_y=True)
@@ -75,3 +78,22 @@ def test_what_is_no_layer_is_refused_by_its_name():
         StackedAE([("auto", AutoEncoder)]).fit(X)
     with pytest.raises(TypeError, match="layer_shapes|layer_weights"):
         Incomplete()
+
+
+@pytest.mark.parametrize(
+    "Registered, Protocol",
+    [
+        (PSD, Layer),
+        (RBM, NetworkLayer),
+        (AutoEncoder, NetworkLayer),
+        (ContractiveAE, NetworkLayer),
+        (DenoisingAE, NetworkLayer),
+    ],
+)
+def test_registered_layers_implement_all_that_is_abstract(Registered, Protocol):
+    assert issubclass(Registered, Protocol)
+    for name in Protocol.__abstractmethods__:
+        own = getattr(Registered, name)
+        assert not getattr(own, "__isabstractmethod__", False), name
+        expected = inspect.signature(getattr(Protocol, name)).parameters
+        assert list(inspect.signature(own).parameters) == list(expected), name

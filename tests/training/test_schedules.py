@@ -90,7 +90,7 @@ def test_resumed_steps_are_those_of_one_training(early_stopping, tmp_path, monke
     options = {**SMALL, "learning_rate": "cosine", "max_iter": 6, "early_stopping": early_stopping}
     whole = AutoEncoder(**options).fit(X)
     model = AutoEncoder(**options, checkpoint=tmp_path / "state", resume=True)
-    objective = AutoEncoder._objective
+    objective = AutoEncoder.objective
 
     def breaking(self, network, loss):
         inner = objective(self, network, loss)
@@ -98,7 +98,7 @@ def test_resumed_steps_are_those_of_one_training(early_stopping, tmp_path, monke
         return inner
 
     with monkeypatch.context() as patch:
-        patch.setattr(AutoEncoder, "_objective", breaking)
+        patch.setattr(AutoEncoder, "objective", breaking)
         with pytest.raises(KeyboardInterrupt):
             model.fit(X)
     assert 0 < model.n_iter_ < 6
