@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 import skae
+import skae.boltzmann
+import skae.deep
 import skae.generative
 import skae.images
 import skae.manifold
+import skae.sparse
 from skae._estimators.parameters import documented
 
+ROOMS = [skae, skae.boltzmann, skae.deep, skae.generative, skae.manifold, skae.sparse]
 SOURCE = Path(__file__).parent.parent / "skae"
 BELOW = {
     "_kernels": set(),
@@ -74,6 +78,18 @@ def test_private_scikit_learn_is_imported_in_one_place():
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sklearn"):
                 names = [*node.module.split("."), *(alias.name for alias in node.names)]
                 assert not any(name.startswith("_") for name in names), path
+
+
+def test_no_tower_of_ancestors():
+    public = [each for room in ROOMS for each in vars(room).values() if hasattr(each, "fit")]
+    assert len(public) > 15
+    for Estimator in public:
+        above = [
+            each.__name__
+            for each in Estimator.__mro__[1:]
+            if each.__module__.startswith("skae.") and each.__module__ != "skae._compat"
+        ]
+        assert len(above) <= 3, f"{Estimator.__name__}: {above}"
 
 
 def _estimators():

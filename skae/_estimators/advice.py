@@ -27,7 +27,7 @@ def warn_of_constant_codes(encode, rows, name, cure):
             f"{constant:.0%} of the codes of {name} are constant on the training data: the codes say little about "
             f"X. {cure}",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

@@ -1,7 +1,5 @@
 """What a fitted auto-encoder does: encode, decode, score, and show its weights and Jacobian."""
 
-from abc import ABC, abstractmethod
-
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Bunch
@@ -12,78 +10,15 @@ from ..nn.linear_maps import spectra
 from ..nn.model import Model
 from ..nn.network import Network
 from ..nn.parameters import Params
-from .fitting import BLOCK, MeanScore, by_block, check_unchanged, column_names, validated_rows
+from .fitting import (
+    BLOCK,
+    by_block,
+    check_unchanged,
+    column_names,
+    mean_score,
+    validated_rows,
+)
 from .identity import fixed_parameters
-
-
-class FittedNetwork(BaseEstimator):
-    """A network with its parameters, which ``fit`` leaves.
-
-    ``fit`` sets ``_units`` (how the network sees X), ``_shape`` (the arguments of the network) and ``_state`` (a dict with
-    ``params``, the flat vector).
-    """
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
-    @property
-    def center_(self):
-        """ndarray of shape (n_features,): what is subtracted from each column of X, see ``standardize``."""
-        check_is_fitted(self)
-        return self._units.scaling.center
-
-    @property
-    def scale_(self):
-        """ndarray of shape (n_features,): by what each column of X is then divided, see ``standardize``."""
-        check_is_fitted(self)
-        return self._units.scaling.scale
-
-    @property
-    def _params(self):
-        return self._state["params"]
-
-    @property
-    def _network(self):
-        return Network(**self._shape)
-
-    @property
-    def _loss(self):
-        """The output units."""
-        return self._units.loss
-
-    @property
-    def _n_encoder_layers(self):
-        return len(self._shape["sizes"]) - 1
-
-    @property
-    def model_(self):
-        """Model: the fitted network with its parameters and units, which takes and gives columns of X."""
-        flat = self._history("model_")["params"]
-        n_layers = self._n_encoder_layers
-        return Model(self._network, flat, self._units, loss=self._loss, n_layers=n_layers)
-
-    def adopt(self, units, shape):
-        """Be a network of this shape, the arguments of ``Network``, which sees columns of X in these ``Units``."""
-        self._units, self._shape, self._given = units, shape, fixed_parameters(self)
-
-    def check_parameters(self):
-        """Raise where parameters that shape and units come from are not as they were in :meth:`adopt`."""
-        check_unchanged(self._given, fixed_parameters(self))
-
-    def _by_block(self, X, function, width, *, check=False, block=BLOCK):
-        check_is_fitted(self)
-        X = validated_rows(self, X, dtype=self._params.dtype, reset=False)
-        if check:
-            self._units.check(X, column_names(self, X))
-        return by_block(X, function, width, block)
-
-    @property
-    def column_losses_(self):
-        """list of (str, ndarray): the losses of the reconstruction with the columns of X that have them."""
-        check_is_fitted(self)
-        return self._units.column_losses
 
 
 def _decodes(estimator):
@@ -92,8 +27,25 @@ def _decodes(estimator):
     return True
 
 
-class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedNetwork):
-    """The methods that need a network and no training."""
+class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """The methods of an encoder and decoder, which need a fitted network and no training.
+
+    ``fit`` sets ``_units`` (how the network sees X), ``_shape`` (the arguments of the network) and ``_state`` (a dict with
+    ``params``, the flat vector).
+    """
+
+    @property
+    def model_(self):
+        """Model: the fitted network with its parameters and units, which takes and gives columns of X."""
+        return Model(self._network, self._history("model_")["params"], self._units)
+
+    def adopt(self, units, shape):
+        """Be a network of this shape, the arguments of ``Network``, which sees columns of X in these ``Units``."""
+        self._units, self._shape, self._given = units, shape, fixed_parameters(self)
+
+    def check_parameters(self):
+        """Raise where parameters that shape and units come from are not as they were in :meth:`adopt`."""
+        check_unchanged(self._given, fixed_parameters(self))
 
     def transform(self, X):
         """Return the codes of X.
@@ -168,6 +120,41 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         check_is_fitted(self)
         return self._by_block(X, self.model_.reconstruction_error, self.n_features_in_)
 
+    @available_if(_decodes)
+    def score_samples(self, X):
+        """Return the log-likelihood of each sample under its own reconstruction.
+
+        This is minus the reconstruction loss, summed over features. Gaussian columns have unit
+        variance and leave out the constant -log(2 pi) / 2. Low values are anomalies.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        return -self._by_block(X, self.model_.losses, None, check=True)
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the mean of ``score_samples(X)``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the mean.
+
+        Returns
+        -------
+        score : float
+        """
+        return mean_score(self.score_samples(X), sample_weight)
+
     def jacobian(self, X):
         """Return dh/dx at each sample.
 
@@ -220,7 +207,25 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
             singular_values=singular_values.mean(axis=0),
         )
 
-    # Fitted attributes are those of the network, of scaled columns; constant columns have weights of 0.
+    @property
+    def center_(self):
+        """ndarray of shape (n_features,): what is subtracted from each column of X, see ``standardize``."""
+        check_is_fitted(self)
+        return self._units.scaling.center
+
+    @property
+    def scale_(self):
+        """ndarray of shape (n_features,): by what each column of X is then divided, see ``standardize``."""
+        check_is_fitted(self)
+        return self._units.scaling.scale
+
+    @property
+    def column_losses_(self):
+        """list of (str, ndarray): the losses of the reconstruction with the columns of X that have them."""
+        check_is_fitted(self)
+        return self._units.column_losses
+
+    # Weights are those of the network, of scaled columns; constant columns have weights of 0.
 
     @property
     def components_(self):
@@ -260,6 +265,7 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -270,6 +276,21 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
     @property
     def _n_features_out(self):
         return self._shape["sizes"][-1]
+
+    @property
+    def _params(self):
+        return self._state["params"]
+
+    @property
+    def _network(self):
+        return Network(**self._shape)
+
+    def _by_block(self, X, function, width, *, check=False, block=BLOCK):
+        check_is_fitted(self)
+        X = validated_rows(self, X, dtype=self._params.dtype, reset=False)
+        if check:
+            self._units.check(X, column_names(self, X))
+        return by_block(X, function, width, block)
 
     def _fitted_params(self, name):
         return self._network.views(self._history(name)["params"])
@@ -292,49 +313,3 @@ class EncoderDecoder(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         if len(params.encoder_weights) > 1:
             raise AttributeError(f"{name} exists without hidden layers only: see encoder_weights_.")
         return params
-
-
-class FittedAutoEncoder(EncoderDecoder):
-    """The scores of an auto-encoder: by its reconstruction."""
-
-    @available_if(_decodes)
-    def score_samples(self, X):
-        """Return the log-likelihood of each sample under its own reconstruction.
-
-        This is minus the reconstruction loss, summed over features. Gaussian columns have unit
-        variance and leave out the constant -log(2 pi) / 2. Low values are anomalies.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,)
-        """
-        check_is_fitted(self)
-        return -self._by_block(X, self.model_.losses, None, check=True)
-
-
-class FittedEnergy(EncoderDecoder, ABC):
-    """The scores of a model with an energy: by its density, up to a factor."""
-
-    @abstractmethod
-    def _log_densities(self, x):
-        """Return the unnormalized log density of each row of X."""
-
-    def score_samples(self, X):
-        """Return the logarithm of each sample's unnormalized density: minus its (free) energy.
-
-        The unknown normalizer is the same for all samples: differences are exact, and low values are anomalies. Two
-        models have two normalizers: neither these scores nor their mean, ``score``, tell which one is better.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,)
-        """
-        return self._by_block(X, self._log_densities, None, check=True)

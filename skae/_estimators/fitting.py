@@ -172,6 +172,13 @@ def generator(random_state):
     return np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
+def mean_score(scores, sample_weight):
+    """Return the mean of the scores of samples, by their weights."""
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(sample_weight, scores)
+    return float(np.average(scores, weights=sample_weight))
+
+
 class MeanScore:
     """``score`` of a model that has ``score_samples``."""
 
@@ -190,7 +197,4 @@ class MeanScore:
         -------
         score : float
         """
-        scores = self.score_samples(X)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, scores)
-        return float(np.average(scores, weights=sample_weight))
+        return mean_score(self.score_samples(X), sample_weight)

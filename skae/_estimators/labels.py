@@ -1,130 +1,161 @@
-"""What makes a classifier of a network with an output layer."""
+"""What y is to a network: targets of its output units, and what their means predict."""
 
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.base import ClassifierMixin
 from sklearn.utils import check_array, column_or_1d, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from .._compat import StrOptions
-from ..nn.losses import Bernoulli, Multinomial
+from ..nn.losses import Bernoulli, Gaussian, Multinomial
 from ..nn.scaling import dense
-from .supervised import Targets
 
+CLASS_WEIGHT = {"class_weight": [StrOptions({"balanced"}), dict, list, None]}  # constraints
 _UNLABELED = -1
 
 
-class NetworkClassifier(ClassifierMixin):
-    """Classes as targets, and predictions from the means of the output units, ``_outputs(X)``."""
+@dataclass
+class Targets:
+    """What a network is to put out.
 
-    _parameter_constraints: ClassVar[dict] = {
-        "class_weight": [StrOptions({"balanced"}), dict, list, None],
-    }
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_outputs)
+    unit : loss of :mod:`skae.nn.losses`
+        Output units.
+    labeled : ndarray of bool of shape (n_samples,)
+    bias : ndarray of shape (n_outputs,) or float
+        Output biases to begin with.
+    strata : ndarray of shape (n_samples,) or None
+        Classes of which held-out rows should have the same shares.
+    """
 
-    def predict(self, X):
-        """Return the most probable class of each row, or which labels are more probable than not.
+    values: np.ndarray
+    unit: type
+    labeled: np.ndarray
+    bias: np.ndarray | float = 0.0
+    strata: np.ndarray | None = None
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    def of_rows(self, rows):
+        """Return the targets of some rows."""
+        parts = {name: getattr(self, name) for name in ("values", "labeled", "strata")}
+        parts = {name: each if each is None else each[rows] for name, each in parts.items()}
+        return replace(self, **parts)
 
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        """
-        probabilities = self._outputs(X)
-        if self._multilabel:
-            return (probabilities > 0.5).astype(int)
-        return self.classes_[probabilities.argmax(axis=1)]
 
-    def predict_proba(self, X):
-        """Return the probability of each class (softmax), or of each label by itself.
+@dataclass
+class Classes:
+    """One class a row, or an indicator matrix of several labels a row, and what outputs say of them.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+    multilabel : bool
+    """
 
-        Returns
-        -------
-        P : ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
-        """
-        outputs = self._outputs(X)
-        if not self._multilabel:
+    classes: np.ndarray
+    multilabel: bool
+
+    def predictions(self, outputs):
+        """Return the most probable class of each row, or which labels are more probable than not."""
+        if self.multilabel:
+            return (outputs > 0.5).astype(int)
+        return self.classes[outputs.argmax(axis=1)]
+
+    def probabilities(self, outputs):
+        """Return the probability of each class, or of each label by itself; ``outputs`` are overwritten."""
+        if not self.multilabel:
             # Softmaxes have this sum already, but for rounding; sigmoids are each by itself.
             outputs /= np.maximum(outputs.sum(axis=1, keepdims=True), np.finfo(outputs.dtype).tiny)
         return outputs
 
-    def predict_log_proba(self, X):
-        """Return the logarithm of ``predict_proba(X)``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        P : ndarray of shape (n_samples, n_classes)
-        """
-        return np.log(self.predict_proba(X))
-
-    def _targets(self, y, dtype):
-        kind = type_of_target(y, input_name="y")
-        if kind == "multilabel-indicator":
-            values = check_array(y, accept_sparse="csr", dtype=dtype)
-            values = dense(values)
-            if not np.isin(values, (0, 1)).all():
-                raise ValueError(
-                    "y with several columns must be an indicator matrix of 0 and 1; got the values "
-                    f"{np.unique(values).tolist()}. Rows without labels cannot be marked in one: leave them out."
-                )
-            self.classes_, self._multilabel = np.arange(values.shape[1]), True
-            return Targets(values, Bernoulli, np.ones(len(values), bool))
-        if kind == "multiclass-multioutput":
-            raise ValueError(
-                "y must have one column of classes, or an indicator matrix of 0 and 1."
-            )
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        labeled = self._labeled(y)
-        self.classes_, codes = np.unique(y[labeled], return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"y must have two classes or more to tell apart; got 1 class, {self.classes_[0]!r}."
-            )
-        self._multilabel = False
-        values, strata = np.zeros((len(y), len(self.classes_)), dtype), np.zeros(len(y), int)
-        values[np.flatnonzero(labeled), codes] = 1
-        strata[labeled] = codes
-        return Targets(values, Multinomial, labeled, strata=strata)
-
-    def _labeled(self, y):
-        """Return which rows have a class. With {-1, 1} both are classes: one alone could not be learned."""
-        everyone = np.ones(len(y), bool)
-        if y.dtype.kind not in "if":
-            return everyone
-        labeled = y != _UNLABELED
-        return labeled if len(np.unique(y[labeled])) > 1 else everyone
-
-    def _balanced(self, weights, targets):
-        if self.class_weight is None:
-            return weights
-        y = targets.values if self._multilabel else self.classes_[targets.strata]
-        factors = np.ones(len(targets.values))
-        labeled = targets.labeled
-        factors[labeled] = compute_sample_weight(self.class_weight, y[labeled])
-        if (factors < 0).any():
-            raise ValueError(f"class_weight must not be negative; got {self.class_weight!r}.")
-        factors = factors.astype(targets.values.dtype)
-        return factors if weights is None else weights * factors
-
-    def _errors(self, outputs, values):
-        if self._multilabel:
+    def errors(self, outputs, values):
+        """Return whether each row is predicted wrong, or the share of its labels that are."""
+        if self.multilabel:
             return ((outputs > 0.5) != values).mean(axis=1)
         return outputs.argmax(axis=1) != values.argmax(axis=1)
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
-        return tags
+    def balanced(self, weights, targets, class_weight):
+        """Return the weights of the samples times those of their classes, or None where all count once."""
+        if class_weight is None:
+            return weights
+        y = targets.values if self.multilabel else self.classes[targets.strata]
+        factors = np.ones(len(targets.values))
+        labeled = targets.labeled
+        factors[labeled] = compute_sample_weight(class_weight, y[labeled])
+        if (factors < 0).any():
+            raise ValueError(f"class_weight must not be negative; got {class_weight!r}.")
+        factors = factors.astype(targets.values.dtype)
+        return factors if weights is None else weights * factors
+
+
+@dataclass
+class Values:
+    """Numbers to predict.
+
+    Parameters
+    ----------
+    one_column : bool
+        Whether y had one dimension.
+    """
+
+    one_column: bool
+
+    def predictions(self, outputs):
+        """Return the outputs in the shape of y."""
+        return outputs.ravel() if self.one_column else outputs
+
+    def errors(self, outputs, values):
+        """Return half the squared error of each row."""
+        return 0.5 * np.sum((outputs - values) ** 2, axis=1)
+
+
+def read_classes(y, dtype):
+    """Return the ``Classes`` in y, and the ``Targets``."""
+    kind = type_of_target(y, input_name="y")
+    if kind == "multilabel-indicator":
+        return _read_indicators(y, dtype)
+    if kind == "multiclass-multioutput":
+        raise ValueError("y must have one column of classes, or an indicator matrix of 0 and 1.")
+    y = column_or_1d(y, warn=True)
+    check_classification_targets(y)
+    labeled = _labeled(y)
+    classes, codes = np.unique(y[labeled], return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y must have two classes or more to tell apart; got 1 class, {classes[0]!r}."
+        )
+    values, strata = np.zeros((len(y), len(classes)), dtype), np.zeros(len(y), int)
+    values[np.flatnonzero(labeled), codes] = 1
+    strata[labeled] = codes
+    return Classes(classes, False), Targets(values, Multinomial, labeled, strata=strata)
+
+
+def read_values(y, dtype):
+    """Return the kind of ``Values`` in y, and the ``Targets``."""
+    values = check_array(y, dtype=dtype, ensure_2d=False, input_name="y")
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = column_or_1d(values, warn=True)
+    kind = Values(values.ndim == 1)
+    values = np.ascontiguousarray(values.reshape(len(values), -1))
+    return kind, Targets(values, Gaussian, np.ones(len(values), bool))
+
+
+def _read_indicators(y, dtype):
+    values = dense(check_array(y, accept_sparse="csr", dtype=dtype))
+    if not np.isin(values, (0, 1)).all():
+        raise ValueError(
+            "y with several columns must be an indicator matrix of 0 and 1; got the values "
+            f"{np.unique(values).tolist()}. Rows without labels cannot be marked in one: leave them out."
+        )
+    targets = Targets(values, Bernoulli, np.ones(len(values), bool))
+    return Classes(np.arange(values.shape[1]), True), targets
+
+
+def _labeled(y):
+    """Return which rows have a class. With {-1, 1} both are classes: one alone could not be learned."""
+    everyone = np.ones(len(y), bool)
+    if y.dtype.kind not in "if":
+        return everyone
+    labeled = y != _UNLABELED
+    return labeled if len(np.unique(y[labeled])) > 1 else everyone

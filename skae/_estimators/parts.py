@@ -1,65 +1,13 @@
-"""Estimators that are parts of another one: named layers, copies that are ready to be fitted, fitted bases."""
+"""Estimators that are parts of another one: layers, copies that are ready to be fitted, fitted bases."""
 
 import os
-from dataclasses import dataclass, field
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import _BaseComposition, _VisualBlock
 from .layer import Layer, NetworkLayer
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class NamedLayers(_BaseComposition):
-    """Layers with names, whose parameters are ``name__parameter``."""
-
-    layers: list = field(kw_only=False)
-
-    def get_params(self, deep=True):
-        """Return the parameters of the stack and, as ``name__parameter``, of its layers.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to return those of the layers too.
-
-        Returns
-        -------
-        params : dict
-        """
-        return self._get_params("layers", deep=deep)
-
-    def set_params(self, **params):
-        """Set parameters of the stack, whole layers by their names, or parameters of layers.
-
-        Parameters
-        ----------
-        **params : dict
-
-        Returns
-        -------
-        self : object
-        """
-        self._set_params("layers", **params)
-        return self
-
-    @property
-    def named_layers_(self):
-        """Bunch: the layers as pre-training left them, by name."""
-        return Bunch(**dict(self.layers_))
-
-    def _sk_visual_block_(self):
-        layers = self.layers or []
-        names = [f"{name}: {type(layer).__name__}" for name, layer in layers]
-        return _VisualBlock(
-            "serial",
-            [layer for _, layer in layers],
-            names=names,
-            name_details=[str(layer) for _, layer in layers],
-        )
 
 
 def check_layers(layers):
@@ -89,15 +37,17 @@ def units_parameter(layer):
     return "visible" if hasattr(layer, "visible") else "loss"
 
 
-def copies(layers, rng, *, verbose, checkpoint, resume):
-    """Return clones of ``layers``, ready to be fitted one on the codes of the other.
+def copies(layers, whole):
+    """Return clones of ``layers``, ready to be fitted one on the codes of the other, as parts of ``whole``.
 
     See :func:`ready_copy`; a loss that is left open is the cross-entropy on the codes of sigmoids. Codes are not
     scaled.
     """
     fitted, below = [], None
+    rng = check_random_state(whole.random_state)
+    options = {name: getattr(whole, name) for name in ("verbose", "checkpoint", "resume")}
     for name, layer in layers:
-        layer = ready_copy(name, layer, rng, verbose=verbose, checkpoint=checkpoint, resume=resume)
+        layer = ready_copy(name, layer, rng, **options)
         name_of_units = units_parameter(layer)
         if below == "sigmoid" and getattr(layer, name_of_units, None) == "auto":
             layer.set_params(**{name_of_units: "bernoulli"})

@@ -1,76 +1,55 @@
-"""An encoder with an output layer above it: targets, noise at the inputs, training and prediction."""
+"""An encoder with an output layer above it: noise at the inputs, training and prediction."""
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from abc import ABC
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    is_classifier,
+)
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._compat import Interval, StrOptions
 from ..nn.composition import SharedEncoder
 from ..nn.corruption import CORRUPTIONS, make_input_noise
 from ..nn.losses import Reconstruction
+from ..nn.model import Model
+from ..nn.network import Network
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from ..training.state import TrainingState
-from .fitted import FittedNetwork
 from .fitting import DTYPES, by_block, counted_rows, validated_rows
+from .labels import read_classes, read_values
 from .training import TrainedModel
 
+# Constraints of the parameters of noise at the inputs, while all layers are trained together.
+NOISE = {
+    "corruption": [StrOptions({"auto", *CORRUPTIONS}), callable, None],
+    "corruption_level": [Interval(Real, 0, None, closed="left")],
+}
 # Of the inputs, where there are many, as in pictures: fewer say less about one that is masked.
 _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
 
 
-@dataclass
-class Targets:
-    """What a network is to put out.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_samples, n_outputs)
-    unit : loss of :mod:`skae.nn.losses`
-        Output units.
-    labeled : ndarray of bool of shape (n_samples,)
-    bias : ndarray of shape (n_outputs,) or float
-        Output biases to begin with.
-    strata : ndarray of shape (n_samples,) or None
-        Classes of which held-out rows should have the same shares.
-    """
-
-    values: np.ndarray
-    unit: type
-    labeled: np.ndarray
-    bias: np.ndarray | float = 0.0
-    strata: np.ndarray | None = None
-
-    def of_rows(self, rows):
-        """Return the targets of some rows."""
-        parts = {name: getattr(self, name) for name in ("values", "labeled", "strata")}
-        parts = {name: each if each is None else each[rows] for name, each in parts.items()}
-        return replace(self, **parts)
-
-
 @dataclass(kw_only=True, eq=False, repr=False)
-class NoisyInputs:
-    """Noise at the inputs of a network while all of its layers are trained together."""
+class BaseSupervised(
+    TrainedModel, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
+):
+    """An encoder with an output layer above it, trained together: everything but where the encoder comes from.
+
+    Whether y has classes or numbers depends on whether the estimator is a classifier.
+    """
 
     corruption: object = "auto"
     corruption_level: float = 0.3
-
-    _parameter_constraints: ClassVar[dict] = {
-        "corruption": [StrOptions({"auto", *CORRUPTIONS}), callable, None],
-        "corruption_level": [Interval(Real, 0, None, closed="left")],
-    }
-
-
-@dataclass(kw_only=True, eq=False, repr=False)
-class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
-    """An encoder with an output layer above it, trained together: everything but the encoder and the kind of targets."""
-
     weight_decay: float = 0.0
     dropout: float = 0.0
     learning_rate_init: float = 3e-3
@@ -82,20 +61,107 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
-        **NoisyInputs._parameter_constraints,
+        **NOISE,
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "frozen": [StrOptions({"all"}), Interval(Integral, 0, None, closed="left")],
         "refit": ["boolean"],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
-    @abstractmethod
-    def _targets(self, y, dtype):
-        """Return the ``Targets`` of ``y``, and set what prediction needs."""
+    def transform(self, X):
+        """Return the representation below the output layer.
 
-    @abstractmethod
-    def _errors(self, outputs, values):
-        """Return the error of each row that early stopping looks at."""
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_components)
+            Outputs of the highest hidden layer.
+        """
+        check_is_fitted(self)
+        model = self.model_
+
+        def encode(x):
+            return model.network.encode(model.params, self._inputs(x), n_layers=model.n_layers)
+
+        return self._by_block(X, encode, self._n_features_out)
+
+    def predict(self, X):
+        """Return the predictions: the most probable classes, which labels are more probable than not, or numbers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        outputs = self._outputs(X)
+        return self._kind.predictions(outputs)
+
+    @available_if(is_classifier)
+    def predict_proba(self, X):
+        """Return the probability of each class (softmax), or of each label by itself.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        P : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        outputs = self._outputs(X)
+        return self._kind.probabilities(outputs)
+
+    @available_if(is_classifier)
+    def predict_log_proba(self, X):
+        """Return the logarithm of ``predict_proba(X)``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        P : ndarray of shape (n_samples, n_classes)
+        """
+        return np.log(self.predict_proba(X))
+
+    @property
+    def model_(self):
+        """Model: the fitted network with its parameters and units, which takes columns of X."""
+        flat, network = self._history("model_")["params"], self._network
+        units, n_layers = self._units, network.depth - 1
+        return Model(network, flat, units, loss=self._output_units, n_layers=n_layers)
+
+    @property
+    def center_(self):
+        """ndarray of shape (n_features,): what is subtracted from each column of X."""
+        check_is_fitted(self)
+        return self._units.scaling.center
+
+    @property
+    def scale_(self):
+        """ndarray of shape (n_features,): by what each column of X is then divided."""
+        check_is_fitted(self)
+        return self._units.scaling.scale
+
+    @property
+    def column_losses_(self):
+        """list of (str, ndarray): the losses of the reconstruction with the columns of X that have them."""
+        check_is_fitted(self)
+        return self._units.column_losses
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
 
     def _check_supervised_data(self, X, y, sample_weight):
         """Return X, the weights of its rows without labels and with them, and the ``Targets``."""
@@ -108,18 +174,21 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
         X = validated_rows(self, X, dtype=DTYPES)
         check_consistent_length(X, y)
         X, weights, counted = counted_rows(X, sample_weight)
-        targets = self._targets(y, X.dtype).of_rows(counted)
-        balanced = self._balanced(weights, targets)
+        balanced = weights
+        if is_classifier(self):
+            self._kind, targets = read_classes(y, X.dtype)
+            targets = targets.of_rows(counted)
+            self.classes_ = self._kind.classes
+            balanced = self._kind.balanced(weights, targets, self.class_weight)
+        else:
+            self._kind, targets = read_values(y, X.dtype)
+            targets = targets.of_rows(counted)
+            targets.bias = np.average(targets.values, axis=0, weights=weights)
         if balanced is not None and not balanced[targets.labeled].sum() > 0:
             raise ValueError(
                 "sample_weight and class_weight must have a positive sum over the rows with a label."
             )
-        targets.bias = self._output_bias(targets, weights)
         return X, weights, balanced, targets
-
-    def _output_bias(self, targets, weights):
-        """Return the biases that the output units begin with."""
-        return 0.0
 
     def _add_output(self, widths, activations, targets, unit, *, n_inputs=None):
         """Set the shape of the network and the output units; return the state before the first step.
@@ -165,10 +234,10 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
         are those of ``Problem``.
         """
         network, noise = self._network, self._noise(inputs.shape[1], self._units.groups)
-        n_frozen = self._n_encoder_layers if self.frozen == "all" else self.frozen
+        n_frozen = network.depth - 1 if self.frozen == "all" else self.frozen
         objective = Objective(
             network,
-            self._loss,
+            self._output_units,
             corruption=noise,
             penalties=[*penalties, *weight_decays(self.weight_decay)],
             n_frozen=n_frozen,
@@ -223,10 +292,6 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
         level = _MASKED * min(1, n_inputs / _MANY_INPUTS)
         return None if level < _LEAST_MASKED else make_input_noise("masking", level, groups)
 
-    def _balanced(self, weights, targets):
-        """Return the weights of the samples in fine-tuning."""
-        return weights
-
     def _monitor(self, network, problem, labeled):
         def monitor(rows):
             rows = rows[labeled[rows]]
@@ -241,7 +306,7 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
             def error(params):
                 views = network.views(params)
                 outputs = by_block(X, lambda x: self._means(network, views, x), width)
-                return float(np.average(self._errors(outputs, targets), weights=weights))
+                return float(np.average(self._kind.errors(outputs, targets), weights=weights))
 
             return error
 
@@ -256,19 +321,27 @@ class BaseSupervised(NoisyInputs, TrainedModel, FittedNetwork, ABC):
         def means(x):
             return self._means(network, params, self._inputs(x))
 
-        return self._by_block(X, means, self._shape["sizes"][-1])
+        return self._by_block(X, means, network.sizes[-1])
+
+    def _by_block(self, X, function, width):
+        X = validated_rows(self, X, dtype=self._params.dtype, reset=False)
+        return by_block(X, function, width)
 
     def _inputs(self, X):
         """Return what the network sees of dense rows of X."""
         return self._units.scaling.apply(X)
 
     def _means(self, network, params, x):
-        return self._loss.activate(network.encode(params, x))
+        return self._output_units.activate(network.encode(params, x))
 
     @property
-    def _loss(self):
-        return self._output_units
+    def _params(self):
+        return self._state["params"]
 
     @property
-    def _n_encoder_layers(self):
-        return len(self._shape["sizes"]) - 2
+    def _network(self):
+        return Network(**self._shape)
+
+    @property
+    def _n_features_out(self):
+        return self._shape["sizes"][-2]

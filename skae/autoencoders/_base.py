@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _fit_context
-from .._estimators.fitted import FittedAutoEncoder
+from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import by_block, unchanged_on_error, validated_rows
 from .._estimators.layer import NetworkLayer
 from .._estimators.training import TrainedModel
@@ -25,7 +25,7 @@ from ._imputation import learned_imputation, plain_imputation, some_rows
 
 @NetworkLayer.register
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseAutoEncoder(TrainedModel, FittedAutoEncoder, ABC):
+class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     """Parameters and training, shared by all auto-encoders."""
 
     n_components: int = field(default=100, kw_only=False)

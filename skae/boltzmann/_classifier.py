@@ -4,10 +4,11 @@ from dataclasses import field
 from typing import ClassVar
 
 import numpy as np
+from sklearn.base import ClassifierMixin
 
 from .._compat import HasMethods, _fit_context
 from .._estimators.fitting import unchanged_on_error
-from .._estimators.labels import NetworkClassifier
+from .._estimators.labels import CLASS_WEIGHT
 from .._estimators.parameters import estimator
 from .._estimators.parts import fitted_base, for_parts
 from .._estimators.supervised import BaseSupervised
@@ -18,7 +19,7 @@ from ._rbm import RBM
 
 
 @estimator
-class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
+class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
     """Network that begins as a Boltzmann machine's way up, trained with labels.
 
     (a) The base is trained without labels, on all rows; (b) its weights are those of a network of sigmoids, and an output
@@ -117,7 +118,7 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
-        **NetworkClassifier._parameter_constraints,
+        **CLASS_WEIGHT,
         "base": [HasMethods("fit")],
         "prefit": ["boolean"],
     }
@@ -175,3 +176,8 @@ class BoltzmannClassifier(NetworkClassifier, BaseSupervised):
 
     def _inputs(self, X):
         return self.base_.discriminative_inputs(X)[:]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

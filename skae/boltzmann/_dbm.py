@@ -1,13 +1,14 @@
 """Deep Boltzmann machine."""
 
+from dataclasses import field
 from numbers import Integral, Real
 from typing import ClassVar
 
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import Interval, StrOptions, _fit_context
+from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
+from .._estimators import named_layers
 from .._estimators.fitting import (
     DTYPES,
     MeanScore,
@@ -20,11 +21,9 @@ from .._estimators.fitting import (
     validated_rows,
 )
 from .._estimators.parameters import estimator
-from .._estimators.parts import NamedLayers, copies, for_parts
+from .._estimators.parts import copies, for_parts
 from .._estimators.training import TrainedModel
-from ..nn.boltzmann import (
-    Chains,
-)
+from ..nn.boltzmann import Chains
 from ..nn.deep_boltzmann import DeepMachine
 from ..nn.layerwise import OnCodes
 from ..nn.penalties import weight_decays
@@ -42,7 +41,7 @@ class DBM(
     MeanScore,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    NamedLayers,
+    _BaseComposition,
     BaseEstimator,
 ):
     """Deep Boltzmann machine: hidden layers each joined with the one below and the one above.
@@ -131,6 +130,7 @@ class DBM(
     ((1797, 20), (4, 64))
     """
 
+    layers: list = field(kw_only=False)
     pretraining: str | None = "greedy"
     n_mean_field_steps: int = 10
     n_gibbs_steps: int = 1
@@ -152,6 +152,9 @@ class DBM(
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "momentum": [Interval(Real, 0, 1, closed="left")],
     }
+
+    get_params, set_params = named_layers.get_params, named_layers.set_params
+    named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, sample_weight=None):
@@ -180,14 +183,13 @@ class DBM(
         """
         with unchanged_on_error(self):
             check_machines(self.layers, least=2)
-            self._validate_names([name for name, _ in self.layers])
+            named_layers.check_names(self)
             if isinstance(self.make_solver(), LBFGS):
                 raise ValueError("solver='lbfgs' needs an exact gradient: take 'sgd' or 'adam'.")
             frame = X
             X = validated_rows(self, X, dtype=DTYPES)
             X, weights, _ = counted_rows(X, sample_weight)
             self._units = self.layers[0][1].make_units(X, frame, weights)
-            self._loss = self._units.loss
             self._check_range(X)
             self.layers_ = self._copies()
             widths = [layer.n_components for _, layer in self.layers_]
@@ -342,14 +344,7 @@ class DBM(
         return super().make_solver()
 
     def _copies(self):
-        machines = copies(
-            self.layers,
-            check_random_state(self.random_state),
-            verbose=self.verbose,
-            checkpoint=self.checkpoint,
-            resume=self.resume,
-        )
-        return double_weights(machines)
+        return double_weights(copies(self.layers, self))
 
     def _learn(self, X, weights, lowest):
         rows = self._units.scaling.rows(X)
@@ -366,7 +361,7 @@ class DBM(
         steps = {"n_steps": self.n_gibbs_steps, "n_mean_field_steps": self.n_mean_field_steps}
         penalties = weight_decays(self.weight_decay)
         objective = joint_objective(
-            self._machine, self._loss, mask, chains=chains, penalties=penalties, **steps
+            self._machine, self._units.loss, mask, chains=chains, penalties=penalties, **steps
         )
         self.train(Problem(OnCodes(objective, n_visible, beside_zeros), rows, weights), state)
 

@@ -1,12 +1,14 @@
 """Deep belief network."""
 
+from dataclasses import field
 from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import _fit_context
+from .._compat import _BaseComposition, _fit_context
+from .._estimators import named_layers
 from .._estimators.fitting import (
     MeanScore,
     by_block,
@@ -15,14 +17,15 @@ from .._estimators.fitting import (
     unchanged_on_error,
 )
 from .._estimators.parameters import estimator
-from .._estimators.parts import NamedLayers
 from ..deep import StackedAE
 from ._layers import check_machines
 from ._passes import downward
 
 
 @estimator
-class DBN(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLayers, BaseEstimator):
+class DBN(
+    MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _BaseComposition, BaseEstimator
+):
     """Deep belief network: RBMs one above the other, of which the highest makes samples.
 
     Each RBM learns the hidden units' means of the one below (Hinton et al. 2006). The density is that of the highest
@@ -67,6 +70,7 @@ class DBN(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLay
     ((1797, 30), (4, 64))
     """
 
+    layers: list = field(kw_only=False)
     random_state: object = None
     verbose: int = 0
     checkpoint: object = None
@@ -79,6 +83,9 @@ class DBN(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLay
             for name in ("random_state", "verbose", "checkpoint", "resume")
         },
     }
+
+    get_params, set_params = named_layers.get_params, named_layers.set_params
+    named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, sample_weight=None):

@@ -5,19 +5,12 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils import gen_batches
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions, _fit_context
-from .._estimators.fitted import FittedEnergy
-from .._estimators.fitting import (
-    BLOCK,
-    check_counts,
-    column_names,
-    generator,
-    unchanged_on_error,
-)
+from .._estimators.fitted import FittedNetwork
+from .._estimators.fitting import check_counts, column_names, generator, unchanged_on_error
 from .._estimators.layer import NetworkLayer
 from .._estimators.parameters import estimator
 from .._estimators.training import TrainedModel
@@ -25,23 +18,19 @@ from .._estimators.units import make_units
 from .._estimators.unsupervised import CONSTRAINTS, begin, fit_network, takes_steps
 from .._estimators.weights import layer_weights
 from .._threads import team
-from ..nn.boltzmann import (
-    BoltzmannObjective,
-    Chains,
-    gibbs_step,
-    log_densities,
-)
-from ..nn.losses import LOSSES, Multinomial
+from ..nn.boltzmann import BoltzmannObjective, Chains, gibbs_step, log_densities
+from ..nn.losses import LOSSES
 from ..nn.objective import Objective
 from ..nn.penalties import ActivitySparsity, weight_decays
 from ..training.solvers import LBFGS, SGD
 from ._partition import log_partition, normalized
 from ._passes import downward
+from ._visible import check_groups
 
 
 @NetworkLayer.register
 @estimator
-class RBM(TrainedModel, FittedEnergy):
+class RBM(TrainedModel, FittedNetwork):
     """Restricted Boltzmann machine: binary hidden units that explain visible ones.
 
     The density of x is in proportion to ``sum_h exp(h'Wx + b'h + c'x)``; for gaussian columns, of unit variance, times
@@ -253,13 +242,34 @@ class RBM(TrainedModel, FittedEnergy):
         check_is_fitted(self)
         check_counts(n_samples=n_samples, n_steps=n_steps)
         rng = generator(random_state)
-        params, units = self._network.views(self._params), self._loss
+        params, units = self._network.views(self._params), self._units.loss
         visible = self._chain_start(n_samples, start, rng)
         codes, hidden = np.empty((2, len(visible), self.n_components_), visible.dtype)
         with team():
             for _ in range(n_steps):
                 gibbs_step(params, units, visible, codes, hidden, rng)
         return downward(self.model_, hidden) if means else self._units.scaling.invert(visible)
+
+    def score_samples(self, X):
+        """Return the logarithm of each sample's unnormalized density: minus its (free) energy.
+
+        The unknown normalizer is the same for all samples: differences are exact, and low values are anomalies. Two
+        models have two normalizers: neither these scores nor their mean, ``score``, tell which one is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+        """
+        model = self.model_
+
+        def densities(x):
+            return log_densities(model.params, model.loss, model.scaling.apply(x))
+
+        return self._by_block(X, densities, None, check=True)
 
     def log_partition(self, *, n_runs=100, n_temperatures=10_000, random_state=None):
         """Return log Z, the logarithm of the normalizer of ``score_samples``.
@@ -287,7 +297,7 @@ class RBM(TrainedModel, FittedEnergy):
         check_is_fitted(self)
         params = self._network.views(self._params)
         return log_partition(
-            params, self._loss, self._base_bias, n_runs, n_temperatures, random_state
+            params, self._units.loss, self._base_bias, n_runs, n_temperatures, random_state
         )
 
     def log_likelihood(self, X, *, n_runs=100, n_temperatures=10_000, random_state=None):
@@ -349,7 +359,7 @@ class RBM(TrainedModel, FittedEnergy):
 
     def first_state(self, rows, sample_weight):
         """Return the state before the first step on scaled rows: visible units have the base rates of the columns."""
-        check_groups(rows, self._loss)
+        check_groups(rows, self._units.loss)
         self._base_bias = self._units.base_logits.astype(rows.dtype)
         state = self._start(self._network, rows.dtype)
         self._network.views(state.params).decoder_biases[0][...] = self._base_bias
@@ -373,27 +383,9 @@ class RBM(TrainedModel, FittedEnergy):
         """Return encoder weights, encoder bias, decoder weights and decoder bias."""
         return layer_weights(self.model_.params)
 
-    def _log_densities(self, x):
-        model = self.model_
-        return log_densities(model.params, model.loss, model.scaling.apply(x))
-
     def _chain_start(self, n_samples, start, rng):
         if start is not None:
             X = validate_data(self, start, dtype=self._params.dtype, order="C", reset=False)
             self._units.check(X, column_names(self, X))
             return self._units.scaling.apply(X).copy()
-        return self._loss.draws(self._base_bias, n_samples, rng)
-
-
-def check_groups(X, units):
-    """Raise where a row of ``X`` has not one of each multinomial group."""
-    groups = [part.columns for part in units.parts if isinstance(part, Multinomial)]
-    for rows in gen_batches(X.shape[0], BLOCK):
-        for columns in groups:
-            x = X[rows]
-            sums = np.asarray(x[:, columns].sum(axis=1))
-            if np.abs(sums - 1).max() > 1e-3:
-                raise ValueError(
-                    "visible='multinomial' needs groups of columns that sum to 1 in each row; encode them with "
-                    "OneHotEncoder."
-                )
+        return self._units.loss.draws(self._base_bias, n_samples, rng)

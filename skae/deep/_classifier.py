@@ -2,14 +2,16 @@
 
 from typing import ClassVar
 
-from .._estimators.labels import NetworkClassifier
+from sklearn.base import ClassifierMixin
+
+from .._estimators.labels import CLASS_WEIGHT
 from .._estimators.parameters import estimator
-from .._estimators.unlabeled import DrawingUnlabeled
+from .._estimators.unlabeled import UNLABELED, check_unlabeled, unlabeled_ratio
 from ._supervised import BaseSupervisedStack
 
 
 @estimator
-class StackedAEClassifier(DrawingUnlabeled, NetworkClassifier, BaseSupervisedStack):
+class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
     """Classifier over stacked auto-encoders: layers pre-trained, then trained together with an output layer.
 
     Minimizes the mean over samples of the cross-entropy of y under the softmax of the output layer; for an
@@ -139,13 +141,22 @@ class StackedAEClassifier(DrawingUnlabeled, NetworkClassifier, BaseSupervisedSta
     """
 
     class_weight: object = None
+    unlabeled_per_labeled: float | str | None = "auto"
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervisedStack._parameter_constraints,
-        **NetworkClassifier._parameter_constraints,
-        **DrawingUnlabeled._parameter_constraints,
+        **CLASS_WEIGHT,
+        **UNLABELED,
     }
 
-    def _check_layers(self):
-        super()._check_layers()
-        self._check_unlabeled(self._uses_unlabeled(), "reconstruction_weight > 0")
+    def _check_parameters(self):
+        super()._check_parameters()
+        check_unlabeled(self, self.reconstruction_weight > 0, "reconstruction_weight > 0")
+
+    def _unlabeled_ratio(self):
+        return unlabeled_ratio(self, self.reconstruction_weight > 0)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

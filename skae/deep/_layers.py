@@ -1,14 +1,33 @@
 """Layers of a stack: what is asked of them, copies to fit, and their weights in the stack's network."""
 
+from .._compat import StrOptions
 from .._estimators.layer import NetworkLayer
-from .._estimators.parts import units_parameter
+from .._estimators.named_layers import check_names
+from .._estimators.parts import check_layers, units_parameter
 from .._estimators.units import plain_units
 from ..autoencoders import ContractiveAE
 
+# Constraints of the parameters that say how layers are trained, one above the other.
+LAYERS = {
+    "layers": [list, tuple, None],
+    "schedule": [StrOptions({"greedy", "simultaneous"})],
+    "corrupted": [StrOptions({"code", "input"})],
+}
 
-def default_layers():
-    """Return two contractive auto-encoders, as in Rifai et al. 2011."""
-    return [("low", ContractiveAE()), ("high", ContractiveAE())]
+
+def chosen_layers(stack):
+    """Return the ``layers`` of ``stack``; by default two contractive auto-encoders, as in Rifai et al. 2011."""
+    if stack.layers is None:
+        return [("low", ContractiveAE()), ("high", ContractiveAE())]
+    return stack.layers
+
+
+def check_stack(stack):
+    """Raise where ``layers`` are no layers, or cannot stand one above the other."""
+    if stack.layers is not None:
+        check_layers(stack.layers)
+        check_names(stack)
+        check_losses(stack.layers)
 
 
 def layer_shapes(layers):

@@ -1,5 +1,6 @@
 """Layer by layer: unsupervised one after the other or all at once, or supervised."""
 
+import os
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import partial
@@ -23,6 +24,21 @@ from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from ..training.state import TrainingState
 from ._layers import layer_shapes
+
+
+def pretrain(stack, network, flat, units, X, sample_weight, lowest):
+    """Fit the ``layers_`` of ``stack`` without labels, as its parameters say, and put their weights into ``flat``.
+
+    See :class:`Pretraining` for the arguments.
+    """
+    noise_below = stack.corrupted == "input"
+    pretraining = Pretraining(stack.layers_, network, flat, units, lowest, noise_below)
+    if stack.schedule == "greedy":
+        pretraining.greedy(X, sample_weight)
+    else:
+        path = stack.checkpoint
+        path = None if path is None else f"{os.fspath(path)}.layers"
+        pretraining.simultaneous(X, sample_weight, path, stack.resume)
 
 
 class Pretraining:

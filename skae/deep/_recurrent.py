@@ -4,20 +4,21 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 from .._compat import Interval, StrOptions, _fit_context
-from .._estimators.fitted import FittedAutoEncoder
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import estimator
+from .._estimators.parts import copies
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..nn.recurrent import RecurrentNetwork
 from ..training.problem import Problem
 from ._base import BaseStack
-from ._layers import layer_shapes
+from ._layers import check_stack, chosen_layers, layer_shapes
+from ._pretraining import pretrain
 
 
 @estimator
-class RecurrentAE(BaseStack, FittedAutoEncoder):
+class RecurrentAE(BaseStack):
     """Deep auto-encoder whose hidden layers get input from the layer below and the one above.
 
     After the way up, ``h_l = s(W_l h_(l-1) + b_l)``, each of ``n_steps`` mean-field steps renews the layers from the
@@ -154,9 +155,9 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
             If a layer has no encoder weights.
         """
         with unchanged_on_error(self):
-            self._check_layers()
+            check_stack(self)
             X, weights, lowest = self._check_input(X, sample_weight)
-            self.layers_ = self._copies()
+            self.layers_ = copies(chosen_layers(self), self)
             widths, activations = layer_shapes(self.layers_)
             if len(widths) < 2:
                 raise ValueError("layers of a RecurrentAE must be two or more.")
@@ -170,10 +171,10 @@ class RecurrentAE(BaseStack, FittedAutoEncoder):
         state = self._start(network, X.dtype)
         with self._publishing(state):
             if self.pretraining:
-                self._pretrain(network, state.params, X, weights, lowest)
+                pretrain(self, network, state.params, self._units, X, weights, lowest)
         objective = Objective(
             network,
-            self._loss,
+            self._units.loss,
             corruption=make_corruption(self.corruption, self.corruption_level, self._units.groups),
             penalties=weight_decays(self.weight_decay),
         )

@@ -1,12 +1,8 @@
 """Regressor over stacked auto-encoders."""
 
-import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils import check_array, column_or_1d
 
 from .._estimators.parameters import estimator
-from .._estimators.supervised import Targets
-from ..nn.losses import Gaussian
 from ._supervised import BaseSupervisedStack
 
 
@@ -129,34 +125,6 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     >>> StackedAERegressor(layers, **options).fit(X, y).score(X, y) > 0.4
     True
     """
-
-    def predict(self, X):
-        """Return the predicted targets.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        """
-        outputs = self._outputs(X)
-        return outputs.ravel() if self._flat else outputs
-
-    def _targets(self, y, dtype):
-        values = check_array(y, dtype=dtype, ensure_2d=False, input_name="y")
-        if values.ndim == 2 and values.shape[1] == 1:
-            values = column_or_1d(values, warn=True)
-        self._flat = values.ndim == 1
-        values = np.ascontiguousarray(values.reshape(len(values), -1))
-        return Targets(values, Gaussian, np.ones(len(values), bool))
-
-    def _output_bias(self, targets, weights):
-        return np.average(targets.values, axis=0, weights=weights)
-
-    def _errors(self, outputs, values):
-        return 0.5 * np.sum((outputs - values) ** 2, axis=1)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -9,9 +9,9 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _fit_context
-from .._estimators.fitted import FittedAutoEncoder
 from .._estimators.fitting import is_fitted, unchanged_on_error
 from .._estimators.parameters import estimator
+from .._estimators.parts import copies
 from .._estimators.weights import without_output
 from ..nn.corruption import make_corruption
 from ..nn.objective import Objective
@@ -19,13 +19,14 @@ from ..nn.penalties import weight_decays
 from ..training.problem import Problem
 from ._base import BaseStack
 from ._classifier import StackedAEClassifier
-from ._layers import downward, layer_shapes
+from ._layers import check_stack, chosen_layers, downward, layer_shapes
+from ._pretraining import pretrain
 from ._regressor import StackedAERegressor
 
 
 def _predicts(method):
     def check(stack):
-        if not stack._is_supervised:
+        if not stack.predicts:
             raise AttributeError(f"{method} needs fine_tune='supervised' and a fit with y.")
         return not hasattr(stack, "predictor_") or hasattr(stack.predictor_, method)
 
@@ -33,7 +34,7 @@ def _predicts(method):
 
 
 @estimator
-class StackedAE(BaseStack, FittedAutoEncoder):
+class StackedAE(BaseStack):
     """Auto-encoders one above the other: a deep representation, learned layer by layer.
 
     Each layer minimizes its own objective on the codes of the layer below (Bengio et al. 2006). The parameters
@@ -170,7 +171,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
             If a layer has no encoder weights.
         """
         with unchanged_on_error(self):
-            self._check_layers()
+            check_stack(self)
             if self.fine_tune == "supervised":
                 self._fit_predictor(X, y, sample_weight)
             else:
@@ -183,7 +184,7 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         corruption = None
         if self.corruption != "auto":
             corruption = make_corruption(self.corruption, self.corruption_level, self._units.groups)
-        self.layers_ = self._copies()
+        self.layers_ = copies(chosen_layers(self), self)
         widths, activations = layer_shapes(self.layers_)
         self._shape = {
             "sizes": (self._units.scaling.n_inputs, *widths),
@@ -194,11 +195,11 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         network = self._network
         state = self._start(network, X.dtype)
         with self._publishing(state):
-            self._pretrain(network, state.params, X, weights, lowest)
+            pretrain(self, network, state.params, self._units, X, weights, lowest)
         if self.fine_tune:
             objective = Objective(
                 network,
-                self._loss,
+                self._units.loss,
                 corruption=corruption,
                 penalties=weight_decays(self.weight_decay),
             )
@@ -282,20 +283,20 @@ class StackedAE(BaseStack, FittedAutoEncoder):
         score : float
         """
         check_is_fitted(self)
-        if self._is_supervised:
+        if self.predicts:
             return self.predictor_.score(X, y, sample_weight)
         return super().score(X, y, sample_weight)
 
     @property
-    def _is_supervised(self):
-        """Whether the stack predicts: as it was fitted, or else as it will be."""
+    def predicts(self):
+        """bool: whether there is a prediction instead of a decoder: as the stack was fitted, or else as it will be."""
         if hasattr(self, "_state"):
             return hasattr(self, "predictor_")
         return self.fine_tune == "supervised"
 
     @property
     def _has_decoder(self):
-        return not self._is_supervised
+        return not self.predicts
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

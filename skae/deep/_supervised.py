@@ -1,44 +1,55 @@
 """What the classifier and the regressor over a stack share: pre-training, an output layer, joint training."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import ClassVar
 
 import numpy as np
 
-from .._compat import Interval, StrOptions, _fit_context
+from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
+from .._estimators import named_layers
 from .._estimators.fitting import column_names, unchanged_on_error
-from .._estimators.parts import for_parts
+from .._estimators.parts import copies, for_parts
 from .._estimators.supervised import BaseSupervised
-from .._estimators.unlabeled import Reconstructing
+from .._estimators.unlabeled import RECONSTRUCTION, all_rows, new_autoencoder, reconstruction
 from .._estimators.weights import fill
-from ._base import BaseStack
-from ._layers import downward, layer_shapes, ties, units_of
-from ._pretraining import Pretraining
+from ._layers import LAYERS, check_stack, chosen_layers, downward, layer_shapes, ties, units_of
+from ._pretraining import Pretraining, pretrain
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BaseSupervisedStack(Reconstructing, BaseSupervised, BaseStack):
+class BaseSupervisedStack(BaseSupervised, _BaseComposition):
     """Everything but the kind of the targets."""
 
+    layers: list | None = field(default=None, kw_only=False)
+    schedule: str = "greedy"
+    corrupted: str = "code"
     pretraining: str | None = "unsupervised"
     supervision_weight: float = 1.0
+    reconstruction_weight: float = 0.0
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
-        **BaseStack._parameter_constraints,
-        **Reconstructing._parameter_constraints,
+        **LAYERS,
+        **RECONSTRUCTION,
         "pretraining": [StrOptions({"unsupervised", "supervised", "partial"}), None],
         "supervision_weight": [Interval(Real, 0, None, closed="left")],
     }
 
-    def _check_layers(self):
-        super()._check_layers()
+    get_params, set_params = named_layers.get_params, named_layers.set_params
+    named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
+
+    def _check_parameters(self):
+        check_stack(self)
         if self.pretraining == "partial" and (self.schedule, self.corrupted) != ("greedy", "code"):
             raise ValueError(
                 "pretraining='partial' takes one layer after the other, on the codes below: it needs schedule='greedy' "
                 f"and corrupted='code'; got {self.schedule!r} and {self.corrupted!r}."
             )
+
+    def _unlabeled_ratio(self):
+        """Return how many unlabeled rows there are for each labeled one in a batch, or None for all of them."""
+        return None
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None):
@@ -67,16 +78,16 @@ class BaseSupervisedStack(Reconstructing, BaseSupervised, BaseStack):
             If a layer has no encoder weights.
         """
         with unchanged_on_error(self):
-            self._check_layers()
+            self._check_parameters()
             frame = X
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             seen = weights
             if not (self.pretraining in ("unsupervised", "partial") or self.reconstruction_weight):
                 seen = np.where(targets.labeled, 1.0 if weights is None else weights, 0)
-            self._units = units_of(self._chosen_layers()[0][1], X, frame, seen)
+            self._units = units_of(chosen_layers(self)[0][1], X, frame, seen)
             if self.reconstruction_weight:
                 self._units.check(X, column_names(self, X))
-            self.layers_ = self._copies()
+            self.layers_ = copies(chosen_layers(self), self)
             state = self._add_output(*layer_shapes(self.layers_), targets, targets.unit)
             lowest = for_parts(frame, sample_weight, X, weights)
             self._learn(X, targets, weights, balanced, state, lowest)
@@ -86,22 +97,24 @@ class BaseSupervisedStack(Reconstructing, BaseSupervised, BaseStack):
         network, rows = self._network, np.flatnonzero(targets.labeled)
         with self._publishing(state):
             if self.pretraining == "unsupervised":
-                self._pretrain(network, state.params, X, weights, lowest)
+                pretrain(self, network, state.params, self._units, X, weights, lowest)
             elif self.pretraining is not None:
                 pretraining = Pretraining(self.layers_, network, state.params, self._units, lowest)
                 if self.pretraining == "supervised":
                     pretraining.supervised(
-                        X, balanced, targets.values, self._loss, rows, targets.strata
+                        X, balanced, targets.values, self._output_units, rows, targets.strata
                     )
                 else:
                     pretraining.partial(
-                        X, weights, balanced, targets, self._loss, self.supervision_weight
+                        X, weights, balanced, targets, self._output_units, self.supervision_weight
                     )
         inputs, options = self._units.scaling.rows(X), {}
         if self.reconstruction_weight:
-            options["beside"] = self._reconstruction(self._autoencoder(state), targets, balanced)
-            options["unlabeled_per_labeled"] = self._unlabeled_ratio()
-            rows, options["factors"] = self._all_rows(targets, balanced)
+            options["beside"] = reconstruction(
+                self._autoencoder(state), self._units, self.reconstruction_weight, targets, balanced
+            )
+            options["unlabeled_per_labeled"] = ratio = self._unlabeled_ratio()
+            rows, options["factors"] = all_rows(targets, balanced, ratio)
         self._train_outputs(inputs, targets, balanced, state, rows, **options)
 
     def _autoencoder(self, state):
@@ -113,7 +126,7 @@ class BaseSupervisedStack(Reconstructing, BaseSupervised, BaseStack):
             "decoder": "tied" if all(ties(layer) for _, layer in self.layers_) else "untied",
             "downward": downward(self.layers_),
         }
-        network, flat = self._new_autoencoder(shape, state)
+        network, flat = new_autoencoder(shape, self._units, state)
         start = 0
         for _, layer in self.layers_ if self.pretraining else ():
             weights = layer.layer_weights()

@@ -7,13 +7,17 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._estimators.columns import Columns
-from .._estimators.fitted import FittedAutoEncoder
+from ..autoencoders import BaseAutoEncoder
+from ..deep import RecurrentAE, StackedAE
 from ..nn.network import Network
 
 
 def check_decoder(model):
     """Raise where ``model`` is no fitted auto-encoder with a decoder."""
-    if not (isinstance(model, FittedAutoEncoder) and hasattr(model, "reconstruct")):
+    if not (
+        isinstance(model, (BaseAutoEncoder, StackedAE, RecurrentAE))
+        and hasattr(model, "reconstruct")
+    ):
         raise TypeError(
             f"model must be an auto-encoder with a decoder, such as ContractiveAE or StackedAE; got {model!r}."
         )

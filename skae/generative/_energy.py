@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions, _fit_context
-from .._estimators.fitted import FittedEnergy
+from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import check_counts, generator, unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.training import TrainedModel
@@ -52,7 +52,7 @@ _INTEGRALS = {
 
 
 @estimator
-class EnergyAE(TrainedModel, FittedEnergy):
+class EnergyAE(TrainedModel, FittedNetwork):
     """Auto-encoder whose r(x) - x is minus the gradient of an energy, so that it has a density.
 
     With x the scaled columns and z = x / noise, tied weights and a linear decoder, ``E(x) = ||z - c||^2 / 2 - sum_j S(w_j z + b_j)``, where S' = s,
@@ -229,6 +229,22 @@ class EnergyAE(TrainedModel, FittedEnergy):
         check_is_fitted(self)
         return self._by_block(X, self._energies, None)
 
+    def score_samples(self, X):
+        """Return the logarithm of each sample's unnormalized density: minus its energy.
+
+        The unknown normalizer is the same for all samples: differences are exact, and low values are anomalies. Two
+        models have two normalizers: neither these scores nor their mean, ``score``, tell which one is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+        """
+        return -self._by_block(X, self._energies, None, check=True)
+
     def sample(
         self,
         n_samples=1,
@@ -342,9 +358,6 @@ class EnergyAE(TrainedModel, FittedEnergy):
         model = self.model_
         z = model.scaling.apply(x)
         return _energies_at(model, z, _pre_activations(model.params, z))
-
-    def _log_densities(self, x):
-        return -self._energies(x)
 
     def _scores(self, model, x):
         """Return the gradient of the log density at scaled rows."""

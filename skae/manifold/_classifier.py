@@ -5,18 +5,28 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import ClassifierMixin
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.advice import warn_of_constant_outputs
 from .._estimators.auto import resolved
 from .._estimators.fitting import by_block, unchanged_on_error
-from .._estimators.labels import NetworkClassifier
+from .._estimators.labels import CLASS_WEIGHT
 from .._estimators.parameters import estimator
 from .._estimators.parts import fitted_base, for_parts
 from .._estimators.supervised import BaseSupervised
-from .._estimators.unlabeled import DrawingUnlabeled, mark_unlabeled
+from .._estimators.unlabeled import (
+    RECONSTRUCTION,
+    UNLABELED,
+    all_rows,
+    check_unlabeled,
+    labeled_share,
+    mark_unlabeled,
+    need_steps,
+    new_autoencoder,
+    reconstruction,
+    unlabeled_ratio,
+)
 from .._estimators.weights import fill_encoder
 from .._threads import team
 from ..autoencoders import BaseAutoEncoder
@@ -35,13 +45,7 @@ _TOL = 1e-2  # radians: a penalty does not see less, and a third of the steps ar
 
 
 @estimator
-class ManifoldTangentClassifier(
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    DrawingUnlabeled,
-    NetworkClassifier,
-    BaseSupervised,
-):
+class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     """Classifier that is trained to ignore movement along the data's manifold, whose tangents an auto-encoder learns.
 
     ``fit`` (a) trains the auto-encoder ``base`` on all rows of X; (b) takes, at each labeled row, the ``n_tangents``
@@ -196,11 +200,14 @@ class ManifoldTangentClassifier(
     output: str = "softmax"
     prefit: bool = False
     class_weight: object = None
+    reconstruction_weight: float = 0.0
+    unlabeled_per_labeled: float | str | None = "auto"
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
-        **NetworkClassifier._parameter_constraints,
-        **DrawingUnlabeled._parameter_constraints,
+        **CLASS_WEIGHT,
+        **RECONSTRUCTION,
+        **UNLABELED,
         "base": [HasMethods("fit"), None],
         "n_tangents": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "tangent_penalty": [Interval(Real, 0, None, closed="left"), str],
@@ -253,12 +260,14 @@ class ManifoldTangentClassifier(
             options = {"unlabeled_per_labeled": self._unlabeled_ratio()}
             if self.reconstruction_weight:
                 autoencoder = self._base_autoencoder(state)
-                options["beside"] = self._reconstruction(autoencoder, targets, balanced)
+                options["beside"] = reconstruction(
+                    autoencoder, self._units, self.reconstruction_weight, targets, balanced
+                )
             rows, inputs = self._rows(targets, balanced, state.seed), self._units.scaling.rows(X)
             n_labeled = int(targets.labeled.sum())
             penalties, observers = self._propagation(inputs, rows, n_labeled, balanced, state)
             if self.reconstruction_weight and not self._penalizes_unlabeled():
-                rows, options["factors"] = self._all_rows(targets, balanced)
+                rows, options["factors"] = all_rows(targets, balanced, self._unlabeled_ratio())
             self._train_outputs(
                 inputs,
                 targets,
@@ -273,35 +282,16 @@ class ManifoldTangentClassifier(
                 self._warn_of_constant_outputs(X, targets.values, targets.labeled)
         return self
 
-    def transform(self, X):
-        """Return the representation below the output layer.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        H : ndarray of shape (n_samples, n_components)
-            Outputs of the highest hidden layer.
-        """
-        check_is_fitted(self)
-        return self._by_block(X, self.model_.encode, self._n_features_out)
-
-    @property
-    def _n_features_out(self):
-        return self._shape["sizes"][-2]
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.classifier_tags.multi_label = True
         return tags
 
     def _check_solver(self):
         if self._is_penalized() and self.update_tangents:
-            self._need_steps("update_tangents")
+            need_steps(self, "update_tangents")
         used = self.penalize_unlabeled or self.reconstruction_weight > 0
-        self._check_unlabeled(used, "penalize_unlabeled=True or reconstruction_weight > 0")
+        check_unlabeled(self, used, "penalize_unlabeled=True or reconstruction_weight > 0")
 
     def _fitted_base(self, X, weights):
         base = StackedAE() if self.base is None else self.base
@@ -318,8 +308,8 @@ class ManifoldTangentClassifier(
         inputs = self._units.scaling.rows(X[rows])
         outputs = by_block(inputs, lambda x: self._means(network, params, x), values.shape[1])
         constant = np.broadcast_to(values.mean(axis=0), values.shape)
-        error = self._errors(outputs, values).mean()
-        chance = self._errors(constant, values).mean()
+        error = self._kind.errors(outputs, values).mean()
+        chance = self._kind.errors(constant, values).mean()
         warn_of_constant_outputs(error, chance, self.tangent_penalty)
 
     def _is_penalized(self):
@@ -338,7 +328,7 @@ class ManifoldTangentClassifier(
 
     def _unit(self):
         """Return the kind of output units."""
-        if self.output == "softmax" and not self._multilabel:
+        if self.output == "softmax" and not self._kind.multilabel:
             return Multinomial
         if self.penalize_unlabeled is True:
             raise ValueError("penalize_unlabeled=True needs output='softmax' and one label a row.")
@@ -347,10 +337,10 @@ class ManifoldTangentClassifier(
     def _penalizes_unlabeled(self):
         if self.penalize_unlabeled != "auto":
             return self.penalize_unlabeled
-        return self.output == "softmax" and not self._multilabel
+        return self.output == "softmax" and not self._kind.multilabel
 
-    def _uses_unlabeled(self):
-        return super()._uses_unlabeled() or self._penalizes_unlabeled()
+    def _unlabeled_ratio(self):
+        return unlabeled_ratio(self, self.reconstruction_weight > 0 or self._penalizes_unlabeled())
 
     def _rows(self, targets, weights, seed):
         """Return the rows of the training; let unlabeled ones have no loss."""
@@ -362,7 +352,7 @@ class ManifoldTangentClassifier(
             others = np.random.default_rng(seed).permutation(np.flatnonzero(~labeled))
             rows = np.sort(np.append(np.flatnonzero(labeled), others[:_MOST_UNLABELED]))
         weights = None if weights is None else weights[rows]
-        targets.values /= self._labeled_share(labeled[rows], weights)
+        targets.values /= labeled_share(labeled[rows], weights, self._unlabeled_ratio())
         mark_unlabeled(targets)
         return rows
 
@@ -372,7 +362,7 @@ class ManifoldTangentClassifier(
         if network.decoder is not None:
             return network, self.base_.model_.flat
         shape = {"sizes": network.sizes, "activation": network.names, "decoder": "tied"}
-        return self._new_autoencoder(shape, state)
+        return new_autoencoder(shape, self._units, state)
 
     def _propagation(self, inputs, rows, n_labeled, weights, state):
         """Return the penalty, and what renews its tangents."""
@@ -397,4 +387,6 @@ class ManifoldTangentClassifier(
             automatic *= min(1, n_labeled / _MANY_LABELS) ** 1.5
         self.tangent_penalty_ = resolved(self.tangent_penalty, "tangent_penalty", automatic)
         updates = [TangentUpdates(store, self.update_tangents)] if self.update_tangents else []
-        return [TangentPropagation(self.tangent_penalty_, network, self._loss, store)], updates
+        return [
+            TangentPropagation(self.tangent_penalty_, network, self._output_units, store)
+        ], updates

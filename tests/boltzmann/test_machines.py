@@ -89,7 +89,7 @@ def test_gradient_is_between_the_phases(widths):
     chains = Chains(4000, machine.network.sizes[1], float)
     objective = joint_objective(
         machine,
-        dbm._loss,
+        dbm._units.loss,
         machine.mask(),
         n_steps=40,
         n_mean_field_steps=dbm.n_mean_field_steps,

@@ -106,7 +106,7 @@ def test_annealing_agrees_with_counting(kind, dtype):
     exact = rbm.log_partition().value
     params = rbm._network.views(rbm._params)
     estimate = annealed_log_partition(
-        params, rbm._loss, rbm._base_bias, 300, 1000, np.random.default_rng(0)
+        params, rbm._units.loss, rbm._base_bias, 300, 1000, np.random.default_rng(0)
     )
     assert estimate.low < exact < estimate.high
     assert estimate.high - estimate.low < 0.3
@@ -115,7 +115,7 @@ def test_annealing_agrees_with_counting(kind, dtype):
 def gradients(rbm, X, chains, n_steps, n_calls, **options):
     """Return the mean over calls of the objective's gradient at the parameters of ``rbm``."""
     objective = BoltzmannObjective(
-        rbm._network, rbm._loss, n_steps=n_steps, chains=chains, **options
+        rbm._network, rbm._units.loss, n_steps=n_steps, chains=chains, **options
     )
     batch = next(Batches(X, None, len(X)).epoch(None))
     grad, total = np.empty_like(rbm._params), np.zeros_like(rbm._params)

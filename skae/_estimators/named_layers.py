@@ -1,0 +1,65 @@
+"""Methods of an estimator whose parameter ``layers`` is a list of (name, estimator), as a Pipeline has its steps.
+
+A class takes them as its own, and derives from scikit-learn's ``_BaseComposition``::
+
+    get_params, set_params = named_layers.get_params, named_layers.set_params
+    named_layers_ = named_layers.named_layers_
+    _sk_visual_block_ = named_layers.visual_block
+"""
+
+from sklearn.utils import Bunch
+
+from .._compat import _VisualBlock
+
+
+def get_params(self, deep=True):
+    """Return the parameters of the stack and, as ``name__parameter``, of its layers.
+
+    Parameters
+    ----------
+    deep : bool, default=True
+        Whether to return those of the layers too.
+
+    Returns
+    -------
+    params : dict
+    """
+    return self._get_params("layers", deep=deep)
+
+
+def set_params(self, **params):
+    """Set parameters of the stack, whole layers by their names, or parameters of layers.
+
+    Parameters
+    ----------
+    **params : dict
+
+    Returns
+    -------
+    self : object
+    """
+    self._set_params("layers", **params)
+    return self
+
+
+@property
+def named_layers_(self):
+    """Bunch: the layers as pre-training left them, by name."""
+    return Bunch(**dict(self.layers_))
+
+
+def visual_block(self):
+    """Return what the HTML of a notebook shows: the layers, one below the other."""
+    layers = self.layers or []
+    names = [f"{name}: {type(layer).__name__}" for name, layer in layers]
+    return _VisualBlock(
+        "serial",
+        [layer for _, layer in layers],
+        names=names,
+        name_details=[str(layer) for _, layer in layers],
+    )
+
+
+def check_names(self):
+    """Raise where names are not unique, or those of parameters."""
+    self._validate_names([name for name, _ in self.layers])
