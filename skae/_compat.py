@@ -1,4 +1,4 @@
-"""Every private or version-dependent import from scikit-learn, and nothing else."""
+"""Every private or version-dependent import from scikit-learn and its dependencies, and nothing else."""
 
 from sklearn.base import _fit_context
 from sklearn.utils._indexing import _get_column_indices
@@ -20,6 +20,11 @@ except ImportError:  # scikit-learn < 1.9
         """Stands in where scikit-learn has no callbacks."""
 
 
+def set_blas_threads(library, n_threads):
+    """Set the threads of one BLAS of threadpoolctl, which otherwise lets only one Python thread do so (3.7 and later)."""
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(n_threads)
+
+
 __all__ = [
     "CallbackSupportMixin",
     "HasMethods",
@@ -31,4 +36,5 @@ __all__ = [
     "_fit_context",
     "_get_column_indices",
     "_get_threadpool_controller",
+    "set_blas_threads",
 ]

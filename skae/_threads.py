@@ -4,17 +4,20 @@ In a product that BLAS cuts up each core reads what the other one has packed. He
 in every product, so that weights and gradients stay near the core that works on them.
 """
 
+import os
 import threading
 import time
 from collections import deque
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cache
+from queue import SimpleQueue
 from timeit import repeat
 
 import numpy as np
 
-from ._compat import _get_threadpool_controller
-from ._kernels.signals import GO, SIZE, wait_for_done, wait_for_go
+from ._cores import BlasLimit, allowed_cores, own_cores
+from ._kernels.signals import DONE, GO, SIZE, wait_for_done, wait_for_go
+from ._pace import Pace
 
 # Costs are in multiplications of a matrix product.
 ELEMENT = 16  # one element of an elementwise kernel
@@ -24,7 +27,7 @@ _SPIN_SECONDS = 3e-4  # seconds that a thread looks for work before it goes to s
 _SLACK_SHARE = 0.25  # of the time of its own part that a thread busy-waits for the rest,
 _SLACK = 5e-5  # and seconds beyond that
 _HEAD_START = 12e-6  # seconds that a woken worker spins so that the caller can release the GIL
-_local, _limiting = threading.local(), threading.Lock()
+_local, _blas = threading.local(), BlasLimit()
 
 
 @cache
@@ -37,35 +40,60 @@ def _looks_a_second():
 
 
 class _Worker:
-    """Worker that busy-waits for its next task: waking a sleeping thread takes about 50 microseconds."""
+    """Worker that busy-waits for its next task: waking a sleeping thread takes about 50 microseconds.
 
-    def __init__(self):
-        self._flags, self._turn = np.zeros(SIZE, np.int64), 0
-        self._rate = _looks_a_second()
-        self._job = self._error = None
-        self._asleep, self._wake = False, threading.Semaphore(0)
+    Ctrl-C may interrupt the caller between any two lines of its methods. Each leaves what the next one copes with: a task
+    that was not announced is taken back, and a worker that was not woken is woken by who waits for it.
+
+    Parameters
+    ----------
+    spins : bool
+        Whether to look for work before going to sleep.
+    """
+
+    def __init__(self, spins):
+        self._flags, self._tasks, self._error = np.zeros(SIZE, np.int64), deque(), None
+        self._looks = [1, 0]
+        self._rate = _looks_a_second() if spins else 0
+        if spins:
+            self._looks = [int(self._rate * seconds) for seconds in (_SPIN_SECONDS, _HEAD_START)]
+        self._asleep, self._wake = False, SimpleQueue()
         self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def start(self):
+        """Start the thread."""
         self._thread.start()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
+    def end(self):
+        """End the thread; one that is only about to start ends by itself."""
         self.give(None, None)
-        self._thread.join()
+        if self._thread.ident is not None:
+            self.finish(0)
+            self._thread.join()
 
     def give(self, work, part):
         """Begin ``work(part)`` in the thread; without work it ends."""
-        self._job, self._turn = (work, part), self._turn + 1
-        self._flags[GO] = self._turn
+        self._error = None
+        self._tasks.append((work, part))
+        self._flags[GO] += 1
         if self._asleep:
-            self._wake.release()
+            self._wake.put(None)
 
-    def wait(self, seconds):
-        """Wait until it is done: busy for ``seconds``, then with sleeps, since the worker may need this core."""
-        if not wait_for_done(self._flags, self._turn, int(self._rate * seconds)):
-            while not wait_for_done(self._flags, self._turn, 1):
-                time.sleep(1e-4)
+    def take_back(self):
+        """Return the task if the thread has not begun it, or None."""
+        try:
+            return self._tasks.pop()
+        except IndexError:
+            return None
+
+    def finish(self, seconds):
+        """Wait until nothing is done: busy for ``seconds``, then with sleeps, since the worker may need this core."""
+        turn, n_looks = int(self._flags[GO]), max(int(self._rate * seconds), 1)
+        while not wait_for_done(self._flags, turn, n_looks) and self._thread.is_alive():
+            if self._asleep:
+                self._wake.put(None)
+            time.sleep(1e-4)
+            n_looks = 1
 
     def check(self):
         """Raise what ``work`` raised."""
@@ -74,13 +102,15 @@ class _Worker:
             raise error
 
     def _serve(self):
-        turn, looks = 0, [int(self._rate * seconds) for seconds in (_SPIN_SECONDS, _HEAD_START)]
+        # Nested calls run serially.
+        _local.team, turn = [], 0
         while True:
-            while not wait_for_go(self._flags, turn, *looks):
+            while not wait_for_go(self._flags, turn, *self._looks):
                 self._sleep(turn)
             turn += 1
-            work, part = self._job
+            work, part = self.take_back() or (_nothing, None)
             if work is None:
+                self._flags[DONE] = turn
                 return
             try:
                 work(part)
@@ -91,46 +121,74 @@ class _Worker:
         """Block until new work; ``_asleep`` is set before the flag is read, so no wake-up is lost."""
         self._asleep = True
         if self._flags[GO] == turn:
-            self._wake.acquire()
+            self._wake.get()
         self._asleep = False
 
 
-def _n_blas_threads():
-    libraries = _get_threadpool_controller().info()
-    counts = [each["num_threads"] for each in libraries if each["user_api"] == "blas"]
-    return min(counts, default=1)
+def _nothing(part):
+    """Stand in for a task that was taken back."""
 
 
-@contextmanager
-def _single_threaded_blas():
-    """Let BLAS have one thread, unless another thread has seen to that: two that overlap would restore each other's limit."""
-    if not _limiting.acquire(blocking=False):
-        yield
-        return
-    try:
-        with _get_threadpool_controller().limit(limits=1, user_api="blas"):
-            yield
-    finally:
-        _limiting.release()
+class _Team:
+    """Workers beside this thread, with BLAS limited to one thread."""
+
+    def __init__(self, n_threads):
+        spins = n_threads <= own_cores()
+        self._workers = [_Worker(spins) for _ in range(n_threads - 1)]
+        self.is_open = True
+
+    def open(self):
+        """Start; whatever interrupts this, ``close`` is right."""
+        _blas.hold(self)
+        for worker in self._workers:
+            worker.start()
+        _local.team, _local.pace = self._workers, Pace()
+
+    def close(self):
+        """End; after an interrupt, call it again."""
+        _local.team = None
+        for worker in self._workers:
+            worker.end()
+        _blas.release(self)
+        self.is_open = False
 
 
 @contextmanager
 def team(n_threads=None):
     """Let ``share`` and ``share_items`` use so many threads, by default those of BLAS, which has one meanwhile.
 
-    Within another team it is that one.
+    They are never more than the cores that a container allows. Within another team it is that one.
     """
-    if n_threads is None:
-        n_threads = min(_n_blas_threads(), _MOST_THREADS)
-    if n_threads == 1 or hasattr(_local, "team"):
+    n_blas = _blas.n_threads()
+    n_threads = min(n_blas, _MOST_THREADS) if n_threads is None else n_threads
+    if n_threads > 1:
+        n_threads = max(int(min(n_threads, allowed_cores())), 1)
+    if n_blas == n_threads == 1 or getattr(_local, "team", None) is not None:
         yield
         return
-    with _single_threaded_blas(), ExitStack() as stack:
-        _local.team = [stack.enter_context(_Worker()) for _ in range(n_threads - 1)]
-        try:
-            yield
-        finally:
-            del _local.team
+    own = _Team(n_threads)
+    try:
+        own.open()
+        yield
+    finally:
+        interrupt = None
+        while own.is_open:
+            try:
+                own.close()
+            except KeyboardInterrupt as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
+
+
+def _after_fork():
+    """Forget the threads that a new process does not have."""
+    _local.team = None
+    _blas.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def share(work, size, cost):
@@ -148,7 +206,10 @@ def share(work, size, cost):
         work(slice(0, size))
         return
     bounds = [size * i // n_parts for i in range(n_parts + 1)]
-    _run(work, list(map(slice, bounds[:-1], bounds[1:])))
+    parts = list(map(slice, bounds[:-1], bounds[1:]))
+    start, pace = time.perf_counter(), _local.pace
+    own_seconds = _run(work, parts, pace.alone)
+    pace.note(size * cost, time.perf_counter() - start, own_seconds)
 
 
 def share_matrix(work, n_rows, n_columns, cost, *, whole_rows=False):
@@ -189,29 +250,48 @@ def share_items(function, items):
 
 
 def _workers():
-    return getattr(_local, "team", [])
+    """Return the other threads of the present team, if there is one."""
+    return getattr(_local, "team", None) or []
 
 
-def _run(work, parts):
-    """Call ``work`` of each part, the first one in this thread."""
+def _run(work, parts, alone=False):
+    """Call ``work`` of each part, and return the processor time of the first one.
+
+    That is done in this thread, and so are those that no other has begun; with ``alone``, all.
+    """
     everyone = _workers()
-    workers = everyone[: len(parts) - 1]
-    if not workers:
-        work(parts[0])
-        return
-    for worker, part in zip(workers, parts[1:]):
-        worker.give(work, part)
-    # Nested calls run serially.
-    _local.team, start = [], time.perf_counter()
+    workers = [] if alone else everyone[: len(parts) - 1]
+    busy, interrupt, start = list(workers), None, time.perf_counter()
+    _local.team = []  # nested calls run serially
     try:
+        for worker, part in zip(workers, parts[1:]):
+            worker.give(work, part)
+        before = time.thread_time()
         work(parts[0])
+        own_seconds = time.thread_time() - before
+        for part in parts[len(workers) + 1 :]:
+            work(part)
+        for worker in workers:
+            task = worker.take_back()
+            if task is not None:
+                busy.remove(worker)
+                work(task[1])
     finally:
         _local.team = everyone
-        patience = _SLACK_SHARE * (time.perf_counter() - start) + _SLACK
-        for worker in workers:
-            worker.wait(patience)
+        # Whatever is raised meanwhile: they write to arrays of the caller.
+        while busy:
+            try:
+                busy[-1].take_back()
+                patience = _SLACK_SHARE * (time.perf_counter() - start) + _SLACK
+                busy[-1].finish(patience)
+                busy.pop()
+            except KeyboardInterrupt as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
     for worker in workers:
         worker.check()
+    return own_seconds
 
 
 def product(a, b, out=None):

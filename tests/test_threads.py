@@ -1,14 +1,21 @@
 """Work shared among threads: equal to doing it alone, and BLAS as it was afterwards."""
 
+import os
+import signal
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from skae import ContractiveAE
+from skae import RBM, ContractiveAE, DenoisingAE, SparseCoder, StackedAE, _cores, _threads
+from skae._pace import Pace
 from skae._threads import product, share, share_items, team
 
 
@@ -123,3 +130,153 @@ def test_teams_that_overlap_leave_blas_as_it_was():
         left.set()
         later.result()
         assert _blas_threads() == before
+
+
+def test_interrupts_at_any_time_leave_no_thread_and_no_limit():
+    """In a process of its own, which is killed if it hangs."""
+    script = """
+        import random, signal, threading, time, warnings
+        warnings.simplefilter("ignore")
+        import numpy as np
+        from threadpoolctl import threadpool_info, threadpool_limits
+        from skae import AutoEncoder, _threads
+        _threads._SMALLEST_WORK = 1000
+        threadpool_limits(2, user_api="blas")
+        limits = [each["num_threads"] for each in threadpool_info()]
+        X = np.random.default_rng(0).random((300, 40))
+        model = AutoEncoder(20, batch_size=100, max_iter=3, random_state=0).fit(X)
+        whole, start = model.components_.copy(), time.perf_counter()
+        model.fit(X)
+        seconds = time.perf_counter() - start
+        random.seed(0)
+        for _ in range(60):
+            def interrupt(after=random.uniform(0, seconds)):
+                time.sleep(after)
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            thread = threading.Thread(target=interrupt)
+            try:
+                thread.start()
+                while True:
+                    model.fit(X)
+            except KeyboardInterrupt:
+                thread.join()
+            deadline = time.monotonic() + 5
+            while threading.active_count() > 1 and time.monotonic() < deadline:
+                time.sleep(0.001)
+            assert threading.active_count() == 1
+            assert [each["num_threads"] for each in threadpool_info()] == limits
+        np.testing.assert_array_equal(model.fit(X).components_, whole)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=120)
+
+
+def test_a_worker_that_is_not_there_is_done_without():
+    """As in a process that was forked in the middle of it."""
+    done = []
+    with team(3):
+        for worker in _threads._workers():
+            worker.end()
+        share(done.append, 30, 10**6)
+        share(done.append, 30, 10**6)
+    assert done == [slice(0, 10), slice(10, 20), slice(20, 30)] * 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_process_forked_during_a_fit_has_all_threads_of_blas():
+    X, seen = np.random.default_rng(0).random((200, 100)), []
+
+    class Forking:
+        def __call__(self, X, seed, out):
+            out[:] = X
+            if not seen:
+                seen.append(_exit_status_of(lambda: _blas_threads() == before and _fits_alike()))
+
+    def _fits_alike():
+        models = [ContractiveAE(100, max_iter=1, random_state=0).fit(X) for _ in range(2)]
+        return (models[0].components_ == models[1].components_).all()
+
+    with threadpool_limits(2, user_api="blas"):
+        before = _blas_threads()
+        DenoisingAE(100, corruption=Forking(), max_iter=1).fit(X)
+        assert _blas_threads() == before
+    assert seen == [0]
+
+
+def _exit_status_of(check):
+    """Return 0 if ``check()`` is true in a forked process, which has a minute."""
+    child = os.fork()
+    if not child:
+        try:
+            os._exit(0 if check() else 1)
+        finally:
+            os._exit(2)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
+
+
+def test_fits_side_by_side_have_the_bits_of_fits_alone():
+    X = np.random.default_rng(0).random((500, 150)).astype(np.float32)
+    models = [
+        ContractiveAE(120, max_iter=3, batch_size=250, random_state=0),
+        StackedAE(
+            [("low", ContractiveAE(99, max_iter=2)), ("high", ContractiveAE(88, max_iter=2))],
+            random_state=0,
+        ),
+        SparseCoder(80, max_iter=2, random_state=0),
+        RBM(110, max_iter=3, batch_size=250, random_state=0),
+    ]
+
+    def fitted(model):
+        return clone(model).fit(X)._state["params"]
+
+    with threadpool_limits(2, user_api="blas"):
+        alone = [fitted(model) for model in models]
+        with ThreadPoolExecutor(4) as pool:
+            together = list(pool.map(fitted, models * 3))
+    for number, params in enumerate(together):
+        np.testing.assert_array_equal(params, alone[number % len(models)])
+
+
+@pytest.mark.parametrize(
+    ("line", "folder", "files", "cores"),
+    [
+        ("0::/a/b", "a/b", {"cpu.max": "50000 100000"}, 0.5),
+        ("0::/a/b", "a", {"cpu.max": "150000 100000"}, 1.5),
+        ("0::/a/b", "a", {"cpu.max": "max 100000"}, np.inf),
+        ("0::/", "", {"cpu.max": "200000 100000"}, 2),
+        ("4:cpu:/a", "cpu/a", {"cpu.cfs_quota_us": "50000", "cpu.cfs_period_us": "25000"}, 2),
+        ("4:cpu,cpuacct:/a", "cpu,cpuacct", {"cpu.cfs_quota_us": "5", "cpu.cfs_period_us": "2"}, 2.5),
+        ("4:cpu:/a", "cpu/a", {"cpu.cfs_quota_us": "-1", "cpu.cfs_period_us": "25000"}, np.inf),
+        ("4:cpuset:/a", "cpuset/a", {"cpu.cfs_quota_us": "5", "cpu.cfs_period_us": "2"}, np.inf),
+    ],
+)  # fmt: skip
+def test_the_quota_of_a_container(line, folder, files, cores, tmp_path, monkeypatch):
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (tmp_path / folder / name).write_text(text + "\n")
+    (tmp_path / "membership").write_text(f"9:pids:/\n{line}\n")
+    monkeypatch.setattr(_cores, "_MEMBERSHIP", str(tmp_path / "membership"))
+    monkeypatch.setattr(_cores, "_GROUPS", str(tmp_path))
+    assert _cores.allowed_cores() == cores
+    idents = set()
+    with team(4):
+        share_items(lambda _: (idents.add(threading.get_ident()), time.sleep(0.005)), range(40))
+    assert len(idents) == max(min(int(min(cores, 4)), 4), 1)
+
+
+def test_a_thread_works_alone_while_others_are_halted():
+    pace = Pace()
+    for _ in range(100):
+        pace.note(1, 2.5 if not pace.alone else 1.0, 0.5)
+    assert pace.alone
+    for _ in range(10_000):
+        pace.note(1, 0.55 if not pace.alone else 1.0, 0.5 if not pace.alone else 1.0)
+        time.sleep(1e-5)
+    assert not pace.alone

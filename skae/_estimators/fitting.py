@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state, check_scalar, gen_batches, get_tag
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import _check_sample_weight
+from .._threads import team
 from ..nn.scaling import dense
 from ..training.checkpoint import Checkpoint
 from ..training.loop import DivergenceError
@@ -20,15 +21,18 @@ BLOCK = 1024  # rows a matrix product of transform takes: enough for full speed,
 
 
 @contextmanager
-def unchanged_on_error(estimator):
-    """Restore the attributes of ``estimator`` if the block raises.
+def unchanged_on_error(estimator, n_threads=None):
+    """Run the block of a fit in a :func:`team`, and restore the attributes of ``estimator`` if it raises.
+
+    All of it, not training alone: what BLAS computes in threads of its own depends on who else has a team.
 
     Where training was interrupted, could not write its checkpoint or has diverged, and has set ``_state``, what it set
     stays; unless it diverged in the first epoch and there was a fit before.
     """
     before = vars(estimator).copy()
     try:
-        yield
+        with team(n_threads):
+            yield
     except BaseException as error:
         state, old = vars(estimator).get("_state"), before.get("_state")
         diverged = isinstance(error, DivergenceError)

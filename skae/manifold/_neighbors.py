@@ -145,7 +145,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If X, y or a parameter is invalid; the estimator is then as before.
         """
-        with unchanged_on_error(self):
+        with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             frame = X
             X, y = validate_data(self, X, y, dtype=DTYPES, order="C")
             frame, _ = for_parts(frame, None, X, None)

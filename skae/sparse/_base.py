@@ -22,7 +22,6 @@ from .._estimators.fitting import (
     validated_rows,
 )
 from .._estimators.training import TrainedModel
-from .._threads import team
 from ._dictionary import first_atoms
 
 
@@ -102,13 +101,12 @@ class BaseCoder(
             If X, a parameter or the checkpoint is invalid (the estimator is then as before), or if the objective
             becomes infinite (the weights of the last finite epoch are then kept).
         """
-        with unchanged_on_error(self):
+        with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             again = self.warm_start and hasattr(self, "_state")
             X, weights = self._check_training_data(X, sample_weight, reset=not again)
             if not self._take_given(X):
                 problem, state = self._prepared(X, weights, again, held_out=True)
-                with team(effective_n_jobs(self.n_jobs)):
-                    self.train(problem, state)
+                self.train(problem, state)
             self._learn_from_trained(X)
         return self
 
@@ -129,13 +127,12 @@ class BaseCoder(
         -------
         self : object
         """
-        with unchanged_on_error(self):
+        with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             again = hasattr(self, "_state")
             X, weights = self._check_training_data(X, sample_weight, reset=not again)
             if not self._take_given(X):
                 problem, state = self._prepared(X, weights, again, held_out=False)
-                with team(effective_n_jobs(self.n_jobs)):
-                    self._train_epoch(problem, state)
+                self._train_epoch(problem, state)
             self._learn_from_trained(X)
         return self
 

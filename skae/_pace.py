@@ -1,0 +1,50 @@
+"""Whether threads are quicker together: beside busy processes one alone may be."""
+
+import time
+
+_TRIAL = 8  # pieces of work that show how long one way takes
+_WAITING = 1.5  # times the processor time of its part that a thread takes, before it tries to be quicker alone
+_SHORTEST, _LONGEST = 0.1, 3.0  # seconds between trials
+
+
+class Pace:
+    """Choose between the threads of a team and one alone by how long the last pieces of work took.
+
+    Where a core is taken by another process, a thread is halted in the middle of its part for longer than the whole work
+    takes, and the other one waits. There is no trial while a piece of work takes about the processor time of a part; that it
+    once does not is no reason.
+    """
+
+    def __init__(self):
+        self.alone, self._trying, self._calm, self._rates = False, False, False, {}
+        self._due, self._pause = 0.0, _SHORTEST
+        self._restart()
+
+    def _restart(self):
+        self._n, self._size, self._seconds, self._own_seconds = 0, 0, 0.0, 0.0
+
+    def note(self, size, seconds, own_seconds):
+        """Take in a piece of work of ``size``: its time, and the processor time of this thread's part."""
+        self._n += 1
+        self._size += size
+        self._seconds += seconds
+        self._own_seconds += own_seconds
+        if self._n == _TRIAL or self._hopeless():
+            self._rates[self.alone] = self._seconds / self._size
+            self._choose(self._seconds > _WAITING * self._own_seconds)
+            self._restart()
+
+    def _hopeless(self):
+        """Return whether a trial of all threads has already taken longer than one alone would in the end."""
+        whole = _TRIAL * self._size / self._n
+        return self._trying and not self.alone and self._seconds > self._rates[True] * whole
+
+    def _choose(self, waits):
+        now, calm = time.perf_counter(), self._calm
+        self._calm = not waits
+        if self._trying:
+            alone = self._rates[True] < self._rates[False]
+            self._pause = _SHORTEST if alone == self.alone else min(2 * self._pause, _LONGEST)
+            self.alone, self._trying, self._due = alone, False, now + self._pause
+        elif now >= self._due and (self.alone or (waits and not calm)):
+            self.alone, self._trying = not self.alone, True
