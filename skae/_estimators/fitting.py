@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from numbers import Integral
 
 import numpy as np
+from sklearn import get_config
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state, check_scalar, gen_batches, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -150,14 +151,22 @@ def by_block(X, function, width, block=BLOCK):
     width : int, tuple of int or None
         Shape of a row's result; None for a number.
     block : int, default=1024
-        Rows at once.
+        Rows at once, if there is memory for them.
     """
     shape = () if width is None else np.atleast_1d(width)
     out = np.empty((X.shape[0], *shape), X.dtype)
+    # Rows, what the network sees of them, and results.
+    block = rows_at_once(block, 2 * X.shape[1] + int(np.prod(shape)), X.dtype)
     for rows in gen_batches(X.shape[0], block):
         x = X[rows]
         out[rows] = function(dense(x))
     return out
+
+
+def rows_at_once(most, n_numbers, dtype):
+    """Return how many rows that need ``n_numbers`` each go into scikit-learn's ``working_memory``: 1 to ``most``."""
+    memory = get_config()["working_memory"] * 2**20
+    return max(min(most, int(memory // (n_numbers * dtype.itemsize))), 1)
 
 
 def check_counts(**counts):

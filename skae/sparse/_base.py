@@ -9,19 +9,22 @@ import numpy as np
 import scipy.sparse
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_array
+from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, _fit_context
 from .._estimators.fitting import (
+    BLOCK,
     DTYPES,
     MeanScore,
     check_unchanged,
     counted_rows,
+    rows_at_once,
     unchanged_on_error,
     validated_rows,
 )
 from .._estimators.training import TrainedModel
+from ..nn.scaling import dense
 from ._dictionary import first_atoms
 
 
@@ -132,7 +135,7 @@ class BaseCoder(
             X, weights = self._check_training_data(X, sample_weight, reset=not again)
             if not self._take_given(X):
                 problem, state = self._prepared(X, weights, again, held_out=False)
-                self._train_epoch(problem, state)
+                self.train_epoch(problem, state)
             self._learn_from_trained(X)
         return self
 
@@ -222,8 +225,11 @@ class BaseCoder(
         scores : ndarray of shape (n_samples,)
         """
         X = self._check(X)
-        errors = np.asarray(X - self._codes(X, True) @ self.components_)
-        return -0.5 * np.einsum("ij,ij->i", errors, errors)
+        codes, scores = self._codes(X, True), np.empty(X.shape[0], X.dtype)
+        for rows in gen_batches(len(scores), rows_at_once(BLOCK, 2 * X.shape[1], X.dtype)):
+            errors = dense(X[rows]) - codes[rows] @ self.components_
+            scores[rows] = -0.5 * np.einsum("ij,ij->i", errors, errors)
+        return scores
 
     def _check(self, X):
         check_is_fitted(self)

@@ -6,6 +6,7 @@ from joblib import effective_n_jobs
 from scipy.linalg import eigvalsh
 from sklearn.utils import gen_batches
 
+from .._estimators.fitting import rows_at_once
 from .._kernels.compression import compress, count_nonzeros
 from .._kernels.shrinkage import shrink_rows
 from .._threads import share_items, team
@@ -122,7 +123,8 @@ def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
         return _compressed(codes)
 
     # Several blocks a thread, since some take longer.
-    size = min(_BLOCK, max(-(-n_rows // (4 * n_threads)), 1))
+    memory = rows_at_once(_BLOCK * n_threads, X.shape[1] + 3 * n_atoms, X.dtype)
+    size = max(min(_BLOCK, -(-n_rows // (4 * n_threads)), memory // n_threads), 1)
     parts = share_items(one, list(gen_batches(n_rows, size)))
     if out is not None:
         return out

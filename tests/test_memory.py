@@ -1,0 +1,59 @@
+"""Wide sparse data: what is dense at once goes into the working memory."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import scipy.sparse
+from sklearn import config_context
+
+from skae import PSD, RBM, AutoEncoder, SparseCoder
+
+N_FEATURES = 30_000
+
+
+def _peak(function):
+    tracemalloc.start()
+    try:
+        result = function()
+        return result, tracemalloc.get_traced_memory()[1] / 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.fixture(scope="module")
+def X():
+    """Return what would take 117 MB dense."""
+    X = scipy.sparse.random(1024, N_FEATURES, 1e-3, "csr", np.float32, random_state=0)
+    X.data[:] = 1
+    return X
+
+
+MODELS = {
+    "coder": SparseCoder(dictionary=np.eye(4, N_FEATURES, dtype=np.float32), alpha=0.1),
+    "psd": PSD(4, max_iter=1),
+    "autoencoder": AutoEncoder(4, max_iter=1, loss="bernoulli", standardize=False),
+    "rbm": RBM(4, max_iter=1),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", ["transform", "score_samples"])
+@pytest.mark.parametrize("name", MODELS)
+def test_blocks_heed_the_working_memory(X, name, method):
+    model = MODELS[name].fit(X[:20])
+    if not hasattr(model, method):
+        pytest.skip("it has none")
+    whole = getattr(model, method)(X)
+    with config_context(working_memory=8):
+        result, peak = _peak(lambda: getattr(model, method)(X))
+    np.testing.assert_allclose(result, whole, rtol=1e-4, atol=1e-4)
+    assert peak < 30
+
+
+def test_a_score_of_sparse_rows_is_that_of_dense_ones(X):
+    model, x = MODELS["coder"].fit(X[:20]), X[:50].toarray()
+    errors = x - model.transform(x) @ model.components_
+    expected = -0.5 * (errors**2).sum(axis=1)
+    np.testing.assert_allclose(model.score_samples(X[:50]), expected, rtol=1e-5)
+    assert model.score(X[:50]) == pytest.approx(expected.mean(), rel=1e-5)
