@@ -106,3 +106,35 @@ def pool_row(codes, kind, pooled):
     else:
         for k in range(codes.shape[0]):
             pooled[k] += codes[k]
+
+
+@kernel
+def pool_split(products, alpha, first, n_down, n_across, rows, columns, kind, pooled):
+    """What ``split_threshold`` and then ``pool`` do, without the codes in between."""
+    for r in range(products.shape[0]):
+        picture, place = divmod(first + r, n_down * n_across)
+        i, j = divmod(place, n_across)
+        for a in range(rows.shape[0]):
+            if rows[a, 0] <= i < rows[a, 1]:
+                for b in range(columns.shape[0]):
+                    if columns[b, 0] <= j < columns[b, 1]:
+                        pool_split_row(products[r], alpha, kind, pooled[picture, a, b])
+
+
+@kernel
+def pool_split_row(products, alpha, kind, pooled):
+    """Add both parts of one position to one window."""
+    zero, n = products.dtype.type(0), products.shape[0]
+    above, below = pooled[:n], pooled[n:]
+    if kind == MAX:
+        for k in range(n):
+            above[k] = max(above[k], max(products[k] - alpha, zero))
+            below[k] = max(below[k], max(-products[k] - alpha, zero))
+    elif kind == SQUARES:
+        for k in range(n):
+            above[k] += max(products[k] - alpha, zero) ** 2
+            below[k] += max(-products[k] - alpha, zero) ** 2
+    else:
+        for k in range(n):
+            above[k] += max(products[k] - alpha, zero)
+            below[k] += max(-products[k] - alpha, zero)

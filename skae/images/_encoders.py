@@ -1,6 +1,7 @@
 """How patches become codes: each encoder is one matrix product and what follows it.
 
-``matrix`` has the whitening multiplied in; its last row belongs to the 1 that ends each normalized patch.
+``matrix`` has the whitening multiplied in; its last row belongs to the 1 that ends each normalized patch. ``threshold`` is
+that of codes that are a soft threshold, which pooling then does on the way; otherwise None.
 """
 
 import numpy as np
@@ -10,11 +11,13 @@ from .._kernels.pictures import split_threshold, triangle
 
 
 class Linear:
-    """The products of a whitened patch and atoms, rectified."""
+    """The products of a whitened patch and atoms, or their absolute values."""
+
+    threshold = None
 
     def __init__(self, whitening, atoms, rectification):
         self.matrix = whitening @ atoms.T
-        self.n_maps = len(atoms) * _n_parts(rectification)
+        self.n_maps = len(atoms)
         self._rectification = rectification
 
     def encode(self, products, codes):
@@ -28,15 +31,17 @@ class Threshold:
     def __init__(self, whitening, atoms, alpha):
         self.matrix = whitening @ atoms.T
         self.n_maps = 2 * len(atoms)
-        self._alpha = atoms.dtype.type(alpha)
+        self.threshold = atoms.dtype.type(alpha)
 
     def encode(self, products, codes):
         """Fill ``codes``, see :meth:`Linear.encode`."""
-        split_threshold(products, self._alpha, codes)
+        split_threshold(products, self.threshold, codes)
 
 
 class Triangle:
     """By how much a center is nearer to the patch than centers are on average (Coates, Lee & Ng 2011)."""
+
+    threshold = None
 
     def __init__(self, whitening, centers):
         self.matrix = np.hstack([whitening @ centers.T, whitening])
@@ -51,11 +56,13 @@ class Triangle:
 class Coder:
     """What an estimator's ``transform`` makes of whitened patches, rectified."""
 
+    threshold = None
+
     def __init__(self, whitening, estimator, rectification):
         self.matrix = np.ascontiguousarray(whitening)
         self._estimator, self._rectification = estimator, rectification
         width = self._transform(np.zeros((1, whitening.shape[1]), whitening.dtype)).shape[1]
-        self.n_maps = width * _n_parts(rectification)
+        self.n_maps = 2 * width if rectification == "split" else width
 
     def encode(self, products, codes):
         """Fill ``codes``, see :meth:`Linear.encode`."""
@@ -75,7 +82,3 @@ def rectify(codes, kind, out):
         np.abs(codes, out=out)
     else:
         out[:] = codes
-
-
-def _n_parts(rectification):
-    return 2 if rectification == "split" else 1

@@ -300,6 +300,8 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         atoms = atoms / np.where(norms > 0, norms, 1)
         if self.encoder == "threshold":
             return Threshold(whitening, atoms, self.alpha)
+        if self.rectification == "split":
+            return Threshold(whitening, atoms, 0)
         return Linear(whitening, atoms, self.rectification)
 
     def _whitening(self, n_values):

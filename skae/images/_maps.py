@@ -3,11 +3,19 @@
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from .._kernels.pictures import MAX, SQUARES, SUM, gather_patches, normalize_patches, pool
+from .._kernels.pictures import (
+    MAX,
+    SQUARES,
+    SUM,
+    gather_patches,
+    normalize_patches,
+    pool,
+    pool_split,
+)
 from ._pictures import pair
 
 KINDS = {"mean": SUM, "sum": SUM, "max": MAX, "l2": SQUARES}
-_BAND = 300_000  # numbers of a band of positions, its products and codes, that stay in the cache of a core
+_BAND = 400_000  # numbers of a band of positions, its products and codes, that stay in the cache of a core
 _FEWEST, _MOST = 64, 4096  # positions of a band
 
 
@@ -48,45 +56,58 @@ class FeatureMaps:
 
     def fill(self, pictures, pooled):
         """Fill ``pooled`` (n, *shape) from pictures (n, height, width, channels)."""
-        kind = KINDS[self._pooling]
+        kind, windows = KINDS[self._pooling], (*self._positions, self._rows, self._columns)
         pooled[:] = -np.inf if kind == MAX else 0
-        for first, codes in self._normalized(pictures):
-            pool(codes, first, *self._positions, self._rows, self._columns, kind, pooled)
+        if self._sigma is None and self._encoder.threshold is not None:
+            for first, products in self._products(pictures, 0):
+                pool_split(products, self._encoder.threshold, first, *windows, kind, pooled)
+        else:
+            for first, codes in self._codes(pictures):
+                pool(codes, first, *windows, kind, pooled)
         if self._pooling == "mean":
             areas = np.outer(np.diff(self._rows), np.diff(self._columns))
             pooled /= areas[:, :, np.newaxis].astype(pooled.dtype)
         elif self._pooling == "l2":
             np.sqrt(pooled, out=pooled)
 
-    def _normalized(self, pictures):
+    def _codes(self, pictures):
         """Yield first positions and codes; of whole pictures where contrast is normalized among them."""
-        bands = self._bands(pictures)
         if self._sigma is None:
-            yield from bands
+            yield from self._encoded(pictures)
             return
-        maps = np.empty((len(pictures) * self.n_places, self._encoder.n_maps), pictures.dtype)
-        for first, codes in bands:
+        maps = np.empty((len(pictures) * self.n_places, self.shape[2]), pictures.dtype)
+        for first, codes in self._encoded(pictures):
             maps[first : first + len(codes)] = codes
         for i, each in enumerate(maps.reshape(len(pictures), self.n_places, -1)):
             normalize_maps(each.reshape(*self._positions, -1), self._sigma)
             yield i * self.n_places, each
 
-    def _bands(self, pictures):
-        """Yield first position and rectified codes of bands of positions, in buffers that are used again."""
-        matrix = self._encoder.matrix
-        n_all, width = len(pictures) * self.n_places, matrix.shape[1] + self._encoder.n_maps
-        size = min(int(np.clip(_BAND // width, _FEWEST, _MOST)), n_all)
-        patches, products, codes = (
-            np.empty((size, n), matrix.dtype) for n in (*matrix.shape, self._encoder.n_maps)
-        )
+    def _encoded(self, pictures):
+        """Yield first position and codes of bands, in a buffer that is used again."""
+        buffer = np.empty((0, self.shape[2]), pictures.dtype)
+        for first, products in self._products(pictures, self.shape[2]):
+            if len(buffer) < len(products):
+                buffer = np.empty((len(products), self.shape[2]), pictures.dtype)
+            codes = buffer[: len(products)]
+            self._encoder.encode(products, codes)
+            yield first, codes
+
+    def _products(self, pictures, n_codes):
+        """Yield first position and products of bands, in a buffer that is used again.
+
+        ``n_codes`` numbers more a position are to stay in the cache.
+        """
+        matrix, n_all = self._encoder.matrix, len(pictures) * self.n_places
+        size = int(np.clip(_BAND // (matrix.shape[1] + n_codes), _FEWEST, _MOST))
+        size = min(size, n_all)
+        patches, products = (np.empty((size, n), matrix.dtype) for n in matrix.shape)
         for first in range(0, n_all, size):
             n = min(size, n_all - first)
             gather_patches(pictures, *self.patch_size, first, patches[:n])
             if self._floor is not None:
                 normalize_patches(patches[:n], matrix.dtype.type(self._floor))
             np.matmul(patches[:n], matrix, out=products[:n])
-            self._encoder.encode(products[:n], codes[:n])
-            yield first, codes[:n]
+            yield first, products[:n]
 
 
 def normalize_maps(maps, sigma):
