@@ -4,6 +4,8 @@ The rows of the p-th sample, number ``samples[p]`` of the batch, are those from 
 that are fewer than all of these are those of each sample. Each kernel takes samples p from ``first`` to ``last``.
 """
 
+import numpy as np
+
 from ._jit import kernel
 
 
@@ -21,18 +23,18 @@ def scale_rows(derivatives, samples, starts, tangents, out, first, last):
 
 @kernel
 def scale_rows_backward(
-    derivatives, second_derivatives, samples, starts, tangents, cotangents, out, delta, first, last
+    derivatives, second_derivatives, samples, starts, tangents, cotangents, delta, first, last
 ):
-    """From cotangents u of s'(a) t: out_r <- s'(a_i) u_r, that at t; s''(a_i) t_r u_r, that at a, is added to ``delta``."""
+    """From cotangents u of s'(a) t: u_r <- s'(a_i) u_r, that at t; s''(a_i) t_r u_r, that at a, is added to ``delta``."""
     shared = tangents.shape[0] < cotangents.shape[0]
     for p in range(first, last):
         i, offset = samples[p], starts[p] if shared else 0
         derivative, second, total = derivatives[i], second_derivatives[i], delta[i]
         for r in range(starts[p], starts[p + 1]):
-            tangent, cotangent, scaled = tangents[r - offset], cotangents[r], out[r]
-            for j in range(scaled.size):
+            tangent, cotangent = tangents[r - offset], cotangents[r]
+            for j in range(cotangent.size):
                 total[j] += second[j] * tangent[j] * cotangent[j]
-                scaled[j] = derivative[j] * cotangent[j]
+                cotangent[j] *= derivative[j]
 
 
 @kernel
@@ -56,6 +58,41 @@ def combine(coefficients, starts, tangents, out, first, last):
     for p in range(first, last):
         for r in range(starts[p], starts[p + 1]):
             _combine(coefficients[r], tangents[p * n_tangents : (p + 1) * n_tangents], out[r])
+
+
+@kernel
+def combine_backward(
+    coefficients,
+    derivatives,
+    second_derivatives,
+    samples,
+    starts,
+    tangents,
+    cotangents,
+    combined,
+    out,
+    delta,
+    first,
+    last,
+):
+    """For combined tangents c_r = sum_k c_rk t_k, and cotangents u_r of s'(a) c_r, do :func:`scale_rows_backward`.
+
+    combined_r <- s'(a_i) c_r, which is scaled here.
+    """
+    n_tangents, row = coefficients.shape[1], np.empty_like(tangents[0])
+    for p in range(first, last):
+        i = samples[p]
+        derivative, second, total = derivatives[i], second_derivatives[i], delta[i]
+        for r in range(starts[p], starts[p + 1]):
+            _combine(coefficients[r], tangents[p * n_tangents : (p + 1) * n_tangents], row)
+            cotangent, down, up = cotangents[r], out[r], combined[r]
+            # One loop for each array that is written: more are not vectorized.
+            for j in range(row.size):
+                total[j] += second[j] * cotangent[j] * row[j]
+            for j in range(row.size):
+                up[j] = derivative[j] * row[j]
+            for j in range(row.size):
+                down[j] = derivative[j] * cotangent[j]
 
 
 @kernel

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._kernels import activations as kernels
-from .._kernels.tangent_rows import scale_rows, scale_rows_backward
+from .._kernels.tangent_rows import combine, combine_backward, scale_rows, scale_rows_backward
 from .._threads import ELEMENT, share
 
 ALL = slice(None)
@@ -107,12 +107,19 @@ class Derivatives(ABC):
         return self.jvp(cotangents, out, rows)
 
     @abstractmethod
-    def jvp_backward(self, tangents, cotangents, out, delta, rows):
-        """Go back through ``jvp``: out_r <- J_i' u_r; delta_i <- delta_i + the derivative of sum_r u_r' J_i t_r by a_i."""
+    def jvp_backward(self, tangents, cotangents, delta, rows):
+        """Go back through ``jvp``: u_r <- J_i' u_r; delta_i <- delta_i + the derivative of sum_r u_r' J_i t_r by a_i."""
 
-    def vjp_backward(self, cotangents, tangents, out, delta, rows):
-        """Go back through ``vjp``, where the gradient at J_i' u_r is t_r: out_r <- J_i t_r, and ``delta`` as there."""
-        self.jvp_backward(cotangents, tangents, out, delta, rows)
+    def vjp_backward(self, cotangents, tangents, delta, rows):
+        """Go back through ``vjp``, where the gradient at J_i' u_r is t_r: t_r <- J_i t_r, and ``delta`` as there."""
+        self.jvp_backward(cotangents, tangents, delta, rows)
+
+    def combine_backward(self, coefficients, tangents, cotangents, combined, out, delta, rows):
+        """Do ``jvp_backward`` for the tangents sum_k c_rk t_k of each sample's; combined_r <- what ``jvp`` makes of them."""
+        rows.share(combine, out.size, coefficients, rows.starts, tangents, combined)
+        out[...] = cotangents
+        self.jvp_backward(combined, out, delta, rows)
+        self.jvp(combined, combined, rows)
 
     @abstractmethod
     def take(self, samples):
@@ -152,10 +159,15 @@ class Diagonal(Derivatives):
         rows.share(scale_rows, out.size, self.first, *rows, tangents, out)
         return out
 
-    def jvp_backward(self, tangents, cotangents, out, delta, rows):
+    def jvp_backward(self, tangents, cotangents, delta, rows):
         """Go back through ``jvp``."""
-        arrays = self.first, self.second, *rows, tangents, cotangents, out, delta
-        rows.share(scale_rows_backward, out.size, *arrays)
+        arrays = self.first, self.second, *rows, tangents, cotangents, delta
+        rows.share(scale_rows_backward, cotangents.size, *arrays)
+
+    def combine_backward(self, coefficients, tangents, cotangents, combined, out, delta, rows):
+        """Do the same at once, with each row in the cache."""
+        arrays = self.first, self.second, *rows, tangents, cotangents, combined, out, delta
+        rows.share(combine_backward, tangents.size, coefficients, *arrays)
 
     def matmul(self, matrices, n_samples):
         """Return J_i M_i."""
@@ -199,15 +211,16 @@ class _Masked(Derivatives):
         """Return J_i' M_i u_r."""
         return self._inner.vjp(cotangents * self._rows(rows), out, rows)
 
-    def jvp_backward(self, tangents, cotangents, out, delta, rows):
+    def jvp_backward(self, tangents, cotangents, delta, rows):
         """Go back through ``jvp``."""
-        self._inner.jvp_backward(tangents, cotangents * self._rows(rows), out, delta, rows)
+        cotangents *= self._rows(rows)
+        self._inner.jvp_backward(tangents, cotangents, delta, rows)
 
-    def vjp_backward(self, cotangents, tangents, out, delta, rows):
+    def vjp_backward(self, cotangents, tangents, delta, rows):
         """Go back through ``vjp``."""
         mask = self._rows(rows)
-        self._inner.vjp_backward(cotangents * mask, tangents, out, delta, rows)
-        out *= mask
+        self._inner.vjp_backward(cotangents * mask, tangents, delta, rows)
+        tangents *= mask
 
     def take(self, samples):
         """Return the derivatives at some of the samples."""

@@ -54,7 +54,7 @@ class Link:
 
     def jvp_backward(self, cotangents, rows):
         """From the gradient at what came out, leave that at ``tangents`` in its place; add that at the pre-activations."""
-        self.derivatives.jvp_backward(self.tangents, cotangents, cotangents, self.delta, rows)
+        self.derivatives.jvp_backward(self.tangents, cotangents, self.delta, rows)
 
 
 class Chain:

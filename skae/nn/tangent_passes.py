@@ -119,18 +119,17 @@ class Passes:
         value, coefficients = self._combination(met[-1], gradients, selection.shape[1], squares)
         for layer in reversed(range(switch)):
             link, combined = self._links[layer], lower[layer + 1]
-            self._combine(coefficients, link.tangents, combined)
-            every = combined, self._cotangents(layer + 1), upper[layer], link.delta, self._down
-            link.derivatives.jvp_backward(*every)
-            link.derivatives.jvp(combined, combined, self._down)
+            every = link.tangents, self._cotangents(layer + 1), combined, upper[layer], link.delta
+            link.derivatives.combine_backward(coefficients, *every, self._down)
             if layer:
                 self._come_down(layer, upper)
-        self._combine(coefficients, met[0], lower[0])
+        every = coefficients, self._down.starts, met[0], lower[0]
+        self._down.share(kernels.combine, met[0].size, *every)
         for layer in range(switch, len(self._weights) - 1):
             link, combined = self._links[layer], lower[layer + 1]
             product(lower[layer], self._weights[layer].T, combined)
-            every = self._cotangents(layer + 1), combined, combined, link.delta, self._down
-            link.derivatives.vjp_backward(*every)
+            cotangents = self._cotangents(layer + 1)
+            link.derivatives.vjp_backward(cotangents, combined, link.delta, self._down)
         return value
 
     def _go_up(self, stacks):
@@ -145,10 +144,6 @@ class Passes:
     def _come_down(self, layer, upper):
         """Take the gradients at what the weights of ``layer`` make of its inputs down to those, and return them."""
         return product(upper[layer], self._weights[layer], self._cotangents(layer))
-
-    def _combine(self, coefficients, tangents, out):
-        every = coefficients, self._down.starts, tangents, out
-        self._down.share(kernels.combine, tangents.size, *every)
 
     def _combination(self, tangents, gradients, n_outputs, squares):
         """Return the penalty and the gradient at the slopes of tangents and gradients that have met."""

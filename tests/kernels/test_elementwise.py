@@ -140,7 +140,7 @@ def test_tangent_kernels(dtype, shared):
     tangent_rows.scale_rows(first, *where, rows, out, 0, 4)
     _close(out.reshape(4, 3, 5), first[:, np.newaxis] * tangents)
     flat = below.reshape(12, 5)
-    tangent_rows.scale_rows_backward(first, second, *where, rows, flat, flat, delta, 0, 4)
+    tangent_rows.scale_rows_backward(first, second, *where, rows, flat, delta, 0, 4)
     _close(below, first[:, np.newaxis] * pull)
     _close(delta, second * (tangents * pull).sum(axis=1), 32)
     shares, out = np.linspace(0.1, 1, 4).astype(dtype), np.empty_like(pull)
@@ -172,10 +172,10 @@ def test_rows_of_some_samples(dtype, n_tangents):
         tangent_rows.scale_rows(slopes, samples, starts, rows, out, *part)
     _close(out, slope * rows)
 
-    total, arrays = push.copy(), (slopes, bends, samples, starts, rows, pull, scaled)
+    below, total = pull.copy(), push.copy()
     for part in parts:
-        tangent_rows.scale_rows_backward(*arrays, total, *part)
-    _close(scaled, slope * pull)
+        tangent_rows.scale_rows_backward(slopes, bends, samples, starts, rows, below, total, *part)
+    _close(below, slope * pull)
     _close(total, pushed(bend * rows * pull), 64)
 
     for part in parts:
@@ -186,6 +186,13 @@ def test_rows_of_some_samples(dtype, n_tangents):
     for part in parts:
         tangent_rows.combine(coefficients, starts, tangents, out, *part)
     _close(out, combined, 256)
+
+    total, arrays = push.copy(), (slopes, bends, samples, starts, tangents, rows, out, scaled)
+    for part in parts:
+        tangent_rows.combine_backward(coefficients, *arrays, total, *part)
+    _close(out, slope * combined, 256)
+    _close(scaled, slope * rows)
+    _close(total, pushed(bend * rows * combined), 256)
 
 
 def test_halves_are_unpacked_from_all_their_bits():

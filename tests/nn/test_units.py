@@ -58,13 +58,13 @@ class _SoftmaxDerivatives(Derivatives):
         out[...] = moved
         return out
 
-    def jvp_backward(self, tangents, cotangents, out, delta, rows):
+    def jvp_backward(self, tangents, cotangents, delta, rows):
         # u'Jt = sum_j p_j u_j t_j - (p'u) (p't), whose derivative by p goes through J once more.
         p, t, u = self.outputs[rows.owners], rows.each(tangents), cotangents
         pt, pu = (p * t).sum(axis=1, keepdims=True), (p * u).sum(axis=1, keepdims=True)
         by_outputs = u * t - u * pt - t * pu
         np.add.at(delta, rows.owners, self.jvp(by_outputs, rows=rows))
-        out[...] = self.jvp(u, rows=rows)
+        u[...] = self.jvp(u, rows=rows)
 
     def take(self, samples):
         return _SoftmaxDerivatives(self.outputs[samples])
