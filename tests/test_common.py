@@ -1,8 +1,11 @@
 """scikit-learn's own checks, legacy ones too."""
 
+import inspect
+
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import skae
 from skae import (
     DBM,
     DBN,
@@ -11,7 +14,6 @@ from skae import (
     AnomalyDetector,
     AutoEncoder,
     BoltzmannClassifier,
-    ContractiveAE,
     DenoisingAE,
     ManifoldTangentClassifier,
     RecurrentAE,
@@ -20,6 +22,7 @@ from skae import (
     StackedAEClassifier,
     StackedAERegressor,
 )
+from skae.autoencoders import BaseAutoEncoder
 from skae.manifold import LocalPCA, TangentNeighborsClassifier
 
 NOISE = "minibatches of repeated and of weighted rows are not the same; exact with lbfgs"
@@ -29,6 +32,11 @@ WEIGHT_CHECKS = (
 )
 
 
+AUTOENCODERS = [
+    each
+    for each in vars(skae).values()
+    if inspect.isclass(each) and issubclass(each, BaseAutoEncoder)
+]
 LAYERS = [("low", AutoEncoder(8, max_iter=3)), ("high", AutoEncoder(6, max_iter=3))]
 MACHINES = [
     (name, RBM(n, max_iter=3, learning_rate_init=0.01)) for name, n in (("low", 8), ("high", 6))
@@ -68,7 +76,7 @@ def _expected_failures(estimator):
 @parametrize_with_checks(
     [
         Estimator(n_components=3, max_iter=5, solver=solver)
-        for Estimator in (AutoEncoder, DenoisingAE, ContractiveAE)
+        for Estimator in AUTOENCODERS
         for solver in ("adam", "lbfgs")
     ]
     + STACKS
