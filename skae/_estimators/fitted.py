@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..nn.linear_maps import spectra
 from ..nn.model import Model
-from ..nn.network import Network
+from ..nn.network import network_of
 from ..nn.parameters import Params
 from .fitting import (
     BLOCK,
@@ -283,7 +283,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     @property
     def _network(self):
-        return Network(**self._shape)
+        return network_of(**self._shape)
 
     def _by_block(self, X, function, width, *, check=False, block=BLOCK):
         check_is_fitted(self)

@@ -135,7 +135,7 @@ class BaseCoder(
             X, weights = self._check_training_data(X, sample_weight, reset=not again)
             if not self._take_given(X):
                 problem, state = self._prepared(X, weights, again, held_out=False)
-                self.train_epoch(problem, state)
+                self._train_epoch(problem, state)
             self._learn_from_trained(X)
         return self
 
