@@ -20,7 +20,7 @@ from ..nn.composition import SharedEncoder
 from ..nn.corruption import CORRUPTIONS, make_input_noise
 from ..nn.losses import Reconstruction
 from ..nn.model import Model
-from ..nn.network import Network
+from ..nn.network import network_of
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
@@ -340,7 +340,7 @@ class BaseSupervised(
 
     @property
     def _network(self):
-        return Network(**self._shape)
+        return network_of(**self._shape)
 
     @property
     def _n_features_out(self):
