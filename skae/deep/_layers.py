@@ -15,11 +15,14 @@ LAYERS = {
 }
 
 
+def default_layers():
+    """Return two contractive auto-encoders, as in Rifai et al. 2011."""
+    return [("low", ContractiveAE()), ("high", ContractiveAE())]
+
+
 def chosen_layers(stack):
-    """Return the ``layers`` of ``stack``; by default two contractive auto-encoders, as in Rifai et al. 2011."""
-    if stack.layers is None:
-        return [("low", ContractiveAE()), ("high", ContractiveAE())]
-    return stack.layers
+    """Return the ``layers`` of ``stack``, or the default ones."""
+    return default_layers() if stack.layers is None else stack.layers
 
 
 def check_stack(stack):

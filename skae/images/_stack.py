@@ -1,5 +1,6 @@
 """Stages of convolutional features one above the other."""
 
+from dataclasses import field
 from numbers import Integral
 from typing import ClassVar
 
@@ -10,10 +11,11 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import _fit_context
+from .._compat import _BaseComposition, _fit_context
+from .._estimators import named_layers
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import estimator
-from .._estimators.parts import NamedLayers, ready_copy
+from .._estimators.parts import ready_copy
 from .._threads import team
 from ._features import ConvolutionalFeatures
 from ._pictures import validated_pictures
@@ -24,7 +26,7 @@ _NUMBERS = 2**27  # of the maps that an upper stage learns from
 
 @estimator
 class ConvolutionalStack(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedLayers, BaseEstimator
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, _BaseComposition, BaseEstimator
 ):
     """Convolutional features of convolutional features: each stage is learned on the pooled maps of the one below.
 
@@ -71,6 +73,7 @@ class ConvolutionalStack(
     (5, 128)
     """
 
+    layers: list = field(kw_only=False)
     all_stages: bool = False
     image_shape: tuple | None = None
     n_jobs: int | None = None
@@ -83,6 +86,9 @@ class ConvolutionalStack(
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
     }
+
+    get_params, set_params = named_layers.get_params, named_layers.set_params
+    named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -163,7 +169,7 @@ class ConvolutionalStack(
                 )
         if not self.layers:
             raise ValueError("layers must have at least one stage; got none.")
-        self._validate_names([name for name, _ in self.layers])
+        named_layers.check_names(self)
 
     @property
     def _n_features_out(self):

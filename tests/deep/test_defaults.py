@@ -30,7 +30,7 @@ def short(monkeypatch):
     def shortened():
         return [(name, layer.set_params(max_iter=2)) for name, layer in default_layers()]
 
-    monkeypatch.setattr("skae.deep._base.default_layers", shortened)
+    monkeypatch.setattr("skae.deep._layers.default_layers", shortened)
 
 
 @pytest.mark.filterwarnings("ignore:Outputs hardly depend on X")
