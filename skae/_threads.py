@@ -191,6 +191,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def is_shared(cost):
+    """Return whether work of this cost, in multiplications of a matrix product, is cut into parts."""
+    return cost >= 2 * _SMALLEST_WORK and bool(_workers())
+
+
 def share(work, size, cost):
     """Call ``work(part)`` for slices that together are ``range(size)``: in a ``team`` side by side.
 
@@ -225,7 +230,7 @@ def share_matrix(work, n_rows, n_columns, cost, *, whole_rows=False):
         Whether rows must not be cut.
     """
     everything = slice(None)
-    if n_rows * n_columns * cost < 2 * _SMALLEST_WORK or not _workers():
+    if not is_shared(n_rows * n_columns * cost):
         work(everything, everything)
     elif whole_rows or n_rows > n_columns:
         share(lambda rows: work(rows, everything), n_rows, n_columns * cost)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._kernels.contraction import add_scaled_rows
-from .._threads import ELEMENT, share_matrix
+from .._threads import ELEMENT, is_shared, share_matrix
 from .activations import ALL, Derivatives, Unit
 
 
@@ -33,12 +33,17 @@ class Layer:
         matrix, bias, unit = self.weights.T, self.bias, self.unit
         if out is None:
             out = np.empty((len(inputs), len(bias)), bias.dtype)
+        cost = inputs.shape[1] + ELEMENT
+        if not is_shared(out.size * cost):
+            np.matmul(inputs, matrix, out=out)
+            unit.forward(out, bias)
+            return out
 
         def some(rows, units):
             np.matmul(inputs[rows], matrix[:, units], out=out[rows, units])
             unit.forward(out, bias, rows, units)
 
-        share_matrix(some, *out.shape, inputs.shape[1] + ELEMENT, whole_rows=unit.whole_row)
+        share_matrix(some, *out.shape, cost, whole_rows=unit.whole_row)
         return out
 
     def linearize(self, outputs):
@@ -47,14 +52,16 @@ class Layer:
 
     def backward(self, record, above, extra, sums):
         """Do :meth:`backward_part` for all rows and units."""
-        parts = {}
+        cost, parts = ELEMENT + (0 if above is None else len(above[0].weights)), {}
+        if not is_shared(record.delta.size * cost):
+            self.backward_part(record, above, extra, sums)
+            return
 
         def some(rows, units):
             start = rows.start or 0, units.start or 0
             part = parts[start] = np.zeros_like(sums)
             self.backward_part(record, above, extra, part, rows, units)
 
-        cost = ELEMENT + (0 if above is None else len(above[0].weights))
         share_matrix(some, *record.delta.shape, cost, whole_rows=self.unit.whole_row)
         # In order, so that the last bit does not depend on which thread was first.
         np.sum([parts[start] for start in sorted(parts)], axis=0, out=sums)

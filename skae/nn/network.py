@@ -163,8 +163,9 @@ class Network:
     def _encoder_gradients(self, number, layer, above, trace, grad):
         """Take the gradient from ``above`` one layer down, and add up that of the weights."""
         record, extra = trace.encoder[number], trace.encoder[number].extra_delta()
-        rows = slice(-trace.n_samples if self.decoder == "untied" else None)
-        upper, lower = (stack[rows] for stack in trace.stacks(number))
+        upper, lower = trace.stacks(number)
+        if self.decoder == "untied":
+            upper, lower = upper[: -trace.n_samples], lower[: -trace.n_samples]
         weights, out, d_bias = (
             layer.weights,
             grad.encoder_weights[number],

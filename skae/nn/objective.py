@@ -48,11 +48,11 @@ class Objective:
         self._backward = (
             partial(network.backward, n_frozen=n_frozen) if n_frozen else network.backward
         )
-        self._workspaces = {}
+        self._workspaces, self._last = {}, (None, None, None)
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` with the gradient unless it is None."""
-        params = self.network.views(flat)
+        params, gradients = self._views(flat, grad)
         trace, clean, target, cell_weights = self._workspace(len(batch), flat.dtype)
         trace.start()
         trace.batch = batch
@@ -78,8 +78,15 @@ class Objective:
         self._delta(trace, target, cell_weights)
         value += float(np.dot(trace.losses, trace.sample_weights))
         if grad is not None:
-            self._backward(params, trace, self.network.views(grad))
+            self._backward(params, trace, gradients)
         return value
+
+    def _views(self, flat, grad):
+        """Return the parts of both, which are mostly the same arrays as in the last step."""
+        if self._last[0] is not flat or self._last[1] is not grad:
+            views = self.network.views(flat), None if grad is None else self.network.views(grad)
+            self._last = flat, grad, views
+        return self._last[2]
 
     def _delta(self, trace, target, cell_weights):
         """Turn the logits into the loss's gradient."""

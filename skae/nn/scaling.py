@@ -23,6 +23,7 @@ class Scaling:
         self.moves = bool((center[varies] != 0).any() or (scale[varies] != 1).any())
         self.identity = self.columns is None and not self.moves  # whether z = x
         self.n_features, self.n_inputs = len(varies), int(varies.sum())
+        self._of_inputs = {}
 
     def times(self, factor, chosen):
         """Return the map to ``factor`` times z in the columns of ``chosen``, a list of arrays."""
@@ -42,8 +43,9 @@ class Scaling:
         if self.columns is not None:
             x = np.take(x, self.columns, axis=-1)
         if self.moves:
-            x = x - self._inner(self.center, x.dtype)
-            x /= self._inner(self.scale, x.dtype)
+            center, scale = self._inner(x.dtype)
+            x = x - center
+            x /= scale
         return np.ascontiguousarray(x)
 
     def invert(self, z):
@@ -51,27 +53,28 @@ class Scaling:
         if self.identity:
             return z
         if self.moves:
-            z = z * self._inner(self.scale, z.dtype)
-            z += self._inner(self.center, z.dtype)
+            center, scale = self._inner(z.dtype)
+            z = z * scale
+            z += center
         return self._widened(z, self.center)
 
     def apply_difference(self, x):
         """Return the difference of two rows of z from that of their x."""
         if self.identity:
             return x
-        return x[..., self.varies] / self._inner(self.scale, x.dtype)
+        return x[..., self.varies] / self._inner(x.dtype)[1]
 
     def invert_difference(self, z):
         """Return the difference of two rows of X from that of their z; constant columns have 0."""
         if self.identity:
             return z
-        return self._widened(z * self._inner(self.scale, z.dtype), 0)
+        return self._widened(z * self._inner(z.dtype)[1], 0)
 
     def derivatives(self, by_z):
         """Return derivatives by x from those by z, whose last axis is that of the inputs."""
         if self.identity:
             return by_z
-        return self._widened(by_z / self._inner(self.scale, by_z.dtype), 0)
+        return self._widened(by_z / self._inner(by_z.dtype)[1], 0)
 
     def linear_map(self, by_z):
         """Return a ``ChainMap`` from differences of x from one from differences of z."""
@@ -85,8 +88,12 @@ class Scaling:
         """Return an array with a number for each column of X from one for each input: ``fill`` in constant columns."""
         return by_input if self.columns is None else self._widened(by_input, fill)
 
-    def _inner(self, by_column, dtype):
-        return by_column[self.varies].astype(dtype)
+    def _inner(self, dtype):
+        """Return center and scale of the inputs, which each batch needs."""
+        if dtype not in self._of_inputs:
+            both = self.center, self.scale
+            self._of_inputs[dtype] = tuple(each[self.varies].astype(dtype) for each in both)
+        return self._of_inputs[dtype]
 
     def _widened(self, z, fill):
         if self.columns is None:
