@@ -152,18 +152,31 @@ def test_families_do_not_share_private_modules():
                 assert not private, f"{path} imports {node.module}"
 
 
+def _is_own(node):
+    """Return whether ``node`` is self, cls or super()."""
+    node = node.func if isinstance(node, ast.Call) else node
+    return getattr(node, "id", None) in {"self", "cls", "super"}
+
+
+def _private_reads(tree):
+    """Yield where a private member of another object is read, by its name or by a text of it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            owner, name = node.value, node.attr
+        elif getattr(getattr(node, "func", None), "id", None) in {"getattr", "hasattr"}:
+            owner, name = node.args[0], getattr(node.args[1], "value", "")
+        else:
+            continue
+        private = isinstance(name, str) and name.startswith("_") and not name.startswith("__")
+        # Constraints of a base class are what scikit-learn has instead of inheriting them.
+        if private and name != "_parameter_constraints" and not _is_own(owner):
+            yield f"{node.lineno} {ast.unparse(node)}"
+
+
 def test_private_members_stay_private():
-    found = []
-    for path in SOURCE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, ast.Attribute):
-                continue
-            private = node.attr.startswith("_") and not node.attr.startswith("__")
-            owner = node.value
-            own = getattr(owner, "id", None) in ("self", "cls") or (
-                isinstance(owner, ast.Call) and getattr(owner.func, "id", None) == "super"
-            )
-            # Constraints of a base class are what scikit-learn has instead of inheriting them.
-            if private and not own and node.attr != "_parameter_constraints":
-                found.append(f"{path.relative_to(SOURCE)}:{node.lineno} {ast.unparse(node)}")
+    found = [
+        f"{path.relative_to(SOURCE)}:{each}"
+        for path in SOURCE.rglob("*.py")
+        for each in _private_reads(ast.parse(path.read_text()))
+    ]
     assert len(found) <= 10, found

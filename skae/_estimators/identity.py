@@ -56,7 +56,7 @@ def _given(estimator):
     if scales is not None:
         given["scales"] = repr(scales)
     if getattr(estimator, "prefit", False):
-        given["weights of base"] = joblib.hash(vars(estimator.base).get("_state", {}).get("params"))
+        given["weights of base"] = joblib.hash(estimator.base.model_.flat)
     return given
 
 

@@ -139,7 +139,7 @@ class TrainedModel(CallbackSupportMixin):
     def _remember_parameters(self):
         """Note what the methods of the fitted model have to know of the parameters of its training."""
         params = self.get_params(deep=False)
-        self._trained_with = {name: params[name] for name in _REMEMBERED if name in params}
+        self.trained_with_ = {name: params[name] for name in _REMEMBERED if name in params}
 
     def train(self, problem, state, publish=None):
         """Minimize ``problem`` from ``state`` on, with all that the parameters ask for.

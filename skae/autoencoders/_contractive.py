@@ -192,7 +192,7 @@ class ContractiveAE(BaseAutoEncoder):
     def contraction_(self):
         """float: the weight of the penalty, with the value that ``contraction='auto'`` stands for."""
         check_is_fitted(self)
-        return self._strength(self._network, self._units, self._trained_with)
+        return self._strength(self._network, self._units, self.trained_with_)
 
     def _strength(self, network, units, params):
         at_start = network.sizes[0]

@@ -22,7 +22,7 @@ class FittedMachine:
     """
 
     def __init__(self, machine, flat, units, n_steps):
-        self.machine, self.units, self.n_steps = machine, units, n_steps
+        self.machine, self.flat, self.units, self.n_steps = machine, flat, units, n_steps
         self.params, self.dtype = machine.network.views(flat), flat.dtype
 
     def sides(self, x):

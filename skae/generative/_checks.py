@@ -50,7 +50,7 @@ def check_positive(name, value):
 
 def noise_level(model, sigma):
     """Return sigma, by default the standard deviation of the noise that ``model`` was trained with, or stands for."""
-    params = getattr(model, "_trained_with", {})
+    params = getattr(model, "trained_with_", {})
     if sigma is None and params.get("corruption") == "gaussian":
         sigma = params["corruption_level"]
     elif sigma is None and params.get("contracted") == "reconstruction":

@@ -97,7 +97,7 @@ def sample_walkback(
 def _chosen_corruption(model, corruption, level):
     """Return the corruption of the parameters, or of the training of ``model``."""
     if corruption is None:
-        params = getattr(model, "_trained_with", {})
+        params = getattr(model, "trained_with_", {})
         corruption = params.get("corruption")
         level = params.get("corruption_level") if level is None else level
     if not (callable(corruption) or corruption in CORRUPTIONS):
