@@ -11,8 +11,9 @@ class FilterDisplay:
     Parameters
     ----------
     filters : ndarray of shape (n_filters, n_features)
-    image_shape : (int, int)
-        Height and width of a filter.
+        Or of any shape with as many numbers.
+    image_shape : (int, int) or (int, int, int)
+        Height and width of a filter, and channels: 1, or 3 for colors.
     """
 
     def __init__(self, *, filters, image_shape):
@@ -42,10 +43,13 @@ class FilterDisplay:
 
     def plot(self, ax=None):
         """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
-        images = as_images(self.filters, self.image_shape)
+        images = as_images(self.filters.reshape(len(self.filters), -1), self.image_shape)
         ax = new_axes(ax)
-        images = images / np.maximum(np.abs(images).max(axis=(1, 2), keepdims=True), 1e-12)
+        axes = tuple(range(1, images.ndim))
+        images = images / np.maximum(np.abs(images).max(axis=axes, keepdims=True), 1e-12)
         sheet = tile(images, int(np.ceil(np.sqrt(len(images)))))
+        if sheet.ndim == 3:
+            sheet = np.nan_to_num((sheet + 1) / 2, nan=1.0)
         ax.imshow(sheet, cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
         ax.set_axis_off()
         ax.set_title("Filters")

@@ -9,7 +9,7 @@ from ..nn.scaling import dense
 
 
 def shape_of(image_shape, n_features):
-    """Return the height and width of images, square ones where ``image_shape`` is None.
+    """Return the height and width of images, square ones where ``image_shape`` is None, and 3 channels if there are.
 
     Raises
     ------
@@ -25,16 +25,17 @@ def shape_of(image_shape, n_features):
         return side, side
     shape = tuple(np.ravel(image_shape))
     whole = all(isinstance(length, Integral) and length > 0 for length in shape)
-    if len(shape) != 2 or not whole or np.prod(shape) != n_features:
+    gray = len(shape) == 2 or shape[2:] == (1,)
+    if not (gray or shape[2:] == (3,)) or not whole or np.prod(shape) != n_features:
         raise ValueError(
-            f"image_shape must be (height, width) with height * width = {n_features}, the number of features; got "
-            f"{image_shape!r}."
+            f"image_shape must be (height, width) with height * width = {n_features}, the number of features, or "
+            f"(height, width, 3) for colors; got {image_shape!r}."
         )
-    return shape
+    return shape[:2] if gray else shape
 
 
 def as_images(rows, image_shape):
-    """Return ``rows``, of shape (n, n_features), as images of shape (n, height, width)."""
+    """Return ``rows``, of shape (n, n_features), as images of shape (n, height, width[, 3])."""
     return rows.reshape(-1, *shape_of(image_shape, rows.shape[1]))
 
 
@@ -53,10 +54,10 @@ def new_axes(ax):
 
 
 def tile(images, n_columns):
-    """Return one picture of ``images`` (n, height, width) in rows of ``n_columns``, NaN in between."""
-    n, height, width = images.shape
+    """Return one picture of ``images`` (n, height, width[, channels]) in rows of ``n_columns``, NaN in between."""
+    n, height, width, *channels = images.shape
     n_rows = -(-n // n_columns)
-    sheet = np.full((n_rows * (height + 1) - 1, n_columns * (width + 1) - 1), np.nan)
+    sheet = np.full((n_rows * (height + 1) - 1, n_columns * (width + 1) - 1, *channels), np.nan)
     for k, image in enumerate(images):
         top, left = k // n_columns * (height + 1), k % n_columns * (width + 1)
         sheet[top : top + height, left : left + width] = image

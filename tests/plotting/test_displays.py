@@ -58,7 +58,7 @@ DRAWN = [
 ]
 
 
-@pytest.mark.parametrize("shape", [(4, 8), (16, 8), (64,), (8, 8, 1), (-8, -8), (8.0, 8.0), 64])
+@pytest.mark.parametrize("shape", [(4, 8), (16, 8), (64,), (8, 4, 2), (-8, -8), (8.0, 8.0), 64])
 @pytest.mark.parametrize("draw", DRAWN)
 def test_images_of_another_shape_are_refused(draw, shape):
     model = AutoEncoder(9, max_iter=1, random_state=0).fit(X)
@@ -91,3 +91,15 @@ def test_frames_and_sparse_matrices_are_drawn(draw, kind):
             np.testing.assert_allclose(getattr(drawn, name), getattr(expected, name), atol=1e-12)
     for one, other in zip(drawn.ax_.images, expected.ax_.images, strict=True):
         np.testing.assert_allclose(one.get_array(), other.get_array(), atol=1e-9)
+
+
+def test_filters_in_color():
+    filters = np.random.default_rng(0).uniform(-1, 1, (4, 2, 3, 3))
+    sheet = FilterDisplay(filters=filters, image_shape=(2, 3, 3)).plot().ax_.images[0].get_array()
+    assert sheet.shape == (2 * 3 - 1, 2 * 4 - 1, 3)
+    np.testing.assert_allclose(sheet[:2, :3], (filters[0] / np.abs(filters[0]).max() + 1) / 2)
+    np.testing.assert_array_equal(sheet[2], 1)
+    gray = FilterDisplay(filters=filters[..., :1], image_shape=(2, 3, 1)).plot()
+    assert gray.ax_.images[0].get_array().shape == (5, 7)
+    with pytest.raises(ValueError, match="for colors"):
+        FilterDisplay(filters=filters[..., :2], image_shape=(2, 3, 2)).plot()
