@@ -19,11 +19,11 @@ class LinearClassifier:
     penalties : sequence of float
     n_validation : int
         Last rows, held out for the choice. The classifier is then fitted to all rows.
-    n_steps : int, default=0
+    n_steps : int, default=5
         Steps with squared hinges; 0 is least squares.
     """
 
-    def __init__(self, penalties, n_validation, n_steps=0):
+    def __init__(self, penalties, n_validation, n_steps=5):
         self.penalties, self.n_validation, self.n_steps = penalties, n_validation, n_steps
 
     def fit(self, X, y):
