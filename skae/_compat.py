@@ -14,7 +14,9 @@ except ImportError:  # scikit-learn < 1.7
 
 try:
     from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback._callback_support import callback_management_context
 except ImportError:  # scikit-learn < 1.9
+    from contextlib import nullcontext as callback_management_context
 
     class CallbackSupportMixin:
         """Stands in where scikit-learn has no callbacks."""
@@ -36,5 +38,6 @@ __all__ = [
     "_fit_context",
     "_get_column_indices",
     "_get_threadpool_controller",
+    "callback_management_context",
     "set_blas_threads",
 ]

@@ -1,37 +1,84 @@
 """The bridge from the training loop to scikit-learn's callbacks (1.9 and later)."""
 
+from contextlib import contextmanager, nullcontext
+
+from .._compat import callback_management_context
+
 
 class Callbacks:
-    """Report each epoch to the callbacks that were set on ``estimator``."""
+    """Report a task and its parts, such as a training and its epochs, to the callbacks that were set on ``estimator``.
 
-    def __init__(self, estimator, X, max_epochs, attributes):
-        self._estimator, self._X, self._attributes = estimator, X, attributes
-        self._context = estimator._init_callback_context(max_subtasks=max_epochs)
+    Of a fit the first task is the root, and later ones are parts of it.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X : array-like or callable
+        What it is trained on, or what returns that.
+    n_parts : int
+        The most parts.
+    publish : callable
+        ``publish(state)`` makes the estimator one that is fitted with a training's state.
+    part : str, default='epoch'
+        What a part is called.
+    """
+
+    def __init__(self, estimator, X, n_parts, publish, part="epoch"):
+        self._estimator, self._X, self._publish = estimator, X, publish
+        self._name, self._part = part, None
+        self.heard = bool(getattr(estimator, "_skl_callbacks", []))
+        if not hasattr(estimator, "_init_callback_context"):
+            self._context, self.heard = None, False
+            return
+        root = getattr(estimator, "_callback_fit_ctx", None)
+        if root is None:
+            self._context = estimator._init_callback_context(max_subtasks=n_parts)
+        else:
+            self._context = root.subcontext(task_name="training", max_subtasks=n_parts)
         self._context.call_on_fit_task_begin(estimator=estimator, X=X)
-        self._epoch = None
+
+    def inner(self, n_parts):
+        """Return what reports a task within this one, of ``n_parts`` epochs."""
+        return Callbacks(self._estimator, self._X, n_parts, self._publish)
 
     def epoch_begin(self, state):
-        """Open the task of the epoch."""
-        if len(self._context._children_map) >= self._context.max_subtasks:
-            self._epoch = None
+        """Open the task of a part."""
+        self._part = None
+        if self._context is None or len(self._context._children_map) >= self._context.max_subtasks:
             return
-        self._epoch = self._context.subcontext(task_name="epoch")
-        self._epoch.call_on_fit_task_begin(estimator=self._estimator, X=self._X)
+        self._part = self._context.subcontext(task_name=self._name)
+        self._part.call_on_fit_task_begin(estimator=self._estimator, X=self._X)
 
     def epoch_end(self, state):
         """Close it; return whether a callback asks to stop."""
-        if self._epoch is None:
-            return False
-        return self._epoch.call_on_fit_task_end(
+        return self._part is not None and self._end(self._part, state)
+
+    def kept(self, params):
+        """Return no arrays: nothing is kept in a checkpoint."""
+        return {}
+
+    def close(self, state):
+        """Close the task."""
+        if self._context is not None:
+            self._end(self._context, state)
+
+    def _end(self, context, state):
+        return context.call_on_fit_task_end(
             estimator=self._estimator,
             X=self._X,
             reconstruction_attributes=lambda: self._attributes(state),
         )
 
-    def close(self, state):
-        """Close the task of the whole fit."""
-        self._context.call_on_fit_task_end(
-            estimator=self._estimator,
-            X=self._X,
-            reconstruction_attributes=lambda: self._attributes(state),
-        )
+    def _attributes(self, state):
+        """Return what the fitted estimator has, as of ``state``."""
+        self._publish(state)
+        params = self._estimator.get_params(deep=False)
+        return {k: v for k, v in vars(self._estimator).items() if k not in params}
+
+
+@contextmanager
+def reported(estimator, X, n_parts, publish, part="epoch"):
+    """Yield ``Callbacks``; where theirs is the root task, callbacks are torn down however the block ends."""
+    root = not hasattr(estimator, "_callback_fit_ctx")
+    with callback_management_context(estimator) if root else nullcontext():
+        yield Callbacks(estimator, X, n_parts, publish, part)

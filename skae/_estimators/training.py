@@ -20,7 +20,7 @@ from ..training.solvers import LBFGS, SOLVERS
 from ..training.state import TrainingState
 from ..training.stopping import Stopping
 from .advice import warn_of_max_iter, warn_of_rising_loss
-from .callbacks import Callbacks
+from .callbacks import reported
 from .fitting import BLOCK, opened_checkpoint
 
 _REMEMBERED = ("corruption", "corruption_level", "contraction", "contracted")
@@ -151,7 +151,7 @@ class TrainedModel(CallbackSupportMixin):
         publish : callable or None
             Is called with the last state however training ends; :meth:`publish` by default.
         """
-        n_epochs, callbacks = self._n_epochs(problem), None
+        n_epochs = self.n_epochs(problem)
         max_epochs = state.n_epochs + n_epochs
         kept = problem.kept(state.params)
         state.extra = {name: value for name, value in state.extra.items() if name in kept}
@@ -159,15 +159,14 @@ class TrainedModel(CallbackSupportMixin):
         if stored is not None and (stored.n_epochs > state.n_epochs or not state.n_epochs):
             # A file that an earlier fit has ended is behind a warm start, which goes on from there.
             state = stored
-        if hasattr(self, "_init_callback_context"):
-            callbacks = Callbacks(self, unscaled(problem.X), n_epochs, self._attributes)
-        watching = [watcher for watcher in (checkpoint, callbacks) if watcher is not None]
-        observers = [*problem.observers, *self._reporters(problem.rows), *watching]
+        observers = [*problem.observers, *self._reporters(problem.rows)]
+        observers += [] if checkpoint is None else [checkpoint]
         n_before = state.n_epochs
-        with self._publishing(state, publish):
-            self._minimize(problem, state, max_epochs, observers)
-        if callbacks is not None:
-            callbacks.close(state)
+        shown = unscaled(problem.X) if problem.shown is None else problem.shown
+        with reported(self, shown, n_epochs, publish or self.publish) as report:
+            with self._publishing(state, publish):
+                self._minimize(problem, state, max_epochs, [*observers, report])
+            report.close(state)
         self._advise(problem, state, n_before, max_epochs)
 
     def _advise(self, problem, state, n_before, max_epochs):
@@ -198,7 +197,7 @@ class TrainedModel(CallbackSupportMixin):
                 max_epochs=n_epochs,
                 stopping=None,
                 observers=[*problem.observers, *self._reporters(problem.rows), *watching],
-                schedule=self._schedule(problem, self._n_epochs(problem)),
+                schedule=self._schedule(problem, self.n_epochs(problem)),
             )
 
     def _train_epoch(self, problem, state):
@@ -266,7 +265,7 @@ class TrainedModel(CallbackSupportMixin):
         )
         if not state.converged and state.n_epochs >= max_epochs:
             warnings.warn(
-                f"L-BFGS stopped at max_iter={self._n_epochs(problem)} before it converged; raise "
+                f"L-BFGS stopped at max_iter={self.n_epochs(problem)} before it converged; raise "
                 "max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=6,
@@ -282,7 +281,7 @@ class TrainedModel(CallbackSupportMixin):
             return None
         return Stopping(self.tol, self.n_iter_no_change, error)
 
-    def _n_epochs(self, problem):
+    def n_epochs(self, problem):
         """Return the most epochs of a fit, or iterations of L-BFGS."""
         if self.max_iter != "auto":
             return self.max_iter
@@ -292,7 +291,7 @@ class TrainedModel(CallbackSupportMixin):
 
     def _schedule(self, problem, max_epochs):
         """Return the factor of ``learning_rate_init`` as a function of the epochs behind, of this fit's ``max_iter``."""
-        factor, n_epochs = SCHEDULES[self.learning_rate], self._n_epochs(problem)
+        factor, n_epochs = SCHEDULES[self.learning_rate], self.n_epochs(problem)
         return lambda epoch: factor(1 - (max_epochs - epoch) / n_epochs)
 
     def publish(self, state):
@@ -320,8 +319,8 @@ class TrainedModel(CallbackSupportMixin):
         if not 0 < n_held_out < len(rows):
             raise ValueError(
                 f"early_stopping=True with validation_fraction={self.validation_fraction} leaves "
-                f"{n_held_out} of {len(rows)} samples (without those of weight 0) for validation; use more samples or "
-                "another fraction."
+                f"{n_held_out} of {len(rows)} samples for validation (rows of weight 0 do not count); use more samples "
+                "or another fraction."
             )
         strata = None if problem.strata is None else problem.strata[rows]
         try:
@@ -339,8 +338,3 @@ class TrainedModel(CallbackSupportMixin):
         if not self.verbose:
             return []
         return [Verbose(type(self).__name__, len(rows), int(self.verbose))]
-
-    def _attributes(self, state):
-        """Return what a fitted estimator has, as of ``state``: for callbacks."""
-        fitted = {k: v for k, v in vars(self).items() if k not in self.get_params(deep=False)}
-        return {**fitted, "_state": state.to_dict()}

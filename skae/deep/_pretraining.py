@@ -1,7 +1,7 @@
 """Layer by layer: unsupervised one after the other or all at once, or supervised."""
 
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields, replace
 from functools import partial
 
@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
+from .._estimators.callbacks import reported
 from .._estimators.fitting import by_block, is_fitted
 from .._estimators.layer import NetworkLayer
 from .._estimators.training import TrainedModel
@@ -26,13 +27,26 @@ from ..training.state import TrainingState
 from ._layers import layer_shapes
 
 
-def pretrain(stack, network, flat, units, X, sample_weight, lowest):
+@contextmanager
+def reported_layers(stack, X, state, n_more):
+    """Let callbacks of ``stack`` see the training of its layers, and ``n_more`` tasks after it, as parts of the fit."""
+    n_parts = 1 if stack.schedule == "simultaneous" else len(stack.layers_)
+
+    def publish(_):
+        stack.publish(state)
+
+    with reported(stack, X, n_parts + n_more, publish, "layer") as report:
+        yield report
+        report.close(state)
+
+
+def pretrain(stack, network, flat, units, X, sample_weight, lowest, report):
     """Fit the ``layers_`` of ``stack`` without labels, as its parameters say, and put their weights into ``flat``.
 
     See :class:`Pretraining` for the arguments.
     """
     noise_below = stack.corrupted == "input"
-    pretraining = Pretraining(stack.layers_, network, flat, units, lowest, noise_below)
+    pretraining = Pretraining(stack.layers_, network, flat, units, lowest, report, noise_below)
     if stack.schedule == "greedy":
         pretraining.greedy(X, sample_weight)
     else:
@@ -58,13 +72,15 @@ class Pretraining:
         How the first layer sees X.
     lowest : (array-like, array-like)
         What the first layer is fitted to, and weights: as the user gave them where columns have names.
+    report : Callbacks
+        Of the whole, whose parts the layers are.
     noise_below : bool, default=False
         Whether noise comes in at X instead of at the codes.
     """
 
-    def __init__(self, layers, network, flat, units, lowest, noise_below=False):
+    def __init__(self, layers, network, flat, units, lowest, report, noise_below=False):
         self.layers, self.network, self.noise_below = layers, network, noise_below
-        self.units, self.lowest = units, lowest
+        self.units, self.lowest, self.report = units, lowest, report
         self.params = network.views(flat)
         depths = [len(layer.layer_shapes()) for _, layer in layers]
         self.starts = np.cumsum([0, *depths[:-1]]).tolist()
@@ -107,7 +123,25 @@ class Pretraining:
         flat = np.concatenate([state.params for state in states])
         state = TrainingState(flat, trainer.solver.start(flat), states[0].rng, states[0].seed)
         problem = Problem(together, self.units.scaling.rows(X), sample_weight)
-        trainer.train(problem, state, publish=partial(self._publish_parts, together))
+        publish = partial(self._publish_parts, together)
+        with self._reporting(X, trainer.n_epochs(problem), publish) as observers:
+            problem.observers += observers
+            trainer.train(problem, state, publish)
+
+    @contextmanager
+    def _reporting(self, X, n_epochs, publish):
+        """Yield observers that tell callbacks, those of layers and those of the whole, of epochs of all layers at once."""
+        with ExitStack() as opened:
+            reports = [self.report.inner(n_epochs)]
+            for (_, layer), start in zip(self.layers, self.starts):
+                shown = partial(self._codes, X, start) if start else X
+                # A layer is published by the observer.
+                report = reported(layer, shown, n_epochs, lambda state: None)
+                reports.append(opened.enter_context(report))
+            heard = [report for report in reports if report.heard]
+            yield [_Publishing(publish), *heard] if heard else []
+            for report in reports:
+                report.close(None)
 
     def _publish_parts(self, together, joint):
         """Give each layer its part of the joint state."""
@@ -181,6 +215,7 @@ class Pretraining:
     @contextmanager
     def _fitting(self, name, layer, start):
         """Take the weights of ``layer`` over, however its training ends, and name it in errors."""
+        self.report.epoch_begin(None)
         try:
             yield
         except ValueError as error:
@@ -189,6 +224,7 @@ class Pretraining:
         finally:
             if is_fitted(layer):
                 fill(self.params, start, layer.layer_weights())
+        self.report.epoch_end(None)
 
     def _codes(self, X, n_layers):
         """Return the outputs of the network's first layers."""
@@ -214,6 +250,7 @@ class Pretraining:
 
         rows = self.units.scaling.rows(X)
         problem = Problem(OnCodes(problem.objective, rows.shape[1], encode), rows, sample_weight)
+        problem.shown = partial(self._codes, X, start)
         layer.train(problem, state)
 
     def _need_networks(self, option):
@@ -252,6 +289,25 @@ def _publish_encoder(layer, network, units, seen, state):
     validate_data(layer, seen, skip_check_array=True)  # sets number and names of the columns
     layer.adopt(units, shape)
     layer.publish(replace(state, params=params))
+
+
+class _Publishing:
+    """Observer of training: ``publish(state)`` after each epoch."""
+
+    def __init__(self, publish):
+        self._publish = publish
+
+    def epoch_begin(self, state):
+        """Nothing to do."""
+
+    def epoch_end(self, state):
+        """Publish."""
+        self._publish(state)
+        return False
+
+    def kept(self, params):
+        """Return no arrays: nothing is kept in a checkpoint."""
+        return {}
 
 
 class _JointTraining(TrainedModel, BaseEstimator):

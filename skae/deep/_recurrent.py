@@ -14,7 +14,7 @@ from ..nn.recurrent import RecurrentNetwork
 from ..training.problem import Problem
 from ._base import BaseStack
 from ._layers import check_stack, chosen_layers, layer_shapes
-from ._pretraining import pretrain
+from ._pretraining import pretrain, reported_layers
 
 
 @estimator
@@ -169,16 +169,20 @@ class RecurrentAE(BaseStack):
     def _learn(self, X, weights, lowest):
         network = self._network
         state = self._start(network, X.dtype)
-        with self._publishing(state):
-            if self.pretraining:
-                pretrain(self, network, state.params, self._units, X, weights, lowest)
         objective = Objective(
             network,
             self._units.loss,
             corruption=make_corruption(self.corruption, self.corruption_level, self._units.groups),
             penalties=weight_decays(self.weight_decay),
         )
-        self.train(Problem(objective, self._units.scaling.rows(X), weights), state)
+        problem = Problem(objective, self._units.scaling.rows(X), weights)
+        if not self.pretraining:
+            self.train(problem, state)
+            return
+        with reported_layers(self, X, state, 1) as report:
+            with self._publishing(state):
+                pretrain(self, network, state.params, self._units, X, weights, lowest, report)
+            self.train(problem, state)
 
     @property
     def _network(self):

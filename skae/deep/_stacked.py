@@ -20,7 +20,7 @@ from ..training.problem import Problem
 from ._base import BaseStack
 from ._classifier import StackedAEClassifier
 from ._layers import check_stack, chosen_layers, downward, layer_shapes
-from ._pretraining import pretrain
+from ._pretraining import pretrain, reported_layers
 from ._regressor import StackedAERegressor
 
 
@@ -194,16 +194,17 @@ class StackedAE(BaseStack):
         }
         network = self._network
         state = self._start(network, X.dtype)
-        with self._publishing(state):
-            pretrain(self, network, state.params, self._units, X, weights, lowest)
-        if self.fine_tune:
-            objective = Objective(
-                network,
-                self._units.loss,
-                corruption=corruption,
-                penalties=weight_decays(self.weight_decay),
-            )
-            self.train(Problem(objective, self._units.scaling.rows(X), weights), state)
+        objective = Objective(
+            network,
+            self._units.loss,
+            corruption=corruption,
+            penalties=weight_decays(self.weight_decay),
+        )
+        with reported_layers(self, X, state, bool(self.fine_tune)) as report:
+            with self._publishing(state):
+                pretrain(self, network, state.params, self._units, X, weights, lowest, report)
+            if self.fine_tune:
+                self.train(Problem(objective, self._units.scaling.rows(X), weights), state)
 
     def _fit_predictor(self, X, y, sample_weight):
         if y is None:
@@ -214,6 +215,9 @@ class StackedAE(BaseStack):
         Predictor = StackedAERegressor if continuous else StackedAEClassifier
         shared = {field.name: getattr(self, field.name) for field in fields(BaseStack)}
         predictor = Predictor(**shared)
+        for name in ("_skl_callbacks", "_parent_callback_ctx"):
+            if name in vars(self):
+                setattr(predictor, name, getattr(self, name))
         try:
             predictor.fit(X, y, sample_weight)
         finally:

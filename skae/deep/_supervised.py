@@ -14,7 +14,7 @@ from .._estimators.supervised import BaseSupervised
 from .._estimators.unlabeled import RECONSTRUCTION, all_rows, new_autoencoder, reconstruction
 from .._estimators.weights import fill
 from ._layers import LAYERS, check_stack, chosen_layers, downward, layer_shapes, ties, units_of
-from ._pretraining import Pretraining, pretrain
+from ._pretraining import Pretraining, pretrain, reported_layers
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -94,20 +94,31 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         return self
 
     def _learn(self, X, targets, weights, balanced, state, lowest):
+        if self.pretraining is None:
+            self._train_together(X, targets, balanced, state)
+            return
+        with reported_layers(self, X, state, 1) as report:
+            with self._publishing(state):
+                self._train_layers(X, targets, weights, balanced, state, lowest, report)
+            self._train_together(X, targets, balanced, state)
+
+    def _train_layers(self, X, targets, weights, balanced, state, lowest, report):
+        """Fit the layers and put their weights into ``state``."""
         network, rows = self._network, np.flatnonzero(targets.labeled)
-        with self._publishing(state):
-            if self.pretraining == "unsupervised":
-                pretrain(self, network, state.params, self._units, X, weights, lowest)
-            elif self.pretraining is not None:
-                pretraining = Pretraining(self.layers_, network, state.params, self._units, lowest)
-                if self.pretraining == "supervised":
-                    pretraining.supervised(
-                        X, balanced, targets.values, self._output_units, rows, targets.strata
-                    )
-                else:
-                    pretraining.partial(
-                        X, weights, balanced, targets, self._output_units, self.supervision_weight
-                    )
+        if self.pretraining == "unsupervised":
+            pretrain(self, network, state.params, self._units, X, weights, lowest, report)
+            return
+        pretraining = Pretraining(self.layers_, network, state.params, self._units, lowest, report)
+        if self.pretraining == "supervised":
+            strata, unit = targets.strata, self._output_units
+            pretraining.supervised(X, balanced, targets.values, unit, rows, strata)
+        else:
+            weight = self.supervision_weight
+            pretraining.partial(X, weights, balanced, targets, self._output_units, weight)
+
+    def _train_together(self, X, targets, balanced, state):
+        """Train all layers and the output layer, from ``state`` on."""
+        rows = np.flatnonzero(targets.labeled)
         inputs, options = self._units.scaling.rows(X), {}
         if self.reconstruction_weight:
             options["beside"] = reconstruction(

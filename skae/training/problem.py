@@ -36,6 +36,8 @@ class Problem:
         :class:`~skae.training.mixture.Mixture`; None goes through all rows alike.
     solver : solver or None
         What takes the steps, where the objective has a solver of its own; by default that of the estimator.
+    shown : array-like, callable or None
+        X as callbacks are shown it, or what returns that; by default ``X`` in its own units.
     observers : sequence
         What has to happen between epochs, besides the objective's own ``observers``, see
         :func:`~skae.training.loop.minimize`; ``kept(params)`` of each is a dict of arrays like those that it keeps in the
@@ -50,6 +52,7 @@ class Problem:
     strata: np.ndarray | None = None
     monitor: Callable | None = None
     solver: Any = None
+    shown: Any = None
     observers: Sequence = ()
     labeled: np.ndarray | None = None
     unlabeled_per_labeled: float | None = None
