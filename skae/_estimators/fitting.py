@@ -22,24 +22,24 @@ BLOCK = 1024  # rows a matrix product of transform takes: enough for full speed,
 
 
 @contextmanager
-def unchanged_on_error(estimator, n_threads=None):
+def unchanged_on_error(estimator, n_threads=None, learned="_state"):
     """Run the block of a fit in a :func:`team`, and restore the attributes of ``estimator`` if it raises.
 
     All of it, not training alone: what BLAS computes in threads of its own depends on who else has a team.
 
-    Where training was interrupted, could not write its checkpoint or has diverged, and has set ``_state``, what it set
-    stays; unless it diverged in the first epoch and there was a fit before.
+    Where training was interrupted, could not write its checkpoint or has diverged, and has set the attribute ``learned``,
+    what it set stays; unless it diverged before the first epoch of joint training ended, and there was a fit before.
     """
     before = vars(estimator).copy()
     try:
         with team(n_threads):
             yield
     except BaseException as error:
-        state, old = vars(estimator).get("_state"), before.get("_state")
+        new, old = vars(estimator).get(learned), before.get(learned)
         diverged = isinstance(error, DivergenceError)
         kept = diverged or isinstance(error, (KeyboardInterrupt, OSError))
-        trained = kept and state is not old
-        if not trained or (diverged and old is not None and not state["loss_curve"]):
+        trained, joint = kept and new is not old, isinstance(new, dict) and new["loss_curve"]
+        if not trained or (diverged and old is not None and not joint):
             estimator.__dict__ = before
         raise
 

@@ -7,6 +7,8 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..training.loop import DivergenceError
+from .fitting import is_fitted
 from .layer import Layer, NetworkLayer
 
 
@@ -88,8 +90,11 @@ def for_parts(frame, sample_weight, X, weights):
     return (frame, sample_weight) if hasattr(frame, "columns") else (X, weights)
 
 
-def fitted_base(estimator, base, X, sample_weight):
-    """Return ``base`` fitted without labels, for an estimator that begins with it: itself where it is ``prefit``."""
+def fitted_base(estimator, base, X, sample_weight, publish):
+    """Return ``base`` fitted without labels, for an estimator that begins with it: itself where it is ``prefit``.
+
+    Where its training is interrupted, cannot write its checkpoint or diverges, ``publish(base)`` makes of what it has learned what it can.
+    """
     if estimator.prefit:
         check_is_fitted(base)
         # Number, names and order of the columns.
@@ -103,7 +108,12 @@ def fitted_base(estimator, base, X, sample_weight):
         checkpoint=estimator.checkpoint,
         resume=estimator.resume,
     )
-    return base.fit(X, sample_weight=sample_weight)
+    try:
+        return base.fit(X, sample_weight=sample_weight)
+    except (KeyboardInterrupt, OSError, DivergenceError):
+        if is_fitted(base):
+            publish(base)
+        raise
 
 
 def atoms_of(estimator):

@@ -1,6 +1,7 @@
 """Classifier on top of a deep Boltzmann machine or belief network."""
 
 from dataclasses import field
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -151,28 +152,29 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         with unchanged_on_error(self):
             frame = X
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
-            self.base_ = self._fitted_base(*for_parts(frame, sample_weight, X, weights))
-            self._units = self.base_.model_.units
-            layers = self.base_.discriminative_layers()
-            widths = [len(encoder) for encoder, _ in layers]
-            state = self._add_output(
-                widths,
-                ["sigmoid"] * len(widths),
-                targets,
-                targets.unit,
-                n_inputs=layers[0][0].shape[1],
-            )
-            encoders = [(*layer, None, None) for layer in layers]
-            fill(self._network.views(state.params), 0, encoders)
+            begin = partial(self._begin, targets)
+            state = begin(self._fitted_base(*for_parts(frame, sample_weight, X, weights), begin))
             rows = np.flatnonzero(targets.labeled)
             inputs = self.base_.discriminative_inputs(X)
             self._train_outputs(inputs, targets, balanced, state, rows)
         return self
 
-    def _fitted_base(self, X, weights):
+    def _begin(self, targets, base):
+        """Take the way up of ``base``, with an output layer above it; publish and return that state."""
+        self.base_, self._units = base, base.model_.units
+        layers = base.discriminative_layers()
+        widths = [len(encoder) for encoder, _ in layers]
+        n_inputs, names = layers[0][0].shape[1], ["sigmoid"] * len(widths)
+        state = self._add_output(widths, names, targets, targets.unit, n_inputs=n_inputs)
+        encoders = [(*layer, None, None) for layer in layers]
+        fill(self._network.views(state.params), 0, encoders)
+        self.publish(state)
+        return state
+
+    def _fitted_base(self, X, weights, publish):
         if not isinstance(self.base, (RBM, DBN, DBM)):
             raise TypeError(f"base must be an RBM, DBN or DBM; got {self.base!r}.")
-        return fitted_base(self, self.base, X, weights)
+        return fitted_base(self, self.base, X, weights, publish)
 
     def _inputs(self, X):
         return self.base_.discriminative_inputs(X)[:]

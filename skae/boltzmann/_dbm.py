@@ -191,7 +191,7 @@ class DBM(
             X, weights, _ = counted_rows(X, sample_weight)
             self._units = self.layers[0][1].make_units(X, frame, weights)
             self._check_range(X)
-            self.layers_ = self._copies()
+            self.layers_ = double_weights(copies(self.layers, self))
             widths = [layer.n_components for _, layer in self.layers_]
             self._sizes = (self._units.scaling.n_inputs, *widths)
             self._learn(X, weights, for_parts(frame, sample_weight, X, weights))
@@ -343,21 +343,19 @@ class DBM(
             return SGD(momentum=self.momentum, nesterov=False)
         return super().make_solver()
 
-    def _copies(self):
-        return double_weights(copies(self.layers, self))
-
     def _learn(self, X, weights, lowest):
         rows = self._units.scaling.rows(X)
-        state = self._start(self._machine.network, X.dtype)
-        params = self._machine.network.views(state.params)
-        mask = self._machine.mask()
+        network, mask = self._machine.network, self._machine.mask()
+        state = self._start(network, X.dtype)
+        params = network.views(state.params)
         if mask is not None:
             params.encoder_weights[0][...] *= mask
         n_visible = rows.shape[1]
         params.decoder_biases[0][:n_visible] = self._units.base_logits
-        if self.pretraining:
-            pretrain(self.layers_, self._machine, params, rows, weights, lowest)
-        chains = Chains(self.n_chains or self.batch_size, self._machine.network.sizes[1], X.dtype)
+        with self._publishing(state):
+            if self.pretraining:
+                pretrain(self.layers_, self._machine, params, rows, weights, lowest)
+        chains = Chains(self.n_chains or self.batch_size, network.sizes[1], X.dtype)
         steps = {"n_steps": self.n_gibbs_steps, "n_mean_field_steps": self.n_mean_field_steps}
         penalties = weight_decays(self.weight_decay)
         objective = joint_objective(

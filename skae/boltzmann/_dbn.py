@@ -14,6 +14,7 @@ from .._estimators.fitting import (
     by_block,
     check_counts,
     generator,
+    is_fitted,
     unchanged_on_error,
 )
 from .._estimators.parameters import estimator
@@ -111,18 +112,25 @@ class DBN(
         TypeError
             If a layer is no RBM.
         """
-        with unchanged_on_error(self):
+        with unchanged_on_error(self, learned="stack_"):
             check_machines(self.layers)
             options = {"random_state": self.random_state, "verbose": self.verbose}
             stack = StackedAE(
                 self.layers, checkpoint=self.checkpoint, resume=self.resume, **options
             )
-            self.stack_ = stack.fit(X, sample_weight=sample_weight)
-            self.n_features_in_ = stack.n_features_in_
-            vars(self).pop("feature_names_in_", None)
-            if hasattr(stack, "feature_names_in_"):
-                self.feature_names_in_ = stack.feature_names_in_
+            try:
+                stack.fit(X, sample_weight=sample_weight)
+            finally:
+                if is_fitted(stack):
+                    self._adopt(stack)
         return self
+
+    def _adopt(self, stack):
+        """Take a stack and the columns that it has learned from."""
+        self.stack_, self.n_features_in_ = stack, stack.n_features_in_
+        vars(self).pop("feature_names_in_", None)
+        if hasattr(stack, "feature_names_in_"):
+            self.feature_names_in_ = stack.feature_names_in_
 
     def transform(self, X):
         """Return the means of the highest hidden units, on the way up.
@@ -206,7 +214,8 @@ class DBN(
 
     def discriminative_layers(self):
         """Return weights and biases of a network on ``discriminative_inputs``, from the lowest layer up."""
-        return [pair for _, layer in self.layers_ for pair in layer.discriminative_layers()]
+        params = self.model_.params
+        return list(zip(params.encoder_weights, params.encoder_biases))
 
     def discriminative_inputs(self, X):
         """Return what that network sees of X."""

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from .._estimators.fitting import by_block
+from .._estimators.fitting import by_block, is_fitted
 from ..nn.boltzmann import BoltzmannObjective
 from ._passes import upward_means
 
@@ -18,17 +18,25 @@ def pretrain(layers, machine, params, rows, weights, lowest):
     """Fit each layer on the codes of those below, the first on ``lowest``, and put it into ``params``."""
     for number, (_, layer) in enumerate(layers, 1):
         X, sample_weight = lowest if number == 1 else (rows, weights)
-        layer.fit(X, sample_weight=sample_weight)
-        fitted = layer.model_.params
-        decoder_bias = fitted.decoder_biases[0]
-        machine.block(params.encoder_weights[0], number)[...] = fitted.encoder_weights[0]
-        machine.bias(params, number)[...] = fitted.encoder_biases[0]
-        below = machine.bias(params, number - 1)
-        # A hidden layer had a bias as the upper and one as the lower of two.
-        below[...] = (below + decoder_bias) / 2 if number > 1 else decoder_bias
+        try:
+            layer.fit(X, sample_weight=sample_weight)
+        finally:
+            if is_fitted(layer):
+                _take(layer, number, machine, params)
         if number < len(layers):
             upward = partial(upward_means, layer.model_, scale=layer.scales[0])
             rows = by_block(rows, upward, layer.n_components)
+
+
+def _take(layer, number, machine, params):
+    """Put a fitted layer into ``params``."""
+    fitted = layer.model_.params
+    decoder_bias = fitted.decoder_biases[0]
+    machine.block(params.encoder_weights[0], number)[...] = fitted.encoder_weights[0]
+    machine.bias(params, number)[...] = fitted.encoder_biases[0]
+    below = machine.bias(params, number - 1)
+    # A hidden layer had a bias as the upper and one as the lower of two.
+    below[...] = (below + decoder_bias) / 2 if number > 1 else decoder_bias
 
 
 def joint_objective(machine, loss, mask, *, n_steps, n_mean_field_steps, chains, penalties):

@@ -127,7 +127,10 @@ def moments(arrays):
 
 
 def draw_parameters(model, X, weights, seed):
-    """Return parameters given the data, which a chain from those of ``model.base_`` on passes, and its losses."""
+    """Set ``draws_`` to parameters given the data, which a chain from those of ``model.base_`` on passes, and its losses.
+
+    A chain that is interrupted leaves the draws so far, if there are any.
+    """
     fitted = model.base_.model_
     objective = model.base_.objective(fitted.network, fitted.units)
     problem = Problem(objective, fitted.scaling.rows(X), weights)
@@ -154,7 +157,9 @@ def draw_parameters(model, X, weights, seed):
             f"The energy is not finite after {state.n_epochs} epochs of the chain: lower "
             f"step_size={model.step_size}, or scale X."
         ) from error
-    return np.array(draws.kept), state.loss_curve
+    finally:
+        if draws.kept:
+            model.draws_, model.loss_curve_ = np.array(draws.kept), state.loss_curve
 
 
 class _Draws:

@@ -162,7 +162,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         TypeError
             If ``base`` is no auto-encoder.
         """
-        with unchanged_on_error(self):
+        with unchanged_on_error(self, learned="draws_"):
             rng = check_random_state(self.random_state)
             base, frame = self._copied_base(rng), X
             X = validated_rows(self, X, dtype=DTYPES)
@@ -170,8 +170,8 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             X, weights, _ = counted_rows(X, sample_weight)
             self._moments = column_moments(X, weights)
             seed = int(rng.randint(np.iinfo(np.int32).max))
-            self.draws_, self.loss_curve_ = draw_parameters(self, X, weights, seed)
             self._temperature = self.temperature
+            draw_parameters(self, X, weights, seed)
         return self
 
     def transform(self, X):

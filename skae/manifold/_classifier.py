@@ -1,6 +1,7 @@
 """Manifold tangent classifier."""
 
 from dataclasses import field
+from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -249,14 +250,11 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             self._check_solver()
             frame = X
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
-            self.base_ = self._fitted_base(*for_parts(frame, sample_weight, X, weights))
-            fitted = self.base_.model_
-            self._units = fitted.units
-            encoder = fitted.network
-            self._check_width(encoder)
             targets.unit = self._unit()
-            state = self._add_output(encoder.sizes[1:], encoder.names, targets, targets.unit)
-            fill_encoder(self._network.views(state.params), fitted.params)
+            begin = partial(self._begin, targets)
+            base = self._fitted_base(*for_parts(frame, sample_weight, X, weights), begin)
+            state = begin(base)
+            self._check_width(base.model_.network)
             options = {"unlabeled_per_labeled": self._unlabeled_ratio()}
             if self.reconstruction_weight:
                 autoencoder = self._base_autoencoder(state)
@@ -268,16 +266,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             penalties, observers = self._propagation(inputs, rows, n_labeled, balanced, state)
             if self.reconstruction_weight and not self._penalizes_unlabeled():
                 rows, options["factors"] = all_rows(targets, balanced, self._unlabeled_ratio())
-            self._train_outputs(
-                inputs,
-                targets,
-                balanced,
-                state,
-                rows,
-                penalties,
-                observers,
-                **options,
-            )
+            options |= {"penalties": penalties, "observers": observers}
+            self._train_outputs(inputs, targets, balanced, state, rows, **options)
             if penalties:
                 self._warn_of_constant_outputs(X, targets.values, targets.labeled)
         return self
@@ -293,11 +283,20 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         used = self.penalize_unlabeled or self.reconstruction_weight > 0
         check_unlabeled(self, used, "penalize_unlabeled=True or reconstruction_weight > 0")
 
-    def _fitted_base(self, X, weights):
+    def _begin(self, targets, base):
+        """Take the encoder of ``base``, with an output layer above it; publish and return that state."""
+        fitted = base.model_
+        self.base_, self._units, encoder = base, fitted.units, fitted.network
+        state = self._add_output(encoder.sizes[1:], encoder.names, targets, targets.unit)
+        fill_encoder(self._network.views(state.params), fitted.params)
+        self.publish(state)
+        return state
+
+    def _fitted_base(self, X, weights, publish):
         base = StackedAE() if self.base is None else self.base
         if not isinstance(base, (BaseAutoEncoder, StackedAE)):
             raise TypeError(f"base must be an auto-encoder or a StackedAE; got {base!r}.")
-        return fitted_base(self, base, X, weights)
+        return fitted_base(self, base, X, weights, publish)
 
     def _warn_of_constant_outputs(self, X, values, labeled):
         """Warn where even the labeled rows are predicted little better than by outputs that do not depend on X."""

@@ -1,0 +1,128 @@
+"""An interrupt in any stage of a fit leaves what the stages have learned so far."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+
+from skae import (
+    DBN,
+    RBM,
+    AutoEncoder,
+    ManifoldTangentClassifier,
+    StackedAE,
+    StackedAEClassifier,
+)
+from skae.boltzmann import DBM, BoltzmannClassifier
+from skae.generative import JointEnergy
+from skae.generative._energies import _Draws
+
+pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
+X, y = load_iris(return_X_y=True)
+X = (X - X.min(axis=0)) / np.ptp(X, axis=0)
+SHORT = {"max_iter": 3, "random_state": 0, "learning_rate": "constant"}
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:.*codes of .* are constant"),
+]
+
+
+class Interrupting:
+    """A callback that interrupts after the second epoch."""
+
+    after = 1
+
+    def setup(self, estimator, context):
+        """Begin."""
+
+    def teardown(self, estimator, context):
+        """End."""
+
+    def on_fit_task_begin(self, estimator, context):
+        """Nothing to do."""
+
+    def on_fit_task_end(self, estimator, context):
+        """Interrupt."""
+        if context.task_name == "epoch" and context.task_id == self.after:
+            raise KeyboardInterrupt
+
+
+def _interrupted(Part, **options):
+    return Part(4, **{**SHORT, **options}).set_callbacks(Interrupting())
+
+
+def _layers(Part, **options):
+    return [("low", _interrupted(Part, **options)), ("high", Part(3, **SHORT))]
+
+
+MODELS = {
+    "tangents": lambda: ManifoldTangentClassifier(_interrupted(AutoEncoder), random_state=0),
+    "tangents of a stack": lambda: ManifoldTangentClassifier(
+        StackedAE(_layers(AutoEncoder)), random_state=0
+    ),
+    "machine": lambda: BoltzmannClassifier(_interrupted(RBM), random_state=0),
+    "classifier of a belief network": lambda: BoltzmannClassifier(
+        DBN(_layers(RBM)), random_state=0
+    ),
+    "classifier of a deep machine": lambda: BoltzmannClassifier(DBM(_layers(RBM)), random_state=0),
+    "belief network": lambda: DBN(_layers(RBM), random_state=0),
+    "deep machine": lambda: DBM(_layers(RBM), random_state=0),
+    "stack": lambda: StackedAE(_layers(AutoEncoder), random_state=0),
+    "stack that predicts": lambda: StackedAE(
+        _layers(AutoEncoder), fine_tune="supervised", random_state=0
+    ),
+    "classifier": lambda: StackedAEClassifier(_layers(AutoEncoder), random_state=0),
+}
+
+
+def _lowest_weights(model):
+    """Return the weights from X to the lowest units, as the fitted whole has them."""
+    if isinstance(model, DBN):
+        return model.stack_.encoder_weights_[0]
+    if isinstance(model, DBM):
+        return model.weights_[0]
+    network = model._network.views(model._state["params"])
+    return network.encoder_weights[0][:, :4]
+
+
+def _lowest_part(model):
+    """Return the part of ``model`` that was interrupted."""
+    for name in ("base_", "predictor_", "stack_"):
+        if hasattr(model, name):
+            return _lowest_part(getattr(model, name))
+    return model.layers_[0][1] if hasattr(model, "layers_") else model
+
+
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize("again", [False, True], ids=["first fit", "second fit"])
+def test_an_interrupt_in_the_first_stage_leaves_what_it_has(make, again, monkeypatch):
+    model = make()
+    if again:
+        monkeypatch.setattr(Interrupting, "after", None)
+        model.fit(X, y)
+        monkeypatch.undo()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    part = _lowest_part(model)
+    assert part.n_iter_ == 2
+    np.testing.assert_array_equal(_lowest_weights(model), part.components_)
+    method = "predict_proba" if hasattr(model, "predict_proba") else "transform"
+    assert np.isfinite(getattr(model, method)(X)).all()
+
+
+def test_an_interrupted_chain_leaves_its_draws(monkeypatch):
+    options = {"n_draws": 5, "thin": 1, "burn_in": 1, "random_state": 0}
+    model = JointEnergy(AutoEncoder(4, **SHORT), **options)
+    whole = clone(model).fit(X)
+    keep = _Draws.epoch_end
+
+    def interrupting(draws, state):
+        keep(draws, state)
+        if len(draws.kept) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_Draws, "epoch_end", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X)
+    np.testing.assert_array_equal(model.draws_, whole.draws_[:2])
+    assert np.isfinite(model.sample(3, random_state=0)).all()
