@@ -45,6 +45,18 @@ class Batch:
         out[:] = 1 if weights is None else weights[self.indices]
         out /= len(self)
 
+    def clean(self):
+        """Return the same rows in a batch that no corruption changes."""
+        return _CleanBatch(self._data, self.indices)
+
+
+class _CleanBatch(Batch):
+    """Rows without noise."""
+
+    def corrupt(self, corruption, rows, seed, out):
+        """Fill ``out`` with ``rows``."""
+        np.copyto(out, rows)
+
 
 class Batches:
     """Rows ``indices`` of ``X`` in batches of ``batch_size``.

@@ -86,7 +86,8 @@ def _ended_finite(objective, state, batch):
     arrays = [state.params, *state.solver.values()]
     if not all(np.isfinite(array).all() for array in arrays):
         return False
-    return np.isfinite(objective(state.params, batch, None, np.random.default_rng(state.seed)))
+    rng = np.random.default_rng(state.seed)
+    return np.isfinite(objective(state.params, batch.clean(), None, rng))
 
 
 def _keep(state, params, solver):
