@@ -39,7 +39,14 @@ def log_partition(params, units, base_bias, n_runs, n_temperatures, random_state
     if n_temperatures < 1:
         raise ValueError(f"n_temperatures must be at least 1; got {n_temperatures!r}.")
     rng = generator(random_state)
-    return annealed_log_partition(params, units, base_bias, n_runs, n_temperatures, rng)
+    with np.errstate(over="ignore", invalid="ignore"):
+        estimate = annealed_log_partition(params, units, base_bias, n_runs, n_temperatures, rng)
+    if not np.isfinite(estimate.value):
+        raise ValueError(
+            "log Z is beyond the range of numbers: the weights are too large. Train with a lower learning_rate_init, or "
+            "with weight_decay."
+        )
+    return estimate
 
 
 def normalized(score, log_partition):

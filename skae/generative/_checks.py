@@ -48,6 +48,13 @@ def check_positive(name, value):
         raise ValueError(f"{name} must be a positive number; got {value!r}.")
 
 
+def check_squared(name, value):
+    """Raise where ``value`` is no positive number whose square is one."""
+    check_positive(name, value)
+    if not 1e-150 < value < 1e150:
+        raise ValueError(f"{name} must be within 1e-150 and 1e150, to be squared; got {value!r}.")
+
+
 def noise_level(model, sigma):
     """Return sigma, by default the standard deviation of the noise that ``model`` was trained with, or stands for."""
     params = getattr(model, "trained_with_", {})
@@ -61,9 +68,7 @@ def noise_level(model, sigma):
             "sigma must be given for a model that was trained without gaussian noise and without contraction of "
             "its reconstruction."
         )
-    check_positive("sigma", sigma)
-    if not 1e-150 < sigma < 1e150:
-        raise ValueError(f"sigma must be within 1e-150 and 1e150, to be squared; got {sigma!r}.")
+    check_squared("sigma", sigma)
     return float(sigma)
 
 

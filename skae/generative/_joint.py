@@ -26,7 +26,13 @@ from .._estimators.parameters import estimator
 from .._estimators.parts import ready_copy
 from ..autoencoders import AutoEncoder, BaseAutoEncoder
 from ..nn.model import Model
-from ._checks import check_positive, column_moments, finite_states, like_columns
+from ._checks import (
+    check_positive,
+    check_squared,
+    column_moments,
+    finite_states,
+    like_columns,
+)
 from ._energies import (
     ReconstructionMoments,
     clean_energy,
@@ -171,6 +177,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             self._moments = column_moments(X, weights)
             seed = int(rng.randint(np.iinfo(np.int32).max))
             self._temperature = self.temperature
+            check_squared("prior_scale", self.prior_scale)
             draw_parameters(self, X, weights, seed)
         return self
 

@@ -123,7 +123,7 @@ def ball_moments(X, centers, radius):
     Raises
     ------
     ValueError
-        If data are invalid, or a ball has fewer than two rows of X.
+        If data are invalid, a ball has fewer than two rows of X, or moments are not finite.
 
     References
     ----------
@@ -151,7 +151,10 @@ def ball_moments(X, centers, radius):
         )
     mean = np.array([X[rows].mean(axis=0) for rows in balls], X.dtype)
     covariance = [np.atleast_2d(np.cov(X[rows], rowvar=False)) for rows in balls]
-    return LocalMoments(mean, np.array(covariance, X.dtype))
+    covariance = np.array(covariance, X.dtype)
+    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+        raise ValueError(f"Moments of X are beyond the range of {X.dtype}: scale X.")
+    return LocalMoments(mean, covariance)
 
 
 def _reconstruction_and_jacobian(network, params, X):

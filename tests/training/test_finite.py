@@ -20,6 +20,7 @@ from skae import (
 from skae.generative import (
     EnergyAE,
     JointEnergy,
+    ball_moments,
     parzen_log_likelihood,
     sample_chain,
     sample_langevin,
@@ -73,6 +74,9 @@ def test_draws_of_parameters_have_a_finite_energy():
     with pytest.raises(ValueError, match="lower step_size"):
         model.fit(X)
     assert not hasattr(model, "draws_")
+    for scale in (1e-300, 1e300):
+        with pytest.raises(ValueError, match="prior_scale must be within"):
+            model.set_params(step_size=1e-3, prior_scale=scale).fit(X)
 
 
 def test_moments_of_the_solver_stay_finite():
@@ -165,6 +169,15 @@ def test_chains_that_diverge_are_refused():
         assert np.isfinite(energy.sample(3, step_size=1e5, random_state=0)).all()
     with pytest.raises(ValueError, match="sigma must be within"):
         sample_langevin(denoising, X[:3], sigma=1e200)
+
+
+def test_moments_and_normalizers_that_are_no_numbers_are_refused():
+    with pytest.raises(ValueError, match="Moments of X are beyond the range of float64"):
+        ball_moments(1e300 * X, 1e300 * X[:2], radius=5e300)
+    machine = RBM(25, visible="gaussian", max_iter=1, random_state=0).fit(X)
+    machine._state["params"] *= 1e200
+    with pytest.raises(ValueError, match="log Z is beyond the range of numbers"):
+        machine.log_partition(n_runs=5, n_temperatures=20, random_state=0)
 
 
 @pytest.mark.parametrize("sigma", [1e-300, 1e-160, 1e300])
