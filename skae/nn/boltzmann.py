@@ -46,7 +46,7 @@ class _BinaryDraws(NamedTuple):
     columns: np.ndarray
     whole_row = False
 
-    def forward(self, a, bias, rows, units):
+    def forward(self, a, bias, rows=slice(None), units=slice(None)):
         """a <- 1 with probability sigmoid(a + bias), else 0, in some rows and the columns ``units``."""
         start, stop, _ = units.indices(a.shape[1])
         kernels.bernoulli_units(a[rows], bias, self.rows[rows], self.columns, start, stop)
