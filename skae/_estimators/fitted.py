@@ -297,6 +297,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _shown_params(self, name):
         """Return the parameters with weights of all columns of X."""
+        if name.startswith("decoder") and not self._has_decoder:
+            raise AttributeError(f"{type(self).__name__} has no {name}: it is trained to predict.")
         params, widen = self._fitted_params(name), self._units.scaling.widened
         encoder, decoder = list(params.encoder_weights), list(params.decoder_weights)
         encoder[0] = widen(encoder[0])

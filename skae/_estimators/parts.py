@@ -4,8 +4,9 @@ import os
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from ..training.loop import DivergenceError
 from .fitting import is_fitted
@@ -96,7 +97,7 @@ def fitted_base(estimator, base, X, sample_weight, publish):
     Where its training is interrupted, cannot write its checkpoint or diverges, ``publish(base)`` makes of what it has learned what it can.
     """
     if estimator.prefit:
-        check_is_fitted(base)
+        check_prefit(base=base)
         # Number, names and order of the columns.
         validate_data(base, X, reset=False, skip_check_array=True)
         return base
@@ -125,3 +126,10 @@ def atoms_of(estimator):
     raise ValueError(
         f"estimator={estimator!r} has neither components_ nor cluster_centers_; fit it first."
     )
+
+
+def check_prefit(**parts):
+    """Raise NotFittedError, a ValueError, unless the parameter that is given is a fitted estimator."""
+    for name, part in parts.items():
+        if part is None or not is_fitted(part):
+            raise NotFittedError(f"prefit=True needs a fitted {name}; got {name}={part!r}.")

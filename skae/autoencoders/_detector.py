@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.columns import Columns, power_of_two
 from .._estimators.fitting import DTYPES, unchanged_on_error, validated_rows
-from .._estimators.parts import ready_copy
+from .._estimators.parts import check_prefit, ready_copy
 from ..nn.scaling import dense
 from ._autoencoder import AutoEncoder
 
@@ -132,9 +132,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def _fitted_base(self, X):
         if self.prefit:
-            if self.base is None:
-                raise ValueError("prefit=True needs a fitted base; got base=None.")
-            check_is_fitted(self.base)
+            check_prefit(base=self.base)
             return self.base
         base = AutoEncoder(100) if self.base is None else self.base
         rng = check_random_state(self.random_state)

@@ -1,7 +1,9 @@
 """Tall or wide: rectangles, as outlines or with pictures."""
 
+from numbers import Integral
+
 import numpy as np
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, check_scalar
 
 from ._patches import textured_patches
 
@@ -45,6 +47,7 @@ def make_rectangles(n_samples=51_200, *, images=None, random_state=None):
     >>> X.shape, y.shape
     ((100, 784), (100,))
     """
+    check_scalar(n_samples, "n_samples", Integral, min_val=1)
     rng = check_random_state(random_state)
     sizes = _sizes(with_pictures=images is not None)
     sizes = sizes[rng.randint(len(sizes), size=n_samples)]

@@ -38,7 +38,7 @@ def published_split(X, y, name):
     n_train, n_validation = SIZES[name]
     if len(X) <= n_train + n_validation:
         raise ValueError(
-            f"{name!r} has {n_train} rows for training and {n_validation} for validation; got {len(X)} in all."
+            f"name={name!r} has {n_train} rows for training and {n_validation} for validation; X has {len(X)} in all."
         )
     ends = (0, n_train, n_train + n_validation, len(X))
     slices = map(slice, ends[:-1], ends[1:])

@@ -1,10 +1,11 @@
 """Digits made harder: rotated, or in front of noise or of pictures."""
 
 from math import isqrt
+from numbers import Integral
 
 import numpy as np
 from scipy.ndimage import map_coordinates
-from sklearn.utils import check_array, check_random_state, gen_batches, shuffle
+from sklearn.utils import check_array, check_random_state, check_scalar, gen_batches, shuffle
 
 from ._patches import textured_patches
 
@@ -61,8 +62,9 @@ def make_digits(X, y, variation="basic", *, images=None, n_samples=62_000, rando
         raise ValueError(
             f"variation={variation!r} needs images, gray pictures for the backgrounds."
         )
+    check_scalar(n_samples, "n_samples", Integral, min_val=1)
     rng = check_random_state(random_state)
-    X = check_array(X, dtype=np.float32)
+    X = check_array(X, dtype=np.float32, input_name="X")
     side = isqrt(X.shape[1])
     if side**2 != X.shape[1] or X.min() < 0 or X.max() > 1:
         raise ValueError("X must have rows of square images with values in [0, 1].")

@@ -139,7 +139,7 @@ def ball_moments(X, centers, radius):
     >>> mean.shape, covariance.shape
     ((2, 2), (2, 2, 2))
     """
-    X = check_array(X, dtype=DTYPES)
+    X = check_array(X, dtype=DTYPES, input_name="X")
     centers = check_array(centers, dtype=X.dtype, input_name="centers")
     check_positive("radius", radius)
     search = NearestNeighbors(radius=radius).fit(X)

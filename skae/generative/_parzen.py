@@ -168,6 +168,9 @@ def parzen_comparison(samples, X_train, X_test, X_validation, *, random_state=No
         raise ValueError(
             f"samples must be an array, or a dict of arrays by names other than {_BASELINES}; got {list(models)}."
         )
+    models = {
+        name: check_array(each, dtype=DTYPES, input_name=name) for name, each in models.items()
+    }
     X_train = check_array(X_train, dtype=DTYPES, ensure_min_samples=2, input_name="X_train")
     baselines = _baselines(X_train, max(map(len, models.values())), random_state)
     return {

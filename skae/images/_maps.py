@@ -1,7 +1,6 @@
 """From pictures to pooled feature maps, a block at a time."""
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from .._kernels.pictures import (
     MAX,
@@ -12,7 +11,7 @@ from .._kernels.pictures import (
     pool,
     pool_split,
 )
-from ._pictures import pair
+from ._pictures import pair, smoothed
 
 KINDS = {"mean": SUM, "sum": SUM, "max": MAX, "l2": SQUARES}
 _BAND = 400_000  # numbers of a band of positions, its products and codes, that stay in the cache of a core
@@ -116,9 +115,9 @@ def normalize_maps(maps, sigma):
     Mean and deviation are of all maps in a Gaussian window; the divisor is no less than the mean deviation of the picture
     (Jarrett et al. 2009).
     """
-    maps -= gaussian_filter(maps.mean(axis=2), sigma)[:, :, np.newaxis]
+    maps -= smoothed(maps.mean(axis=2), sigma)[:, :, np.newaxis]
     squares = np.einsum("ijk,ijk->ij", maps, maps) / maps.dtype.type(maps.shape[2])
-    deviations = np.sqrt(np.maximum(gaussian_filter(squares, sigma), 0))
+    deviations = np.sqrt(np.maximum(smoothed(squares, sigma), 0))
     floor = deviations.mean() or maps.dtype.type(1)
     maps /= np.maximum(deviations, floor)[:, :, np.newaxis]
 

@@ -1,9 +1,12 @@
 """From images to rows and back: patches, contrast, denoising."""
 
+from numbers import Integral, Real
+
 import numpy as np
-from scipy.ndimage import gaussian_filter
 from sklearn.feature_extraction.image import extract_patches_2d, reconstruct_from_patches_2d
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array, check_random_state, check_scalar
+
+from ._pictures import smoothed
 
 
 def normalize_contrast(image, sigma=4.0, floor=0.01):
@@ -39,12 +42,12 @@ def normalize_contrast(image, sigma=4.0, floor=0.01):
     >>> bool(0.8 < dim / bright < 1.25)
     True
     """
-    image = check_array(image, dtype=[np.float64, np.float32])
-    if not (sigma > 0 and floor > 0):
+    image = check_array(image, dtype=[np.float64, np.float32], input_name="image")
+    if not all(isinstance(value, Real) and value > 0 for value in (sigma, floor)):
         raise ValueError(f"sigma and floor must be positive; got {sigma!r} and {floor!r}.")
-    centered = image - gaussian_filter(image, sigma)
+    centered = image - smoothed(image, sigma)
     unit = np.abs(centered).max() or image.dtype.type(1)
-    deviation = unit * np.sqrt(gaussian_filter((centered / unit) ** 2, sigma))
+    deviation = unit * np.sqrt(smoothed((centered / unit) ** 2, sigma))
     return centered / np.maximum(deviation, floor)
 
 
@@ -82,8 +85,12 @@ def sample_patches(images, patch_size, n_patches, *, center=True, random_state=N
     (1000, 64)
     """
     rng = check_random_state(random_state)
-    if len(images) == 0 or n_patches < 1:
-        raise ValueError("sample_patches needs images and n_patches of at least 1.")
+    check_scalar(n_patches, "n_patches", Integral, min_val=1)
+    _check_patch_size(patch_size)
+    if len(images) == 0 or any(np.ndim(image) < 2 for image in images):
+        raise ValueError(
+            "sample_patches needs images, a list of at least one picture: [picture] for a single one."
+        )
     share = -(-n_patches // len(images))
     parts = [
         extract_patches_2d(image, patch_size, max_patches=share, random_state=rng)
@@ -96,6 +103,12 @@ def sample_patches(images, patch_size, n_patches, *, center=True, random_state=N
     X = np.concatenate(parts).reshape(sum(map(len, parts)), -1)
     X = X[rng.permutation(len(X))[:n_patches]]
     return X - X.mean(axis=1, keepdims=True) if center else X
+
+
+def _check_patch_size(patch_size):
+    sizes = patch_size if isinstance(patch_size, (tuple, list)) else ()
+    if len(sizes) != 2 or not all(isinstance(size, Integral) and size > 0 for size in sizes):
+        raise ValueError(f"patch_size must be two positive integers; got {patch_size!r}.")
 
 
 def denoise(image, coder, patch_size):
@@ -135,7 +148,7 @@ def denoise(image, coder, patch_size):
     >>> bool(np.std(denoise(noisy, coder, (6, 6)) - clean) < 0.5 * np.std(noisy - clean))
     True
     """
-    image = check_array(image, dtype=[np.float64, np.float32])
+    image = check_array(image, dtype=[np.float64, np.float32], input_name="image")
     X = extract_patches_2d(image, patch_size)
     X = X.reshape(len(X), -1)
     means = X.mean(axis=1, keepdims=True)

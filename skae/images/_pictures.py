@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from scipy.ndimage import gaussian_filter
 from sklearn.utils import check_array
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import validate_data
@@ -38,7 +39,7 @@ def validated_pictures(estimator, X, image_shape, *, reset):
                 f"X has {X.shape[1]} features; image_shape={shape} needs {np.prod(shape)}."
             )
         return X.reshape(len(X), *shape)
-    X = check_array(X, allow_nd=True, dtype="numeric")
+    X = check_array(X, allow_nd=True, dtype="numeric", input_name="X")
     if X.ndim > 4 or 0 in X.shape:
         raise ValueError(
             f"X must be (n, height, width) or (n, height, width, channels); got shape {X.shape}."
@@ -98,3 +99,9 @@ def drawn_patches(pictures, size, n_patches, dtype, rng):
         places = sample_without_replacement(n_places, n_patches, random_state=rng)
     patches = windows[np.unravel_index(places, windows.shape[:3])].transpose(0, 2, 3, 1)
     return as_floats(patches, dtype).reshape(len(places), -1)
+
+
+def smoothed(image, sigma):
+    """Return local means of ``image`` in a Gaussian window of standard deviation ``sigma``."""
+    # From 4 times its longer side on, they are the mean of the whole.
+    return gaussian_filter(image, min(sigma, 4 * max(image.shape)))

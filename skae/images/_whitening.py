@@ -117,7 +117,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         X_original : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        return check_array(X, dtype=self.mean_.dtype) @ self.coloring_ + self.mean_
+        return check_array(X, dtype=self.mean_.dtype, input_name="X") @ self.coloring_ + self.mean_
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

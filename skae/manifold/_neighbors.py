@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import DTYPES, unchanged_on_error
-from .._estimators.parts import for_parts
+from .._estimators.parts import check_prefit, for_parts
 from .._threads import share_items, team
 from ..autoencoders import ContractiveAE
 from ._tangents import tangent_basis, tangents_at
@@ -156,8 +156,8 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             if not self.prefit:
                 encoder = ContractiveAE() if self.encoder is None else clone(self.encoder)
                 self.encoder_ = encoder.fit(frame)
-            elif self.encoder is None:
-                raise ValueError("prefit=True needs a fitted encoder; got encoder=None.")
+            else:
+                check_prefit(encoder=self.encoder)
             self._n_tangents = self.n_tangents
             # An encoder without these tangents, or of other columns, is refused here and not at the first prediction.
             tangent_basis(self.encoder_, frame[:1], self.n_tangents)

@@ -1,6 +1,6 @@
 """Tangents of the manifold that an encoder has learned: the directions in which its code varies most."""
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
@@ -172,7 +172,7 @@ def _checked(model, X):
 def _solver(model, X, n_tangents, tol, start, random_state):
     """Return the function that solves some rows of X."""
     check_scalar(n_tangents, "n_tangents", Integral)
-    if not tol > 0:
+    if not (isinstance(tol, Real) and tol > 0):
         raise ValueError(f"tol must be positive; got {tol!r}.")
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     fitted = model.model_

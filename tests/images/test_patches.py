@@ -84,3 +84,10 @@ IMAGE = np.zeros((20, 20))
 def test_bad_images(call, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         call()
+
+
+def test_a_window_that_is_wider_than_the_picture_is_the_whole_of_it():
+    image = rng.random((9, 5))
+    expected = (image - image.mean()) / image.std()
+    for sigma in (40.0, 1e12, np.inf):
+        np.testing.assert_allclose(normalize_contrast(image, sigma=sigma), expected, atol=1e-3)
