@@ -1,7 +1,116 @@
-"""Tangents of n samples, k of each: looked up, and their squares."""
+"""Tangents and cotangents of a batch: rows of them through one elementwise unit and together, looked up, and squared.
+
+Rows are some for each of some samples: those of the p-th sample, number ``samples[p]`` of the batch, are those from
+``starts[p]`` to ``starts[p + 1]``; tangents that are fewer than all of these are those of each sample. Kernels of rows take
+samples p from ``first`` to ``last``.
+"""
+
+import numpy as np
 
 from ._jit import kernel
 from .elementary import unpacked
+
+
+@kernel
+def scale_rows(derivatives, samples, starts, tangents, out, first, last):
+    """out_r <- s'(a_i) t_r for the rows t_r of sample i."""
+    shared = tangents.shape[0] < out.shape[0]
+    for p in range(first, last):
+        derivative, offset = derivatives[samples[p]], starts[p] if shared else 0
+        for r in range(starts[p], starts[p + 1]):
+            tangent, scaled = tangents[r - offset], out[r]
+            for j in range(scaled.size):
+                scaled[j] = derivative[j] * tangent[j]
+
+
+@kernel
+def scale_rows_backward(
+    derivatives, second_derivatives, samples, starts, tangents, cotangents, delta, first, last
+):
+    """From cotangents u of s'(a) t: u_r <- s'(a_i) u_r, that at t; s''(a_i) t_r u_r, that at a, is added to ``delta``."""
+    shared = tangents.shape[0] < cotangents.shape[0]
+    for p in range(first, last):
+        i, offset = samples[p], starts[p] if shared else 0
+        derivative, second, total = derivatives[i], second_derivatives[i], delta[i]
+        for r in range(starts[p], starts[p + 1]):
+            tangent, cotangent = tangents[r - offset], cotangents[r]
+            for j in range(cotangent.size):
+                total[j] += second[j] * tangent[j] * cotangent[j]
+                cotangent[j] *= derivative[j]
+
+
+@kernel
+def inner_products(starts, tangents, cotangents, out, first, last):
+    """out_rk <- u_r' t_k for the tangents t_k of each sample, as many of all."""
+    n_tangents = out.shape[1]
+    for p in range(first, last):
+        for k in range(n_tangents):
+            tangent = tangents[p * n_tangents + k]
+            for r in range(starts[p], starts[p + 1]):
+                cotangent, total = cotangents[r], tangent.dtype.type(0)
+                for j in range(tangent.size):
+                    total += cotangent[j] * tangent[j]
+                out[r, k] = total
+
+
+@kernel
+def combine(coefficients, starts, tangents, out, first, last):
+    """out_r <- sum_k c_rk t_k, of the tangents t_k of each sample."""
+    n_tangents = coefficients.shape[1]
+    for p in range(first, last):
+        for r in range(starts[p], starts[p + 1]):
+            _combine(coefficients[r], tangents[p * n_tangents : (p + 1) * n_tangents], out[r])
+
+
+@kernel
+def combine_backward(
+    coefficients,
+    derivatives,
+    second_derivatives,
+    samples,
+    starts,
+    tangents,
+    cotangents,
+    combined,
+    out,
+    delta,
+    first,
+    last,
+):
+    """For combined tangents c_r = sum_k c_rk t_k, and cotangents u_r of s'(a) c_r, do :func:`scale_rows_backward`.
+
+    combined_r <- s'(a_i) c_r, which is scaled here.
+    """
+    n_tangents, row = coefficients.shape[1], np.empty_like(tangents[0])
+    for p in range(first, last):
+        i = samples[p]
+        derivative, second, total = derivatives[i], second_derivatives[i], delta[i]
+        for r in range(starts[p], starts[p + 1]):
+            _combine(coefficients[r], tangents[p * n_tangents : (p + 1) * n_tangents], row)
+            cotangent, down, up = cotangents[r], out[r], combined[r]
+            # One loop for each array that is written: more are not vectorized.
+            for j in range(row.size):
+                total[j] += second[j] * cotangent[j] * row[j]
+            for j in range(row.size):
+                up[j] = derivative[j] * row[j]
+            for j in range(row.size):
+                down[j] = derivative[j] * cotangent[j]
+
+
+@kernel
+def _combine(coefficients, tangents, out):
+    out[:] = 0
+    n_tangents = len(coefficients)
+    # Four at once, so that the sum is read and written less often.
+    for k in range(0, n_tangents - 3, 4):
+        a, b, c, d = coefficients[k], coefficients[k + 1], coefficients[k + 2], coefficients[k + 3]
+        t, u, v, w = tangents[k], tangents[k + 1], tangents[k + 2], tangents[k + 3]
+        for j in range(out.size):
+            out[j] += a * t[j] + b * u[j] + c * v[j] + d * w[j]
+    for k in range(n_tangents - n_tangents % 4, n_tangents):
+        coefficient, tangent = coefficients[k], tangents[k]
+        for j in range(out.size):
+            out[j] += coefficient * tangent[j]
 
 
 @kernel

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._kernels import activations as kernels
-from .._kernels.tangent_rows import combine, combine_backward, scale_rows, scale_rows_backward
+from .._kernels.tangents import combine, combine_backward, scale_rows, scale_rows_backward
 from .._threads import ELEMENT, share
 
 ALL = slice(None)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._kernels import tangent_rows as kernels
+from .._kernels import tangents as kernels
 from .._threads import product
 from .activations import Rows
 from .forward_mode import Link

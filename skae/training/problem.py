@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .batches import Batches, mean_objective
-from .mixture import Mixture
+from .batches import Batches, Mixture, mean_objective
 
 
 @dataclass
@@ -33,7 +32,7 @@ class Problem:
         Which rows the targets are known of.
     unlabeled_per_labeled : float or None
         How many of the other rows a minibatch of training has for each of these, see
-        :class:`~skae.training.mixture.Mixture`; None goes through all rows alike.
+        :class:`~skae.training.batches.Mixture`; None goes through all rows alike.
     solver : solver or None
         What takes the steps, where the objective has a solver of its own; by default that of the estimator.
     shown : array-like, callable or None

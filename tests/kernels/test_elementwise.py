@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import expit, log_softmax
 
-from skae._kernels import activations, losses, tangent_rows, updates
+from skae._kernels import activations, losses, updates
+from skae._kernels import tangents as kernels
 from skae._kernels.contraction import add_scaled_rows, contract, curve, squared_row_norms
 from skae._kernels.tangents import gather, gather_sum, squares
 
@@ -137,10 +138,10 @@ def test_tangent_kernels(dtype, shared):
     tangents = _arrays(dtype, (1 if shared else 4, 3, 5))[0]
     out, delta, below = np.empty((12, 5), dtype), np.zeros_like(first), pull.copy()
     where, rows = (np.arange(4), np.arange(0, 13, 3)), tangents.reshape(-1, 5)
-    tangent_rows.scale_rows(first, *where, rows, out, 0, 4)
+    kernels.scale_rows(first, *where, rows, out, 0, 4)
     _close(out.reshape(4, 3, 5), first[:, np.newaxis] * tangents)
     flat = below.reshape(12, 5)
-    tangent_rows.scale_rows_backward(first, second, *where, rows, flat, delta, 0, 4)
+    kernels.scale_rows_backward(first, second, *where, rows, flat, delta, 0, 4)
     _close(below, first[:, np.newaxis] * pull)
     _close(delta, second * (tangents * pull).sum(axis=1), 32)
     shares, out = np.linspace(0.1, 1, 4).astype(dtype), np.empty_like(pull)
@@ -169,27 +170,27 @@ def test_rows_of_some_samples(dtype, n_tangents):
         return total
 
     for part in parts:
-        tangent_rows.scale_rows(slopes, samples, starts, rows, out, *part)
+        kernels.scale_rows(slopes, samples, starts, rows, out, *part)
     _close(out, slope * rows)
 
     below, total = pull.copy(), push.copy()
     for part in parts:
-        tangent_rows.scale_rows_backward(slopes, bends, samples, starts, rows, below, total, *part)
+        kernels.scale_rows_backward(slopes, bends, samples, starts, rows, below, total, *part)
     _close(below, slope * pull)
     _close(total, pushed(bend * rows * pull), 64)
 
     for part in parts:
-        tangent_rows.inner_products(starts, tangents, rows, inner, *part)
+        kernels.inner_products(starts, tangents, rows, inner, *part)
     _close(inner, np.einsum("rj,rkj->rk", rows, own), 256)
 
     combined = np.einsum("rk,rkj->rj", coefficients, own)
     for part in parts:
-        tangent_rows.combine(coefficients, starts, tangents, out, *part)
+        kernels.combine(coefficients, starts, tangents, out, *part)
     _close(out, combined, 256)
 
     total, arrays = push.copy(), (slopes, bends, samples, starts, tangents, rows, out, scaled)
     for part in parts:
-        tangent_rows.combine_backward(coefficients, *arrays, total, *part)
+        kernels.combine_backward(coefficients, *arrays, total, *part)
     _close(out, slope * combined, 256)
     _close(scaled, slope * rows)
     _close(total, pushed(bend * rows * combined), 256)
