@@ -175,9 +175,7 @@ def sample_langevin(
 
 def _code_chain(fitted, x, sigma, correlated, rng):
     """Yield x' = g(h + J J' e), or g(h + e), where f and g are those of the highest layer."""
-    network, params = fitted.network, fitted.params
-    encoder = network.encoder_layers(params)[-1]
-    decoder = network.decoder_layers(params)[0]
+    encoder, decoder = fitted.params.encoder_layers[-1], fitted.params.decoder_layers[0]
     while True:
         codes = encoder.forward(x)
         noise = sigma * rng.standard_normal(codes.shape, codes.dtype)
@@ -186,13 +184,13 @@ def _code_chain(fitted, x, sigma, correlated, rng):
             noise = jacobian.jvp(jacobian.vjp(noise))
         codes += noise
         x = decoder.forward(codes)
-        x = x if network.depth > 1 else fitted.loss.activate(x)
+        x = x if fitted.network.depth > 1 else fitted.loss.activate(x)
         yield x
 
 
 def _decoded_states(fitted, states):
     """Return what the decoder below the highest layer makes of ``states``, of shape (n_kept, n_chains, n_outputs)."""
-    below = fitted.network.decoder_layers(fitted.params)[1:]
+    below = fitted.params.decoder_layers[1:]
 
     def decode(outputs):
         for layer in below:

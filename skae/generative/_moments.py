@@ -159,7 +159,7 @@ def ball_moments(X, centers, radius):
 
 def _reconstruction_and_jacobian(network, params, X):
     """Return r(x) and dr/dx of gaussian output units."""
-    layers = [*network.encoder_layers(params), *network.decoder_layers(params)]
+    layers = [*params.encoder_layers, *params.decoder_layers]
     return outputs_and_jacobian(layers, X)
 
 

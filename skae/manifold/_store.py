@@ -91,7 +91,7 @@ class TangentStore:
 
     def _tangents(self, inputs):
         n_layers = self.network.depth - 1
-        jacobians = encoder_map(self.network, self.network.views(self._flat), inputs, n_layers)
+        jacobians = encoder_map(self.network.views(self._flat), inputs, n_layers)
         rng = np.random.default_rng(self.seed)
         return leading_vectors(jacobians, self.n_tangents, self.tol, rng)[0]
 

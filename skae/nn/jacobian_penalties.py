@@ -70,9 +70,9 @@ class JacobianContraction:
         self.directions = Directions(n_directions)
 
     def __call__(self, params, trace, seed):
-        layers = self.network.encoder_layers(params)
+        layers = params.encoder_layers
         if self.loss is not None:
-            layers += self.network.decoder_layers(params)
+            layers = [*layers, *params.decoder_layers]
         workspace = trace.scratch(self, lambda: _Workspace(self, layers, trace))
         chain = workspace.chain
         chain.start(layers, [each.outputs for each in self._records(trace)])
@@ -121,7 +121,7 @@ class JacobianCurvature:
         self.directions = Directions(n_directions)
 
     def __call__(self, params, trace, seed):
-        layers = self.network.encoder_layers(params)
+        layers = params.encoder_layers
         workspace = trace.scratch(self, lambda: _ShiftWorkspace(layers, trace, self.directions))
         scale = self.strength * self.directions.scale() / self.n_samples
         np.multiply(

@@ -57,13 +57,13 @@ class DenseMap:
         return DenseMap(self.matrices[samples])
 
 
-def encoder_map(network, params, X, n_layers):
-    """Return the Jacobians of the network's first layers at the rows of ``X``.
+def encoder_map(params, X, n_layers):
+    """Return the Jacobians of the first layers of a network with ``params`` at the rows of ``X``.
 
     Units that are saturated at every row, so that their part of any J v is lost in rounding, are left out.
     """
     chain, n_samples, columns = [], len(X), slice(None)
-    for layer in network.encoder_layers(params)[:n_layers]:
+    for layer in params.encoder_layers[:n_layers]:
         X = layer.forward(X)
         linear, active = layer.linearize(X).active()
         chain.append(LinearLayer(linear.weights[:, columns], linear.derivatives))

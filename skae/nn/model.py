@@ -75,7 +75,7 @@ class Model:
         if self.network.sizes[0] != self.scaling.n_inputs:
             raise TypeError("A classifier of a DBM has no Jacobian by x alone: take the base DBN.")
         z = self.inputs(x)
-        return self.scaling.linear_map(encoder_map(self.network, self.params, z, self.n_layers))
+        return self.scaling.linear_map(encoder_map(self.params, z, self.n_layers))
 
     def losses(self, x):
         """Return the reconstruction loss of each row, summed over scaled columns."""

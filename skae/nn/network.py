@@ -54,23 +54,17 @@ class Network:
         n = self.depth
         weights, biases, decoder_biases = parts[:n], parts[n : 2 * n], parts[2 * n : 3 * n]
         decoder = parts[3 * n :] if self.decoder != "tied" else weights
-        return Params(weights, biases, decoder, decoder_biases)
+        upward = list(map(Layer, weights, biases, self.activations))
+        downward = []
+        if self.decoder:
+            matrices = [each.T for each in reversed(decoder)]
+            downward = list(map(Layer, matrices, reversed(decoder_biases), self._decoder_units))
+        return Params(weights, biases, decoder, decoder_biases, upward, downward)
 
     @property
     def has_closed_form(self):
         """bool: whether penalties on the encoder's Jacobian have one: that of one layer of elementwise units."""
         return self.depth == 1 and self.activations[0].kind is not None
-
-    def encoder_layers(self, params):
-        """Return the layers from the input up to the code."""
-        return list(map(Layer, params.encoder_weights, params.encoder_biases, self.activations))
-
-    def decoder_layers(self, params):
-        """Return the layers from the code down to the logits; none without a decoder."""
-        if not self.decoder:
-            return []
-        weights = [each.T for each in params.decoder_weights[::-1]]
-        return list(map(Layer, weights, params.decoder_biases[::-1], self._decoder_units))
 
     def trace(self, n_samples, dtype, penalties=()):
         """Return the buffers of a batch, with the rows that ``penalties`` claim."""
@@ -98,14 +92,14 @@ class Network:
 
     def encode(self, params, X, out=None, n_layers=None):
         """Return the codes of ``X``, or the outputs of the first ``n_layers`` layers."""
-        layers = self.encoder_layers(params)[:n_layers]
+        layers = params.encoder_layers[:n_layers]
         for layer in layers:
             X = layer.forward(X, out if layer is layers[-1] else None)
         return X
 
     def decode(self, params, codes):
         """Return the logits of the output units."""
-        for layer in self.decoder_layers(params):
+        for layer in params.decoder_layers:
             codes = layer.forward(codes)
         return codes
 
@@ -115,17 +109,17 @@ class Network:
 
     def jacobian(self, params, X):
         """Return dh/dx, of shape (n_samples, n_components, n_features)."""
-        return outputs_and_jacobian(self.encoder_layers(params), X)[1]
+        return outputs_and_jacobian(params.encoder_layers, X)[1]
 
     def forward(self, params, trace, seed):
         """Fill ``trace`` from its inputs up to the codes and down to the logits."""
-        for number, layer in enumerate(self.encoder_layers(params)):
+        for number, layer in enumerate(params.encoder_layers):
             record = trace.encoder[number]
             layer.forward(record.inputs, record.outputs)
             if record.mask is not None:
                 dropout_mask(trace.inputs, seed + np.uint64(number), self.dropout, record.mask)
                 np.multiply(record.outputs, record.mask, out=trace.encoder[number + 1].inputs)
-        for layer, record in zip(self.decoder_layers(params), trace.decoder):
+        for layer, record in zip(params.decoder_layers, trace.decoder):
             layer.forward(record.inputs, record.outputs)
 
     def backward(self, params, trace, grad, n_frozen=0):
@@ -134,7 +128,7 @@ class Network:
         That of the encoder's ``n_frozen`` lowest layers is set to 0, without a pass through them.
         """
         above = None
-        for number, layer in enumerate(reversed(self.decoder_layers(params))):
+        for number, layer in enumerate(reversed(params.decoder_layers)):
             record = trace.decoder[-1 - number]
             layer.backward(record, above, record.extra_delta(), grad.decoder_biases[number])
             if self.decoder == "untied":
@@ -144,7 +138,7 @@ class Network:
             trace.encoder[-1].delta[...] = trace.logits
         for number in range(n_frozen):
             grad.encoder_weights[number][...], grad.encoder_biases[number][...] = 0, 0
-        layers = self.encoder_layers(params)
+        layers = params.encoder_layers
         for number in reversed(range(n_frozen, self.depth)):
             self._encoder_gradients(number, layers[number], above, trace, grad)
             above = layers[number], trace.encoder[number]

@@ -23,9 +23,14 @@ class Parts:
 
 @dataclass
 class Params:
-    """Named views of the flat vector; weights are (n_upper, n_lower), shared by the decoder when tied."""
+    """Named views of the flat vector; weights are (n_upper, n_lower), shared by the decoder when tied.
+
+    Of a feed-forward network the layers, too: from the input up to the code, and from there down to the logits.
+    """
 
     encoder_weights: list
     encoder_biases: list
     decoder_weights: list
     decoder_biases: list
+    encoder_layers: list = ()
+    decoder_layers: list = ()

@@ -50,9 +50,7 @@ class TangentPropagation:
     def __call__(self, params, trace, seed):
         memory = trace.scratch(self, lambda: PassMemory(trace, self.n_rows(trace.n_samples)))
         delta = np.zeros_like(trace.logits)
-        for link, layer, record in zip(
-            memory.links, self.network.encoder_layers(params), trace.encoder
-        ):
+        for link, layer, record in zip(memory.links, params.encoder_layers, trace.encoder):
             link.start(layer, record.outputs, record.mask)
             record.delta_terms.append(link.delta)
         trace.encoder[-1].delta_terms.append(delta)

@@ -158,7 +158,7 @@ def test_jacobians(unit):
             np.testing.assert_allclose(jacobian, _numeric_jacobian(encode, x), atol=1e-8)
     network = networks[0]
     params = network.views(_point(network, rng))
-    jacobian, chain = network.jacobian(params, X), encoder_map(network, params, X, 2)
+    jacobian, chain = network.jacobian(params, X), encoder_map(params, X, 2)
     vectors, covectors = rng.standard_normal((60, 7)), rng.standard_normal((60, 5))
     np.testing.assert_allclose(
         chain.jvp(vectors), np.einsum("nhd,nd->nh", jacobian, vectors), atol=1e-12
