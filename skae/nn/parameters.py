@@ -25,7 +25,7 @@ class Parts:
 class Params:
     """Named views of the flat vector; weights are (n_upper, n_lower), shared by the decoder when tied.
 
-    Of a feed-forward network the layers, too: from the input up to the code, and from there down to the logits.
+    The layers go from the input up to the code, of feed-forward networks, and from there down to the logits.
     """
 
     encoder_weights: list

@@ -4,7 +4,7 @@ import numpy as np
 
 from .._kernels.contraction import add_scaled_rows
 from .._threads import product
-from .activations import ACTIVATIONS, initial_bound, make_unit
+from .activations import initial_bound, make_unit
 from .layer import Layer, LayerRecord
 from .parameters import Params, Parts
 
@@ -38,7 +38,10 @@ class RecurrentNetwork:
         """Return the ``Params`` that look into ``flat``; there is one decoder bias, that of the output."""
         parts = self._parts(flat)
         weights, biases = parts[: self.depth], parts[self.depth : 2 * self.depth]
-        return Params(weights, biases, weights, parts[2 * self.depth :])
+        output_bias = parts[2 * self.depth :]
+        matrices, units = [each.T for each in weights], [make_unit("identity"), *self.activations]
+        down = list(map(Layer, matrices, [*output_bias, *biases], units))[::-1]
+        return Params(weights, biases, weights, output_bias, decoder_layers=down)
 
     def trace(self, n_samples, dtype, penalties=()):
         """Return the buffers of a batch; no penalty of a recurrent network claims rows."""
@@ -64,17 +67,15 @@ class RecurrentNetwork:
 
     def decode(self, params, codes):
         """Return the logits that the highest layer alone leads to, one way down."""
-        for layer in reversed(range(self.depth)):
-            codes = codes @ params.encoder_weights[layer]
-            if layer:
-                self.activations[layer - 1].forward(codes, params.encoder_biases[layer - 1])
-        return codes + params.decoder_biases[0]
+        for layer in params.decoder_layers:
+            codes = layer.forward(codes)
+        return codes
 
     def reconstruct(self, params, X):
         """Return the logits of the output units for the inputs ``X``."""
         states = self.states(len(X), X.dtype, self.n_steps)
         self._relax(params, X, states)
-        return states[-1][0] @ params.encoder_weights[0] + params.decoder_biases[0]
+        return params.decoder_layers[-1].forward(states[-1][0])
 
     def jacobian(self, params, X):
         """Return dh/dx of the highest layer, of shape (n_samples, n_components, n_features)."""
@@ -99,8 +100,7 @@ class RecurrentNetwork:
     def forward(self, params, trace, seed):
         """Fill ``trace`` from its inputs to the logits."""
         self._relax(params, trace.inputs, trace.states)
-        weights, bias = params.encoder_weights[0], params.decoder_biases[0]
-        Layer(weights.T, bias, ACTIVATIONS["identity"]).forward(trace.states[-1][0], trace.logits)
+        params.decoder_layers[-1].forward(trace.states[-1][0], trace.logits)
 
     def backward(self, params, trace, grad):
         """Turn the gradient at the logits into ``grad``, back through the steps."""
