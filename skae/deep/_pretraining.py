@@ -172,7 +172,7 @@ class Pretraining:
             with self._fitting(name, layer, start):
                 layer.train(problem, state, publish)
 
-    def partial(self, X, sample_weight, balanced, targets, loss, weight):
+    def partly_supervised(self, X, sample_weight, balanced, targets, loss, weight):
         """Fit each layer by its own objective and, on labeled rows, by how well its codes predict ``targets``.
 
         Parameters

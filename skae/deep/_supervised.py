@@ -114,7 +114,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             pretraining.supervised(X, balanced, targets.values, unit, rows, strata)
         else:
             weight = self.supervision_weight
-            pretraining.partial(X, weights, balanced, targets, self._output_units, weight)
+            pretraining.partly_supervised(X, weights, balanced, targets, self._output_units, weight)
 
     def _train_together(self, X, targets, balanced, state):
         """Train all layers and the output layer, from ``state`` on."""
