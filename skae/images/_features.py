@@ -22,7 +22,7 @@ from ._maps import KINDS, FeatureMaps, pooling_windows
 from ._pictures import as_floats, checked_patch_size, drawn_patches, validated_pictures
 from ._whitening import ZCA
 
-_POSITIONS = 2048  # of a patch in the pictures that a thread takes at once
+_POSITIONS = 4096  # of a patch in the pictures that a thread takes at once
 _CONSTANT = 1e-6  # of the mean variance of patches: less is a constant patch
 
 
@@ -154,7 +154,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         "random_state": ["random_state"],
     }
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
         """Learn filters on patches of pictures.
 
@@ -268,7 +268,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self.zca_ = None
         if self.whitening is not None:
             self.zca_ = ZCA(epsilon=self.whitening).fit(patches)
-            patches = self.zca_.transform(patches)
+            patches = np.asarray(self.zca_.transform(patches))
         if isinstance(self.dictionary, str) and self.n_filters > len(patches):
             raise ValueError(
                 f"n_filters={self.n_filters} is more than the {len(patches)} patches; lower it or raise n_patches."

@@ -90,7 +90,7 @@ class ConvolutionalStack(
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
         """Learn the stages, the lowest one first.
 
@@ -186,5 +186,6 @@ class ConvolutionalStack(
 def _maps_of_stages(pictures, layers):
     """Yield the pooled maps of each stage as pictures."""
     for _, stage in layers:
-        pictures = stage.transform(pictures).reshape(len(pictures), *stage.map_shape_)
+        maps = np.asarray(stage.transform(pictures))
+        pictures = maps.reshape(len(maps), *stage.map_shape_)
         yield pictures

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -49,6 +50,15 @@ def test_upper_stages_learn_from_as_many_maps_as_fit_in_memory(monkeypatch):
     monkeypatch.setattr(_stack, "_NUMBERS", 5 * 4 * 6 * 10)
     ConvolutionalStack([("low", LOW), ("high", high)], random_state=0).fit(PICTURES)
     assert seen == [10 * 4 * 3]
+
+
+def test_data_frames_as_output():
+    stack = ConvolutionalStack([("low", LOW), ("high", HIGH)], all_stages=True)
+    Z = stack.fit_transform(PICTURES)
+    with config_context(transform_output="pandas"):
+        frame = stack.fit_transform(PICTURES)
+    np.testing.assert_allclose(frame.to_numpy(), Z)
+    assert list(frame.columns) == list(stack.get_feature_names_out())
 
 
 def test_nested_parameters_and_seeds():
