@@ -3,7 +3,7 @@
 from numbers import Integral, Real
 
 from .._compat import Interval, StrOptions
-from ..nn.network import Network
+from ..nn.network import network_of
 from ..nn.scaling import unscaled
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
@@ -47,12 +47,13 @@ def begin(model, X, sample_weight, *, again=False):
         units = model.model_.units
     else:
         units = model.make_units(X, frame, sample_weight)
-        model.adopt(units, model.network_shape(units.scaling.n_inputs))
+    shape = model.network_shape(units.scaling.n_inputs)
+    if not again:
+        model.adopt(units, shape)
     units.check(X, column_names(model, X))
     rows = units.scaling.rows(X)
     state = model.last_state() if again else model.first_state(rows, sample_weight)
-    network = Network(**model.network_shape(units.scaling.n_inputs))
-    return Problem(model.objective(network, units), rows, sample_weight), state
+    return Problem(model.objective(network_of(**shape), units), rows, sample_weight), state
 
 
 def fit_network(model, X, sample_weight, cure):

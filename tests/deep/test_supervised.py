@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits, make_multilabel_classification
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -10,7 +11,8 @@ from sklearn.metrics import accuracy_score, log_loss
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import scale
 
-from skae import AutoEncoder, DenoisingAE, StackedAEClassifier, StackedAERegressor
+from skae import RBM, AutoEncoder, DenoisingAE, StackedAEClassifier, StackedAERegressor
+from skae.boltzmann import DBM, BoltzmannClassifier
 
 X, y = load_digits(return_X_y=True)
 X = X / 16
@@ -217,3 +219,26 @@ def test_early_stopping_names_what_it_needs():
     weights[:1] = 1
     with pytest.raises(ValueError, match="leaves 0 of 1 samples"):
         model.fit(X[:300], y[:300], sample_weight=weights)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        StackedAEClassifier(LAYERS, **FAST),
+        StackedAERegressor(LAYERS, **FAST),
+        BoltzmannClassifier(DBM([("low", RBM(20, **FAST)), ("high", RBM(10, **FAST))]), **FAST),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_transform_is_what_the_output_layer_sees(model):
+    model.fit(X[:300], y[:300])
+    codes, params = model.transform(X[:20]), model.model_.params
+    assert list(model.get_feature_names_out()) == [
+        f"{type(model).__name__.lower()}{unit}" for unit in range(codes.shape[1])
+    ]
+    outputs = codes @ params.encoder_weights[-1].T + params.encoder_biases[-1]
+    if hasattr(model, "predict_proba"):
+        means = softmax(outputs, axis=1)
+        np.testing.assert_allclose(model.predict_proba(X[:20]), means, rtol=1e-6)
+    else:
+        np.testing.assert_allclose(model.predict(X[:20]), outputs.ravel(), rtol=1e-6)
