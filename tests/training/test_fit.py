@@ -17,6 +17,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
 from skae import PSD, AutoEncoder, ContractiveAE, DenoisingAE, SparseCoder
+from skae._estimators.unsupervised import begin
 
 X = (load_digits().data / 16).astype(np.float32)
 SMALL = {"n_components": 16, "batch_size": 100, "random_state": 0}
@@ -272,10 +273,13 @@ def test_lbfgs_that_a_callback_stops_has_not_reached_max_iter():
         def epoch_end(self, state):
             return True
 
+        def kept(self, params):
+            return {}
+
     model = AutoEncoder(4, solver="lbfgs", random_state=0)
-    problem = model._problem(*model._check_training_data(X, None, reset=True))
+    problem, state = begin(model, X, None)
     problem.observers = [Stop()]
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
-        model._train(problem, model._first_state(X, None))
+        model.train(problem, state)
     assert model.n_iter_ == 1 and not model.converged_
