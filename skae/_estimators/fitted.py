@@ -22,7 +22,7 @@ from .identity import fixed_parameters
 
 
 def _decodes(estimator):
-    if not estimator._has_decoder:
+    if getattr(estimator, "predicts", False):
         raise AttributeError("Supervised training leaves no decoder.")
     return True
 
@@ -270,10 +270,6 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return tags
 
     @property
-    def _has_decoder(self):
-        return not hasattr(self, "_shape") or self._shape.get("decoder", True) is not None
-
-    @property
     def _n_features_out(self):
         return self._shape["sizes"][-1]
 
@@ -297,7 +293,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _shown_params(self, name):
         """Return the parameters with weights of all columns of X."""
-        if name.startswith("decoder") and not self._has_decoder:
+        if name.startswith("decoder") and getattr(self, "predicts", False):
             raise AttributeError(f"{type(self).__name__} has no {name}: it is trained to predict.")
         params, widen = self._fitted_params(name), self._units.scaling.widened
         encoder, decoder = list(params.encoder_weights), list(params.decoder_weights)

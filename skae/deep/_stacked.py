@@ -298,10 +298,6 @@ class StackedAE(BaseStack):
             return hasattr(self, "predictor_")
         return self.fine_tune == "supervised"
 
-    @property
-    def _has_decoder(self):
-        return not self.predicts
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         if self.fine_tune == "supervised":
