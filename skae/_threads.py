@@ -264,8 +264,8 @@ def _run(work, parts, alone=False):
 
     That is done in this thread, and so are those that no other has begun; with ``alone``, all.
     """
-    everyone = _workers()
-    workers = [] if alone else everyone[: len(parts) - 1]
+    present = getattr(_local, "team", None)  # None where there is no team
+    workers = [] if alone else _workers()[: len(parts) - 1]
     busy, interrupt, start = list(workers), None, time.perf_counter()
     _local.team = []  # nested calls run serially
     try:
@@ -282,7 +282,7 @@ def _run(work, parts, alone=False):
                 busy.remove(worker)
                 work(task[1])
     finally:
-        _local.team = everyone
+        _local.team = present
         # Whatever is raised meanwhile: they write to arrays of the caller.
         while busy:
             try:

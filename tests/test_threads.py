@@ -60,6 +60,14 @@ def test_no_part_is_empty():
     assert sizes == [1, 1]
 
 
+def test_items_outside_a_team_leave_later_teams_their_threads():
+    assert share_items(str, [1, 2]) == ["1", "2"]
+    sizes = []
+    with threadpool_limits(3, user_api="blas"), team():
+        share(lambda part: sizes.append(part.stop - part.start), 2, 10**7)
+    assert sizes == [1, 1]
+
+
 def test_errors_of_other_threads_arrive():
     def work(part):
         if part.start:
