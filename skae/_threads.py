@@ -206,10 +206,10 @@ def share(work, size, cost):
     cost : int
         Of one of ``size``, in multiplications of a matrix product; small work stays in this thread.
     """
-    n_parts = min(len(_workers()) + 1, size, size * cost // _SMALLEST_WORK)
-    if n_parts <= 1:
+    if size < 2 or not is_shared(size * cost):
         work(slice(0, size))
         return
+    n_parts = min(len(_workers()) + 1, size, size * cost // _SMALLEST_WORK)
     bounds = [size * i // n_parts for i in range(n_parts + 1)]
     parts = list(map(slice, bounds[:-1], bounds[1:]))
     start, pace = time.perf_counter(), _local.pace

@@ -229,7 +229,7 @@ class Trace:
         self.n_samples, self._n_claimed = n, n_claimed
         self.sample_weights, self.losses = np.empty(n, dtype), np.empty(n, dtype)
         rows = slice(-n_own, -n if decoder else None)
-        inputs, deltas = ([stack[rows] for stack in each] for each in (self._lower, self._upper))
+        inputs, deltas = _parts(self._lower, rows), _parts(self._upper, rows)
         codes = self._upper[-1][-n:] if decoder else np.empty_like(deltas[-1])
         outputs, masks = [*inputs[1:], codes], [None] * len(widths)
         if dropout:
@@ -246,7 +246,7 @@ class Trace:
     def _decoder_records(self):
         """Return the records from the code down; the logits and the gradient there are one array."""
         rows = slice(-self.n_samples, None)
-        inputs, deltas = ([stack[rows] for stack in each] for each in (self._upper, self._lower))
+        inputs, deltas = _parts(self._upper, rows), _parts(self._lower, rows)
         outputs = [deltas[0], *inputs[:-1]]
         return list(map(LayerRecord, inputs, outputs, deltas))[::-1]
 
@@ -262,10 +262,8 @@ class Trace:
         """Return so many rows of each layer's upper and of its lower stack: a penalty's for this batch."""
         stop = self._n_free
         self._n_free -= n_rows
-        return tuple(
-            [stack[self._n_free : stop] for stack in stacks]
-            for stacks in (self._upper, self._lower)
-        )
+        rows = slice(self._n_free, stop)
+        return _parts(self._upper, rows), _parts(self._lower, rows)
 
     def stacks(self, layer):
         """Return the rows of the batch whose product is the gradient of a layer's weights: upper and lower ones."""
@@ -276,6 +274,11 @@ class Trace:
         if owner not in self._scratch:
             self._scratch[owner] = create()
         return self._scratch[owner]
+
+
+def _parts(stacks, rows):
+    """Return some rows of each of ``stacks``."""
+    return [stack[rows] for stack in stacks]
 
 
 def outputs_and_jacobian(layers, inputs):

@@ -74,7 +74,9 @@ class Objective:
             if missing is not None:
                 cell_weights[missing] = 0
         self.network.forward(params, trace, seeds[2])
-        value = sum(penalty(params, trace, seeds[1]) for penalty in self.penalties)
+        value = 0.0
+        for penalty in self.penalties:
+            value += penalty(params, trace, seeds[1])
         self._delta(trace, target, cell_weights)
         value += float(np.dot(trace.losses, trace.sample_weights))
         if grad is not None:
