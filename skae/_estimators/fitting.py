@@ -186,10 +186,12 @@ def generator(random_state):
 
 
 def mean_score(scores, sample_weight):
-    """Return the mean of the scores of samples, by their weights."""
-    if sample_weight is not None:
-        sample_weight = _check_sample_weight(sample_weight, scores)
-    return float(np.average(scores, weights=sample_weight))
+    """Return the mean of the scores of samples, by their weights: those of weight 0 do not count, whatever their score."""
+    if sample_weight is None:
+        return float(np.mean(scores))
+    sample_weight = _check_sample_weight(sample_weight, scores)
+    counted = sample_weight != 0
+    return float(np.average(scores[counted], weights=sample_weight[counted]))
 
 
 class MeanScore:

@@ -1,6 +1,7 @@
 """An encoder with an output layer above it: noise at the inputs, training and prediction."""
 
 from abc import ABC
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import ClassVar
@@ -23,9 +24,11 @@ from ..nn.model import Model
 from ..nn.network import network_of
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
+from ..nn.scaling import unscaled
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from ..training.state import TrainingState
+from .callbacks import reported
 from .fitting import DTYPES, by_block, counted_rows, validated_rows
 from .labels import read_classes, read_values
 from .training import TrainedModel
@@ -260,10 +263,23 @@ class BaseSupervised(
             **options,
         )
         problem.monitor = self._monitor(network, problem, targets.labeled)
+        if not self.refit:
+            self.train(problem, state)
+            return
         start = TrainingState.from_dict(state.to_dict())
-        self.train(problem, state)
-        if self.refit:
+        with self._reporting_both(problem):
+            self.train(problem, state)
             self._train_again(problem, start)
+
+    @contextmanager
+    def _reporting_both(self, problem):
+        """Let callbacks see both trainings of ``refit`` as parts of the fit, unless they are parts of one already."""
+        if hasattr(self, "_callback_fit_ctx"):
+            yield
+            return
+        with reported(self, unscaled(problem.X), 2, lambda state: None) as report:
+            yield
+            report.close(None)
 
     def _check_refit(self):
         if not self.refit:
@@ -280,7 +296,11 @@ class BaseSupervised(
     def _train_again(self, problem, start):
         """Train from ``start`` on, on all rows, for the number of epochs after which the error was least."""
         chosen = {name: self._state[name] for name in ("validation_curve", "converged")}
-        self._train_for(problem, start, int(np.argmin(chosen["validation_curve"])) + 1)
+        n_epochs = int(np.argmin(chosen["validation_curve"])) + 1
+        with reported(self, unscaled(problem.X), n_epochs, self.publish) as report:
+            problem.observers = [*problem.observers, report]
+            self._train_for(problem, start, n_epochs)
+            report.close(TrainingState.from_dict(self._state))
         self._state |= chosen
 
     def _noise(self, n_inputs, groups):

@@ -90,15 +90,23 @@ STACKS = {
         StackedAEClassifier(LAYERS, pretraining=None, **SHORT),
         [*EPOCHS, "fit"],
     ),
+    "classifier, again on all rows": (
+        StackedAEClassifier(LAYERS, early_stopping=True, refit=True, max_iter=1, random_state=0),
+        [*LAYERS_FIRST, "epoch", "training", "epoch", "training", "fit"],
+    ),
+    "tangents, again on all rows": (
+        ManifoldTangentClassifier(
+            AutoEncoder(4, **SHORT), early_stopping=True, refit=True, max_iter=1, random_state=0
+        ),
+        ["epoch", "training", "epoch", "training", "fit"],
+    ),
 }
 
 
 @pytest.mark.parametrize(("stack", "tasks"), STACKS.values(), ids=STACKS)
 def test_callbacks_of_stacks(stack, tasks):
-    predicts = (
-        isinstance(stack, StackedAEClassifier)
-        or stack.get_params().get("fine_tune") == "supervised"
-    )
+    predicts = stack.get_params().get("fine_tune", "supervised") == "supervised"
+    predicts &= not isinstance(stack, RecurrentAE)
     method = "predict_proba" if predicts else "transform"
     recorder = Recorder(method)
     stack = clone(stack).set_callbacks(recorder).fit(X, y)

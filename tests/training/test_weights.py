@@ -119,3 +119,12 @@ def test_layers_begin_at_the_weighted_means_of_all_codes(options):
     low, high = (layer for _, layer in stack.layers_)
     means = (weights @ low.transform(rows) + 0.5) / (weights.sum() + 1)
     np.testing.assert_allclose(high.decoder_bias_, np.log(means / (1 - means)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["early stopping", "coder", "deep machine", "draws", "energy"])
+def test_scores_of_weight_0_do_not_count(name):
+    model = clone(MODELS[name]).fit(X)
+    beyond = np.where(KEPT[:, np.newaxis], X, 1e200)
+    expected = model.score(X[KEPT], sample_weight=WEIGHTS[KEPT])
+    with np.errstate(all="ignore"):
+        assert model.score(beyond, sample_weight=WEIGHTS) == pytest.approx(expected)
