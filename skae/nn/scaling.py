@@ -25,6 +25,10 @@ class Scaling:
         self.n_features, self.n_inputs = len(varies), int(varies.sum())
         self._of_inputs = {}
 
+    def __getstate__(self):
+        """Return what is pickled, and hashed for a checkpoint: not the copies of each dtype, which come with use."""
+        return {**vars(self), "_of_inputs": {}}
+
     def times(self, factor, chosen):
         """Return the map to ``factor`` times z in the columns of ``chosen``, a list of arrays."""
         scale = self.scale.copy()

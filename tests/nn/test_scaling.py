@@ -1,5 +1,8 @@
 """Scaling beside scikit-learn's scalers, and spectra beside numpy's."""
 
+import pickle
+
+import joblib
 import numpy as np
 import pytest
 import scipy.sparse
@@ -129,3 +132,11 @@ def test_spectra_of_fewer_rows_than_asked_for():
     values = spectra(matrices, 2)
     np.testing.assert_allclose(values[:, 0], np.linalg.norm(matrices[:, :, 0], axis=1))
     assert not values[:, 1].any()
+
+
+def test_use_does_not_change_what_is_pickled():
+    scaling = Scaling(np.zeros(3), np.array([1.0, 2.0, 3.0]), np.ones(3, bool))
+    before = joblib.hash(scaling)
+    scaling.apply(np.ones((2, 3), np.float32))
+    assert joblib.hash(scaling) == before
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(scaling)).scale, scaling.scale)
