@@ -23,6 +23,9 @@ from ._layers import check_stack, chosen_layers, downward, layer_shapes
 from ._pretraining import pretrain, reported_layers
 from ._regressor import StackedAERegressor
 
+# Where scikit-learn keeps callbacks that were set on an estimator, and the task that it is a part of.
+_HEARD = ("_skl_callbacks", "_parent_callback_ctx")
+
 
 def _predicts(method):
     def check(stack):
@@ -215,12 +218,13 @@ class StackedAE(BaseStack):
         Predictor = StackedAERegressor if continuous else StackedAEClassifier
         shared = {field.name: getattr(self, field.name) for field in fields(BaseStack)}
         predictor = Predictor(**shared)
-        for name in ("_skl_callbacks", "_parent_callback_ctx"):
-            if name in vars(self):
-                setattr(predictor, name, getattr(self, name))
+        heard = {name: vars(self)[name] for name in _HEARD if name in vars(self)}
+        vars(predictor).update(heard)
         try:
             predictor.fit(X, y, sample_weight)
         finally:
+            for name in heard:
+                delattr(predictor, name)
             if is_fitted(predictor):
                 self._adopt(predictor)
 

@@ -114,6 +114,8 @@ def test_callbacks_of_stacks(stack, tasks):
     assert recorder.n_set_up == recorder.n_torn_down == 1
     np.testing.assert_array_equal(recorder.codes[-1], getattr(stack, method)(X))
     assert not np.array_equal(recorder.codes[0], recorder.codes[-1])
+    # The predictor of a stack has no callbacks of its own.
+    assert not hasattr(getattr(stack, "predictor_", None), "_skl_callbacks")
 
 
 WAYS = {
