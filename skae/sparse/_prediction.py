@@ -32,6 +32,8 @@ class PSDObjective:
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` unless it is None."""
+        if not np.isfinite(flat).all():
+            return np.nan  # training has diverged, which inference cannot tell
         n_features = (flat.size - self.encoder.size) // self.n_atoms
         dictionary, params = self.split(flat, n_features)
         X, shares = np.empty((len(batch), n_features), flat.dtype), np.empty(len(batch), flat.dtype)

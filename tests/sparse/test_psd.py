@@ -200,3 +200,11 @@ def test_sparse_rows_are_rows(name, algorithm):
         ours, dense = (getattr(model, method)(rows) for model in models)
         np.testing.assert_allclose(ours, dense, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(ours, getattr(models[0], method)(rows.toarray()), atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_divergence_within_an_epoch_is_told_as_such():
+    X = np.float32(1e15) * np.random.default_rng(0).standard_normal((24, 9)).astype(np.float32)
+    model = PSD(alpha=0.1, batch_size=3, beta=2.0, max_iter=2, pool_size=2, random_state=1)
+    with pytest.raises(ValueError, match="not finite in epoch 1"):
+        model.fit(X)
