@@ -13,7 +13,13 @@ from ..training.problem import Problem
 from ._base import BaseCoder, positive_part
 from ._dictionary import DictionaryObjective, DictionarySolver, unit_rows
 from ._groups import GroupLasso, check_groups
-from ._inference import chosen_algorithm, fastest_algorithm, infer_codes, threshold_codes
+from ._inference import (
+    chosen_algorithm,
+    fastest_algorithm,
+    infer_codes,
+    threshold_codes,
+    warn_of_gaps,
+)
 from ._problems import Lasso, Pursuit
 
 _FIXED = {"solver", "learning_rate_init", "learning_rate"}  # the solver takes whole steps
@@ -273,7 +279,10 @@ class SparseCoder(BaseCoder):
             return threshold_codes(X, atoms, self.alpha, sparse_output=sparse_output, **options)
         problem = self._code_problem(atoms)
         options = self._inference() | {"algorithm": self._algorithm_for(problem)}
-        return infer_codes(X, problem, sparse_output=sparse_output, **options)[0]
+        codes, gaps = infer_codes(X, problem, sparse_output=sparse_output, **options)
+        if "omp" not in problem.algorithms:  # whose codes have no bound
+            warn_of_gaps(X, gaps, self.gap_tol, self.max_inference_iter)
+        return codes
 
     def _algorithm_for(self, problem):
         """Return ``algorithm``; for ``'auto'`` what it came to in ``fit``, where that can solve ``problem``."""

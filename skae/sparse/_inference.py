@@ -1,10 +1,14 @@
 """Sparse codes of many rows: blocks of rows in threads, each block one matrix product and one kernel."""
 
+import warnings
+
 import numpy as np
 import scipy.sparse
 from joblib import effective_n_jobs
 from scipy.linalg import eigvalsh
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
+from sklearn.utils.extmath import row_norms
 
 from .._estimators.fitting import rows_at_once
 from .._kernels.compression import compress, count_nonzeros
@@ -96,6 +100,19 @@ def infer_codes(
     with team(effective_n_jobs(n_jobs)):
         _ = problem.gram  # once, before the threads ask for it
         return _by_blocks(fill, X, len(problem.dictionary), n_jobs, sparse_output), gaps
+
+
+def warn_of_gaps(X, gaps, tol, max_iter):
+    """Warn where codes of the rows of ``X`` are not within ``tol`` of their optimum, beyond rounding."""
+    limits = 0.5 * max(tol, 100 * np.finfo(X.dtype).eps) * row_norms(X, squared=True)
+    n_wide = np.count_nonzero(gaps > limits)
+    if n_wide:
+        warnings.warn(
+            f"{n_wide} of {len(gaps)} codes are not within gap_tol={tol} of their optimum after "
+            f"max_inference_iter={max_iter} iterations: raise one of the two.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
 
 
 def threshold_codes(X, dictionary, alpha, *, positive=False, n_jobs=None, sparse_output=False):

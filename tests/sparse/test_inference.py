@@ -1,11 +1,15 @@
 """Codes against scikit-learn's coordinate descent, run to the end in float64."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse
 from scipy.optimize import nnls
 from sklearn import linear_model
+from sklearn.exceptions import ConvergenceWarning
 
+from skae import PSD, RBM, AutoEncoder, SparseCoder
 from skae.sparse._inference import infer_codes
 from skae.sparse._problems import Lasso, Pursuit
 
@@ -195,3 +199,38 @@ def test_rounding_bends_no_path():
     X, atoms = X.astype(np.float64), atoms.astype(np.float64)
     excess = _objective(X, atoms, 1e-3, codes.astype(np.float64)) - _optimum(X, atoms, 1e-3)
     assert (excess <= gaps + 1e-6).all()
+
+
+def test_codes_beyond_their_tolerance_warn_once():
+    rng = np.random.default_rng(0)
+    X, dictionary = rng.standard_normal((60, 10)), rng.standard_normal((30, 10))
+    options = {"dictionary": dictionary, "alpha": 0.5, "algorithm": "fista"}
+    short = SparseCoder(max_inference_iter=3, **options).fit(X)
+    for method in ("transform", "score", "reconstruct"):
+        with pytest.warns(ConvergenceWarning, match="of 60 codes .*gap_tol=0.0001") as caught:
+            getattr(short, method)(X)
+        assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SparseCoder(max_inference_iter=5000, **options).fit(X).transform(X)
+        short.infer(X)  # returns the gaps
+        for algorithm in ("homotopy", "cd"):
+            exact = SparseCoder(**{**options, "algorithm": algorithm}, gap_tol=1e-9).fit(X)
+            exact.transform(X.astype(np.float32))
+        SparseCoder(**{**options, "algorithm": "omp"}, n_nonzero_coefs=2).fit(X).transform(X)
+
+
+@pytest.mark.parametrize("Model", [AutoEncoder, SparseCoder, PSD, RBM])
+def test_max_iter_warns_once_in_fit_and_never_in_partial_fit(Model):
+    X = np.random.default_rng(0).random((60, 10))
+    model = Model(3, max_iter=2, tol=0.0, random_state=0)
+    if Model is AutoEncoder:
+        model.set_params(learning_rate="constant")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X)
+    n_reached = sum("max_iter=2" in str(each.message) for each in caught)
+    assert n_reached == (0 if Model is RBM else 1)  # whose samples do not converge
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        model.partial_fit(X)
