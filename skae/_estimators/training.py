@@ -256,7 +256,7 @@ class TrainedModel(CallbackSupportMixin):
             problem.objective,
             state,
             solver,
-            problem.batches(rows, max(self.batch_size, BLOCK)),
+            problem.batches(rows, max(self.batch_size, BLOCK), equal_noise=True),
             tol=self.tol,
             max_epochs=max_epochs,
             # L-BFGS has a test of its own for the training loss.

@@ -18,11 +18,11 @@ def mask(clean, rows, columns, threshold, out):
 
 @kernel
 def salt_and_pepper(clean, rows, columns, threshold, low, high, out):
-    """out <- clean, with ``low`` or ``high`` (a fair coin) in the cells drawn below ``threshold``."""
+    """out <- clean, with the column's ``low`` or ``high`` (a fair coin) in the cells drawn below ``threshold``."""
     for i in range(clean.shape[0]):
         for j in range(clean.shape[1]):
             bits = draw(rows[i], columns[j])
-            extreme = low if mix(bits) & np.uint32(1) else high
+            extreme = low[j] if mix(bits) & np.uint32(1) else high[j]
             out[i, j] = clean[i, j] if bits >= threshold else extreme
 
 

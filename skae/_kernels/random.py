@@ -1,7 +1,7 @@
 """Randomness as a hash of (row key, column key): no state, and any cell can be drawn again.
 
-A row's key comes from a seed and the row's content, so equal rows draw equal noise wherever they stand:
-a row of weight 2 is then the same as two rows.
+A row's key comes from a seed and the row's content, so that noise depends neither on who computes it nor on the rows
+beside it; equal rows have keys of their own.
 """
 
 import numpy as np
@@ -44,6 +44,25 @@ def row_keys(bits, columns, seed, out):
             total += np.uint64(bits[i, j]) * np.uint64(columns[j])
         folded = np.uint32(total >> np.uint64(32)) ^ mix(np.uint32(total & np.uint64(0xFFFFFFFF)))
         out[i] = mix(np.uint32(mix(folded) + salt))
+
+
+@kernel
+def separate(keys, places, counts):
+    """Change keys, in place, that have been there before, each time otherwise.
+
+    ``places``, of -1, has a power of two of slots, more than there are keys; ``counts`` is an array for each key.
+    """
+    last = np.uint32(places.size - 1)
+    for i in range(keys.size):
+        slot = keys[i] & last
+        while places[slot] >= 0 and keys[places[slot]] != keys[i]:
+            slot = (slot + np.uint32(1)) & last
+        first = places[slot]
+        if first < 0:
+            places[slot], counts[i] = i, 0
+        else:
+            counts[first] += 1
+            keys[i] = mix(keys[i] ^ mix(np.uint32(counts[first])))
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Corruptions of the encoder's input, each a function of (X, seed): equal rows and seeds draw equal noise.
+"""Corruptions of the encoder's input, each a function of (X, seed): noise depends on a row's content, not on its place.
 
 A user's own corruption is any object with ``__call__(X, seed, out)`` that fills ``out``.
 """
@@ -20,9 +20,11 @@ def _by_rows(fill, X, seed, groups=None):
     ``groups`` has for each column the one whose draws it shares.
     """
 
+    row_keys, column_keys = keys(X, seed)
+    column_keys = column_keys if groups is None else column_keys[groups]
+
     def some(rows):
-        row_keys, column_keys = keys(X[rows], seed)
-        fill(rows, row_keys, column_keys if groups is None else column_keys[groups])
+        fill(rows, row_keys[rows], column_keys)
 
     share(some, len(X), X.shape[1] * ELEMENT)
 
@@ -84,15 +86,20 @@ class InputDropout(Masking):
 
 
 class SaltAndPepper(_CellCorruption):
-    """Set a share ``level`` of the cells to ``low`` or ``high`` by a fair coin (Vincent et al. 2010)."""
+    """Set a share ``level`` of the cells to ``low`` or ``high`` by a fair coin (Vincent et al. 2010).
+
+    Parameters
+    ----------
+    level : float
+    low, high : float or ndarray of shape (n_columns,)
+    """
 
     def __init__(self, level, low=0.0, high=1.0):
         super().__init__(level)
         self.low, self.high = low, high
 
     def __call__(self, X, seed, out):
-        number = X.dtype.type
-        low, high = number(self.low), number(self.high)
+        low, high = (np.full(X.shape[1], each, X.dtype) for each in (self.low, self.high))
 
         def fill(rows, *keys):
             kernels.salt_and_pepper(X[rows], *keys, self._threshold, low, high, out[rows])
@@ -133,10 +140,11 @@ CORRUPTIONS = {
 }
 
 
-def make_corruption(corruption, level, groups=None):
+def make_corruption(corruption, level, groups=None, limits=None):
     """Return the corruption of a name, with its level, or a callable as it is.
 
-    ``groups`` has for each column the one with which it is masked or swapped.
+    ``groups`` has for each column the one with which it is masked or swapped, and ``limits`` are the least and largest
+    values of the columns, by default 0 and 1, which salt and pepper are.
 
     Raises
     ------
@@ -151,10 +159,12 @@ def make_corruption(corruption, level, groups=None):
         )
     if corruption in ("masking", "swap"):
         return CORRUPTIONS[corruption](level, groups)
+    if corruption == "salt_and_pepper" and limits is not None:
+        return SaltAndPepper(level, *limits)
     return CORRUPTIONS[corruption](level)
 
 
-def make_input_noise(corruption, level, groups=None):
+def make_input_noise(corruption, level, groups=None, limits=None):
     """Return the corruption of a network's inputs that are clean in prediction, or None.
 
     As :func:`make_corruption`, but what masking keeps is scaled up, as in dropout.
@@ -165,7 +175,7 @@ def make_input_noise(corruption, level, groups=None):
         If a share of cells is above 1, or nothing is kept.
     """
     if corruption != "masking":
-        return None if corruption is None else make_corruption(corruption, level, groups)
+        return None if corruption is None else make_corruption(corruption, level, groups, limits)
     if level >= 1:
         raise ValueError(
             f"corruption_level must be below 1 for corruption='masking', or nothing of X is left; got {level}."

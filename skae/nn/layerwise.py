@@ -34,11 +34,15 @@ class CodeBatch:
     def corrupt(self, corruption, rows, seed, out):
         """Fill ``out`` with a corruption of ``rows``, which are the codes, or with codes of corrupted rows."""
         if not self._noise_below:
-            corruption(rows, seed, out)
+            self._batch.corrupt(corruption, rows, seed, out)
             return
         noisy = np.empty_like(self._below)
         self._batch.corrupt(corruption, self._below, seed, noisy)
         self._encode(noisy, out)
+
+    def draw(self, function, rows, out):
+        """Fill ``out`` by ``function(rows, out)``, which draws noise for each row."""
+        self._batch.draw(function, rows, out)
 
     def weights(self, out):
         """Fill ``out`` with each row's share of the batch's mean."""

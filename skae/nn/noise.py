@@ -5,16 +5,24 @@ from functools import lru_cache
 import numpy as np
 
 from .._kernels import random as kernels
+from .._threads import ELEMENT, share
 
 
 def keys(X, seed, n_columns=None):
     """Return the row keys of ``X`` under ``seed`` and column keys, arrays of uint32.
 
-    The same row and seed give the same keys in every batch. There are as many columns as in ``X`` by default.
+    The same row and seed give the same keys in every batch, the second of equal rows as the second in every batch, and
+    so on. There are as many columns as in ``X`` by default.
     """
-    bits = X.view(np.uint32)
+    bits, columns = X.view(np.uint32), _column_keys(X.view(np.uint32).shape[1])
     rows = np.empty(len(X), np.uint32)
-    kernels.row_keys(bits, _column_keys(bits.shape[1]), np.uint64(seed), rows)
+
+    def some(part):
+        kernels.row_keys(bits[part], columns, np.uint64(seed), rows[part])
+
+    share(some, len(X), ELEMENT * X.shape[1] // 4)
+    places = np.full(2 << int(len(X)).bit_length(), -1, np.int32)
+    kernels.separate(rows, places, np.empty(len(X), np.int32))
     return rows, _column_keys(n_columns or X.shape[1])
 
 

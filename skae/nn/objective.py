@@ -70,7 +70,7 @@ class Objective:
         if self.corruption is not None:
             batch.corrupt(self.corruption, clean, seeds[0], trace.inputs)
         if self.emphasis is not None:
-            self.corruption.emphasize(target, seeds[0], *self.emphasis, cell_weights)
+            batch.draw(partial(self._emphasize, seeds[0]), target, cell_weights)
             if missing is not None:
                 cell_weights[missing] = 0
         self.network.forward(params, trace, seeds[2])
@@ -89,6 +89,9 @@ class Objective:
             views = self.network.views(flat), None if grad is None else self.network.views(grad)
             self._last = flat, grad, views
         return self._last[2]
+
+    def _emphasize(self, seed, rows, out):
+        self.corruption.emphasize(rows, seed, *self.emphasis, out)
 
     def _delta(self, trace, target, cell_weights):
         """Turn the logits into the loss's gradient."""

@@ -40,7 +40,17 @@ class Batch:
 
     def corrupt(self, corruption, rows, seed, out):
         """Fill ``out`` with a corruption of ``rows``, which are this batch's."""
-        corruption(rows, seed, out)
+        self.draw(lambda some, noisy: corruption(some, seed, noisy), rows, out)
+
+    def draw(self, function, rows, out):
+        """Fill ``out`` by ``function(rows, out)``, which draws noise for each row."""
+        if not self._data.equal_noise:
+            function(rows, out)
+            return
+        distinct, places = np.unique(rows, axis=0, return_inverse=True)
+        noisy = np.empty((len(distinct), out.shape[1]), out.dtype)
+        function(np.ascontiguousarray(distinct), noisy)
+        np.take(noisy, places.ravel(), axis=0, out=out)
 
     def weights(self, out):
         """Fill ``out`` with each row's share of the batch's mean: its sample weight over the batch's size."""
@@ -76,11 +86,23 @@ class Batches:
         The rows to use; all of them by default.
     targets : C-ordered ndarray of shape (n_samples, n_outputs) or None
         What an objective with a supervisor is to predict.
+    equal_noise : bool, default=False
+        Whether equal rows of a batch get equal noise, so that a row of weight 2 is the same as two rows.
     """
 
-    def __init__(self, X, sample_weight, batch_size, *, shuffle=False, indices=None, targets=None):
+    def __init__(
+        self,
+        X,
+        sample_weight,
+        batch_size,
+        *,
+        shuffle=False,
+        indices=None,
+        targets=None,
+        equal_noise=False,
+    ):
         self.X, self.batch_size, self.shuffle = X, batch_size, shuffle
-        self.targets = targets
+        self.targets, self.equal_noise = targets, equal_noise
         self.indices = np.arange(X.shape[0]) if indices is None else indices
         self.sample_weight = None
         if sample_weight is not None:

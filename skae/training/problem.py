@@ -82,15 +82,15 @@ class Problem:
             arrays |= observer.kept(params)
         return arrays
 
-    def batches(self, rows, batch_size, *, shuffle=False):
-        """Return ``rows`` in minibatches."""
+    def batches(self, rows, batch_size, **options):
+        """Return ``rows`` in minibatches, with ``options`` of :class:`~skae.training.batches.Batches`."""
         return Batches(
             self.X,
             self.sample_weight,
             batch_size,
-            shuffle=shuffle,
             indices=rows,
             targets=self.targets,
+            **options,
         )
 
     def training_batches(self, rows, batch_size, *, shuffle):

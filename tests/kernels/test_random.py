@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from numba import njit
 from scipy import stats
+from sklearn.base import clone
 
+from skae import DenoisingAE, _threads
 from skae._kernels.random import normal
-from skae.nn.corruption import Gaussian, Masking, SaltAndPepper, Swap
+from skae._threads import team
+from skae.nn.corruption import Gaussian, Masking, SaltAndPepper, Swap, dropout_mask
 from skae.nn.noise import keys
 
 rng = np.random.default_rng(0)
@@ -101,3 +104,51 @@ def test_noise_belongs_to_the_row_and_the_seed():
     both = np.mean((out == 0) & (other == 0))
     assert both == pytest.approx(0.25, abs=4 * np.sqrt(0.25 * 0.75 / X.size))
     assert len(np.unique(keys(X, 1)[0])) == len(X)
+
+
+BITS = np.tile(np.stack(np.meshgrid(*[[0, 1]] * 3), axis=-1).reshape(-1, 3), (32, 1))
+
+
+@pytest.mark.parametrize("corruption", [Masking(0.5), SaltAndPepper(0.5), Gaussian(0.5)])
+def test_equal_rows_have_noise_of_their_own(corruption):
+    X = BITS.astype(np.float32)
+    out = np.empty_like(X)
+    corruption(X, 7, out)
+    seen = len(np.unique(np.hstack([X, out]), axis=0))
+    assert seen >= {Masking: 27, SaltAndPepper: 50, Gaussian: 256}[type(corruption)]
+    # Each of the ways in which a row of ones is masked is as likely.
+    masked = np.zeros(8)
+    for seed in range(40):
+        Masking(0.5)(X, seed, out)
+        masked += np.bincount((out[X.all(axis=1)] @ [1, 2, 4]).astype(int), minlength=8)
+    assert stats.chisquare(masked).pvalue > 1e-3
+
+
+def test_equal_rows_drop_other_units():
+    X, out = np.ones((40, 3), np.float32), np.empty((40, 6), np.float32)
+    dropout_mask(X, 1, 0.5, out)
+    assert len(np.unique(out, axis=0)) > 20
+
+
+def test_noise_depends_neither_on_threads_nor_on_the_rows_beside(monkeypatch):
+    monkeypatch.setattr(_threads, "_SMALLEST_WORK", 1)
+    X = BITS.astype(np.float32)
+    alone, together, part = np.empty_like(X), np.empty_like(X), np.empty_like(X[:50])
+    Gaussian(1.0)(X, 7, alone)
+    with team(3):
+        Gaussian(1.0)(X, 7, together)
+    np.testing.assert_array_equal(together, alone)
+    Gaussian(1.0)(X[:50], 7, part)
+    np.testing.assert_array_equal(part, alone[:50])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_equal_rows_of_full_batches_have_equal_noise():
+    """A row of weight 2 is then the same as two rows."""
+    X, twice = np.random.default_rng(0).random((20, 4)), np.arange(20) < 8
+    options = {"solver": "lbfgs", "max_iter": 4, "random_state": 0, "standardize": False}
+    for emphasis in (None, (1.0, 0.2)):
+        model = DenoisingAE(3, loss="gaussian", emphasis=emphasis, **options)
+        weighted = clone(model).fit(X, sample_weight=1.0 + twice).components_
+        repeated = clone(model).fit(np.vstack([X, X[twice]])).components_
+        np.testing.assert_allclose(repeated, weighted, atol=1e-6)
