@@ -172,7 +172,7 @@ class BaseSupervised(
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        self._noise(1, None)
+        self._noise(1)
         self._check_refit()
         X = validated_rows(self, X, dtype=DTYPES)
         check_consistent_length(X, y)
@@ -236,7 +236,8 @@ class BaseSupervised(
         By ``factors`` rows count more in the supervised loss than in that of ``beside``, if there is one; ``options``
         are those of ``Problem``.
         """
-        network, noise = self._network, self._noise(inputs.shape[1], self._units.groups)
+        network, units = self._network, self._units
+        noise = self._noise(inputs.shape[1], units.groups, units.limits)
         n_frozen = network.depth - 1 if self.frozen == "all" else self.frozen
         objective = Objective(
             network,
@@ -303,12 +304,17 @@ class BaseSupervised(
             report.close(TrainingState.from_dict(self._state))
         self._state |= chosen
 
-    def _noise(self, n_inputs, groups):
-        """Return the corruption of ``n_inputs`` inputs in training, the first of which may be in groups, or None."""
+    def _noise(self, n_inputs, groups=None, limits=None):
+        """Return the corruption in training of ``n_inputs`` inputs, of the first of which groups and limits may be known."""
         if groups is not None:
             groups = np.append(groups, np.arange(len(groups), n_inputs))
+        if limits is not None:
+            n_more = n_inputs - len(limits[0])
+            limits = [
+                np.append(each, np.full(n_more, other)) for each, other in zip(limits, (0, 1))
+            ]
         if self.corruption != "auto":
-            return make_input_noise(self.corruption, self.corruption_level, groups)
+            return make_input_noise(self.corruption, self.corruption_level, groups, limits)
         level = _MASKED * min(1, n_inputs / _MANY_INPUTS)
         return None if level < _LEAST_MASKED else make_input_noise("masking", level, groups)
 

@@ -34,6 +34,8 @@ class Units:
         loss.
     groups : ndarray of int of shape (n_inputs,) or None
         For each input the one that stands for its one-hot group; None where there is none.
+    limits : (ndarray, ndarray) or None
+        The least and the largest value of each input in training; None where they are not known.
     """
 
     scaling: Scaling
@@ -43,6 +45,7 @@ class Units:
     base_logits: np.ndarray
     constant_losses: dict
     groups: np.ndarray | None = None
+    limits: tuple | None = None
 
     def check(self, X, names):
         """Raise ``ValueError`` where X is outside the range of a loss that the user has named."""
@@ -106,6 +109,7 @@ def make_units(
         _base_logits(inner, columns, scaling),
         _constant_losses(X, pairs, columns, scaling, sample_weight),
         _groups(inner, columns, scaling),
+        _limits(columns, scaling),
     )
 
 
@@ -281,6 +285,13 @@ def _groups(loss, columns, scaling):
         if isinstance(part, Multinomial) and zero_one[part.columns].all():
             groups[part.columns] = part.columns[0]
     return None if (groups == np.arange(len(groups))).all() else groups
+
+
+def _limits(columns, scaling):
+    """Return the least and the largest value of each input; 0 for columns that are missing in all rows."""
+    limits = np.stack([columns.low, columns.high])
+    limits[~np.isfinite(limits)] = 0
+    return tuple(scaling.apply(limits))
 
 
 def _parts(pairs):

@@ -24,7 +24,7 @@ class DenoisingAE(BaseAutoEncoder):
     n_components : int, default=500
         Width of the code.
     corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'} or callable, default='masking'
-        Masking sets cells to 0; salt and pepper to 0 or 1; swap takes the same column of another row
+        Masking sets cells to 0; salt and pepper to an end of their column's range; swap takes the same column of another row
         of the minibatch; gaussian adds noise to every cell. Of scaled columns, see ``standardize``: 0 is then the mean
         of a real column. The one-hot columns of a category are masked or swapped together. A callable is
         ``f(X, seed, out)``.
@@ -145,7 +145,9 @@ class DenoisingAE(BaseAutoEncoder):
 
     def objective(self, network, units):
         """Return the loss of reconstructing rows from corrupted copies of them."""
-        corruption = make_corruption(self.corruption, self.corruption_level, units.groups)
+        corruption = make_corruption(
+            self.corruption, self.corruption_level, units.groups, units.limits
+        )
         return Objective(
             network,
             units.loss,

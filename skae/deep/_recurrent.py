@@ -172,7 +172,9 @@ class RecurrentAE(BaseStack):
         objective = Objective(
             network,
             self._units.loss,
-            corruption=make_corruption(self.corruption, self.corruption_level, self._units.groups),
+            corruption=make_corruption(
+                self.corruption, self.corruption_level, self._units.groups, self._units.limits
+            ),
             penalties=weight_decays(self.weight_decay),
         )
         problem = Problem(objective, self._units.scaling.rows(X), weights)

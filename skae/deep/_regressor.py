@@ -45,7 +45,7 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
         Share of the units of each layer that a step of the joint training leaves out.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
         Noise on X in the joint training, drawn anew at each step; prediction sees the clean X. Masking sets cells to 0 and
-        divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to 0 or 1; swap takes
+        divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to an end of their column's range; swap takes
         the same column of another row of the minibatch; gaussian adds noise to every cell. A callable is
         ``f(X, seed, out)``. ``'auto'`` masks a share 0.3 where the network sees 500
         inputs or more, in proportion less of fewer, and none below a share of 0.05.

@@ -186,7 +186,9 @@ class StackedAE(BaseStack):
         X, weights, lowest = self._check_input(X, sample_weight)
         corruption = None
         if self.corruption != "auto":
-            corruption = make_corruption(self.corruption, self.corruption_level, self._units.groups)
+            corruption = make_corruption(
+                self.corruption, self.corruption_level, self._units.groups, self._units.limits
+            )
         self.layers_ = copies(chosen_layers(self), self)
         widths, activations = layer_shapes(self.layers_)
         self._shape = {
