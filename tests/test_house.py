@@ -31,7 +31,7 @@ BELOW = {
     "boltzmann": {"_kernels", "nn", "training", "_estimators", "autoencoders", "deep"},
     "generative": {"_kernels", "nn", "training", "_estimators", "autoencoders", "deep"},
     "plotting": {"_estimators", "autoencoders", "manifold", "nn"},
-    "images": {"_kernels", "_estimators"},
+    "images": {"_kernels", "nn", "training", "_estimators"},
     "datasets": set(),
 }
 

@@ -12,7 +12,7 @@ SUM, MAX, SQUARES = 0, 1, 2
 
 @kernel
 def gather_patches(pictures, height, width, first, patches):
-    """patches_r <- the patch at position ``first + r`` of pictures (n, rows, columns, channels), and a 1."""
+    """patches_r <- the patch at position ``first + r`` of pictures (n, rows, columns, channels)."""
     n_down, n_across = pictures.shape[1] - height + 1, pictures.shape[2] - width + 1
     n_channels = pictures.shape[3]
     for r in range(patches.shape[0]):
@@ -24,7 +24,22 @@ def gather_patches(pictures, height, width, first, patches):
                 for channel in range(n_channels):
                     patches[r, column] = pictures[picture, i, j, channel]
                     column += 1
-        patches[r, column] = 1
+
+
+@kernel
+def add_patches(patches, height, width, pictures):
+    """Add to pictures the patches of all their positions: the adjoint of ``gather_patches``."""
+    n_down, n_across = pictures.shape[1] - height + 1, pictures.shape[2] - width + 1
+    n_channels = pictures.shape[3]
+    for r in range(patches.shape[0]):
+        picture, place = divmod(r, n_down * n_across)
+        top, left = divmod(place, n_across)
+        column = 0
+        for i in range(top, top + height):
+            for j in range(left, left + width):
+                for channel in range(n_channels):
+                    pictures[picture, i, j, channel] += patches[r, column]
+                    column += 1
 
 
 @kernel

@@ -99,7 +99,7 @@ class FeatureMaps:
         matrix, n_all = self._encoder.matrix, len(pictures) * self.n_places
         size = int(np.clip(_BAND // (matrix.shape[1] + n_codes), _FEWEST, _MOST))
         size = min(size, n_all)
-        patches, products = (np.empty((size, n), matrix.dtype) for n in matrix.shape)
+        patches, products = (np.ones((size, n), matrix.dtype) for n in matrix.shape)
         for first in range(0, n_all, size):
             n = min(size, n_all - first)
             gather_patches(pictures, *self.patch_size, first, patches[:n])

@@ -9,9 +9,10 @@ from sklearn.utils import check_array
 from .._compat import Interval, StrOptions
 from .._estimators.parameters import estimator
 from .._estimators.parts import atoms_of
+from .._estimators.unit_atoms import unit_rows
 from ..training.problem import Problem
 from ._base import BaseCoder, positive_part
-from ._dictionary import DictionaryObjective, DictionarySolver, unit_rows
+from ._dictionary import DictionaryObjective, DictionarySolver
 from ._groups import GroupLasso, check_groups
 from ._inference import (
     chosen_algorithm,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._estimators.columns import power_of_two
+from .._estimators.unit_atoms import unit_rows
 from .._kernels.dictionary import accumulate, update_atoms
 from .._threads import product
 from ..nn.scaling import dense
@@ -19,14 +20,6 @@ def first_atoms(X, weights, rows, n_atoms, rng):
     # A little noise sets equal and empty samples apart.
     noise = 1e-3 * float(largest / unit) * rng.standard_normal(atoms.shape)
     return unit_rows(atoms / unit + noise.astype(X.dtype))
-
-
-def unit_rows(rows):
-    """Return ``rows`` of any scale, divided by their norms; those of zeros stay as they are."""
-    largest = np.abs(rows).max(axis=1, keepdims=True)
-    rows = rows / power_of_two(np.where(largest > 0, largest, 1)).astype(rows.dtype)
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(norms > 0, norms, 1)
 
 
 class DictionaryObjective:

@@ -1,9 +1,8 @@
-"""What predictive sparse decomposition minimizes, and the solver that keeps its atoms at norm 1."""
+"""What predictive sparse decomposition minimizes, and its gradient."""
 
 import numpy as np
 
 from .._threads import product
-from ._dictionary import unit_rows
 
 
 class PSDObjective:
@@ -14,7 +13,7 @@ class PSDObjective:
     Parameters
     ----------
     encoder : encoder
-        See ``_encoders``.
+        See ``nn.code_encoders``.
     infer : callable
         ``infer(dictionary, X, prediction) -> codes, penalty`` minimizes the three terms; ``penalty`` is alpha
         times the sparsity of each row.
@@ -50,20 +49,3 @@ class PSDObjective:
             pull = misses * (flat.dtype.type(self.beta) * shares[:, np.newaxis])
             self.encoder.backward(params, X, memory, pull, d_params)
         return float(values @ shares)
-
-
-class UnitAtoms:
-    """A solver whose steps end with atoms of norm 1."""
-
-    def __init__(self, solver, n_atoms, n_features):
-        self._solver, self._shape = solver, (n_atoms, n_features)
-
-    def start(self, params):
-        """Return the solver's state before the first step."""
-        return self._solver.start(params)
-
-    def step(self, params, grad, state, learning_rate):
-        """Take a step and rescale."""
-        self._solver.step(params, grad, state, learning_rate)
-        atoms = params[: self._shape[0] * self._shape[1]].reshape(self._shape)
-        atoms[...] = unit_rows(atoms)

@@ -10,14 +10,15 @@ from .._compat import HasMethods, Interval, StrOptions
 from .._estimators.fitting import by_block
 from .._estimators.layer import Layer
 from .._estimators.parameters import estimator
+from .._estimators.unit_atoms import UnitAtoms
 from ..nn.activations import Diagonal
+from ..nn.code_encoders import ENCODERS, make_encoder
 from ..nn.layer import LinearLayer
 from ..nn.linear_maps import ChainMap
 from ..training.problem import Problem
 from ._base import BaseCoder
-from ._encoders import ENCODERS, make_encoder
 from ._inference import chosen_algorithm, infer_codes
-from ._prediction import PSDObjective, UnitAtoms
+from ._prediction import PSDObjective
 from ._problems import Lasso
 from ._topography import SmoothGroups, pooling
 

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skae import PSD, SparseCoder
 from skae.images import ZCA, sample_patches
-from skae.sparse._encoders import ENCODERS, make_encoder
+from skae.nn.code_encoders import ENCODERS, make_encoder
 from skae.sparse._inference import infer_codes
 from skae.sparse._prediction import PSDObjective
 from skae.sparse._problems import Lasso

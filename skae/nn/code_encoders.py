@@ -8,7 +8,7 @@ gradient at the codes.
 import numpy as np
 
 from .._threads import product
-from ..nn.parameters import Parts
+from .parameters import Parts
 
 
 def _shrink(u, threshold):

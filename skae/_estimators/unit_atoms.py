@@ -1,0 +1,30 @@
+"""Atoms of norm 1, and a solver that keeps them so."""
+
+import numpy as np
+
+from .columns import power_of_two
+
+
+def unit_rows(rows):
+    """Return ``rows`` of any scale, divided by their norms; those of zeros stay as they are."""
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    rows = rows / power_of_two(np.where(largest > 0, largest, 1)).astype(rows.dtype)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(norms > 0, norms, 1)
+
+
+class UnitAtoms:
+    """A solver whose steps end with atoms of norm 1."""
+
+    def __init__(self, solver, n_atoms, n_features):
+        self._solver, self._shape = solver, (n_atoms, n_features)
+
+    def start(self, params):
+        """Return the solver's state before the first step."""
+        return self._solver.start(params)
+
+    def step(self, params, grad, state, learning_rate):
+        """Take a step and rescale."""
+        self._solver.step(params, grad, state, learning_rate)
+        atoms = params[: self._shape[0] * self._shape[1]].reshape(self._shape)
+        atoms[...] = unit_rows(atoms)

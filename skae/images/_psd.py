@@ -1,0 +1,320 @@
+"""Predictive sparse decomposition of whole pictures."""
+
+from dataclasses import field
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import gen_batches
+from sklearn.utils.validation import check_is_fitted
+
+from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._estimators.fitting import unchanged_on_error
+from .._estimators.parameters import estimator
+from .._estimators.training import TrainedModel
+from .._estimators.unit_atoms import UnitAtoms
+from .._threads import team
+from ..nn.code_encoders import make_encoder
+from ..training.problem import Problem
+from ._convolution import Convolution, ConvolutionalObjective, infer_maps
+from ._pictures import as_floats, checked_patch_size, drawn_patches, validated_pictures
+
+_CODES = 2**22  # numbers of the codes that are found at once
+
+
+@estimator
+class ConvolutionalPSD(
+    TrainedModel, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Sparse codes of whole pictures by filters at all positions, and a fast encoder that predicts them.
+
+    Minimizes the mean over pictures of ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1 + beta ||h - f(x)||^2 / 2`` over maps
+    of codes h, filters d of norm 1 and the encoder f, which sees the patch at each position (Kavukcuoglu et al. 2010). Since
+    a filter is at all positions, no other one has to be its shifted copy, as in a dictionary of patches. Pictures should have
+    their contrast normalized (``normalize_contrast``) or be whitened.
+
+    Parameters
+    ----------
+    n_filters : int, default=16
+        Number of filters.
+    patch_size : int or (int, int), default=7
+        Height and width of a filter.
+    alpha : float, default=0.1
+        Weight of the absolute values of the codes.
+    beta : float, default=1.0
+        Weight of half the squared distance between codes and their prediction.
+    encoder : {'tanh', 'soft_threshold'}, default='soft_threshold'
+        ``g tanh(K x + b)`` of a patch x, as in the paper; or a soft threshold of ``K x``.
+    transform_algorithm : {'encoder', 'inference', 'lasso'}, default='encoder'
+        What ``transform`` returns: f(x); the codes that minimize the three terms; or those of the filters alone, without
+        the encoder's term.
+    gap_tol : float, default=1e-2
+        Largest duality gap of the codes of a picture, relative to the objective of zero codes.
+    max_inference_iter : int, default=200
+        Most steps of FISTA for a picture.
+    image_shape : tuple of int, default=None
+        (height, width) or (height, width, channels) of the rows of X, see :class:`ConvolutionalFeatures`.
+    solver : {'adam', 'sgd'} or solver, default='adam'
+        An instance from :mod:`skae.training` has options.
+    learning_rate_init : float, default=1e-3
+        Step size.
+    learning_rate : {'constant', 'cosine'}, default='constant'
+        How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
+        to 0 at the end of the last of ``max_iter`` epochs. Training that is resumed then needs the same ``max_iter``.
+    batch_size : int, default=16
+        Pictures in a minibatch.
+    max_iter : int or 'auto', default=20
+        Most epochs. ``'auto'`` takes as many as 2000 minibatches need, from 12 to 1000.
+    tol : float, default=1e-4
+        Relative improvement of an epoch's objective, with ``learning_rate='constant'``, or of that on held-out pictures,
+        that counts as one.
+    shuffle : bool, default=True
+        Whether each epoch takes the pictures in a new order.
+    early_stopping : bool, default=False
+        Whether to stop on held-out pictures, and keep the best weights.
+    validation_fraction : float, default=0.1
+        Share of pictures held out.
+    n_iter_no_change : int, default=5
+        Epochs without improvement after which to stop.
+    n_jobs : int, default=None
+        Threads, as in joblib.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the first filters and of shuffles.
+    verbose : int, default=0
+        Print loss, seconds and pictures per second every so many epochs.
+    checkpoint : path-like, default=None
+        File to which the state of training is written after each epoch, atomically.
+    resume : bool, default=False
+        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_filters, n_patch_features)
+        Filters, in the order height, width, channel.
+    filters_ : ndarray of shape (n_filters, height, width, channels)
+        The same as pictures.
+    encoder_parameters_ : list of ndarray
+        Gains, filters and biases of ``'tanh'``; filters and logarithms of thresholds.
+    image_shape_ : (int, int, int)
+        Of a picture.
+    map_shape_ : (int, int, int)
+        Rows, columns and filters of the codes of a picture, in the order of ``transform``.
+    n_iter_ : int
+        Epochs so far.
+    loss_curve_, validation_curve_ : list of float
+        Mean objective of each epoch, on training and on held-out pictures.
+    converged_ : bool
+        Whether training stopped by itself.
+
+    References
+    ----------
+    Kavukcuoglu, K. et al. Learning convolutional feature hierarchies for visual recognition. NIPS 2010.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae.images import ConvolutionalPSD
+    >>> images = load_digits().images[:200] / 16
+    >>> psd = ConvolutionalPSD(8, patch_size=4, max_iter=2, random_state=0).fit(images)
+    >>> psd.transform(images).shape, psd.map_shape_
+    ((200, 200), (5, 5, 8))
+    """
+
+    n_filters: int = field(default=16, kw_only=False)
+    patch_size: int | tuple = 7
+    alpha: float = 0.1
+    beta: float = 1.0
+    encoder: str = "soft_threshold"
+    transform_algorithm: str = "encoder"
+    gap_tol: float = 1e-2
+    max_inference_iter: int = 200
+    image_shape: tuple | None = None
+    batch_size: int = 16
+    max_iter: int | str = 20
+    n_iter_no_change: int = 5
+    n_jobs: int | None = None
+
+    _parameter_constraints: ClassVar[dict] = {
+        **TrainedModel._parameter_constraints,
+        "n_filters": [Interval(Integral, 1, None, closed="left")],
+        "patch_size": [Interval(Integral, 1, None, closed="left"), tuple, list],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "beta": [Interval(Real, 0, None, closed="neither")],
+        "encoder": [StrOptions({"tanh", "soft_threshold"})],
+        "transform_algorithm": [StrOptions({"encoder", "inference", "lasso"})],
+        "gap_tol": [Interval(Real, 0, None, closed="left")],
+        "max_inference_iter": [Interval(Integral, 1, None, closed="left")],
+        "image_shape": [tuple, list, None],
+        "solver": [StrOptions({"adam", "sgd"}), HasMethods("step")],
+        "n_jobs": [Integral, None],
+    }
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Learn filters and encoder.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : ConvolutionalPSD
+        """
+        with unchanged_on_error(self):
+            pictures = validated_pictures(self, X, self.image_shape, reset=True)
+            size = checked_patch_size(self.patch_size, pictures)
+            self.image_shape_, self._shape = pictures.shape[1:], (self.encoder, self.n_filters)
+            self._convolution = Convolution(self.image_shape_, size)
+            pictures = as_floats(
+                pictures, np.dtype(np.float64 if pictures.dtype == np.float64 else np.float32)
+            )
+            objective = ConvolutionalObjective(
+                self._convolution,
+                self._make_encoder(),
+                self._inferred,
+                self.n_filters,
+                self.alpha,
+                self.beta,
+            )
+            state = self._start_from(lambda rng, seed: self._initial(pictures, seed))
+            with team(effective_n_jobs(self.n_jobs)):
+                self._train(Problem(objective, pictures.reshape(len(pictures), -1)), state)
+        return self
+
+    def transform(self, X):
+        """Return the codes of pictures.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_features_out)
+            In the order of ``map_shape_``.
+        """
+        codes = {
+            "encoder": self._predicted,
+            "inference": lambda x: self._inferred(x, self.components_, self._predicted(x)),
+            "lasso": lambda x: self._lasso(x)[0],
+        }[self.transform_algorithm]
+        return np.concatenate([codes(block) for block in self._blocks(X)])
+
+    def infer(self, X):
+        """Return the codes of pictures by the filters alone, and how far each may be from its optimum.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_features_out)
+        gaps : ndarray of shape (n_samples,)
+            Upper bounds of ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1`` at each code minus the least one.
+        """
+        parts = [self._lasso(block) for block in self._blocks(X)]
+        return tuple(map(np.concatenate, zip(*parts)))
+
+    def inverse_transform(self, X):
+        """Return the pictures that codes stand for, as rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features_out)
+
+        Returns
+        -------
+        R : ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        codes = np.ascontiguousarray(X, dtype=self.components_.dtype)
+        if codes.ndim != 2 or codes.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X must have {self._n_features_out} columns, as transform returns; got shape {codes.shape}."
+            )
+        pictures = self._convolution.sums(codes, self.components_)
+        return pictures.reshape(len(codes), -1)
+
+    @property
+    def components_(self):
+        """ndarray of shape (n_filters, n_patch_features): the filters."""
+        params = self._history("components_")["params"]
+        return params[: -self._make_encoder().size].reshape(-1, self._convolution.n_values)
+
+    @property
+    def filters_(self):
+        """ndarray of shape (n_filters, height, width, channels): the filters as pictures."""
+        shape = *self._convolution.patch_size, self.image_shape_[2]
+        return self.components_.reshape(-1, *shape)
+
+    @property
+    def encoder_parameters_(self):
+        """list of ndarray: gains, filters and biases of ``'tanh'``; filters and logarithms of thresholds."""
+        encoder = self._make_encoder()
+        return encoder.parts(self._history("encoder_parameters_")["params"][-encoder.size :])
+
+    @property
+    def map_shape_(self):
+        """(int, int, int): rows, columns and filters of the codes of a picture."""
+        check_is_fitted(self)
+        return *self._convolution.n_positions, len(self.components_)
+
+    def _initial(self, pictures, seed):
+        """Return random patches without their means, of norm 1, and the encoder that goes with them."""
+        rng = np.random.RandomState(seed)
+        size = self._convolution.patch_size
+        atoms = drawn_patches(pictures, size, self.n_filters, pictures.dtype, rng)
+        noise = rng.standard_normal((self.n_filters, atoms.shape[1])).astype(atoms.dtype)
+        atoms = np.resize(atoms - atoms.mean(axis=1, keepdims=True), noise.shape)
+        atoms += 0.1 * (atoms.std() or 1) * noise  # constant patches get a direction
+        atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+        params = self._make_encoder().initial(atoms, self.alpha, self.beta, rng)
+        return np.concatenate([atoms.ravel(), params]).astype(atoms.dtype)
+
+    def _make_encoder(self):
+        encoder, n_filters = self._shape
+        return make_encoder(encoder, n_filters, self._convolution.n_values, n_steps=1)
+
+    def _make_solver(self):
+        return UnitAtoms(super()._make_solver(), self.n_filters, self._convolution.n_values)
+
+    def _blocks(self, X):
+        """Yield pictures, so many that codes do not take too much memory."""
+        check_is_fitted(self)
+        pictures = validated_pictures(self, X, self.image_shape_, reset=False)
+        size = max(_CODES // self._n_features_out, 1)
+        with team(effective_n_jobs(self.n_jobs)):
+            for rows in gen_batches(len(pictures), size):
+                yield as_floats(pictures[rows], self.components_.dtype)
+
+    def _predicted(self, pictures):
+        encoder, params = self._make_encoder(), self._state["params"]
+        patches = self._convolution.patches(pictures)
+        codes, _ = encoder.forward(params[-encoder.size :], patches)
+        return codes.reshape(len(pictures), -1)
+
+    def _inferred(self, pictures, filters, prediction):
+        return self._codes(pictures, filters, ridge=self.beta, prior=prediction)[0]
+
+    def _lasso(self, pictures):
+        return self._codes(pictures, self.components_)
+
+    def _codes(self, pictures, filters, **prior):
+        limits = {"tol": self.gap_tol, "max_iter": self.max_inference_iter}
+        return infer_maps(pictures, self._convolution, filters, self.alpha, **prior, **limits)
+
+    @property
+    def _n_features_out(self):
+        return int(np.prod(self.map_shape_))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.three_d_array = True
+        return tags

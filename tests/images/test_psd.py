@@ -1,0 +1,151 @@
+"""Convolutional predictive sparse decomposition against matrices with a row for each shifted filter."""
+
+import re
+
+import numpy as np
+import pytest
+from common import relative_gradient_error
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import Lasso
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skae.images import ConvolutionalPSD
+from skae.images._convolution import Convolution, ConvolutionalObjective, infer_maps
+from skae.nn.code_encoders import make_encoder
+from skae.training.batches import Batches
+
+rng = np.random.default_rng(0)
+PICTURES = rng.standard_normal((4, 6, 7, 2))
+CONVOLUTION = Convolution((6, 7, 2), (3, 2))
+FILTERS = rng.standard_normal((5, 12))
+FILTERS /= np.linalg.norm(FILTERS, axis=1, keepdims=True)
+
+
+def shifted_filters():
+    """Return all filters at all positions as rows of pictures: positions down, across and filters."""
+    rows = []
+    for i in range(4):
+        for j in range(6):
+            for each in FILTERS:
+                picture = np.zeros((6, 7, 2))
+                picture[i : i + 3, j : j + 2] = each.reshape(3, 2, 2)
+                rows.append(picture.ravel())
+    return np.array(rows)
+
+
+ATOMS = shifted_filters()
+
+
+def test_sums_correlations_and_curvature_are_those_of_the_matrix():
+    codes = rng.standard_normal((4, len(ATOMS)))
+    sums = CONVOLUTION.sums(codes, FILTERS).reshape(4, -1)
+    np.testing.assert_allclose(sums, codes @ ATOMS)
+    correlations = CONVOLUTION.correlations(PICTURES, FILTERS)
+    np.testing.assert_allclose(correlations, PICTURES.reshape(4, -1) @ ATOMS.T)
+    largest = np.linalg.norm(ATOMS, 2) ** 2
+    assert largest <= CONVOLUTION.curvature(FILTERS) <= 1.5 * largest
+
+
+def test_codes_are_those_of_a_lasso():
+    codes, gaps = infer_maps(PICTURES, CONVOLUTION, FILTERS, 0.5, tol=1e-10, max_iter=5000)
+    rows = PICTURES.reshape(4, -1)
+    lasso = Lasso(0.5 / rows.shape[1], fit_intercept=False, tol=1e-12, max_iter=100_000)
+    exact = lasso.fit(ATOMS.T, rows.T).coef_
+
+    def values(h):
+        return 0.5 * ((rows - h @ ATOMS) ** 2).sum(axis=1) + 0.5 * np.abs(h).sum(axis=1)
+
+    np.testing.assert_allclose(values(codes), values(exact), rtol=1e-7)
+    np.testing.assert_allclose(codes, exact, atol=1e-3)
+    early, bounds = infer_maps(PICTURES, CONVOLUTION, FILTERS, 0.5, tol=0, max_iter=7)
+    assert (values(early) - values(exact) <= bounds).all() and (bounds > 0).all()
+
+
+def test_codes_near_a_prior_are_those_of_a_lasso_with_more_rows():
+    prior, beta = rng.standard_normal((4, len(ATOMS))), 0.7
+    options = {"ridge": beta, "prior": prior, "tol": 1e-12, "max_iter": 5000}
+    codes, _ = infer_maps(PICTURES, CONVOLUTION, FILTERS, 0.4, **options)
+    design = np.vstack([ATOMS.T, np.sqrt(beta) * np.eye(len(ATOMS))])
+    target = np.hstack([PICTURES.reshape(4, -1), np.sqrt(beta) * prior]).T
+    lasso = Lasso(0.4 / len(design), fit_intercept=False, tol=1e-12, max_iter=100_000)
+    np.testing.assert_allclose(codes, lasso.fit(design, target).coef_, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["tanh", "soft_threshold"])
+def test_gradient(name):
+    encoder = make_encoder(name, 5, 12, 1)
+
+    def infer(pictures, filters, prediction):
+        options = {"ridge": 0.6, "prior": prediction, "tol": 1e-14, "max_iter": 20_000}
+        return infer_maps(pictures, CONVOLUTION, filters, 0.3, **options)[0]
+
+    objective = ConvolutionalObjective(CONVOLUTION, encoder, infer, 5, 0.3, 0.6)
+    params = np.concatenate([FILTERS.ravel(), encoder.initial(FILTERS, 0.3, 0.6, rng)])
+    params[FILTERS.size :] += 0.05 * rng.standard_normal(encoder.size)
+    X = PICTURES.reshape(4, -1)
+    batch = next(Batches(X, np.array([1.0, 2.0, 0.5, 1.0]), 4).epoch(None))
+    assert relative_gradient_error(objective, params, batch) < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_convolution_learns_filters_that_made_pictures():
+    true = np.array([[[1, 1, 1], [-2, -2, -2], [1, 1, 1]], [[1, 0, -1], [1, 0, -1], [1, 0, -1]]])
+    true = true / np.linalg.norm(true, axis=(1, 2), keepdims=True)
+    codes = rng.standard_normal((200, 8 * 8 * 2)) * (rng.random((200, 8 * 8 * 2)) < 0.03)
+    pictures = Convolution((10, 10, 1), (3, 3)).sums(codes, true.reshape(2, 9))
+    options = {"alpha": 0.05, "beta": 0.1, "learning_rate_init": 0.02, "max_iter": 15}
+    psd = ConvolutionalPSD(2, patch_size=3, **options, random_state=1).fit(pictures)
+    likeness = np.abs(psd.components_ @ true.reshape(2, 9).T)
+    assert likeness.max(axis=0).min() > 0.95
+    assert psd.loss_curve_[-1] < 0.7 * psd.loss_curve_[0]
+    codes, gaps = psd.infer(pictures)
+    assert (gaps <= psd.gap_tol * 0.5 * (pictures**2).sum(axis=(1, 2, 3))).all()
+    errors = psd.inverse_transform(codes) - pictures.reshape(200, -1)
+    assert np.mean(errors**2) < 0.1 * np.mean(pictures**2)
+    np.testing.assert_array_equal(
+        psd.set_params(transform_algorithm="lasso").transform(pictures), codes
+    )
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_transform_is_the_encoder_of_each_patch():
+    psd = ConvolutionalPSD(3, patch_size=(2, 3), encoder="tanh", max_iter=2, random_state=0)
+    H = psd.fit(PICTURES).transform(PICTURES).reshape(4, *psd.map_shape_)
+    gains, filters, biases = psd.encoder_parameters_
+    patch = PICTURES[2, 1:3, 4:7].ravel()
+    np.testing.assert_allclose(H[2, 1, 4], gains * np.tanh(filters @ patch + biases))
+    np.testing.assert_allclose(np.linalg.norm(psd.components_, axis=1), 1)
+    assert psd.filters_.shape == (3, 2, 3, 2)
+    near = psd.set_params(transform_algorithm="inference", beta=1e4).transform(PICTURES)
+    np.testing.assert_allclose(near, H.reshape(4, -1), atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "options, X, words",
+    [
+        ({"patch_size": 7}, PICTURES, "patch_size=7 is larger than the pictures"),
+        ({"image_shape": (5, 5)}, PICTURES, "not (5, 5, 1)"),
+        ({}, PICTURES * np.nan, "NaN"),
+        ({"solver": "lbfgs"}, PICTURES, "'solver' parameter"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_bad_input(options, X, words):
+    psd = ConvolutionalPSD(2, patch_size=3, max_iter=1, random_state=0).fit(PICTURES)
+    before = psd.transform(PICTURES)
+    with pytest.raises(ValueError, match=re.escape(words)):
+        psd.set_params(**options).fit(X)
+    np.testing.assert_array_equal(psd.transform(PICTURES), before)
+    with pytest.raises(ValueError, match="columns, as transform returns"):
+        psd.inverse_transform(before[:, 1:])
+
+
+def test_training_that_is_cut_short_is_told():
+    with pytest.warns(ConvergenceWarning, match="max_iter=1"):
+        ConvolutionalPSD(2, patch_size=3, max_iter=1, random_state=0).fit(PICTURES)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks([ConvolutionalPSD(2, patch_size=1, max_iter=2)])
+def test_sklearn(estimator, check):
+    check(estimator)
