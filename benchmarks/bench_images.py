@@ -4,7 +4,7 @@ PyTorch has the fitted numbers of skae and computes the same float32 features: f
 of patches as box averages, the triangle or the threshold, and the means of quadrants; the batch is the fastest of some.
 Both take turns. The share of sgemm counts products of patches with filters (and with the whitening, for the triangle) only.
 
-    python benchmarks/bench_images.py [--data DIR] [--pictures 10000] [--threads 2] [--repeats 3]
+    python benchmarks/bench_images.py [--data DIR] [--pictures 10000] [--threads 2] [--repeats 3] [--cpu]
 
 Without data the pictures are noise, which takes the same time.
 """
@@ -91,18 +91,18 @@ class TorchFeatures:
         return F.relu(distances.mean(dim=1, keepdim=True) - distances)
 
 
-def sgemm_rate(threads):
+def sgemm_rate(threads, clock):
     """Return GFLOP/s of a large product."""
     A = np.random.default_rng(0).standard_normal((3000, 3000)).astype(np.float32)
     with threadpool_limits(threads):
-        return 2 * 3000**3 / min(seconds(np.matmul, A, A) for _ in range(5)) / 1e9
+        return 2 * 3000**3 / min(seconds(clock, np.matmul, A, A) for _ in range(5)) / 1e9
 
 
-def seconds(function, *arguments):
+def seconds(clock, function, *arguments):
     """Return the seconds that ``function(*arguments)`` takes."""
-    start = time.perf_counter()
+    start = clock()
     function(*arguments)
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def main():
@@ -112,10 +112,14 @@ def main():
     parser.add_argument("--pictures", type=int, default=10_000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument(
+        "--cpu", action="store_true", help="seconds of CPU: for one thread, while others work"
+    )
     arguments = parser.parse_args()
+    clock = time.process_time if arguments.cpu else time.perf_counter
     torch.set_num_threads(arguments.threads)
     X = pictures_of(arguments.data, arguments.pictures)
-    peak = sgemm_rate(arguments.threads)
+    peak = sgemm_rate(arguments.threads, clock)
     print(
         f"{len(X)} pictures, {arguments.threads} threads; sgemm of 3000 x 3000: {peak:.0f} GFLOP/s"
     )
@@ -127,11 +131,11 @@ def main():
         peer = TorchFeatures(features)
         few = X[:256]
         difference = np.abs(features.transform(few) - peer(few, 16)).max()
-        batch = min((seconds(peer, few, size), size) for size in BATCHES)[1]
+        batch = min((seconds(clock, peer, few, size), size) for size in BATCHES)[1]
         times = {"skae": [], "PyTorch": []}
         for _ in range(arguments.repeats):
-            times["skae"].append(seconds(features.transform, X))
-            times["PyTorch"].append(seconds(peer, X, batch))
+            times["skae"].append(seconds(clock, features.transform, X))
+            times["PyTorch"].append(seconds(clock, peer, X, batch))
         rates = {name: len(X) / min(each) for name, each in times.items()}
         columns = N_FILTERS + (3 * SIDE**2 if encoder == "triangle" else 0)
         share = rates["skae"] * 729 * 2 * 3 * SIDE**2 * columns / 1e9 / peak

@@ -17,6 +17,7 @@ class LinearClassifier:
     Parameters
     ----------
     penalties : sequence of float
+        From the smallest on, until the accuracy on held-out rows falls.
     n_validation : int
         Last rows, held out for the choice. The classifier is then fitted to all rows.
     n_steps : int, default=5
@@ -51,7 +52,10 @@ class LinearClassifier:
         for penalty in self.penalties:
             weights, offset = self._solved(gram, X[known], targets[known], penalty)
             scores = X[held_out] @ weights + offset
-            self.validation_[penalty] = float(np.mean(scores.argmax(axis=1) == y[held_out]))
+            accuracy = float(np.mean(scores.argmax(axis=1) == y[held_out]))
+            self.validation_[penalty] = accuracy
+            if accuracy < max(self.validation_.values()):
+                break
         self.penalty_ = max(self.validation_, key=self.validation_.get)
         gram += _gram(X[held_out])
         self.weights_, self.offset_ = self._solved(gram, X, targets, self.penalty_)

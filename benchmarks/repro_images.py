@@ -18,13 +18,14 @@ from pathlib import Path
 import numpy as np
 from linear import LinearClassifier
 from records import Records, half_width
+from sklearn.utils import gen_batches
 from threadpoolctl import threadpool_limits
 
 from skae import SparseCoder
 from skae.images import ConvolutionalFeatures
 
 RESULTS = Path(__file__).parent / "results"
-PENALTIES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
+PENALTIES = (3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 
 
 def load_cifar(folder):
@@ -74,6 +75,12 @@ def recipes():
         "patches 1600, threshold": ("cifar", "79.1", stage(1600, **patches, **threshold), False),
         "OMP-1 1600, threshold": ("cifar", "79.4", stage(dictionary=omp(1600), **threshold), False),
         "k-means 4000, triangle": ("cifar", "79.6", stage(4000, **triangle), False),
+        "patches 800, threshold, 3 x 3, mirrored": (
+            "cifar",
+            "",
+            stage(800, alpha=0.5, contrast=0.1, pool_grid=3, **patches, **threshold),
+            True,
+        ),
         "patches 500, threshold, l2": ("mnist", "99.34", stage(500, **patches, **digits), False),
     }
 
@@ -87,7 +94,8 @@ def measured(features, mirror, data):
     def encoded(pictures):
         Z = features.transform(pictures).astype(np.float32, copy=False)
         if mirror:
-            Z += features.transform(pictures[:, :, ::-1])
+            for rows in gen_batches(len(Z), 1000):
+                Z[rows] += features.transform(pictures[rows, :, ::-1])
         return Z
 
     features.fit(X)
