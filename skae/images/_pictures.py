@@ -9,6 +9,8 @@ from sklearn.utils import check_array
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import validate_data
 
+_LARGEST = {np.dtype(t): 1e-6 * np.sqrt(np.finfo(t).max) for t in (np.float32, np.float64)}
+
 
 def validated_pictures(estimator, X, image_shape, *, reset):
     """Return X as a view of shape (n, height, width, channels).
@@ -66,9 +68,23 @@ def _shape_of_row(n_features):
 
 
 def as_floats(pictures, dtype):
-    """Return pictures in C order and a floating-point type; 8-bit pixels are divided by 255."""
-    floats = np.ascontiguousarray(pictures, dtype=dtype)
-    return floats / dtype.type(255) if pictures.dtype == np.uint8 else floats
+    """Return pictures in C order and a floating-point type; 8-bit pixels are divided by 255.
+
+    Raises
+    ------
+    ValueError
+        If a pixel is so large that sums of squares could overflow.
+    """
+    with np.errstate(over="ignore"):
+        floats = np.ascontiguousarray(pictures, dtype=dtype)
+    if pictures.dtype == np.uint8:
+        return floats / dtype.type(255)
+    largest = np.abs(floats).max(initial=0)
+    if largest > _LARGEST[dtype]:
+        raise ValueError(
+            f"X has pixels of {np.abs(pictures).max():.3g}, too large for {dtype}; divide X by the largest pixel."
+        )
+    return floats
 
 
 def checked_patch_size(patch_size, pictures):

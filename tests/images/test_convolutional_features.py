@@ -270,6 +270,8 @@ ERRORS = [
     ({"image_shape": (9,)}, GRAY, "image_shape must be (height, width) or"),
     ({"image_shape": (9, -1)}, GRAY, "image_shape must be (height, width) or"),
     ({}, GRAY * np.nan, "NaN"),
+    ({}, GRAY * 1e200, "too large for float64; divide X"),
+    ({}, (GRAY * 1e30).astype(np.float32), "too large for float32; divide X"),
     (
         {},
         GRAY[np.newaxis, :, np.newaxis],
@@ -303,6 +305,7 @@ def test_bad_input_of_fit(options, X, words):
         (COLOR[:, 1:], "(7, 9, 3), not (8, 9, 3)"),
         (COLOR.reshape(6, -1)[:, 1:], "215 features, but ConvolutionalFeatures is expecting 216"),
         (COLOR * np.inf, "infinity"),
+        (COLOR * 1e200, "too large for float64; divide X"),
         (COLOR[:0], "0 sample(s)"),
     ],
 )
