@@ -180,3 +180,8 @@ def test_private_members_stay_private():
         for each in _private_reads(ast.parse(path.read_text()))
     ]
     assert len(found) <= 10, found
+
+
+def test_test_files_have_names_of_their_own():
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(set(names)) == sorted(names)
