@@ -43,7 +43,9 @@ class NetworkLayer(Layer):
 
     - Before training: ``make_units``, ``network_shape`` and ``adopt``, or ``check_parameters`` where training goes on, then
       ``first_state`` and ``objective``; :func:`~skae._estimators.unsupervised.begin` calls them.
-    - Training: ``make_solver``, ``new_state``, ``train`` and ``publish``, which all estimators of the package have.
+    - Training: ``make_solver``, ``new_state``, ``last_state``, ``train`` and ``publish``, which all estimators with
+      ``TrainedModel`` above them have, as they have ``learning_rate_init``.
+    - Once it is fitted: ``model_``, a :class:`~skae.nn.model.Model`.
     """
 
     @abstractmethod
@@ -77,6 +79,10 @@ class NetworkLayer(Layer):
     @abstractmethod
     def new_state(self, initial):
         """Return the ``TrainingState`` before the first step, at the parameters ``initial(rng, seed)``."""
+
+    @abstractmethod
+    def last_state(self):
+        """Return the ``TrainingState`` that the last fit left, to go on from."""
 
     @abstractmethod
     def train(self, problem, state, publish=None):

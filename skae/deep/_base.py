@@ -44,7 +44,7 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
     def n_iter_(self):
         """int: epochs of the joint training; without one, those of the layer that took most."""
         n_epochs = super().n_iter_
-        return n_epochs or max(layer.n_iter_ for _, layer in self.layers_)
+        return n_epochs or max(getattr(layer, "n_iter_", 0) for _, layer in self.layers_)
 
     def _check_input(self, frame, sample_weight):
         """Check what is to be reconstructed, and set how it is seen: as the first layer sees it.

@@ -58,7 +58,9 @@ def test_a_layer_by_the_protocol_alone():
     pca = PCA(5, svd_solver="full").fit(X)
     codes = stack.named_layers_.top.transform(pca.transform(X))
     np.testing.assert_allclose(stack.transform(X), codes, atol=1e-10)
+    assert stack.n_iter_ == stack.named_layers_.top.n_iter_ == 2
     alone = StackedAE([("pca", PrincipalComponents())]).fit(X)
+    assert alone.n_iter_ == 0
     expected = pca.inverse_transform(pca.transform(X))
     np.testing.assert_allclose(alone.reconstruct(X), expected, atol=1e-10)
 
