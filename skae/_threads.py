@@ -175,7 +175,7 @@ def team(n_threads=None):
         while own.is_open:
             try:
                 own.close()
-            except KeyboardInterrupt as error:
+            except BaseException as error:  # Ctrl-C, or what another signal handler raises
                 interrupt = error
         if interrupt is not None:
             raise interrupt
@@ -290,7 +290,7 @@ def _run(work, parts, alone=False):
                 patience = _SLACK_SHARE * (time.perf_counter() - start) + _SLACK
                 busy[-1].finish(patience)
                 busy.pop()
-            except KeyboardInterrupt as error:
+            except BaseException as error:  # Ctrl-C, or what another signal handler raises
                 interrupt = error
         if interrupt is not None:
             raise interrupt
