@@ -44,13 +44,14 @@ class Batch:
 
     def draw(self, function, rows, out):
         """Fill ``out`` by ``function(rows, out)``, which draws noise for each row."""
-        if not self._data.equal_noise:
+        copies = self._data.copies(self.indices, rows) if self._data.equal_noise else None
+        if copies is None:
             function(rows, out)
             return
-        distinct, places = np.unique(rows, axis=0, return_inverse=True)
-        noisy = np.empty((len(distinct), out.shape[1]), out.dtype)
-        function(np.ascontiguousarray(distinct), noisy)
-        np.take(noisy, places.ravel(), axis=0, out=out)
+        first, places = copies
+        noisy = np.empty((len(first), out.shape[1]), out.dtype)
+        function(rows[first], noisy)
+        np.take(noisy, places, axis=0, out=out)
 
     def weights(self, out):
         """Fill ``out`` with each row's share of the batch's mean: its sample weight over the batch's size."""
@@ -102,7 +103,7 @@ class Batches:
         equal_noise=False,
     ):
         self.X, self.batch_size, self.shuffle = X, batch_size, shuffle
-        self.targets, self.equal_noise = targets, equal_noise
+        self.targets, self.equal_noise, self._copies = targets, equal_noise, {}
         self.indices = np.arange(X.shape[0]) if indices is None else indices
         self.sample_weight = None
         if sample_weight is not None:
@@ -110,6 +111,16 @@ class Batches:
 
     def __len__(self):
         return len(self.indices)
+
+    def copies(self, indices, rows):
+        """Return the first of equal rows of the batch of ``indices``, and for each row its place there; None without any."""
+        start = int(indices[0])
+        if start not in self._copies:
+            _, *found = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+            self._copies[start] = (
+                None if len(found[0]) == len(rows) else (found[0], found[1].ravel())
+            )
+        return self._copies[start]
 
     def epoch(self, rng):
         """Yield each row once."""
