@@ -16,12 +16,18 @@ from skae import (
     DenoisingAE,
     ManifoldTangentClassifier,
     RecurrentAE,
+    SparseCoder,
     StackedAE,
     StackedAEClassifier,
     StackedAERegressor,
 )
 from skae.boltzmann import DBM, BoltzmannClassifier
-from skae.generative import JointEnergy
+from skae.generative import (
+    JointEnergy,
+    ball_moments,
+    parzen_comparison,
+    parzen_log_likelihood,
+)
 from skae.manifold import TangentNeighborsClassifier
 
 X, y = load_iris(return_X_y=True)
@@ -156,3 +162,23 @@ def test_a_fitted_part_has_its_columns(Model, base):
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
         with pytest.raises(ValueError, match="3 features, but .* is expecting 4"):
             model.fit(X[:, :3], y)
+
+
+def test_tables_side_by_side_have_the_same_columns():
+    turned = FRAME[list("dcba")]
+    atoms = pd.DataFrame(np.eye(4), columns=list("abcd"))
+    coder = SparseCoder(dictionary=atoms, alpha=0.1).fit(FRAME)
+    np.testing.assert_array_equal(coder.components_, np.eye(4))
+    validation = {"X_validation": FRAME[:50]}
+    for call, name in (
+        (lambda: coder.fit(turned), "dictionary"),
+        (lambda: parzen_log_likelihood(FRAME, turned, 0.1), "X_test"),
+        (lambda: parzen_log_likelihood(turned, turned, **validation), "X_validation"),
+        (lambda: parzen_comparison(FRAME, turned, FRAME, FRAME), "X_train"),
+        (lambda: ball_moments(FRAME, turned, 2.0), "centers"),
+    ):
+        with pytest.raises(
+            ValueError, match=f"{name} must have the columns of .* in the same order"
+        ):
+            call()
+    assert np.isfinite(parzen_log_likelihood(FRAME, X, 0.1).mean)

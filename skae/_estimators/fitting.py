@@ -175,6 +175,19 @@ def check_counts(**counts):
         check_scalar(value, name, Integral, min_val=1)
 
 
+def check_same_names(tables):
+    """Raise where two of ``tables``, a dict, have columns with names, and these are not the same in the same order."""
+    named = [
+        (name, list(each.columns)) for name, each in tables.items() if hasattr(each, "columns")
+    ]
+    for name, columns in named[1:]:
+        first, expected = named[0]
+        if columns != expected:
+            raise ValueError(
+                f"{name} must have the columns of {first} in the same order, {expected}; got {columns}."
+            )
+
+
 def column_names(estimator, X):
     """Return the names of the columns of X that ``fit`` has seen, or their numbers."""
     return getattr(estimator, "feature_names_in_", range(X.shape[1]))

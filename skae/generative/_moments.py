@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, gen_batches
 
-from .._estimators.fitting import DTYPES
+from .._estimators.fitting import DTYPES, check_same_names
 from ..nn.losses import Gaussian
 from ..nn.network import outputs_and_jacobian
 from ._checks import check_positive, checked_rows, layers_of, noise_level
@@ -139,6 +139,7 @@ def ball_moments(X, centers, radius):
     >>> mean.shape, covariance.shape
     ((2, 2), (2, 2, 2))
     """
+    check_same_names({"X": X, "centers": centers})
     X = check_array(X, dtype=DTYPES, input_name="X")
     centers = check_array(centers, dtype=X.dtype, input_name="centers")
     check_positive("radius", radius)

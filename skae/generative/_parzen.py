@@ -9,7 +9,7 @@ from joblib import effective_n_jobs
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import check_array, gen_batches, resample
 
-from .._estimators.fitting import DTYPES
+from .._estimators.fitting import DTYPES, check_same_names
 from .._kernels.parzen import add_exponentials
 from .._threads import share_items, team
 
@@ -97,6 +97,7 @@ def parzen_log_likelihood(
     >>> bool(abs(likelihood.mean + np.log(2 * np.pi) + 1) < 0.1)
     True
     """
+    check_same_names({"samples": samples, "X_test": X_test, "X_validation": X_validation})
     samples = check_array(samples, dtype=DTYPES, order="C", input_name="samples")
     X_test = _checked(X_test, "X_test", samples)
     if X_validation is not None:
@@ -168,6 +169,8 @@ def parzen_comparison(samples, X_train, X_test, X_validation, *, random_state=No
         raise ValueError(
             f"samples must be an array, or a dict of arrays by names other than {_BASELINES}; got {list(models)}."
         )
+    data = {"X_test": X_test, "X_train": X_train, "X_validation": X_validation}
+    check_same_names({**data, **models})
     models = {
         name: check_array(each, dtype=DTYPES, input_name=name) for name, each in models.items()
     }

@@ -233,6 +233,13 @@ class SparseCoder(BaseCoder):
             raise ValueError(
                 f"dictionary has atoms of {atoms.shape[1]} features, but X has {X.shape[1]}."
             )
+        if hasattr(self, "feature_names_in_") and hasattr(self.dictionary, "columns"):
+            seen = self.feature_names_in_.tolist()
+            if list(self.dictionary.columns) != seen:
+                raise ValueError(
+                    f"dictionary must have the columns of X in the same order, {seen}; got "
+                    f"{list(self.dictionary.columns)}."
+                )
         self._shape = {"n_components": len(atoms)}
         self._check_algorithm(atoms)
         self._state = self.new_state(lambda rng, seed: atoms.ravel()).to_dict()
