@@ -34,6 +34,9 @@ class DictionaryObjective:
         Options of ``infer_codes``.
     """
 
+    # Atoms have norm 1 at most: a look at the loss after the last step of an epoch would only cost another inference.
+    finite_where_params_are = True
+
     def __init__(self, n_atoms, problem, inference):
         self.n_atoms, self._problem, self._inference = n_atoms, problem, inference
 

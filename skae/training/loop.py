@@ -86,6 +86,8 @@ def _ended_finite(objective, state, batch):
     arrays = [state.params, *state.solver.values()]
     if not all(np.isfinite(array).all() for array in arrays):
         return False
+    if getattr(objective, "finite_where_params_are", False):
+        return True
     rng = np.random.default_rng(state.seed)
     return np.isfinite(objective(state.params, batch.clean(), None, rng))
 
