@@ -30,6 +30,8 @@ class Checkpoint:
         If no file can be written there.
     """
 
+    keeps_states = True  # which have to have a finite loss
+
     def __init__(self, path, identity):
         self.path, self.identity = os.path.realpath(path), identity
         try:

@@ -52,51 +52,73 @@ def minimize(
     schedule : callable or None
         From the number of epochs behind, with the share of the present one, to a factor of ``learning_rate``.
     """
-    grad = np.empty_like(state.params)
-    finite = (
-        np.empty_like(state.params),
-        {name: np.empty_like(value) for name, value in state.solver.items()},
-    )
-    while state.n_epochs < max_epochs:
+    grad, finite = np.empty_like(state.params), _LastFinite(state)
+    written, stop = any(getattr(each, "keeps_states", False) for each in observers), False
+    while state.n_epochs < max_epochs and not stop:
         for observer in observers:
             observer.epoch_begin(state)
-        _keep(state, *finite)
         total, n_seen, factor = 0.0, 0, 1.0
         for batch in batches.epoch(state.rng):
             value = objective(state.params, batch, grad, state.rng)
             if not np.isfinite(value):
                 break
+            if not n_seen:
+                finite.keep()
             if schedule is not None:
                 factor = schedule(state.n_epochs + n_seen / len(batches))
             solver.step(state.params, grad, state.solver, learning_rate * factor)
             total += value * len(batch)
             n_seen += len(batch)
-        if not (np.isfinite(value) and _ended_finite(objective, state, batch)):
-            state.params, state.solver = finite
-            raise DivergenceError(state.n_epochs + 1)
+        if not (np.isfinite(value) and _has_finite_arrays(state)):
+            finite.restore()
         state.loss_curve.append(total / len(batches))
         stop = stopping is not None and stopping.update(state)
+        last = stop or state.n_epochs >= max_epochs
+        # Otherwise the first batch of the next epoch tells.
+        if (last or written) and not _has_finite_loss(objective, state, batch):
+            finite.restore()
         stop_requests = [observer.epoch_end(state) for observer in observers]
-        if stop or any(stop_requests):
-            break
+        stop = stop or any(stop_requests)
+        if stop and not (last or written or _has_finite_loss(objective, state, batch)):
+            finite.restore()
 
 
-def _ended_finite(objective, state, batch):
-    """Return whether an epoch that ended with ``batch`` leaves finite arrays, and there a finite loss after the last step."""
-    arrays = [state.params, *state.solver.values()]
-    if not all(np.isfinite(array).all() for array in arrays):
-        return False
+class _LastFinite:
+    """What a step changes, as it was when an epoch began whose loss was finite then."""
+
+    def __init__(self, state):
+        self._state = state
+        # Memory that is there already: new one would cost more than the copies.
+        self._params = np.empty_like(state.params)
+        self._solver = {name: np.empty_like(value) for name, value in state.solver.items()}
+        self.keep()
+
+    def keep(self):
+        """Copy the present state."""
+        state, self._n_epochs = self._state, self._state.n_epochs
+        np.copyto(self._params, state.params)
+        for name, value in state.solver.items():
+            np.copyto(self._solver[name], value)
+
+    def restore(self):
+        """Take the state back, and raise ``DivergenceError``."""
+        state = self._state
+        state.params, state.solver = self._params, self._solver
+        del state.loss_curve[self._n_epochs :], state.validation_curve[self._n_epochs :]
+        raise DivergenceError(self._n_epochs + 1)
+
+
+def _has_finite_arrays(state):
+    """Return whether parameters and the moments of the solver are finite."""
+    return all(np.isfinite(array).all() for array in [state.params, *state.solver.values()])
+
+
+def _has_finite_loss(objective, state, batch):
+    """Return whether the loss is finite after the last step of an epoch, which was on ``batch``."""
     if getattr(objective, "finite_where_params_are", False):
         return True
     rng = np.random.default_rng(state.seed)
     return np.isfinite(objective(state.params, batch.clean(), None, rng))
-
-
-def _keep(state, params, solver):
-    """Copy what a step changes into arrays that are there already: new memory would cost more than the copy."""
-    np.copyto(params, state.params)
-    for name, value in state.solver.items():
-        np.copyto(solver[name], value)
 
 
 @team()

@@ -184,3 +184,32 @@ def test_moments_and_normalizers_that_are_no_numbers_are_refused():
 def test_kernels_that_are_no_numbers_are_refused(sigma):
     with pytest.raises(ValueError, match="Log-densities are not finite.*sigma"):
         parzen_log_likelihood(X[:20], X[20:], sigma)
+
+
+class _Leaping:
+    """A solver whose third step leaves the range of numbers."""
+
+    def start(self, params):
+        return {"n_steps": np.zeros(1, int)}
+
+    def step(self, params, grad, state, learning_rate):
+        state["n_steps"] += 1
+        params += 1e300 if state["n_steps"][0] == 3 else 1e-3
+
+
+@pytest.mark.parametrize("how", [{}, {"max_iter": 3}, {"checkpoint": True}], ids=str)
+def test_the_last_finite_epoch_is_kept(how, tmp_path):
+    options = {**LINEAR, "solver": _Leaping(), "batch_size": 50, "max_iter": 9}
+    expected = AutoEncoder(3, **{**options, "max_iter": 2}).fit(X)
+    if "checkpoint" in how:
+        how = {"checkpoint": tmp_path / "state"}
+    model = AutoEncoder(3, **{**options, **how})
+    with pytest.raises(ValueError, match="not finite in epoch 3.*last finite epoch are kept"):
+        model.fit(X)
+    np.testing.assert_array_equal(model._state["params"], expected._state["params"])
+    assert model.loss_curve_ == expected.loss_curve_ and np.isfinite(model.score(X))
+    if "checkpoint" in how:
+        resumed = AutoEncoder(3, **options, **how, resume=True)
+        with pytest.raises(ValueError, match="not finite in epoch 3"):
+            resumed.fit(X)
+        np.testing.assert_array_equal(resumed._state["params"], expected._state["params"])
