@@ -1,12 +1,19 @@
 """Sphinx configuration: ``pip install ".[doc]" && sphinx-build -W doc doc/_build``."""
 
 from skae import __version__
+from skae._estimators.layer import Layer, NetworkLayer
 
 project = "skae"
 author = "The skae developers"
 release = version = __version__
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "numpydoc"]
-autodoc_default_options = {"members": True, "inherited-members": True}
+# Methods by which a stack trains its layers are described in skae/_estimators/layer.py.
+_OF_LAYERS = {"n_epochs", *(NetworkLayer.__abstractmethods__ - Layer.__abstractmethods__)}
+autodoc_default_options = {
+    "members": True,
+    "inherited-members": True,
+    "exclude-members": ", ".join(sorted(_OF_LAYERS)),
+}
 numpydoc_show_class_members = False
 exclude_patterns = ["_build"]
 html_theme = "alabaster"

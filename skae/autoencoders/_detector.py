@@ -64,7 +64,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         m.
     n_features_in_ : int
         Columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where X has names that are strings.
 
     References
