@@ -48,7 +48,8 @@ class Objective:
         self._backward = (
             partial(network.backward, n_frozen=n_frozen) if n_frozen else network.backward
         )
-        self._workspaces, self._last = {}, (None, None, None)
+        self._workspaces = {}
+        self._flat = self._params = self._grad = self._gradients = None
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` with the gradient unless it is None."""
@@ -85,10 +86,11 @@ class Objective:
 
     def _views(self, flat, grad):
         """Return the parts of both, which are mostly the same arrays as in the last step."""
-        if self._last[0] is not flat or self._last[1] is not grad:
-            views = self.network.views(flat), None if grad is None else self.network.views(grad)
-            self._last = flat, grad, views
-        return self._last[2]
+        if self._flat is not flat:
+            self._flat, self._params = flat, self.network.views(flat)
+        if grad is not None and self._grad is not grad:
+            self._grad, self._gradients = grad, self.network.views(grad)
+        return self._params, self._gradients
 
     def _emphasize(self, seed, rows, out):
         self.corruption.emphasize(rows, seed, *self.emphasis, out)
