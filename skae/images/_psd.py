@@ -181,9 +181,9 @@ class ConvolutionalPSD(
                 self.alpha,
                 self.beta,
             )
-            state = self._start_from(lambda rng, seed: self._initial(pictures, seed))
+            state = self.new_state(lambda rng, seed: self._initial(pictures, seed))
             with team(effective_n_jobs(self.n_jobs)):
-                self._train(Problem(objective, pictures.reshape(len(pictures), -1)), state)
+                self.train(Problem(objective, pictures.reshape(len(pictures), -1)), state)
         return self
 
     def transform(self, X):
@@ -281,8 +281,8 @@ class ConvolutionalPSD(
         encoder, n_filters = self._shape
         return make_encoder(encoder, n_filters, self._convolution.n_values, n_steps=1)
 
-    def _make_solver(self):
-        return UnitAtoms(super()._make_solver(), self.n_filters, self._convolution.n_values)
+    def make_solver(self):
+        return UnitAtoms(super().make_solver(), self.n_filters, self._convolution.n_values)
 
     def _blocks(self, X):
         """Yield pictures, so many that codes do not take too much memory."""
