@@ -151,13 +151,13 @@ def _drawn(rng, Model, few=False):
         needed = name in NEEDED or default is inspect.Parameter.empty
         if not needed and rng.random() > (0.15 if few else 0.3):
             continue
-        special = SPECIAL.get(name)
-        if name in {"encoder", "dictionary"} and Model.__name__ in {"ConvolutionalFeatures", "PSD"}:
+        special, allowed = SPECIAL.get(name), constraints.get(name, [])
+        plain = _value(rng, allowed)
+        takes_parts = any(isinstance(each, (HasMethods, type)) for each in allowed)
+        if (name == "encoder" and not takes_parts) or (
+            name == "dictionary" and "array-like" not in allowed
+        ):
             special = None
-        plain = _value(rng, constraints[name]) if name in constraints else None
-        takes_parts = name in constraints and any(
-            isinstance(each, (HasMethods, type)) for each in constraints[name]
-        )
         if special is not None and (
             needed or plain is None or not takes_parts or rng.random() < 0.5
         ):
