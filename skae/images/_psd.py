@@ -14,7 +14,7 @@ from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.training import TrainedModel
-from .._estimators.unit_atoms import UnitAtoms
+from .._estimators.unit_atoms import UnitAtoms, unit_rows
 from .._threads import team
 from ..nn.code_encoders import make_encoder
 from ..training.problem import Problem
@@ -165,7 +165,7 @@ class ConvolutionalPSD(
         -------
         self : ConvolutionalPSD
         """
-        with unchanged_on_error(self):
+        with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             pictures = validated_pictures(self, X, self.image_shape, reset=True)
             size = checked_patch_size(self.patch_size, pictures)
             self.image_shape_, self._shape = pictures.shape[1:], (self.encoder, self.n_filters)
@@ -182,8 +182,7 @@ class ConvolutionalPSD(
                 self.beta,
             )
             state = self.new_state(lambda rng, seed: self._initial(pictures, seed))
-            with team(effective_n_jobs(self.n_jobs)):
-                self.train(Problem(objective, pictures.reshape(len(pictures), -1)), state)
+            self.train(Problem(objective, pictures.reshape(len(pictures), -1)), state)
         return self
 
     def transform(self, X):
@@ -273,7 +272,7 @@ class ConvolutionalPSD(
         noise = rng.standard_normal((self.n_filters, atoms.shape[1])).astype(atoms.dtype)
         atoms = np.resize(atoms - atoms.mean(axis=1, keepdims=True), noise.shape)
         atoms += 0.1 * (atoms.std() or 1) * noise  # constant patches get a direction
-        atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+        atoms = unit_rows(atoms)
         params = self._make_encoder().initial(atoms, self.alpha, self.beta, rng)
         return np.concatenate([atoms.ravel(), params]).astype(atoms.dtype)
 
@@ -282,6 +281,7 @@ class ConvolutionalPSD(
         return make_encoder(encoder, n_filters, self._convolution.n_values, n_steps=1)
 
     def make_solver(self):
+        """Return the solver that the parameters name, which keeps filters at norm 1."""
         return UnitAtoms(super().make_solver(), self.n_filters, self._convolution.n_values)
 
     def _blocks(self, X):
