@@ -8,7 +8,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.cluster import MiniBatchKMeans
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
@@ -39,10 +39,11 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     Parameters
     ----------
     n_filters : int, default=256
-        Number of filters of ``'kmeans'`` and of ``'patches'``; an estimator has its own.
-    dictionary : {'kmeans', 'patches'} or estimator, default='kmeans'
+        Number of filters of ``'kmeans'`` and of ``'patches'``; others have their own.
+    dictionary : {'kmeans', 'patches'}, estimator or array-like, default='kmeans'
         What learns filters on whitened patches: k-means on minibatches, patches as they are, or any transformer or
-        clusterer of rows, for instance ``SparseCoder``, ``PSD``, ``ContractiveAE``, ``RBM``, ``PCA`` or ``KMeans``.
+        clusterer of rows, for instance ``SparseCoder``, ``PSD``, ``ContractiveAE``, ``RBM``, ``PCA`` or ``KMeans``. Or filters
+        themselves, of shape (n_filters, n_patch_features) or (n_filters, height, width, channels).
     encoder : {'triangle', 'threshold', 'linear', 'code'}, default='triangle'
         ``'triangle'``: by how much a filter is nearer to the patch than filters are on average. The others are given by
         filters of norm 1: ``'linear'``, their products with the patch, and ``'threshold'``, the products less ``alpha`` where
@@ -136,7 +137,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     _parameter_constraints: ClassVar[dict] = {
         "n_filters": [Interval(Integral, 1, None, closed="left")],
-        "dictionary": [StrOptions({"kmeans", "patches"}), HasMethods("fit")],
+        "dictionary": [StrOptions({"kmeans", "patches"}), HasMethods("fit"), "array-like"],
         "encoder": [StrOptions({"triangle", "threshold", "linear", "code"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "rectification": [StrOptions({"absolute", "split"}), None],
@@ -273,12 +274,28 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             raise ValueError(
                 f"n_filters={self.n_filters} is more than the {len(patches)} patches; lower it or raise n_patches."
             )
-        if self.dictionary == "patches":
-            self.dictionary_ = None
-            self.components_ = patches[rng.permutation(len(patches))[: self.n_filters]]
-            return
+        if not (isinstance(self.dictionary, str) or hasattr(self.dictionary, "fit")):
+            self.dictionary_, self.components_ = None, self._given_filters(patches)
+        elif isinstance(self.dictionary, str) and self.dictionary == "patches":
+            chosen = rng.permutation(len(patches))[: self.n_filters]
+            self.dictionary_, self.components_ = None, patches[chosen]
+        else:
+            self._learn_filters(patches, rng)
+
+    def _given_filters(self, patches):
+        filters = check_array(
+            self.dictionary, allow_nd=True, dtype=patches.dtype, input_name="dictionary"
+        )
+        filters = filters.reshape(len(filters), -1)
+        if filters.shape[1] != patches.shape[1]:
+            raise ValueError(
+                f"dictionary has filters of {filters.shape[1]} numbers, but patches have {patches.shape[1]}."
+            )
+        return filters
+
+    def _learn_filters(self, patches, rng):
         learner = self.dictionary
-        if learner == "kmeans":
+        if isinstance(learner, str):
             learner = MiniBatchKMeans(
                 self.n_filters, init="random", batch_size=8 * max(self.n_filters, 256), n_init=1
             )

@@ -110,6 +110,8 @@ OPTIONS = [
     {"local_contrast": 1.2},
     {"local_contrast": 0.7, "encoder": "linear", "rectification": "absolute", "pooling": "max"},
     {"dictionary": "patches", "encoder": "threshold"},
+    {"dictionary": rng.standard_normal((4, 2, 3, 3)), "encoder": "linear"},
+    {"dictionary": rng.standard_normal((4, 18)).tolist(), "encoder": "triangle"},
     {"dictionary": KMeans(5, n_init=1), "encoder": "code"},
     {"dictionary": PCA(5), "encoder": "code", "rectification": "split"},
     {"dictionary": SparseCoder(5, max_iter=2), "encoder": "code", "rectification": "absolute"},
@@ -285,6 +287,13 @@ ERRORS = [
     ({"rectification": "split"}, GRAY, "has no negative codes"),
     ({"n_patches": 100}, GRAY, "n_filters=256 is more than the 100 patches"),
     ({"dictionary": DenoisingAE(3).fit}, GRAY, "'dictionary' parameter"),
+    ({"dictionary": np.ones((3, 35))}, GRAY, "filters of 35 numbers, but patches have 36"),
+    ({"dictionary": np.full((3, 36), np.nan)}, GRAY, "dictionary contains NaN"),
+    (
+        {"dictionary": np.ones((3, 36)), "encoder": "code"},
+        GRAY,
+        "needs a dictionary with transform",
+    ),
 ]
 
 
