@@ -434,6 +434,9 @@ SCRIPT = """
     warnings.simplefilter("ignore")
     sys.path.insert(0, {folder!r})
     from test_fuzz import endless
+    # An interrupt while numba loads leaves numba unusable.
+    model, X, y = endless({name!r}, None, 1)
+    model.fit(X, y)
     model, X, y = endless({name!r}, {path!r}, 10**6)
     print("ready", flush=True)
     try:
