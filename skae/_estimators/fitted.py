@@ -22,7 +22,7 @@ from .identity import fixed_parameters
 
 
 def _decodes(estimator):
-    if getattr(estimator, "predicts", False):
+    if not estimator.has_decoder:
         raise AttributeError("Supervised training leaves no decoder.")
     return True
 
@@ -270,6 +270,11 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return tags
 
     @property
+    def has_decoder(self):
+        """bool: whether codes can be decoded, which networks that are trained to predict have no use for."""
+        return not hasattr(self, "_shape") or self._shape.get("decoder", True) is not None
+
+    @property
     def _n_features_out(self):
         return self._shape["sizes"][-1]
 
@@ -293,7 +298,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _shown_params(self, name):
         """Return the parameters with weights of all columns of X."""
-        if name.startswith("decoder") and getattr(self, "predicts", False):
+        if name.startswith("decoder") and not self.has_decoder:
             raise AttributeError(f"{type(self).__name__} has no {name}: it is trained to predict.")
         params, widen = self._fitted_params(name), self._units.scaling.widened
         encoder, decoder = list(params.encoder_weights), list(params.decoder_weights)

@@ -304,6 +304,11 @@ class StackedAE(BaseStack):
             return hasattr(self, "predictor_")
         return self.fine_tune == "supervised"
 
+    @property
+    def has_decoder(self):
+        """bool: whether codes can be decoded, which a stack that predicts has no use for."""
+        return not self.predicts
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         if self.fine_tune == "supervised":
