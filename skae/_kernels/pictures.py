@@ -73,24 +73,25 @@ def split_threshold(products, alpha, codes):
 
 @kernel
 def triangle(products, squared_norms, codes):
-    """codes_r <- max(0, mean distance - distance to each center).
-
-    A row of products has those with the centers, and then the patch itself.
-    """
-    zero, two = products.dtype.type(0), products.dtype.type(2)
-    n = codes.shape[1]
+    """codes_r <- max(0, mean distance - distance to each center), see ``distances_of``."""
     for r in range(products.shape[0]):
-        square = zero
-        for j in range(n, products.shape[1]):
-            square += products[r, j] * products[r, j]
-        total = zero
-        for j in range(n):
-            distance = np.sqrt(max(square + squared_norms[j] - two * products[r, j], zero))
-            codes[r, j] = distance
-            total += distance
-        mean = total / products.dtype.type(n)
-        for j in range(n):
-            codes[r, j] = max(mean - codes[r, j], zero)
+        mean = distances_of(products[r], squared_norms, codes[r])
+        for j in range(codes.shape[1]):
+            codes[r, j] = max(mean - codes[r, j], codes.dtype.type(0))
+
+
+@kernel
+def distances_of(products, squared_norms, distances):
+    """Fill distances of a patch to the centers and return their mean; ``products`` are those with centers, then the patch."""
+    zero, two = products.dtype.type(0), products.dtype.type(2)
+    n, square, total = distances.shape[0], zero, zero
+    for j in range(n, products.shape[0]):
+        square += products[j] * products[j]
+    for j in range(n):
+        distance = np.sqrt(max(square + squared_norms[j] - two * products[j], zero))
+        distances[j] = distance
+        total += distance
+    return total / products.dtype.type(n)
 
 
 @kernel
@@ -153,3 +154,34 @@ def pool_split_row(products, alpha, kind, pooled):
         for k in range(n):
             above[k] += max(products[k] - alpha, zero)
             below[k] += max(-products[k] - alpha, zero)
+
+
+@kernel
+def pool_triangle(
+    products, squared_norms, distances, first, n_down, n_across, rows, columns, kind, pooled
+):
+    """What ``triangle`` and then ``pool`` do, without the codes in between; ``distances`` is space for one position."""
+    for r in range(products.shape[0]):
+        mean = distances_of(products[r], squared_norms, distances)
+        picture, place = divmod(first + r, n_down * n_across)
+        i, j = divmod(place, n_across)
+        for a in range(rows.shape[0]):
+            if rows[a, 0] <= i < rows[a, 1]:
+                for b in range(columns.shape[0]):
+                    if columns[b, 0] <= j < columns[b, 1]:
+                        pool_ramp_row(mean, distances, kind, pooled[picture, a, b])
+
+
+@kernel
+def pool_ramp_row(mean, distances, kind, pooled):
+    """Add max(0, mean - distance) of one position to one window."""
+    zero, n = distances.dtype.type(0), distances.shape[0]
+    if kind == MAX:
+        for k in range(n):
+            pooled[k] = max(pooled[k], max(mean - distances[k], zero))
+    elif kind == SQUARES:
+        for k in range(n):
+            pooled[k] += max(mean - distances[k], zero) ** 2
+    else:
+        for k in range(n):
+            pooled[k] += max(mean - distances[k], zero)

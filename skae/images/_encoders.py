@@ -1,28 +1,31 @@
 """How patches become codes: each encoder is one matrix product and what follows it.
 
-``matrix`` has the whitening multiplied in; its last row belongs to the 1 that ends each normalized patch. ``threshold`` is
-that of codes that are a soft threshold, which pooling then does on the way; otherwise None.
+``matrix`` has the whitening multiplied in; its last row belongs to the 1 that ends each normalized patch. ``width`` numbers
+of a position, products and codes, are in use at once. ``encode`` makes codes of products, and ``pool`` adds those of
+positions ``first``, ... to windows, by kernels that need no codes in between where there is one.
 """
 
 import numpy as np
 import scipy.sparse
 
-from .._kernels.pictures import split_threshold, triangle
+from .._kernels.pictures import pool, pool_split, pool_triangle, split_threshold, triangle
 
 
 class Linear:
     """The products of a whitened patch and atoms, or their absolute values."""
 
-    threshold = None
-
     def __init__(self, whitening, atoms, rectification):
         self.matrix = whitening @ atoms.T
-        self.n_maps = len(atoms)
+        self.n_maps, self.width = len(atoms), 2 * len(atoms)
         self._rectification = rectification
 
-    def encode(self, products, codes):
-        """Fill ``codes`` from the products of normalized patches and ``matrix``."""
-        rectify(products, self._rectification, codes)
+    def encode(self, products):
+        """Return codes."""
+        return rectified(products, self._rectification)
+
+    def pool(self, products, first, windows, kind, pooled):
+        """Add codes to ``pooled``."""
+        pool(self.encode(products), first, *windows, kind, pooled)
 
 
 class Threshold:
@@ -30,55 +33,67 @@ class Threshold:
 
     def __init__(self, whitening, atoms, alpha):
         self.matrix = whitening @ atoms.T
-        self.n_maps = 2 * len(atoms)
-        self.threshold = atoms.dtype.type(alpha)
+        self.n_maps, self.width = 2 * len(atoms), len(atoms)
+        self._alpha = atoms.dtype.type(alpha)
 
-    def encode(self, products, codes):
-        """Fill ``codes``, see :meth:`Linear.encode`."""
-        split_threshold(products, self.threshold, codes)
+    def encode(self, products):
+        """Return codes."""
+        return split(products, self._alpha)
+
+    def pool(self, products, first, windows, kind, pooled):
+        """Add codes to ``pooled``."""
+        pool_split(products, self._alpha, first, *windows, kind, pooled)
 
 
 class Triangle:
     """By how much a center is nearer to the patch than centers are on average (Coates, Lee & Ng 2011)."""
 
-    threshold = None
-
     def __init__(self, whitening, centers):
         self.matrix = np.hstack([whitening @ centers.T, whitening])
-        self.n_maps = len(centers)
+        self.n_maps, self.width = len(centers), self.matrix.shape[1]
         self._squared_norms = np.einsum("ij,ij->i", centers, centers)
 
-    def encode(self, products, codes):
-        """Fill ``codes``, see :meth:`Linear.encode`."""
+    def encode(self, products):
+        """Return codes."""
+        codes = np.empty((len(products), self.n_maps), products.dtype)
         triangle(products, self._squared_norms, codes)
+        return codes
+
+    def pool(self, products, first, windows, kind, pooled):
+        """Add codes to ``pooled``."""
+        distances = np.empty(self.n_maps, products.dtype)
+        pool_triangle(products, self._squared_norms, distances, first, *windows, kind, pooled)
 
 
 class Coder:
     """What an estimator's ``transform`` makes of whitened patches, rectified."""
 
-    threshold = None
-
     def __init__(self, whitening, estimator, rectification):
         self.matrix = np.ascontiguousarray(whitening)
         self._estimator, self._rectification = estimator, rectification
-        width = self._transform(np.zeros((1, whitening.shape[1]), whitening.dtype)).shape[1]
-        self.n_maps = 2 * width if rectification == "split" else width
+        self.n_maps = self.encode(np.zeros((1, whitening.shape[1]), whitening.dtype)).shape[1]
+        self.width = whitening.shape[1] + self.n_maps
 
-    def encode(self, products, codes):
-        """Fill ``codes``, see :meth:`Linear.encode`."""
-        rectify(self._transform(products), self._rectification, codes)
-
-    def _transform(self, patches):
-        codes = self._estimator.transform(patches)
+    def encode(self, products):
+        """Return codes."""
+        codes = self._estimator.transform(products)
         codes = codes.toarray() if scipy.sparse.issparse(codes) else np.asarray(codes)
-        return np.ascontiguousarray(codes, dtype=patches.dtype)
+        return rectified(np.ascontiguousarray(codes, dtype=products.dtype), self._rectification)
+
+    def pool(self, products, first, windows, kind, pooled):
+        """Add codes to ``pooled``."""
+        pool(self.encode(products), first, *windows, kind, pooled)
 
 
-def rectify(codes, kind, out):
-    """Fill ``out`` with codes, their absolute values, or their positive and then negative parts."""
+def rectified(codes, kind):
+    """Return codes, their absolute values, or their positive and then negative parts."""
     if kind == "split":
-        split_threshold(codes, codes.dtype.type(0), out)
-    elif kind == "absolute":
-        np.abs(codes, out=out)
-    else:
-        out[:] = codes
+        return split(codes, codes.dtype.type(0))
+    return np.abs(codes) if kind == "absolute" else codes
+
+
+def split(products, alpha):
+    """Return what products have above ``alpha``, and then what their negatives have."""
+    codes = np.empty((len(products), 2 * products.shape[1]), products.dtype)
+    split_threshold(products, alpha, codes)
+    return codes

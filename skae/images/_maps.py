@@ -9,7 +9,6 @@ from .._kernels.pictures import (
     gather_patches,
     normalize_patches,
     pool,
-    pool_split,
 )
 from ._pictures import pair, smoothed
 
@@ -57,47 +56,30 @@ class FeatureMaps:
         """Fill ``pooled`` (n, *shape) from pictures (n, height, width, channels)."""
         kind, windows = KINDS[self._pooling], (*self._positions, self._rows, self._columns)
         pooled[:] = -np.inf if kind == MAX else 0
-        if self._sigma is None and self._encoder.threshold is not None:
-            for first, products in self._products(pictures, 0):
-                pool_split(products, self._encoder.threshold, first, *windows, kind, pooled)
+        if self._sigma is None:
+            for first, products in self._products(pictures):
+                self._encoder.pool(products, first, windows, kind, pooled)
         else:
-            for first, codes in self._codes(pictures):
-                pool(codes, first, *windows, kind, pooled)
+            pool(self._normalized(pictures), 0, *windows, kind, pooled)
         if self._pooling == "mean":
             areas = np.outer(np.diff(self._rows), np.diff(self._columns))
             pooled /= areas[:, :, np.newaxis].astype(pooled.dtype)
         elif self._pooling == "l2":
             np.sqrt(pooled, out=pooled)
 
-    def _codes(self, pictures):
-        """Yield first positions and codes; of whole pictures where contrast is normalized among them."""
-        if self._sigma is None:
-            yield from self._encoded(pictures)
-            return
-        maps = np.empty((len(pictures) * self.n_places, self.shape[2]), pictures.dtype)
-        for first, codes in self._encoded(pictures):
-            maps[first : first + len(codes)] = codes
-        for i, each in enumerate(maps.reshape(len(pictures), self.n_places, -1)):
-            normalize_maps(each.reshape(*self._positions, -1), self._sigma)
-            yield i * self.n_places, each
+    def _normalized(self, pictures):
+        """Return the codes of all positions with their contrast normalized in each picture."""
+        codes = np.empty((len(pictures) * self.n_places, self.shape[2]), pictures.dtype)
+        for first, products in self._products(pictures):
+            codes[first : first + len(products)] = self._encoder.encode(products)
+        for maps in codes.reshape(len(pictures), *self._positions, -1):
+            normalize_maps(maps, self._sigma)
+        return codes
 
-    def _encoded(self, pictures):
-        """Yield first position and codes of bands, in a buffer that is used again."""
-        buffer = np.empty((0, self.shape[2]), pictures.dtype)
-        for first, products in self._products(pictures, self.shape[2]):
-            if len(buffer) < len(products):
-                buffer = np.empty((len(products), self.shape[2]), pictures.dtype)
-            codes = buffer[: len(products)]
-            self._encoder.encode(products, codes)
-            yield first, codes
-
-    def _products(self, pictures, n_codes):
-        """Yield first position and products of bands, in a buffer that is used again.
-
-        ``n_codes`` numbers more a position are to stay in the cache.
-        """
+    def _products(self, pictures):
+        """Yield first position and products of bands, in a buffer that is used again."""
         matrix, n_all = self._encoder.matrix, len(pictures) * self.n_places
-        size = int(np.clip(_BAND // (matrix.shape[1] + n_codes), _FEWEST, _MOST))
+        size = int(np.clip(_BAND // self._encoder.width, _FEWEST, _MOST))
         size = min(size, n_all)
         patches, products = (np.ones((size, n), matrix.dtype) for n in matrix.shape)
         for first in range(0, n_all, size):
