@@ -14,32 +14,30 @@ SUM, MAX, SQUARES = 0, 1, 2
 def gather_patches(pictures, height, width, first, patches):
     """patches_r <- the patch at position ``first + r`` of pictures (n, rows, columns, channels)."""
     n_down, n_across = pictures.shape[1] - height + 1, pictures.shape[2] - width + 1
-    n_channels = pictures.shape[3]
+    n_channels, length = pictures.shape[3], width * pictures.shape[3]
+    lines = pictures.reshape(pictures.shape[0], pictures.shape[1], pictures.shape[2] * n_channels)
     for r in range(patches.shape[0]):
         picture, place = divmod(first + r, n_down * n_across)
         top, left = divmod(place, n_across)
-        column = 0
-        for i in range(top, top + height):
-            for j in range(left, left + width):
-                for channel in range(n_channels):
-                    patches[r, column] = pictures[picture, i, j, channel]
-                    column += 1
+        for i in range(height):
+            line, patch = lines[picture, top + i], patches[r, i * length : (i + 1) * length]
+            for k in range(length):
+                patch[k] = line[left * n_channels + k]
 
 
 @kernel
 def add_patches(patches, height, width, pictures):
     """Add to pictures the patches of all their positions: the adjoint of ``gather_patches``."""
     n_down, n_across = pictures.shape[1] - height + 1, pictures.shape[2] - width + 1
-    n_channels = pictures.shape[3]
+    n_channels, length = pictures.shape[3], width * pictures.shape[3]
+    lines = pictures.reshape(pictures.shape[0], pictures.shape[1], pictures.shape[2] * n_channels)
     for r in range(patches.shape[0]):
         picture, place = divmod(r, n_down * n_across)
         top, left = divmod(place, n_across)
-        column = 0
-        for i in range(top, top + height):
-            for j in range(left, left + width):
-                for channel in range(n_channels):
-                    pictures[picture, i, j, channel] += patches[r, column]
-                    column += 1
+        for i in range(height):
+            line, patch = lines[picture, top + i], patches[r, i * length : (i + 1) * length]
+            for k in range(length):
+                line[left * n_channels + k] += patch[k]
 
 
 @kernel
