@@ -74,21 +74,11 @@ class TorchFeatures:
         scales = torch.rsqrt((squares - means**2).clamp_(min=0) + self.floor)
         products = self._products(x, way)
         products.sub_(means * self.sums).mul_(scales).sub_(self.offsets)
-        codes = (
-            self._threshold(products) if self.encoder == "threshold" else self._triangle(products)
-        )
-        half = codes.shape[2] // 2 + 1
-        quadrants = [
-            codes[:, :, rows, columns].mean(dim=(2, 3))
-            for rows in (slice(half), slice(half, None))
-            for columns in (slice(half), slice(half, None))
-        ]
-        return torch.cat(quadrants, dim=1)
-
-    def _threshold(self, products):
-        return torch.cat(
-            [F.relu(products - self.alpha), F.relu(products.neg_().sub_(self.alpha))], dim=1
-        )
+        if self.encoder == "triangle":
+            return torch.cat(quadrants(self._triangle(products)), dim=1)
+        above = quadrants(F.relu(products - self.alpha))
+        below = quadrants(products.neg_().sub_(self.alpha).relu_())
+        return torch.cat([part for both in zip(above, below) for part in both], dim=1)
 
     def _triangle(self, products):
         patches = products[:, N_FILTERS:]
@@ -96,6 +86,16 @@ class TorchFeatures:
         distances = products[:, :N_FILTERS].mul_(-2).add_(self.norms).add_(squares)
         distances = distances.clamp_(min=0).sqrt_()
         return F.relu(distances.mean(dim=1, keepdim=True) - distances)
+
+
+def quadrants(maps):
+    """Return the means of the quadrants of maps (n, n_maps, height, width)."""
+    half = maps.shape[2] // 2 + 1
+    return [
+        maps[:, :, rows, columns].mean(dim=(2, 3))
+        for rows in (slice(half), slice(half, None))
+        for columns in (slice(half), slice(half, None))
+    ]
 
 
 def sgemm_rate(threads, clock):
