@@ -2,7 +2,7 @@
 
 A picture with normalized contrast, random 9 x 9 patches of it as filters. Each solver has the borders of its own: here codes
 stand where a filter is whole in the picture, in sporco pictures are periodic; the least objective of each is that of a run
-ten times as long. One thread, seconds of CPU.
+several times as long. One thread, seconds of CPU.
 
     python benchmarks/bench_convolutional.py --data DIR
 """
@@ -26,7 +26,7 @@ def objectives_of_skae(picture, filters, alpha, max_iter):
     """Return the objective after numbers of iterations, and the seconds of each run."""
     convolution, values, seconds = Convolution((*picture.shape, 1), (SIDE, SIDE)), [], []
     pictures = picture[np.newaxis, :, :, np.newaxis]
-    for n_iter in (10, 20, 40, 80, 160, max_iter):
+    for n_iter in (*(n for n in (20, 40, 80, 160, 320) if n < max_iter), max_iter):
         start = time.process_time()
         codes, _ = infer_maps(pictures, convolution, filters, alpha, tol=0, max_iter=n_iter)
         seconds.append(time.process_time() - start)
@@ -61,10 +61,10 @@ def main():
     filters = np.ascontiguousarray(filters / np.linalg.norm(filters, axis=1, keepdims=True))
     solvers = {"skae": objectives_of_skae, "sporco": objectives_of_sporco}
     with threadpool_limits(1):
-        for alpha in (0.5, 0.1):
+        for alpha in (0.5, 0.2):
             for name, solver in solvers.items():
-                least = min(solver(picture, filters, alpha, 1600 if name == "skae" else 1000)[0])
-                values, seconds = solver(picture, filters, alpha, 320)
+                least = min(solver(picture, filters, alpha, 3000 if name == "skae" else 800)[0])
+                values, seconds = solver(picture, filters, alpha, 640 if name == "skae" else 300)
                 reached = [
                     min(
                         (s for v, s in zip(values, seconds) if v <= (1 + share) * least),
