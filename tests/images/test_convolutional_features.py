@@ -1,6 +1,7 @@
 """Convolutional features against loops over pictures, positions and windows."""
 
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -332,3 +333,16 @@ def test_bad_input_of_transform(X, words):
 )
 def test_sklearn(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("options", [{}, {"encoder": "linear", "local_contrast": 1.0}], ids=str)
+def test_the_maps_of_all_pictures_are_never_in_memory(options):
+    pictures = rng.integers(0, 256, (1000, 16, 16), dtype=np.uint8)
+    features = ConvolutionalFeatures(40, dictionary="patches", patch_size=3, **options)
+    features.set_params(n_patches=1000, random_state=0).fit(pictures).transform(pictures[:9])
+    maps = 1000 * 14 * 14 * 40 * 4
+    tracemalloc.start()
+    features.transform(pictures)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < maps / 4
