@@ -77,7 +77,7 @@ def warn_of_constant_outputs(error, chance, penalty):
     if error > _LITTLE_LEARNED * chance:
         warnings.warn(
             f"Outputs hardly depend on X: of the labeled rows {error:.0%} are predicted wrong, and {chance:.0%} by "
-            f"constant outputs. Lower tangent_penalty={penalty!r}, or raise max_iter or learning_rate_init.",
+            f"constant outputs. Set tangent_penalty below {penalty:.3g}, or raise max_iter or learning_rate_init.",
             ConvergenceWarning,
             stacklevel=5,
         )

@@ -10,6 +10,7 @@ from ..nn.linear_maps import spectra
 from ..nn.model import Model
 from ..nn.network import network_of
 from ..nn.parameters import Params
+from ..nn.scaling import dense
 from .fitting import (
     BLOCK,
     by_block,
@@ -67,7 +68,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_components)
+        X : {array-like, sparse matrix} of shape (n_samples, n_components)
             Codes.
 
         Returns
@@ -76,7 +77,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             Means of the output units: probabilities for binary columns and one-hot groups.
         """
         check_is_fitted(self)
-        codes = np.atleast_2d(np.asarray(X, dtype=self._params.dtype))
+        codes = np.atleast_2d(np.asarray(dense(X), dtype=self._params.dtype))
         if codes.ndim != 2 or codes.shape[1] != self.n_components_:
             raise ValueError(
                 f"X must have shape (n_samples, {self.n_components_}), the codes of this "
@@ -199,7 +200,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             ``saturation``, the share of codes below 0.05 or above 0.95; ``jacobian_norm``, the mean
             of ||dh/dx||_F; ``singular_values``, the mean spectrum of dh/dx, largest first.
         """
-        codes = self.transform(X)
+        # transform may give a data frame.
+        codes = self._by_block(X, self.model_.encode, self.n_components_)
         singular_values = self.singular_values(X)
         return Bunch(
             saturation=float(np.mean((codes < 0.05) | (codes > 0.95))),

@@ -119,12 +119,17 @@ def fitted_base(estimator, base, X, sample_weight, publish):
 
 def atoms_of(estimator):
     """Return the filters of a fitted estimator: its ``components_``, or else its ``cluster_centers_``."""
+    if estimator is None or isinstance(estimator, type):
+        raise TypeError(f"estimator must be a fitted estimator; got {estimator!r}.")
     for name in ("components_", "cluster_centers_"):
         atoms = getattr(estimator, name, None)
         if atoms is not None:
             return atoms
+    cure = "fit it first"
+    if is_fitted(estimator):
+        cure = "give one whose atoms have the features of X, such as an auto-encoder without hidden layers or one of a stack's layers_"
     raise ValueError(
-        f"estimator={estimator!r} has neither components_ nor cluster_centers_; fit it first."
+        f"estimator={estimator!r} has neither components_ nor cluster_centers_: {cure}."
     )
 
 

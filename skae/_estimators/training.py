@@ -51,7 +51,7 @@ class TrainedModel(CallbackSupportMixin):
     resume: bool = False
 
     _parameter_constraints: ClassVar[dict] = {
-        "solver": [StrOptions(set(SOLVERS)), HasMethods("start")],
+        "solver": [StrOptions(set(SOLVERS)), HasMethods(["start", "step"]), LBFGS],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "learning_rate": [StrOptions(set(SCHEDULES))],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -107,6 +107,10 @@ class TrainedModel(CallbackSupportMixin):
 
     def make_solver(self):
         """Return the solver that the parameters name."""
+        if isinstance(self.solver, type):
+            raise TypeError(
+                f"solver={self.solver!r} is a class: give an instance of it, {self.solver.__name__}()."
+            )
         return SOLVERS[self.solver]() if isinstance(self.solver, str) else self.solver
 
     def _start(self, network, dtype):

@@ -200,7 +200,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         return residuals
 
     def _codes(self, X):
-        return self.base_.transform(X).astype(np.float64, copy=False)
+        # transform may give a data frame.
+        return np.asarray(self.base_.transform(X), dtype=np.float64)
 
     def _learn_normal(self, columns, residuals, codes):
         """Set what is normal of the residuals of the ``columns`` and of the codes."""

@@ -1,6 +1,6 @@
 """Which rows train, select and test."""
 
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, indexable
 
 SIZES = {
     "rect": (1_000, 200),
@@ -15,7 +15,7 @@ def published_split(X, y, name):
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, n_features)
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
     y : array-like of shape (n_samples,)
     name : {'basic', 'rot', 'bg-rand', 'bg-img', 'bg-img-rot', 'rect', 'rect-img'}
         ``'rect'`` has 1,000 rows for training and 200 for validation, the others 10,000 and 2,000.
@@ -26,6 +26,11 @@ def published_split(X, y, name):
         ``train``, ``validation`` and ``test``, each a pair of X and y, as views where they are arrays. What is left
         after training and validation is for the test: 50,000 rows as published.
 
+    Raises
+    ------
+    ValueError
+        If ``name`` is unknown, there are too few rows, or X and y have different numbers of them.
+
     Examples
     --------
     >>> from skae.datasets import make_rectangles, published_split
@@ -35,12 +40,16 @@ def published_split(X, y, name):
     """
     if name not in SIZES:
         raise ValueError(f"name must be one of {sorted(SIZES)}; got {name!r}.")
+    if X is None or y is None:
+        raise ValueError("X and y must be arrays with a row for each sample; got None.")
+    X, y = indexable(X, y)
+    n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
     n_train, n_validation = SIZES[name]
-    if len(X) <= n_train + n_validation:
+    if n_samples <= n_train + n_validation:
         raise ValueError(
-            f"name={name!r} has {n_train} rows for training and {n_validation} for validation; X has {len(X)} in all."
+            f"name={name!r} has {n_train} rows for training and {n_validation} for validation; X has {n_samples} in all."
         )
-    ends = (0, n_train, n_train + n_validation, len(X))
+    ends = (0, n_train, n_train + n_validation, n_samples)
     slices = map(slice, ends[:-1], ends[1:])
     return Bunch(
         **{part: (X[rows], y[rows]) for part, rows in zip(("train", "validation", "test"), slices)}

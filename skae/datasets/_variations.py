@@ -62,6 +62,8 @@ def make_digits(X, y, variation="basic", *, images=None, n_samples=62_000, rando
         raise ValueError(
             f"variation={variation!r} needs images, gray pictures for the backgrounds."
         )
+    if y is None:
+        raise ValueError("y must be the classes of the images in X; got None.")
     check_scalar(n_samples, "n_samples", Integral, min_val=1)
     rng = check_random_state(random_state)
     X = check_array(X, dtype=np.float32, input_name="X")

@@ -9,7 +9,7 @@ from joblib import effective_n_jobs
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import check_array, gen_batches, resample
 
-from .._estimators.fitting import DTYPES, check_same_names
+from .._estimators.fitting import DTYPES, check_counts, check_same_names
 from .._kernels.parzen import add_exponentials
 from .._threads import share_items, team
 
@@ -102,8 +102,7 @@ def parzen_log_likelihood(
     X_test = _checked(X_test, "X_test", samples)
     if X_validation is not None:
         X_validation = _checked(X_validation, "X_validation", samples)
-    if block_size < 1:
-        raise ValueError(f"block_size must be at least 1; got {block_size!r}.")
+    check_counts(block_size=block_size)
     if len(X_test) < 2:
         raise ValueError("X_test must have two rows or more, for a standard error; got one.")
     sigmas = _candidates(sigma, samples, X_validation)
@@ -170,6 +169,9 @@ def parzen_comparison(samples, X_train, X_test, X_validation, *, random_state=No
             f"samples must be an array, or a dict of arrays by names other than {_BASELINES}; got {list(models)}."
         )
     data = {"X_test": X_test, "X_train": X_train, "X_validation": X_validation}
+    for name, each in {**data, **models}.items():
+        if each is None:
+            raise ValueError(f"{name} must be an array of shape (n_samples, n_features); got None.")
     check_same_names({**data, **models})
     models = {
         name: check_array(each, dtype=DTYPES, input_name=name) for name, each in models.items()

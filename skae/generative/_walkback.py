@@ -100,7 +100,8 @@ def _chosen_corruption(model, corruption, level):
         params = getattr(model, "trained_with_", {})
         corruption = params.get("corruption")
         level = params.get("corruption_level") if level is None else level
-    if not (callable(corruption) or corruption in CORRUPTIONS):
+    known = isinstance(corruption, str) and corruption in CORRUPTIONS
+    if not (callable(corruption) or known):
         raise ValueError(
             f"corruption must be one of {sorted(CORRUPTIONS)} or a callable, for a model that was trained "
             f"without one; got {corruption!r}."

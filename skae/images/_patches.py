@@ -89,7 +89,7 @@ def sample_patches(images, patch_size, n_patches, *, center=True, random_state=N
     _check_patch_size(patch_size)
     if len(images) == 0 or any(np.ndim(image) < 2 for image in images):
         raise ValueError(
-            "sample_patches needs images, a list of at least one picture: [picture] for a single one."
+            "images must be a list of at least one picture: [picture] for a single one."
         )
     share = -(-n_patches // len(images))
     parts = [

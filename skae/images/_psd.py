@@ -147,7 +147,7 @@ class ConvolutionalPSD(
         "gap_tol": [Interval(Real, 0, None, closed="left")],
         "max_inference_iter": [Interval(Integral, 1, None, closed="left")],
         "image_shape": [tuple, list, None],
-        "solver": [StrOptions({"adam", "sgd"}), HasMethods("step")],
+        "solver": [StrOptions({"adam", "sgd"}), HasMethods(["start", "step"])],
         "n_jobs": [Integral, None],
     }
 

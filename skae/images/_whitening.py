@@ -117,7 +117,12 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         X_original : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        return check_array(X, dtype=self.mean_.dtype, input_name="X") @ self.coloring_ + self.mean_
+        X = check_array(X, dtype=self.mean_.dtype, input_name="X")
+        if X.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X must have {self.n_features_in_} columns, as transform returns; got {X.shape[1]}."
+            )
+        return X @ self.coloring_ + self.mean_
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -309,7 +309,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         constant = np.broadcast_to(values.mean(axis=0), values.shape)
         error = self._kind.errors(outputs, values).mean()
         chance = self._kind.errors(constant, values).mean()
-        warn_of_constant_outputs(error, chance, self.tangent_penalty)
+        warn_of_constant_outputs(error, chance, self.tangent_penalty_)
 
     def _is_penalized(self):
         return resolved(self.tangent_penalty, "tangent_penalty", 1.0) > 0

@@ -26,7 +26,9 @@ def tangent_terms(basis, feature_names, n_terms=8):
     Raises
     ------
     ValueError
-        If ``feature_names`` has not one name for each feature, or ``n_terms`` is not positive.
+        If ``feature_names`` has not one name for each feature, ``basis`` is not finite, or ``n_terms`` is not positive.
+    TypeError
+        If a name is no string.
 
     Examples
     --------
@@ -35,10 +37,18 @@ def tangent_terms(basis, feature_names, n_terms=8):
     '+slow -money'
     """
     check_counts(n_terms=n_terms)
-    basis, names = np.asarray(basis), np.asarray(feature_names)
+    basis, names = np.asarray(basis, dtype=float), np.asarray(feature_names, dtype=object)
+    if not basis.ndim or not np.isfinite(basis).all():
+        raise ValueError(
+            "basis must be finite and of shape (..., n_features), as of tangent_basis."
+        )
     if names.shape != basis.shape[-1:]:
         raise ValueError(
             f"feature_names must have a name for each of {basis.shape[-1]} features; got shape {names.shape}."
+        )
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(
+            "feature_names must be strings: give [str(name) for name in feature_names]."
         )
     return np.apply_along_axis(_terms, -1, basis, names, n_terms)
 

@@ -150,7 +150,13 @@ def make_corruption(corruption, level, groups=None, limits=None):
     ------
     ValueError
         If a share of cells is above 1.
+    TypeError
+        If a class is given in place of a callable.
     """
+    if isinstance(corruption, type):
+        raise TypeError(
+            f"corruption={corruption!r} is a class: give an instance of it, called as f(X, seed, out)."
+        )
     if not isinstance(corruption, str):
         return corruption
     if corruption != "gaussian" and level > 1:

@@ -63,6 +63,8 @@ class DictionarySolver:
     neither use atoms nor become them.
     """
 
+    has_rate = False  # of steps, for a message
+
     def __init__(self, objective, *, rho=4.0, patience=20):
         self.objective, self.rho, self.patience = objective, rho, patience
 

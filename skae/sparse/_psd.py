@@ -154,7 +154,7 @@ class PSD(BaseCoder):
         "pool_size": [Interval(Integral, 1, None, closed="left")],
         "transform_algorithm": [StrOptions({"encoder", "inference", "lasso"})],
         "algorithm": [StrOptions({"auto", *Lasso.algorithms})],
-        "solver": [StrOptions({"adam", "sgd"}), HasMethods("step")],
+        "solver": [StrOptions({"adam", "sgd"}), HasMethods(["start", "step"])],
     }
 
     def _wanted_shape(self, n_features):

@@ -10,13 +10,13 @@ from .batches import mean_objective
 class DivergenceError(ValueError):
     """The objective is not finite any more; the state was taken back to the last finite epoch."""
 
-    def __init__(self, epoch):
+    def __init__(self, epoch, solver):
+        lower = " or lower learning_rate_init" if getattr(solver, "has_rate", True) else ""
         kept = (
             "The weights of the last finite epoch are kept." if epoch > 1 else "Nothing is learned."
         )
         super().__init__(
-            f"The loss is not finite in epoch {epoch}. Scale X (StandardScaler or MinMaxScaler) or "
-            f"lower learning_rate_init. {kept}"
+            f"The loss is not finite in epoch {epoch}. Scale X (StandardScaler or MinMaxScaler){lower}. {kept}"
         )
 
 
@@ -52,7 +52,7 @@ def minimize(
     schedule : callable or None
         From the number of epochs behind, with the share of the present one, to a factor of ``learning_rate``.
     """
-    grad, finite = np.empty_like(state.params), _LastFinite(state)
+    grad, finite = np.empty_like(state.params), _LastFinite(state, solver)
     written, stop = any(getattr(each, "keeps_states", False) for each in observers), False
     while state.n_epochs < max_epochs and not stop:
         for observer in observers:
@@ -86,8 +86,8 @@ def minimize(
 class _LastFinite:
     """What a step changes, as it was when an epoch began whose loss was finite then."""
 
-    def __init__(self, state):
-        self._state = state
+    def __init__(self, state, solver):
+        self._state, self._of = state, solver
         # Memory that is there already: new one would cost more than the copies.
         self._params = np.empty_like(state.params)
         self._solver = {name: np.empty_like(value) for name, value in state.solver.items()}
@@ -105,7 +105,7 @@ class _LastFinite:
         state = self._state
         state.params, state.solver = self._params, self._solver
         del state.loss_curve[self._n_epochs :], state.validation_curve[self._n_epochs :]
-        raise DivergenceError(self._n_epochs + 1)
+        raise DivergenceError(self._n_epochs + 1, self._of)
 
 
 def _has_finite_arrays(state):
@@ -133,7 +133,7 @@ def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, s
     def value_and_grad(flat):
         value = mean_objective(objective, flat.astype(dtype), batches, state.seed, grad)
         if not (np.isfinite(value) and np.isfinite(grad).all()):
-            raise DivergenceError(state.n_epochs + 1)
+            raise DivergenceError(state.n_epochs + 1, solver)
         return value, grad.astype(np.float64)
 
     def after_iteration(intermediate_result):

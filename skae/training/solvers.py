@@ -1,6 +1,7 @@
 """Optimizers, and a sampler, of one flat parameter vector. Their state is plain arrays, so a checkpoint can hold it."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -92,6 +93,7 @@ class LBFGS:
     """
 
     n_corrections: int = 10
+    has_rate: ClassVar[bool] = False  # of steps, for a message
 
     def start(self, params):
         """Return the state before the first step: none."""

@@ -151,7 +151,7 @@ def test_baselines_are_rows_and_centres_of_the_training_data():
         ({"X_test": np.full((3, 5), np.nan), "sigma": 1}, "X_test contains NaN"),
         ({"samples": np.full((3, 5), np.nan), "sigma": 1}, "samples contains NaN"),
         ({"samples": np.ones((3, 5)), "X_validation": X_VALIDATION}, "samples must differ"),
-        ({"block_size": 0, "sigma": 1}, "block_size must be at least 1"),
+        ({"block_size": 0, "sigma": 1}, "block_size == 0, must be >= 1"),
     ],
 )
 def test_bad_input(options, message):

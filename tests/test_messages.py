@@ -1,0 +1,199 @@
+"""Wrong arguments: each error names the parameter and says what to give instead."""
+
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse
+from sklearn import config_context
+from sklearn.exceptions import ConvergenceWarning
+
+from skae import (
+    PSD,
+    RBM,
+    AnomalyDetector,
+    AutoEncoder,
+    ContractiveAE,
+    DenoisingAE,
+    SparseCoder,
+    StackedAE,
+    StackedAEClassifier,
+)
+from skae.datasets import make_digits, make_rectangles, published_split
+from skae.generative import parzen_comparison, parzen_log_likelihood, sample_walkback
+from skae.images import ZCA, sample_patches
+from skae.manifold import ManifoldTangentClassifier, tangent_terms
+from skae.training import SGD, Adam
+
+X = np.random.default_rng(0).random((40, 6))
+Y = (X[:, 0] > 0.5).astype(int)
+DEEP = StackedAE([("low", AutoEncoder(4, max_iter=1)), ("high", AutoEncoder(3, max_iter=1))])
+
+
+class _WithoutStep:
+    def start(self, params):
+        return {}
+
+
+class _Noise:
+    def __call__(self, X, seed, out):
+        out[...] = X
+
+
+@pytest.mark.parametrize("Estimator", [AutoEncoder, RBM, PSD, DenoisingAE, StackedAEClassifier])
+def test_a_solver_is_an_instance_with_start_and_step(Estimator):
+    for wrong in (Adam, SGD):
+        with pytest.raises(
+            TypeError, match=r"solver=.*is a class: give an instance of it, \w+\(\)"
+        ):
+            Estimator(solver=wrong).fit(X, Y)
+    with pytest.raises(ValueError, match="'solver' parameter.*'start' and 'step'"):
+        Estimator(solver=_WithoutStep()).fit(X, Y)
+
+
+def test_a_corruption_is_a_name_or_an_instance():
+    for estimator in (DenoisingAE(3, corruption=_Noise), StackedAEClassifier(corruption=_Noise)):
+        with pytest.raises(TypeError, match="corruption=.*is a class: give an instance"):
+            estimator.fit(X, Y)
+    model = DenoisingAE(3, max_iter=1).fit(X)
+    for wrong in (["masking"], {}, 5):
+        with pytest.raises(ValueError, match="corruption must be one of"):
+            sample_walkback(model, X, 2, corruption=wrong, corruption_level=0.1)
+
+
+@pytest.mark.parametrize(
+    "model", [AutoEncoder(3, max_iter=1), RBM(3, max_iter=1), DEEP, SparseCoder(3, max_iter=1)]
+)
+def test_codes_may_be_sparse_and_have_the_right_width(model):
+    codes = np.eye(3)
+    model.fit(X)
+    sparse = model.inverse_transform(scipy.sparse.csr_matrix(codes))
+    np.testing.assert_array_equal(sparse, model.inverse_transform(codes))
+    with pytest.raises(ValueError, match="X must have .*3.*got .*4"):
+        model.inverse_transform(np.ones((2, 4)))
+
+
+def test_whitened_rows_have_the_width_of_rows():
+    zca = ZCA().fit(X)
+    with pytest.raises(ValueError, match="X must have 6 columns.*got 3"):
+        zca.inverse_transform(X[:, :3])
+    with pytest.raises(TypeError, match="Sparse data was passed for X.*toarray"):
+        zca.inverse_transform(scipy.sparse.csr_matrix(X))
+
+
+def test_a_single_picture_is_no_list_of_pictures():
+    with pytest.raises(ValueError, match=r"images must be a list.*\[picture\] for a single one"):
+        sample_patches(np.ones((9, 9)), (3, 3), 5)
+
+
+def test_generated_sets_name_what_is_missing():
+    with pytest.raises(ValueError, match="n_samples.*>= 1"):
+        make_rectangles(0)
+    with pytest.raises(ValueError, match="y must be the classes"):
+        make_digits(np.ones((5, 16)), None)
+
+
+def test_published_split_takes_sparse_rows():
+    rows = np.arange(1300.0)[:, np.newaxis]
+    parts = published_split(scipy.sparse.csr_matrix(rows), rows.ravel(), "rect")
+    for X_part, y_part in parts.values():
+        np.testing.assert_array_equal(X_part.toarray().ravel(), y_part)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        published_split(rows, rows[:1250], "rect")
+    with pytest.raises(ValueError, match="X and y must be arrays"):
+        published_split(None, None, "rect")
+
+
+def test_parzen_names_what_is_wrong():
+    with pytest.raises(TypeError, match="block_size must be an instance of int"):
+        parzen_log_likelihood(X, X, 0.1, block_size="a")
+    with pytest.raises(ValueError, match="block_size.*>= 1"):
+        parzen_log_likelihood(X, X, 0.1, block_size=0)
+    names = "samples", "X_train", "X_test", "X_validation"
+    for missing in names:
+        data = {name: None if name == missing else X for name in names}
+        with pytest.raises(ValueError, match=f"{missing} must be an array"):
+            parzen_comparison(**data)
+
+
+def test_names_of_features_are_strings():
+    with pytest.raises(TypeError, match="feature_names must be strings"):
+        tangent_terms([0.1, -0.9, 0.4], [1, 2, 3])
+    for wrong in (1.0, [np.nan, 1.0]):
+        with pytest.raises(ValueError, match="basis must be finite and of shape"):
+            tangent_terms(wrong, ["a", "b"])
+
+
+def test_atoms_of_a_deep_auto_encoder_do_not_exist():
+    with pytest.raises(ValueError, match="has neither components_.*without hidden layers"):
+        SparseCoder.from_estimator(DEEP.fit(X))
+    with pytest.raises(ValueError, match="fit it first"):
+        SparseCoder.from_estimator(AutoEncoder())
+    for wrong in (None, AutoEncoder):
+        with pytest.raises(TypeError, match="estimator must be a fitted estimator"):
+            SparseCoder.from_estimator(wrong)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        SparseCoder(4, max_iter=2),
+        AutoEncoder(4, solver="lbfgs", loss="gaussian", activation="identity", standardize=False),
+    ],
+)
+def test_advice_names_no_parameter_that_does_nothing(estimator):
+    # Squares of these leave the range of float32.
+    huge = (1e30 * X).astype(np.float32)
+    with pytest.raises(ValueError) as caught, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimator.fit(huge)
+    assert "cale X" in str(caught.value) and "learning_rate" not in str(caught.value)
+
+
+def test_advice_on_tangents_names_the_penalty_that_was_used():
+    base = ContractiveAE(3, max_iter=1)
+    model = ManifoldTangentClassifier(base, n_tangents=2, max_iter=1, learning_rate_init=1e-9)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, Y)
+    (text,) = (str(each.message) for each in caught if each.category is ConvergenceWarning)
+    assert f"tangent_penalty below {model.tangent_penalty_:.3g}," in text
+
+
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+def test_reports_and_scores_do_not_depend_on_the_output_of_transform(output):
+    pytest.importorskip(output)
+    models = [DEEP, RBM(3, max_iter=1), ContractiveAE(3, max_iter=1)]
+    for model in models:
+        expected = model.fit(X).report(X)
+        with config_context(transform_output=output):
+            found = model.report(X)
+        assert found.saturation == expected.saturation
+        assert model.set_output(transform=output).report(X).saturation == expected.saturation
+        model.set_output(transform="default")
+    detector = AnomalyDetector(AutoEncoder(3, max_iter=1), random_state=0).fit(X)
+    expected = detector.score_samples(X)
+    with config_context(transform_output=output):
+        np.testing.assert_array_equal(detector.score_samples(X), expected)
+        np.testing.assert_array_equal(
+            AnomalyDetector(AutoEncoder(3, max_iter=1), random_state=0).fit(X).score_samples(X),
+            expected,
+        )
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        AutoEncoder(3, max_iter=1),
+        SparseCoder(3, max_iter=1),
+        DEEP,
+        StackedAE([("low", AutoEncoder(3, max_iter=1))], fine_tune="supervised", max_iter=1),
+        StackedAEClassifier([("low", AutoEncoder(3, max_iter=1))], max_iter=1),
+        ZCA(),
+    ],
+)
+def test_names_of_an_earlier_fit_are_forgotten(estimator):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=list("abcdef"))
+    assert list(estimator.fit(frame, Y).feature_names_in_) == list("abcdef")
+    assert not hasattr(estimator.fit(X, Y), "feature_names_in_")
