@@ -47,8 +47,10 @@ def measured(bench, name):
             key["components"] = width = min(found, default=None)
 
         def measure(seed, method=method, width=width):
-            model = build(method, bench.load(name), seed, width)
-            found = accuracies(model, *bench.split(name, seed))
+            split = bench.split(name, seed)
+            # No more components than rows.
+            model = build(method, bench.load(name), seed, width and min(width, len(split[0])))
+            found = accuracies(model, *split)
             return {**found, "width": int(model.named_steps["linear"].n_features_in_)}
 
         methods[method] = bench.runs(key, measure, ours="codes" in method)

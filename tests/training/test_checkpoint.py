@@ -11,6 +11,7 @@ import sys
 import textwrap
 import tracemalloc
 import zipfile
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -202,12 +203,14 @@ def _resumed_equals_whole(path, done):
     np.testing.assert_array_equal(resumed._params, _model(max_iter=done + 2).fit(X)._params)
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
-    """Return a function after which no file can be larger than so many bytes."""
+    """Yield a function after which, in the block, no file can be larger than so many bytes; pytest's log can afterwards."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda n_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield lambda n_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 class Breaking:
@@ -230,11 +233,12 @@ def _denoising(path, action, **options):
     return DenoisingAE(3, corruption=Breaking(action), checkpoint=path, **{**STEADY, **options})
 
 
-def test_weights_are_kept_where_the_disk_is_full(tmp_path, small_files):
+def test_weights_are_kept_where_the_disk_is_full(tmp_path):
     path = tmp_path / "state.npz"
-    model = _denoising(path, lambda: small_files(512), max_iter=9)
-    with pytest.raises(OSError):
-        model.fit(X)
+    with small_files() as limit:
+        model = _denoising(path, lambda: limit(512), max_iter=9)
+        with pytest.raises(OSError):
+            model.fit(X)
     assert model.n_iter_ == 3 and np.isfinite(model.transform(X)).all()
     assert os.listdir(tmp_path) == ["state.npz"]
     with np.load(path) as file:
