@@ -198,7 +198,7 @@ def test_float32_sparse_grid_and_pickle():
         (
             {"base": AutoEncoder(5, max_iter=1).fit(X[:, :9]), "prefit": True},
             ValueError,
-            "base was fitted with 9 features; X has 64",
+            "X has 64 features, but AutoEncoder is expecting 9 features",
         ),
         ({"update_tangents": 0}, ValueError, "update_tangents"),
     ],
