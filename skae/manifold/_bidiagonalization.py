@@ -7,6 +7,7 @@ orthogonalized again: that suffices, and what U lacks does not show in it (Simon
 
 import numpy as np
 
+from .._estimators.columns import power_of_two
 from .._kernels.orthogonal import orthonormalize
 
 _STEPS_BEFORE_CHECK = 8  # steps beyond the number of vectors before the first look
@@ -47,7 +48,8 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None):
         done = process.settled(ritz_values, ritz_vectors, n_vectors, tol)
         finished = samples[done]
         vectors[finished] = process.lift(ritz_vectors[done, :, :n_vectors], done)
-        values[finished] = np.sqrt(np.maximum(ritz_values[done, :n_vectors], 0))
+        lengths = np.sqrt(np.maximum(ritz_values[done, :n_vectors], 0))
+        values[finished] = lengths * process.units[done]
         n_steps = min(n_steps + max(4, n_steps // 8), n_features)
         process.go_on(np.flatnonzero(~done), n_steps)
         samples = samples[~done]
@@ -60,6 +62,8 @@ class _Process:
     def __init__(self, linear_map, n_steps, start, rng):
         n_samples, n_features, dtype = linear_map.n_samples, linear_map.n_features, linear_map.dtype
         self.map, self._rng = linear_map, rng
+        # Maps are taken in multiples of these, powers of two: squares of their values need not be numbers of the dtype.
+        self.units = np.ones((n_samples, 1), dtype)
         self._next = self._random(n_samples) if start is None else np.array(start, dtype, order="C")
         self.n_done, self.basis = 0, np.empty((n_samples, n_steps, n_features), dtype)
         # b_1 belongs to no pair of vectors.
@@ -77,12 +81,17 @@ class _Process:
     def _step(self, step):
         self.basis[:, step] = self._next
         left = self.map.jvp(self._next)
+        if not step:
+            largest = np.abs(left).max(axis=1, keepdims=True)
+            self.units[...] = power_of_two(np.where(largest > 0, largest, 1))
+        left /= self.units
         if step:
             left -= self._lengths[:, np.newaxis] * self._left
         norms = np.linalg.norm(left, axis=1)
         left /= np.where(norms > 0, norms, 1)[:, np.newaxis]
         self._left, self.alphas[:, step] = left, norms
         after = self.map.vjp(left)
+        after /= self.units
         # Nearly all that is not new is along the last vector; without it one pass over the basis is enough.
         after -= norms[:, np.newaxis] * self._next
         self._next = after
@@ -142,5 +151,5 @@ class _Process:
         for place, sample in enumerate(samples):
             basis[place, : self.n_done] = self.basis[sample]
         self.basis = basis
-        for name in ("_next", "_left", "_lengths"):
+        for name in ("_next", "_left", "_lengths", "units"):
             setattr(self, name, getattr(self, name)[samples])

@@ -156,3 +156,17 @@ def test_models_without_a_jacobian():
         tangent_basis(PSD(8, encoder="lista", max_iter=1).fit(X), X, 3)
     with pytest.raises(NotFittedError):
         tangent_basis(AutoEncoder(8), X, 3)
+
+
+@pytest.mark.parametrize("power", [-100, 100])
+@pytest.mark.parametrize("Model", [LocalPCA, ContractiveAE])
+def test_tangents_do_not_depend_on_units_where_squares_are_no_numbers(Model, power):
+    options = {"max_iter": 2, "random_state": 0} if Model is ContractiveAE else {}
+    data = np.random.default_rng(0).random((60, 6), dtype=np.float32)
+    expected = tangent_basis(Model(4, **options).fit(data), data[:9], 2)
+    scaled = np.ldexp(data, power)
+    basis, values = tangent_basis(Model(4, **options).fit(scaled), scaled[:9], 2)
+    np.testing.assert_allclose(basis, expected.basis, rtol=1e-4, atol=1e-4)
+    # Deviations have the unit of X, the slopes of codes its inverse.
+    sign = 1 if Model is LocalPCA else -1
+    np.testing.assert_allclose(np.ldexp(values, -sign * power), expected.singular_values, rtol=1e-4)
