@@ -61,6 +61,8 @@ STACKS = [
 
 
 def _expected_failures(estimator):
+    if isinstance(estimator, StackedAE) and estimator.fine_tune == "supervised":
+        return {"check_classifiers_regression_target": "it is a regressor for a y of other numbers"}
     if isinstance(estimator, (DenoisingAE, RecurrentAE)) and estimator.solver == "adam":
         return dict.fromkeys(WEIGHT_CHECKS, NOISE)
     if isinstance(estimator, (RBM, DBN, DBM, BoltzmannClassifier)):

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from .._version import __version__
+from .frozen import is_prefit, unfrozen
 
 # What the shape of a network and its units come from.
 _FIXED = (
@@ -55,8 +56,8 @@ def _given(estimator):
     given, scales = {}, getattr(estimator, "scales", None)
     if scales is not None:
         given["scales"] = repr(scales)
-    if getattr(estimator, "prefit", False):
-        given["weights of base"] = joblib.hash(estimator.base.model_.flat)
+    if is_prefit(estimator):
+        given["weights of base"] = joblib.hash(unfrozen(estimator.base).model_.flat)
     return given
 
 

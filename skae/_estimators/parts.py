@@ -10,6 +10,7 @@ from sklearn.utils.validation import validate_data
 
 from ..training.loop import DivergenceError
 from .fitting import is_fitted
+from .frozen import is_prefit
 from .layer import Layer, NetworkLayer
 
 
@@ -92,11 +93,11 @@ def for_parts(frame, sample_weight, X, weights):
 
 
 def fitted_base(estimator, base, X, sample_weight, publish):
-    """Return ``base`` fitted without labels, for an estimator that begins with it: itself where it is ``prefit``.
+    """Return ``base`` fitted without labels, for an estimator that begins with it: itself where it is fitted already.
 
     Where its training is interrupted, cannot write its checkpoint or diverges, ``publish(base)`` makes of what it has learned what it can.
     """
-    if estimator.prefit:
+    if is_prefit(estimator):
         check_prefit(base=base)
         # Number, names and order of the columns.
         validate_data(base, X, reset=False, skip_check_array=True)
@@ -137,4 +138,6 @@ def check_prefit(**parts):
     """Raise NotFittedError, a ValueError, unless the parameter that is given is a fitted estimator."""
     for name, part in parts.items():
         if part is None or not is_fitted(part):
-            raise NotFittedError(f"prefit=True needs a fitted {name}; got {name}={part!r}.")
+            raise NotFittedError(
+                f"prefit=True needs a fitted {name}, and so does FrozenEstimator; got {name}={part!r}."
+            )

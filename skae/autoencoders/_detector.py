@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.columns import Columns, power_of_two
 from .._estimators.fitting import DTYPES, unchanged_on_error, validated_rows
+from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.parts import check_prefit, ready_copy
 from ..nn.scaling import dense
 from ._autoencoder import AutoEncoder
@@ -48,7 +49,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         anomalies whose ``D ** (1 / 3)``, which is nearly normal for normal data, is above the third quartile by more than
         1.5 interquartile ranges.
     prefit : bool, default=False
-        Whether ``base`` is fitted already, and is to be used as it is.
+        Whether ``base`` is fitted already, and is to be used as it is; in cross-validation give
+        ``FrozenEstimator(base)`` instead, which clones leave fitted.
     random_state : int, RandomState instance or None, default=None
         Seed of a ``base`` that has none of its own.
 
@@ -131,9 +133,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         return self
 
     def _fitted_base(self, X):
-        if self.prefit:
-            check_prefit(base=self.base)
-            return self.base
+        if is_prefit(self):
+            base = unfrozen(self.base)
+            check_prefit(base=base)
+            return base
         base = AutoEncoder(100) if self.base is None else self.base
         rng = check_random_state(self.random_state)
         return ready_copy("base", base, rng, verbose=0, checkpoint=None, resume=False).fit(X)

@@ -9,6 +9,7 @@ from sklearn.base import ClassifierMixin
 
 from .._compat import HasMethods, _fit_context
 from .._estimators.fitting import unchanged_on_error
+from .._estimators.frozen import unfrozen
 from .._estimators.labels import CLASS_WEIGHT
 from .._estimators.parameters import estimator
 from .._estimators.parts import fitted_base, for_parts
@@ -33,7 +34,8 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
     base : RBM, DBN or DBM
         Cloned, unless ``prefit``.
     prefit : bool, default=False
-        Whether ``base`` is fitted already, and taken as it is.
+        Whether ``base`` is fitted already, and taken as it is; in cross-validation give ``FrozenEstimator(base)``
+        instead, which clones leave fitted.
     class_weight : dict, list of dict, 'balanced' or None, default=None
         Weights of the classes in (c), as elsewhere in scikit-learn.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
@@ -172,9 +174,10 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         return state
 
     def _fitted_base(self, X, weights, publish):
-        if not isinstance(self.base, (RBM, DBN, DBM)):
-            raise TypeError(f"base must be an RBM, DBN or DBM; got {self.base!r}.")
-        return fitted_base(self, self.base, X, weights, publish)
+        base = unfrozen(self.base)
+        if not isinstance(base, (RBM, DBN, DBM)):
+            raise TypeError(f"base must be an RBM, DBN or DBM; got {base!r}.")
+        return fitted_base(self, base, X, weights, publish)
 
     def _inputs(self, X):
         return self.base_.discriminative_inputs(X)[:]

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import ClassVar
 
-from sklearn.utils import ClassifierTags
+from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
@@ -59,6 +59,7 @@ class StackedAE(BaseStack):
         What all layers are trained for together after pre-training. With ``'supervised'``, ``fit`` needs y, and the
         stack predicts; it has no decoder then. It is a :class:`StackedAEClassifier` for a y of strings, booleans or
         whole numbers, and a :class:`StackedAERegressor` for any other: take that one for targets that are counts.
+        To scikit-learn the stack then is what ``predictor_`` is, and a classifier before ``fit``.
     schedule : {'greedy', 'simultaneous'}, default='greedy'
         Whether each layer is trained when those below are ready, or all at once, each on the codes of the
         moment, in the batches and for the epochs of the first one.
@@ -117,6 +118,8 @@ class StackedAE(BaseStack):
         Weights of the whole network.
     predictor_ : StackedAEClassifier or StackedAERegressor
         With ``fine_tune='supervised'``.
+    classes_ : ndarray of shape (n_classes,), or list of them
+        With ``fine_tune='supervised'`` and a y of classes.
     n_iter_ : int
         Epochs of fine-tuning; without it, of the layer that took most.
     loss_curve_, validation_curve_ : list of float
@@ -277,6 +280,21 @@ class StackedAE(BaseStack):
         check_is_fitted(self)
         return self.predictor_.predict_proba(X)
 
+    @available_if(_predicts("predict_log_proba"))
+    def predict_log_proba(self, X):
+        """Return the logarithm of ``predict_proba(X)``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        L : ndarray of shape (n_samples, n_classes)
+        """
+        check_is_fitted(self)
+        return self.predictor_.predict_log_proba(X)
+
     def score(self, X, y=None, sample_weight=None):
         """Return minus the mean reconstruction loss; after supervised fine-tuning, accuracy or R^2.
 
@@ -298,6 +316,13 @@ class StackedAE(BaseStack):
         return super().score(X, y, sample_weight)
 
     @property
+    def classes_(self):
+        """ndarray of shape (n_classes,) or list of them: the classes of y, of a stack that predicts classes."""
+        if not hasattr(self, "predictor_"):
+            raise AttributeError("classes_ needs fine_tune='supervised' and a fit with y.")
+        return self.predictor_.classes_
+
+    @property
     def predicts(self):
         """bool: whether there is a prediction instead of a decoder: as the stack was fitted, or else as it will be."""
         if hasattr(self, "_state"):
@@ -311,7 +336,10 @@ class StackedAE(BaseStack):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        if self.fine_tune == "supervised":
-            tags.target_tags.required = True
-            tags.classifier_tags = ClassifierTags(multi_label=True)
+        if self.predicts:
+            # Before fit y is not known: a classifier, whose folds have the same share of each class.
+            kind = get_tags(getattr(self, "predictor_", StackedAEClassifier()))
+            tags.estimator_type = kind.estimator_type
+            tags.target_tags = kind.target_tags
+            tags.classifier_tags, tags.regressor_tags = kind.classifier_tags, kind.regressor_tags
         return tags

@@ -22,8 +22,9 @@ from .._estimators.fitting import (
     unchanged_on_error,
     validated_rows,
 )
+from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.parameters import estimator
-from .._estimators.parts import ready_copy
+from .._estimators.parts import check_prefit, ready_copy
 from ..autoencoders import AutoEncoder, BaseAutoEncoder
 from ..nn.model import Model
 from ._checks import (
@@ -62,7 +63,8 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     Parameters
     ----------
     base : estimator, default=None
-        An :class:`AutoEncoder` (also the default), :class:`DenoisingAE` or :class:`ContractiveAE`, which is cloned.
+        An :class:`AutoEncoder` (also the default), :class:`DenoisingAE` or :class:`ContractiveAE`, which is cloned;
+        in a ``FrozenEstimator`` of scikit-learn one that is fitted and taken as it is.
     n_draws : int, default=20
         Parameter vectors to keep.
     thin : int, default=10
@@ -170,9 +172,9 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """
         with unchanged_on_error(self, learned="draws_"):
             rng = check_random_state(self.random_state)
-            base, frame = self._copied_base(rng), X
+            base, frame = self._checked_base(), X
             X = validated_rows(self, X, dtype=DTYPES)
-            self.base_ = base.fit(frame, sample_weight=sample_weight)
+            self.base_ = self._fitted_base(base, frame, sample_weight, rng)
             X, weights, _ = counted_rows(X, sample_weight)
             self._moments = column_moments(X, weights)
             seed = int(rng.randint(np.iinfo(np.int32).max))
@@ -357,13 +359,21 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         network = self.base_.model_.network
         return [network.views(flat) for flat in self.draws_]
 
-    def _copied_base(self, rng):
-        base = AutoEncoder() if self.base is None else self.base
+    def _checked_base(self):
+        base = AutoEncoder() if self.base is None else unfrozen(self.base)
         if not isinstance(base, BaseAutoEncoder):
             raise TypeError(
                 f"base must be an AutoEncoder, DenoisingAE or ContractiveAE; got {base!r}."
             )
-        return ready_copy("base", base, rng, verbose=self.verbose, checkpoint=None, resume=False)
+        return base
+
+    def _fitted_base(self, base, X, sample_weight, rng):
+        if is_prefit(self):
+            check_prefit(base=base)
+            validate_data(base, X, reset=False, skip_check_array=True)
+            return base
+        options = {"verbose": self.verbose, "checkpoint": None, "resume": False}
+        return ready_copy("base", base, rng, **options).fit(X, sample_weight=sample_weight)
 
     def _checked(self, X, *, in_range=False):
         check_is_fitted(self)

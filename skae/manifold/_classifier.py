@@ -12,6 +12,7 @@ from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.advice import warn_of_constant_outputs
 from .._estimators.auto import resolved
 from .._estimators.fitting import by_block, unchanged_on_error
+from .._estimators.frozen import unfrozen
 from .._estimators.labels import CLASS_WEIGHT
 from .._estimators.parameters import estimator
 from .._estimators.parts import fitted_base, for_parts
@@ -93,7 +94,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         Output units: of which one is right, or each by itself, as in the paper; ``predict_proba`` then divides by
         their sum.
     prefit : bool, default=False
-        Whether ``base`` is fitted already, and is to be used as it is.
+        Whether ``base`` is fitted already, and is to be used as it is; in cross-validation give
+        ``FrozenEstimator(base)`` instead, which clones leave fitted.
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes in (c), as elsewhere in scikit-learn.
     reconstruction_weight : float, default=0.0
@@ -293,7 +295,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         return state
 
     def _fitted_base(self, X, weights, publish):
-        base = StackedAE() if self.base is None else self.base
+        base = StackedAE() if self.base is None else unfrozen(self.base)
         if not isinstance(base, (BaseAutoEncoder, StackedAE)):
             raise TypeError(f"base must be an auto-encoder or a StackedAE; got {base!r}.")
         return fitted_base(self, base, X, weights, publish)

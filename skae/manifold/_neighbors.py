@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import DTYPES, unchanged_on_error
+from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.parts import check_prefit, for_parts
 from .._threads import share_items, team
 from ..autoencoders import ContractiveAE
@@ -69,7 +70,8 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
     n_candidates : int, default=100
         Points whose tangent distance is computed, at most all.
     prefit : bool, default=False
-        Whether ``encoder`` is fitted already, and is to be used as it is.
+        Whether ``encoder`` is fitted already, and is to be used as it is; in cross-validation give
+        ``FrozenEstimator(encoder)`` instead, which clones leave fitted.
     n_jobs : int, default=-1
         Threads, as in joblib.
 
@@ -152,12 +154,12 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             check_classification_targets(y)
             self._check_neighbors(X)
             self.classes_, self._labels = np.unique(y, return_inverse=True)
-            self.encoder_ = self.encoder
-            if not self.prefit:
+            if is_prefit(self, "encoder"):
+                self.encoder_ = unfrozen(self.encoder)
+                check_prefit(encoder=self.encoder_)
+            else:
                 encoder = ContractiveAE() if self.encoder is None else clone(self.encoder)
                 self.encoder_ = encoder.fit(frame)
-            else:
-                check_prefit(encoder=self.encoder)
             self._n_tangents = self.n_tangents
             # An encoder without these tangents, or of other columns, is refused here and not at the first prediction.
             tangent_basis(self.encoder_, frame[:1], self.n_tangents)

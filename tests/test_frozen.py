@@ -1,0 +1,120 @@
+"""Fitted parts in cross-validation, and stacks that predict to scikit-learn's tools."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.datasets import load_digits
+from sklearn.frozen import FrozenEstimator
+from sklearn.inspection import partial_dependence
+from sklearn.metrics import get_scorer, roc_auc_score
+from sklearn.model_selection import cross_val_score
+
+from skae import (
+    DBN,
+    RBM,
+    AnomalyDetector,
+    AutoEncoder,
+    BoltzmannClassifier,
+    ContractiveAE,
+    ManifoldTangentClassifier,
+    StackedAE,
+)
+from skae.generative import JointEnergy
+from skae.manifold import TangentNeighborsClassifier
+
+DIGITS = load_digits(n_class=2)
+X, Y = DIGITS.data[:120] / 16, DIGITS.target[:120]
+SHORT = {"max_iter": 2, "random_state": 0}
+BASE = ContractiveAE(6, **SHORT).fit(X)
+MACHINE = DBN([("low", RBM(6, **SHORT))], random_state=0).fit(X)
+WHOLES = [
+    AnomalyDetector(FrozenEstimator(BASE)),
+    ManifoldTangentClassifier(FrozenEstimator(BASE), n_tangents=2, **SHORT),
+    BoltzmannClassifier(FrozenEstimator(MACHINE), **SHORT),
+    TangentNeighborsClassifier(FrozenEstimator(BASE), n_neighbors=3, n_tangents=2),
+    JointEnergy(FrozenEstimator(BASE), n_draws=2, burn_in=1, random_state=0),
+]
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def _part(model):
+    return model.encoder_ if hasattr(model, "encoder_") else model.base_
+
+
+@pytest.mark.parametrize("model", WHOLES, ids=lambda each: type(each).__name__)
+def test_a_frozen_part_is_taken_as_it_is(model):
+    fitted = clone(model).fit(X[::2], Y[::2])
+    assert _part(fitted) in (BASE, MACHINE)
+    if "prefit" in model.get_params():
+        name = "encoder" if "encoder" in model.get_params() else "base"
+        options = {name: _part(fitted), "prefit": True}
+        again = clone(model).set_params(**options).fit(X[::2], Y[::2])
+        method = "predict_proba" if is_classifier(model) else "score_samples"
+        np.testing.assert_array_equal(getattr(fitted, method)(X), getattr(again, method)(X))
+
+
+@pytest.mark.parametrize("model", WHOLES, ids=lambda each: type(each).__name__)
+def test_a_frozen_part_must_be_fitted_and_of_the_same_columns(model):
+    name = "encoder" if "encoder" in model.get_params() else "base"
+    part = clone(_part(clone(model).fit(X, Y)))
+    with pytest.raises(ValueError, match=f"needs a fitted {name}"):
+        clone(model).set_params(**{name: FrozenEstimator(part)}).fit(X, Y)
+    with pytest.raises(ValueError, match="features"):
+        clone(model).fit(X[:, :9], Y)
+
+
+def test_a_fitted_base_is_cross_validated():
+    model = ManifoldTangentClassifier(
+        FrozenEstimator(BASE), n_tangents=2, max_iter=30, learning_rate_init=0.02, random_state=0
+    )
+    before = BASE.components_.copy()
+    assert cross_val_score(model, X, Y, cv=2).min() > 0.8
+    np.testing.assert_array_equal(BASE.components_, before)
+
+
+def test_a_checkpoint_knows_the_weights_of_a_frozen_base(tmp_path):
+    options = {"n_tangents": 2, "checkpoint": tmp_path / "state", "resume": True, **SHORT}
+    ManifoldTangentClassifier(FrozenEstimator(BASE), **options).fit(X, Y)
+    other = ContractiveAE(6, **SHORT, learning_rate_init=0.1).fit(X)
+    other.set_params(learning_rate_init=BASE.learning_rate_init)
+    with pytest.raises(ValueError, match="weights of base differ"):
+        ManifoldTangentClassifier(FrozenEstimator(other), **options).fit(X, Y)
+
+
+def _stack():
+    layers = [("low", AutoEncoder(8, **SHORT))]
+    options = {"max_iter": 30, "learning_rate_init": 0.02, "random_state": 0}
+    return StackedAE(layers, fine_tune="supervised", **options)
+
+
+def test_a_stack_that_predicts_classes_is_a_classifier():
+    stack = _stack()
+    assert is_classifier(stack) and not is_classifier(stack.set_params(fine_tune=None))
+    stack = _stack().fit(X, Y)
+    assert is_classifier(stack) and not is_regressor(stack)
+    np.testing.assert_array_equal(stack.classes_, [0, 1])
+    np.testing.assert_allclose(stack.predict_log_proba(X), np.log(stack.predict_proba(X)))
+    score = get_scorer("roc_auc")(stack, X, Y)
+    assert score == roc_auc_score(Y, stack.predict_proba(X)[:, 1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert cross_val_score(_stack(), X, Y, cv=2, scoring="roc_auc").min() > 0.8
+    at = X.copy()
+    at[:, 36] = 0.5
+    found = partial_dependence(stack, X, [36], custom_values={36: np.array([0.5, 1.0])})
+    assert found.average[0, 0] == pytest.approx(stack.predict_proba(at)[:, 1].mean())
+
+
+def test_a_stack_that_predicts_numbers_is_a_regressor():
+    y = X @ np.linspace(-1, 1, 64)
+    stack = _stack().fit(X, y)
+    assert is_regressor(stack) and not is_classifier(stack)
+    assert not hasattr(stack, "classes_") and not hasattr(stack, "predict_proba")
+    at = X.copy()
+    at[:, 36] = 0.5
+    found = partial_dependence(stack, X, [36], custom_values={36: np.array([0.5, 1.0])})
+    assert found.average[0, 0] == pytest.approx(stack.predict(at).mean())
+    assert cross_val_score(_stack(), X, y, cv=2, scoring="r2").shape == (2,)
