@@ -1,10 +1,14 @@
 """The MNIST digits, from a local file or from OpenML."""
 
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import fetch_openml
 from sklearn.utils import Bunch
+
+_SHAPES = (784,), (28, 28)
 
 
 def fetch_mnist(folder=None, *, data_home=None):
@@ -26,6 +30,11 @@ def fetch_mnist(folder=None, *, data_home=None):
     mnist : Bunch
         ``data``, ndarray of shape (70000, 784) of float32 in [0, 1], and ``target``, ndarray of shape (70000,) of ints.
 
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, or images and labels are not as many, of another size or out of range.
+
     References
     ----------
     LeCun, Y. et al. Gradient-based learning applied to document recognition. Proceedings of the IEEE 86 (1998).
@@ -41,9 +50,40 @@ def fetch_mnist(folder=None, *, data_home=None):
             "mnist_784", version=1, return_X_y=True, as_frame=False, data_home=data_home
         )
     else:
-        with np.load(Path(folder) / "mnist.npz") as file:
-            pixels = np.concatenate([file["x_train"], file["x_test"]])
-            labels = np.concatenate([file["y_train"], file["y_test"]])
+        path = Path(folder) / "mnist.npz"
+        parts = [_checked(*part, path) for part in _stored(path)]
+        pixels, labels = map(np.concatenate, zip(*parts))
     data = pixels.reshape(len(pixels), -1).astype(np.float32)
     data /= 255
     return Bunch(data=data, target=labels.astype(np.int64))
+
+
+def _stored(path):
+    """Return images and labels of the two parts in the file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return [(file[f"x_{part}"], file[f"y_{part}"]) for part in ("train", "test")]
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(
+            f"{path} cannot be read as the MNIST digits, with x_train, y_train, x_test and y_test: {error}. "
+            "Delete it and get it anew."
+        ) from error
+
+
+def _checked(images, labels, path):
+    """Return images as rows, and labels, that are what they should be."""
+    if images.dtype.kind not in "uif" or images.shape[1:] not in _SHAPES or not len(images):
+        raise ValueError(
+            f"{path} must have images of 28 x 28 numbers; got {images.dtype} of shape {images.shape}."
+        )
+    if labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"{path} must have a label for each image; got {len(images)} images and labels of shape {labels.shape}."
+        )
+    if not (images.min() >= 0 and 1 < images.max() <= 255):
+        raise ValueError(
+            f"{path} must have pixels from 0 to 255; got {images.min()} to {images.max()}."
+        )
+    if labels.dtype.kind not in "uif" or not np.isin(labels, range(10)).all():
+        raise ValueError(f"{path} must have the labels 0 to 9; got {np.unique(labels)[:20]}.")
+    return images.reshape(len(images), -1), labels

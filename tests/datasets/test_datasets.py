@@ -161,6 +161,32 @@ def test_mnist_from_a_folder(tmp_path):
     np.testing.assert_array_equal(mnist.target, y)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("y_test", np.zeros(4, int), "a label for each image; got 5 images and labels of shape"),
+        ("y_train", np.arange(10) - 1, "the labels 0 to 9; got .*-1"),
+        ("y_train", np.arange(10) + 0.5, "the labels 0 to 9"),
+        ("y_train", np.array(list("0123456789")), "the labels 0 to 9"),
+        ("x_train", rng.random((10, 784)), "pixels from 0 to 255"),
+        ("x_train", np.full((10, 784), -1), "pixels from 0 to 255; got -1"),
+        ("x_test", np.full((5, 784), np.nan), "pixels from 0 to 255; got nan"),
+        ("x_test", np.full((5, 783), 9), r"28 x 28 numbers; got int64 of shape \(5, 783\)"),
+        ("x_test", np.empty((0, 784)), "28 x 28 numbers"),
+        ("x_test", None, "cannot be read.*x_test"),
+        ("x_test", np.full((5, 784), None), "cannot be read.*Delete it"),
+    ],
+)
+def test_a_file_that_is_not_mnist_is_refused(tmp_path, name, content, message):
+    stored(tmp_path)
+    path = tmp_path / "mnist.npz"
+    with np.load(path) as file:
+        arrays = {**file, name: content}
+    np.savez(path, **{key: each for key, each in arrays.items() if each is not None})
+    with pytest.raises(ValueError, match=message):
+        fetch_mnist(tmp_path)
+
+
 def test_mnist_from_openml(monkeypatch):
     def fetch(name, **options):
         assert name == "mnist_784" and options["data_home"] == "here"
