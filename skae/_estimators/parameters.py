@@ -4,13 +4,15 @@ import inspect
 import re
 from dataclasses import dataclass
 
+from .versions import versioned
+
 
 def estimator(cls):
     """Make ``cls`` a dataclass whose fields and signature have the order of the parameters in its docstring.
 
     Fields are keyword-only unless they say otherwise. A base class, which has no such docstring, keeps their order.
     """
-    cls = dataclass(kw_only=True, eq=False, repr=False)(cls)
+    cls = versioned(dataclass(kw_only=True, eq=False, repr=False)(cls))
     names = documented(cls)
     fields = cls.__dataclass_fields__
     if set(names) != {

@@ -13,6 +13,7 @@ from .._estimators.columns import Columns, power_of_two
 from .._estimators.fitting import DTYPES, unchanged_on_error, validated_rows
 from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.parts import check_prefit, ready_copy
+from .._estimators.versions import versioned
 from ..nn.scaling import dense
 from ._autoencoder import AutoEncoder
 
@@ -24,6 +25,7 @@ _LEAST_SHARE = 0.3  # of the mean square of a column's residuals in all rows: th
 _TUKEY_FACTOR = 1.5  # Tukey's, in interquartile ranges
 
 
+@versioned
 class AnomalyDetector(OutlierMixin, BaseEstimator):
     """Anomalies are rows that an auto-encoder reconstructs worse than others, or whose code is far from the others'.
 

@@ -10,8 +10,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, _fit_context
 from .._estimators.fitting import unchanged_on_error
+from .._estimators.versions import versioned
 
 
+@versioned
 class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Whitening that stays as near to the input as it can: ``(x - mean) U (S + epsilon I)^(-1/2) U'``.
 

@@ -4,14 +4,16 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import validate_data
 
 from .._compat import Interval, _fit_context
 from .._estimators.fitting import DTYPES, unchanged_on_error
+from .._estimators.versions import versioned
 from ..nn.linear_maps import DenseMap
+from ._search import Search
 
 
+@versioned
 class LocalPCA(BaseEstimator):
     """Principal components of each point's nearest neighbors: what tangents are without learning.
 
@@ -76,7 +78,7 @@ class LocalPCA(BaseEstimator):
         with unchanged_on_error(self):
             X = validate_data(self, X, dtype=DTYPES, ensure_min_samples=2)
             self._check_neighbors(X)
-            self._points, self._search = X, NearestNeighbors(n_jobs=self.n_jobs).fit(X)
+            self._points, self._search = X, Search(X, self.n_jobs)
         return self
 
     def __sklearn_is_fitted__(self):
@@ -104,7 +106,7 @@ class _Deviations:
 
     def linear_map(self, x):
         """Return the deviations over the root of their degrees of freedom."""
-        places = self._search.kneighbors(x, self._n_neighbors, return_distance=False)
+        places = self._search.nearest(x, self._n_neighbors)
         neighbors = self._points[places]
         neighbors -= neighbors.mean(axis=1, keepdims=True)
         neighbors /= np.sqrt(self.n_directions)

@@ -5,7 +5,6 @@ from numbers import Integral
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -14,8 +13,10 @@ from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import DTYPES, unchanged_on_error
 from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.parts import check_prefit, for_parts
+from .._estimators.versions import versioned
 from .._threads import share_items, team
 from ..autoencoders import ContractiveAE
+from ._search import Search
 from ._tangents import tangent_basis, tangents_at
 
 _RIDGE = 1e-4  # keeps planes that share a direction apart, as in Simard et al.
@@ -50,6 +51,7 @@ def tangent_distances(differences, here, there=None):
     return np.maximum((differences**2).sum(axis=1) - (along * moved).sum(axis=(1, 2)), 0)
 
 
+@versioned
 class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
     """Vote of the nearest neighbors by tangent distance, with learned tangents.
 
@@ -166,7 +168,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             self._points, self._tangents = X, None
             if self.planes == "both":
                 self._tangents = self._basis(X, self.n_jobs)
-            self._search = NearestNeighbors().fit(X)
+            self._search = Search(X)
         return self
 
     def _check_neighbors(self, points):
@@ -205,7 +207,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
     def _nearest(self, X):
         """Return the indices of the nearest training points, of shape (n_samples, n_neighbors)."""
         n_candidates = min(max(self.n_candidates, self.n_neighbors), len(self._points))
-        candidates = self._search.kneighbors(X, n_candidates, return_distance=False)
+        candidates = self._search.nearest(X, n_candidates)
         here = self._basis(X, 1)
         distances = np.empty(candidates.shape, X.dtype)
         for i, (x, tangents, others) in enumerate(zip(X, here, candidates)):

@@ -1,0 +1,33 @@
+"""The version of skae in what pickle, joblib and skops write, and a warning where another one reads it."""
+
+import warnings
+
+from sklearn.base import BaseEstimator
+
+from .._version import __version__
+
+_KEY = "_skae_version"
+
+
+def getstate(estimator):
+    """Return the attributes of an estimator with the version that writes them: a class's ``__getstate__``."""
+    return {**BaseEstimator.__getstate__(estimator), _KEY: __version__}
+
+
+def setstate(estimator, state):
+    """Take attributes; warn where another version wrote them: a class's ``__setstate__``."""
+    version = state.get(_KEY, "an unknown version")
+    if version != __version__:
+        warnings.warn(
+            f"This {type(estimator).__name__} was saved by skae {version} and is read by {__version__}: its methods may fail "
+            f"or give other results. Fit it anew, or read it with skae {version}.",
+            UserWarning,
+            stacklevel=2,
+        )
+    BaseEstimator.__setstate__(estimator, {k: v for k, v in state.items() if k != _KEY})
+
+
+def versioned(cls):
+    """Let instances of ``cls`` be written with the version of skae."""
+    cls.__getstate__, cls.__setstate__ = getstate, setstate
+    return cls

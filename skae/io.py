@@ -1,0 +1,165 @@
+"""Models in files that hold data only: reading one runs no code of it, unlike a pickle. Needs skops (``skae[io]``)."""
+
+import io
+import os
+import zipfile
+
+from sklearn.base import BaseEstimator
+
+from .training.files import replacing
+
+# The classes of skae that a fitted model consists of. Those of numpy and scikit-learn that skops knows are allowed too.
+TRUSTED = (
+    "skae._estimators.labels.Classes",
+    "skae._estimators.labels.Values",
+    "skae._estimators.units.Units",
+    "skae.autoencoders._autoencoder.AutoEncoder",
+    "skae.autoencoders._contractive.ContractiveAE",
+    "skae.autoencoders._denoising.DenoisingAE",
+    "skae.autoencoders._detector.AnomalyDetector",
+    "skae.autoencoders._imputation.Imputation",
+    "skae.boltzmann._classifier.BoltzmannClassifier",
+    "skae.boltzmann._dbm.DBM",
+    "skae.boltzmann._dbn.DBN",
+    "skae.boltzmann._rbm.RBM",
+    "skae.deep._classifier.StackedAEClassifier",
+    "skae.deep._recurrent.RecurrentAE",
+    "skae.deep._regressor.StackedAERegressor",
+    "skae.deep._stacked.StackedAE",
+    "skae.generative._energy.EnergyAE",
+    "skae.generative._joint.JointEnergy",
+    "skae.images._convolution.Convolution",
+    "skae.images._encoders.Coder",
+    "skae.images._encoders.Linear",
+    "skae.images._encoders.Threshold",
+    "skae.images._encoders.Triangle",
+    "skae.images._features.ConvolutionalFeatures",
+    "skae.images._maps.FeatureMaps",
+    "skae.images._psd.ConvolutionalPSD",
+    "skae.images._stack.ConvolutionalStack",
+    "skae.images._whitening.ZCA",
+    "skae.manifold._classifier.ManifoldTangentClassifier",
+    "skae.manifold._local_pca.LocalPCA",
+    "skae.manifold._neighbors.TangentNeighborsClassifier",
+    "skae.manifold._search.Search",
+    "skae.nn.losses.Bernoulli",
+    "skae.nn.losses.Gaussian",
+    "skae.nn.losses.Multinomial",
+    "skae.nn.losses.Reconstruction",
+    "skae.nn.scaling.Scaling",
+    "skae.sparse._coder.SparseCoder",
+    "skae.sparse._psd.PSD",
+    "skae.training.solvers.Adam",
+    "skae.training.solvers.LBFGS",
+    "skae.training.solvers.SGD",
+)
+
+
+def save(model, path):
+    """Write a model to a file that :func:`load` reads.
+
+    Parameters
+    ----------
+    model : estimator
+        Of skae, or of scikit-learn with some of skae in it, such as a pipeline; fitted or not.
+    path : path-like
+        File to write, in one move; a name in ``.skops`` is usual.
+
+    Raises
+    ------
+    TypeError
+        If the model holds what :func:`load` refuses, such as functions, or corruptions and solvers of one's own.
+    ImportError
+        If skops is not installed.
+
+    Examples
+    --------
+    >>> from skae import AutoEncoder
+    >>> from skae.io import load, save
+    >>> model = AutoEncoder(2, max_iter=5).fit([[0.0, 1.0], [1.0, 0.0]])  # doctest: +SKIP
+    >>> save(model, "model.skops")  # doctest: +SKIP
+    >>> load("model.skops").transform([[0.0, 1.0]])  # doctest: +SKIP
+    """
+    if not isinstance(model, BaseEstimator):
+        raise TypeError(f"model must be an estimator, not a class; got {model!r}.")
+    skops = _skops()
+    content = skops.dumps(model)
+    refused = _refused(skops, content)
+    if refused:
+        raise TypeError(
+            f"model={model!r} holds {refused}, which skae.io does not load: give names and instances of skae and "
+            "scikit-learn as parameters, or use pickle, for files that only you read."
+        )
+    with replacing(os.fspath(path)) as file:
+        file.write(content)
+
+
+def load(path):
+    """Return the model in a file that :func:`save` wrote.
+
+    Nothing but classes in ``skae.io.TRUSTED``, and those of numpy and scikit-learn that skops trusts, is made; no code comes out of
+    the file. That a file does no harm cannot be promised all the same: skops is no sandbox.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    model : estimator
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, compressed, or holds anything else.
+    OSError
+        If it cannot be opened.
+    ImportError
+        If skops is not installed.
+
+    Warns
+    -----
+    UserWarning
+        If another version of skae wrote the file.
+    """
+    skops = _skops()
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        _check_sizes(content)
+        refused = _refused(skops, content)
+        model = None if refused else skops.loads(content, trusted=list(TRUSTED))
+    except Exception as error:
+        raise ValueError(
+            f"{path} cannot be read as a model that skae.io.save wrote: {type(error).__name__}: {error}"
+        ) from error
+    if refused:
+        raise ValueError(
+            f"{path} holds {refused}, which a model of skae does not consist of. Nothing was loaded."
+        )
+    if not isinstance(model, BaseEstimator):
+        raise ValueError(f"{path} holds no estimator, but {type(model).__name__}.")
+    return model
+
+
+def _refused(skops, content):
+    """Return the names of types in ``content`` that are not trusted."""
+    return sorted(set(skops.get_untrusted_types(data=content)).difference(TRUSTED))
+
+
+def _check_sizes(content):
+    """Raise where the members of the file would be larger than it: ``save`` compresses nothing."""
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        members = file.infolist()
+    if any(each.compress_type != zipfile.ZIP_STORED for each in members):
+        raise ValueError("its members are compressed")
+    if sum(each.file_size for each in members) > len(content):
+        raise ValueError("its members are larger than the file")
+
+
+def _skops():
+    try:
+        import skops.io
+    except ImportError as error:
+        raise ImportError("skae.io needs skops: pip install 'skae[io]'.") from error
+    return skops.io

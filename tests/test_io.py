@@ -1,0 +1,318 @@
+"""Models in files: the same outputs when they are read again, and only data in them."""
+
+import gzip
+import inspect
+import pickle
+import pydoc
+import subprocess
+import sys
+import warnings
+import zipfile
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
+
+import skae
+from skae import (
+    DBM,
+    DBN,
+    PSD,
+    RBM,
+    AnomalyDetector,
+    AutoEncoder,
+    BoltzmannClassifier,
+    ContractiveAE,
+    DenoisingAE,
+    ManifoldTangentClassifier,
+    RecurrentAE,
+    SparseCoder,
+    StackedAE,
+    StackedAEClassifier,
+    StackedAERegressor,
+)
+from skae import io as skae_io
+from skae.generative import EnergyAE, JointEnergy
+from skae.images import ZCA, ConvolutionalFeatures, ConvolutionalPSD, ConvolutionalStack
+from skae.manifold import LocalPCA, TangentNeighborsClassifier, tangent_basis
+from skae.training import LBFGS, SGD, Adam
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+RNG = np.random.default_rng(0)
+# Columns of three kinds: a category, real and binary ones.
+X = np.hstack(
+    [np.eye(3)[RNG.integers(0, 3, 60)], RNG.normal(5, 2, (60, 4)), RNG.random((60, 2)) > 0.5]
+)
+PICTURES = RNG.random((5, 12, 12))
+Y = (X[:, 3] > 5).astype(int)
+SHORT = {"max_iter": 2, "random_state": 0}
+LAYERS = [("low", AutoEncoder(4, **SHORT)), ("high", AutoEncoder(3, **SHORT))]
+MACHINES = [("low", RBM(4, **SHORT)), ("high", RBM(3, **SHORT))]
+FILTERS = ConvolutionalFeatures(4, patch_size=5, random_state=0)
+MODELS = [
+    AutoEncoder(3, solver="lbfgs", **SHORT),
+    AutoEncoder(3, hidden_layer_sizes=(4,), solver=Adam(beta_1=0.8), **SHORT),
+    DenoisingAE(3, corruption="swap", solver=SGD(), **SHORT),
+    ContractiveAE(3, solver=LBFGS(5), **SHORT),
+    AnomalyDetector(AutoEncoder(3, **SHORT)),
+    AnomalyDetector(FrozenEstimator(AutoEncoder(3, **SHORT).fit(X))),
+    StackedAE(LAYERS, fine_tune="reconstruction", **SHORT),
+    StackedAE(LAYERS, fine_tune="supervised", **SHORT),
+    StackedAEClassifier(LAYERS, **SHORT),
+    StackedAERegressor(LAYERS, **SHORT),
+    RecurrentAE(LAYERS, **SHORT),
+    RBM(3, gradient="pcd", **SHORT),
+    DBN(MACHINES, random_state=0),
+    DBM(MACHINES, **SHORT),
+    BoltzmannClassifier(DBN(MACHINES), **SHORT),
+    SparseCoder(4, **SHORT),
+    SparseCoder(dictionary=X[:4], groups=[[0, 1], [2, 3]]),
+    PSD(4, **SHORT),
+    ManifoldTangentClassifier(ContractiveAE(3, **SHORT), n_tangents=2, **SHORT),
+    LocalPCA(4),
+    TangentNeighborsClassifier(LocalPCA(3), n_neighbors=2, n_tangents=2),
+    EnergyAE(3, **SHORT),
+    JointEnergy(AutoEncoder(3, **SHORT), n_draws=2, burn_in=1, random_state=0),
+    ZCA(),
+    FILTERS,
+    ConvolutionalFeatures(
+        dictionary=SparseCoder(4, **SHORT), encoder="code", patch_size=5, random_state=0
+    ),
+    clone(FILTERS).set_params(encoder="threshold"),
+    clone(FILTERS).set_params(encoder="linear", pooling="max"),
+    ConvolutionalStack([("low", FILTERS)]),
+    ConvolutionalPSD(4, patch_size=3, **SHORT),
+]
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def _data(model):
+    return PICTURES if "Convolutional" in type(model).__name__ else X
+
+
+def _outputs(model, data):
+    if isinstance(model, LocalPCA):
+        return tangent_basis(model, data, 2).singular_values
+    names = ("predict_proba", "predict", "transform", "score_samples")
+    method = next(name for name in names if hasattr(model, name))
+    return np.asarray(getattr(model, method)(data))
+
+
+def _name(model):
+    return type(model).__name__ if isinstance(model, BaseEstimator) else None
+
+
+def _fitted(model):
+    return clone(model).fit(_data(model)) if _data(model) is PICTURES else clone(model).fit(X, Y)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=_name)
+def test_models_are_the_same_when_they_are_read(model, tmp_path):
+    pytest.importorskip("skops")
+    fitted = _fitted(model)
+    path = tmp_path / "model.skops"
+    skae_io.save(fitted, path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = skae_io.load(path)
+    assert type(again) is type(fitted) and again.get_params().keys() == fitted.get_params().keys()
+    np.testing.assert_array_equal(_outputs(again, _data(model)), _outputs(fitted, _data(model)))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("Model", [AutoEncoder, DenoisingAE, ContractiveAE, RBM])
+def test_training_goes_on_after_reading(Model, tmp_path):
+    pytest.importorskip("skops")
+    model = Model(3, **SHORT, learning_rate="constant").fit(X)
+    skae_io.save(model, tmp_path / "model")
+    again = skae_io.load(tmp_path / "model")
+    np.testing.assert_array_equal(
+        again.partial_fit(X).components_, model.partial_fit(X).components_
+    )
+
+
+@pytest.mark.parametrize("model", MODELS, ids=_name)
+def test_pickles_and_joblib_files_are_the_same_when_they_are_read(model, tmp_path):
+    fitted = _fitted(model)
+    joblib.dump(fitted, tmp_path / "model.joblib")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        readings = [pickle.loads(pickle.dumps(fitted)), joblib.load(tmp_path / "model.joblib")]
+    for again in readings:
+        np.testing.assert_array_equal(_outputs(again, _data(model)), _outputs(fitted, _data(model)))
+        assert vars(again).keys() == vars(fitted).keys()
+
+
+def test_a_pickle_is_read_in_another_process(tmp_path):
+    model = AutoEncoder(3, **SHORT).fit(X)
+    joblib.dump((model, X), tmp_path / "both")
+    code = (
+        f"import joblib; model, X = joblib.load({str(tmp_path / 'both')!r}); print(model.score(X))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=90
+    )
+    assert float(result.stdout) == pytest.approx(model.score(X)), result.stderr
+
+
+@pytest.mark.parametrize("model", MODELS, ids=_name)
+def test_another_version_is_named(model, tmp_path, monkeypatch):
+    from skae._estimators import versions
+
+    monkeypatch.setattr(versions, "__version__", "0.0.7")
+    contents = [pickle.dumps(clone(model))]
+    monkeypatch.undo()
+    with pytest.warns(
+        UserWarning, match=f"{type(model).__name__} was saved by skae 0.0.7 and is read"
+    ):
+        pickle.loads(contents[0])
+
+
+def test_another_version_of_a_file_is_named(tmp_path, monkeypatch):
+    pytest.importorskip("skops")
+    from skae._estimators import versions
+
+    monkeypatch.setattr(versions, "__version__", "0.0.7")
+    skae_io.save(make_pipeline(MinMaxScaler(), AutoEncoder(3, **SHORT)).fit(X), tmp_path / "model")
+    monkeypatch.undo()
+    with pytest.warns(UserWarning, match="saved by skae 0.0.7"):
+        skae_io.load(tmp_path / "model")
+
+
+def test_each_trusted_type_is_there_and_each_estimator_is_trusted():
+    for name in skae_io.TRUSTED:
+        found = pydoc.locate(name)
+        assert inspect.isclass(found) and f"{found.__module__}.{found.__qualname__}" == name
+    for model in MODELS:
+        assert f"{type(model).__module__}.{type(model).__qualname__}" in skae_io.TRUSTED
+
+
+class _Steps(SGD):
+    pass
+
+
+def _noise(X, seed, out):
+    out[...] = X
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        DenoisingAE(3, corruption=_noise),
+        AutoEncoder(3, solver=_Steps()),
+        make_pipeline(FunctionTransformer(_noise), AutoEncoder(3)),
+        StackedAE([("low", DenoisingAE(3, corruption=_noise))]),
+    ],
+    ids=["function", "class", "pipeline", "layer"],
+)
+def test_what_is_not_trusted_is_neither_saved_nor_loaded(model, tmp_path):
+    skops_io = pytest.importorskip("skops.io")
+    path = tmp_path / "model"
+    with pytest.raises(TypeError, match="(?s)model=.*holds .*(_noise|_Steps)"):
+        skae_io.save(model, path)
+    assert not path.exists()
+    skops_io.dump(model, path)
+    with pytest.raises(ValueError, match="holds .*(_noise|_Steps).*Nothing was loaded"):
+        skae_io.load(path)
+
+
+class _Evil:
+    def __reduce__(self):
+        return exec, ("raise SystemExit('code ran')",)
+
+
+def test_only_estimators_are_saved_and_loaded(tmp_path):
+    skops_io = pytest.importorskip("skops.io")
+    path = tmp_path / "model"
+    for wrong in (AutoEncoder, None, {"a": 1}):
+        with pytest.raises(TypeError, match="model must be an estimator"):
+            skae_io.save(wrong, path)
+    skops_io.dump({"weights": X}, path)
+    with pytest.raises(ValueError, match="holds no estimator, but dict"):
+        skae_io.load(path)
+    path.write_bytes(pickle.dumps(_Evil()))
+    with pytest.raises(ValueError, match="cannot be read as a model"):
+        skae_io.load(path)
+    with pytest.raises(FileNotFoundError):
+        skae_io.load(tmp_path / "none")
+
+
+def test_files_that_would_expand_are_refused(tmp_path):
+    skops_io = pytest.importorskip("skops.io")
+    path = tmp_path / "model"
+    model = AutoEncoder(3, **SHORT).fit(X)
+    skops_io.dump(model, path, compression=zipfile.ZIP_DEFLATED)
+    with pytest.raises(ValueError, match="compressed"):
+        skae_io.load(path)
+
+
+def test_damaged_files_give_one_kind_of_error(tmp_path):
+    pytest.importorskip("skops")
+    path, whole = tmp_path / "model", tmp_path / "whole"
+    model = AutoEncoder(3, **SHORT).fit(X)
+    skae_io.save(model, whole)
+    content, rng = whole.read_bytes(), np.random.default_rng(0)
+    expected, n_refused = model.transform(X), 0
+    for number in range(120):
+        damaged = bytearray(content)
+        if number % 3 == 0:
+            damaged = damaged[: rng.integers(len(damaged))]
+        elif number % 3 == 1:
+            damaged[rng.integers(len(damaged))] ^= 1 << rng.integers(8)
+        else:
+            damaged = rng.bytes(int(rng.integers(1, 5000)))
+        path.write_bytes(damaged)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                again = skae_io.load(path)
+        except ValueError as error:
+            n_refused += 1
+            assert str(path) in str(error)
+        else:  # what was flipped does not matter, as the date of a member
+            np.testing.assert_array_equal(again.transform(X), expected)
+    assert n_refused > 90
+
+
+def test_saving_takes_the_place_of_a_file_in_one_move(tmp_path, monkeypatch):
+    pytest.importorskip("skops")
+    path = tmp_path / "model"
+    skae_io.save(AutoEncoder(3, **SHORT).fit(X), path)
+    before = path.read_bytes()
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        skae_io.save(AutoEncoder(4, **SHORT).fit(X), path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_without_skops_the_cure_is_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "skops", None)
+    monkeypatch.setitem(sys.modules, "skops.io", None)
+    for act in (
+        lambda: skae_io.save(AutoEncoder(), tmp_path / "a"),
+        lambda: skae_io.load(tmp_path),
+    ):
+        with pytest.raises(ImportError, match=r"pip install 'skae\[io\]'"):
+            act()
+
+
+@pytest.mark.filterwarnings("ignore:This .* was saved by skae")
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.skops.gz")), ids=lambda path: path.name)
+def test_files_of_this_and_earlier_versions_are_read(path, tmp_path):
+    """Written by ``golden/write.py``: models, rows, and what the models made of them."""
+    pytest.importorskip("skops")
+    (tmp_path / "model").write_bytes(gzip.decompress(path.read_bytes()))
+    model = skae_io.load(tmp_path / "model")
+    with np.load(path.with_name(path.name.replace(".skops.gz", ".npz"))) as file:
+        found = _outputs(model, file["rows"])
+        np.testing.assert_allclose(found, file["outputs"], rtol=1e-5, atol=1e-6)
+
+
+def test_there_are_files_of_this_version():
+    assert len(list(GOLDEN.glob(f"{skae.__version__}-*.skops.gz"))) >= 8
