@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import partial_dependence
 from sklearn.metrics import get_scorer, roc_auc_score
@@ -22,6 +23,7 @@ from skae import (
     StackedAE,
 )
 from skae.generative import JointEnergy
+from skae.images import ConvolutionalFeatures
 from skae.manifold import TangentNeighborsClassifier
 
 DIGITS = load_digits(n_class=2)
@@ -82,6 +84,23 @@ def test_a_checkpoint_knows_the_weights_of_a_frozen_base(tmp_path):
     other.set_params(learning_rate_init=BASE.learning_rate_init)
     with pytest.raises(ValueError, match="weights of base differ"):
         ManifoldTangentClassifier(FrozenEstimator(other), **options).fit(X, Y)
+
+
+@pytest.mark.parametrize("encoder", ["code", "linear"])
+def test_frozen_filters_of_pictures(encoder):
+    pictures = np.random.default_rng(0).random((5, 12, 12))
+    patches = np.random.default_rng(1).random((50, 25))
+    dictionary = AutoEncoder(4, **SHORT).fit(patches)
+    frozen = ConvolutionalFeatures(
+        dictionary=FrozenEstimator(dictionary), encoder=encoder, patch_size=5, random_state=0
+    )
+    assert clone(frozen).fit(pictures).dictionary_ is dictionary
+    np.testing.assert_array_equal(frozen.fit(pictures).components_, dictionary.components_)
+    with pytest.raises(ValueError, match="features"):
+        clone(frozen).set_params(patch_size=4).fit(pictures)
+    for wrong in (AutoEncoder(4), PCA(3)):
+        with pytest.raises(ValueError, match="needs a fitted dictionary"):
+            clone(frozen).set_params(dictionary=FrozenEstimator(wrong)).fit(pictures)
 
 
 def _stack():

@@ -9,12 +9,13 @@ from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import check_array, check_random_state, gen_batches
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import unchanged_on_error
+from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.parameters import estimator
-from .._estimators.parts import atoms_of, ready_copy
+from .._estimators.parts import atoms_of, check_prefit, ready_copy
 from .._kernels.pictures import normalize_patches
 from .._threads import share_items, team
 from ._encoders import Coder, Linear, Threshold, Triangle
@@ -42,8 +43,9 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Number of filters of ``'kmeans'`` and of ``'patches'``; others have their own.
     dictionary : {'kmeans', 'patches'}, estimator or array-like, default='kmeans'
         What learns filters on whitened patches: k-means on minibatches, patches as they are, or any transformer or
-        clusterer of rows, for instance ``SparseCoder``, ``PSD``, ``ContractiveAE``, ``RBM``, ``PCA`` or ``KMeans``. Or filters
-        themselves, of shape (n_filters, n_patch_features) or (n_filters, height, width, channels).
+        clusterer of rows, for instance ``SparseCoder``, ``PSD``, ``ContractiveAE``, ``RBM``, ``PCA`` or ``KMeans``; one in a
+        ``FrozenEstimator`` of scikit-learn is taken as it was fitted. Or filters themselves, of shape (n_filters, n_patch_features)
+        or (n_filters, height, width, channels).
     encoder : {'triangle', 'threshold', 'linear', 'code'}, default='triangle'
         ``'triangle'``: by how much a filter is nearer to the patch than filters are on average. The others are given by
         filters of norm 1: ``'linear'``, their products with the patch, and ``'threshold'``, the products less ``alpha`` where
@@ -299,8 +301,13 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             learner = MiniBatchKMeans(
                 self.n_filters, init="random", batch_size=8 * max(self.n_filters, 256), n_init=1
             )
-        options = {"verbose": 0, "checkpoint": None, "resume": False}
-        self.dictionary_ = ready_copy("dictionary", learner, rng, **options).fit(patches)
+        if is_prefit(self, "dictionary"):
+            self.dictionary_ = unfrozen(learner)
+            check_prefit(dictionary=self.dictionary_)
+            validate_data(self.dictionary_, patches, reset=False, skip_check_array=True)
+        else:
+            options = {"verbose": 0, "checkpoint": None, "resume": False}
+            self.dictionary_ = ready_copy("dictionary", learner, rng, **options).fit(patches)
         if self.encoder == "code":
             self.components_ = getattr(self.dictionary_, "components_", None)
         else:
