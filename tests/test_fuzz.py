@@ -28,6 +28,7 @@ from skae import (
     ManifoldTangentClassifier,
     SparseCoder,
     StackedAE,
+    StackedAEClassifier,
     datasets,
     generative,
     images,
@@ -35,6 +36,7 @@ from skae import (
 )
 from skae._compat import HasMethods, Interval, StrOptions
 from skae.generative import EnergyAE
+from skae.io import load, save
 from skae.training import LBFGS, SGD, Adam
 
 ESTIMATORS = {
@@ -400,6 +402,29 @@ def test_damaged_checkpoints(tmp_path, n_tries):
                 assert "cannot be read" in str(error) and "Delete it" in str(error)
             else:
                 np.testing.assert_array_equal(resumed, whole)
+
+
+def test_damaged_models(tmp_path, n_tries):
+    """As above, of files of ``skae.io``."""
+    pytest.importorskip("skops")
+    path, rng = tmp_path / "model", np.random.default_rng(0)
+    for model in (
+        AutoEncoder(3, max_iter=1),
+        SparseCoder(3, max_iter=1),
+        StackedAEClassifier([("low", RBM(3, max_iter=1))], max_iter=1),
+    ):
+        save(model.fit(DATA, np.arange(len(DATA)) % 2), path)
+        expected, content = model.transform(DATA), path.read_bytes()
+        for _ in range(2 * n_tries):
+            path.write_bytes(_damaged(content, rng))
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    again = load(path)
+            except ValueError as error:
+                assert str(path) in str(error)
+            else:
+                np.testing.assert_array_equal(again.transform(DATA), expected)
 
 
 def _damaged(content, rng):
