@@ -196,13 +196,26 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         )
 
     def _residuals(self, X, rows):
-        """Return x - r(x) in multiples of ``_unit``; NaN where a value is missing."""
-        residuals = self.base_.reconstruct(X).astype(np.float64, copy=False)
+        """Return r(x) - x in the dtype of the rows; NaN where a value is missing."""
+        residuals = self.base_.reconstruct(X).astype(rows.dtype, copy=False)
         for block in gen_batches(len(residuals), _BLOCK):
             x = rows[block]
             residuals[block] -= dense(x)
-        residuals /= self._unit
         return residuals
+
+    def _squares(self, residuals):
+        """Yield blocks of rows with their squared residuals in multiples of ``_unit``: all at once would need much memory."""
+        for rows in gen_batches(len(residuals), _BLOCK):
+            yield rows, np.square(np.divide(residuals[rows], self._unit, dtype=np.float64))
+
+    def _mean_squares(self, residuals, kept):
+        """Return the mean square of each column's residuals in the rows that are kept; 0 of a column without values."""
+        total, count = np.zeros((2, residuals.shape[1]))
+        for rows, squares in self._squares(residuals):
+            squares = squares[kept[rows]]
+            total += np.nansum(squares, axis=0)
+            count += (~np.isnan(squares)).sum(axis=0)
+        return total / np.maximum(count, 1)
 
     def _codes(self, X):
         # transform may give a data frame.
@@ -210,19 +223,17 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def _learn_normal(self, columns, residuals, codes):
         """Set what is normal of the residuals of the ``columns`` and of the codes."""
-        squares = residuals**2
-        usual = np.nanmean(squares, axis=0)
+        kept = np.ones(len(codes), bool)
+        usual = self._mean_squares(residuals, kept)
         least = np.maximum(
             _LEAST_SHARE * usual, _VARIANCE_FLOOR * (columns.deviation / self._unit) ** 2
         )
         seen = columns.varies & (usual > 0)
-        kept = np.ones(len(codes), bool)
         for step in range(_STEPS + 1):
             if step:
                 distances = self._distances(residuals, codes)
                 kept = distances <= np.quantile(distances, _SUPPORT)
-            counts = np.maximum((~np.isnan(squares[kept])).sum(axis=0), 1)
-            variance = np.maximum(np.nansum(squares[kept], axis=0) / counts, least)
+            variance = np.maximum(self._mean_squares(residuals, kept), least)
             self._variance = np.where(seen, variance, np.inf)
             self.code_mean_ = codes[kept].mean(axis=0)
             deviations = codes[kept] - self.code_mean_
@@ -237,11 +248,14 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def _distances(self, residuals, codes):
         """Return D."""
-        squares = residuals**2 / self._variance
-        # A column's terms are about 1 in normal rows.
-        squares = np.where(np.isnan(squares), np.isfinite(self._variance), squares)
         away = solve_triangular(self._factor, (codes - self.code_mean_).T, lower=True)
-        return squares.sum(axis=1) + np.einsum("ij,ij->j", away, away)
+        distances = np.einsum("ij,ij->j", away, away)
+        for rows, squares in self._squares(residuals):
+            squares /= self._variance
+            # A column's terms are about 1 in normal rows.
+            squares = np.where(np.isnan(squares), np.isfinite(self._variance), squares)
+            distances[rows] += squares.sum(axis=1)
+        return distances
 
     def _threshold(self, scores):
         if self.contamination != "auto":

@@ -15,7 +15,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_digits
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
-from skae import AutoEncoder, ContractiveAE, DenoisingAE
+from skae import AnomalyDetector, AutoEncoder, ContractiveAE, DenoisingAE
 
 X = load_digits().data[:300] / 16
 SMALL = {"n_components": 8, "batch_size": 50, "max_iter": 3, "random_state": 0}
@@ -58,21 +58,29 @@ def test_sparse_data_are_never_dense_as_a_whole():
     tall = scipy.sparse.random(50_000, 300, 0.01, format="csr", dtype=np.float32, random_state=0)
     model = DenoisingAE(4, batch_size=100, max_iter=1, loss="gaussian", random_state=0)
     model.fit(tall[:200])
+    assert _peak(lambda: model.fit(tall).score(tall)) < 0.25 * 50_000 * 300 * 4
+
+
+def _peak(call):
+    """Return how much memory the call has at most, in bytes."""
     tracemalloc.start()
-    model.fit(tall).score(tall)
+    call()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 0.25 * 50_000 * 300 * 4
+    return peak
 
 
 def test_fit_adds_little_memory():
     tall = np.random.default_rng(0).random((40_000, 400), dtype=np.float32)
     model = ContractiveAE(100, max_iter=1, loss="bernoulli", random_state=0).fit(tall[:500])
-    tracemalloc.start()
-    model.fit(tall)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 0.25 * tall.nbytes
+    assert _peak(lambda: model.fit(tall)) < 0.25 * tall.nbytes
+
+
+def test_scores_of_anomalies_have_the_residuals_and_little_else():
+    tall = np.random.default_rng(0).random((20_000, 300), dtype=np.float32)
+    model = AnomalyDetector(AutoEncoder(10, max_iter=1, random_state=0)).fit(tall[:500])
+    assert _peak(lambda: model.fit(tall)) < 1.6 * tall.nbytes
+    assert _peak(lambda: model.score_samples(tall)) < 1.6 * tall.nbytes
 
 
 @pytest.mark.parametrize("Model", MODELS)
