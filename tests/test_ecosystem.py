@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed, parallel_config
 from numba.core.registry import CPUDispatcher
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import skae
 from skae import (
@@ -345,15 +345,18 @@ def test_other_columns_than_in_fit(estimator):
 
 
 def _fitted_weights():
-    return AutoEncoder(3, **SHORT).fit(X).components_
+    """Return weights, and the most threads of a library of this process."""
+    n_threads = max(each["num_threads"] for each in threadpool_info())
+    return AutoEncoder(3, **SHORT).fit(X).components_, n_threads
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
 def test_fits_inside_joblib(backend):
-    expected = _fitted_weights()
+    expected, _ = _fitted_weights()
     with parallel_config(backend, n_jobs=2):
-        for found in Parallel()(delayed(_fitted_weights)() for _ in range(4)):
+        for found, n_threads in Parallel()(delayed(_fitted_weights)() for _ in range(4)):
             np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+            assert backend != "loky" or n_threads <= max(cpu_count() // 2, 1)
 
 
 FORK = """
