@@ -162,15 +162,19 @@ def test_interrupts_at_any_time_leave_no_thread_and_no_limit(error):
             raise ERROR("now")
         signal.signal(signal.SIGINT, throw)
         for _ in range(40):
+            caught = threading.Event()
             def interrupt(after=random.uniform(0, seconds)):
                 time.sleep(after)
-                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+                while not caught.is_set():  # Python drops an exception that a destructor raises
+                    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+                    caught.wait(5)
             thread = threading.Thread(target=interrupt)
             try:
                 thread.start()
                 while True:
                     model.fit(X)
             except ERROR:
+                caught.set()
                 thread.join()
             deadline = time.monotonic() + 5
             while threading.active_count() > 1 and time.monotonic() < deadline:
