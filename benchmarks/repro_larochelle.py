@@ -16,7 +16,7 @@ seen on test errors of basic before; its share is chosen on validation here.
 
 DIR (or SKAE_DATA) has mnist.npz, and natural_images.npz for the sets with pictures. Each fit is kept in
 ``repro_larochelle.jsonl`` of ``--results``, and skipped when the script is started again; sets, models and seeds that are not
-there yet are added then. ``--table`` prints what is there. ``--short`` takes a tenth of the epochs and one setting.
+there yet are added then. ``repro_larochelle_unmasked.txt`` has the table of an earlier recipe: constant steps, no masking. ``--table`` prints what is there. ``--short`` takes a tenth of the epochs and one setting.
 """
 
 import argparse
