@@ -2,13 +2,22 @@
 
 from numbers import Integral, Real
 
-from .._compat import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+
+from .._compat import Interval, StrOptions, _fit_context
 from ..nn.network import network_of
 from ..nn.scaling import unscaled
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from .advice import warn_of_constant_codes
-from .fitting import DTYPES, column_names, counted_rows, is_fitted, validated_rows
+from .fitting import (
+    DTYPES,
+    column_names,
+    counted_rows,
+    is_fitted,
+    unchanged_on_error,
+    validated_rows,
+)
 
 # Of the parameters that all such models have.
 CONSTRAINTS = {
@@ -17,6 +26,8 @@ CONSTRAINTS = {
     "weight_decay": [Interval(Real, 0, None, closed="left")],
     "warm_start": ["boolean"],
 }
+
+CURE_OF_CONSTANT_CODES = "Lower n_components, or train longer (max_iter, learning_rate_init)."
 
 
 def takes_steps(estimator):
@@ -56,7 +67,7 @@ def begin(model, X, sample_weight, *, again=False):
     return Problem(model.objective(network_of(**shape), units), rows, sample_weight), state
 
 
-def fit_network(model, X, sample_weight, cure):
+def fit_network(model, X, sample_weight, cure=CURE_OF_CONSTANT_CODES):
     """Train the network of ``model`` on X; return the validated X.
 
     See :func:`begin`; ``cure`` says what to change where codes are constant.
@@ -66,3 +77,29 @@ def fit_network(model, X, sample_weight, cure):
     rows = unscaled(problem.X)
     warn_of_constant_codes(model.model_.encode, rows, type(model).__name__, cure)
     return rows
+
+
+@available_if(takes_steps)
+@_fit_context(prefer_skip_nested_validation=True)
+def partial_fit(self, X, y=None, sample_weight=None):
+    """Go on by one epoch over X, in steps of ``learning_rate_init`` whatever ``learning_rate`` is.
+
+    On the same X, n calls equal one ``fit`` of n epochs with ``learning_rate='constant'``.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Training data.
+    y : None
+        Ignored.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the samples.
+
+    Returns
+    -------
+    self : object
+    """
+    with unchanged_on_error(self):
+        problem, state = begin(self, X, sample_weight, again=True)
+        self._train_epoch(problem, state)
+    return self

@@ -15,7 +15,13 @@ from .._estimators.fitting import by_block, unchanged_on_error, validated_rows
 from .._estimators.layer import NetworkLayer
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import CONSTRAINTS, begin, fit_network, takes_steps
+from .._estimators.unsupervised import (
+    CONSTRAINTS,
+    CURE_OF_CONSTANT_CODES,
+    begin,
+    fit_network,
+    takes_steps,
+)
 from .._estimators.weights import layer_weights
 from ..nn.activations import ACTIVATIONS
 from ..nn.losses import LOSSES, Gaussian
@@ -50,7 +56,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         "loss": [StrOptions({"auto", *LOSSES}), list],
     }
 
-    _cure_of_constant_codes = "Lower n_components, or train longer (max_iter, learning_rate_init)."
+    _cure_of_constant_codes = CURE_OF_CONSTANT_CODES
 
     @abstractmethod
     def objective(self, network, units):

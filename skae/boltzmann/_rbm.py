@@ -5,17 +5,17 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions, _fit_context
+from .._estimators import unsupervised
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import check_counts, column_names, generator, unchanged_on_error
 from .._estimators.layer import NetworkLayer
 from .._estimators.parameters import estimator
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import CONSTRAINTS, begin, fit_network, takes_steps
+from .._estimators.unsupervised import CONSTRAINTS, fit_network
 from .._estimators.weights import layer_weights
 from .._threads import team
 from ..nn.boltzmann import BoltzmannObjective, Chains, gibbs_step, log_densities
@@ -191,34 +191,10 @@ class RBM(TrainedModel, FittedNetwork):
             infinite (the weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self):
-            cure = "Lower n_components, or train longer (max_iter, learning_rate_init)."
-            fit_network(self, X, sample_weight, cure)
+            fit_network(self, X, sample_weight)
         return self
 
-    @available_if(takes_steps)
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
-        """Go on by one epoch over X, in steps of ``learning_rate_init`` whatever ``learning_rate`` is.
-
-        On the same X, n calls equal one ``fit`` of n epochs with ``learning_rate='constant'``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        self : object
-        """
-        with unchanged_on_error(self):
-            problem, state = begin(self, X, sample_weight, again=True)
-            self._train_epoch(problem, state)
-        return self
+    partial_fit = unsupervised.partial_fit
 
     def sample(self, n_samples=1, *, n_steps=1000, start=None, means=False, random_state=None):
         """Return the ends of Gibbs chains.
