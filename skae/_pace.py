@@ -11,8 +11,8 @@ class Pace:
     """Choose between the threads of a team and one alone by how long the last pieces of work took.
 
     Where a core is taken by another process, a thread is halted in the middle of its part for longer than the whole work
-    takes, and the other one waits. There is no trial while a piece of work takes about the processor time of a part; that it
-    once does not is no reason.
+    takes, and the other one waits. There is no trial while work takes about as long as the processor time of a part, nor
+    after a single slow measurement.
     """
 
     def __init__(self):

@@ -26,9 +26,9 @@ class Callbacks:
     def __init__(self, estimator, X, n_parts, publish, part="epoch"):
         self._estimator, self._X, self._publish = estimator, X, publish
         self._name, self._part = part, None
-        self.heard = bool(getattr(estimator, "_skl_callbacks", []))
+        self.has_callbacks = bool(getattr(estimator, "_skl_callbacks", []))
         if not hasattr(estimator, "_init_callback_context"):
-            self._context, self.heard = None, False
+            self._context, self.has_callbacks = None, False
             return
         root = getattr(estimator, "_callback_fit_ctx", None)
         if root is None:

@@ -41,7 +41,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return Model(self._network, self._history("model_")["params"], self._units)
 
     def adopt(self, units, shape):
-        """Be a network of this shape, the arguments of ``Network``, which sees columns of X in these ``Units``."""
+        """Set the shape of the network, the arguments of ``Network``, and the ``Units`` in which it sees columns of X."""
         self._units, self._shape, self._given = units, shape, fixed_parameters(self)
 
     def check_parameters(self):

@@ -58,7 +58,7 @@ class NetworkLayer(Layer):
 
     @abstractmethod
     def adopt(self, units, shape):
-        """Be a network of this shape, which sees columns of X in these units."""
+        """Set the shape of the network and the units in which it sees columns of X."""
 
     @abstractmethod
     def check_parameters(self):
@@ -90,4 +90,4 @@ class NetworkLayer(Layer):
 
     @abstractmethod
     def publish(self, state):
-        """Be fitted with the parameters and the history in ``state``."""
+        """Make the parameters and the history in ``state`` those of the fitted estimator."""

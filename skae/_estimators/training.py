@@ -299,7 +299,7 @@ class TrainedModel(CallbackSupportMixin):
         return lambda epoch: factor(1 - (max_epochs - epoch) / n_epochs)
 
     def publish(self, state):
-        """Be fitted with the parameters and the history in ``state``."""
+        """Make the parameters and the history in ``state`` those of the fitted estimator."""
         self._remember_parameters()
         self._state = state.to_dict()
 

@@ -138,8 +138,8 @@ class Pretraining:
                 # A layer is published by the observer.
                 report = reported(layer, shown, n_epochs, lambda state: None)
                 reports.append(opened.enter_context(report))
-            heard = [report for report in reports if report.heard]
-            yield [_Publishing(publish), *heard] if heard else []
+            watched = [report for report in reports if report.has_callbacks]
+            yield [_Publishing(publish), *watched] if watched else []
             for report in reports:
                 report.close(None)
 

@@ -24,7 +24,7 @@ from ._pretraining import pretrain, reported_layers
 from ._regressor import StackedAERegressor
 
 # Where scikit-learn keeps callbacks that were set on an estimator, and the task that it is a part of.
-_HEARD = ("_skl_callbacks", "_parent_callback_ctx")
+_CALLBACK_ATTRIBUTES = ("_skl_callbacks", "_parent_callback_ctx")
 
 
 def _predicts(method):
@@ -223,12 +223,12 @@ class StackedAE(BaseStack):
         Predictor = StackedAERegressor if continuous else StackedAEClassifier
         shared = {field.name: getattr(self, field.name) for field in fields(BaseStack)}
         predictor = Predictor(**shared)
-        heard = {name: vars(self)[name] for name in _HEARD if name in vars(self)}
-        vars(predictor).update(heard)
+        passed_on = {name: vars(self)[name] for name in _CALLBACK_ATTRIBUTES if name in vars(self)}
+        vars(predictor).update(passed_on)
         try:
             predictor.fit(X, y, sample_weight)
         finally:
-            for name in heard:
+            for name in passed_on:
                 delattr(predictor, name)
             if is_fitted(predictor):
                 self._adopt(predictor)
