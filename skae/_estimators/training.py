@@ -15,8 +15,7 @@ from .._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions
 from ..nn.scaling import unscaled
 from ..training.loop import minimize, minimize_full_batch
 from ..training.observers import Verbose
-from ..training.schedules import AUTO_ITERATIONS, SCHEDULES, auto_epochs
-from ..training.solvers import LBFGS, SOLVERS
+from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_epochs
 from ..training.state import TrainingState
 from ..training.stopping import Stopping
 from .advice import warn_of_max_iter, warn_of_rising_loss

@@ -1,5 +1,9 @@
-"""Optimizers, and a sampler, of one flat parameter vector. Their state is plain arrays, so a checkpoint can hold it."""
+"""Optimizers, and a sampler, of one flat parameter vector; how long they train, and how their learning rate changes.
 
+Their state is plain arrays, so a checkpoint can hold it.
+"""
+
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -7,6 +11,10 @@ import numpy as np
 
 from .._kernels.updates import adam, equilibrate, langevin, momentum
 from .._threads import ELEMENT, share
+
+AUTO_ITERATIONS = 200  # of L-BFGS
+_STEPS = 2000  # of minibatches, at least,
+_FEWEST, _MOST = 12, 1000  # where that is between so many epochs
 
 
 @dataclass
@@ -158,3 +166,21 @@ class Langevin:
 
 
 SOLVERS = {"adam": Adam, "sgd": SGD, "lbfgs": LBFGS}
+
+
+def auto_epochs(n_rows, batch_size):
+    """Return the number of epochs that ``max_iter='auto'`` stands for: small data need more of them."""
+    return min(max(_FEWEST, math.ceil(_STEPS / math.ceil(n_rows / batch_size))), _MOST)
+
+
+def constant(share):
+    """Return 1, whatever ``share`` of the training is behind."""
+    return 1.0
+
+
+def cosine(share):
+    """Return half a cosine: 1 at the start of the training, 0 at its end (Loshchilov & Hutter 2017)."""
+    return (1 + math.cos(math.pi * share)) / 2
+
+
+SCHEDULES = {"constant": constant, "cosine": cosine}

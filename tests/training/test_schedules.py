@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skae import AutoEncoder, ManifoldTangentClassifier, StackedAE, StackedAEClassifier
-from skae.training.schedules import auto_epochs
+from skae.training.solvers import auto_epochs
 
 X, y = load_digits(return_X_y=True)
 X = (X[:250] / 16).astype(np.float32)
