@@ -28,10 +28,9 @@ from skae import AutoEncoder, StackedAE
 from skae.nn.losses import Bernoulli, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
-from skae.training.loop import minimize
+from skae.training.loop import TrainingState, minimize
 from skae.training.problem import Problem
 from skae.training.solvers import Adam
-from skae.training.state import TrainingState
 
 SIZES = (784, 1000, 500, 250, 30)
 ACTIVATIONS = ("sigmoid", "sigmoid", "sigmoid", "identity")

@@ -30,10 +30,9 @@ from skae.nn.losses import Multinomial, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
 from skae.nn.tangent_propagation import TangentPropagation
-from skae.training.loop import minimize
+from skae.training.loop import TrainingState, minimize
 from skae.training.problem import Problem
 from skae.training.solvers import Adam
-from skae.training.state import TrainingState
 
 SIZES = (784, 1000, 1000, 10)
 STRENGTH = 1.0

@@ -23,10 +23,9 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from skae.nn.boltzmann import BoltzmannObjective, Chains
 from skae.nn.losses import Bernoulli, Reconstruction
 from skae.nn.network import Network
-from skae.training.loop import minimize
+from skae.training.loop import TrainingState, minimize
 from skae.training.problem import Problem
 from skae.training.solvers import SGD
-from skae.training.state import TrainingState
 
 N_HIDDEN, RATE = 500, 0.01
 

@@ -30,9 +30,8 @@ from skae.nn.losses import Bernoulli, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
 from skae.training.batches import Batches
-from skae.training.loop import minimize
+from skae.training.loop import TrainingState, minimize
 from skae.training.solvers import SGD
-from skae.training.state import TrainingState
 
 RESULTS = Path(__file__).parent / "results"
 SIDE, N_HIDDEN = 3, 12

@@ -25,9 +25,9 @@ from ..nn.network import network_of
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..nn.scaling import unscaled
+from ..training.loop import TrainingState
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
-from ..training.state import TrainingState
 from .callbacks import reported
 from .fitting import DTYPES, by_block, counted_rows, validated_rows
 from .labels import read_classes, read_values

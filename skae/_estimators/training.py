@@ -13,11 +13,9 @@ from sklearn.utils import check_random_state
 
 from .._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions
 from ..nn.scaling import unscaled
-from ..training.loop import minimize, minimize_full_batch
+from ..training.loop import Stopping, TrainingState, minimize, minimize_full_batch
 from ..training.observers import Verbose
 from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_epochs
-from ..training.state import TrainingState
-from ..training.stopping import Stopping
 from .advice import warn_of_max_iter, warn_of_rising_loss
 from .callbacks import reported
 from .fitting import BLOCK, opened_checkpoint

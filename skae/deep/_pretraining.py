@@ -21,9 +21,9 @@ from ..nn.composition import SharedEncoder
 from ..nn.layerwise import JointSolver, Layerwise, OnCodes
 from ..nn.network import Network
 from ..nn.objective import Objective
+from ..training.loop import TrainingState
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
-from ..training.state import TrainingState
 from ._layers import layer_shapes
 
 

@@ -8,11 +8,10 @@ from scipy.special import log_softmax
 from ..nn.losses import Bernoulli, Gaussian, Multinomial
 from ..nn.objective import Objective
 from ..nn.penalties import WeightDecay
-from ..training.loop import DivergenceError, minimize
+from ..training.loop import DivergenceError, TrainingState, minimize
 from ..training.observers import Verbose
 from ..training.problem import Problem
 from ..training.solvers import Langevin
-from ..training.state import TrainingState
 from ._mcmc import langevin
 
 _SEED = np.uint64(0)  # of penalties that draw: a row's draws are then the same at each call

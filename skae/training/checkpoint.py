@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 
 from .files import check_writable, remove_leftovers, replacing
-from .state import TrainingState
+from .loop import TrainingState
 
 _NPY_HEADER = 10_000  # bytes of an array's own header, at most
 _HEADER = 2**28  # bytes of ours, at most
