@@ -8,8 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..nn.linear_maps import spectra
 from ..nn.model import Model
-from ..nn.network import network_of
-from ..nn.parameters import Params
+from ..nn.network import Params, network_of
 from ..nn.scaling import dense
 from .fitting import (
     BLOCK,

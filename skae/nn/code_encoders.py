@@ -8,7 +8,7 @@ gradient at the codes.
 import numpy as np
 
 from .._threads import product
-from .parameters import Parts
+from .network import Parts
 
 
 def _shrink(u, threshold):

@@ -1,5 +1,6 @@
 """Encoder and decoder of any depth over one flat parameter vector, forward and backward on one batch."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -8,7 +9,37 @@ from .._threads import share
 from .activations import Unit, initial_bound, make_unit
 from .corruption import dropout_mask
 from .layer import Layer, LayerRecord, add_up
-from .parameters import Params, Parts
+
+
+class Parts:
+    """Arrays of the given shapes, one behind the other in a flat vector of length ``size``."""
+
+    def __init__(self, shapes):
+        self._shapes = list(shapes)
+        self._bounds = np.cumsum([0] + [int(np.prod(shape)) for shape in self._shapes])
+        self.size = int(self._bounds[-1])
+
+    def __call__(self, flat):
+        """Return views of ``flat``."""
+        return [
+            flat[start:stop].reshape(shape)
+            for start, stop, shape in zip(self._bounds, self._bounds[1:], self._shapes)
+        ]
+
+
+@dataclass
+class Params:
+    """Named views of the flat vector; weights are (n_upper, n_lower), shared by the decoder when tied.
+
+    The layers go from the input up to the code, of feed-forward networks, and from there down to the logits.
+    """
+
+    encoder_weights: list
+    encoder_biases: list
+    decoder_weights: list
+    decoder_biases: list
+    encoder_layers: list = ()
+    decoder_layers: list = ()
 
 
 class Network:

@@ -6,7 +6,7 @@ from .._kernels.contraction import add_scaled_rows
 from .._threads import product
 from .activations import initial_bound, make_unit
 from .layer import Layer, LayerRecord
-from .parameters import Params, Parts
+from .network import Params, Parts
 
 
 class RecurrentNetwork:
