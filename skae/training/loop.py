@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import minimize as scipy_minimize
 
 from .._threads import team
-from .batches import mean_objective
+from .problem import mean_objective
 
 
 @dataclass

@@ -1,12 +1,17 @@
-"""What a training is about: an objective, and the rows that it is the mean over."""
+"""What a training is about: an objective, and the rows that it is the mean over, in minibatches.
+
+There is one minibatch iterator: shuffled rows of an array, a CSR matrix or ``ScaledRows``, with their weights. ``Mixture`` has
+labeled rows with some unlabeled ones beside them.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
-from .batches import Batches, Mixture, mean_objective
+from .._threads import ELEMENT, share
 
 
 @dataclass
@@ -32,7 +37,7 @@ class Problem:
         Which rows the targets are known of.
     unlabeled_per_labeled : float or None
         How many of the other rows a minibatch of training has for each of these, see
-        :class:`~skae.training.batches.Mixture`; None goes through all rows alike.
+        :class:`Mixture`; None goes through all rows alike.
     solver : solver or None
         What takes the steps, where the objective has a solver of its own; by default that of the estimator.
     shown : array-like, callable or None
@@ -83,7 +88,7 @@ class Problem:
         return arrays
 
     def batches(self, rows, batch_size, **options):
-        """Return ``rows`` in minibatches, with ``options`` of :class:`~skae.training.batches.Batches`."""
+        """Return ``rows`` in minibatches, with ``options`` of :class:`Batches`."""
         return Batches(
             self.X,
             self.sample_weight,
@@ -114,3 +119,187 @@ class Problem:
             return self.monitor(rows)
         batches = self.batches(rows, batch_size)
         return lambda params: mean_objective(self.objective, params, batches, seed)
+
+
+class Batch:
+    """Some rows of a data set, ``indices``, copied only when and where the objective asks for them."""
+
+    def __init__(self, data, indices):
+        self._data, self.indices = data, indices
+
+    def __len__(self):
+        return len(self.indices)
+
+    def rows(self, out):
+        """Fill the C-ordered ``out`` with the rows."""
+        X = self._data.X
+        if scipy.sparse.issparse(X):
+            X[self.indices].toarray(out=out)
+            return
+
+        def some(rows):
+            if isinstance(X, np.ndarray):
+                # mode="clip": with the default, numpy goes through a second buffer.
+                np.take(X, self.indices[rows], axis=0, out=out[rows], mode="clip")
+            else:
+                out[rows] = X[self.indices[rows]]
+
+        share(some, len(self), ELEMENT * X.shape[1])
+
+    def targets(self, out):
+        """Fill ``out`` with the rows' targets."""
+        np.take(self._data.targets, self.indices, axis=0, out=out, mode="clip")
+
+    def corrupt(self, corruption, rows, seed, out):
+        """Fill ``out`` with a corruption of ``rows``, which are this batch's."""
+        self.draw(lambda some, noisy: corruption(some, seed, noisy), rows, out)
+
+    def draw(self, function, rows, out):
+        """Fill ``out`` by ``function(rows, out)``, which draws noise for each row."""
+        copies = self._data.copies(self.indices, rows) if self._data.equal_noise else None
+        if copies is None:
+            function(rows, out)
+            return
+        first, places = copies
+        noisy = np.empty((len(first), out.shape[1]), out.dtype)
+        function(rows[first], noisy)
+        np.take(noisy, places, axis=0, out=out)
+
+    def weights(self, out):
+        """Fill ``out`` with each row's share of the batch's mean: its sample weight over the batch's size."""
+        weights = self._data.sample_weight
+        out[:] = 1 if weights is None else weights[self.indices]
+        out /= len(self)
+
+    def clean(self):
+        """Return the same rows in a batch that no corruption changes."""
+        return _CleanBatch(self._data, self.indices)
+
+
+class _CleanBatch(Batch):
+    """Rows without noise."""
+
+    def corrupt(self, corruption, rows, seed, out):
+        """Fill ``out`` with ``rows``."""
+        np.copyto(out, rows)
+
+
+class Batches:
+    """Rows ``indices`` of ``X`` in batches of ``batch_size``.
+
+    Parameters
+    ----------
+    X : C-ordered ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
+    sample_weight : ndarray of shape (n_samples,) or None
+        Scaled here to a mean of one over ``indices``.
+    batch_size : int
+    shuffle : bool
+        Whether each epoch takes the rows in a new order.
+    indices : ndarray of int or None
+        The rows to use; all of them by default.
+    targets : C-ordered ndarray of shape (n_samples, n_outputs) or None
+        What an objective with a supervisor is to predict.
+    equal_noise : bool, default=False
+        Whether equal rows of a batch get equal noise, so that a row of weight 2 is the same as two rows.
+    """
+
+    def __init__(
+        self,
+        X,
+        sample_weight,
+        batch_size,
+        *,
+        shuffle=False,
+        indices=None,
+        targets=None,
+        equal_noise=False,
+    ):
+        self.X, self.batch_size, self.shuffle = X, batch_size, shuffle
+        self.targets, self.equal_noise, self._copies = targets, equal_noise, {}
+        self.indices = np.arange(X.shape[0]) if indices is None else indices
+        self.sample_weight = None
+        if sample_weight is not None:
+            self.sample_weight = sample_weight / sample_weight[self.indices].mean()
+
+    def __len__(self):
+        return len(self.indices)
+
+    def copies(self, indices, rows):
+        """Return the first of equal rows of the batch of ``indices``, and for each row its place there; None without any."""
+        start = int(indices[0])
+        if start not in self._copies:
+            _, *found = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+            self._copies[start] = (
+                None if len(found[0]) == len(rows) else (found[0], found[1].ravel())
+            )
+        return self._copies[start]
+
+    def epoch(self, rng):
+        """Yield each row once."""
+        order = rng.permutation(self.indices) if self.shuffle else self.indices
+        for start in range(0, len(order), self.batch_size):
+            yield Batch(self, order[start : start + self.batch_size])
+
+
+class Mixture(Batches):
+    """Batches of ``batch_size`` labeled rows each, among which some unlabeled ones, drawn anew in each epoch, are dealt.
+
+    The rows that an epoch takes of the unlabeled ones are all different, unless it takes more than there are: then
+    each as often as any other, up to one.
+
+    Parameters
+    ----------
+    X, sample_weight, batch_size, shuffle, indices, targets
+        See :class:`Batches`; ``batch_size`` counts labeled rows.
+    labeled : ndarray of bool of shape (n_samples,)
+    n_unlabeled : int
+        Unlabeled rows in an epoch.
+    """
+
+    def __init__(self, *args, labeled, n_unlabeled, **options):
+        super().__init__(*args, **options)
+        self._labeled = self.indices[labeled[self.indices]]
+        self._others = self.indices[~labeled[self.indices]]
+        self._n_others = n_unlabeled if len(self._others) else 0
+        if self.sample_weight is not None:
+            self.sample_weight = self.sample_weight / self._mean_weight()
+
+    def __len__(self):
+        return len(self._labeled) + self._n_others
+
+    def epoch(self, rng):
+        """Yield each labeled row once, and some of the others."""
+        order = rng.permutation(self._labeled) if self.shuffle else self._labeled
+        cuts = np.arange(self.batch_size, len(order), self.batch_size)
+        # Cut at the same shares of both, so that each batch has as many others for a labeled row.
+        others = np.split(self._drawn(rng), cuts * self._n_others // len(order))
+        for rows in zip(np.split(order, cuts), others):
+            yield Batch(self, np.concatenate(rows))
+
+    def _drawn(self, rng):
+        n_whole, n_more = divmod(self._n_others, max(len(self._others), 1))
+        parts = [rng.permutation(self._others) for _ in range(n_whole)]
+        return np.concatenate([*parts, rng.permutation(self._others)[:n_more]])
+
+    def _mean_weight(self):
+        """Return the mean weight of the rows of an epoch, over its draws."""
+        total = self.sample_weight[self._labeled].sum(dtype=np.float64)
+        if self._n_others:
+            total += self._n_others * self.sample_weight[self._others].mean(dtype=np.float64)
+        return self.sample_weight.dtype.type(total / len(self))
+
+
+def mean_objective(objective, params, batches, seed, grad=None):
+    """Return the objective over all of ``batches`` with the noise of ``seed``; fill ``grad`` unless None."""
+    piece = None if grad is None else np.empty_like(params)
+    if grad is not None:
+        grad[:] = 0
+    total = 0.0
+    for batch in batches.epoch(np.random.default_rng(seed)):
+        share = len(batch) / len(batches)
+        # Each batch begins with the same generator, so that noise depends on the row alone.
+        total += share * objective(params, batch, piece, np.random.default_rng(seed))
+        if grad is not None:
+            piece *= piece.dtype.type(share)
+            grad += piece
+    return total

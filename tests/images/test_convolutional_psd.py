@@ -12,7 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skae.images import ConvolutionalPSD
 from skae.images._convolution import Convolution, ConvolutionalObjective, infer_maps
 from skae.nn.code_encoders import make_encoder
-from skae.training.batches import Batches
+from skae.training.problem import Batches
 
 rng = np.random.default_rng(0)
 PICTURES = rng.standard_normal((4, 6, 7, 2))
