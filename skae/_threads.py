@@ -9,124 +9,69 @@ import threading
 import time
 from collections import deque
 from contextlib import contextmanager
-from functools import cache
-from queue import SimpleQueue
-from timeit import repeat
 
 import numpy as np
 
-from ._cores import BlasLimit, allowed_cores, own_cores
-from ._kernels.signals import DONE, GO, SIZE, wait_for_done, wait_for_go
+from ._compat import _get_threadpool_controller, set_blas_threads
+from ._cores import allowed_cores, own_cores
 from ._pace import Pace
+from ._workers import Worker, local
 
 # Costs are in multiplications of a matrix product.
 ELEMENT = 16  # one element of an elementwise kernel
 _SMALLEST_WORK = 1_000_000  # the smallest work that is shared
 _MOST_THREADS = 8  # threads: narrower parts gain nothing
-_SPIN_SECONDS = 3e-4  # seconds that a thread looks for work before it goes to sleep
 _SLACK_SHARE = 0.25  # of the time of its own part that a thread busy-waits for the rest,
 _SLACK = 5e-5  # and seconds beyond that
-_HEAD_START = 12e-6  # seconds that a woken worker spins so that the caller can release the GIL
-_local, _blas = threading.local(), BlasLimit()
 
 
-@cache
-def _looks_a_second():
-    """Return how often a thread can look at a signal."""
-    flags, n = np.zeros(SIZE, np.int64), 20_000
-    wait_for_done(flags, 1, 1)
-    # The quickest of some: in the others the thread may have had to stand back.
-    return n / min(repeat(lambda: wait_for_done(flags, 1, n), number=1, repeat=5))
+class _BlasLimit:
+    """BLAS has one thread while anyone holds this, then as many as before: the first to come notes it for all.
 
-
-class _Worker:
-    """Worker that busy-waits for its next task: waking a sleeping thread takes about 50 microseconds.
-
-    Ctrl-C may interrupt the caller between any two lines of its methods. Each leaves what the next one copes with: a task
-    that was not announced is taken back, and a worker that was not woken is woken by who waits for it.
-
-    Parameters
-    ----------
-    spins : bool
-        Whether to look for work before going to sleep.
+    Each method may be called again after an interrupt.
     """
 
-    def __init__(self, spins):
-        self._flags, self._tasks, self._error = np.zeros(SIZE, np.int64), deque(), None
-        self._looks = [1, 0]
-        self._rate = _looks_a_second() if spins else 0
-        if spins:
-            self._looks = [int(self._rate * seconds) for seconds in (_SPIN_SECONDS, _HEAD_START)]
-        self._asleep, self._wake = False, SimpleQueue()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
+    def __init__(self):
+        self._lock, self._holders, self._counts = threading.Lock(), set(), []
 
-    def start(self):
-        """Start the thread."""
-        self._thread.start()
+    def n_threads(self):
+        """Return how many threads BLAS has where nobody holds this."""
+        with self._lock:
+            return min([count for _, count in self._counts or _blas_threads()], default=1)
 
-    def end(self):
-        """End the thread; one that is only about to start ends by itself."""
-        self.give(None, None)
-        if self._thread.ident is not None:
-            self.finish(0)
-            self._thread.join()
+    def hold(self, holder):
+        """Let BLAS have one thread until ``holder`` releases it."""
+        with self._lock:
+            self._counts = self._counts or _blas_threads()
+            self._holders.add(holder)
+            for library, _ in self._counts:
+                set_blas_threads(library, 1)
 
-    def give(self, work, part):
-        """Begin ``work(part)`` in the thread; without work it ends."""
-        self._error = None
-        self._tasks.append((work, part))
-        self._flags[GO] += 1
-        if self._asleep:
-            self._wake.put(None)
+    def release(self, holder):
+        """Give the threads back, unless someone else holds this."""
+        with self._lock:
+            self._holders.discard(holder)
+            if not self._holders:
+                self._restore()
 
-    def take_back(self):
-        """Return the task if the thread has not begun it, or None."""
-        try:
-            return self._tasks.pop()
-        except IndexError:
-            return None
+    def after_fork(self):
+        """Give the threads back in a process that has only the thread that forked."""
+        self._lock = threading.Lock()
+        self._holders.clear()
+        self._restore()
 
-    def finish(self, seconds):
-        """Wait until nothing is done: busy for ``seconds``, then with sleeps, since the worker may need this core."""
-        turn, n_looks = int(self._flags[GO]), max(int(self._rate * seconds), 1)
-        while not wait_for_done(self._flags, turn, n_looks) and self._thread.is_alive():
-            if self._asleep:
-                self._wake.put(None)
-            time.sleep(1e-4)
-            n_looks = 1
-
-    def check(self):
-        """Raise what ``work`` raised."""
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
-
-    def _serve(self):
-        # Nested calls run serially.
-        _local.team, turn = [], 0
-        while True:
-            while not wait_for_go(self._flags, turn, *self._looks):
-                self._sleep(turn)
-            turn += 1
-            work, part = self.take_back() or (_nothing, None)
-            if work is None:
-                self._flags[DONE] = turn
-                return
-            try:
-                work(part)
-            except BaseException as error:
-                self._error = error
-
-    def _sleep(self, turn):
-        """Block until new work; ``_asleep`` is set before the flag is read, so no wake-up is lost."""
-        self._asleep = True
-        if self._flags[GO] == turn:
-            self._wake.get()
-        self._asleep = False
+    def _restore(self):
+        for library, count in self._counts:
+            set_blas_threads(library, count)
+        self._counts = []
 
 
-def _nothing(part):
-    """Stand in for a task that was taken back."""
+def _blas_threads():
+    libraries = _get_threadpool_controller().lib_controllers
+    return [(each, each.get_num_threads()) for each in libraries if each.user_api == "blas"]
+
+
+_blas = _BlasLimit()
 
 
 class _Team:
@@ -134,7 +79,7 @@ class _Team:
 
     def __init__(self, n_threads):
         spins = n_threads <= own_cores()
-        self._workers = [_Worker(spins) for _ in range(n_threads - 1)]
+        self._workers = [Worker(spins) for _ in range(n_threads - 1)]
         self.is_open = True
 
     def open(self):
@@ -142,11 +87,11 @@ class _Team:
         _blas.hold(self)
         for worker in self._workers:
             worker.start()
-        _local.team, _local.pace = self._workers, Pace()
+        local.team, local.pace = self._workers, Pace()
 
     def close(self):
         """End; after an interrupt, call it again."""
-        _local.team = None
+        local.team = None
         for worker in self._workers:
             worker.end()
         _blas.release(self)
@@ -159,11 +104,14 @@ def team(n_threads=None):
 
     They are never more than the cores that a container allows. Within another team it is that one.
     """
+    if getattr(local, "team", None) is not None:
+        yield
+        return
     n_blas = _blas.n_threads()
     n_threads = min(n_blas, _MOST_THREADS) if n_threads is None else n_threads
     if n_threads > 1:
         n_threads = max(int(min(n_threads, allowed_cores())), 1)
-    if n_blas == n_threads == 1 or getattr(_local, "team", None) is not None:
+    if n_blas == n_threads == 1:
         yield
         return
     own = _Team(n_threads)
@@ -183,7 +131,7 @@ def team(n_threads=None):
 
 def _after_fork():
     """Forget the threads that a new process does not have."""
-    _local.team = None
+    local.team = None
     _blas.after_fork()
 
 
@@ -206,13 +154,13 @@ def share(work, size, cost):
     cost : int
         Of one of ``size``, in multiplications of a matrix product; small work stays in this thread.
     """
-    if size < 2 or not is_shared(size * cost):
+    if size < 2 or size * cost < 2 * _SMALLEST_WORK or not _workers():
         work(slice(0, size))
         return
     n_parts = min(len(_workers()) + 1, size, size * cost // _SMALLEST_WORK)
     bounds = [size * i // n_parts for i in range(n_parts + 1)]
     parts = list(map(slice, bounds[:-1], bounds[1:]))
-    start, pace = time.perf_counter(), _local.pace
+    start, pace = time.perf_counter(), local.pace
     own_seconds = _run(work, parts, pace.alone)
     pace.note(size * cost, time.perf_counter() - start, own_seconds)
 
@@ -256,7 +204,7 @@ def share_items(function, items):
 
 def _workers():
     """Return the other threads of the present team, if there is one."""
-    return getattr(_local, "team", None) or []
+    return getattr(local, "team", None) or []
 
 
 def _run(work, parts, alone=False):
@@ -264,10 +212,10 @@ def _run(work, parts, alone=False):
 
     That is done in this thread, and so are those that no other has begun; with ``alone``, all.
     """
-    present = getattr(_local, "team", None)  # None where there is no team
+    present = getattr(local, "team", None)  # None where there is no team
     workers = [] if alone else _workers()[: len(parts) - 1]
     busy, interrupt, start = list(workers), None, time.perf_counter()
-    _local.team = []  # nested calls run serially
+    local.team = []  # nested calls run serially
     try:
         for worker, part in zip(workers, parts[1:]):
             worker.give(work, part)
@@ -282,7 +230,7 @@ def _run(work, parts, alone=False):
                 busy.remove(worker)
                 work(task[1])
     finally:
-        _local.team = present
+        local.team = present
         # Whatever is raised meanwhile: they write to arrays of the caller.
         while busy:
             try:

@@ -281,10 +281,12 @@ def test_the_quota_of_a_container(line, folder, files, cores, tmp_path, monkeypa
     (tmp_path / "membership").write_text(f"9:pids:/\n{line}\n")
     monkeypatch.setattr(_cores, "_MEMBERSHIP", str(tmp_path / "membership"))
     monkeypatch.setattr(_cores, "_GROUPS", str(tmp_path))
+    _cores.allowed_cores.cache_clear()
     assert _cores.allowed_cores() == cores
     idents = set()
     with team(4):
         share_items(lambda _: (idents.add(threading.get_ident()), time.sleep(0.005)), range(40))
+    _cores.allowed_cores.cache_clear()
     assert len(idents) == max(min(int(min(cores, 4)), 4), 1)
 
 

@@ -1,0 +1,117 @@
+"""A thread that busy-waits for its tasks."""
+
+import threading
+import time
+from collections import deque
+from functools import cache
+from queue import SimpleQueue
+from timeit import repeat
+
+import numpy as np
+
+from ._kernels.signals import DONE, GO, SIZE, wait_for_done, wait_for_go
+
+_SPIN_SECONDS = 3e-4  # seconds that a thread looks for work before it goes to sleep
+_HEAD_START = 12e-6  # seconds that a woken worker spins so that the caller can release the GIL
+local = (
+    threading.local()
+)  # of each thread: its ``team``, the other threads that it may give work to, and their ``pace``
+
+
+@cache
+def _looks_a_second():
+    """Return how often a thread can look at a signal."""
+    flags, n = np.zeros(SIZE, np.int64), 20_000
+    wait_for_done(flags, 1, 1)
+    # The quickest of some: in the others the thread may have had to stand back.
+    return n / min(repeat(lambda: wait_for_done(flags, 1, n), number=1, repeat=5))
+
+
+class Worker:
+    """Worker that busy-waits for its next task: waking a sleeping thread takes about 50 microseconds.
+
+    Ctrl-C may interrupt the caller between any two lines of its methods. Each leaves what the next one copes with: a task
+    that was not announced is taken back, and a worker that was not woken is woken by who waits for it.
+
+    Parameters
+    ----------
+    spins : bool
+        Whether to look for work before going to sleep.
+    """
+
+    def __init__(self, spins):
+        self._flags, self._tasks, self._error = np.zeros(SIZE, np.int64), deque(), None
+        self._looks = [1, 0]
+        self._rate = _looks_a_second() if spins else 0
+        if spins:
+            self._looks = [int(self._rate * seconds) for seconds in (_SPIN_SECONDS, _HEAD_START)]
+        self._asleep, self._wake = False, SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def start(self):
+        """Start the thread."""
+        self._thread.start()
+
+    def end(self):
+        """End the thread; one that is only about to start ends by itself."""
+        self.give(None, None)
+        if self._thread.ident is not None:
+            self.finish(0)
+            self._thread.join()
+
+    def give(self, work, part):
+        """Begin ``work(part)`` in the thread; without work it ends."""
+        self._error = None
+        self._tasks.append((work, part))
+        self._flags[GO] += 1
+        if self._asleep:
+            self._wake.put(None)
+
+    def take_back(self):
+        """Return the task if the thread has not begun it, or None."""
+        try:
+            return self._tasks.pop()
+        except IndexError:
+            return None
+
+    def finish(self, seconds):
+        """Wait until nothing is done: busy for ``seconds``, then with sleeps, since the worker may need this core."""
+        turn, n_looks = int(self._flags[GO]), max(int(self._rate * seconds), 1)
+        while not wait_for_done(self._flags, turn, n_looks) and self._thread.is_alive():
+            if self._asleep:
+                self._wake.put(None)
+            time.sleep(1e-4)
+            n_looks = 1
+
+    def check(self):
+        """Raise what ``work`` raised."""
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _serve(self):
+        # Nested calls run serially.
+        local.team, turn = [], 0
+        while True:
+            while not wait_for_go(self._flags, turn, *self._looks):
+                self._sleep(turn)
+            turn += 1
+            work, part = self.take_back() or (_nothing, None)
+            if work is None:
+                self._flags[DONE] = turn
+                return
+            try:
+                work(part)
+            except BaseException as error:
+                self._error = error
+
+    def _sleep(self, turn):
+        """Block until new work; ``_asleep`` is set before the flag is read, so no wake-up is lost."""
+        self._asleep = True
+        if self._flags[GO] == turn:
+            self._wake.get()
+        self._asleep = False
+
+
+def _nothing(part):
+    """Stand in for a task that was taken back."""
