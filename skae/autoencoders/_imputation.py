@@ -78,48 +78,29 @@ def learned_imputation(reconstruct, z, means, gaussian, groups):
     groups : ndarray of int of shape (n_inputs,) or None
         Inputs with the same number are hidden together.
     """
-    draws = [_Draw(z, np.random.default_rng(seed), gaussian, groups) for seed in range(_N_DRAWS)]
-    found, before = Imputation(means, []), np.inf
-    while len(found.slopes) < _MOST_PASSES:
-        pairs = [draw.pairs(reconstruct, means) for draw in draws]
-        slopes = _slopes(pairs, gaussian).astype(z.dtype)
-        error = sum(float(np.square(true - slopes * guessed).sum()) for true, guessed in pairs)
+    if not gaussian.any():
+        return plain_imputation(means)
+    draws = [np.random.default_rng(seed).random(z.shape, np.float32) for seed in range(_N_DRAWS)]
+    numbers, z = np.concatenate(draws), np.tile(z, (_N_DRAWS, 1))
+    taken = (numbers if groups is None else numbers[:, groups]) < _HIDDEN_SHARE
+    unknown = np.isnan(z)
+    hidden, missing = taken & ~unknown & gaussian, taken | unknown
+    true, filled = np.where(hidden, z - means, 0), np.where(missing, z.dtype.type(0), z)
+    passes, before = [], np.inf
+    while len(passes) < _MOST_PASSES:
+        r = reconstruct(filled)
+        guessed = np.where(hidden, r - means, 0)
+        slopes = _slopes(true, guessed, gaussian).astype(z.dtype)
+        error = float(np.square(true - slopes * guessed).sum())
         if not error < (1 - _LEAST_GAIN) * before:
             break
-        found.slopes.append(slopes)
+        passes.append(slopes)
         before = error
-        for draw in draws:
-            draw.fill(means, slopes)
-    return Imputation(means, np.array(found.slopes)) if found.slopes else plain_imputation(means)
+        filled = np.where(missing, means + slopes * (r - means), z)
+    return Imputation(means, np.array(passes)) if passes else plain_imputation(means)
 
 
-class _Draw:
-    """Rows of which some known cells are hidden.
-
-    Attributes
-    ----------
-    hidden : ndarray of bool of shape (n_samples, n_inputs)
-        Cells of gaussian inputs with a value, which is not shown.
-    """
-
-    def __init__(self, z, rng, gaussian, groups):
-        numbers = rng.random(z.shape, np.float32)
-        taken = (numbers if groups is None else numbers[:, groups]) < _HIDDEN_SHARE
-        known = ~np.isnan(z)
-        self.z, self.hidden, self.missing = z, known & taken & gaussian, taken | ~known
-        self.filled = np.where(self.missing, z.dtype.type(0), z)
-
-    def pairs(self, reconstruct, means):
-        """Return true values and reconstructions of the hidden cells without their means, and 0 elsewhere."""
-        self.r = reconstruct(self.filled)
-        return [np.where(self.hidden, values - means, 0) for values in (self.z, self.r)]
-
-    def fill(self, means, slopes):
-        """Fill in the cells that are not shown."""
-        self.filled = np.where(self.missing, means + slopes * (self.r - means), self.z)
-
-
-def _slopes(pairs, gaussian):
+def _slopes(true, guessed, gaussian):
     """Return for each input the slope of true values on reconstructions: 1 where it is not gaussian.
 
     The slopes of single columns are drawn to their common mean, the more the less certain they are, as where few large
@@ -127,23 +108,19 @@ def _slopes(pairs, gaussian):
 
     Parameters
     ----------
-    pairs : list of (ndarray, ndarray)
-        True values and reconstructions, of shape (n_samples, n_inputs), without their means.
+    true, guessed : ndarray of shape (n_samples, n_inputs)
+        True values and reconstructions of the hidden cells without their means, and 0 elsewhere.
     gaussian : ndarray of bool of shape (n_inputs,)
     """
-
-    def total(function):
-        return sum(function(true, guessed).sum(axis=0, dtype=float) for true, guessed in pairs)
-
-    squares = total(lambda true, guessed: guessed**2)
+    squares = np.square(guessed).sum(axis=0, dtype=float)
     some = gaussian & (squares > 0)
     if not some.any():
         return np.ones(len(gaussian))
     squares = np.where(some, squares, 1)
-    slopes = total(lambda true, guessed: true * guessed) / squares
+    slopes = (true * guessed).sum(axis=0, dtype=float) / squares
     # Residuals of a slope that others share: those of its own are 0 where one cell tells all.
     usual = np.median(slopes[some])
-    off = total(lambda true, guessed: (guessed * (true - usual * guessed)) ** 2)
+    off = np.square(guessed * (true - usual * guessed)).sum(axis=0, dtype=float)
     variances = np.where(some, off, 0) / squares**2
     weights = some / (_SPREAD**2 + variances)
     shared = (weights @ slopes) / weights.sum()

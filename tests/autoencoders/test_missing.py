@@ -211,7 +211,7 @@ def test_a_few_large_values_do_not_make_a_slope():
     truth[::400, 5] = 30 * rng.choice([-1, 1], 5)
     guessed = 0.5 * truth
     guessed[:, 5] = 0.01 * truth[:, 5] * rng.choice([-1, 1], 2000)
-    by_means = learned_imputation(lambda z: guessed[: len(z)], truth, *_real_inputs(6))
+    by_means = learned_imputation(lambda z: np.tile(guessed, (3, 1)), truth, *_real_inputs(6))
     np.testing.assert_allclose(by_means.slopes[0][:5], 2, rtol=1e-3)
     # Alone, its slope would be 100 or -100 by the signs of five values.
     assert abs(by_means.slopes[0][5]) < 10
