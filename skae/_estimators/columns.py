@@ -44,13 +44,15 @@ class Columns:
             np.fmax(self.high, np.fmax.reduce(x, axis=0), out=self.high)
             self.zero_one &= ((x == 0) | (x == 1) | np.isnan(x)).all(axis=0)
             sums.add(x, weights)
-        sums.check()
+        self.mean, variance = sums.moments()
         self.total, self.varies = sums.total, self._varies(X.dtype)
-        if not sums.exact(self.varies):
+        if not (np.isfinite(variance).all() and (variance[self.varies] > _TINY).all()):
+            # A square has left the range of numbers.
             sums = _Sums(n_features, np.maximum(np.abs(self.low), np.abs(self.high)))
             for x, weights in _blocks(X, sample_weight):
                 sums.add(x, weights)
-        self.mean, self.deviation = sums.mean(), np.sqrt(sums.variance()) * sums.unit
+            self.mean, variance = sums.moments()
+        self.deviation = np.sqrt(variance) * sums.unit
 
     def _varies(self, dtype):
         """Return which columns have a range beyond the rounding of their values."""
@@ -110,26 +112,16 @@ class _Sums:
         with np.errstate(over="ignore", under="ignore"):
             self.squares += weights @ np.square(deviations, out=deviations)
 
-    def check(self):
-        """Raise where a column has no value."""
+    def moments(self):
+        """Return means of the columns, and variances in multiples of the square of the unit; raise where one has no value."""
         if not (self.count > 0).all():
             raise ValueError(
                 f"Column {int(np.argmin(self.count))} of X has no value in the samples that count: all are NaN. Leave it out."
             )
-
-    def exact(self, varies):
-        """Return whether no square has left the range of numbers."""
-        variance = self.variance()
-        return np.isfinite(variance).all() and (variance[varies] > _TINY).all()
-
-    def mean(self):
-        """Return the means of the columns."""
-        return (self.sum / self.count + self.shift) * self.unit
-
-    def variance(self):
-        """Return the variances of the columns, in multiples of the square of the unit."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return np.maximum(self.squares / self.count - (self.sum / self.count) ** 2, 0)
+            mean = self.sum / self.count
+            variance = np.maximum(self.squares / self.count - mean**2, 0)
+            return (mean + self.shift) * self.unit, variance
 
 
 def _blocks(X, sample_weight):
@@ -155,6 +147,8 @@ def one_hot_groups(X, zero_one, sample_weight=None):
     sample_weight : ndarray of shape (n_samples,) or None
         Rows of weight 0 are left out.
     """
+    if not zero_one.any():
+        return []
     ones, starts = _places_of_ones(X, zero_one, sample_weight)
     n_features, n_rows = len(zero_one), len(starts) - 1
     position, ends = starts[:-1].copy(), starts[1:]

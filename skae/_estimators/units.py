@@ -99,7 +99,7 @@ def make_units(
     if standardize and n_units is not None:
         factor = suitable_variance(n_units, scaling.n_inputs) ** 0.5
         scaling = scaling.times(factor, [columns for name, columns in pairs if name == "gaussian"])
-    inner = Reconstruction(list(_within(pairs, scaling)), parameter)
+    inner = Reconstruction(_within(pairs, scaling), parameter)
     named = None if loss == "auto" else Reconstruction(_parts(pairs), parameter)
     return Units(
         scaling,
@@ -220,12 +220,13 @@ def _without_constants(columns, center, scale, standardize):
 
 
 def _within(pairs, scaling):
-    """Yield the losses of the inputs of the network, that is without constant columns."""
-    place = np.cumsum(scaling.varies) - 1
+    """Return the losses of the inputs of the network, that is without constant columns."""
+    place, parts = np.cumsum(scaling.varies) - 1, []
     for name, columns in pairs:
         columns = columns[scaling.varies[columns]]
         if columns.size:
-            yield LOSSES[name](place[columns])
+            parts.append(LOSSES[name](place[columns]))
+    return parts
 
 
 def _base_logits(loss, columns, scaling):

@@ -15,9 +15,9 @@ from .noise import fresh_keys
 
 def _runs(columns):
     """Return the maximal runs [start, stop) of sorted ``columns``, an int array of shape (n_runs, 2)."""
-    breaks = np.flatnonzero(np.diff(columns) != 1) + 1
-    pieces = np.split(columns, breaks)
-    return np.array([[piece[0], piece[-1] + 1] for piece in pieces], dtype=np.int64)
+    ends = np.flatnonzero(np.diff(columns) != 1)
+    firsts, lasts = columns[np.append(0, ends + 1)], columns[np.append(ends, len(columns) - 1)]
+    return np.column_stack([firsts, lasts + 1]).astype(np.int64)
 
 
 class Gaussian:
