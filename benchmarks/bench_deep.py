@@ -25,6 +25,7 @@ from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skae import AutoEncoder, StackedAE
+from skae._threads import team
 from skae.nn.losses import Bernoulli, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
@@ -51,6 +52,7 @@ def skae_epoch(X, batch_size):
     params = network.initial(rng, X.dtype)
     state = TrainingState(params, solver.start(params), rng, 0)
 
+    @team()
     def epoch(rows=problem.rows):
         minimize(
             problem.objective,

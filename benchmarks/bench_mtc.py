@@ -25,6 +25,7 @@ from bench_autoencoder import load, sgemm_rate, timed
 from bench_deep import torch_with
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from skae._threads import team
 from skae.manifold._store import TangentStore
 from skae.nn.losses import Multinomial, Reconstruction
 from skae.nn.network import Network
@@ -64,6 +65,7 @@ class Skae:
         self.state = TrainingState(params, self._solver.start(params), rng, 0)
         self(rows[: 2 * batch_size])
 
+    @team()
     def __call__(self, rows=None):
         objective = self._objective([self._penalty])
         rows = np.arange(len(self._X)) if rows is None else rows

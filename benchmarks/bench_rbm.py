@@ -20,6 +20,7 @@ from bench_deep import torch_with
 from sklearn.neural_network import BernoulliRBM
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from skae._threads import team
 from skae.nn.boltzmann import BoltzmannObjective, Chains
 from skae.nn.losses import Bernoulli, Reconstruction
 from skae.nn.network import Network
@@ -41,6 +42,7 @@ def skae_epoch(X, batch_size):
     state = TrainingState(params, solver.start(params), rng, 0)
     problem = Problem(objective, X)
 
+    @team()
     def epoch(rows=problem.rows):
         minimize(
             objective,

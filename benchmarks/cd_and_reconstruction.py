@@ -24,6 +24,7 @@ from sklearn.datasets import load_digits
 from sklearn.feature_extraction.image import extract_patches_2d
 from sklearn.utils import Bunch
 
+from skae._threads import team
 from skae.boltzmann._rbm import base_bias
 from skae.nn.boltzmann import BoltzmannObjective, Chains, log_densities
 from skae.nn.losses import Bernoulli, Reconstruction
@@ -146,7 +147,8 @@ def trained(X, training, seed):
     options = {"learning_rate": RATE, "stopping": None, "observers": objective.observers}
     batches = Batches(X, None, BATCH_SIZE, shuffle=True)
     for epoch in EPOCHS:
-        minimize(objective, state, solver, batches, max_epochs=epoch, **options)
+        with team():
+            minimize(objective, state, solver, batches, max_epochs=epoch, **options)
         yield epoch, state.params
 
 

@@ -104,9 +104,9 @@ def counted_rows(X, sample_weight):
 
 
 def opened_checkpoint(estimator, data, fresh, fixed=(), suffix=""):
-    """Return the ``Checkpoint`` of an estimator that is fitted to ``data``, and the state to go on from.
+    """Return the ``Checkpoint`` of an estimator that is fitted to ``data``, and the state in it to go on from, or None.
 
-    Both are None where there is none. ``fresh`` is the state before the first step; ``fixed`` are parameters that may not
+    ``fresh`` is the state before the first step; ``fixed`` are parameters that may not
     change, of those that otherwise may; ``suffix`` is added to the name of the file.
 
     Raises
@@ -114,8 +114,6 @@ def opened_checkpoint(estimator, data, fresh, fixed=(), suffix=""):
     ValueError
         If the file cannot be written, is damaged, or belongs to other data or parameters.
     """
-    if estimator.checkpoint is None:
-        return None, None
     free = {"max_iter", "verbose", "checkpoint", "resume", "random_state", "n_jobs"}
     free.difference_update(fixed)
     common = identity(estimator, data, free)

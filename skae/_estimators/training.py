@@ -110,9 +110,9 @@ class TrainedModel(CallbackSupportMixin):
             )
         return SOLVERS[self.solver]() if isinstance(self.solver, str) else self.solver
 
-    def _start(self, network, dtype):
-        """Return the state before the first step."""
-        return self.new_state(lambda rng, seed: network.initial(rng, dtype))
+    def _start(self, network, dtype, **options):
+        """Return the state before the first step, with ``options`` of the network's initial parameters."""
+        return self.new_state(lambda rng, seed: network.initial(rng, dtype, **options))
 
     def new_state(self, initial):
         """Return the state before the first step, at the parameters ``initial(rng, seed)``."""
@@ -154,8 +154,9 @@ class TrainedModel(CallbackSupportMixin):
         """
         n_epochs = self.n_epochs(problem)
         max_epochs = state.n_epochs + n_epochs
-        kept = problem.kept(state.params)
-        state.extra = {name: value for name, value in state.extra.items() if name in kept}
+        if state.extra:
+            kept = problem.kept(state.params)
+            state.extra = {name: value for name, value in state.extra.items() if name in kept}
         checkpoint, stored = self._checkpoint(problem, state)
         if stored is not None and (stored.n_epochs > state.n_epochs or not state.n_epochs):
             # A file that an earlier fit has ended is behind a warm start, which goes on from there.
@@ -163,27 +164,38 @@ class TrainedModel(CallbackSupportMixin):
         observers = [*problem.observers, *self._reporters(problem.rows)]
         observers += [] if checkpoint is None else [checkpoint]
         n_before = state.n_epochs
+        solver = problem.solver or self.make_solver()
+        with (
+            self._told(problem, state, n_epochs, publish) as told,
+            self._publishing(state, publish),
+        ):
+            self._minimize(problem, state, solver, n_epochs, max_epochs, [*observers, *told])
+        if problem.monitors_loss:
+            self._advise(state, solver, n_before, max_epochs)
+
+    @contextmanager
+    def _told(self, problem, state, n_epochs, publish):
+        """Yield what tells callbacks of a training, a list: none where none were set."""
+        if not getattr(self, "_skl_callbacks", None):
+            yield []
+            return
         shown = unscaled(problem.X) if problem.shown is None else problem.shown
         with reported(self, shown, n_epochs, publish or self.publish) as report:
-            with self._publishing(state, publish):
-                self._minimize(problem, state, max_epochs, [*observers, report])
+            yield [report]
             report.close(state)
-        self._advise(problem, state, n_before, max_epochs)
 
-    def _advise(self, problem, state, n_before, max_epochs):
+    def _advise(self, state, solver, n_before, max_epochs):
         """Warn of a training that went wrong, or has more to gain."""
-        name = type(self).__name__
-        if not problem.monitors_loss:
-            return
-        has_rate = "learning_rate_init" in self.get_params(deep=False)
+        name, has_rate = type(self).__name__, "learning_rate_init" in self.get_params(deep=False)
         warn_of_rising_loss(state.loss_curve[n_before:], name, has_rate)
         open_ended = self.learning_rate == "constant" and self.max_iter != "auto"
-        steps = not isinstance(self.make_solver(), LBFGS)
-        if steps and open_ended and not state.converged and n_before < state.n_epochs >= max_epochs:
+        steps, n_epochs = not isinstance(solver, LBFGS), state.n_epochs
+        if steps and open_ended and not state.converged and n_before < n_epochs >= max_epochs:
             warn_of_max_iter(self.max_iter, name, has_rate)
 
     def _train_for(self, problem, state, n_epochs):
         """Minimize ``problem`` from ``state`` on for the first ``n_epochs`` epochs, on all rows, and publish."""
+        most = self.n_epochs(problem)
         checkpoint, stored = self._checkpoint(problem, state, ".refit")
         if stored is not None and stored.n_epochs <= n_epochs:
             state = stored
@@ -198,7 +210,7 @@ class TrainedModel(CallbackSupportMixin):
                 max_epochs=n_epochs,
                 stopping=None,
                 observers=[*problem.observers, *self._reporters(problem.rows), *watching],
-                schedule=self._schedule(problem, self.n_epochs(problem)),
+                schedule=self._schedule(most, most),
             )
 
     def _train_epoch(self, problem, state):
@@ -221,6 +233,8 @@ class TrainedModel(CallbackSupportMixin):
 
     def _checkpoint(self, problem, state, suffix=""):
         """Return the file of this training, which begins at ``state``, and the state in it to go on from, or None."""
+        if self.checkpoint is None:
+            return None, None
         data = [problem.X, problem.sample_weight, problem.targets, problem.rows]
         # A weight that is no parameter of this estimator.
         data += [problem.objective.weight] if hasattr(problem.objective, "weight") else []
@@ -229,11 +243,10 @@ class TrainedModel(CallbackSupportMixin):
         fresh = replace(state, extra=problem.kept(state.params))
         return opened_checkpoint(self, data, fresh, fixed, suffix)
 
-    def _minimize(self, problem, state, max_epochs, observers):
+    def _minimize(self, problem, state, solver, n_epochs, max_epochs, observers):
         train, held_out = self._split(problem, state.seed)
         if state.converged or state.n_epochs >= max_epochs:
             return
-        solver = problem.solver or self.make_solver()
         stopping = self._stopping(problem, held_out, state.seed)
         if isinstance(solver, LBFGS):
             self._minimize_full_batch(
@@ -249,7 +262,7 @@ class TrainedModel(CallbackSupportMixin):
             max_epochs=max_epochs,
             stopping=stopping,
             observers=observers,
-            schedule=self._schedule(problem, max_epochs),
+            schedule=self._schedule(n_epochs, max_epochs),
         )
 
     def _minimize_full_batch(self, problem, state, solver, rows, max_epochs, stopping, observers):
@@ -290,9 +303,9 @@ class TrainedModel(CallbackSupportMixin):
             return AUTO_ITERATIONS
         return auto_epochs(problem.n_rows, self.batch_size)
 
-    def _schedule(self, problem, max_epochs):
-        """Return the factor of ``learning_rate_init`` as a function of the epochs behind, of this fit's ``max_iter``."""
-        factor, n_epochs = SCHEDULES[self.learning_rate], self.n_epochs(problem)
+    def _schedule(self, n_epochs, max_epochs):
+        """Return the factor of ``learning_rate_init`` as a function of the epochs behind, of a fit of ``n_epochs``."""
+        factor = SCHEDULES[self.learning_rate]
         return lambda epoch: factor(1 - (max_epochs - epoch) / n_epochs)
 
     def publish(self, state):
@@ -303,13 +316,16 @@ class TrainedModel(CallbackSupportMixin):
     @contextmanager
     def _publishing(self, state, publish=None):
         """Make ``state`` the fitted one, at its best parameters, however the block ends."""
-        self._remember_parameters()
         try:
             yield
         finally:
             if state.best_params is not None:
                 state.params, state.best_params = state.best_params, None
-            (publish or self.publish)(state)
+            if publish is None:
+                self.publish(state)
+            else:
+                self._remember_parameters()
+                publish(state)
 
     def _split(self, problem, seed):
         """Return the rows to train on and the held-out ones, or None."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import minimize as scipy_minimize
 
-from .._threads import team
 from .problem import mean_objective
 
 
@@ -117,7 +116,6 @@ class DivergenceError(ValueError):
         )
 
 
-@team()
 def minimize(
     objective,
     state,
@@ -150,27 +148,29 @@ def minimize(
         From the number of epochs behind, with the share of the present one, to a factor of ``learning_rate``.
     """
     grad, finite = np.empty_like(state.params), _LastFinite(state, solver)
-    written, stop = any(getattr(each, "keeps_states", False) for each in observers), False
-    while state.n_epochs < max_epochs and not stop:
+    written = any(getattr(each, "keeps_states", False) for each in observers)
+    n_epochs, n_rows, stop = state.n_epochs, len(batches), False
+    while n_epochs < max_epochs and not stop:
         for observer in observers:
             observer.epoch_begin(state)
         total, n_seen, factor = 0.0, 0, 1.0
         for batch in batches.epoch(state.rng):
-            value = objective(state.params, batch, grad, state.rng)
+            size, value = len(batch), objective(state.params, batch, grad, state.rng)
             if not np.isfinite(value):
                 break
             if not n_seen:
                 finite.keep()
             if schedule is not None:
-                factor = schedule(state.n_epochs + n_seen / len(batches))
+                factor = schedule(n_epochs + n_seen / n_rows)
             solver.step(state.params, grad, state.solver, learning_rate * factor)
-            total += value * len(batch)
-            n_seen += len(batch)
+            total += value * size
+            n_seen += size
         if not (np.isfinite(value) and _has_finite_arrays(state)):
             finite.restore()
-        state.loss_curve.append(total / len(batches))
+        state.loss_curve.append(total / n_rows)
+        n_epochs += 1
         stop = stopping is not None and stopping.update(state)
-        last = stop or state.n_epochs >= max_epochs
+        last = stop or n_epochs == max_epochs
         # Otherwise the first batch of the next epoch tells.
         if (last or written) and not _has_finite_loss(objective, state, batch):
             finite.restore()
@@ -185,14 +185,12 @@ class _LastFinite:
 
     def __init__(self, state, solver):
         self._state, self._of = state, solver
-        # Memory that is there already: new one would cost more than the copies.
-        self._params = np.empty_like(state.params)
-        self._solver = {name: np.empty_like(value) for name, value in state.solver.items()}
-        self.keep()
+        self._n_epochs, self._params = len(state.loss_curve), state.params.copy()
+        self._solver = {name: value.copy() for name, value in state.solver.items()}
 
     def keep(self):
-        """Copy the present state."""
-        state, self._n_epochs = self._state, self._state.n_epochs
+        """Copy the present state, into memory that is there already: new one would cost more than the copies."""
+        state, self._n_epochs = self._state, len(self._state.loss_curve)
         np.copyto(self._params, state.params)
         for name, value in state.solver.items():
             np.copyto(self._solver[name], value)
@@ -207,7 +205,10 @@ class _LastFinite:
 
 def _has_finite_arrays(state):
     """Return whether parameters and the moments of the solver are finite."""
-    return all(np.isfinite(array).all() for array in [state.params, *state.solver.values()])
+    for array in (state.params, *state.solver.values()):
+        if not np.isfinite(array).all():
+            return False
+    return True
 
 
 def _has_finite_loss(objective, state, batch):
@@ -218,7 +219,6 @@ def _has_finite_loss(objective, state, batch):
     return np.isfinite(objective(state.params, batch.clean(), None, rng))
 
 
-@team()
 def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, stopping, observers):
     """Run scipy's L-BFGS on ``state``, an iteration an epoch, with the same noise at each evaluation.
 

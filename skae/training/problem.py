@@ -144,7 +144,7 @@ class Batch:
             else:
                 out[rows] = X[self.indices[rows]]
 
-        share(some, len(self), ELEMENT * X.shape[1])
+        share(some, len(self.indices), ELEMENT * X.shape[1])
 
     def targets(self, out):
         """Fill ``out`` with the rows' targets."""
@@ -169,7 +169,7 @@ class Batch:
         """Fill ``out`` with each row's share of the batch's mean: its sample weight over the batch's size."""
         weights = self._data.sample_weight
         out[:] = 1 if weights is None else weights[self.indices]
-        out /= len(self)
+        out /= len(self.indices)
 
     def clean(self):
         """Return the same rows in a batch that no corruption changes."""
