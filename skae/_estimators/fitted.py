@@ -1,5 +1,7 @@
 """What a fitted auto-encoder does: encode, decode, score, and show its weights and Jacobian."""
 
+from copy import deepcopy
+
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Bunch
@@ -18,7 +20,19 @@ from .fitting import (
     mean_score,
     validated_rows,
 )
-from .identity import fixed_parameters
+from .identity import content
+
+# What the shape of a network and its units come from.
+_FIXED = (
+    "n_components",
+    "hidden_layer_sizes",
+    "activation",
+    "tied_weights",
+    "loss",
+    "visible",
+    "standardize",
+    "noise",
+)
 
 
 def _decodes(estimator):
@@ -41,11 +55,15 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def adopt(self, units, shape):
         """Set the shape of the network, the arguments of ``Network``, and the ``Units`` in which it sees columns of X."""
-        self._units, self._shape, self._given = units, shape, fixed_parameters(self)
+        params = self.get_params(deep=False)
+        self._units, self._shape = units, shape
+        self._given = deepcopy({name: params[name] for name in _FIXED if name in params})
 
     def check_parameters(self):
         """Raise where parameters that shape and units come from are not as they were in :meth:`adopt`."""
-        check_unchanged(self._given, fixed_parameters(self))
+        params = self.get_params(deep=False)
+        before = {name: content(value) for name, value in self._given.items()}
+        check_unchanged(before, {name: content(params[name]) for name in before})
 
     def transform(self, X):
         """Return the codes of X.

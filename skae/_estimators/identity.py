@@ -12,18 +12,6 @@ from sklearn.base import BaseEstimator
 from .._version import __version__
 from .frozen import is_prefit, unfrozen
 
-# What the shape of a network and its units come from.
-_FIXED = (
-    "n_components",
-    "hidden_layer_sizes",
-    "activation",
-    "tied_weights",
-    "loss",
-    "visible",
-    "standardize",
-    "noise",
-)
-
 
 def identity(estimator, data, free):
     """Return a dict of strings that tells one training from another.
@@ -43,12 +31,6 @@ def identity(estimator, data, free):
     }
     known = {"skae": __version__, "class": _name(type(estimator)), "X": joblib.hash(data)}
     return {**known, **_given(estimator), **params}
-
-
-def fixed_parameters(estimator):
-    """Return the content of the parameters that have to stay when training goes on."""
-    params = estimator.get_params(deep=False)
-    return {name: content(params[name]) for name in _FIXED if name in params}
 
 
 def _given(estimator):

@@ -68,15 +68,15 @@ def begin(model, X, sample_weight, *, again=False):
 
 
 def fit_network(model, X, sample_weight, cure=CURE_OF_CONSTANT_CODES):
-    """Train the network of ``model`` on X; return the validated X.
+    """Train the network of ``model`` on X; return the fitted ``Model`` and the validated X.
 
     See :func:`begin`; ``cure`` says what to change where codes are constant.
     """
     problem, state = begin(model, X, sample_weight, again=model.warm_start)
     model.train(problem, state)
-    rows = unscaled(problem.X)
-    warn_of_constant_codes(model.model_.encode, rows, type(model).__name__, cure)
-    return rows
+    fitted, rows = model.model_, unscaled(problem.X)
+    warn_of_constant_codes(fitted.encode, rows, type(model).__name__, cure)
+    return fitted, rows
 
 
 @available_if(takes_steps)

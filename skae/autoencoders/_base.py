@@ -88,8 +88,8 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         """
         with unchanged_on_error(self):
             self._imputation = None
-            rows = fit_network(self, X, sample_weight, self._cure_of_constant_codes)
-            self._imputation = self._learned_imputation(rows)
+            fitted, rows = fit_network(self, X, sample_weight, self._cure_of_constant_codes)
+            self._imputation = self._learned_imputation(fitted, rows)
         return self
 
     @available_if(takes_steps)
@@ -155,14 +155,14 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     def _filled(self, x):
         model = self.model_
         z = model.scaling.apply(x)
-        imputation = getattr(self, "_imputation", None) or plain_imputation(
-            self._input_means(z.dtype)
-        )
+        imputation = getattr(self, "_imputation", None)
+        if imputation is None:
+            imputation = plain_imputation(self._input_means(self._gaussian_inputs(), z.dtype))
         return model.scaling.invert(imputation.fill(model.reconstruct_scaled, z))
 
-    def _input_means(self, dtype):
-        """Return the means of the gaussian inputs of the network, and 0 of others."""
-        return np.where(self._gaussian_inputs(), self._units.base_logits, 0).astype(dtype)
+    def _input_means(self, gaussian, dtype):
+        """Return the means of the ``gaussian`` inputs of the network, and 0 of others."""
+        return np.where(gaussian, self._units.base_logits, 0).astype(dtype)
 
     def _gaussian_inputs(self):
         gaussian = np.zeros(self._units.scaling.n_inputs, bool)
@@ -170,17 +170,11 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
             gaussian[part.columns] = isinstance(part, Gaussian)
         return gaussian
 
-    def _learned_imputation(self, X):
+    def _learned_imputation(self, fitted, X):
         """Measure how reconstructions of hidden cells are to be stretched, on some rows of X."""
-        model = self.model_
-        z = model.scaling.apply(some_rows(X))
-        return learned_imputation(
-            model.reconstruct_scaled,
-            z,
-            self._input_means(z.dtype),
-            self._gaussian_inputs(),
-            self._units.groups,
-        )
+        z, gaussian = fitted.scaling.apply(some_rows(X)), self._gaussian_inputs()
+        means = self._input_means(gaussian, z.dtype)
+        return learned_imputation(fitted.reconstruct_scaled, z, means, gaussian, self._units.groups)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -196,8 +190,9 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     def layer_shapes(self):
         """Return width and activation of each layer of the encoder, from the parameters."""
         hidden = tuple(self.hidden_layer_sizes)
-        if not all(isinstance(size, Integral) and size >= 1 for size in hidden):
-            raise ValueError(f"hidden_layer_sizes must hold integers >= 1; got {hidden!r}.")
+        for size in hidden:
+            if not (isinstance(size, Integral) and size >= 1):
+                raise ValueError(f"hidden_layer_sizes must hold integers >= 1; got {hidden!r}.")
         return [(width, self.activation) for width in (*hidden, self.n_components)]
 
     def network_shape(self, n_inputs):
@@ -208,9 +203,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
 
     def first_state(self, rows, sample_weight):
         """Return the state before the first step on scaled rows: outputs are the columns' means."""
-        state = self._start(self._network, rows.dtype)
-        self._network.views(state.params).decoder_biases[0][...] = self._units.base_logits
-        return state
+        return self._start(self._network, rows.dtype, output_bias=self._units.base_logits)
 
     def layer_weights(self):
         """Return encoder weights, encoder bias, decoder weights and decoder bias of each layer."""

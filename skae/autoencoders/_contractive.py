@@ -198,9 +198,8 @@ class ContractiveAE(BaseAutoEncoder):
         at_start = network.sizes[0]
         if params["contracted"] == "code":
             at_start = expected_squared_jacobian(network)
-        losses = units.constant_losses
-        automatic = sum(_LOSS_SHARES[name] * losses[name] for name in losses) / at_start
-        return resolved(params["contraction"], "contraction", automatic)
+        scale = sum([_LOSS_SHARES[name] * loss for name, loss in units.constant_losses.items()])
+        return resolved(params["contraction"], "contraction", scale / at_start)
 
     def objective(self, network, units):
         """Return the loss of the reconstruction plus the penalties on the code's derivatives."""
@@ -218,7 +217,6 @@ class ContractiveAE(BaseAutoEncoder):
 
     def _contraction(self, network, units):
         strength = self._strength(network, units, vars(self))
-        n_directions = self._directions(network)
         if self.contracted == "reconstruction":
             if not units.loss.elementwise:
                 raise ValueError(
@@ -226,12 +224,12 @@ class ContractiveAE(BaseAutoEncoder):
                     "loss='gaussian' or 'bernoulli', or contracted='code'."
                 )
             return JacobianContraction(
-                strength, network, n_directions=n_directions, loss=units.loss
+                strength, network, n_directions=self._directions(network), loss=units.loss
             )
         self._refuse_untied()
         if network.has_closed_form:
             return Contraction(strength, network.activations[0])
-        return JacobianContraction(strength, network, n_directions=n_directions)
+        return JacobianContraction(strength, network, n_directions=self._directions(network))
 
     def _curvature(self, network):
         self._refuse_untied()

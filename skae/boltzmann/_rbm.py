@@ -337,9 +337,7 @@ class RBM(TrainedModel, FittedNetwork):
         """Return the state before the first step on scaled rows: visible units have the base rates of the columns."""
         check_groups(rows, self._units.loss)
         self._base_bias = self._units.base_logits.astype(rows.dtype)
-        state = self._start(self._network, rows.dtype)
-        self._network.views(state.params).decoder_biases[0][...] = self._base_bias
-        return state
+        return self._start(self._network, rows.dtype, output_bias=self._base_bias)
 
     def make_units(self, X, frame, sample_weight):
         """Return how the network sees the columns of the validated X, which was ``frame``."""

@@ -316,9 +316,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         """Return the state before the first step on scaled rows: outputs are the columns' means."""
         self._noise = self.noise
         self._moments = column_moments(rows, sample_weight)
-        state = self._start(self._network, rows.dtype)
-        self._network.views(state.params).decoder_biases[0][...] = self._moments[0] / self.noise
-        return state
+        return self._start(self._network, rows.dtype, output_bias=self._moments[0] / self.noise)
 
     # The network works in units of the noise.
 

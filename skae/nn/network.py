@@ -1,7 +1,9 @@
 """Encoder and decoder of any depth over one flat parameter vector, forward and backward on one batch."""
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 
 import numpy as np
 
@@ -16,15 +18,11 @@ class Parts:
 
     def __init__(self, shapes):
         self._shapes = list(shapes)
-        self._bounds = np.cumsum([0] + [int(np.prod(shape)) for shape in self._shapes])
-        self.size = int(self._bounds[-1])
+        *self._bounds, self.size = np.cumsum([math.prod(shape) for shape in self._shapes]).tolist()
 
     def __call__(self, flat):
         """Return views of ``flat``."""
-        return [
-            flat[start:stop].reshape(shape)
-            for start, stop, shape in zip(self._bounds, self._bounds[1:], self._shapes)
-        ]
+        return list(map(np.reshape, np.split(flat, self._bounds), self._shapes))
 
 
 @dataclass
@@ -88,7 +86,7 @@ class Network:
         upward = list(map(Layer, weights, biases, self.activations))
         downward = []
         if self.decoder:
-            matrices = [each.T for each in reversed(decoder)]
+            matrices = map(np.transpose, reversed(decoder))
             downward = list(map(Layer, matrices, reversed(decoder_biases), self._decoder_units))
         return Params(weights, biases, decoder, decoder_biases, upward, downward)
 
@@ -109,8 +107,8 @@ class Network:
             n_claimed=sum(claims),
         )
 
-    def initial(self, rng, dtype):
-        """Return a fresh flat vector: uniform weights of the usual width, biases zero."""
+    def initial(self, rng, dtype, output_bias=None):
+        """Return a fresh flat vector: uniform weights of the usual width, biases zero but perhaps that of the outputs."""
         flat = np.zeros(self.size, dtype)
         params = self.views(flat)
         matrices = list(zip(self.names, params.encoder_weights))
@@ -119,6 +117,8 @@ class Network:
         for name, weights in matrices:
             bound = initial_bound(name, weights.shape[1], weights.shape[0], self.decoder)
             weights[...] = rng.uniform(-bound, bound, weights.shape)
+        if output_bias is not None:
+            params.decoder_biases[0][...] = output_bias
         return flat
 
     def encode(self, params, X, out=None, n_layers=None):
@@ -272,7 +272,7 @@ class Trace:
         self.inputs, self.codes = inputs[0], codes
         self.logits = self.decoder[-1].outputs if decoder else codes
         self._scratch, self.batch, self.clean = {}, None, None
-        self.start()
+        self._n_free = n_claimed
 
     def _decoder_records(self):
         """Return the records from the code down; the logits and the gradient there are one array."""
@@ -309,7 +309,7 @@ class Trace:
 
 def _parts(stacks, rows):
     """Return some rows of each of ``stacks``."""
-    return [stack[rows] for stack in stacks]
+    return list(map(itemgetter(rows), stacks))
 
 
 def outputs_and_jacobian(layers, inputs):
