@@ -13,10 +13,10 @@ from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import check_counts, column_names, generator, unchanged_on_error
 from .._estimators.layer import NetworkLayer
 from .._estimators.parameters import estimator
+from .._estimators.parts import layer_weights
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
 from .._estimators.unsupervised import CONSTRAINTS, fit_network
-from .._estimators.weights import layer_weights
 from .._threads import team
 from ..nn.boltzmann import BoltzmannObjective, Chains, gibbs_step, log_densities
 from ..nn.losses import LOSSES
