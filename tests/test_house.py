@@ -4,9 +4,14 @@ import ast
 import dataclasses
 import inspect
 import re
+import sys
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.base import clone
+from threadpoolctl import threadpool_limits
 
 import skae
 import skae.boltzmann
@@ -180,6 +185,41 @@ def test_private_members_stay_private():
         for each in _private_reads(ast.parse(path.read_text()))
     ]
     assert len(found) <= 10, found
+
+
+def _calls(function):
+    """Return how often ``function()`` calls functions of skae in each file; kernels, which are compiled, do not count."""
+    calls = Counter()
+
+    def note(frame, event, _):
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and SOURCE in path.parents and path.parent.name != "_kernels":
+            calls[path] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("Model", "n_calls", "n_files"),
+    [(skae.ContractiveAE, 320, 24), (skae.ManifoldTangentClassifier, 900, 38)],
+)
+def test_a_fit_goes_through_few_functions(Model, n_calls, n_files):
+    options = {"max_iter": 1, "batch_size": 64, "random_state": 0}
+    model = skae.ContractiveAE(5, **options)
+    if Model is skae.ManifoldTangentClassifier:
+        model = Model(model, n_tangents=2, **options)
+    X = np.random.default_rng(0).random((64, 8))
+    with threadpool_limits(1, user_api="blas"):
+        clone(model).fit(X, np.arange(64) % 2)
+        calls = _calls(lambda: model.fit(X, np.arange(64) % 2))
+    assert 20 < calls.total() <= n_calls, calls
+    assert len(calls) <= n_files, sorted(calls)
 
 
 def test_test_files_have_names_of_their_own():
