@@ -8,7 +8,7 @@ author = "The skae developers"
 release = version = __version__
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "numpydoc"]
 # Methods by which a stack trains its layers are described in skae/_estimators/layer.py.
-_OF_LAYERS = {"n_epochs", *(NetworkLayer.__abstractmethods__ - Layer.__abstractmethods__)}
+_OF_LAYERS = NetworkLayer.__abstractmethods__ - Layer.__abstractmethods__
 autodoc_default_options = {
     "members": True,
     "inherited-members": True,

@@ -1,7 +1,5 @@
 """What a fitted auto-encoder does: encode, decode, score, and show its weights and Jacobian."""
 
-from copy import deepcopy
-
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Bunch
@@ -15,28 +13,14 @@ from ..nn.scaling import dense
 from .fitting import (
     BLOCK,
     by_block,
-    check_unchanged,
     column_names,
     mean_score,
     validated_rows,
 )
-from .identity import content
-
-# What the shape of a network and its units come from.
-_FIXED = (
-    "n_components",
-    "hidden_layer_sizes",
-    "activation",
-    "tied_weights",
-    "loss",
-    "visible",
-    "standardize",
-    "noise",
-)
 
 
-def _decodes(estimator):
-    if not estimator.has_decoder:
+def _decodes(self):
+    if not self._has_decoder:
         raise AttributeError("Supervised training leaves no decoder.")
     return True
 
@@ -55,15 +39,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def adopt(self, units, shape):
         """Set the shape of the network, the arguments of ``Network``, and the ``Units`` in which it sees columns of X."""
-        params = self.get_params(deep=False)
         self._units, self._shape = units, shape
-        self._given = deepcopy({name: params[name] for name in _FIXED if name in params})
-
-    def check_parameters(self):
-        """Raise where parameters that shape and units come from are not as they were in :meth:`adopt`."""
-        params = self.get_params(deep=False)
-        before = {name: content(value) for name, value in self._given.items()}
-        check_unchanged(before, {name: content(params[name]) for name in before})
 
     def transform(self, X):
         """Return the codes of X.
@@ -289,7 +265,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return tags
 
     @property
-    def has_decoder(self):
+    def _has_decoder(self):
         """bool: whether codes can be decoded, which networks that are trained to predict have no use for."""
         return not hasattr(self, "_shape") or self._shape.get("decoder", True) is not None
 
@@ -317,7 +293,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _shown_params(self, name):
         """Return the parameters with weights of all columns of X."""
-        if name.startswith("decoder") and not self.has_decoder:
+        if name.startswith("decoder") and not self._has_decoder:
             raise AttributeError(f"{type(self).__name__} has no {name}: it is trained to predict.")
         params, widen = self._fitted_params(name), self._units.scaling.widened
         encoder, decoder = list(params.encoder_weights), list(params.decoder_weights)

@@ -41,8 +41,8 @@ class NetworkLayer(Layer):
     ``schedule='simultaneous'``, ``corrupted='input'`` and ``pretraining='supervised'`` or ``'partial'`` need such layers:
     they train the layer's network in a way of their own, by these methods besides those of :class:`Layer`.
 
-    - Before training: ``make_units``, ``network_shape`` and ``adopt``, or ``check_parameters`` where training goes on, then
-      ``first_state`` and ``objective``; :func:`~skae._estimators.unsupervised.begin` calls them.
+    - Before training: ``make_units``, ``network_shape`` and ``adopt``, then ``first_state`` and ``objective``;
+      :func:`~skae._estimators.unsupervised.begin` calls them.
     - Training: ``make_solver``, ``new_state``, ``last_state``, ``train`` and ``publish``, which all estimators with
       ``TrainedModel`` above them have, as they have ``learning_rate_init``.
     - Once it is fitted: ``model_``, a :class:`~skae.nn.model.Model`.
@@ -59,10 +59,6 @@ class NetworkLayer(Layer):
     @abstractmethod
     def adopt(self, units, shape):
         """Set the shape of the network and the units in which it sees columns of X."""
-
-    @abstractmethod
-    def check_parameters(self):
-        """Raise where parameters that shape and units come from are not as they were in :meth:`adopt`."""
 
     @abstractmethod
     def first_state(self, rows, sample_weight):

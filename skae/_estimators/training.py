@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import ClassVar
@@ -20,7 +21,19 @@ from .advice import warn_of_max_iter, warn_of_rising_loss
 from .callbacks import reported
 from .fitting import BLOCK, opened_checkpoint
 
+# What methods of a fitted model ask for of the parameters of its training,
 _REMEMBERED = ("corruption", "corruption_level", "contraction", "contracted")
+# and what the shape of its network and its units come from.
+FIXED = (
+    "n_components",
+    "hidden_layer_sizes",
+    "activation",
+    "tied_weights",
+    "loss",
+    "visible",
+    "standardize",
+    "noise",
+)
 
 
 def _kind_of_seed(random_state):
@@ -138,9 +151,12 @@ class TrainedModel(CallbackSupportMixin):
         return seed, np.random.default_rng(seed)
 
     def _remember_parameters(self):
-        """Note what the methods of the fitted model have to know of the parameters of its training."""
+        """Note the parameters of a training that are asked for after it."""
         params = self.get_params(deep=False)
         self.trained_with_ = {name: params[name] for name in _REMEMBERED if name in params}
+        # Copies, as a list may be changed in place.
+        fixed = {name: params[name] for name in FIXED if name in params}
+        self.trained_with_.update(deepcopy(fixed))
 
     def train(self, problem, state, publish=None):
         """Minimize ``problem`` from ``state`` on, with all that the parameters ask for.
@@ -152,7 +168,7 @@ class TrainedModel(CallbackSupportMixin):
         publish : callable or None
             Is called with the last state however training ends; :meth:`publish` by default.
         """
-        n_epochs = self.n_epochs(problem)
+        n_epochs = self._n_epochs(problem)
         max_epochs = state.n_epochs + n_epochs
         if state.extra:
             kept = problem.kept(state.params)
@@ -195,7 +211,7 @@ class TrainedModel(CallbackSupportMixin):
 
     def _train_for(self, problem, state, n_epochs):
         """Minimize ``problem`` from ``state`` on for the first ``n_epochs`` epochs, on all rows, and publish."""
-        most = self.n_epochs(problem)
+        most = self._n_epochs(problem)
         checkpoint, stored = self._checkpoint(problem, state, ".refit")
         if stored is not None and stored.n_epochs <= n_epochs:
             state = stored
@@ -279,7 +295,7 @@ class TrainedModel(CallbackSupportMixin):
         )
         if not state.converged and state.n_epochs >= max_epochs:
             warnings.warn(
-                f"L-BFGS stopped at max_iter={self.n_epochs(problem)} before it converged; raise "
+                f"L-BFGS stopped at max_iter={self._n_epochs(problem)} before it converged; raise "
                 "max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=6,
@@ -295,7 +311,7 @@ class TrainedModel(CallbackSupportMixin):
             return None
         return Stopping(self.tol, self.n_iter_no_change, error)
 
-    def n_epochs(self, problem):
+    def _n_epochs(self, problem):
         """Return the most epochs of a fit, or iterations of L-BFGS."""
         if self.max_iter != "auto":
             return self.max_iter

@@ -12,12 +12,15 @@ from ..training.solvers import LBFGS
 from .advice import warn_of_constant_codes
 from .fitting import (
     DTYPES,
+    check_unchanged,
     column_names,
     counted_rows,
     is_fitted,
     unchanged_on_error,
     validated_rows,
 )
+from .identity import content
+from .training import FIXED
 
 # Of the parameters that all such models have.
 CONSTRAINTS = {
@@ -54,7 +57,7 @@ def begin(model, X, sample_weight, *, again=False):
     X = validated_rows(model, X, dtype=dtype, reset=not again)
     X, sample_weight, _ = counted_rows(X, sample_weight)
     if again:
-        model.check_parameters()
+        _check_parameters(model)
         units = model.model_.units
     else:
         units = model.make_units(X, frame, sample_weight)
@@ -65,6 +68,16 @@ def begin(model, X, sample_weight, *, again=False):
     rows = units.scaling.rows(X)
     state = model.last_state() if again else model.first_state(rows, sample_weight)
     return Problem(model.objective(network_of(**shape), units), rows, sample_weight), state
+
+
+def _check_parameters(model):
+    """Raise where parameters that shape and units come from are not as they were in the fit that goes on."""
+    before, now = model.trained_with_, model.get_params(deep=False)
+    names = [name for name in FIXED if name in before]
+    check_unchanged(
+        {name: content(before[name]) for name in names},
+        {name: content(now[name]) for name in names},
+    )
 
 
 def fit_network(model, X, sample_weight, cure=CURE_OF_CONSTANT_CODES):

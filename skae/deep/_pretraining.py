@@ -312,3 +312,7 @@ class _Publishing:
 
 class _JointTraining(TrainedModel, BaseEstimator):
     """The training of several layers at once."""
+
+    def n_epochs(self, problem):
+        """Return the most epochs of the training."""
+        return self._n_epochs(problem)

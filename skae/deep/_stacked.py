@@ -329,7 +329,7 @@ class StackedAE(BaseStack):
         return self.fine_tune == "supervised"
 
     @property
-    def has_decoder(self):
+    def _has_decoder(self):
         """bool: whether codes can be decoded, which a stack that predicts has no use for."""
         return not self.predicts
 

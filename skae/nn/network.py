@@ -22,7 +22,7 @@ class Parts:
 
     def __call__(self, flat):
         """Return views of ``flat``."""
-        return list(map(np.reshape, np.split(flat, self._bounds), self._shapes))
+        return list(map(np.reshape, np.split(flat[: self.size], self._bounds), self._shapes))
 
 
 @dataclass
