@@ -17,8 +17,8 @@ from ..nn.scaling import unscaled
 from ..training.loop import Stopping, TrainingState, minimize, minimize_full_batch
 from ..training.observers import Verbose
 from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_epochs
-from .advice import warn_of_max_iter, warn_of_rising_loss
 from .callbacks import reported
+from .fit_warnings import warn_of_max_iter, warn_of_rising_loss
 from .fitting import BLOCK, opened_checkpoint
 
 # What methods of a fitted model ask for of the parameters of its training,

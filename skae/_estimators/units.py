@@ -8,8 +8,8 @@ from scipy.special import entr, xlogy
 from .._compat import _get_column_indices
 from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
 from ..nn.scaling import Scaling, dense, no_scaling
-from .advice import warn_of_scales
 from .columns import Columns, one_hot_groups, power_of_two
+from .fit_warnings import warn_of_scales
 
 _ROWS = 512  # some, for a mean
 

@@ -9,7 +9,7 @@ from ..nn.network import network_of
 from ..nn.scaling import unscaled
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
-from .advice import warn_of_constant_codes
+from .fit_warnings import warn_of_constant_codes
 from .fitting import (
     DTYPES,
     check_unchanged,

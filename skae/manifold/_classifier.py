@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._estimators.advice import warn_of_constant_outputs
 from .._estimators.auto import resolved
+from .._estimators.fit_warnings import warn_of_constant_outputs
 from .._estimators.fitting import by_block, unchanged_on_error
 from .._estimators.frozen import unfrozen
 from .._estimators.labels import CLASS_WEIGHT

@@ -19,7 +19,7 @@ from skae import (
     StackedAE,
     StackedAEClassifier,
 )
-from skae._estimators.advice import warn_of_rising_loss
+from skae._estimators.fit_warnings import warn_of_rising_loss
 from skae.boltzmann import DBM
 
 DIGITS = load_digits().data[:400]
