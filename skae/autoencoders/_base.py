@@ -13,7 +13,7 @@ from .._compat import StrOptions, _fit_context
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import by_block, unchanged_on_error, validated_rows
 from .._estimators.layer import NetworkLayer
-from .._estimators.parts import layer_weights
+from .._estimators.subestimators import layer_weights
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
 from .._estimators.unsupervised import (

@@ -12,7 +12,7 @@ from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.columns import Columns, power_of_two
 from .._estimators.fitting import DTYPES, unchanged_on_error, validated_rows
 from .._estimators.frozen import is_prefit, unfrozen
-from .._estimators.parts import check_prefit, ready_copy
+from .._estimators.subestimators import check_prefit, ready_copy
 from .._estimators.versions import versioned
 from ..nn.scaling import dense
 from ._autoencoder import AutoEncoder

@@ -12,7 +12,7 @@ from .._estimators.fitting import unchanged_on_error
 from .._estimators.frozen import unfrozen
 from .._estimators.labels import CLASS_WEIGHT
 from .._estimators.parameters import estimator
-from .._estimators.parts import fill, fitted_base, for_parts
+from .._estimators.subestimators import fill, fitted_base, for_parts
 from .._estimators.supervised import BaseSupervised
 from ._dbm import DBM
 from ._dbn import DBN

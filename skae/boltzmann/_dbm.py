@@ -21,7 +21,7 @@ from .._estimators.fitting import (
     validated_rows,
 )
 from .._estimators.parameters import estimator
-from .._estimators.parts import copies, for_parts
+from .._estimators.subestimators import copies, for_parts
 from .._estimators.training import TrainedModel
 from ..nn.boltzmann import Chains
 from ..nn.deep_boltzmann import DeepMachine

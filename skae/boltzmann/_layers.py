@@ -1,6 +1,6 @@
 """Layers of deep Boltzmann machines and belief networks."""
 
-from .._estimators.parts import check_layers
+from .._estimators.subestimators import check_layers
 from ._rbm import RBM
 
 

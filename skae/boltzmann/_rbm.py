@@ -13,7 +13,7 @@ from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import check_counts, column_names, generator, unchanged_on_error
 from .._estimators.layer import NetworkLayer
 from .._estimators.parameters import estimator
-from .._estimators.parts import layer_weights
+from .._estimators.subestimators import layer_weights
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
 from .._estimators.unsupervised import CONSTRAINTS, fit_network

@@ -9,7 +9,7 @@ from .._compat import Interval, _BaseComposition
 from .._estimators import named_layers
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import DTYPES, column_names, counted_rows, validated_rows
-from .._estimators.parts import for_parts
+from .._estimators.subestimators import for_parts
 from .._estimators.supervised import NOISE
 from .._estimators.training import TrainedModel
 from ._layers import LAYERS, chosen_layers, units_of

@@ -3,7 +3,7 @@
 from .._compat import StrOptions
 from .._estimators.layer import NetworkLayer
 from .._estimators.named_layers import check_names
-from .._estimators.parts import check_layers, units_parameter
+from .._estimators.subestimators import check_layers, units_parameter
 from .._estimators.units import plain_units
 from ..autoencoders import ContractiveAE
 

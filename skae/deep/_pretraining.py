@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 from .._estimators.callbacks import reported
 from .._estimators.fitting import by_block, is_fitted
 from .._estimators.layer import NetworkLayer
-from .._estimators.parts import fill, without_output
+from .._estimators.subestimators import fill, without_output
 from .._estimators.training import TrainedModel
 from .._estimators.units import plain_units
 from .._estimators.unlabeled import constant_loss, mark_unlabeled

@@ -6,7 +6,7 @@ from typing import ClassVar
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import estimator
-from .._estimators.parts import copies
+from .._estimators.subestimators import copies
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays

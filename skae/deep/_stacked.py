@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import StrOptions, _fit_context
 from .._estimators.fitting import is_fitted, unchanged_on_error
 from .._estimators.parameters import estimator
-from .._estimators.parts import copies, without_output
+from .._estimators.subestimators import copies, without_output
 from ..nn.corruption import make_corruption
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays

@@ -9,7 +9,7 @@ import numpy as np
 from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
 from .._estimators import named_layers
 from .._estimators.fitting import column_names, unchanged_on_error
-from .._estimators.parts import copies, fill, for_parts
+from .._estimators.subestimators import copies, fill, for_parts
 from .._estimators.supervised import BaseSupervised
 from .._estimators.unlabeled import RECONSTRUCTION, all_rows, new_autoencoder, reconstruction
 from ._layers import LAYERS, check_stack, chosen_layers, downward, layer_shapes, ties, units_of

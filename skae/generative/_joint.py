@@ -24,7 +24,7 @@ from .._estimators.fitting import (
 )
 from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.parameters import estimator
-from .._estimators.parts import check_prefit, ready_copy
+from .._estimators.subestimators import check_prefit, ready_copy
 from ..autoencoders import AutoEncoder, BaseAutoEncoder
 from ..nn.model import Model
 from ._checks import (

@@ -15,7 +15,7 @@ from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.parameters import estimator
-from .._estimators.parts import atoms_of, check_prefit, ready_copy
+from .._estimators.subestimators import atoms_of, check_prefit, ready_copy
 from .._kernels.pictures import normalize_patches
 from .._threads import share_items, team
 from ._encoders import Coder, Linear, Threshold, Triangle

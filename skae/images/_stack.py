@@ -15,7 +15,7 @@ from .._compat import _BaseComposition, _fit_context
 from .._estimators import named_layers
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import estimator
-from .._estimators.parts import ready_copy
+from .._estimators.subestimators import ready_copy
 from .._threads import team
 from ._features import ConvolutionalFeatures
 from ._pictures import validated_pictures

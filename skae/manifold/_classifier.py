@@ -15,7 +15,7 @@ from .._estimators.fitting import by_block, unchanged_on_error
 from .._estimators.frozen import unfrozen
 from .._estimators.labels import CLASS_WEIGHT
 from .._estimators.parameters import estimator
-from .._estimators.parts import fill_encoder, fitted_base, for_parts
+from .._estimators.subestimators import fill_encoder, fitted_base, for_parts
 from .._estimators.supervised import BaseSupervised
 from .._estimators.unlabeled import (
     RECONSTRUCTION,

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import DTYPES, unchanged_on_error
 from .._estimators.frozen import is_prefit, unfrozen
-from .._estimators.parts import check_prefit, for_parts
+from .._estimators.subestimators import check_prefit, for_parts
 from .._estimators.versions import versioned
 from .._threads import share_items, team
 from ..autoencoders import ContractiveAE

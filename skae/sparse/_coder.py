@@ -8,7 +8,7 @@ from sklearn.utils import check_array
 
 from .._compat import Interval, StrOptions
 from .._estimators.parameters import estimator
-from .._estimators.parts import atoms_of
+from .._estimators.subestimators import atoms_of
 from .._estimators.unit_atoms import unit_rows
 from ..training.problem import Problem
 from ._base import BaseCoder, positive_part
