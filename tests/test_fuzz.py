@@ -276,9 +276,16 @@ def n_tries(request):
         yield request.config.getoption("--fuzz")
 
 
+@pytest.fixture
+def first_seed(request):
+    """Return ``--fuzz-seed``, far enough from those beside it."""
+    return 100_000 * request.config.getoption("--fuzz-seed")
+
+
 @pytest.mark.parametrize("name", sorted(ESTIMATORS))
-def test_estimators(name, n_tries):
-    fitted = [_try(seed, ESTIMATORS[name]) for seed in range(n_tries)]
+def test_estimators(name, n_tries, first_seed):
+    seeds = range(first_seed, first_seed + n_tries)
+    fitted = [_try(seed, ESTIMATORS[name]) for seed in seeds]
     assert any(fitted) or n_tries < 100
 
 
@@ -368,9 +375,9 @@ def _arguments(rng, function):
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
-def test_functions(name, n_tries, fitted_models):
+def test_functions(name, n_tries, first_seed, fitted_models):
     function, names = FUNCTIONS[name], {*inspect.signature(FUNCTIONS[name]).parameters, *DATA_NAMES}
-    for seed in range(n_tries):
+    for seed in range(first_seed, first_seed + n_tries):
         arguments = _arguments(np.random.default_rng(seed), function)
         try:
             for array in _flat(function(**arguments)):
@@ -382,9 +389,9 @@ def test_functions(name, n_tries, fitted_models):
             raise AssertionError(f"seed {seed}: {name}(**{arguments})") from error
 
 
-def test_damaged_checkpoints(tmp_path, n_tries):
+def test_damaged_checkpoints(tmp_path, n_tries, first_seed):
     """Cut, with random bytes, or with flipped bits: one kind of error, or nothing of it matters."""
-    path, rng = tmp_path / "state", np.random.default_rng(0)
+    path, rng = tmp_path / "state", np.random.default_rng(first_seed)
     X = DATA.astype(np.float32)
     for model in (
         AutoEncoder(3),
@@ -404,10 +411,10 @@ def test_damaged_checkpoints(tmp_path, n_tries):
                 np.testing.assert_array_equal(resumed, whole)
 
 
-def test_damaged_models(tmp_path, n_tries):
+def test_damaged_models(tmp_path, n_tries, first_seed):
     """As above, of files of ``skae.io``."""
     pytest.importorskip("skops")
-    path, rng = tmp_path / "model", np.random.default_rng(0)
+    path, rng = tmp_path / "model", np.random.default_rng(first_seed)
     for model in (
         AutoEncoder(3, max_iter=1),
         SparseCoder(3, max_iter=1),
@@ -493,9 +500,9 @@ def endless(name, path, n_epochs):
 
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("kind", ["SIGKILL", "SIGINT"])
-def test_stopped_at_random_times(name, kind, tmp_path, n_tries):
+def test_stopped_at_random_times(name, kind, tmp_path, n_tries, first_seed):
     """A training that is killed or interrupted again and again ends with the weights of one that was not."""
-    path, rng = str(tmp_path / "state"), np.random.default_rng(0)
+    path, rng = str(tmp_path / "state"), np.random.default_rng(first_seed)
     script = textwrap.dedent(SCRIPT).format(folder=os.path.dirname(__file__), name=name, path=path)
     if n_tries < 20:
         pytest.skip("--fuzz 20 and more: that takes seconds")
