@@ -1,0 +1,179 @@
+"""Codes of few nonzeros, as CSR arrays: how they are found among pre-activations, and their products with atoms."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+
+from .._kernels import sparse_codes as kernels
+from .._kernels.winners import add_bias_rows, count_above, maxima_rows, take_above, top_k_rows
+from .._threads import ELEMENT, share
+
+_GROUP = 16  # entries of a row of which the largest stands for all
+
+
+@dataclass(slots=True, eq=False)
+class SparseCodes:
+    """Row i has ``values[starts[i]:starts[i + 1]]`` in ascending ``columns``.
+
+    Parameters
+    ----------
+    starts : ndarray of shape (n_samples + 1,)
+    columns : ndarray of int32
+    values : ndarray
+    """
+
+    starts: np.ndarray
+    columns: np.ndarray
+    values: np.ndarray
+
+    def __len__(self):
+        return len(self.starts) - 1
+
+    @property
+    def rows(self):
+        """ndarray of int: the row of each value."""
+        return np.repeat(np.arange(len(self)), np.diff(self.starts))
+
+    @property
+    def _arrays(self):
+        return self.starts, self.columns, self.values
+
+    def matrix(self, n_columns):
+        """Return them as a CSR matrix."""
+        arrays = self.values, self.columns, self.starts
+        return scipy.sparse.csr_matrix(arrays, shape=(len(self), n_columns))
+
+    def decode(self, atoms, bias):
+        """Return h D + bias."""
+        out = np.empty((len(self), atoms.shape[1]), atoms.dtype)
+
+        def some(rows):
+            kernels.decode_rows(*self._arrays, atoms, bias, out, rows.start, rows.stop)
+
+        self._share_rows(some, atoms)
+        return out
+
+    def explain(self, atoms, bias, ends, targets, weights, errors, losses):
+        """Fill ``errors`` and ``losses`` of reconstructions by nested groups; return the gradient at the codes.
+
+        See :func:`skae._kernels.sparse_codes.explain_rows`.
+        """
+
+        def some(rows):
+            batch = targets, weights, errors, losses, rows.start, rows.stop
+            kernels.explain_rows(*self._arrays, atoms, bias, ends, *batch)
+
+        self._share_rows(some, atoms)
+        return self.gradients(atoms, ends, errors)
+
+    def gradients(self, atoms, ends, errors):
+        """Return the gradient at the codes of the groups that end at ``ends``, from ``errors`` at what each group adds."""
+        gradient = np.empty_like(self.values)
+
+        def some(rows):
+            own = self.starts, self.columns, atoms, ends, errors
+            kernels.code_gradients(*own, gradient, rows.start, rows.stop)
+
+        self._share_rows(some, atoms)
+        return gradient
+
+    def _share_rows(self, some, atoms):
+        mean = 1 + len(self.values) // max(len(self), 1)
+        share(some, len(self), ELEMENT * mean * atoms.shape[1] // 4)
+
+
+class ByColumn:
+    """The entries of codes, sorted by column, for the sum over samples in a gradient."""
+
+    def __init__(self, codes, n_columns):
+        size = len(codes.values)
+        self.starts = np.empty(n_columns + 1, np.int64)
+        self.rows, self.places = np.empty(size, np.int32), np.empty(size, np.int32)
+        kernels.by_column(codes.starts, codes.columns, self.starts, self.rows, self.places)
+
+    def add(self, coefficients, vectors, out, columns=slice(None)):
+        """out_j <- out_j + sum_i coefficient_ij v_i, for some of the columns j."""
+        first, last, _ = columns.indices(len(out))
+        n_entries = int(self.starts[last] - self.starts[first])
+        arrays = self.starts, self.rows, self.places, coefficients, vectors
+
+        def some(part):
+            kernels.add_weighted_rows(*arrays, first + part.start, first + part.stop, out)
+
+        cost = ELEMENT * n_entries * out.shape[1] // (4 * max(last - first, 1))
+        share(some, last - first, cost)
+
+
+def top_k(a, bias, k):
+    """Return the k largest positive entries of each row of a + bias, which ``a`` becomes."""
+    columns, values = np.empty((len(a), k), np.int32), np.empty((len(a), k), a.dtype)
+    counts = np.empty(len(a), np.int64)
+
+    def some(rows):
+        top_k_rows(a[rows], bias, k, columns[rows], values[rows], counts[rows])
+
+    share(some, len(a), ELEMENT * a.shape[1])
+    starts = _starts(counts)
+    if starts[-1] == columns.size:
+        return SparseCodes(starts, columns.ravel(), values.ravel())
+    found = np.arange(k) < counts[:, np.newaxis]
+    return SparseCodes(starts, columns[found], values[found])
+
+
+def above(a, bias, limits):
+    """Return the entries of a + bias, which ``a`` becomes, above the ``limits``, one for each column."""
+    counts = np.empty(len(a), np.int64)
+
+    def count(rows):
+        add_bias_rows(a[rows], bias)
+        count_above(a[rows], limits, counts[rows])
+
+    share(count, len(a), ELEMENT * a.shape[1])
+    return _taken(a, limits, counts)
+
+
+def batch_top_k(a, bias, count):
+    """Return the ``count`` largest positive entries of a + bias, which ``a`` becomes; of equal ones the first."""
+    n_samples, n = a.shape
+    largest = np.empty((n_samples, -(-n // _GROUP)), a.dtype)
+
+    def some(rows):
+        maxima_rows(a[rows], bias, largest[rows])
+
+    share(some, n_samples, ELEMENT * n)
+    bound = a.dtype.type(0)
+    if count < largest.size:
+        # So many entries are not below it, and few more.
+        bound = max(bound, np.nextafter(_nth_largest(largest, count), -np.inf, dtype=a.dtype))
+    limits, counts = np.full(n, bound), np.empty(n_samples, np.int64)
+    share(lambda rows: count_above(a[rows], limits, counts[rows]), n_samples, ELEMENT * n)
+    codes = _taken(a, limits, counts)
+    if len(codes.values) <= count:
+        return codes
+    limit = _nth_largest(codes.values, count)
+    kept = codes.values > limit
+    ties = np.flatnonzero(codes.values == limit)
+    kept[ties[: count - np.count_nonzero(kept)]] = True
+    starts = _starts(np.bincount(codes.rows[kept], minlength=n_samples))
+    return SparseCodes(starts, codes.columns[kept], codes.values[kept])
+
+
+def _taken(a, limits, counts):
+    """Return the entries of ``a`` above the ``limits``, of which there are ``counts`` in the rows."""
+    starts = _starts(counts)
+    columns, values = np.empty(starts[-1], np.int32), np.empty(starts[-1], a.dtype)
+
+    def some(rows):
+        take_above(a[rows], limits, starts[rows], columns, values)
+
+    share(some, len(a), ELEMENT * a.shape[1])
+    return SparseCodes(starts, columns, values)
+
+
+def _nth_largest(values, n):
+    return np.partition(values, values.size - n, axis=None)[values.size - n]
+
+
+def _starts(counts):
+    return np.concatenate([[0], np.cumsum(counts)])

@@ -1,0 +1,78 @@
+"""One layer of sparse features: codes h = s(W x + b), reconstructions h D + c with atoms D of norm 1."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from .layer import Layer
+from .network import Network
+from .parameters import Params, Parts
+from .sparse_units import SPARSE_UNITS
+
+
+@dataclass
+class SparseParams(Params):
+    """The views of a ``SparseNetwork``; ``thresholds`` are those of the units that have any."""
+
+    thresholds: np.ndarray = None
+
+
+class SparseNetwork(Network):
+    """An encoder of sparse features and a linear decoder.
+
+    The flat vector begins with the atoms.
+
+    Parameters
+    ----------
+    sizes : (int, int)
+        Inputs and features.
+    activation : str
+        A key of ``SPARSE_UNITS``.
+    k : int
+        Active features of a sample, for the units that need it.
+    alpha : float
+        Price of what is active, for the units that need one.
+    """
+
+    def __init__(self, sizes, activation, k, alpha=0.0):
+        self.units = SPARSE_UNITS[activation](sizes[1], k, alpha)
+        # The unit of initial weights; that of fitted ones may have thresholds.
+        super().__init__(sizes, "relu", decoder="untied")
+        (low, high), n_thresholds = sizes, self.units.n_thresholds
+        self._parts = Parts([(high, low), (high, low), (high,), (low,), (n_thresholds,)])
+        self.size = self._parts.size
+
+    def parts(self, flat):
+        """Return the atoms, the encoder's weights and bias, the decoder's bias and the thresholds in ``flat``."""
+        return self._parts(flat)
+
+    def views(self, flat):
+        """Return the ``SparseParams`` that look into ``flat``."""
+        atoms, weights, bias, decoder_bias, thresholds = self.parts(flat)
+        upward = [Layer(weights, bias, self.units.unit(thresholds))]
+        downward = [Layer(atoms.T, decoder_bias, self._decoder_units[0])]
+        return SparseParams(
+            [weights], [bias], [atoms], [decoder_bias], upward, downward, thresholds
+        )
+
+    def initial(self, rng, dtype):
+        """Return a fresh flat vector: atoms of random directions, of which the encoder is the transpose."""
+        flat = np.zeros(self.size, dtype)
+        atoms, weights, _, _, thresholds = self.parts(flat)
+        atoms[...] = rng.standard_normal(atoms.shape)
+        atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+        weights[...] = atoms
+        thresholds[...] = self.units.first_threshold
+        return flat
+
+    def sparse_codes(self, params, inputs):
+        """Return the ``SparseCodes`` of ``inputs``."""
+        layer = params.encoder_layers[0]
+        return layer.unit.select(inputs @ layer.weights.T, layer.bias)
+
+
+@lru_cache(maxsize=32)
+def sparse_network_of(**shape):
+    """Return the ``SparseNetwork`` with these arguments, which is made once: it has no state."""
+    return SparseNetwork(**shape)

@@ -1,0 +1,207 @@
+"""Units of sparse auto-encoders: which features of a sample are active, in training and afterwards.
+
+``topk`` keeps the k largest pre-activations of a row (Makhzani & Frey 2014, Gao et al. 2024); ``batch_topk`` as many of a whole
+batch, and afterwards those above a threshold (Bussmann et al. 2024); ``jumprelu`` learns a threshold for each feature
+(Rajamanoharan et al. 2024); ``relu`` pays for the sum of the codes.
+"""
+
+import numpy as np
+
+from .._kernels.sparse_codes import threshold_gradients
+from .activations import ALL, Diagonal, Unit
+from .sparse_codes import SparseCodes, above, batch_top_k, top_k
+
+_FORGET = 0.01  # share of the present batch in the running mean of thresholds
+_BANDWIDTH = 0.2  # of the kernel around the thresholds of jumprelu
+_FIRST_THRESHOLD = 0.2
+
+
+class TopK(Unit):
+    """The k largest pre-activations of a row, where they are positive; 0 elsewhere.
+
+    Parameters
+    ----------
+    k : int
+    """
+
+    rectifies = True
+
+    def __init__(self, k):
+        self.k = k
+
+    def forward(self, a, bias, rows=ALL, units=ALL):
+        """a <- s(a + bias), for some rows."""
+        part = a[rows]
+        codes = self.select(part, bias)
+        part[...] = 0
+        part[codes.rows, codes.columns] = codes.values
+
+    def derivatives(self, outputs, order=1, memory=None):
+        """Return 1 where a unit is active, and 0."""
+        return _where_active(outputs)
+
+    def select(self, a, bias):
+        """Return the codes of the pre-activations ``a`` + ``bias``, which ``a`` becomes."""
+        return top_k(a, bias, min(self.k, a.shape[1]))
+
+
+class Above(Unit):
+    """Pre-activations above a limit for each unit; 0 elsewhere.
+
+    Parameters
+    ----------
+    limits : ndarray of shape (n_units,)
+    """
+
+    rectifies, whole_row = True, False
+
+    def __init__(self, limits):
+        self.limits = limits
+
+    def forward(self, a, bias, rows=ALL, units=ALL):
+        """a <- s(a + bias), for some rows and units."""
+        part = a[rows, units]
+        part += bias[units]
+        part[part <= self.limits[units]] = 0
+
+    def derivatives(self, outputs, order=1, memory=None):
+        """Return 1 where a unit is active, and 0."""
+        return _where_active(outputs)
+
+    def select(self, a, bias):
+        """Return the codes of the pre-activations ``a`` + ``bias``, which ``a`` becomes."""
+        return above(a, bias, self.limits)
+
+
+def _where_active(outputs):
+    return Diagonal((outputs != 0).astype(outputs.dtype), np.zeros_like(outputs))
+
+
+class Winners:
+    """``'topk'``: how its units are trained.
+
+    Parameters
+    ----------
+    n : int
+        Number of units.
+    k : int
+    alpha : float
+        Price of what is active, for the units that need one.
+
+    Attributes
+    ----------
+    n_thresholds : int
+        Parameters besides weights and biases.
+    first_threshold : float
+    """
+
+    n_thresholds, first_threshold = 0, 0.0
+
+    def __init__(self, n, k, alpha):
+        self.n, self.k, self.alpha = n, k, alpha
+
+    def unit(self, thresholds):
+        """Return the unit of the fitted encoder."""
+        return TopK(self.k)
+
+    def training_codes(self, a, bias, thresholds):
+        """Return the codes of a batch, and the pre-activations of their entries; ``a`` becomes ``a`` + ``bias``."""
+        codes = top_k(a, bias, self.k)
+        return codes, codes.values
+
+    def penalty(self, codes, weights, gradient):
+        """Return the price of the codes of samples with ``weights``; add its gradient at the codes to ``gradient``."""
+        return 0.0
+
+    def learn(self, codes, raw, gradient, weights, thresholds, grad):
+        """Fill ``grad``, the gradient at the ``thresholds``, or set these."""
+
+
+class BatchWinners(Winners):
+    """``'batch_topk'``: the threshold is the running mean of the smallest code of a batch."""
+
+    n_thresholds = 1
+
+    def unit(self, thresholds):
+        """Return the unit of the fitted encoder."""
+        return Above(np.full(self.n, thresholds[0]))
+
+    def training_codes(self, a, bias, thresholds):
+        """Return the codes of a batch, and the pre-activations of their entries."""
+        codes = batch_top_k(a, bias, self.k * len(a))
+        return codes, codes.values
+
+    def learn(self, codes, raw, gradient, weights, thresholds, grad):
+        """Set the threshold."""
+        grad[:] = 0
+        smallest = np.nextafter(codes.values.min(initial=np.inf), 0)
+        if np.isfinite(smallest):
+            share = _FORGET if thresholds[0] > 0 else 1
+            thresholds += thresholds.dtype.type(share) * (smallest - thresholds)
+
+
+class Rectifiers(Winners):
+    """``'relu'``: alpha times the sum of the codes is the price."""
+
+    def unit(self, thresholds):
+        """Return the unit of the fitted encoder."""
+        return Above(np.zeros(self.n, thresholds.dtype))
+
+    def training_codes(self, a, bias, thresholds):
+        """Return the codes of a batch, and the pre-activations of their entries."""
+        codes = self.unit(thresholds).select(a, bias)
+        return codes, codes.values
+
+    def penalty(self, codes, weights, gradient):
+        """Return the price of the codes."""
+        prices = codes.values.dtype.type(self.alpha) * weights[codes.rows]
+        gradient += prices
+        return float(prices @ codes.values)
+
+
+class Jumps(Winners):
+    """``'jumprelu'``: alpha times the number of active units is the price; ``thresholds`` are logarithms."""
+
+    first_threshold = float(np.log(_FIRST_THRESHOLD))
+
+    def __init__(self, n, k, alpha):
+        super().__init__(n, k, alpha)
+        self.n_thresholds = n
+
+    def unit(self, thresholds):
+        """Return the unit of the fitted encoder."""
+        return Above(np.exp(thresholds))
+
+    def training_codes(self, a, bias, thresholds):
+        """Return the codes of a batch, with zeros where the kernel is not zero, and the pre-activations there."""
+        limits = np.exp(thresholds)
+        near = above(a, bias, limits - limits.dtype.type(_BANDWIDTH / 2))
+        active = near.values > limits[near.columns]
+        return SparseCodes(near.starts, near.columns, near.values * active), near.values
+
+    def penalty(self, codes, weights, gradient):
+        """Return the price of the codes."""
+        return self.alpha * float(weights[codes.rows] @ (codes.values > 0))
+
+    def learn(self, codes, raw, gradient, weights, thresholds, grad):
+        """Fill ``grad``."""
+        number = raw.dtype.type
+        grad[:] = 0
+        threshold_gradients(
+            codes.columns,
+            raw,
+            gradient,
+            weights[codes.rows],
+            np.exp(thresholds),
+            number(self.alpha),
+            number(_BANDWIDTH),
+            grad,
+        )
+
+
+SPARSE_UNITS = {
+    "topk": Winners,
+    "batch_topk": BatchWinners,
+    "jumprelu": Jumps,
+    "relu": Rectifiers,
+}
