@@ -3,6 +3,7 @@
 from ._chains import sample_chain, sample_langevin
 from ._energy import EnergyAE
 from ._joint import JointEnergy, ReconstructionMoments
+from ._local_chain import sample_local_moments
 from ._moments import LocalMoments, ball_moments, local_moments
 from ._parzen import ParzenLikelihood, parzen_comparison, parzen_log_likelihood
 from ._walkback import sample_walkback
@@ -19,5 +20,6 @@ __all__ = [
     "parzen_log_likelihood",
     "sample_chain",
     "sample_langevin",
+    "sample_local_moments",
     "sample_walkback",
 ]

@@ -1,6 +1,9 @@
 """Markov chains of a fitted auto-encoder, which walk where it has learned that data are dense."""
 
+import numpy as np
+
 from .._estimators.fitting import by_block, generator
+from ..nn.activations import Elementwise
 from ._checks import (
     check_decoder,
     check_positive,
@@ -29,7 +32,8 @@ def sample_chain(
 
     A step encodes h = f(x), moves to ``h* = h + J J' e`` with J = dh/dx and e normal of standard deviation sigma, and
     decodes x' = g(h*), the means of the output units. J J' e is along what x can do: isotropic noise in the code
-    is the control. Codes may leave the range of their activation.
+    is the control. With ``covariance='reconstruction'`` the noise has the covariance that the code's own reconstruction
+    f(g(h)) estimates. Codes may leave the range of their activation.
 
     Of several layers the highest one has the chain, on the outputs of the layer below; its states then go down
     through the rest of the decoder.
@@ -44,8 +48,10 @@ def sample_chain(
         Steps of each chain.
     sigma : float, default=1.0
         Standard deviation of e.
-    covariance : {'jacobian', 'isotropic'}, default='jacobian'
-        Whether codes move by J J' e or by e.
+    covariance : {'jacobian', 'reconstruction', 'isotropic'}, default='jacobian'
+        Whether codes move by J J' e, by normal noise of covariance ``sigma**2 K`` or by e. K is d f(g(h)) / dh with
+        the derivatives of its units on both sides, which makes it symmetric and leaves its eigenvalues as they are; it
+        needs tied weights and elementwise units.
     burn_in : int, default=0
         First steps whose states are left out.
     thin : int, default=1
@@ -61,7 +67,7 @@ def sample_chain(
     Raises
     ------
     ValueError
-        If x0 or a parameter is invalid.
+        If x0 or a parameter is invalid, or the model has not what the covariance needs.
     TypeError
         If the model has no encoder and decoder of layers.
 
@@ -84,11 +90,13 @@ def sample_chain(
     fitted, x = model.model_, checked_rows(model, x0)
     check_positive("sigma", sigma)
     check_schedule(n_steps, burn_in, thin)
-    if covariance not in ("jacobian", "isotropic"):
-        raise ValueError(f"covariance must be 'jacobian' or 'isotropic'; got {covariance!r}.")
+    if covariance not in _NOISE:
+        raise ValueError(f"covariance must be one of {sorted(_NOISE)}; got {covariance!r}.")
+    if covariance == "reconstruction":
+        _check_tied(fitted)
     top = network.depth - 1
     x = network.encode(params, x, n_layers=top)
-    chain = _code_chain(fitted, x, float(sigma), covariance == "jacobian", generator(random_state))
+    chain = _code_chain(fitted, x, float(sigma), _NOISE[covariance], generator(random_state))
     states = kept_states(chain, x, n_steps, burn_in, thin)
     samples = states if top == 0 else _decoded_states(fitted, states)
     return finite_states(fitted.scaling.invert(samples))
@@ -173,19 +181,81 @@ def sample_langevin(
     return finite_states(fitted.scaling.invert(states))
 
 
-def _code_chain(fitted, x, sigma, correlated, rng):
-    """Yield x' = g(h + J J' e), or g(h + e), where f and g are those of the highest layer."""
+def _check_tied(fitted):
+    """Raise where the highest layer is not one of elementwise units whose decoder has its weights."""
     encoder, decoder = fitted.params.encoder_layers[-1], fitted.params.decoder_layers[0]
+    tied = np.array_equal(encoder.weights, decoder.weights.T)
+    outputs_elementwise = fitted.network.depth > 1 or fitted.loss.elementwise
+    if not (tied and outputs_elementwise and isinstance(encoder.unit, Elementwise)):
+        raise ValueError(
+            "covariance='reconstruction' needs a model with tied_weights=True and units that each depend on one "
+            "pre-activation; take covariance='jacobian'."
+        )
+
+
+def _code_chain(fitted, x, sigma, noise, rng):
+    """Yield x' = g(h + sigma noise), where f and g are those of the highest layer."""
+    top = _TopLayer(fitted)
     while True:
-        codes = encoder.forward(x)
-        noise = sigma * rng.standard_normal(codes.shape, codes.dtype)
-        if correlated:
-            jacobian = encoder.linearize(codes)
-            noise = jacobian.jvp(jacobian.vjp(noise))
-        codes += noise
-        x = decoder.forward(codes)
-        x = x if fitted.network.depth > 1 else fitted.loss.activate(x)
+        codes = top.encoder.forward(x)
+        codes += sigma * noise(top, x, codes, rng)
+        x = top.decode(codes)
         yield x
+
+
+class _TopLayer:
+    """The highest layer of a network, with its decoder.
+
+    Attributes
+    ----------
+    encoder, decoder : Layer
+    """
+
+    def __init__(self, fitted):
+        self.encoder = fitted.params.encoder_layers[-1]
+        self.decoder = fitted.params.decoder_layers[0]
+        self._loss = fitted.loss if fitted.network.depth == 1 else None
+
+    def decode(self, codes):
+        """Return g(h), the means of the output units where it is the only layer."""
+        x = self.decoder.forward(codes)
+        return x if self._loss is None else self._loss.activate(x)
+
+    def output_derivatives(self, x):
+        """Return those of g's elementwise units where they put out x."""
+        if self._loss is None:
+            return self.decoder.unit.derivatives(x).first
+        first = np.empty_like(x)
+        self._loss.derive(x, first, np.empty_like(x))
+        return first
+
+
+def _isotropic(top, x, codes, rng):
+    return rng.standard_normal(codes.shape, codes.dtype)
+
+
+def _along_jacobian(top, x, codes, rng):
+    """Return J J' e."""
+    jacobian = top.encoder.linearize(codes)
+    return jacobian.jvp(jacobian.vjp(rng.standard_normal(codes.shape, codes.dtype)))
+
+
+def _as_reconstructed(top, x, codes, rng):
+    """Return normal noise of covariance D^1/2 W R W' D^1/2, for the units' derivatives D of f at h and R of g at x.
+
+    It is similar to D W R W' = d f(g(h)) / dh.
+    """
+    outer = top.encoder.unit.derivatives(codes).first
+    inner = top.output_derivatives(x).clip(0)
+    noise = np.sqrt(inner) * rng.standard_normal(x.shape, x.dtype)
+    return np.sqrt(outer) * (noise @ top.encoder.weights.T)
+
+
+_NOISE = {
+    "isotropic": _isotropic,
+    "jacobian": _along_jacobian,
+    "reconstruction": _as_reconstructed,
+}
 
 
 def _decoded_states(fitted, states):

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._estimators.columns import Columns
 from ..autoencoders import BaseAutoEncoder
 from ..deep import RecurrentAE, StackedAE
+from ..nn.losses import Gaussian
 from ..nn.network import Network
 
 
@@ -33,6 +34,12 @@ def layers_of(model):
             f"model must be feed-forward, such as StackedAE, not recurrent; got {model!r}."
         )
     return fitted.network, fitted.params
+
+
+def check_gaussian(loss):
+    """Raise where ``loss`` is not gaussian in all columns."""
+    if not all(isinstance(part, Gaussian) for part in loss.parts):
+        raise ValueError("model must have loss='gaussian' in all columns, for moments of its data.")
 
 
 def checked_rows(model, X):

@@ -7,9 +7,8 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, gen_batches
 
 from .._estimators.fitting import DTYPES, check_same_names
-from ..nn.losses import Gaussian
 from ..nn.network import outputs_and_jacobian
-from ._checks import check_positive, checked_rows, layers_of, noise_level
+from ._checks import check_gaussian, check_positive, checked_rows, layers_of, noise_level
 
 _BLOCK = 16  # rows whose Jacobians are in memory at once, besides the result
 
@@ -85,8 +84,7 @@ def local_moments(model, X, sigma=None, *, margin=1e-3):
     """
     network, params = layers_of(model)
     scaling = model.model_.scaling
-    if not all(isinstance(part, Gaussian) for part in model.model_.loss.parts):
-        raise ValueError("model must have loss='gaussian' in all columns, for moments of its data.")
+    check_gaussian(model.model_.loss)
     X = checked_rows(model, X)
     sigma = noise_level(model, sigma)
     if not 0 < margin < 1:

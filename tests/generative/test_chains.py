@@ -35,7 +35,9 @@ def assert_moments(samples, matrix, shift, noise):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("covariance", "power"), [("jacobian", 3), ("isotropic", 1)])
+@pytest.mark.parametrize(
+    ("covariance", "power"), [("jacobian", 3), ("isotropic", 1), ("reconstruction", 2)]
+)
 def test_chains_of_a_linear_model_are_autoregressive(covariance, power, dtype):
     model, matrix, shift = _linear_model(dtype)
     options = {"sigma": 0.7, "covariance": covariance, "random_state": 0}
@@ -76,6 +78,38 @@ def test_codes_move_by_the_jacobian_times_its_transpose(loss, tied, dtype):
         x = model.inverse_transform(model.transform(x) + moves)
         np.testing.assert_allclose(sample, x, atol=30 * np.finfo(dtype).eps)
         x = sample
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("loss", ["gaussian", "bernoulli"])
+def test_noise_of_the_reconstruction_has_the_covariance_of_its_jacobian(loss, depth):
+    options = {"standardize": False, "max_iter": 10, "random_state": 0}
+    layers = [("low", AutoEncoder(6, loss=loss, **options)), ("high", AutoEncoder(4, **options))]
+    data = X[:, 20:26]
+    model = StackedAE(layers, random_state=0).fit(data) if depth == 2 else layers[0][1].fit(data)
+    top = model.named_layers_.high if depth == 2 else model
+    low = model.named_layers_.low.transform(data[:1]) if depth == 2 else data[:1]
+    x = np.tile(data[:1], (40_000, 1))
+    moved = sample_chain(model, x, 1, 1e-4, covariance="reconstruction", random_state=0)[0]
+    codes = top.transform(low)
+    still = top.inverse_transform(codes)
+    if depth == 2:
+        still = model.named_layers_.low.inverse_transform(still)
+
+    def decode(h):
+        means = top.inverse_transform(h)
+        return model.named_layers_.low.inverse_transform(means) if depth == 2 else means
+
+    step = 1e-6 * np.eye(codes.shape[1])
+    decoder = (decode(codes + step) - decode(codes - step)) / 2e-6
+    weights = top.components_
+    inner = low * (1 - low) if depth == 1 and loss == "bernoulli" else 1.0
+    if depth == 2:
+        inner = low * (1 - low)
+    root = np.sqrt(codes * (1 - codes)).T * weights * np.sqrt(inner)
+    expected = decoder.T @ root @ root.T @ decoder
+    found = np.cov((moved - still) / 1e-4, rowvar=False)
+    np.testing.assert_allclose(found, expected, atol=0.03 * np.abs(expected).max())
 
 
 def _stack(fine_tune):
@@ -186,8 +220,11 @@ def test_bad_input(sample, options, message):
 
 def test_bad_input_of_one_of_them():
     model = AutoEncoder(8, max_iter=1).fit(X)
-    with pytest.raises(ValueError, match="covariance must be 'jacobian' or 'isotropic'"):
+    with pytest.raises(ValueError, match="covariance must be one of \\['isotropic', 'jacobian'"):
         sample_chain(model, X[:2], covariance="full")
+    untied = AutoEncoder(8, tied_weights=False, max_iter=1).fit(X)
+    with pytest.raises(ValueError, match="needs a model with tied_weights=True"):
+        sample_chain(untied, X[:2], covariance="reconstruction")
     with pytest.raises(ValueError, match="step_size must be a positive number"):
         sample_langevin(model, X[:2], sigma=0.1, step_size=-1)
     with pytest.raises(

@@ -4,7 +4,7 @@ from scipy.linalg import sqrtm
 from sklearn.datasets import load_digits
 
 from skae import AutoEncoder, ContractiveAE, DenoisingAE, RecurrentAE, StackedAE
-from skae.generative import ball_moments, local_moments
+from skae.generative import ball_moments, local_moments, sample_local_moments
 from skae.generative._moments import _reconstruction_and_jacobian
 
 X = load_digits().data[:100] / 16
@@ -38,6 +38,23 @@ def test_an_optimal_linear_denoiser_knows_the_covariance_of_normal_data(tied, dt
     np.testing.assert_allclose(covariance, np.tile(COVARIANCE, (40, 1, 1)), atol=rtol)
     score = -(points - MEAN) @ np.linalg.inv(COVARIANCE + SIGMA**2 * np.eye(3))
     np.testing.assert_allclose(mean - points, SIGMA**2 * score, atol=rtol)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("tied", [True, False])
+def test_chains_of_local_moments_have_the_distribution_of_normal_data(tied, dtype):
+    model = _optimal_denoiser(tied, dtype)
+    samples = sample_local_moments(model, np.zeros((3000, 3)), 60, burn_in=30, thin=15)
+    assert samples.shape == (2, 3000, 3) and samples.dtype == dtype
+    samples = samples.reshape(-1, 3).astype(float)
+    np.testing.assert_allclose(samples.mean(axis=0), MEAN, atol=0.06)
+    np.testing.assert_allclose(np.cov(samples, rowvar=False), COVARIANCE, atol=0.06)
+
+
+def test_chains_of_local_moments_refuse_other_losses():
+    model = DenoisingAE(8, loss="bernoulli", max_iter=1).fit(X)
+    with pytest.raises(ValueError, match="model must have loss='gaussian' in all columns"):
+        sample_local_moments(model, X[:2])
 
 
 def test_contraction_of_the_reconstruction_learns_the_covariance_of_normal_data():

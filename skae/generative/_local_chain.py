@@ -1,0 +1,110 @@
+"""The chain of local moments: each state is normal around the reconstruction of the last one."""
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from .._estimators.fitting import generator
+from ..nn.network import outputs_and_jacobian
+from ._checks import (
+    check_gaussian,
+    check_schedule,
+    checked_rows,
+    finite_states,
+    kept_states,
+    layers_of,
+    noise_level,
+)
+
+_BLOCK = 16  # rows whose Jacobians are in memory at once
+
+
+def sample_local_moments(
+    model, x0, n_steps=100, sigma=None, *, burn_in=0, thin=1, random_state=None
+):
+    """Return states of chains that draw x' from the normal distribution that the model has learned near x.
+
+    A step draws ``x' ~ N(r(x), C(x))`` (Bengio et al. 2012) with ``C = sigma^2 (J + J^2)`` and J = dr/dx: noise of
+    standard deviation sigma goes through r, and sigma^2 J is the covariance of what this noise may have come from.
+    For normal data and the best r, whose C0 = sigma^2 J (I - J)^-1 is their covariance, the chain has exactly their
+    distribution; of other data it has a smoothed one, the closer the smaller sigma was in training.
+
+    J is symmetrized, and its eigenvalues are brought into [0, 1].
+
+    Parameters
+    ----------
+    model : fitted auto-encoder or StackedAE
+        With ``loss='gaussian'``, trained with gaussian noise or contraction of the reconstruction.
+    x0 : array-like of shape (n_chains, n_features)
+        Where the chains start.
+    n_steps : int, default=100
+        Steps of each chain. Each takes the eigenvectors of J, ``O(n_features^3)`` for each chain.
+    sigma : float, default=None
+        In the units of the scaled columns, see ``scale_``. By default that of the training: ``corruption_level`` of
+        gaussian noise, or the root of twice the ``contraction`` of the reconstruction.
+    burn_in : int, default=0
+        First steps whose states are left out.
+    thin : int, default=1
+        After them, one state is kept of so many.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the noise.
+
+    Returns
+    -------
+    samples : ndarray of shape (n_kept, n_chains, n_features)
+        With ``n_kept = (n_steps - burn_in) // thin``.
+
+    Raises
+    ------
+    ValueError
+        If x0 or a parameter is invalid, the loss is not gaussian, or sigma is not given and the training had none.
+    TypeError
+        If the model has no encoder and decoder of layers.
+
+    See Also
+    --------
+    local_moments : The moments themselves.
+
+    References
+    ----------
+    Bengio, Y., Alain, G. & Rifai, S. Implicit density estimation by local moment matching to sample from
+    auto-encoders. 2012 (arXiv 1207.0057).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import DenoisingAE
+    >>> from skae.generative import sample_local_moments
+    >>> X = load_digits().data / 16
+    >>> options = {"corruption": "gaussian", "corruption_level": 0.3, "loss": "gaussian"}
+    >>> dae = DenoisingAE(50, max_iter=5, random_state=0, **options).fit(X)
+    >>> sample_local_moments(dae, X[:10], n_steps=20, thin=5, random_state=0).shape
+    (4, 10, 64)
+    """
+    _, params = layers_of(model)
+    fitted, x = model.model_, checked_rows(model, x0)
+    check_gaussian(fitted.loss)
+    sigma = noise_level(model, sigma)
+    check_schedule(n_steps, burn_in, thin)
+    layers = [*params.encoder_layers, *params.decoder_layers]
+    chain = _local_chain(layers, x, sigma, generator(random_state))
+    states = kept_states(chain, x, n_steps, burn_in, thin)
+    return finite_states(fitted.scaling.invert(states))
+
+
+def _local_chain(layers, x, sigma, rng):
+    """Yield x' ~ N(r(x), sigma^2 (J + J^2))."""
+    while True:
+        noise = sigma * rng.standard_normal(x.shape, x.dtype)
+        x = np.concatenate(
+            [_step(layers, x[rows], noise[rows]) for rows in gen_batches(len(x), _BLOCK)]
+        )
+        yield x
+
+
+def _step(layers, x, noise):
+    """Return r(x) + (J + J^2)^1/2 noise."""
+    mean, jacobian = outputs_and_jacobian(layers, x)
+    values, vectors = np.linalg.eigh((jacobian + jacobian.transpose(0, 2, 1)) / 2)
+    values = values.clip(0, 1)
+    scaled = np.sqrt(values * (1 + values)) * noise
+    return mean + np.squeeze(vectors @ scaled[:, :, np.newaxis], axis=2)
