@@ -53,7 +53,7 @@ def ista(problem, rows, codes, gaps, *, tol, max_iter):
 
 
 def fista(problem, rows, codes, gaps, *, tol, max_iter):
-    """ISTA with momentum, restarted row by row where it points uphill (O'Donoghue & Candes 2015)."""
+    """ISTA with momentum, which is reset in rows where it points uphill (O'Donoghue & Candes 2015)."""
     _proximal_steps(problem, rows, codes, gaps, tol, max_iter, momentum=True)
 
 
@@ -86,7 +86,7 @@ def _proximal_steps(problem, rows, codes, gaps, tol, max_iter, momentum):
 
 
 def pursuit(problem, rows, codes, gaps, *, tol, max_iter):
-    """Orthogonal matching pursuit. No certificate is known but that no objective is below 0."""
+    """Orthogonal matching pursuit. The optimum is only known to be 0 or more, so ``gaps`` are the objectives themselves."""
     correlations, norms, _ = rows
     codes[:] = 0
     pursue_rows(problem.gram, problem.n_nonzero, correlations, codes)
@@ -96,9 +96,10 @@ def pursuit(problem, rows, codes, gaps, *, tol, max_iter):
 
 
 def majorization(problem, rows, codes, gaps, *, tol, max_iter):
-    """Go to the minimum of a bound that touches the objective, until a step is less than ``tol`` of the codes.
+    """Majorize-minimize steps (de Leeuw 1977), until one changes the codes by less than ``tol`` of their norm.
 
-    The objective never rises (de Leeuw 1977). There is no certificate.
+    Each step goes to the minimum of a quadratic upper bound that equals the objective at the present codes, so that the
+    objective never rises. No bound of the distance from the optimum is known: ``gaps`` are infinite.
     """
     correlations, _, _ = rows
     bound = codes.dtype.type(problem.curvature)

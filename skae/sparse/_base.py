@@ -1,4 +1,4 @@
-"""What sparse coders share: training around some hooks, and the methods of a fitted dictionary."""
+"""What sparse coders share: training, and the methods of a fitted dictionary."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ def positive_part(codes):
 class BaseCoder(
     TrainedModel, MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
 ):
-    """Fitting and the fitted methods; ``_state`` has the parameters, which begin with the atoms."""
+    """``fit`` and the methods of a fitted coder; the parameters in ``_state`` begin with the atoms."""
 
     alpha: float = 1.0
     gap_tol: float = 1e-4
@@ -56,7 +56,7 @@ class BaseCoder(
 
     @abstractmethod
     def _wanted_shape(self, n_features):
-        """Return a dict of ``n_components`` and what else has to stay when training goes on, from the parameters."""
+        """Return a dict of ``n_components`` and the other parameters that must not change when training goes on."""
 
     @abstractmethod
     def _check_algorithm(self, atoms):
@@ -71,7 +71,7 @@ class BaseCoder(
         """Return the codes of the validated ``X``, as a CSR matrix where they are sparse and that is asked for."""
 
     def _take_given(self, X):
-        """Return whether the parameters have what there is to learn; ``_state`` is then set to it."""
+        """Return whether the parameters give the dictionary, so that nothing is trained; ``_state`` is then set to it."""
         return False
 
     def _initial(self, atoms, rng):
@@ -79,7 +79,7 @@ class BaseCoder(
         return atoms.ravel()
 
     def _learn_from_trained(self, X):
-        """Find what else is to be known of the fitted model, from the validated X."""
+        """Set what else ``fit`` finds once the parameters are trained, from the validated X."""
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
@@ -115,7 +115,7 @@ class BaseCoder(
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
-        """Go on by one epoch over X, with what earlier calls gathered.
+        """Train for one epoch on X, from the state that earlier calls left.
 
         Parameters
         ----------
@@ -179,7 +179,7 @@ class BaseCoder(
         return scipy.sparse.hstack(parts, "csr") if self.sparse_output else np.hstack(parts)
 
     def inverse_transform(self, X):
-        """Return what codes add up to.
+        """Return the sum of atoms that each code stands for.
 
         Parameters
         ----------

@@ -33,8 +33,8 @@ class SparseCoder(BaseCoder):
     ``fit`` minimizes the mean over samples of ``||x - h D||^2 / 2 + alpha ||h||_1 + ridge ||h||^2 / 2``,
     summed over features, over codes h and atoms D of norm at most 1 (Mairal et al. 2010). ``transform``
     finds the codes, each with a certificate: its objective is within ``gap_tol`` times that of the zero
-    code of the optimum. ``infer`` returns the certificates too, and takes codes to start from. What codes minimize, and how they
-    are found, may be changed without another ``fit``.
+    code of the optimum. ``infer`` returns the certificates too, and takes codes to start from. Parameters of
+    the inference may be changed without another ``fit``.
 
     Parameters
     ----------
@@ -67,8 +67,8 @@ class SparseCoder(BaseCoder):
     split_sign : bool, default=False
         Whether ``transform`` returns positive parts and then negative parts, twice as many columns.
     transform_encoder : {'inference', 'soft_threshold'}, default='inference'
-        What ``transform`` does: inference by ``algorithm``, or the soft threshold of D x at ``alpha``, which
-        explains nothing away (Coates & Ng 2011).
+        What ``transform`` does: inference by ``algorithm``, or the soft threshold of D x at ``alpha``, in which atoms
+        do not compete (Coates & Ng 2011).
     sparse_output : bool, default=False
         Whether codes are a CSR matrix.
     batch_size : int, default=256
@@ -104,12 +104,12 @@ class SparseCoder(BaseCoder):
     components_ : ndarray of shape (n_components, n_features)
         Atoms.
     algorithm_ : str
-        What ``algorithm`` came to.
+        The algorithm of the inference: ``algorithm``, or what ``'auto'`` chose.
     n_iter_ : int
         Epochs so far.
     loss_curve_, validation_curve_ : list of float
-        Mean objective of each epoch, on training samples at the dictionaries on the way, and on held-out samples at the
-        last of them.
+        Mean objective of each epoch: on training samples, each at the dictionary of its minibatch, and on held-out
+        samples, at the dictionary after the epoch.
     converged_ : bool
         Whether training stopped by itself.
 
@@ -147,7 +147,7 @@ class SparseCoder(BaseCoder):
     tol: float = 1e-3
     n_iter_no_change: int = 3
 
-    # What _FIXED names is no parameter.
+    # Those in _FIXED are attributes of the class here, and no parameters.
     solver: ClassVar[None] = None
     learning_rate_init: ClassVar[float] = 1.0
     learning_rate: ClassVar[str] = "constant"
@@ -194,14 +194,14 @@ class SparseCoder(BaseCoder):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         init : {array-like, sparse matrix} of shape (n_samples, n_components), default=None
             Codes to start from, for instance those of a nearby ``alpha``. ``'auto'`` is then coordinate descent;
-            ``'homotopy'`` and ``'omp'`` start from zero all the same.
+            ``'homotopy'`` and ``'omp'`` always start from zero.
 
         Returns
         -------
         codes : {ndarray, csr_matrix} of shape (n_samples, n_components)
             With their signs, whatever ``split_sign`` says.
         gaps : ndarray of shape (n_samples,)
-            Upper bounds of the objective of each code minus the least one. For ``'omp'`` the objective itself.
+            Upper bounds of how far the objective of each code is above the least one. For ``'omp'`` the objective itself.
 
         Raises
         ------
@@ -265,7 +265,9 @@ class SparseCoder(BaseCoder):
         options = {"ridge": self.ridge, "positive": self.positive}
         if self.algorithm == "omp":
             if self.positive or self.ridge or self.groups is not None:
-                raise ValueError("algorithm='omp' goes with neither positive, ridge nor groups.")
+                raise ValueError(
+                    "algorithm='omp' supports neither positive, ridge nor groups: choose another algorithm."
+                )
             return Pursuit(dictionary, self.n_nonzero_coefs)
         if self.groups is None:
             return Lasso(dictionary, self.alpha, **options)
@@ -293,6 +295,6 @@ class SparseCoder(BaseCoder):
         return codes
 
     def _algorithm_for(self, problem):
-        """Return ``algorithm``; for ``'auto'`` what it came to in ``fit``, where that can solve ``problem``."""
+        """Return ``algorithm``; for ``'auto'`` what ``fit`` chose, where that can solve ``problem``."""
         known = self.algorithm == "auto" and self.algorithm_ in problem.algorithms
         return self.algorithm_ if known else self.algorithm

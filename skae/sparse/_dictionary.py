@@ -23,18 +23,18 @@ def first_atoms(X, weights, rows, n_atoms, rng):
 
 
 class DictionaryObjective:
-    """The mean objective of a batch's codes at the dictionary; they stay here for the solver.
+    """The mean objective of a batch's codes at the dictionary; the codes are kept for the solver.
 
     Parameters
     ----------
     n_atoms : int
     problem : callable
-        ``problem(dictionary)`` is what codes minimize.
+        ``problem(dictionary)`` returns what codes minimize, such as a ``Lasso``.
     inference : dict
         Options of ``infer_codes``.
     """
 
-    # Atoms have norm 1 at most: a look at the loss after the last step of an epoch would only cost another inference.
+    # As atoms have norm 1 at most; computing the loss after the last step of an epoch would cost another inference.
     finite_where_params_are = True
 
     def __init__(self, n_atoms, problem, inference):
@@ -57,10 +57,10 @@ class DictionaryObjective:
 class DictionarySolver:
     """Block coordinate descent on the surrogate that past codes define.
 
-    The statistics A = sum h h' and B = sum h x' forget the past as in Mairal et al. 2010, section 3.4.2: what was
-    gathered counts (1 - 1/t)^rho times as much at the t-th batch. A large rho leaves early, poor codes behind. An
-    atom that no code of ``patience`` batches used becomes the sample that is explained worst. Samples of weight 0
-    neither use atoms nor become them.
+    The statistics A = sum h h' and B = sum h x' are multiplied by (1 - 1/t)^rho at the t-th batch (Mairal et al. 2010,
+    section 3.4.2): the larger rho, the faster the codes of early, poor dictionaries lose their weight. An atom that no
+    code of ``patience`` batches used is replaced by the sample with the largest error. Samples of weight 0 neither use
+    nor replace atoms.
     """
 
     has_rate = False  # of steps, for a message
@@ -80,7 +80,7 @@ class DictionarySolver:
         }
 
     def step(self, params, grad, state, learning_rate):
-        """Move the statistics and the dictionary by the last batch."""
+        """Update the statistics and the dictionary by the last batch."""
         codes, rows, shares = self.objective.codes, self.objective.rows, self.objective.shares
         dictionary = params.reshape(len(codes.T), -1)
         state["n_steps"] += 1

@@ -13,11 +13,11 @@ def check_groups(groups, n_atoms):
     missing = np.setdiff1d(np.arange(n_atoms), members)
     if missing.size:
         raise ValueError(
-            f"groups must hold each of the {n_atoms} atoms; {missing[:5].tolist()} are in none. Add [j] for an "
-            "atom j of its own."
+            f"groups must hold each of the {n_atoms} atoms; {missing[:5].tolist()} are in none. Add [j] to make "
+            "atom j a group of its own."
         )
     if members.size != n_atoms and (members.min() < 0 or members.max() >= n_atoms):
-        raise ValueError(f"groups must hold numbers of atoms, from 0 to {n_atoms - 1}.")
+        raise ValueError(f"groups must hold indices of atoms, from 0 to {n_atoms - 1}.")
     starts = np.cumsum([0, *(len(group) for group in groups if len(group))])
     return starts, members
 
@@ -50,7 +50,7 @@ class GroupLasso(Quadratic):
         return sizes
 
     def start(self, n_rows):
-        """Return what ``shrink`` remembers of rows from step to step."""
+        """Return the memory of ``shrink`` from step to step: the dual variables of rows, 0."""
         return np.zeros((n_rows, self._groups[1].size), self.dictionary.dtype)
 
     def shrink(self, points, alphas, step, precision, memory, out):
@@ -61,7 +61,7 @@ class GroupLasso(Quadratic):
     def gaps(self, alphas, norms, correlations, pulls, codes, shrunk):
         """Return upper bounds of the distance of rows from their optimum.
 
-        What the last step took from the points, a unit of step (``shrunk``), is how pulls split at the optimum.
+        ``shrunk`` are the dual variables of the last step over its step size, which split the correlations among groups.
         """
         bounds, precision = np.empty(len(codes)), pulls.dtype.type(1e-6)
         groups = (*self._groups, self._counts)

@@ -17,7 +17,7 @@ from .._threads import share_items, team
 from ..nn.scaling import dense
 from ._algorithms import ALGORITHMS
 
-_SAMPLE = 32  # rows that show how sparse codes are
+_SAMPLE = 32  # rows by which ``'auto'`` estimates how sparse codes are
 _PATH_COST = 2.3  # of a multiplication on a homotopy path, in those of a matrix product: measured
 _BLOCK = 512  # rows whose correlations stay in the cache of a core
 
@@ -35,11 +35,11 @@ def chosen_algorithm(problem, algorithm, warm=False):
 
 
 def fastest_algorithm(problem, X, tol, max_iter):
-    """Return the name of what ``'auto'`` should be for rows like those of ``X``.
+    """Return the name of the algorithm that ``'auto'`` stands for, for rows like those of ``X``.
 
     With k nonzeros of m atoms a path costs about ``k^2 m``, and FISTA ``m^2`` a step. It needs about ``10 sqrt(L / l)``
     steps: L is the largest eigenvalue of the Gram matrix, l the least one of its part at the nonzeros.
-    Where that promises less, it must also reach ``tol`` on some rows within ``max_iter``.
+    FISTA is chosen where that is less and it reaches ``tol`` on some rows within ``max_iter``.
     """
     if problem.algorithms[0] != "homotopy":
         return problem.algorithms[0]
@@ -63,14 +63,14 @@ def infer_codes(
     X, problem, *, algorithm="auto", tol=1e-4, max_iter=1000, init=None, prior=None, n_jobs=None,
     sparse_output=False,
 ):  # fmt: skip
-    """Return the codes of the rows of ``X`` and a bound of how far each is from its optimum.
+    """Return the codes of the rows of ``X``, and bounds of how far their objectives are above the least ones.
 
     Parameters
     ----------
     X : {C-ordered ndarray, csr_matrix} of shape (n_samples, n_features)
     problem : Lasso, GroupLasso or Pursuit
     algorithm : 'auto' or one of ``problem.algorithms``
-        ``'auto'`` is ``'cd'`` where ``init`` is given, if possible, else the first of them.
+        ``'auto'`` is ``'cd'`` where ``init`` is given and ``'cd'`` is among them, else the first of them.
     tol : float
         Stop where the duality gap is at most ``tol`` times the objective of the zero code.
     max_iter : int
@@ -78,7 +78,7 @@ def infer_codes(
     init : {ndarray, csr_matrix} of shape (n_samples, n_atoms) or None
         Codes to start from, by default 0. Homotopy and OMP always start from 0.
     prior : ndarray of shape (n_samples, n_atoms) or None
-        Where the ridge pulls to.
+        p in the ridge term ``ridge ||h - p||^2 / 2``, by default 0.
     n_jobs : int or None
         Threads, as in joblib.
     sparse_output : bool
@@ -98,7 +98,7 @@ def infer_codes(
         solve(problem, statistics, codes, gaps[rows], tol=tol, max_iter=max_iter)
 
     with team(effective_n_jobs(n_jobs)):
-        _ = problem.gram  # once, before the threads ask for it
+        _ = problem.gram  # computed once, before the threads read it
         return _by_blocks(fill, X, len(problem.dictionary), n_jobs, sparse_output), gaps
 
 
@@ -128,7 +128,7 @@ def threshold_codes(X, dictionary, alpha, *, positive=False, n_jobs=None, sparse
 
 
 def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
-    """Return what ``fill(rows, codes)`` makes of all rows, several blocks at a time."""
+    """Return the codes that ``fill(rows, codes)`` finds for all rows, several blocks at a time."""
     n_rows, n_threads = X.shape[0], effective_n_jobs(n_jobs)
     out = None if sparse_output else np.empty((n_rows, n_atoms), X.dtype)
 

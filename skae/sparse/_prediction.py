@@ -8,7 +8,7 @@ from .._threads import product
 class PSDObjective:
     """The mean of the three terms at the best codes of a batch, and its gradient by D and the encoder.
 
-    The codes are optimal, so that the gradient of the optimum is the partial one with codes held fixed.
+    As the codes are optimal, the gradient is the partial one at fixed codes (the envelope theorem).
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class PSDObjective:
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` unless it is None."""
         if not np.isfinite(flat).all():
-            return np.nan  # training has diverged, which inference cannot tell
+            return np.nan  # training has diverged, which inference does not notice
         n_features = (flat.size - self.encoder.size) // self.n_atoms
         dictionary, params = self.split(flat, n_features)
         X, shares = np.empty((len(batch), n_features), flat.dtype), np.empty(len(batch), flat.dtype)
@@ -46,6 +46,6 @@ class PSDObjective:
         if grad is not None:
             d_dictionary, d_params = self.split(grad, n_features)
             product((codes * shares[:, np.newaxis]).T, errors, d_dictionary)
-            pull = misses * (flat.dtype.type(self.beta) * shares[:, np.newaxis])
-            self.encoder.backward(params, X, memory, pull, d_params)
+            delta = misses * (flat.dtype.type(self.beta) * shares[:, np.newaxis])
+            self.encoder.backward(params, X, memory, delta, d_params)
         return float(values @ shares)

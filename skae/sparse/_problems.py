@@ -11,7 +11,7 @@ from .._kernels.shrinkage import gap_rows, shrink_rows
 
 
 class Quadratic(ABC):
-    """||x - h D||^2 / 2 + ridge ||h - p||^2 / 2 for each row x, with prior p: what all penalties go with.
+    """||x - h D||^2 / 2 + ridge ||h - p||^2 / 2 for each row x, with prior p: the terms that all problems share.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class Quadratic(ABC):
         Whether codes must not be negative.
     """
 
-    kind: ClassVar[str]  # in error messages
+    kind: ClassVar[str]  # what error messages call it
     algorithms: ClassVar[tuple]  # names of what can find the codes, the best first
 
     def __init__(self, dictionary, alpha, *, ridge=0.0, positive=False):
@@ -36,7 +36,7 @@ class Quadratic(ABC):
         """Return the penalty of each row of codes, without its weight."""
 
     def values(self, errors, codes):
-        """Return the objective of each row of codes, with ``errors`` x - h D and no prior."""
+        """Return the objective of each row of codes without a prior; ``errors`` are x - h D."""
         values = 0.5 * np.einsum("ij,ij->i", errors, errors) + self.alpha * self.size(codes)
         return values + 0.5 * self.ridge * np.einsum("ij,ij->i", codes, codes)
 
@@ -84,7 +84,7 @@ class Lasso(Quadratic):
         return np.abs(codes).sum(axis=1)
 
     def start(self, n_rows):
-        """Return what ``shrink`` remembers of rows from step to step: nothing."""
+        """Return the memory of ``shrink`` from step to step: none."""
         return np.empty((n_rows, 0), self.dictionary.dtype)
 
     def shrink(self, points, alphas, step, precision, memory, out):

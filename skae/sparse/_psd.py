@@ -41,13 +41,13 @@ class PSD(BaseCoder):
     beta : float, default=1.0
         Weight of half the squared distance between codes and their prediction.
     encoder : {'tanh', 'soft_threshold', 'lista'}, default='soft_threshold'
-        ``g tanh(K x + b)``, as in the paper, which a layer of a stack must be; a soft threshold of ``K x``; or
+        ``g tanh(K x + b)``, as in the paper, the only one for a layer of a stack; a soft threshold of ``K x``; or
         ``n_steps`` learned steps of ISTA. The last two are zero where codes are, and predict them better.
     n_steps : int, default=3
         Steps of ``'lista'``.
     topology : (int, int), default=None
         Rows and columns of a torus of ``n_components`` units. Sparsity is then that of ``sum_P sqrt(sum_j w_Pj
-        h_j^2)`` over a window P around each unit, and neighbors become alike. Codes have no certificate then.
+        h_j^2)`` over a window P around each unit, and neighbors become alike. No duality gap is known then.
     pool_size : int, default=5
         Width of the windows.
     transform_algorithm : {'encoder', 'inference', 'lasso'}, default='encoder'
@@ -55,10 +55,10 @@ class PSD(BaseCoder):
         alone, without the encoder's term.
     algorithm : {'auto', 'homotopy', 'cd', 'fista', 'ista'}, default='auto'
         How codes are found; ``'auto'`` is ``'fista'`` from f(x), and ``'homotopy'`` for
-        ``transform_algorithm='lasso'``. With ``topology`` it must be ``'auto'``: steps of a touching bound.
+        ``transform_algorithm='lasso'``. With ``topology`` it must be ``'auto'``, which is majorize-minimize.
     gap_tol : float, default=1e-3
-        Largest duality gap of a code, relative to the objective of the zero code; with ``topology``, the
-        smallest relative step.
+        Largest duality gap of a code, relative to the objective of the zero code; with ``topology``, the relative
+        change of the codes in a step at which inference stops.
     max_inference_iter : int, default=500
         Most iterations for a code.
     solver : {'adam', 'sgd'} or solver, default='adam'
@@ -169,7 +169,7 @@ class PSD(BaseCoder):
         return np.concatenate([atoms.ravel(), first]).astype(atoms.dtype)
 
     def layer_shapes(self):
-        """Return width and activation of the encoder, for stacks: its gains go into the decoder there."""
+        """Return width and activation of the encoder, for stacks, where the gains are part of the decoder."""
         if self.encoder != "tanh":
             raise ValueError(f"A PSD in a stack needs encoder='tanh'; got {self.encoder!r}.")
         return [(self.n_components, "tanh")]
@@ -257,7 +257,7 @@ class _FittedEncoder:
         """Return dh/dx at dense rows as a linear map."""
         if not hasattr(self._encoder, "linearize"):
             raise TypeError(
-                "A Jacobian needs an encoder of one layer, encoder='tanh' or 'soft_threshold'; 'lista' has many steps."
+                "encoder='lista' has no Jacobian, which tangents need: use encoder='tanh' or 'soft_threshold'."
             )
         weights, diagonal = self._encoder.linearize(self._params, x)
         return ChainMap([LinearLayer(weights, Diagonal(diagonal))], len(x))

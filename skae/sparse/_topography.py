@@ -10,8 +10,8 @@ _SMOOTHING = 1e-4
 def pooling(topology, pool_size):
     """Return the weights of the units in each pool, of shape (n_units, n_units).
 
-    There is a pool around each unit of the (rows, columns) torus, a Gaussian of a third of ``pool_size`` cut at
-    ``pool_size`` units across, with weights that sum to 1.
+    There is a pool around each unit of the (rows, columns) torus: a Gaussian with a standard deviation of
+    ``pool_size / 3``, cut off at ``pool_size`` units across, whose weights sum to 1.
     """
     windows = []
     for length in topology:
@@ -26,8 +26,8 @@ def pooling(topology, pool_size):
 class SmoothGroups(Quadratic):
     """min_h ||x - h D||^2 / 2 + alpha sum_P sqrt(sum_j w_Pj h_j^2) + ridge ||h - p||^2 / 2, p a prior.
 
-    Groups overlap, so that their proximal step has no closed form. Each root is bounded by a parabola that
-    touches it instead. The roots are smoothed a little, so that a group of zeros has a gradient.
+    Groups overlap, so that the proximal step has no closed form: each root is replaced by a parabola above it that
+    touches it at the present codes. The roots are smoothed a little, so that a group of zeros has a gradient.
     """
 
     kind = "a topology"
