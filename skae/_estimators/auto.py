@@ -1,4 +1,4 @@
-"""Parameters whose default is found from the data, ``'auto'`` or a multiple of it, as ``'0.5*auto'``."""
+"""Parameters with a value that is computed from the data: ``'auto'``, or a multiple of it such as ``'0.5*auto'``."""
 
 from numbers import Real
 
@@ -6,12 +6,12 @@ import numpy as np
 
 
 def factor(value, name):
-    """Return what multiplies the automatic value, or None where ``value`` is a number.
+    """Return the factor of the automatic value, or None where ``value`` is a number.
 
     Raises
     ------
     ValueError
-        If ``value`` is no number >= 0, ``'auto'`` or ``'<factor>*auto'`` with a factor >= 0.
+        If ``value`` is not a number >= 0, ``'auto'`` or ``'<factor>*auto'`` with a factor >= 0.
     """
     if isinstance(value, str):
         number, star, word = value.rpartition("*")

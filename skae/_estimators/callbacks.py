@@ -8,19 +8,19 @@ from .._compat import callback_management_context
 class Callbacks:
     """Report a task and its parts, such as a training and its epochs, to the callbacks that were set on ``estimator``.
 
-    Of a fit the first task is the root, and later ones are parts of it.
+    The first task of a fit is the root, and later tasks are its subtasks.
 
     Parameters
     ----------
     estimator : estimator
     X : array-like or callable
-        What it is trained on, or what returns that.
+        The training data, or a function that returns them.
     n_parts : int
-        The most parts.
+        The largest number of parts.
     publish : callable
-        ``publish(state)`` makes the estimator one that is fitted with a training's state.
+        ``publish(state)`` makes the state of a training that of the fitted estimator.
     part : str, default='epoch'
-        What a part is called.
+        Name of a part.
     """
 
     def __init__(self, estimator, X, n_parts, publish, part="epoch"):
@@ -38,7 +38,7 @@ class Callbacks:
         self._context.call_on_fit_task_begin(estimator=estimator, X=X)
 
     def inner(self, n_parts):
-        """Return what reports a task within this one, of ``n_parts`` epochs."""
+        """Return the ``Callbacks`` of a task within this one, of ``n_parts`` epochs."""
         return Callbacks(self._estimator, self._X, n_parts, self._publish)
 
     def epoch_begin(self, state):
@@ -70,7 +70,7 @@ class Callbacks:
         )
 
     def _attributes(self, state):
-        """Return what the fitted estimator has, as of ``state``."""
+        """Return the fitted attributes of the estimator as of ``state``."""
         self._publish(state)
         params = self._estimator.get_params(deep=False)
         return {k: v for k, v in vars(self._estimator).items() if k not in params}
@@ -78,7 +78,7 @@ class Callbacks:
 
 @contextmanager
 def reported(estimator, X, n_parts, publish, part="epoch"):
-    """Yield ``Callbacks``; where theirs is the root task, callbacks are torn down however the block ends."""
+    """Yield ``Callbacks``; tear callbacks down when the block of the root task ends, also by an error."""
     root = not hasattr(estimator, "_callback_fit_ctx")
     with callback_management_context(estimator) if root else nullcontext():
         yield Callbacks(estimator, X, n_parts, publish, part)

@@ -6,8 +6,8 @@ from sklearn.utils import gen_batches
 from ..nn.scaling import dense
 
 _CELLS = 2**18  # of a dense block
-_SHARED = 0.75  # share of the real columns that have to look as if they had the unit of all
-_TINY = 1e-280  # variance: below, squares lose digits
+_SHARED = 0.75  # share of the real columns that must have the common range for all to be taken to have one unit
+_TINY = 1e-280  # smallest variance whose squares have all digits
 _NEARLY_BINARY = (
     0.6  # of the variance of 0 and 1 with the same means (equally spread values have a third)
 )
@@ -47,7 +47,7 @@ class Columns:
         self.mean, variance = sums.moments()
         self.total, self.varies = sums.total, self._varies(X.dtype)
         if not (np.isfinite(variance).all() and (variance[self.varies] > _TINY).all()):
-            # A square has left the range of numbers.
+            # A square has overflowed or underflowed.
             sums = _Sums(n_features, np.maximum(np.abs(self.low), np.abs(self.high)))
             for x, weights in _blocks(X, sample_weight):
                 sums.add(x, weights)
@@ -55,12 +55,12 @@ class Columns:
         self.deviation = np.sqrt(variance) * sums.unit
 
     def _varies(self, dtype):
-        """Return which columns have a range beyond the rounding of their values."""
+        """Return which columns have a range that is larger than rounding errors of their values."""
         with np.errstate(invalid="ignore", over="ignore"):
             width = self.high - self.low
             size = np.maximum(np.abs(self.low), np.abs(self.high))
             varies = width > np.maximum(10 * np.finfo(dtype).eps * size, np.finfo(dtype).tiny)
-        # Of rows that are all the same each column is as good as another.
+        # Where all rows are equal, the network sees all columns.
         return varies if varies.any() else np.ones(len(varies), bool)
 
     def nearly_binary(self, columns, low, high):
@@ -84,7 +84,7 @@ class Columns:
 
 
 def power_of_two(values):
-    """Return, for each of the positive ``values``, the largest power of two that is not above it: division by it is exact."""
+    """Return the largest power of two that is not above each of the positive ``values``: division by it is exact."""
     return np.ldexp(1.0, np.frexp(values)[1] - 1)
 
 
@@ -97,9 +97,9 @@ class _Sums:
         self.total, self.shift = 0.0, None
 
     def add(self, x, weights):
-        """Take the rows ``x`` in."""
+        """Add the rows ``x``."""
         if self.shift is None:
-            # Any value near the column's will do: it keeps the sum of squares exact far from 0.
+            # Deviations from any value of the column: squares of values far from 0 would lose digits.
             low = np.fmin.reduce(x, axis=0)
             self.shift = np.where(np.isfinite(low), low, 0).astype(x.dtype) / self.unit
         missing = np.isnan(x)
@@ -116,7 +116,7 @@ class _Sums:
         """Return means of the columns, and variances in multiples of the square of the unit; raise where one has no value."""
         if not (self.count > 0).all():
             raise ValueError(
-                f"Column {int(np.argmin(self.count))} of X has no value in the samples that count: all are NaN. Leave it out."
+                f"Column {int(np.argmin(self.count))} of X has no value in the samples of positive weight: all are NaN. Leave it out."
             )
         with np.errstate(over="ignore", invalid="ignore"):
             mean = self.sum / self.count
@@ -160,7 +160,7 @@ def one_hot_groups(X, zero_one, sample_weight=None):
             continue
         first = np.where(position < ends, places[position], n_features)
         if n_rows == 0 or first.max() == n_features:
-            break  # a row without further ones: no group from here on
+            break  # a row has no further ones, so that there are no further groups
         second = np.where(position + 1 < ends, places[position + 1], n_features)
         stop = int(first.max()) + 1
         if stop > column + 1 and second.min() >= stop and zero_one[column:stop].all():
@@ -179,7 +179,7 @@ def _places_of_ones(X, zero_one, sample_weight):
         X.sum_duplicates()
         missing = np.isnan(X.data) & zero_one[X.indices]
         if missing.any():
-            # Such a row does not say which groups there are.
+            # A row with missing values does not show which groups there are.
             X = X[np.diff(np.append(0, np.cumsum(missing))[X.indptr]) == 0]
         kept = zero_one[X.indices] & (X.data == 1)
         counts = np.add.reduceat(np.append(kept, 0), X.indptr[:-1]) * (np.diff(X.indptr) > 0)

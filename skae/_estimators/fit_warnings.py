@@ -1,4 +1,4 @@
-"""Warnings about fits that are of little use, with what to change."""
+"""Warnings about fits that went wrong, each with a remedy."""
 
 import warnings
 
@@ -7,12 +7,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ..nn.scaling import dense
 
-_CONSTANT = (
-    1e-3  # standard deviation of a code unit that says nothing, as a share of the largest code
-)
-_ROWS = 1024  # whose codes are looked at
-_LITTLE_LEARNED = 0.75  # share of the error of constant outputs
-_DWARFED = 100.0  # times the median deviation of the columns
+_CONSTANT = 1e-3  # largest standard deviation of a code unit that counts as constant, as a share of the largest code
+_ROWS = 1024  # whose codes are computed
+_LITTLE_LEARNED = 0.75  # share of the error of constant outputs above which there is a warning
+_DWARFED = 100.0  # multiple of the median deviation of the columns above which there is a warning
 
 
 def warn_of_constant_codes(encode, rows, name, cure):
@@ -34,7 +32,7 @@ def warn_of_constant_codes(encode, rows, name, cure):
 def warn_of_rising_loss(curve, name, has_rate):
     """Warn where training ended with a larger loss than it began with, by more than epochs differ by chance."""
     cure = "lower learning_rate_init" if has_rate else "raise batch_size"
-    # The steps of a steady rise vary little, those of noise as much as they are large.
+    # Differences between epochs vary little in a steady rise, and as much as they are large in noise.
     chance = 2 * np.std(np.diff(curve)) if len(curve) > 2 else 0
     if len(curve) > 1 and curve[-1] - curve[0] > chance:
         warnings.warn(

@@ -21,12 +21,12 @@ from .fitting import (
 
 def _decodes(self):
     if not self._has_decoder:
-        raise AttributeError("Supervised training leaves no decoder.")
+        raise AttributeError("A network that was trained to predict has no decoder.")
     return True
 
 
 class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """The methods of an encoder and decoder, which need a fitted network and no training.
+    """The methods of a fitted encoder and decoder.
 
     ``fit`` sets ``_units`` (how the network sees X), ``_shape`` (the arguments of the network) and ``_state`` (a dict with
     ``params``, the flat vector).
@@ -34,7 +34,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     @property
     def model_(self):
-        """Model: the fitted network with its parameters and units, which takes and gives columns of X."""
+        """Model: the fitted network with its parameters and units, from and to columns of X."""
         return Model(self._network, self._history("model_")["params"], self._units)
 
     def adopt(self, units, shape):
@@ -57,7 +57,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     @available_if(_decodes)
     def inverse_transform(self, X):
-        """Return what the decoder makes of codes.
+        """Return decoded codes.
 
         Parameters
         ----------
@@ -181,7 +181,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return self._by_block(X, lambda x: spectra(model.jacobian(x), width), width, block=16)
 
     def report(self, X):
-        """Return what table 1 of Rifai et al. 2011 looks at.
+        """Return the measures of table 1 in Rifai et al. 2011: saturation and Jacobian of the codes.
 
         Parameters
         ----------
@@ -193,7 +193,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             ``saturation``, the share of codes below 0.05 or above 0.95; ``jacobian_norm``, the mean
             of ||dh/dx||_F; ``singular_values``, the mean spectrum of dh/dx, largest first.
         """
-        # transform may give a data frame.
+        # Not by transform, which may return a data frame.
         codes = self._by_block(X, self.model_.encode, self.n_components_)
         singular_values = self.singular_values(X)
         return Bunch(
@@ -266,7 +266,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     @property
     def _has_decoder(self):
-        """bool: whether codes can be decoded, which networks that are trained to predict have no use for."""
+        """bool: whether codes can be decoded; networks that are trained to predict have no decoder."""
         return not hasattr(self, "_shape") or self._shape.get("decoder", True) is not None
 
     @property

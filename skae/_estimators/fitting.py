@@ -1,4 +1,4 @@
-"""What every ``fit`` of the package does around its training."""
+"""What every ``fit`` does besides training: validation, sample weights, checkpoints, attributes after errors."""
 
 import os
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from ..training.checkpoint import Checkpoint
 from ..training.loop import DivergenceError
 from .identity import identity
 
-DTYPES = [np.float64, np.float32]  # of X; the first one where it has neither
+DTYPES = [np.float64, np.float32]  # of X, which is converted to the first one if it has neither
 BLOCK = 1024  # rows a matrix product of transform takes: enough for full speed, little memory
 
 
@@ -25,10 +25,11 @@ BLOCK = 1024  # rows a matrix product of transform takes: enough for full speed,
 def unchanged_on_error(estimator, n_threads=None, learned="_state"):
     """Run the block of a fit in a :func:`team`, and restore the attributes of ``estimator`` if it raises.
 
-    All of it, not training alone: what BLAS computes in threads of its own depends on who else has a team.
+    The team is there for the whole fit and not for training alone, as results of BLAS depend, in the last bit, on the
+    number of its threads.
 
-    Where training was interrupted, could not write its checkpoint or has diverged, and has set the attribute ``learned``,
-    what it set stays; unless it diverged before the first epoch of joint training ended, and there was a fit before.
+    Where training was interrupted, could not write its checkpoint or diverged, and has set the attribute ``learned``, the
+    attributes are kept; unless it diverged in the first epoch of joint training and there was an earlier fit.
     """
     before = vars(estimator).copy()
     try:
@@ -76,7 +77,7 @@ def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
 
 
 def is_fitted(estimator):
-    """Return whether scikit-learn takes ``estimator`` for fitted."""
+    """Return whether ``estimator`` is fitted, by :func:`sklearn.utils.validation.check_is_fitted`."""
     try:
         check_is_fitted(estimator)
     except NotFittedError:
@@ -85,7 +86,7 @@ def is_fitted(estimator):
 
 
 def counted_rows(X, sample_weight):
-    """Return the rows of X that count, their weights in the dtype of ``X`` or None, and which they are, a slice or an array.
+    """Return the rows of X with a positive weight, their weights in the dtype of ``X`` or None, and their indices, a slice or an array.
 
     Raises
     ------
@@ -122,12 +123,12 @@ def opened_checkpoint(estimator, data, fresh, fixed=(), suffix=""):
 
 
 def check_unchanged(before, now):
-    """Raise where parameters that a network, or a dictionary, has its shape and units from are not as they were.
+    """Raise where parameters that set the shape and the units of a network, or of a dictionary, have changed.
 
     Parameters
     ----------
     before, now : dict of str
-        Parameters by their names, as they were in the first fit and as they are.
+        Parameters by their names, as of the first fit and now.
     """
     changed = [
         f"{name} must stay as it was when training goes on, {before[name]}; got {now[name]}."
@@ -149,7 +150,7 @@ def by_block(X, function, width, block=BLOCK):
     width : int, tuple of int or None
         Shape of a row's result; None for a number.
     block : int, default=1024
-        Rows at once, if there is memory for them.
+        Rows at once, or fewer where memory does not suffice.
     """
     shape = () if width is None else np.atleast_1d(width)
     out = np.empty((X.shape[0], *shape), X.dtype)
@@ -168,7 +169,7 @@ def rows_at_once(most, n_numbers, dtype):
 
 
 def check_counts(**counts):
-    """Raise where one of the arguments is no positive integer."""
+    """Raise where one of the arguments is not a positive integer."""
     for name, value in counts.items():
         check_scalar(value, name, Integral, min_val=1)
 
@@ -187,7 +188,7 @@ def check_same_names(tables):
 
 
 def column_names(estimator, X):
-    """Return the names of the columns of X that ``fit`` has seen, or their numbers."""
+    """Return the names of the columns of X as of ``fit``, or their indices."""
     return getattr(estimator, "feature_names_in_", range(X.shape[1]))
 
 

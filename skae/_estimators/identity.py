@@ -1,4 +1,4 @@
-"""What a checkpoint must have in common with the training that goes on from it: class, parameters, data, by content."""
+"""Descriptions of a training, by content: a checkpoint is only resumed by one with the same class, parameters and data."""
 
 import hashlib
 import types
@@ -14,7 +14,7 @@ from .frozen import is_prefit, unfrozen
 
 
 def identity(estimator, data, free):
-    """Return a dict of strings that tells one training from another.
+    """Return a dict of strings that differs between any two trainings.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def identity(estimator, data, free):
     data : list
         X, weights and targets.
     free : set of str
-        Parameters that may change when training goes on, of parts too.
+        Parameters that may change when training goes on, also those of sub-estimators.
     """
     params = {
         name: content(value)
@@ -34,7 +34,7 @@ def identity(estimator, data, free):
 
 
 def _given(estimator):
-    """Return what is not a parameter: scales that the whole gives a part, and the weights of a part that is fitted."""
+    """Return what is no parameter: the ``scales`` that a DBM sets in its layers, and the weights of a fitted ``base``."""
     given, scales = {}, getattr(estimator, "scales", None)
     if scales is not None:
         given["scales"] = repr(scales)

@@ -1,4 +1,4 @@
-"""What y is to a network: targets of its output units, and what their means predict."""
+"""From y to targets of the output units of a network, and from the units' means to predictions."""
 
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ _UNLABELED = -1
 
 @dataclass
 class Targets:
-    """What a network is to put out.
+    """Targets of a network's output units.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class Targets:
         Output units.
     labeled : ndarray of bool of shape (n_samples,)
     bias : ndarray of shape (n_outputs,) or float
-        Output biases to begin with.
+        Initial biases of the output units.
     strata : ndarray of shape (n_samples,) or None
         Classes of which held-out rows should have the same shares.
     """
@@ -45,7 +45,7 @@ class Targets:
 
 @dataclass
 class Classes:
-    """One class a row, or an indicator matrix of several labels a row, and what outputs say of them.
+    """Classes, one for each row, or labels, several for each row; turns outputs into predictions of them.
 
     Parameters
     ----------
@@ -65,12 +65,12 @@ class Classes:
     def probabilities(self, outputs):
         """Return the probability of each class, or of each label by itself; ``outputs`` are overwritten."""
         if not self.multilabel:
-            # Softmaxes have this sum already, but for rounding; sigmoids are each by itself.
+            # The sum of a softmax is 1 up to rounding; sigmoids are independent.
             outputs /= np.maximum(outputs.sum(axis=1, keepdims=True), np.finfo(outputs.dtype).tiny)
         return outputs
 
     def errors(self, outputs, values):
-        """Return whether each row is predicted wrong, or the share of its labels that are."""
+        """Return whether the prediction of each row is wrong, or the share of its labels for which it is."""
         if self.multilabel:
             return ((outputs > 0.5) != values).mean(axis=1)
         return outputs.argmax(axis=1) != values.argmax(axis=1)
@@ -122,9 +122,7 @@ def read_classes(y, dtype):
     labeled = _labeled(y)
     classes, codes = np.unique(y[labeled], return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(
-            f"y must have two classes or more to tell apart; got 1 class, {classes[0]!r}."
-        )
+        raise ValueError(f"y must have two classes or more; got 1 class, {classes[0]!r}.")
     values, strata = np.zeros((len(y), len(classes)), dtype), np.zeros(len(y), int)
     values[np.flatnonzero(labeled), codes] = 1
     strata[labeled] = codes
@@ -153,7 +151,7 @@ def _read_indicators(y, dtype):
 
 
 def _labeled(y):
-    """Return which rows have a class. With {-1, 1} both are classes: one alone could not be learned."""
+    """Return which rows have a label: -1 means none, unless y has the values -1 and 1 only, which are then two classes."""
     everyone = np.ones(len(y), bool)
     if y.dtype.kind not in "if":
         return everyone

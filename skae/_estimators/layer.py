@@ -1,4 +1,4 @@
-"""What may be a layer of a stack, and what of its training a stack may take part in."""
+"""The methods that an estimator needs as a layer of a stack, and those by which a stack trains it in other ways."""
 
 from abc import ABC, abstractmethod
 
@@ -12,13 +12,13 @@ class Layer(ABC):
     - ``layer_shapes()``, from the parameters alone;
     - ``layer_weights()``, once it is fitted.
 
-    A layer that cannot be part of a network has to leave this class out, and is refused. Auto-encoders, RBM and PSD are
-    registered as layers; they implement the same methods without deriving from it.
+    Estimators that do not derive from this class are refused as layers. Auto-encoders, RBM and PSD implement its methods and
+    are registered as layers instead of deriving from it.
     """
 
     @abstractmethod
     def fit(self, X, y=None, sample_weight=None):
-        """Learn the layer from the codes below."""
+        """Learn from the codes of the layer below."""
 
     @abstractmethod
     def layer_shapes(self):

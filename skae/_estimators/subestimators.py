@@ -1,4 +1,4 @@
-"""Estimators that are parts of another one: layers, copies that are ready to be fitted, fitted bases, and their weights."""
+"""Sub-estimators: layers and bases of another estimator, copies of them to fit, and their weights in its network."""
 
 import os
 from itertools import zip_longest
@@ -33,8 +33,8 @@ def check_layers(layers):
         if not isinstance(layer, Layer):
             raise TypeError(
                 f"layers has {name!r}: {layer!r}, which is no layer of a stack: it does not derive from "
-                "skae.deep.Layer, which has its weights. Give an auto-encoder, RBM or PSD, and put other transformers "
-                "before the stack in a Pipeline."
+                "skae.deep.Layer. Give an auto-encoder, RBM or PSD, and put other transformers before the stack in a "
+                "Pipeline."
             )
 
 
@@ -44,10 +44,9 @@ def units_parameter(layer):
 
 
 def copies(layers, whole):
-    """Return clones of ``layers``, ready to be fitted one on the codes of the other, as parts of ``whole``.
+    """Return clones of the ``layers`` of ``whole``, to be fitted each on the codes of the one below.
 
-    See :func:`ready_copy`; a loss that is left open is the cross-entropy on the codes of sigmoids. Codes are not
-    scaled.
+    See :func:`ready_copy`; ``'auto'`` losses become the cross-entropy above sigmoid codes. Codes are not standardized.
     """
     fitted, below = [], None
     rng = check_random_state(whole.random_state)
@@ -65,10 +64,10 @@ def copies(layers, whole):
 
 
 def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume):
-    """Return a clone of a part, called ``name``, of an estimator that is being fitted.
+    """Return a clone of a sub-estimator, called ``name``, of an estimator that is being fitted.
 
-    Where the part leaves them open: its seed comes from ``rng``, it inherits ``verbose``, and writes its
-    checkpoint beside that of the whole.
+    Parameters that it does not set are set: its seed comes from ``rng``, ``verbose`` is that of the whole, and so is the
+    checkpoint, with its name added.
     """
     estimator = clone(estimator)
     params = estimator.get_params(deep=False)
@@ -82,22 +81,23 @@ def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume):
 
 
 def for_parts(frame, sample_weight, X, weights):
-    """Return what a part that sees the columns of X is fitted to, and its weights.
+    """Return the data to which a sub-estimator that sees the columns of X is fitted, and their weights.
 
     Parameters
     ----------
     frame, sample_weight : array-like
-        As the user gave them: a part takes names of columns from them.
+        As the user gave them: a sub-estimator takes names of columns from them.
     X, weights : ndarray or CSR matrix, ndarray
-        The validated rows that count, which are enough where columns have no names.
+        The validated rows with positive weights, which are used where columns have no names.
     """
     return (frame, sample_weight) if hasattr(frame, "columns") else (X, weights)
 
 
 def fitted_base(estimator, base, X, sample_weight, publish):
-    """Return ``base`` fitted without labels, for an estimator that begins with it: itself where it is fitted already.
+    """Return a copy of ``base`` fitted without labels, or ``base`` itself where it is fitted already.
 
-    Where its training is interrupted, cannot write its checkpoint or diverges, ``publish(base)`` makes of what it has learned what it can.
+    Where its training is interrupted, cannot write its checkpoint or diverges, ``publish(base)`` is called with the weights
+    it has, if it has any.
     """
     if is_prefit(estimator):
         check_prefit(base=base)

@@ -1,4 +1,4 @@
-"""An encoder with an output layer above it: noise at the inputs, training and prediction."""
+"""An encoder with an output layer on top: noise at the inputs, training and prediction."""
 
 from abc import ABC
 from contextlib import contextmanager
@@ -38,7 +38,7 @@ NOISE = {
     "corruption": [StrOptions({"auto", *CORRUPTIONS}), callable, None],
     "corruption_level": [Interval(Real, 0, None, closed="left")],
 }
-# Of the inputs, where there are many, as in pictures: fewer say less about one that is masked.
+# Share of masked inputs where there are _MANY_INPUTS or more, as in pictures; less for fewer, which say less about each other.
 _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
 
 
@@ -46,9 +46,9 @@ _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
 class BaseSupervised(
     TrainedModel, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
 ):
-    """An encoder with an output layer above it, trained together: everything but where the encoder comes from.
+    """An encoder and an output layer on top, trained together: everything but the encoder's initial weights.
 
-    Whether y has classes or numbers depends on whether the estimator is a classifier.
+    y has classes where the estimator is a classifier, and numbers otherwise.
     """
 
     corruption: object = "auto"
@@ -212,7 +212,7 @@ class BaseSupervised(
         self._output_units = Reconstruction([unit(np.arange(n_outputs))])
         network = self._network
         state = self._start(network, targets.values.dtype)
-        # An output layer that begins with the best constant does not shake the layers below.
+        # An output layer that begins with the best constant has small gradients, which do not spoil the layers below.
         params = network.views(state.params)
         params.encoder_weights[-1][...], params.encoder_biases[-1][...] = 0, targets.bias
         return state
@@ -233,8 +233,8 @@ class BaseSupervised(
     ):
         """Train all layers to predict ``targets`` from ``inputs``, on ``rows``.
 
-        By ``factors`` rows count more in the supervised loss than in that of ``beside``, if there is one; ``options``
-        are those of ``Problem``.
+        ``factors`` multiply the weights of rows in the supervised loss, but not in that of ``beside``, if there is one;
+        ``options`` are those of ``Problem``.
         """
         network, units = self._network, self._units
         noise = self._noise(inputs.shape[1], units.groups, units.limits)
@@ -274,7 +274,7 @@ class BaseSupervised(
 
     @contextmanager
     def _reporting_both(self, problem):
-        """Let callbacks see both trainings of ``refit`` as parts of the fit, unless they are parts of one already."""
+        """Report both trainings of ``refit`` to callbacks as subtasks of the fit, unless a task is open already."""
         if hasattr(self, "_callback_fit_ctx"):
             yield
             return
@@ -291,7 +291,7 @@ class BaseSupervised(
             )
         if isinstance(self.make_solver(), LBFGS):
             raise ValueError(
-                f"refit=True needs a solver of minibatches, whose epochs are chosen; got solver={self.solver!r}."
+                f"refit=True needs a solver of minibatches, such as 'adam'; got solver={self.solver!r}."
             )
 
     def _train_again(self, problem, start):
@@ -305,7 +305,7 @@ class BaseSupervised(
         self._state |= chosen
 
     def _noise(self, n_inputs, groups=None, limits=None):
-        """Return the corruption in training of ``n_inputs`` inputs, of the first of which groups and limits may be known."""
+        """Return the corruption of ``n_inputs`` inputs in training; ``groups`` and ``limits`` are those of the first ones."""
         if groups is not None:
             groups = np.append(groups, np.arange(len(groups), n_inputs))
         if limits is not None:
@@ -354,7 +354,7 @@ class BaseSupervised(
         return by_block(X, function, width)
 
     def _inputs(self, X):
-        """Return what the network sees of dense rows of X."""
+        """Return the inputs of the network for dense rows of X."""
         return self._units.scaling.apply(X)
 
     def _means(self, network, params, x):

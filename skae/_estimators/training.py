@@ -1,4 +1,4 @@
-"""Parameters of a training and what it leaves behind, shared by all estimators that have a network."""
+"""Parameters of a training and its results, shared by all estimators that are trained by minibatches or L-BFGS."""
 
 import warnings
 from contextlib import contextmanager
@@ -37,13 +37,13 @@ FIXED = (
 
 
 def _kind_of_seed(random_state):
-    """Return what tells one ``random_state`` from another, also in another process."""
+    """Return a string that differs between values of ``random_state``, also in another process."""
     return str(random_state) if isinstance(random_state, Integral) else type(random_state).__name__
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TrainedModel(CallbackSupportMixin):
-    """How to minimize a ``Problem``; the result is in ``_state``."""
+    """Parameters of a training, the minimization of a ``Problem``, and its results, which are in ``_state``."""
 
     solver: object = "adam"
     learning_rate_init: float = 1e-3
@@ -93,7 +93,7 @@ class TrainedModel(CallbackSupportMixin):
         curve = self._history("loss_")["loss_curve"]
         if not curve:
             raise AttributeError(
-                f"{type(self).__name__} has no loss_: nothing was trained jointly."
+                f"{type(self).__name__} has no loss_: its layers were not trained together."
             )
         return curve[-1]
 
@@ -134,7 +134,7 @@ class TrainedModel(CallbackSupportMixin):
         return TrainingState(params, self.make_solver().start(params), rng, seed)
 
     def last_state(self):
-        """Return the state that the last fit left, to go on from; another ``random_state`` seeds it anew."""
+        """Return the state of the last fit, to continue from; with another ``random_state`` it has a new seed."""
         state = TrainingState.from_dict(self._state)
         state.best, state.n_stale, state.best_params, state.converged = np.inf, 0, None, False
         fresh = self.make_solver().start(state.params)
@@ -159,14 +159,14 @@ class TrainedModel(CallbackSupportMixin):
         self.trained_with_.update(deepcopy(fixed))
 
     def train(self, problem, state, publish=None):
-        """Minimize ``problem`` from ``state`` on, with all that the parameters ask for.
+        """Minimize ``problem`` from ``state`` on, as the parameters say, and make the result that of the estimator.
 
         Parameters
         ----------
         problem : Problem
         state : TrainingState
         publish : callable or None
-            Is called with the last state however training ends; :meth:`publish` by default.
+            Called with the last state when training ends, also by an error; :meth:`publish` by default.
         """
         n_epochs = self._n_epochs(problem)
         max_epochs = state.n_epochs + n_epochs
@@ -175,7 +175,7 @@ class TrainedModel(CallbackSupportMixin):
             state.extra = {name: value for name, value in state.extra.items() if name in kept}
         checkpoint, stored = self._checkpoint(problem, state)
         if stored is not None and (stored.n_epochs > state.n_epochs or not state.n_epochs):
-            # A file that an earlier fit has ended is behind a warm start, which goes on from there.
+            # A warm start goes on from the last fit, and not from the file of a training before it.
             state = stored
         observers = [*problem.observers, *self._reporters(problem.rows)]
         observers += [] if checkpoint is None else [checkpoint]
@@ -191,7 +191,7 @@ class TrainedModel(CallbackSupportMixin):
 
     @contextmanager
     def _told(self, problem, state, n_epochs, publish):
-        """Yield what tells callbacks of a training, a list: none where none were set."""
+        """Yield a list of what reports the training to callbacks: empty where none were set."""
         if not getattr(self, "_skl_callbacks", None):
             yield []
             return
@@ -201,7 +201,7 @@ class TrainedModel(CallbackSupportMixin):
             report.close(state)
 
     def _advise(self, state, solver, n_before, max_epochs):
-        """Warn of a training that went wrong, or has more to gain."""
+        """Warn where the loss rose, or where training ended at ``max_iter`` before it converged."""
         name, has_rate = type(self).__name__, "learning_rate_init" in self.get_params(deep=False)
         warn_of_rising_loss(state.loss_curve[n_before:], name, has_rate)
         open_ended = self.learning_rate == "constant" and self.max_iter != "auto"
@@ -248,13 +248,13 @@ class TrainedModel(CallbackSupportMixin):
             )
 
     def _checkpoint(self, problem, state, suffix=""):
-        """Return the file of this training, which begins at ``state``, and the state in it to go on from, or None."""
+        """Return the checkpoint of a training from ``state`` on, and the state in it to continue from; or None."""
         if self.checkpoint is None:
             return None, None
         data = [problem.X, problem.sample_weight, problem.targets, problem.rows]
-        # A weight that is no parameter of this estimator.
+        # The weight of an objective that is not a parameter of this estimator.
         data += [problem.objective.weight] if hasattr(problem.objective, "weight") else []
-        # Where the rate falls to 0 in the last epoch, another number of epochs is another training.
+        # As the learning rate falls to 0 at max_iter, another max_iter is another training.
         fixed = () if self.learning_rate == "constant" else ("max_iter",)
         fresh = replace(state, extra=problem.kept(state.params))
         return opened_checkpoint(self, data, fresh, fixed, suffix)
@@ -289,7 +289,7 @@ class TrainedModel(CallbackSupportMixin):
             problem.batches(rows, max(self.batch_size, BLOCK), equal_noise=True),
             tol=self.tol,
             max_epochs=max_epochs,
-            # L-BFGS has a test of its own for the training loss.
+            # L-BFGS tests the convergence of the training loss itself.
             stopping=stopping if stopping is not None and stopping.error is not None else None,
             observers=observers,
         )
@@ -306,7 +306,7 @@ class TrainedModel(CallbackSupportMixin):
         error = None
         if held_out is not None:
             error = problem.error(held_out, self.batch_size, seed)
-        # A falling rate has its use at the end: only held-out samples stop it before.
+        # A falling learning rate gains most at its end: only held-out samples stop it earlier.
         if error is None and not (problem.monitors_loss and self.learning_rate == "constant"):
             return None
         return Stopping(self.tol, self.n_iter_no_change, error)
@@ -320,7 +320,7 @@ class TrainedModel(CallbackSupportMixin):
         return auto_epochs(problem.n_rows, self.batch_size)
 
     def _schedule(self, n_epochs, max_epochs):
-        """Return the factor of ``learning_rate_init`` as a function of the epochs behind, of a fit of ``n_epochs``."""
+        """Return the factor of ``learning_rate_init`` as a function of the epochs so far, in a fit of ``n_epochs``."""
         factor = SCHEDULES[self.learning_rate]
         return lambda epoch: factor(1 - (max_epochs - epoch) / n_epochs)
 
@@ -331,7 +331,7 @@ class TrainedModel(CallbackSupportMixin):
 
     @contextmanager
     def _publishing(self, state, publish=None):
-        """Make ``state`` the fitted one, at its best parameters, however the block ends."""
+        """Publish ``state``, with its best parameters, when the block ends, also by an error."""
         try:
             yield
         finally:

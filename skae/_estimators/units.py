@@ -24,14 +24,13 @@ class Units:
     loss : Reconstruction
         Of the scaled columns that vary.
     named : Reconstruction or None
-        Of the columns of X, where the user has named the losses: X then has to be in their range.
+        Losses of the columns of X, where the user has named them: X has to be in their range.
     column_losses : list of (str, ndarray)
-        Losses with the columns of X that have them.
+        Names of losses with the columns of X that have them.
     base_logits : ndarray of shape (n_inputs,)
-        Logits of the best reconstruction that does not look at x, the columns' means.
+        Logits of the best constant reconstruction, the columns' means.
     constant_losses : dict of float
-        By the names of the losses, the mean loss of that reconstruction beyond what the best one has: the scale of the
-        loss.
+        For each name of a loss, how far the mean loss of that reconstruction is above its minimum: the scale of the loss.
     groups : ndarray of int of shape (n_inputs,) or None
         For each input the one that stands for its one-hot group; None where there is none.
     limits : (ndarray, ndarray) or None
@@ -77,10 +76,10 @@ def make_units(
     machine : bool, default=False
         Whether the units are those of a Boltzmann machine, which takes columns in a common range for probabilities.
     parameter : str, default='loss'
-        The estimator's name of ``loss``, for errors.
+        The estimator's name of ``loss``, for error messages.
     n_units : int, default=None
-        Sigmoid units with tied weights that are to see the columns: the variance of gaussian columns is made to suit,
-        see :func:`suitable_variance`.
+        Number of sigmoid units with tied weights: gaussian columns are scaled to the variance that suits them, see
+        :func:`suitable_variance`.
 
     Raises
     ------
@@ -122,10 +121,10 @@ def plain_units(n_features):
 
 
 def suitable_variance(n_units, n_inputs):
-    """Return the variance of standardized columns that sigmoid units with tied weights are to see.
+    """Return the variance of the inputs that suits sigmoid units with tied weights.
 
-    Many units for few columns would each need a small part of the range of the sigmoid only, where it is linear, and
-    codes would be a linear map of X; few units for many columns would be saturated by noise.
+    Many units for few columns would each use a small, linear part of the sigmoid only, so that codes would be a linear
+    map of X; few units for many columns would be saturated by noise.
     """
     return float(np.clip(n_units / n_inputs, 0.1, 8))
 
@@ -174,7 +173,7 @@ def _shared_block(columns, real, binary, standardize):
     if limits is None or (not standardize and limits != (0, 1)):
         return none
     low, high = limits
-    # Some pixels are 0 or 1 where others go to 16: a few 0/1 columns among the real ones are no other unit.
+    # Some pixels are only 0 or 1 where others go to 16: a few 0/1 columns among the real ones have the same unit.
     few = low == 0 and binary.sum() <= real.sum() / 4
     return real | (binary & columns.varies) if few else real, limits
 
@@ -241,7 +240,7 @@ def _base_logits(loss, columns, scaling):
 def _constant_losses(X, pairs, columns, scaling, sample_weight):
     """Return, by loss, the mean loss of the best constant reconstruction: half a variance, or an entropy.
 
-    The entropy of the values themselves, as of gray pixels, is subtracted: no reconstruction is below.
+    The entropy of the values themselves, as of gray pixels, is subtracted: it is the least loss of any reconstruction.
     """
     losses = dict.fromkeys(LOSSES, 0.0)
     for name, chosen in pairs:
@@ -258,9 +257,7 @@ def _constant_losses(X, pairs, columns, scaling, sample_weight):
             # Of counts with the sum S, -sum_j m_j log(m_j / S).
             losses[name] += float(entr(means).sum() + xlogy(means.sum(), means.sum()))
     if not np.isfinite(losses["gaussian"]):
-        raise ValueError(
-            "X has values whose squares are beyond the range of numbers: scale X, or set standardize='auto'."
-        )
+        raise ValueError("X has values whose squares overflow: scale X, or set standardize='auto'.")
     return losses
 
 

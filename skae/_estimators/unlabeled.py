@@ -1,4 +1,4 @@
-"""Reconstruction of X beside the supervised loss, and the unlabeled rows that take part in it."""
+"""A reconstruction loss beside the supervised one, and the use of unlabeled rows in it."""
 
 from dataclasses import dataclass
 from numbers import Real
@@ -30,10 +30,10 @@ class Beside:
     ----------
     network : Network
     flat : ndarray
-        Its parameters; those of the encoder do not matter.
+        Its parameters; those of the encoder are not used.
     loss : Reconstruction
     weight : float
-        Of its mean loss.
+        Weight of its mean loss.
     """
 
     network: Network
@@ -56,13 +56,13 @@ def reconstruction(autoencoder, units, weight, targets, sample_weight):
     sample_weight : ndarray of shape (n_samples,) or None
     """
     largest = sum(units.constant_losses.values())
-    # Where X does not vary there is nothing to reconstruct.
+    # A constant X has no loss to be a multiple of.
     scale = constant_loss(targets, sample_weight) / largest if largest > 0 else 0.0
     return Beside(*autoencoder, units.loss, weight * scale)
 
 
 def new_autoencoder(shape, units, state):
-    """Return a network and its parameters, of which the decoder gives the columns' means."""
+    """Return a network and its initial parameters: its outputs are the columns' means."""
     network = Network(**shape)
     flat = network.initial(np.random.default_rng(state.seed), state.params.dtype)
     network.views(flat).decoder_biases[0][...] = units.base_logits
@@ -83,7 +83,7 @@ def all_rows(targets, weights, ratio):
 
 
 def labeled_share(labeled, weights, ratio):
-    """Return the share of the labeled rows, by weight, in what an epoch goes over."""
+    """Return the share of the labeled rows, by weight, among the rows of an epoch."""
     if ratio is None or labeled.all():
         return np.average(labeled, weights=weights)
     weights = np.ones(len(labeled)) if weights is None else weights
@@ -104,7 +104,7 @@ def unlabeled_ratio(estimator, used):
 
 
 def check_unlabeled(estimator, used, needed):
-    """Raise where ``unlabeled_per_labeled`` has no use, or would change what is minimized."""
+    """Raise where ``unlabeled_per_labeled`` has no effect, or the solver is L-BFGS."""
     if estimator.unlabeled_per_labeled in ("auto", None):
         return
     if not used:
@@ -113,22 +113,22 @@ def check_unlabeled(estimator, used, needed):
 
 
 def need_steps(estimator, name):
-    """Raise where the parameter ``name`` changes what is minimized, and the solver is L-BFGS."""
+    """Raise where the solver is L-BFGS: the parameter ``name`` needs minibatches."""
     if isinstance(estimator.make_solver(), LBFGS):
         raise ValueError(
-            f"{name}={getattr(estimator, name)} changes what is minimized, and needs a solver of minibatches; got "
-            f"solver={estimator.solver!r}."
+            f"{name}={getattr(estimator, name)} changes what is minimized, and needs a solver of minibatches, such as "
+            f"'adam'; got solver={estimator.solver!r}."
         )
 
 
 def mark_unlabeled(targets):
-    """Let unlabeled rows, if there are several, be a class of their own when rows are held out."""
+    """Make unlabeled rows, if there are several, a class of their own in the stratified split of held-out rows."""
     if np.sum(~targets.labeled) > 1:
         targets.strata[~targets.labeled] = targets.strata.max() + 1
 
 
 def constant_loss(targets, weights):
-    """Return the mean loss of the best outputs that do not look at X: half a variance, or an entropy."""
+    """Return the mean loss of the best constant outputs: half a variance, or an entropy."""
     labeled = targets.labeled
     values = targets.values[labeled].astype(np.float64)
     weights = None if weights is None else weights[labeled]

@@ -1,4 +1,4 @@
-"""Training of one network without labels: how it begins and goes on, whatever its objective."""
+"""Training of one network without labels, from its first state or that of the last fit, whatever its objective."""
 
 from numbers import Integral, Real
 
@@ -22,7 +22,7 @@ from .fitting import (
 from .identity import content
 from .training import FIXED
 
-# Of the parameters that all such models have.
+# Constraints of the parameters that all such estimators have.
 CONSTRAINTS = {
     "n_components": [Interval(Integral, 1, None, closed="left")],
     "standardize": [StrOptions({"auto", "columns", "shared"}), "boolean"],
@@ -36,7 +36,9 @@ CURE_OF_CONSTANT_CODES = "Lower n_components, or train longer (max_iter, learnin
 def takes_steps(estimator):
     """Raise AttributeError where the solver takes no minibatch steps, which ``partial_fit`` needs."""
     if estimator.solver == "lbfgs" or isinstance(estimator.solver, LBFGS):
-        raise AttributeError("partial_fit needs a solver of minibatches: not solver='lbfgs'.")
+        raise AttributeError(
+            "partial_fit needs a solver of minibatches, such as 'adam'; solver='lbfgs' has none."
+        )
     return True
 
 
@@ -71,7 +73,7 @@ def begin(model, X, sample_weight, *, again=False):
 
 
 def _check_parameters(model):
-    """Raise where parameters that shape and units come from are not as they were in the fit that goes on."""
+    """Raise where parameters that set the shape and the units of the network have changed since the first fit."""
     before, now = model.trained_with_, model.get_params(deep=False)
     names = [name for name in FIXED if name in before]
     check_unchanged(
@@ -83,7 +85,7 @@ def _check_parameters(model):
 def fit_network(model, X, sample_weight, cure=CURE_OF_CONSTANT_CODES):
     """Train the network of ``model`` on X; return the fitted ``Model`` and the validated X.
 
-    See :func:`begin`; ``cure`` says what to change where codes are constant.
+    See :func:`begin`; ``cure`` is the advice in the warning of constant codes.
     """
     problem, state = begin(model, X, sample_weight, again=model.warm_start)
     model.train(problem, state)
@@ -95,7 +97,7 @@ def fit_network(model, X, sample_weight, cure=CURE_OF_CONSTANT_CODES):
 @available_if(takes_steps)
 @_fit_context(prefer_skip_nested_validation=True)
 def partial_fit(self, X, y=None, sample_weight=None):
-    """Go on by one epoch over X, in steps of ``learning_rate_init`` whatever ``learning_rate`` is.
+    """Train for one epoch on X, with steps of ``learning_rate_init`` whatever ``learning_rate`` is.
 
     On the same X, n calls equal one ``fit`` of n epochs with ``learning_rate='constant'``.
 

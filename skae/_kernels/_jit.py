@@ -42,7 +42,7 @@ class _KernelCache(FunctionCache):
         return (*super()._index_key(signature, codegen), __version__, _state_of_kernels())
 
     def load_overload(self, signature, target_context):
-        """Return the machine code, or None where there is none or it cannot be read; the first time, say so."""
+        """Return the machine code, or None where there is none or it cannot be read; announce the compilation once."""
         try:
             found = super().load_overload(signature, target_context)
         except Exception:
@@ -53,7 +53,7 @@ class _KernelCache(FunctionCache):
         return found
 
     def save_overload(self, signature, data):
-        """Keep machine code, if the disk lets it be."""
+        """Write machine code, unless the disk is full or cannot be written."""
         try:
             super().save_overload(signature, data)
         except Exception:

@@ -1,4 +1,4 @@
-"""A Cholesky factor L of the Gram matrix of chosen atoms, which come and go one by one."""
+"""A Cholesky factor L of the Gram matrix of active atoms, which are added and removed one at a time."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def append(factor, gram, support, count, atom, smallest):
 
 @kernel
 def remove(factor, count, place):
-    """Take row and column ``place`` out of the Cholesky factor by Givens rotations."""
+    """Remove row and column ``place`` from the Cholesky factor by Givens rotations."""
     for i in range(place, count - 1):
         for j in range(i + 2):
             factor[i, j] = factor[i + 1, j]

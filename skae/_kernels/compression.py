@@ -18,7 +18,7 @@ def count_nonzeros(codes, counts):
 
 @kernel
 def compress(codes, indices, values):
-    """List columns and values of the nonzeros, row after row."""
+    """Fill in columns and values of the nonzeros, row after row."""
     place = 0
     for i in range(codes.shape[0]):
         for j in range(codes.shape[1]):

@@ -27,7 +27,7 @@ def add_scaled_rows(scales, weights, grad):
 
 @kernel
 def contract(kind, codes, row_norms, sample_weights, delta, row_scales, start, stop):
-    """delta <- d/da of sum_i v_i sum_j d_ij^2 n_j, row_scales <- its weight of w_j; for some units."""
+    """Of sum_i v_i sum_j d_ij^2 n_j: delta <- the derivative by a, and row_scales_j w_j is that by w_j; for some units."""
     one = codes.dtype.type(1)
     two = one + one
     norms, scales = row_norms[start:stop], row_scales[start:stop]

@@ -28,12 +28,12 @@ def gather(codes, support, values):
 
 
 @kernel
-def _working_set(pull, codes, alpha, top, positive, members):
-    """List nonzero atoms and the worst violators, those above the middle of alpha and ``top``."""
-    limit = pull.dtype.type(0.5) * (alpha + top)
+def _working_set(residual_corr, codes, alpha, top, positive, members):
+    """List the atoms with nonzero codes and those that violate optimality most, beyond the middle of alpha and ``top``."""
+    limit = residual_corr.dtype.type(0.5) * (alpha + top)
     count = 0
-    for j in range(pull.size):
-        size = pull[j] if positive else abs(pull[j])
+    for j in range(residual_corr.size):
+        size = residual_corr[j] if positive else abs(residual_corr[j])
         if codes[j] != 0 or (size > alpha and size >= limit):
             members[count] = j
             count += 1
@@ -41,7 +41,7 @@ def _working_set(pull, codes, alpha, top, positive, members):
 
 
 @kernel
-def _sweep(gram, alpha, positive, members, codes, pull):
+def _sweep(gram, alpha, positive, members, codes, residual_corr):
     """Go once over a working set with its own Gram matrix; return by how much the objective fell."""
     fall = 0.0
     for k in range(members.size):
@@ -49,46 +49,59 @@ def _sweep(gram, alpha, positive, members, codes, pull):
         if row[k] <= 0:
             continue
         old = codes[members[k]]
-        new = shrink(pull[k] + row[k] * old, alpha, positive) / row[k]
+        new = shrink(residual_corr[k] + row[k] * old, alpha, positive) / row[k]
         if new == old:
             continue
         step = new - old
         codes[members[k]] = new
-        for j in range(pull.size):
-            pull[j] -= step * row[j]
+        for j in range(residual_corr.size):
+            residual_corr[j] -= step * row[j]
         fall += 0.5 * row[k] * step * step
     return fall
 
 
 @kernel
 def descend(
-    gram, alpha, positive, tol, max_iter, norm, correlation, codes, pull, support, values, local
+    gram,
+    alpha,
+    positive,
+    tol,
+    max_iter,
+    norm,
+    correlation,
+    codes,
+    residual_corr,
+    support,
+    values,
+    local,
 ):
-    """Improve ``codes`` until the gap is at most ``tol * norm / 2``, or rounding ends it; return the gap.
+    """Improve ``codes`` until the gap is at most ``tol * norm / 2`` or at the level of rounding; return the gap.
 
-    ``pull`` leaves as c - Gh, exact up to rounding. ``local`` has room for the working set's Gram matrix
-    and pull, n_atoms + 1 rows.
+    On return ``residual_corr`` is c - Gh, up to rounding. ``local``, of n_atoms + 1 rows, is memory for the Gram matrix and the
+    ``residual_corr`` of a working set.
     """
     target = 0.5 * tol * norm
     precision = 0.1 * target
-    noise = norm * (1e-14 if pull.itemsize == 4 else 1e-31)
+    noise = norm * (1e-14 if residual_corr.itemsize == 4 else 1e-31)
     stalled = False
     for iteration in range(max_iter + 1):
         count = gather(codes, support, values)
-        pull[:] = correlation
+        residual_corr[:] = correlation
         for k in range(count):
             values[k] = -values[k]
-        add_rows(gram, support, values, count, pull)
+        add_rows(gram, support, values, count, residual_corr)
         for k in range(count):
             values[k] = -values[k]
-        gap = duality_gap(norm, alpha, positive, correlation, pull, support, values, count)
+        gap = duality_gap(norm, alpha, positive, correlation, residual_corr, support, values, count)
         if gap <= target or stalled or iteration == max_iter:
             break
-        size = _working_set(pull, codes, alpha, violation(pull, positive), positive, support)
+        size = _working_set(
+            residual_corr, codes, alpha, violation(residual_corr, positive), positive, support
+        )
         members = support[:size]
         small, near = local[:size, :size], local[size, :size]
         for k in range(size):
-            near[k] = pull[members[k]]
+            near[k] = residual_corr[members[k]]
             for j in range(size):
                 small[k, j] = gram[members[k], members[j]]
         total = 0.0
@@ -104,9 +117,9 @@ def descend(
 
 @kernel
 def descend_rows(gram, alphas, positive, tol, max_iter, norms, correlations, codes, gaps):
-    """``descend`` for each row of ``codes``, from where it is."""
+    """Call ``descend`` for each row of ``codes``, which starts from them."""
     n_atoms = gram.shape[0]
-    pull = np.empty(n_atoms, gram.dtype)
+    residual_corr = np.empty(n_atoms, gram.dtype)
     values = np.empty(n_atoms, gram.dtype)
     support = np.empty(n_atoms, np.int64)
     local = np.empty((n_atoms + 1, n_atoms), gram.dtype)
@@ -120,7 +133,7 @@ def descend_rows(gram, alphas, positive, tol, max_iter, norms, correlations, cod
             norms[i],
             correlations[i],
             codes[i],
-            pull,
+            residual_corr,
             support,
             values,
             local,

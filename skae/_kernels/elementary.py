@@ -107,7 +107,8 @@ def _unpacked_half(bits):
     sign = np.uint32((np.uint32(bits) & np.uint32(0x8000)) << np.uint32(16))
     rest = np.uint32((np.uint32(bits) & np.uint32(0x7FFF)) << np.uint32(13))
     normal = np.uint32(rest + np.uint32(112 << 23))
-    # A subnormal half is a multiple of 2**-24: as the last bits of a number near 2**-14 it costs no trap.
+    # A subnormal half is a multiple of 2**-24: computed as the last bits of a normal number near 2**-14, as operations on
+    # subnormal ones are slow.
     tiny = np.uint32(rest + np.uint32(113 << 23)).view(np.float32) - np.float32(2.0**-14)
     magnitude = np.float32(tiny).view(np.uint32) if rest < np.uint32(1 << 23) else normal
     return np.uint32(magnitude | sign).view(np.float32)

@@ -1,4 +1,4 @@
-"""Duality gap of lasso codes, the certificate by which every solver stops.
+"""Duality gap of lasso codes, a bound of how far the objective is above the optimum, by which every algorithm stops.
 
 For one sample, P(h) = q/2 - c'h + h'Gh/2 + alpha ||h||_1 with q = ||x||^2, c = D x and G = D D' (any ridge
 already in G). The residual x - D'h, scaled by s until ||s (c - Gh)||_inf <= alpha, is dual feasible; the
@@ -30,33 +30,34 @@ def add_rows(gram, support, weights, count, out):
 
 
 @kernel
-def violation(pull, positive):
+def violation(residual_corr, positive):
     """Return max_j |r_j|, or max_j r_j (at least 0) for codes that must be positive."""
-    top = pull.dtype.type(0)
+    top = residual_corr.dtype.type(0)
     if positive:
-        for j in range(pull.size):
-            top = max(top, pull[j])
+        for j in range(residual_corr.size):
+            top = max(top, residual_corr[j])
     else:
-        for j in range(pull.size):
-            top = max(top, abs(pull[j]))
+        for j in range(residual_corr.size):
+            top = max(top, abs(residual_corr[j]))
     return top
 
 
 @kernel
-def duality_gap(norm, alpha, positive, correlation, pull, support, codes, count):
+def duality_gap(norm, alpha, positive, correlation, residual_corr, support, codes, count):
     """Return an upper bound of P(h) - min P, in float64.
 
-    ``pull`` is c - Gh, over all atoms; ``codes[:count]`` are the values of h at the atoms ``support``.
+    ``residual_corr`` is c - Gh, the correlations of all atoms with the residual; ``codes[:count]`` are the values of h at the
+    atoms ``support``.
     """
     explained, moved, size = 0.0, 0.0, 0.0
     for k in range(count):
         value = np.float64(codes[k])
         explained += value * correlation[support[k]]
-        moved += value * pull[support[k]]
+        moved += value * residual_corr[support[k]]
         size += abs(value)
     residual = max(norm - explained - moved, 0.0)
     inner = norm - explained
-    bound = np.float64(violation(pull, positive))
+    bound = np.float64(violation(residual_corr, positive))
     largest = alpha / bound if bound > alpha else 1.0
     scale = min(inner / residual, largest) if residual > 0 else 0.0
     if not positive:

@@ -14,7 +14,7 @@ _MOST_SWEEPS = 100
 
 @kernel
 def _offer(rest, members, duals, start, stop):
-    """Return the norm of what group ``start:stop`` could take: the rest and what it has."""
+    """Return the norm of group ``start:stop``'s part of the rest and of its dual vector together."""
     total = 0.0
     for k in range(start, stop):
         total += np.float64(rest[members[k]] + duals[k]) ** 2
@@ -23,7 +23,10 @@ def _offer(rest, members, duals, start, stop):
 
 @kernel
 def project(limit, precision, starts, members, duals, rest):
-    """Move into ``duals`` what groups of norm ``limit`` can take of ``rest``, until a sweep moves less than ``precision``."""
+    """Move from ``rest`` into ``duals``, whose groups have norms of ``limit`` at most, to make the rest as small as possible.
+
+    Block coordinate descent, group by group, until no number changes by more than ``precision`` in a sweep.
+    """
     for _ in range(_MOST_SWEEPS):
         moved = rest.dtype.type(0)
         for g in range(starts.size - 1):
@@ -41,7 +44,7 @@ def project(limit, precision, starts, members, duals, rest):
 
 @kernel
 def shrink_groups(points, alphas, step, positive, precision, starts, members, duals, out):
-    """out_i <- points_i shrunk by groups at alphas_i * step, from and to ``duals``."""
+    """out_i <- the proximal step at points_i with t = alphas_i * step; ``duals`` are its start and its answer."""
     zero = out.dtype.type(0)
     for i in range(points.shape[0]):
         limit = alphas[i] * step
@@ -71,17 +74,18 @@ def group_norms(codes, starts, members, out):
 
 
 @kernel
-def group_bounds(pulls, alphas, positive, precision, starts, members, counts, duals, out):
-    """out_i <- a bound of the dual norm of ``pulls_i``, near alphas_i where that suffices.
+def group_bounds(residual_corr, alphas, positive, precision, starts, members, counts, duals, out):
+    """out_i <- an upper bound of the dual norm of ``pulls_i``, close to it where it is near alphas_i.
 
-    The dual norm is the least ``max_g ||v_g||`` of any split of the pull among groups. This one is the projection,
-    found from ``duals``, with what is left split evenly among the ``counts`` groups of an atom.
+    The dual norm is the least ``max_g ||v_g||`` over all vectors v_g of the groups that add up to ``pulls_i``. The bound
+    takes those of the projection, started from ``duals``, and splits the rest evenly among the ``counts`` groups of an
+    atom.
     """
-    rest = np.empty(pulls.shape[1], pulls.dtype)
-    zero = pulls.dtype.type(0)
-    for i in range(pulls.shape[0]):
+    rest = np.empty(residual_corr.shape[1], residual_corr.dtype)
+    zero = residual_corr.dtype.type(0)
+    for i in range(residual_corr.shape[0]):
         for j in range(rest.size):
-            rest[j] = max(pulls[i, j], zero) if positive else pulls[i, j]
+            rest[j] = max(residual_corr[i, j], zero) if positive else residual_corr[i, j]
         for k in range(members.size):
             rest[members[k]] -= duals[i, k]
         project(alphas[i], precision * alphas[i], starts, members, duals[i], rest)

@@ -1,8 +1,8 @@
 """The lasso path of one sample, from its first atom down to alpha (LARS; Efron et al. 2004, section 3).
 
-Active atoms share |r_j| = lambda, where r = c - Gh. With a Cholesky factor of their Gram matrix the
-direction in which all of them decrease alike is one triangular solve; the atoms outside say when the
-next one joins, the codes when one leaves.
+Active atoms have |r_j| = lambda, where r = c - Gh. With a Cholesky factor of their Gram matrix, the direction in which
+these |r_j| decrease alike takes two triangular solves. The next atom joins where its |r_j| reaches lambda, and an active
+one leaves where its code becomes 0.
 """
 
 import numpy as np
@@ -14,19 +14,19 @@ from .gap import add_rows
 
 
 @kernel
-def _next_join(pull, slopes, barriers, level, positive, steps, bits):
-    """Return the step at which the first outside atom reaches the level, and that atom.
+def _next_join(residual_corr, rates, barriers, level, positive, steps, bits):
+    """Return the step at which the first inactive atom reaches the level, and that atom.
 
     ``bits`` is the memory of ``steps`` as integers: non-negative floats have the order of their bits, and
     a minimum of integers is a loop that vectorizes.
     """
-    one, zero = pull.dtype.type(1), pull.dtype.type(0)
-    tiny, huge = pull.dtype.type(1e-6), pull.dtype.type(1e30)
-    for j in range(pull.size):
-        up, down = one - slopes[j], one + slopes[j]
-        rise = (level - pull[j]) / up
+    one, zero = residual_corr.dtype.type(1), residual_corr.dtype.type(0)
+    tiny, huge = residual_corr.dtype.type(1e-6), residual_corr.dtype.type(1e30)
+    for j in range(residual_corr.size):
+        up, down = one - rates[j], one + rates[j]
+        rise = (level - residual_corr[j]) / up
         rise = rise if up > tiny else huge
-        fall = (level + pull[j]) / down
+        fall = (level + residual_corr[j]) / down
         fall = fall if down > tiny and not positive else huge
         step = rise if rise < fall else fall
         steps[j] = (step if step > zero else zero) + barriers[j]
@@ -52,41 +52,47 @@ def _first_exit(codes, direction, count, step):
 
 
 @kernel
-def _turn(factor, gram, support, signs, first, count, solved, direction, slopes):
-    """Solve for the ``direction`` in which active |r_j| fall alike, and for how all of r falls in it."""
+def _turn(factor, gram, support, signs, first, count, solved, direction, rates):
+    """Find the ``direction`` of the codes along which all active |r_j| fall alike, and the ``rates`` at which all r_j fall."""
     forward(factor, signs, first, count, solved)
     for k in range(count):
         direction[k] = solved[k]
     backward(factor, count, direction)
-    slopes[:] = slopes.dtype.type(0)
-    add_rows(gram, support, direction, count, slopes)
+    rates[:] = rates.dtype.type(0)
+    add_rows(gram, support, direction, count, rates)
 
 
 @kernel
-def _strongest(pull, positive):
+def _strongest(residual_corr, positive):
     """Return the largest |r_j|, or r_j for positive codes, and its atom or -1."""
-    level, atom = pull.dtype.type(0), -1
-    for j in range(pull.size):
-        size = pull[j] if positive else abs(pull[j])
+    level, atom = residual_corr.dtype.type(0), -1
+    for j in range(residual_corr.size):
+        size = residual_corr[j] if positive else abs(residual_corr[j])
         if size > level:
             level, atom = size, j
     return level, atom
 
 
 @kernel
-def follow_path(gram, alpha, positive, max_steps, pull, support, codes, factor, work, bits):
-    """Return the number of active atoms at ``alpha``; ``support`` and ``codes`` hold them.
+def follow_path(
+    gram, alpha, positive, max_steps, residual_corr, support, codes, factor, work, bits
+):
+    """Return the number of active atoms at ``alpha``; ``support`` are these atoms, and ``codes`` their codes.
 
-    ``pull`` comes as c and leaves as c - Gh, up to rounding. ``work`` is of shape (6, n_atoms): slopes of
-    r, signs, the half-solved system, the direction, barriers (huge where an atom must not join) and
-    steps, whose memory ``bits`` shows as integers. Atoms that depend on active ones are left out.
+    ``residual_corr`` is c at first and c - Gh on return, up to rounding. ``work`` is memory of shape (6, n_atoms): rates at
+    which r falls, signs, the half-solved system, the direction, barriers (huge where an atom must not join) and
+    steps; ``bits`` is that of the steps, seen as integers. Atoms that are linear combinations of active ones do not join.
     """
-    zero, one, huge = pull.dtype.type(0), pull.dtype.type(1), pull.dtype.type(1e30)
-    smallest = pull.dtype.type(1e-5 if pull.itemsize == 4 else 1e-11)
-    slopes, signs, solved = work[0], work[1], work[2]
+    zero, one, huge = (
+        residual_corr.dtype.type(0),
+        residual_corr.dtype.type(1),
+        residual_corr.dtype.type(1e30),
+    )
+    smallest = residual_corr.dtype.type(1e-5 if residual_corr.itemsize == 4 else 1e-11)
+    rates, signs, solved = work[0], work[1], work[2]
     direction, barriers, steps = work[3], work[4], work[5]
     barriers[:] = zero
-    level, joining = _strongest(pull, positive)
+    level, joining = _strongest(residual_corr, positive)
     count, fresh, left = 0, 0, -1
     for _ in range(max_steps):
         if level <= alpha:
@@ -95,18 +101,18 @@ def follow_path(gram, alpha, positive, max_steps, pull, support, codes, factor, 
             barriers[joining] = huge
             if count < len(factor) and append(factor, gram, support, count, joining, smallest):
                 support[count], codes[count] = joining, zero
-                signs[count] = one if pull[joining] > zero else -one
+                signs[count] = one if residual_corr[joining] > zero else -one
                 count += 1
-        _turn(factor, gram, support, signs, fresh, count, solved, direction, slopes)
+        _turn(factor, gram, support, signs, fresh, count, solved, direction, rates)
         fresh = count
-        step, joining = _next_join(pull, slopes, barriers, level, positive, steps, bits)
+        step, joining = _next_join(residual_corr, rates, barriers, level, positive, steps, bits)
         if step >= level - alpha:
             step, joining = level - alpha, -1
         step, leaving = _first_exit(codes, direction, count, step)
         for k in range(count):
             codes[k] += step * direction[k]
-        for j in range(pull.size):
-            pull[j] -= step * slopes[j]
+        for j in range(residual_corr.size):
+            residual_corr[j] -= step * rates[j]
         level -= step
         if left >= 0:
             barriers[left] = zero
@@ -125,16 +131,16 @@ def follow_path(gram, alpha, positive, max_steps, pull, support, codes, factor, 
 def follow_rows(
     gram, alphas, positive, tol, max_iter, max_sets, norms, correlations, codes, gaps, work, bits
 ):
-    """The path of each row, into zeroed ``codes``; ``descend`` mends what rounding left, on ``max_sets`` at most."""
+    """Follow the path of each row into ``codes``, which are 0 before; correct rounding by ``descend`` on ``max_sets`` at most."""
     n_atoms = gram.shape[0]
-    pull = np.empty(n_atoms, gram.dtype)
+    residual_corr = np.empty(n_atoms, gram.dtype)
     values = np.empty(n_atoms, gram.dtype)
     support = np.empty(n_atoms, np.int64)
     local = np.empty((n_atoms + 1, n_atoms), gram.dtype)
     for i in range(codes.shape[0]):
-        pull[:] = correlations[i]
+        residual_corr[:] = correlations[i]
         count = follow_path(
-            gram, alphas[i], positive, max_iter, pull, support, values, local, work, bits
+            gram, alphas[i], positive, max_iter, residual_corr, support, values, local, work, bits
         )
         for k in range(count):
             codes[i, support[k]] = values[k]
@@ -147,7 +153,7 @@ def follow_rows(
             norms[i],
             correlations[i],
             codes[i],
-            pull,
+            residual_corr,
             support,
             values,
             local,

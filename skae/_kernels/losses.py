@@ -1,7 +1,7 @@
 """Reconstruction losses from logits: per-sample values, and the gradient left in the logits' place.
 
-``columns`` holds the runs [start, stop) that a loss owns. ``sample_weights`` multiply the gradient,
-never ``values``; ``cell_weights`` (empty when all are one) multiply both.
+``columns`` are the runs [start, stop) of columns with that loss. ``sample_weights`` multiply the gradient but not
+``values``; ``cell_weights`` (an empty array where all are 1) multiply both.
 """
 
 import numpy as np

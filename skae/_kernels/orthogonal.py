@@ -4,12 +4,12 @@ import numpy as np
 
 from ._jit import kernel
 
-_KEPT_LENGTH = 0.5  # of its length that a vector keeps in a pass whose rounding does not matter (Daniel et al. 1976)
+_KEPT_LENGTH = 0.5  # share of its norm that a vector must keep, or there is another pass against rounding (Daniel et al. 1976)
 
 
 @kernel
 def orthonormalize(basis, count, vectors, lengths):
-    """vectors_i <- vectors_i minus its parts along the first rows of basis_i, scaled to one; lengths_i <- what was left."""
+    """vectors_i <- vectors_i minus its components along the first rows of basis_i, scaled to norm 1; lengths_i <- its norm before."""
     zero = vectors.dtype.type(0)
     for i in range(vectors.shape[0]):
         vector = vectors[i]
@@ -37,7 +37,7 @@ def _length(vector):
 
 @kernel
 def _remove(directions, count, vector):
-    """Take the parts along the first ``count`` directions away, four at a time for the sake of loads and stores."""
+    """Subtract the components along the first ``count`` directions, four at a time to load and store ``vector`` less often."""
     zero = vector.dtype.type(0)
     whole = count // 4 * 4
     for q in range(0, whole, 4):

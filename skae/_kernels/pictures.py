@@ -80,7 +80,10 @@ def triangle(products, squared_norms, codes):
 
 @kernel
 def distances_of(products, squared_norms, distances):
-    """Fill distances of a patch to the centers and return their mean; ``products`` are those with centers, then the patch."""
+    """Fill in the distances of a patch to the centers and return their mean.
+
+    ``products`` are the patch's inner products with the centers and, last, with itself.
+    """
     zero, two = products.dtype.type(0), products.dtype.type(2)
     n, square, total = distances.shape[0], zero, zero
     for j in range(n, products.shape[0]):
@@ -96,7 +99,7 @@ def distances_of(products, squared_norms, distances):
 def pool(codes, first, n_down, n_across, rows, columns, kind, pooled):
     """Add the codes of positions ``first``, ... to ``pooled`` (n, n_windows_down, n_windows_across, n_maps).
 
-    Windows are pairs of first and behind last row or column. ``kind`` is SUM, MAX or SQUARES.
+    Windows are pairs [start, stop) of rows or columns. ``kind`` is SUM, MAX or SQUARES.
     """
     for r in range(codes.shape[0]):
         picture, place = divmod(first + r, n_down * n_across)
@@ -124,7 +127,7 @@ def pool_row(codes, kind, pooled):
 
 @kernel
 def pool_split(products, alpha, first, n_down, n_across, rows, columns, kind, pooled):
-    """What ``split_threshold`` and then ``pool`` do, without the codes in between."""
+    """Do ``split_threshold`` and then ``pool`` at once, without storing the codes."""
     for r in range(products.shape[0]):
         picture, place = divmod(first + r, n_down * n_across)
         i, j = divmod(place, n_across)
@@ -158,7 +161,7 @@ def pool_split_row(products, alpha, kind, pooled):
 def pool_triangle(
     products, squared_norms, distances, first, n_down, n_across, rows, columns, kind, pooled
 ):
-    """What ``triangle`` and then ``pool`` do, without the codes in between; ``distances`` is space for one position."""
+    """Do ``triangle`` and then ``pool`` at once, without storing the codes; ``distances`` is memory for one position."""
     for r in range(products.shape[0]):
         mean = distances_of(products[r], squared_norms, distances)
         picture, place = divmod(first + r, n_down * n_across)

@@ -8,25 +8,27 @@ from .gap import add_rows
 
 
 @kernel
-def _best_atom(pull, scales, chosen):
+def _best_atom(residual_corr, scales, chosen):
     """Return the atom not yet chosen that, at norm 1, correlates most with the residual, and by how much."""
-    best, size = -1, pull.dtype.type(0)
-    for j in range(pull.size):
-        if not chosen[j] and scales[j] * abs(pull[j]) > size:
-            best, size = j, scales[j] * abs(pull[j])
+    best, size = -1, residual_corr.dtype.type(0)
+    for j in range(residual_corr.size):
+        if not chosen[j] and scales[j] * abs(residual_corr[j]) > size:
+            best, size = j, scales[j] * abs(residual_corr[j])
     return best, size
 
 
 @kernel
-def _pursue(gram, scales, n_nonzero, correlation, pull, chosen, support, values, solved, factor):
-    """Return the number of atoms; ``support`` holds them and ``values`` minus their codes."""
-    exact = pull.dtype.type(1e-6 if gram.itemsize == 4 else 1e-14)
-    smallest = pull.dtype.type(1e-5 if gram.itemsize == 4 else 1e-11)
-    pull[:] = correlation
+def _pursue(
+    gram, scales, n_nonzero, correlation, residual_corr, chosen, support, values, solved, factor
+):
+    """Return the number of chosen atoms; ``support`` are these atoms, and ``values`` minus their codes."""
+    exact = residual_corr.dtype.type(1e-6 if gram.itemsize == 4 else 1e-14)
+    smallest = residual_corr.dtype.type(1e-5 if gram.itemsize == 4 else 1e-11)
+    residual_corr[:] = correlation
     chosen[:] = False
-    count, first = 0, _best_atom(pull, scales, chosen)[1]
+    count, first = 0, _best_atom(residual_corr, scales, chosen)[1]
     while count < n_nonzero:
-        best, size = _best_atom(pull, scales, chosen)
+        best, size = _best_atom(residual_corr, scales, chosen)
         if best < 0 or size <= exact * first:
             break
         chosen[best] = True
@@ -40,20 +42,20 @@ def _pursue(gram, scales, n_nonzero, correlation, pull, chosen, support, values,
         for k in range(count):
             values[k] = solved[k]
         backward(factor, count, values)
-        pull[:] = correlation
-        add_rows(gram, support, values, count, pull)
+        residual_corr[:] = correlation
+        add_rows(gram, support, values, count, residual_corr)
     return count
 
 
 @kernel
 def pursue_rows(gram, n_nonzero, correlations, codes):
-    """Fill zeroed ``codes`` with at most ``n_nonzero`` atoms a row, each time the one that r points to most."""
+    """Choose at most ``n_nonzero`` atoms for each row of ``codes``, which are 0 before: always that most correlated with r."""
     n_atoms = gram.shape[0]
     scales = np.zeros(n_atoms, gram.dtype)
     for j in range(n_atoms):
         if gram[j, j] > 0:
             scales[j] = 1 / np.sqrt(gram[j, j])
-    pull = np.empty(n_atoms, gram.dtype)
+    residual_corr = np.empty(n_atoms, gram.dtype)
     values = np.empty(n_atoms, gram.dtype)
     solved = np.empty(n_atoms, gram.dtype)
     support = np.empty(n_atoms, np.int64)
@@ -61,7 +63,16 @@ def pursue_rows(gram, n_nonzero, correlations, codes):
     factor = np.empty((n_nonzero, n_nonzero), gram.dtype)
     for i in range(codes.shape[0]):
         count = _pursue(
-            gram, scales, n_nonzero, correlations[i], pull, chosen, support, values, solved, factor
+            gram,
+            scales,
+            n_nonzero,
+            correlations[i],
+            residual_corr,
+            chosen,
+            support,
+            values,
+            solved,
+            factor,
         )
         for k in range(count):
             codes[i, support[k]] = -values[k]

@@ -48,9 +48,10 @@ def row_keys(bits, columns, seed, out):
 
 @kernel
 def separate(keys, places, counts):
-    """Change keys, in place, that have been there before, each time otherwise.
+    """Replace repeated keys in place, the second of equal ones by another key than the third, and so on.
 
-    ``places``, of -1, has a power of two of slots, more than there are keys; ``counts`` is an array for each key.
+    ``places``, filled with -1, is the memory of a hash table: a power of two that is larger than the number of keys.
+    ``counts`` is memory of the length of ``keys``.
     """
     last = np.uint32(places.size - 1)
     for i in range(keys.size):

@@ -41,12 +41,12 @@ def lead_rows(codes, before, weights, points):
 
 
 @kernel
-def gap_rows(alphas, positive, norms, correlations, pulls, codes, gaps):
-    """gaps_i <- duality gap of codes_i, with ``pulls`` c - Gh."""
+def gap_rows(alphas, positive, norms, correlations, residual_corr, codes, gaps):
+    """gaps_i <- duality gap of codes_i, with ``residual_corr`` c - Gh."""
     values = np.empty(codes.shape[1], codes.dtype)
     support = np.empty(codes.shape[1], np.int64)
     for i in range(codes.shape[0]):
         count = gather(codes[i], support, values)
         gaps[i] = duality_gap(
-            norms[i], alphas[i], positive, correlations[i], pulls[i], support, values, count
+            norms[i], alphas[i], positive, correlations[i], residual_corr[i], support, values, count
         )

@@ -1,8 +1,8 @@
-"""Tangents and cotangents of a batch: rows of them through one elementwise unit and together, looked up, and squared.
+"""Products of the tangents and cotangents of a batch: with an elementwise unit's Jacobian, with each other, and squares.
 
-Rows are some for each of some samples: those of the p-th sample, number ``samples[p]`` of the batch, are those from
-``starts[p]`` to ``starts[p + 1]``; tangents that are fewer than all of these are those of each sample. Kernels of rows take
-samples p from ``first`` to ``last``.
+Tangents and cotangents are rows, several for each of some samples: rows ``starts[p]`` to ``starts[p + 1]`` belong to the p-th
+of these, which is row ``samples[p]`` of the batch. Where there are only as many tangents as one sample has, all samples
+have the same. Kernels do the samples p from ``first`` to ``last``.
 """
 
 import numpy as np
@@ -130,7 +130,7 @@ def squares(tangents, sample_weights, gradient):
 
 @kernel
 def gather(basis, places, out, start, stop):
-    """out_ik <- the k-th of the vectors that ``basis`` has at the i-th of ``places``, for some i; halves as their bits."""
+    """out_ik <- the k-th vector of basis[places[i]], for i from ``start`` to ``stop``; half-precision numbers as their bits."""
     for i in range(start, stop):
         vectors = basis[places[i]]
         for k in range(vectors.shape[0]):
@@ -141,7 +141,7 @@ def gather(basis, places, out, start, stop):
 
 @kernel
 def gather_sum(basis, places, signs, out, start, stop):
-    """out_i <- the sum of these vectors, each times its sign."""
+    """out_i <- the sum over k of these vectors, each times its sign."""
     for i in range(start, stop):
         vectors, into = basis[places[i]], out[i]
         into[:] = 0

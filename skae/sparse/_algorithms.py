@@ -66,8 +66,8 @@ def _proximal_steps(problem, rows, codes, gaps, tol, max_iter, momentum):
     before, ahead, weights = np.empty_like(h), h.copy(), np.ones(len(h), h.dtype)
     for iteration in range(max_iter + 1):
         if iteration % 10 == 0 or iteration == max_iter:
-            pulls = c - h @ problem.gram
-            here = problem.gaps(alphas[active], norms[active], c, pulls, h, memory / step)
+            residual_corr = c - h @ problem.gram
+            here = problem.gaps(alphas[active], norms[active], c, residual_corr, h, memory / step)
             gaps[active], codes[active] = here, h
             rest = here > 0.5 * tol * norms[active]
             if not rest.any() or iteration == max_iter:

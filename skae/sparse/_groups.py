@@ -58,15 +58,15 @@ class GroupLasso(Quadratic):
         precision = points.dtype.type(precision)
         shrink_groups(points, alphas, step, self.positive, precision, *self._groups, memory, out)
 
-    def gaps(self, alphas, norms, correlations, pulls, codes, shrunk):
+    def gaps(self, alphas, norms, correlations, residual_corr, codes, shrunk):
         """Return upper bounds of the distance of rows from their optimum.
 
         ``shrunk`` are the dual variables of the last step over its step size, which split the correlations among groups.
         """
-        bounds, precision = np.empty(len(codes)), pulls.dtype.type(1e-6)
+        bounds, precision = np.empty(len(codes)), residual_corr.dtype.type(1e-6)
         groups = (*self._groups, self._counts)
-        group_bounds(pulls, alphas, self.positive, precision, *groups, shrunk, bounds)
-        moved = np.einsum("ij,ij->i", codes, pulls, dtype=np.float64)
+        group_bounds(residual_corr, alphas, self.positive, precision, *groups, shrunk, bounds)
+        moved = np.einsum("ij,ij->i", codes, residual_corr, dtype=np.float64)
         inner = norms - np.einsum("ij,ij->i", codes, correlations, dtype=np.float64)
         residual = np.maximum(inner - moved, 0)
         largest = alphas / np.maximum(bounds, alphas)

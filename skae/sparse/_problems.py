@@ -91,10 +91,10 @@ class Lasso(Quadratic):
         """out <- the proximal step of the penalty at ``points``."""
         shrink_rows(points, alphas, step, self.positive, out)
 
-    def gaps(self, alphas, norms, correlations, pulls, codes, shrunk):
+    def gaps(self, alphas, norms, correlations, residual_corr, codes, shrunk):
         """Return upper bounds of the distance of rows from their optimum."""
         gaps = np.empty(len(codes))
-        gap_rows(alphas, self.positive, norms, correlations, pulls, codes, gaps)
+        gap_rows(alphas, self.positive, norms, correlations, residual_corr, codes, gaps)
         return gaps
 
 
