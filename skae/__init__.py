@@ -1,7 +1,13 @@
 """Regularized auto-encoders and sparse coding for scikit-learn."""
 
 from ._version import __version__
-from .autoencoders import AnomalyDetector, AutoEncoder, ContractiveAE, DenoisingAE
+from .autoencoders import (
+    AnomalyDetector,
+    AutoEncoder,
+    ContractiveAE,
+    DenoisingAE,
+    SparseAutoEncoder,
+)
 from .boltzmann import DBM, DBN, RBM, BoltzmannClassifier
 from .deep import RecurrentAE, StackedAE, StackedAEClassifier, StackedAERegressor
 from .manifold import ManifoldTangentClassifier
@@ -19,6 +25,7 @@ __all__ = [
     "DenoisingAE",
     "ManifoldTangentClassifier",
     "RecurrentAE",
+    "SparseAutoEncoder",
     "SparseCoder",
     "StackedAE",
     "StackedAEClassifier",

@@ -18,6 +18,7 @@ TRUSTED = (
     "skae.autoencoders._denoising.DenoisingAE",
     "skae.autoencoders._detector.AnomalyDetector",
     "skae.autoencoders._imputation.Imputation",
+    "skae.autoencoders._sparse.SparseAutoEncoder",
     "skae.boltzmann._classifier.BoltzmannClassifier",
     "skae.boltzmann._dbm.DBM",
     "skae.boltzmann._dbn.DBN",

@@ -26,6 +26,7 @@ from skae import (
     ContractiveAE,
     DenoisingAE,
     ManifoldTangentClassifier,
+    SparseAutoEncoder,
     SparseCoder,
     StackedAE,
     StackedAEClassifier,
@@ -104,7 +105,7 @@ SPECIAL = {
     "contrast": lambda rng, Model: None if rng.random() < 0.7 else 1.0,
     "n_neighbors": lambda rng, Model: int(rng.integers(1, 8)),
     "n_patches": lambda rng, Model: int(rng.integers(1, 50)),
-    "groups": lambda rng, Model: [[0, 1], [2, 3]],
+    "groups": lambda rng, Model: [[0, 1], [2, 3]] if Model is SparseCoder else [1, 3],
     "dictionary": lambda rng, Model: rng.standard_normal((4, N_COLUMNS)),
     "class_weight": lambda rng, Model: "balanced",
     "contraction": lambda rng, Model: ["auto", "0.5 auto", 0.3, 30.0][rng.integers(4)],
@@ -299,6 +300,7 @@ MODELS = [
     RBM(3),
     PSD(3, alpha=0.1),
     SparseCoder(4, alpha=0.1),
+    SparseAutoEncoder(4, k=2),
     AutoEncoder(3, solver="lbfgs"),
 ]
 SEVERAL = [0, 1, 2, 3, 7, 40, -1, 2.5, None]
@@ -397,6 +399,7 @@ def test_damaged_checkpoints(tmp_path, n_tries, first_seed):
         AutoEncoder(3),
         RBM(3, gradient="pcd"),
         SparseCoder(3, alpha=0.1, early_stopping=True),
+        SparseAutoEncoder(5, k=2),
     ):
         model.set_params(max_iter=3, random_state=0, checkpoint=path, resume=True)
         path.unlink(missing_ok=True)
@@ -452,6 +455,7 @@ FAMILIES = {
     "RBM": RBM(8, gradient="pcd"),
     "SparseCoder": SparseCoder(8, alpha=0.2),
     "PSD": PSD(8, alpha=0.2),
+    "SparseAutoEncoder": SparseAutoEncoder(20, activation="batch_topk", k=2, dead_after=2),
     "StackedAE": StackedAE(
         [("low", DenoisingAE(8, max_iter=3)), ("high", AutoEncoder(4, max_iter=3))],
         fine_tune="reconstruction",

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 from sklearn import config_context
 
-from skae import PSD, RBM, AutoEncoder, SparseCoder
+from skae import PSD, RBM, AutoEncoder, SparseAutoEncoder, SparseCoder
 
 N_FEATURES = 30_000
 
@@ -34,6 +34,7 @@ MODELS = {
     "psd": PSD(4, max_iter=1),
     "autoencoder": AutoEncoder(4, max_iter=1, loss="bernoulli", standardize=False),
     "rbm": RBM(4, max_iter=1),
+    "sparse": SparseAutoEncoder(4, max_iter=1, sparse_output=False),
 }
 
 

@@ -8,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from ..nn.scaling import dense
 
 _CONSTANT = 1e-3  # largest standard deviation of a code unit that counts as constant, as a share of the largest code
+_DEAD = 0.5  # share of features that are active nowhere above which there is a warning
 _ROWS = 1024  # whose codes are computed
 _LITTLE_LEARNED = 0.75  # share of the error of constant outputs above which there is a warning
 _DWARFED = 100.0  # multiple of the median deviation of the columns above which there is a warning
@@ -26,6 +27,17 @@ def warn_of_constant_codes(encode, rows, name, cure):
             f"X. {cure}",
             UserWarning,
             stacklevel=5,
+        )
+
+
+def warn_of_dead_features(dead, name):
+    """Warn where most features are dead; ``dead`` says which ones."""
+    if dead.mean() > _DEAD:
+        warnings.warn(
+            f"{dead.mean():.0%} of the features of {name} were active at none of the last samples. Lower n_components, alpha or "
+            "learning_rate_init, or raise k or aux.",
+            UserWarning,
+            stacklevel=3,
         )
 
 

@@ -26,6 +26,8 @@ _REMEMBERED = ("corruption", "corruption_level", "contraction", "contracted")
 # and what the shape of its network and its units come from.
 FIXED = (
     "n_components",
+    "expansion",
+    "k",
     "hidden_layer_sizes",
     "activation",
     "tied_weights",

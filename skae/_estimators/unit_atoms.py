@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .._kernels.sparse_codes import normalize_rows, project_rows
+from .._threads import ELEMENT, share
 from .columns import power_of_two
 
 
@@ -28,3 +30,16 @@ class UnitAtoms:
         self._solver.step(params, grad, state, learning_rate)
         atoms = params[: self._shape[0] * self._shape[1]].reshape(self._shape)
         atoms[...] = unit_rows(atoms)
+
+
+class ProjectedAtoms(UnitAtoms):
+    """A solver that sees no gradient along the atoms, and whose steps end with atoms of norm 1."""
+
+    def step(self, params, grad, state, learning_rate):
+        """Take a step."""
+        (n_atoms, n_features), size = self._shape, self._shape[0] * self._shape[1]
+        atoms, gradients = (each[:size].reshape(self._shape) for each in (params, grad))
+        cost = ELEMENT * n_features
+        share(lambda part: project_rows(gradients[part], atoms[part]), n_atoms, cost)
+        self._solver.step(params, grad, state, learning_rate)
+        share(lambda part: normalize_rows(atoms[part]), n_atoms, cost)

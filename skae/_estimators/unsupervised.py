@@ -42,7 +42,7 @@ def takes_steps(estimator):
     return True
 
 
-def begin(model, X, sample_weight, *, again=False):
+def begin(model, X, sample_weight, *, again=False, make_network=network_of):
     """Return the ``Problem`` of training a network on X, and the state to train from.
 
     Parameters
@@ -53,6 +53,8 @@ def begin(model, X, sample_weight, *, again=False):
     sample_weight : array-like of shape (n_samples,) or None
     again : bool
         Whether to go on from the last fit, if there was one, instead of from new weights.
+    make_network : callable
+        Returns the network whose arguments ``network_shape`` of the model returns.
     """
     frame, again = X, again and is_fitted(model)
     dtype = model.model_.dtype if again else DTYPES
@@ -69,7 +71,7 @@ def begin(model, X, sample_weight, *, again=False):
     units.check(X, column_names(model, X))
     rows = units.scaling.rows(X)
     state = model.last_state() if again else model.first_state(rows, sample_weight)
-    return Problem(model.objective(network_of(**shape), units), rows, sample_weight), state
+    return Problem(model.objective(make_network(**shape), units), rows, sample_weight), state
 
 
 def _check_parameters(model):

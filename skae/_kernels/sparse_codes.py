@@ -107,16 +107,17 @@ def column_sums(columns, coefficients, out):
 
 @kernel
 def threshold_gradients(columns, values, gradients, weights, thresholds, alpha, bandwidth, out):
-    """out_j <- out_j + the gradient at log theta_j, by straight-through estimates with a rectangle as the kernel.
+    """out_j <- out_j + the gradient at log theta_j, by straight-through estimates with a rectangle of width w as the kernel.
 
-    Of the code a H(a - theta) that is -theta K / bandwidth, of its count H(a - theta) -K / bandwidth (Rajamanoharan et al. 2024).
+    Of the code a H(a - theta) that at theta is -theta K / w, of its count H(a - theta) -K / w (Rajamanoharan et al. 2024);
+    w is ``bandwidth`` times theta.
     """
-    half = bandwidth * thresholds.dtype.type(0.5)
+    half = thresholds.dtype.type(0.5)
     for p in range(len(columns)):
         j = columns[p]
         theta = thresholds[j]
-        if abs(values[p] - theta) < half:
-            out[j] -= theta * (theta * gradients[p] + alpha * weights[p]) / bandwidth
+        if abs(values[p] - theta) < half * bandwidth * theta:
+            out[j] -= (theta * gradients[p] + alpha * weights[p]) / bandwidth
 
 
 @kernel

@@ -5,5 +5,13 @@ from ._base import BaseAutoEncoder
 from ._contractive import ContractiveAE
 from ._denoising import DenoisingAE
 from ._detector import AnomalyDetector
+from ._sparse import SparseAutoEncoder
 
-__all__ = ["AnomalyDetector", "AutoEncoder", "BaseAutoEncoder", "ContractiveAE", "DenoisingAE"]
+__all__ = [
+    "AnomalyDetector",
+    "AutoEncoder",
+    "BaseAutoEncoder",
+    "ContractiveAE",
+    "DenoisingAE",
+    "SparseAutoEncoder",
+]

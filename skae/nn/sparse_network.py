@@ -31,12 +31,10 @@ class SparseNetwork(Network):
         A key of ``SPARSE_UNITS``.
     k : int
         Active features of a sample, for the units that need it.
-    alpha : float
-        Price of what is active, for the units that need one.
     """
 
-    def __init__(self, sizes, activation, k, alpha=0.0):
-        self.units = SPARSE_UNITS[activation](sizes[1], k, alpha)
+    def __init__(self, sizes, activation, k):
+        self.units = SPARSE_UNITS[activation](sizes[1], k)
         # The unit of initial weights; that of fitted ones may have thresholds.
         super().__init__(sizes, "relu", decoder="untied")
         (low, high), n_thresholds = sizes, self.units.n_thresholds
@@ -59,11 +57,10 @@ class SparseNetwork(Network):
     def initial(self, rng, dtype):
         """Return a fresh flat vector: atoms of random directions, of which the encoder is the transpose."""
         flat = np.zeros(self.size, dtype)
-        atoms, weights, _, _, thresholds = self.parts(flat)
+        atoms, weights, *_ = self.parts(flat)
         atoms[...] = rng.standard_normal(atoms.shape)
         atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
         weights[...] = atoms
-        thresholds[...] = self.units.first_threshold
         return flat
 
     def sparse_codes(self, params, inputs):

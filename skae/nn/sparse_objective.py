@@ -6,28 +6,37 @@ from .._kernels.sparse_codes import column_sums
 from .._threads import product
 from .sparse_codes import ByColumn, top_k
 
+_LEAST_UNEXPLAINED = 0.01  # share of the variation, for the weight of the loss of dead features
+_LEAST_SCALE = 0.01  # of what dead features add up to, in the direction of the rest
+_TINY = np.finfo(np.float32).tiny
+
 
 class SparseObjective:
-    """Mean over samples and nested groups of ``||x - r_g(x)||^2 / 2``, the price of the codes, and a loss of dead features.
+    """Mean over samples and nested groups of ``||x - r_g(x)||^2 / 2``, and the price of the codes.
 
-    The dead features, which were active at none of the last ``dead_after`` samples, are to reconstruct what the others
-    leave over: ``aux`` times ``||x - r(x) - h' D||^2 / 2``, where r(x) is held still and h' are the largest
-    pre-activations of dead features, half as many as inputs (Gao et al. 2024, appendix A.2).
+    To the gradient, not to the value, belongs a loss of the dead features, which were active in none of the last ``dead_after``
+    minibatches: ``aux`` times ``||e - s h' D||^2 / (2 u)``, where e is what the others leave over, u the share that it has in the squared
+    deviation of x from its mean, and h' the largest pre-activations of dead features, half as many as inputs (Gao et al. 2024,
+    appendix A.2). s is the scale that suits e best: without it dead features become as small as e, and then stay dead. e, u and s are
+    held still.
 
     Parameters
     ----------
     network : SparseNetwork
     ends : sequence of int
         Where nested groups of features end; the last one is their number.
+    alpha : float
+        Price of what is active, for the units that have one.
     aux : float
+        Weight of the loss of dead features.
     dead_after : int
     """
 
     monitors_loss = True  # see Problem
 
-    def __init__(self, network, ends, *, aux, dead_after):
+    def __init__(self, network, ends, *, alpha, aux, dead_after):
         self.network, self.ends = network, np.asarray(ends, np.int64)
-        self.aux, self.dead_after = aux, dead_after
+        self.alpha, self.aux, self.dead_after = alpha, aux, dead_after
         self.idle = np.zeros(network.sizes[1], np.int64)
         self._workspaces = {}
 
@@ -37,7 +46,7 @@ class SparseObjective:
         return [self]
 
     def epoch_begin(self, state):
-        """Take from ``state`` for how many samples each feature was idle."""
+        """Take from ``state`` for how many minibatches each feature was idle."""
         self.idle[...] = state.extra.get("idle", self.idle)
 
     def epoch_end(self, state):
@@ -62,26 +71,22 @@ class SparseObjective:
             *atoms, self.ends, space.inputs, space.weights, space.errors, space.losses
         )
         value = float(np.dot(space.losses, space.weights))
-        value += self.network.units.penalty(codes, space.weights, gradient)
-        dead = self._dead_codes(a)
-        if dead is not None:
-            dead_gradient, error = self._explain_rest(dead, atoms[0], space)
-            value += self.aux * float(np.sum(error**2 / space.weights[:, np.newaxis])) / 2
+        value += self.network.units.penalty(codes, space.weights, self.alpha, gradient)
         if grad is None:
             return value
         grad[:] = 0
         *grads, by_bias, by_thresholds = self.network.parts(grad)
         self.network.units.learn(
-            codes, raw, gradient, space.weights, params.thresholds, by_thresholds
+            codes, raw, gradient, space.weights, self.alpha, params.thresholds, by_thresholds
         )
         np.sum(space.errors[0], axis=0, out=by_bias)
         gradient *= codes.values > 0
         self._add(codes, gradient, space.errors, self.ends, space, *grads)
+        dead = self._dead_codes(a)
         if dead is not None:
-            error *= error.dtype.type(self.aux)
-            dead_gradient *= dead_gradient.dtype.type(self.aux)
-            self._add(dead, dead_gradient, error[np.newaxis], self.ends[-1:], space, *grads)
-        self._count(codes, len(batch))
+            by_code, error = self._revive(dead, atoms[0], space)
+            self._add(dead, by_code, error, self.ends[-1:], space, *grads)
+        self._count(codes)
         return value
 
     def _dead_codes(self, a):
@@ -94,12 +99,19 @@ class SparseObjective:
         codes.columns = dead[codes.columns]
         return codes
 
-    def _explain_rest(self, dead, atoms, space):
-        """Return the gradient at the codes of dead features, and at their reconstruction, of the loss without ``aux``."""
-        share = space.weights[:, np.newaxis]
+    def _revive(self, dead, atoms, space):
+        """Return the gradient of the loss of dead features at their codes and at what these add up to."""
+        shares = space.weights[:, np.newaxis]
         rest = -len(self.ends) * space.errors[-1]  # its share of x - r(x)
-        error = share * dead.decode(atoms, np.zeros(atoms.shape[1], atoms.dtype)) - rest
-        return dead.gradients(atoms, self.ends[-1:], error[np.newaxis]), error
+        made = dead.decode(atoms, np.zeros(atoms.shape[1], atoms.dtype))
+        mean = space.weights @ space.inputs / space.weights.sum()
+        variation = space.weights @ np.sum((space.inputs - mean) ** 2, axis=1)
+        unexplained = max(np.sum(rest**2 / shares), _LEAST_UNEXPLAINED * variation, _TINY)
+        scale = max(np.sum(rest * made) / max(np.sum(shares * made**2), _TINY), _LEAST_SCALE)
+        error = scale * shares * made - rest
+        error *= self.aux * scale * variation / unexplained
+        error = error.astype(atoms.dtype, copy=False)[np.newaxis]
+        return dead.gradients(atoms, self.ends[-1:], error), error
 
     def _add(self, codes, gradient, errors, ends, space, by_atoms, by_weights, by_bias):
         """Add the gradients at the atoms and at the encoder's weights and biases."""
@@ -109,9 +121,9 @@ class SparseObjective:
         for error, first, last in zip(errors, [0, *ends], ends):
             columns.add(codes.values, error, by_atoms, slice(first, last))
 
-    def _count(self, codes, n_samples):
+    def _count(self, codes):
         """Note which features were active."""
-        self.idle += n_samples
+        self.idle += 1
         self.idle[codes.columns[codes.values > 0]] = 0
 
     def _workspace(self, n_samples, dtype):

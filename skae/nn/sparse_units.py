@@ -12,8 +12,8 @@ from .activations import ALL, Diagonal, Unit
 from .sparse_codes import SparseCodes, above, batch_top_k, top_k
 
 _FORGET = 0.01  # share of the present batch in the running mean of thresholds
-_BANDWIDTH = 0.2  # of the kernel around the thresholds of jumprelu
-_FIRST_THRESHOLD = 0.2
+_BANDWIDTH = 0.2  # of the kernel around the thresholds of jumprelu, in multiples of these
+_LEAST_THRESHOLD = 0.1  # at the start
 
 
 class TopK(Unit):
@@ -85,20 +85,21 @@ class Winners:
     n : int
         Number of units.
     k : int
-    alpha : float
-        Price of what is active, for the units that need one.
 
     Attributes
     ----------
     n_thresholds : int
         Parameters besides weights and biases.
-    first_threshold : float
     """
 
-    n_thresholds, first_threshold = 0, 0.0
+    n_thresholds = 0
 
-    def __init__(self, n, k, alpha):
-        self.n, self.k, self.alpha = n, k, alpha
+    def __init__(self, n, k):
+        self.n, self.k = n, k
+
+    def first_thresholds(self, alpha):
+        """Return the thresholds to begin with, or a number for all."""
+        return 0.0
 
     def unit(self, thresholds):
         """Return the unit of the fitted encoder."""
@@ -109,11 +110,11 @@ class Winners:
         codes = top_k(a, bias, self.k)
         return codes, codes.values
 
-    def penalty(self, codes, weights, gradient):
+    def penalty(self, codes, weights, alpha, gradient):
         """Return the price of the codes of samples with ``weights``; add its gradient at the codes to ``gradient``."""
         return 0.0
 
-    def learn(self, codes, raw, gradient, weights, thresholds, grad):
+    def learn(self, codes, raw, gradient, weights, alpha, thresholds, grad):
         """Fill ``grad``, the gradient at the ``thresholds``, or set these."""
 
 
@@ -131,7 +132,7 @@ class BatchWinners(Winners):
         codes = batch_top_k(a, bias, self.k * len(a))
         return codes, codes.values
 
-    def learn(self, codes, raw, gradient, weights, thresholds, grad):
+    def learn(self, codes, raw, gradient, weights, alpha, thresholds, grad):
         """Set the threshold."""
         grad[:] = 0
         smallest = np.nextafter(codes.values.min(initial=np.inf), 0)
@@ -152,9 +153,9 @@ class Rectifiers(Winners):
         codes = self.unit(thresholds).select(a, bias)
         return codes, codes.values
 
-    def penalty(self, codes, weights, gradient):
+    def penalty(self, codes, weights, alpha, gradient):
         """Return the price of the codes."""
-        prices = codes.values.dtype.type(self.alpha) * weights[codes.rows]
+        prices = codes.values.dtype.type(alpha) * weights[codes.rows]
         gradient += prices
         return float(prices @ codes.values)
 
@@ -162,11 +163,13 @@ class Rectifiers(Winners):
 class Jumps(Winners):
     """``'jumprelu'``: alpha times the number of active units is the price; ``thresholds`` are logarithms."""
 
-    first_threshold = float(np.log(_FIRST_THRESHOLD))
-
-    def __init__(self, n, k, alpha):
-        super().__init__(n, k, alpha)
+    def __init__(self, n, k):
+        super().__init__(n, k)
         self.n_thresholds = n
+
+    def first_thresholds(self, alpha):
+        """Return those of which a feature on its own is worth its price: theta^2 / 2 = alpha."""
+        return np.log(max(np.sqrt(2 * alpha), _LEAST_THRESHOLD))
 
     def unit(self, thresholds):
         """Return the unit of the fitted encoder."""
@@ -175,15 +178,15 @@ class Jumps(Winners):
     def training_codes(self, a, bias, thresholds):
         """Return the codes of a batch, with zeros where the kernel is not zero, and the pre-activations there."""
         limits = np.exp(thresholds)
-        near = above(a, bias, limits - limits.dtype.type(_BANDWIDTH / 2))
+        near = above(a, bias, limits * limits.dtype.type(1 - _BANDWIDTH / 2))
         active = near.values > limits[near.columns]
         return SparseCodes(near.starts, near.columns, near.values * active), near.values
 
-    def penalty(self, codes, weights, gradient):
+    def penalty(self, codes, weights, alpha, gradient):
         """Return the price of the codes."""
-        return self.alpha * float(weights[codes.rows] @ (codes.values > 0))
+        return alpha * float(weights[codes.rows] @ (codes.values > 0))
 
-    def learn(self, codes, raw, gradient, weights, thresholds, grad):
+    def learn(self, codes, raw, gradient, weights, alpha, thresholds, grad):
         """Fill ``grad``."""
         number = raw.dtype.type
         grad[:] = 0
@@ -193,7 +196,7 @@ class Jumps(Winners):
             gradient,
             weights[codes.rows],
             np.exp(thresholds),
-            number(self.alpha),
+            number(alpha),
             number(_BANDWIDTH),
             grad,
         )

@@ -63,7 +63,7 @@ def test_products_of_codes():
 
 
 def _network(activation):
-    return SparseNetwork((N_INPUTS, N_FEATURES), activation, K, ALPHA)
+    return SparseNetwork((N_INPUTS, N_FEATURES), activation, K)
 
 
 def _point(network, seed=0):
@@ -88,6 +88,11 @@ def _codes(activation, params, X):
     return np.where(a > limits, a, 0)
 
 
+def _winners(a):
+    """Return the pre-activations of dead features that are to reconstruct the rest."""
+    return np.array([_largest(row, N_INPUTS // 2) for row in a])
+
+
 def _value(activation, ends, network, flat, X, weights, held=None):
     """Return the objective in plain numpy; ``held`` has dead features and the rest that they are to reconstruct."""
     params = network.views(flat)
@@ -100,10 +105,10 @@ def _value(activation, ends, network, flat, X, weights, held=None):
     if activation == "jumprelu":
         value += ALPHA * weights @ (h > 0).sum(axis=1)
     if held is not None:
-        dead, rest, aux = held
+        dead, rest, aux, scale = held
         a = X @ params.encoder_weights[0][dead].T + params.encoder_biases[0][dead]
-        winners = np.array([_largest(row, N_INPUTS // 2) for row in a])
-        value += aux * weights @ np.sum((winners @ D[dead] - rest) ** 2, axis=1) / 2
+        winners = _winners(a)
+        value += aux * weights @ np.sum((scale * winners @ D[dead] - rest) ** 2, axis=1) / 2
     return value
 
 
@@ -118,18 +123,25 @@ def _numeric(function, flat, step=1e-6):
 def test_gradients(activation, n_dead, ends):
     network, aux, dead = _network(activation), 0.7, np.arange(n_dead) * 2 + 1
     flat, (X, batch) = _point(network), _batch()
-    objective = SparseObjective(network, ends, aux=aux, dead_after=50)
+    objective = SparseObjective(network, ends, alpha=ALPHA, aux=aux, dead_after=50)
     objective.idle[dead] = 50
     weights = np.empty(N_SAMPLES)
     batch.weights(out=weights)
     params = network.views(flat)
     h = _codes(activation, params, X)
     rest = X - h @ params.decoder_weights[0] - params.decoder_biases[0]
-    held = (dead, rest, aux) if n_dead else None
+    variation = weights @ np.sum((X - np.average(X, axis=0, weights=weights)) ** 2, axis=1)
+    unexplained = weights @ np.sum(rest**2, axis=1) / variation
+    a = X @ params.encoder_weights[0][dead].T + params.encoder_biases[0][dead]
+    made = _winners(a) @ params.decoder_weights[0][dead]
+    scale = weights @ np.sum(made * rest, axis=1) / max(weights @ np.sum(made**2, axis=1), 1e-9)
+    scale = max(scale, 0.01)
+    held = (dead, rest, aux / unexplained, scale) if n_dead else None
     grad = np.empty_like(flat)
     value = objective(flat.copy(), batch, grad, None)
-    arguments = X, weights, held
+    arguments = X, weights
     np.testing.assert_allclose(value, _value(activation, ends, network, flat, *arguments))
+    arguments = X, weights, held
     numeric = _numeric(lambda at: _value(activation, ends, network, at, *arguments), flat)
     smooth = flat.size - network.units.n_thresholds
     np.testing.assert_allclose(grad[:smooth], numeric[:smooth], atol=1e-7)
@@ -139,9 +151,8 @@ def test_gradient_at_thresholds_is_the_straight_through_estimate():
     network = _network("jumprelu")
     flat, (X, batch) = _point(network), _batch()
     params = network.views(flat)
-    params.thresholds[:] = np.log(0.2)
-    # Some pre-activations are within the kernel, of width 0.2.
-    theta, bandwidth, weights = 0.2, 0.2, np.empty(N_SAMPLES)
+    theta, weights = 1.2, np.empty(N_SAMPLES)
+    params.thresholds[:], bandwidth = np.log(theta), 0.2 * theta
     batch.weights(out=weights)
     a = X @ params.encoder_weights[0].T + params.encoder_biases[0]
     kernel = (np.abs(a - theta) < bandwidth / 2) / bandwidth
@@ -151,7 +162,9 @@ def test_gradient_at_thresholds_is_the_straight_through_estimate():
     by_code = errors @ params.decoder_weights[0].T
     by_theta = -weights @ (kernel * (theta * by_code + ALPHA))
     grad = np.empty_like(flat)
-    SparseObjective(network, [N_FEATURES], aux=0, dead_after=1)(flat, batch, grad, None)
+    SparseObjective(network, [N_FEATURES], alpha=ALPHA, aux=0, dead_after=1)(
+        flat, batch, grad, None
+    )
     np.testing.assert_allclose(grad[-N_FEATURES:], theta * by_theta, atol=1e-12)
 
 
@@ -159,7 +172,7 @@ def test_threshold_of_batches_is_the_running_mean_of_the_smallest_code():
     network = _network("batch_topk")
     flat, objective = (
         _point(network),
-        SparseObjective(_network("batch_topk"), [12], aux=0, dead_after=1),
+        SparseObjective(network, [12], alpha=ALPHA, aux=0, dead_after=1),
     )
     flat[-1] = 0
     expected = []
@@ -177,14 +190,14 @@ def test_threshold_of_batches_is_the_running_mean_of_the_smallest_code():
 def test_idle_features_are_counted():
     network = _network("topk")
     flat, (X, batch) = _point(network), _batch()
-    objective = SparseObjective(network, [N_FEATURES], aux=0, dead_after=1)
+    objective = SparseObjective(network, [N_FEATURES], alpha=ALPHA, aux=0, dead_after=1)
     active = _codes("topk", network.views(flat), X).any(axis=0)
     assert 0 < active.sum() < N_FEATURES
     for times in (1, 2):
         objective(flat, batch, np.empty_like(flat), None)
-        np.testing.assert_array_equal(objective.idle, np.where(active, 0, times * N_SAMPLES))
+        np.testing.assert_array_equal(objective.idle, np.where(active, 0, times))
     objective(flat, batch, None, None)
-    np.testing.assert_array_equal(objective.idle, np.where(active, 0, 2 * N_SAMPLES))
+    np.testing.assert_array_equal(objective.idle, np.where(active, 0, 2))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -209,7 +222,7 @@ def test_threads_change_nothing_but_the_last_bits(activation, monkeypatch):
     grads = []
     for n_threads in (1, 3):
         flat, grad = _point(network), np.empty(network.size)
-        objective = SparseObjective(network, [4, N_FEATURES], aux=0.5, dead_after=50)
+        objective = SparseObjective(network, [4, N_FEATURES], alpha=ALPHA, aux=0.5, dead_after=50)
         objective.idle[:3] = 50
         with team(n_threads):
             objective(flat, batch, grad, None)

@@ -13,6 +13,7 @@ from skae import (
     DenoisingAE,
     ManifoldTangentClassifier,
     RecurrentAE,
+    SparseAutoEncoder,
     SparseCoder,
     StackedAE,
     StackedAEClassifier,
@@ -150,6 +151,7 @@ HELD_OUT = {"early_stopping": True, "validation_fraction": 1e-3}
 FAILING = {
     "model": AutoEncoder(2, **HELD_OUT),
     "coder": SparseCoder(2, **HELD_OUT),
+    "sparse": SparseAutoEncoder(2, **HELD_OUT),
     "machine": DBM([("low", RBM(3, **SHORT)), ("high", RBM(2, **SHORT))], **HELD_OUT),
     "fine-tuning": StackedAE(LAYERS, fine_tune="reconstruction", **HELD_OUT),
     "supervised fine-tuning": StackedAE(LAYERS, fine_tune="supervised", **HELD_OUT),

@@ -10,6 +10,7 @@ from skae import (
     AutoEncoder,
     ContractiveAE,
     DenoisingAE,
+    SparseAutoEncoder,
     SparseCoder,
     StackedAE,
 )
@@ -34,6 +35,8 @@ FIXED = [
     (EnergyAE, "noise", 0.7),
     (SparseCoder, "n_components", 4),
     (PSD, "encoder", "tanh"),
+    (SparseAutoEncoder, "activation", "relu"),
+    (SparseAutoEncoder, "k", 2),
 ]
 
 
@@ -63,6 +66,7 @@ CHANGING = [
     (SparseCoder, "groups", [[0], [1, 2]]),
     (SparseCoder, "random_state", 1),
     (PSD, "beta", 3.0),
+    (SparseAutoEncoder, "groups", [1, 3]),
 ]
 
 

@@ -14,6 +14,7 @@ from skae import (
     ContractiveAE,
     DenoisingAE,
     RecurrentAE,
+    SparseAutoEncoder,
     SparseCoder,
     StackedAERegressor,
 )
@@ -57,6 +58,7 @@ EXPLODING = [
         Model(3, **LINEAR, **ONE_STEP)
         for Model in (AutoEncoder, DenoisingAE, ContractiveAE, EnergyAE)
     ),
+    SparseAutoEncoder(3, activation="relu", **ONE_STEP, random_state=0),
     RecurrentAE(LAYERS, **ONE_STEP, random_state=0),
     StackedAERegressor(LAYERS, **ONE_STEP, random_state=0),
 ]

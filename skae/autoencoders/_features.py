@@ -1,0 +1,196 @@
+"""What fitted sparse features do: encode, decode, and show what they are like."""
+
+from numbers import Integral
+
+import numpy as np
+import scipy.sparse
+from sklearn.utils import Bunch, check_array, check_scalar, gen_batches
+from sklearn.utils.validation import check_is_fitted
+
+from .._estimators.fitted import FittedNetwork
+from .._estimators.fitting import BLOCK, rows_at_once, validated_rows
+from .._threads import team
+from ..nn.scaling import dense
+from ..nn.sparse_network import sparse_network_of
+
+
+class FittedFeatures(FittedNetwork):
+    """The methods of a fitted ``SparseNetwork``, whose codes are CSR matrices."""
+
+    def transform(self, X):
+        """Return the codes of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        H : {csr_matrix, ndarray} of shape (n_samples, n_components)
+        """
+        codes = scipy.sparse.vstack([codes for _, codes in self._blocks(X)], "csr")
+        return codes if self.sparse_output else codes.toarray()
+
+    def inverse_transform(self, X):
+        """Return what codes add up to.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        R : ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        codes = check_array(X, accept_sparse="csr", dtype=self._params.dtype, input_name="X")
+        if codes.shape[1] != self.n_components_:
+            raise ValueError(
+                f"X must have shape (n_samples, {self.n_components_}), the codes of this "
+                f"{type(self).__name__}; got {codes.shape}."
+            )
+        return self._units.scaling.invert(self._decoded(codes))
+
+    def reconstruct(self, X):
+        """Return r(x), the decoded code of each sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        R : ndarray of shape (n_samples, n_features)
+        """
+        blocks = [self._decoded(codes) for _, codes in self._blocks(X)]
+        return self._units.scaling.invert(np.concatenate(blocks))
+
+    def score_samples(self, X):
+        """Return minus half the squared reconstruction error of each sample, summed over scaled columns.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+        """
+        return np.concatenate(
+            [-0.5 * np.sum((z - self._decoded(codes)) ** 2, axis=1) for z, codes in self._blocks(X)]
+        )
+
+    def report(self, X):
+        """Return how well, and with how many features, X is reconstructed.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        report : Bunch
+            ``unexplained``, the squared error over the squared deviation from the mean of X, both summed over scaled columns;
+            ``n_active``, the mean number of features of a sample; ``dead``, the share of features that no sample has;
+            ``largest_cosine`` between two rows of D; ``frequencies``, the share of samples that have each feature.
+        """
+        counts, n_samples = np.zeros(self._width(), np.int64), 0
+        error, sums, squares = 0.0, 0.0, 0.0
+        for z, codes in self._blocks(X):
+            counts += np.bincount(codes.indices, minlength=len(counts))
+            n_samples += len(z)
+            error += float(np.sum((z - self._decoded(codes)) ** 2, dtype=float))
+            sums, squares = sums + z.sum(axis=0, dtype=float), squares + np.sum(z**2, dtype=float)
+        variation = squares - np.sum(sums**2) / n_samples
+        return Bunch(
+            unexplained=error / variation if variation > 0 else np.nan,
+            n_active=counts.sum() / n_samples,
+            dead=float(np.mean(counts == 0)),
+            largest_cosine=largest_cosine(self.model_.params.decoder_weights[0]),
+            frequencies=counts / n_samples,
+        )
+
+    def top_samples(self, X, feature, n_samples=10):
+        """Return the samples in which a feature is largest.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        feature : int
+            Which one, a column of what ``transform`` returns.
+        n_samples : int, default=10
+            How many samples, at most.
+
+        Returns
+        -------
+        samples : Bunch
+            ``indices``, rows of X, the largest code first, and ``codes``, that of each; of samples that have the feature only.
+        """
+        last = self._width() - 1
+        check_scalar(feature, "feature", Integral, min_val=0, max_val=last)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        blocks = [codes[:, [feature]].toarray().ravel() for _, codes in self._blocks(X)]
+        codes = np.concatenate(blocks)
+        first = np.argsort(-codes, kind="stable")[:n_samples]
+        first = first[codes[first] > 0]
+        return Bunch(indices=first, codes=codes[first])
+
+    @property
+    def thresholds_(self):
+        """ndarray of shape (n_components,): above what a pre-activation is a code, where that does not depend on the others."""
+        unit = self._fitted_params("thresholds_").encoder_layers[0].unit
+        if not hasattr(unit, "limits"):
+            raise AttributeError(
+                "thresholds_ exists with activation='batch_topk', 'jumprelu' and 'relu' only."
+            )
+        return unit.limits
+
+    def _width(self):
+        check_is_fitted(self)
+        return self.n_components_
+
+    def _blocks(self, X):
+        """Yield blocks of the rows of X, scaled, and their codes as a CSR matrix."""
+        check_is_fitted(self)
+        X = validated_rows(self, X, dtype=self._params.dtype, reset=False)
+        model, width = self.model_, 2 * X.shape[1] + self.n_components_
+        for rows in gen_batches(X.shape[0], rows_at_once(BLOCK, width, X.dtype)):
+            z = model.inputs(dense(X[rows]))
+            with team():
+                codes = model.network.sparse_codes(model.params, z)
+            yield z, codes.matrix(self.n_components_)
+
+    def _decoded(self, codes):
+        """Return h D + c, in scaled columns."""
+        params = self.model_.params
+        return codes @ params.decoder_weights[0] + params.decoder_biases[0]
+
+    @property
+    def _network(self):
+        return sparse_network_of(**self._shape)
+
+
+def check_groups(groups, n_components):
+    """Return the ends of nested groups of features, or raise ``ValueError``."""
+    if groups is None:
+        return [n_components]
+    ends = np.asarray(groups)
+    whole = ends.ndim == 1 and ends.size > 0 and np.issubdtype(ends.dtype, np.integer)
+    if not whole or ends[0] < 1 or (np.diff(ends) < 1).any() or ends[-1] != n_components:
+        raise ValueError(
+            f"groups must be integers that increase to n_components={n_components}, such as "
+            f"{(max(n_components // 4, 1), n_components)}; got {groups!r}."
+        )
+    return ends.tolist()
+
+
+def largest_cosine(atoms):
+    """Return the largest cosine between two of the ``atoms``, which have norm 1; NaN of a single one."""
+    largest = np.nan
+    for rows in gen_batches(len(atoms), BLOCK):
+        cosines = atoms[rows] @ atoms.T
+        cosines[np.arange(len(cosines)), np.arange(len(atoms))[rows]] = -np.inf
+        if len(atoms) > 1:
+            largest = np.fmax(largest, cosines.max())
+    return float(largest)

@@ -1,0 +1,268 @@
+"""Sparse auto-encoder."""
+
+from dataclasses import field
+from numbers import Integral, Real
+from typing import ClassVar
+
+from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._estimators.fit_warnings import warn_of_dead_features
+from .._estimators.fitting import unchanged_on_error
+from .._estimators.parameters import estimator
+from .._estimators.training import TrainedModel
+from .._estimators.unit_atoms import ProjectedAtoms
+from .._estimators.units import make_units
+from .._estimators.unsupervised import CONSTRAINTS, begin
+from ..nn.sparse_network import sparse_network_of
+from ..nn.sparse_objective import SparseObjective
+from ..nn.sparse_units import SPARSE_UNITS
+from ._features import FittedFeatures, check_groups
+
+_ACTIVE = 32  # features of a sample, by default; and at most a share of one in so many:
+_SPARSE = 8
+
+
+@estimator
+class SparseAutoEncoder(TrainedModel, FittedFeatures):
+    """Auto-encoder with many features, of which a sample has few.
+
+    The code is h = s(W x + b) and the reconstruction h D + c, where the rows of D, the features' directions, have norm 1. ``fit``
+    minimizes the mean over samples of ``||x - h D - c||^2 / 2``, summed over features, plus the price of the codes where ``activation``
+    has one, plus ``aux`` times the loss of features that would otherwise stay dead (Gao et al. 2024). A product with D, and all
+    gradients, need the active features only.
+
+    Parameters
+    ----------
+    n_components : int, default=None
+        Number of features; by default ``expansion`` times as many as columns of X.
+    expansion : int, default=4
+        Features for each column of X, where ``n_components`` is None.
+    activation : {'topk', 'batch_topk', 'jumprelu', 'relu'}, default='topk'
+        ``'topk'`` keeps the k largest positive pre-activations of each sample. ``'batch_topk'`` keeps k a sample on average over a
+        minibatch, so that some samples have more than others; ``transform`` then keeps what is above ``thresholds_``, the running
+        mean of the smallest that was kept in training. ``'jumprelu'`` keeps what is above a threshold learned for each feature, and pays
+        ``alpha`` for each feature of a sample. ``'relu'`` keeps what is positive, and pays ``alpha`` times the sum of the codes,
+        which makes codes too small.
+    k : int or 'auto', default='auto'
+        Features of a sample, of ``'topk'`` and ``'batch_topk'``. ``'auto'`` is 32, or an eighth of ``n_components`` if that is less.
+    alpha : float, default=1.0
+        Price of the codes, of ``'jumprelu'`` and ``'relu'``, for columns of variance 1 (see ``standardize``).
+    groups : sequence of int, default=None
+        Ends of nested groups of features, the last one ``n_components``, such as (64, 256, 1024): the loss is then the mean of those
+        of the first 64, of the first 256 and of all features, so that the first ones learn what is most general (Matryoshka, Bussmann
+        et al. 2025).
+    aux : float, default=0.03125
+        Weight of the loss of dead features: how well they reconstruct what the others leave over.
+    dead_after : int, default=20
+        A feature is dead when it was active in none of so many minibatches in a row.
+    standardize : {'auto', 'columns', 'shared', False}, default='auto'
+        How columns of X are scaled inside the model. ``'columns'`` gives each column mean 0 and variance 1; ``'shared'`` takes one variance
+        for all of them, as embeddings and pixels have one unit. ``'auto'`` takes ``'shared'`` where three quarters of the columns have
+        the same minimum and reach half of the largest range, else ``'columns'``. Constant columns are left out. False takes X as it
+        is. Methods give and take the units of X; ``center_`` and ``scale_`` have what was found. Later calls of a warm start and
+        of ``partial_fit`` keep it.
+    sparse_output : bool, default=True
+        Whether ``transform`` returns a CSR matrix.
+    solver : {'adam', 'sgd'} or solver, default='adam'
+        An instance from :mod:`skae.training` has options.
+    learning_rate_init : float, default=5e-3
+        Step size.
+    learning_rate : {'constant', 'cosine'}, default='cosine'
+        How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
+        to 0 at the end of the last of ``max_iter`` epochs; with ``warm_start`` anew in each ``fit``. ``partial_fit``,
+        which knows of no last epoch, takes constant steps. Training that is resumed then needs the same ``max_iter``.
+    batch_size : int, default=64
+        Samples in a minibatch.
+    max_iter : int or 'auto', default='auto'
+        Most epochs. ``'auto'`` takes as many as 2000 minibatches need, from 12 to 1000.
+    tol : float, default=1e-4
+        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
+        held-out samples.
+    shuffle : bool, default=True
+        Whether each epoch takes the samples in a new order.
+    early_stopping : bool, default=False
+        Whether to stop on held-out samples, and keep the best weights.
+    validation_fraction : float, default=0.1
+        Share of samples held out.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which to stop.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last fit, optimizer state included. Other parameters than ``n_components``, ``expansion``,
+        ``activation``, ``k`` and ``standardize``, which have to stay, may change in between.
+    random_state : int, RandomState instance or None, default=None
+        Seed of initial weights and shuffles.
+    verbose : int, default=0
+        Print loss, seconds and samples per second every so many epochs.
+    checkpoint : path-like, default=None
+        File to which the state of training is written after each epoch, atomically.
+    resume : bool, default=False
+        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits; with more epochs in
+        ``max_iter`` than before only where ``learning_rate='constant'``.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        W, the encoder's weights, which see scaled columns.
+    encoder_bias_ : ndarray of shape (n_components,)
+        b.
+    decoder_components_ : ndarray of shape (n_components, n_features)
+        D, the directions of the features among scaled columns, of norm 1.
+    decoder_bias_ : ndarray of shape (n_features,)
+        c.
+    thresholds_ : ndarray of shape (n_components,)
+        Above what a pre-activation is a code of ``'batch_topk'``, ``'jumprelu'`` or ``'relu'``.
+    center_, scale_ : ndarray of shape (n_features,)
+        The network sees ``(X - center_) / scale_``, without constant columns, whose weights are given as 0.
+    n_iter_ : int
+        Epochs so far.
+    loss_curve_, validation_curve_ : list of float
+        Objective of each epoch, on training and on held-out samples.
+    converged_ : bool
+        Whether training stopped by itself.
+
+    References
+    ----------
+    Gao, L. et al. Scaling and evaluating sparse autoencoders. 2024 (arXiv 2406.04093).
+
+    Bussmann, B. et al. BatchTopK sparse autoencoders. 2024 (arXiv 2412.06410); Learning multi-level features with Matryoshka sparse
+    autoencoders. 2025 (arXiv 2503.17547).
+
+    Rajamanoharan, S. et al. Jumping ahead: improving reconstruction fidelity with JumpReLU sparse autoencoders. 2024 (arXiv
+    2407.14435).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import SparseAutoEncoder
+    >>> X = load_digits().data
+    >>> model = SparseAutoEncoder(256, k=8, max_iter=5, random_state=0).fit(X)
+    >>> codes = model.transform(X)
+    >>> codes.shape, codes.nnz / len(X)
+    ((1797, 256), 8.0)
+    """
+
+    n_components: int | None = field(default=None, kw_only=False)
+    expansion: int = 4
+    activation: str = "topk"
+    k: int | str = "auto"
+    alpha: float = 1.0
+    groups: tuple | None = None
+    aux: float = 1 / 32
+    dead_after: int = 20
+    standardize: str | bool = "auto"
+    sparse_output: bool = True
+    warm_start: bool = False
+    learning_rate_init: float = 5e-3
+    learning_rate: str = "cosine"
+    batch_size: int = 64
+    max_iter: int | str = "auto"
+
+    _parameter_constraints: ClassVar[dict] = {
+        **TrainedModel._parameter_constraints,
+        **{name: CONSTRAINTS[name] for name in ("standardize", "warm_start")},
+        "n_components": [Interval(Integral, 1, None, closed="left"), None],
+        "expansion": [Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(SPARSE_UNITS))],
+        "k": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "groups": ["array-like", None],
+        "aux": [Interval(Real, 0, None, closed="left")],
+        "dead_after": [Interval(Integral, 1, None, closed="left")],
+        "sparse_output": ["boolean"],
+        "solver": [StrOptions({"adam", "sgd"}), HasMethods(["start", "step"])],
+    }
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn the features from X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data, kept in float32 or float64. A C-ordered array, such as a memory map, is not copied; a sparse
+            matrix is made dense one minibatch at a time.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the mean of the objective.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is invalid (the estimator is then as before), or if the loss becomes
+            infinite (the weights of the last finite epoch are then kept).
+        """
+        with unchanged_on_error(self):
+            problem, state = self._begin(X, sample_weight, again=self.warm_start)
+            self.train(problem, state)
+            n_batches = max(-(-problem.n_rows // self.batch_size), self.dead_after)
+            warn_of_dead_features(self._state["extra_idle"] >= n_batches, type(self).__name__)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Go on by one epoch over X, in steps of ``learning_rate_init`` whatever ``learning_rate`` is.
+
+        On the same X, n calls equal one ``fit`` of n epochs with ``learning_rate='constant'``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        self : object
+        """
+        with unchanged_on_error(self):
+            problem, state = self._begin(X, sample_weight, again=True)
+            self._train_epoch(problem, state)
+        return self
+
+    def _begin(self, X, sample_weight, again):
+        return begin(self, X, sample_weight, again=again, make_network=sparse_network_of)
+
+    # What begin and train call.
+
+    def make_units(self, X, frame, sample_weight):
+        """Return how the network sees the columns of the validated X, which was ``frame``."""
+        return make_units("gaussian", X, frame, sample_weight, standardize=self.standardize)
+
+    def network_shape(self, n_inputs):
+        """Return the arguments of the ``SparseNetwork`` for so many inputs."""
+        n = self.n_components
+        n = self.expansion * self.n_features_in_ if n is None else n
+        k = min(_ACTIVE, max(n // _SPARSE, 1)) if self.k == "auto" else self.k
+        if k > n:
+            raise ValueError(f"k={k} must be at most the number of features, n_components={n}.")
+        return {"sizes": (n_inputs, n), "activation": self.activation, "k": k}
+
+    def objective(self, network, units):
+        """Compose the objective of ``network``."""
+        return SparseObjective(
+            network,
+            check_groups(self.groups, network.sizes[1]),
+            alpha=self.alpha,
+            aux=self.aux,
+            dead_after=self.dead_after,
+        )
+
+    def first_state(self, rows, sample_weight):
+        """Return the state before the first step: the encoder sees differences from the columns' means."""
+        state = self._start(self._network, rows.dtype)
+        params = self._network.views(state.params)
+        params.thresholds[...] = self._network.units.first_thresholds(self.alpha)
+        params.decoder_biases[0][...] = self._units.base_logits
+        params.encoder_biases[0][...] = -params.encoder_weights[0] @ params.decoder_biases[0]
+        return state
+
+    def make_solver(self):
+        """Return the solver, which keeps the rows of D at norm 1."""
+        return ProjectedAtoms(super().make_solver(), *self._shape["sizes"][::-1])
