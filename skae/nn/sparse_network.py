@@ -6,8 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from .layer import Layer
-from .network import Network
-from .parameters import Params, Parts
+from .network import Network, Params, Parts
 from .sparse_units import SPARSE_UNITS
 
 
