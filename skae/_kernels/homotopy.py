@@ -83,11 +83,9 @@ def follow_path(
     which r falls, signs, the half-solved system, the direction, barriers (huge where an atom must not join) and
     steps; ``bits`` is that of the steps, seen as integers. Atoms that are linear combinations of active ones do not join.
     """
-    zero, one, huge = (
-        residual_corr.dtype.type(0),
-        residual_corr.dtype.type(1),
-        residual_corr.dtype.type(1e30),
-    )
+    zero = residual_corr.dtype.type(0)
+    one = residual_corr.dtype.type(1)
+    huge = residual_corr.dtype.type(1e30)
     smallest = residual_corr.dtype.type(1e-5 if residual_corr.itemsize == 4 else 1e-11)
     rates, signs, solved = work[0], work[1], work[2]
     direction, barriers, steps = work[3], work[4], work[5]
