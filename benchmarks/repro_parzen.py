@@ -1,22 +1,28 @@
-"""Parzen log-likelihoods of MNIST under samples of a DBN, of contractive and of denoising auto-encoders.
+"""Samples of MNIST from a DBN, from contractive and from denoising auto-encoders: what they look like, and their Parzen scores.
 
-The table of Rifai et al. (ICML 2012) again: two layers each, 10,000 samples, a gaussian kernel around each, its width
-chosen on the last 10,000 training images, the 10,000 test images scored once. CAE-2 walks in code space with the
-Jacobian's covariance and, for comparison, with isotropic noise; the size of the noise is chosen by the score of
-some validation images. DAE-2 corrupts and reconstructs. DBN-2 is a chain of its highest RBM. All have 1000
-chains, which begin at training images; after a burn-in of 20 steps, 10 states are kept, 5 steps apart. Samples are means
-of the output units.
+The table of Rifai et al. (ICML 2012) again, and the sheets of samples. Two hidden layers each, 10,000 samples, a gaussian
+kernel around each, its width chosen on the last 10,000 training images, the 10,000 test images scored once.
+
+- DBN-2 is a chain of its highest RBM.
+- CAE-2 walks in code space with the Jacobian's covariance, with that of the code's own reconstruction and, for
+  comparison, with isotropic noise, whose size is chosen on validation images.
+- DAE-2 is one deep denoiser of images whose pixels are drawn (on with the probability of their gray value): relu, untied,
+  salt-and-pepper noise of half of the pixels. Its chain corrupts and draws from the reconstruction. The published sheet is of
+  a greedy stack of masking denoisers: noise at its codes is no noise at the pixels, and its chain ends in black images.
+
+All have 1000 chains, which begin at training images; after a burn-in of 20 steps, 10 states are kept, 5 steps apart. Samples
+are means of the output units. Long chains, of 1000 steps from training images and from noise, are looked at where they end.
 
 Parzen scores mislead: k-means centers beat real data (Theis et al. 2016), and of samples that are like no image they hardly
-take notice: look at the sheets, where chains of auto-encoders end in states that reconstruct themselves far from all
-data, the more the longer they are. Training images and k-means stand beside. The
-last columns are what a chain that stays where it was would betray: the smallest share of a class among the samples (1-NN),
-and the mean distance of a sample from the start of its chain, beside that of two training images.
+take notice. The other columns: the share of samples that are farther from all training images than 99% of held-out
+ones are (``junk``, by the angle between images, for blank ones are close to all thin strokes otherwise); the smallest share of a
+class (1-NN); the mean distance of a sample from the start of its chain, beside that of two training images; and the steps
+after which the correlation with a state falls below 1/e (``memory``).
 
     python benchmarks/repro_parzen.py --data DIR [--epochs 30] [--samples 10000]
 
 Each row is kept in ``repro_parzen.jsonl`` and skipped when the script is started again; layers have checkpoints. Sheets of
-samples are ``repro_parzen_*.png``.
+samples are ``repro_parzen_*.png``: a chain in each row, from its start to step 1000.
 """
 
 import argparse
@@ -25,8 +31,9 @@ from pathlib import Path
 
 import numpy as np
 from records import Records
+from sklearn.base import clone
 from sklearn.cluster import MiniBatchKMeans
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from skae import DBN, RBM, ContractiveAE, DenoisingAE, StackedAE
@@ -37,17 +44,24 @@ RESULTS = Path(__file__).parent / "results"
 PUBLISHED = {"DBN-2": "137.89 +- 2.11", "CAE-2 jacobian": "121.17 +- 1.59"}
 NOISE = {
     "CAE-2 jacobian": (0.1, 0.3, 0.6, 0.8, 1.0, 1.2, 1.5),
+    "CAE-2 reconstruction": (0.03, 0.1, 0.2, 0.3, 0.6, 1.0),
     "CAE-2 isotropic": (0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 1.0),
 }
 METHODS = (
     "DBN-2",
     "CAE-2 jacobian",
+    "CAE-2 reconstruction",
     "CAE-2 isotropic",
     "DAE-2",
     "training data",
     "k-means",
 )
 N_CHAINS, BURN_IN, THIN = 1000, 20, 5
+N_LONG, LONG, EVERY = (
+    200,
+    1000,
+    20,
+)  # long chains, their steps, and how often their states are looked at
 
 
 class Models:
@@ -58,57 +72,74 @@ class Models:
 
     def __getitem__(self, name):
         if name not in self._fitted:
-            self._fitted[name] = self._build(name).fit(self._X)
+            X = binary(self._X) if name == "DAE-2" else self._X
+            self._fitted[name] = self._build(name).fit(X)
         return self._fitted[name]
 
     def _build(self, name):
         epochs, width = self._arguments.epochs, self._arguments.width
-        options = {"max_iter": epochs, "tol": 0.0}
-        contractive = {"contraction": 1.0, "curvature": 1.0, "batch_size": 100}
-        layers = {
-            "DBN-2": lambda: RBM(width, weight_decay=2e-4, **options),
-            "CAE-2": lambda: ContractiveAE(width, **contractive, **options),
-            "DAE-2": lambda: DenoisingAE(width, corruption_level=0.4, batch_size=100, **options),
-        }[name]
-        low, high = layers(), layers()
-        if name == "DBN-2":
-            # The highest RBM alone is sampled from: longer chains find the modes that data do not have.
-            high.set_params(n_gibbs_steps=5)
-        low.set_params(**{"visible" if name == "DBN-2" else "loss": "bernoulli"})
         path = Path(self._arguments.results) / f"repro_parzen.{name}.stack"
-        composed = DBN if name == "DBN-2" else StackedAE
-        return composed(
-            [("low", low), ("high", high)], random_state=0, checkpoint=path, resume=True
-        )
+        saved = {"random_state": 0, "checkpoint": path, "resume": True}
+        options = {"max_iter": epochs, "tol": 0.0}
+        if name == "DAE-2":
+            return DenoisingAE(
+                width,
+                hidden_layer_sizes=(width,),
+                activation="relu",
+                tied_weights=False,
+                loss="bernoulli",
+                corruption="salt_and_pepper",
+                corruption_level=0.5,
+                batch_size=100,
+                learning_rate="cosine",
+                learning_rate_init=1e-3,
+                **options,
+                **saved,
+            )
+        if name == "DBN-2":
+            low = RBM(width, visible="bernoulli", weight_decay=2e-4, **options)
+            # The highest RBM alone is sampled from: longer chains find the modes that data do not have.
+            return DBN([("low", low), ("high", clone(low).set_params(n_gibbs_steps=5))], **saved)
+        options |= {"loss": "bernoulli", "batch_size": 100, "learning_rate_init": 1e-3}
+        low = ContractiveAE(width, **options)
+        return StackedAE([("low", low), ("high", clone(low))], **saved)
+
+
+def binary(X):
+    """Return X with each pixel on with the probability of its gray value."""
+    return (np.random.default_rng(0).random(X.shape, X.dtype) < X).astype(X.dtype)
+
+
+def chains(method, models, starts, n_steps, noise=None, *, burn_in=0, thin=1):
+    """Return states of the chains of a method, of shape (n_kept, n_chains, n_pixels)."""
+    kept = {"burn_in": burn_in, "thin": thin, "random_state": 0}
+    if method == "DAE-2":
+        states = sample_walkback(models[method], binary(starts), n_steps, **kept)
+        return np.stack([models[method].reconstruct(state) for state in states])
+    if method != "DBN-2":
+        covariance = method.split()[1]
+        return sample_chain(models["CAE-2"], starts, n_steps, noise, covariance=covariance, **kept)
+    low, top = (layer for _, layer in models[method].layers_)
+    state, states = low.transform(starts), []
+    for number in range((n_steps - burn_in) // thin):
+        steps = burn_in + thin if number == 0 else thin
+        state = top.sample(start=state, n_steps=steps, random_state=number)
+        states.append(low.inverse_transform(state))
+    return np.stack(states)
 
 
 def drawn(method, models, X, n_samples, noise=None):
     """Return samples of a method, and the starts of their chains."""
     rng = np.random.default_rng(0)
     starts = X[rng.choice(len(X), N_CHAINS, replace=False)]
-    n_kept = -(-n_samples // N_CHAINS)
-    n_steps = BURN_IN + n_kept * THIN
-    kept = {"burn_in": BURN_IN, "thin": THIN, "random_state": 0}
     if method == "training data":
         return X[rng.choice(len(X), n_samples, replace=False)], None
     if method == "k-means":
         means = MiniBatchKMeans(n_samples, init="random", n_init=1, random_state=0)
         return means.fit(X).cluster_centers_.astype(X.dtype), None
-    if method == "DBN-2":
-        low, top = (layer for _, layer in models[method].layers_)
-        states, samples = low.transform(starts), []
-        for number in range(n_kept):
-            n_steps = BURN_IN if number == 0 else THIN
-            states = top.sample(start=states, n_steps=n_steps, random_state=number)
-            samples.append(low.inverse_transform(states))
-        return np.concatenate(samples)[:n_samples], starts
-    if method == "DAE-2":
-        model, masking = models[method], {"corruption": "masking", "corruption_level": 0.4}
-        states = sample_walkback(model, starts, n_steps, **masking, **kept)
-        means = model.reconstruct(states.reshape(-1, X.shape[1]))
-        return means[:n_samples], starts
-    covariance = method.split()[1]
-    states = sample_chain(models["CAE-2"], starts, n_steps, noise, covariance=covariance, **kept)
+    n_steps = BURN_IN + -(-n_samples // N_CHAINS) * THIN
+    states = chains(method, models, starts, n_steps, noise, burn_in=BURN_IN, thin=THIN)
+    # States stand chain beside chain, time after time.
     return states.reshape(-1, X.shape[1])[:n_samples], starts
 
 
@@ -122,59 +153,110 @@ def chosen_noise(method, models, X, X_validation, n_samples):
     return max(scores, key=scores.get)
 
 
-def look(samples, starts, X, y):
-    """Return the smallest share of a class, and how far samples are from the starts of their chains."""
-    rng = np.random.default_rng(1)
-    some = rng.choice(len(samples), min(1000, len(samples)), replace=False)
-    rows = rng.choice(len(X), 10_000, replace=False)
-    seen = KNeighborsClassifier(1).fit(X[rows], y[rows]).predict(samples[some])
-    distance = np.nan
-    if starts is not None:
-        # States stand chain beside chain, time after time.
-        distance = np.linalg.norm(
-            samples - starts[np.arange(len(samples)) % N_CHAINS], axis=1
-        ).mean()
-    pairs = np.linalg.norm(X[rows[:5000]] - X[rows[5000:]], axis=1).mean()
-    return {
-        "smallest_class": round(np.bincount(seen, minlength=10).min() / len(seen), 3),
-        "moved": round(float(distance), 2),
-        "pairs": round(float(pairs), 2),
-    }
+class Look:
+    """What samples are like, beside 10,000 training images."""
+
+    def __init__(self, X, y, X_validation):
+        rng = np.random.default_rng(1)
+        rows = rng.choice(len(X), 10_000, replace=False)
+        self._X, self._y = X[rows], y[rows]
+        self._nearest = NearestNeighbors(n_neighbors=1, metric="cosine").fit(self._X)
+        angles, _ = self._nearest.kneighbors(X_validation[:5000])
+        self._limit = np.percentile(angles, 99)
+
+    def at(self, samples):
+        """Return the share of junk and the smallest share of a class, in percent."""
+        angles, neighbors = self._nearest.kneighbors(samples)
+        classes = np.bincount(self._y[neighbors[:, 0]], minlength=10)
+        return {
+            "junk": round(100 * float((angles > self._limit).mean()), 1),
+            "smallest_class": round(100 * float(classes.min() / len(samples)), 1),
+        }
+
+    def pairs(self):
+        """Return the mean distance of two training images."""
+        return float(np.linalg.norm(self._X[:5000] - self._X[5000:], axis=1).mean())
 
 
-def save_sheet(samples, path):
-    """Save a picture of ten chains (rows) at ten of their states, or of samples where there is no chain."""
+def memory(states):
+    """Return after how many states the correlation with a state falls below 1/e, over all pixels and chains."""
+    centered = states - states.mean(axis=(0, 1))
+    variance = (centered**2).mean()
+    for lag in range(1, len(states)):
+        if (centered[lag:] * centered[:-lag]).mean() < variance / np.e:
+            return lag
+    return len(states)
+
+
+def long_chains(method, models, X, look, noise, path):
+    """Return what chains of 1000 steps end in, from training images and from noise; save their sheet."""
+    rng = np.random.default_rng(2)
+    starts = X[rng.choice(len(X), N_LONG, replace=False)]
+    states = chains(method, models, starts, LONG, noise, thin=EVERY)
+    save_sheet(states, path)
+    found = {f"end_{key}": value for key, value in look.at(states[-1]).items()}
+    found["memory"] = EVERY * memory(states)
+    from_noise = chains(method, models, rng.random(starts.shape, X.dtype), LONG, noise, thin=LONG)
+    found |= {f"noise_{key}": value for key, value in look.at(from_noise[-1]).items()}
+    return found
+
+
+def save_sheet(states, path):
+    """Save a picture of ten chains, one in a row, at ten of their states; a single state is of samples without chains."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    n_kept = max(len(samples) // N_CHAINS, 1)
-    times = np.linspace(0, n_kept - 1, 10).astype(int)
-    places = times[np.newaxis] * N_CHAINS + np.arange(10)[:, np.newaxis]
-    tiles = samples[places].reshape(10, 10, 28, 28).transpose(0, 2, 1, 3).reshape(280, 280)
-    plt.imsave(path, np.kron(np.clip(tiles, 0, 1), np.ones((2, 2))), cmap="gray")
+    if len(states) == 1:
+        states = states[0, :100].reshape(10, 10, -1).transpose(1, 0, 2)
+    times = np.linspace(0, len(states) - 1, 10).astype(int)
+    tiles = states[times, :10].transpose(1, 0, 2).reshape(10, 10, 28, 28)
+    sheet = tiles.transpose(0, 2, 1, 3).reshape(280, 280)
+    plt.imsave(path, np.kron(np.clip(sheet, 0, 1), np.ones((2, 2))), cmap="gray")
 
 
-def row(method, models, data, arguments):
+def row(method, models, data, look, arguments):
     """Return the measurements of one method."""
-    X, y, X_validation, X_test = data
-    noise = (
-        chosen_noise(method, models, X, X_validation, arguments.samples)
-        if method in NOISE
-        else None
-    )
+    X, X_validation, X_test = data
+    noise = None
+    if method in NOISE:
+        noise = chosen_noise(method, models, X, X_validation, arguments.samples)
     samples, starts = drawn(method, models, X, arguments.samples, noise)
     likelihood = parzen_log_likelihood(samples, X_test, X_validation=X_validation)
-    slug = method.replace(" ", "_").lower()
-    save_sheet(samples, Path(arguments.results) / f"repro_parzen_{slug}.png")
-    return {
+    path = Path(arguments.results) / f"repro_parzen_{method.replace(' ', '_').lower()}.png"
+    found = {
         "noise": noise,
         "log_likelihood": round(likelihood.mean, 2),
         "standard_error": round(likelihood.standard_error, 2),
         "kernel": round(likelihood.sigma, 4),
-        **look(samples, starts, X, y),
+        **look.at(samples[:2000]),
     }
+    if starts is None:
+        save_sheet(samples[np.newaxis], path)
+        return found
+    places = np.arange(len(samples)) % N_CHAINS
+    moved = np.linalg.norm(samples - starts[places], axis=1).mean()
+    return found | {
+        "moved": round(float(moved), 2),
+        **long_chains(method, models, X, look, noise, path),
+    }
+
+
+def line(method, found):
+    """Return the line of the table of one method."""
+    score = f"{found['log_likelihood']:8.1f} +- {found['standard_error']:.1f}"
+    columns = [
+        f"{method:21s} {score:>16s}  {PUBLISHED.get(method, ''):15s} {found['kernel']:6.3f}",
+        f"{found['noise'] or '':>5} {found['junk']:6.1f} {found['smallest_class']:6.1f}",
+    ]
+    if "moved" in found:
+        ends = [
+            f"{found[f'{start}_junk']:5.1f} {found[f'{start}_smallest_class']:5.1f}"
+            for start in ("end", "noise")
+        ]
+        columns.append(f"{found['moved']:6.2f}  {ends[0]}   {ends[1]} {found['memory']:6d}")
+    return "  ".join(columns)
 
 
 def main():
@@ -190,23 +272,23 @@ def main():
     arguments = parser.parse_args()
     mnist = fetch_mnist(arguments.data)
     X, y = mnist.data[:50_000], mnist.target[:50_000]
-    data = X, y, mnist.data[50_000:60_000], mnist.data[60_000:]
+    data = X, mnist.data[50_000:60_000], mnist.data[60_000:]
+    look = Look(X, y, data[1])
     records, models = Records(arguments.results, "repro_parzen"), Models(X, arguments)
     lines = []
     with threadpool_limits(arguments.threads):
         for method in arguments.methods:
             key = {"method": method, "samples": arguments.samples, "width": arguments.width}
-            key["epochs"] = arguments.epochs if method[-1] == "2" or "CAE" in method else None
-            found = records.once(key, lambda method=method: row(method, models, data, arguments))
-            lines.append(
-                f"{method:16s} {found['log_likelihood']:9.2f} +- {found['standard_error']:.2f}  {PUBLISHED.get(method, ''):15s} "
-                f"{found['kernel']:7.3f} {found['noise'] or '':>6} {found['smallest_class']:9.3f} "
-                f"{found['moved']:7.2f} ({found['pairs']:.2f})"
+            key["epochs"] = arguments.epochs if "-2" in method else None
+            found = records.once(
+                key, lambda method=method: row(method, models, data, look, arguments)
             )
+            lines.append(line(method, found))
     head = (
         f"MNIST, {arguments.samples} samples, 784-{arguments.width}-{arguments.width}, {arguments.epochs} epochs a layer; "
-        "log-likelihood of test images in nats\n"
-        "samples        log-likelihood  published        kernel  noise  smallest class  moved (pairs)"
+        "log-likelihood of test images in nats;\njunk and smallest class in percent, of samples and of the ends of chains of "
+        f"{LONG} steps; two training images are {look.pairs():.2f} apart\n"
+        f"{'samples':21s} {'log-likelihood':>16s}  {'published':15s} kernel  noise   junk  class   moved  from data      from noise   memory"
     )
     records.table("\n".join([head, *lines]))
 
