@@ -7,7 +7,7 @@ project = "skae"
 author = "The skae developers"
 release = version = __version__
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "numpydoc"]
-# Methods by which a stack trains its layers are described in skae/_estimators/layer.py.
+# What a stack needs to train its layers is described in skae/_estimators/layer.py.
 _OF_LAYERS = NetworkLayer.__abstractmethods__ - Layer.__abstractmethods__
 autodoc_default_options = {
     "members": True,

@@ -37,7 +37,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """Model: the fitted network with its parameters and units, from and to columns of X."""
         return Model(self._network, self._history("model_")["params"], self._units)
 
-    def adopt(self, units, shape):
+    def _set_network(self, units, shape):
         """Set the shape of the network, the arguments of ``Network``, and the ``Units`` in which it sees columns of X."""
         self._units, self._shape = units, shape
 

@@ -1,6 +1,8 @@
 """The methods that an estimator needs as a layer of a stack, and those by which a stack trains it in other ways."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 
 
 class Layer(ABC):
@@ -39,51 +41,44 @@ class NetworkLayer(Layer):
     """A layer that is one network with an objective of its own, as auto-encoders and RBMs are.
 
     ``schedule='simultaneous'``, ``corrupted='input'`` and ``pretraining='supervised'`` or ``'partial'`` need such layers:
-    they train the layer's network in a way of their own, by these methods besides those of :class:`Layer`.
-
-    - Before training: ``make_units``, ``network_shape`` and ``adopt``, then ``first_state`` and ``objective``;
-      :func:`~skae._estimators.unsupervised.begin` calls them.
-    - Training: ``make_solver``, ``new_state``, ``last_state``, ``train`` and ``publish``, which all estimators with
-      ``TrainedModel`` above them have, as they have ``learning_rate_init``.
-    - Once it is fitted: ``model_``, a :class:`~skae.nn.model.Model`.
+    they train the layer's network in a way of their own. Once it is fitted, the layer has a ``model_``, a
+    :class:`~skae.nn.model.Model`.
     """
 
     @abstractmethod
-    def make_units(self, X, frame, sample_weight):
-        """Return the ``Units`` in which the network sees the validated ``X``, which was ``frame``."""
+    def layer_training(self):
+        """Return the ``LayerTraining`` of the layer."""
 
-    @abstractmethod
-    def network_shape(self, n_inputs):
-        """Return the arguments of the ``Network`` for so many inputs, from the parameters."""
 
-    @abstractmethod
-    def adopt(self, units, shape):
-        """Set the shape of the network and the units in which it sees columns of X."""
+@dataclass(frozen=True)
+class LayerTraining:
+    """What a stack needs to train the network of a layer in a way of its own.
 
-    @abstractmethod
-    def first_state(self, rows, sample_weight):
-        """Return the ``TrainingState`` before the first step on ``rows``, which are scaled."""
+    Parameters
+    ----------
+    make_units : callable
+        ``make_units(X, frame, sample_weight)`` returns the ``Units`` in which the network sees the validated ``X``, which
+        was ``frame``.
+    begin : callable
+        ``begin(X, sample_weight)`` returns the ``Problem`` of the layer and the ``TrainingState`` before the first step.
+    set_network : callable
+        ``set_network(units, shape)`` sets the ``Units`` and the arguments of the ``Network``.
+    make_solver : callable
+        ``make_solver()`` returns the solver that the layer's parameters name.
+    new_state : callable
+        ``new_state(initial)`` returns a ``TrainingState`` before the first step, at the parameters ``initial(rng, seed)``.
+    train : callable
+        ``train(problem, state, publish)`` minimizes ``problem`` from ``state`` on, and calls ``publish(state)`` when training
+        ends, also by an error.
+    publish : callable
+        ``publish(state)`` makes the parameters and the history in ``state`` those of the fitted layer: the default of
+        ``train``.
+    """
 
-    @abstractmethod
-    def objective(self, network, units):
-        """Compose the training objective from its parts."""
-
-    @abstractmethod
-    def make_solver(self):
-        """Return the solver that the parameters name."""
-
-    @abstractmethod
-    def new_state(self, initial):
-        """Return the ``TrainingState`` before the first step, at the parameters ``initial(rng, seed)``."""
-
-    @abstractmethod
-    def last_state(self):
-        """Return the ``TrainingState`` that the last fit left, to go on from."""
-
-    @abstractmethod
-    def train(self, problem, state, publish=None):
-        """Minimize ``problem`` from ``state`` on; call ``publish(state)`` however training ends."""
-
-    @abstractmethod
-    def publish(self, state):
-        """Make the parameters and the history in ``state`` those of the fitted estimator."""
+    make_units: Callable
+    begin: Callable
+    set_network: Callable
+    make_solver: Callable
+    new_state: Callable
+    train: Callable
+    publish: Callable

@@ -251,7 +251,7 @@ class BaseSupervised(
             second = Objective(beside.network, beside.loss, corruption=noise, n_frozen=n_frozen)
             objective = SharedEncoder(objective, second, beside.weight)
             state.params = objective.join(state.params, beside.flat)
-            state.solver = self.make_solver().start(state.params)
+            state.solver = self._make_solver().start(state.params)
         problem = Problem(
             objective,
             inputs,
@@ -265,11 +265,11 @@ class BaseSupervised(
         )
         problem.monitor = self._monitor(network, problem, targets.labeled)
         if not self.refit:
-            self.train(problem, state)
+            self._train(problem, state)
             return
         start = TrainingState.from_dict(state.to_dict())
         with self._reporting_both(problem):
-            self.train(problem, state)
+            self._train(problem, state)
             self._train_again(problem, start)
 
     @contextmanager
@@ -289,7 +289,7 @@ class BaseSupervised(
             raise ValueError(
                 "refit=True needs early_stopping=True, which chooses the number of epochs."
             )
-        if isinstance(self.make_solver(), LBFGS):
+        if isinstance(self._make_solver(), LBFGS):
             raise ValueError(
                 f"refit=True needs a solver of minibatches, such as 'adam'; got solver={self.solver!r}."
             )
@@ -298,7 +298,7 @@ class BaseSupervised(
         """Train from ``start`` on, on all rows, for the number of epochs after which the error was least."""
         chosen = {name: self._state[name] for name in ("validation_curve", "converged")}
         n_epochs = int(np.argmin(chosen["validation_curve"])) + 1
-        with reported(self, unscaled(problem.X), n_epochs, self.publish) as report:
+        with reported(self, unscaled(problem.X), n_epochs, self._publish) as report:
             problem.observers = [*problem.observers, report]
             self._train_for(problem, start, n_epochs)
             report.close(TrainingState.from_dict(self._state))

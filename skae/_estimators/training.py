@@ -117,7 +117,7 @@ class TrainedModel(CallbackSupportMixin):
             raise AttributeError(f"{type(self).__name__} has no {name} before fit.")
         return self._state
 
-    def make_solver(self):
+    def _make_solver(self):
         """Return the solver that the parameters name."""
         if isinstance(self.solver, type):
             raise TypeError(
@@ -127,19 +127,19 @@ class TrainedModel(CallbackSupportMixin):
 
     def _start(self, network, dtype, **options):
         """Return the state before the first step, with ``options`` of the network's initial parameters."""
-        return self.new_state(lambda rng, seed: network.initial(rng, dtype, **options))
+        return self._new_state(lambda rng, seed: network.initial(rng, dtype, **options))
 
-    def new_state(self, initial):
+    def _new_state(self, initial):
         """Return the state before the first step, at the parameters ``initial(rng, seed)``."""
         seed, rng = self._seed()
         params = initial(rng, seed)
-        return TrainingState(params, self.make_solver().start(params), rng, seed)
+        return TrainingState(params, self._make_solver().start(params), rng, seed)
 
-    def last_state(self):
+    def _last_state(self):
         """Return the state of the last fit, to continue from; with another ``random_state`` it has a new seed."""
         state = TrainingState.from_dict(self._state)
         state.best, state.n_stale, state.best_params, state.converged = np.inf, 0, None, False
-        fresh = self.make_solver().start(state.params)
+        fresh = self._make_solver().start(state.params)
         if fresh.keys() != state.solver.keys():
             state.solver = fresh
         if self.random_state is not None and self._seeded_by != _kind_of_seed(self.random_state):
@@ -160,7 +160,7 @@ class TrainedModel(CallbackSupportMixin):
         fixed = {name: params[name] for name in FIXED if name in params}
         self.trained_with_.update(deepcopy(fixed))
 
-    def train(self, problem, state, publish=None):
+    def _train(self, problem, state, publish=None):
         """Minimize ``problem`` from ``state`` on, as the parameters say, and make the result that of the estimator.
 
         Parameters
@@ -168,7 +168,7 @@ class TrainedModel(CallbackSupportMixin):
         problem : Problem
         state : TrainingState
         publish : callable or None
-            Called with the last state when training ends, also by an error; :meth:`publish` by default.
+            Called with the last state when training ends, also by an error; :meth:`_publish` by default.
         """
         n_epochs = self._n_epochs(problem)
         max_epochs = state.n_epochs + n_epochs
@@ -182,7 +182,7 @@ class TrainedModel(CallbackSupportMixin):
         observers = [*problem.observers, *self._reporters(problem.rows)]
         observers += [] if checkpoint is None else [checkpoint]
         n_before = state.n_epochs
-        solver = problem.solver or self.make_solver()
+        solver = problem.solver or self._make_solver()
         with (
             self._told(problem, state, n_epochs, publish) as told,
             self._publishing(state, publish),
@@ -198,7 +198,7 @@ class TrainedModel(CallbackSupportMixin):
             yield []
             return
         shown = unscaled(problem.X) if problem.shown is None else problem.shown
-        with reported(self, shown, n_epochs, publish or self.publish) as report:
+        with reported(self, shown, n_epochs, publish or self._publish) as report:
             yield [report]
             report.close(state)
 
@@ -222,7 +222,7 @@ class TrainedModel(CallbackSupportMixin):
             minimize(
                 problem.objective,
                 state,
-                problem.solver or self.make_solver(),
+                problem.solver or self._make_solver(),
                 problem.training_batches(problem.rows, self.batch_size, shuffle=self.shuffle),
                 learning_rate=self.learning_rate_init,
                 max_epochs=n_epochs,
@@ -241,7 +241,7 @@ class TrainedModel(CallbackSupportMixin):
             minimize(
                 problem.objective,
                 state,
-                problem.solver or self.make_solver(),
+                problem.solver or self._make_solver(),
                 problem.batches(problem.rows, self.batch_size, shuffle=self.shuffle),
                 learning_rate=self.learning_rate_init,
                 max_epochs=state.n_epochs + 1,
@@ -317,7 +317,7 @@ class TrainedModel(CallbackSupportMixin):
         """Return the most epochs of a fit, or iterations of L-BFGS."""
         if self.max_iter != "auto":
             return self.max_iter
-        if isinstance(self.make_solver(), LBFGS):
+        if isinstance(self._make_solver(), LBFGS):
             return AUTO_ITERATIONS
         return auto_epochs(problem.n_rows, self.batch_size)
 
@@ -326,7 +326,7 @@ class TrainedModel(CallbackSupportMixin):
         factor = SCHEDULES[self.learning_rate]
         return lambda epoch: factor(1 - (max_epochs - epoch) / n_epochs)
 
-    def publish(self, state):
+    def _publish(self, state):
         """Make the parameters and the history in ``state`` those of the fitted estimator."""
         self._remember_parameters()
         self._state = state.to_dict()
@@ -340,7 +340,7 @@ class TrainedModel(CallbackSupportMixin):
             if state.best_params is not None:
                 state.params, state.best_params = state.best_params, None
             if publish is None:
-                self.publish(state)
+                self._publish(state)
             else:
                 self._remember_parameters()
                 publish(state)

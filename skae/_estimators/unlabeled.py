@@ -9,7 +9,7 @@ from scipy.special import entr
 from .._compat import Interval, StrOptions
 from ..nn.losses import Bernoulli, Gaussian, Reconstruction
 from ..nn.network import Network
-from ..training.solvers import LBFGS
+from ..training.solvers import is_full_batch
 
 # Constraints.
 RECONSTRUCTION = {"reconstruction_weight": [Interval(Real, 0, None, closed="left")]}
@@ -100,7 +100,7 @@ def unlabeled_ratio(estimator, used):
     """
     if estimator.unlabeled_per_labeled != "auto":
         return estimator.unlabeled_per_labeled
-    return 1.0 if used and not isinstance(estimator.make_solver(), LBFGS) else None
+    return 1.0 if used and not is_full_batch(estimator.solver) else None
 
 
 def check_unlabeled(estimator, used, needed):
@@ -114,7 +114,7 @@ def check_unlabeled(estimator, used, needed):
 
 def need_steps(estimator, name):
     """Raise where the solver is L-BFGS: the parameter ``name`` needs minibatches."""
-    if isinstance(estimator.make_solver(), LBFGS):
+    if is_full_batch(estimator.solver):
         raise ValueError(
             f"{name}={getattr(estimator, name)} changes what is minimized, and needs a solver of minibatches, such as "
             f"'adam'; got solver={estimator.solver!r}."

@@ -1,14 +1,21 @@
-"""Training of one network without labels, from its first state or that of the last fit, whatever its objective."""
+"""Training of one network without labels, from its first state or that of the last fit, whatever its objective.
+
+These are methods that a class takes as its own, besides its ``objective`` and three methods of its own:
+``_make_units(X, frame, sample_weight)`` returns the ``Units`` in which the network sees X, ``_network_shape(n_inputs)`` the
+arguments of the ``Network``, and ``_first_state(rows, sample_weight)`` the ``TrainingState`` before the first step::
+
+    _begin, _fit_network = unsupervised.begin, unsupervised.fit_network
+    layer_training = unsupervised.layer_training
+"""
 
 from numbers import Integral, Real
 
 from sklearn.utils.metaestimators import available_if
 
 from .._compat import Interval, StrOptions, _fit_context
-from ..nn.network import network_of
 from ..nn.scaling import unscaled
 from ..training.problem import Problem
-from ..training.solvers import LBFGS
+from ..training.solvers import is_full_batch
 from .fit_warnings import warn_of_constant_codes
 from .fitting import (
     DTYPES,
@@ -20,6 +27,7 @@ from .fitting import (
     validated_rows,
 )
 from .identity import content
+from .layer import LayerTraining
 from .training import FIXED
 
 # Constraints of the parameters that all such estimators have.
@@ -35,48 +43,42 @@ CURE_OF_CONSTANT_CODES = "Lower n_components, or train longer (max_iter, learnin
 
 def takes_steps(estimator):
     """Raise AttributeError where the solver takes no minibatch steps, which ``partial_fit`` needs."""
-    if estimator.solver == "lbfgs" or isinstance(estimator.solver, LBFGS):
+    if is_full_batch(estimator.solver):
         raise AttributeError(
             "partial_fit needs a solver of minibatches, such as 'adam'; solver='lbfgs' has none."
         )
     return True
 
 
-def begin(model, X, sample_weight, *, again=False, make_network=network_of):
-    """Return the ``Problem`` of training a network on X, and the state to train from.
+def begin(self, X, sample_weight, *, again=False):
+    """Return the ``Problem`` of training the network on X, and the state to train from.
 
     Parameters
     ----------
-    model : estimator
-        With the methods of :class:`~skae._estimators.layer.NetworkLayer`.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
     sample_weight : array-like of shape (n_samples,) or None
     again : bool
         Whether to go on from the last fit, if there was one, instead of from new weights.
-    make_network : callable
-        Returns the network whose arguments ``network_shape`` of the model returns.
     """
-    frame, again = X, again and is_fitted(model)
-    dtype = model.model_.dtype if again else DTYPES
-    X = validated_rows(model, X, dtype=dtype, reset=not again)
+    frame, again = X, again and is_fitted(self)
+    dtype = self.model_.dtype if again else DTYPES
+    X = validated_rows(self, X, dtype=dtype, reset=not again)
     X, sample_weight, _ = counted_rows(X, sample_weight)
     if again:
-        _check_parameters(model)
-        units = model.model_.units
+        _check_parameters(self)
+        units = self.model_.units
     else:
-        units = model.make_units(X, frame, sample_weight)
-    shape = model.network_shape(units.scaling.n_inputs)
-    if not again:
-        model.adopt(units, shape)
-    units.check(X, column_names(model, X))
+        units = self._make_units(X, frame, sample_weight)
+        self._set_network(units, self._network_shape(units.scaling.n_inputs))
+    units.check(X, column_names(self, X))
     rows = units.scaling.rows(X)
-    state = model.last_state() if again else model.first_state(rows, sample_weight)
-    return Problem(model.objective(make_network(**shape), units), rows, sample_weight), state
+    state = self._last_state() if again else self._first_state(rows, sample_weight)
+    return Problem(self.objective(self._network, units), rows, sample_weight), state
 
 
-def _check_parameters(model):
+def _check_parameters(estimator):
     """Raise where parameters that set the shape and the units of the network have changed since the first fit."""
-    before, now = model.trained_with_, model.get_params(deep=False)
+    before, now = estimator.trained_with_, estimator.get_params(deep=False)
     names = [name for name in FIXED if name in before]
     check_unchanged(
         {name: content(before[name]) for name in names},
@@ -84,16 +86,29 @@ def _check_parameters(model):
     )
 
 
-def fit_network(model, X, sample_weight, cure=CURE_OF_CONSTANT_CODES):
-    """Train the network of ``model`` on X; return the fitted ``Model`` and the validated X.
+def fit_network(self, X, sample_weight, cure=CURE_OF_CONSTANT_CODES):
+    """Train the network on X; return the fitted ``Model`` and the validated X.
 
     See :func:`begin`; ``cure`` is the advice in the warning of constant codes.
     """
-    problem, state = begin(model, X, sample_weight, again=model.warm_start)
-    model.train(problem, state)
-    fitted, rows = model.model_, unscaled(problem.X)
-    warn_of_constant_codes(fitted.encode, rows, type(model).__name__, cure)
+    problem, state = self._begin(X, sample_weight, again=self.warm_start)
+    self._train(problem, state)
+    fitted, rows = self.model_, unscaled(problem.X)
+    warn_of_constant_codes(fitted.encode, rows, type(self).__name__, cure)
     return fitted, rows
+
+
+def layer_training(self):
+    """Return how a stack may train the network of this layer, a :class:`~skae._estimators.layer.LayerTraining`."""
+    return LayerTraining(
+        make_units=self._make_units,
+        begin=self._begin,
+        set_network=self._set_network,
+        make_solver=self._make_solver,
+        new_state=self._new_state,
+        train=self._train,
+        publish=self._publish,
+    )
 
 
 @available_if(takes_steps)
@@ -117,6 +132,6 @@ def partial_fit(self, X, y=None, sample_weight=None):
     self : object
     """
     with unchanged_on_error(self):
-        problem, state = begin(self, X, sample_weight, again=True)
+        problem, state = self._begin(X, sample_weight, again=True)
         self._train_epoch(problem, state)
     return self

@@ -10,19 +10,14 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _fit_context
+from .._estimators import unsupervised
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import by_block, unchanged_on_error, validated_rows
 from .._estimators.layer import NetworkLayer
 from .._estimators.subestimators import layer_weights
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import (
-    CONSTRAINTS,
-    CURE_OF_CONSTANT_CODES,
-    begin,
-    fit_network,
-    takes_steps,
-)
+from .._estimators.unsupervised import CONSTRAINTS, CURE_OF_CONSTANT_CODES, takes_steps
 from ..nn.activations import ACTIVATIONS
 from ..nn.losses import LOSSES, Gaussian
 from ..nn.scaling import dense
@@ -57,6 +52,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     }
 
     _cure_of_constant_codes = CURE_OF_CONSTANT_CODES
+    _begin, _fit_network = unsupervised.begin, unsupervised.fit_network
 
     @abstractmethod
     def objective(self, network, units):
@@ -88,7 +84,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         """
         with unchanged_on_error(self):
             self._imputation = None
-            fitted, rows = fit_network(self, X, sample_weight, self._cure_of_constant_codes)
+            fitted, rows = self._fit_network(X, sample_weight, self._cure_of_constant_codes)
             self._imputation = self._learned_imputation(fitted, rows)
         return self
 
@@ -114,7 +110,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         """
         with unchanged_on_error(self):
             self._imputation = None
-            problem, state = begin(self, X, sample_weight, again=True)
+            problem, state = self._begin(X, sample_weight, again=True)
             self._train_epoch(problem, state)
         return self
 
@@ -183,7 +179,9 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
 
     # As a layer of a stack: see NetworkLayer.
 
-    def make_units(self, X, frame, sample_weight):
+    layer_training = unsupervised.layer_training
+
+    def _make_units(self, X, frame, sample_weight):
         """Return how the network sees the columns of the validated X, which was ``frame``."""
         return make_units(self.loss, X, frame, sample_weight, standardize=self.standardize)
 
@@ -195,13 +193,13 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
                 raise ValueError(f"hidden_layer_sizes must hold integers >= 1; got {hidden!r}.")
         return [(width, self.activation) for width in (*hidden, self.n_components)]
 
-    def network_shape(self, n_inputs):
+    def _network_shape(self, n_inputs):
         """Return the arguments of the ``Network`` for so many inputs."""
         widths, activations = zip(*self.layer_shapes())
         decoder = "tied" if self.tied_weights else "untied"
         return {"sizes": (n_inputs, *widths), "activation": activations, "decoder": decoder}
 
-    def first_state(self, rows, sample_weight):
+    def _first_state(self, rows, sample_weight):
         """Return the state before the first step on scaled rows: outputs are the columns' means."""
         return self._start(self._network, rows.dtype, output_bias=self._units.base_logits)
 

@@ -208,7 +208,7 @@ class ContractiveAE(BaseAutoEncoder):
             penalties.append(self._curvature(network))
         return Objective(network, units.loss, penalties=penalties)
 
-    def make_units(self, X, frame, sample_weight):
+    def _make_units(self, X, frame, sample_weight):
         """Return how the network sees the columns of the validated X, which was ``frame``."""
         width, activation = self.layer_shapes()[0]
         suits = activation == "sigmoid" and self.contracted == "code"

@@ -12,7 +12,6 @@ from .._estimators.training import TrainedModel
 from .._estimators.unit_atoms import ProjectedAtoms
 from .._estimators.units import make_units
 from .._estimators.unsupervised import CONSTRAINTS, begin
-from ..nn.sparse_network import sparse_network_of
 from ..nn.sparse_objective import SparseObjective
 from ..nn.sparse_units import SPARSE_UNITS
 from ._features import FittedFeatures, check_groups
@@ -197,7 +196,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         """
         with unchanged_on_error(self):
             problem, state = self._begin(X, sample_weight, again=self.warm_start)
-            self.train(problem, state)
+            self._train(problem, state)
             n_batches = max(-(-problem.n_rows // self.batch_size), self.dead_after)
             warn_of_dead_features(self._state["extra_idle"] >= n_batches, type(self).__name__)
         return self
@@ -226,16 +225,15 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
             self._train_epoch(problem, state)
         return self
 
-    def _begin(self, X, sample_weight, again):
-        return begin(self, X, sample_weight, again=again, make_network=sparse_network_of)
+    _begin = begin
 
     # What begin and train call.
 
-    def make_units(self, X, frame, sample_weight):
+    def _make_units(self, X, frame, sample_weight):
         """Return how the network sees the columns of the validated X, which was ``frame``."""
         return make_units("gaussian", X, frame, sample_weight, standardize=self.standardize)
 
-    def network_shape(self, n_inputs):
+    def _network_shape(self, n_inputs):
         """Return the arguments of the ``SparseNetwork`` for so many inputs."""
         n = self.n_components
         n = self.expansion * self.n_features_in_ if n is None else n
@@ -254,7 +252,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
             dead_after=self.dead_after,
         )
 
-    def first_state(self, rows, sample_weight):
+    def _first_state(self, rows, sample_weight):
         """Return the state before the first step: the encoder sees differences from the columns' means."""
         state = self._start(self._network, rows.dtype)
         params = self._network.views(state.params)
@@ -263,6 +261,6 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         params.encoder_biases[0][...] = -params.encoder_weights[0] @ params.decoder_biases[0]
         return state
 
-    def make_solver(self):
+    def _make_solver(self):
         """Return the solver, which keeps the rows of D at norm 1."""
-        return ProjectedAtoms(super().make_solver(), *self._shape["sizes"][::-1])
+        return ProjectedAtoms(super()._make_solver(), *self._shape["sizes"][::-1])

@@ -169,7 +169,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         state = self._add_output(widths, names, targets, targets.unit, n_inputs=n_inputs)
         encoders = [(*layer, None, None) for layer in layers]
         fill(self._network.views(state.params), 0, encoders)
-        self.publish(state)
+        self._publish(state)
         return state
 
     def _fitted_base(self, X, weights, publish):

@@ -184,12 +184,12 @@ class DBM(
         with unchanged_on_error(self):
             check_machines(self.layers, least=2)
             named_layers.check_names(self)
-            if isinstance(self.make_solver(), LBFGS):
+            if isinstance(self._make_solver(), LBFGS):
                 raise ValueError("solver='lbfgs' needs an exact gradient: take 'sgd' or 'adam'.")
             frame = X
             X = validated_rows(self, X, dtype=DTYPES)
             X, weights, _ = counted_rows(X, sample_weight)
-            self._units = self.layers[0][1].make_units(X, frame, weights)
+            self._units = self.layers[0][1].layer_training().make_units(X, frame, weights)
             self._check_range(X)
             self.layers_ = double_weights(copies(self.layers, self))
             widths = [layer.n_components for _, layer in self.layers_]
@@ -337,11 +337,11 @@ class DBM(
         """Return what that network sees of X: beside it, the mean-field means of the second hidden layer."""
         return self.model_.discriminative_inputs(X)
 
-    def make_solver(self):
+    def _make_solver(self):
         """Return the solver that the parameters name: plain gradient steps, or steps with ``momentum``, for ``'sgd'``."""
         if self.solver == "sgd":
             return SGD(momentum=self.momentum, nesterov=False)
-        return super().make_solver()
+        return super()._make_solver()
 
     def _learn(self, X, weights, lowest):
         rows = self._units.scaling.rows(X)
@@ -361,7 +361,7 @@ class DBM(
         objective = joint_objective(
             self._machine, self._units.loss, mask, chains=chains, penalties=penalties, **steps
         )
-        self.train(Problem(OnCodes(objective, n_visible, beside_zeros), rows, weights), state)
+        self._train(Problem(OnCodes(objective, n_visible, beside_zeros), rows, weights), state)
 
     def _by_block(self, X, function, width, *, check=False):
         """Return ``function`` of the states of the even and of the odd layers, at their mean field."""

@@ -16,7 +16,7 @@ from .._estimators.parameters import estimator
 from .._estimators.subestimators import layer_weights
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import CONSTRAINTS, fit_network
+from .._estimators.unsupervised import CONSTRAINTS
 from .._threads import team
 from ..nn.boltzmann import BoltzmannObjective, Chains, gibbs_step, log_densities
 from ..nn.losses import LOSSES
@@ -191,10 +191,11 @@ class RBM(TrainedModel, FittedNetwork):
             infinite (the weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self):
-            fit_network(self, X, sample_weight)
+            self._fit_network(X, sample_weight)
         return self
 
     partial_fit = unsupervised.partial_fit
+    _begin, _fit_network = unsupervised.begin, unsupervised.fit_network
 
     def sample(self, n_samples=1, *, n_steps=1000, start=None, means=False, random_state=None):
         """Return the ends of Gibbs chains.
@@ -305,6 +306,8 @@ class RBM(TrainedModel, FittedNetwork):
 
     # As a layer of a stack: see NetworkLayer.
 
+    layer_training = unsupervised.layer_training
+
     def objective(self, network, units):
         """Return what the gradient of the likelihood is estimated by, or that of the reconstruction loss."""
         penalties = weight_decays(self.weight_decay)
@@ -312,7 +315,7 @@ class RBM(TrainedModel, FittedNetwork):
             penalties = [*penalties, ActivitySparsity(self.sparsity, self.sparsity_target)]
         if self.gradient == "autoencoder":
             return Objective(network, units.loss, penalties=penalties)
-        if isinstance(self.make_solver(), LBFGS):
+        if isinstance(self._make_solver(), LBFGS):
             raise ValueError("solver='lbfgs' needs an exact gradient: set gradient='autoencoder'.")
         chains = None
         if self.gradient == "pcd":
@@ -327,19 +330,19 @@ class RBM(TrainedModel, FittedNetwork):
             scales=self.scales,
         )
 
-    def make_solver(self):
+    def _make_solver(self):
         """Return the solver that the parameters name: plain gradient steps, or steps with ``momentum``, for ``'sgd'``."""
         if self.solver == "sgd":
             return SGD(momentum=self.momentum, nesterov=False)
-        return super().make_solver()
+        return super()._make_solver()
 
-    def first_state(self, rows, sample_weight):
+    def _first_state(self, rows, sample_weight):
         """Return the state before the first step on scaled rows: visible units have the base rates of the columns."""
         check_groups(rows, self._units.loss)
         self._base_bias = self._units.base_logits.astype(rows.dtype)
         return self._start(self._network, rows.dtype, output_bias=self._base_bias)
 
-    def make_units(self, X, frame, sample_weight):
+    def _make_units(self, X, frame, sample_weight):
         """Return how the network sees the columns of the validated X, which was ``frame``."""
         options = {"standardize": self.standardize, "machine": True, "parameter": "visible"}
         return make_units(self.visible, X, frame, sample_weight, **options)
@@ -348,7 +351,7 @@ class RBM(TrainedModel, FittedNetwork):
         """Return width and activation of the one layer."""
         return [(self.n_components, "sigmoid")]
 
-    def network_shape(self, n_inputs):
+    def _network_shape(self, n_inputs):
         """Return the arguments of the ``Network`` for so many inputs."""
         sizes = (n_inputs, self.n_components)
         return {"sizes": sizes, "activation": ("sigmoid",), "decoder": "tied"}

@@ -42,13 +42,14 @@ def layer_shapes(layers):
 
 def ties(layer):
     """Return whether the decoder of ``layer`` has the weights of its encoder."""
-    return isinstance(layer, NetworkLayer) and layer.network_shape(1)["decoder"] == "tied"
+    # Networks without such a parameter, as that of an RBM, are tied.
+    return isinstance(layer, NetworkLayer) and getattr(layer, "tied_weights", True)
 
 
 def units_of(layer, X, frame, sample_weight):
     """Return the ``Units`` with which ``layer`` sees the validated ``X``, which was ``frame``."""
     if isinstance(layer, NetworkLayer):
-        return layer.make_units(X, frame, sample_weight)
+        return layer.layer_training().make_units(X, frame, sample_weight)
     return plain_units(X.shape[1])
 
 

@@ -16,7 +16,6 @@ from .._estimators.subestimators import fill, without_output
 from .._estimators.training import TrainedModel
 from .._estimators.units import plain_units
 from .._estimators.unlabeled import constant_loss, mark_unlabeled
-from .._estimators.unsupervised import begin
 from ..nn.composition import SharedEncoder
 from ..nn.layerwise import JointSolver, Layerwise, OnCodes
 from ..nn.network import Network
@@ -28,14 +27,11 @@ from ._layers import layer_shapes
 
 
 @contextmanager
-def reported_layers(stack, X, state, n_more):
+def reported_layers(stack, X, state, publish, n_more):
     """Let callbacks of ``stack`` see the training of its layers, and ``n_more`` tasks after it, as parts of the fit."""
     n_parts = 1 if stack.schedule == "simultaneous" else len(stack.layers_)
 
-    def publish(_):
-        stack.publish(state)
-
-    with reported(stack, X, n_parts + n_more, publish, "layer") as report:
+    with reported(stack, X, n_parts + n_more, lambda _: publish(state), "layer") as report:
         yield report
         report.close(state)
 
@@ -106,7 +102,7 @@ class Pretraining:
         objectives, states = [], []
         for layer, start in zip(layers, self.starts):
             problem, state = self._begin(layer, start, X, sample_weight)
-            layer.publish(state)
+            layer.layer_training().publish(state)
             fill(self.params, start, layer.layer_weights())
             objectives.append(problem.objective)
             states.append(state)
@@ -114,7 +110,11 @@ class Pretraining:
             for observer in objective.observers:
                 observer.key = f"{observer.key}_{number}"
         together = Layerwise(objectives, self.noise_below)
-        solvers = [(layer.make_solver(), layer.learning_rate_init) for layer in layers]
+        trainings = [layer.layer_training() for layer in layers]
+        solvers = [
+            (training.make_solver(), layer.learning_rate_init)
+            for training, layer in zip(trainings, layers)
+        ]
         if any(isinstance(solver, LBFGS) for solver, _ in solvers):
             raise ValueError("schedule='simultaneous' needs a solver of minibatches in each layer.")
         options = {field.name: getattr(layers[0], field.name) for field in fields(TrainedModel)}
@@ -168,9 +168,10 @@ class Pretraining:
             seen = codes if start else self.lowest[0]
             units = plain_units(codes.shape[1]) if start else self.units
             publish = partial(_publish_encoder, layer, network, units, seen)
-            state = layer.new_state(partial(_initial, network, codes.dtype))
+            training = layer.layer_training()
+            state = training.new_state(partial(_initial, network, codes.dtype))
             with self._fitting(name, layer, start):
-                layer.train(problem, state, publish)
+                training.train(problem, state, publish)
 
     def partly_supervised(self, X, sample_weight, balanced, targets, loss, weight):
         """Fit each layer by its own objective and, on labeled rows, by how well its codes predict ``targets``.
@@ -195,7 +196,8 @@ class Pretraining:
         for (name, layer), start in zip(self.layers, self.starts):
             with self._fitting(name, layer, start):
                 problem, state = self._begin(layer, start, X, sample_weight)
-                layer.publish(state)
+                training = layer.layer_training()
+                training.publish(state)
                 own, units = problem.objective.network, layer.model_.units
                 sizes = (*own.sizes, targets.values.shape[1])
                 predictor = Network(sizes, (*own.names, "identity"), decoder=None)
@@ -208,9 +210,9 @@ class Pretraining:
                 first = np.zeros(predictor.size, state.params.dtype)
                 predictor.views(first).encoder_biases[-1][...] = targets.bias
                 state.params = both.join(state.params, first)
-                state.solver = layer.make_solver().start(state.params)
+                state.solver = training.make_solver().start(state.params)
                 problem = Problem(both, problem.X, balanced, targets.values, strata=targets.strata)
-                layer.train(problem, state, partial(_publish_first, layer, own.size))
+                training.train(problem, state, partial(_publish_first, layer, own.size))
 
     @contextmanager
     def _fitting(self, name, layer, start):
@@ -240,7 +242,7 @@ class Pretraining:
     def _begin(self, layer, start, X, sample_weight):
         """Let the layer check what it is to be trained on; return its ``Problem`` and first state."""
         given = (self._codes(X, start), sample_weight) if start else self.lowest
-        return begin(layer, *given)
+        return layer.layer_training().begin(*given)
 
     def _fit_with_noise_below(self, layer, start, X, sample_weight):
         problem, state = self._begin(layer, start, X, sample_weight)
@@ -251,7 +253,7 @@ class Pretraining:
         rows = self.units.scaling.rows(X)
         problem = Problem(OnCodes(problem.objective, rows.shape[1], encode), rows, sample_weight)
         problem.shown = partial(self._codes, X, start)
-        layer.train(problem, state)
+        layer.layer_training().train(problem, state)
 
     def _need_networks(self, option):
         for name, layer in self.layers:
@@ -274,8 +276,8 @@ def _initial(network, dtype, rng, seed):
 
 def _publish_part(layer, params, whole):
     """Let ``layer`` have its ``params``, and the history of the whole training."""
-    params = params.copy()
-    layer.publish(replace(whole, params=params, solver=layer.make_solver().start(params)))
+    params, training = params.copy(), layer.layer_training()
+    training.publish(replace(whole, params=params, solver=training.make_solver().start(params)))
 
 
 def _publish_first(layer, size, state):
@@ -287,8 +289,9 @@ def _publish_encoder(layer, network, units, seen, state):
     """Let ``layer``, which has ``seen`` these columns, have the parameters of ``network`` below its output layer."""
     shape, params = without_output(network, state.params)
     validate_data(layer, seen, skip_check_array=True)  # sets number and names of the columns
-    layer.adopt(units, shape)
-    layer.publish(replace(state, params=params))
+    training = layer.layer_training()
+    training.set_network(units, shape)
+    training.publish(replace(state, params=params))
 
 
 class _Publishing:
@@ -316,3 +319,7 @@ class _JointTraining(TrainedModel, BaseEstimator):
     def n_epochs(self, problem):
         """Return the most epochs of the training."""
         return self._n_epochs(problem)
+
+    def train(self, problem, state, publish):
+        """Minimize ``problem`` from ``state`` on, and call ``publish(state)`` when training ends, also by an error."""
+        self._train(problem, state, publish)

@@ -179,12 +179,12 @@ class RecurrentAE(BaseStack):
         )
         problem = Problem(objective, self._units.scaling.rows(X), weights)
         if not self.pretraining:
-            self.train(problem, state)
+            self._train(problem, state)
             return
-        with reported_layers(self, X, state, 1) as report:
+        with reported_layers(self, X, state, self._publish, 1) as report:
             with self._publishing(state):
                 pretrain(self, network, state.params, self._units, X, weights, lowest, report)
-            self.train(problem, state)
+            self._train(problem, state)
 
     @property
     def _network(self):

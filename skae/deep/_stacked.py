@@ -27,10 +27,10 @@ _CALLBACK_ATTRIBUTES = ("_skl_callbacks", "_parent_callback_ctx")
 
 
 def _predicts(method):
-    def check(stack):
-        if not stack.predicts:
+    def check(self):
+        if not self._predicts:
             raise AttributeError(f"{method} needs fine_tune='supervised' and a fit with y.")
-        return not hasattr(stack, "predictor_") or hasattr(stack.predictor_, method)
+        return not hasattr(self, "predictor_") or hasattr(self.predictor_, method)
 
     return check
 
@@ -207,11 +207,11 @@ class StackedAE(BaseStack):
             corruption=corruption,
             penalties=weight_decays(self.weight_decay),
         )
-        with reported_layers(self, X, state, bool(self.fine_tune)) as report:
+        with reported_layers(self, X, state, self._publish, bool(self.fine_tune)) as report:
             with self._publishing(state):
                 pretrain(self, network, state.params, self._units, X, weights, lowest, report)
             if self.fine_tune:
-                self.train(Problem(objective, self._units.scaling.rows(X), weights), state)
+                self._train(Problem(objective, self._units.scaling.rows(X), weights), state)
 
     def _fit_predictor(self, X, y, sample_weight):
         if y is None:
@@ -241,7 +241,7 @@ class StackedAE(BaseStack):
         if hasattr(predictor, "feature_names_in_"):
             self.feature_names_in_ = predictor.feature_names_in_
         shape, params = without_output(fitted.network, fitted.flat)
-        self.adopt(fitted.units, shape)
+        self._set_network(fitted.units, shape)
         self._state = {
             "params": params,
             "loss_curve": predictor.loss_curve_,
@@ -310,7 +310,7 @@ class StackedAE(BaseStack):
         score : float
         """
         check_is_fitted(self)
-        if self.predicts:
+        if self._predicts:
             return self.predictor_.score(X, y, sample_weight)
         return super().score(X, y, sample_weight)
 
@@ -322,7 +322,7 @@ class StackedAE(BaseStack):
         return self.predictor_.classes_
 
     @property
-    def predicts(self):
+    def _predicts(self):
         """bool: whether there is a prediction instead of a decoder: as the stack was fitted, or else as it will be."""
         if hasattr(self, "_state"):
             return hasattr(self, "predictor_")
@@ -331,11 +331,11 @@ class StackedAE(BaseStack):
     @property
     def _has_decoder(self):
         """bool: whether codes can be decoded, which a stack that predicts has no use for."""
-        return not self.predicts
+        return not self._predicts
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        if self.predicts:
+        if self._predicts:
             # Before fit y is not known: a classifier, whose folds have the same share of each class.
             kind = get_tags(getattr(self, "predictor_", StackedAEClassifier()))
             tags.estimator_type = kind.estimator_type

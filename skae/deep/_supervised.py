@@ -96,7 +96,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         if self.pretraining is None:
             self._train_together(X, targets, balanced, state)
             return
-        with reported_layers(self, X, state, 1 + self.refit) as report:
+        with reported_layers(self, X, state, self._publish, 1 + self.refit) as report:
             with self._publishing(state):
                 self._train_layers(X, targets, weights, balanced, state, lowest, report)
             self._train_together(X, targets, balanced, state)

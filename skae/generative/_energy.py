@@ -15,7 +15,7 @@ from .._estimators.fitting import check_counts, generator, unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import CONSTRAINTS, fit_network
+from .._estimators.unsupervised import CONSTRAINTS
 from ..nn.corruption import Gaussian
 from ..nn.layerwise import OnCodes
 from ..nn.model import Model
@@ -186,10 +186,11 @@ class EnergyAE(TrainedModel, FittedNetwork):
             infinite (the weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self):
-            fit_network(self, X, sample_weight)
+            self._fit_network(X, sample_weight)
         return self
 
     partial_fit = unsupervised.partial_fit
+    _begin, _fit_network = unsupervised.begin, unsupervised.fit_network
 
     def energy(self, X):
         """Return E(x), whose negative gradient is (r(x) - x) / noise^2.
@@ -303,16 +304,16 @@ class EnergyAE(TrainedModel, FittedNetwork):
 
         return OnCodes(objective, network.sizes[0], scale)
 
-    def make_units(self, X, frame, sample_weight):
+    def _make_units(self, X, frame, sample_weight):
         """Return how the columns of the validated X, which was ``frame``, are scaled."""
         return make_units("gaussian", X, frame, sample_weight, standardize=self.standardize)
 
-    def network_shape(self, n_inputs):
+    def _network_shape(self, n_inputs):
         """Return the arguments of the ``Network`` for so many inputs."""
         sizes = (n_inputs, self.n_components)
         return {"sizes": sizes, "activation": (self.activation,), "decoder": "tied"}
 
-    def first_state(self, rows, sample_weight):
+    def _first_state(self, rows, sample_weight):
         """Return the state before the first step on scaled rows: outputs are the columns' means."""
         self._noise = self.noise
         self._moments = column_moments(rows, sample_weight)

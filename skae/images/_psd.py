@@ -181,8 +181,8 @@ class ConvolutionalPSD(
                 self.alpha,
                 self.beta,
             )
-            state = self.new_state(lambda rng, seed: self._initial(pictures, seed))
-            self.train(Problem(objective, pictures.reshape(len(pictures), -1)), state)
+            state = self._new_state(lambda rng, seed: self._initial(pictures, seed))
+            self._train(Problem(objective, pictures.reshape(len(pictures), -1)), state)
         return self
 
     def transform(self, X):
@@ -280,9 +280,9 @@ class ConvolutionalPSD(
         encoder, n_filters = self._shape
         return make_encoder(encoder, n_filters, self._convolution.n_values, n_steps=1)
 
-    def make_solver(self):
+    def _make_solver(self):
         """Return the solver that the parameters name, which keeps filters at norm 1."""
-        return UnitAtoms(super().make_solver(), self.n_filters, self._convolution.n_values)
+        return UnitAtoms(super()._make_solver(), self.n_filters, self._convolution.n_values)
 
     def _blocks(self, X):
         """Yield pictures, so many that codes do not take too much memory."""

@@ -290,7 +290,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         self.base_, self._units, encoder = base, fitted.units, fitted.network
         state = self._add_output(encoder.sizes[1:], encoder.names, targets, targets.unit)
         fill_encoder(self._network.views(state.params), fitted.params)
-        self.publish(state)
+        self._publish(state)
         return state
 
     def _fitted_base(self, X, weights, publish):

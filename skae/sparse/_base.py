@@ -109,7 +109,7 @@ class BaseCoder(
             X, weights = self._check_training_data(X, sample_weight, reset=not again)
             if not self._take_given(X):
                 problem, state = self._prepared(X, weights, again, held_out=True)
-                self.train(problem, state)
+                self._train(problem, state)
             self._learn_from_trained(X)
         return self
 
@@ -156,7 +156,7 @@ class BaseCoder(
             rows = self._split(problem, seed)[0] if held_out else problem.rows
             return self._initial(first_atoms(X, weights, rows, self._n_atoms, rng), rng)
 
-        state = self.last_state() if again else self.new_state(initial)
+        state = self._last_state() if again else self._new_state(initial)
         self._check_algorithm(self._atoms_of(state.params))
         return problem, state
 

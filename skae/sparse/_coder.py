@@ -242,7 +242,7 @@ class SparseCoder(BaseCoder):
                 )
         self._shape = {"n_components": len(atoms)}
         self._check_algorithm(atoms)
-        self._state = self.new_state(lambda rng, seed: atoms.ravel()).to_dict()
+        self._state = self._new_state(lambda rng, seed: atoms.ravel()).to_dict()
         return True
 
     def _check_algorithm(self, atoms):
@@ -253,12 +253,12 @@ class SparseCoder(BaseCoder):
             limits = self.gap_tol, self.max_inference_iter
             self.algorithm_ = fastest_algorithm(self._code_problem(self.components_), X, *limits)
 
-    def make_solver(self):
+    def _make_solver(self):
         objective = DictionaryObjective(self._n_atoms, self._code_problem, self._inference())
         return DictionarySolver(objective)
 
     def _problem(self, X, weights):
-        solver = self.make_solver()
+        solver = self._make_solver()
         return Problem(solver.objective, X, weights, solver=solver)
 
     def _code_problem(self, dictionary):

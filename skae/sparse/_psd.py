@@ -209,8 +209,8 @@ class PSD(BaseCoder):
             shape["encoder"], shape["n_components"], self.n_features_in_, shape["n_steps"]
         )
 
-    def make_solver(self):
-        return UnitAtoms(super().make_solver(), self._n_atoms, self.n_features_in_)
+    def _make_solver(self):
+        return UnitAtoms(super()._make_solver(), self._n_atoms, self.n_features_in_)
 
     def _problem(self, X, weights):
         objective = PSDObjective(self._make_encoder(), self._infer, self.beta, self._n_atoms)

@@ -168,6 +168,11 @@ class Langevin:
 SOLVERS = {"adam": Adam, "sgd": SGD, "lbfgs": LBFGS}
 
 
+def is_full_batch(solver):
+    """Return whether a parameter ``solver`` names L-BFGS, which takes no minibatch steps."""
+    return solver == "lbfgs" or isinstance(solver, LBFGS)
+
+
 def auto_epochs(n_rows, batch_size):
     """Return the number of epochs that ``max_iter='auto'`` stands for: small data need more of them."""
     return min(max(_FEWEST, math.ceil(_STEPS / math.ceil(n_rows / batch_size))), _MOST)

@@ -17,7 +17,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
 from skae import PSD, AutoEncoder, ContractiveAE, DenoisingAE, SparseCoder
-from skae._estimators.unsupervised import begin
 
 X = (load_digits().data / 16).astype(np.float32)
 SMALL = {"n_components": 16, "batch_size": 100, "random_state": 0}
@@ -277,9 +276,10 @@ def test_lbfgs_that_a_callback_stops_has_not_reached_max_iter():
             return {}
 
     model = AutoEncoder(4, solver="lbfgs", random_state=0)
-    problem, state = begin(model, X, None)
+    training = model.layer_training()
+    problem, state = training.begin(X, None)
     problem.observers = [Stop()]
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
-        model.train(problem, state)
+        training.train(problem, state)
     assert model.n_iter_ == 1 and not model.converged_
