@@ -205,6 +205,7 @@ def _calls(function):
     return calls
 
 
+@pytest.mark.filterwarnings("ignore")  # one epoch learns little
 @pytest.mark.parametrize(
     ("Model", "n_calls", "n_files"),
     [(skae.ContractiveAE, 320, 24), (skae.ManifoldTangentClassifier, 900, 38)],
@@ -220,6 +221,31 @@ def test_a_fit_goes_through_few_functions(Model, n_calls, n_files):
         calls = _calls(lambda: model.fit(X, np.arange(64) % 2))
     assert 20 < calls.total() <= n_calls, calls
     assert len(calls) <= n_files, sorted(calls)
+
+
+def test_names_without_an_underscore_are_for_users():
+    of_scikit_learn = {
+        "fit_transform",
+        "get_params",
+        "set_params",
+        "set_output",
+        "get_feature_names_out",
+        "get_metadata_routing",
+    }
+    of_requests = {
+        "set_callbacks",
+        "set_fit_request",
+        "set_partial_fit_request",
+        "set_score_request",
+    }
+    of_authors = {"objective", "layer_shapes", "layer_weights", "layer_training"}
+    names = {each for each in dir(skae.ContractiveAE()) if not each.startswith("_")}
+    fields = {field.name for field in dataclasses.fields(skae.ContractiveAE)}
+    methods = {each for each in names - fields if not each.endswith("_")}
+    assert methods - of_scikit_learn - of_requests - of_authors == {
+        "fit", "partial_fit", "transform", "inverse_transform", "reconstruct", "impute",
+        "score", "score_samples", "score_field", "jacobian", "singular_values", "report",
+    }  # fmt: skip
 
 
 def test_test_files_have_names_of_their_own():
