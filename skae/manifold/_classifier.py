@@ -29,7 +29,6 @@ from .._estimators.unlabeled import (
     reconstruction,
     unlabeled_ratio,
 )
-from .._threads import team
 from ..autoencoders import BaseAutoEncoder
 from ..deep import StackedAE
 from ..nn.losses import Bernoulli, Multinomial
@@ -380,9 +379,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             tol=_TOL,
             seed=state.seed,
         )
-        with team():
-            store.update(state.params)
-            automatic = automatic_penalty(inputs, rows, weights, store, state.seed)
+        store.update(state.params)
+        automatic = automatic_penalty(inputs, rows, weights, store, state.seed)
         if n_labeled < len(rows):
             automatic *= min(1, n_labeled / _MANY_LABELS) ** 1.5
         self.tangent_penalty_ = resolved(self.tangent_penalty, "tangent_penalty", automatic)
