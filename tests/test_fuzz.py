@@ -229,7 +229,8 @@ def _check_fitted(model, X):
                 value = getattr(model, name)
             except AttributeError:
                 continue
-            if name != "residual_variance_":  # of constant columns it is infinite
+            # They are infinite of constant columns, and of too few draws.
+            if name not in {"residual_variance_", "r_hat_"}:
                 _assert_finite(value, name)
     for method in (
         "transform",

@@ -1,9 +1,8 @@
-"""One step of an optimizer, or of a chain, over the flat parameter vector; the step counter moves with the parameters."""
+"""One step of an optimizer over the flat parameter vector; the step counter moves with the parameters."""
 
 import numpy as np
 
 from ._jit import kernel
-from .random import draw, mix, normal
 
 
 @kernel
@@ -29,28 +28,3 @@ def momentum(params, grad, velocity, rate, decay, nesterov):
             params[i] += decay * v - rate * grad[i]
         else:
             params[i] += v
-
-
-@kernel
-def equilibrate(params, grad, second, scales, decay, share, floor):
-    """second <- the mean of squared gradients (with ``decay`` of the parameters) so far; scales <- 1 / (floor + its root)."""
-    one = params.dtype.type(1)
-    for i in range(params.size):
-        g = grad[i] + decay * params[i]
-        v = second[i] + share * (g * g - second[i])
-        second[i] = v
-        scales[i] = one / (floor + np.sqrt(v))
-
-
-@kernel
-def langevin(params, grad, scales, first, key, rate, decay, noise):
-    """params <- params - rate * scale * (grad + decay * params) + noise * sqrt(scale) * e, e standard normal.
-
-    e belongs to ``key`` and to a parameter's place, which is ``first`` for the first one.
-    """
-    number = params.dtype.type
-    for i in range(params.size):
-        place = mix(np.uint32(np.uint32(first + i + 1) * np.uint32(0x9E3779B9)))
-        e = number(normal(draw(key, place)))
-        s = scales[i]
-        params[i] += noise * np.sqrt(s) * e - rate * s * (grad[i] + decay * params[i])

@@ -1,4 +1,4 @@
-"""The energy E(x, theta): its values and gradients, and the chains that draw theta given X and x given theta."""
+"""The energy E(x, theta): its values and gradients, and the chains that draw x given theta."""
 
 from typing import NamedTuple
 
@@ -8,10 +8,6 @@ from scipy.special import log_softmax
 from ..nn.losses import Bernoulli, Gaussian, Multinomial
 from ..nn.objective import Objective
 from ..nn.penalties import WeightDecay
-from ..training.loop import DivergenceError, TrainingState, minimize
-from ..training.observers import Verbose
-from ..training.problem import Problem
-from ..training.solvers import Langevin
 from ._mcmc import langevin
 
 _SEED = np.uint64(0)  # of penalties that draw: a row's draws are then the same at each call
@@ -123,59 +119,6 @@ def moments(arrays):
         mean = mean + deviation / count
         squares = squares + deviation * (array - mean)
     return np.stack([mean, np.sqrt(squares / count)], axis=1)
-
-
-def draw_parameters(model, X, weights, seed):
-    """Set ``draws_`` to parameters given the data, which a chain from those of ``model.base_`` on passes, and its losses.
-
-    A chain that is interrupted leaves the draws so far, if there are any.
-    """
-    fitted = model.base_.model_
-    objective = model.base_.objective(fitted.network, fitted.units)
-    problem = Problem(objective, fitted.scaling.rows(X), weights)
-    n_samples = X.shape[0] if weights is None else weights.sum(dtype=np.float64)
-    n_adaptive_steps = model.burn_in * -(-len(problem.rows) // model.batch_size)
-    solver = Langevin(model.temperature / n_samples, model.prior_scale, n_adaptive_steps, seed)
-    params = fitted.flat.copy()
-    state = TrainingState(params, solver.start(params), np.random.default_rng(seed), seed)
-    draws = _Draws(model.burn_in, model.thin)
-    verbose = [Verbose(type(model).__name__, X.shape[0], int(model.verbose))]
-    try:
-        minimize(
-            problem.objective,
-            state,
-            solver,
-            problem.batches(problem.rows, model.batch_size, shuffle=True),
-            learning_rate=model.step_size,
-            max_epochs=model.burn_in + model.n_draws * model.thin,
-            stopping=None,
-            observers=[draws, *(verbose if model.verbose else [])],
-        )
-    except DivergenceError as error:
-        raise ValueError(
-            f"The energy is not finite after {state.n_epochs} epochs of the chain: lower "
-            f"step_size={model.step_size}, or scale X."
-        ) from error
-    finally:
-        if draws.kept:
-            model.draws_, model.loss_curve_ = np.array(draws.kept), state.loss_curve
-
-
-class _Draws:
-    """Keep the parameters every ``thin`` epochs after ``burn_in``."""
-
-    def __init__(self, burn_in, thin):
-        self._burn_in, self._thin, self.kept = burn_in, thin, []
-
-    def epoch_begin(self, state):
-        """Nothing to do."""
-
-    def epoch_end(self, state):
-        """Copy the parameters where it is due."""
-        n_epochs = state.n_epochs - self._burn_in
-        if n_epochs > 0 and n_epochs % self._thin == 0:
-            self.kept.append(state.params.copy())
-        return False
 
 
 def draw_data(base, draws, start, n_steps, step_size, temperature, rng):

@@ -10,8 +10,9 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import HasMethods, Interval, _fit_context
+from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import (
+    BLOCK,
     DTYPES,
     MeanScore,
     by_block,
@@ -19,13 +20,11 @@ from .._estimators.fitting import (
     column_names,
     counted_rows,
     generator,
+    rows_at_once,
     unchanged_on_error,
     validated_rows,
 )
-from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.parameters import estimator
-from .._estimators.subestimators import check_prefit, ready_copy
-from ..autoencoders import AutoEncoder, BaseAutoEncoder
 from ..nn.model import Model
 from ._checks import (
     check_positive,
@@ -34,15 +33,22 @@ from ._checks import (
     finite_states,
     like_columns,
 )
+from ._diagnostics import ChainDiagnostics
 from ._energies import (
     ReconstructionMoments,
     clean_energy,
     differentiable_energy,
     draw_data,
-    draw_parameters,
     mean_energies,
     mean_gradients,
     moments,
+)
+from ._posterior import (
+    checked_base,
+    draw_parameters,
+    fitted_base,
+    reconstruction_diagnostics,
+    warn_of_mixing,
 )
 
 
@@ -53,38 +59,40 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     The criterion of an auto-encoder is taken for an energy of data X and parameters theta together,
     ``P(X, theta) = exp(-sum_t E(x_t, theta) / temperature - ||theta||^2 / (2 prior_scale^2)) / Z``, with
     ``E(x, theta) = loss(x, r(x)) + penalties`` and Z free of theta. Weight decay of the base counts as a part of the
-    prior. ``fit`` trains the base and draws theta given X from there on, by stochastic gradient Langevin dynamics
-    with a preconditioner that is fixed after ``burn_in``. ``sample`` draws x given theta.
+    prior. ``fit`` trains the base and draws theta given X from there on, by Hamiltonian Monte Carlo on all rows of X. In
+    ``burn_in`` the chains learn the length of their steps and the covariance of theta. ``sample`` draws x given theta.
 
-    The draws come from one chain around one optimum. They do not tell of other optima, and are close to the
-    posterior only where ``step_size`` is small and the chain long: look whether ``loss_curve_`` is level after
-    ``burn_in``, and whether half the step changes the result. The noise of minibatches and corruptions widens it.
+    The chains begin at one optimum and do not tell of others. Where they have not mixed ``fit`` warns, see ``r_hat_``;
+    :meth:`diagnose` looks at r(x), which units may swap places without changing. The noise of a :class:`DenoisingAE` is
+    drawn once for each row.
 
     Parameters
     ----------
     base : estimator, default=None
         An :class:`AutoEncoder` (also the default), :class:`DenoisingAE` or :class:`ContractiveAE`, which is cloned;
         in a ``FrozenEstimator`` of scikit-learn one that is fitted and taken as it is.
-    n_draws : int, default=20
-        Parameter vectors to keep.
-    thin : int, default=10
-        Epochs from one to the next.
-    burn_in : int, default=100
-        Epochs before the first ones, which also set the preconditioner.
-    step_size : float, default=1e-3
-        What multiplies the preconditioned gradient of the mean energy. The stationary law is exact as it falls to 0.
+    n_draws : int, default=1000
+        Parameter vectors to keep, of all chains. The relative error of a standard deviation is ``1 / sqrt(2 n_draws)``.
+    n_chains : int, default=4
+        Chains side by side.
+    thin : int, default=1
+        Steps of a chain from one draw to the next.
+    burn_in : int, default=200
+        Steps of a chain before the first ones, in which it adapts.
+    step_size : float or 'auto', default='auto'
+        Of a leapfrog step, in standard deviations; ``'auto'`` is one with which about 0.8 of the steps are accepted.
     temperature : float, default=1.0
         Of the energy of the data. For gaussian columns it is the variance of the noise around r(x), which the loss
         alone takes for 1: the mean squared error of the reconstruction is a fair value. For the likelihood of other
         columns it is 1.
     prior_scale : float, default=1.0
         Standard deviation of the normal prior of each weight and bias.
-    batch_size : int, default=256
-        Samples of a step of the chain.
+    batch_size : int, default=1024
+        Samples in memory at once: each step of a chain goes through all.
     random_state : int, RandomState instance or None, default=None
         Seed of the chain, and of ``base`` where it has none of its own.
     verbose : int, default=0
-        Print the mean energy every so many epochs, also of a ``base`` that says nothing else.
+        Print the mean energy every so many steps, and epochs of a ``base`` that says nothing else.
 
     Attributes
     ----------
@@ -92,53 +100,58 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         The base as trained: the mode where the prior is flat.
     draws_ : ndarray of shape (n_draws, n_parameters)
         Parameters of its network.
+    effective_sample_size_ : ndarray of shape (n_parameters,)
+        How many independent draws would tell as much of a parameter's mean; 0 with too few draws to tell.
+    r_hat_ : ndarray of shape (n_parameters,)
+        Deviation of a parameter in all chains over that within one: below 1.1 where they have mixed; infinite as above.
     loss_curve_ : list of float
-        Objective of the base in each epoch of the chain.
+        Objective of the base after each step, as the mean over chains.
     n_features_in_ : int
         Number of features.
 
     References
     ----------
-    Bengio, Y., Courville, A. & Vincent, P. Representation learning: a review and new perspectives. IEEE TPAMI 35
-    (2013), arXiv:1206.5538.
+    Bengio, Y., Courville, A. & Vincent, P. Representation learning: a review and new perspectives. IEEE TPAMI 35 (2013).
 
-    Welling, M. & Teh, Y. W. Bayesian learning via stochastic gradient Langevin dynamics. ICML 2011.
+    Neal, R. M. MCMC using Hamiltonian dynamics. Handbook of Markov chain Monte Carlo (2011), arXiv:1206.1901.
 
-    Li, C., Chen, C., Carlson, D. & Carin, L. Preconditioned stochastic gradient Langevin dynamics for deep neural
-    networks. AAAI 2016.
+    Hoffman, M. D. & Gelman, A. The No-U-Turn sampler. JMLR 15 (2014).
+
+    Gelman, A. et al. Bayesian data analysis. Third edition (2013), sections 11.4 and 11.5.
 
     Examples
     --------
-    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.datasets import load_iris
     >>> from skae import AutoEncoder
     >>> from skae.generative import JointEnergy
-    >>> X = load_digits().data[:500] / 16
-    >>> base = AutoEncoder(20, max_iter=20)
-    >>> model = JointEnergy(base, n_draws=5, burn_in=20, temperature=0.02, random_state=0).fit(X)
-    >>> mean, standard_deviation = model.predict_distribution(X)
-    >>> standard_deviation.shape
-    (500, 64)
-    >>> model.sample(3, random_state=0).shape
-    (3, 64)
+    >>> X = load_iris().data
+    >>> base = AutoEncoder(1, activation="identity", loss="gaussian", solver="lbfgs", random_state=0)
+    >>> model = JointEnergy(base, n_draws=400, temperature=0.1, random_state=0).fit(X)
+    >>> bool(model.r_hat_.max() < 1.1)
+    True
+    >>> model.predict_distribution(X).standard_deviation.shape, model.sample(3, random_state=0).shape
+    ((150, 4), (3, 4))
     """
 
     base: object = field(default=None, kw_only=False)
-    n_draws: int = 20
-    thin: int = 10
-    burn_in: int = 100
-    step_size: float = 1e-3
+    n_draws: int = 1000
+    n_chains: int = 4
+    thin: int = 1
+    burn_in: int = 200
+    step_size: float | str = "auto"
     temperature: float = 1.0
     prior_scale: float = 1.0
-    batch_size: int = 256
+    batch_size: int = 1024
     random_state: object = None
     verbose: int = 0
 
     _parameter_constraints: ClassVar[dict] = {
         "base": [HasMethods("fit"), None],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "n_chains": [Interval(Integral, 1, None, closed="left")],
         "thin": [Interval(Integral, 1, None, closed="left")],
         "burn_in": [Interval(Integral, 1, None, closed="left")],
-        "step_size": [Interval(Real, 0, None, closed="neither")],
+        "step_size": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "prior_scale": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -172,15 +185,16 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """
         with unchanged_on_error(self, learned="draws_"):
             rng = check_random_state(self.random_state)
-            base, frame = self._checked_base(), X
+            base, frame = checked_base(self.base), X
             X = validated_rows(self, X, dtype=DTYPES)
-            self.base_ = self._fitted_base(base, frame, sample_weight, rng)
+            self.base_ = fitted_base(self, base, frame, sample_weight, rng)
             X, weights, _ = counted_rows(X, sample_weight)
             self._moments = column_moments(X, weights)
             seed = int(rng.randint(np.iinfo(np.int32).max))
-            self._temperature = self.temperature
+            self._temperature, self._n_chains = self.temperature, self.n_chains
             check_squared("prior_scale", self.prior_scale)
-            draw_parameters(self, X, weights, seed)
+            draw_parameters(self, X.astype(self.base_.model_.dtype, copy=False), weights, seed)
+        warn_of_mixing(self)
         return self
 
     def transform(self, X):
@@ -224,14 +238,31 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         moments : ReconstructionMoments
             ``mean`` and ``standard_deviation``, each of shape (n_samples, n_features), a named tuple.
         """
-        X, base = self._checked(X), self.base_.model_
-        models = [Model(base.network, flat, base.units) for flat in self.draws_]
+        X, models = self._checked(X), self._models
 
         def mean_and_deviation(x):
             return moments(model.reconstruct(x) for model in models)
 
         both = by_block(X, mean_and_deviation, (2, X.shape[1]))
         return ReconstructionMoments(both[:, 0], both[:, 1])
+
+    def diagnose(self, X):
+        """Return effective sample size and R-hat of r(x) over the draws: how far :meth:`predict_distribution` is to be trusted.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        diagnostics : ChainDiagnostics
+            ``effective_sample_size`` and ``r_hat``, each of shape (n_samples, n_features), a named tuple.
+        """
+        X, models = self._checked(X), self._models
+        block = rows_at_once(BLOCK, 2 * len(models) * X.shape[1], X.dtype)
+        diagnosed = partial(reconstruction_diagnostics, models, self._n_chains)
+        both = by_block(X, diagnosed, (2, X.shape[1]), block)
+        return ChainDiagnostics(both[:, 0], both[:, 1])
 
     def energy(self, X):
         """Return E(x, theta), the loss plus the penalties on x, as its mean over the draws.
@@ -327,17 +358,13 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         check_counts(n_samples=n_samples, n_steps=n_steps)
         check_positive("step_size", step_size)
         rng = generator(random_state)
-        start = self._starts(n_samples, x0, rng)
-        scaling = self.base_.model_.scaling
-        drawn = draw_data(
-            self.base_,
-            self._draws,
-            scaling.apply(start),
-            n_steps,
-            step_size,
-            self._temperature,
-            rng,
-        )
+        dtype, scaling = self.base_.model_.dtype, self.base_.model_.scaling
+        if x0 is None:
+            start = like_columns(self._moments, n_samples, dtype, rng)
+        else:
+            start = validate_data(self, x0, dtype=dtype, order="C", reset=False)
+        steps = n_steps, step_size, self._temperature, rng
+        drawn = draw_data(self.base_, self._draws, scaling.apply(start), *steps)
         return finite_states(scaling.invert(drawn))
 
     def __sklearn_is_fitted__(self):
@@ -354,26 +381,16 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return self.base_.n_components_
 
     @property
+    def _models(self):
+        """The model of each draw."""
+        base = self.base_.model_
+        return [Model(base.network, flat, base.units) for flat in self.draws_]
+
+    @property
     def _draws(self):
         """The parameters of each draw, by name."""
         network = self.base_.model_.network
         return [network.views(flat) for flat in self.draws_]
-
-    def _checked_base(self):
-        base = AutoEncoder() if self.base is None else unfrozen(self.base)
-        if not isinstance(base, BaseAutoEncoder):
-            raise TypeError(
-                f"base must be an AutoEncoder, DenoisingAE or ContractiveAE; got {base!r}."
-            )
-        return base
-
-    def _fitted_base(self, base, X, sample_weight, rng):
-        if is_prefit(self):
-            check_prefit(base=base)
-            validate_data(base, X, reset=False, skip_check_array=True)
-            return base
-        options = {"verbose": self.verbose, "checkpoint": None, "resume": False}
-        return ready_copy("base", base, rng, **options).fit(X, sample_weight=sample_weight)
 
     def _checked(self, X, *, in_range=False):
         check_is_fitted(self)
@@ -381,9 +398,3 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         if in_range:
             self.base_.model_.units.check(X, column_names(self.base_, X))
         return X
-
-    def _starts(self, n_samples, x0, rng):
-        dtype = self.base_.model_.dtype
-        if x0 is not None:
-            return validate_data(self, x0, dtype=dtype, order="C", reset=False)
-        return like_columns(self._moments, n_samples, dtype, rng)

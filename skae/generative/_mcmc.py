@@ -49,13 +49,26 @@ def hamiltonian(log_density, x, n_steps, step_size, n_leapfrog, rng):
     """
     state = (x, *log_density(x))
     for _ in range(n_steps):
-        momentum = rng.standard_normal(x.shape, x.dtype)
-        with np.errstate(over="ignore", invalid="ignore"):
-            proposal, end = _trajectory(log_density, state, momentum, float(step_size), n_leapfrog)
-            gain = proposal[1] - state[1] + _kinetic_energy(momentum) - _kinetic_energy(end)
-        accepted = -rng.standard_exponential(len(x)) < gain
-        state = tuple(_chosen(accepted, new, old) for new, old in zip(proposal, state))
+        state, gain, accepted = transition(log_density, state, float(step_size), n_leapfrog, rng)
         yield state[0], accepted
+
+
+def transition(log_density, state, step_size, n_leapfrog, rng):
+    """Return the state after one step of :func:`hamiltonian`, the gain of log density it was judged by, and whether it moved.
+
+    A state is x, its log densities and their gradients.
+    """
+    x = state[0]
+    momentum = rng.standard_normal(x.shape, x.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        proposal, end = _trajectory(log_density, state, momentum, step_size, n_leapfrog)
+        gain = proposal[1] - state[1] + _kinetic_energy(momentum) - _kinetic_energy(end)
+    accepted = -rng.standard_exponential(len(x)) < gain
+    return (
+        tuple(_chosen(accepted, new, old) for new, old in zip(proposal, state)),
+        gain,
+        accepted,
+    )
 
 
 def moving(steps):

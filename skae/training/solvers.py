@@ -1,4 +1,4 @@
-"""Optimizers, and a sampler, of one flat parameter vector; how long they train, and how their learning rate changes.
+"""Optimizers of one flat parameter vector; how long they train, and how their learning rate changes.
 
 Their state is plain arrays, so a checkpoint can hold it.
 """
@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .._kernels.updates import adam, equilibrate, langevin, momentum
+from .._kernels.updates import adam, momentum
 from .._threads import ELEMENT, share
 
 AUTO_ITERATIONS = 200  # of L-BFGS
@@ -106,63 +106,6 @@ class LBFGS:
     def start(self, params):
         """Return the state before the first step: none."""
         return {}
-
-
-@dataclass
-class Langevin:
-    """Stochastic gradient Langevin dynamics (Welling & Teh 2011), with a diagonal preconditioner (Li et al. 2016).
-
-    With F the objective, a step is ``params <- params - rate / 2 * G * (grad F + temperature / prior_scale**2 * params)
-    + sqrt(rate * temperature * G) * e``, e standard normal. As the rate falls, the law of the parameters goes to the
-    density ``exp(-F / temperature - ||params||^2 / (2 prior_scale^2))``; for F a mean over N samples, a temperature
-    of 1 / N is that of their sum.
-
-    G is one over the root mean square of each parameter's gradients so far; to that ``temperature / prior_scale`` is
-    added, what it would be if the prior were all. G is fixed after ``n_adaptive_steps``: if it went on to change, the
-    law would not be right.
-
-    Parameters
-    ----------
-    temperature : float
-    prior_scale : float
-        Standard deviation of the normal prior of each parameter.
-    n_adaptive_steps : int, default=0
-        Steps that set G; without any, G is 1.
-    seed : int, default=0
-        Of the noise.
-    """
-
-    temperature: float
-    prior_scale: float
-    n_adaptive_steps: int = 0
-    seed: int = 0
-
-    def start(self, params):
-        """Return the state before the first step."""
-        return {
-            "second": np.zeros_like(params),
-            "scales": np.ones_like(params),
-            "n_steps": np.zeros(1, np.int64),
-        }
-
-    def step(self, params, grad, state, learning_rate):
-        """Move ``params`` and ``state`` by one step, in place."""
-        state["n_steps"] += 1
-        t = int(state["n_steps"][0])
-        key = np.random.SeedSequence((self.seed, t)).generate_state(1)[0]
-        number = params.dtype.type
-        decay = number(self.temperature / self.prior_scale**2)
-        average = decay, number(1 / t), number(self.temperature / self.prior_scale)
-        rates = number(learning_rate / 2), decay, number(np.sqrt(learning_rate * self.temperature))
-
-        def move(part):
-            mine = params[part], grad[part]
-            scales = state["scales"][part]
-            if t <= self.n_adaptive_steps:
-                equilibrate(*mine, state["second"][part], scales, *average)
-            langevin(*mine, scales, part.start, key, *rates)
-
-        share(move, params.size, ELEMENT)
 
 
 SOLVERS = {"adam": Adam, "sgd": SGD, "lbfgs": LBFGS}

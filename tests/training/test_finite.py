@@ -72,13 +72,13 @@ def test_the_last_step_ends_in_a_finite_loss(model):
 
 
 def test_draws_of_parameters_have_a_finite_energy():
-    model = JointEnergy(AutoEncoder(3, **LINEAR), step_size=1e10, n_draws=2, thin=1, burn_in=1)
+    model = JointEnergy(AutoEncoder(3, **LINEAR), step_size=1e10, n_draws=20, burn_in=1)
     with pytest.raises(ValueError, match="lower step_size"):
         model.fit(X)
     assert not hasattr(model, "draws_")
     for scale in (1e-300, 1e300):
         with pytest.raises(ValueError, match="prior_scale must be within"):
-            model.set_params(step_size=1e-3, prior_scale=scale).fit(X)
+            model.set_params(step_size="auto", prior_scale=scale).fit(X)
 
 
 def test_moments_of_the_solver_stay_finite():

@@ -15,7 +15,7 @@ from skae import (
 )
 from skae.boltzmann import DBM, BoltzmannClassifier
 from skae.generative import JointEnergy
-from skae.generative._energies import _Draws
+from skae.generative._posterior import _Draws
 
 pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
 X, y = load_iris(return_X_y=True)
@@ -110,18 +110,18 @@ def test_an_interrupt_in_the_first_stage_leaves_what_it_has(make, again, monkeyp
     assert np.isfinite(getattr(model, method)(X)).all()
 
 
-def test_an_interrupted_chain_leaves_its_draws(monkeypatch):
-    options = {"n_draws": 5, "thin": 1, "burn_in": 1, "random_state": 0}
+def test_interrupted_chains_leave_their_draws(monkeypatch):
+    options = {"n_draws": 5, "n_chains": 1, "thin": 1, "burn_in": 1, "random_state": 0}
     model = JointEnergy(AutoEncoder(4, **SHORT), **options)
     whole = clone(model).fit(X)
-    keep = _Draws.epoch_end
+    take = _Draws.take
 
-    def interrupting(draws, state):
-        keep(draws, state)
+    def interrupting(draws, chains):
+        take(draws, chains)
         if len(draws.kept) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(_Draws, "epoch_end", interrupting)
+    monkeypatch.setattr(_Draws, "take", interrupting)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X)
     np.testing.assert_array_equal(model.draws_, whole.draws_[:2])

@@ -1,0 +1,196 @@
+"""Hamiltonian chains that learn in their first steps how long and which way their steps are to be."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ._mcmc import transition
+
+_LENGTH = np.pi / 2  # of a trajectory, after which a normal law of unit variance is forgotten
+_MOST_LEAPFROG = 32
+# Shares of the burn-in after which the coordinates are chosen anew.
+_WINDOWS = 0.05, 0.15, 0.4, 0.85
+_MOST_ROWS = 256  # states that tell of the covariance
+_FEWEST_ROWS = 10
+_N_PROBES = 8  # directions in which curvatures are looked at
+
+
+@dataclass
+class Coordinates:
+    """Coordinates z of x = origin + A z, A = diag(scales) (I + V diag(stretches - 1) V'), in which a law is about round."""
+
+    origin: np.ndarray
+    scales: np.ndarray
+    directions: np.ndarray
+    stretches: np.ndarray
+    longest: float  # standard deviation in any direction, as far as is known
+
+    def invert(self, z):
+        """Return x."""
+        return self.origin + self._stretched(z) * self.scales
+
+    def derivatives(self, by_x):
+        """Return derivatives by z from those by x."""
+        return self._stretched(by_x * self.scales)
+
+    def _stretched(self, rows):
+        return rows + (rows @ self.directions * (self.stretches - 1)) @ self.directions.T
+
+    def learned(self, origin, states):
+        """Return those in which ``states``, of shape (n_states, n_numbers), have unit covariance as far as they can tell.
+
+        The scales are standard deviations. Of the correlations only those eigenvalues count that so many independent
+        states do not have by chance (Marchenko & Pastur 1967).
+        """
+        states = states[:: -(-len(states) // _MOST_ROWS)]
+        deviations = states.std(axis=0)
+        moved = deviations > 0
+        if len(states) < _FEWEST_ROWS or not moved.any():
+            return replace(self, origin=origin)
+        scales = np.where(moved, deviations, self.scales)
+        roots, directions, spread = _principal_directions(states / scales)
+        told = (roots > 1 + spread) | ((roots < 1 - spread) & (roots > 0))
+        before, _, _ = _principal_directions(self._straightened(states / self.scales))
+        # Chains that have come further than they were to come have not come to an end.
+        longest = max(before.max() / (1 + spread), 1.0)
+        return Coordinates(origin, scales, directions[told].T, roots[told], longest)
+
+    def _straightened(self, rows):
+        """Return what ``_stretched`` takes to ``rows``."""
+        return rows + (rows @ self.directions * (1 / self.stretches - 1)) @ self.directions.T
+
+
+def _principal_directions(rows):
+    """Return deviations of ``rows`` along their principal directions, these, and by how much chance spreads the former."""
+    n_rows, n_numbers = rows.shape
+    centered = (rows - rows.mean(axis=0)) / np.sqrt(n_rows)
+    _, roots, directions = np.linalg.svd(centered, full_matrices=False)
+    return roots, directions, np.sqrt(n_numbers / n_rows)
+
+
+def curvature_scales(log_density, x, rng):
+    """Return a first guess of the standard deviations of a law around x: one over the root of the curvatures there.
+
+    The curvature of a number is the norm of its row of the Hessian, from differences of gradients in random directions.
+    """
+    step = 1e-3 * max(np.sqrt(np.mean(np.square(x))), 1e-3)
+    shifts = step * rng.choice([-1.0, 1.0], (_N_PROBES, len(x)))
+    differences = log_density(x + shifts)[1] - log_density(x - shifts)[1]
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        curvatures = np.sqrt(np.square(differences / (2 * step)).mean(axis=0))
+        scales = 1 / np.sqrt(curvatures)
+    return np.where(np.isfinite(scales), scales, 1.0)
+
+
+class StepSize:
+    """Step of a leapfrog that has the chains accept ``target`` of their steps, by dual averaging (Hoffman & Gelman 2014)."""
+
+    target = 0.8
+
+    def __init__(self, first):
+        self._center, self._n_steps = np.log(first), 0
+        self._error, self.log, self._log_average = 0.0, np.log(first), 0.0
+
+    def update(self, probability):
+        """Take notice of the mean probability with which a step was accepted."""
+        self._n_steps += 1
+        t = self._n_steps
+        self._error += (self.target - probability - self._error) / (t + 10)
+        self.log = self._center - np.sqrt(t) / 0.05 * self._error
+        share = t**-0.75
+        self._log_average += share * (self.log - self._log_average)
+
+    @property
+    def average(self):
+        """float: what the steps come to."""
+        return float(np.exp(self._log_average if self._n_steps else self.log))
+
+
+class AdaptiveChains:
+    """Hamiltonian chains side by side.
+
+    Parameters
+    ----------
+    log_density : callable
+        From x of shape (n_chains, n_numbers) to log densities and their gradients.
+    start : ndarray of shape (n_chains, n_numbers)
+    rng : Generator
+    step_size : float or None
+        Of a leapfrog step, in standard deviations; it is adapted where it is None.
+    """
+
+    def __init__(self, log_density, start, rng, step_size=None):
+        self._log_density, self._rng, self._fixed = log_density, rng, step_size
+        self.step_size, self.n_accepted = step_size, 0
+        value, gradient = log_density(start)
+        scales = curvature_scales(log_density, start[0], rng)
+        none = np.empty((start.shape[1], 0)), np.empty(0)
+        self._take(Coordinates(start, scales, *none, np.inf), value, gradient)
+
+    @property
+    def x(self):
+        """ndarray of shape (n_chains, n_numbers): where the chains are."""
+        return self._coordinates.invert(self._state[0])
+
+    @property
+    def log_densities(self):
+        """ndarray of shape (n_chains,): the log densities there."""
+        return self._state[1]
+
+    def burn_in(self, n_steps):
+        """Yield after each step; the steps learn from those before."""
+        ends, states = {round(share * n_steps) for share in _WINDOWS}, []
+        sizes = self._first_step_size()
+        for step in range(1, n_steps + 1):
+            gain = self._move(self._fixed or np.exp(sizes.log))
+            sizes.update(np.exp(np.minimum(np.where(np.isnan(gain), -np.inf, gain), 0)).mean())
+            states.append(self.x)
+            if step in ends:
+                self._learn(np.concatenate(states))
+                sizes, states = self._first_step_size(), []
+            yield
+        self.step_size, self.n_accepted = self._fixed or sizes.average, 0
+
+    def draws(self, n_steps):
+        """Yield after each step; all steps are of one kind, so that the law is right."""
+        for _ in range(n_steps):
+            self._move(self.step_size)
+            yield
+
+    def _take(self, coordinates, value, gradient_by_x):
+        """Go on in other coordinates from where the chains are."""
+        self._coordinates = coordinates
+        z = np.zeros_like(coordinates.origin)
+        self._state = (z, value, coordinates.derivatives(gradient_by_x))
+
+    def _learn(self, states):
+        x = self.x
+        self._take(self._coordinates.learned(x, states), *self._log_density(x))
+
+    def _by_z(self, z):
+        value, gradient = self._log_density(self._coordinates.invert(z))
+        return value, self._coordinates.derivatives(gradient)
+
+    def _move(self, step_size):
+        # Trajectories of one length could come round to where they began.
+        varied = step_size * self._rng.uniform(0.75, 1.25)
+        length = _LENGTH * self._coordinates.longest
+        n_leapfrog = int(np.clip(np.rint(length / step_size), 1, _MOST_LEAPFROG))
+        self._state, gain, accepted = transition(
+            self._by_z, self._state, varied, n_leapfrog, self._rng
+        )
+        self.n_accepted += int(accepted.sum())
+        return gain
+
+    def _first_step_size(self):
+        """Return a ``StepSize`` from half the one where a single leapfrog is about as often accepted as not."""
+        if self._fixed is not None:
+            return StepSize(self._fixed)
+        size, direction = 1.0, 0
+        while 1e-300 < size < 1e300:
+            _, gain, _ = transition(self._by_z, self._state, size, 1, self._rng)
+            wanted = 1 if np.median(np.where(np.isnan(gain), -np.inf, gain)) > np.log(0.5) else -1
+            if direction and wanted != direction:
+                break
+            direction, size = wanted, size * 2.0**wanted
+        return StepSize(size / 2)

@@ -1,0 +1,189 @@
+"""The law of a network's parameters given data, and chains that draw from it."""
+
+import warnings
+
+import numpy as np
+from scipy.optimize import minimize as scipy_minimize
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import validate_data
+
+from .._estimators.fitting import BLOCK
+from .._estimators.frozen import is_prefit, unfrozen
+from .._estimators.subestimators import check_prefit, ready_copy
+from ..autoencoders import AutoEncoder, BaseAutoEncoder
+from ..training.problem import Problem, mean_objective
+from ._adaptation import AdaptiveChains
+from ._diagnostics import FEWEST, diagnose
+
+MOST_R_HAT = 1.1
+FEWEST_INDEPENDENT = 50  # a standard deviation of so many independent draws is right to 10 %
+
+
+def checked_base(base):
+    """Return the auto-encoder that is ``base``, in a ``FrozenEstimator`` or not."""
+    base = AutoEncoder() if base is None else unfrozen(base)
+    if not isinstance(base, BaseAutoEncoder):
+        raise TypeError(f"base must be an AutoEncoder, DenoisingAE or ContractiveAE; got {base!r}.")
+    return base
+
+
+def fitted_base(model, base, X, sample_weight, rng):
+    """Return ``base`` of ``model`` fitted to X, unless it is to be taken as it is."""
+    if is_prefit(model):
+        check_prefit(base=base)
+        validate_data(base, X, reset=False, skip_check_array=True)
+        return base
+    options = {"verbose": model.verbose, "checkpoint": None, "resume": False}
+    return ready_copy("base", base, rng, **options).fit(X, sample_weight=sample_weight)
+
+
+def reconstruction_diagnostics(models, n_chains, x):
+    """Return effective sample size and R-hat of the reconstructions of x by ``models``, side by side."""
+    n_steps = len(models) // n_chains
+    each = [model.reconstruct(x) for model in models[: n_steps * n_chains]]
+    return np.stack(diagnose(np.reshape(each, (n_steps, n_chains, *x.shape))), axis=1)
+
+
+class Posterior:
+    """``exp(-n_samples F(theta) / temperature - ||theta||^2 / (2 prior_scale^2))``, F a mean objective, up to a constant.
+
+    Noise in the objective is drawn once: it belongs to ``seed`` and to the rows.
+
+    Parameters
+    ----------
+    problem : Problem
+    n_samples : float
+        Sum of the sample weights.
+    temperature, prior_scale : float
+    seed : int
+    batch_size : int
+        Rows at once.
+    """
+
+    def __init__(self, problem, n_samples, temperature, prior_scale, seed, batch_size=BLOCK):
+        self._objective, self._seed = problem.objective, seed
+        self._batches = problem.batches(problem.rows, batch_size, equal_noise=True)
+        self._factor, self._precision = float(n_samples) / temperature, float(prior_scale) ** -2
+        self._n_samples, self._dtype = float(n_samples), problem.X.dtype
+
+    def __call__(self, theta):
+        """Return the log density of each row of ``theta``, and its gradient."""
+        values, gradients = np.empty(len(theta)), np.empty_like(theta)
+        grad = np.empty(theta.shape[1], self._dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for row, (flat, gradient) in enumerate(zip(theta, gradients)):
+                flat = flat.astype(self._dtype)
+                value = mean_objective(self._objective, flat, self._batches, self._seed, grad)
+                values[row] = -self._factor * value
+                np.multiply(grad, -self._factor, out=gradient)
+            values -= self._precision / 2 * np.square(theta).sum(axis=1)
+            gradients -= self._precision * theta
+        return values, gradients
+
+    def objective(self, theta, log_densities):
+        """Return the mean objective at ``theta``, whose log densities are known, over its rows."""
+        prior = self._precision / 2 * np.square(theta).sum(axis=1)
+        return float(np.mean((-log_densities - prior) / self._factor))
+
+
+def draw_parameters(model, X, weights, seed):
+    """Set what ``model`` has of draws of its parameters given the data, by chains from those of ``model.base_`` on.
+
+    Chains that are interrupted leave the draws so far, if there are any.
+    """
+    posterior, flat = _posterior(model, X, weights, seed), model.base_.model_.flat
+    start = flat.astype(np.float64)[np.newaxis]
+    if not np.isfinite(posterior(start)[0]):
+        raise ValueError(
+            f"The energy divided by temperature={model.temperature} is beyond the range of numbers: raise temperature, or "
+            "scale X."
+        )
+    step_size = None if model.step_size == "auto" else float(model.step_size)
+    start = np.tile(_climbed(posterior, start[0], model.burn_in), (model.n_chains, 1))
+    chains = AdaptiveChains(posterior, start, np.random.default_rng(seed), step_size)
+    draws = _Draws(model, posterior, X.shape[0], flat.dtype)
+    try:
+        for _ in chains.burn_in(model.burn_in):
+            draws.take(chains)
+        for _ in chains.draws(model.thin * -(-model.n_draws // model.n_chains)):
+            draws.take(chains)
+    except KeyboardInterrupt:
+        draws.publish(model)
+        raise
+    if not chains.n_accepted and len(draws.kept) >= FEWEST:
+        raise ValueError(
+            f"No step of the chains was accepted with step_size={chains.step_size:.3g}: lower step_size or raise burn_in."
+        )
+    draws.publish(model)
+
+
+def _climbed(posterior, theta, n_steps):
+    """Return where ``n_steps`` of L-BFGS come to from ``theta``: nearer to where chains are to draw."""
+
+    def value_and_gradient(theta):
+        value, gradient = posterior(theta[np.newaxis])
+        return -value[0], -gradient[0]
+
+    options = {"maxiter": n_steps, "ftol": 0, "gtol": 0}
+    found = scipy_minimize(value_and_gradient, theta, jac=True, method="L-BFGS-B", options=options)
+    return found.x if np.isfinite(found.fun) else theta
+
+
+def _posterior(model, X, weights, seed):
+    """Return the law of the parameters of ``model`` given X."""
+    fitted = model.base_.model_
+    objective = model.base_.objective(fitted.network, fitted.units)
+    problem = Problem(objective, fitted.scaling.rows(X), weights)
+    n_samples = X.shape[0] if weights is None else weights.sum(dtype=np.float64)
+    laws = model.temperature, model.prior_scale
+    return Posterior(problem, n_samples, *laws, seed, model.batch_size)
+
+
+class _Draws:
+    """What chains leave behind: states every ``thin`` steps after ``burn_in``, and the mean objective after each step."""
+
+    def __init__(self, model, posterior, n_rows, dtype):
+        self._burn_in, self._thin, self._verbose = model.burn_in, model.thin, int(model.verbose)
+        self._name, self._posterior, self._n_rows = type(model).__name__, posterior, n_rows
+        self._dtype, self.kept, self.curve = dtype, [], []
+
+    def take(self, chains):
+        """Take notice of where the chains are."""
+        x = chains.x
+        self.curve.append(self._posterior.objective(x, chains.log_densities))
+        n_steps = len(self.curve)
+        if self._verbose and n_steps % self._verbose == 0:
+            print(f"[{self._name}] step {n_steps}: loss = {self.curve[-1]:.6g}")
+        if n_steps > self._burn_in and (n_steps - self._burn_in) % self._thin == 0:
+            self.kept.append(x.astype(self._dtype))
+
+    def publish(self, model):
+        """Set the draws of ``model`` and what tells of them, if there are any."""
+        if not self.kept:
+            return
+        states = np.array(self.kept)
+        model.draws_ = states.reshape(-1, states.shape[2])[: model.n_draws]
+        model.loss_curve_ = self.curve
+        model.effective_sample_size_, model.r_hat_ = diagnose(states)
+
+
+def warn_of_mixing(model):
+    """Warn where the draws of ``model`` tell less than they seem to, with the cure."""
+    sizes, r_hats = model.effective_sample_size_, model.r_hat_
+    least, worst = sizes.min(), r_hats.max()
+    if least >= FEWEST_INDEPENDENT and worst <= MOST_R_HAT:
+        return
+    if len(model.draws_) < FEWEST * model.n_chains:
+        found = f"n_draws={model.n_draws} of n_chains={model.n_chains} are too few to tell whether the chains have mixed"
+    else:
+        few = np.mean((sizes < FEWEST_INDEPENDENT) | (r_hats > MOST_R_HAT))
+        found = (
+            f"the chains have not mixed in {few:.0%} of the parameters (R-hat up to {worst:.3g}, which should be below "
+            f"{MOST_R_HAT}; effective sample sizes down to {least:.3g}, which should be {FEWEST_INDEPENDENT})"
+        )
+    warnings.warn(
+        f"{type(model).__name__}: {found}. Standard deviations over the draws may be too small. Raise burn_in and n_draws or "
+        "thin; diagnose(X) tells how far reconstructions are to be trusted.",
+        ConvergenceWarning,
+        stacklevel=4,
+    )
