@@ -2,7 +2,6 @@
 
 import hashlib
 import types
-from dataclasses import is_dataclass
 from functools import partial
 
 import joblib
@@ -11,6 +10,8 @@ from sklearn.base import BaseEstimator
 
 from .._version import __version__
 from .frozen import is_prefit, unfrozen
+
+_PLAIN = str, bytes, bool, int, float, complex, type(None), type(...)
 
 
 def identity(estimator, data, free):
@@ -45,44 +46,89 @@ def _given(estimator):
 
 def content(value):
     """Return a string that is equal for values of equal content, also in another process."""
-    if value is None or isinstance(value, (str, bytes, bool, int, float, complex, np.generic)):
+    return _content(value, ())
+
+
+def _content(value, above):
+    """Return the same of a part of the values ``above``, of which one may be the part itself."""
+    if isinstance(value, (*_PLAIN, np.generic)):
         return repr(value)
-    if isinstance(value, np.ndarray):
+    if any(value is each for each in above):
+        return f"above {[value is each for each in above].index(True)}"
+    above = (*above, value)
+    if type(value) is np.ndarray:
         return joblib.hash(value)
     if isinstance(value, (list, tuple, set, frozenset)):
-        parts = map(content, value)
-        return ", ".join(sorted(parts) if isinstance(value, (set, frozenset)) else parts)
+        parts = [_content(each, above) for each in value]
+        return f"[{', '.join(sorted(parts) if isinstance(value, (set, frozenset)) else parts)}]"
     if isinstance(value, dict):
-        return ", ".join(f"{content(key)}: {content(item)}" for key, item in value.items())
+        parts = [f"{_content(key, above)}: {_content(item, above)}" for key, item in value.items()]
+        return f"{{{', '.join(parts)}}}"
     if isinstance(value, (types.FunctionType, types.MethodType, partial)):
-        return _content_of_function(value)
-    if isinstance(value, type):
+        return _content_of_function(value, above)
+    if isinstance(value, (type, types.ModuleType, types.BuiltinFunctionType)):
         return _name(value)
     if isinstance(value, BaseEstimator):
         return _name(type(value))  # its parameters are compared by their own names
-    if type(value).__repr__ is not object.__repr__ and not is_dataclass(value):
-        return repr(value)
-    return f"{_name(type(value))}({content(getattr(value, '__dict__', {}))})"
+    return _content_of_object(value, above)
 
 
-def _content_of_function(value):
+def _content_of_function(value, above):
     if isinstance(value, partial):
-        return f"partial({content(value.func)}, {content(value.args)}, {content(value.keywords)})"
+        parts = [value.func, value.args, value.keywords]
+        return f"partial({_content(parts, above)})"
     if isinstance(value, types.MethodType):
-        return f"{content(value.__self__)}.{value.__name__}"
+        return f"{_content(value.__self__, above)}.{value.__name__}"
     closure = [cell.cell_contents for cell in value.__closure__ or ()]
+    names = sorted(_names(value.__code__) & value.__globals__.keys())
+    outside = {name: _seen(value.__globals__[name], value.__module__) for name in names}
     code = hashlib.sha1(_code(value.__code__)).hexdigest()
-    return f"{_name(value)} {code} {content([value.__defaults__, value.__kwdefaults__, closure])}"
+    sees = [value.__defaults__, value.__kwdefaults__, closure, outside]
+    return f"{_name(value)} {code} {_content(sees, above)}"
+
+
+def _content_of_object(value, above):
+    """Return the content of an instance: what it keeps, or what its class says it is made of."""
+    name = _name(type(value))
+    if hasattr(value, "py_func"):  # compiled by numba
+        return f"{name}({_content(value.py_func, above)})"
+    made_by_class = type(value).__reduce__ is not object.__reduce__
+    own_state = getattr(type(value), "__getstate__", None) is not getattr(
+        object, "__getstate__", None
+    )
+    kept = dict(getattr(value, "__dict__", {}))
+    for Class in type(value).__mro__:
+        slots = Class.__dict__.get("__slots__", ())
+        names = (slots,) if isinstance(slots, str) else slots
+        kept |= {each: getattr(value, each) for each in names if hasattr(value, each)}
+    if kept and not made_by_class and not own_state:
+        return f"{name}({_content(kept, above)})"
+    try:
+        return f"{name}({joblib.hash(value)})"
+    except Exception:  # of what cannot be pickled
+        return f"{name}({_content(kept, above) if kept else repr(value)})"
+
+
+def _seen(value, module):
+    """Return ``value`` as a function of ``module`` sees it: of a function of another one the name says enough."""
+    foreign = isinstance(value, types.FunctionType) and value.__module__ != module
+    return _name(value) if foreign else value
+
+
+def _names(code):
+    """Return the names that a function looks up, and those in it."""
+    inner = [_names(each) for each in code.co_consts if isinstance(each, types.CodeType)]
+    return {*code.co_names}.union(*inner)
 
 
 def _code(code):
     """Return the instructions and constants of a function, without its place in a file."""
     constants = [
-        _code(each) if isinstance(each, types.CodeType) else repr(each).encode()
+        _code(each) if isinstance(each, types.CodeType) else content(each).encode()
         for each in code.co_consts
     ]
     return b"|".join([code.co_code, repr(code.co_names).encode(), *constants])
 
 
 def _name(value):
-    return f"{value.__module__}.{value.__qualname__}"
+    return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', value.__name__)}"

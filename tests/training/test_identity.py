@@ -1,10 +1,19 @@
 """A checkpoint is resumed by the training that wrote it only."""
 
+import copy
+import subprocess
+import sys
+import textwrap
+from functools import partial
+
+import numba
 import numpy as np
 import pytest
+import scipy.sparse
 from sklearn.datasets import load_digits
 
 from skae import DBM, RBM, AutoEncoder, ContractiveAE, DenoisingAE, ManifoldTangentClassifier
+from skae._estimators.identity import content
 from skae.training import Adam
 
 X, y = load_digits(return_X_y=True)
@@ -14,6 +23,25 @@ FAST = {"batch_size": 40, "max_iter": 2, "random_state": 0}
 
 class Shift:
     """A corruption with an option."""
+
+    def __init__(self, by):
+        self.by = by
+
+    def __call__(self, X, seed, out):
+        np.add(X, self.by, out=out)
+
+
+class Silent(Shift):
+    """One that does not say what its option is."""
+
+    def __repr__(self):
+        return "Silent()"
+
+
+class Slotted:
+    """One without a dictionary."""
+
+    __slots__ = ("by",)
 
     def __init__(self, by):
         self.by = by
@@ -52,6 +80,72 @@ def _refused(path, first, other):
 )
 def test_another_training_is_refused(tmp_path, first, other):
     _refused(tmp_path / "state.npz", first, other)
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        (Silent(1), Silent(2)),
+        (Slotted(1), Slotted(2)),
+        (partial(Silent(1)), partial(Silent(2))),
+        (Silent(scipy.sparse.eye(3, format="csr")), Silent(2 * scipy.sparse.eye(3, format="csr"))),
+        (Silent(np.ma.array([1, 2], mask=[0, 1])), Silent(np.ma.array([1, 2], mask=[1, 0]))),
+        (Silent(np.random.default_rng(0)), Silent(np.random.default_rng(1))),
+        ([[0, 1], [2]], [[0], [1, 2]]),
+        (numba.njit(lambda X: X + 1), numba.njit(lambda X: X + 2)),
+    ],
+)
+def test_content_is_what_a_value_is_made_of(first, other):
+    assert content(first) != content(other)
+    assert content(first) == content(copy.deepcopy(first))
+
+
+def test_frames_are_compared_to_the_last_entry():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(np.zeros((200, 50)))
+    other = frame.copy()
+    other.iloc[100, 25] = 1
+    assert content(frame) == content(frame.copy()) != content(other)
+
+
+LEVEL = 0.1
+
+
+def _by_level(X, seed, out):
+    np.add(X, LEVEL, out=out)
+
+
+def test_what_a_function_sees_outside_counts(monkeypatch):
+    before = content(_by_level)
+    monkeypatch.setitem(globals(), "LEVEL", 0.2)
+    assert content(_by_level) != before
+
+
+def test_values_that_have_themselves_in_them():
+    def down(n):
+        return down(n - 1) if n else 0
+
+    endless = Shift(1)
+    endless.by = [endless]
+    assert content(down) == content(down) and content(endless) == content(endless)
+
+
+def test_content_is_the_same_in_another_process():
+    script = """
+        import numba
+        from skae._estimators.identity import content
+        from skae.training import Adam
+        NAMES = {"a", "b", "c"}
+        class Named:
+            def __call__(self, X, seed, out):
+                return NAMES
+        print(content([NAMES, Adam(), Named(), numba.njit(lambda X: X), lambda X: X in {"x", "y", "z"}]))
+    """
+    said = {
+        subprocess.check_output([sys.executable, "-c", textwrap.dedent(script)], text=True)
+        for _ in range(2)
+    }
+    assert len(said) == 1
 
 
 def test_long_arrays_are_compared_to_the_last_entry(tmp_path):
