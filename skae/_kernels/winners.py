@@ -4,6 +4,9 @@ import numpy as np
 
 from ._jit import kernel
 
+_GROUPS = 4  # of entries of a row, for each that is kept
+_BISECTIONS = 12  # of the range of the largest entries
+
 
 @kernel
 def kth_largest(values, count, k):
@@ -31,117 +34,121 @@ def kth_largest(values, count, k):
 
 
 @kernel
-def maxima(row, out):
-    """out_j <- the largest of row_j, row_(j + m), row_(j + 2m), ..., where m is the size of ``out``."""
+def biased_maxima(row, bias, out):
+    """out_j <- the largest of b_j, b_(j + m), b_(j + 2m), ..., where b = row + bias and m is the size of ``out``."""
     m = out.size
-    out[:] = row[:m]
+    for j in range(m):
+        out[j] = row[j] + bias[j]
     for start in range(m, row.size, m):
-        part = row[start : start + m]
+        part, shift = row[start : start + m], bias[start : start + m]
         for j in range(part.size):
-            value, best = part[j], out[j]
+            value, best = part[j] + shift[j], out[j]
             out[j] = value if value > best else best
 
 
 @kernel
-def add_bias(row, bias):
-    """row <- row + bias."""
-    for j in range(row.size):
-        row[j] += bias[j]
+def _lower_bound(largest, k):
+    """Return a number of 0 or more that is hardly below the k-th of the ``largest``; 0 where fewer than k are positive."""
+    low = high = largest.dtype.type(0)
+    half = largest.dtype.type(0.5)
+    for j in range(largest.size):
+        high = largest[j] if largest[j] > high else high
+    for _ in range(_BISECTIONS):
+        middle, count = low + half * (high - low), np.int32(0)
+        for j in range(largest.size):
+            count += np.int32(largest[j] >= middle)
+        if count >= k:
+            low = middle
+        else:
+            high = middle
+        if count == k:
+            break
+    return low
 
 
 @kernel
-def add_bias_rows(a, bias):
-    """Add ``bias`` to the rows of ``a``."""
-    for i in range(a.shape[0]):
-        add_bias(a[i], bias)
-
-
-@kernel
-def _lower_bound(row, k, largest, scratch):
-    """Return a number that is at most the k-th largest of ``row``, and 0 or more; k values are not below it."""
-    bound = row.dtype.type(0)
-    if k <= largest.size:
-        maxima(row, largest)
-        scratch[: largest.size] = largest
-        bound = max(bound, kth_largest(scratch, largest.size, k))
-    return bound
-
-
-@kernel
-def _candidates(row, bound, largest, columns, values):
+def _candidates(row, bias, bound, largest, groups, columns, values):
     """Fill ``columns`` and ``values`` with the positive entries of at least ``bound``, by column; return their number."""
-    zero, count, m = row.dtype.type(0), 0, largest.size
-    for start in range(0, row.size, m):
-        part = row[start : start + m]
-        for j in range(part.size):
-            value = part[j]
-            if value >= bound and value > zero:
-                columns[count] = start + j
-                values[count] = value
-                count += 1
+    zero, n_groups, count = row.dtype.type(0), 0, 0
+    for j in range(largest.size):
+        if largest[j] >= bound:
+            groups[n_groups] = j
+            n_groups += 1
+    for start in range(0, row.size, largest.size):
+        for g in range(n_groups):
+            j = start + groups[g]
+            if j < row.size:
+                value = row[j] + bias[j]
+                if value >= bound and value > zero:
+                    columns[count] = j
+                    values[count] = value
+                    count += 1
     return count
 
 
 @kernel
+def _keep(k, bound, count, found, places, scratch, columns, values):
+    """Write the k largest of ``count`` candidates, of equal ones the first; return how many there are."""
+    limit, n_ties = bound, k
+    if count > k:
+        scratch[:count] = found[:count]
+        limit = kth_largest(scratch, count, k)
+        for c in range(count):
+            n_ties -= found[c] > limit
+    kept = 0
+    for c in range(count):
+        tie = found[c] == limit
+        if found[c] > limit or (tie and n_ties > 0):
+            n_ties -= tie
+            columns[kept] = places[c]
+            values[kept] = found[c]
+            kept += 1
+    return kept
+
+
+@kernel
 def top_k_rows(a, bias, k, columns, values, counts):
-    """Add ``bias`` to the rows of ``a``, and find the k largest positive entries of each, by column; of equal ones the first.
+    """Find the k largest positive entries of each row of ``a`` + ``bias``, by column; of equal ones the first.
 
     Row i has ``counts_i`` of them, at the beginning of row i of ``columns`` and ``values``.
     """
     n = a.shape[1]
-    # The k-th largest of the maxima of groups is a bound that few entries reach.
-    largest = np.empty(min(n, max(8 * k, 64)), a.dtype)
+    largest = np.empty(min(n, max(_GROUPS * k, 64)), a.dtype)
     scratch, found = np.empty(n, a.dtype), np.empty(n, a.dtype)
-    places = np.empty(n, np.int32)
+    groups, places = np.empty(n, np.int32), np.empty(n, np.int32)
     for i in range(a.shape[0]):
-        row = a[i]
-        add_bias(row, bias)
-        bound = _lower_bound(row, k, largest, scratch)
-        count = _candidates(row, bound, largest, places, found)
-        limit, n_ties = bound, k
-        if count > k:
-            scratch[:count] = found[:count]
-            limit = kth_largest(scratch, count, k)
-            n_above = 0
-            for c in range(count):
-                n_above += found[c] > limit
-            n_ties = k - n_above
-        kept = 0
-        for c in range(count):
-            tie = found[c] == limit
-            if found[c] > limit or (tie and n_ties > 0):
-                n_ties -= tie
-                columns[i, kept] = places[c]
-                values[i, kept] = found[c]
-                kept += 1
-        counts[i] = kept
+        biased_maxima(a[i], bias, largest)
+        # k entries are not below the k-th largest of the maxima of groups, and few more.
+        bound = _lower_bound(largest, k)
+        count = _candidates(a[i], bias, bound, largest, groups, places, found)
+        counts[i] = _keep(k, bound, count, found, places, scratch, columns[i], values[i])
 
 
 @kernel
 def maxima_rows(a, bias, out):
-    """Add ``bias`` to the rows of ``a``; out_i <- maxima of groups of row i."""
+    """out_i <- maxima of groups of row i of ``a`` + ``bias``."""
     for i in range(a.shape[0]):
-        add_bias(a[i], bias)
-        maxima(a[i], out[i])
+        biased_maxima(a[i], bias, out[i])
 
 
 @kernel
-def count_above(a, limits, counts):
-    """counts_i <- the number of entries of row i above the ``limits``, one for each column."""
+def count_above(a, bias, limits, counts):
+    """counts_i <- the number of entries of row i of ``a`` + ``bias`` above the ``limits``, one for each column."""
     for i in range(a.shape[0]):
-        row, count = a[i], 0
+        row, count = a[i], np.int32(0)
         for j in range(row.size):
-            count += row[j] > limits[j]
+            count += np.int32(row[j] + bias[j] > limits[j])
         counts[i] = count
 
 
 @kernel
-def take_above(a, limits, starts, columns, values):
-    """Fill ``columns`` and ``values`` from ``starts_i`` on with the entries of row i above the ``limits``."""
+def take_above(a, bias, limits, starts, columns, values):
+    """Fill ``columns`` and ``values`` from ``starts_i`` on with the entries of row i of ``a`` + ``bias`` above the ``limits``."""
     for i in range(a.shape[0]):
         row, place = a[i], starts[i]
         for j in range(row.size):
-            if row[j] > limits[j]:
+            value = row[j] + bias[j]
+            if value > limits[j]:
                 columns[place] = j
-                values[place] = row[j]
+                values[place] = value
                 place += 1

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse
 
 from .._kernels import sparse_codes as kernels
-from .._kernels.winners import add_bias_rows, count_above, maxima_rows, take_above, top_k_rows
+from .._kernels.winners import count_above, maxima_rows, take_above, top_k_rows
 from .._threads import ELEMENT, share
 
 _GROUP = 16  # entries of a row of which the largest stands for all
@@ -106,7 +106,7 @@ class ByColumn:
 
 
 def top_k(a, bias, k):
-    """Return the k largest positive entries of each row of a + bias, which ``a`` becomes."""
+    """Return the k largest positive entries of each row of a + bias."""
     columns, values = np.empty((len(a), k), np.int32), np.empty((len(a), k), a.dtype)
     counts = np.empty(len(a), np.int64)
 
@@ -122,19 +122,24 @@ def top_k(a, bias, k):
 
 
 def above(a, bias, limits):
-    """Return the entries of a + bias, which ``a`` becomes, above the ``limits``, one for each column."""
+    """Return the entries of a + bias above the ``limits``, one for each column."""
     counts = np.empty(len(a), np.int64)
 
     def count(rows):
-        add_bias_rows(a[rows], bias)
-        count_above(a[rows], limits, counts[rows])
+        count_above(a[rows], bias, limits, counts[rows])
+
+    def take(rows):
+        take_above(a[rows], bias, limits, starts[rows], columns, values)
 
     share(count, len(a), ELEMENT * a.shape[1])
-    return _taken(a, limits, counts)
+    starts = _starts(counts)
+    columns, values = np.empty(starts[-1], np.int32), np.empty(starts[-1], a.dtype)
+    share(take, len(a), ELEMENT * a.shape[1])
+    return SparseCodes(starts, columns, values)
 
 
 def batch_top_k(a, bias, count):
-    """Return the ``count`` largest positive entries of a + bias, which ``a`` becomes; of equal ones the first."""
+    """Return the ``count`` largest positive entries of a + bias; of equal ones the first."""
     n_samples, n = a.shape
     largest = np.empty((n_samples, -(-n // _GROUP)), a.dtype)
 
@@ -146,9 +151,7 @@ def batch_top_k(a, bias, count):
     if count < largest.size:
         # So many entries are not below it, and few more.
         bound = max(bound, np.nextafter(_nth_largest(largest, count), -np.inf, dtype=a.dtype))
-    limits, counts = np.full(n, bound), np.empty(n_samples, np.int64)
-    share(lambda rows: count_above(a[rows], limits, counts[rows]), n_samples, ELEMENT * n)
-    codes = _taken(a, limits, counts)
+    codes = above(a, bias, np.full(n, bound))
     if len(codes.values) <= count:
         return codes
     limit = _nth_largest(codes.values, count)
@@ -157,18 +160,6 @@ def batch_top_k(a, bias, count):
     kept[ties[: count - np.count_nonzero(kept)]] = True
     starts = _starts(np.bincount(codes.rows[kept], minlength=n_samples))
     return SparseCodes(starts, codes.columns[kept], codes.values[kept])
-
-
-def _taken(a, limits, counts):
-    """Return the entries of ``a`` above the ``limits``, of which there are ``counts`` in the rows."""
-    starts = _starts(counts)
-    columns, values = np.empty(starts[-1], np.int32), np.empty(starts[-1], a.dtype)
-
-    def some(rows):
-        take_above(a[rows], limits, starts[rows], columns, values)
-
-    share(some, len(a), ELEMENT * a.shape[1])
-    return SparseCodes(starts, columns, values)
 
 
 def _nth_largest(values, n):

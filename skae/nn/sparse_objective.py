@@ -82,20 +82,20 @@ class SparseObjective:
         np.sum(space.errors[0], axis=0, out=by_bias)
         gradient *= codes.values > 0
         self._add(codes, gradient, space.errors, self.ends, space, *grads)
-        dead = self._dead_codes(a)
+        dead = self._dead_codes(a, bias)
         if dead is not None:
             by_code, error = self._revive(dead, atoms[0], space)
             self._add(dead, by_code, error, self.ends[-1:], space, *grads)
         self._count(codes)
         return value
 
-    def _dead_codes(self, a):
+    def _dead_codes(self, a, bias):
         """Return the codes of dead features alone, from pre-activations; None where no feature is dead."""
         dead = np.flatnonzero(self.idle >= self.dead_after).astype(np.int32)
         if not (dead.size and self.aux):
             return None
         k = min(len(dead), max(self.network.sizes[0] // 2, 1))
-        codes = top_k(a[:, dead], np.zeros(len(dead), a.dtype), k)
+        codes = top_k(a[:, dead], bias[dead], k)
         codes.columns = dead[codes.columns]
         return codes
 

@@ -41,7 +41,7 @@ class TopK(Unit):
         return _where_active(outputs)
 
     def select(self, a, bias):
-        """Return the codes of the pre-activations ``a`` + ``bias``, which ``a`` becomes."""
+        """Return the codes of the pre-activations ``a`` + ``bias``."""
         return top_k(a, bias, min(self.k, a.shape[1]))
 
 
@@ -69,7 +69,7 @@ class Above(Unit):
         return _where_active(outputs)
 
     def select(self, a, bias):
-        """Return the codes of the pre-activations ``a`` + ``bias``, which ``a`` becomes."""
+        """Return the codes of the pre-activations ``a`` + ``bias``."""
         return above(a, bias, self.limits)
 
 
@@ -106,7 +106,7 @@ class Winners:
         return TopK(self.k)
 
     def training_codes(self, a, bias, thresholds):
-        """Return the codes of a batch, and the pre-activations of their entries; ``a`` becomes ``a`` + ``bias``."""
+        """Return the codes of a batch, and the pre-activations of their entries."""
         codes = top_k(a, bias, self.k)
         return codes, codes.values
 
