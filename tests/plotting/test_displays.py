@@ -11,8 +11,14 @@ import pytest
 import scipy.sparse
 from sklearn.datasets import load_digits
 
-from skae import AutoEncoder
-from skae.plotting import FilterDisplay, ReconstructionDisplay, SpectrumDisplay, TangentDisplay
+from skae import AutoEncoder, SparseAutoEncoder
+from skae.plotting import (
+    FilterDisplay,
+    ReconstructionDisplay,
+    SparseFeatureDisplay,
+    SpectrumDisplay,
+    TangentDisplay,
+)
 
 matplotlib.use("Agg")
 X = load_digits().data / 16
@@ -103,3 +109,39 @@ def test_filters_in_color():
     assert gray.ax_.images[0].get_array().shape == (5, 7)
     with pytest.raises(ValueError, match="for colors"):
         FilterDisplay(filters=filters[..., :2], image_shape=(2, 3, 2)).plot()
+
+
+def test_sparse_features():
+    model = SparseAutoEncoder(20, k=3, max_iter=2, random_state=0).fit(X)
+    codes = model.transform(X).toarray()
+    display = SparseFeatureDisplay.from_estimator(model, X, n_features=3, n_samples=4)
+    strongest = np.argsort(-codes.sum(axis=0))[:3]
+    np.testing.assert_array_equal(display.features, strongest)
+    for feature, rows in zip(strongest, display.rows):
+        np.testing.assert_array_equal(rows[1:], X[np.argsort(-codes[:, feature])[:4]])
+        direction = model.decoder_components_[feature] * model.scale_
+        np.testing.assert_allclose(rows[0], direction)
+    left, right = display.ax_
+    frequencies = np.sort((codes > 0).mean(axis=0))[::-1]
+    np.testing.assert_allclose(left.lines[0].get_ydata(), frequencies)
+    assert right.images[0].get_array().shape == (3 * 9 - 1, 5 * 9 - 1)
+
+
+def test_sparse_features_as_words():
+    model = SparseAutoEncoder(20, k=3, max_iter=2, random_state=0).fit(X)
+    words = [f"pixel {j}" for j in range(64)]
+    display = SparseFeatureDisplay.from_estimator(
+        model, X, features=[5, 2], n_samples=3, words=words
+    )
+    weights = model.decoder_components_[2] * model.scale_
+    expected = np.argsort(-weights)[:3]
+    assert [word for word, _ in display.words[1]] == [words[j] for j in expected]
+    shares = [share for _, share in display.words[1]]
+    np.testing.assert_allclose(shares, weights[expected] / weights.max())
+    assert [text.get_text().split(" ")[0] for text in display.ax_[1].texts] == ["5", "2"]
+    turned = SparseFeatureDisplay.from_estimator(
+        model, X, features=[2], words=words, to_words=lambda rows: rows[:, ::-1], ax=display.ax_
+    )
+    assert turned.words[0][0][0] == words[63 - expected[0]]
+    with pytest.raises(ValueError, match="words must name 64 columns; got 3"):
+        SparseFeatureDisplay.from_estimator(model, X, words=words[:3])

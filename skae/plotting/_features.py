@@ -1,0 +1,151 @@
+"""How often sparse features are active, and what they stand for."""
+
+import numpy as np
+
+from ._grid import as_images, new_axes, pictures, shape_of, tile
+
+
+class SparseFeatureDisplay:
+    """Frequencies of sparse features, and some of them as pictures or as words.
+
+    Parameters
+    ----------
+    frequencies : ndarray of shape (n_components,)
+        Shares of the samples that have each feature.
+    features : ndarray of int of shape (n_features,)
+        Those that are shown.
+    rows : ndarray of shape (n_features, n_pictures, n_pixels) or None
+        For each of them its direction and the samples in which it is largest; missing ones are NaN.
+    image_shape : (int, int) or None
+        Height and width of a picture.
+    words : list of list of (str, float) or None
+        For each of them words with their weights, the heaviest first.
+    """
+
+    def __init__(self, *, frequencies, features, rows=None, image_shape=None, words=None):
+        self.frequencies, self.features = frequencies, features
+        self.rows, self.image_shape, self.words = rows, image_shape, words
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        *,
+        features=None,
+        n_features=8,
+        n_samples=8,
+        image_shape=None,
+        words=None,
+        to_words=None,
+        ax=None,
+    ):
+        """Draw features of a fitted sparse auto-encoder.
+
+        Parameters
+        ----------
+        estimator : fitted SparseAutoEncoder
+        X : {array-like, sparse matrix} of shape (n_samples, n_columns)
+        features : sequence of int, default=None
+            Which ones; by default those of the largest sum of codes.
+        n_features : int, default=8
+            How many, without ``features``.
+        n_samples : int, default=8
+            Samples, or words, for each.
+        image_shape : (int, int), default=None
+            Height and width of a sample; square by default.
+        words : array-like of str, default=None
+            Names of the columns, for words in place of pictures.
+        to_words : callable, default=None
+            Takes directions among the columns of X to weights of the ``words``, such as ``inverse_transform`` of a
+            TruncatedSVD before the model.
+        ax : pair of matplotlib axes, default=None
+            For the frequencies and for the features.
+
+        Returns
+        -------
+        display : SparseFeatureDisplay
+        """
+        if features is None:
+            sums = np.asarray(estimator.transform(X).sum(axis=0)).ravel()
+            features = np.argsort(-sums, kind="stable")[:n_features]
+        features = np.asarray(features)
+        directions = (estimator.decoder_components_ * estimator.scale_)[features]
+        data = {"frequencies": estimator.report(X).frequencies, "features": features}
+        if words is not None:
+            weights = directions if to_words is None else to_words(directions)
+            data["words"] = _heaviest(np.asarray(weights), np.asarray(words), n_samples)
+        else:
+            X = pictures(X)
+            data["image_shape"] = shape_of(image_shape, X.shape[1])
+            data["rows"] = _rows(estimator, X, features, directions, n_samples)
+        return cls(**data).plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw into a pair of axes, or a new figure; return self with ``ax_`` and ``figure_``."""
+        left, right = _pair() if ax is None else ax
+        ranked = np.sort(self.frequencies)[::-1]
+        left.plot(np.arange(1, len(ranked) + 1), np.where(ranked > 0, ranked, np.nan))
+        left.set(xlabel="rank", ylabel="share of samples", yscale="log", title="Frequencies")
+        right.set_axis_off()
+        if self.words is not None:
+            self._write(right)
+        else:
+            self._draw(right)
+        self.ax_, self.figure_ = (left, right), left.figure
+        return self
+
+    def _draw(self, ax):
+        """Draw a row of pictures for each feature: its direction, then samples."""
+        n_features, n_pictures, n_pixels = self.rows.shape
+        images = as_images(self.rows.reshape(-1, n_pixels), self.image_shape)
+        axes = tuple(range(1, images.ndim))
+        low, high = (
+            each(images, axis=axes, keepdims=True, initial=bound, where=~np.isnan(images))
+            for each, bound in ((np.min, np.inf), (np.max, -np.inf))
+        )
+        with np.errstate(invalid="ignore"):
+            images = (images - low) / np.maximum(high - low, 1e-12)
+        ax.imshow(tile(images, n_pictures), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        ax.set_title("Directions, and samples that have most of them")
+
+    def _write(self, ax):
+        """Write a line of words for each feature."""
+        for place, (feature, words) in enumerate(zip(self.features, self.words)):
+            text = ", ".join(f"{word} {weight:.2f}" for word, weight in words)
+            line = f"{feature} ({self.frequencies[feature]:.1%}): {text}"
+            height = 1 - (place + 0.5) / len(self.features)
+            ax.text(0, height, line, va="center", fontsize="small", transform=ax.transAxes)
+        ax.set_title("Words with their weights")
+
+
+def _pair():
+    left = new_axes(None)
+    figure = left.figure
+    left.remove()
+    return figure.subplots(1, 2, width_ratios=(1, 2))
+
+
+def _rows(estimator, X, features, directions, n_samples):
+    """Return directions and the strongest samples of each feature."""
+    rows = np.full((len(features), 1 + n_samples, X.shape[1]), np.nan)
+    rows[:, 0] = directions
+    for place, feature in enumerate(features):
+        found = X[estimator.top_samples(X, int(feature), n_samples).indices]
+        rows[place, 1 : 1 + len(found)] = found
+    return rows
+
+
+def _heaviest(weights, words, n_words):
+    """Return, for each row of ``weights``, the heaviest of the ``words`` with their weights, as shares of the largest."""
+    if weights.shape[1] != len(words):
+        raise ValueError(
+            f"words must name {weights.shape[1]} columns; got {len(words)}. With another transformer before the model, give its "
+            "inverse_transform as to_words."
+        )
+    pairs = []
+    for row in weights:
+        order = np.argsort(-row, kind="stable")[:n_words]
+        largest = max(row[order[0]], np.finfo(float).tiny)
+        pairs.append([(str(words[j]), float(row[j] / largest)) for j in order if row[j] > 0])
+    return pairs
