@@ -14,8 +14,7 @@ from sklearn.utils import check_random_state
 
 from .._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions
 from ..nn.scaling import unscaled
-from ..training.loop import Stopping, TrainingState, minimize, minimize_full_batch
-from ..training.observers import Verbose
+from ..training.loop import Stopping, TrainingState, Verbose, minimize, minimize_full_batch
 from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_epochs
 from .callbacks import reported
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss

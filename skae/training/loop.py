@@ -1,5 +1,9 @@
-"""The only training loop of the package, its state and when it stops; it knows an objective, parameters, batches and a solver."""
+"""The only training loop of the package, its state, when it stops and what it prints.
 
+It knows an objective, parameters, batches and a solver.
+"""
+
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -271,3 +275,29 @@ def _take(result, state, stopping):
     state.params = result.x.astype(state.params.dtype)
     state.loss_curve.append(float(result.fun))
     return stopping is not None and stopping.update(state)
+
+
+class Verbose:
+    """Print a line an epoch: loss, seconds, samples per second."""
+
+    def __init__(self, name, n_samples, every):
+        self._name, self._n_samples, self._every = name, n_samples, every
+        self._start = 0.0
+
+    def epoch_begin(self, state):
+        """Start the clock."""
+        self._start = time.perf_counter()
+
+    def epoch_end(self, state):
+        """Print where it is due."""
+        if state.n_epochs % self._every:
+            return False
+        seconds = time.perf_counter() - self._start
+        validation = ""
+        if state.validation_curve:
+            validation = f", validation = {state.validation_curve[-1]:.6g}"
+        print(
+            f"[{self._name}] epoch {state.n_epochs}: loss = {state.loss_curve[-1]:.6g}{validation}, "
+            f"{seconds:.3g} s, {self._n_samples / max(seconds, 1e-9):,.0f} samples/s"
+        )
+        return False
