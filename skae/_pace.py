@@ -1,18 +1,18 @@
-"""Whether threads are quicker together: beside busy processes one alone may be."""
+"""Whether several threads are faster than one, which may be otherwise beside busy processes."""
 
 import time
 
-_TRIAL = 8  # pieces of work that show how long one way takes
-_WAITING = 1.5  # times the processor time of its part that a thread takes, before it tries to be quicker alone
+_TRIAL = 8  # pieces of work by which either way is timed
+_WAITING = 1.5  # multiple of the processor time of a part that work takes, before one thread alone is tried
 _SHORTEST, _LONGEST = 0.1, 3.0  # seconds between trials
 
 
 class Pace:
-    """Choose between the threads of a team and one alone by how long the last pieces of work took.
+    """Choose between all threads of a team and one alone, by how long the last pieces of work took.
 
-    Where a core is taken by another process, a thread is halted in the middle of its part for longer than the whole work
-    takes, and the other one waits. There is no trial while work takes about as long as the processor time of a part, nor
-    after a single slow measurement.
+    Where another process runs on a core, a thread is suspended in the middle of its part for longer than the whole work
+    takes, and the others wait. One thread alone is not tried while work takes about as long as the processor time of a
+    part, nor after a single slow measurement.
     """
 
     def __init__(self):
@@ -24,7 +24,7 @@ class Pace:
         self._n, self._size, self._seconds, self._own_seconds = 0, 0, 0.0, 0.0
 
     def note(self, size, seconds, own_seconds):
-        """Take in a piece of work of ``size``: its time, and the processor time of this thread's part."""
+        """Note a piece of work of ``size``: its time, and the processor time of this thread's part."""
         self._n += 1
         self._size += size
         self._seconds += seconds
@@ -35,7 +35,7 @@ class Pace:
             self._restart()
 
     def _hopeless(self):
-        """Return whether a trial of all threads has already taken longer than one alone would in the end."""
+        """Return whether a trial of all threads has already taken longer than one alone would take for all of it."""
         whole = _TRIAL * self._size / self._n
         return self._trying and not self.alone and self._seconds > self._rates[True] * whole
 

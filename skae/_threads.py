@@ -1,7 +1,7 @@
-"""Threads of our own for the products of a training step, in place of those of BLAS.
+"""Threads for the products of a training step, in place of those of BLAS.
 
-In a product that BLAS cuts up each core reads what the other one has packed. Here each thread has the same units
-in every product, so that weights and gradients stay near the core that works on them.
+In the threads of BLAS each core reads memory that another one has written. Here each thread has the same units in every
+product, so that weights and gradients stay in the cache of its core.
 """
 
 import os
@@ -20,13 +20,13 @@ from ._workers import Worker, local
 # Costs are in multiplications of a matrix product.
 ELEMENT = 16  # one element of an elementwise kernel
 _SMALLEST_WORK = 1_000_000  # the smallest work that is shared
-_MOST_THREADS = 8  # threads: narrower parts gain nothing
+_MOST_THREADS = 8  # more, with smaller parts, are no faster
 _SLACK_SHARE = 0.25  # of the time of its own part that a thread busy-waits for the rest,
 _SLACK = 5e-5  # and seconds beyond that
 
 
 class _BlasLimit:
-    """BLAS has one thread while anyone holds this, then as many as before: the first to come notes it for all.
+    """Limits BLAS to one thread while it has any holder, and gives it as many as before when the last one releases it.
 
     Each method may be called again after an interrupt.
     """
@@ -35,12 +35,12 @@ class _BlasLimit:
         self._lock, self._holders, self._counts = threading.Lock(), set(), []
 
     def n_threads(self):
-        """Return how many threads BLAS has where nobody holds this."""
+        """Return how many threads BLAS has without the limit."""
         with self._lock:
             return min([count for _, count in self._counts or _blas_threads()], default=1)
 
     def hold(self, holder):
-        """Let BLAS have one thread until ``holder`` releases it."""
+        """Limit BLAS to one thread until ``holder`` releases it."""
         with self._lock:
             self._counts = self._counts or _blas_threads()
             self._holders.add(holder)
@@ -48,14 +48,14 @@ class _BlasLimit:
                 set_blas_threads(library, 1)
 
     def release(self, holder):
-        """Give the threads back, unless someone else holds this."""
+        """Give BLAS its threads back, unless there is another holder."""
         with self._lock:
             self._holders.discard(holder)
             if not self._holders:
                 self._restore()
 
     def after_fork(self):
-        """Give the threads back in a process that has only the thread that forked."""
+        """Give BLAS its threads back in a forked process, which has no other threads."""
         self._lock = threading.Lock()
         self._holders.clear()
         self._restore()
@@ -83,14 +83,14 @@ class _Team:
         self.is_open = True
 
     def open(self):
-        """Start; whatever interrupts this, ``close`` is right."""
+        """Start; ``close`` may be called even if this was interrupted."""
         _blas.hold(self)
         for worker in self._workers:
             worker.start()
         local.team, local.pace = self._workers, Pace()
 
     def close(self):
-        """End; after an interrupt, call it again."""
+        """End; if this was interrupted, call it again."""
         local.team = None
         for worker in self._workers:
             worker.end()
@@ -102,7 +102,7 @@ class _Team:
 def team(n_threads=None):
     """Let ``share`` and ``share_items`` use so many threads, by default those of BLAS, which has one meanwhile.
 
-    They are never more than the cores that a container allows. Within another team it is that one.
+    They are at most as many as the cores that a container allows. Within another team this does nothing.
     """
     if getattr(local, "team", None) is not None:
         yield
@@ -210,7 +210,7 @@ def _workers():
 def _run(work, parts, alone=False):
     """Call ``work`` of each part, and return the processor time of the first one.
 
-    That is done in this thread, and so are those that no other has begun; with ``alone``, all.
+    This thread does the first part and those that no worker has begun meanwhile; with ``alone``, all parts.
     """
     present = getattr(local, "team", None)  # None where there is no team
     workers = [] if alone else _workers()[: len(parts) - 1]
@@ -231,7 +231,7 @@ def _run(work, parts, alone=False):
                 work(task[1])
     finally:
         local.team = present
-        # Whatever is raised meanwhile: they write to arrays of the caller.
+        # Wait for all workers even after an error, as they write to arrays of the caller.
         while busy:
             try:
                 busy[-1].take_back()

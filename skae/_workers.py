@@ -20,18 +20,18 @@ local = (
 
 @cache
 def _looks_a_second():
-    """Return how often a thread can look at a signal."""
+    """Return how often in a second a thread can read a signal."""
     flags, n = np.zeros(SIZE, np.int64), 20_000
     wait_for_done(flags, 1, 1)
-    # The quickest of some: in the others the thread may have had to stand back.
+    # The fastest of some: in the others the thread may have been interrupted.
     return n / min(repeat(lambda: wait_for_done(flags, 1, n), number=1, repeat=5))
 
 
 class Worker:
     """Worker that busy-waits for its next task: waking a sleeping thread takes about 50 microseconds.
 
-    Ctrl-C may interrupt the caller between any two lines of its methods. Each leaves what the next one copes with: a task
-    that was not announced is taken back, and a worker that was not woken is woken by who waits for it.
+    Ctrl-C may interrupt the caller between any two lines of its methods, after which the others still work: a task that was
+    not announced is taken back, and a worker that was not woken is woken by the thread that waits for it.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Worker:
         self._thread.start()
 
     def end(self):
-        """End the thread; one that is only about to start ends by itself."""
+        """End the thread; one that has not started yet ends when it does."""
         self.give(None, None)
         if self._thread.ident is not None:
             self.finish(0)
@@ -75,7 +75,7 @@ class Worker:
             return None
 
     def finish(self, seconds):
-        """Wait until nothing is done: busy for ``seconds``, then with sleeps, since the worker may need this core."""
+        """Wait until the task is done: busy for ``seconds``, then with sleeps, since the worker may need this core."""
         turn, n_looks = int(self._flags[GO]), max(int(self._rate * seconds), 1)
         while not wait_for_done(self._flags, turn, n_looks) and self._thread.is_alive():
             if self._asleep:

@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill at any moment, and are read with care."""
+"""Checkpoints: files that are whole even if the process is killed, and whose content is checked when they are read."""
 
 import json
 import math
@@ -30,7 +30,7 @@ class Checkpoint:
         If no file can be written there.
     """
 
-    keeps_states = True  # which have to have a finite loss
+    keeps_states = True  # so that the loss of each must be finite
 
     def __init__(self, path, identity):
         self.path, self.identity = os.path.realpath(path), identity
@@ -76,7 +76,7 @@ class Checkpoint:
                 other = [name for name, own in self.identity.items() if theirs.get(name) != own]
                 if not other:
                     state = _state(archive, header["state"], fresh)
-        except Exception as error:  # there is no end to the ways in which a file can be damaged
+        except Exception as error:  # a file can be damaged in any way
             raise ValueError(
                 f"checkpoint={self.path!r} cannot be read ({type(error).__name__}: {error}). Delete it to start anew."
             ) from error
@@ -100,7 +100,7 @@ def _parts(state):
 
 
 def _state(archive, plain, fresh):
-    """Return the state whose arrays are in ``archive``, if it is one that training from ``fresh`` can come to."""
+    """Return the state whose arrays are in ``archive``, if training from ``fresh`` can lead to it."""
     arrays, known = _parts(fresh)
     if "best_params.npy" in archive.namelist():
         arrays["best_params"] = arrays["params"]
@@ -131,11 +131,11 @@ def _check_numbers(plain):
         and len(curves[1]) <= len(curves[0])
     )
     if not good:
-        raise ValueError("its history is none of a training")
+        raise ValueError("its history is not that of a training")
 
 
 def _array(archive, name, like=None):
-    """Return an array whose shape and dtype are known before anything is read, or without ``like`` a text."""
+    """Return an array of the shape and dtype of ``like``, which are checked before it is read; without ``like``, a string."""
     info = archive.getinfo(f"{name}.npy")
     limit = _NPY_HEADER + (_HEADER if like is None else like.nbytes)
     stored = info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size

@@ -36,7 +36,7 @@ def replacing(path):
 def check_writable(path):
     """Raise OSError where no file can be put at ``path``."""
     if os.path.exists(path) and not os.path.isfile(path):
-        raise OSError("it is no file")
+        raise OSError("it is not a regular file")
     file = _opened_beside(path)
     file.close()
     os.unlink(file.name)

@@ -17,7 +17,7 @@ from .problem import mean_objective
 class TrainingState:
     """Parameters, optimizer state, random generator and history after a number of whole epochs.
 
-    ``extra`` has arrays of observers that a training which goes on needs.
+    ``extra`` has arrays of observers, without which training could not go on.
     """
 
     params: np.ndarray
@@ -34,7 +34,7 @@ class TrainingState:
 
     @property
     def n_epochs(self):
-        """Number of whole epochs behind."""
+        """Number of whole epochs so far."""
         return len(self.loss_curve)
 
     def to_dict(self):
@@ -90,7 +90,7 @@ class Stopping:
     error: Callable | None = None
 
     def update(self, state):
-        """Take the epoch that just ended into ``state``; return whether to stop."""
+        """Update ``state`` after an epoch; return whether to stop."""
         value = state.loss_curve[-1]
         if self.error is not None:
             value = self.error(state.params)
@@ -149,7 +149,7 @@ def minimize(
     observers : sequence
         Objects with ``epoch_begin(state)`` and ``epoch_end(state)``; a true answer of the latter stops.
     schedule : callable or None
-        From the number of epochs behind, with the share of the present one, to a factor of ``learning_rate``.
+        From the number of epochs so far, a float in the middle of one, to a factor of ``learning_rate``.
     """
     grad, finite = np.empty_like(state.params), _LastFinite(state, solver)
     written = any(getattr(each, "keeps_states", False) for each in observers)
@@ -175,7 +175,7 @@ def minimize(
         n_epochs += 1
         stop = stopping is not None and stopping.update(state)
         last = stop or n_epochs == max_epochs
-        # Otherwise the first batch of the next epoch tells.
+        # Otherwise the first batch of the next epoch shows it.
         if (last or written) and not _has_finite_loss(objective, state, batch):
             finite.restore()
         stop_requests = [observer.epoch_end(state) for observer in observers]
@@ -185,7 +185,7 @@ def minimize(
 
 
 class _LastFinite:
-    """What a step changes, as it was when an epoch began whose loss was finite then."""
+    """A copy of what steps change, from the beginning of an epoch whose first loss was finite."""
 
     def __init__(self, state, solver):
         self._state, self._of = state, solver
@@ -224,7 +224,7 @@ def _has_finite_loss(objective, state, batch):
 
 
 def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, stopping, observers):
-    """Run scipy's L-BFGS on ``state``, an iteration an epoch, with the same noise at each evaluation.
+    """Run scipy's L-BFGS on ``state``, with an iteration for an epoch and the same noise at each evaluation.
 
     ``stopping`` is a ``Stopping`` by held-out rows, or None.
     """
@@ -271,14 +271,14 @@ def _scipy_options(solver, tol, n_iterations):
 
 
 def _take(result, state, stopping):
-    """Take an iteration of L-BFGS into ``state``; return whether to stop by held-out rows."""
+    """Update ``state`` after an iteration of L-BFGS; return whether to stop by the error on held-out rows."""
     state.params = result.x.astype(state.params.dtype)
     state.loss_curve.append(float(result.fun))
     return stopping is not None and stopping.update(state)
 
 
 class Verbose:
-    """Print a line an epoch: loss, seconds, samples per second."""
+    """Print a line after every so many epochs: loss, seconds, samples per second."""
 
     def __init__(self, name, n_samples, every):
         self._name, self._n_samples, self._every = name, n_samples, every

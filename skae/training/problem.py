@@ -39,13 +39,13 @@ class Problem:
         How many of the other rows a minibatch of training has for each of these, see
         :class:`Mixture`; None goes through all rows alike.
     solver : solver or None
-        What takes the steps, where the objective has a solver of its own; by default that of the estimator.
+        The solver, where the objective has one of its own; by default that of the estimator.
     shown : array-like, callable or None
-        X as callbacks are shown it, or what returns that; by default ``X`` in its own units.
+        X as given to callbacks, or a function that returns it; by default ``X``, not scaled.
     observers : sequence
-        What has to happen between epochs, besides the objective's own ``observers``, see
-        :func:`~skae.training.loop.minimize`; ``kept(params)`` of each is a dict of arrays like those that it keeps in the
-        state.
+        Called before and after epochs, besides the objective's own ``observers``, see
+        :func:`~skae.training.loop.minimize`; ``kept(params)`` of each is a dict of arrays of the shape and dtype of those
+        that it keeps in the state.
     """
 
     objective: Callable
@@ -70,18 +70,18 @@ class Problem:
 
     @property
     def monitors_loss(self):
-        """bool: whether the value falls while training succeeds, so that one which does not is a reason to stop."""
+        """bool: whether the objective falls in a training that succeeds, so that training may stop where it does not."""
         return getattr(self.objective, "monitors_loss", True)
 
     @property
     def n_rows(self):
-        """int: the rows that an epoch and ``batch_size`` count."""
+        """int: the number of rows of an epoch, of those that ``batch_size`` counts."""
         if self.unlabeled_per_labeled is None:
             return len(self.rows)
         return int(self.labeled[self.rows].sum())
 
     def kept(self, params):
-        """Return arrays like those that observers keep in the ``extra`` of the training's state."""
+        """Return arrays of the shape and dtype of those that observers keep in the ``extra`` of the training's state."""
         arrays = {}
         for observer in self.observers:
             arrays |= observer.kept(params)
@@ -114,7 +114,7 @@ class Problem:
         )
 
     def error(self, rows, batch_size, seed):
-        """Return the function of parameters that early stopping looks at, on held-out ``rows``."""
+        """Return the function of parameters that is the error on held-out ``rows``, for early stopping."""
         if self.monitor is not None:
             return self.monitor(rows)
         batches = self.batches(rows, batch_size)
@@ -198,9 +198,9 @@ class Batches:
     indices : ndarray of int or None
         The rows to use; all of them by default.
     targets : C-ordered ndarray of shape (n_samples, n_outputs) or None
-        What an objective with a supervisor is to predict.
+        What is to be predicted, if anything.
     equal_noise : bool, default=False
-        Whether equal rows of a batch get equal noise, so that a row of weight 2 is the same as two rows.
+        Whether equal rows of a batch get equal noise, so that a row of weight 2 has the effect of two rows.
     """
 
     def __init__(
@@ -225,7 +225,7 @@ class Batches:
         return len(self.indices)
 
     def copies(self, indices, rows):
-        """Return the first of equal rows of the batch of ``indices``, and for each row its place there; None without any."""
+        """Return the distinct rows of the batch of ``indices`` and each row's place among them; None if all are distinct."""
         start = int(indices[0])
         if start not in self._copies:
             _, *found = np.unique(rows, axis=0, return_index=True, return_inverse=True)
@@ -242,10 +242,10 @@ class Batches:
 
 
 class Mixture(Batches):
-    """Batches of ``batch_size`` labeled rows each, among which some unlabeled ones, drawn anew in each epoch, are dealt.
+    """Batches of ``batch_size`` labeled rows each and some unlabeled ones, which are drawn anew in each epoch.
 
-    The rows that an epoch takes of the unlabeled ones are all different, unless it takes more than there are: then
-    each as often as any other, up to one.
+    The unlabeled rows of an epoch are all different, unless it takes more than there are: then the numbers of times that
+    they are taken differ by one at most.
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ class Mixture(Batches):
         """Yield each labeled row once, and some of the others."""
         order = rng.permutation(self._labeled) if self.shuffle else self._labeled
         cuts = np.arange(self.batch_size, len(order), self.batch_size)
-        # Cut at the same shares of both, so that each batch has as many others for a labeled row.
+        # So that each batch has as many unlabeled rows for each labeled one.
         others = np.split(self._drawn(rng), cuts * self._n_others // len(order))
         for rows in zip(np.split(order, cuts), others):
             yield Batch(self, np.concatenate(rows))

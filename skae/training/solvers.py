@@ -13,8 +13,8 @@ from .._kernels.updates import adam, momentum
 from .._threads import ELEMENT, share
 
 AUTO_ITERATIONS = 200  # of L-BFGS
-_STEPS = 2000  # of minibatches, at least,
-_FEWEST, _MOST = 12, 1000  # where that is between so many epochs
+_STEPS = 2000  # minibatches of max_iter='auto', at least,
+_FEWEST, _MOST = 12, 1000  # if that is between so many epochs
 
 
 @dataclass
@@ -68,7 +68,7 @@ class SGD:
     ----------
     momentum : float, default=0.9
     nesterov : bool, default=True
-        Whether the gradient is taken as if ahead of the step (Nesterov), as in scikit-learn's MLP.
+        Whether momentum is Nesterov's, as in scikit-learn's MLP.
     """
 
     momentum: float = 0.9
@@ -101,7 +101,7 @@ class LBFGS:
     """
 
     n_corrections: int = 10
-    has_rate: ClassVar[bool] = False  # of steps, for a message
+    has_rate: ClassVar[bool] = False  # no learning rate that a message could advise to lower
 
     def start(self, params):
         """Return the state before the first step: none."""
@@ -122,12 +122,12 @@ def auto_epochs(n_rows, batch_size):
 
 
 def constant(share):
-    """Return 1, whatever ``share`` of the training is behind."""
+    """Return 1, at any ``share`` of the training."""
     return 1.0
 
 
 def cosine(share):
-    """Return half a cosine: 1 at the start of the training, 0 at its end (Loshchilov & Hutter 2017)."""
+    """Return half a cosine of the ``share`` of the training: 1 at its start, 0 at its end (Loshchilov & Hutter 2017)."""
     return (1 + math.cos(math.pi * share)) / 2
 
 
