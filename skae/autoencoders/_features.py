@@ -104,8 +104,8 @@ class FittedFeatures(FittedNetwork):
             sums, squares = sums + z.sum(axis=0, dtype=float), squares + np.sum(z**2, dtype=float)
         variation = squares - np.sum(sums**2) / n_samples
         return Bunch(
-            unexplained=error / variation if variation > 0 else np.nan,
-            n_active=counts.sum() / n_samples,
+            unexplained=float(error / variation) if variation > 0 else np.nan,
+            n_active=float(counts.sum() / n_samples),
             dead=float(np.mean(counts == 0)),
             largest_cosine=largest_cosine(self.model_.params.decoder_weights[0]),
             frequencies=counts / n_samples,

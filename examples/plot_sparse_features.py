@@ -1,0 +1,53 @@
+"""
+Features of digits
+==================
+
+A sparse auto-encoder learns 128 features of digits, of which each digit has 6. Drawn are how often each feature is active, and for
+ten of them its direction and the digits that have most of it. Prints how much of the pixels' variance the features explain, for
+TopK, BatchTopK and JumpReLU, and whether any of them is dead; and how well one feature alone tells each digit from the others.
+"""
+
+# %%
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
+
+from skae import SparseAutoEncoder
+from skae.plotting import SparseFeatureDisplay
+
+X, y = load_digits(return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+
+# %%
+models = {}
+for activation, options in {
+    "topk": {"k": 6},
+    "batch_topk": {"k": 6},
+    "jumprelu": {"alpha": 0.5},
+}.items():
+    model = SparseAutoEncoder(128, activation=activation, random_state=0, **options)
+    models[activation] = model.fit(X_train)
+    report = model.report(X_test)
+    print(
+        f"{activation:10s}: {report.n_active:.1f} features a digit explain {1 - report.unexplained:.1%}, "
+        f"{report.dead:.1%} of the features are active nowhere, the largest cosine is {report.largest_cosine:.2f}"
+    )
+
+# %%
+# The best feature for each digit, found on the training set.
+train, test = (models["topk"].transform(rows).toarray() for rows in (X_train, X_test))
+for digit in range(10):
+    areas = [roc_auc_score(y_train == digit, codes) for codes in train.T]
+    feature = int(np.argmax(areas))
+    area = roc_auc_score(y_test == digit, test[:, feature])
+    print(f"feature {feature:3d} tells digit {digit} from the others with an area of {area:.2f}")
+
+# %%
+display = SparseFeatureDisplay.from_estimator(models["topk"], X_train, n_features=10)
+display.figure_.set_size_inches(9, 5)
+plt.savefig("sparse_features.png", dpi=120)

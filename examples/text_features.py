@@ -1,0 +1,54 @@
+"""
+Features of texts, read as words
+================================
+
+Texts become TF-IDF weights, these 100 numbers by a truncated SVD, and a sparse auto-encoder finds 200 features of these, of which
+each text has 8. The direction of a feature, taken back through the SVD, is read as words; the texts that have most of it say
+whether the words are right. The texts are the documentation of the functions that are installed with this package.
+"""
+
+# %%
+import inspect
+from importlib import import_module
+
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+
+from skae import SparseAutoEncoder
+from skae.plotting import SparseFeatureDisplay
+
+MODULES = [
+    *("numpy", "numpy.linalg", "numpy.random", "numpy.fft", "scipy.linalg", "scipy.optimize"),
+    *("scipy.signal", "scipy.stats", "scipy.sparse", "scipy.special", "scipy.spatial.distance"),
+    *("scipy.ndimage", "scipy.interpolate", "sklearn.metrics", "sklearn.datasets"),
+    *("sklearn.linear_model", "sklearn.ensemble", "sklearn.cluster", "sklearn.preprocessing"),
+]
+
+texts = {}
+for name in MODULES:
+    for member, value in inspect.getmembers(import_module(name)):
+        text = inspect.getdoc(value) if callable(value) else None
+        if text and len(text) > 500 and not member.startswith("_"):
+            texts[text] = f"{name}.{member}"
+titles = list(texts.values())
+
+# %%
+words = TfidfVectorizer(
+    stop_words="english", min_df=5, max_df=0.3, token_pattern="[a-z]{3,}", sublinear_tf=True
+)
+svd = TruncatedSVD(100, random_state=0)
+X = make_pipeline(words, svd).fit_transform(texts)
+model = SparseAutoEncoder(200, k=8, standardize="shared", random_state=0).fit(X)
+report = model.report(X)
+print(f"{len(titles)} texts; {1 - report.unexplained:.0%} explained, {report.dead:.1%} dead")
+
+# %%
+display = SparseFeatureDisplay.from_estimator(
+    model, X, n_features=12, n_samples=6,
+    words=words.get_feature_names_out(), to_words=svd.inverse_transform,
+)  # fmt: skip
+for feature, pairs in zip(display.features, display.words):
+    print(f"\nfeature {feature}: {', '.join(word for word, _ in pairs)}")
+    strongest = model.top_samples(X, int(feature), 4).indices
+    print(f"  {', '.join(titles[row] for row in strongest)}")
