@@ -43,7 +43,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         which makes codes too small.
     k : int or 'auto', default='auto'
         Features of a sample, of ``'topk'`` and ``'batch_topk'``. ``'auto'`` is 32, or an eighth of ``n_components`` if that is less.
-    alpha : float, default=1.0
+    alpha : float, default=0.3
         Price of the codes, of ``'jumprelu'`` and ``'relu'``, for columns of variance 1 (see ``standardize``).
     groups : sequence of int, default=None
         Ends of nested groups of features, the last one ``n_components``, such as (64, 256, 1024): the loss is then the mean of those
@@ -143,7 +143,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
     expansion: int = 4
     activation: str = "topk"
     k: int | str = "auto"
-    alpha: float = 1.0
+    alpha: float = 0.3
     groups: tuple | None = None
     aux: float = 1 / 32
     dead_after: int = 20
