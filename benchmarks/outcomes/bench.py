@@ -46,15 +46,15 @@ class Bench:
         """Return X, X_test, y and y_test."""
         return data.split(name, self._arguments.data, self.short, seed)
 
-    def runs(self, key, measure, *, ours):
-        """Return the records of all seeds, of ``measure(seed)``.
+    def runs(self, key, measure, *, ours, most=None):
+        """Return the records of all seeds, or of the first ``most``, of ``measure(seed)``.
 
         ``ours`` are measured anew when skae changes, and may be refused; others are controls.
         """
         key = {**key, "code": self._arguments.code if ours else ""}
         found = (
             self._records.once({**key, "seed": seed}, partial(watched, measure, seed, ours))
-            for seed in range(self._arguments.seeds)
+            for seed in range(self._arguments.seeds)[:most]
         )
         return [record for record in found if record]
 
