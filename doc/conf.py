@@ -6,7 +6,17 @@ from skae._estimators.layer import Layer, NetworkLayer
 project = "skae"
 author = "The skae developers"
 release = version = __version__
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "numpydoc"]
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "_templates"]
 # What a stack needs to train its layers is described in skae/_estimators/layer.py.
 _OF_LAYERS = NetworkLayer.__abstractmethods__ - Layer.__abstractmethods__
 autodoc_default_options = {
@@ -14,8 +24,35 @@ autodoc_default_options = {
     "inherited-members": True,
     "exclude-members": ", ".join(sorted(_OF_LAYERS)),
 }
+autosummary_generate = True
 numpydoc_show_class_members = False
-exclude_patterns = ["_build"]
-html_theme = "alabaster"
+copybutton_prompt_text = ">>> "
 # Docstrings inherited from scikit-learn refer to its own pages.
 suppress_warnings = ["ref.ref", "ref.term"]
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"/(plot|text)_",
+    "subsection_order": [
+        f"../examples/{name}" for name in ("images", "tables", "text", "generative", "sparse")
+    ],
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("skae",),
+    "reference_url": {"skae": None},
+    "show_memory": False,
+    "min_reported_time": 1,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "skae"
+html_static_path = ["_static"]
+html_css_files = ["skae.css"]
+html_sidebars = {"index": [], "choose": [], "quickstart": []}
+html_theme_options = {
+    "navbar_align": "left",
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
