@@ -69,6 +69,7 @@ def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume):
     Parameters that it does not set are set: its seed comes from ``rng``, ``verbose`` is that of the whole, and so is the
     checkpoint, with its name added.
     """
+    check_instance(**{name: estimator})
     estimator = clone(estimator)
     params = estimator.get_params(deep=False)
     if params.get("random_state", 0) is None:
@@ -78,6 +79,15 @@ def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume):
     if checkpoint is not None and params.get("checkpoint", "") is None:
         estimator.set_params(checkpoint=f"{os.fspath(checkpoint)}.{name}", resume=resume)
     return estimator
+
+
+def check_instance(**parts):
+    """Raise where a sub-estimator is a class."""
+    for name, part in parts.items():
+        if isinstance(part, type):
+            raise TypeError(
+                f"{name}={part!r} is a class: give an instance of it, {part.__name__}()."
+            )
 
 
 def for_parts(frame, sample_weight, X, weights):
@@ -112,8 +122,14 @@ def fitted_base(estimator, base, X, sample_weight, publish):
         checkpoint=estimator.checkpoint,
         resume=estimator.resume,
     )
+    return fit_or_publish(base, X, sample_weight, publish)
+
+
+def fit_or_publish(base, X, sample_weight, publish):
+    """Return ``base`` fitted to X; call ``publish(base)`` with what it has learned where its training was cut short."""
+    options = {} if sample_weight is None else {"sample_weight": sample_weight}
     try:
-        return base.fit(X, sample_weight=sample_weight)
+        return base.fit(X, **options)
     except (KeyboardInterrupt, OSError, DivergenceError):
         if is_fitted(base):
             publish(base)

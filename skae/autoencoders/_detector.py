@@ -1,5 +1,6 @@
 """Anomalies by an auto-encoder: reconstruction errors and codes that are unlike those of the training data."""
 
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -12,7 +13,7 @@ from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.columns import Columns, power_of_two
 from .._estimators.fitting import DTYPES, unchanged_on_error, validated_rows
 from .._estimators.frozen import is_prefit, unfrozen
-from .._estimators.subestimators import check_prefit, ready_copy
+from .._estimators.subestimators import check_prefit, fit_or_publish, ready_copy
 from .._estimators.versions import versioned
 from ..nn.scaling import dense
 from ._autoencoder import AutoEncoder
@@ -103,7 +104,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        base = AutoEncoder() if self.base is None else self.base
+        # A class is refused by fit.
+        base = AutoEncoder() if self.base is None or isinstance(self.base, type) else self.base
         tags.input_tags.sparse = base.__sklearn_tags__().input_tags.sparse
         tags.input_tags.allow_nan = base.__sklearn_tags__().input_tags.allow_nan
         return tags
@@ -122,26 +124,37 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         Returns
         -------
         self : object
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is invalid; the estimator is then as before. Where the training of ``base`` is interrupted
+            or diverges, it is fitted with what ``base`` has learned.
         """
-        with unchanged_on_error(self):
+        with unchanged_on_error(self, learned="offset_"):
             rows = self._validated(X, reset=True)
-            columns = Columns(rows)
-            self.base_ = self._fitted_base(X)
-            # Squares of very large or small residuals would leave the range of numbers.
-            self._unit = power_of_two(np.where(columns.deviation > 0, columns.deviation, 1))
-            residuals, codes = self._residuals(X, rows), self._codes(X)
-            self._learn_normal(columns, residuals, codes)
-            self.offset_ = self._threshold(-self._distances(residuals, codes) / 2)
+            learn = partial(self._learn_residuals, X, rows)
+            learn(self._fitted_base(X, learn))
         return self
 
-    def _fitted_base(self, X):
+    def _learn_residuals(self, X, rows, base):
+        """Set what is normal of the rows of X and their residuals by the fitted ``base``."""
+        self.base_, columns = base, Columns(rows)
+        # Squares of very large or small residuals would leave the range of numbers.
+        self._unit = power_of_two(np.where(columns.deviation > 0, columns.deviation, 1))
+        residuals, codes = self._residuals(X, rows), self._codes(X)
+        self._learn_normal(columns, residuals, codes)
+        self.offset_ = self._threshold(-self._distances(residuals, codes) / 2)
+
+    def _fitted_base(self, X, publish):
         if is_prefit(self):
             base = unfrozen(self.base)
             check_prefit(base=base)
             return base
         base = AutoEncoder(100) if self.base is None else self.base
         rng = check_random_state(self.random_state)
-        return ready_copy("base", base, rng, verbose=0, checkpoint=None, resume=False).fit(X)
+        base = ready_copy("base", base, rng, verbose=0, checkpoint=None, resume=False)
+        return fit_or_publish(base, X, None, publish)
 
     def score_samples(self, X):
         """Return -D / 2 of each row, see above. Low values are anomalies.

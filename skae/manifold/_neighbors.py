@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import DTYPES, unchanged_on_error
 from .._estimators.frozen import is_prefit, unfrozen
-from .._estimators.subestimators import check_prefit, for_parts
+from .._estimators.subestimators import check_instance, check_prefit, for_parts
 from .._estimators.versions import versioned
 from .._threads import share_items, team
 from ..autoencoders import ContractiveAE
@@ -147,7 +147,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X, y or a parameter is invalid; the estimator is then as before.
+            If X, y or a parameter is invalid; the estimator is then as before, and so it is after an interrupt.
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             frame = X
@@ -160,6 +160,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
                 self.encoder_ = unfrozen(self.encoder)
                 check_prefit(encoder=self.encoder_)
             else:
+                check_instance(encoder=self.encoder)
                 encoder = ContractiveAE() if self.encoder is None else clone(self.encoder)
                 self.encoder_ = encoder.fit(frame)
             self._n_tangents = self.n_tangents

@@ -8,6 +8,7 @@ from sklearn.datasets import load_iris
 from skae import (
     DBN,
     RBM,
+    AnomalyDetector,
     AutoEncoder,
     ManifoldTangentClassifier,
     StackedAE,
@@ -16,6 +17,8 @@ from skae import (
 from skae.boltzmann import DBM, BoltzmannClassifier
 from skae.generative import JointEnergy
 from skae.generative._posterior import _Draws
+from skae.images import ConvolutionalFeatures
+from skae.manifold import TangentNeighborsClassifier
 
 pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
 X, y = load_iris(return_X_y=True)
@@ -108,6 +111,48 @@ def test_an_interrupt_in_the_first_stage_leaves_what_it_has(make, again, monkeyp
     np.testing.assert_array_equal(_lowest_weights(model), part.components_)
     method = "predict_proba" if hasattr(model, "predict_proba") else "transform"
     assert np.isfinite(getattr(model, method)(X)).all()
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["first fit", "second fit"])
+def test_an_interrupted_detector_judges_by_what_its_base_has_learned(again, monkeypatch):
+    model = AnomalyDetector(_interrupted(AutoEncoder))
+    if again:
+        monkeypatch.setattr(Interrupting, "after", None)
+        model.fit(X)
+        monkeypatch.undo()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X)
+    expected = AnomalyDetector(AutoEncoder(4, **{**SHORT, "max_iter": 2})).fit(X)
+    assert model.base_.n_iter_ == 2
+    np.testing.assert_array_equal(model.score_samples(X), expected.score_samples(X))
+    assert model.offset_ == expected.offset_
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: TangentNeighborsClassifier(_interrupted(AutoEncoder), n_tangents=2),
+        lambda: JointEnergy(_interrupted(AutoEncoder), n_draws=2, burn_in=1),
+        lambda: ConvolutionalFeatures(
+            4, dictionary=_interrupted(AutoEncoder), contrast=None, patch_size=1
+        ),
+    ],
+    ids=["neighbors", "draws", "features"],
+)
+def test_others_are_as_before_an_interrupt(make, monkeypatch):
+    """Their first stage alone is of no use, and the others may take longer than it."""
+    model = make()
+    unfitted = vars(model).copy()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    assert vars(model).keys() == unfitted.keys()
+    monkeypatch.setattr(Interrupting, "after", None)
+    fitted = vars(model.fit(X, y)).copy()
+    monkeypatch.undo()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    assert vars(model).keys() == fitted.keys()
+    assert all(value is fitted[name] for name, value in vars(model).items())
 
 
 def test_interrupted_chains_leave_their_draws(monkeypatch):
