@@ -1,22 +1,24 @@
 """Predictive sparse decomposition of whole pictures."""
 
 from dataclasses import field
+from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import gen_batches
+from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._estimators.fitting import unchanged_on_error
+from .._estimators.fitting import check_unchanged, counted_rows, unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.training import TrainedModel
 from .._estimators.unit_atoms import UnitAtoms, unit_rows
 from .._threads import team
 from ..nn.code_encoders import make_encoder
+from ..nn.scaling import dense
 from ..training.problem import Problem
 from ._convolution import Convolution, ConvolutionalObjective, infer_maps
 from ._pictures import as_floats, checked_patch_size, drawn_patches, validated_pictures
@@ -78,6 +80,9 @@ class ConvolutionalPSD(
         Share of pictures held out.
     n_iter_no_change : int, default=5
         Epochs without improvement after which to stop.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last fit, optimizer state included. Other parameters than ``n_filters``,
+        ``patch_size`` and ``encoder``, which have to stay, may change in between.
     n_jobs : int, default=None
         Threads, as in joblib.
     random_state : int, RandomState instance or None, default=None
@@ -134,6 +139,7 @@ class ConvolutionalPSD(
     batch_size: int = 16
     max_iter: int | str = 20
     n_iter_no_change: int = 5
+    warm_start: bool = False
     n_jobs: int | None = None
 
     _parameter_constraints: ClassVar[dict] = {
@@ -148,11 +154,12 @@ class ConvolutionalPSD(
         "max_inference_iter": [Interval(Integral, 1, None, closed="left")],
         "image_shape": [tuple, list, None],
         "solver": [StrOptions({"adam", "sgd"}), HasMethods(["start", "step"])],
+        "warm_start": ["boolean"],
         "n_jobs": [Integral, None],
     }
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Learn filters and encoder.
 
         Parameters
@@ -160,30 +167,64 @@ class ConvolutionalPSD(
         X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the pictures in the mean of the objective.
 
         Returns
         -------
         self : ConvolutionalPSD
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
-            pictures = validated_pictures(self, X, self.image_shape, reset=True)
-            size = checked_patch_size(self.patch_size, pictures)
-            self.image_shape_, self._shape = pictures.shape[1:], (self.encoder, self.n_filters)
-            self._convolution = Convolution(self.image_shape_, size)
-            pictures = as_floats(
-                pictures, np.dtype(np.float64 if pictures.dtype == np.float64 else np.float32)
-            )
-            objective = ConvolutionalObjective(
-                self._convolution,
-                self._make_encoder(),
-                self._inferred,
-                self.n_filters,
-                self.alpha,
-                self.beta,
-            )
-            state = self._new_state(lambda rng, seed: self._initial(pictures, seed))
-            self._train(Problem(objective, pictures.reshape(len(pictures), -1)), state)
+            again = self.warm_start and hasattr(self, "_state")
+            self._train(*self._prepared(X, sample_weight, again))
         return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Train for one epoch on X, from the state that earlier calls left.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the pictures.
+
+        Returns
+        -------
+        self : ConvolutionalPSD
+        """
+        with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
+            self._train_epoch(*self._prepared(X, sample_weight, hasattr(self, "_state")))
+        return self
+
+    def _prepared(self, X, sample_weight, again):
+        """Return the ``Problem`` and the state to train from: the last one, or a first one."""
+        image_shape = self.image_shape_ if again else self.image_shape
+        pictures = validated_pictures(self, X, image_shape, reset=not again)
+        size = checked_patch_size(self.patch_size, pictures)
+        shape = {"n_filters": self.n_filters, "patch_size": size, "encoder": self.encoder}
+        if again:
+            check_unchanged(self._shape, shape)
+        dtype = np.float64 if pictures.dtype == np.float64 else np.float32
+        dtype = self.components_.dtype if again else np.dtype(dtype)
+        rows = as_floats(pictures, dtype).reshape(len(pictures), -1)
+        rows, weights, _ = counted_rows(rows, sample_weight)
+        self.image_shape_, self._shape = pictures.shape[1:], shape
+        self._convolution = Convolution(self.image_shape_, size)
+        objective = ConvolutionalObjective(
+            self._convolution,
+            self._make_encoder(),
+            self._inferred,
+            self.n_filters,
+            self.alpha,
+            self.beta,
+        )
+        pictures = rows.reshape(-1, *self.image_shape_)
+        fresh = partial(self._initial, pictures)
+        state = self._last_state() if again else self._new_state(fresh)
+        return Problem(objective, rows, weights), state
 
     def transform(self, X):
         """Return the codes of pictures.
@@ -232,8 +273,9 @@ class ConvolutionalPSD(
         R : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        codes = np.ascontiguousarray(X, dtype=self.components_.dtype)
-        if codes.ndim != 2 or codes.shape[1] != self._n_features_out:
+        codes = check_array(X, accept_sparse="csr", dtype=self.components_.dtype, input_name="X")
+        codes = np.ascontiguousarray(dense(codes))
+        if codes.shape[1] != self._n_features_out:
             raise ValueError(
                 f"X must have {self._n_features_out} columns, as transform returns; got shape {codes.shape}."
             )
@@ -249,14 +291,15 @@ class ConvolutionalPSD(
     @property
     def filters_(self):
         """ndarray of shape (n_filters, height, width, channels): the filters as pictures."""
-        shape = *self._convolution.patch_size, self.image_shape_[2]
-        return self.components_.reshape(-1, *shape)
+        filters = self.components_
+        return filters.reshape(-1, *self._convolution.patch_size, self.image_shape_[2])
 
     @property
     def encoder_parameters_(self):
         """list of ndarray: gains, filters and biases of ``'tanh'``; filters and logarithms of thresholds."""
+        params = self._history("encoder_parameters_")["params"]
         encoder = self._make_encoder()
-        return encoder.parts(self._history("encoder_parameters_")["params"][-encoder.size :])
+        return encoder.parts(params[-encoder.size :])
 
     @property
     def map_shape_(self):
@@ -264,7 +307,7 @@ class ConvolutionalPSD(
         check_is_fitted(self)
         return *self._convolution.n_positions, len(self.components_)
 
-    def _initial(self, pictures, seed):
+    def _initial(self, pictures, _, seed):
         """Return random patches without their means, of norm 1, and the encoder that goes with them."""
         rng = np.random.RandomState(seed)
         size = self._convolution.patch_size
@@ -277,7 +320,7 @@ class ConvolutionalPSD(
         return np.concatenate([atoms.ravel(), params]).astype(atoms.dtype)
 
     def _make_encoder(self):
-        encoder, n_filters = self._shape
+        encoder, n_filters = self._shape["encoder"], self._shape["n_filters"]
         return make_encoder(encoder, n_filters, self._convolution.n_values, n_steps=1)
 
     def _make_solver(self):

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 from common import relative_gradient_error
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -146,6 +147,52 @@ def test_training_that_is_cut_short_is_told():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks([ConvolutionalPSD(2, patch_size=1, max_iter=2)])
+@parametrize_with_checks(
+    [ConvolutionalPSD(2, patch_size=1, max_iter=2)],
+    expected_failed_checks=lambda estimator: {
+        "check_sample_weight_equivalence_on_dense_data": "minibatches of repeated and of weighted rows are not the same",
+        "check_sample_weight_equivalence_on_sparse_data": "minibatches of repeated and of weighted rows are not the same",
+    },
+)
 def test_sklearn(estimator, check):
     check(estimator)
+
+
+STEADY = {"patch_size": 3, "batch_size": 2, "tol": 0, "random_state": 0}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_rows_of_weight_0_do_not_count():
+    weights = np.array([1.0, 0, 2, 0.5])
+    wild = np.where(weights[:, None, None, None] > 0, PICTURES, 1e3)
+    model = ConvolutionalPSD(3, max_iter=2, **STEADY).fit(wild, sample_weight=weights)
+    kept = weights > 0
+    other = clone(model).fit(PICTURES[kept], sample_weight=weights[kept])
+    np.testing.assert_array_equal(model._state["params"], other._state["params"])
+    equal = clone(model).fit(PICTURES[kept], sample_weight=[2, 2, 2])
+    plain = clone(model).fit(PICTURES[kept])
+    np.testing.assert_allclose(equal.components_, plain.components_)
+    assert not np.allclose(other.components_, plain.components_)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_training_goes_on():
+    whole = ConvolutionalPSD(3, max_iter=2, **STEADY).fit(PICTURES)
+    warm = ConvolutionalPSD(3, max_iter=1, warm_start=True, **STEADY).fit(PICTURES).fit(PICTURES)
+    passes = ConvolutionalPSD(3, **STEADY).partial_fit(PICTURES).partial_fit(PICTURES)
+    for other in (warm, passes):
+        assert other.n_iter_ == 2
+        np.testing.assert_array_equal(other._state["params"], whole._state["params"])
+    changed = clone(passes).partial_fit(PICTURES).set_params(alpha=0.5).partial_fit(PICTURES)
+    assert not np.array_equal(changed.components_, whole.components_)
+    before = warm._state["params"].copy()
+    for name, value in {"n_filters": 4, "patch_size": 2, "encoder": "tanh"}.items():
+        old = warm.get_params()[name]
+        for method in (warm.fit, warm.partial_fit):
+            with pytest.raises(ValueError, match=f"{name} must stay as it was"):
+                warm.set_params(**{name: value})
+                method(PICTURES)
+        warm.set_params(**{name: old})
+        np.testing.assert_array_equal(warm._state["params"], before)
+    with pytest.raises(ValueError, match="pictures of height"):
+        warm.partial_fit(PICTURES[:, 1:])
