@@ -29,7 +29,7 @@ def validated_pictures(estimator, X, image_shape, *, reset):
     Raises
     ------
     ValueError
-        If X is not finite, or pictures are not of ``image_shape``.
+        If X is not finite, pictures are not of ``image_shape``, or pixels have another scale than in ``fit``.
     """
     shape = None if image_shape is None else _checked_shape(image_shape)
     n_axes = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
@@ -40,6 +40,7 @@ def validated_pictures(estimator, X, image_shape, *, reset):
             raise ValueError(
                 f"X has {X.shape[1]} features; image_shape={shape} needs {np.prod(shape)}."
             )
+        _check_pixels(estimator, X, reset)
         return X.reshape(len(X), *shape)
     X = check_array(X, allow_nd=True, dtype="numeric", input_name="X")
     if X.ndim > 4 or 0 in X.shape:
@@ -50,7 +51,27 @@ def validated_pictures(estimator, X, image_shape, *, reset):
     if shape is not None and given != shape:
         raise ValueError(f"X has pictures of height, width and channels {given}, not {shape}.")
     rows = validate_data(estimator, X.reshape(len(X), -1), reset=reset, skip_check_array=True)
+    _check_pixels(estimator, rows, reset)
     return rows.reshape(len(X), *given)
+
+
+def _check_pixels(estimator, X, reset):
+    """Note in ``fit`` whether pixels are of 8 bits, which are divided by 255; raise where other ones come later."""
+    eight_bit, largest = X.dtype == np.uint8, np.abs(X).max(initial=0)
+    if reset:
+        estimator._pixels = {"eight_bit": eight_bit, "largest": largest}
+        return
+    fitted = estimator._pixels
+    if fitted["eight_bit"] and not eight_bit and (largest > 1 or X.dtype.kind in "iu"):
+        raise ValueError(
+            f"X has pixels of {X.dtype} up to {largest:.3g}, but fit had pixels of 8 bits, which are divided by 255: give "
+            "X.astype('uint8'), or X / 255."
+        )
+    if eight_bit and not fitted["eight_bit"] and fitted["largest"] > 1:
+        raise ValueError(
+            f"X has pixels of 8 bits, which are divided by 255, but fit had others, up to {fitted['largest']:.3g}: give X in "
+            "the type and the units that it had there."
+        )
 
 
 def _checked_shape(image_shape):

@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae import PSD, RBM, ContractiveAE, DenoisingAE, SparseCoder
-from skae.images import ConvolutionalFeatures
+from skae.images import ConvolutionalFeatures, ConvolutionalPSD
 
 rng = np.random.default_rng(0)
 GRAY = rng.random((7, 9, 11))
@@ -346,3 +346,23 @@ def test_the_maps_of_all_pictures_are_never_in_memory(options):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < maps / 4
+
+
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("Model", [ConvolutionalFeatures, ConvolutionalPSD])
+def test_pixels_have_the_scale_that_they_had_in_fit(Model, flat):
+    """Those of 8 bits are divided by 255, and all others are not."""
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 6, 6), dtype=np.uint8)
+    pixels = pixels.reshape(20, -1) if flat else pixels
+    options = {"max_iter": 1} if Model is ConvolutionalPSD else {}
+    model = Model(3, patch_size=3, random_state=0, **options)
+    codes = model.fit(pixels).transform(pixels)
+    np.testing.assert_allclose(model.transform(pixels / np.float32(255)), codes, rtol=1e-5)
+    for other in (pixels.astype(float), pixels.astype(int)):
+        with pytest.raises(ValueError, match="fit had pixels of 8 bits, which are divided by 255"):
+            model.transform(other)
+    codes = model.fit(pixels / np.float32(255)).transform(pixels / np.float32(255))
+    np.testing.assert_allclose(model.transform(pixels), codes, rtol=1e-5)
+    for other in (pixels.astype(float), pixels.astype(int)):
+        with pytest.raises(ValueError, match="X has pixels of 8 bits.*fit had others, up to 255"):
+            model.fit(other).transform(pixels)
