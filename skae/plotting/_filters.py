@@ -1,7 +1,12 @@
 """The encoder's weights as images."""
 
-import numpy as np
+from numbers import Integral
 
+import numpy as np
+from sklearn.utils import check_array, check_scalar
+from sklearn.utils.validation import check_is_fitted
+
+from .._estimators.subestimators import atoms_of, check_instance
 from ._grid import as_images, new_axes, shape_of, tile
 
 
@@ -25,25 +30,30 @@ class FilterDisplay:
 
         Parameters
         ----------
-        estimator : fitted auto-encoder
+        estimator : fitted estimator
+            An auto-encoder or machine, a dictionary, or features of pictures: what has ``encoder_weights_``, ``filters_``,
+            ``components_`` or ``cluster_centers_``.
         n_filters : int, default=100
             Most filters to draw.
         image_shape : (int, int), default=None
-            Height and width; square by default.
+            Height and width; those of ``filters_``, or square, by default.
         ax : matplotlib axes, default=None
 
         Returns
         -------
         display : FilterDisplay
         """
-        weights = estimator.encoder_weights_[0]
+        check_scalar(n_filters, "n_filters", Integral, min_val=1)
+        weights, shape = _filters_of(estimator)
+        image_shape = shape if image_shape is None else image_shape
         largest = np.argsort(-np.linalg.norm(weights, axis=1), kind="stable")[:n_filters]
         shape = shape_of(image_shape, weights.shape[1])
         return cls(filters=weights[largest], image_shape=shape).plot(ax=ax)
 
     def plot(self, ax=None):
         """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
-        images = as_images(self.filters.reshape(len(self.filters), -1), self.image_shape)
+        filters = check_array(self.filters, allow_nd=True, input_name="filters")
+        images = as_images(filters.reshape(len(filters), -1), self.image_shape)
         ax = new_axes(ax)
         axes = tuple(range(1, images.ndim))
         images = images / np.maximum(np.abs(images).max(axis=axes, keepdims=True), 1e-12)
@@ -55,3 +65,15 @@ class FilterDisplay:
         ax.set_title("Filters")
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _filters_of(estimator):
+    """Return the filters of a fitted estimator, as rows, and the shape of a picture where they have one."""
+    check_instance(estimator=estimator)
+    check_is_fitted(estimator)
+    if hasattr(estimator, "encoder_weights_"):
+        return estimator.encoder_weights_[0], None
+    filters = getattr(estimator, "filters_", None)
+    if filters is None:
+        return atoms_of(estimator), None
+    return filters.reshape(len(filters), -1), filters.shape[1:]

@@ -4,7 +4,9 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
 
+from .._estimators.subestimators import check_instance
 from ..nn.scaling import dense
 
 
@@ -32,6 +34,15 @@ def shape_of(image_shape, n_features):
             f"(height, width, 3) for colors; got {image_shape!r}."
         )
     return shape[:2] if gray else shape
+
+
+def method_of(estimator, name, cure):
+    """Return a method of a fitted ``estimator``; raise TypeError with the ``cure`` where it has none."""
+    check_instance(estimator=estimator)
+    if not hasattr(estimator, name):
+        raise TypeError(f"estimator={estimator!r} has no {name}: {cure}.")
+    check_is_fitted(estimator)
+    return getattr(estimator, name)
 
 
 def as_images(rows, image_shape):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._grid import as_images, new_axes, pictures, shape_of, tile
+from ._grid import as_images, method_of, new_axes, pictures, shape_of, tile
 
 
 class ReconstructionDisplay:
@@ -36,16 +36,22 @@ class ReconstructionDisplay:
         -------
         display : ReconstructionDisplay
         """
+        reconstruct = method_of(estimator, "reconstruct", "give an auto-encoder")
         originals = pictures(X)
         shape = shape_of(image_shape, originals.shape[1])
-        reconstructions = estimator.reconstruct(X)
+        reconstructions = reconstruct(X)
         display = cls(originals=originals, reconstructions=reconstructions, image_shape=shape)
         return display.plot(ax=ax)
 
     def plot(self, ax=None):
         """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
-        rows = np.concatenate([self.originals, self.reconstructions])
-        sheet = tile(as_images(rows, self.image_shape), len(self.originals))
+        originals, reconstructions = pictures(self.originals), pictures(self.reconstructions)
+        if originals.shape != reconstructions.shape:
+            raise ValueError(
+                f"reconstructions must have the shape of originals, {originals.shape}; got {reconstructions.shape}."
+            )
+        rows = np.concatenate([originals, reconstructions])
+        sheet = tile(as_images(rows, self.image_shape), len(originals))
         ax = new_axes(ax)
         ax.imshow(sheet, cmap="gray", interpolation="nearest")
         ax.set_axis_off()

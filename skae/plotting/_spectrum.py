@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..manifold import tangent_basis
-from ._grid import new_axes
+from ._grid import method_of, new_axes
 
 
 class SpectrumDisplay:
@@ -39,7 +39,8 @@ class SpectrumDisplay:
         display : SpectrumDisplay
         """
         if n_values is None:
-            values = estimator.singular_values(X)
+            cure = "give n_values of an encoder that tangent_basis takes"
+            values = method_of(estimator, "singular_values", cure)(X)
         else:
             values = tangent_basis(estimator, X, n_values).singular_values
         spectrum = values.mean(axis=0)

@@ -1,5 +1,7 @@
 """Images, their tangents, and what moving along them does."""
 
+from numbers import Real
+
 import numpy as np
 
 from ..manifold import tangent_basis
@@ -19,7 +21,7 @@ class TangentDisplay:
     """
 
     def __init__(self, *, images, basis, steps, image_shape):
-        self.images, self.basis, self.steps = images, basis, np.asarray(steps)
+        self.images, self.basis, self.steps = images, basis, steps
         self.image_shape = image_shape
 
     @classmethod
@@ -54,23 +56,27 @@ class TangentDisplay:
 
     def plot(self, ax=None):
         """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
-        height, width = shape_of(self.image_shape, self.images.shape[1])
-        low, high = self.images.min(), self.images.max()
+        shape = shape_of(self.image_shape, self.images.shape[1])
+        steps = _checked_steps(self.steps)
+        low, high = np.nanmin(self.images), np.nanmax(self.images)
         rows = []
         for image, tangents in zip(self.images, self.basis):
-            moved = np.clip(image + self.steps[:, np.newaxis] * tangents[0], low, high)
+            moved = np.clip(image + steps[:, np.newaxis] * tangents[0], low, high)
             gray = (np.vstack([image[np.newaxis], moved]) - low) / max(high - low, 1e-12)
             # Tangents have a sign: gray is none.
             largest = np.maximum(np.abs(tangents).max(axis=1, keepdims=True), 1e-12)
             signed = 0.5 + 0.5 * tangents / largest
             rows.append(np.vstack([gray[:1], signed, gray[1:]]))
-        sheet = np.concatenate(rows).reshape(-1, height, width)
-        n_columns = 1 + self.basis.shape[1] + len(self.steps)
+        sheet = np.concatenate(rows).reshape(-1, *shape)
+        n_columns = 1 + self.basis.shape[1] + len(steps)
         ax = new_axes(ax)
-        ax.imshow(tile(sheet, n_columns), cmap="gray", vmin=0, vmax=1)
-        width += 1
+        sheet = tile(sheet, n_columns)
+        # Where there are no pixels colors have no value of their own.
+        sheet = np.nan_to_num(sheet, nan=1.0) if sheet.ndim == 3 else sheet
+        ax.imshow(sheet, cmap="gray", vmin=0, vmax=1)
+        width = shape[1] + 1
         labels = ["x", *(f"u{k + 1}" for k in range(self.basis.shape[1]))]
-        labels += [f"{step:+g} u1" for step in self.steps]
+        labels += [f"{step:+g} u1" for step in steps]
         ax.set_xticks(
             width * np.arange(n_columns) + (width - 1) / 2, labels, rotation=45, fontsize="small"
         )
@@ -79,3 +85,11 @@ class TangentDisplay:
         ax.tick_params(length=0)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _checked_steps(steps):
+    """Return ``steps`` as an array; raise where they are no sequence of finite numbers."""
+    values = np.asarray(steps, dtype=object)
+    if values.ndim != 1 or not all(isinstance(each, Real) and np.isfinite(each) for each in values):
+        raise ValueError(f"steps must be a sequence of finite numbers; got {steps!r}.")
+    return values.astype(float)

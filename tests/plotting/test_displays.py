@@ -9,9 +9,15 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse
+from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import StandardScaler
 
-from skae import AutoEncoder, SparseAutoEncoder
+from skae import PSD, RBM, AutoEncoder, SparseAutoEncoder, SparseCoder, StackedAE
+from skae.images import ConvolutionalFeatures
 from skae.plotting import (
     FilterDisplay,
     ReconstructionDisplay,
@@ -145,3 +151,77 @@ def test_sparse_features_as_words():
     assert turned.words[0][0][0] == words[63 - expected[0]]
     with pytest.raises(ValueError, match="words must name 64 columns; got 3"):
         SparseFeatureDisplay.from_estimator(model, X, words=words[:3])
+
+
+FILTERS = [
+    RBM(4, max_iter=1, random_state=0),
+    PSD(4, alpha=0.1, max_iter=1, random_state=0),
+    SparseCoder(4, alpha=0.1, max_iter=1, random_state=0),
+    KMeans(4, n_init=1, random_state=0),
+    StackedAE([("low", AutoEncoder(4, max_iter=1)), ("high", AutoEncoder(3, max_iter=1))]),
+]
+
+
+@pytest.mark.parametrize("model", FILTERS, ids=lambda model: type(model).__name__)
+def test_filters_of_all_kinds_are_drawn(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = clone(model).fit(X[:50])
+    atoms = getattr(model, "cluster_centers_", None)
+    atoms = atoms if atoms is not None else getattr(model, "components_", None)
+    atoms = model.encoder_weights_[0] if isinstance(model, (RBM, StackedAE)) else atoms
+    display = FilterDisplay.from_estimator(model, n_filters=1)
+    largest = atoms[np.argmax(np.linalg.norm(atoms, axis=1))]
+    expected = (largest / np.abs(largest).max()).reshape(8, 8)
+    np.testing.assert_allclose(display.ax_.images[0].get_array(), expected, rtol=1e-6)
+
+
+def test_filters_of_pictures_have_their_shape():
+    model = ConvolutionalFeatures(4, patch_size=(2, 3), random_state=0).fit(X[:20])
+    display = FilterDisplay.from_estimator(model)
+    assert display.ax_.images[0].get_array().shape == (2 * 3 - 1, 2 * 4 - 1)
+
+
+@pytest.mark.parametrize(
+    ("draw", "error", "message"),
+    [
+        (lambda model: FilterDisplay.from_estimator(model, n_filters=0), ValueError, "n_filters"),
+        (lambda model: FilterDisplay.from_estimator(model, n_filters=2.5), TypeError, "n_filters"),
+        (lambda model: FilterDisplay.from_estimator(AutoEncoder(3)), NotFittedError, "not fitted"),
+        (lambda model: FilterDisplay.from_estimator(AutoEncoder), TypeError, "is a class"),
+        (lambda model: FilterDisplay.from_estimator(StandardScaler().fit(X)), ValueError, "components_"),
+        (lambda model: ReconstructionDisplay.from_estimator(PCA(2).fit(X), X), TypeError, "reconstruct"),
+        (lambda model: SpectrumDisplay.from_estimator(PCA(2).fit(X), X), TypeError, "singular_values"),
+        (
+            lambda model: ReconstructionDisplay(
+                originals=X[:3], reconstructions=X[:2], image_shape=(8, 8)
+            ).plot(),
+            ValueError,
+            "reconstructions must have the shape",
+        ),
+        *[
+            (
+                lambda model, steps=steps: TangentDisplay.from_estimator(
+                    model, X[:2], n_tangents=2, steps=steps
+                ),
+                ValueError,
+                "steps",
+            )
+            for steps in (1, "a", [np.nan], [[1, 2]])
+        ],
+    ],
+)  # fmt: skip
+def test_what_cannot_be_drawn_is_told(draw, error, message):
+    model = AutoEncoder(4, max_iter=1, random_state=0).fit(X)
+    with pytest.raises(error, match=message):
+        draw(model)
+
+
+def test_tangents_of_colors():
+    rows = np.random.default_rng(0).random((20, 12))
+    model = AutoEncoder(3, max_iter=1, random_state=0).fit(rows)
+    display = TangentDisplay.from_estimator(model, rows[:2], n_tangents=1, image_shape=(2, 2, 3))
+    sheet = display.ax_.images[0].get_array()
+    assert sheet.shape == (2 * 3 - 1, 6 * 3 - 1, 3)
+    low, high = rows[:2].min(), rows[:2].max()
+    np.testing.assert_allclose(sheet[:2, :2], (rows[0].reshape(2, 2, 3) - low) / (high - low))
