@@ -119,6 +119,10 @@ class _Process:
         tridiagonal[:, steps, steps] = self.alphas**2 + self.betas[:, :-1] ** 2
         beside = self.alphas[:, :-1] * self.betas[:, 1:-1]
         tridiagonal[:, steps[:-1], steps[1:]] = tridiagonal[:, steps[1:], steps[:-1]] = beside
+        if not np.isfinite(tridiagonal).all():
+            raise ValueError(
+                f"The slopes of the codes by X are beyond the range of {self.basis.dtype}: scale X, or give it in float64."
+            )
         values, vectors = np.linalg.eigh(tridiagonal)
         return values[:, ::-1], vectors[:, :, ::-1]
 

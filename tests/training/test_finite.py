@@ -28,6 +28,7 @@ from skae.generative import (
     sample_walkback,
 )
 from skae.images import ZCA, normalize_contrast
+from skae.manifold import tangent_basis
 
 X = load_iris().data[::3]
 LINEAR = {"activation": "identity", "random_state": 0}
@@ -215,3 +216,15 @@ def test_the_last_finite_epoch_is_kept(how, tmp_path):
         with pytest.raises(ValueError, match="not finite in epoch 3"):
             resumed.fit(X)
         np.testing.assert_array_equal(resumed._state["params"], expected._state["params"])
+
+
+def test_slopes_by_tiny_columns_are_finite_or_refused():
+    tiny = (1e-40 * X).astype(np.float32)
+    model = ContractiveAE(3, max_iter=1, random_state=0).fit(tiny)
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(ValueError, match="slopes .* scale X, or give it in float64"),
+    ):
+        tangent_basis(model, tiny, 2)
+    wide = ContractiveAE(3, max_iter=1, random_state=0).fit(1e-40 * X)
+    assert np.isfinite(tangent_basis(wide, 1e-40 * X, 2).singular_values).all()
