@@ -7,7 +7,15 @@ import pytest
 import scipy.sparse
 from sklearn import config_context
 
-from skae import PSD, RBM, AutoEncoder, SparseAutoEncoder, SparseCoder
+from skae import (
+    PSD,
+    RBM,
+    AutoEncoder,
+    ContractiveAE,
+    ManifoldTangentClassifier,
+    SparseAutoEncoder,
+    SparseCoder,
+)
 
 N_FEATURES = 30_000
 
@@ -58,3 +66,16 @@ def test_a_score_of_sparse_rows_is_that_of_dense_ones(X):
     expected = -0.5 * (errors**2).sum(axis=1)
     np.testing.assert_allclose(model.score_samples(X[:50]), expected, rtol=1e-5)
     assert model.score(X[:50]) == pytest.approx(expected.mean(), rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_classifier_of_tangents_makes_no_copy_of_its_rows():
+    rng = np.random.default_rng(0)
+    rows = rng.random((20_000, 200), dtype=np.float32)
+    labels = rng.integers(3, size=len(rows))
+    base = ContractiveAE(5, max_iter=1, random_state=0)
+    options = {"n_tangents": 2, "tangent_storage": None, "max_iter": 1, "random_state": 0}
+    model = ManifoldTangentClassifier(base, early_stopping=True, **options)
+    model.fit(rows[:500], labels[:500])
+    _, peak = _peak(lambda: model.fit(rows, labels))
+    assert peak < 0.7 * rows.nbytes / 2**20

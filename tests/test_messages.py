@@ -1,5 +1,6 @@
 """Wrong arguments: each error names the parameter and says what to give instead."""
 
+import inspect
 import warnings
 
 import numpy as np
@@ -8,6 +9,7 @@ import scipy.sparse
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 
+import skae
 from skae import (
     PSD,
     RBM,
@@ -20,9 +22,9 @@ from skae import (
     StackedAEClassifier,
 )
 from skae.datasets import make_digits, make_rectangles, published_split
-from skae.generative import parzen_comparison, parzen_log_likelihood, sample_walkback
-from skae.images import ZCA, sample_patches
-from skae.manifold import ManifoldTangentClassifier, tangent_terms
+from skae.generative import JointEnergy, parzen_comparison, parzen_log_likelihood, sample_walkback
+from skae.images import ZCA, ConvolutionalFeatures, ConvolutionalPSD, sample_patches
+from skae.manifold import ManifoldTangentClassifier, TangentNeighborsClassifier, tangent_terms
 from skae.training import SGD, Adam
 
 X = np.random.default_rng(0).random((40, 6))
@@ -197,3 +199,54 @@ def test_names_of_an_earlier_fit_are_forgotten(estimator):
     frame = pandas.DataFrame(X, columns=list("abcdef"))
     assert list(estimator.fit(frame, Y).feature_names_in_) == list("abcdef")
     assert not hasattr(estimator.fit(X, Y), "feature_names_in_")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name"),
+    [
+        (ManifoldTangentClassifier(ContractiveAE), "base"),
+        (StackedAEClassifier([("low", ContractiveAE)]), "low"),
+        (AnomalyDetector(AutoEncoder), "base"),
+        (TangentNeighborsClassifier(ContractiveAE), "encoder"),
+        (JointEnergy(AutoEncoder), "base"),
+        (
+            ConvolutionalFeatures(dictionary=SparseCoder, patch_size=(1, 3), pool_grid=1),
+            "dictionary",
+        ),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_a_part_is_an_instance(estimator, name):
+    with pytest.raises(TypeError, match=name):
+        estimator.fit(X, Y)
+
+
+def _estimators():
+    modules = (skae, skae.generative, skae.manifold, skae.images)
+    every = {each for module in modules for each in vars(module).values() if inspect.isclass(each)}
+    return [each for each in every if hasattr(each, "fit") and not inspect.isabstract(each)]
+
+
+@pytest.mark.parametrize("Estimator", sorted(_estimators(), key=lambda each: each.__name__))
+def test_what_a_fit_sets_is_missing_before_by_no_private_name(Estimator):
+    parts = {"layers": [("low", RBM(2)), ("high", RBM(2))], "base": RBM(2)}
+    needed = set(parts) & set(inspect.signature(Estimator).parameters)
+    model = Estimator(**{name: parts[name] for name in needed})
+    names = {name for Class in Estimator.__mro__ for name in vars(Class)}
+    for name in names:
+        if name.endswith("_") and not name.startswith("_"):
+            with pytest.raises(AttributeError) as error:
+                getattr(model, name)
+            assert "attribute '_" not in str(error.value)
+
+
+def test_codes_are_rows():
+    coder = ConvolutionalPSD(2, patch_size=2, max_iter=1, image_shape=(2, 3)).fit(X)
+    auto = AutoEncoder(3, max_iter=1).fit(X)
+    with pytest.raises(ValueError, match=r"must have shape \(n_samples, 3\)"):
+        auto.inverse_transform(np.ones(3))
+    with pytest.raises(ValueError, match="X contains NaN"):
+        coder.inverse_transform(np.full((2, 4), np.nan))
+    codes = coder.transform(X)
+    sparse = coder.inverse_transform(scipy.sparse.csr_matrix(codes))
+    np.testing.assert_array_equal(sparse, coder.inverse_transform(codes))

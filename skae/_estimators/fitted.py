@@ -35,7 +35,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     @property
     def model_(self):
         """Model: the fitted network with its parameters and units, from and to columns of X."""
-        return Model(self._network, self._history("model_")["params"], self._units)
+        flat = self._history("model_")["params"]
+        return Model(self._network, flat, self._units)
 
     def _set_network(self, units, shape):
         """Set the shape of the network, the arguments of ``Network``, and the ``Units`` in which it sees columns of X."""
@@ -70,7 +71,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             Means of the output units: probabilities for binary columns and one-hot groups.
         """
         check_is_fitted(self)
-        codes = np.atleast_2d(np.asarray(dense(X), dtype=self._params.dtype))
+        codes = np.asarray(dense(X), dtype=self._params.dtype)
         if codes.ndim != 2 or codes.shape[1] != self.n_components_:
             raise ValueError(
                 f"X must have shape (n_samples, {self.n_components_}), the codes of this "
@@ -289,7 +290,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return by_block(X, function, width, block)
 
     def _fitted_params(self, name):
-        return self._network.views(self._history(name)["params"])
+        flat = self._history(name)["params"]
+        return self._network.views(flat)
 
     def _shown_params(self, name):
         """Return the parameters with weights of all columns of X."""

@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, _fit_context
 from .._estimators.fitting import DTYPES, unchanged_on_error
@@ -93,6 +93,7 @@ class LocalPCA(BaseEstimator):
     @property
     def model_(self):
         """The fitted neighborhoods, which stand in the place of an encoder."""
+        check_is_fitted(self)
         self._check_neighbors(self._points)
         return _Deviations(self._points, self._search, self.n_neighbors)
 

@@ -183,9 +183,8 @@ class PSD(BaseCoder):
     @property
     def model_(self):
         """The fitted encoder, which takes rows of X."""
-        return _FittedEncoder(
-            self._make_encoder(), self._history("model_")["params"], self.components_
-        )
+        flat = self._history("model_")["params"]
+        return _FittedEncoder(self._make_encoder(), flat, self.components_)
 
     @property
     def encoder_parameters_(self):
