@@ -183,15 +183,15 @@ class TrainedModel(CallbackSupportMixin):
         n_before = state.n_epochs
         solver = problem.solver or self._make_solver()
         with (
-            self._told(problem, state, n_epochs, publish) as told,
+            self._reporting(problem, state, n_epochs, publish) as reports,
             self._publishing(state, publish),
         ):
-            self._minimize(problem, state, solver, n_epochs, max_epochs, [*observers, *told])
+            self._minimize(problem, state, solver, n_epochs, max_epochs, [*observers, *reports])
         if problem.monitors_loss:
-            self._advise(state, solver, n_before, max_epochs)
+            self._warn(state, solver, n_before, max_epochs)
 
     @contextmanager
-    def _told(self, problem, state, n_epochs, publish):
+    def _reporting(self, problem, state, n_epochs, publish):
         """Yield a list of what reports the training to callbacks: empty where none were set."""
         if not getattr(self, "_skl_callbacks", None):
             yield []
@@ -201,7 +201,7 @@ class TrainedModel(CallbackSupportMixin):
             yield [report]
             report.close(state)
 
-    def _advise(self, state, solver, n_before, max_epochs):
+    def _warn(self, state, solver, n_before, max_epochs):
         """Warn where the loss rose, or where training ended at ``max_iter`` before it converged."""
         name, has_rate = type(self).__name__, "learning_rate_init" in self.get_params(deep=False)
         warn_of_rising_loss(state.loss_curve[n_before:], name, has_rate)
