@@ -12,7 +12,7 @@ from .._threads import ELEMENT, share
 _GROUP = 16  # entries of a row of which the largest stands for all
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class SparseCodes:
     """Row i has ``values[starts[i]:starts[i + 1]]`` in ascending ``columns``.
 
@@ -77,6 +77,10 @@ class SparseCodes:
 
         self._share_rows(some, atoms)
         return gradient
+
+    def by_column(self, n_columns):
+        """Return what adds up gradients over samples."""
+        return ByColumn(self, n_columns)
 
     def _share_rows(self, some, atoms):
         mean = 1 + len(self.values) // max(len(self), 1)

@@ -4,7 +4,8 @@ import numpy as np
 
 from .._kernels.sparse_codes import column_sums
 from .._threads import product
-from .sparse_codes import ByColumn, top_k
+from .dense_codes import suited
+from .sparse_codes import top_k
 
 _LEAST_UNEXPLAINED = 0.01  # share of the variation, for the weight of the loss of dead features
 _LEAST_SCALE = 0.01  # of what dead features add up to, in the direction of the rest
@@ -66,6 +67,7 @@ class SparseObjective:
         a, bias = space.pre_activations, params.encoder_biases[0]
         product(space.inputs, params.encoder_weights[0].T, a)
         codes, raw = self.network.units.training_codes(a, bias, params.thresholds)
+        codes = suited(codes, self.network.sizes[1])
         atoms = params.decoder_weights[0], params.decoder_biases[0]
         gradient = codes.explain(
             *atoms, self.ends, space.inputs, space.weights, space.errors, space.losses
@@ -115,7 +117,7 @@ class SparseObjective:
 
     def _add(self, codes, gradient, errors, ends, space, by_atoms, by_weights, by_bias):
         """Add the gradients at the atoms and at the encoder's weights and biases."""
-        columns = ByColumn(codes, self.network.sizes[1])
+        columns = codes.by_column(self.network.sizes[1])
         columns.add(gradient, space.inputs, by_weights)
         column_sums(codes.columns, gradient, by_bias)
         for error, first, last in zip(errors, [0, *ends], ends):

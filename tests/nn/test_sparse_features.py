@@ -118,7 +118,9 @@ def _numeric(function, flat, step=1e-6):
 @pytest.mark.parametrize("ends", [(N_FEATURES,), (2, 3, 7, N_FEATURES)], ids=str)
 @pytest.mark.parametrize("n_dead", [0, 1, 4])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_gradients(activation, n_dead, ends):
+@pytest.mark.parametrize("dense", [False, True])
+def test_gradients(dense, activation, n_dead, ends, monkeypatch):
+    monkeypatch.setattr("skae.nn.dense_codes._DENSE", 0 if dense else 1)
     network, aux, dead = _network(activation), 0.7, np.arange(n_dead) * 2 + 1
     flat, (X, batch) = _point(network), _batch()
     objective = SparseObjective(network, ends, alpha=ALPHA, aux=aux, dead_after=50)
