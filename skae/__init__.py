@@ -9,7 +9,7 @@ from .autoencoders import (
     SparseAutoEncoder,
 )
 from .boltzmann import DBM, DBN, RBM, BoltzmannClassifier
-from .deep import RecurrentAE, StackedAE, StackedAEClassifier, StackedAERegressor
+from .deep import RecurrentAE, StackedAE, StackedAEClassifier, StackedAERegressor, make_stack
 from .manifold import ManifoldTangentClassifier
 from .sparse import PSD, SparseCoder
 
@@ -31,4 +31,5 @@ __all__ = [
     "StackedAEClassifier",
     "StackedAERegressor",
     "__version__",
+    "make_stack",
 ]

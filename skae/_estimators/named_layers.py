@@ -50,7 +50,8 @@ def named_layers_(self):
 
 def visual_block(self):
     """Return what the HTML of a notebook shows: the layers, one below the other."""
-    layers = self.layers or []
+    # Widths have no estimator to show before they are fitted.
+    layers = [entry for entry in self.layers or [] if isinstance(entry, (tuple, list))]
     names = [f"{name}: {type(layer).__name__}" for name, layer in layers]
     return _VisualBlock(
         "serial",

@@ -1,5 +1,10 @@
 """Layers of a stack: what is asked of them, copies to fit, and their weights in the stack's network."""
 
+from numbers import Integral
+
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+
 from .._compat import StrOptions
 from .._estimators.layer import NetworkLayer
 from .._estimators.named_layers import check_names
@@ -21,16 +26,36 @@ def default_layers():
 
 
 def chosen_layers(stack):
-    """Return the ``layers`` of ``stack``, or the default ones."""
-    return default_layers() if stack.layers is None else stack.layers
+    """Return the ``layers`` of ``stack``: the default ones for None, contractive auto-encoders for widths."""
+    if stack.layers is None:
+        return default_layers()
+    if not _are_widths(stack.layers):
+        return stack.layers
+    return [
+        (f"layer{number}", ContractiveAE(int(width))) for number, width in enumerate(stack.layers)
+    ]
 
 
 def check_stack(stack):
     """Raise where ``layers`` are no layers, or cannot stand one above the other."""
-    if stack.layers is not None:
-        check_layers(stack.layers)
-        check_names(stack)
-        check_losses(stack.layers)
+    if stack.layers is None or _are_widths(stack.layers):
+        return
+    check_layers(stack.layers)
+    check_names(stack)
+    check_losses(stack.layers)
+
+
+def named(layers):
+    """Return (name, estimator) of ``layers`` that are estimators or widths, named as ``make_pipeline`` names them."""
+    steps = [
+        ContractiveAE(int(layer)) if isinstance(layer, Integral) else layer for layer in layers
+    ]
+    return [(name.replace("-", ""), clone(step)) for name, step in make_pipeline(*steps).steps]
+
+
+def _are_widths(layers):
+    widths = [isinstance(layer, Integral) and not isinstance(layer, bool) for layer in layers]
+    return bool(widths) and all(widths)
 
 
 def layer_shapes(layers):

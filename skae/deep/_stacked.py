@@ -50,9 +50,10 @@ class StackedAE(BaseStack):
 
     Parameters
     ----------
-    layers : list of (str, estimator), default=None
-        None takes two :class:`ContractiveAE` with their own defaults, of 500 units each. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
-        its decoder). They are cloned. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer.
+    layers : list of (str, estimator) or list of int, default=None
+        None takes two :class:`ContractiveAE` with their own defaults, of 500 units each, and numbers take contractive ones of these
+        widths. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
+        its decoder); :func:`make_stack` names them. They are cloned. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer.
         Their parameters are ``name__parameter`` for ``set_params`` and grids.
     fine_tune : {'reconstruction', 'supervised'}, default=None
         What all layers are trained for together after pre-training. With ``'supervised'``, ``fit`` needs y, and the

@@ -14,6 +14,7 @@ from skae import (
     StackedAE,
     StackedAEClassifier,
     StackedAERegressor,
+    make_stack,
 )
 from skae.deep._layers import default_layers
 
@@ -80,3 +81,32 @@ def test_default_fits_of_iris(Model):
         codes = model.transform(IRIS)
         linear = LogisticRegression(C=100, max_iter=5000).fit(codes[::3], labels)
         assert linear.score(codes, SPECIES) > 0.9
+
+
+@pytest.mark.parametrize("Model", MODELS)
+def test_widths_are_contractive_layers(Model):
+    model = clone(Model([20, np.int64(10)], max_iter=2, random_state=0))
+    assert model.get_params()["layers"] == [20, 10]
+    estimator_html_repr(model)
+    layers = [("layer0", ContractiveAE(20)), ("layer1", ContractiveAE(10))]
+    named = Model(layers, max_iter=2, random_state=0)
+    for stack in (model, named):
+        stack.fit(X[:60], y[:60])
+    assert list(model.named_layers_) == ["layer0", "layer1"]
+    np.testing.assert_array_equal(model.transform(X), named.transform(X))
+
+
+@pytest.mark.parametrize("layers", [[20, "10"], [True], [0], [2.5]])
+def test_what_is_no_width_is_refused(layers):
+    with pytest.raises(ValueError, match="layers must be|n_components"):
+        StackedAE(layers, max_iter=1).fit(X)
+
+
+def test_a_stack_is_made_without_names():
+    low = ContractiveAE(20, max_iter=1)
+    stack = make_stack(low, 10, ContractiveAE(5, max_iter=1), random_state=0, schedule="greedy")
+    assert [name for name, _ in stack.layers] == [f"contractiveae{k}" for k in (1, 2, 3)]
+    assert stack.layers[0][1] is not low
+    assert stack.set_params(contractiveae2__max_iter=1).fit(X).transform(X).shape == (150, 5)
+    with pytest.raises(ValueError, match="at least one layer"):
+        make_stack()

@@ -1,0 +1,38 @@
+"""A stack of layers without names."""
+
+from ._layers import named
+from ._stacked import StackedAE
+
+
+def make_stack(*layers, **options):
+    """Return a :class:`StackedAE` of layers that get their names from their classes, as ``make_pipeline`` names steps.
+
+    Parameters
+    ----------
+    *layers : estimator or int
+        From the lowest to the highest; a number is a :class:`ContractiveAE` of this width. They are cloned.
+    **options : object
+        Parameters of the stack.
+
+    Returns
+    -------
+    stack : StackedAE
+        Unfitted.
+
+    Raises
+    ------
+    ValueError
+        If there is no layer.
+
+    Examples
+    --------
+    >>> from skae import DenoisingAE, make_stack
+    >>> stack = make_stack(DenoisingAE(100), 50, fine_tune="reconstruction")
+    >>> [name for name, _ in stack.layers]
+    ['denoisingae', 'contractiveae']
+    >>> stack.get_params()["contractiveae__n_components"]
+    50
+    """
+    if not layers:
+        raise ValueError("make_stack needs at least one layer, such as ContractiveAE(100) or 100.")
+    return StackedAE(named(layers), **options)
