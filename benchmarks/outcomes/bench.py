@@ -137,6 +137,8 @@ def spread(numbers, digits=2):
     numbers = np.asarray(list(numbers), float)
     if not len(numbers):
         return "-"
+    if len(numbers) == 1:
+        return f"{numbers[0]:.{digits}f} (one seed)"
     return f"{numbers.mean():.{digits}f} +- {half_interval(numbers):.{digits}f}"
 
 
