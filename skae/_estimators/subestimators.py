@@ -70,6 +70,8 @@ def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume):
     checkpoint, with its name added.
     """
     check_instance(**{name: estimator})
+    if checkpoint is not None and not os.fspath(checkpoint):
+        raise ValueError("checkpoint must name a file; got an empty path.")
     estimator = clone(estimator)
     params = estimator.get_params(deep=False)
     if params.get("random_state", 0) is None:

@@ -187,7 +187,7 @@ class AdaptiveChains:
         if self._fixed is not None:
             return StepSize(self._fixed)
         size, direction = 1.0, 0
-        while 1e-300 < size < 1e300:
+        while 1e-12 < size < 1e12:
             _, gain, _ = transition(self._by_z, self._state, size, 1, self._rng)
             wanted = 1 if np.median(np.where(np.isnan(gain), -np.inf, gain)) > np.log(0.5) else -1
             if direction and wanted != direction:

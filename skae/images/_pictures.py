@@ -57,7 +57,8 @@ def validated_pictures(estimator, X, image_shape, *, reset):
 
 def _check_pixels(estimator, X, reset):
     """Note in ``fit`` whether pixels are of 8 bits, which are divided by 255; raise where other ones come later."""
-    eight_bit, largest = X.dtype == np.uint8, np.abs(X).max(initial=0)
+    # Without a copy of X.
+    eight_bit, largest = X.dtype == np.uint8, max(float(X.max()), -float(X.min()))
     if reset:
         estimator._pixels = {"eight_bit": eight_bit, "largest": largest}
         return

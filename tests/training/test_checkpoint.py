@@ -190,6 +190,14 @@ def test_what_is_no_file_is_refused_before_the_first_epoch(tmp_path, make):
             _model(tmp_path / "state", resume=resume).fit(X)
 
 
+@pytest.mark.parametrize("make", [AutoEncoder, StackedAE, ManifoldTangentClassifier])
+def test_an_empty_path_is_refused(make, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="checkpoint"):
+        make(checkpoint="").fit(X, np.arange(len(X)) % 2)
+    assert not os.listdir(tmp_path)
+
+
 def test_a_folder_that_is_not_there_is_refused_before_the_first_epoch(tmp_path):
     for Model in (AutoEncoder, RBM, SparseCoder):
         model = Model(3, checkpoint=tmp_path / "none" / "state", max_iter=10**9)
