@@ -101,7 +101,7 @@ def draw_parameters(model, X, weights, seed):
     step_size = None if model.step_size == "auto" else float(model.step_size)
     start = np.tile(_climbed(posterior, start[0], model.burn_in), (model.n_chains, 1))
     chains = AdaptiveChains(posterior, start, np.random.default_rng(seed), step_size)
-    draws = _Draws(model, posterior, X.shape[0], flat.dtype)
+    draws = _Draws(model, posterior, flat)
     try:
         for _ in chains.burn_in(model.burn_in):
             draws.take(chains)
@@ -110,7 +110,7 @@ def draw_parameters(model, X, weights, seed):
     except KeyboardInterrupt:
         draws.publish(model)
         raise
-    if not chains.n_accepted and len(draws.kept) >= FEWEST:
+    if not chains.n_accepted and draws.n_kept >= FEWEST:
         raise ValueError(
             f"No step of the chains was accepted with step_size={chains.step_size:.3g}: lower step_size or raise burn_in."
         )
@@ -142,10 +142,12 @@ def _posterior(model, X, weights, seed):
 class _Draws:
     """What chains leave behind: states every ``thin`` steps after ``burn_in``, and the mean objective after each step."""
 
-    def __init__(self, model, posterior, n_rows, dtype):
+    def __init__(self, model, posterior, flat):
         self._burn_in, self._thin, self._verbose = model.burn_in, model.thin, int(model.verbose)
-        self._name, self._posterior, self._n_rows = type(model).__name__, posterior, n_rows
-        self._dtype, self.kept, self.curve = dtype, [], []
+        self._name, self._posterior = type(model).__name__, posterior
+        n_steps = -(-model.n_draws // model.n_chains)
+        self._states = np.empty((n_steps, model.n_chains, flat.size), flat.dtype)
+        self.n_kept, self.curve = 0, []
 
     def take(self, chains):
         """Take notice of where the chains are."""
@@ -155,13 +157,14 @@ class _Draws:
         if self._verbose and n_steps % self._verbose == 0:
             print(f"[{self._name}] step {n_steps}: loss = {self.curve[-1]:.6g}")
         if n_steps > self._burn_in and (n_steps - self._burn_in) % self._thin == 0:
-            self.kept.append(x.astype(self._dtype))
+            self._states[self.n_kept] = x
+            self.n_kept += 1
 
     def publish(self, model):
         """Set the draws of ``model`` and what tells of them, if there are any."""
-        if not self.kept:
+        if not self.n_kept:
             return
-        states = np.array(self.kept)
+        states = self._states[: self.n_kept]
         model.draws_ = states.reshape(-1, states.shape[2])[: model.n_draws]
         model.loss_curve_ = self.curve
         model.effective_sample_size_, model.r_hat_ = diagnose(states)

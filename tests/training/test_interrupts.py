@@ -163,7 +163,7 @@ def test_interrupted_chains_leave_their_draws(monkeypatch):
 
     def interrupting(draws, chains):
         take(draws, chains)
-        if len(draws.kept) == 2:
+        if draws.n_kept == 2:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(_Draws, "take", interrupting)
