@@ -14,7 +14,16 @@ import pytest
 from sklearn.base import clone
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from skae import RBM, ContractiveAE, DenoisingAE, SparseCoder, StackedAE, _cores, _threads
+from skae import (
+    RBM,
+    ContractiveAE,
+    DenoisingAE,
+    SparseAutoEncoder,
+    SparseCoder,
+    StackedAE,
+    _cores,
+    _threads,
+)
 from skae._pace import Pace
 from skae._threads import product, share, share_items, team
 
@@ -247,6 +256,7 @@ def test_fits_side_by_side_have_the_bits_of_fits_alone():
             random_state=0,
         ),
         SparseCoder(80, max_iter=2, random_state=0),
+        SparseAutoEncoder(200, k=8, max_iter=3, batch_size=250, random_state=0),
         RBM(110, max_iter=3, batch_size=250, random_state=0),
     ]
 

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from .._threads import product
 from .layer import Layer
 from .network import Network, Params, Parts
 from .sparse_units import SPARSE_UNITS
@@ -33,6 +34,7 @@ class SparseNetwork(Network):
     """
 
     def __init__(self, sizes, activation, k):
+        self.activation = activation
         self.units = SPARSE_UNITS[activation](sizes[1], k)
         # The unit of initial weights; that of fitted ones may have thresholds.
         super().__init__(sizes, "relu", decoder="untied")
@@ -62,10 +64,10 @@ class SparseNetwork(Network):
         weights[...] = atoms
         return flat
 
-    def sparse_codes(self, params, inputs):
-        """Return the ``SparseCodes`` of ``inputs``."""
+    def sparse_codes(self, params, inputs, out=None):
+        """Return the ``SparseCodes`` of ``inputs``; their pre-activations without the bias are left in ``out``, if given."""
         layer = params.encoder_layers[0]
-        return layer.unit.select(inputs @ layer.weights.T, layer.bias)
+        return layer.unit.select(product(inputs, layer.weights.T, out), layer.bias)
 
 
 @lru_cache(maxsize=32)

@@ -228,3 +228,30 @@ def test_threads_change_nothing_but_the_last_bits(activation, monkeypatch):
             objective(flat, batch, grad, None)
         grads.append(grad)
     np.testing.assert_allclose(*grads, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("ends", [(N_FEATURES,), (3, N_FEATURES)], ids=str)
+@pytest.mark.parametrize("activation", ["topk", "batch_topk", "relu"])
+def test_gradients_are_those_of_pytorch(activation, ends):
+    torch = pytest.importorskip("torch")
+    network = _network(activation)
+    flat, (X, batch) = _point(network), _batch()
+    weights, grad = np.empty(N_SAMPLES), np.empty_like(flat)
+    batch.weights(out=weights)
+    SparseObjective(network, ends, alpha=ALPHA, aux=0, dead_after=1)(flat, batch, grad, None)
+    parts = [torch.tensor(part, requires_grad=True) for part in network.parts(flat)[:4]]
+    D, W, b, c = parts
+    a = torch.tensor(X) @ W.T + b
+    h = torch.relu(a)
+    if activation == "topk":
+        h = torch.zeros_like(a).scatter(1, *torch.topk(h, K, dim=1)[::-1])
+    elif activation == "batch_topk":
+        values, places = torch.topk(h.ravel(), K * N_SAMPLES)
+        h = torch.zeros(a.numel(), dtype=a.dtype).scatter(0, places, values).reshape(a.shape)
+    losses = [(h[:, :end] @ D[:end] + c - torch.tensor(X)).square().sum(1) / 2 for end in ends]
+    total = torch.tensor(weights) @ (sum(losses) / len(ends))
+    if activation == "relu":
+        total = total + ALPHA * torch.tensor(weights) @ h.sum(1)
+    total.backward()
+    for found, part in zip(network.parts(grad), parts):
+        np.testing.assert_allclose(found, part.grad.numpy(), atol=1e-12)
