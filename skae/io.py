@@ -1,11 +1,20 @@
-"""Models in files that hold data only: reading one runs no code of it, unlike a pickle. Needs skops (``skae[io]``)."""
+"""Models in files that hold data only: reading one runs no code of it, unlike a pickle.
+
+``save`` and ``load`` need skops (``skae[io]``).
+"""
 
 import io
+import json
 import os
 import zipfile
 
+import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
+from ._safetensors import read_arrays, write_arrays
+from ._version import __version__
+from .autoencoders import SparseAutoEncoder
 from .training.files import replacing
 
 # The classes of skae that a fitted model consists of. Those of numpy and scikit-learn that skops knows are allowed too.
@@ -141,6 +150,130 @@ def load(path):
     if not isinstance(model, BaseEstimator):
         raise ValueError(f"{path} holds no estimator, but {type(model).__name__}.")
     return model
+
+
+_CONFIG, _WEIGHTS = "cfg.json", "sae_weights.safetensors"
+_ARCHITECTURES = {
+    "topk": "topk",
+    "batch_topk": "jumprelu",
+    "jumprelu": "jumprelu",
+    "relu": "standard",
+}
+
+
+def save_features(model, folder):
+    """Write the weights of a sparse auto-encoder as tools for such models read them, SAELens and others.
+
+    The folder has ``sae_weights.safetensors`` with ``W_enc`` of shape (n_features, n_components), ``b_enc``, ``W_dec`` of shape
+    (n_components, n_features), ``b_dec`` and, of all but ``'topk'`` and ``'relu'``, ``threshold``; and ``cfg.json`` with the architecture
+    (``'topk'``, ``'standard'`` for ``'relu'``, ``'jumprelu'`` for the others), ``d_in``, ``d_sae`` and ``k``. The weights take and give X in
+    its own units: codes are those of ``transform``, and rows of ``W_dec`` are directions times ``scale_``.
+
+    Parameters
+    ----------
+    model : fitted SparseAutoEncoder
+    folder : path-like
+        Made if it is not there.
+    """
+    if not isinstance(model, SparseAutoEncoder):
+        raise TypeError(f"model must be a SparseAutoEncoder; got {model!r}.")
+    check_is_fitted(model)
+    center, scale, weights = model.center_, model.scale_, model.components_ / model.scale_
+    arrays = {
+        "W_enc": weights.T,
+        "b_enc": model.encoder_bias_ - weights @ center,
+        "W_dec": model.decoder_components_ * scale,
+        "b_dec": model.decoder_bias_ * scale + center,
+    }
+    network = model.model_.network
+    architecture = _ARCHITECTURES[network.activation]
+    if architecture == "jumprelu":
+        arrays["threshold"] = model.thresholds_
+    dtype = model.model_.dtype
+    config = {
+        "architecture": architecture,
+        "d_in": len(center),
+        "d_sae": len(weights),
+        "dtype": str(dtype),
+        "device": "cpu",
+        "apply_b_dec_to_input": False,
+        "normalize_activations": "none",
+        "reshape_activations": "none",
+        "metadata": {"skae_version": __version__},
+    }
+    if architecture == "topk":
+        config |= {"k": network.units.k, "rescale_acts_by_decoder_norm": False}
+    os.makedirs(folder, exist_ok=True)
+    write_arrays(
+        os.path.join(folder, _WEIGHTS),
+        {name: array.astype(dtype) for name, array in arrays.items()},
+    )
+    with replacing(os.path.join(folder, _CONFIG)) as file:
+        file.write(json.dumps(config, indent=2).encode())
+
+
+def load_features(folder):
+    """Return the sparse auto-encoder in a folder that :func:`save_features` or SAELens wrote.
+
+    Parameters
+    ----------
+    folder : path-like
+        With ``cfg.json`` and ``sae_weights.safetensors``.
+
+    Returns
+    -------
+    model : SparseAutoEncoder
+        See :meth:`skae.SparseAutoEncoder.from_weights`.
+
+    Raises
+    ------
+    ValueError
+        If a file is damaged, or describes what this model is not.
+    OSError
+        If one cannot be opened.
+    """
+    arrays = read_arrays(os.path.join(folder, _WEIGHTS))
+    with open(os.path.join(folder, _CONFIG), "rb") as file:
+        try:
+            config = dict(json.load(file))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{_CONFIG} in {folder} cannot be read: {error}") from error
+    missing = {"W_enc", "b_enc", "W_dec", "b_dec"}.difference(arrays)
+    if missing:
+        raise ValueError(f"{_WEIGHTS} in {folder} has no {sorted(missing)}.")
+    if config.get("normalize_activations", "none") not in (None, "none"):
+        raise ValueError(
+            f"normalize_activations={config['normalize_activations']!r} is not known: fold the scale into the weights first."
+        )
+    weights, bias, atoms = arrays["W_enc"].T, arrays["b_enc"], arrays["W_dec"]
+    if config.get("apply_b_dec_to_input", True):
+        bias = bias - weights @ arrays["b_dec"]
+    if config.get("rescale_acts_by_decoder_norm", False):
+        norms = np.linalg.norm(atoms, axis=1)
+        weights, bias, atoms = (
+            weights * norms[:, np.newaxis],
+            bias * norms,
+            atoms / norms[:, np.newaxis],
+        )
+    return SparseAutoEncoder.from_weights(
+        weights, bias, atoms, arrays["b_dec"], **_unit_of(config, arrays)
+    )
+
+
+def _unit_of(config, arrays):
+    """Return the activation that a configuration describes, with k or thresholds."""
+    architecture = config.get("architecture", "standard")
+    kind = config.get("activation_fn_str", config.get("activation_fn", "relu"))
+    if architecture == "topk" or (architecture == "standard" and kind == "topk"):
+        k = config.get("k", (config.get("activation_fn_kwargs") or {}).get("k"))
+        return {"activation": "topk", "k": k}
+    if architecture == "jumprelu":
+        return {"activation": "jumprelu", "thresholds": arrays.get("threshold")}
+    if architecture != "standard" or kind != "relu":
+        raise ValueError(
+            f"architecture={architecture!r} with {kind!r} is none of 'standard', 'topk' and 'jumprelu'."
+        )
+    return {"activation": "relu"}
 
 
 def _refused(skops, content):

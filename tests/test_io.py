@@ -2,6 +2,7 @@
 
 import gzip
 import inspect
+import json
 import pickle
 import pydoc
 import subprocess
@@ -38,6 +39,7 @@ from skae import (
     StackedAERegressor,
 )
 from skae import io as skae_io
+from skae._safetensors import read_arrays, write_arrays
 from skae.generative import EnergyAE, JointEnergy
 from skae.images import ZCA, ConvolutionalFeatures, ConvolutionalPSD, ConvolutionalStack
 from skae.manifold import LocalPCA, TangentNeighborsClassifier, tangent_basis
@@ -293,3 +295,90 @@ def test_files_of_this_and_earlier_versions_are_read(path, tmp_path):
 
 def test_there_are_files_of_this_version():
     assert len(list(GOLDEN.glob(f"{skae.__version__}-*.skops.gz"))) >= 8
+
+
+FEATURES = [
+    {"activation": activation, "standardize": standardize}
+    for activation in ("topk", "batch_topk", "jumprelu", "relu")
+    for standardize in ("columns", "shared", False)
+]
+
+
+@pytest.mark.parametrize("options", FEATURES, ids=str)
+def test_features_go_to_other_tools_and_back(options, tmp_path):
+    rows = np.hstack([3 * X + 2, np.full((len(X), 1), 7.0)])
+    model = SparseAutoEncoder(12, k=3, max_iter=20, random_state=0, **options).fit(rows)
+    skae_io.save_features(model, tmp_path / "sae")
+    arrays = read_arrays(tmp_path / "sae" / "sae_weights.safetensors")
+    config = json.loads((tmp_path / "sae" / "cfg.json").read_text())
+    assert arrays["W_enc"].shape == (rows.shape[1], 12) == (config["d_in"], config["d_sae"])
+    a = rows @ arrays["W_enc"] + arrays["b_enc"]
+    limits = arrays.get("threshold", 0)
+    if config["architecture"] == "topk":
+        limits = np.maximum(np.sort(a, axis=1)[:, [-config["k"] - 1]], 0)
+    codes = np.where(a > limits, a, 0)
+    np.testing.assert_allclose(codes, model.transform(rows).toarray(), atol=1e-9)
+    reconstruction = codes @ arrays["W_dec"] + arrays["b_dec"]
+    np.testing.assert_allclose(reconstruction, model.reconstruct(rows), atol=1e-9)
+    again = skae_io.load_features(tmp_path / "sae")
+    np.testing.assert_allclose(again.transform(rows).toarray(), codes, atol=1e-9)
+    np.testing.assert_allclose(again.reconstruct(rows), reconstruction, atol=1e-9)
+
+
+def test_features_of_other_tools(tmp_path):
+    """As SAELens writes them: a bias that is subtracted first, and codes times the norms of directions."""
+    rng = np.random.default_rng(0)
+    shapes = {"W_enc": (6, 8), "b_enc": (8,), "W_dec": (8, 6), "b_dec": (6,)}
+    arrays = {k: rng.standard_normal(shape).astype(np.float32) for k, shape in shapes.items()}
+    write_arrays(tmp_path / "sae_weights.safetensors", arrays)
+    config = {"architecture": "topk", "k": 2, "rescale_acts_by_decoder_norm": True}
+    (tmp_path / "cfg.json").write_text(json.dumps(config))
+    model = skae_io.load_features(tmp_path)
+    rows = X.astype(np.float32)[:, :6]
+    norms = np.linalg.norm(arrays["W_dec"], axis=1)
+    a = ((rows - arrays["b_dec"]) @ arrays["W_enc"] + arrays["b_enc"]) * norms
+    codes = np.where(a >= np.maximum(np.sort(a, axis=1)[:, [-2]], 0), a, 0)
+    np.testing.assert_allclose(model.transform(rows).toarray(), codes, atol=1e-4)
+    expected = codes @ (arrays["W_dec"] / norms[:, np.newaxis]) + arrays["b_dec"]
+    np.testing.assert_allclose(model.reconstruct(rows), expected, atol=1e-4)
+    for change, message in (
+        ({"architecture": "gated"}, "is none of 'standard', 'topk' and 'jumprelu'"),
+        ({"normalize_activations": "layer_norm"}, "normalize_activations='layer_norm'"),
+        ({"architecture": "jumprelu"}, "thresholds must be given"),
+        ({"k": None}, "k must be given"),
+    ):
+        (tmp_path / "cfg.json").write_text(json.dumps(config | change))
+        with pytest.raises(ValueError, match=message):
+            skae_io.load_features(tmp_path)
+    with pytest.raises(TypeError, match="model must be a SparseAutoEncoder"):
+        skae_io.save_features(AutoEncoder(3), tmp_path)
+
+
+def test_safetensors_are_those_of_the_package(tmp_path):
+    package = pytest.importorskip("safetensors.numpy")
+    arrays = {"a": np.arange(6.0).reshape(2, 3), "b": np.float32([1, 2]), "c": np.float16([[3]])}
+    write_arrays(tmp_path / "ours", arrays)
+    package.save_file(arrays, tmp_path / "theirs", metadata={"by": "them"})
+    for found in (package.load_file(tmp_path / "ours"), read_arrays(tmp_path / "theirs")):
+        assert found.keys() == arrays.keys()
+        for name, array in found.items():
+            assert array.dtype == arrays[name].dtype
+            np.testing.assert_array_equal(array, arrays[name])
+
+
+def test_damaged_safetensors_are_refused(tmp_path):
+    path, rng = tmp_path / "weights", np.random.default_rng(0)
+    write_arrays(path, {"a": np.arange(6.0).reshape(2, 3), "b": np.float32([1, 2])})
+    content = path.read_bytes()
+    for size in (0, 7, 8, 20, len(content) - 1):
+        path.write_bytes(content[:size])
+        with pytest.raises(ValueError, match="safetensors"):
+            read_arrays(path)
+    for _ in range(200):
+        damaged = bytearray(content)
+        damaged[rng.integers(len(content) - 56)] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        try:
+            read_arrays(path)
+        except ValueError as error:
+            assert "safetensors" in str(error)

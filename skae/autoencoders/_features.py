@@ -8,7 +8,7 @@ from sklearn.utils import Bunch, check_array, check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._estimators.fitted import FittedNetwork
-from .._estimators.fitting import BLOCK, rows_at_once, validated_rows
+from .._estimators.fitting import BLOCK, DTYPES, rows_at_once, validated_rows
 from .._threads import team
 from ..nn.scaling import dense
 from ..nn.sparse_network import sparse_network_of
@@ -155,10 +155,12 @@ class FittedFeatures(FittedNetwork):
         check_is_fitted(self)
         X = validated_rows(self, X, dtype=self._params.dtype, reset=False)
         model, width = self.model_, 2 * X.shape[1] + self.n_components_
-        for rows in gen_batches(X.shape[0], rows_at_once(BLOCK, width, X.dtype)):
+        n_rows = min(rows_at_once(BLOCK, width, X.dtype), X.shape[0])
+        space = np.empty((n_rows, self.n_components_), X.dtype)
+        for rows in gen_batches(X.shape[0], n_rows):
             z = model.inputs(dense(X[rows]))
             with team():
-                codes = model.network.sparse_codes(model.params, z)
+                codes = model.network.sparse_codes(model.params, z, space[: len(z)])
             yield z, codes.matrix(self.n_components_)
 
     def _decoded(self, codes):
@@ -194,3 +196,36 @@ def largest_cosine(atoms):
         if len(atoms) > 1:
             largest = np.fmax(largest, cosines.max())
     return float(largest)
+
+
+def given_parameters(
+    components, encoder_bias, decoder_components, decoder_bias, activation, k, thresholds
+):
+    """Return the parts of a ``SparseNetwork``'s vector from given weights, or raise ``ValueError``."""
+    weights = check_array(components, dtype=DTYPES, input_name="components")
+    parts = {
+        "decoder_components": (decoder_components, weights.shape),
+        "encoder_bias": (encoder_bias, weights.shape[:1]),
+        "decoder_bias": (decoder_bias, weights.shape[1:]),
+    }
+    if activation not in ("topk", "jumprelu", "relu"):
+        raise ValueError(f"activation must be 'topk', 'jumprelu' or 'relu'; got {activation!r}.")
+    if (activation == "jumprelu") != (thresholds is not None):
+        raise ValueError("thresholds must be given for activation='jumprelu', and for no other.")
+    if (activation == "topk") != (k is not None):
+        raise ValueError("k must be given for activation='topk', and for no other.")
+    if thresholds is not None:
+        parts["thresholds"] = thresholds, weights.shape[:1]
+    arrays = {}
+    for name, (value, shape) in parts.items():
+        array = check_array(value, dtype=weights.dtype, ensure_2d=False, input_name=name)
+        if array.shape != shape:
+            raise ValueError(f"{name} must have shape {shape}; got {array.shape}.")
+        arrays[name] = array
+    order = arrays["decoder_components"], weights, arrays["encoder_bias"], arrays["decoder_bias"]
+    if thresholds is None:
+        return order
+    limits = arrays["thresholds"]
+    if (limits < 0).any():
+        raise ValueError("thresholds must not be negative.")
+    return (*order, np.log(np.maximum(limits, np.finfo(limits.dtype).tiny)))

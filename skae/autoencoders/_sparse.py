@@ -4,17 +4,19 @@ from dataclasses import field
 from numbers import Integral, Real
 from typing import ClassVar
 
+import numpy as np
+
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fit_warnings import warn_of_dead_features
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.training import TrainedModel
 from .._estimators.unit_atoms import ProjectedAtoms
-from .._estimators.units import make_units
+from .._estimators.units import make_units, plain_units
 from .._estimators.unsupervised import CONSTRAINTS, begin
 from ..nn.sparse_objective import SparseObjective
 from ..nn.sparse_units import SPARSE_UNITS
-from ._features import FittedFeatures, check_groups
+from ._features import FittedFeatures, check_groups, given_parameters
 
 _ACTIVE = 32  # features of a sample, by default; and at most a share of one in so many:
 _SPARSE = 8
@@ -169,6 +171,53 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         "sparse_output": ["boolean"],
         "solver": [StrOptions({"adam", "sgd"}), HasMethods(["start", "step"])],
     }
+
+    @classmethod
+    def from_weights(
+        cls,
+        components,
+        encoder_bias,
+        decoder_components,
+        decoder_bias,
+        *,
+        activation="relu",
+        k=None,
+        thresholds=None,
+    ):
+        """Return a fitted model with given weights, which sees X as it is.
+
+        Training that goes on from it scales the directions to norm 1 first.
+
+        Parameters
+        ----------
+        components, decoder_components : array-like of shape (n_components, n_features)
+        encoder_bias : array-like of shape (n_components,)
+        decoder_bias : array-like of shape (n_features,)
+        activation : {'topk', 'jumprelu', 'relu'}, default='relu'
+        k : int, default=None
+            For ``'topk'``.
+        thresholds : array-like of shape (n_components,), default=None
+            For ``'jumprelu'``.
+
+        Returns
+        -------
+        model : SparseAutoEncoder
+        """
+        params = given_parameters(
+            components, encoder_bias, decoder_components, decoder_bias, activation, k, thresholds
+        )
+        k = "auto" if k is None else k
+        model = cls(len(params[0]), activation=activation, k=k, standardize=False)
+        return model._with_weights(params)
+
+    def _with_weights(self, params):
+        """Return self, fitted with the parts ``params`` of the network's vector."""
+        self.n_features_in_ = params[0].shape[1]
+        units = plain_units(self.n_features_in_)
+        self._set_network(units, self._network_shape(self.n_features_in_))
+        flat = np.concatenate([part.ravel() for part in params])
+        self._publish(self._new_state(lambda rng, seed: flat))
+        return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):

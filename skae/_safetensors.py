@@ -1,0 +1,63 @@
+"""Arrays in a file of the safetensors format: a header in JSON, then the numbers. Nothing in it is code."""
+
+import json
+import math
+import os
+
+import numpy as np
+
+from .training.files import replacing
+
+_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
+_NAMES = {np.dtype(value): name for name, value in _DTYPES.items()}
+_LONGEST_HEADER = 10**7
+
+
+def write_arrays(path, arrays):
+    """Write arrays of floats, a dict, in one move."""
+    header, place = {}, 0
+    for name, array in arrays.items():
+        end = place + array.nbytes
+        kind = _NAMES[array.dtype.newbyteorder("<")]
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [place, end]}
+        place = end
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that numbers are aligned
+    with replacing(os.fspath(path)) as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for array in arrays.values():
+            file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
+
+
+def read_arrays(path):
+    """Return the arrays in a file, by name.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or has numbers other than floats of 16, 32 and 64 bits.
+    """
+    with open(path, "rb") as file:
+        content = file.read()
+    size = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or not 0 < size <= min(_LONGEST_HEADER, len(content) - 8):
+        raise ValueError(f"{path} is no safetensors file: its header is longer than it, or empty.")
+    try:
+        header = json.loads(content[8 : 8 + size])
+        entries = {name: each for name, each in header.items() if name != "__metadata__"}
+        return {name: _array(content[8 + size :], **each) for name, each in entries.items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path} cannot be read as a safetensors file: {error!r}") from error
+
+
+def _array(numbers, dtype, shape, data_offsets):
+    """Return one array; whatever the header says, it is within ``numbers``."""
+    start, end = data_offsets
+    kind = np.dtype(_DTYPES[dtype])
+    whole = all(isinstance(each, int) and each >= 0 for each in (start, end, *shape))
+    if not (
+        whole and start <= end <= len(numbers) and end - start == math.prod(shape) * kind.itemsize
+    ):
+        raise ValueError(f"an array of shape {shape} is at {data_offsets}")
+    array = np.frombuffer(numbers[start:end], kind).reshape(shape)
+    return array.astype(kind.newbyteorder("="))
