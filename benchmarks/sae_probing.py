@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse
 from records import Records
+from scipy.stats import rankdata
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.feature_selection import f_classif
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
@@ -90,7 +90,10 @@ def probabilities(codes, targets, test_codes, count):
 
 def area(targets, scores, rows=slice(None)):
     """Return the mean over targets of the area under the ROC curve."""
-    return np.mean([roc_auc_score(t, s) for t, s in zip(targets[rows].T, scores[rows].T)])
+    ranks, positive = rankdata(scores[rows], axis=0), targets[rows] > 0
+    n_positive = positive.sum(axis=0)
+    sums = np.sum(ranks * positive, axis=0) - n_positive * (n_positive + 1) / 2
+    return np.mean(sums / (n_positive * (len(positive) - n_positive)))
 
 
 def measured(make, data):
