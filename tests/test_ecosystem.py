@@ -122,10 +122,10 @@ def _arrays(value):
 
 
 def _is_finite(estimator):
-    # The variance of residuals of a constant column is infinite, so that the column does not count.
-    learned = {
-        k: v for k, v in vars(estimator).items() if k not in ("_variance", "residual_variance_")
-    }
+    # The variance of residuals of a constant column is infinite, so that the column does not count; R-hat is, where
+    # draws are too few to tell.
+    unbounded = "_variance", "residual_variance_", "r_hat_"
+    learned = {k: v for k, v in vars(estimator).items() if k not in unbounded}
     return all(np.isfinite(each).all() for each in _arrays(learned))
 
 
