@@ -60,9 +60,9 @@ def _check_pixels(estimator, X, reset):
     # Without a copy of X.
     eight_bit, largest = X.dtype == np.uint8, max(float(X.max()), -float(X.min()))
     if reset:
-        estimator._pixels = {"eight_bit": eight_bit, "largest": largest}
+        estimator.pixels_ = {"eight_bit": eight_bit, "largest": largest}
         return
-    fitted = estimator._pixels
+    fitted = estimator.pixels_
     if fitted["eight_bit"] and not eight_bit and (largest > 1 or X.dtype.kind in "iu"):
         raise ValueError(
             f"X has pixels of {X.dtype} up to {largest:.3g}, but fit had pixels of 8 bits, which are divided by 255: give "

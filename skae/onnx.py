@@ -1,0 +1,245 @@
+"""Fitted networks as ONNX graphs, for programs without Python: ``to_onnx`` needs onnx (``skae[onnx]``)."""
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils.validation import check_is_fitted
+
+from ._version import __version__
+from .nn.activations import ACTIVATIONS
+from .nn.losses import Bernoulli, Gaussian, Multinomial
+from .nn.network import Network
+
+_UNITS = {
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+    "relu": "Relu",
+    "softplus": "Softplus",
+    "identity": "Identity",
+}
+_OUTPUTS = {Gaussian: "Identity", Bernoulli: "Sigmoid", Multinomial: "Softmax"}
+_OPSET = 17
+
+
+def to_onnx(estimator, method="transform"):
+    """Return an ONNX model that computes one method of a fitted estimator.
+
+    It has the input ``X``, float32 of shape (n_samples, n_features) in the units of the training data, and the output named
+    as below. Missing values are not filled.
+
+    Parameters
+    ----------
+    estimator : fitted auto-encoder, stack, RBM or classifier
+        One with a feed-forward network.
+    method : {'transform', 'reconstruct', 'predict_proba', 'predict'}, default='transform'
+        The outputs are ``codes``; ``reconstruction``; ``probabilities``; ``label`` and ``probabilities``, or ``values``
+        of a regressor.
+
+    Returns
+    -------
+    model : onnx.ModelProto
+        ``model.SerializeToString()`` is the content of a file.
+
+    Raises
+    ------
+    ImportError
+        If onnx is not installed.
+    TypeError
+        If the estimator has no feed-forward network, or not the method.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import ContractiveAE
+    >>> from skae.onnx import to_onnx
+    >>> cae = ContractiveAE(20, max_iter=2, random_state=0).fit(load_digits().data)
+    >>> [output.name for output in to_onnx(cae).graph.output]  # doctest: +SKIP
+    ['codes']
+    """
+    check_is_fitted(estimator)
+    fitted = getattr(estimator, "model_", None)
+    network = getattr(fitted, "network", None)
+    if not (isinstance(network, Network) and network.sizes[0] == fitted.scaling.n_inputs):
+        raise TypeError(
+            "estimator must have a feed-forward network that sees X alone, such as ContractiveAE or StackedAE; got "
+            f"{estimator!r}."
+        )
+    if method not in _METHODS:
+        raise ValueError(f"method must be one of {sorted(_METHODS)}; got {method!r}.")
+    if not hasattr(estimator, method):
+        raise TypeError(f"{type(estimator).__name__} has no {method}.")
+    graph = _Graph(fitted.scaling.n_features)
+    _METHODS[method](graph, estimator, fitted)
+    return graph.model(type(estimator).__name__)
+
+
+class _Graph:
+    """Nodes of a graph, each of which has one output."""
+
+    def __init__(self, n_features):
+        onnx = _onnx()
+        self._helper, self._numpy, self._types = onnx.helper, onnx.numpy_helper, onnx.TensorProto
+        self._nodes, self._constants, self._outputs = [], [], []
+        self._input = onnx.helper.make_tensor_value_info(
+            "X", onnx.TensorProto.FLOAT, [None, n_features]
+        )
+
+    def add(self, operator, *inputs, **attributes):
+        """Add a node of these inputs, names or arrays; return the name of its output."""
+        names = [each if isinstance(each, str) else self._constant(each) for each in inputs]
+        output = f"{operator.lower()}{len(self._nodes)}"
+        node = self._helper.make_node(operator, names, [output], **attributes)
+        self._nodes.append(node)
+        return output
+
+    def give(self, name, value, width, kind="FLOAT"):
+        """Make ``value`` an output of the graph of that name; ``width`` is its number of columns, None without any."""
+        self._nodes.append(self._helper.make_node("Identity", [value], [name]))
+        shape = [None] if width is None else [None, width]
+        kind = getattr(self._types, kind)
+        self._outputs.append(self._helper.make_tensor_value_info(name, kind, shape))
+
+    def model(self, name):
+        """Return the model."""
+        graph = self._helper.make_graph(
+            self._nodes, name, [self._input], self._outputs, self._constants
+        )
+        opset = self._helper.make_opsetid("", _OPSET)
+        return self._helper.make_model(
+            graph,
+            opset_imports=[opset],
+            ir_version=8,
+            producer_name="skae",
+            producer_version=__version__,
+        )
+
+    def _constant(self, array):
+        name = f"constant{len(self._constants)}"
+        if array.dtype.kind == "f":
+            array = array.astype(np.float32)
+        elif array.dtype.kind == "U":
+            array = array.astype(object)
+        self._constants.append(self._numpy.from_array(np.ascontiguousarray(array), name))
+        return name
+
+
+def _onnx():
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError("skae.onnx needs onnx: pip install 'skae[onnx]'.") from error
+    return onnx
+
+
+def _scaled(graph, scaling):
+    """Return z = (x - center) / scale of the columns that vary."""
+    x = "X"
+    if scaling.columns is not None:
+        x = graph.add("Gather", x, scaling.columns, axis=1)
+    if not scaling.moves:
+        return x
+    x = graph.add("Sub", x, scaling.center[scaling.varies])
+    return graph.add("Div", x, scaling.scale[scaling.varies])
+
+
+def _unscaled(graph, scaling, z):
+    """Return x for z; constant columns have their value."""
+    if scaling.columns is None:
+        return graph.add("Add", graph.add("Mul", z, scaling.scale), scaling.center)
+    # A product with one entry in each row puts every column in its place.
+    places = np.zeros((scaling.n_inputs, scaling.n_features))
+    places[np.arange(scaling.n_inputs), scaling.columns] = scaling.scale[scaling.columns]
+    return graph.add("Add", graph.add("MatMul", z, places), scaling.center)
+
+
+def _through(graph, x, layers):
+    """Return what a chain of layers makes of x."""
+    for layer in layers:
+        operator = next(
+            (_UNITS[name] for name, unit in ACTIVATIONS.items() if unit is layer.unit), None
+        )
+        if operator is None:
+            raise TypeError(f"The unit {type(layer.unit).__name__} has no ONNX operator.")
+        x = graph.add("Gemm", x, layer.weights, layer.bias, transB=1)
+        x = graph.add(operator, x)
+    return x
+
+
+def _means(graph, logits, loss):
+    """Return the means of output units, whose kinds differ by column."""
+    if len(loss.parts) == 1:
+        (part,) = loss.parts
+        return graph.add(_OUTPUTS[type(part)], logits)
+    means = [
+        graph.add(_OUTPUTS[type(part)], graph.add("Gather", logits, part.columns, axis=1))
+        for part in loss.parts
+    ]
+    order = np.argsort(np.concatenate([part.columns for part in loss.parts]))
+    return graph.add("Gather", graph.add("Concat", *means, axis=1), order, axis=1)
+
+
+def _codes(graph, fitted):
+    layers = fitted.params.encoder_layers[: fitted.n_layers]
+    return _through(graph, _scaled(graph, fitted.scaling), layers), len(layers[-1].bias)
+
+
+def _transform(graph, estimator, fitted):
+    graph.give("codes", *_codes(graph, fitted))
+
+
+def _reconstruct(graph, estimator, fitted):
+    codes, _ = _codes(graph, fitted)
+    means = _means(graph, _through(graph, codes, fitted.params.decoder_layers), fitted.loss)
+    x = _unscaled(graph, fitted.scaling, means)
+    graph.give("reconstruction", x, fitted.scaling.n_features)
+
+
+def _predicted(graph, fitted):
+    """Return the means of the output units of a supervised network, and how many there are."""
+    layers = fitted.params.encoder_layers
+    logits = _through(graph, _scaled(graph, fitted.scaling), layers)
+    return _means(graph, logits, fitted.loss), len(layers[-1].bias)
+
+
+def _predict_proba(graph, estimator, fitted):
+    means, width = _predicted(graph, fitted)
+    graph.give("probabilities", _normalized(graph, means, estimator), width)
+
+
+def _n_dimensions(estimator):
+    """Return 1 where a row has one prediction, and 2 where it has several labels or values."""
+    return estimator.predict(np.zeros((1, estimator.n_features_in_))).ndim
+
+
+def _normalized(graph, means, estimator):
+    """Return probabilities that sum to one where there is one class for each row."""
+    if _n_dimensions(estimator) == 2:
+        return means
+    total = graph.add("ReduceSum", means, np.array([1]), keepdims=1)
+    return graph.add("Div", means, total)
+
+
+def _predict(graph, estimator, fitted):
+    means, width = _predicted(graph, fitted)
+    if not is_classifier(estimator):
+        if _n_dimensions(estimator) == 1:
+            means, width = graph.add("Squeeze", means, np.array([1])), None
+        graph.give("values", means, width)
+        return
+    if _n_dimensions(estimator) == 2:
+        labels = graph.add("Cast", graph.add("Greater", means, np.array(0.5)), to=7)
+        graph.give("label", labels, width, "INT64")
+    else:
+        number = graph.add("ArgMax", means, axis=1, keepdims=0)
+        classes = estimator.classes_
+        kind = "STRING" if classes.dtype.kind in "OUS" else "INT64"
+        classes = classes.astype(str if kind == "STRING" else np.int64)
+        graph.give("label", graph.add("Gather", classes, number, axis=0), None, kind)
+    graph.give("probabilities", _normalized(graph, means, estimator), width)
+
+
+_METHODS = {
+    "transform": _transform,
+    "reconstruct": _reconstruct,
+    "predict_proba": _predict_proba,
+    "predict": _predict,
+}

@@ -1,0 +1,127 @@
+"""ONNX graphs beside the estimators that they are of, by onnxruntime."""
+
+import sys
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, load_iris, load_wine
+
+from skae import (
+    RBM,
+    AutoEncoder,
+    ContractiveAE,
+    DenoisingAE,
+    ManifoldTangentClassifier,
+    RecurrentAE,
+    SparseCoder,
+    StackedAE,
+    StackedAEClassifier,
+    StackedAERegressor,
+)
+from skae.onnx import to_onnx
+
+DIGITS, NUMBERS = load_digits(return_X_y=True)
+DIGITS, NUMBERS = DIGITS[:200], NUMBERS[:200]
+IRIS, SPECIES = load_iris(return_X_y=True)
+WINE, GRAPES = load_wine(return_X_y=True)
+FAST = {"max_iter": 3, "random_state": 0}
+LAYERS = [("low", ContractiveAE(20, **FAST)), ("high", DenoisingAE(10, **FAST))]
+# One-hot, 0/1, constant and real columns.
+TABLE = np.column_stack([np.eye(3)[SPECIES], SPECIES > 0, np.full(150, 7.0), IRIS])
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+def run(model, X):
+    """Return the outputs of an ONNX model by name."""
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx").checker.check_model(model)
+    session = runtime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {"X": X.astype(np.float32)})))
+
+
+def assert_near(found, expected):
+    """Compare in the scale of what is expected."""
+    expected = np.asarray(expected)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "softplus", "identity"])
+@pytest.mark.parametrize("X", [DIGITS, TABLE, WINE], ids=["digits", "table", "wine"])
+def test_codes_and_reconstructions(X, activation):
+    model = AutoEncoder(8, hidden_layer_sizes=(12,), activation=activation, **FAST).fit(X)
+    assert_near(run(to_onnx(model), X)["codes"], model.transform(X))
+    found = run(to_onnx(model, "reconstruct"), X)["reconstruction"]
+    assert_near(found, model.reconstruct(X))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ContractiveAE(10, **FAST),
+        DenoisingAE(10, standardize=False, **FAST),
+        StackedAE(LAYERS, **FAST),
+        StackedAE(LAYERS, fine_tune="reconstruction", **FAST),
+        RBM(10, **FAST),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_codes_of_others(model):
+    X = DIGITS / 16
+    model.fit(X)
+    assert_near(run(to_onnx(model), X)["codes"], model.transform(X))
+
+
+@pytest.mark.parametrize("labels", [NUMBERS, NUMBERS.astype(str), NUMBERS > 4])
+@pytest.mark.parametrize(
+    "model",
+    [
+        StackedAEClassifier(LAYERS, **FAST),
+        ManifoldTangentClassifier(
+            LAYERS[0][1], n_tangents=3, output="sigmoid", penalize_unlabeled=False, **FAST
+        ),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_classifiers(model, labels):
+    model.fit(DIGITS, labels)
+    found = run(to_onnx(model, "predict"), DIGITS)
+    assert_near(found["probabilities"], model.predict_proba(DIGITS))
+    kept = model.classes_.dtype.type(found["label"][0])
+    assert kept in model.classes_
+    np.testing.assert_array_equal(
+        found["label"].astype(model.classes_.dtype), model.predict(DIGITS)
+    )
+    assert_near(
+        run(to_onnx(model, "predict_proba"), DIGITS)["probabilities"], model.predict_proba(DIGITS)
+    )
+
+
+def test_several_labels_and_values():
+    both = np.column_stack([NUMBERS > 4, NUMBERS % 2])
+    model = StackedAEClassifier(LAYERS, **FAST).fit(DIGITS, both)
+    found = run(to_onnx(model, "predict"), DIGITS)
+    np.testing.assert_array_equal(found["label"], model.predict(DIGITS))
+    assert_near(found["probabilities"], model.predict_proba(DIGITS))
+    for values in (NUMBERS * 1.5, np.column_stack([NUMBERS * 1.5, DIGITS[:, 20]])):
+        model = StackedAERegressor(LAYERS, **FAST).fit(DIGITS, values)
+        assert_near(run(to_onnx(model, "predict"), DIGITS)["values"], model.predict(DIGITS))
+
+
+def test_what_has_no_graph_is_refused(monkeypatch):
+    pytest.importorskip("onnx")
+    for model in (SparseCoder(5, **FAST), RecurrentAE(LAYERS, **FAST)):
+        with pytest.raises(TypeError, match="must have a feed-forward network"):
+            to_onnx(model.fit(DIGITS))
+    model = ContractiveAE(5, **FAST).fit(DIGITS)
+    with pytest.raises(TypeError, match="ContractiveAE has no predict"):
+        to_onnx(model, "predict")
+    with pytest.raises(ValueError, match="method must be one of"):
+        to_onnx(model, "encode")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ImportError, match=r"skae\[onnx\]"):
+        to_onnx(model)
