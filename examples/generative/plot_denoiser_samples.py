@@ -1,0 +1,65 @@
+"""
+Samples of a denoiser
+=====================
+
+A deep denoising auto-encoder learns to take salt-and-pepper noise off digits. Its chain adds that noise and draws the
+pixels anew from the reconstruction (walkback, Bengio et al. 2013). It begins with noise, and after some steps each state
+is a digit, of all classes in turn.
+"""
+
+# %%
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.neighbors import KNeighborsClassifier
+
+from skae import DenoisingAE
+from skae.generative import sample_walkback
+
+X, y = load_digits(return_X_y=True)
+X = X / 16
+rng = np.random.default_rng(0)
+# A gray pixel is on with the probability of its value: the chain draws pixels, and has to see such ones in training.
+drawn = (rng.random((10, *X.shape)) < X).reshape(-1, 64).astype(np.float32)
+dae = DenoisingAE(
+    256,
+    hidden_layer_sizes=(256,),
+    activation="relu",
+    tied_weights=False,
+    loss="bernoulli",
+    corruption="salt_and_pepper",
+    corruption_level=0.4,
+    learning_rate_init=1e-3,
+    batch_size=100,
+    max_iter=40,
+    random_state=0,
+).fit(drawn)
+
+# %%
+# 200 chains from noise, 300 steps each. What a classifier of neighbors sees in their last states:
+noise = rng.random((200, 64)).astype(np.float32)
+states = sample_walkback(dae, noise, n_steps=300, random_state=0)
+images = np.stack([dae.reconstruct(state) for state in states[::10]])
+neighbors = KNeighborsClassifier(3).fit(X, y)
+shares = np.bincount(neighbors.predict(images[-1]), minlength=10) / len(noise)
+visited = np.mean([len(set(neighbors.predict(chain))) for chain in images.transpose(1, 0, 2)])
+print("share of each digit:", " ".join(f"{share:.2f}" for share in shares))
+print(f"a chain visits {visited:.1f} digits in 300 steps")
+
+# %%
+# A row is a chain: its start, and every thirtieth state, as the mean of its pixels.
+shown = np.concatenate([noise[np.newaxis, :8], images[::3, :8]]).transpose(1, 0, 2)
+n_columns = shown.shape[1]
+tiles = np.pad(shown.reshape(8, n_columns, 8, 8), ((0, 0), (0, 0), (0, 1), (0, 1)))
+figure, axes = plt.subplots(1, 2, figsize=(11, 5), width_ratios=[2, 1], layout="constrained")
+axes[0].imshow(tiles.transpose(0, 2, 1, 3).reshape(72, -1), cmap="gray")
+axes[0].set_title("Eight chains from noise (left), every thirtieth state")
+axes[0].set_axis_off()
+axes[1].bar(np.arange(10), 100 * shares)
+axes[1].axhline(10, color="black", linewidth=1)
+axes[1].set(xlabel="digit", ylabel="last states (%)", title="All classes come", xticks=range(10))
+figure.savefig("denoiser_samples.png", dpi=120)
+print("Saved denoiser_samples.png.")
