@@ -1,8 +1,11 @@
 """How often sparse features are active, and what they stand for."""
 
-import numpy as np
+from numbers import Integral
 
-from ._grid import as_images, new_axes, pictures, shape_of, tile
+import numpy as np
+from sklearn.utils import check_scalar
+
+from ._grid import as_images, method_of, new_axes, pictures, shape_of, tile
 
 
 class SparseFeatureDisplay:
@@ -66,10 +69,13 @@ class SparseFeatureDisplay:
         -------
         display : SparseFeatureDisplay
         """
+        method_of(estimator, "top_samples", "give a SparseAutoEncoder")
+        check_scalar(n_features, "n_features", Integral, min_val=1)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
         if features is None:
             sums = np.asarray(estimator.transform(X).sum(axis=0)).ravel()
             features = np.argsort(-sums, kind="stable")[:n_features]
-        features = np.asarray(features)
+        features = _checked_features(features, estimator.n_components_)
         directions = (estimator.decoder_components_ * estimator.scale_)[features]
         data = {"frequencies": estimator.report(X).frequencies, "features": features}
         if words is not None:
@@ -83,7 +89,10 @@ class SparseFeatureDisplay:
 
     def plot(self, ax=None):
         """Draw into a pair of axes, or a new figure; return self with ``ax_`` and ``figure_``."""
-        left, right = _pair() if ax is None else ax
+        axes = _pair() if ax is None else np.ravel(ax)
+        if len(axes) != 2:
+            raise ValueError(f"ax must be a pair of axes; got {ax!r}.")
+        left, right = axes
         ranked = np.sort(self.frequencies)[::-1]
         left.plot(np.arange(1, len(ranked) + 1), np.where(ranked > 0, ranked, np.nan))
         left.set(xlabel="rank", ylabel="share of samples", yscale="log", title="Frequencies")
@@ -124,6 +133,17 @@ def _pair():
     figure = left.figure
     left.remove()
     return figure.subplots(1, 2, width_ratios=(1, 2))
+
+
+def _checked_features(features, n_components):
+    """Return indices of features as an array; raise where one is none."""
+    features = np.asarray(features)
+    whole = features.ndim == 1 and features.size and features.dtype.kind in "iu"
+    if not whole or features.min() < 0 or features.max() >= n_components:
+        raise ValueError(
+            f"features must be a sequence of integers from 0 to {n_components - 1}; got {features!r}."
+        )
+    return features
 
 
 def _rows(estimator, X, features, directions, n_samples):

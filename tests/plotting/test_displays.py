@@ -217,6 +217,28 @@ def test_what_cannot_be_drawn_is_told(draw, error, message):
         draw(model)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_features": 0}, "n_features"),
+        ({"n_samples": 0}, "n_samples"),
+        ({"features": [20]}, "features must be .* from 0 to 19"),
+        ({"features": [-1]}, "features"),
+        ({"features": [0.5]}, "features"),
+        ({"features": 3}, "features"),
+        ({"words": ["a"] * 65}, "words"),
+    ],
+)
+def test_features_that_cannot_be_drawn_are_told(options, message):
+    model = SparseAutoEncoder(20, k=3, max_iter=1, random_state=0).fit(X)
+    with pytest.raises(ValueError, match=message):
+        SparseFeatureDisplay.from_estimator(model, X[:9], **options)
+    with pytest.raises(ValueError, match="pair of axes"):
+        SparseFeatureDisplay.from_estimator(model, X[:9], ax=plt.figure().gca())
+    with pytest.raises(TypeError, match="top_samples"):
+        SparseFeatureDisplay.from_estimator(AutoEncoder(3, max_iter=1).fit(X), X[:9])
+
+
 def test_tangents_of_colors():
     rows = np.random.default_rng(0).random((20, 12))
     model = AutoEncoder(3, max_iter=1, random_state=0).fit(rows)
