@@ -122,13 +122,16 @@ def threshold_gradients(columns, values, gradients, weights, thresholds, alpha, 
 
 @kernel
 def project_rows(gradients, atoms):
-    """gradients_j <- gradients_j - (gradients_j D_j) D_j: no part of a step along an atom of norm 1."""
+    """gradients_j <- gradients_j - (gradients_j D_j) D_j / ||D_j||^2, without the part along the atom."""
+    zero = atoms.dtype.type(0)
     for j in range(atoms.shape[0]):
-        gradient, atom, product = gradients[j], atoms[j], atoms.dtype.type(0)
+        gradient, atom, product, squares = gradients[j], atoms[j], zero, zero
         for c in range(atom.size):
             product += gradient[c] * atom[c]
+            squares += atom[c] * atom[c]
+        share = product / squares if squares > zero else zero
         for c in range(atom.size):
-            gradient[c] -= product * atom[c]
+            gradient[c] -= share * atom[c]
 
 
 @kernel

@@ -7,13 +7,13 @@ from typing import ClassVar
 import numpy as np
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._estimators import unsupervised
 from .._estimators.fit_warnings import warn_of_dead_features
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.training import TrainedModel
 from .._estimators.unit_atoms import ProjectedAtoms
 from .._estimators.units import make_units, plain_units
-from .._estimators.unsupervised import CONSTRAINTS, begin
 from ..nn.sparse_objective import SparseObjective
 from ..nn.sparse_units import SPARSE_UNITS
 from ._features import FittedFeatures, check_groups, given_parameters
@@ -159,7 +159,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
-        **{name: CONSTRAINTS[name] for name in ("standardize", "warm_start")},
+        **{name: unsupervised.CONSTRAINTS[name] for name in ("standardize", "warm_start")},
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "expansion": [Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(SPARSE_UNITS))],
@@ -250,31 +250,9 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
             warn_of_dead_features(self._state["extra_idle"] >= n_batches, type(self).__name__)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
-        """Go on by one epoch over X, in steps of ``learning_rate_init`` whatever ``learning_rate`` is.
+    partial_fit = unsupervised.partial_fit
 
-        On the same X, n calls equal one ``fit`` of n epochs with ``learning_rate='constant'``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        self : object
-        """
-        with unchanged_on_error(self):
-            problem, state = self._begin(X, sample_weight, again=True)
-            self._train_epoch(problem, state)
-        return self
-
-    _begin = begin
+    _begin = unsupervised.begin
 
     # What begin and train call.
 

@@ -5,6 +5,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from skae import SparseAutoEncoder
+from skae._kernels.sparse_codes import normalize_rows, project_rows
 
 X = load_digits().data[:300]
 SHORT = {"max_iter": 3, "random_state": 0}
@@ -236,3 +237,41 @@ def test_most_features_dead_is_told():
         UserWarning, match="of the features of SparseAutoEncoder were active at none"
     ):
         SparseAutoEncoder(400, k=1, aux=0, dead_after=3, **SHORT).fit(X)
+
+
+def test_given_weights():
+    rng = np.random.default_rng(0)
+    W, D, b, c = (rng.standard_normal(shape) for shape in [(9, 64), (9, 64), 9, 64])
+    theta = rng.random(9)
+    model = SparseAutoEncoder.from_weights(W, b, D, c, activation="jumprelu", thresholds=theta)
+    a = X @ W.T + b
+    codes = np.where(a > theta, a, 0)
+    np.testing.assert_allclose(model.transform(X).toarray(), codes)
+    np.testing.assert_allclose(model.reconstruct(X), codes @ D + c)
+    np.testing.assert_allclose(model.thresholds_, theta)
+    model.partial_fit(X)
+    np.testing.assert_allclose(np.linalg.norm(model.decoder_components_, axis=1), 1)
+    for options, message in (
+        ({"thresholds": theta}, "thresholds must be given for activation='jumprelu', and for no"),
+        ({"activation": "topk"}, "k must be given for activation='topk'"),
+        ({"activation": "tanh"}, "activation must be"),
+        ({"activation": "jumprelu", "thresholds": theta[1:]}, r"thresholds must have shape \(9,\)"),
+        ({"activation": "jumprelu", "thresholds": -theta}, "thresholds must not be negative"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            SparseAutoEncoder.from_weights(W, b, D, c, **options)
+    with pytest.raises(ValueError, match=r"decoder_components must have shape \(9, 64\)"):
+        SparseAutoEncoder.from_weights(W, b, D[1:], c)
+
+
+def test_a_step_has_no_part_along_the_directions():
+    rng = np.random.default_rng(0)
+    atoms, gradients = rng.standard_normal((2, 5, 7))
+    expected = (
+        gradients
+        - atoms * (np.sum(atoms * gradients, axis=1) / np.sum(atoms**2, axis=1))[:, np.newaxis]
+    )
+    project_rows(gradients, atoms)
+    np.testing.assert_allclose(gradients, expected)
+    normalize_rows(atoms)
+    np.testing.assert_allclose(np.linalg.norm(atoms, axis=1), 1)
