@@ -231,8 +231,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         return total / np.maximum(count, 1)
 
     def _codes(self, X):
-        # transform may give a data frame.
-        return np.asarray(self.base_.transform(X), dtype=np.float64)
+        # transform may give a data frame, or a sparse matrix.
+        return np.asarray(dense(self.base_.transform(X)), dtype=np.float64)
 
     def _learn_normal(self, columns, residuals, codes):
         """Set what is normal of the residuals of the ``columns`` and of the codes."""

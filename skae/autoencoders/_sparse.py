@@ -206,9 +206,8 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         params = given_parameters(
             components, encoder_bias, decoder_components, decoder_bias, activation, k, thresholds
         )
-        k = "auto" if k is None else k
-        model = cls(len(params[0]), activation=activation, k=k, standardize=False)
-        return model._with_weights(params)
+        options = {"activation": activation, "k": "auto" if k is None else k}
+        return cls(len(params[0]), standardize=False, **options)._with_weights(params)
 
     def _with_weights(self, params):
         """Return self, fitted with the parts ``params`` of the network's vector."""

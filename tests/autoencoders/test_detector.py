@@ -12,7 +12,15 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from skae import AnomalyDetector, AutoEncoder, ContractiveAE, DenoisingAE, StackedAE
+from skae import (
+    AnomalyDetector,
+    AutoEncoder,
+    ContractiveAE,
+    DenoisingAE,
+    SparseAutoEncoder,
+    SparseCoder,
+    StackedAE,
+)
 
 RNG = np.random.default_rng(0)
 HIDDEN = RNG.standard_normal((500, 2))
@@ -144,3 +152,18 @@ def test_contamination_is_checked():
     for bad in (0, 0.6, "some"):
         with pytest.raises(ValueError, match="contamination"):
             AnomalyDetector(contamination=bad).fit(X)
+
+
+@pytest.mark.parametrize(
+    "base",
+    [SparseAutoEncoder(8, k=2), SparseCoder(8, alpha=0.1)],
+    ids=lambda each: type(each).__name__,
+)
+def test_sparse_codes_are_those_of_dense_ones(base):
+    scores = [
+        AnomalyDetector(clone(base).set_params(sparse_output=sparse, max_iter=2, random_state=0))
+        .fit(X)
+        .score_samples(X)
+        for sparse in (False, True)
+    ]
+    np.testing.assert_array_equal(*scores)
