@@ -67,6 +67,7 @@ def sparse_autoencoder(activation):
             N_FEATURES,
             k=N_ACTIVE,
             activation=activation,
+            alpha=1.0,
             learning_rate_init=RATE,
             batch_size=BATCH_SIZE,
             max_iter=n_epochs,
