@@ -18,6 +18,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from skae import DenoisingAE
 from skae.generative import sample_walkback
+from skae.plotting import ChainDisplay
 
 X, y = load_digits(return_X_y=True)
 X = X / 16
@@ -51,13 +52,9 @@ print(f"a chain visits {visited:.1f} digits in 300 steps")
 
 # %%
 # A row is a chain: its start, and every thirtieth state, as the mean of its pixels.
-shown = np.concatenate([noise[np.newaxis, :8], images[::3, :8]]).transpose(1, 0, 2)
-n_columns = shown.shape[1]
-tiles = np.pad(shown.reshape(8, n_columns, 8, 8), ((0, 0), (0, 0), (0, 1), (0, 1)))
 figure, axes = plt.subplots(1, 2, figsize=(11, 5), width_ratios=[2, 1], layout="constrained")
-axes[0].imshow(tiles.transpose(0, 2, 1, 3).reshape(72, -1), cmap="gray")
+ChainDisplay.from_states(images, start=noise, ax=axes[0])
 axes[0].set_title("Eight chains from noise (left), every thirtieth state")
-axes[0].set_axis_off()
 axes[1].bar(np.arange(10), 100 * shares)
 axes[1].axhline(10, color="black", linewidth=1)
 axes[1].set(xlabel="digit", ylabel="last states (%)", title="All classes come", xticks=range(10))

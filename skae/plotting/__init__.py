@@ -1,5 +1,7 @@
 """Displays: what an auto-encoder learned, drawn with matplotlib (extra ``plot``)."""
 
+from ._chains import ChainDisplay
+from ._curves import LossCurveDisplay
 from ._features import SparseFeatureDisplay
 from ._filters import FilterDisplay
 from ._reconstructions import ReconstructionDisplay
@@ -7,7 +9,9 @@ from ._spectrum import SpectrumDisplay
 from ._tangents import TangentDisplay
 
 __all__ = [
+    "ChainDisplay",
     "FilterDisplay",
+    "LossCurveDisplay",
     "ReconstructionDisplay",
     "SparseFeatureDisplay",
     "SpectrumDisplay",

@@ -19,7 +19,9 @@ from sklearn.preprocessing import StandardScaler
 from skae import PSD, RBM, AutoEncoder, SparseAutoEncoder, SparseCoder, StackedAE
 from skae.images import ConvolutionalFeatures
 from skae.plotting import (
+    ChainDisplay,
     FilterDisplay,
+    LossCurveDisplay,
     ReconstructionDisplay,
     SparseFeatureDisplay,
     SpectrumDisplay,
@@ -247,3 +249,50 @@ def test_tangents_of_colors():
     assert sheet.shape == (2 * 3 - 1, 6 * 3 - 1, 3)
     low, high = rows[:2].min(), rows[:2].max()
     np.testing.assert_allclose(sheet[:2, :2], (rows[0].reshape(2, 2, 3) - low) / (high - low))
+
+
+def test_loss_curves_of_layers_and_of_held_out_samples():
+    options = {"max_iter": 3, "random_state": 0}
+    layers = [("low", AutoEncoder(9, **options)), ("high", AutoEncoder(4, **options))]
+    stack = StackedAE(layers, fine_tune="reconstruction", early_stopping=True, **options).fit(X)
+    display = LossCurveDisplay.from_estimator(stack, label="deep", line_kw={"linestyle": "--"})
+    lines = {line.get_label(): line for line in display.ax_.lines}
+    expected = {
+        "deep, layer low": stack.named_layers_.low.loss_curve_,
+        "deep, layer high": stack.named_layers_.high.loss_curve_,
+        "deep": stack.loss_curve_,
+        "deep, held out": stack.validation_curve_,
+    }
+    assert lines.keys() == expected.keys()
+    for name, curve in expected.items():
+        np.testing.assert_array_equal(lines[name].get_ydata(), curve)
+        np.testing.assert_array_equal(lines[name].get_xdata(), np.arange(1, len(curve) + 1))
+        assert lines[name].get_linestyle() == "--"
+    assert display.ax_.get_xlabel() == "epoch"
+    plain = StackedAE(layers, random_state=0).fit(X)
+    again = LossCurveDisplay.from_estimator(plain, ax=display.ax_)
+    assert again.ax_ is display.ax_ and len(again.curves) == 2
+    with pytest.raises(TypeError, match="has no loss_curve_"):
+        LossCurveDisplay.from_estimator(PCA().fit(X))
+
+
+def test_chains_stand_in_rows():
+    states = np.random.default_rng(0).random((21, 5, 64))
+    start = np.zeros((5, 64))
+    display = ChainDisplay.from_states(states, start=start, n_chains=3, n_states=5)
+    sheet = display.ax_.images[0].get_array()
+    assert sheet.shape == (3 * 9 - 1, 6 * 9 - 1)
+    np.testing.assert_array_equal(sheet[:8, :8], start[0].reshape(8, 8))
+    np.testing.assert_array_equal(sheet[9:17, 9:17], states[0, 1].reshape(8, 8))
+    np.testing.assert_array_equal(sheet[-8:, -8:], states[20, 2].reshape(8, 8))
+    wide = ChainDisplay.from_states(states, image_shape=(4, 16))
+    assert wide.ax_.images[0].get_array().shape == (5 * 5 - 1, 10 * 17 - 1)
+    for options, message in [
+        ({"start": start[:4]}, "start must have the shape of a state"),
+        ({"n_chains": 0}, "n_chains and n_states must be at least 1"),
+        ({"image_shape": (8, 9)}, "image_shape must be"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            ChainDisplay.from_states(states, **options)
+    with pytest.raises(ValueError, match="states must be"):
+        ChainDisplay.from_states(states[0])

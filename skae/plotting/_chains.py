@@ -1,0 +1,74 @@
+"""States of Markov chains as images."""
+
+import numpy as np
+
+from ._grid import as_images, new_axes, shape_of, tile
+
+
+class ChainDisplay:
+    """Chains of images, one in each row, from its first state on the left to its last.
+
+    Parameters
+    ----------
+    states : ndarray of shape (n_states, n_chains, n_features)
+        As :func:`skae.generative.sample_walkback` and the other samplers return them.
+    image_shape : (int, int)
+        Height and width of an image.
+    """
+
+    def __init__(self, *, states, image_shape):
+        self.states, self.image_shape = states, image_shape
+
+    @classmethod
+    def from_states(
+        cls, states, *, start=None, image_shape=None, n_chains=8, n_states=10, ax=None, cmap="gray"
+    ):
+        """Draw some states of some chains, equally far apart.
+
+        Parameters
+        ----------
+        states : array-like of shape (n_states, n_chains, n_features)
+        start : array-like of shape (n_chains, n_features), default=None
+            Where the chains began, to be drawn on the left.
+        image_shape : (int, int), default=None
+            Height and width; square by default.
+        n_chains, n_states : int, default=8 and 10
+            At most so many.
+        ax : matplotlib axes, default=None
+        cmap : str or Colormap, default='gray'
+
+        Returns
+        -------
+        display : ChainDisplay
+        """
+        states = np.asarray(states)
+        if states.ndim != 3 or 0 in states.shape:
+            raise ValueError(
+                f"states must be (n_states, n_chains, n_features), none of them 0; got shape {states.shape}."
+            )
+        if n_chains < 1 or n_states < 1:
+            raise ValueError(
+                f"n_chains and n_states must be at least 1; got {n_chains} and {n_states}."
+            )
+        shape = shape_of(image_shape, states.shape[2])
+        places = np.linspace(0, len(states) - 1, min(n_states, len(states))).round().astype(int)
+        shown = states[places, :n_chains]
+        if start is not None:
+            start = np.asarray(start)
+            if start.shape != states.shape[1:]:
+                raise ValueError(
+                    f"start must have the shape of a state, {states.shape[1:]}; got {start.shape}."
+                )
+            shown = np.concatenate([start[np.newaxis, :n_chains], shown])
+        return cls(states=shown, image_shape=shape).plot(ax=ax, cmap=cmap)
+
+    def plot(self, ax=None, *, cmap="gray"):
+        """Draw all states into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
+        n_states, n_chains, width = self.states.shape
+        rows = self.states.transpose(1, 0, 2).reshape(n_chains * n_states, width)
+        ax = new_axes(ax)
+        ax.imshow(tile(as_images(rows, self.image_shape), n_states), cmap=cmap)
+        ax.set_axis_off()
+        ax.set_title("Chains, from left to right")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
