@@ -65,7 +65,7 @@ def _linear_posterior(x, counts, temperature, prior_scale):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_default_chains_have_the_posterior_of_a_linear_network(weighted, dtype):
-    """In every direction, of which the widest has a standard deviation 200 times that of the narrowest."""
+    """In every direction, of which the widest has a standard deviation over 100 times that of the narrowest."""
     x, y = _collinear_regression()
     counts = np.random.default_rng(1).integers(1, 4, len(x)) if weighted else np.ones(len(x))
     temperature, prior_scale = 0.05, 3.0
