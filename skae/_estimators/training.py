@@ -124,6 +124,10 @@ class TrainedModel(CallbackSupportMixin):
             )
         return SOLVERS[self.solver]() if isinstance(self.solver, str) else self.solver
 
+    def _step_size(self):
+        """Return the step size at the beginning."""
+        return self.learning_rate_init
+
     def _start(self, network, dtype, **options):
         """Return the state before the first step, with ``options`` of the network's initial parameters."""
         return self._new_state(lambda rng, seed: network.initial(rng, dtype, **options))
@@ -223,7 +227,7 @@ class TrainedModel(CallbackSupportMixin):
                 state,
                 problem.solver or self._make_solver(),
                 problem.training_batches(problem.rows, self.batch_size, shuffle=self.shuffle),
-                learning_rate=self.learning_rate_init,
+                learning_rate=self._step_size(),
                 max_epochs=n_epochs,
                 stopping=None,
                 observers=[*problem.observers, *self._reporters(problem.rows), *watching],
@@ -242,7 +246,7 @@ class TrainedModel(CallbackSupportMixin):
                 state,
                 problem.solver or self._make_solver(),
                 problem.batches(problem.rows, self.batch_size, shuffle=self.shuffle),
-                learning_rate=self.learning_rate_init,
+                learning_rate=self._step_size(),
                 max_epochs=state.n_epochs + 1,
                 stopping=None,
                 observers=[*problem.observers, *self._reporters(problem.rows)],
@@ -275,7 +279,7 @@ class TrainedModel(CallbackSupportMixin):
             state,
             solver,
             problem.training_batches(train, self.batch_size, shuffle=self.shuffle),
-            learning_rate=self.learning_rate_init,
+            learning_rate=self._step_size(),
             max_epochs=max_epochs,
             stopping=stopping,
             observers=observers,

@@ -1,5 +1,6 @@
 """Sparse auto-encoder."""
 
+import math
 from dataclasses import field
 from numbers import Integral, Real
 from typing import ClassVar
@@ -20,6 +21,8 @@ from ._features import FittedFeatures, check_groups, given_parameters
 
 _ACTIVE = 32  # features of a sample, by default; and at most a share of one in so many:
 _SPARSE = 8
+_STEP = 0.04  # of a weight, in multiples of an entry of a direction of norm 1
+_LONGEST_STEP = 5e-3
 
 
 @estimator
@@ -65,8 +68,9 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         Whether ``transform`` returns a CSR matrix.
     solver : {'adam', 'sgd'} or solver, default='adam'
         An instance from :mod:`skae.training` has options.
-    learning_rate_init : float, default=5e-3
-        Step size.
+    learning_rate_init : float or 'auto', default='auto'
+        Step size. ``'auto'`` is 0.04 over the root of the number of columns, as entries of a direction of norm 1 are about 1 over that
+        root, and 0.005 at most.
     learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs; with ``warm_start`` anew in each ``fit``. ``partial_fit``,
@@ -152,7 +156,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
     standardize: str | bool = "auto"
     sparse_output: bool = True
     warm_start: bool = False
-    learning_rate_init: float = 5e-3
+    learning_rate_init: float | str = "auto"
     learning_rate: str = "cosine"
     batch_size: int = 64
     max_iter: int | str = "auto"
@@ -169,6 +173,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         "aux": [Interval(Real, 0, None, closed="left")],
         "dead_after": [Interval(Integral, 1, None, closed="left")],
         "sparse_output": ["boolean"],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "solver": [StrOptions({"adam", "sgd"}), HasMethods(["start", "step"])],
     }
 
@@ -286,6 +291,12 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         params.decoder_biases[0][...] = self._units.base_logits
         params.encoder_biases[0][...] = -params.encoder_weights[0] @ params.decoder_biases[0]
         return state
+
+    def _step_size(self):
+        """Return the step size at the beginning."""
+        if self.learning_rate_init != "auto":
+            return self.learning_rate_init
+        return min(_STEP / math.sqrt(self._shape["sizes"][0]), _LONGEST_STEP)
 
     def _make_solver(self):
         """Return the solver, which keeps the rows of D at norm 1."""

@@ -275,3 +275,13 @@ def test_a_step_has_no_part_along_the_directions():
     np.testing.assert_allclose(gradients, expected)
     normalize_rows(atoms)
     np.testing.assert_allclose(np.linalg.norm(atoms, axis=1), 1)
+
+
+@pytest.mark.parametrize(("n_columns", "step"), [(4, 5e-3), (400, 2e-3)])
+def test_default_steps_suit_the_number_of_columns(n_columns, step):
+    rows = np.random.default_rng(0).standard_normal((40, n_columns))
+    fitted = [
+        SparseAutoEncoder(8, k=2, **SHORT, **options).fit(rows).decoder_components_
+        for options in ({}, {"learning_rate_init": step})
+    ]
+    np.testing.assert_array_equal(*fitted)
