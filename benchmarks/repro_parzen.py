@@ -21,6 +21,9 @@ after which the correlation with a state falls below 1/e (``memory``).
 
     python benchmarks/repro_parzen.py --data DIR [--epochs 30] [--samples 10000]
 
+``repro_parzen_greedy.txt`` and its sheets are of an earlier form of this benchmark, with the greedy stack of masking denoisers, a DBN and isotropic
+noise; these two have not been run in the present form.
+
 Each row is kept in ``repro_parzen.jsonl`` and skipped when the script is started again; layers have checkpoints. Sheets of
 samples are ``repro_parzen_*.png``: a chain in each row, from its start to step 1000.
 """
