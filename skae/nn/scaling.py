@@ -23,7 +23,6 @@ class Scaling:
         self.moves = bool((center[varies] != 0).any() or (scale[varies] != 1).any())
         self.identity = self.columns is None and not self.moves  # whether z = x
         self.n_features, self.n_inputs = len(varies), int(varies.sum())
-        self._center, self._scale = center[varies], scale[varies]
 
     def times(self, factor, chosen):
         """Return the map to ``factor`` times z in the columns of ``chosen``, a list of arrays."""
@@ -43,8 +42,8 @@ class Scaling:
         if self.columns is not None:
             x = np.take(x, self.columns, axis=-1)
         if self.moves:
-            x = x - self._center.astype(x.dtype, copy=False)
-            x /= self._scale.astype(x.dtype, copy=False)
+            x = x - self._varying(self.center).astype(x.dtype, copy=False)
+            x /= self._varying(self.scale).astype(x.dtype, copy=False)
         return np.ascontiguousarray(x)
 
     def invert(self, z):
@@ -52,27 +51,27 @@ class Scaling:
         if self.identity:
             return z
         if self.moves:
-            z = z * self._scale.astype(z.dtype, copy=False)
-            z += self._center.astype(z.dtype, copy=False)
+            z = z * self._varying(self.scale).astype(z.dtype, copy=False)
+            z += self._varying(self.center).astype(z.dtype, copy=False)
         return self._widened(z, self.center)
 
     def apply_difference(self, x):
         """Return the difference of two rows of z from that of their x."""
         if self.identity:
             return x
-        return x[..., self.varies] / self._scale.astype(x.dtype, copy=False)
+        return x[..., self.varies] / self._varying(self.scale).astype(x.dtype, copy=False)
 
     def invert_difference(self, z):
         """Return the difference of two rows of X from that of their z; constant columns have 0."""
         if self.identity:
             return z
-        return self._widened(z * self._scale.astype(z.dtype, copy=False), 0)
+        return self._widened(z * self._varying(self.scale).astype(z.dtype, copy=False), 0)
 
     def derivatives(self, by_z):
         """Return derivatives by x from those by z, whose last axis is that of the inputs."""
         if self.identity:
             return by_z
-        return self._widened(by_z / self._scale.astype(by_z.dtype, copy=False), 0)
+        return self._widened(by_z / self._varying(self.scale).astype(by_z.dtype, copy=False), 0)
 
     def linear_map(self, by_z):
         """Return a ``ChainMap`` from differences of x from one from differences of z."""
@@ -85,6 +84,9 @@ class Scaling:
     def widened(self, by_input, fill=0):
         """Return an array with a number for each column of X from one for each input: ``fill`` in constant columns."""
         return by_input if self.columns is None else self._widened(by_input, fill)
+
+    def _varying(self, by_column):
+        return by_column if self.columns is None else by_column[self.columns]
 
     def _widened(self, z, fill):
         if self.columns is None:
