@@ -104,6 +104,8 @@ class Worker:
                 work(part)
             except BaseException as error:
                 self._error = error
+            # A thread that waits must not keep the arrays of its last task alive.
+            work = part = None
 
     def _sleep(self, turn):
         """Block until new work; ``_asleep`` is set before the flag is read, so no wake-up is lost."""
