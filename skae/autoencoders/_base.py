@@ -6,7 +6,6 @@ from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _fit_context
@@ -17,7 +16,7 @@ from .._estimators.layer import NetworkLayer
 from .._estimators.subestimators import layer_weights
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import CONSTRAINTS, CURE_OF_CONSTANT_CODES, takes_steps
+from .._estimators.unsupervised import CONSTRAINTS, CURE_OF_CONSTANT_CODES
 from ..nn.activations import ACTIVATIONS
 from ..nn.losses import LOSSES, Gaussian
 from ..nn.scaling import dense
@@ -52,7 +51,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     }
 
     _cure_of_constant_codes = CURE_OF_CONSTANT_CODES
-    _begin, _fit_network = unsupervised.begin, unsupervised.fit_network
+    _fit_network = unsupervised.fit_network
 
     @abstractmethod
     def objective(self, network, units):
@@ -83,36 +82,11 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
             infinite (the weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self):
-            self._imputation = None
             fitted, rows = self._fit_network(X, sample_weight, self._cure_of_constant_codes)
             self._imputation = self._learned_imputation(fitted, rows)
         return self
 
-    @available_if(takes_steps)
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
-        """Go on by one epoch over X, in steps of ``learning_rate_init`` whatever ``learning_rate`` is.
-
-        On the same X, n calls equal one ``fit`` of n epochs with ``learning_rate='constant'``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        self : object
-        """
-        with unchanged_on_error(self):
-            self._imputation = None
-            problem, state = self._begin(X, sample_weight, again=True)
-            self._train_epoch(problem, state)
-        return self
+    partial_fit = unsupervised.partial_fit
 
     def impute(self, X):
         """Return X with its missing values (NaN) filled in from reconstructions.
@@ -176,6 +150,11 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+    def _begin(self, *args, **kwargs):
+        """Begin a training, see :func:`~skae._estimators.unsupervised.begin`; what was learned of imputation is void then."""
+        self._imputation = None
+        return unsupervised.begin(self, *args, **kwargs)
 
     # As a layer of a stack: see NetworkLayer.
 
