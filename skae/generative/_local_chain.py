@@ -14,6 +14,7 @@ from ._checks import (
     layers_of,
     noise_level,
 )
+from ._moments import symmetric_eigen
 
 _BLOCK = 16  # rows whose Jacobians are in memory at once
 
@@ -23,8 +24,9 @@ def sample_local_moments(
 ):
     """Return states of chains that draw x' from the normal distribution that the model has learned near x.
 
-    A step draws ``x' ~ N(r(x), C(x))`` (Bengio et al. 2012) with ``C = sigma^2 (J + J^2)`` and J = dr/dx: noise of
-    standard deviation sigma goes through r, and sigma^2 J is the covariance of what this noise may have come from.
+    A step draws ``x' ~ N(r(x), C(x))`` (Bengio et al. 2012) with ``C = sigma^2 (J + J^2)`` and J = dr/dx. It is
+    the sum of two covariances: that of r at x with noise of standard deviation sigma, sigma^2 J^2, and that of a clean sample
+    given its noisy copy, sigma^2 J.
     For normal data and the best r, whose C0 = sigma^2 J (I - J)^-1 is their covariance, the chain has exactly their
     distribution; of other data it has a smoothed one, the closer the smaller sigma was in training.
 
@@ -104,7 +106,6 @@ def _local_chain(layers, x, sigma, rng):
 def _step(layers, x, noise):
     """Return r(x) + (J + J^2)^1/2 noise."""
     mean, jacobian = outputs_and_jacobian(layers, x)
-    values, vectors = np.linalg.eigh((jacobian + jacobian.transpose(0, 2, 1)) / 2)
-    values = values.clip(0, 1)
+    values, vectors = symmetric_eigen(jacobian, 1)
     scaled = np.sqrt(values * (1 + values)) * noise
     return mean + np.squeeze(vectors @ scaled[:, :, np.newaxis], axis=2)

@@ -162,10 +162,14 @@ def _reconstruction_and_jacobian(network, params, X):
     return outputs_and_jacobian(layers, X)
 
 
+def symmetric_eigen(jacobian, largest):
+    """Return eigenvalues, brought into [0, ``largest``], and eigenvectors of the symmetric part of each Jacobian."""
+    values, vectors = np.linalg.eigh((jacobian + jacobian.transpose(0, 2, 1)) / 2)
+    return np.clip(values, 0, largest), vectors
+
+
 def _covariance(jacobian, alpha, margin):
     """Return alpha J (I - J)^-1, with the eigenvalues of J in [0, 1 - margin]."""
-    symmetric = (jacobian + jacobian.transpose(0, 2, 1)) / 2
-    values, vectors = np.linalg.eigh(symmetric)
-    values = np.clip(values, 0, 1 - margin)
+    values, vectors = symmetric_eigen(jacobian, 1 - margin)
     variances = alpha * values / (1 - values)
     return (vectors * variances[:, np.newaxis, :]) @ vectors.transpose(0, 2, 1)
