@@ -221,6 +221,8 @@ def _normalized(graph, means, estimator):
 def _predict(graph, estimator, fitted):
     means, width = _predicted(graph, fitted)
     if not is_classifier(estimator):
+        means = graph.add("Mul", means, estimator.target_scale_)
+        means = graph.add("Add", means, estimator.target_center_)
         if _n_dimensions(estimator) == 1:
             means, width = graph.add("Squeeze", means, np.array([1])), None
         graph.give("values", means, width)

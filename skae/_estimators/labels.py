@@ -91,22 +91,27 @@ class Classes:
 
 @dataclass
 class Values:
-    """Numbers to predict.
+    """Numbers to predict, which the network sees as multiples of their standard deviation from their mean.
 
     Parameters
     ----------
     one_column : bool
         Whether y had one dimension.
+    center, scale : ndarray of shape (n_outputs,)
+        Mean and standard deviation of each column; 1 in place of a deviation of 0.
     """
 
     one_column: bool
+    center: np.ndarray
+    scale: np.ndarray
 
     def predictions(self, outputs):
-        """Return the outputs in the shape of y."""
-        return outputs.ravel() if self.one_column else outputs
+        """Return the outputs in the units and the shape of y."""
+        values = (outputs * self.scale + self.center).astype(outputs.dtype)
+        return values.ravel() if self.one_column else values
 
     def errors(self, outputs, values):
-        """Return half the squared error of each row."""
+        """Return half the squared error of each row, in squares of the standard deviations."""
         return 0.5 * np.sum((outputs - values) ** 2, axis=1)
 
 
@@ -129,14 +134,22 @@ def read_classes(y, dtype):
     return Classes(classes, False), Targets(values, Multinomial, labeled, strata=strata)
 
 
-def read_values(y, dtype):
-    """Return the kind of ``Values`` in y, and the ``Targets``."""
-    values = check_array(y, dtype=dtype, ensure_2d=False, input_name="y")
+def read_values(y, dtype, rows, weights):
+    """Return the kind of ``Values`` in some rows of y, and their ``Targets``; mean and deviation are weighted."""
+    values = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
     if values.ndim == 2 and values.shape[1] == 1:
         values = column_or_1d(values, warn=True)
-    kind = Values(values.ndim == 1)
-    values = np.ascontiguousarray(values.reshape(len(values), -1))
-    return kind, Targets(values, Gaussian, np.ones(len(values), bool))
+    one_column = values.ndim == 1
+    values = values.reshape(len(values), -1)[rows]
+    center = np.average(values, axis=0, weights=weights)
+    scale = np.sqrt(np.average((values - center) ** 2, axis=0, weights=weights))
+    if not np.isfinite(scale).all():
+        raise ValueError("y has values whose squares overflow: divide y by a power of ten.")
+    # Of equal values the deviation is the rounding of their mean.
+    scale[scale <= 1e-12 * np.abs(center)] = 1
+    scale[scale == 0] = 1
+    values = np.ascontiguousarray((values - center) / scale, dtype)
+    return Values(one_column, center, scale), Targets(values, Gaussian, np.ones(len(values), bool))
 
 
 def _read_indicators(y, dtype):

@@ -184,9 +184,7 @@ class BaseSupervised(
             self.classes_ = self._kind.classes
             balanced = self._kind.balanced(weights, targets, self.class_weight)
         else:
-            self._kind, targets = read_values(y, X.dtype)
-            targets = targets.of_rows(counted)
-            targets.bias = np.average(targets.values, axis=0, weights=weights)
+            self._kind, targets = read_values(y, X.dtype, counted, weights)
         if balanced is not None and not balanced[targets.labeled].sum() > 0:
             raise ValueError(
                 "sample_weight and class_weight must have a positive sum over the rows with a label."

@@ -1,6 +1,7 @@
 """Regressor over stacked auto-encoders."""
 
 from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_is_fitted
 
 from .._estimators.parameters import estimator
 from ._supervised import BaseSupervisedStack
@@ -10,8 +11,8 @@ from ._supervised import BaseSupervisedStack
 class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     """Regressor over stacked auto-encoders: layers pre-trained, then trained together with an output layer.
 
-    Minimizes the mean over samples of half the squared error, summed over outputs. Scale y, for instance with
-    ``TransformedTargetRegressor``. The parameters of training below are those of this joint training; early
+    Minimizes the mean over samples of half the squared error, summed over outputs, in units of each output's standard deviation:
+    neither the scale nor the mean of y matters. The parameters of training below are those of this joint training; early
     stopping looks at its loss on held-out samples, without dropout.
 
     Parameters
@@ -100,12 +101,14 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
         Layers as pre-training left them.
     named_layers_ : Bunch
         The same, by name.
+    target_center_, target_scale_ : ndarray of shape (n_outputs,)
+        Mean and standard deviation of each column of y; 1 in place of a deviation of 0.
     n_iter_ : int
         Epochs of the joint training.
     loss_curve_ : list of float
-        Objective of each epoch.
+        Objective of each epoch, of y in units of ``target_scale_``.
     validation_curve_ : list of float
-        Half the squared error on held-out samples after each epoch.
+        Half the squared error on held-out samples after each epoch, in the same units.
 
     References
     ----------
@@ -118,14 +121,25 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
-    >>> from sklearn.preprocessing import scale
     >>> from skae import AutoEncoder, StackedAERegressor
-    >>> X, y = map(scale, load_diabetes(return_X_y=True))
+    >>> X, y = load_diabetes(return_X_y=True)
     >>> layers = [("low", AutoEncoder(20, max_iter=20)), ("high", AutoEncoder(10, max_iter=20))]
     >>> options = {"learning_rate_init": 1e-2, "max_iter": 50, "random_state": 0}
     >>> StackedAERegressor(layers, **options).fit(X, y).score(X, y) > 0.4
     True
     """
+
+    @property
+    def target_center_(self):
+        """ndarray of shape (n_outputs,): the mean of each column of y."""
+        check_is_fitted(self)
+        return self._kind.center
+
+    @property
+    def target_scale_(self):
+        """ndarray of shape (n_outputs,): the standard deviation of each column of y, or 1 where that is 0."""
+        check_is_fitted(self)
+        return self._kind.scale
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

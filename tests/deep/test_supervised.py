@@ -47,6 +47,31 @@ def test_a_linear_stack_is_least_squares(n_outputs):
     np.testing.assert_allclose(model.predict(data), expected, atol=1e-3)
 
 
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_neither_scale_nor_mean_of_y_matters(n_outputs):
+    data = load_diabetes()
+    targets = np.column_stack([data.target, data.data[:, 3]])[:, :n_outputs]
+    model = StackedAERegressor([20], max_iter=20, random_state=0)
+    plain = clone(model).fit(data.data, targets)
+    other = clone(model).fit(data.data, 1e6 * targets + 5e8)
+    expected = 1e6 * plain.predict(data.data) + 5e8
+    np.testing.assert_allclose(other.predict(data.data), expected, rtol=1e-6)
+    np.testing.assert_allclose(other.target_center_, 1e6 * targets.mean(axis=0) + 5e8)
+    np.testing.assert_allclose(other.target_scale_, 1e6 * targets.std(axis=0))
+    weights = np.arange(442) % 3
+    weighted = clone(model).fit(data.data, targets, weights)
+    np.testing.assert_allclose(
+        weighted.target_center_, np.average(targets, axis=0, weights=weights)
+    )
+
+
+def test_a_constant_y_is_predicted():
+    data = load_diabetes().data
+    model = StackedAERegressor([5], max_iter=2, random_state=0).fit(data, np.full(442, 0.1))
+    np.testing.assert_allclose(model.predict(data), 0.1, rtol=1e-6)
+    assert model.target_scale_ == 1
+
+
 @pytest.mark.parametrize("pretraining", ["unsupervised", "supervised", None])
 def test_it_classifies_as_well_as_scikit_learns_network(pretraining):
     options = {"learning_rate_init": 0.01, "batch_size": 50, "max_iter": 40, "random_state": 0}
@@ -241,4 +266,5 @@ def test_transform_is_what_the_output_layer_sees(model):
         means = softmax(outputs, axis=1)
         np.testing.assert_allclose(model.predict_proba(X[:20]), means, rtol=1e-6)
     else:
-        np.testing.assert_allclose(model.predict(X[:20]), outputs.ravel(), rtol=1e-6)
+        values = outputs.ravel() * y[:300].std() + y[:300].mean()
+        np.testing.assert_allclose(model.predict(X[:20]), values, rtol=1e-6)
