@@ -11,6 +11,7 @@ _CONSTANT = 1e-3  # largest standard deviation of a code unit that counts as con
 _DEAD = 0.5  # share of features that are active nowhere above which there is a warning
 _ROWS = 1024  # whose codes are computed
 _LITTLE_LEARNED = 0.75  # share of the error of constant outputs above which there is a warning
+_WORSE = 3.0  # multiple of the objective of constant outputs above which there is a warning
 _DWARFED = 100.0  # multiple of the median deviation of the columns above which there is a warning
 
 
@@ -49,6 +50,17 @@ def warn_of_rising_loss(curve, name, has_rate):
     if len(curve) > 1 and curve[-1] - curve[0] > chance:
         warnings.warn(
             f"The loss of {name} rose from {curve[0]:.4g} in the first epoch to {curve[-1]:.4g} in the last: {cure}.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_useless_outputs(objective, constant, name):
+    """Warn where training ended with an objective far above that of constant outputs."""
+    if objective > _WORSE * constant > 0:
+        warnings.warn(
+            f"{name} is worse than constant outputs: its objective is {objective:.3g}, theirs {constant:.3g}. Lower "
+            "learning_rate_init, or raise max_iter.",
             ConvergenceWarning,
             stacklevel=4,
         )

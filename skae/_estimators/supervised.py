@@ -32,6 +32,7 @@ from .callbacks import reported
 from .fitting import DTYPES, by_block, counted_rows, validated_rows
 from .labels import read_classes, read_values
 from .training import TrainedModel
+from .unlabeled import constant_loss
 
 # Constraints of the parameters of noise at the inputs, while all layers are trained together.
 NOISE = {
@@ -258,6 +259,7 @@ class BaseSupervised(
             rows=rows,
             strata=targets.strata,
             observers=observers,
+            constant=constant_loss(targets, weights) if beside is None else None,
             labeled=targets.labeled,
             **options,
         )

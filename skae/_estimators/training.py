@@ -17,7 +17,7 @@ from ..nn.scaling import unscaled
 from ..training.loop import Stopping, TrainingState, Verbose, minimize, minimize_full_batch
 from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_epochs
 from .callbacks import reported
-from .fit_warnings import warn_of_max_iter, warn_of_rising_loss
+from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
 from .fitting import BLOCK, opened_checkpoint
 
 # What methods of a fitted model ask for of the parameters of its training,
@@ -192,7 +192,7 @@ class TrainedModel(CallbackSupportMixin):
         ):
             self._minimize(problem, state, solver, n_epochs, max_epochs, [*observers, *reports])
         if problem.monitors_loss:
-            self._warn(state, solver, n_before, max_epochs)
+            self._warn(problem, state, solver, n_before, max_epochs)
 
     @contextmanager
     def _reporting(self, problem, state, n_epochs, publish):
@@ -205,10 +205,12 @@ class TrainedModel(CallbackSupportMixin):
             yield [report]
             report.close(state)
 
-    def _warn(self, state, solver, n_before, max_epochs):
-        """Warn where the loss rose, or where training ended at ``max_iter`` before it converged."""
+    def _warn(self, problem, state, solver, n_before, max_epochs):
+        """Warn where the loss rose or is useless, or where training ended at ``max_iter`` before it converged."""
         name, has_rate = type(self).__name__, "learning_rate_init" in self.get_params(deep=False)
         warn_of_rising_loss(state.loss_curve[n_before:], name, has_rate)
+        if problem.constant is not None and state.loss_curve:
+            warn_of_useless_outputs(state.loss_curve[-1], problem.constant, name)
         open_ended = self.learning_rate == "constant" and self.max_iter != "auto"
         steps, n_epochs = not isinstance(solver, LBFGS), state.n_epochs
         if steps and open_ended and not state.converged and n_before < n_epochs >= max_epochs:

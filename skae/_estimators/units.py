@@ -31,6 +31,8 @@ class Units:
         Logits of the best constant reconstruction, the columns' means.
     constant_losses : dict of float
         For each name of a loss, how far the mean loss of that reconstruction is above its minimum: the scale of the loss.
+    least_loss : float, default=0.0
+        That minimum: of gray values in [0, 1] the cross-entropy is never 0.
     groups : ndarray of int of shape (n_inputs,) or None
         For each input the one that stands for its one-hot group; None where there is none.
     limits : (ndarray, ndarray) or None
@@ -43,8 +45,14 @@ class Units:
     column_losses: list
     base_logits: np.ndarray
     constant_losses: dict
+    least_loss: float = 0.0
     groups: np.ndarray | None = None
     limits: tuple | None = None
+
+    @property
+    def constant_loss(self):
+        """float: the mean loss of the best constant reconstruction."""
+        return self.least_loss + sum(self.constant_losses.values())
 
     def check(self, X, names):
         """Raise ``ValueError`` where X is outside the range of a loss that the user has named."""
@@ -106,7 +114,7 @@ def make_units(
         named,
         pairs,
         _base_logits(inner, columns, scaling),
-        _constant_losses(X, pairs, columns, scaling, sample_weight),
+        *_constant_losses(X, pairs, columns, scaling, sample_weight),
         _groups(inner, columns, scaling),
         _limits(columns, scaling),
     )
@@ -240,9 +248,10 @@ def _base_logits(loss, columns, scaling):
 def _constant_losses(X, pairs, columns, scaling, sample_weight):
     """Return, by loss, the mean loss of the best constant reconstruction: half a variance, or an entropy.
 
-    The entropy of the values themselves, as of gray pixels, is subtracted: it is the least loss of any reconstruction.
+    The entropy of the values themselves, as of gray pixels, is subtracted and comes second: it is the least loss of any
+    reconstruction.
     """
-    losses = dict.fromkeys(LOSSES, 0.0)
+    losses, least = dict.fromkeys(LOSSES, 0.0), 0.0
     for name, chosen in pairs:
         chosen = chosen[scaling.varies[chosen]]
         center, scale = scaling.center[chosen], scaling.scale[chosen]
@@ -252,13 +261,14 @@ def _constant_losses(X, pairs, columns, scaling, sample_weight):
         elif name == "bernoulli":
             losses[name] += float((entr(means) + entr(1 - means)).sum())
             if not columns.zero_one[chosen].all():
-                losses[name] -= _mean_entropy(X, chosen, center, scale, sample_weight)
+                least += _mean_entropy(X, chosen, center, scale, sample_weight)
         else:
             # Of counts with the sum S, -sum_j m_j log(m_j / S).
             losses[name] += float(entr(means).sum() + xlogy(means.sum(), means.sum()))
     if not np.isfinite(losses["gaussian"]):
         raise ValueError("X has values whose squares overflow: scale X, or set standardize='auto'.")
-    return losses
+    losses["bernoulli"] -= least
+    return losses, least
 
 
 def _mean_entropy(X, chosen, center, scale, sample_weight):

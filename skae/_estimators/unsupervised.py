@@ -73,7 +73,9 @@ def begin(self, X, sample_weight, *, again=False):
     units.check(X, column_names(self, X))
     rows = units.scaling.rows(X)
     state = self._last_state() if again else self._first_state(rows, sample_weight)
-    return Problem(self.objective(self._network, units), rows, sample_weight), state
+    objective = self.objective(self._network, units)
+    constant = units.constant_loss * getattr(objective, "largest_cell_weight", 1.0)
+    return Problem(objective, rows, sample_weight, constant=constant), state
 
 
 def _check_parameters(estimator):

@@ -212,7 +212,8 @@ class StackedAE(BaseStack):
             with self._publishing(state):
                 pretrain(self, network, state.params, self._units, X, weights, lowest, report)
             if self.fine_tune:
-                self._train(Problem(objective, self._units.scaling.rows(X), weights), state)
+                rows, constant = self._units.scaling.rows(X), self._units.constant_loss
+                self._train(Problem(objective, rows, weights, constant=constant), state)
 
     def _fit_predictor(self, X, y, sample_weight):
         if y is None:

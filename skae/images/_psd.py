@@ -9,6 +9,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array, gen_batches
+from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
@@ -224,7 +225,9 @@ class ConvolutionalPSD(
         pictures = rows.reshape(-1, *self.image_shape_)
         fresh = partial(self._initial, pictures)
         state = self._last_state() if again else self._new_state(fresh)
-        return Problem(objective, rows, weights), state
+        # Codes of zeros have half the squared norm of a picture.
+        constant = float(np.average(row_norms(rows, squared=True), weights=weights) / 2)
+        return Problem(objective, rows, weights, constant=constant), state
 
     def transform(self, X):
         """Return the codes of pictures.

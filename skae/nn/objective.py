@@ -84,6 +84,11 @@ class Objective:
             self._backward(params, trace, gradients)
         return value
 
+    @property
+    def largest_cell_weight(self):
+        """float: by what the loss of a cell is multiplied at most."""
+        return 1.0 if self.emphasis is None else max(self.emphasis)
+
     def _views(self, flat, grad):
         """Return the parts of both, which are mostly the same arrays as in the last step."""
         if self._flat is not flat:

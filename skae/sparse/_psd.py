@@ -213,7 +213,7 @@ class PSD(BaseCoder):
 
     def _problem(self, X, weights):
         objective = PSDObjective(self._make_encoder(), self._infer, self.beta, self._n_atoms)
-        return Problem(objective, X, weights)
+        return Problem(objective, X, weights, constant=self._loss_of_zeros(X, weights))
 
     def _code_problem(self, dictionary, ridge):
         self._check_topology()

@@ -46,6 +46,8 @@ class Problem:
         Called before and after epochs, besides the objective's own ``observers``, see
         :func:`~skae.training.loop.minimize`; ``kept(params)`` of each is a dict of arrays of the shape and dtype of those
         that it keeps in the state.
+    constant : float or None
+        The objective of the best constant outputs, if it is known.
     """
 
     objective: Callable
@@ -58,6 +60,7 @@ class Problem:
     solver: Any = None
     shown: Any = None
     observers: Sequence = ()
+    constant: float | None = None
     labeled: np.ndarray | None = None
     unlabeled_per_labeled: float | None = None
 

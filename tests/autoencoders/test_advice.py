@@ -10,19 +10,23 @@ from sklearn.datasets import load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
 
 from skae import (
+    PSD,
     RBM,
     AnomalyDetector,
     AutoEncoder,
     ContractiveAE,
     DenoisingAE,
+    ManifoldTangentClassifier,
+    SparseAutoEncoder,
     SparseCoder,
     StackedAE,
     StackedAEClassifier,
+    StackedAERegressor,
 )
 from skae._estimators.fit_warnings import warn_of_rising_loss
 from skae.boltzmann import DBM
 
-DIGITS = load_digits().data[:400]
+DIGITS, NUMBERS = (each[:400] for each in load_digits(return_X_y=True))
 IRIS, SPECIES = load_iris(return_X_y=True)
 WINE = load_wine().data
 MACHINE = DBM([("low", RBM(2)), ("high", RBM(2))])
@@ -63,6 +67,27 @@ def test_a_loss_that_rises_is_told():
     assert model.loss_curve_[-1] > model.loss_curve_[0]
     calm = _silent(DenoisingAE(5, corruption=Growing(0), **options), DIGITS)
     assert calm.loss_curve_[-1] < calm.loss_curve_[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "target"),
+    [
+        (AutoEncoder(20), None),
+        (SparseAutoEncoder(64), None),
+        (PSD(20), None),
+        (StackedAE([20], fine_tune="reconstruction"), None),
+        (StackedAEClassifier([20]), NUMBERS),
+        (StackedAERegressor([20]), NUMBERS),
+        (ManifoldTangentClassifier(StackedAE([20]), tangent_penalty=0), NUMBERS),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_what_is_worse_than_constants_is_told(model, target):
+    # The first epoch ends with a loss that is large already, and the later ones lower it.
+    model = clone(model).set_params(max_iter=3, random_state=0, learning_rate_init=100.0)
+    with pytest.warns(ConvergenceWarning, match=f"{type(model).__name__} is worse than constant"):
+        model.fit(DIGITS[:300], None if target is None else target[:300])
+    assert model.loss_curve_[-1] < model.loss_curve_[0]
 
 
 def test_a_loss_that_only_varies_is_not_told():
@@ -115,7 +140,8 @@ def test_a_column_that_dwarfs_the_others_is_told(form):
         _silent(AutoEncoder(3, standardize=standardize, **FAST), data)
     _silent(AutoEncoder(3, standardize=False, **FAST), IRIS)
     # Codes, and other values in [-1, 1], have a range of their own.
-    _silent(AutoEncoder(3, standardize=False, **FAST), wide / np.abs(wide).max())
+    longer = FAST | {"max_iter": 100}
+    _silent(AutoEncoder(3, standardize=False, **longer), wide / np.abs(wide).max())
 
 
 @pytest.mark.parametrize("Model", [AutoEncoder, DenoisingAE, ContractiveAE])
