@@ -28,6 +28,7 @@ from ..nn.scaling import unscaled
 from ..training.loop import TrainingState
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
+from .auto import resolved
 from .callbacks import reported
 from .fitting import DTYPES, by_block, counted_rows, validated_rows
 from .labels import read_classes, read_values
@@ -39,6 +40,7 @@ NOISE = {
     "corruption": [StrOptions({"auto", *CORRUPTIONS}), callable, None],
     "corruption_level": [Interval(Real, 0, None, closed="left")],
 }
+_DECAY = 0.3  # 'auto' weight decay times the number of rows, as alpha of sklearn.linear_model.Ridge
 # Share of masked inputs where there are _MANY_INPUTS or more, as in pictures; less for fewer, which say less about each other.
 _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
 
@@ -54,7 +56,7 @@ class BaseSupervised(
 
     corruption: object = "auto"
     corruption_level: float = 0.3
-    weight_decay: float = 0.0
+    weight_decay: float | str = 0.0
     dropout: float = 0.0
     learning_rate_init: float = 3e-3
     learning_rate: str = "cosine"
@@ -237,12 +239,13 @@ class BaseSupervised(
         """
         network, units = self._network, self._units
         noise = self._noise(inputs.shape[1], units.groups, units.limits)
+        decay = resolved(self.weight_decay, "weight_decay", _DECAY / targets.labeled.sum())
         n_frozen = network.depth - 1 if self.frozen == "all" else self.frozen
         objective = Objective(
             network,
             self._output_units,
             corruption=noise,
-            penalties=[*penalties, *weight_decays(self.weight_decay)],
+            penalties=[*penalties, *weight_decays(decay)],
             n_frozen=n_frozen,
             row_factors=factors,
         )

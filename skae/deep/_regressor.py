@@ -1,8 +1,12 @@
 """Regressor over stacked auto-encoders."""
 
+from numbers import Real
+from typing import ClassVar
+
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from .._compat import Interval
 from .._estimators.parameters import estimator
 from ._supervised import BaseSupervisedStack
 
@@ -55,8 +59,9 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
         Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
     frozen : int or 'all', default=0
         So many of the lowest hidden layers stay as pre-training left them; with ``'all'`` only the output layer learns.
-    weight_decay : float, default=0.0
-        Weight of half the squared norm of the weights in the joint training.
+    weight_decay : float or str, default='auto'
+        Weight of half the squared norm of the weights in the joint training. ``'auto'`` is 0.3 over the number of rows: that of
+        ``sklearn.linear_model.Ridge(alpha=0.3)`` on a standardized y. ``'3*auto'`` is three times that.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
     learning_rate_init : float, default=3e-3
@@ -128,6 +133,13 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     >>> StackedAERegressor(layers, **options).fit(X, y).score(X, y) > 0.4
     True
     """
+
+    weight_decay: float | str = "auto"
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseSupervisedStack._parameter_constraints,
+        "weight_decay": [Interval(Real, 0, None, closed="left"), str],
+    }
 
     @property
     def target_center_(self):

@@ -76,7 +76,12 @@ def test_linear_layers_are_a_reduced_rank_regression(weight):
     options = {"activation": "identity", "tied_weights": False, "standardize": False, "max_iter": 2}
     layers = [("only", AutoEncoder(2, **options))]
     model = StackedAERegressor(
-        layers, reconstruction_weight=weight, solver="lbfgs", max_iter=5000, tol=1e-13
+        layers,
+        reconstruction_weight=weight,
+        solver="lbfgs",
+        max_iter=5000,
+        tol=1e-13,
+        weight_decay=0,
     )
     model.set_params(random_state=0).fit(data, targets)
     raw, targets = targets, scale(targets)  # as the network sees them
@@ -206,6 +211,7 @@ def test_neither_units_nor_the_width_of_X_matter(copies, factor):
     rng = np.random.default_rng(0)
     data, targets = rng.standard_normal((100, 4)), rng.standard_normal(100)
     exact = {"solver": "lbfgs", "max_iter": 5000, "tol": 1e-14, "random_state": 0}
+    exact["weight_decay"] = 0
     model = StackedAERegressor(layers, reconstruction_weight=0.5, pretraining=None, **exact)
     wide = clone(model).fit(np.tile(data, copies), factor * targets)
     narrow = model.fit(data, targets)

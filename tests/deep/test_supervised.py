@@ -42,7 +42,7 @@ def test_a_linear_stack_is_least_squares(n_outputs):
     data = scale(load_diabetes().data[:, :6])
     targets = data @ rng.standard_normal((6, n_outputs)) + rng.standard_normal((442, n_outputs))
     targets = targets.ravel() if n_outputs == 1 else targets
-    model = StackedAERegressor(LINEAR, **EXACT).fit(data, targets)
+    model = StackedAERegressor(LINEAR, weight_decay=0, **EXACT).fit(data, targets)
     expected = LinearRegression().fit(data, targets).predict(data)
     np.testing.assert_allclose(model.predict(data), expected, atol=1e-3)
 
@@ -63,6 +63,16 @@ def test_neither_scale_nor_mean_of_y_matters(n_outputs):
     np.testing.assert_allclose(
         weighted.target_center_, np.average(targets, axis=0, weights=weights)
     )
+
+
+def test_weight_decay_is_that_of_a_number_over_rows():
+    data, target = load_diabetes(return_X_y=True)
+    options = {"solver": "lbfgs", "max_iter": 20, "random_state": 0}
+    auto = StackedAERegressor([5], weight_decay="2*auto", **options).fit(data, target)
+    given = StackedAERegressor([5], weight_decay=0.6 / 442, **options).fit(data, target)
+    np.testing.assert_array_equal(auto.predict(data), given.predict(data))
+    with pytest.raises(ValueError, match="weight_decay must be a number >= 0, 'auto', or"):
+        StackedAERegressor([5], weight_decay="some", **options).fit(data, target)
 
 
 def test_a_constant_y_is_predicted():
