@@ -26,9 +26,10 @@ ROOMS = [skae, skae.boltzmann, skae.deep, skae.generative, skae.manifold, skae.s
 SOURCE = Path(__file__).parent.parent / "skae"
 BELOW = {
     "_kernels": set(),
+    "sources": set(),
     "nn": {"_kernels"},
     "training": {"_kernels"},
-    "_estimators": {"_kernels", "nn", "training"},
+    "_estimators": {"_kernels", "nn", "training", "sources"},
     "autoencoders": {"_kernels", "nn", "training", "_estimators"},
     "sparse": {"_kernels", "nn", "training", "_estimators"},
     "deep": {"_kernels", "nn", "training", "_estimators", "autoencoders", "sparse"},

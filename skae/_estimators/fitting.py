@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._compat import _check_sample_weight
 from .._threads import team
 from ..nn.scaling import dense
+from ..sources._gather import gather_with_y
 from ..training.checkpoint import Checkpoint
 from ..training.loop import DivergenceError
 from .identity import identity
@@ -45,6 +46,17 @@ def unchanged_on_error(estimator, n_threads=None, learned="_state"):
         raise
 
 
+def gathered(estimator, X):
+    """Return X, or a memory map of its rows where these are not in memory, see :func:`skae.sources.gather`."""
+    return X if type(X) is np.ndarray else gathered_with_y(estimator, X, None)[0]
+
+
+def gathered_with_y(estimator, X, y):
+    """Return X as :func:`gathered` does, and y, which may come with the batches of X."""
+    X, found = gather_with_y(X, allow_nan=get_tags(estimator).input_tags.allow_nan)
+    return X, found if y is None else y
+
+
 def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
     """Return X in C order, dense or CSR, by :func:`sklearn.utils.validation.validate_data`.
 
@@ -55,7 +67,8 @@ def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
     ValueError
         Also where columns hold text: the message says how to encode them.
     """
-    finite = "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
+    allow_nan = get_tags(estimator).input_tags.allow_nan
+    X, finite = gathered(estimator, X), "allow-nan" if allow_nan else True
     try:
         return validate_data(
             estimator,

@@ -22,6 +22,7 @@ from .fitting import (
     check_unchanged,
     column_names,
     counted_rows,
+    gathered,
     is_fitted,
     unchanged_on_error,
     validated_rows,
@@ -60,7 +61,8 @@ def begin(self, X, sample_weight, *, again=False):
     again : bool
         Whether to go on from the last fit, if there was one, instead of from new weights.
     """
-    frame, again = X, again and is_fitted(self)
+    frame = X = gathered(self, X)
+    again = again and is_fitted(self)
     dtype = self.model_.dtype if again else DTYPES
     X = validated_rows(self, X, dtype=dtype, reset=not again)
     X, sample_weight, _ = counted_rows(X, sample_weight)

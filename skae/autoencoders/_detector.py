@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.columns import Columns, power_of_two
-from .._estimators.fitting import DTYPES, unchanged_on_error, validated_rows
+from .._estimators.fitting import DTYPES, gathered, unchanged_on_error, validated_rows
 from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.subestimators import check_prefit, fit_or_publish, ready_copy
 from .._estimators.versions import versioned
@@ -132,6 +132,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             or diverges, it is fitted with what ``base`` has learned.
         """
         with unchanged_on_error(self, learned="offset_"):
+            X = gathered(self, X)
             rows = self._validated(X, reset=True)
             learn = partial(self._learn_residuals, X, rows)
             learn(self._fitted_base(X, learn))
@@ -170,6 +171,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         scores : ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
+        X = gathered(self, X)
         return self._scores(X, self._validated(X, reset=False))
 
     def decision_function(self, X):

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from .._compat import HasMethods, _fit_context
-from .._estimators.fitting import unchanged_on_error
+from .._estimators.fitting import gathered_with_y, unchanged_on_error
 from .._estimators.frozen import unfrozen
 from .._estimators.labels import CLASS_WEIGHT
 from .._estimators.parameters import estimator
@@ -151,6 +151,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
             If ``base`` is no Boltzmann machine.
         """
         with unchanged_on_error(self):
+            X, y = gathered_with_y(self, X, y)
             frame = X
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             begin = partial(self._begin, targets)

@@ -16,6 +16,7 @@ from .._estimators.fitting import (
     check_counts,
     column_names,
     counted_rows,
+    gathered,
     generator,
     unchanged_on_error,
     validated_rows,
@@ -186,7 +187,7 @@ class DBM(
             named_layers.check_names(self)
             if isinstance(self._make_solver(), LBFGS):
                 raise ValueError("solver='lbfgs' needs an exact gradient: take 'sgd' or 'adam'.")
-            frame = X
+            frame = X = gathered(self, X)
             X = validated_rows(self, X, dtype=DTYPES)
             X, weights, _ = counted_rows(X, sample_weight)
             self._units = self.layers[0][1].layer_training().make_units(X, frame, weights)

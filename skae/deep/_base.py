@@ -8,7 +8,7 @@ from typing import ClassVar
 from .._compat import Interval, _BaseComposition
 from .._estimators import named_layers
 from .._estimators.fitted import FittedNetwork
-from .._estimators.fitting import DTYPES, column_names, counted_rows, validated_rows
+from .._estimators.fitting import DTYPES, column_names, counted_rows, gathered, validated_rows
 from .._estimators.subestimators import for_parts
 from .._estimators.supervised import NOISE
 from .._estimators.training import TrainedModel
@@ -51,6 +51,7 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
 
         Return rows and their weights, and what the first layer is fitted to.
         """
+        frame = gathered(self, frame)
         X = validated_rows(self, frame, dtype=DTYPES)
         X, weights, _ = counted_rows(X, sample_weight)
         self._units = units_of(chosen_layers(self)[0][1], X, frame, weights)

@@ -9,7 +9,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _fit_context
-from .._estimators.fitting import is_fitted, unchanged_on_error
+from .._estimators.fitting import gathered_with_y, is_fitted, unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import copies, without_output
 from ..nn.corruption import make_corruption
@@ -216,6 +216,7 @@ class StackedAE(BaseStack):
                 self._train(Problem(objective, rows, weights, constant=constant), state)
 
     def _fit_predictor(self, X, y, sample_weight):
+        X, y = gathered_with_y(self, X, y)
         if y is None:
             raise ValueError(
                 "fine_tune='supervised' requires y to be passed, but the target y is None."

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
 from .._estimators import named_layers
-from .._estimators.fitting import column_names, unchanged_on_error
+from .._estimators.fitting import column_names, gathered_with_y, unchanged_on_error
 from .._estimators.subestimators import copies, fill, for_parts
 from .._estimators.supervised import BaseSupervised
 from .._estimators.unlabeled import RECONSTRUCTION, all_rows, new_autoencoder, reconstruction
@@ -78,6 +78,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         """
         with unchanged_on_error(self):
             self._check_parameters()
+            X, y = gathered_with_y(self, X, y)
             frame = X
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             seen = weights

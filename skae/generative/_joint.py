@@ -19,6 +19,7 @@ from .._estimators.fitting import (
     check_counts,
     column_names,
     counted_rows,
+    gathered,
     generator,
     rows_at_once,
     unchanged_on_error,
@@ -26,13 +27,7 @@ from .._estimators.fitting import (
 )
 from .._estimators.parameters import estimator
 from ..nn.model import Model
-from ._checks import (
-    check_positive,
-    check_squared,
-    column_moments,
-    finite_states,
-    like_columns,
-)
+from ._checks import check_positive, check_squared, column_moments, finite_states, like_columns
 from ._diagnostics import ChainDiagnostics
 from ._energies import (
     ReconstructionMoments,
@@ -184,9 +179,9 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             If ``base`` is no auto-encoder.
         """
         with unchanged_on_error(self, learned="draws_"):
-            rng = check_random_state(self.random_state)
-            base, frame = checked_base(self.base), X
-            X = validated_rows(self, X, dtype=DTYPES)
+            rng, base = check_random_state(self.random_state), checked_base(self.base)
+            frame = gathered(self, X)
+            X = validated_rows(self, frame, dtype=DTYPES)
             self.base_ = fitted_base(self, base, frame, sample_weight, rng)
             X, weights, _ = counted_rows(X, sample_weight)
             self._moments = column_moments(X, weights)

@@ -11,7 +11,7 @@ from sklearn.base import ClassifierMixin
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.auto import resolved
 from .._estimators.fit_warnings import warn_of_constant_outputs
-from .._estimators.fitting import by_block, unchanged_on_error
+from .._estimators.fitting import by_block, gathered_with_y, unchanged_on_error
 from .._estimators.frozen import unfrozen
 from .._estimators.labels import CLASS_WEIGHT
 from .._estimators.parameters import estimator
@@ -248,6 +248,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         """
         with unchanged_on_error(self):
             self._check_solver()
+            X, y = gathered_with_y(self, X, y)
             frame = X
             X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
             targets.unit = self._unit()

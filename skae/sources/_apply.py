@@ -1,0 +1,78 @@
+"""What a fitted model makes of rows that are not in memory."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse
+
+from ._gather import Checks, _named
+from ._parts import Part, parts_of
+
+
+def apply(model, X, out=None, *, method="transform"):
+    """Return what a method of a fitted model makes of X, or write it to ``out``, part by part.
+
+    Neither X nor the result need to fit into memory. The model may be any estimator of scikit-learn, such as a pipeline.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted one.
+    X : array-like, or rows that are elsewhere
+        See :func:`gather`; an array is one part.
+    out : array-like or path-like, default=None
+        What is written to: an array that takes slices, such as a memory map, or a dataset of h5py or zarr; or a folder, which gets a file for
+        each part, ``part-00000.npy``, or ``part-00000.npz`` of sparse results. With None the result is returned.
+    method : str, default='transform'
+        Such as ``'predict'``, ``'predict_proba'`` or ``'score_samples'``.
+
+    Returns
+    -------
+    out : array-like
+        ``out``, or the result of all parts, one behind the other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae import AutoEncoder
+    >>> from skae.sources import apply
+    >>> X = np.random.default_rng(0).random((60, 5))
+    >>> model = AutoEncoder(2, max_iter=2, random_state=0).fit(X)
+    >>> codes = np.empty((60, 2))
+    >>> apply(model, iter(np.split(X, 6)), codes) is codes
+    True
+    >>> bool(np.allclose(codes, model.transform(X)))
+    True
+    """
+    parts = parts_of(X)
+    checked, results, start = Checks(allow_nan=True), [], 0
+    for number, part in enumerate([Part(X)] if parts is None else parts):
+        rows = part.rows if parts is None else _named(checked(part), part.names)
+        result = getattr(model, method)(rows)
+        stop = start + result.shape[0]
+        if out is None:
+            results.append(result)
+        elif isinstance(out, (str, os.PathLike)):
+            _save(result, Path(out), number)
+        else:
+            out[start:stop] = result.toarray() if scipy.sparse.issparse(result) else result
+        start = stop
+    if parts is not None:
+        checked.finish()
+    return _joined(results) if out is None else out
+
+
+def _save(result, folder, number):
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"part-{number:05d}"
+    if scipy.sparse.issparse(result):
+        scipy.sparse.save_npz(f"{path}.npz", result)
+    else:
+        np.save(f"{path}.npy", result)
+
+
+def _joined(results):
+    if scipy.sparse.issparse(results[0]):
+        return scipy.sparse.vstack(results, format="csr")
+    return np.concatenate(results)

@@ -1,0 +1,157 @@
+"""Rows from anywhere, in a temporary file that is mapped into memory."""
+
+import tempfile
+
+import numpy as np
+import scipy.sparse
+
+from ._parts import parts_of
+
+_PLAIN = (np.float32, np.float64)
+
+
+def gather(X, *, allow_nan=False, folder=None):
+    """Return X as an array that scikit-learn can check: a memory map of its rows, read part by part.
+
+    What is in memory is returned as it is, and so is a C-ordered memory map of floats. Everything else is read once, in order, into a temporary file
+    without a name, whose disk space is free again when the result is. Its rows can then be taken in any order, so that training on
+    them is, to the last bit, training on the same rows in memory.
+
+    Parameters
+    ----------
+    X : array-like, or rows that are elsewhere
+        - an array with ``shape``, ``dtype`` and slices, as of h5py and zarr;
+        - a dataset, table, ``ParquetFile`` or reader of pyarrow, or a lazy frame of polars;
+        - an array or data frame of Dask;
+        - an iterable of batches of rows, each an array, CSR matrix or data frame, or a pair of such a batch and its y.
+    allow_nan : bool, default=False
+        Whether values may be missing.
+    folder : path-like, default=None
+        Where the file is written; None is :func:`tempfile.gettempdir`, which the environment variable ``TMPDIR`` sets.
+
+    Returns
+    -------
+    X : array-like
+        Of float32 where X is, else float64; a data frame over the same memory where columns have names and pandas is there. Parts that
+        are sparse become one CSR matrix, in memory.
+
+    Raises
+    ------
+    ValueError
+        If a part is empty or not two-dimensional, has other columns or another dtype than the first, or missing or infinite values:
+        the message names the part.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae.sources import gather
+    >>> batches = (np.full((2, 3), number) for number in range(4))
+    >>> gather(batches).shape
+    (8, 3)
+    """
+    return gather_with_y(X, allow_nan=allow_nan, folder=folder)[0]
+
+
+def gather_with_y(X, *, allow_nan=False, folder=None):
+    """Return X as :func:`gather` does, and the y of its parts, or None where these have none."""
+    parts = parts_of(X)
+    if parts is None:
+        return X, None
+    checked = Checks(allow_nan)
+    with tempfile.TemporaryFile(prefix="skae-", dir=folder) as file:
+        sparse, targets = [], []
+        for part in parts:
+            rows = checked(part)
+            if part.y is not None:
+                targets.append(np.asarray(part.y))
+            if scipy.sparse.issparse(rows):
+                sparse.append(rows)
+            else:
+                _write(rows, file)
+        checked.finish()
+        y = np.concatenate(targets) if targets else None
+        if sparse:
+            return scipy.sparse.vstack(sparse, format="csr"), y
+        rows = np.memmap(file, checked.dtype, "r", shape=(checked.n_rows, checked.n_columns))
+    return _named(rows, checked.names), y
+
+
+def _write(rows, file):
+    try:
+        rows.tofile(file)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"X does not fit into the temporary folder {tempfile.gettempdir()} ({error}): set TMPDIR to a folder on a "
+            "larger disk",
+        ) from error
+
+
+def _named(rows, names):
+    """Return ``rows`` as a data frame over the same memory, where it has names and pandas is there."""
+    if names is None:
+        return rows
+    try:
+        from pandas import DataFrame
+    except ImportError:
+        return rows
+    return DataFrame(rows, columns=names, copy=False)
+
+
+class Checks:
+    """What parts must have in common.
+
+    Parameters
+    ----------
+    allow_nan : bool
+    """
+
+    def __init__(self, allow_nan):
+        self._allow_nan, self._number = allow_nan, 0
+        self.n_rows, self.n_columns, self.dtype = 0, None, None
+        self.names, self._sparse, self._has_y = None, False, False
+
+    def __call__(self, part):
+        """Return the rows of the next part in the dtype of all."""
+        rows = part.rows
+        if rows.ndim != 2:
+            self._refuse(f"has {rows.ndim} dimensions instead of 2")
+        if not rows.shape[0]:
+            self._refuse("is empty")
+        if rows.dtype.kind not in "fiub":
+            self._refuse(f"has the dtype {rows.dtype}: encode columns of text first")
+        dtype = rows.dtype if rows.dtype in _PLAIN else np.dtype(np.float64)
+        kind = scipy.sparse.issparse(rows), part.y is not None
+        if self._number == 0:
+            self.n_columns, self.dtype, self.names = rows.shape[1], dtype, part.names
+            self._sparse, self._has_y = kind
+        self._compare(rows, part.names, dtype, kind)
+        rows = rows.astype(dtype, copy=False)
+        values = rows.data if kind[0] else rows
+        if np.isinf(values).any() or not self._allow_nan and np.isnan(values).any():
+            self._refuse("has missing or infinite values")
+        if part.y is not None and len(part.y) != rows.shape[0]:
+            self._refuse(f"has {rows.shape[0]} rows, and {len(part.y)} targets")
+        self._number += 1
+        self.n_rows += rows.shape[0]
+        return rows.tocsr() if kind[0] else np.ascontiguousarray(rows)
+
+    def _compare(self, rows, names, dtype, kind):
+        if rows.shape[1] != self.n_columns:
+            self._refuse(f"has {rows.shape[1]} columns, and the first one {self.n_columns}")
+        if names != self.names:
+            self._refuse(f"has the columns {names}, and the first one {self.names}")
+        if dtype != self.dtype:
+            self._refuse(f"has the dtype {dtype}, and the first one {self.dtype}")
+        if kind != (self._sparse, self._has_y):
+            self._refuse("is sparse or has a y, and the first one not, or the other way round")
+
+    def finish(self):
+        """Raise where there was no part."""
+        if not self._number:
+            raise ValueError(
+                "X has no rows. An iterator gives its batches once: pass one that has not been used."
+            )
+
+    def _refuse(self, what):
+        raise ValueError(f"Part {self._number} of X, counted from 0, {what}.")

@@ -1,0 +1,135 @@
+"""What X can be besides an array: how each kind is read in parts, in the order of its rows."""
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import scipy.sparse
+
+_BYTES = 2**24  # of a part that is cut out of a larger array
+_ROWS = 2**16  # of a part of a table
+# Packages whose arrays and frames are in memory already.
+_IN_MEMORY = {"numpy", "scipy", "pandas", "modin", "cudf", "xarray", "torch", "cupy", "jaxlib"}
+_IN_MEMORY |= {"sklearn", "array_api_strict", "jax"}
+
+
+@runtime_checkable
+class Sliceable(Protocol):
+    """An array whose rows are read by slices, as of HDF5 and zarr."""
+
+    shape: tuple
+    dtype: Any
+
+    def __getitem__(self, rows): ...
+
+
+@dataclass
+class Part:
+    """Some rows that follow each other.
+
+    Parameters
+    ----------
+    rows : ndarray or sparse matrix
+    names : list of str or None
+        Of the columns.
+    y : array-like or None
+        Their targets, where they came with them.
+    """
+
+    rows: Any
+    names: list | None = None
+    y: Any = None
+
+
+def parts_of(X):
+    """Return an iterator over the ``Part``\\ s of X, or None where X is in memory, or no kind of data that is known."""
+    if isinstance(X, np.memmap):
+        copied = X.dtype not in (np.float32, np.float64) or not X.flags.c_contiguous
+        return _slices(X) if copied and X.ndim == 2 else None
+    package = type(X).__module__.partition(".")[0]
+    if package in _READERS:
+        return _READERS[package](X)
+    sequence = isinstance(X, (str, bytes, Sequence, Mapping, Set, np.ndarray))
+    if sequence or scipy.sparse.issparse(X):
+        return None
+    if isinstance(X, Sliceable):
+        return None if package in _IN_MEMORY or len(X.shape) != 2 else _slices(X)
+    if package in _IN_MEMORY - {"torch"} or not isinstance(X, Iterable):
+        return None
+    return map(_batch, X)
+
+
+def _slices(X):
+    n_rows, n_columns = X.shape
+    step = max(1, _BYTES // (8 * max(n_columns, 1)))
+    for start in range(0, n_rows, step):
+        yield Part(np.asarray(X[start : start + step]))
+
+
+def _batch(batch):
+    """Return the ``Part`` that an iterable has given: rows, or a pair of rows and targets."""
+    if isinstance(batch, tuple) and len(batch) == 2:
+        rows, y = batch
+        return Part(*_rows_and_names(rows), y)
+    return Part(*_rows_and_names(batch))
+
+
+def _rows_and_names(rows):
+    if scipy.sparse.issparse(rows):
+        return rows, None
+    package = type(rows).__module__.partition(".")[0]
+    names = [*map(str, rows.columns)] if package in ("pandas", "polars") else None
+    return np.asarray(rows), names
+
+
+def _arrow(X):
+    """Read a dataset, a file, a table or a reader of pyarrow."""
+    from pyarrow import RecordBatchReader
+    from pyarrow.parquet import ParquetFile
+
+    if isinstance(X, ParquetFile):
+        batches = X.iter_batches(_ROWS)
+    elif isinstance(X, RecordBatchReader):
+        batches = X
+    else:
+        batches = X.to_batches()
+    return map(_record_batch, batches)
+
+
+def _record_batch(batch):
+    columns = [column.to_numpy(zero_copy_only=False) for column in batch.columns]
+    for name, column in zip(batch.schema.names, columns):
+        if column.dtype.kind not in "fiub":
+            raise ValueError(f"X has the column {name!r} of {column.dtype}: encode or drop it.")
+    return Part(np.column_stack(columns), batch.schema.names)
+
+
+def _polars(X):
+    """Read a lazy frame; a frame is in memory."""
+    from polars import LazyFrame
+
+    return _collected(X) if isinstance(X, LazyFrame) else None
+
+
+def _collected(X):
+    start = 0
+    while True:
+        frame = X.slice(start, _ROWS).collect()
+        if start and not len(frame):
+            return
+        yield Part(frame.to_numpy(), frame.columns)
+        start += len(frame)
+        if len(frame) < _ROWS:
+            return
+
+
+def _dask(X):
+    """Read an array or a data frame of Dask, partition by partition."""
+    if isinstance(X, Sliceable):
+        X = X.rechunk({1: -1})
+        return (Part(np.asarray(X.blocks[number].compute())) for number in range(X.numblocks[0]))
+    return (Part(*_rows_and_names(each.compute())) for each in X.partitions)
+
+
+_READERS = {"pyarrow": _arrow, "polars": _polars, "dask": _dask}

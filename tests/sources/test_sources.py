@@ -1,0 +1,294 @@
+"""Rows from anywhere give the model that the same rows in memory give, and bad parts are named."""
+
+import gc
+import os
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_matrix, issparse
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from skae import (
+    PSD,
+    RBM,
+    AnomalyDetector,
+    AutoEncoder,
+    ContractiveAE,
+    ManifoldTangentClassifier,
+    SparseAutoEncoder,
+    SparseCoder,
+    StackedAE,
+    StackedAEClassifier,
+    StackedAERegressor,
+)
+from skae.boltzmann import DBN
+from skae.sources import apply, gather
+
+X, y = (each[:300] for each in load_digits(return_X_y=True))
+X = X.astype(np.float32)
+NAMES = [f"pixel{number}" for number in range(64)]
+FAST = {"max_iter": 2, "random_state": 0}
+LAYERS = [("low", ContractiveAE(12, **FAST)), ("high", ContractiveAE(8, **FAST))]
+
+
+def _memory_map(folder, rows=X):
+    np.save(folder / "rows.npy", rows)
+    return np.load(folder / "rows.npy", mmap_mode="r")
+
+
+def _integers(folder):
+    return _memory_map(folder, X.astype(np.uint8))
+
+
+def _hdf5(folder):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(folder / "rows.h5", "w") as file:
+        file["rows"] = X
+    return h5py.File(folder / "rows.h5")["rows"]
+
+
+def _zarr(folder):
+    zarr = pytest.importorskip("zarr")
+    array = zarr.create_array(
+        store=str(folder / "z"), shape=X.shape, dtype=X.dtype, chunks=(70, 20)
+    )
+    array[:] = X
+    return array
+
+
+def _parquet(folder):
+    pytest.importorskip("pyarrow")
+    from pyarrow.dataset import dataset
+
+    for number, rows in enumerate(np.array_split(X, 3)):
+        pd.DataFrame(rows, columns=NAMES).to_parquet(folder / f"{number}.parquet")
+    return dataset(folder)
+
+
+def _parquet_file(folder):
+    pytest.importorskip("pyarrow")
+    from pyarrow.parquet import ParquetFile
+
+    pd.DataFrame(X, columns=NAMES).to_parquet(folder / "rows.parquet")
+    return ParquetFile(folder / "rows.parquet")
+
+
+def _lazy_frame(folder):
+    polars = pytest.importorskip("polars")
+    pd.DataFrame(X, columns=NAMES).to_parquet(folder / "rows.parquet")
+    return polars.scan_parquet(folder / "rows.parquet")
+
+
+def _dask(module):
+    # Dask would take the folder tests/sparse for the package of that name.
+    sys.modules.setdefault("sparse", None)
+    return pytest.importorskip(module)
+
+
+def _dask_array(folder):
+    array = _dask("dask.array")
+    return array.from_array(X, chunks=(90, 30))
+
+
+def _dask_frame(folder):
+    frame = _dask("dask.dataframe")
+    return frame.from_pandas(pd.DataFrame(X, columns=NAMES), npartitions=3)
+
+
+class Batches:
+    """Rows in batches, as often as they are asked for."""
+
+    def __iter__(self):
+        return iter(np.array_split(X, 7))
+
+
+KINDS = [_memory_map, _hdf5, _zarr, _parquet, _parquet_file, _lazy_frame, _dask_array, _dask_frame]
+MODELS = [
+    ContractiveAE(10, early_stopping=True, **FAST),
+    RBM(10, **FAST),
+    SparseCoder(10, alpha=5.0, **FAST),
+    PSD(10, alpha=5.0, **FAST),
+    SparseAutoEncoder(20, **FAST),
+    StackedAE(LAYERS),
+    StackedAEClassifier(LAYERS, **FAST),
+    StackedAERegressor(LAYERS, **FAST),
+    ManifoldTangentClassifier(StackedAE(LAYERS), n_tangents=3, **FAST),
+    AnomalyDetector(AutoEncoder(3, **FAST)),
+    DBN([("low", RBM(10, **FAST)), ("high", RBM(5, **FAST))]),
+]
+
+
+def _results(model, rows):
+    names = [
+        "transform",
+        "predict",
+        "predict_proba",
+        "score_samples",
+    ]
+    return {name: getattr(model, name)(rows) for name in names if hasattr(model, name)}
+
+
+def _assert_equal(found, expected):
+    for name, value in expected.items():
+        ours, theirs = (each.toarray() if issparse(each) else each for each in (found[name], value))
+        np.testing.assert_array_equal(ours, theirs, err_msg=name)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize("make", [_parquet, lambda folder: Batches()], ids=["parquet", "batches"])
+def test_all_estimators_are_to_the_last_bit_those_of_memory(model, make, tmp_path):
+    expected = clone(model).fit(X, y)
+    found = clone(model).fit(make(tmp_path), y)
+    _assert_equal(_results(found, X), _results(expected, X))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__[1:])
+def test_all_kinds_of_sources_give_the_same_model(make, tmp_path):
+    source, model = make(tmp_path), ContractiveAE(10, **FAST)
+    expected = clone(model).fit(X)
+    found = clone(model).fit(source)
+    _assert_equal({"transform": found.transform(source)}, {"transform": expected.transform(X)})
+    assert found.score(source) == expected.score(X)
+    named = hasattr(found, "feature_names_in_")
+    assert not named or list(found.feature_names_in_) == NAMES
+    again = clone(model).partial_fit(source)
+    np.testing.assert_array_equal(
+        dense_codes(again), dense_codes(clone(model).partial_fit(X)), err_msg="partial_fit"
+    )
+
+
+def dense_codes(model):
+    """Return the codes of all rows, without a warning of names."""
+    rows = pd.DataFrame(X, columns=NAMES) if hasattr(model, "feature_names_in_") else X
+    return model.transform(rows)
+
+
+def test_integers_become_what_they_become_in_memory(tmp_path):
+    source = _integers(tmp_path)
+    gathered = gather(source)
+    assert gathered.dtype == np.float64
+    assert isinstance(gathered, np.memmap)
+    np.testing.assert_array_equal(gathered, X)
+    plain = _memory_map(tmp_path)
+    assert gather(plain) is plain
+
+
+def test_sparse_batches_become_one_matrix():
+    gathered = gather(iter([csr_matrix(X[:100]), csr_matrix(X[100:])]))
+    assert gathered.format == "csr"
+    np.testing.assert_array_equal(gathered.toarray(), X)
+
+
+def test_named_columns_can_have_losses(tmp_path):
+    losses = [("gaussian", NAMES[:30]), ("bernoulli", NAMES[30:])]
+    frame = pd.DataFrame(X / 16, columns=NAMES)
+    frame.to_parquet(tmp_path / "rows.parquet")
+    dataset = pytest.importorskip("pyarrow.dataset").dataset(tmp_path)
+    model = AutoEncoder(5, loss=losses, **FAST)
+    found, expected = clone(model).fit(dataset), clone(model).fit(frame)
+    np.testing.assert_array_equal(found.transform(frame), expected.transform(frame))
+
+
+def test_targets_come_with_the_batches():
+    pairs = list(zip(np.array_split(X, 4), np.array_split(y, 4)))
+    model = StackedAEClassifier(LAYERS, **FAST)
+    found, expected = clone(model).fit(iter(pairs), None), clone(model).fit(X, y)
+    np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
+    with pytest.raises(ValueError, match=r"Part 1 of X, counted from 0, has 3 rows, and 2 targets"):
+        clone(model).fit(iter([(X[:5], y[:5]), (X[:3], y[:2])]), None)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda part: part[:, :5], "has 5 columns, and the first one 64"),
+        (lambda part: part.astype(float), "has the dtype float64, and the first one float32"),
+        (lambda part: np.where(part == 0, np.nan, part), "has missing or infinite values"),
+        (lambda part: np.where(part == 0, np.inf, part), "has missing or infinite values"),
+        (lambda part: part[:0], "is empty"),
+        (lambda part: part.ravel(), "has 1 dimensions instead of 2"),
+        (lambda part: part.astype(str), "has the dtype <U.*: encode columns of text"),
+        (csr_matrix, "is sparse or has a y, and the first one not"),
+        (lambda part: pd.DataFrame(part, columns=NAMES), r"has the columns \['pixel0'"),
+        (lambda part: (part, y[: len(part)]), "is sparse or has a y, and the first one not"),
+    ],
+)
+def test_a_bad_part_is_named_and_the_model_is_as_before(change, words):
+    parts = np.array_split(X, 20)
+    model = RBM(5, visible="gaussian", **FAST).fit(X)
+    before = model.transform(X)
+    parts[17] = change(parts[17])
+    with pytest.raises(ValueError, match=f"Part 17 of X, counted from 0, {words}"):
+        model.fit(iter(parts))
+    np.testing.assert_array_equal(model.transform(X), before)
+
+
+def test_missing_values_are_taken_where_the_model_takes_them():
+    holes = np.where(X == 16, np.float32(np.nan), X)
+    model = AutoEncoder(5, **FAST)
+    found, expected = clone(model).fit(iter(np.array_split(holes, 3))), clone(model).fit(holes)
+    np.testing.assert_array_equal(found.transform(X), expected.transform(X))
+
+
+def test_what_is_short_or_used_up_is_told():
+    model, batches = ContractiveAE(5, **FAST), iter([X])
+    model.fit(batches)
+    with pytest.raises(ValueError, match="X has no rows. An iterator gives its batches once"):
+        model.fit(batches)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        StackedAEClassifier(LAYERS, **FAST).fit(Batches(), y[:-1])
+
+
+def test_text_in_a_column_is_named(tmp_path):
+    pytest.importorskip("pyarrow")
+    from pyarrow.dataset import dataset
+
+    pd.DataFrame({"a": [1.0, 2.0], "city": ["x", "y"]}).to_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(ValueError, match="column 'city' of object: encode or drop it"):
+        AutoEncoder(1).fit(dataset(tmp_path))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files of Linux")
+def test_the_temporary_file_goes_with_the_rows(tmp_path):
+    rows = gather(iter([X, X]), folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+    with open("/proc/self/maps") as maps:
+        assert str(tmp_path) in maps.read()
+    del rows
+    gc.collect()
+    with open("/proc/self/maps") as maps:
+        assert str(tmp_path) not in maps.read()
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_apply_writes_what_the_method_returns(named, tmp_path):
+    rows = pd.DataFrame(X, columns=NAMES) if named else X
+    model = make_pipeline(ContractiveAE(6, **FAST), LogisticRegression(max_iter=2000)).fit(rows, y)
+    parts = [rows[start : start + 70] for start in range(0, 300, 70)]
+    np.testing.assert_array_equal(apply(model, iter(parts), method="predict"), model.predict(rows))
+    encoder = model[0]
+    out = np.lib.format.open_memmap(tmp_path / "codes.npy", "w+", np.float32, (300, 6))
+    assert apply(encoder, iter(parts), out) is out
+    np.testing.assert_allclose(out, encoder.transform(rows), rtol=1e-6)
+    folder = tmp_path / "codes"
+    apply(encoder, iter(parts), folder)
+    written = np.concatenate([np.load(path) for path in sorted(folder.iterdir())])
+    np.testing.assert_array_equal(written, out)
+
+
+def test_apply_writes_sparse_codes(tmp_path):
+    model = SparseAutoEncoder(20, **FAST).fit(X)
+    found = apply(model, iter(np.array_split(X, 4)))
+    assert found.format == "csr"
+    np.testing.assert_array_equal(found.toarray(), model.transform(X).toarray())
+    apply(model, Batches(), tmp_path)
+    assert len(list(tmp_path.glob("part-*.npz"))) == 7
+    with pytest.raises(ValueError, match="Part 1 of X, counted from 0, has 5 columns"):
+        apply(model, iter([X, X[:, :5]]))
