@@ -6,9 +6,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import scipy.sparse
+from sklearn.utils import gen_batches
 
 _BYTES = 2**24  # of a part that is cut out of a larger array
 _ROWS = 2**16  # of a part of a table
+_CACHED = 1024  # rows that are put together at once
 # Packages whose arrays and frames are in memory already.
 _IN_MEMORY = {"numpy", "scipy", "pandas", "modin", "cudf", "xarray", "torch", "cupy", "jaxlib"}
 _IN_MEMORY |= {"sklearn", "array_api_strict", "jax"}
@@ -86,10 +88,14 @@ def _rows_and_names(rows):
 def _arrow(X):
     """Read a dataset, a file, a table or a reader of pyarrow."""
     from pyarrow import RecordBatchReader
+    from pyarrow.dataset import Dataset
     from pyarrow.parquet import ParquetFile
 
     if isinstance(X, ParquetFile):
         batches = X.iter_batches(_ROWS)
+    elif isinstance(X, Dataset):
+        # Reading more ahead takes as much memory as there is.
+        batches = X.to_batches(batch_size=_ROWS, batch_readahead=1, fragment_readahead=1)
     elif isinstance(X, RecordBatchReader):
         batches = X
     else:
@@ -102,7 +108,16 @@ def _record_batch(batch):
     for name, column in zip(batch.schema.names, columns):
         if column.dtype.kind not in "fiub":
             raise ValueError(f"X has the column {name!r} of {column.dtype}: encode or drop it.")
-    return Part(np.column_stack(columns), batch.schema.names)
+    return Part(_side_by_side(columns), batch.schema.names)
+
+
+def _side_by_side(columns):
+    """Return columns as a C-ordered array, filled in blocks of rows that stay in the cache."""
+    rows = np.empty((len(columns[0]), len(columns)), np.result_type(*columns))
+    for some in gen_batches(len(rows), _CACHED):
+        for place, column in enumerate(columns):
+            rows[some, place] = column[some]
+    return rows
 
 
 def _polars(X):
