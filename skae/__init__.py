@@ -1,5 +1,6 @@
 """Regularized auto-encoders and sparse coding for scikit-learn."""
 
+from ._engines import show_engines
 from ._version import __version__
 from .autoencoders import (
     AnomalyDetector,
@@ -32,4 +33,5 @@ __all__ = [
     "StackedAERegressor",
     "__version__",
     "make_stack",
+    "show_engines",
 ]

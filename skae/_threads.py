@@ -10,8 +10,8 @@ import time
 from collections import deque
 from contextlib import contextmanager
 
-import numpy as np
-
+from ._arrays.namespace import empty
+from ._arrays.products import multiplier
 from ._compat import _get_threadpool_controller, set_blas_threads
 from ._cores import allowed_cores, own_cores
 from ._pace import Pace
@@ -127,6 +127,17 @@ def team(n_threads=None):
                 interrupt = error
         if interrupt is not None:
             raise interrupt
+
+
+@contextmanager
+def alone():
+    """Let nothing be shared among threads in the block, as where the arrays are on a device."""
+    before = getattr(local, "team", None)
+    local.team = []
+    try:
+        yield
+    finally:
+        local.team = before
 
 
 def _after_fork():
@@ -250,10 +261,11 @@ def _run(work, parts, alone=False):
 def product(a, b, out=None):
     """Return a b, in ``out`` if it is given."""
     if out is None:
-        out = np.empty((len(a), b.shape[1]), np.result_type(a, b))
+        out = empty((a.shape[0], b.shape[1]), a)
+    multiply = multiplier(out)
 
     def some(rows, columns):
-        np.matmul(a[rows], b[:, columns], out=out[rows, columns])
+        multiply(a[rows, ...], b[:, columns], out[rows, columns])
 
     share_matrix(some, *out.shape, a.shape[1])
     return out

@@ -1,15 +1,19 @@
 """What a fitted auto-encoder does: encode, decode, score, and show its weights and Jacobian."""
 
+from functools import partial
+
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Bunch
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from .._arrays.namespace import all_finite, like, to_numpy
 from ..nn.linear_maps import spectra
 from ..nn.model import Model
 from ..nn.network import Params, network_of
 from ..nn.scaling import dense
+from .devices import check_place, computing, dispatched, reference, shown
 from .fitting import (
     BLOCK,
     by_block,
@@ -54,7 +58,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         H : ndarray of shape (n_samples, n_components)
         """
         check_is_fitted(self)
-        return self._by_block(X, self.model_.encode, self.n_components_)
+        return self._by_block(X, "encode", self.n_components_, method="transform")
 
     @available_if(_decodes)
     def inverse_transform(self, X):
@@ -71,15 +75,21 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             Means of the output units: probabilities for binary columns and one-hot groups.
         """
         check_is_fitted(self)
-        codes = np.asarray(dense(X), dtype=self._params.dtype)
+        codes, beside = dense(X), reference(self, X)
+        if beside is None or not dispatched(X):
+            codes = np.asarray(codes, dtype=self._params.dtype)
         if codes.ndim != 2 or codes.shape[1] != self.n_components_:
             raise ValueError(
                 f"X must have shape (n_samples, {self.n_components_}), the codes of this "
                 f"{type(self).__name__}; got {codes.shape}."
             )
-        if not np.isfinite(codes).all():
+        if not all_finite(codes):
             raise ValueError("X contains NaN or infinity; give finite codes.")
-        return self.model_.decode(codes)
+        if beside is None:
+            return self.model_.decode(codes)
+        with computing(self, beside, codes.dtype):
+            decoded = self.model_.beside(beside).decode(like(codes, beside))
+        return decoded if dispatched(X) else to_numpy(decoded)
 
     @available_if(_decodes)
     def reconstruct(self, X):
@@ -94,7 +104,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         R : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        return self._by_block(X, self.model_.reconstruct, self.n_features_in_)
+        return self._by_block(X, "reconstruct", self.n_features_in_, method="reconstruct")
 
     @available_if(_decodes)
     def score_field(self, X):
@@ -113,7 +123,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         F : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        return self._by_block(X, self.model_.reconstruction_error, self.n_features_in_)
+        return self._by_block(X, "reconstruction_error", self.n_features_in_, method="score_field")
 
     @available_if(_decodes)
     def score_samples(self, X):
@@ -131,7 +141,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         scores : ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        return -self._by_block(X, self.model_.losses, None, check=True)
+        return -self._by_block(X, "losses", None, method="score_samples", check=True)
 
     def score(self, X, y=None, sample_weight=None):
         """Return the mean of ``score_samples(X)``.
@@ -164,7 +174,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """
         check_is_fitted(self)
         shape = self.n_components_, self.n_features_in_
-        return self._by_block(X, self.model_.jacobian, shape, block=16)
+        return self._by_block(X, "jacobian", shape, method="jacobian", block=16)
 
     def singular_values(self, X):
         """Return the singular values of dh/dx at each sample, largest first.
@@ -178,8 +188,12 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         S : ndarray of shape (n_samples, min(n_components, n_features))
         """
         check_is_fitted(self)
-        model, width = self.model_, min(self.n_components_, self.n_features_in_)
-        return self._by_block(X, lambda x: spectra(model.jacobian(x), width), width, block=16)
+        width = min(self.n_components_, self.n_features_in_)
+
+        def values(model, x):
+            return like(spectra(to_numpy(model.jacobian(x)), width), x)
+
+        return self._by_block(X, values, width, method="singular_values", block=16)
 
     def report(self, X):
         """Return the measures of table 1 in Rifai et al. 2011: saturation and Jacobian of the codes.
@@ -195,8 +209,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             of ||dh/dx||_F; ``singular_values``, the mean spectrum of dh/dx, largest first.
         """
         # Not by transform, which may return a data frame.
-        codes = self._by_block(X, self.model_.encode, self.n_components_)
-        singular_values = self.singular_values(X)
+        codes = to_numpy(self._by_block(X, "encode", self.n_components_, method="report"))
+        singular_values = to_numpy(self.singular_values(X))
         return Bunch(
             saturation=float(np.mean((codes < 0.05) | (codes > 0.95))),
             jacobian_norm=float(np.sqrt((singular_values**2).sum(axis=1)).mean()),
@@ -207,13 +221,13 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def center_(self):
         """ndarray of shape (n_features,): what is subtracted from each column of X, see ``standardize``."""
         check_is_fitted(self)
-        return self._units.scaling.center
+        return shown(self, self._units.scaling.center)
 
     @property
     def scale_(self):
         """ndarray of shape (n_features,): by what each column of X is then divided, see ``standardize``."""
         check_is_fitted(self)
-        return self._units.scaling.scale
+        return shown(self, self._units.scaling.scale)
 
     @property
     def column_losses_(self):
@@ -282,12 +296,20 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _network(self):
         return network_of(**self._shape)
 
-    def _by_block(self, X, function, width, *, check=False, block=BLOCK):
+    def _by_block(self, X, function, width, *, method, check=False, block=BLOCK):
+        """Return ``function(model, x)`` for all rows of X, for the public ``method``; a function may be named, of ``Model``."""
         check_is_fitted(self)
+        check_place(self, X, method)
         X = validated_rows(self, X, dtype=self._params.dtype, reset=False)
         if check:
-            self._units.check(X, column_names(self, X))
-        return by_block(X, function, width, block)
+            self._units.check(to_numpy(X) if dispatched(X) else X, column_names(self, X))
+        beside, model = reference(self, X), self.model_
+        with computing(self, beside, X.dtype):
+            model = model if beside is None else model.beside(beside)
+            rows = (
+                getattr(model, function) if isinstance(function, str) else partial(function, model)
+            )
+            return by_block(X, rows, width, block, beside)
 
     def _fitted_params(self, name):
         flat = self._history(name)["params"]
@@ -306,7 +328,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         biases = [
             widen(bias) if not layer else bias for layer, bias in enumerate(params.decoder_biases)
         ]
-        return Params(encoder, params.encoder_biases, decoder, biases)
+        parts = encoder, params.encoder_biases, decoder, biases
+        return Params(*([shown(self, each) for each in part] for part in parts))
 
     def _single_layer(self, name):
         params = self._shown_params(name)

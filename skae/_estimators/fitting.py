@@ -10,12 +10,14 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state, check_scalar, gen_batches, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._arrays.namespace import dtype_name, empty, is_array, is_numpy, like, namespace, to_numpy
 from .._compat import _check_sample_weight
 from .._threads import team
 from ..nn.scaling import dense
 from ..sources._gather import gather_with_y
 from ..training.checkpoint import Checkpoint
 from ..training.loop import DivergenceError
+from .devices import check_dispatch, dispatched
 from .identity import identity
 
 DTYPES = [np.float64, np.float32]  # of X, which is converted to the first one if it has neither
@@ -67,8 +69,11 @@ def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
     ValueError
         Also where columns hold text: the message says how to encode them.
     """
-    allow_nan = get_tags(estimator).input_tags.allow_nan
-    X, finite = gathered(estimator, X), "allow-nan" if allow_nan else True
+    X = gathered(estimator, X)
+    check_dispatch(estimator, X)
+    if dispatched(X):
+        dtype = _beside_dtypes(X, dtype)
+    finite = "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
     try:
         return validate_data(
             estimator,
@@ -87,6 +92,14 @@ def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
             "(OneHotEncoder(handle_unknown='ignore'), make_column_selector(dtype_exclude='number')), "
             "remainder='passthrough')."
         ) from error
+
+
+def _beside_dtypes(X, dtype):
+    """Return dtypes of numpy as those of the library of ``X``."""
+    xp = namespace(X)
+    if isinstance(dtype, list):
+        return [getattr(xp, np.dtype(each).name) for each in dtype]
+    return getattr(xp, np.dtype(dtype).name)
 
 
 def is_fitted(estimator):
@@ -152,7 +165,7 @@ def check_unchanged(before, now):
         raise ValueError(f"{' '.join(changed)} Set warm_start=False and call fit to start anew.")
 
 
-def by_block(X, function, width, block=BLOCK):
+def by_block(X, function, width, block=BLOCK, beside=None):
     """Return ``function`` of the dense rows of X, computed block by block.
 
     Parameters
@@ -164,14 +177,22 @@ def by_block(X, function, width, block=BLOCK):
         Shape of a row's result; None for a number.
     block : int, default=1024
         Rows at once, or fewer where memory does not suffice.
+    beside : array or None, default=None
+        An array of another library, as which ``function`` gets rows and returns results; the whole result is as X.
     """
-    shape = () if width is None else np.atleast_1d(width)
-    out = np.empty((X.shape[0], *shape), X.dtype)
+    shape = () if width is None else tuple(np.atleast_1d(width).tolist())
+    if is_array(X) and not is_numpy(X):
+        out = empty((X.shape[0], *shape), X)
+    else:
+        out = np.empty((X.shape[0], *shape), X.dtype)
     # Rows, what the network sees of them, and results.
-    block = rows_at_once(block, 2 * X.shape[1] + int(np.prod(shape)), X.dtype)
+    block = rows_at_once(block, 2 * X.shape[1] + int(np.prod(shape)), np.dtype(dtype_name(X)))
     for rows in gen_batches(X.shape[0], block):
-        x = X[rows]
-        out[rows] = function(dense(x))
+        x = X[rows, ...] if is_array(X) else dense(X[rows])
+        if beside is None or not is_numpy(x):
+            out[rows, ...] = function(x)
+        else:
+            out[rows] = to_numpy(function(like(x, beside)))
     return out
 
 
@@ -212,6 +233,8 @@ def generator(random_state):
 
 def mean_score(scores, sample_weight):
     """Return the mean of the scores of samples, by their weights: those of weight 0 do not count, whatever their score."""
+    scores = to_numpy(scores) if is_array(scores) else scores
+    sample_weight = to_numpy(sample_weight) if is_array(sample_weight) else sample_weight
     if sample_weight is None:
         return float(np.mean(scores))
     sample_weight = _check_sample_weight(sample_weight, scores)

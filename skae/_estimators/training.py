@@ -17,6 +17,7 @@ from ..nn.scaling import unscaled
 from ..training.loop import Stopping, TrainingState, Verbose, minimize, minimize_full_batch
 from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_epochs
 from .callbacks import reported
+from .devices import computing, moved
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
 from .fitting import BLOCK, opened_checkpoint
 
@@ -189,10 +190,20 @@ class TrainedModel(CallbackSupportMixin):
         with (
             self._reporting(problem, state, n_epochs, publish) as reports,
             self._publishing(state, publish),
+            self._computing(problem, state) as placed,
         ):
-            self._minimize(problem, state, solver, n_epochs, max_epochs, [*observers, *reports])
+            self._minimize(placed, state, solver, n_epochs, max_epochs, [*observers, *reports])
         if problem.monitors_loss:
             self._warn(problem, state, solver, n_before, max_epochs)
+
+    @contextmanager
+    def _computing(self, problem, state):
+        """Yield the problem as it is where the training computes; the state is there in the block."""
+        with (
+            computing(self, problem.beside, state.params.dtype),
+            moved(problem, state) as placed,
+        ):
+            yield placed
 
     @contextmanager
     def _reporting(self, problem, state, n_epochs, publish):
@@ -223,7 +234,7 @@ class TrainedModel(CallbackSupportMixin):
         if stored is not None and stored.n_epochs <= n_epochs:
             state = stored
         watching = [] if checkpoint is None else [checkpoint]
-        with self._publishing(state):
+        with self._publishing(state), self._computing(problem, state) as problem:
             minimize(
                 problem.objective,
                 state,
@@ -242,7 +253,7 @@ class TrainedModel(CallbackSupportMixin):
             raise ValueError(
                 "partial_fit trains on all rows for one epoch: set early_stopping=False."
             )
-        with self._publishing(state):
+        with self._publishing(state), self._computing(problem, state) as problem:
             minimize(
                 problem.objective,
                 state,

@@ -16,6 +16,7 @@ from .._compat import Interval, StrOptions, _fit_context
 from ..nn.scaling import unscaled
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
+from .devices import dispatched, in_numpy, place_of, reference
 from .fit_warnings import warn_of_constant_codes
 from .fitting import (
     DTYPES,
@@ -62,9 +63,11 @@ def begin(self, X, sample_weight, *, again=False):
         Whether to go on from the last fit, if there was one, instead of from new weights.
     """
     frame = X = gathered(self, X)
-    again = again and is_fitted(self)
+    again, beside = again and is_fitted(self), reference(self, X)
     dtype = self.model_.dtype if again else DTYPES
-    X = validated_rows(self, X, dtype=dtype, reset=not again)
+    X = in_numpy(validated_rows(self, X, dtype=dtype, reset=not again))
+    self._place = place_of(frame) if dispatched(frame) else None
+    sample_weight = in_numpy(sample_weight)
     X, sample_weight, _ = counted_rows(X, sample_weight)
     if again:
         _check_parameters(self)
@@ -77,7 +80,7 @@ def begin(self, X, sample_weight, *, again=False):
     state = self._last_state() if again else self._first_state(rows, sample_weight)
     objective = self.objective(self._network, units)
     constant = units.constant_loss * getattr(objective, "largest_cell_weight", 1.0)
-    return Problem(objective, rows, sample_weight, constant=constant), state
+    return Problem(objective, rows, sample_weight, constant=constant, beside=beside), state
 
 
 def _check_parameters(estimator):

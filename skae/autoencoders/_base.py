@@ -10,6 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _fit_context
 from .._estimators import unsupervised
+from .._estimators.devices import CONSTRAINTS as ENGINE
+from .._estimators.devices import dispatched, in_numpy, shown
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import by_block, unchanged_on_error, validated_rows
 from .._estimators.layer import NetworkLayer
@@ -40,10 +42,13 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     learning_rate: str = "cosine"
     batch_size: int = 64
     max_iter: int | str = "auto"
+    device: str | None = None
+    precision: str = "float32"
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
         **CONSTRAINTS,
+        **ENGINE,
         "hidden_layer_sizes": ["array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "tied_weights": ["boolean"],
@@ -118,9 +123,12 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         (False, (150, 4))
         """
         check_is_fitted(self)
-        X = validated_rows(self, X, dtype=self._params.dtype, reset=False)
-        X = dense(X)
-        return np.where(np.isnan(X), by_block(X, self._filled, X.shape[1]), X)
+        given, X = (
+            X,
+            dense(in_numpy(validated_rows(self, X, dtype=self._params.dtype, reset=False))),
+        )
+        filled = np.where(np.isnan(X), by_block(X, self._filled, X.shape[1]), X)
+        return shown(self, filled) if dispatched(given) else filled
 
     def _filled(self, x):
         model = self.model_
@@ -148,7 +156,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
+        tags.input_tags.allow_nan = tags.array_api_support = True
         return tags
 
     def _begin(self, *args, **kwargs):

@@ -241,12 +241,11 @@ class RBM(TrainedModel, FittedNetwork):
         -------
         scores : ndarray of shape (n_samples,)
         """
-        model = self.model_
 
-        def densities(x):
+        def densities(model, x):
             return log_densities(model.params, model.loss, model.scaling.apply(x))
 
-        return self._by_block(X, densities, None, check=True)
+        return self._by_block(X, densities, None, method="score_samples", check=True)
 
     def log_partition(self, *, n_runs=100, n_temperatures=10_000, random_state=None):
         """Return log Z, the logarithm of the normalizer of ``score_samples``.

@@ -73,10 +73,10 @@ def _lost(loss, trace):
 def _energies(objective, params, x):
     """Return loss plus penalties of each row of ``x``."""
     network = objective.network
-    trace = _passed_up(network, params, network.trace(len(x), x.dtype), x)
+    trace = _passed_up(network, params, network.trace(len(x), x), x)
     energies = _lost(objective.loss, trace)
     if objective.penalties:
-        single = network.trace(1, x.dtype)
+        single = network.trace(1, x)
         for i, row in enumerate(x):
             _passed_up(network, params, single, row)
             energies[i] += sum(each(params, single, _SEED) for each in objective.penalties)
@@ -86,7 +86,7 @@ def _energies(objective, params, x):
 def _gradients(objective, params, x):
     """Return its gradient at each row of ``x``."""
     network, loss = objective.network, objective.loss
-    trace = _passed_up(network, params, network.trace(len(x), x.dtype), x)
+    trace = _passed_up(network, params, network.trace(len(x), x), x)
     for penalty in objective.penalties:
         penalty(params, trace, _SEED)
     gradient = _target_gradient(loss, trace.logits, x)

@@ -204,7 +204,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         energies : ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        return self._by_block(X, self._energies, None)
+        return self._by_block(X, self._energies, None, method="energy")
 
     def score_samples(self, X):
         """Return the logarithm of each sample's unnormalized density: minus its energy.
@@ -220,7 +220,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         -------
         scores : ndarray of shape (n_samples,)
         """
-        return -self._by_block(X, self._energies, None, check=True)
+        return -self._by_block(X, self._energies, None, method="score_samples", check=True)
 
     def sample(
         self,
@@ -328,9 +328,9 @@ class EnergyAE(TrainedModel, FittedNetwork):
         in_noise = Scaling(scaling.center, scaling.scale * self._noise, scaling.varies)
         return Model(self._network, flat, self._units, scaling=in_noise)
 
-    def _energies(self, x):
+    @staticmethod
+    def _energies(model, x):
         """Return E at dense rows of X."""
-        model = self.model_
         z = model.scaling.apply(x)
         return _energies_at(model, z, _pre_activations(model.params, z))
 

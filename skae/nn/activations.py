@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._kernels import activations as kernels
-from .._kernels.tangents import combine, combine_backward, scale_rows, scale_rows_backward
+from .._arrays import activations as kernels
+from .._arrays.namespace import empty, empty_like, multiply_into
+from .._arrays.tangents import scale_rows, scale_rows_backward
+from .._kernels.tangents import combine, combine_backward
 from .._threads import ELEMENT, share
 
 ALL = slice(None)
@@ -153,16 +155,18 @@ class Diagonal(Derivatives):
     def jvp(self, tangents, out=None, rows=None):
         """Return s'(a_i) t_r, in ``out`` if it is given."""
         if rows is None:
-            return np.multiply(self.first, tangents, out=out)
+            out = empty_like(tangents) if out is None else out
+            multiply_into(self.first, tangents, out)
+            return out
         if out is None:
-            out = np.empty((rows.starts[-1], tangents.shape[1]), tangents.dtype)
-        rows.share(scale_rows, out.size, self.first, *rows, tangents, out)
+            out = empty((int(rows.starts[-1]), tangents.shape[1]), tangents)
+        rows.share(scale_rows, out.shape[0] * out.shape[1], self.first, *rows, tangents, out)
         return out
 
     def jvp_backward(self, tangents, cotangents, delta, rows):
         """Go back through ``jvp``."""
         arrays = self.first, self.second, *rows, tangents, cotangents, delta
-        rows.share(scale_rows_backward, cotangents.size, *arrays)
+        rows.share(scale_rows_backward, cotangents.shape[0] * cotangents.shape[1], *arrays)
 
     def combine_backward(self, coefficients, tangents, cotangents, combined, out, delta, rows):
         """Do the same at once, with each row in the cache."""
@@ -171,7 +175,7 @@ class Diagonal(Derivatives):
 
     def matmul(self, matrices, n_samples):
         """Return J_i M_i."""
-        return self.first[:, :, np.newaxis] * matrices
+        return self.first[:, :, None] * matrices
 
     def masked(self, mask):
         """Return the derivatives of the outputs times ``mask``: these, changed."""
@@ -242,27 +246,29 @@ class Elementwise(Unit):
     def forward(self, a, bias, rows=ALL, units=ALL):
         """a <- s(a + bias), for some rows and units."""
         start, stop, _ = units.indices(a.shape[1])
-        self.kernel(a[rows], bias, start, stop)
+        self.kernel(a[rows, ...], bias, start, stop)
 
     def derivatives(self, outputs, order=1, memory=None):
         """Return s' and, for ``order`` 2, s'' at ``outputs``."""
         at = memory
         if at is None:
-            at = Diagonal(*(np.empty_like(outputs) for _ in range(order)))
+            at = Diagonal(*(empty_like(outputs) for _ in range(order)))
 
         def some(samples):
-            kernels.derivatives(self.kind, outputs[samples], at.first[samples])
+            kernels.derivatives(self.kind, outputs[samples, ...], at.first[samples, ...])
             if order == 2:
-                kernels.second_derivatives(self.kind, outputs[samples], at.second[samples])
+                here = outputs[samples, ...], at.second[samples, ...]
+                kernels.second_derivatives(self.kind, *here)
 
-        share(some, len(outputs), ELEMENT * outputs.shape[1])
+        share(some, outputs.shape[0], ELEMENT * outputs.shape[1])
         return at
 
     def backward(self, outputs, delta, extra, sums, rows=ALL, units=ALL):
         """delta <- s'(a) delta + extra, for some rows and units; sums <- its sum over the rows."""
         start, stop, _ = units.indices(delta.shape[1])
-        extra = None if extra is None else extra[rows]
-        kernels.backpropagate(self.kind, outputs[rows], delta[rows], extra, sums, start, stop)
+        extra = None if extra is None else extra[rows, ...]
+        arrays = outputs[rows, ...], delta[rows, ...], extra, sums
+        kernels.backpropagate(self.kind, *arrays, start, stop)
 
 
 ACTIVATIONS = {

@@ -226,7 +226,9 @@ class BoltzmannObjective:
             for delta in record.delta_terms:
                 phases.codes[:, units] += delta[:, units]
                 bias[units] += delta[:, units].sum(axis=0)
-            add_up(units, phases.means, phases.visible, weights, record.row_scales, [], out)
+            add_up(
+                units, np.matmul, phases.means, phases.visible, weights, record.row_scales, [], out
+            )
             if self.mask is not None:
                 out[units] *= self.mask[units]
 

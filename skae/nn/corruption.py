@@ -5,7 +5,8 @@ A user's own corruption is any object with ``__call__(X, seed, out)`` that fills
 
 import numpy as np
 
-from .._kernels import corruption as kernels
+from .._arrays import corruption as kernels
+from .._arrays.namespace import Constant, dtype_name, namespace, scalar
 from .._threads import ELEMENT, share
 from .noise import keys
 
@@ -17,16 +18,22 @@ def _threshold(level):
 def _by_rows(fill, X, seed, groups=None):
     """Call ``fill(rows, row_keys, column_keys)`` for parts of the rows of ``X``, shared among threads.
 
-    ``groups`` has for each column the one whose draws it shares.
+    ``groups``, a ``Constant`` or None, has for each column the one whose draws it shares.
     """
-
     row_keys, column_keys = keys(X, seed)
-    column_keys = column_keys if groups is None else column_keys[groups]
+    column_keys = _grouped(column_keys, groups)
 
     def some(rows):
         fill(rows, row_keys[rows], column_keys)
 
-    share(some, len(X), X.shape[1] * ELEMENT)
+    share(some, X.shape[0], X.shape[1] * ELEMENT)
+
+
+def _grouped(column_keys, groups):
+    """Return for each column the key of its group, a ``Constant`` or None."""
+    if groups is None:
+        return column_keys
+    return namespace(column_keys).take(column_keys, groups.beside(column_keys), axis=0)
 
 
 def dropout_mask(X, seed, level, out):
@@ -35,9 +42,9 @@ def dropout_mask(X, seed, level, out):
     A row's cells are drawn by the content of the same row of ``X``: not of what is masked, so that the mask
     stays when the parameters move.
     """
-    number = out.dtype.type
     rows, columns = keys(X, seed, out.shape[1])
-    kernels.emphasize(rows, columns, _threshold(level), number(0), number(1 / (1 - level)), out)
+    numbers = scalar(0, out), scalar(1 / (1 - level), out)
+    kernels.emphasize(rows, columns, _threshold(level), *numbers, out)
 
 
 class _CellCorruption:
@@ -51,8 +58,12 @@ class _CellCorruption:
         For each column the one whose draws it shares: one-hot columns of a category are corrupted together.
     """
 
+    can_be_captured = (
+        True  # whether it works on arrays of any library, without a wait for the device
+    )
+
     def __init__(self, level, groups=None):
-        self.level, self.groups = level, groups
+        self.level, self.groups = level, None if groups is None else Constant(groups)
 
     @property
     def _threshold(self):
@@ -60,10 +71,9 @@ class _CellCorruption:
 
     def emphasize(self, X, seed, corrupted, clean, out):
         """Fill ``out`` with the loss weight of each cell: ``corrupted`` where ``seed`` corrupts it."""
-        number = out.dtype.type
         rows, columns = keys(X, seed)
-        columns = columns if self.groups is None else columns[self.groups]
-        numbers = number(corrupted), number(clean)
+        columns = _grouped(columns, self.groups)
+        numbers = scalar(corrupted, out), scalar(clean, out)
         kernels.emphasize(rows, columns, self._threshold, *numbers, out)
 
 
@@ -72,7 +82,7 @@ class Masking(_CellCorruption):
 
     def __call__(self, X, seed, out):
         def fill(rows, *keys):
-            kernels.mask(X[rows], *keys, self._threshold, out[rows])
+            kernels.mask(X[rows, ...], *keys, self._threshold, out[rows, ...])
 
         _by_rows(fill, X, seed, self.groups)
 
@@ -82,7 +92,7 @@ class InputDropout(Masking):
 
     def __call__(self, X, seed, out):
         super().__call__(X, seed, out)
-        out *= out.dtype.type(1 / (1 - self.level))
+        out *= scalar(1 / (1 - self.level), out)
 
 
 class SaltAndPepper(_CellCorruption):
@@ -97,14 +107,23 @@ class SaltAndPepper(_CellCorruption):
     def __init__(self, level, low=0.0, high=1.0):
         super().__init__(level)
         self.low, self.high = low, high
+        self._limits = {}
 
     def __call__(self, X, seed, out):
-        low, high = (np.full(X.shape[1], each, X.dtype) for each in (self.low, self.high))
+        low, high = self._limits_beside(X)
 
         def fill(rows, *keys):
-            kernels.salt_and_pepper(X[rows], *keys, self._threshold, low, high, out[rows])
+            kernels.salt_and_pepper(X[rows, ...], *keys, self._threshold, low, high, out[rows, ...])
 
         _by_rows(fill, X, seed)
+
+    def _limits_beside(self, X):
+        """Return both limits of each column, in the dtype of ``X``."""
+        name, shape = dtype_name(X), X.shape[1]
+        if (name, shape) not in self._limits:
+            limits = [np.full(shape, each, name) for each in (self.low, self.high)]
+            self._limits[name, shape] = [Constant(each) for each in limits]
+        return [each.beside(X) for each in self._limits[name, shape]]
 
 
 class Swap(_CellCorruption):
@@ -112,7 +131,7 @@ class Swap(_CellCorruption):
 
     def __call__(self, X, seed, out):
         def fill(rows, *keys):
-            kernels.swap(X, rows.start, *keys, self._threshold, out[rows])
+            kernels.swap(X, rows.start, *keys, self._threshold, out[rows, ...])
 
         _by_rows(fill, X, seed, self.groups)
 
@@ -120,14 +139,16 @@ class Swap(_CellCorruption):
 class Gaussian:
     """Add normal noise of standard deviation ``level`` to every cell."""
 
+    can_be_captured = True
+
     def __init__(self, level):
         self.level = level
 
     def __call__(self, X, seed, out):
-        level = X.dtype.type(self.level)
+        level = scalar(self.level, X)
 
         def fill(rows, *keys):
-            kernels.add_normal(X[rows], *keys, level, out[rows])
+            kernels.add_normal(X[rows, ...], *keys, level, out[rows, ...])
 
         _by_rows(fill, X, seed)
 

@@ -6,6 +6,7 @@ the gradient at the last ones goes to the weights W and, since D depends on them
 
 import numpy as np
 
+from .._arrays.namespace import empty, empty_like, in_rows, namespace, reshape
 from .._threads import ELEMENT, product, share
 from .activations import Rows
 
@@ -19,7 +20,8 @@ class Link:
         As many rows may go through at once.
     width : int
         Outputs of the layer.
-    dtype : dtype
+    like : ndarray
+        Whose library, device and dtype the memory has.
 
     Attributes
     ----------
@@ -31,9 +33,9 @@ class Link:
         The gradient at the pre-activations, which the way back adds up.
     """
 
-    def __init__(self, n_samples, n_rows, width, dtype):
-        self.outputs, self._memory = (np.empty((n_rows, width), dtype) for _ in range(2))
-        self.delta = np.empty((n_samples, width), dtype)
+    def __init__(self, n_samples, n_rows, width, like):
+        self.outputs, self._memory = (empty((n_rows, width), like) for _ in range(2))
+        self.delta = empty((n_samples, width), like)
         self.tangents = self.weights = self.derivatives = None
 
     def start(self, layer, outputs, mask=None):
@@ -42,14 +44,14 @@ class Link:
         self.derivatives = layer.unit.derivatives(outputs, 2, self.derivatives)
         if mask is not None:
             self.derivatives = self.derivatives.masked(mask)
-        self.delta[:] = 0
+        self.delta[...] = 0
 
     def jvp(self, inputs, out, rows):
         """out <- what comes out for the rows ``inputs``, which may be a slice of the unit vectors that all samples share."""
         if isinstance(inputs, slice):
-            self.tangents = np.ascontiguousarray(self.weights.T[inputs])
+            self.tangents = in_rows(self.weights.T[inputs, :])
         else:
-            self.tangents = product(inputs, self.weights.T, self._memory[: len(inputs)])
+            self.tangents = product(inputs, self.weights.T, self._memory[: inputs.shape[0], ...])
         return self.derivatives.jvp(self.tangents, out, rows)
 
     def jvp_backward(self, cotangents, rows):
@@ -71,13 +73,13 @@ class Chain:
     """
 
     def __init__(self, layers, n_samples, n_directions, n_down=0):
-        n_rows, dtype = n_samples * n_directions, layers[0].weights.dtype
-        self.links = [Link(n_samples, n_rows, len(each.weights), dtype) for each in layers]
+        n_rows, like = n_samples * n_directions, layers[0].weights
+        self.links = [Link(n_samples, n_rows, each.weights.shape[0], like) for each in layers]
         self._samples, self._n_down = np.arange(n_samples), n_down
         self.gradients = [
-            np.empty_like(self._stored(n, each.weights)) for n, each in enumerate(layers)
+            empty_like(self._stored(n, each.weights)) for n, each in enumerate(layers)
         ]
-        self._products = [np.empty_like(each) for each in self.gradients]
+        self._products = [empty_like(each) for each in self.gradients]
         self._empty = True
 
     def start(self, layers, outputs):
@@ -94,18 +96,18 @@ class Chain:
         """
         rows, below = self._rows(directions)
         for link in self.links:
-            below = link.jvp(below, link.outputs[: rows.starts[-1]], rows)
-        return below.reshape(len(self._samples), -1, below.shape[1])
+            below = link.jvp(below, link.outputs[: int(rows.starts[-1]), ...], rows)
+        return reshape(below, (len(self._samples), -1, below.shape[1]))
 
     def jvp_backward(self, directions, cotangents):
         """Add what ``cotangents``, the gradient at J v, comes to; they are overwritten."""
         rows, directions = self._rows(directions)
-        cotangents = cotangents.reshape(rows.starts[-1], -1)
+        cotangents = reshape(cotangents, (int(rows.starts[-1]), -1))
         for number in reversed(range(len(self.links))):
             link, below = self.links[number], directions
             link.jvp_backward(cotangents, rows)
             if number:
-                below = self.links[number - 1].outputs[: len(cotangents)]
+                below = self.links[number - 1].outputs[: cotangents.shape[0], ...]
             self._add_gradient(number, below, cotangents)
             if number:
                 cotangents = product(cotangents, link.weights, below)
@@ -118,7 +120,7 @@ class Chain:
             self._add_gradient(number, below, link.delta)
             if number:
                 lower = self.links[number - 1]
-                gradient = product(link.delta, link.weights, lower.outputs[: len(below)])
+                gradient = product(link.delta, link.weights, lower.outputs[: below.shape[0], ...])
                 lower.delta += lower.derivatives.vjp(gradient, out=gradient)
 
     def _rows(self, directions):
@@ -126,7 +128,7 @@ class Chain:
         if isinstance(directions, slice):
             return Rows.equal(self._samples, directions.stop - directions.start), directions
         _, count, width = directions.shape
-        return Rows.equal(self._samples, count), directions.reshape(-1, width)
+        return Rows.equal(self._samples, count), reshape(directions, (-1, width))
 
     def _stored(self, number, array):
         """Return ``array``, in the shape of a layer's weights, as the parameters have it."""
@@ -149,11 +151,12 @@ class Chain:
     def _add_unit_gradient(self, total, directions, cotangents):
         """Add it from unit vectors, which all samples share."""
         if self._empty:
-            total[:] = 0
-        total = total.T[directions]
-        cotangents = cotangents.reshape(len(self._samples), -1, cotangents.shape[1])
+            total[...] = 0
+        total = total.T[directions, :]
+        cotangents = reshape(cotangents, (len(self._samples), -1, cotangents.shape[1]))
 
         def some(units):
-            total[:, units] += cotangents[:, :, units].sum(axis=0)
+            total[:, units] += namespace(total).sum(cotangents[:, :, units], axis=0)
 
-        share(some, cotangents.shape[2], ELEMENT * cotangents[:, :, 0].size)
+        n_rows = cotangents.shape[0] * cotangents.shape[1]
+        share(some, cotangents.shape[2], ELEMENT * n_rows)

@@ -1,12 +1,11 @@
 """Penalties on Jacobians of any depth, by forward mode: see :mod:`skae.nn.penalties` for the protocol."""
 
-import numpy as np
-
-from .._kernels.random import signs
-from .._kernels.tangents import squares
+from .._arrays.namespace import empty, empty_like, multiply_into, namespace, reshape, scalar
+from .._arrays.random import signs
+from .._arrays.tangents import squares
 from .corruption import Gaussian
 from .forward_mode import Chain
-from .noise import keys
+from .noise import keys, shifted_seed
 
 _ROWS = 4096  # directions times samples that are carried at once: full speed in bounded memory
 
@@ -41,15 +40,18 @@ class Directions:
             if self.count is None:
                 yield slice(start, stop)
                 continue
-            block = out.ravel()[: (stop - start) * X.size].reshape(len(X), -1, X.shape[1])
+            block = reshape(
+                reshape(out, (-1,))[: (stop - start) * X.shape[0] * X.shape[1]],
+                (X.shape[0], -1, X.shape[1]),
+            )
             for k in range(start, stop):
-                signs(*keys(X, seed + np.uint64(k)), block, k - start)
+                signs(*keys(X, shifted_seed(seed, k)), block, k - start)
             yield block
 
     def memory(self, X):
         """Return room for a block."""
         count = 0 if self.count is None else self.at_once(*X.shape)
-        return np.empty((len(X), count, X.shape[1]), X.dtype)
+        return empty((X.shape[0], count, X.shape[1]), X)
 
 
 class JacobianContraction:
@@ -65,6 +67,8 @@ class JacobianContraction:
         The output units of r.
     """
 
+    can_be_captured = True
+
     def __init__(self, strength, network, *, n_directions=None, loss=None):
         self.strength, self.network, self.loss = strength, network, loss
         self.directions = Directions(n_directions)
@@ -77,11 +81,11 @@ class JacobianContraction:
         chain = workspace.chain
         chain.start(layers, [each.outputs for each in self._records(trace)])
         if self.loss is not None:
-            np.copyto(workspace.means, trace.logits)
+            workspace.means[...] = trace.logits
             means, outer = self.loss.activate(workspace.means), chain.links[-1].derivatives
             self.loss.derive(means, outer.first, outer.second)
-        scale = workspace.weights.dtype.type(self.strength * self.directions.scale())
-        np.multiply(trace.sample_weights, scale, out=workspace.weights)
+        scale = scalar(self.strength * self.directions.scale(), workspace.weights)
+        multiply_into(trace.sample_weights, scale, workspace.weights)
         value = 0.0
         for directions in self.directions.blocks(trace.inputs, seed, workspace.signs):
             tangents = chain.jvp(directions)
@@ -103,9 +107,9 @@ class _Workspace:
         n_down = len(layers) - penalty.network.depth
         count = penalty.directions.at_once(*trace.inputs.shape)
         self.chain = Chain(layers, trace.n_samples, count, n_down)
-        self.weights = np.empty_like(trace.sample_weights)
+        self.weights = empty_like(trace.sample_weights)
         self.signs = penalty.directions.memory(trace.inputs)
-        self.means = np.empty_like(trace.logits)
+        self.means = empty_like(trace.logits)
 
 
 class JacobianCurvature:
@@ -114,6 +118,8 @@ class JacobianCurvature:
     ``n_samples`` draws of e a step; for each, the same ``n_directions`` (see :class:`Directions`) go
     through both Jacobians.
     """
+
+    can_be_captured = True
 
     def __init__(self, strength, network, sigma, n_samples, *, n_directions=None):
         self.strength, self.network = strength, network
@@ -124,15 +130,14 @@ class JacobianCurvature:
         layers = params.encoder_layers
         workspace = trace.scratch(self, lambda: _ShiftWorkspace(layers, trace, self.directions))
         scale = self.strength * self.directions.scale() / self.n_samples
-        np.multiply(
-            trace.sample_weights, workspace.weights.dtype.type(scale), out=workspace.weights
-        )
+        scale = scalar(scale, workspace.weights)
+        multiply_into(trace.sample_weights, scale, workspace.weights)
         workspace.here.start(layers, [record.outputs for record in trace.encoder])
         for total in workspace.bias_totals:
-            total[:] = 0
+            total[...] = 0
         value = 0.0
-        for number in range(self.n_samples):
-            self.shift(trace.inputs, seed + np.uint64(number), workspace.inputs)
+        for k in range(self.n_samples):
+            self.shift(trace.inputs, shifted_seed(seed, k), workspace.inputs)
             value += self._change(layers, workspace, trace.inputs, seed)
         for record, link, gradient, total in zip(
             trace.encoder, workspace.here.links, workspace.here.gradients, workspace.bias_totals
@@ -152,13 +157,13 @@ class JacobianCurvature:
             here, there = workspace.here.jvp(directions), workspace.there.jvp(directions)
             here -= there
             value += squares(here, workspace.weights, here)
-            np.negative(here, out=there)
+            multiply_into(here, -1, there)
             workspace.here.jvp_backward(directions, here)
             workspace.there.jvp_backward(directions, there)
         workspace.there.backward(workspace.inputs, workspace.outputs)
         for number, link in enumerate(workspace.there.links):
             workspace.here.gradients[number] += workspace.there.gradients[number]
-            workspace.bias_totals[number] += link.delta.sum(axis=0)
+            workspace.bias_totals[number] += namespace(link.delta).sum(link.delta, axis=0)
         return value
 
 
@@ -168,8 +173,8 @@ class _ShiftWorkspace:
     def __init__(self, layers, trace, directions):
         count = directions.at_once(*trace.inputs.shape)
         self.here, self.there = (Chain(layers, trace.n_samples, count) for _ in range(2))
-        self.inputs = np.empty_like(trace.inputs)
-        self.outputs = [np.empty_like(record.outputs) for record in trace.encoder]
-        self.bias_totals = [np.empty_like(layer.bias) for layer in layers]
-        self.weights = np.empty_like(trace.sample_weights)
+        self.inputs = empty_like(trace.inputs)
+        self.outputs = [empty_like(record.outputs) for record in trace.encoder]
+        self.bias_totals = [empty_like(layer.bias) for layer in layers]
+        self.weights = empty_like(trace.sample_weights)
         self.signs = directions.memory(trace.inputs)

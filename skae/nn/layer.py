@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._kernels.contraction import add_scaled_rows
+from .._arrays.contraction import add_scaled_rows
+from .._arrays.namespace import empty, zeros_like
+from .._arrays.products import multiplier
 from .._threads import ELEMENT, is_shared, share_matrix
 from .activations import ALL, Derivatives, Unit
 
@@ -32,15 +34,15 @@ class Layer:
         """Return the outputs, in ``out`` if it is given."""
         matrix, bias, unit = self.weights.T, self.bias, self.unit
         if out is None:
-            out = np.empty((len(inputs), len(bias)), bias.dtype)
-        cost = inputs.shape[1] + ELEMENT
-        if not is_shared(out.size * cost):
-            np.matmul(inputs, matrix, out=out)
+            out = empty((inputs.shape[0], bias.shape[0]), bias)
+        cost, multiply = inputs.shape[1] + ELEMENT, multiplier(out)
+        if not is_shared(out.shape[0] * out.shape[1] * cost):
+            multiply(inputs, matrix, out)
             unit.forward(out, bias)
             return out
 
         def some(rows, units):
-            np.matmul(inputs[rows], matrix[:, units], out=out[rows, units])
+            multiply(inputs[rows, ...], matrix[:, units], out[rows, units])
             unit.forward(out, bias, rows, units)
 
         share_matrix(some, *out.shape, cost, whole_rows=unit.whole_row)
@@ -52,30 +54,32 @@ class Layer:
 
     def backward(self, record, above, extra, sums):
         """Do :meth:`backward_part` for all rows and units."""
-        cost, parts = ELEMENT + (0 if above is None else len(above[0].weights)), {}
-        if not is_shared(record.delta.size * cost):
-            self.backward_part(record, above, extra, sums)
+        cost, parts = ELEMENT + (0 if above is None else above[0].weights.shape[0]), {}
+        (n_rows, n_units), multiply = record.delta.shape, multiplier(record.delta)
+        if not is_shared(n_rows * n_units * cost):
+            self.backward_part(record, above, extra, sums, multiply)
             return
 
         def some(rows, units):
             start = rows.start or 0, units.start or 0
-            part = parts[start] = np.zeros_like(sums)
-            self.backward_part(record, above, extra, part, rows, units)
+            part = parts[start] = zeros_like(sums)
+            self.backward_part(record, above, extra, part, multiply, rows, units)
 
-        share_matrix(some, *record.delta.shape, cost, whole_rows=self.unit.whole_row)
+        share_matrix(some, n_rows, n_units, cost, whole_rows=self.unit.whole_row)
         # In order, so that the last bit does not depend on which thread was first.
         np.sum([parts[start] for start in sorted(parts)], axis=0, out=sums)
 
-    def backward_part(self, record, above, extra, sums, rows=ALL, units=ALL):
+    def backward_part(self, record, above, extra, sums, multiply, rows=ALL, units=ALL):
         """Leave the gradient at the pre-activations in ``record.delta``, and its sum over samples in ``sums``.
 
         The gradient at the outputs is what the layer ``above`` sends down, a pair of that layer and its record; without
-        one it is in ``record.delta`` already. ``extra`` is added at the pre-activations, if it is not None.
+        one it is in ``record.delta`` already. ``extra`` is added at the pre-activations, if it is not None. ``multiply`` is
+        the product of matrices.
         """
         delta = record.delta
         if above is not None:
             layer, its = above
-            np.matmul(its.delta[rows], layer.weights[:, units], out=delta[rows, units])
+            multiply(its.delta[rows, ...], layer.weights[:, units], delta[rows, units])
         if record.mask is not None:
             delta[rows, units] *= record.mask[rows, units]
         self.unit.backward(record.outputs, delta, extra, sums, rows, units)
@@ -156,10 +160,10 @@ class LayerRecord:
         return first
 
 
-def add_up(units, upper, lower, weights, row_scales, terms, out):
+def add_up(units, multiply, upper, lower, weights, row_scales, terms, out):
     """out <- upper' lower, each of ``row_scales`` times the rows of ``weights``, and ``terms``; for some units."""
-    np.matmul(upper[:, units].T, lower, out=out[units])
+    multiply(upper[:, units].T, lower, out[units, ...])
     for scales in row_scales:
-        add_scaled_rows(scales[units], weights[units], out[units])
+        add_scaled_rows(scales[units], weights[units, ...], out[units, ...])
     for term in terms:
-        out[units] += term[units]
+        out[units, ...] += term[units, ...]

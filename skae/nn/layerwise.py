@@ -44,6 +44,15 @@ class CodeBatch:
         """Fill ``out`` by ``function(rows, out)``, which draws noise for each row."""
         self._batch.draw(function, rows, out)
 
+    @property
+    def may_miss(self):
+        """bool: whether values of the rows may be missing (NaN)."""
+        return self._batch.may_miss
+
+    def seeds(self, rng):
+        """Return three seeds of noise."""
+        return self._batch.seeds(rng)
+
     def weights(self, out):
         """Fill ``out`` with each row's share of the batch's mean."""
         self._batch.weights(out=out)

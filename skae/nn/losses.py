@@ -7,8 +7,10 @@ exp(x a - A(a)) times a base that does not depend on the logits a.
 import numpy as np
 from scipy.special import expit, logit, logsumexp, softmax
 
+from .._arrays import losses as kernels
+from .._arrays.activations import logistic
+from .._arrays.namespace import is_numpy
 from .._kernels import boltzmann as draws
-from .._kernels import losses as kernels
 from .._threads import ELEMENT, share
 from .noise import fresh_keys
 
@@ -42,7 +44,8 @@ class Gaussian:
 
     def derive(self, means, first, second):
         """Fill in the mean's first and second derivative by its logit."""
-        first[:, self.columns], second[:, self.columns] = 1, 0
+        for start, stop in self._runs.tolist():
+            first[:, start:stop], second[:, start:stop] = 1, 0
 
     def sample(self, logits, rows, columns):
         """Turn logits into draws, in place."""
@@ -82,8 +85,11 @@ class Bernoulli:
 
     def activate(self, logits):
         """Turn logits into means, in place."""
-        for start, stop in self._runs:
-            expit(logits[:, start:stop], out=logits[:, start:stop])
+        for start, stop in self._runs.tolist():
+            if is_numpy(logits):
+                expit(logits[:, start:stop], out=logits[:, start:stop])
+            else:
+                logits[:, start:stop] = logistic(logits[:, start:stop])
 
     def invert(self, means):
         """Turn means into logits, in place."""
@@ -91,7 +97,7 @@ class Bernoulli:
 
     def derive(self, means, first, second):
         """Fill in the mean's first and second derivative by its logit."""
-        for start, stop in self._runs:
+        for start, stop in self._runs.tolist():
             mean = means[:, start:stop]
             first[:, start:stop] = mean * (1 - mean)
             second[:, start:stop] = mean * (1 - mean) * (1 - 2 * mean)
@@ -136,7 +142,10 @@ class Multinomial:
 
     def activate(self, logits):
         """Turn logits into means, in place."""
-        logits[:, self.columns] = softmax(logits[:, self.columns], axis=1)
+        if is_numpy(logits):
+            logits[:, self.columns] = softmax(logits[:, self.columns], axis=1)
+        else:
+            kernels.softmax(logits, self.columns)
 
     def invert(self, means):
         """Turn means into logits, in place."""
@@ -179,7 +188,7 @@ class Reconstruction:
 
     def delta(self, logits, target, sample_weights, cell_weights, values):
         """Set ``values`` to the loss of each sample and leave the weighted gradient in ``logits``."""
-        values[:] = 0
+        values[...] = 0
         for part in self.parts:
             part.delta(logits, target, sample_weights, cell_weights, values)
 

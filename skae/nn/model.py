@@ -1,7 +1,6 @@
 """The fitted object: a network with its parameters and units, which takes and gives columns of X."""
 
-import numpy as np
-
+from .._arrays.namespace import copy, empty, like, namespace, zeros
 from .linear_maps import encoder_map
 from .network import Network
 
@@ -31,6 +30,12 @@ class Model:
         self.params, self.dtype = network.views(flat), flat.dtype
         self.n_layers = network.depth if n_layers is None else n_layers
         self._all_layers = self.n_layers == network.depth
+
+    def beside(self, other):
+        """Return the same model, with parameters beside the array ``other``."""
+        flat = like(self.flat, other)
+        options = {"scaling": self.scaling, "loss": self.loss, "n_layers": self.n_layers}
+        return Model(self.network, flat, self.units, **options)
 
     @property
     def n_directions(self):
@@ -80,12 +85,12 @@ class Model:
     def losses(self, x):
         """Return the reconstruction loss of each row, summed over scaled columns."""
         z = self.scaling.apply(x)
-        target = np.array(_without_missing(z), order="C")
+        target, xp = copy(_without_missing(z)), namespace(z)
         logits = self.network.reconstruct(self.params, target)
-        missing = np.isnan(z)
-        cells = (~missing).astype(target.dtype) if missing.any() else np.empty((0, 0), target.dtype)
-        values = np.empty(len(x), target.dtype)
-        self.loss.delta(logits, target, np.zeros(len(x), target.dtype), cells, values)
+        missing = xp.isnan(z)
+        cells = xp.astype(~missing, z.dtype) if xp.any(missing) else empty((0, 0), target)
+        values = empty(x.shape[0], target)
+        self.loss.delta(logits, target, zeros(x.shape[0], target), cells, values)
         return values
 
     def reconstruct_scaled(self, z):
@@ -94,4 +99,5 @@ class Model:
 
 
 def _without_missing(z):
-    return np.nan_to_num(z, nan=0.0) if np.isnan(z.sum()) else z
+    xp = namespace(z)
+    return xp.where(xp.isnan(z), xp.zeros_like(z), z) if xp.isnan(xp.sum(z)) else z

@@ -7,10 +7,13 @@ from operator import itemgetter
 
 import numpy as np
 
+from .._arrays.namespace import empty, empty_like, multiply_into, namespace, size
+from .._arrays.products import multiplier
 from .._threads import share
 from .activations import Unit, initial_bound, make_unit
 from .corruption import dropout_mask
 from .layer import Layer, LayerRecord, add_up
+from .noise import shifted_seed
 
 
 class Parts:
@@ -22,7 +25,9 @@ class Parts:
 
     def __call__(self, flat):
         """Return views of ``flat``."""
-        return list(map(np.reshape, np.split(flat[: self.size], self._bounds), self._shapes))
+        bounds, xp = [0, *self._bounds, self.size], namespace(flat)
+        parts = map(flat.__getitem__, map(slice, bounds[:-1], bounds[1:]))
+        return list(map(xp.reshape, parts, self._shapes))
 
 
 @dataclass
@@ -86,7 +91,7 @@ class Network:
         upward = list(map(Layer, weights, biases, self.activations))
         downward = []
         if self.decoder:
-            matrices = map(np.transpose, reversed(decoder))
+            matrices = [matrix.T for matrix in reversed(decoder)]
             downward = list(map(Layer, matrices, reversed(decoder_biases), self._decoder_units))
         return Params(weights, biases, decoder, decoder_biases, upward, downward)
 
@@ -95,13 +100,13 @@ class Network:
         """bool: whether penalties on the encoder's Jacobian have one: that of one layer of elementwise units."""
         return self.depth == 1 and self.activations[0].kind is not None
 
-    def trace(self, n_samples, dtype, penalties=()):
-        """Return the buffers of a batch, with the rows that ``penalties`` claim."""
+    def trace(self, n_samples, flat, penalties=()):
+        """Return the buffers of a batch beside the parameters ``flat``, with the rows that ``penalties`` claim."""
         claims = [each.n_rows(n_samples) for each in penalties if hasattr(each, "n_rows")]
         return Trace(
             n_samples,
             self.sizes,
-            dtype,
+            flat,
             decoder=bool(self.decoder),
             dropout=self.dropout > 0,
             n_claimed=sum(claims),
@@ -148,8 +153,8 @@ class Network:
             record = trace.encoder[number]
             layer.forward(record.inputs, record.outputs)
             if record.mask is not None:
-                dropout_mask(trace.inputs, seed + np.uint64(number), self.dropout, record.mask)
-                np.multiply(record.outputs, record.mask, out=trace.encoder[number + 1].inputs)
+                dropout_mask(trace.inputs, shifted_seed(seed, number), self.dropout, record.mask)
+                multiply_into(record.outputs, record.mask, trace.encoder[number + 1].inputs)
         for layer, record in zip(params.decoder_layers, trace.decoder):
             layer.forward(record.inputs, record.outputs)
 
@@ -177,20 +182,24 @@ class Network:
     def _add_up_decoder(self, number, params, trace, grad):
         """Add up the gradient of the decoder's weights between two layers."""
         record = trace.decoder[-1 - number]
-        upper, lower = (stack[-trace.n_samples :] for stack in trace.stacks(number))
+        upper, lower = (stack[-trace.n_samples :, ...] for stack in trace.stacks(number))
         weights, out = params.decoder_weights[number], grad.decoder_weights[number]
 
-        def add(units):
-            add_up(units, upper, lower, weights, record.row_scales, record.weight_terms, out)
+        multiply = multiplier(out)
 
-        share(add, len(weights), lower.size)
+        def add(units):
+            add_up(
+                units, multiply, upper, lower, weights, record.row_scales, record.weight_terms, out
+            )
+
+        share(add, weights.shape[0], size(lower))
 
     def _encoder_gradients(self, number, layer, above, trace, grad):
         """Take the gradient from ``above`` one layer down, and add up that of the weights."""
         record, extra = trace.encoder[number], trace.encoder[number].extra_delta()
         upper, lower = trace.stacks(number)
         if self.decoder == "untied":
-            upper, lower = upper[: -trace.n_samples], lower[: -trace.n_samples]
+            upper, lower = upper[: -trace.n_samples, ...], lower[: -trace.n_samples, ...]
         weights, out, d_bias = (
             layer.weights,
             grad.encoder_weights[number],
@@ -200,19 +209,21 @@ class Network:
         if self.decoder == "tied":
             terms = [*terms, *trace.decoder[-1 - number].weight_terms]
 
+        multiply, n_upper = multiplier(out), weights.shape[0]
+
         def add(units):
-            add_up(units, upper, lower, weights, record.row_scales, terms, out)
+            add_up(units, multiply, upper, lower, weights, record.row_scales, terms, out)
 
         def both(units):
-            layer.backward_part(record, above, extra, d_bias, units=units)
+            layer.backward_part(record, above, extra, d_bias, multiply, units=units)
             add(units)
 
         # Of few rows each thread adds up what it has just taken down.
-        if trace.n_samples > len(weights) or layer.unit.whole_row:
+        if trace.n_samples > n_upper or layer.unit.whole_row:
             layer.backward(record, above, extra, d_bias)
-            share(add, len(weights), lower.size)
+            share(add, n_upper, size(lower))
         else:
-            share(both, len(weights), lower.size)
+            share(both, n_upper, size(lower))
         for term in record.bias_terms:
             d_bias += term
 
@@ -235,7 +246,8 @@ class Trace:
     ----------
     n_samples : int
     sizes : sequence of int
-    dtype : dtype
+    like : ndarray
+        Whose library, device and dtype the buffers have.
     decoder : bool
         Whether the network has a decoder.
     dropout : bool
@@ -251,22 +263,22 @@ class Trace:
     sample_weights, losses : ndarray of shape (n_samples,)
     """
 
-    def __init__(self, n_samples, sizes, dtype, *, decoder=True, dropout=False, n_claimed=0):
+    def __init__(self, n_samples, sizes, like, *, decoder=True, dropout=False, n_claimed=0):
         n, widths = n_samples, list(zip(sizes[:-1], sizes[1:]))
         n_own = 2 * n if decoder else n
         n_rows = n_own + n_claimed
-        self._lower = [np.empty((n_rows, low), dtype) for low, _ in widths]
-        self._upper = [np.empty((n_rows, high), dtype) for _, high in widths]
+        self._lower = [empty((n_rows, low), like) for low, _ in widths]
+        self._upper = [empty((n_rows, high), like) for _, high in widths]
         self.n_samples, self._n_claimed = n, n_claimed
-        self.sample_weights, self.losses = np.empty(n, dtype), np.empty(n, dtype)
+        self.sample_weights, self.losses = empty(n, like), empty(n, like)
         rows = slice(-n_own, -n if decoder else None)
         inputs, deltas = _parts(self._lower, rows), _parts(self._upper, rows)
-        codes = self._upper[-1][-n:] if decoder else np.empty_like(deltas[-1])
+        codes = self._upper[-1][-n:, ...] if decoder else empty_like(deltas[-1])
         outputs, masks = [*inputs[1:], codes], [None] * len(widths)
         if dropout:
             # What a hidden layer puts out is masked on its way into the next one.
-            outputs = [*map(np.empty_like, inputs[1:]), codes]
-            masks = [*map(np.empty_like, inputs[1:]), None]
+            outputs = [*map(empty_like, inputs[1:]), codes]
+            masks = [*map(empty_like, inputs[1:]), None]
         self.encoder = list(map(LayerRecord, inputs, outputs, deltas, masks))
         self.decoder = self._decoder_records() if decoder else []
         self.inputs, self.codes = inputs[0], codes
@@ -298,7 +310,7 @@ class Trace:
 
     def stacks(self, layer):
         """Return the rows of the batch whose product is the gradient of a layer's weights: upper and lower ones."""
-        return self._upper[layer][self._n_free :], self._lower[layer][self._n_free :]
+        return self._upper[layer][self._n_free :, ...], self._lower[layer][self._n_free :, ...]
 
     def scratch(self, owner, create):
         """Return what ``create()`` made for ``owner`` at its first call with this trace."""
@@ -309,7 +321,7 @@ class Trace:
 
 def _parts(stacks, rows):
     """Return some rows of each of ``stacks``."""
-    return list(map(itemgetter(rows), stacks))
+    return list(map(itemgetter((rows, ...)), stacks))
 
 
 def outputs_and_jacobian(layers, inputs):

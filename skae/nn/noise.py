@@ -4,6 +4,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from .._arrays import random as portable
+from .._arrays.fusion import run
+from .._arrays.namespace import Constant, is_numpy
 from .._kernels import random as kernels
 from .._threads import ELEMENT, share
 
@@ -14,6 +17,8 @@ def keys(X, seed, n_columns=None):
     The same row and seed give the same keys in every batch, the second of equal rows as the second in every batch, and
     so on. There are as many columns as in ``X`` by default.
     """
+    if not is_numpy(X):
+        return _keys_beside(X, seed, n_columns)
     bits, columns = X.view(np.uint32), _column_keys(X.view(np.uint32).shape[1])
     rows = np.empty(len(X), np.uint32)
 
@@ -24,6 +29,19 @@ def keys(X, seed, n_columns=None):
     places = np.full(2 << int(len(X)).bit_length(), -1, np.int32)
     kernels.separate(rows, places, np.empty(len(X), np.int32))
     return rows, _column_keys(n_columns or X.shape[1])
+
+
+def _keys_beside(X, seed, n_columns):
+    """Return the same for an array of another library."""
+    bits = portable.words(X)
+    columns = _wide_column_keys(bits.shape[1]).beside(X)
+    rows = run(portable.row_keys, (bits, columns, seed))
+    return rows, _wide_column_keys(n_columns or X.shape[1]).beside(X)
+
+
+def shifted_seed(seed, number):
+    """Return the seed that is ``number`` behind ``seed``: an integer of numpy, or an array on a device."""
+    return seed + np.uint64(number) if isinstance(seed, np.uint64) else seed + number
 
 
 def fresh_keys(shape, rng):
@@ -37,3 +55,9 @@ def _column_keys(n_columns):
     kernels.column_keys(out)
     out.flags.writeable = False
     return out
+
+
+@lru_cache(maxsize=16)
+def _wide_column_keys(n_columns):
+    """Return the column keys in int64."""
+    return Constant(_column_keys(n_columns).astype(np.int64))

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from .._arrays.namespace import Constant, device, dot, empty, empty_like, is_numpy, namespace
 from .._threads import ELEMENT, share
 
 
@@ -30,6 +31,7 @@ class Objective:
     """
 
     monitors_loss, observers = True, ()  # see Problem
+    n_seeds = 3  # of a step
 
     def __init__(
         self,
@@ -42,7 +44,8 @@ class Objective:
         n_frozen=0,
         row_factors=None,
     ):
-        self.network, self.loss, self.row_factors = network, loss, row_factors
+        self.network, self.loss = network, loss
+        self.row_factors = None if row_factors is None else Constant(row_factors)
         self.corruption, self.emphasis, self.penalties = corruption, emphasis, penalties
         # Not every network has layers that can be frozen.
         self._backward = (
@@ -51,35 +54,41 @@ class Objective:
         self._workspaces = {}
         self._flat = self._params = self._grad = self._gradients = None
 
+    @property
+    def can_be_captured(self):
+        """bool: whether a step on a device is the same work whatever the data, without a wait for the device."""
+        parts = [*self.penalties, *([] if self.corruption is None else [self.corruption])]
+        return all(getattr(part, "can_be_captured", False) for part in parts)
+
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` with the gradient unless it is None."""
         params, gradients = self._views(flat, grad)
-        trace, clean, target, cell_weights = self._workspace(len(batch), flat.dtype)
+        trace, clean, target, cell_weights = self._workspace(len(batch), flat)
         trace.start()
         trace.batch = batch
-        seeds = rng.integers(2**63, size=3, dtype=np.uint64)
+        seeds = batch.seeds(rng)
         batch.weights(out=trace.sample_weights)
         if self.row_factors is not None:
-            trace.sample_weights *= self.row_factors[batch.indices]
+            trace.sample_weights *= batch.pick(self.row_factors)
         batch.rows(out=clean)
         trace.clean = clean
         if target is not clean:
             batch.targets(out=target)
-        missing = _fill_missing(clean)
+        missing = _fill_missing(clean) if batch.may_miss else None
         if missing is not None:
-            cell_weights = (~missing).astype(clean.dtype)
+            cell_weights = _present(missing, clean)
         if self.corruption is not None:
             batch.corrupt(self.corruption, clean, seeds[0], trace.inputs)
         if self.emphasis is not None:
             batch.draw(partial(self._emphasize, seeds[0]), target, cell_weights)
             if missing is not None:
-                cell_weights[missing] = 0
+                cell_weights = cell_weights * _present(missing, clean)
         self.network.forward(params, trace, seeds[2])
         value = 0.0
         for penalty in self.penalties:
             value += penalty(params, trace, seeds[1])
         self._delta(trace, target, cell_weights)
-        value += float(np.dot(trace.losses, trace.sample_weights))
+        value += dot(trace.losses, trace.sample_weights)
         if grad is not None:
             self._backward(params, trace, gradients)
         return value
@@ -105,25 +114,33 @@ class Objective:
 
         def some(rows):
             weights, losses = trace.sample_weights[rows], trace.losses[rows]
-            self.loss.delta(trace.logits[rows], target[rows], weights, cell_weights[rows], losses)
+            arrays = trace.logits[rows, ...], target[rows, ...], weights
+            cells = cell_weights[rows, ...] if cell_weights.shape[0] else cell_weights
+            self.loss.delta(*arrays, cells, losses)
 
-        share(some, len(target), ELEMENT * target.shape[1])
+        share(some, target.shape[0], ELEMENT * target.shape[1])
 
-    def _workspace(self, n_samples, dtype):
-        key = n_samples, np.dtype(dtype)
+    def _workspace(self, n_samples, flat):
+        key = n_samples, flat.dtype, None if is_numpy(flat) else device(flat)
         if key not in self._workspaces:
-            trace = self.network.trace(n_samples, dtype, self.penalties)
-            clean = trace.inputs if self.corruption is None else np.empty_like(trace.inputs)
-            target = clean if self.network.decoder else np.empty_like(trace.logits)
+            trace = self.network.trace(n_samples, flat, self.penalties)
+            clean = trace.inputs if self.corruption is None else empty_like(trace.inputs)
+            target = clean if self.network.decoder else empty_like(trace.logits)
             shape = trace.inputs.shape if self.emphasis is not None else (0, 0)
-            self._workspaces[key] = trace, clean, target, np.empty(shape, dtype)
+            self._workspaces[key] = trace, clean, target, empty(shape, flat)
         return self._workspaces[key]
 
 
 def _fill_missing(rows):
     """Set missing values to 0, in place; return where they were, or None where there are none."""
-    if not np.isnan(rows.sum()):
+    xp = namespace(rows)
+    if is_numpy(rows) and not np.isnan(rows.sum()):
         return None
-    missing = np.isnan(rows)
-    rows[missing] = 0
+    missing = xp.isnan(rows)
+    rows[...] = xp.where(missing, xp.zeros_like(rows), rows)
     return missing
+
+
+def _present(missing, rows):
+    """Return 1 where no value is missing, and 0 elsewhere, in the dtype of ``rows``."""
+    return namespace(rows).astype(~missing, rows.dtype)

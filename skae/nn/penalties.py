@@ -5,20 +5,34 @@ returns its value and leaves its gradient in the records of ``trace.encoder`` an
 pass picks it up: see :class:`~skae.nn.layer.LayerRecord`.
 Where the gradient of an encoder's weights is a product of two stacks of rows, a penalty can have these in
 the product of the network itself: ``n_rows(n_samples)`` says how many there can be, and the trace has them to be
-claimed in each batch.
+claimed in each batch. ``can_be_captured`` says that the penalty works on arrays of any library, and is the same work for
+each batch.
 """
 
 import numpy as np
 from scipy.special import rel_entr
 
-from .._kernels.contraction import contract, curve, squared_row_norms
+from .._arrays.contraction import contract, curve, squared_row_norms
+from .._arrays.namespace import (
+    dot,
+    empty,
+    empty_like,
+    is_numpy,
+    multiply_into,
+    namespace,
+    scalar,
+    sum_rows,
+)
 from .._threads import ELEMENT, product, share
 from .corruption import Gaussian
 from .layer import Layer
+from .noise import shifted_seed
 
 
 class WeightDecay:
     """``strength / 2`` times the squared norm of all weights; tied weights count once."""
+
+    can_be_captured = True
 
     def __init__(self, strength):
         self.strength = strength
@@ -33,8 +47,12 @@ class WeightDecay:
         return 0.5 * self.strength * value
 
     def _decay(self, weights, record):
-        record.row_scales.append(np.broadcast_to(weights.dtype.type(self.strength), len(weights)))
-        return float(np.vdot(weights, weights))
+        if is_numpy(weights):
+            scales = np.broadcast_to(weights.dtype.type(self.strength), len(weights))
+            record.row_scales.append(scales)
+            return float(np.vdot(weights, weights))
+        record.row_scales.append(namespace(weights).ones_like(weights[:, 0]) * self.strength)
+        return dot(weights, weights)
 
 
 def weight_decays(strength):
@@ -67,6 +85,8 @@ class ActivitySparsity:
 class Contraction:
     """``strength`` times the mean of ||dh/dx||_F^2, exact for a one-layer encoder (Rifai et al. 2011, eq. 7)."""
 
+    can_be_captured = True
+
     def __init__(self, strength, unit):
         self.strength, self.kind = strength, unit.kind
 
@@ -76,7 +96,7 @@ class Contraction:
         workspace.start(trace, self.strength)
 
         def some(units):
-            squared_row_norms(weights[units], workspace.row_norms[units])
+            squared_row_norms(weights[units, ...], workspace.row_norms[units])
             contract(
                 self.kind,
                 trace.codes,
@@ -88,7 +108,7 @@ class Contraction:
                 units.stop,
             )
 
-        share(some, len(weights), (weights.shape[1] + len(trace.codes)) * ELEMENT)
+        share(some, weights.shape[0], (weights.shape[1] + trace.n_samples) * ELEMENT)
         return workspace.publish(trace)
 
 
@@ -99,6 +119,8 @@ class Curvature:
     gradient are exact for a one-layer encoder.
     """
 
+    can_be_captured = True
+
     def __init__(self, strength, unit, sigma, n_samples):
         self.strength, self.unit = strength, unit
         self.shift, self.n_samples = Gaussian(sigma), n_samples
@@ -108,13 +130,13 @@ class Curvature:
         workspace = trace.scratch(self, lambda: _OneLayerWorkspace(trace))
         workspace.start(trace, self.strength / self.n_samples)
         squared_row_norms(weights, workspace.row_norms)
-        workspace.delta[:], workspace.row_scales[:] = 0, 0
+        workspace.delta[...], workspace.row_scales[...] = 0, 0
         draws = trace.scratch(
             (self, "draws"), lambda: _DrawWorkspace(trace, weights, self.n_samples)
         )
         layer, record = Layer(weights, bias, self.unit), trace.encoder[0]
         for number, gradient in enumerate(draws.gradients):
-            self.shift(trace.inputs, seed + np.uint64(number), draws.shifted)
+            self.shift(trace.inputs, shifted_seed(seed, number), draws.shifted)
             layer.forward(draws.shifted, draws.codes)
 
             def some(units):
@@ -131,10 +153,10 @@ class Curvature:
                     units.stop,
                 )
 
-            share(some, len(weights), len(trace.codes) * ELEMENT)
+            share(some, weights.shape[0], trace.n_samples * ELEMENT)
             product(draws.delta.T, draws.shifted, gradient)
             record.weight_terms.append(gradient)
-            np.sum(draws.delta, axis=0, out=draws.bias_gradients[number])
+            sum_rows(draws.delta, draws.bias_gradients[number])
             record.bias_terms.append(draws.bias_gradients[number])
         return workspace.publish(trace)
 
@@ -143,27 +165,28 @@ class _OneLayerWorkspace:
     """Buffers of a penalty that is quadratic in the derivatives: sum_i v_i sum_j (...)_ij^2 ||w_j||^2."""
 
     def __init__(self, trace):
-        self.delta = np.empty_like(trace.codes)
-        self.row_norms = np.empty(trace.codes.shape[1], trace.codes.dtype)
-        self.row_scales = np.empty_like(self.row_norms)
-        self.sample_weights = np.empty_like(trace.sample_weights)
+        self.delta = empty_like(trace.codes)
+        self.row_norms = empty(trace.codes.shape[1], trace.codes)
+        self.row_scales = empty_like(self.row_norms)
+        self.sample_weights = empty_like(trace.sample_weights)
 
     def start(self, trace, strength):
-        np.multiply(trace.sample_weights, self.delta.dtype.type(strength), out=self.sample_weights)
+        strength = scalar(strength, self.delta)
+        multiply_into(trace.sample_weights, strength, self.sample_weights)
 
     def publish(self, trace):
         """Leave the gradient in ``trace``; return the value."""
         trace.encoder[0].delta_terms.append(self.delta)
         trace.encoder[0].row_scales.append(self.row_scales)
-        return 0.5 * float(self.row_scales @ self.row_norms)
+        return 0.5 * dot(self.row_scales, self.row_norms)
 
 
 class _DrawWorkspace:
     """Buffers of the encoder at shifted inputs."""
 
     def __init__(self, trace, weights, n_draws):
-        self.shifted = np.empty_like(trace.inputs)
-        self.codes = np.empty_like(trace.codes)
-        self.delta = np.empty_like(trace.codes)
-        self.gradients = [np.empty_like(weights) for _ in range(n_draws)]
-        self.bias_gradients = np.empty((n_draws, len(weights)), weights.dtype)
+        self.shifted = empty_like(trace.inputs)
+        self.codes = empty_like(trace.codes)
+        self.delta = empty_like(trace.codes)
+        self.gradients = [empty_like(weights) for _ in range(n_draws)]
+        self.bias_gradients = [empty(weights.shape[0], weights) for _ in range(n_draws)]

@@ -43,9 +43,9 @@ class RecurrentNetwork:
         down = list(map(Layer, matrices, [*output_bias, *biases], units))[::-1]
         return Params(weights, biases, weights, output_bias, decoder_layers=down)
 
-    def trace(self, n_samples, dtype, penalties=()):
+    def trace(self, n_samples, flat, penalties=()):
         """Return the buffers of a batch; no penalty of a recurrent network claims rows."""
-        return RecurrentTrace(self, n_samples, dtype)
+        return RecurrentTrace(self, n_samples, flat.dtype)
 
     def initial(self, rng, dtype):
         """Return a fresh flat vector: uniform weights of the usual width, biases zero."""

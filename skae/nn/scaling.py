@@ -3,6 +3,7 @@
 import numpy as np
 import scipy.sparse
 
+from .._arrays.namespace import dtype_name, in_rows, is_numpy, like, namespace
 from .layer import LinearLayer
 from .linear_maps import ChainMap
 
@@ -40,38 +41,38 @@ class Scaling:
         if self.identity:
             return x
         if self.columns is not None:
-            x = np.take(x, self.columns, axis=-1)
+            x = namespace(x).take(x, like(self.columns, x), axis=-1)
         if self.moves:
-            x = x - self._varying(self.center).astype(x.dtype, copy=False)
-            x /= self._varying(self.scale).astype(x.dtype, copy=False)
-        return np.ascontiguousarray(x)
+            x = x - self._varying(self.center, x)
+            x /= self._varying(self.scale, x)
+        return in_rows(x)
 
     def invert(self, z):
         """Return x for rows of z; constant columns have their value."""
         if self.identity:
             return z
         if self.moves:
-            z = z * self._varying(self.scale).astype(z.dtype, copy=False)
-            z += self._varying(self.center).astype(z.dtype, copy=False)
+            z = z * self._varying(self.scale, z)
+            z += self._varying(self.center, z)
         return self._widened(z, self.center)
 
     def apply_difference(self, x):
         """Return the difference of two rows of z from that of their x."""
         if self.identity:
             return x
-        return x[..., self.varies] / self._varying(self.scale).astype(x.dtype, copy=False)
+        return x[..., self.varies] / self._varying(self.scale, x)
 
     def invert_difference(self, z):
         """Return the difference of two rows of X from that of their z; constant columns have 0."""
         if self.identity:
             return z
-        return self._widened(z * self._varying(self.scale).astype(z.dtype, copy=False), 0)
+        return self._widened(z * self._varying(self.scale, z), 0)
 
     def derivatives(self, by_z):
         """Return derivatives by x from those by z, whose last axis is that of the inputs."""
         if self.identity:
             return by_z
-        return self._widened(by_z / self._varying(self.scale).astype(by_z.dtype, copy=False), 0)
+        return self._widened(by_z / self._varying(self.scale, by_z), 0)
 
     def linear_map(self, by_z):
         """Return a ``ChainMap`` from differences of x from one from differences of z."""
@@ -85,16 +86,28 @@ class Scaling:
         """Return an array with a number for each column of X from one for each input: ``fill`` in constant columns."""
         return by_input if self.columns is None else self._widened(by_input, fill)
 
-    def _varying(self, by_column):
-        return by_column if self.columns is None else by_column[self.columns]
+    def _varying(self, by_column, x):
+        """Return the numbers of the columns that vary, beside ``x`` and in its dtype."""
+        numbers = by_column if self.columns is None else by_column[self.columns]
+        return like(numbers.astype(dtype_name(x), copy=False), x)
 
     def _widened(self, z, fill):
         if self.columns is None:
             return z
+        if not is_numpy(z):
+            return self._widened_beside(z, fill)
         x = np.empty((*z.shape[:-1], self.n_features), z.dtype)
         x[...] = fill
         x[..., self.columns] = z
         return x
+
+    def _widened_beside(self, z, fill):
+        """Return the same for an array of another library."""
+        xp, places = namespace(z), np.cumsum(self.varies) - 1
+        x = xp.take(z, like(np.maximum(places, 0), z), axis=-1)
+        varies = like(self.varies, z)
+        fill = like(np.broadcast_to(np.asarray(fill, dtype_name(z)), self.n_features), z)
+        return xp.where(varies, x, fill)
 
 
 def no_scaling(n_features):

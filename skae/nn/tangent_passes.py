@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._arrays.namespace import empty
 from .._kernels import tangents as kernels
 from .._threads import product
 from .activations import Rows
@@ -41,11 +42,11 @@ class PassMemory:
     """
 
     def __init__(self, trace, n_rows):
-        widths, dtype = [record.inputs.shape[1] for record in trace.encoder], trace.inputs.dtype
-        self.directions = np.empty((n_rows, widths[0]), dtype)
-        self.links = [Link(trace.n_samples, n_rows, width, dtype) for width in widths[1:]]
+        widths, like = [record.inputs.shape[1] for record in trace.encoder], trace.inputs
+        self.directions = empty((n_rows, widths[0]), like)
+        self.links = [Link(trace.n_samples, n_rows, width, like) for width in widths[1:]]
         # Gradients at the inputs of each layer.
-        self.cotangents = [np.empty((n_rows, width), dtype) for width in widths]
+        self.cotangents = [empty((n_rows, width), like) for width in widths]
 
 
 class Passes:

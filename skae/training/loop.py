@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import minimize as scipy_minimize
 
+from .._arrays.namespace import all_finite, copy, dtype_name, empty_like, host_copy, like, to_numpy
 from .problem import mean_objective
+from .steps import make_steps
 
 
 @dataclass
@@ -38,19 +40,26 @@ class TrainingState:
         return len(self.loss_curve)
 
     def to_dict(self):
-        """Return copies as a flat dict of arrays, numbers and lists."""
+        """Return copies as a flat dict of arrays of numpy, numbers and lists."""
         plain = {name: getattr(self, name) for name in ("seed", "best", "n_stale", "converged")}
         plain["loss_curve"] = list(self.loss_curve)
         plain["validation_curve"] = list(self.validation_curve)
         plain["rng"] = self.rng.bit_generator.state
-        plain["params"] = self.params.copy()
+        plain["params"] = host_copy(self.params)
         if self.best_params is not None:
-            plain["best_params"] = self.best_params.copy()
+            plain["best_params"] = host_copy(self.best_params)
         for name, value in self.solver.items():
-            plain[f"solver_{name}"] = value.copy()
+            plain[f"solver_{name}"] = host_copy(value)
         for name, value in self.extra.items():
-            plain[f"extra_{name}"] = value.copy()
+            plain[f"extra_{name}"] = host_copy(value)
         return plain
+
+    def move(self, change):
+        """Replace each array by ``change(array)``."""
+        self.params = change(self.params)
+        self.best_params = None if self.best_params is None else change(self.best_params)
+        self.solver = {name: change(value) for name, value in self.solver.items()}
+        self.extra = {name: change(value) for name, value in self.extra.items()}
 
     @classmethod
     def from_dict(cls, plain):
@@ -102,7 +111,7 @@ class Stopping:
         if value < state.best:
             state.best = value
             if self.error is not None:
-                state.best_params = state.params.copy()
+                state.best_params = copy(state.params)
         state.converged = state.n_stale >= self.patience
         return state.converged
 
@@ -151,25 +160,19 @@ def minimize(
     schedule : callable or None
         From the number of epochs so far, a float in the middle of one, to a factor of ``learning_rate``.
     """
-    grad, finite = np.empty_like(state.params), _LastFinite(state, solver)
+    steps, finite = make_steps(objective, state, solver, batches), _LastFinite(state, solver)
     written = any(getattr(each, "keeps_states", False) for each in observers)
     n_epochs, n_rows, stop = state.n_epochs, len(batches), False
+
+    def rate(n_seen):
+        factor = 1.0 if schedule is None else schedule(n_epochs + n_seen / n_rows)
+        return learning_rate * factor
+
     while n_epochs < max_epochs and not stop:
         for observer in observers:
             observer.epoch_begin(state)
-        total, n_seen, factor = 0.0, 0, 1.0
-        for batch in batches.epoch(state.rng):
-            size, value = len(batch), objective(state.params, batch, grad, state.rng)
-            if not np.isfinite(value):
-                break
-            if not n_seen:
-                finite.keep()
-            if schedule is not None:
-                factor = schedule(n_epochs + n_seen / n_rows)
-            solver.step(state.params, grad, state.solver, learning_rate * factor)
-            total += value * size
-            n_seen += size
-        if not (np.isfinite(value) and _has_finite_arrays(state)):
+        total, batch = steps.epoch(rate, finite.keep)
+        if not (np.isfinite(total) and _has_finite_arrays(state)):
             finite.restore()
         state.loss_curve.append(total / n_rows)
         n_epochs += 1
@@ -189,15 +192,15 @@ class _LastFinite:
 
     def __init__(self, state, solver):
         self._state, self._of = state, solver
-        self._n_epochs, self._params = len(state.loss_curve), state.params.copy()
-        self._solver = {name: value.copy() for name, value in state.solver.items()}
+        self._n_epochs, self._params = len(state.loss_curve), copy(state.params)
+        self._solver = {name: copy(value) for name, value in state.solver.items()}
 
     def keep(self):
         """Copy the present state, into memory that is there already: new one would cost more than the copies."""
         state, self._n_epochs = self._state, len(self._state.loss_curve)
-        np.copyto(self._params, state.params)
+        self._params[...] = state.params
         for name, value in state.solver.items():
-            np.copyto(self._solver[name], value)
+            self._solver[name][...] = value
 
     def restore(self):
         """Take the state back, and raise ``DivergenceError``."""
@@ -210,7 +213,7 @@ class _LastFinite:
 def _has_finite_arrays(state):
     """Return whether parameters and the moments of the solver are finite."""
     for array in (state.params, *state.solver.values()):
-        if not np.isfinite(array).all():
+        if not all_finite(array):
             return False
     return True
 
@@ -220,7 +223,7 @@ def _has_finite_loss(objective, state, batch):
     if getattr(objective, "finite_where_params_are", False):
         return True
     rng = np.random.default_rng(state.seed)
-    return np.isfinite(objective(state.params, batch.clean(), None, rng))
+    return bool(np.isfinite(float(objective(state.params, batch.clean(), None, rng))))
 
 
 def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, stopping, observers):
@@ -228,14 +231,14 @@ def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, s
 
     ``stopping`` is a ``Stopping`` by held-out rows, or None.
     """
-    dtype = state.params.dtype
-    grad = np.empty_like(state.params)
+    dtype, grad = dtype_name(state.params), empty_like(state.params)
 
     def value_and_grad(flat):
-        value = mean_objective(objective, flat.astype(dtype), batches, state.seed, grad)
-        if not (np.isfinite(value) and np.isfinite(grad).all()):
+        params = like(flat.astype(dtype), grad)
+        value = mean_objective(objective, params, batches, state.seed, grad)
+        if not (np.isfinite(value) and all_finite(grad)):
             raise DivergenceError(state.n_epochs + 1, solver)
-        return value, grad.astype(np.float64)
+        return value, to_numpy(grad).astype(np.float64)
 
     def after_iteration(intermediate_result):
         stop = _take(intermediate_result, state, stopping)
@@ -249,7 +252,7 @@ def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, s
         observer.epoch_begin(state)
     result = scipy_minimize(
         value_and_grad,
-        state.params.astype(np.float64),
+        to_numpy(state.params).astype(np.float64),
         jac=True,
         method="L-BFGS-B",
         callback=after_iteration,
@@ -272,7 +275,7 @@ def _scipy_options(solver, tol, n_iterations):
 
 def _take(result, state, stopping):
     """Update ``state`` after an iteration of L-BFGS; return whether to stop by the error on held-out rows."""
-    state.params = result.x.astype(state.params.dtype)
+    state.params = like(result.x.astype(dtype_name(state.params)), state.params)
     state.loss_curve.append(float(result.fun))
     return stopping is not None and stopping.update(state)
 

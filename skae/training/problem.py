@@ -5,12 +5,14 @@ labeled rows with some unlabeled ones beside them.
 """
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 
+from .._arrays.namespace import empty, empty_like, is_numpy, like, namespace, scalar, take, to_numpy
 from .._threads import ELEMENT, share
 
 
@@ -48,6 +50,8 @@ class Problem:
         that it keeps in the state.
     constant : float or None
         The objective of the best constant outputs, if it is known.
+    beside : array or None
+        An array of the library and on the device on which batches are used, where that is not numpy's; ``X`` may be there.
     """
 
     objective: Callable
@@ -63,6 +67,7 @@ class Problem:
     constant: float | None = None
     labeled: np.ndarray | None = None
     unlabeled_per_labeled: float | None = None
+    beside: Any = None
 
     def __post_init__(self):
         if self.rows is None:
@@ -90,6 +95,14 @@ class Problem:
             arrays |= observer.kept(params)
         return arrays
 
+    def moved(self):
+        """Return the same problem with the data on the device of ``beside``, dense and scaled."""
+        other = copy(self)
+        rows = self.X if is_numpy(self.X) else self.X[np.arange(self.X.shape[0])]
+        rows = rows.toarray() if scipy.sparse.issparse(rows) else rows
+        other.X = like(rows, self.beside)
+        return other
+
     def batches(self, rows, batch_size, **options):
         """Return ``rows`` in minibatches, with ``options`` of :class:`Batches`."""
         return Batches(
@@ -98,6 +111,7 @@ class Problem:
             batch_size,
             indices=rows,
             targets=self.targets,
+            beside=self.beside,
             **options,
         )
 
@@ -112,6 +126,7 @@ class Problem:
             shuffle=shuffle,
             indices=rows,
             targets=self.targets,
+            beside=self.beside,
             labeled=self.labeled,
             n_unlabeled=round(self.unlabeled_per_labeled * self.labeled[rows].sum()),
         )
@@ -124,6 +139,11 @@ class Problem:
         return lambda params: mean_objective(self.objective, params, batches, seed)
 
 
+def in_host_memory(X):
+    """Return whether the rows ``X`` are in the memory of numpy: an array, a sparse matrix or ``ScaledRows``."""
+    return is_numpy(X) or scipy.sparse.issparse(X) or not hasattr(X, "device")
+
+
 class Batch:
     """Some rows of a data set, ``indices``, copied only when and where the objective asks for them."""
 
@@ -131,27 +151,52 @@ class Batch:
         self._data, self.indices = data, indices
 
     def __len__(self):
-        return len(self.indices)
+        return self.indices.shape[0]
+
+    @property
+    def may_miss(self):
+        """bool: whether values of the rows may be missing (NaN)."""
+        return self._data.may_miss
+
+    def seeds(self, rng):
+        """Return three seeds of noise."""
+        seeds = rng.integers(2**63, size=3, dtype=np.uint64)
+        return seeds if self._data.beside is None else seeds.tolist()
+
+    def pick(self, constant):
+        """Return the numbers of these rows, of a ``Constant`` with one for each row of the data."""
+        array = constant.beside(self.indices)
+        return namespace(array).take(array, self.indices, axis=0)
 
     def rows(self, out):
         """Fill the C-ordered ``out`` with the rows."""
         X = self._data.X
+        if not is_numpy(out):
+            self._rows_beside(X, out)
+            return
         if scipy.sparse.issparse(X):
             X[self.indices].toarray(out=out)
             return
 
         def some(rows):
             if isinstance(X, np.ndarray):
-                # mode="clip": with the default, numpy goes through a second buffer.
-                np.take(X, self.indices[rows], axis=0, out=out[rows], mode="clip")
+                take(X, self.indices[rows], out[rows])
             else:
                 out[rows] = X[self.indices[rows]]
 
         share(some, len(self.indices), ELEMENT * X.shape[1])
 
+    def _rows_beside(self, X, out):
+        """Fill an array of another library, from one of it or from data that are elsewhere."""
+        if in_host_memory(X):
+            x = X[to_numpy(self.indices)]
+            out[...] = like(x.toarray() if scipy.sparse.issparse(x) else x, out)
+        else:
+            take(X, self.indices, out)
+
     def targets(self, out):
         """Fill ``out`` with the rows' targets."""
-        np.take(self._data.targets, self.indices, axis=0, out=out, mode="clip")
+        take(self._data.targets, self.indices, out)
 
     def corrupt(self, corruption, rows, seed, out):
         """Fill ``out`` with a corruption of ``rows``, which are this batch's."""
@@ -163,16 +208,17 @@ class Batch:
         if copies is None:
             function(rows, out)
             return
-        first, places = copies
-        noisy = np.empty((len(first), out.shape[1]), out.dtype)
-        function(rows[first], noisy)
-        np.take(noisy, places, axis=0, out=out)
+        first, places = (like(each, out) for each in copies)
+        distinct = namespace(rows).take(rows, first, axis=0)
+        noisy = empty((distinct.shape[0], out.shape[1]), out)
+        function(distinct, noisy)
+        take(noisy, places, out)
 
     def weights(self, out):
         """Fill ``out`` with each row's share of the batch's mean: its sample weight over the batch's size."""
         weights = self._data.sample_weight
-        out[:] = 1 if weights is None else weights[self.indices]
-        out /= len(self.indices)
+        out[...] = 1 if weights is None else namespace(weights).take(weights, self.indices, axis=0)
+        out /= len(self)
 
     def clean(self):
         """Return the same rows in a batch that no corruption changes."""
@@ -184,7 +230,7 @@ class _CleanBatch(Batch):
 
     def corrupt(self, corruption, rows, seed, out):
         """Fill ``out`` with ``rows``."""
-        np.copyto(out, rows)
+        out[...] = rows
 
 
 class Batches:
@@ -204,6 +250,8 @@ class Batches:
         What is to be predicted, if anything.
     equal_noise : bool, default=False
         Whether equal rows of a batch get equal noise, so that a row of weight 2 has the effect of two rows.
+    beside : array or None, default=None
+        See :class:`Problem`.
     """
 
     def __init__(
@@ -216,6 +264,7 @@ class Batches:
         indices=None,
         targets=None,
         equal_noise=False,
+        beside=None,
     ):
         self.X, self.batch_size, self.shuffle = X, batch_size, shuffle
         self.targets, self.equal_noise, self._copies = targets, equal_noise, {}
@@ -223,6 +272,18 @@ class Batches:
         self.sample_weight = None
         if sample_weight is not None:
             self.sample_weight = sample_weight / sample_weight[self.indices].mean()
+        self.beside, self.may_miss = beside, True
+        if beside is not None:
+            self._move()
+
+    def _move(self):
+        """Bring targets and weights to the device; look there whether values are missing, to not wait for it in each step."""
+        self.targets, self.sample_weight = (
+            like(each, self.beside) for each in (self.targets, self.sample_weight)
+        )
+        if not in_host_memory(self.X):
+            xp = namespace(self.X)
+            self.may_miss = bool(xp.isnan(xp.sum(self.X)))
 
     def __len__(self):
         return len(self.indices)
@@ -231,17 +292,25 @@ class Batches:
         """Return the distinct rows of the batch of ``indices`` and each row's place among them; None if all are distinct."""
         start = int(indices[0])
         if start not in self._copies:
+            rows = to_numpy(rows)
             _, *found = np.unique(rows, axis=0, return_index=True, return_inverse=True)
             self._copies[start] = (
                 None if len(found[0]) == len(rows) else (found[0], found[1].ravel())
             )
         return self._copies[start]
 
+    @property
+    def can_be_captured(self):
+        """bool: whether full batches can be taken from the data without the processor."""
+        return not in_host_memory(self.X) and not self.equal_noise
+
     def epoch(self, rng):
         """Yield each row once."""
         order = rng.permutation(self.indices) if self.shuffle else self.indices
-        for start in range(0, len(order), self.batch_size):
-            yield Batch(self, order[start : start + self.batch_size])
+        order = order if self.beside is None else like(order, self.beside)
+        n_rows = order.shape[0]
+        for start in range(0, n_rows, self.batch_size):
+            yield Batch(self, order[start : min(start + self.batch_size, n_rows)])
 
 
 class Mixture(Batches):
@@ -277,7 +346,8 @@ class Mixture(Batches):
         # So that each batch has as many unlabeled rows for each labeled one.
         others = np.split(self._drawn(rng), cuts * self._n_others // len(order))
         for rows in zip(np.split(order, cuts), others):
-            yield Batch(self, np.concatenate(rows))
+            rows = np.concatenate(rows)
+            yield Batch(self, rows if self.beside is None else like(rows, self.beside))
 
     def _drawn(self, rng):
         n_whole, n_more = divmod(self._n_others, max(len(self._others), 1))
@@ -294,15 +364,15 @@ class Mixture(Batches):
 
 def mean_objective(objective, params, batches, seed, grad=None):
     """Return the objective over all of ``batches`` with the noise of ``seed``; fill ``grad`` unless None."""
-    piece = None if grad is None else np.empty_like(params)
+    piece = None if grad is None else empty_like(params)
     if grad is not None:
-        grad[:] = 0
+        grad[...] = 0
     total = 0.0
     for batch in batches.epoch(np.random.default_rng(seed)):
         share = len(batch) / len(batches)
         # Each batch begins with the same generator, so that noise depends on the row alone.
         total += share * objective(params, batch, piece, np.random.default_rng(seed))
         if grad is not None:
-            piece *= piece.dtype.type(share)
+            piece *= scalar(share, piece)
             grad += piece
-    return total
+    return float(total)

@@ -9,7 +9,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from .._kernels.updates import adam, momentum
+from .._arrays.fusion import run
+from .._arrays.namespace import is_numpy, scalar, size, zeros_like
+from .._arrays.updates import adam, corrected, momentum
 from .._threads import ELEMENT, share
 
 AUTO_ITERATIONS = 200  # of L-BFGS
@@ -36,28 +38,31 @@ class Adam:
     def start(self, params):
         """Return the state before the first step."""
         return {
-            "first": np.zeros_like(params),
-            "second": np.zeros_like(params),
+            "first": zeros_like(params),
+            "second": zeros_like(params),
             "n_steps": np.zeros(1, np.int64),
         }
 
     def step(self, params, grad, state, learning_rate):
         """Move ``params`` and ``state`` by one step, in place."""
         state["n_steps"] += 1
-        t = int(state["n_steps"][0])
-        number = params.dtype.type
-        correction = np.sqrt(1 - self.beta_2**t)
-        numbers = (
-            number(learning_rate * correction / (1 - self.beta_1**t)),
-            number(self.beta_1),
-            number(self.beta_2),
-            number(self.epsilon * correction),
-        )
+        rate, epsilon = self._corrected(params, state["n_steps"], learning_rate)
+        numbers = rate, scalar(self.beta_1, params), scalar(self.beta_2, params), epsilon
 
         def move(part):
             adam(params[part], grad[part], state["first"][part], state["second"][part], *numbers)
 
-        share(move, params.size, ELEMENT)
+        share(move, size(params), ELEMENT)
+
+    def _corrected(self, params, n_steps, learning_rate):
+        """Return step size and epsilon with both bias corrections; on a device, where the count of steps stays, as arrays."""
+        if is_numpy(params):
+            t = int(n_steps[0])
+            correction = np.sqrt(1 - self.beta_2**t)
+            rate = learning_rate * correction / (1 - self.beta_1**t)
+            return scalar(rate, params), scalar(self.epsilon * correction, params)
+        numbers = learning_rate, self.beta_1, self.beta_2, self.epsilon
+        return run(corrected, (n_steps, params.dtype, *numbers))
 
 
 @dataclass
@@ -76,18 +81,17 @@ class SGD:
 
     def start(self, params):
         """Return the state before the first step."""
-        return {"velocity": np.zeros_like(params)}
+        return {"velocity": zeros_like(params)}
 
     def step(self, params, grad, state, learning_rate):
         """Move ``params`` and ``state`` by one step, in place."""
-        number = params.dtype.type
         velocity = state["velocity"]
-        numbers = number(learning_rate), number(self.momentum)
+        numbers = scalar(learning_rate, params), scalar(self.momentum, params)
 
         def move(part):
             momentum(params[part], grad[part], velocity[part], *numbers, self.nesterov)
 
-        share(move, params.size, ELEMENT)
+        share(move, size(params), ELEMENT)
 
 
 @dataclass

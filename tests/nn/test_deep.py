@@ -171,7 +171,7 @@ def test_dropout_leaves_out_a_share_and_scales_the_rest_up():
     rng = np.random.default_rng(0)
     network = Network((20, 300, 2), ("sigmoid", "identity"), decoder=None, dropout=0.25)
     flat, X = _point(network, rng), rng.random((200, 20))
-    trace = network.trace(200, np.float64)
+    trace = network.trace(200, flat)
     trace.inputs[...] = X
     network.forward(network.views(flat), trace, np.uint64(5))
     passed, full = trace.encoder[1].inputs, trace.encoder[0].outputs

@@ -1,0 +1,41 @@
+"""Contractive penalties of a one-layer encoder: see :mod:`skae._kernels.contraction`."""
+
+from .._kernels import contraction as compiled
+from .activations import derivative, second_derivative
+from .choice import portable
+from .namespace import namespace
+
+
+@portable(compiled.squared_row_norms)
+def squared_row_norms(weights, out):
+    """out_j <- ||w_j||^2."""
+    out[...] = namespace(weights).sum(weights * weights, axis=1)
+
+
+@portable(compiled.add_scaled_rows, at=1)
+def add_scaled_rows(scales, weights, grad):
+    """grad_j <- grad_j + scales_j w_j."""
+    grad += scales[:, None] * weights
+
+
+@portable(compiled.contract, at=1)
+def contract(kind, codes, row_norms, sample_weights, delta, row_scales, start, stop):
+    """Of sum_i v_i sum_j d_ij^2 n_j: delta <- the derivative by a, and row_scales_j w_j is that by w_j; for some units."""
+    h = codes[:, start:stop]
+    term = 2 * sample_weights[:, None] * derivative(kind, h)
+    delta[:, start:stop] = term * second_derivative(kind, h) * row_norms[start:stop]
+    row_scales[start:stop] = namespace(codes).sum(term * derivative(kind, h), axis=0)
+
+
+@portable(compiled.curve, at=1)
+def curve(
+    kind, codes, shifted, row_norms, sample_weights, delta, shifted_delta, row_scales, start, stop
+):
+    """Add the same for sum_i v_i sum_j (d_ij - d~_ij)^2 n_j, the Jacobian's change from x to x~; set ``shifted_delta``."""
+    here, there = codes[:, start:stop], shifted[:, start:stop]
+    change = derivative(kind, here) - derivative(kind, there)
+    weights = 2 * sample_weights[:, None]
+    term = weights * change * row_norms[start:stop]
+    delta[:, start:stop] += term * second_derivative(kind, here)
+    shifted_delta[:, start:stop] = -term * second_derivative(kind, there)
+    row_scales[start:stop] += namespace(codes).sum(weights * change * change, axis=0)

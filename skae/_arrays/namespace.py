@@ -1,0 +1,209 @@
+"""What the code above asks of an array, whatever its library: numpy itself, or one with the Python array API."""
+
+import math
+from functools import cache, lru_cache
+
+import numpy as np
+
+_LIBRARIES = "torch", "cupy"  # without __array_namespace__ in some versions
+
+
+def is_numpy(x):
+    """Return whether ``x`` is an array of numpy."""
+    return isinstance(x, np.ndarray)
+
+
+def is_array(x):
+    """Return whether ``x`` is an array of some library."""
+    if isinstance(x, np.ndarray):
+        return True
+    named = any(type(x).__module__.partition(".")[0] == each for each in _LIBRARIES)
+    return named or hasattr(x, "__array_namespace__")
+
+
+def torch_or_none():
+    """Return PyTorch, or None where it is not installed."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    return torch
+
+
+def namespace(x):
+    """Return the module with the array functions for ``x``."""
+    return np if isinstance(x, np.ndarray) else _compat().array_namespace(x)
+
+
+@cache
+def _compat():
+    try:
+        import array_api_compat
+    except ImportError as error:
+        raise ImportError(
+            "Arrays of another library than numpy need array-api-compat: pip install 'skae[torch]' or 'skae[cupy]'."
+        ) from error
+    return array_api_compat
+
+
+def device(x):
+    """Return the device of ``x``, an array of another library than numpy."""
+    return _compat().device(x)
+
+
+def empty(shape, like, dtype=None):
+    """Return an array beside ``like``, of its dtype by default, whose values are not set."""
+    if isinstance(like, np.ndarray):
+        return np.empty(shape, like.dtype if dtype is None else dtype)
+    dtype = like.dtype if dtype is None else dtype
+    return namespace(like).empty(shape, dtype=dtype, device=device(like))
+
+
+def zeros(shape, like):
+    """Return zeros beside ``like``, of its dtype."""
+    if isinstance(like, np.ndarray):
+        return np.zeros(shape, like.dtype)
+    return namespace(like).zeros(shape, dtype=like.dtype, device=device(like))
+
+
+def empty_like(x):
+    """Return an array of the shape and dtype of ``x`` whose values are not set."""
+    return np.empty_like(x) if isinstance(x, np.ndarray) else namespace(x).empty_like(x)
+
+
+def zeros_like(x):
+    """Return zeros of the shape and dtype of ``x``."""
+    return np.zeros_like(x) if isinstance(x, np.ndarray) else namespace(x).zeros_like(x)
+
+
+def copy(x):
+    """Return a copy."""
+    return x.copy() if isinstance(x, np.ndarray) else namespace(x).asarray(x, copy=True)
+
+
+def size(x):
+    """Return the number of elements."""
+    return x.size if isinstance(x, np.ndarray) else math.prod(x.shape)
+
+
+def n_bytes(x):
+    """Return the bytes of an element."""
+    return x.dtype.itemsize if isinstance(x, np.ndarray) else np.dtype(dtype_name(x)).itemsize
+
+
+def dtype_name(x):
+    """Return the name of the dtype of ``x``, such as 'float32'."""
+    return str(x.dtype).rpartition(".")[2]
+
+
+def scalar(value, like):
+    """Return a scalar that leaves arrays like ``like`` in their dtype."""
+    if isinstance(like, np.ndarray):
+        return like.dtype.type(value)
+    return float(value) if np.isscalar(value) else value
+
+
+def take(x, indices, out):
+    """Fill ``out`` with rows of ``x``."""
+    if isinstance(x, np.ndarray):
+        # mode="clip": with the default, numpy goes through a second buffer.
+        np.take(x, indices, axis=0, out=out, mode="clip")
+    elif hasattr(namespace(x), "index_select"):
+        namespace(x).index_select(x, 0, indices, out=out)
+    else:
+        out[...] = namespace(x).take(x, indices, axis=0)
+
+
+def multiply_into(a, b, out):
+    """Fill ``out`` with the elementwise product."""
+    if isinstance(a, np.ndarray):
+        np.multiply(a, b, out=out)
+    else:
+        out[...] = a * b
+
+
+def dot(a, b):
+    """Return the inner product of two vectors: a float for numpy, else an array, so that the device is not waited for."""
+    if isinstance(a, np.ndarray):
+        return float(np.dot(a, b))
+    return namespace(a).sum(a * b)
+
+
+def sum_rows(x, out):
+    """Fill ``out`` with the sums of the columns of ``x``."""
+    if isinstance(x, np.ndarray):
+        np.sum(x, axis=0, out=out)
+    else:
+        out[...] = namespace(x).sum(x, axis=0)
+
+
+def all_finite(x):
+    """Return whether there is neither NaN nor infinity."""
+    xp = namespace(x)
+    return bool(xp.all(xp.isfinite(x)))
+
+
+def reshape(x, shape):
+    """Return the elements of ``x`` in another shape."""
+    return namespace(x).reshape(x, shape)
+
+
+def in_rows(x):
+    """Return ``x`` with its rows one behind the other in memory, where the library has such an order."""
+    if isinstance(x, np.ndarray):
+        return np.ascontiguousarray(x)
+    return x.contiguous() if hasattr(x, "contiguous") else namespace(x).asarray(x, copy=True)
+
+
+def to_numpy(x):
+    """Return ``x`` as an array of numpy, on the CPU."""
+    if isinstance(x, np.ndarray):
+        return x
+    compat = _compat()
+    if compat.is_cupy_array(x):
+        return x.get()
+    if compat.is_torch_array(x):
+        return x.detach().cpu().numpy()
+    if compat.is_array_api_strict_namespace(namespace(x)):
+        x = compat.to_device(x, namespace(x).Device("CPU_DEVICE"))
+    return np.array(np.from_dlpack(x))
+
+
+def host_copy(x):
+    """Return a copy of ``x`` as an array of numpy."""
+    return to_numpy(x).copy()
+
+
+def like(x, other):
+    """Return ``x``, an array of numpy or None, in the library and on the device of ``other``; dtypes stay."""
+    if x is None or isinstance(other, np.ndarray) or not isinstance(x, np.ndarray):
+        return x
+    x = np.ascontiguousarray(x)
+    # Not every library takes arrays that are read-only.
+    x = x if x.flags.writeable else x.copy()
+    return namespace(other).asarray(x, device=device(other), copy=True)
+
+
+class Constant:
+    """An array of numpy that does not change, and its copies beside other arrays, each made once."""
+
+    def __init__(self, array):
+        self.array, self._copies = array, {}
+
+    def beside(self, other):
+        """Return it in the library and on the device of ``other``."""
+        if isinstance(other, np.ndarray):
+            return self.array
+        key = namespace(other).__name__, str(device(other))
+        if key not in self._copies:
+            self._copies[key] = like(self.array, other)
+        return self._copies[key]
+
+    def __getstate__(self):
+        return {"array": self.array, "_copies": {}}
+
+
+@lru_cache(maxsize=64)
+def whole_numbers(n, make):
+    """Return ``Constant`` of what ``make(n)`` returns."""
+    return Constant(make(n))

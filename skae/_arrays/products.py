@@ -1,0 +1,74 @@
+"""Products of matrices, which may be of less precision than the arrays: each factor rounded to bfloat16, sums in float32."""
+
+import threading
+from contextlib import contextmanager, nullcontext
+
+import numpy as np
+
+from .namespace import dtype_name, namespace
+
+
+class _Local(threading.local):
+    reduced = False
+
+
+_local = _Local()
+
+
+@contextmanager
+def precision(name):
+    """Let products of float32 matrices in this thread have the precision 'float32' or 'bfloat16'."""
+    before, _local.reduced = _local.reduced, name == "bfloat16"
+    try:
+        with _torch_in_bfloat16() if _local.reduced else nullcontext():
+            yield
+    finally:
+        _local.reduced = before
+
+
+@contextmanager
+def _torch_in_bfloat16():
+    """Let torch multiply float32 matrices of the CPU in bfloat16; this holds in all threads."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def multiplier(out):
+    """Return the function ``multiply(a, b, out)`` that fills an array like ``out`` with a b, in any thread."""
+    reduced = _local.reduced
+    if not reduced and isinstance(out, np.ndarray):
+        return np.matmul
+    if not reduced or dtype_name(out) != "float32":
+        return np.matmul if isinstance(out, np.ndarray) else _multiply
+    return _reduced_numpy if isinstance(out, np.ndarray) else _reduced
+
+
+def _multiply(a, b, out):
+    """Fill ``out``, an array of another library than numpy."""
+    if hasattr(out, "__cuda_array_interface__") or hasattr(out, "untyped_storage"):
+        namespace(out).matmul(a, b, out=out)
+    else:
+        out[...] = namespace(out).matmul(a, b)
+
+
+def _reduced(a, b, out):
+    """Fill a tensor of torch."""
+    import torch
+
+    if out.is_cuda:
+        out[...] = torch.mm(a.bfloat16(), b.bfloat16(), out_dtype=torch.float32)
+    else:
+        torch.matmul(a, b, out=out)
+
+
+def _reduced_numpy(a, b, out):
+    """Fill an array of numpy, by torch."""
+    import torch
+
+    torch.matmul(*map(torch.from_numpy, (a, b)), out=torch.from_numpy(out))

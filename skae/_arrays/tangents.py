@@ -1,0 +1,40 @@
+"""Products of the tangents and cotangents of a batch: see :mod:`skae._kernels.tangents`.
+
+Here each sample of the batch has as many rows as any other.
+"""
+
+from .._kernels import tangents as compiled
+from .choice import portable
+from .namespace import namespace
+
+
+def _of_samples(vectors, n_rows):
+    """Return rows as an array of shape (n_samples, n_rows, width); of 1 sample where all have the same."""
+    return namespace(vectors).reshape(vectors, (-1, n_rows, vectors.shape[1]))
+
+
+@portable(compiled.scale_rows)
+def scale_rows(derivatives, samples, starts, tangents, out, first, last):
+    """out_r <- s'(a_i) t_r for the rows t_r of sample i."""
+    n_rows = out.shape[0] // derivatives.shape[0]
+    _of_samples(out, n_rows)[...] = derivatives[:, None, :] * _of_samples(tangents, n_rows)
+
+
+@portable(compiled.scale_rows_backward)
+def scale_rows_backward(
+    derivatives, second_derivatives, samples, starts, tangents, cotangents, delta, first, last
+):
+    """From cotangents u of s'(a) t: u_r <- s'(a_i) u_r, that at t; s''(a_i) t_r u_r, that at a, is added to ``delta``."""
+    n_rows = cotangents.shape[0] // derivatives.shape[0]
+    u, t = _of_samples(cotangents, n_rows), _of_samples(tangents, n_rows)
+    delta += second_derivatives * namespace(delta).sum(t * u, axis=1)
+    u *= derivatives[:, None, :]
+
+
+@portable(compiled.squares)
+def squares(tangents, sample_weights, gradient):
+    """Return sum_ik v_i ||t_ik||^2; ``gradient`` <- its gradient. They may be one array."""
+    weighted = sample_weights[:, None, None] * tangents
+    value = namespace(tangents).sum(weighted * tangents)
+    gradient[...] = 2 * weighted
+    return value

@@ -1,0 +1,157 @@
+"""Where an estimator computes: beside an array of another library than numpy, or on a device that a parameter names."""
+
+import importlib
+from contextlib import contextmanager, nullcontext
+from typing import NamedTuple
+
+from sklearn import get_config
+from sklearn.utils import get_tags
+
+from .._arrays.namespace import device, is_array, is_numpy, like, namespace, to_numpy, torch_or_none
+from .._arrays.products import precision
+from .._compat import StrOptions
+from .._threads import alone
+
+CONSTRAINTS = {"device": [str, None], "precision": [StrOptions({"float32", "bfloat16"})]}
+
+
+class Place(NamedTuple):
+    """A library of arrays and one of its devices, by their names: what pickles keep of an array."""
+
+    library: str
+    device: str
+
+
+def place_of(x):
+    """Return the ``Place`` of an array of another library, or None for numpy and everything else."""
+    if x is None or is_numpy(x) or not is_array(x):
+        return None
+    return Place(namespace(x).__name__, str(device(x)))
+
+
+def dispatched(X):
+    """Return whether X is an array of another library, and scikit-learn's dispatch is on."""
+    return bool(get_config()["array_api_dispatch"]) and place_of(X) is not None
+
+
+def in_numpy(X):
+    """Return an array of any library as one of numpy, on the CPU; everything else as it is."""
+    return to_numpy(X) if place_of(X) is not None else X
+
+
+def check_dispatch(estimator, X):
+    """Raise where X is an array of another library that the estimator, or scikit-learn as configured, does not take."""
+    place, name = place_of(X), type(estimator).__name__
+    if place is None:
+        return
+    if not get_config()["array_api_dispatch"]:
+        if place.device == "cpu":
+            return  # read by numpy as any array-like
+        raise TypeError(
+            f"X is on the device {place.device}: turn scikit-learn's dispatch on, "
+            "sklearn.set_config(array_api_dispatch=True), or give an array of numpy."
+        )
+    if not get_tags(estimator).array_api_support:
+        raise TypeError(
+            f"{name} takes arrays of numpy only: convert X, which is of {place.library}."
+        )
+
+
+def check_place(estimator, X, method):
+    """Raise where X is not of the library and on the device of the X of ``fit``, with scikit-learn's dispatch on."""
+    if not get_config()["array_api_dispatch"]:
+        return
+    before, now = getattr(estimator, "_place", None), place_of(X)
+    if before != now:
+        raise ValueError(
+            f"Inputs passed to {type(estimator).__name__}.{method}() must use the same namespace and the same device as those "
+            f"passed to fit(): fit had {before or 'numpy'}, {method} has {now or 'numpy'}. Convert X; or pickle and "
+            "unpickle the estimator, whose weights are arrays of numpy then."
+        )
+
+
+def reference(estimator, X):
+    """Return an empty array of the library and on the device on which to compute for X; None for numpy on the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the parameters ask for what is not there, or contradict X.
+    """
+    name = getattr(estimator, "device", None)
+    if dispatched(X):
+        if name is not None:
+            raise ValueError(
+                f"device={name!r} is for arrays of numpy: X is on the device {place_of(X).device} already. Set device=None."
+            )
+        return namespace(X).empty((0,), dtype=X.dtype, device=device(X))
+    _check_precision(estimator, X)
+    if name in (None, "cpu"):
+        return None
+    torch = torch_or_none()
+    if torch is None or not name.startswith("cuda"):
+        raise ValueError(
+            f"device={name!r} is not there: it must be 'cpu' or None, or 'cuda' or 'cuda:1' with PyTorch and a GPU. See "
+            "skae.show_engines()."
+        )
+    if not torch.cuda.is_available():
+        raise ValueError(f"device={name!r} needs a GPU that PyTorch sees. See skae.show_engines().")
+    return torch.empty(0, device=name)
+
+
+def _check_precision(estimator, X):
+    if getattr(estimator, "precision", "float32") == "float32":
+        return
+    if torch_or_none() is None:
+        raise ValueError(
+            "precision='bfloat16' needs PyTorch: pip install 'skae[torch]', or set precision='float32'."
+        )
+
+
+@contextmanager
+def computing(estimator, beside, dtype):
+    """Compute in the block with the estimator's precision, and beside ``beside`` if it is not None."""
+    reduced = getattr(estimator, "precision", "float32")
+    if reduced != "float32" and str(dtype).rpartition(".")[2] != "float32":
+        raise ValueError(
+            f"precision={reduced!r} needs X in float32; got {dtype}. Convert X, X.astype('float32'), or set "
+            "precision='float32'."
+        )
+    with precision(reduced), nullcontext() if beside is None else alone():
+        try:
+            yield
+        except RuntimeError as error:
+            if "out of memory" not in str(error):
+                raise
+            raise MemoryError(
+                f"The device has too little memory ({error}). Lower batch_size, give fewer rows, or compute on the CPU."
+            ) from error
+
+
+@contextmanager
+def moved(problem, state):
+    """Bring the data and the state of a training to the device of ``problem.beside``; the state comes back after the block."""
+    beside = problem.beside
+    if beside is None:
+        yield problem
+        return
+    try:
+        state.move(lambda array: like(array, beside))
+        yield problem.moved()
+    finally:
+        state.move(to_numpy)
+
+
+def shown(estimator, array):
+    """Return a fitted attribute, an array of numpy, in the library of the X of ``fit`` while scikit-learn's dispatch is on."""
+    place = getattr(estimator, "_place", None)
+    if place is None or not get_config()["array_api_dispatch"]:
+        return array
+    return like(array, _beside(place))
+
+
+def _beside(place):
+    """Return an empty array at a ``Place``."""
+    xp = importlib.import_module(place.library)
+    devices = {str(each): each for each in xp.__array_namespace_info__().devices() if each}
+    return xp.empty((0,), device=devices.get(place.device, place.device))

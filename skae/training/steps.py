@@ -1,0 +1,129 @@
+"""The minibatch steps of an epoch: one by one, or on a device, which is not waited for before the epoch ends."""
+
+import numpy as np
+
+from .._arrays.capture import Recorded, captures
+from .._arrays.namespace import empty_like, is_numpy, like, zeros
+from .problem import Batch
+from .solvers import SGD, Adam
+
+# Of a training, after which steps are recorded, and recorded anew with kernels that are compiled: that takes seconds.
+_RECORDED_AFTER, _COMPILED_AFTER = 50, 4000
+
+
+def make_steps(objective, state, solver, batches):
+    """Return the steps of a training, ``steps.epoch(rate, keep)``.
+
+    That returns the sum of the losses of all rows, which is not finite where training has diverged, and the last batch.
+    ``rate`` is the function from the number of rows so far to the step size; ``keep`` is called once in an epoch, before
+    the first step, and on arrays of numpy only if the loss is finite there.
+    """
+    kind = Steps if is_numpy(state.params) else DeviceSteps
+    return kind(objective, state, solver, batches)
+
+
+class Steps:
+    """Steps on arrays of numpy."""
+
+    def __init__(self, objective, state, solver, batches):
+        self.objective, self.state, self.solver, self.batches = objective, state, solver, batches
+        self.grad = empty_like(state.params)
+
+    def epoch(self, rate, keep):
+        """Make the steps of an epoch; return the sum of the losses of all rows and the last batch."""
+        total, n_seen, state = 0.0, 0, self.state
+        for batch in self.batches.epoch(state.rng):
+            size, value = len(batch), self.objective(state.params, batch, self.grad, state.rng)
+            if not np.isfinite(value):
+                return value, batch
+            if not n_seen:
+                keep()
+            self.solver.step(state.params, self.grad, state.solver, rate(n_seen))
+            total += value * size
+            n_seen += size
+        return total, batch
+
+
+class DeviceSteps(Steps):
+    """Steps on arrays of another library: those on full batches as a recorded one, where that is possible."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self._total, self._n_steps, self._recorded = zeros(1, self.state.params), 0, None
+        able = getattr(self.objective, "can_be_captured", False) and self.batches.can_be_captured
+        usual = type(self.solver) in (Adam, SGD)
+        self._able = able and usual and captures(self.state.params)
+
+    def epoch(self, rate, keep):
+        """Make the steps of an epoch; return the sum of the losses of all rows and the last batch."""
+        n_seen, state = 0, self.state
+        keep()
+        self._total[...] = 0
+        batches = list(self.batches.epoch(state.rng))
+        full = [batch for batch in batches if len(batch) == self.batches.batch_size]
+        if self._able and self._n_steps >= _RECORDED_AFTER:
+            self._replay(full, rate)
+            n_seen = len(full) * self.batches.batch_size
+            batches = batches[len(full) :]
+        for batch in batches:
+            self.step(batch, state.rng, rate(n_seen))
+            n_seen += len(batch)
+        self._n_steps += len(full)
+        return float(self._total[0]), (full + batches)[-1]
+
+    def step(self, batch, rng, rate):
+        """Make one step."""
+        value = self.objective(self.state.params, batch, self.grad, rng)
+        self.solver.step(self.state.params, self.grad, self.state.solver, rate)
+        self._total += value * len(batch)
+
+    def _replay(self, batches, rate):
+        """Make the steps on full batches."""
+        compiled, size = self._n_steps >= _COMPILED_AFTER, self.batches.batch_size
+        if self._recorded is None or self._recorded.compiled != compiled:
+            self._recorded = _RecordedStep(self, size, compiled)
+        rates = np.array([rate(place * size) for place in range(len(batches))])
+        self._recorded.steps(batches, self.state.rng, rates)
+
+
+class _StaticBatch(Batch):
+    """A batch whose rows and seeds are in memory that is filled anew for each step."""
+
+    def __init__(self, data, indices, values):
+        super().__init__(data, indices)
+        self.values, self._place = values, 0
+
+    def start(self):
+        """Begin a step."""
+        self._place = 0
+
+    def seeds(self, rng):
+        """Return the next three seeds."""
+        self._place += 3
+        return [self.values[place] for place in range(self._place - 3, self._place)]
+
+
+class _RecordedStep:
+    """A step on batches of one size, recorded once and replayed by one call."""
+
+    def __init__(self, steps, size, compiled):
+        self.compiled, self._steps, params = compiled, steps, steps.state.params
+        self._n_seeds = steps.objective.n_seeds
+        indices, seeds = np.zeros(size, np.int64), np.zeros(self._n_seeds, np.int64)
+        self._batch = _StaticBatch(steps.batches, like(indices, params), like(seeds, params))
+        self._rate = like(np.zeros((), np.float64), params)
+        self._play = Recorded(self._work, compiled)
+
+    def steps(self, batches, rng, rates):
+        """Make a step on each of ``batches``; what differs between them goes to the device at once."""
+        seeds = rng.integers(2**63, size=(len(batches), self._n_seeds), dtype=np.uint64)
+        seeds, rates = like(seeds.astype(np.int64), self._rate), like(rates, self._rate)
+        for place, batch in enumerate(batches):
+            self._batch.indices[...] = batch.indices
+            self._batch.values[...] = seeds[place]
+            self._rate[...] = rates[place]
+            self._play()
+
+    def _work(self):
+        self._batch.start()
+        self._steps.step(self._batch, None, self._rate)

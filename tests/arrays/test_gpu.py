@@ -1,0 +1,88 @@
+"""On a GPU: the numbers of numpy, whether steps are recorded and compiled or not. Skipped where there is none."""
+
+import os
+
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+import numpy as np
+import pytest
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+
+from skae import AutoEncoder, ContractiveAE, DenoisingAE
+from skae.training import steps
+
+pytest.importorskip("array_api_compat")
+torch = pytest.importorskip("torch")
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"),
+    pytest.mark.filterwarnings("ignore"),  # few epochs learn little
+]
+OPTIONS = {"max_iter": 4, "random_state": 0, "batch_size": 50}
+MODELS = {
+    "auto-encoder": AutoEncoder(8, **OPTIONS),
+    "deep, sgd": AutoEncoder(8, hidden_layer_sizes=(12,), solver="sgd", **OPTIONS),
+    "masking": DenoisingAE(8, **OPTIONS),
+    "gaussian noise": DenoisingAE(8, corruption="gaussian", **OPTIONS),
+    "contraction": ContractiveAE(8, curvature=0.1, **OPTIONS),
+    "stochastic": ContractiveAE(8, hidden_layer_sizes=(12,), n_directions=2, **OPTIONS),
+}
+
+
+def _rows():
+    X = load_digits().data[:330].astype("float32") / 16
+    X[0] = X[1]  # equal rows have noise of their own
+    return X
+
+
+@pytest.mark.parametrize("how", ["steps", "recorded", "compiled"])
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_training_is_that_of_numpy(model, how, monkeypatch):
+    monkeypatch.setattr(steps, "_RECORDED_AFTER", 10**9 if how == "steps" else 0)
+    monkeypatch.setattr(steps, "_COMPILED_AFTER", 0 if how == "compiled" else 10**9)
+    X = _rows()
+    expected, found = clone(model).fit(X), clone(model).set_params(device="cuda").fit(X)
+    np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, rtol=2e-5)
+    np.testing.assert_allclose(found.transform(X), expected.transform(X), rtol=1e-3, atol=1e-4)
+    assert type(found.components_ if how == "masking" else found.transform(X)) is np.ndarray
+
+
+@pytest.mark.parametrize("library", ["torch", "cupy"])
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_arrays_on_the_device_stay_there(model, library):
+    xp = pytest.importorskip(library)
+    X = _rows()
+    theirs = torch.from_numpy(X).cuda() if library == "torch" else xp.asarray(X)
+    expected = clone(model).fit(X)
+    with config_context(array_api_dispatch=True):
+        found = clone(model).fit(theirs)
+        codes = found.transform(theirs)
+        assert type(codes) is type(theirs)
+        assert codes.device == theirs.device
+        assert isinstance(found.score(theirs), float)
+        found.inverse_transform(codes)
+    codes = codes.cpu().numpy() if library == "torch" else codes.get()
+    np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, rtol=2e-5)
+    np.testing.assert_allclose(codes, expected.transform(X), rtol=1e-3, atol=1e-4)
+
+
+def test_bfloat16_learns_as_much():
+    X = np.random.default_rng(0).random((2000, 784), dtype=np.float32)
+    model = ContractiveAE(100, loss="bernoulli", max_iter=5, random_state=0, device="cuda")
+    half = clone(model).set_params(precision="bfloat16").fit(X)
+    assert half.loss_ == pytest.approx(model.fit(X).loss_, rel=2e-3)
+
+
+def test_data_on_a_device_need_the_dispatch():
+    with pytest.raises(TypeError, match="array_api_dispatch=True"):
+        AutoEncoder(8).fit(torch.from_numpy(_rows()).cuda())
+
+
+def test_too_little_memory_is_an_error_that_leaves_the_model():
+    X, model = _rows(), AutoEncoder(8, device="cuda", **OPTIONS).fit(_rows())
+    before = model.components_.copy()
+    model.set_params(n_components=10**8, hidden_layer_sizes=(10**8,))
+    with pytest.raises(MemoryError):
+        model.fit(X)
+    np.testing.assert_array_equal(model.components_, before)

@@ -1,0 +1,172 @@
+"""Arrays of other libraries give the numbers of numpy: torch on the CPU, and array-api-strict."""
+
+import os
+
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+
+from skae import AutoEncoder, ContractiveAE, DenoisingAE, SparseAutoEncoder
+
+pytest.importorskip("array_api_compat")
+pytestmark = pytest.mark.filterwarnings("ignore")  # few epochs learn little
+
+OPTIONS = {"max_iter": 2, "random_state": 0}
+DEEP = {"hidden_layer_sizes": (12,), **OPTIONS}
+MODELS = {
+    "sigmoid": AutoEncoder(8, **OPTIONS),
+    "relu, deep, sgd, decay": AutoEncoder(
+        8, activation="relu", solver="sgd", weight_decay=1e-2, **DEEP
+    ),
+    "tanh, untied": AutoEncoder(8, activation="tanh", tied_weights=False, **OPTIONS),
+    "softplus, multinomial": AutoEncoder(8, activation="softplus", loss="multinomial", **OPTIONS),
+    "lbfgs": AutoEncoder(8, solver="lbfgs", **OPTIONS),
+    "early stopping": AutoEncoder(8, early_stopping=True, **OPTIONS),
+    "masking": DenoisingAE(8, **OPTIONS),
+    "salt and pepper": DenoisingAE(8, corruption="salt_and_pepper", emphasis=(1, 0.5), **OPTIONS),
+    "swap": DenoisingAE(8, corruption="swap", **OPTIONS),
+    "masking, lbfgs": DenoisingAE(8, solver="lbfgs", **OPTIONS),
+    "contraction": ContractiveAE(8, **OPTIONS),
+    "curvature": ContractiveAE(8, curvature=0.1, **OPTIONS),
+    "exact, deep": ContractiveAE(8, n_directions="all", **DEEP),
+    "stochastic, deep": ContractiveAE(8, n_directions=2, curvature=0.1, **DEEP),
+    "reconstruction": ContractiveAE(8, contracted="reconstruction", **OPTIONS),
+}
+
+
+def _rows(dtype):
+    X = load_digits().data[:150].astype(dtype) / 16
+    X[0] = X[1]  # equal rows have noise of their own
+    return X
+
+
+def _as(library, *arrays):
+    """Return arrays of numpy as those of a library."""
+    xp = pytest.importorskip(library)
+    return [xp.asarray(array) for array in arrays]
+
+
+def _numpy(x):
+    return np.from_dlpack(x)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("library", ["array_api_strict", "torch"])
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_fit_and_methods_are_those_of_numpy(model, library, dtype):
+    X, weights = _rows(dtype), np.linspace(0.5, 2, 150, dtype=dtype)
+    theirs, their_weights = _as(library, X, weights)
+    expected, found = clone(model).fit(X, sample_weight=weights), clone(model)
+    # Noise and curvature are drawn in float32, whatever the dtype.
+    exact = dtype == "float64" and not model.get_params().get("curvature")
+    tolerance = {"rtol": 1e-10, "atol": 1e-10} if exact else {"rtol": 1e-4, "atol": 1e-5}
+    with config_context(array_api_dispatch=True):
+        found.fit(theirs, sample_weight=their_weights)
+        codes = found.transform(theirs)
+        pairs = [
+            (found.encoder_weights_[0], expected.encoder_weights_[0]),
+            (found.center_, expected.center_),
+            (codes, expected.transform(X)),
+            (found.inverse_transform(codes), expected.reconstruct(X)),
+            (found.reconstruct(theirs), expected.reconstruct(X)),
+            (found.score_samples(theirs), expected.score_samples(X)),
+        ]
+        score = found.score(theirs, sample_weight=their_weights)
+    for ours, numbers in pairs:
+        assert type(ours) is type(theirs)
+        np.testing.assert_allclose(_numpy(ours), numbers, **tolerance)
+    assert score == pytest.approx(expected.score(X, sample_weight=weights), rel=1e-5)
+    np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, **tolerance)
+
+
+@pytest.mark.parametrize("library", ["array_api_strict", "torch"])
+def test_gaussian_noise_is_that_of_numpy(library):
+    model, X = DenoisingAE(8, corruption="gaussian", **OPTIONS), _rows("float64")
+    (theirs,) = _as(library, X)
+    expected = clone(model).fit(X)
+    with config_context(array_api_dispatch=True):
+        found = clone(model).fit(theirs)
+    np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, rtol=1e-7)
+
+
+@pytest.mark.parametrize("library", ["array_api_strict", "torch"])
+def test_missing_values_and_constant_columns(library):
+    X = _rows("float64")
+    X[::3, 20] = np.nan
+    (theirs,) = _as(library, X)
+    model = AutoEncoder(8, loss="gaussian", **OPTIONS)
+    expected, found = clone(model).fit(X), clone(model)
+    with config_context(array_api_dispatch=True):
+        found.fit(theirs)
+        pairs = [
+            (found.reconstruct(theirs), expected.reconstruct(X)),
+            (found.score_samples(theirs), expected.score_samples(X)),
+            (found.impute(theirs), expected.impute(X)),
+        ]
+    for ours, numbers in pairs:
+        np.testing.assert_allclose(_numpy(ours), numbers, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("library", ["array_api_strict", "torch"])
+def test_partial_fit_and_warm_start_go_on(library):
+    X = _rows("float64")
+    (theirs,) = _as(library, X)
+    model = DenoisingAE(8, learning_rate="constant", warm_start=True, **OPTIONS)
+    expected = clone(model).partial_fit(X).partial_fit(X).fit(X)
+    with config_context(array_api_dispatch=True):
+        found = clone(model).partial_fit(theirs).partial_fit(theirs).fit(theirs)
+    np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, rtol=1e-10)
+
+
+def test_pickles_and_checkpoints_are_numpy(tmp_path):
+    X = _rows("float64")
+    (theirs,) = _as("torch", X)
+    model = AutoEncoder(8, checkpoint=tmp_path / "file", learning_rate="constant", **OPTIONS)
+    with config_context(array_api_dispatch=True):
+        fitted = clone(model).fit(theirs)
+    assert b"torch.Tensor" not in pickle.dumps(fitted)
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(fitted)).components_, fitted.components_
+    )
+    # A training begun on one library goes on with another one.
+    longer = clone(model).set_params(max_iter=4, resume=True).fit(X)
+    whole = clone(model).set_params(max_iter=4, checkpoint=None).fit(X)
+    np.testing.assert_allclose(longer.components_, whole.components_, atol=1e-10)
+
+
+def test_divergence_keeps_the_last_finite_epoch():
+    X = _rows("float32")
+    (theirs,) = _as("torch", X)
+    model = AutoEncoder(8, activation="relu", solver="sgd", loss="gaussian", **OPTIONS)
+    with config_context(array_api_dispatch=True):
+        fitted = clone(model).set_params(max_iter=1, learning_rate_init=1e-3).fit(theirs)
+        before = fitted.components_.clone()
+        fitted.set_params(warm_start=True, learning_rate_init=1e9)
+        with pytest.raises(ValueError, match="not finite"):
+            fitted.fit(theirs)
+        assert bool((fitted.components_ == before).all())
+
+
+def test_what_is_not_there_is_refused():
+    X = _rows("float32")
+    (theirs,) = _as("torch", X)
+    with pytest.raises(ValueError, match="device='cuda:99'"):
+        AutoEncoder(8, device="cuda:99").fit(X)
+    with pytest.raises(ValueError, match="device='mps'"):
+        AutoEncoder(8, device="mps").fit(X)
+    with pytest.raises(ValueError, match="float32"):
+        AutoEncoder(8, precision="bfloat16").fit(X.astype(float))
+    fitted = AutoEncoder(8, **OPTIONS).fit(X)
+    with config_context(array_api_dispatch=True):
+        with pytest.raises(ValueError, match="Set device=None"):
+            AutoEncoder(8, device="cpu").fit(theirs)
+        with pytest.raises(ValueError, match=r"AutoEncoder.transform\(\) must use the same"):
+            fitted.transform(theirs)
+        with pytest.raises(TypeError, match="arrays of numpy only"):
+            SparseAutoEncoder(8).fit(theirs)
