@@ -11,6 +11,7 @@ _CONSTANT = 1e-3  # largest standard deviation of a code unit that counts as con
 _DEAD = 0.5  # share of features that are active nowhere above which there is a warning
 _ROWS = 1024  # whose codes are computed
 _LITTLE_LEARNED = 0.75  # share of the error of constant outputs above which there is a warning
+_STEADY = 1e-3  # relative rise of a loss that is no rise
 _WORSE = 3.0  # multiple of the objective of constant outputs above which there is a warning
 _DWARFED = 100.0  # multiple of the median deviation of the columns above which there is a warning
 
@@ -31,6 +32,16 @@ def warn_of_constant_codes(encode, rows, name, cure):
         )
 
 
+def warn_of_zero_codes(codes, name, alpha):
+    """Warn where all ``codes`` of some rows are 0."""
+    if not codes.any():
+        warnings.warn(
+            f"The codes of {name} are 0 on the training data: lower alpha={alpha:g}.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
 def warn_of_dead_features(dead, name):
     """Warn where most features are dead; ``dead`` says which ones."""
     if dead.mean() > _DEAD:
@@ -47,6 +58,7 @@ def warn_of_rising_loss(curve, name, has_rate):
     cure = "lower learning_rate_init" if has_rate else "raise batch_size"
     # Differences between epochs vary little in a steady rise, and as much as they are large in noise.
     chance = 2 * np.std(np.diff(curve)) if len(curve) > 2 else 0
+    chance = max(chance, _STEADY * abs(curve[0])) if len(curve) else 0
     if len(curve) > 1 and curve[-1] - curve[0] > chance:
         warnings.warn(
             f"The loss of {name} rose from {curve[0]:.4g} in the first epoch to {curve[-1]:.4g} in the last: {cure}.",
@@ -60,7 +72,7 @@ def warn_of_useless_outputs(objective, constant, name):
     if objective > _WORSE * constant > 0:
         warnings.warn(
             f"{name} is worse than constant outputs: its objective is {objective:.3g}, theirs {constant:.3g}. Lower "
-            "learning_rate_init, or raise max_iter.",
+            "learning_rate_init or the weights of penalties, or raise max_iter.",
             ConvergenceWarning,
             stacklevel=4,
         )

@@ -13,6 +13,7 @@ from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._estimators.fit_warnings import warn_of_zero_codes
 from .._estimators.fitting import check_unchanged, counted_rows, unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.training import TrainedModel
@@ -24,6 +25,7 @@ from ..training.problem import Problem
 from ._convolution import Convolution, ConvolutionalObjective, infer_maps
 from ._pictures import as_floats, checked_patch_size, drawn_patches, validated_pictures
 
+_JUDGED = 4  # pictures by whose codes a fit is judged
 _CODES = 2**22  # numbers of the codes that are found at once
 
 
@@ -177,7 +179,10 @@ class ConvolutionalPSD(
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             again = self.warm_start and hasattr(self, "_state")
-            self._train(*self._prepared(X, sample_weight, again))
+            problem, state = self._prepared(X, sample_weight, again)
+            self._train(problem, state)
+            pictures = problem.X[:_JUDGED].reshape(-1, *self.image_shape_)
+            warn_of_zero_codes(self.transform(pictures), type(self).__name__, self.alpha)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)

@@ -14,6 +14,7 @@ from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, _fit_context
+from .._estimators.fit_warnings import warn_of_zero_codes
 from .._estimators.fitting import (
     BLOCK,
     DTYPES,
@@ -27,6 +28,8 @@ from .._estimators.fitting import (
 from .._estimators.training import TrainedModel
 from ..nn.scaling import dense
 from ._dictionary import first_atoms
+
+_JUDGED = 128  # rows by whose codes a fit is judged
 
 
 def positive_part(codes):
@@ -112,6 +115,8 @@ class BaseCoder(
                 problem, state = self._prepared(X, weights, again, held_out=True)
                 self._train(problem, state)
             self._learn_from_trained(X)
+            codes = self._codes(X[:_JUDGED], sparse_output=False)
+            warn_of_zero_codes(codes, type(self).__name__, self.alpha)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)

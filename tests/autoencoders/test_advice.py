@@ -25,6 +25,7 @@ from skae import (
 )
 from skae._estimators.fit_warnings import warn_of_rising_loss
 from skae.boltzmann import DBM
+from skae.images import ConvolutionalPSD
 
 DIGITS, NUMBERS = (each[:400] for each in load_digits(return_X_y=True))
 IRIS, SPECIES = load_iris(return_X_y=True)
@@ -88,6 +89,20 @@ def test_what_is_worse_than_constants_is_told(model, target):
     with pytest.warns(ConvergenceWarning, match=f"{type(model).__name__} is worse than constant"):
         model.fit(DIGITS[:300], None if target is None else target[:300])
     assert model.loss_curve_[-1] < model.loss_curve_[0]
+
+
+@pytest.mark.parametrize("Model", [SparseCoder, PSD, ConvolutionalPSD])
+def test_codes_of_zeros_are_told(Model):
+    options = {"max_iter": 5, "random_state": 0}
+    images = {"patch_size": 3, "image_shape": (8, 8)} if Model is ConvolutionalPSD else {}
+    words = f"The codes of {Model.__name__} are 0 on the training data: lower alpha=1e"
+    with pytest.warns(UserWarning, match=words):
+        model = Model(5, alpha=1e6, **images, **options).fit(DIGITS)
+    assert not model.transform(DIGITS).any()
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        Model(5, alpha=0.1, **images, **options).fit(DIGITS)
+    assert not any("codes of" in str(each.message) for each in found)
 
 
 def test_a_loss_that_only_varies_is_not_told():
