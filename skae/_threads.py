@@ -213,6 +213,11 @@ def share_items(function, items):
     return results
 
 
+def has_workers():
+    """Return whether work can be shared with other threads."""
+    return bool(_workers())
+
+
 def _workers():
     """Return the other threads of the present team, if there is one."""
     return getattr(local, "team", None) or []

@@ -9,6 +9,8 @@ from .namespace import namespace
 def logistic(a):
     """Return 1 / (1 + exp(-a)), without overflow."""
     xp = namespace(a)
+    if hasattr(xp, "sigmoid"):
+        return xp.sigmoid(a)
     e = xp.exp(-xp.abs(a))
     return xp.where(a >= 0, xp.ones_like(a), e) / (1 + e)
 
@@ -16,7 +18,7 @@ def logistic(a):
 def softplus_of(a):
     """Return log(1 + exp(a)), without overflow."""
     xp = namespace(a)
-    return positive_part(a) + xp.log1p(xp.exp(-xp.abs(a)))
+    return xp.logaddexp(a, xp.zeros_like(a))
 
 
 def positive_part(a):

@@ -6,16 +6,12 @@ from .namespace import namespace
 from .random import draw, mix, normal
 
 
-def _kept(rows, columns, threshold, dtype):
-    """Return 1 in the cells that are not drawn below ``threshold``, and 0 in those that are."""
-    bits = draw(rows, columns)
-    return namespace(bits).astype(bits >= int(threshold), dtype)
-
-
 @portable(compiled.mask)
 def mask(clean, rows, columns, threshold, out):
     """out <- clean, with 0 in the cells drawn below ``threshold``."""
-    out[...] = clean * _kept(rows, columns, threshold, clean.dtype)
+    xp, bits = namespace(clean), draw(rows, columns)
+    # Not by a product: -0 has other bits than 0, on which later noise depends.
+    out[...] = xp.where(bits >= int(threshold), clean, xp.zeros_like(clean))
 
 
 @portable(compiled.salt_and_pepper)
@@ -48,5 +44,6 @@ def add_normal(clean, rows, columns, level, out):
 @portable(compiled.emphasize)
 def emphasize(rows, columns, threshold, corrupted, clean, out):
     """out <- ``corrupted`` in the cells drawn below ``threshold``, ``clean`` elsewhere."""
-    kept = _kept(rows, columns, threshold, out.dtype)
+    bits = draw(rows, columns)
+    kept = namespace(bits).astype(bits >= int(threshold), out.dtype)
     out[...] = float(clean) * kept + float(corrupted) * (1 - kept)

@@ -1,8 +1,9 @@
 """Portable kernels as one kernel of the device each, by ``torch.compile``, inside of steps that are captured."""
 
 import threading
+import warnings
 from contextlib import contextmanager
-from functools import cache
+from types import FunctionType
 
 
 class _Local(threading.local):
@@ -10,6 +11,7 @@ class _Local(threading.local):
 
 
 _local = _Local()
+_compiled = {}
 
 
 @contextmanager
@@ -24,13 +26,36 @@ def fused():
 
 def run(function, args):
     """Call a portable kernel."""
-    if _local.active:
-        return _compiled(function)(*args)
-    return function(*args)
+    if not _local.active:
+        return function(*args)
+    key = function, *map(_signature, args)
+    if key not in _compiled:
+        return _first_run(function, args, key)
+    return _compiled[key](*args)
 
 
-@cache
-def _compiled(function):
+def _first_run(function, args, key):
+    """Compile a kernel for arguments like these, and call it; if that fails, as without a C compiler, it stays as it is."""
     import torch
 
-    return torch.compile(function, dynamic=False, fullgraph=True)
+    # A code of its own, since torch compiles one only a few times.
+    code = function.__code__.replace(co_name=f"{function.__name__}_{len(_compiled)}")
+    parts = function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    _compiled[key] = torch.compile(FunctionType(code, *parts), dynamic=False, fullgraph=True)
+    try:
+        return _compiled[key](*args)
+    except Exception as error:
+        _compiled[key] = function
+        warnings.warn(
+            f"PyTorch cannot compile {function.__name__} ({type(error).__name__}): training goes on, more slowly.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return function(*args)
+
+
+def _signature(value):
+    """Return what a compiled kernel depends on: of arrays, all but their content."""
+    if hasattr(value, "shape"):
+        return tuple(value.shape), str(value.dtype), value.stride()
+    return value

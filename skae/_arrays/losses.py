@@ -36,7 +36,7 @@ def multinomial(logits, target, indices, offsets, sample_weights, cell_weights, 
     """Add -sum_j x_j log softmax(a)_j, for each group of columns, to ``values``."""
     xp = namespace(logits)
     for first, last in zip(offsets, offsets[1:]):
-        runs = _runs(indices[first:last])
+        runs = runs_of(indices[first:last])
         a, x = (xp.concat([each[:, i:j] for i, j in runs], axis=1) for each in (logits, target))
         if cell_weights.shape[0]:
             x = x * xp.concat([cell_weights[:, i:j] for i, j in runs], axis=1)
@@ -46,25 +46,26 @@ def multinomial(logits, target, indices, offsets, sample_weights, cell_weights, 
         mass = xp.sum(x, axis=1, keepdims=True)
         values += mass[:, 0] * xp.log(normalizer[:, 0]) - xp.sum(x * a, axis=1)
         gradient = sample_weights[:, None] * (mass * exponentials / normalizer - x)
-        _put_back(gradient, runs, logits)
+        put_back(gradient, runs, logits)
 
 
 def softmax(logits, indices):
-    """Turn the logits of the columns ``indices`` into means, in place."""
-    xp, runs = namespace(logits), _runs(indices.tolist())
+    """Return the means of the columns ``indices``, a sequence, from their logits."""
+    xp, runs = namespace(logits), runs_of(indices)
     a = xp.concat([logits[:, i:j] for i, j in runs], axis=1)
     exponentials = xp.exp(a - xp.max(a, axis=1, keepdims=True))
-    _put_back(exponentials / xp.sum(exponentials, axis=1, keepdims=True), runs, logits)
+    return exponentials / xp.sum(exponentials, axis=1, keepdims=True)
 
 
-def _put_back(values, runs, out):
+def put_back(values, runs, out):
+    """Fill the columns of ``runs`` with ``values``."""
     place = 0
     for start, stop in runs:
         out[:, start:stop] = values[:, place : place + stop - start]
         place += stop - start
 
 
-def _runs(columns):
+def runs_of(columns):
     """Return slices [start, stop) that together are ``columns``, in their order."""
     runs = [[columns[0], columns[0] + 1]]
     for column in columns[1:]:

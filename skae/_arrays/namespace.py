@@ -51,6 +51,13 @@ def device(x):
     return _compat().device(x)
 
 
+def memory_of(x):
+    """Return what tells arrays of one library, device and dtype from all others: a key of a dict."""
+    if isinstance(x, np.ndarray):
+        return x.dtype
+    return namespace(x).__name__, str(device(x)), str(x.dtype)
+
+
 def empty(shape, like, dtype=None):
     """Return an array beside ``like``, of its dtype by default, whose values are not set."""
     if isinstance(like, np.ndarray):
@@ -120,6 +127,16 @@ def multiply_into(a, b, out):
         np.multiply(a, b, out=out)
     else:
         out[...] = a * b
+
+
+def take_one(x, place):
+    """Return the element or row of ``x`` at ``place``, an array of one integer."""
+    return namespace(x).take(x, place, axis=0)[0, ...]
+
+
+def joined(arrays):
+    """Return vectors of one length as rows, of a library other than numpy."""
+    return namespace(arrays[0]).stack(arrays)
 
 
 def dot(a, b):
@@ -194,7 +211,7 @@ class Constant:
         """Return it in the library and on the device of ``other``."""
         if isinstance(other, np.ndarray):
             return self.array
-        key = namespace(other).__name__, str(device(other))
+        key = memory_of(other)[:2]
         if key not in self._copies:
             self._copies[key] = like(self.array, other)
         return self._copies[key]

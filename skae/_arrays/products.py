@@ -16,27 +16,34 @@ _local = _Local()
 
 
 @contextmanager
-def precision(name):
-    """Let products of float32 matrices in this thread have the precision 'float32' or 'bfloat16'."""
-    before, _local.reduced = _local.reduced, name == "bfloat16"
+def precision(name, shared=False):
+    """Let products of float32 matrices in this thread have the precision 'float32' or 'bfloat16', within 'bfloat16' that.
+
+    ``shared`` is whether they are cut into parts among threads, each of which then calls torch.
+    """
+    before, _local.reduced = _local.reduced, _local.reduced or name == "bfloat16"
     try:
-        with _torch_in_bfloat16() if _local.reduced else nullcontext():
+        with _torch_in_bfloat16(shared) if _local.reduced else nullcontext():
             yield
     finally:
         _local.reduced = before
 
 
 @contextmanager
-def _torch_in_bfloat16():
+def _torch_in_bfloat16(shared):
     """Let torch multiply float32 matrices of the CPU in bfloat16; this holds in all threads."""
     import torch
 
-    before = torch.get_float32_matmul_precision()
+    before, n_threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
     torch.set_float32_matmul_precision("medium")
+    if shared:
+        torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+        if shared:
+            torch.set_num_threads(n_threads)
 
 
 def multiplier(out):
@@ -71,4 +78,6 @@ def _reduced_numpy(a, b, out):
     """Fill an array of numpy, by torch."""
     import torch
 
-    torch.matmul(*map(torch.from_numpy, (a, b)), out=torch.from_numpy(out))
+    torch.get_num_threads()  # a new thread takes over how many it may use only when it is asked
+    factors = [each if each.flags.writeable else each.copy() for each in (a, b)]
+    torch.matmul(*map(torch.from_numpy, factors), out=torch.from_numpy(out))

@@ -37,6 +37,18 @@ _FAR = (
 )
 
 
+class Drawn:
+    """Numbers that a generator has drawn before, in an int64 vector on a device, in the order of their use."""
+
+    def __init__(self, values):
+        self._values, self._place = values, 0
+
+    def take(self, n):
+        """Return the next ``n`` numbers."""
+        self._place += n
+        return self._values[self._place - n : self._place]
+
+
 def mix(x):
     """Return scrambled 32 bits."""
     x = x ^ (x >> 16)

@@ -1,18 +1,29 @@
 """Where an estimator computes: beside an array of another library than numpy, or on a device that a parameter names."""
 
 import importlib
+import threading
 from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
+import numpy as np
 from sklearn import get_config
 from sklearn.utils import get_tags
 
 from .._arrays.namespace import device, is_array, is_numpy, like, namespace, to_numpy, torch_or_none
 from .._arrays.products import precision
 from .._compat import StrOptions
-from .._threads import alone
+from .._threads import alone, has_workers
 
 CONSTRAINTS = {"device": [str, None], "precision": [StrOptions({"float32", "bfloat16"})]}
+
+
+class _Local(threading.local):
+    beside = (
+        None  # of the fit of an estimator of several parts: an empty array where its parts compute
+    )
+
+
+_local = _Local()
 
 
 class Place(NamedTuple):
@@ -57,15 +68,15 @@ def check_dispatch(estimator, X):
         )
 
 
-def check_place(estimator, X, method):
-    """Raise where X is not of the library and on the device of the X of ``fit``, with scikit-learn's dispatch on."""
+def check_place(before, X, method):
+    """Raise where X is not at the ``Place`` of the X of ``fit``, with scikit-learn's dispatch on."""
     if not get_config()["array_api_dispatch"]:
         return
-    before, now = getattr(estimator, "_place", None), place_of(X)
+    now = place_of(X)
     if before != now:
         raise ValueError(
-            f"Inputs passed to {type(estimator).__name__}.{method}() must use the same namespace and the same device as those "
-            f"passed to fit(): fit had {before or 'numpy'}, {method} has {now or 'numpy'}. Convert X; or pickle and "
+            f"Inputs passed to {method}() must use the same namespace and the same device as those "
+            f"passed to fit(): fit had {before or 'numpy'}, this is {now or 'numpy'}. Convert X; or pickle and "
             "unpickle the estimator, whose weights are arrays of numpy then."
         )
 
@@ -79,6 +90,8 @@ def reference(estimator, X):
         If the parameters ask for what is not there, or contradict X.
     """
     name = getattr(estimator, "device", None)
+    if _local.beside is not None:
+        return _local.beside
     if dispatched(X):
         if name is not None:
             raise ValueError(
@@ -109,6 +122,24 @@ def _check_precision(estimator, X):
 
 
 @contextmanager
+def fitting_parts(estimator, X):
+    """Fit an estimator and its parts in the block where ``estimator`` and X say; the rest of the fit is on arrays of numpy."""
+    before, beside = _local.beside, reference(estimator, X)
+    estimator._place = place_of(X) if dispatched(X) else None
+    _local.beside = beside
+    try:
+        with precision(getattr(estimator, "precision", "float32")):
+            yield
+    finally:
+        _local.beside = before
+
+
+def current():
+    """Return an empty array where the parts of the estimator that is fitted compute; None for numpy on the CPU."""
+    return _local.beside
+
+
+@contextmanager
 def computing(estimator, beside, dtype):
     """Compute in the block with the estimator's precision, and beside ``beside`` if it is not None."""
     reduced = getattr(estimator, "precision", "float32")
@@ -117,7 +148,8 @@ def computing(estimator, beside, dtype):
             f"precision={reduced!r} needs X in float32; got {dtype}. Convert X, X.astype('float32'), or set "
             "precision='float32'."
         )
-    with precision(reduced), nullcontext() if beside is None else alone():
+    shared = beside is None and has_workers()
+    with precision(reduced, shared), nullcontext() if beside is None else alone():
         try:
             yield
         except RuntimeError as error:
@@ -131,20 +163,25 @@ def computing(estimator, beside, dtype):
 @contextmanager
 def moved(problem, state):
     """Bring the data and the state of a training to the device of ``problem.beside``; the state comes back after the block."""
-    beside = problem.beside
+    beside = _local.beside if problem.beside is None else problem.beside
     if beside is None:
         yield problem
         return
     try:
         state.move(lambda array: like(array, beside))
-        yield problem.moved()
+        yield problem.moved(beside)
     finally:
         state.move(to_numpy)
 
 
-def shown(estimator, array):
-    """Return a fitted attribute, an array of numpy, in the library of the X of ``fit`` while scikit-learn's dispatch is on."""
-    place = getattr(estimator, "_place", None)
+def as_given(result, X):
+    """Return a result, an array of numpy, in the library and on the device of X, where there are such numbers."""
+    numbers = isinstance(result, np.ndarray) and result.dtype.kind in "bif"
+    return like(result, X) if numbers and dispatched(X) else result
+
+
+def shown(place, array):
+    """Return a fitted attribute, an array of numpy, at the ``Place`` of the X of ``fit`` while scikit-learn's dispatch is on."""
     if place is None or not get_config()["array_api_dispatch"]:
         return array
     return like(array, _beside(place))

@@ -221,13 +221,13 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def center_(self):
         """ndarray of shape (n_features,): what is subtracted from each column of X, see ``standardize``."""
         check_is_fitted(self)
-        return shown(self, self._units.scaling.center)
+        return shown(self._place, self._units.scaling.center)
 
     @property
     def scale_(self):
         """ndarray of shape (n_features,): by what each column of X is then divided, see ``standardize``."""
         check_is_fitted(self)
-        return shown(self, self._units.scaling.scale)
+        return shown(self._place, self._units.scaling.scale)
 
     @property
     def column_losses_(self):
@@ -299,7 +299,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def _by_block(self, X, function, width, *, method, check=False, block=BLOCK):
         """Return ``function(model, x)`` for all rows of X, for the public ``method``; a function may be named, of ``Model``."""
         check_is_fitted(self)
-        check_place(self, X, method)
+        check_place(self._place, X, f"{type(self).__name__}.{method}")
         X = validated_rows(self, X, dtype=self._params.dtype, reset=False)
         if check:
             self._units.check(to_numpy(X) if dispatched(X) else X, column_names(self, X))
@@ -329,7 +329,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             widen(bias) if not layer else bias for layer, bias in enumerate(params.decoder_biases)
         ]
         parts = encoder, params.encoder_biases, decoder, biases
-        return Params(*([shown(self, each) for each in part] for part in parts))
+        return Params(*([shown(self._place, each) for each in part] for part in parts))
 
     def _single_layer(self, name):
         params = self._shown_params(name)

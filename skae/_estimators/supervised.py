@@ -3,6 +3,7 @@
 from abc import ABC
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ from sklearn.base import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from .._arrays.namespace import is_numpy
 from .._compat import Interval, StrOptions
 from ..nn.composition import SharedEncoder
 from ..nn.corruption import CORRUPTIONS, make_input_noise
@@ -30,6 +32,7 @@ from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from .auto import resolved
 from .callbacks import reported
+from .devices import as_given, check_place, computing, in_numpy, reference, shown
 from .fitting import DTYPES, by_block, counted_rows, validated_rows
 from .labels import read_classes, read_values
 from .training import TrainedModel
@@ -87,12 +90,11 @@ class BaseSupervised(
             Outputs of the highest hidden layer.
         """
         check_is_fitted(self)
-        model = self.model_
 
-        def encode(x):
+        def encode(model, x):
             return model.network.encode(model.params, self._inputs(x), n_layers=model.n_layers)
 
-        return self._by_block(X, encode, self._n_features_out)
+        return self._by_block(X, encode, self._n_features_out, "transform")
 
     def predict(self, X):
         """Return the predictions: the most probable classes, which labels are more probable than not, or numbers.
@@ -105,8 +107,8 @@ class BaseSupervised(
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
-        outputs = self._outputs(X)
-        return self._kind.predictions(outputs)
+        outputs = in_numpy(self._outputs(X))
+        return as_given(self._kind.predictions(outputs), X)
 
     @available_if(is_classifier)
     def predict_proba(self, X):
@@ -121,8 +123,8 @@ class BaseSupervised(
         P : ndarray of shape (n_samples, n_classes)
             In the order of ``classes_``.
         """
-        outputs = self._outputs(X)
-        return self._kind.probabilities(outputs)
+        outputs = in_numpy(self._outputs(X, "predict_proba"))
+        return as_given(self._kind.probabilities(outputs), X)
 
     @available_if(is_classifier)
     def predict_log_proba(self, X):
@@ -136,7 +138,8 @@ class BaseSupervised(
         -------
         P : ndarray of shape (n_samples, n_classes)
         """
-        return np.log(self.predict_proba(X))
+        outputs = in_numpy(self._outputs(X, "predict_log_proba"))
+        return as_given(np.log(self._kind.probabilities(outputs)), X)
 
     @property
     def model_(self):
@@ -149,13 +152,13 @@ class BaseSupervised(
     def center_(self):
         """ndarray of shape (n_features,): what is subtracted from each column of X."""
         check_is_fitted(self)
-        return self._units.scaling.center
+        return shown(self._place, self._units.scaling.center)
 
     @property
     def scale_(self):
         """ndarray of shape (n_features,): by what each column of X is then divided."""
         check_is_fitted(self)
-        return self._units.scaling.scale
+        return shown(self._place, self._units.scaling.scale)
 
     @property
     def column_losses_(self):
@@ -334,27 +337,32 @@ class BaseSupervised(
 
             def error(params):
                 views = network.views(params)
-                outputs = by_block(X, lambda x: self._means(network, views, x), width)
+                beside = None if is_numpy(params) else params
+                means = partial(self._means, network, views)
+                outputs = by_block(X, means, width, beside=beside)
                 return float(np.average(self._kind.errors(outputs, targets), weights=weights))
 
             return error
 
         return monitor
 
-    def _outputs(self, X):
-        """Return the means of the output units, of shape (n_samples, n_outputs)."""
+    def _outputs(self, X, method="predict"):
+        """Return the means of the output units, of shape (n_samples, n_outputs), for a public ``method``."""
         check_is_fitted(self)
-        network = self._network
-        params = network.views(self._params)
 
-        def means(x):
-            return self._means(network, params, self._inputs(x))
+        def means(model, x):
+            return self._means(model.network, model.params, self._inputs(x))
 
-        return self._by_block(X, means, network.sizes[-1])
+        return self._by_block(X, means, self._network.sizes[-1], method)
 
-    def _by_block(self, X, function, width):
+    def _by_block(self, X, function, width, method):
+        """Return ``function(model, x)`` for all rows of X, for the public ``method``."""
+        check_place(self._place, X, f"{type(self).__name__}.{method}")
         X = validated_rows(self, X, dtype=self._params.dtype, reset=False)
-        return by_block(X, function, width)
+        beside, model = reference(self, X), self.model_
+        with computing(self, beside, X.dtype):
+            model = model if beside is None else model.beside(beside)
+            return by_block(X, partial(function, model), width, beside=beside)
 
     def _inputs(self, X):
         """Return the inputs of the network for dense rows of X."""

@@ -17,7 +17,7 @@ from ..nn.scaling import unscaled
 from ..training.loop import Stopping, TrainingState, Verbose, minimize, minimize_full_batch
 from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_epochs
 from .callbacks import reported
-from .devices import computing, moved
+from .devices import computing, current, moved
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
 from .fitting import BLOCK, opened_checkpoint
 
@@ -47,6 +47,7 @@ def _kind_of_seed(random_state):
 class TrainedModel(CallbackSupportMixin):
     """Parameters of a training, the minimization of a ``Problem``, and its results, which are in ``_state``."""
 
+    _place = None  # of the X of ``fit``, where that was no array of numpy, see devices.py
     solver: object = "adam"
     learning_rate_init: float = 1e-3
     learning_rate: str = "constant"
@@ -199,8 +200,9 @@ class TrainedModel(CallbackSupportMixin):
     @contextmanager
     def _computing(self, problem, state):
         """Yield the problem as it is where the training computes; the state is there in the block."""
+        beside = current() if problem.beside is None else problem.beside
         with (
-            computing(self, problem.beside, state.params.dtype),
+            computing(self, beside, state.params.dtype),
             moved(problem, state) as placed,
         ):
             yield placed

@@ -128,7 +128,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
             dense(in_numpy(validated_rows(self, X, dtype=self._params.dtype, reset=False))),
         )
         filled = np.where(np.isnan(X), by_block(X, self._filled, X.shape[1]), X)
-        return shown(self, filled) if dispatched(given) else filled
+        return shown(self._place, filled) if dispatched(given) else filled
 
     def _filled(self, x):
         model = self.model_

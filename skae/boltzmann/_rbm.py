@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
+from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import check_counts, column_names, generator, unchanged_on_error
 from .._estimators.layer import NetworkLayer
@@ -102,6 +103,12 @@ class RBM(TrainedModel, FittedNetwork):
         File to which the state of training is written after each epoch, atomically.
     resume : bool, default=False
         Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits.
+    device : str, default=None
+        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results come
+        back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself where.
+    precision : {'float32', 'bfloat16'}, default='float32'
+        Precision of the factors of matrix products of an X in float32; weights and sums stay in float32. ``'bfloat16'``
+        needs PyTorch, on a CPU too.
 
     Attributes
     ----------
@@ -151,12 +158,15 @@ class RBM(TrainedModel, FittedNetwork):
     batch_size: int = 100
     max_iter: int = 50
     warm_start: bool = False
+    device: str | None = None
+    precision: str = "float32"
 
     scales = (1, 1)  # of the weights on the way up and down: others in the layers of a DBM
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
         **CONSTRAINTS,
+        **ENGINE,
         "visible": [StrOptions({"auto", *LOSSES}), list],
         "gradient": [StrOptions({"pcd", "cd", "autoencoder"})],
         "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
@@ -302,6 +312,11 @@ class RBM(TrainedModel, FittedNetwork):
     def discriminative_inputs(self, X):
         """Return what that network sees of X."""
         return self._units.scaling.rows(X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = True
+        return tags
 
     # As a layer of a stack: see NetworkLayer.
 

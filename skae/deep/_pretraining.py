@@ -9,7 +9,9 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
+from .._arrays.namespace import Constant, like
 from .._estimators.callbacks import reported
+from .._estimators.devices import computing, current
 from .._estimators.fitting import by_block, is_fitted
 from .._estimators.layer import NetworkLayer
 from .._estimators.subestimators import fill, without_output
@@ -77,7 +79,7 @@ class Pretraining:
     def __init__(self, layers, network, flat, units, lowest, report, noise_below=False):
         self.layers, self.network, self.noise_below = layers, network, noise_below
         self.units, self.lowest, self.report = units, lowest, report
-        self.params = network.views(flat)
+        self.flat, self.params = flat, network.views(flat)
         depths = [len(layer.layer_shapes()) for _, layer in layers]
         self.starts = np.cumsum([0, *depths[:-1]]).tolist()
         if noise_below:
@@ -233,11 +235,16 @@ class Pretraining:
         rows = self.units.scaling.rows(X)
         if not n_layers:
             return rows
-        return by_block(
-            rows,
-            lambda x: self.network.encode(self.params, x, n_layers=n_layers),
-            self.network.sizes[n_layers],
-        )
+        beside, params = current(), self.params
+        if beside is not None:
+            params = self.network.views(like(self.flat, beside))
+        with computing(self.layers[0][1], beside, rows.dtype):
+            return by_block(
+                rows,
+                lambda x: self.network.encode(params, x, n_layers=n_layers),
+                self.network.sizes[n_layers],
+                beside=beside,
+            )
 
     def _begin(self, layer, start, X, sample_weight):
         """Let the layer check what it is to be trained on; return its ``Problem`` and first state."""
@@ -247,8 +254,11 @@ class Pretraining:
     def _fit_with_noise_below(self, layer, start, X, sample_weight):
         problem, state = self._begin(layer, start, X, sample_weight)
 
+        flat = Constant(self.flat)
+
         def encode(rows, out):
-            self.network.encode(self.params, rows, out=out, n_layers=start)
+            params = self.network.views(flat.beside(rows))
+            self.network.encode(params, rows, out=out, n_layers=start)
 
         rows = self.units.scaling.rows(X)
         problem = Problem(OnCodes(problem.objective, rows.shape[1], encode), rows, sample_weight)

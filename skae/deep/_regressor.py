@@ -99,6 +99,12 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     resume : bool, default=False
         Whether ``fit`` goes on from these files where they exist, at the layer and epoch of the interruption and
         to the same bits.
+    device : str, default=None
+        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results come
+        back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself where.
+    precision : {'float32', 'bfloat16'}, default='float32'
+        Precision of the factors of matrix products of an X in float32; weights and sums stay in float32. ``'bfloat16'``
+        needs PyTorch, on a CPU too.
 
     Attributes
     ----------

@@ -9,6 +9,8 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _fit_context
+from .._estimators.devices import CONSTRAINTS as ENGINE
+from .._estimators.devices import fitting_parts, in_numpy
 from .._estimators.fitting import gathered_with_y, is_fitted, unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import copies, without_output
@@ -107,6 +109,12 @@ class StackedAE(BaseStack):
     resume : bool, default=False
         Whether ``fit`` goes on from these files where they exist, at the layer and epoch of the interruption and
         to the same bits.
+    device : str, default=None
+        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results come
+        back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself where.
+    precision : {'float32', 'bfloat16'}, default='float32'
+        Precision of the factors of matrix products of an X in float32; weights and sums stay in float32. ``'bfloat16'``
+        needs PyTorch, on a CPU too.
 
     Attributes
     ----------
@@ -145,9 +153,12 @@ class StackedAE(BaseStack):
     """
 
     fine_tune: str | None = None
+    device: str | None = None
+    precision: str = "float32"
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseStack._parameter_constraints,
+        **ENGINE,
         "fine_tune": [StrOptions({"reconstruction", "supervised"}), None],
     }
 
@@ -176,7 +187,8 @@ class StackedAE(BaseStack):
         TypeError
             If a layer has no encoder weights.
         """
-        with unchanged_on_error(self):
+        with unchanged_on_error(self), fitting_parts(self, X):
+            X, y, sample_weight = map(in_numpy, (X, y, sample_weight))
             check_stack(self)
             if self.fine_tune == "supervised":
                 self._fit_predictor(X, y, sample_weight)
@@ -224,7 +236,7 @@ class StackedAE(BaseStack):
         continuous = type_of_target(y).startswith("continuous")
         Predictor = StackedAERegressor if continuous else StackedAEClassifier
         shared = {field.name: getattr(self, field.name) for field in fields(BaseStack)}
-        predictor = Predictor(**shared)
+        predictor = Predictor(**shared, device=self.device, precision=self.precision)
         passed_on = {name: vars(self)[name] for name in _CALLBACK_ATTRIBUTES if name in vars(self)}
         vars(predictor).update(passed_on)
         try:
@@ -238,6 +250,7 @@ class StackedAE(BaseStack):
     def _adopt(self, predictor):
         """Take the encoder of ``predictor``, which is its network without the last layer."""
         self.predictor_, self.layers_ = predictor, predictor.layers_
+        predictor._place = self._place
         fitted = predictor.model_
         self.n_features_in_ = predictor.n_features_in_
         vars(self).pop("feature_names_in_", None)
@@ -338,6 +351,7 @@ class StackedAE(BaseStack):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.array_api_support = True
         if self._predicts:
             # Before fit y is not known: a classifier, whose folds have the same share of each class.
             kind = get_tags(getattr(self, "predictor_", StackedAEClassifier()))

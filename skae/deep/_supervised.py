@@ -8,6 +8,8 @@ import numpy as np
 
 from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
 from .._estimators import named_layers
+from .._estimators.devices import CONSTRAINTS as ENGINE
+from .._estimators.devices import fitting_parts, in_numpy
 from .._estimators.fitting import column_names, gathered_with_y, unchanged_on_error
 from .._estimators.subestimators import copies, fill, for_parts
 from .._estimators.supervised import BaseSupervised
@@ -26,17 +28,25 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
     pretraining: str | None = "unsupervised"
     supervision_weight: float = 1.0
     reconstruction_weight: float = 0.0
+    device: str | None = None
+    precision: str = "float32"
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
         **LAYERS,
         **RECONSTRUCTION,
+        **ENGINE,
         "pretraining": [StrOptions({"unsupervised", "supervised", "partial"}), None],
         "supervision_weight": [Interval(Real, 0, None, closed="left")],
     }
 
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = True
+        return tags
 
     def _check_parameters(self):
         check_stack(self)
@@ -76,7 +86,8 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         TypeError
             If a layer has no encoder weights.
         """
-        with unchanged_on_error(self):
+        with unchanged_on_error(self), fitting_parts(self, X):
+            X, y, sample_weight = map(in_numpy, (X, y, sample_weight))
             self._check_parameters()
             X, y = gathered_with_y(self, X, y)
             frame = X

@@ -10,6 +10,8 @@ from sklearn.base import ClassifierMixin
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.auto import resolved
+from .._estimators.devices import CONSTRAINTS as ENGINE
+from .._estimators.devices import fitting_parts, in_numpy
 from .._estimators.fit_warnings import warn_of_constant_outputs
 from .._estimators.fitting import by_block, gathered_with_y, unchanged_on_error
 from .._estimators.frozen import unfrozen
@@ -156,6 +158,10 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         ``.base`` added.
     resume : bool, default=False
         Whether ``fit`` goes on from these files where they exist, to the same bits.
+    device : str, default=None
+        Where to compute for an X of numpy, such as ``'cuda'``; see :class:`StackedAEClassifier`.
+    precision : {'float32', 'bfloat16'}, default='float32'
+        Precision of the factors of matrix products of an X in float32; ``'bfloat16'`` needs PyTorch.
 
     Attributes
     ----------
@@ -203,12 +209,15 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     class_weight: object = None
     reconstruction_weight: float = 0.0
     unlabeled_per_labeled: float | str | None = "auto"
+    device: str | None = None
+    precision: str = "float32"
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
         **CLASS_WEIGHT,
         **RECONSTRUCTION,
         **UNLABELED,
+        **ENGINE,
         "base": [HasMethods("fit"), None],
         "n_tangents": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "tangent_penalty": [Interval(Real, 0, None, closed="left"), str],
@@ -246,7 +255,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         TypeError
             If ``base`` is no auto-encoder.
         """
-        with unchanged_on_error(self):
+        with unchanged_on_error(self), fitting_parts(self, X):
+            X, y, sample_weight = map(in_numpy, (X, y, sample_weight))
             self._check_solver()
             X, y = gathered_with_y(self, X, y)
             frame = X
@@ -275,7 +285,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
+        tags.classifier_tags.multi_label = tags.array_api_support = True
         return tags
 
     def _check_solver(self):

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils import gen_batches
 
+from .._arrays.namespace import Constant, copy, dtype_name, is_numpy, like, namespace, to_numpy
 from .._kernels.tangents import gather, gather_sum
 from .._threads import ELEMENT, share, share_items
 from ..nn.linear_maps import encoder_map
@@ -37,6 +38,7 @@ class TangentStore:
         self.n_directions = 1 if random else n_tangents
         self._places = np.zeros(X.shape[0], np.intp)
         self._places[rows] = np.arange(len(rows))
+        self._row_places, self._copy = Constant(self._places), None
         self._basis, self.rounding = None, 0.0
         if dtype is not None:
             self.rounding = float(np.finfo(dtype).eps)
@@ -44,7 +46,7 @@ class TangentStore:
 
     def update(self, flat):
         """Take the tangents of the encoder with the parameters ``flat``."""
-        self._flat = flat.copy()
+        self._flat = to_numpy(flat).copy()
         if self._basis is None:
             return
 
@@ -53,9 +55,15 @@ class TangentStore:
             self._basis[part] = self._tangents(dense(rows))
 
         share_items(fill, list(gen_batches(len(self.rows), BLOCK)))
+        if self._copy is not None:
+            basis = self._basis.astype(dtype_name(self._copy), copy=False)
+            self._copy[...] = like(basis, self._copy)
 
     def __call__(self, rows, inputs, samples, seed, out):
         """Fill ``out``, of shape (n_samples, n_directions, n_features), for ``samples`` of a batch."""
+        if not is_numpy(out):
+            self._fill_beside(rows, seed, out)
+            return
         signs = None
         if self.random:
             # Of the whole batch, so that a sample's do not depend on which others are asked for.
@@ -65,6 +73,29 @@ class TangentStore:
             self._compute(inputs[samples], signs, out)
         else:
             self._look_up(self._places[rows[samples]], signs, out)
+
+    @property
+    def can_be_captured(self):
+        """bool: whether directions are looked up on a device: they are stored, and no coins are tossed by the processor."""
+        return self._basis is not None and not self.random
+
+    def _fill_beside(self, rows, seed, out):
+        """Fill ``out``, an array of another library, for all samples of a batch."""
+        xp = namespace(out)
+        if self._basis is None:
+            raise ValueError(
+                "tangent_storage=None computes tangents on the CPU: choose 'float16' or 'float32', or device=None."
+            )
+        if self._copy is None:
+            known = self._basis.dtype if hasattr(xp, "float16") else np.float32
+            self._copy = like(self._basis.astype(known, copy=False), out)
+        places = xp.take(self._row_places.beside(out), rows, axis=0)
+        basis = xp.astype(xp.take(self._copy, places, axis=0), out.dtype)
+        if self.random:
+            coins = np.random.default_rng(seed).integers(0, 2, (rows.shape[0], self.n_tangents))
+            signs = xp.astype(like(2 * coins - 1, out), out.dtype)
+            basis = xp.sum(signs[:, :, None] * basis, axis=1, keepdims=True)
+        out[...] = basis
 
     def _compute(self, inputs, signs, out):
         def fill(part):
@@ -106,7 +137,7 @@ class TangentUpdates:
         """Compute those that are due."""
         due = state.n_epochs // self._every * self._every
         if due == state.n_epochs:
-            state.extra["encoder"] = state.params.copy()
+            state.extra["encoder"] = copy(state.params)
             if due and state.best_params is None:
                 # What the loss with the old tangents came to says nothing about that with new ones.
                 state.best, state.n_stale = np.inf, 0

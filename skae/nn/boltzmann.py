@@ -8,11 +8,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._kernels import boltzmann as kernels
+from .._arrays import boltzmann as kernels
+from .._arrays.activations import softplus_of
+from .._arrays.namespace import (
+    copy,
+    dot,
+    empty,
+    is_numpy,
+    like,
+    memory_of,
+    multiply_into,
+    namespace,
+    scalar,
+    size,
+)
+from .._arrays.products import multiplier
 from .._threads import ELEMENT, share
 from .activations import ACTIVATIONS
 from .layer import Layer, LayerRecord, add_up
-from .noise import fresh_keys
+from .noise import draw_keys, fresh_keys
 
 _SHARE_WATCHED = 32  # of a batch: one row in so many is reconstructed, to see how training goes
 
@@ -31,12 +45,12 @@ def visible_logits(params, hidden, out, scale=1):
 
 def draw(means, rng, out):
     """out <- 1 with probability ``means``, else 0."""
-    rows, columns = fresh_keys(means.shape, rng)
+    rows, columns = fresh_keys(means, rng)
 
     def some(part):
-        kernels.draw_bernoulli(means[part], rows[part], columns, out[part])
+        kernels.draw_bernoulli(means[part, ...], rows[part], columns, out[part, ...])
 
-    share(some, len(means), ELEMENT * means.shape[1])
+    share(some, means.shape[0], ELEMENT * means.shape[1])
 
 
 class _BinaryDraws(NamedTuple):
@@ -49,7 +63,7 @@ class _BinaryDraws(NamedTuple):
     def forward(self, a, bias, rows=slice(None), units=slice(None)):
         """a <- 1 with probability sigmoid(a + bias), else 0, in some rows and the columns ``units``."""
         start, stop, _ = units.indices(a.shape[1])
-        kernels.bernoulli_units(a[rows], bias, self.rows[rows], self.columns, start, stop)
+        kernels.bernoulli_units(a[rows, ...], bias, self.rows[rows], self.columns, start, stop)
 
 
 def draw_visible(params, units, hidden, rng, out, scale=1):
@@ -59,7 +73,7 @@ def draw_visible(params, units, hidden, rng, out, scale=1):
         units.sample(out, rng)
         return
     weights, bias = params.decoder_weights[0], params.decoder_biases[0]
-    draws = _BinaryDraws(*fresh_keys(out.shape, rng))
+    draws = _BinaryDraws(*fresh_keys(out, rng))
     Layer(_scaled(weights, scale).T, bias, draws).forward(hidden, out)
 
 
@@ -73,12 +87,16 @@ def gibbs_step(params, units, visible, means, hidden, rng):
 def log_densities(params, units, X):
     """Return log p(x) of each row up to the normalizer, in float64: minus the free energy."""
     pre_activations = X @ params.encoder_weights[0].T + params.encoder_biases[0]
-    values = np.logaddexp(0, pre_activations).sum(axis=1, dtype=np.float64)
-    return values + X @ params.decoder_biases[0] + units.log_base(X)
+    if is_numpy(X):
+        values = np.logaddexp(0, pre_activations).sum(axis=1, dtype=np.float64)
+        return values + X @ params.decoder_biases[0] + units.log_base(X)
+    xp = namespace(X)
+    values = xp.sum(softplus_of(pre_activations), axis=1, dtype=xp.float64) + units.log_base(X)
+    return xp.astype(values, X.dtype) + X @ params.decoder_biases[0]
 
 
 def _scaled(weights, scale):
-    return weights if scale == 1 else weights * weights.dtype.type(scale)
+    return weights if scale == 1 else weights * scalar(scale, weights)
 
 
 class Chains:
@@ -98,13 +116,15 @@ class Chains:
 
     def epoch_begin(self, state):
         """Take the chains of ``state``, if it has as many; else begin anew."""
+        # Where the training computes, from its first epoch on.
+        self.hidden = like(self.hidden, state.params)
         stored = state.extra.get(self.key)
         if stored is not None and stored.shape == self.hidden.shape:
             self.hidden[...] = stored
 
     def epoch_end(self, state):
         """Leave them in ``state``."""
-        state.extra[self.key] = self.hidden.copy()
+        state.extra[self.key] = copy(self.hidden)
         return False
 
     def kept(self, params):
@@ -170,7 +190,7 @@ class BoltzmannObjective:
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` with the gradient unless it is None."""
         params = self.network.views(flat)
-        phases = self._workspace(len(batch), flat.dtype)
+        phases = self._workspace(len(batch), flat)
         phases.start()
         batch.weights(out=phases.sample_weights)
         batch.rows(out=phases.data)
@@ -188,11 +208,11 @@ class BoltzmannObjective:
 
     def _reconstruction_loss(self, params, phases, n_rows):
         """Return the batch's part of the mean loss, from its first rows."""
-        logits, losses = phases.logits[:n_rows], phases.losses[:n_rows]
-        weights, target = phases.sample_weights[:n_rows], phases.data[:n_rows]
-        visible_logits(params, phases.codes[:n_rows], logits, self._down)
+        logits, losses = phases.logits[:n_rows, ...], phases.losses[:n_rows]
+        weights, target = phases.sample_weights[:n_rows], phases.data[:n_rows, ...]
+        visible_logits(params, phases.codes[:n_rows, ...], logits, self._down)
         self._watched.delta(logits, target, weights, phases.no_cells, losses)
-        return float(np.dot(losses, weights)) * len(phases.data) / n_rows
+        return dot(losses, weights) * phases.data.shape[0] / n_rows
 
     def _negative_phase(self, params, phases, rng):
         """Fill ``phases.samples``, and the means of their hidden units."""
@@ -210,35 +230,52 @@ class BoltzmannObjective:
     def _contrast(self, params, phases, grad):
         """Turn both phases into the gradient: one product of codes and states, data with a minus."""
         weights = phases.sample_weights
-        np.negative(weights, out=phases.data_coefficients)
-        own = weights if self.chains is None else weights.sum() / self.chains.n_chains
-        phases.sample_coefficients[:] = own
-        np.matmul(phases.coefficients, phases.visible, out=grad.decoder_biases[0])
+        multiply_into(weights, -1, phases.data_coefficients)
+        own = weights
+        if self.chains is not None:
+            own = namespace(weights).sum(weights) / self.chains.n_chains
+        phases.sample_coefficients[...] = own
+        if is_numpy(weights):
+            np.matmul(phases.coefficients, phases.visible, out=grad.decoder_biases[0])
+        else:
+            grad.decoder_biases[0][...] = phases.coefficients @ phases.visible
         weights, out, bias = (
             params.encoder_weights[0],
             grad.encoder_weights[0],
             grad.encoder_biases[0],
         )
-        record = phases.encoder[0]
+        record, multiply = phases.encoder[0], multiplier(out)
 
         def some(units):
             kernels.weigh(phases.coefficients, phases.means, bias, units.start, units.stop)
             for delta in record.delta_terms:
                 phases.codes[:, units] += delta[:, units]
-                bias[units] += delta[:, units].sum(axis=0)
+                bias[units] += namespace(delta).sum(delta[:, units], axis=0)
             add_up(
-                units, np.matmul, phases.means, phases.visible, weights, record.row_scales, [], out
+                units, multiply, phases.means, phases.visible, weights, record.row_scales, [], out
             )
             if self.mask is not None:
-                out[units] *= self.mask[units]
+                out[units, ...] *= self.mask[units]
 
-        share(some, len(weights), phases.visible.size)
+        share(some, weights.shape[0], size(phases.visible))
 
-    def _workspace(self, n_samples, dtype):
-        key = n_samples, np.dtype(dtype)
+    @property
+    def can_be_captured(self):
+        """bool: whether a step on a device is the same work whatever the data, without a wait for the device."""
+        parts = all(getattr(each, "can_be_captured", False) for each in self.penalties)
+        return parts and self._infer == self._means and self.mask is None
+
+    def draw(self, n_samples, rng):
+        """Return the random numbers of a step on so many samples, in int64."""
+        n = n_samples if self.chains is None else self.chains.n_chains
+        # Of hidden states before each step but the first one of chains, and after the last one of these; of visible ones.
+        return np.concatenate([draw_keys(n, rng) for _ in range(2 * self.n_steps)]).astype(np.int64)
+
+    def _workspace(self, n_samples, flat):
+        key = n_samples, memory_of(flat)
         if key not in self._phases:
             n_chains = n_samples if self.chains is None else self.chains.n_chains
-            self._phases[key] = Phases(n_samples, n_chains, self.network.sizes, dtype)
+            self._phases[key] = Phases(n_samples, n_chains, self.network.sizes, flat)
         return self._phases[key]
 
 
@@ -250,24 +287,22 @@ class Phases:
     n_samples, n_chains : int
     sizes : (int, int)
         Numbers of visible and of hidden units.
-    dtype : dtype
+    like : ndarray
+        Whose library, device and dtype they have.
     """
 
-    def __init__(self, n_samples, n_chains, sizes, dtype):
+    def __init__(self, n_samples, n_chains, sizes, like):
         n_visible, n_hidden = sizes
-        self.visible = np.empty((n_samples + n_chains, n_visible), dtype)
-        self.means = np.empty((n_samples + n_chains, n_hidden), dtype)
-        self.data, self.samples = self.visible[:n_samples], self.visible[n_samples:]
-        self.codes, self.sample_codes = self.means[:n_samples], self.means[n_samples:]
-        self.hidden = np.empty((n_chains, n_hidden), dtype)
-        self.coefficients = np.empty(n_samples + n_chains, dtype)
+        self.visible = empty((n_samples + n_chains, n_visible), like)
+        self.means = empty((n_samples + n_chains, n_hidden), like)
+        self.data, self.samples = self.visible[:n_samples, ...], self.visible[n_samples:, ...]
+        self.codes, self.sample_codes = self.means[:n_samples, ...], self.means[n_samples:, ...]
+        self.hidden = empty((n_chains, n_hidden), like)
+        self.coefficients = empty(n_samples + n_chains, like)
         self.data_coefficients = self.coefficients[:n_samples]
         self.sample_coefficients = self.coefficients[n_samples:]
-        self.sample_weights, self.losses = np.empty((2, n_samples), dtype)
-        self.logits, self.no_cells = (
-            np.empty((n_samples, n_visible), dtype),
-            np.empty((0, 0), dtype),
-        )
+        self.sample_weights, self.losses = empty(n_samples, like), empty(n_samples, like)
+        self.logits, self.no_cells = empty((n_samples, n_visible), like), empty((0, 0), like)
         self.encoder, self.decoder = [LayerRecord(self.data, self.codes, self.codes)], []
         self._scratch = {}
 

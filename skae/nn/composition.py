@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .._arrays.namespace import empty, memory_of, scalar
+
 
 class SharedEncoder:
     """The objective ``first`` plus ``weight`` times ``second``, whose encoder has the lowest layers of that of ``first``.
@@ -19,8 +21,14 @@ class SharedEncoder:
         self.first, self.second, self.weight = first, second, weight
         self.monitors_loss = first.monitors_loss and second.monitors_loss
         self.observers = [*first.observers, *second.observers]
+        both = first, second
+        self.can_be_captured = all(getattr(each, "can_be_captured", False) for each in both)
         self._places = _places(first.network, second.network)
         self._buffers = {}
+
+    def draw(self, n_samples, rng):
+        """Return the random numbers of a step on so many samples, in int64."""
+        return np.concatenate([each.draw(n_samples, rng) for each in (self.first, self.second)])
 
     def join(self, first, second):
         """Return the flat vector of both from that of each; layers in common are those of ``first``."""
@@ -31,23 +39,24 @@ class SharedEncoder:
         """Return the value at ``flat`` on ``batch``; fill ``grad`` unless it is None."""
         size = self.first.network.size
         value = self.first(flat[:size], batch, None if grad is None else grad[:size], rng)
-        params, extra = self._buffer(flat.dtype)
+        params, extra = self._buffer(flat)
         for mine, theirs in self._places:
             params[mine] = flat[theirs]
         value += self.weight * self.second(params, batch, None if grad is None else extra, rng)
         if grad is not None:
             grad[size:] = 0
-            extra *= extra.dtype.type(self.weight)
+            extra *= scalar(self.weight, extra)
             for mine, theirs in self._places:
                 grad[theirs] += extra[mine]
         return value
 
-    def _buffer(self, dtype):
-        """Return what holds parameters and gradient of ``second``."""
-        if dtype not in self._buffers:
+    def _buffer(self, flat):
+        """Return what holds parameters and gradient of ``second``, beside ``flat``."""
+        key = memory_of(flat)
+        if key not in self._buffers:
             size = self.second.network.size
-            self._buffers[dtype] = np.empty(size, dtype), np.empty(size, dtype)
-        return self._buffers[dtype]
+            self._buffers[key] = empty(size, flat), empty(size, flat)
+        return self._buffers[key]
 
 
 def _places(first, second):
@@ -61,8 +70,8 @@ def _places(first, second):
     own = places < 0
     places[own] = first.size + np.arange(own.sum())
     breaks = (np.diff(places) != 1) | (own[1:] != own[:-1])
-    ends = [*(np.flatnonzero(breaks) + 1), second.size]
+    ends = [*(np.flatnonzero(breaks) + 1).tolist(), second.size]
     return [
-        (slice(start, stop), slice(places[start], places[start] + stop - start))
+        (slice(start, stop), slice(int(places[start]), int(places[start]) + stop - start))
         for start, stop in zip([0, *ends], ends)
     ]

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .._arrays.namespace import empty, empty_like
+
 
 class CodeBatch:
     """The codes of a batch in the layers below.
@@ -27,7 +29,7 @@ class CodeBatch:
 
     def rows(self, out):
         """Fill ``out`` with the codes."""
-        self._below = np.empty((len(self), self._n_features), out.dtype)
+        self._below = empty((len(self), self._n_features), out)
         self._batch.rows(out=self._below)
         self._encode(self._below, out)
 
@@ -36,7 +38,7 @@ class CodeBatch:
         if not self._noise_below:
             self._batch.corrupt(corruption, rows, seed, out)
             return
-        noisy = np.empty_like(self._below)
+        noisy = empty_like(self._below)
         self._batch.corrupt(corruption, self._below, seed, noisy)
         self._encode(noisy, out)
 
@@ -73,6 +75,8 @@ class OnCodes:
     def __init__(self, objective, n_features, encode):
         self.objective, self.n_features, self.encode = objective, n_features, encode
         self.monitors_loss, self.observers = objective.monitors_loss, objective.observers
+        self.can_be_captured = getattr(objective, "can_be_captured", False)
+        self.draw = getattr(objective, "draw", None)
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat``; noise comes in at the rows."""
@@ -98,8 +102,8 @@ class Layerwise:
 
     def split(self, flat):
         """Return each layer's part of ``flat``, as views."""
-        ends = np.cumsum([objective.network.size for objective in self.objectives])
-        return np.split(flat, ends[:-1])
+        ends = np.cumsum([objective.network.size for objective in self.objectives]).tolist()
+        return [flat[start:stop] for start, stop in zip([0, *ends], ends)]
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` unless it is None."""

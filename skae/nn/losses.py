@@ -7,10 +7,10 @@ exp(x a - A(a)) times a base that does not depend on the logits a.
 import numpy as np
 from scipy.special import expit, logit, logsumexp, softmax
 
+from .._arrays import boltzmann as draws
 from .._arrays import losses as kernels
 from .._arrays.activations import logistic
-from .._arrays.namespace import is_numpy
-from .._kernels import boltzmann as draws
+from .._arrays.namespace import is_numpy, namespace, zeros
 from .._threads import ELEMENT, share
 from .noise import fresh_keys
 
@@ -53,7 +53,10 @@ class Gaussian:
 
     def log_base(self, X):
         """Return the logarithm of each row's base density."""
-        return -0.5 * np.square(X[:, self.columns]).sum(axis=1, dtype=np.float64)
+        if is_numpy(X):
+            return -0.5 * np.square(X[:, self.columns]).sum(axis=1, dtype=np.float64)
+        xp, parts = namespace(X), [X[:, start:stop] for start, stop in self._runs.tolist()]
+        return -0.5 * sum(xp.sum(part * part, axis=1, dtype=xp.float64) for part in parts)
 
     def log_normalizer(self, logits):
         """Return A of each row: the logarithm of the integral of exp(x a) times the base."""
@@ -104,8 +107,8 @@ class Bernoulli:
 
     def sample(self, logits, rows, columns):
         """Turn logits into draws of 0 and 1, in place."""
-        no_bias = np.zeros(logits.shape[1], logits.dtype)
-        for start, stop in self._runs:
+        no_bias = zeros(logits.shape[1], logits)
+        for start, stop in self._runs.tolist():
             draws.bernoulli_units(logits, no_bias, rows, columns, start, stop)
 
     def log_base(self, X):
@@ -145,7 +148,9 @@ class Multinomial:
         if is_numpy(logits):
             logits[:, self.columns] = softmax(logits[:, self.columns], axis=1)
         else:
-            kernels.softmax(logits, self.columns)
+            columns = self.columns.tolist()
+            means = kernels.softmax(logits, columns)
+            kernels.put_back(means, kernels.runs_of(columns), logits)
 
     def invert(self, means):
         """Turn means into logits, in place."""
@@ -206,13 +211,13 @@ class Reconstruction:
 
     def sample(self, logits, rng):
         """Turn logits into draws of the units, in place."""
-        rows, columns = fresh_keys(logits.shape, rng)
+        rows, columns = fresh_keys(logits, rng)
 
         def some(part):
             for each in self.parts:
-                each.sample(logits[part], rows[part], columns)
+                each.sample(logits[part, ...], rows[part], columns)
 
-        share(some, len(logits), ELEMENT * logits.shape[1])
+        share(some, logits.shape[0], ELEMENT * logits.shape[1])
 
     def draws(self, logits, n_rows, rng):
         """Return rows of draws, all with the same ``logits``."""

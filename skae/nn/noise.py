@@ -6,7 +6,7 @@ import numpy as np
 
 from .._arrays import random as portable
 from .._arrays.fusion import run
-from .._arrays.namespace import Constant, is_numpy
+from .._arrays.namespace import Constant, is_numpy, like
 from .._kernels import random as kernels
 from .._threads import ELEMENT, share
 
@@ -44,9 +44,25 @@ def shifted_seed(seed, number):
     return seed + np.uint64(number) if isinstance(seed, np.uint64) else seed + number
 
 
-def fresh_keys(shape, rng):
-    """Return keys of rows that are drawn, whatever they hold, and of columns."""
-    return rng.integers(2**32, size=shape[0], dtype=np.uint32), _column_keys(shape[1])
+def fresh_keys(x, rng):
+    """Return keys of the rows of ``x`` that are drawn, whatever they hold, and of columns."""
+    n_rows, n_columns = x.shape
+    if isinstance(rng, portable.Drawn):
+        return rng.take(n_rows), _wide_column_keys(n_columns).beside(x)
+    rows = draw_keys(n_rows, rng)
+    if is_numpy(x):
+        return rows, _column_keys(n_columns)
+    return like(rows.astype(np.int64), x), _wide_column_keys(n_columns).beside(x)
+
+
+def draw_seeds(rng):
+    """Return three new seeds, as the batches draw them, in int64."""
+    return rng.integers(2**63, size=3, dtype=np.uint64).astype(np.int64)
+
+
+def draw_keys(n_rows, rng):
+    """Return new keys of rows."""
+    return rng.integers(2**32, size=n_rows, dtype=np.uint32)
 
 
 @lru_cache(maxsize=16)

@@ -4,8 +4,9 @@ from functools import partial
 
 import numpy as np
 
-from .._arrays.namespace import Constant, device, dot, empty, empty_like, is_numpy, namespace
+from .._arrays.namespace import Constant, dot, empty, empty_like, is_numpy, memory_of, namespace
 from .._threads import ELEMENT, share
+from .noise import draw_seeds
 
 
 class Objective:
@@ -31,7 +32,6 @@ class Objective:
     """
 
     monitors_loss, observers = True, ()  # see Problem
-    n_seeds = 3  # of a step
 
     def __init__(
         self,
@@ -53,6 +53,10 @@ class Objective:
         )
         self._workspaces = {}
         self._flat = self._params = self._grad = self._gradients = None
+
+    def draw(self, n_samples, rng):
+        """Return the random numbers of a step on so many samples, in int64."""
+        return draw_seeds(rng)
 
     @property
     def can_be_captured(self):
@@ -121,7 +125,7 @@ class Objective:
         share(some, target.shape[0], ELEMENT * target.shape[1])
 
     def _workspace(self, n_samples, flat):
-        key = n_samples, flat.dtype, None if is_numpy(flat) else device(flat)
+        key = n_samples, memory_of(flat)
         if key not in self._workspaces:
             trace = self.network.trace(n_samples, flat, self.penalties)
             clean = trace.inputs if self.corruption is None else empty_like(trace.inputs)

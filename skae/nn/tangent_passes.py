@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._arrays.namespace import empty
+from .._arrays.namespace import empty, reshape
 from .._kernels import tangents as kernels
 from .._threads import product
 from .activations import Rows
@@ -87,7 +87,7 @@ class Passes:
         look_up(lower[0])
         self._go_up(lower)
         slopes = product(lower[-1], self._weights[-1].T, upper[-1])
-        value = squares(slopes.reshape(-1, self._n_directions, slopes.shape[1]))
+        value = squares(reshape(slopes, (-1, self._n_directions, slopes.shape[1])))
         for layer in reversed(range(1, len(self._weights))):
             product(upper[layer], self._weights[layer], upper[layer - 1])
             self._links[layer - 1].jvp_backward(upper[layer - 1], self._up)

@@ -4,6 +4,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._arrays.namespace import (
+    copy,
+    empty_like,
+    is_numpy,
+    multiply_into,
+    namespace,
+    reshape,
+    scalar,
+    zeros_like,
+)
 from .losses import Multinomial
 from .tangent_passes import Passes, PassMemory, switch_layer
 
@@ -49,12 +59,14 @@ class TangentPropagation:
 
     def __call__(self, params, trace, seed):
         memory = trace.scratch(self, lambda: PassMemory(trace, self.n_rows(trace.n_samples)))
-        delta = np.zeros_like(trace.logits)
+        delta = zeros_like(trace.logits)
         for link, layer, record in zip(memory.links, params.encoder_layers, trace.encoder):
             link.start(layer, record.outputs, record.mask)
             record.delta_terms.append(link.delta)
         trace.encoder[-1].delta_terms.append(delta)
-        means = self.loss.activate(trace.logits.copy())
+        means = self.loss.activate(copy(trace.logits))
+        if not is_numpy(means):
+            return self._of_all(params, trace, seed, memory, means, delta)
         kept = self.significant(means, trace.sample_weights)
         samples, means = kept.samples, means[kept.samples]
         if not len(samples):
@@ -77,6 +89,29 @@ class TangentPropagation:
         return passes.forward_and_reverse(
             switch, self._units.selection(means, kept), look_up, squares
         )
+
+    def _of_all(self, params, trace, seed, memory, means, delta):
+        """Return the penalty without leaving outputs out: on a device each batch is the same work."""
+        samples, k = np.arange(trace.n_samples), self.directions.n_directions
+        shares = trace.sample_weights * scalar(self.strength, means)
+
+        def look_up(out):
+            directions = reshape(out, (trace.n_samples, k, -1))
+            self.directions(trace.batch.indices, trace.clean, samples, seed, directions)
+
+        def squares(slopes):
+            value, delta[...] = self._units.squares(means, slopes, shares)
+            return value
+
+        outputs = np.tile(np.arange(means.shape[1]), trace.n_samples)
+        starts = means.shape[1] * np.arange(trace.n_samples + 1)
+        kept = Kept(samples, starts, np.repeat(samples, means.shape[1]), outputs)
+        return Passes(params.encoder_weights, trace, memory, kept, k).forward_only(look_up, squares)
+
+    @property
+    def can_be_captured(self):
+        """bool: whether the directions can be looked up on a device."""
+        return getattr(self.directions, "can_be_captured", False)
 
     def significant(self, means, shares):
         """Return the ``Kept`` outputs that are not left out, of samples with given ``shares`` in the penalty."""
@@ -146,14 +181,14 @@ class _Softmax:
         slopes : ndarray of shape (n_samples, n_directions, n_outputs)
         shares : ndarray of shape (n_samples,)
         """
-        outputs = means[:, np.newaxis]
+        outputs = means[:, None, :]
         centered = slopes - _along(outputs, slopes)
         moved = outputs * centered
-        gradient = 2 * shares[:, np.newaxis, np.newaxis] * moved
+        gradient = 2 * shares[:, None, None] * moved
         inner = _along(outputs, gradient)
-        at_means = (gradient * centered - inner * slopes).sum(axis=1)
-        value = float(np.vdot(moved, gradient)) / 2
-        np.multiply(outputs, gradient - inner, out=slopes)
+        at_means = namespace(means).sum(gradient * centered - inner * slopes, axis=1)
+        value = _inner(moved, gradient) / 2
+        multiply_into(outputs, gradient - inner, slopes)
         return value, means * (at_means - _along(means, at_means))
 
 
@@ -173,19 +208,24 @@ class _Elementwise:
 
     def squares(self, means, slopes, shares):
         """Return sum_ki v_i ||z_ki||^2, where z = s'(a) t; the rest as for a softmax."""
-        first, second = (each[:, np.newaxis] for each in self._derive(means))
+        first, second = (each[:, None, :] for each in self._derive(means))
         moved = first * slopes
-        gradient = 2 * shares[:, np.newaxis, np.newaxis] * moved
-        delta = (second * slopes * gradient).sum(axis=1)
-        np.multiply(first, gradient, out=slopes)
-        return float(np.vdot(moved, gradient)) / 2, delta
+        gradient = 2 * shares[:, None, None] * moved
+        delta = namespace(means).sum(second * slopes * gradient, axis=1)
+        multiply_into(first, gradient, slopes)
+        return _inner(moved, gradient) / 2, delta
 
     def _derive(self, means):
-        first, second = np.empty_like(means), np.empty_like(means)
+        first, second = empty_like(means), empty_like(means)
         self._loss.derive(means, first, second)
         return first, second
 
 
 def _along(means, vectors):
     """Return o'v, of shape (..., 1)."""
-    return (means * vectors).sum(axis=-1, keepdims=True)
+    return namespace(means).sum(means * vectors, axis=-1, keepdims=True)
+
+
+def _inner(a, b):
+    """Return the sum of the products of all elements: a float for numpy, else an array."""
+    return float(np.vdot(a, b)) if is_numpy(a) else namespace(a).sum(a * b)

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse
 
 from .._arrays.namespace import empty, empty_like, is_numpy, like, namespace, scalar, take, to_numpy
+from .._arrays.random import Drawn
 from .._threads import ELEMENT, share
 
 
@@ -95,12 +96,13 @@ class Problem:
             arrays |= observer.kept(params)
         return arrays
 
-    def moved(self):
+    def moved(self, beside):
         """Return the same problem with the data on the device of ``beside``, dense and scaled."""
         other = copy(self)
+        other.beside = beside
         rows = self.X if is_numpy(self.X) else self.X[np.arange(self.X.shape[0])]
         rows = rows.toarray() if scipy.sparse.issparse(rows) else rows
-        other.X = like(rows, self.beside)
+        other.X = like(rows, beside)
         return other
 
     def batches(self, rows, batch_size, **options):
@@ -159,7 +161,10 @@ class Batch:
         return self._data.may_miss
 
     def seeds(self, rng):
-        """Return three seeds of noise."""
+        """Return three seeds of noise, drawn by a generator or before."""
+        if isinstance(rng, Drawn):
+            drawn = rng.take(3)
+            return [drawn[place] for place in range(3)]
         seeds = rng.integers(2**63, size=3, dtype=np.uint64)
         return seeds if self._data.beside is None else seeds.tolist()
 
@@ -217,6 +222,9 @@ class Batch:
     def weights(self, out):
         """Fill ``out`` with each row's share of the batch's mean: its sample weight over the batch's size."""
         weights = self._data.sample_weight
+        if weights is None and not is_numpy(out):
+            out[...] = 1 / len(self)
+            return
         out[...] = 1 if weights is None else namespace(weights).take(weights, self.indices, axis=0)
         out /= len(self)
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from .._arrays.capture import Recorded, captures
-from .._arrays.namespace import empty_like, is_numpy, like, zeros
+from .._arrays.namespace import empty_like, is_numpy, joined, like, take_one, zeros
+from .._arrays.random import Drawn
 from .problem import Batch
 from .solvers import SGD, Adam
 
@@ -86,44 +87,31 @@ class DeviceSteps(Steps):
         self._recorded.steps(batches, self.state.rng, rates)
 
 
-class _StaticBatch(Batch):
-    """A batch whose rows and seeds are in memory that is filled anew for each step."""
-
-    def __init__(self, data, indices, values):
-        super().__init__(data, indices)
-        self.values, self._place = values, 0
-
-    def start(self):
-        """Begin a step."""
-        self._place = 0
-
-    def seeds(self, rng):
-        """Return the next three seeds."""
-        self._place += 3
-        return [self.values[place] for place in range(self._place - 3, self._place)]
-
-
 class _RecordedStep:
-    """A step on batches of one size, recorded once and replayed by one call."""
+    """A step on batches of one size, recorded once and replayed by one call.
+
+    What differs between the steps of an epoch is brought to the device at once; a recorded step takes the next part of it.
+    """
 
     def __init__(self, steps, size, compiled):
-        self.compiled, self._steps, params = compiled, steps, steps.state.params
-        self._n_seeds = steps.objective.n_seeds
-        indices, seeds = np.zeros(size, np.int64), np.zeros(self._n_seeds, np.int64)
-        self._batch = _StaticBatch(steps.batches, like(indices, params), like(seeds, params))
-        self._rate = like(np.zeros((), np.float64), params)
-        self._play = Recorded(self._work, compiled)
+        self.compiled, self._steps, self._size = compiled, steps, size
+        self._play, self._tables = Recorded(self._work, compiled), None
 
     def steps(self, batches, rng, rates):
-        """Make a step on each of ``batches``; what differs between them goes to the device at once."""
-        seeds = rng.integers(2**63, size=(len(batches), self._n_seeds), dtype=np.uint64)
-        seeds, rates = like(seeds.astype(np.int64), self._rate), like(rates, self._rate)
-        for place, batch in enumerate(batches):
-            self._batch.indices[...] = batch.indices
-            self._batch.values[...] = seeds[place]
-            self._rate[...] = rates[place]
+        """Make a step on each of ``batches``."""
+        drawn = np.stack([self._steps.objective.draw(self._size, rng) for _ in batches])
+        tables = [np.zeros(1, np.int64), drawn, rates]
+        tables = [like(each, self._steps.state.params) for each in tables]
+        tables.append(joined([batch.indices for batch in batches]))
+        if self._tables is None:
+            self._tables = tables
+        for own, new in zip(self._tables, tables):
+            own[...] = new
+        for _ in batches:
             self._play()
 
     def _work(self):
-        self._batch.start()
-        self._steps.step(self._batch, None, self._rate)
+        place, *tables = self._tables
+        drawn, rate, indices = (take_one(table, place) for table in tables)
+        self._steps.step(Batch(self._steps.batches, indices), Drawn(drawn), rate)
+        place += 1

@@ -10,7 +10,14 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
-from skae import AutoEncoder, ContractiveAE, DenoisingAE
+from skae import (
+    RBM,
+    AutoEncoder,
+    ContractiveAE,
+    DenoisingAE,
+    ManifoldTangentClassifier,
+    StackedAEClassifier,
+)
 from skae.training import steps
 
 pytest.importorskip("array_api_compat")
@@ -27,7 +34,14 @@ MODELS = {
     "gaussian noise": DenoisingAE(8, corruption="gaussian", **OPTIONS),
     "contraction": ContractiveAE(8, curvature=0.1, **OPTIONS),
     "stochastic": ContractiveAE(8, hidden_layer_sizes=(12,), n_directions=2, **OPTIONS),
+    "RBM": RBM(8, **OPTIONS),
+    "chains": RBM(8, gradient="pcd", n_gibbs_steps=2, **OPTIONS),
+    "stack": StackedAEClassifier([("one", ContractiveAE(8, **OPTIONS))], dropout=0.2, **OPTIONS),
+    "tangents": ManifoldTangentClassifier(
+        ContractiveAE(8, **OPTIONS), n_tangents=3, tangent_sampling="exact", **OPTIONS
+    ),
 }
+COMPILED = "masking", "contraction", "RBM", "tangents"
 
 
 def _rows():
@@ -36,35 +50,42 @@ def _rows():
     return X
 
 
-@pytest.mark.parametrize("how", ["steps", "recorded", "compiled"])
-@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-def test_training_is_that_of_numpy(model, how, monkeypatch):
+HOW = [(name, how) for name in MODELS for how in ("steps", "recorded")]
+HOW += [(name, "compiled") for name in COMPILED]
+
+
+@pytest.mark.parametrize(("name", "how"), HOW)
+def test_training_is_that_of_numpy(name, how, monkeypatch):
+    model = MODELS[name]
     monkeypatch.setattr(steps, "_RECORDED_AFTER", 10**9 if how == "steps" else 0)
     monkeypatch.setattr(steps, "_COMPILED_AFTER", 0 if how == "compiled" else 10**9)
-    X = _rows()
-    expected, found = clone(model).fit(X), clone(model).set_params(device="cuda").fit(X)
-    np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, rtol=2e-5)
-    np.testing.assert_allclose(found.transform(X), expected.transform(X), rtol=1e-3, atol=1e-4)
-    assert type(found.components_ if how == "masking" else found.transform(X)) is np.ndarray
+    X, y = _rows(), load_digits().target[:330]
+    expected, found = clone(model).fit(X, y), clone(model).set_params(device="cuda").fit(X, y)
+    np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, rtol=1e-4)
+    np.testing.assert_allclose(found.transform(X), expected.transform(X), rtol=1e-3, atol=1e-3)
+    assert type(found.transform(X)) is np.ndarray
 
 
 @pytest.mark.parametrize("library", ["torch", "cupy"])
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_arrays_on_the_device_stay_there(model, library):
     xp = pytest.importorskip(library)
-    X = _rows()
-    theirs = torch.from_numpy(X).cuda() if library == "torch" else xp.asarray(X)
-    expected = clone(model).fit(X)
+    X, y = _rows(), load_digits().target[:330]
+    theirs, their_y = (
+        torch.from_numpy(each).cuda() if library == "torch" else xp.asarray(each) for each in (X, y)
+    )
+    expected = clone(model).fit(X, y)
     with config_context(array_api_dispatch=True):
-        found = clone(model).fit(theirs)
+        found = clone(model).fit(theirs, their_y)
         codes = found.transform(theirs)
         assert type(codes) is type(theirs)
         assert codes.device == theirs.device
-        assert isinstance(found.score(theirs), float)
-        found.inverse_transform(codes)
+        assert isinstance(found.score(theirs, their_y), float)
+        if hasattr(found, "inverse_transform"):
+            found.inverse_transform(codes)
     codes = codes.cpu().numpy() if library == "torch" else codes.get()
-    np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, rtol=2e-5)
-    np.testing.assert_allclose(codes, expected.transform(X), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, rtol=1e-4)
+    np.testing.assert_allclose(codes, expected.transform(X), rtol=1e-3, atol=1e-3)
 
 
 def test_bfloat16_learns_as_much():
@@ -82,7 +103,11 @@ def test_data_on_a_device_need_the_dispatch():
 def test_too_little_memory_is_an_error_that_leaves_the_model():
     X, model = _rows(), AutoEncoder(8, device="cuda", **OPTIONS).fit(_rows())
     before = model.components_.copy()
-    model.set_params(n_components=10**8, hidden_layer_sizes=(10**8,))
-    with pytest.raises(MemoryError):
-        model.fit(X)
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(1e-4)
+    try:
+        with pytest.raises(MemoryError, match="batch_size"):
+            model.set_params(n_components=50_000).fit(X)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
     np.testing.assert_array_equal(model.components_, before)
