@@ -396,6 +396,5 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             automatic *= min(1, n_labeled / _MANY_LABELS) ** 1.5
         self.tangent_penalty_ = resolved(self.tangent_penalty, "tangent_penalty", automatic)
         updates = [TangentUpdates(store, self.update_tangents)] if self.update_tangents else []
-        return [
-            TangentPropagation(self.tangent_penalty_, network, self._output_units, store)
-        ], updates
+        penalty = TangentPropagation(self.tangent_penalty_, network, self._output_units, store)
+        return [penalty], updates
