@@ -1,11 +1,16 @@
 """Every private or version-dependent import from scikit-learn and its dependencies, and nothing else."""
 
-from sklearn.base import _fit_context
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sklearn.base import _fit_context as _untyped_fit_context
 from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.metaestimators import _BaseComposition
+from sklearn.utils.metaestimators import _BaseComposition as _UntypedComposition
 from sklearn.utils.parallel import _get_threadpool_controller
 from sklearn.utils.validation import _check_sample_weight
+
+from ._typing import SameType
 
 try:
     from sklearn.utils._repr_html.estimator import _VisualBlock
@@ -13,13 +18,22 @@ except ImportError:  # scikit-learn < 1.7
     from sklearn.utils._estimator_html_repr import _VisualBlock
 
 try:
-    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import CallbackSupportMixin as UntypedCallbackSupportMixin
     from sklearn.callback._callback_support import callback_management_context
 except ImportError:  # scikit-learn < 1.9
     from contextlib import nullcontext as callback_management_context
 
-    class CallbackSupportMixin:
+    class UntypedCallbackSupportMixin:
         """Stands in where scikit-learn has no callbacks."""
+
+
+if TYPE_CHECKING:
+    from ._typing import CallbackSupportMixin, _BaseComposition
+else:
+    CallbackSupportMixin = UntypedCallbackSupportMixin
+    _BaseComposition = _UntypedComposition
+
+_fit_context: Callable[..., SameType] = _untyped_fit_context
 
 
 def set_blas_threads(library, n_threads):

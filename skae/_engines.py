@@ -3,7 +3,7 @@
 from ._arrays.namespace import torch_or_none
 
 
-def show_engines():
+def show_engines() -> None:
     """Print where estimators can compute on this machine: parameters, libraries and devices.
 
     Examples

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 
+from ._typing import AnyArray, PathLike
 from .training.files import replacing
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
@@ -13,7 +14,7 @@ _NAMES = {np.dtype(value): name for name, value in _DTYPES.items()}
 _LONGEST_HEADER = 10**7
 
 
-def write_arrays(path, arrays):
+def write_arrays(path: PathLike, arrays: dict[str, AnyArray]) -> None:
     """Write arrays of floats, a dict, in one move."""
     header, place = {}, 0
     for name, array in arrays.items():
@@ -29,7 +30,7 @@ def write_arrays(path, arrays):
             file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
 
 
-def read_arrays(path):
+def read_arrays(path: PathLike) -> dict[str, AnyArray]:
     """Return the arrays in a file, by name.
 
     Raises

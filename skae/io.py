@@ -7,12 +7,14 @@ import io
 import json
 import os
 import zipfile
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ._safetensors import read_arrays, write_arrays
+from ._typing import PathLike
 from ._version import __version__
 from .autoencoders import SparseAutoEncoder
 from .training.files import replacing
@@ -65,7 +67,7 @@ TRUSTED = (
 )
 
 
-def save(model, path):
+def save(model: Any, path: PathLike) -> None:
     """Write a model to a file that :func:`load` reads.
 
     Parameters
@@ -104,7 +106,7 @@ def save(model, path):
         file.write(content)
 
 
-def load(path):
+def load(path: PathLike) -> Any:
     """Return the model in a file that :func:`save` wrote.
 
     Nothing but classes in ``skae.io.TRUSTED``, and those of numpy and scikit-learn that skops trusts, is made; no code comes out of
@@ -161,7 +163,7 @@ _ARCHITECTURES = {
 }
 
 
-def save_features(model, folder):
+def save_features(model: Any, folder: PathLike) -> None:
     """Write the weights of a sparse auto-encoder as tools for such models read them, SAELens and others.
 
     The folder has ``sae_weights.safetensors`` with ``W_enc`` of shape (n_features, n_components), ``b_enc``, ``W_dec`` of shape
@@ -212,7 +214,7 @@ def save_features(model, folder):
         file.write(json.dumps(config, indent=2).encode())
 
 
-def load_features(folder):
+def load_features(folder: PathLike) -> SparseAutoEncoder:
     """Return the sparse auto-encoder in a folder that :func:`save_features` or SAELens wrote.
 
     Parameters

@@ -1,5 +1,7 @@
 """Fitted networks as ONNX graphs, for programs without Python: ``to_onnx`` needs onnx (``skae[onnx]``)."""
 
+from typing import TYPE_CHECKING, Any, Literal
+
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
@@ -8,6 +10,9 @@ from ._version import __version__
 from .nn.activations import ACTIVATIONS
 from .nn.losses import Bernoulli, Gaussian, Multinomial
 from .nn.network import Network
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 _UNITS = {
     "sigmoid": "Sigmoid",
@@ -20,7 +25,10 @@ _OUTPUTS = {Gaussian: "Identity", Bernoulli: "Sigmoid", Multinomial: "Softmax"}
 _OPSET = 17
 
 
-def to_onnx(estimator, method="transform"):
+def to_onnx(
+    estimator: Any,
+    method: Literal["transform", "reconstruct", "predict_proba", "predict"] = "transform",
+) -> "ModelProto":
     """Return an ONNX model that computes one method of a fitted estimator.
 
     It has the input ``X``, float32 of shape (n_samples, n_features) in the units of the training data, and the output named

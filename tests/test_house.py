@@ -126,8 +126,12 @@ def test_docstrings_have_the_defaults(Estimator):
 
 def test_functions_and_files_are_short():
     for path in SOURCE.rglob("*.py"):
-        assert len(path.read_text().splitlines()) <= 400, path
-        for node in ast.walk(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text())
+        functions = [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)]
+        # A signature counts as one line, however its annotations are wrapped.
+        wrapped = sum(each.body[0].lineno - each.lineno - 1 for each in functions)
+        assert len(path.read_text().splitlines()) - wrapped <= 400, path
+        for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 first = (
                     node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]

@@ -3,12 +3,20 @@
 from functools import partial
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Bunch
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import all_finite, like, to_numpy
+from .._typing import (
+    ArrayLike,
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    FloatArray,
+    IntArray,
+    MatrixLike,
+    TransformerMixin,
+    available_if,
+)
 from ..nn.linear_maps import spectra
 from ..nn.model import Model
 from ..nn.network import Params, network_of
@@ -37,7 +45,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     """
 
     @property
-    def model_(self):
+    def model_(self) -> Model:
         """Model: the fitted network with its parameters and units, from and to columns of X."""
         flat = self._history("model_")["params"]
         return Model(self._network, flat, self._units)
@@ -46,7 +54,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """Set the shape of the network, the arguments of ``Network``, and the ``Units`` in which it sees columns of X."""
         self._units, self._shape = units, shape
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> FloatArray:
         """Return the codes of X.
 
         Parameters
@@ -61,7 +69,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return self._by_block(X, "encode", self.n_components_, method="transform")
 
     @available_if(_decodes)
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: MatrixLike) -> FloatArray:
         """Return decoded codes.
 
         Parameters
@@ -92,7 +100,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return decoded if dispatched(X) else to_numpy(decoded)
 
     @available_if(_decodes)
-    def reconstruct(self, X):
+    def reconstruct(self, X: MatrixLike) -> FloatArray:
         """Return r(x), the decoded code of each sample.
 
         Parameters
@@ -107,7 +115,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return self._by_block(X, "reconstruct", self.n_features_in_, method="reconstruct")
 
     @available_if(_decodes)
-    def score_field(self, X):
+    def score_field(self, X: MatrixLike) -> FloatArray:
         """Return r(x) - x, which points to where the data are denser.
 
         For gaussian columns and an auto-encoder trained with noise of standard deviation sigma (or
@@ -126,7 +134,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return self._by_block(X, "reconstruction_error", self.n_features_in_, method="score_field")
 
     @available_if(_decodes)
-    def score_samples(self, X):
+    def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return the log-likelihood of each sample under its own reconstruction.
 
         This is minus the reconstruction loss, summed over features. Gaussian columns have unit
@@ -143,7 +151,9 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         check_is_fitted(self)
         return -self._by_block(X, "losses", None, method="score_samples", check=True)
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(
+        self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Return the mean of ``score_samples(X)``.
 
         Parameters
@@ -160,7 +170,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """
         return mean_score(self.score_samples(X), sample_weight)
 
-    def jacobian(self, X):
+    def jacobian(self, X: MatrixLike) -> FloatArray:
         """Return dh/dx at each sample.
 
         Parameters
@@ -176,7 +186,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         shape = self.n_components_, self.n_features_in_
         return self._by_block(X, "jacobian", shape, method="jacobian", block=16)
 
-    def singular_values(self, X):
+    def singular_values(self, X: MatrixLike) -> FloatArray:
         """Return the singular values of dh/dx at each sample, largest first.
 
         Parameters
@@ -195,7 +205,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
         return self._by_block(X, values, width, method="singular_values", block=16)
 
-    def report(self, X):
+    def report(self, X: MatrixLike) -> Bunch:
         """Return the measures of table 1 in Rifai et al. 2011: saturation and Jacobian of the codes.
 
         Parameters
@@ -218,19 +228,19 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         )
 
     @property
-    def center_(self):
+    def center_(self) -> FloatArray:
         """ndarray of shape (n_features,): what is subtracted from each column of X, see ``standardize``."""
         check_is_fitted(self)
         return shown(self._place, self._units.scaling.center)
 
     @property
-    def scale_(self):
+    def scale_(self) -> FloatArray:
         """ndarray of shape (n_features,): by what each column of X is then divided, see ``standardize``."""
         check_is_fitted(self)
         return shown(self._place, self._units.scaling.scale)
 
     @property
-    def column_losses_(self):
+    def column_losses_(self) -> list[tuple[str, IntArray]]:
         """list of (str, ndarray): the losses of the reconstruction with the columns of X that have them."""
         check_is_fitted(self)
         return self._units.column_losses
@@ -238,37 +248,37 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     # Weights are those of the network, of scaled columns; constant columns have weights of 0.
 
     @property
-    def components_(self):
+    def components_(self) -> FloatArray:
         """ndarray of shape (n_components, n_features): the encoder's weights of scaled columns, without hidden layers."""
         return self._single_layer("components_").encoder_weights[0]
 
     @property
-    def encoder_bias_(self):
+    def encoder_bias_(self) -> FloatArray:
         """ndarray of shape (n_components,): the encoder's bias, without hidden layers."""
         return self._single_layer("encoder_bias_").encoder_biases[0]
 
     @property
-    def decoder_components_(self):
+    def decoder_components_(self) -> FloatArray:
         """ndarray of shape (n_components, n_features): the decoder's weights, without hidden layers."""
         return self._single_layer("decoder_components_").decoder_weights[0]
 
     @property
-    def decoder_bias_(self):
+    def decoder_bias_(self) -> FloatArray:
         """ndarray of shape (n_features,): the bias of the output units."""
         return self._shown_params("decoder_bias_").decoder_biases[0]
 
     @property
-    def encoder_weights_(self):
+    def encoder_weights_(self) -> list[FloatArray]:
         """list of ndarray of shape (n_upper, n_lower): weights from the input to the code."""
         return self._shown_params("encoder_weights_").encoder_weights
 
     @property
-    def decoder_weights_(self):
+    def decoder_weights_(self) -> list[FloatArray]:
         """list of ndarray of shape (n_upper, n_lower): weights of the decoder, in the encoder's order."""
         return self._shown_params("decoder_weights_").decoder_weights
 
     @property
-    def n_components_(self):
+    def n_components_(self) -> int:
         """int: the width of the fitted code."""
         check_is_fitted(self)
         return self._shape["sizes"][-1]

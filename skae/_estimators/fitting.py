@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._arrays.namespace import dtype_name, empty, is_array, is_numpy, like, namespace, to_numpy
 from .._compat import _check_sample_weight
 from .._threads import team
+from .._typing import ArrayLike, MatrixLike
 from ..nn.scaling import dense
 from ..sources._gather import gather_with_y
 from ..training.checkpoint import Checkpoint
@@ -245,7 +246,9 @@ def mean_score(scores, sample_weight):
 class MeanScore:
     """``score`` of a model that has ``score_samples``."""
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(
+        self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Return the mean of ``score_samples(X)``.
 
         Parameters

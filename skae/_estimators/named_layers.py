@@ -7,12 +7,15 @@ A class takes them as its own, and derives from scikit-learn's ``_BaseCompositio
     _sk_visual_block_ = named_layers.visual_block
 """
 
+from typing import Any
+
 from sklearn.utils import Bunch
 
 from .._compat import _VisualBlock
+from .._typing import Estimator
 
 
-def get_params(self, deep=True):
+def get_params(self, deep: bool = True) -> dict[str, Any]:
     """Return the parameters of the stack and, as ``name__parameter``, of its layers.
 
     Parameters
@@ -27,7 +30,7 @@ def get_params(self, deep=True):
     return self._get_params("layers", deep=deep)
 
 
-def set_params(self, **params):
+def set_params(self: Estimator, **params: Any) -> Estimator:
     """Set parameters of the stack, whole layers by their names, or parameters of layers.
 
     Parameters
@@ -43,7 +46,7 @@ def set_params(self, **params):
 
 
 @property
-def named_layers_(self):
+def named_layers_(self) -> Bunch:
     """Bunch: the layers as pre-training left them, by name."""
     return Bunch(**dict(self.layers_))
 

@@ -2,12 +2,17 @@
 
 import inspect
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
+from .._typing import dataclass_transform
 from .versions import versioned
 
+Class = TypeVar("Class")
 
-def estimator(cls):
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(field,))
+def estimator(cls: type[Class]) -> type[Class]:
     """Make ``cls`` a dataclass whose fields and signature have the order of the parameters in its docstring.
 
     Fields are keyword-only unless they say otherwise. A base class, which has no such docstring, keeps their order.

@@ -5,20 +5,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    is_classifier,
-)
-from sklearn.utils.metaestimators import available_if
+from sklearn.base import is_classifier
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._arrays.namespace import is_numpy
 from .._compat import Interval, StrOptions
+from .._typing import (
+    AnyArray,
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    Corruption,
+    FloatArray,
+    IntArray,
+    MatrixLike,
+    Schedule,
+    TransformerMixin,
+    available_if,
+)
 from ..nn.composition import SharedEncoder
 from ..nn.corruption import CORRUPTIONS, make_input_noise
 from ..nn.losses import Reconstruction
@@ -57,15 +63,15 @@ class BaseSupervised(
     y has classes where the estimator is a classifier, and numbers otherwise.
     """
 
-    corruption: object = "auto"
+    corruption: Literal["auto"] | Corruption = "auto"
     corruption_level: float = 0.3
     weight_decay: float | str = 0.0
     dropout: float = 0.0
     learning_rate_init: float = 3e-3
-    learning_rate: str = "cosine"
+    learning_rate: Schedule = "cosine"
     batch_size: int = 64
-    max_iter: int | str = "auto"
-    frozen: object = 0
+    max_iter: int | Literal["auto"] = "auto"
+    frozen: int | Literal["all"] = 0
     refit: bool = False
 
     _parameter_constraints: ClassVar[dict] = {
@@ -77,7 +83,7 @@ class BaseSupervised(
         "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> FloatArray:
         """Return the representation below the output layer.
 
         Parameters
@@ -96,7 +102,7 @@ class BaseSupervised(
 
         return self._by_block(X, encode, self._n_features_out, "transform")
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> AnyArray:
         """Return the predictions: the most probable classes, which labels are more probable than not, or numbers.
 
         Parameters
@@ -111,7 +117,7 @@ class BaseSupervised(
         return as_given(self._kind.predictions(outputs), X)
 
     @available_if(is_classifier)
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> FloatArray:
         """Return the probability of each class (softmax), or of each label by itself.
 
         Parameters
@@ -127,7 +133,7 @@ class BaseSupervised(
         return as_given(self._kind.probabilities(outputs), X)
 
     @available_if(is_classifier)
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: MatrixLike) -> FloatArray:
         """Return the logarithm of ``predict_proba(X)``.
 
         Parameters
@@ -142,26 +148,26 @@ class BaseSupervised(
         return as_given(np.log(self._kind.probabilities(outputs)), X)
 
     @property
-    def model_(self):
+    def model_(self) -> Model:
         """Model: the fitted network with its parameters and units, which takes columns of X."""
         flat, network = self._history("model_")["params"], self._network
         units, n_layers = self._units, network.depth - 1
         return Model(network, flat, units, loss=self._output_units, n_layers=n_layers)
 
     @property
-    def center_(self):
+    def center_(self) -> FloatArray:
         """ndarray of shape (n_features,): what is subtracted from each column of X."""
         check_is_fitted(self)
         return shown(self._place, self._units.scaling.center)
 
     @property
-    def scale_(self):
+    def scale_(self) -> FloatArray:
         """ndarray of shape (n_features,): by what each column of X is then divided."""
         check_is_fitted(self)
         return shown(self._place, self._units.scaling.scale)
 
     @property
-    def column_losses_(self):
+    def column_losses_(self) -> list[tuple[str, IntArray]]:
         """list of (str, ndarray): the losses of the reconstruction with the columns of X that have them."""
         check_is_fitted(self)
         return self._units.column_losses

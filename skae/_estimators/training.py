@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -13,6 +13,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
 from .._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions
+from .._typing import PathLike, RandomState, Schedule, SolverLike
 from ..nn.scaling import unscaled
 from ..training.loop import Stopping, TrainingState, Verbose, minimize, minimize_full_batch
 from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_epochs
@@ -48,19 +49,19 @@ class TrainedModel(CallbackSupportMixin):
     """Parameters of a training, the minimization of a ``Problem``, and its results, which are in ``_state``."""
 
     _place = None  # of the X of ``fit``, where that was no array of numpy, see devices.py
-    solver: object = "adam"
+    solver: SolverLike = "adam"
     learning_rate_init: float = 1e-3
-    learning_rate: str = "constant"
+    learning_rate: Schedule = "constant"
     batch_size: int = 256
-    max_iter: int | str = 100
+    max_iter: int | Literal["auto"] = 100
     tol: float = 1e-4
     shuffle: bool = True
     early_stopping: bool = False
     validation_fraction: float = 0.1
     n_iter_no_change: int = 10
-    random_state: object = None
+    random_state: RandomState = None
     verbose: int = 0
-    checkpoint: object = None
+    checkpoint: PathLike | None = None
     resume: bool = False
 
     _parameter_constraints: ClassVar[dict] = {
@@ -81,17 +82,17 @@ class TrainedModel(CallbackSupportMixin):
     }
 
     @property
-    def n_iter_(self):
+    def n_iter_(self) -> int:
         """int: the number of epochs (iterations of L-BFGS) so far."""
         return len(self._history("n_iter_")["loss_curve"])
 
     @property
-    def loss_curve_(self):
+    def loss_curve_(self) -> list[float]:
         """list of float: the mean training objective of each epoch."""
         return self._history("loss_curve_")["loss_curve"]
 
     @property
-    def loss_(self):
+    def loss_(self) -> float:
         """float: the training objective of the last epoch."""
         curve = self._history("loss_")["loss_curve"]
         if not curve:
@@ -101,12 +102,12 @@ class TrainedModel(CallbackSupportMixin):
         return curve[-1]
 
     @property
-    def validation_curve_(self):
+    def validation_curve_(self) -> list[float]:
         """list of float: the error on the held-out samples after each epoch."""
         return self._history("validation_curve_")["validation_curve"]
 
     @property
-    def converged_(self):
+    def converged_(self) -> bool:
         """bool: whether training stopped by itself before ``max_iter``."""
         return self._history("converged_")["converged"]
 

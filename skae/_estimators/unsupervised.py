@@ -10,9 +10,8 @@ arguments of the ``Network``, and ``_first_state(rows, sample_weight)`` the ``Tr
 
 from numbers import Integral, Real
 
-from sklearn.utils.metaestimators import available_if
-
 from .._compat import Interval, StrOptions, _fit_context
+from .._typing import ArrayLike, Estimator, MatrixLike, available_if
 from ..nn.scaling import unscaled
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
@@ -120,7 +119,12 @@ def layer_training(self):
 
 @available_if(takes_steps)
 @_fit_context(prefer_skip_nested_validation=True)
-def partial_fit(self, X, y=None, sample_weight=None):
+def partial_fit(
+    self: Estimator,
+    X: MatrixLike,
+    y: object = None,
+    sample_weight: ArrayLike | None = None,
+) -> Estimator:
     """Train for one epoch on X, with steps of ``learning_rate_init`` whatever ``learning_rate`` is.
 
     On the same X, n calls equal one ``fit`` of n epochs with ``learning_rate='constant'``.

@@ -1,9 +1,10 @@
 """The one abstract base of the auto-encoders: parameters and training, everything but the objective."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -19,6 +20,16 @@ from .._estimators.subestimators import layer_weights
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
 from .._estimators.unsupervised import CONSTRAINTS, CURE_OF_CONSTANT_CODES
+from .._typing import (
+    Activation,
+    ArrayLike,
+    FloatArray,
+    Loss,
+    MatrixLike,
+    Schedule,
+    Self,
+    Standardize,
+)
 from ..nn.activations import ACTIVATIONS
 from ..nn.losses import LOSSES, Gaussian
 from ..nn.scaling import dense
@@ -31,19 +42,19 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     """Parameters and training, shared by all auto-encoders."""
 
     n_components: int = field(default=100, kw_only=False)
-    hidden_layer_sizes: tuple = ()
-    activation: str = "sigmoid"
+    hidden_layer_sizes: Sequence[int] = ()
+    activation: Activation = "sigmoid"
     tied_weights: bool = True
-    loss: object = "auto"
-    standardize: str | bool = "auto"
+    loss: Loss = "auto"
+    standardize: Standardize = "auto"
     weight_decay: float = 0.0
     warm_start: bool = False
     learning_rate_init: float = 3e-3
-    learning_rate: str = "cosine"
+    learning_rate: Schedule = "cosine"
     batch_size: int = 64
-    max_iter: int | str = "auto"
+    max_iter: int | Literal["auto"] = "auto"
     device: str | None = None
-    precision: str = "float32"
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
@@ -63,7 +74,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         """Compose the training objective of ``network``, which sees columns of X in these ``Units``, from its parts."""
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the encoder and the decoder from X.
 
         Parameters
@@ -93,7 +104,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
 
     partial_fit = unsupervised.partial_fit
 
-    def impute(self, X):
+    def impute(self, X: ArrayLike) -> FloatArray:
         """Return X with its missing values (NaN) filled in from reconstructions.
 
         The first reconstruction sees 0 (of a scaled column, its mean) where values are missing, further ones what was

@@ -2,7 +2,7 @@
 
 from dataclasses import field
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from sklearn.utils.validation import check_is_fitted
 
@@ -179,8 +179,8 @@ class ContractiveAE(BaseAutoEncoder):
     curvature: float = 0.0
     curvature_noise: float = 0.1
     n_curvature_samples: int = 1
-    contracted: str = "code"
-    n_directions: object = "auto"
+    contracted: Literal["code", "reconstruction"] = "code"
+    n_directions: int | Literal["auto", "all"] = "auto"
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoEncoder._parameter_constraints,
@@ -195,7 +195,7 @@ class ContractiveAE(BaseAutoEncoder):
     _cure_of_constant_codes = "Lower contraction, or train longer (max_iter, learning_rate_init)."
 
     @property
-    def contraction_(self):
+    def contraction_(self) -> float:
         """float: the weight of the penalty, with the value that ``contraction='auto'`` stands for."""
         check_is_fitted(self)
         return self._strength(self._network, self._units, self.trained_with_)

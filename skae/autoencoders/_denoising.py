@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from .._compat import Interval, StrOptions
 from .._estimators.parameters import estimator
+from .._typing import Corruption
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
@@ -136,9 +137,9 @@ class DenoisingAE(BaseAutoEncoder):
     """
 
     n_components: int = field(default=500, kw_only=False)
-    corruption: object = "masking"
+    corruption: Corruption = "masking"
     corruption_level: float = 0.3
-    emphasis: tuple | None = None
+    emphasis: tuple[float, float] | None = None
     tied_weights: bool = False
     learning_rate_init: float = 1e-2
 

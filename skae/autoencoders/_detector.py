@@ -5,7 +5,6 @@ from numbers import Real
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
-from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,6 +14,7 @@ from .._estimators.fitting import DTYPES, gathered, unchanged_on_error, validate
 from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.subestimators import check_prefit, fit_or_publish, ready_copy
 from .._estimators.versions import versioned
+from .._typing import BaseEstimator, FloatArray, IntArray, MatrixLike, OutlierMixin, Self
 from ..nn.scaling import dense
 from ._autoencoder import AutoEncoder
 
@@ -111,7 +111,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: MatrixLike, y: object = None) -> Self:
         """Fit the auto-encoder to X, and what is normal of residuals and codes.
 
         Parameters
@@ -157,7 +157,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         base = ready_copy("base", base, rng, verbose=0, checkpoint=None, resume=False)
         return fit_or_publish(base, X, None, publish)
 
-    def score_samples(self, X):
+    def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return -D / 2 of each row, see above. Low values are anomalies.
 
         A missing value counts as much as a column does on the average.
@@ -174,7 +174,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         X = gathered(self, X)
         return self._scores(X, self._validated(X, reset=False))
 
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> FloatArray:
         """Return ``score_samples(X) - offset_``: negative for anomalies.
 
         Parameters
@@ -187,7 +187,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> IntArray:
         """Return -1 for anomalies and 1 for others.
 
         Parameters

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import BLOCK, DTYPES, rows_at_once, validated_rows
 from .._threads import team
+from .._typing import FloatArray, MatrixLike
 from ..nn.scaling import dense
 from ..nn.sparse_network import sparse_network_of
 
@@ -17,7 +18,7 @@ from ..nn.sparse_network import sparse_network_of
 class FittedFeatures(FittedNetwork):
     """The methods of a fitted ``SparseNetwork``, whose codes are CSR matrices."""
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> FloatArray | scipy.sparse.csr_matrix:
         """Return the codes of X.
 
         Parameters
@@ -31,7 +32,7 @@ class FittedFeatures(FittedNetwork):
         codes = scipy.sparse.vstack([codes for _, codes in self._blocks(X)], "csr")
         return codes if self.sparse_output else codes.toarray()
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: MatrixLike) -> FloatArray:
         """Return what codes add up to.
 
         Parameters
@@ -52,7 +53,7 @@ class FittedFeatures(FittedNetwork):
             )
         return self._units.scaling.invert(self._decoded(codes))
 
-    def reconstruct(self, X):
+    def reconstruct(self, X: MatrixLike) -> FloatArray:
         """Return r(x), the decoded code of each sample.
 
         Parameters
@@ -66,7 +67,7 @@ class FittedFeatures(FittedNetwork):
         blocks = [self._decoded(codes) for _, codes in self._blocks(X)]
         return self._units.scaling.invert(np.concatenate(blocks))
 
-    def score_samples(self, X):
+    def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return minus half the squared reconstruction error of each sample, summed over scaled columns.
 
         Parameters
@@ -81,7 +82,7 @@ class FittedFeatures(FittedNetwork):
             [-0.5 * np.sum((z - self._decoded(codes)) ** 2, axis=1) for z, codes in self._blocks(X)]
         )
 
-    def report(self, X):
+    def report(self, X: MatrixLike) -> Bunch:
         """Return how well, and with how many features, X is reconstructed.
 
         Parameters
@@ -111,7 +112,7 @@ class FittedFeatures(FittedNetwork):
             frequencies=counts / n_samples,
         )
 
-    def top_samples(self, X, feature, n_samples=10):
+    def top_samples(self, X: MatrixLike, feature: int, n_samples: int = 10) -> Bunch:
         """Return the samples in which a feature is largest.
 
         Parameters
@@ -137,7 +138,7 @@ class FittedFeatures(FittedNetwork):
         return Bunch(indices=first, codes=codes[first])
 
     @property
-    def thresholds_(self):
+    def thresholds_(self) -> FloatArray:
         """ndarray of shape (n_components,): above what a pre-activation is a code, where that does not depend on the others."""
         unit = self._fitted_params("thresholds_").encoder_layers[0].unit
         if not hasattr(unit, "limits"):

@@ -3,7 +3,7 @@
 import math
 from dataclasses import field
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from .._estimators.parameters import estimator
 from .._estimators.training import TrainedModel
 from .._estimators.unit_atoms import ProjectedAtoms
 from .._estimators.units import make_units, plain_units
+from .._typing import ArrayLike, MatrixLike, Schedule, Self, Standardize, StepSolverLike
 from ..nn.sparse_objective import SparseObjective
 from ..nn.sparse_units import SPARSE_UNITS
 from ._features import FittedFeatures, check_groups, given_parameters
@@ -147,19 +148,20 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
 
     n_components: int | None = field(default=None, kw_only=False)
     expansion: int = 4
-    activation: str = "topk"
-    k: int | str = "auto"
+    activation: Literal["topk", "batch_topk", "jumprelu", "relu"] = "topk"
+    k: int | Literal["auto"] = "auto"
     alpha: float = 0.3
     groups: tuple | None = None
     aux: float = 1 / 32
     dead_after: int = 20
-    standardize: str | bool = "auto"
+    standardize: Standardize = "auto"
     sparse_output: bool = True
     warm_start: bool = False
-    learning_rate_init: float | str = "auto"
-    learning_rate: str = "cosine"
+    solver: StepSolverLike = "adam"
+    learning_rate_init: float | Literal["auto"] = "auto"
+    learning_rate: Schedule = "cosine"
     batch_size: int = 64
-    max_iter: int | str = "auto"
+    max_iter: int | Literal["auto"] = "auto"
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
@@ -180,15 +182,15 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
     @classmethod
     def from_weights(
         cls,
-        components,
-        encoder_bias,
-        decoder_components,
-        decoder_bias,
+        components: ArrayLike,
+        encoder_bias: ArrayLike,
+        decoder_components: ArrayLike,
+        decoder_bias: ArrayLike,
         *,
-        activation="relu",
-        k=None,
-        thresholds=None,
-    ):
+        activation: Literal["topk", "jumprelu", "relu"] = "relu",
+        k: int | None = None,
+        thresholds: ArrayLike | None = None,
+    ) -> Self:
         """Return a fitted model with given weights, which sees X as it is.
 
         Training that goes on from it scales the directions to norm 1 first.
@@ -224,7 +226,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the features from X.
 
         Parameters

@@ -2,10 +2,9 @@
 
 from dataclasses import field
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import ClassifierMixin
 
 from .._compat import HasMethods, _fit_context
 from .._estimators.fitting import gathered_with_y, unchanged_on_error
@@ -14,6 +13,7 @@ from .._estimators.labels import CLASS_WEIGHT
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import fill, fitted_base, for_parts
 from .._estimators.supervised import BaseSupervised
+from .._typing import ArrayLike, ClassifierMixin, ClassWeight, MatrixLike, Self
 from ._dbm import DBM
 from ._dbn import DBN
 from ._rbm import RBM
@@ -114,9 +114,9 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
     True
     """
 
-    base: object = field(kw_only=False)
+    base: Any = field(kw_only=False)
     prefit: bool = False
-    class_weight: object = None
+    class_weight: ClassWeight = None
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
@@ -126,7 +126,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
     }
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train the base, and the classifier that begins with its weights.
 
         Parameters

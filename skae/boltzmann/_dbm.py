@@ -2,9 +2,8 @@
 
 from dataclasses import field
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
@@ -24,6 +23,17 @@ from .._estimators.fitting import (
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import copies, for_parts
 from .._estimators.training import TrainedModel
+from .._typing import (
+    ArrayLike,
+    ClassNamePrefixFeaturesOutMixin,
+    FloatArray,
+    MatrixLike,
+    NamedLayers,
+    RandomState,
+    Self,
+    StepSolverLike,
+    TransformerMixin,
+)
 from ..nn.boltzmann import Chains
 from ..nn.deep_boltzmann import DeepMachine
 from ..nn.layerwise import OnCodes
@@ -33,7 +43,7 @@ from ..training.solvers import LBFGS, SGD
 from ._joint_training import double_weights, joint_objective, pretrain
 from ._layers import check_machines
 from ._mean_field import FittedMachine, beside_zeros
-from ._partition import log_partition, normalized
+from ._partition import LogPartition, log_partition, normalized
 
 
 @estimator
@@ -43,7 +53,6 @@ class DBM(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _BaseComposition,
-    BaseEstimator,
 ):
     """Deep Boltzmann machine: hidden layers each joined with the one below and the one above.
 
@@ -131,17 +140,17 @@ class DBM(
     ((1797, 20), (4, 64))
     """
 
-    layers: list = field(kw_only=False)
-    pretraining: str | None = "greedy"
+    layers: NamedLayers = field(kw_only=False)
+    pretraining: Literal["greedy"] | None = "greedy"
     n_mean_field_steps: int = 10
     n_gibbs_steps: int = 1
     n_chains: int | None = None
     weight_decay: float = 0.0
     momentum: float = 0.0
-    solver: object = "sgd"
+    solver: StepSolverLike = "sgd"
     learning_rate_init: float = 0.01
     batch_size: int = 100
-    max_iter: int = 50
+    max_iter: int | Literal["auto"] = 50
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
@@ -158,7 +167,7 @@ class DBM(
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the layers one by one, then all of them together.
 
         Parameters
@@ -198,7 +207,7 @@ class DBM(
             self._learn(X, weights, for_parts(frame, sample_weight, X, weights))
         return self
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> FloatArray:
         """Return the mean-field means of the highest hidden layer.
 
         Parameters
@@ -210,11 +219,10 @@ class DBM(
         H : ndarray of shape (n_samples, n_components)
         """
         check_is_fitted(self)
-        top = len(self._sizes) - 1
-        width = self._sizes[-1]
+        top, width = len(self._sizes) - 1, self._sizes[-1]
         return self._by_block(X, lambda *sides: sides[top % 2][:, self._machine.places[top]], width)
 
-    def reconstruct(self, X):
+    def reconstruct(self, X: MatrixLike) -> FloatArray:
         """Return the means of x given the mean-field means of the hidden layers.
 
         Parameters
@@ -225,12 +233,11 @@ class DBM(
         -------
         R : ndarray of shape (n_samples, n_features)
         """
-        check_is_fitted(self)
         return self._by_block(
             X, lambda states, odd: self.model_.visible_means(odd), self.n_features_in_
         )
 
-    def score_samples(self, X):
+    def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return a lower bound of each sample's unnormalized log density, by mean field.
 
         Parameters
@@ -241,13 +248,17 @@ class DBM(
         -------
         scores : ndarray of shape (n_samples,)
         """
+        return self._by_block(X, lambda *sides: self.model_.bounds(*sides), None, check=True)
 
-        def bounds(states, odd):
-            return self.model_.bounds(states, odd)
-
-        return self._by_block(X, bounds, None, check=True)
-
-    def sample(self, n_samples=1, *, n_steps=1000, start=None, means=False, random_state=None):
+    def sample(
+        self,
+        n_samples: int = 1,
+        *,
+        n_steps: int = 1000,
+        start: ArrayLike | None = None,
+        means: bool = False,
+        random_state: RandomState = None,
+    ) -> FloatArray:
         """Return the ends of Gibbs chains of all layers.
 
         Parameters
@@ -269,13 +280,15 @@ class DBM(
         check_is_fitted(self)
         check_counts(n_samples=n_samples, n_steps=n_steps)
         if start is not None:
-            dtype = self._state["params"].dtype
-            start = validate_data(self, start, dtype=dtype, order="C", reset=False)
+            start = validate_data(
+                self, start, dtype=self._state["params"].dtype, order="C", reset=False
+            )
             self._check_range(start)
-        rng = generator(random_state)
-        return self.model_.sample(n_samples, n_steps, start, means, rng)
+        return self.model_.sample(n_samples, n_steps, start, means, generator(random_state))
 
-    def log_partition(self, *, n_runs=100, n_temperatures=10_000, random_state=None):
+    def log_partition(
+        self, *, n_runs: int = 100, n_temperatures: int = 10_000, random_state: RandomState = None
+    ) -> LogPartition:
         """Return log Z, the logarithm of the normalizer of ``score_samples``.
 
         See :meth:`RBM.log_partition`: exact for at most 20 units in the odd hidden layers together.
@@ -300,7 +313,14 @@ class DBM(
             fitted.params, fitted.visible, bias, n_runs, n_temperatures, random_state
         )
 
-    def log_likelihood_bound(self, X, *, n_runs=100, n_temperatures=10_000, random_state=None):
+    def log_likelihood_bound(
+        self,
+        X: MatrixLike,
+        *,
+        n_runs: int = 100,
+        n_temperatures: int = 10_000,
+        random_state: RandomState = None,
+    ) -> LogPartition:
         """Return a lower bound of the mean log-likelihood of X, with the error bars of log Z.
 
         Parameters
@@ -319,13 +339,13 @@ class DBM(
         return normalized(score, self.log_partition(n_runs=n_runs, **options))
 
     @property
-    def weights_(self):
+    def weights_(self) -> list[FloatArray]:
         """list of ndarray of shape (n_upper, n_lower): weights between neighboring layers."""
         lowest, *others = self.model_.weights()
         return [self._units.scaling.widened(lowest), *others]
 
     @property
-    def biases_(self):
+    def biases_(self) -> list[FloatArray]:
         """list of ndarray of shape (n_units,): biases of each layer, from the visible one up."""
         visible, *hidden = self.model_.biases()
         return [self._units.scaling.widened(visible), *hidden]
@@ -367,19 +387,17 @@ class DBM(
     def _by_block(self, X, function, width, *, check=False):
         """Return ``function`` of the states of the even and of the odd layers, at their mean field."""
         check_is_fitted(self)
-        dtype = self._state["params"].dtype
-        X = validated_rows(self, X, dtype=dtype, reset=False)
+        X = validated_rows(self, X, dtype=self._state["params"].dtype, reset=False)
         if check:
             self._check_range(X)
-        rows = self._units.scaling.rows(X)
-        fitted = self.model_
+        rows, fitted = self._units.scaling.rows(X), self.model_
         return by_block(rows, lambda x: function(*fitted.sides(x)), width)
 
     def _check_range(self, X):
         self._units.check(X, column_names(self, X))
 
     @property
-    def model_(self):
+    def model_(self) -> Any:
         """The fitted machine, which takes and gives columns of X."""
         flat = self._history("model_")["params"]
         return FittedMachine(self._machine, flat, self._units, self.n_mean_field_steps)

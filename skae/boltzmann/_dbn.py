@@ -1,10 +1,9 @@
 """Deep belief network."""
 
 from dataclasses import field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import _BaseComposition, _fit_context
@@ -18,9 +17,22 @@ from .._estimators.fitting import (
     unchanged_on_error,
 )
 from .._estimators.parameters import estimator
+from .._typing import (
+    ArrayLike,
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    FloatArray,
+    MatrixLike,
+    NamedLayers,
+    PathLike,
+    RandomState,
+    Self,
+    TransformerMixin,
+)
 from ..deep import StackedAE
 from ._layers import check_machines
 from ._passes import downward
+from ._rbm import RBM
 
 
 @estimator
@@ -71,10 +83,10 @@ class DBN(
     ((1797, 30), (4, 64))
     """
 
-    layers: list = field(kw_only=False)
-    random_state: object = None
+    layers: NamedLayers = field(kw_only=False)
+    random_state: RandomState = None
     verbose: int = 0
-    checkpoint: object = None
+    checkpoint: PathLike | None = None
     resume: bool = False
 
     _parameter_constraints: ClassVar[dict] = {
@@ -89,7 +101,7 @@ class DBN(
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the layers from X, from the lowest to the highest.
 
         Parameters
@@ -132,7 +144,7 @@ class DBN(
         if hasattr(stack, "feature_names_in_"):
             self.feature_names_in_ = stack.feature_names_in_
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> FloatArray:
         """Return the means of the highest hidden units, on the way up.
 
         Parameters
@@ -145,7 +157,7 @@ class DBN(
         """
         return self._fitted.transform(X)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: ArrayLike) -> FloatArray:
         """Return what codes lead to, one pass of means down.
 
         Parameters
@@ -159,7 +171,7 @@ class DBN(
         """
         return self._fitted.inverse_transform(X)
 
-    def score_samples(self, X):
+    def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return minus the loss of reconstructing each sample from its code.
 
         Parameters
@@ -172,7 +184,15 @@ class DBN(
         """
         return self._fitted.score_samples(X)
 
-    def sample(self, n_samples=1, *, n_steps=1000, start=None, means=False, random_state=None):
+    def sample(
+        self,
+        n_samples: int = 1,
+        *,
+        n_steps: int = 1000,
+        start: ArrayLike | None = None,
+        means: bool = False,
+        random_state: RandomState = None,
+    ) -> FloatArray:
         """Return samples: Gibbs chains of the highest RBM, then one pass of draws down.
 
         Parameters
@@ -222,12 +242,12 @@ class DBN(
         return self.model_.scaling.rows(X)
 
     @property
-    def model_(self):
+    def model_(self) -> Any:
         """Model: the layers end to end, as :class:`StackedAE` has them."""
         return self.stack_.model_
 
     @property
-    def layers_(self):
+    def layers_(self) -> list[tuple[str, RBM]]:
         """list of (str, RBM): the fitted layers."""
         return self.stack_.layers_
 

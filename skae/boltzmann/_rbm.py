@@ -2,7 +2,7 @@
 
 from dataclasses import field
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -19,12 +19,22 @@ from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
 from .._estimators.unsupervised import CONSTRAINTS
 from .._threads import team
+from .._typing import (
+    ArrayLike,
+    FloatArray,
+    Loss,
+    MatrixLike,
+    RandomState,
+    Self,
+    Standardize,
+    StepSolverLike,
+)
 from ..nn.boltzmann import BoltzmannObjective, Chains, gibbs_step, log_densities
 from ..nn.losses import LOSSES
 from ..nn.objective import Objective
 from ..nn.penalties import ActivitySparsity, weight_decays
 from ..training.solvers import LBFGS, SGD
-from ._partition import log_partition, normalized
+from ._partition import LogPartition, log_partition, normalized
 from ._passes import downward
 from ._visible import check_groups
 
@@ -144,22 +154,22 @@ class RBM(TrainedModel, FittedNetwork):
     """
 
     n_components: int = field(default=100, kw_only=False)
-    visible: object = "auto"
-    gradient: str = "cd"
+    visible: Loss = "auto"
+    gradient: Literal["cd", "pcd", "autoencoder"] = "cd"
     n_gibbs_steps: int = 1
     n_chains: int | None = None
     sparsity: float = 0.0
     sparsity_target: float = 0.1
-    standardize: str | bool = "auto"
+    standardize: Standardize = "auto"
     weight_decay: float = 0.0
     momentum: float = 0.0
-    solver: object = "sgd"
+    solver: StepSolverLike = "sgd"
     learning_rate_init: float = 0.1
     batch_size: int = 100
-    max_iter: int = 50
+    max_iter: int | Literal["auto"] = 50
     warm_start: bool = False
     device: str | None = None
-    precision: str = "float32"
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     scales = (1, 1)  # of the weights on the way up and down: others in the layers of a DBM
 
@@ -177,7 +187,7 @@ class RBM(TrainedModel, FittedNetwork):
     }
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the weights and biases from X.
 
         Parameters
@@ -207,7 +217,15 @@ class RBM(TrainedModel, FittedNetwork):
     partial_fit = unsupervised.partial_fit
     _begin, _fit_network = unsupervised.begin, unsupervised.fit_network
 
-    def sample(self, n_samples=1, *, n_steps=1000, start=None, means=False, random_state=None):
+    def sample(
+        self,
+        n_samples: int = 1,
+        *,
+        n_steps: int = 1000,
+        start: ArrayLike | None = None,
+        means: bool = False,
+        random_state: RandomState = None,
+    ) -> FloatArray:
         """Return the ends of Gibbs chains.
 
         Parameters
@@ -237,7 +255,7 @@ class RBM(TrainedModel, FittedNetwork):
                 gibbs_step(params, units, visible, codes, hidden, rng)
         return downward(self.model_, hidden) if means else self._units.scaling.invert(visible)
 
-    def score_samples(self, X):
+    def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return the logarithm of each sample's unnormalized density: minus its (free) energy.
 
         The unknown normalizer is the same for all samples: differences are exact, and low values are anomalies. Two
@@ -257,7 +275,9 @@ class RBM(TrainedModel, FittedNetwork):
 
         return self._by_block(X, densities, None, method="score_samples", check=True)
 
-    def log_partition(self, *, n_runs=100, n_temperatures=10_000, random_state=None):
+    def log_partition(
+        self, *, n_runs: int = 100, n_temperatures: int = 10_000, random_state: RandomState = None
+    ) -> LogPartition:
         """Return log Z, the logarithm of the normalizer of ``score_samples``.
 
         Exactly for at most 20 hidden units; otherwise by annealed importance sampling from independent visible units
@@ -286,7 +306,14 @@ class RBM(TrainedModel, FittedNetwork):
             params, self._units.loss, self._base_bias, n_runs, n_temperatures, random_state
         )
 
-    def log_likelihood(self, X, *, n_runs=100, n_temperatures=10_000, random_state=None):
+    def log_likelihood(
+        self,
+        X: MatrixLike,
+        *,
+        n_runs: int = 100,
+        n_temperatures: int = 10_000,
+        random_state: RandomState = None,
+    ) -> LogPartition:
         """Return the mean log-likelihood of X, with the bounds that come from those of log Z.
 
         Parameters

@@ -8,10 +8,12 @@ import numpy as np
 from sklearn.datasets import fetch_openml
 from sklearn.utils import Bunch
 
+from .._typing import PathLike
+
 _SHAPES = (784,), (28, 28)
 
 
-def fetch_mnist(folder=None, *, data_home=None):
+def fetch_mnist(folder: PathLike | None = None, *, data_home: PathLike | None = None) -> Bunch:
     """Return the 70,000 MNIST digits in their original order.
 
     The first 60,000 are the training images, of which papers take the last 10,000 for validation; the last 10,000 are

@@ -1,16 +1,23 @@
 """Tall or wide: rectangles, as outlines or with pictures."""
 
+from collections.abc import Sequence
 from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_random_state, check_scalar
 
+from .._typing import AnyArray, ArrayLike, FloatArray, RandomState
 from ._patches import textured_patches
 
 _SIDE = 28
 
 
-def make_rectangles(n_samples=51_200, *, images=None, random_state=None):
+def make_rectangles(
+    n_samples: int = 51_200,
+    *,
+    images: Sequence[ArrayLike] | None = None,
+    random_state: RandomState = None,
+) -> tuple[FloatArray, AnyArray]:
     """Return 28 x 28 images of a rectangle, which is tall or wide: the task is to tell which.
 
     Height and width are uniform among the allowed pairs, and so is the position. Outlines (``rect``) have sides that

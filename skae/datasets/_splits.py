@@ -1,6 +1,10 @@
 """Which rows train, select and test."""
 
+from typing import Literal
+
 from sklearn.utils import Bunch, indexable
+
+from .._typing import ArrayLike, MatrixLike
 
 SIZES = {
     "rect": (1_000, 200),
@@ -10,7 +14,11 @@ SIZES = {
 }
 
 
-def published_split(X, y, name):
+def published_split(
+    X: MatrixLike,
+    y: ArrayLike,
+    name: Literal["basic", "rot", "bg-rand", "bg-img", "bg-img-rot", "rect", "rect-img"],
+) -> Bunch:
     """Split one of the sets of Larochelle et al. (2007) as they did.
 
     Parameters

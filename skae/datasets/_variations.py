@@ -1,19 +1,30 @@
 """Digits made harder: rotated, or in front of noise or of pictures."""
 
+from collections.abc import Sequence
 from math import isqrt
 from numbers import Integral
+from typing import Literal
 
 import numpy as np
 from scipy.ndimage import map_coordinates
 from sklearn.utils import check_array, check_random_state, check_scalar, gen_batches, shuffle
 
+from .._typing import AnyArray, ArrayLike, FloatArray, RandomState
 from ._patches import textured_patches
 
 _BLOCK = 1000  # images at once
 VARIATIONS = ("basic", "rot", "bg-rand", "bg-img", "bg-img-rot")
 
 
-def make_digits(X, y, variation="basic", *, images=None, n_samples=62_000, random_state=None):
+def make_digits(
+    X: ArrayLike,
+    y: ArrayLike,
+    variation: Literal["basic", "rot", "bg-rand", "bg-img", "bg-img-rot"] = "basic",
+    *,
+    images: Sequence[ArrayLike] | None = None,
+    n_samples: int = 62_000,
+    random_state: RandomState = None,
+) -> tuple[FloatArray, AnyArray]:
     """Return digits in random order, with one of the variations of Larochelle et al.
 
     Regenerated from the published recipe: compare ranks with published results, not digits. That noise and digit are

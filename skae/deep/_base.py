@@ -1,9 +1,10 @@
 """The one abstract base of unsupervised stacks: named layers, and their training one above the other."""
 
 from abc import ABC
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from .._compat import Interval, _BaseComposition
 from .._estimators import named_layers
@@ -12,6 +13,7 @@ from .._estimators.fitting import DTYPES, column_names, counted_rows, gathered, 
 from .._estimators.subestimators import for_parts
 from .._estimators.supervised import NOISE
 from .._estimators.training import TrainedModel
+from .._typing import Corruption, NamedLayers, Schedule
 from ._layers import LAYERS, chosen_layers, units_of
 
 
@@ -19,16 +21,16 @@ from ._layers import LAYERS, chosen_layers, units_of
 class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
     """A composition of layers; the parameters of ``TrainedModel`` are those of training all of them together."""
 
-    layers: list | None = field(default=None, kw_only=False)
-    schedule: str = "greedy"
-    corrupted: str = "code"
-    corruption: object = "auto"
+    layers: Sequence[int] | NamedLayers | None = field(default=None, kw_only=False)
+    schedule: Literal["greedy", "simultaneous"] = "greedy"
+    corrupted: Literal["code", "input"] = "code"
+    corruption: Literal["auto"] | Corruption = "auto"
     corruption_level: float = 0.3
     weight_decay: float = 0.0
     learning_rate_init: float = 3e-3
-    learning_rate: str = "cosine"
+    learning_rate: Schedule = "cosine"
     batch_size: int = 64
-    max_iter: int | str = "auto"
+    max_iter: int | Literal["auto"] = "auto"
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
@@ -41,7 +43,7 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
 
     @property
-    def n_iter_(self):
+    def n_iter_(self) -> int:
         """int: epochs of the joint training; without one, those of the layer that took most."""
         n_epochs = super().n_iter_
         return n_epochs or max(getattr(layer, "n_iter_", 0) for _, layer in self.layers_)

@@ -1,12 +1,11 @@
 """Classifier over stacked auto-encoders."""
 
-from typing import ClassVar
-
-from sklearn.base import ClassifierMixin
+from typing import ClassVar, Literal
 
 from .._estimators.labels import CLASS_WEIGHT
 from .._estimators.parameters import estimator
 from .._estimators.unlabeled import UNLABELED, check_unlabeled, unlabeled_ratio
+from .._typing import ClassifierMixin, ClassWeight
 from ._supervised import BaseSupervisedStack
 
 
@@ -147,8 +146,8 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
     True
     """
 
-    class_weight: object = None
-    unlabeled_per_labeled: float | str | None = "auto"
+    class_weight: ClassWeight = None
+    unlabeled_per_labeled: float | Literal["auto"] | None = "auto"
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervisedStack._parameter_constraints,

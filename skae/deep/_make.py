@@ -1,10 +1,12 @@
 """A stack of layers without names."""
 
+from typing import Any
+
 from ._layers import named
 from ._stacked import StackedAE
 
 
-def make_stack(*layers, **options):
+def make_stack(*layers: Any, **options: Any) -> StackedAE:
     """Return a :class:`StackedAE` of layers that get their names from their classes, as ``make_pipeline`` names steps.
 
     Parameters

@@ -1,12 +1,13 @@
 """Deep recurrent auto-encoder: layers with input from the layer below and the one above."""
 
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import copies
+from .._typing import ArrayLike, Corruption, MatrixLike, Self
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
@@ -118,8 +119,8 @@ class RecurrentAE(BaseStack):
     """
 
     n_steps: int = 3
-    pretraining: str | None = "unsupervised"
-    corruption: object = "masking"
+    pretraining: Literal["unsupervised"] | None = "unsupervised"
+    corruption: Corruption | None = "masking"
     corruption_level: float = 0.3
 
     _parameter_constraints: ClassVar[dict] = {
@@ -131,7 +132,7 @@ class RecurrentAE(BaseStack):
     }
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Pre-train the layers, and train all of them through the mean-field steps.
 
         Parameters

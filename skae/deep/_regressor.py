@@ -3,11 +3,11 @@
 from numbers import Real
 from typing import ClassVar
 
-from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval
 from .._estimators.parameters import estimator
+from .._typing import FloatArray, RegressorMixin
 from ._supervised import BaseSupervisedStack
 
 
@@ -148,13 +148,13 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     }
 
     @property
-    def target_center_(self):
+    def target_center_(self) -> FloatArray:
         """ndarray of shape (n_outputs,): the mean of each column of y."""
         check_is_fitted(self)
         return self._kind.center
 
     @property
-    def target_scale_(self):
+    def target_scale_(self) -> FloatArray:
         """ndarray of shape (n_outputs,): the standard deviation of each column of y, or 1 where that is 0."""
         check_is_fitted(self)
         return self._kind.scale

@@ -1,10 +1,9 @@
 """Stacked auto-encoders: a deep representation, learned layer by layer."""
 
 from dataclasses import fields
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from sklearn.utils import get_tags
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
@@ -14,6 +13,7 @@ from .._estimators.devices import fitting_parts, in_numpy
 from .._estimators.fitting import gathered_with_y, is_fitted, unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import copies, without_output
+from .._typing import AnyArray, ArrayLike, FloatArray, MatrixLike, Self, available_if
 from ..nn.corruption import make_corruption
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
@@ -152,9 +152,9 @@ class StackedAE(BaseStack):
     (1797, 10)
     """
 
-    fine_tune: str | None = None
+    fine_tune: Literal["reconstruction", "supervised"] | None = None
     device: str | None = None
-    precision: str = "float32"
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseStack._parameter_constraints,
@@ -163,7 +163,9 @@ class StackedAE(BaseStack):
     }
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(
+        self, X: MatrixLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Learn the layers from X, and fine-tune them together where ``fine_tune`` says so.
 
         Parameters
@@ -266,7 +268,7 @@ class StackedAE(BaseStack):
         }
 
     @available_if(_predicts("predict"))
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> AnyArray:
         """Return the prediction of the network that was fine-tuned with y.
 
         Parameters
@@ -281,7 +283,7 @@ class StackedAE(BaseStack):
         return self.predictor_.predict(X)
 
     @available_if(_predicts("predict_proba"))
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> FloatArray:
         """Return the probability of each class, where y had classes.
 
         Parameters
@@ -296,7 +298,7 @@ class StackedAE(BaseStack):
         return self.predictor_.predict_proba(X)
 
     @available_if(_predicts("predict_log_proba"))
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: MatrixLike) -> FloatArray:
         """Return the logarithm of ``predict_proba(X)``.
 
         Parameters
@@ -310,7 +312,9 @@ class StackedAE(BaseStack):
         check_is_fitted(self)
         return self.predictor_.predict_log_proba(X)
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(
+        self, X: MatrixLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Return minus the mean reconstruction loss; after supervised fine-tuning, accuracy or R^2.
 
         Parameters
@@ -331,7 +335,7 @@ class StackedAE(BaseStack):
         return super().score(X, y, sample_weight)
 
     @property
-    def classes_(self):
+    def classes_(self) -> AnyArray | list[AnyArray]:
         """ndarray of shape (n_classes,) or list of them: the classes of y, of a stack that predicts classes."""
         if not hasattr(self, "predictor_"):
             raise AttributeError("classes_ needs fine_tune='supervised' and a fit with y.")

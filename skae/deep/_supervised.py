@@ -1,8 +1,9 @@
 """What the classifier and the regressor over a stack share: pre-training, an output layer, joint training."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from .._estimators.fitting import column_names, gathered_with_y, unchanged_on_er
 from .._estimators.subestimators import copies, fill, for_parts
 from .._estimators.supervised import BaseSupervised
 from .._estimators.unlabeled import RECONSTRUCTION, all_rows, new_autoencoder, reconstruction
+from .._typing import ArrayLike, MatrixLike, NamedLayers, Self
 from ._layers import LAYERS, check_stack, chosen_layers, downward, layer_shapes, ties, units_of
 from ._pretraining import Pretraining, pretrain, reported_layers
 
@@ -22,14 +24,14 @@ from ._pretraining import Pretraining, pretrain, reported_layers
 class BaseSupervisedStack(BaseSupervised, _BaseComposition):
     """Everything but the kind of the targets."""
 
-    layers: list | None = field(default=None, kw_only=False)
-    schedule: str = "greedy"
-    corrupted: str = "code"
-    pretraining: str | None = "unsupervised"
+    layers: Sequence[int] | NamedLayers | None = field(default=None, kw_only=False)
+    schedule: Literal["greedy", "simultaneous"] = "greedy"
+    corrupted: Literal["code", "input"] = "code"
+    pretraining: Literal["unsupervised", "supervised", "partial"] | None = "unsupervised"
     supervision_weight: float = 1.0
     reconstruction_weight: float = 0.0
     device: str | None = None
-    precision: str = "float32"
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
@@ -61,7 +63,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         return None
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Pre-train the layers, and train them and the output layer together.
 
         Parameters

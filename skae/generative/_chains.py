@@ -1,8 +1,11 @@
 """Markov chains of a fitted auto-encoder, which walk where it has learned that data are dense."""
 
+from typing import Any, Literal
+
 import numpy as np
 
 from .._estimators.fitting import by_block, generator
+from .._typing import ArrayLike, FloatArray, RandomState
 from ..nn.activations import Elementwise
 from ._checks import (
     check_decoder,
@@ -18,16 +21,16 @@ from ._mcmc import langevin
 
 
 def sample_chain(
-    model,
-    x0,
-    n_steps=100,
-    sigma=1.0,
+    model: Any,
+    x0: ArrayLike,
+    n_steps: int = 100,
+    sigma: float = 1.0,
     *,
-    covariance="jacobian",
-    burn_in=0,
-    thin=1,
-    random_state=None,
-):
+    covariance: Literal["jacobian", "reconstruction", "isotropic"] = "jacobian",
+    burn_in: int = 0,
+    thin: int = 1,
+    random_state: RandomState = None,
+) -> FloatArray:
     """Return states of chains that move in code space along the manifold (Rifai et al. 2012).
 
     A step encodes h = f(x), moves to ``h* = h + J J' e`` with J = dh/dx and e normal of standard deviation sigma, and
@@ -103,16 +106,16 @@ def sample_chain(
 
 
 def sample_langevin(
-    model,
-    x0,
-    n_steps=100,
-    sigma=None,
+    model: Any,
+    x0: ArrayLike,
+    n_steps: int = 100,
+    sigma: float | None = None,
     *,
-    step_size=None,
-    burn_in=0,
-    thin=1,
-    random_state=None,
-):
+    step_size: float | None = None,
+    burn_in: int = 0,
+    thin: int = 1,
+    random_state: RandomState = None,
+) -> FloatArray:
     """Return states of Langevin chains on the score that the reconstruction estimates.
 
     A step is ``x <- x + step_size / 2 (r(x) - x) / sigma^2 + sqrt(step_size) e``, e standard normal. For a model trained

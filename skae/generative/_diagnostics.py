@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.fft
 
+from .._typing import FloatArray
+
 FEWEST = 4  # draws of a chain, of which each half needs two
 _COLUMNS = 1000  # numbers of a state whose autocovariances are in memory at once
 
@@ -20,8 +22,8 @@ class ChainDiagnostics(NamedTuple):
         Ratio of the standard deviation in all chains to that within one, near 1 where they have mixed; infinite where the draws are too few to tell.
     """
 
-    effective_sample_size: np.ndarray
-    r_hat: np.ndarray
+    effective_sample_size: FloatArray
+    r_hat: FloatArray
 
 
 def diagnose(draws):

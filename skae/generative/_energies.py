@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import log_softmax
 
+from .._typing import FloatArray
 from ..nn.losses import Bernoulli, Gaussian, Multinomial
 from ..nn.objective import Objective
 from ..nn.penalties import WeightDecay
@@ -22,8 +23,8 @@ class ReconstructionMoments(NamedTuple):
     standard_deviation : ndarray of shape (n_samples, n_features)
     """
 
-    mean: np.ndarray
-    standard_deviation: np.ndarray
+    mean: FloatArray
+    standard_deviation: FloatArray
 
 
 def clean_energy(base):

@@ -3,7 +3,7 @@
 from dataclasses import field
 from functools import partial
 from numbers import Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -16,6 +16,7 @@ from .._estimators.parameters import estimator
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
 from .._estimators.unsupervised import CONSTRAINTS
+from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Self, Standardize
 from ..nn.corruption import Gaussian
 from ..nn.layerwise import OnCodes
 from ..nn.model import Model
@@ -148,9 +149,9 @@ class EnergyAE(TrainedModel, FittedNetwork):
     """
 
     n_components: int = field(default=100, kw_only=False)
-    activation: str = "sigmoid"
+    activation: Literal["sigmoid", "tanh", "relu", "identity"] = "sigmoid"
     noise: float = 0.5
-    standardize: str | bool = "auto"
+    standardize: Standardize = "auto"
     weight_decay: float = 0.0
     warm_start: bool = False
 
@@ -162,7 +163,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
     }
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the encoder and the decoder from X.
 
         Parameters
@@ -192,7 +193,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
     partial_fit = unsupervised.partial_fit
     _begin, _fit_network = unsupervised.begin, unsupervised.fit_network
 
-    def energy(self, X):
+    def energy(self, X: MatrixLike) -> FloatArray:
         """Return E(x), whose negative gradient is (r(x) - x) / noise^2.
 
         Parameters
@@ -206,7 +207,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         check_is_fitted(self)
         return self._by_block(X, self._energies, None, method="energy")
 
-    def score_samples(self, X):
+    def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return the logarithm of each sample's unnormalized density: minus its energy.
 
         The unknown normalizer is the same for all samples: differences are exact, and low values are anomalies. Two
@@ -224,15 +225,15 @@ class EnergyAE(TrainedModel, FittedNetwork):
 
     def sample(
         self,
-        n_samples=1,
+        n_samples: int = 1,
         *,
-        method="hmc",
-        n_steps=100,
-        step_size=None,
-        n_leapfrog=10,
-        start=None,
-        random_state=None,
-    ):
+        method: Literal["hmc", "langevin"] = "hmc",
+        n_steps: int = 100,
+        step_size: float | None = None,
+        n_leapfrog: int = 10,
+        start: ArrayLike | None = None,
+        random_state: RandomState = None,
+    ) -> FloatArray:
         """Return the ends of Markov chains, whose density is that of data with noise.
 
         Chains hardly ever cross from one far mode to another: give a ``start`` that is near all of them.
@@ -322,7 +323,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
     # The network works in units of the noise.
 
     @property
-    def model_(self):
+    def model_(self) -> Any:
         """Model: the fitted network with its parameters and units, which takes and gives columns of X."""
         flat, scaling = self._history("model_")["params"], self._units.scaling
         in_noise = Scaling(scaling.center, scaling.scale * self._noise, scaling.varies)

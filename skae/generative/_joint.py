@@ -3,7 +3,7 @@
 from dataclasses import field
 from functools import partial
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -26,6 +26,7 @@ from .._estimators.fitting import (
     validated_rows,
 )
 from .._estimators.parameters import estimator
+from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Self
 from ..nn.model import Model
 from ._checks import check_positive, check_squared, column_moments, finite_states, like_columns
 from ._diagnostics import ChainDiagnostics
@@ -128,16 +129,16 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     ((150, 4), (3, 4))
     """
 
-    base: object = field(default=None, kw_only=False)
+    base: Any = field(default=None, kw_only=False)
     n_draws: int = 1000
     n_chains: int = 4
     thin: int = 1
     burn_in: int = 200
-    step_size: float | str = "auto"
+    step_size: float | Literal["auto"] = "auto"
     temperature: float = 1.0
     prior_scale: float = 1.0
     batch_size: int = 1024
-    random_state: object = None
+    random_state: RandomState = None
     verbose: int = 0
 
     _parameter_constraints: ClassVar[dict] = {
@@ -155,7 +156,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     }
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train the base on X, then draw its parameters.
 
         Parameters
@@ -192,7 +193,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         warn_of_mixing(self)
         return self
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> FloatArray:
         """Return the codes of X in ``base_``: a mean over draws means nothing, for units drift apart or swap places.
 
         Parameters
@@ -206,7 +207,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         X = self._checked(X)
         return by_block(X, self.base_.model_.encode, self._n_features_out)
 
-    def reconstruct(self, X):
+    def reconstruct(self, X: MatrixLike) -> FloatArray:
         """Return the mean of r(x) over the draws.
 
         Parameters
@@ -219,7 +220,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """
         return self.predict_distribution(X).mean
 
-    def predict_distribution(self, X):
+    def predict_distribution(self, X: MatrixLike) -> ReconstructionMoments:
         """Return mean and standard deviation of r(x) over the draws: what is not known because theta is not.
 
         The noise of x around r(x) is not in it.
@@ -241,7 +242,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         both = by_block(X, mean_and_deviation, (2, X.shape[1]))
         return ReconstructionMoments(both[:, 0], both[:, 1])
 
-    def diagnose(self, X):
+    def diagnose(self, X: MatrixLike) -> ChainDiagnostics:
         """Return effective sample size and R-hat of r(x) over the draws: how far :meth:`predict_distribution` is to be trusted.
 
         Parameters
@@ -259,7 +260,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         both = by_block(X, diagnosed, (2, X.shape[1]), block)
         return ChainDiagnostics(both[:, 0], both[:, 1])
 
-    def energy(self, X):
+    def energy(self, X: MatrixLike) -> FloatArray:
         """Return E(x, theta), the loss plus the penalties on x, as its mean over the draws.
 
         Input is not corrupted, and weight decay is left out. Penalties are taken row by row, which is slower.
@@ -276,7 +277,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         X = self.base_.model_.scaling.rows(X)
         return by_block(X, partial(mean_energies, clean_energy(self.base_), self._draws), None)
 
-    def energy_gradient(self, X, draw=None):
+    def energy_gradient(self, X: MatrixLike, draw: int | None = None) -> FloatArray:
         """Return dE/dx: through the network, and through x as what is to be reconstructed.
 
         Parameters
@@ -299,15 +300,14 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         if draw is not None:
             check_scalar(draw, "draw", Integral, min_val=0, max_val=len(draws) - 1)
             draws = draws[draw : draw + 1]
-        objective = differentiable_energy(self.base_)
-        scaling = self.base_.model_.scaling
+        objective, scaling = differentiable_energy(self.base_), self.base_.model_.scaling
 
         def gradients(x):
             return scaling.derivatives(mean_gradients(objective, draws, scaling.apply(x)))
 
         return by_block(X, gradients, X.shape[1])
 
-    def score_samples(self, X):
+    def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return ``-energy(X)``: low values are anomalies.
 
         Parameters
@@ -320,7 +320,15 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """
         return -self.energy(X)
 
-    def sample(self, n_samples=1, *, x0=None, n_steps=200, step_size=0.1, random_state=None):
+    def sample(
+        self,
+        n_samples: int = 1,
+        *,
+        x0: ArrayLike | None = None,
+        n_steps: int = 200,
+        step_size: float = 0.1,
+        random_state: RandomState = None,
+    ) -> FloatArray:
         """Draw x given theta, each x by a chain of its own with one of the ``draws_``, which is drawn too.
 
         A step of Langevin dynamics is ``x <- x - step_size / 2 * dE/dx + sqrt(step_size * temperature) * e``. Bernoulli
@@ -377,13 +385,11 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     @property
     def _models(self):
-        """The model of each draw."""
         base = self.base_.model_
         return [Model(base.network, flat, base.units) for flat in self.draws_]
 
     @property
     def _draws(self):
-        """The parameters of each draw, by name."""
         network = self.base_.model_.network
         return [network.views(flat) for flat in self.draws_]
 

@@ -1,9 +1,12 @@
 """The chain of local moments: each state is normal around the reconstruction of the last one."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.utils import gen_batches
 
 from .._estimators.fitting import generator
+from .._typing import ArrayLike, FloatArray, RandomState
 from ..nn.network import outputs_and_jacobian
 from ._checks import (
     check_gaussian,
@@ -20,8 +23,15 @@ _BLOCK = 16  # rows whose Jacobians are in memory at once
 
 
 def sample_local_moments(
-    model, x0, n_steps=100, sigma=None, *, burn_in=0, thin=1, random_state=None
-):
+    model: Any,
+    x0: ArrayLike,
+    n_steps: int = 100,
+    sigma: float | None = None,
+    *,
+    burn_in: int = 0,
+    thin: int = 1,
+    random_state: RandomState = None,
+) -> FloatArray:
     """Return states of chains that draw x' from the normal distribution that the model has learned near x.
 
     A step draws ``x' ~ N(r(x), C(x))`` (Bengio et al. 2012) with ``C = sigma^2 (J + J^2)`` and J = dr/dx. It is

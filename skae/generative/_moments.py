@@ -1,12 +1,13 @@
 """Local mean and covariance of the data density: from an auto-encoder's reconstruction, and from the data."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, gen_batches
 
 from .._estimators.fitting import DTYPES, check_same_names
+from .._typing import ArrayLike, FloatArray
 from ..nn.network import outputs_and_jacobian
 from ._checks import check_gaussian, check_positive, checked_rows, layers_of, noise_level
 
@@ -22,11 +23,13 @@ class LocalMoments(NamedTuple):
     covariance : ndarray of shape (n_samples, n_features, n_features)
     """
 
-    mean: np.ndarray
-    covariance: np.ndarray
+    mean: FloatArray
+    covariance: FloatArray
 
 
-def local_moments(model, X, sigma=None, *, margin=1e-3):
+def local_moments(
+    model: Any, X: ArrayLike, sigma: float | None = None, *, margin: float = 1e-3
+) -> LocalMoments:
     """Return the local mean and covariance that an auto-encoder has learned (Bengio et al. 2012).
 
     The minimizer of ``E ||x - r(x)||^2 + alpha ||dr/dx||_F^2`` over a neighborhood with mean m0 and covariance C0 has
@@ -100,7 +103,7 @@ def local_moments(model, X, sigma=None, *, margin=1e-3):
     return LocalMoments(mean, covariance)
 
 
-def ball_moments(X, centers, radius):
+def ball_moments(X: ArrayLike, centers: ArrayLike, radius: float) -> LocalMoments:
     """Return mean and covariance of the data within a ball around each center.
 
     With ``radius = sigma * sqrt(n_features + 2)`` a ball is as wide as normal noise: its mean is then close to r(x)

@@ -1,8 +1,8 @@
 """How likely data are under a density of gaussian kernels around the samples of a model."""
 
 import warnings
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -12,6 +12,7 @@ from sklearn.utils import check_array, gen_batches, resample
 from .._estimators.fitting import DTYPES, check_counts, check_same_names
 from .._kernels.parzen import add_exponentials
 from .._threads import share_items, team
+from .._typing import ArrayLike, FloatArray, RandomState
 
 _COARSE_WIDTHS = np.logspace(-3, 0.5, 20)  # times the spread of the samples
 _FINE_FACTORS = np.logspace(-0.2, 0.2, 21)  # times the best of these: a little beyond its neighbors
@@ -36,12 +37,18 @@ class ParzenLikelihood(NamedTuple):
     mean: float
     standard_error: float
     sigma: float
-    log_likelihoods: np.ndarray
+    log_likelihoods: FloatArray
 
 
 def parzen_log_likelihood(
-    samples, X_test, sigma="cv", *, X_validation=None, n_jobs=-1, block_size=1024
-):
+    samples: ArrayLike,
+    X_test: ArrayLike,
+    sigma: float | Sequence[float] | Literal["cv"] = "cv",
+    *,
+    X_validation: ArrayLike | None = None,
+    n_jobs: int = -1,
+    block_size: int = 1024,
+) -> ParzenLikelihood:
     """Return the log-likelihood of data under gaussian kernels around the samples of a model.
 
     The log-density at x, of D features, is ``log mean_j exp(-||x - s_j||^2 / (2 sigma^2)) - D log(sigma sqrt(2 pi))``.
@@ -119,7 +126,15 @@ def parzen_log_likelihood(
     return ParzenLikelihood(float(values.mean()), float(standard_error), float(sigmas[0]), values)
 
 
-def parzen_comparison(samples, X_train, X_test, X_validation, *, random_state=None, n_jobs=-1):
+def parzen_comparison(
+    samples: ArrayLike | dict[str, ArrayLike],
+    X_train: ArrayLike,
+    X_test: ArrayLike,
+    X_validation: ArrayLike,
+    *,
+    random_state: RandomState = None,
+    n_jobs: int = -1,
+) -> dict[str, ParzenLikelihood]:
     """Return Parzen log-likelihoods for the samples of models, and for training data and k-means beside them.
 
     Training data are what an ideal model would draw. Centres of k-means, which nobody takes for data, often do better

@@ -2,27 +2,29 @@
 
 from collections import Counter
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
 from .._estimators.fitting import generator
+from .._typing import ArrayLike, Corruption, FloatArray, RandomState
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.losses import Gaussian
 from ._checks import check_decoder, check_schedule, checked_rows, finite_states, kept_states
 
 
 def sample_walkback(
-    model,
-    x0,
-    n_steps=100,
+    model: Any,
+    x0: ArrayLike,
+    n_steps: int = 100,
     *,
-    corruption=None,
-    corruption_level=None,
-    output_noise=None,
-    burn_in=0,
-    thin=1,
-    random_state=None,
-):
+    corruption: Corruption | None = None,
+    corruption_level: float | None = None,
+    output_noise: float | ArrayLike | None = None,
+    burn_in: int = 0,
+    thin: int = 1,
+    random_state: RandomState = None,
+) -> FloatArray:
     """Return states of chains that corrupt x and draw it anew from the decoder's units (Bengio et al. 2013).
 
     A step draws a corruption x~ of x and then ``x' ~ p(x | x~)``. The stationary law is that of the data where p is the

@@ -2,11 +2,10 @@
 
 from dataclasses import field
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -18,6 +17,16 @@ from .._estimators.parameters import estimator
 from .._estimators.subestimators import atoms_of, check_prefit, ready_copy
 from .._kernels.pictures import normalize_patches
 from .._threads import share_items, team
+from .._typing import (
+    ArrayLike,
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    FloatArray,
+    ImageShape,
+    RandomState,
+    Self,
+    TransformerMixin,
+)
 from ._encoders import Coder, Linear, Threshold, Triangle
 from ._maps import KINDS, FeatureMaps, pooling_windows
 from ._pictures import as_floats, checked_patch_size, drawn_patches, validated_pictures
@@ -120,22 +129,22 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     """
 
     n_filters: int = field(default=256, kw_only=False)
-    dictionary: object = "kmeans"
-    encoder: str = "triangle"
+    dictionary: Literal["kmeans", "patches"] | Any = "kmeans"
+    encoder: Literal["triangle", "threshold", "linear", "code"] = "triangle"
     alpha: float = 0.25
-    rectification: str | None = None
-    patch_size: int | tuple = 6
+    rectification: Literal["absolute", "split"] | None = None
+    patch_size: int | tuple[int, int] = 6
     contrast: float | None = 0.01
     whitening: float | None = 0.1
     local_contrast: float | None = None
-    pooling: str = "mean"
-    pool_grid: int | tuple = 2
-    pool_size: int | tuple | None = None
-    pool_stride: int | tuple | None = None
-    image_shape: tuple | None = None
+    pooling: Literal["mean", "sum", "max", "l2"] = "mean"
+    pool_grid: int | tuple[int, int] = 2
+    pool_size: int | tuple[int, int] | None = None
+    pool_stride: int | tuple[int, int] | None = None
+    image_shape: ImageShape = None
     n_patches: int = 100_000
     n_jobs: int | None = None
-    random_state: object = None
+    random_state: RandomState = None
 
     _parameter_constraints: ClassVar[dict] = {
         "n_filters": [Interval(Integral, 1, None, closed="left")],
@@ -158,7 +167,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     }
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn filters on patches of pictures.
 
         Parameters
@@ -195,7 +204,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             )
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> FloatArray:
         """Return the pooled codes of pictures.
 
         Parameters
@@ -221,13 +230,13 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return features.reshape(len(features), -1)
 
     @property
-    def map_shape_(self):
+    def map_shape_(self) -> tuple[int, int, int]:
         """(int, int, int): rows, columns and maps of the features of a picture, in the order of ``transform``."""
         check_is_fitted(self)
         return self._maps.shape
 
     @property
-    def filters_(self):
+    def filters_(self) -> FloatArray:
         """Ndarray of shape (n_filters, height, width, channels): filters as pictures, with whitening undone."""
         check_is_fitted(self)
         filters = self.components_ if self.zca_ is None else self.components_ @ self.zca_.coloring_

@@ -1,15 +1,18 @@
 """From images to rows and back: patches, contrast, denoising."""
 
+from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.feature_extraction.image import extract_patches_2d, reconstruct_from_patches_2d
 from sklearn.utils import check_array, check_random_state, check_scalar
 
+from .._typing import ArrayLike, FloatArray, RandomState
 from ._pictures import smoothed
 
 
-def normalize_contrast(image, sigma=4.0, floor=0.01):
+def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01) -> FloatArray:
     """Return ``image`` minus its local mean, over its local standard deviation.
 
     Parameters
@@ -51,7 +54,14 @@ def normalize_contrast(image, sigma=4.0, floor=0.01):
     return centered / np.maximum(deviation, floor)
 
 
-def sample_patches(images, patch_size, n_patches, *, center=True, random_state=None):
+def sample_patches(
+    images: Sequence[ArrayLike],
+    patch_size: tuple[int, int],
+    n_patches: int,
+    *,
+    center: bool = True,
+    random_state: RandomState = None,
+) -> FloatArray:
     """Return random patches of gray images as rows, in equal numbers from each image.
 
     Parameters
@@ -111,7 +121,7 @@ def _check_patch_size(patch_size):
         raise ValueError(f"patch_size must be two positive integers; got {patch_size!r}.")
 
 
-def denoise(image, coder, patch_size):
+def denoise(image: ArrayLike, coder: Any, patch_size: tuple[int, int]) -> FloatArray:
     """Return ``image`` with each patch replaced by its sparse reconstruction, averaged where patches overlap.
 
     Parameters

@@ -3,11 +3,10 @@
 from dataclasses import field
 from functools import partial
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted
@@ -19,6 +18,16 @@ from .._estimators.parameters import estimator
 from .._estimators.training import TrainedModel
 from .._estimators.unit_atoms import UnitAtoms, unit_rows
 from .._threads import team
+from .._typing import (
+    ArrayLike,
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    FloatArray,
+    ImageShape,
+    Self,
+    StepSolverLike,
+    TransformerMixin,
+)
 from ..nn.code_encoders import make_encoder
 from ..nn.scaling import dense
 from ..training.problem import Problem
@@ -131,16 +140,17 @@ class ConvolutionalPSD(
     """
 
     n_filters: int = field(default=16, kw_only=False)
-    patch_size: int | tuple = 7
+    patch_size: int | tuple[int, int] = 7
     alpha: float = 0.1
     beta: float = 1.0
-    encoder: str = "soft_threshold"
-    transform_algorithm: str = "encoder"
+    encoder: Literal["tanh", "soft_threshold"] = "soft_threshold"
+    transform_algorithm: Literal["encoder", "inference", "lasso"] = "encoder"
     gap_tol: float = 1e-2
     max_inference_iter: int = 200
-    image_shape: tuple | None = None
+    solver: StepSolverLike = "adam"
+    image_shape: ImageShape = None
     batch_size: int = 16
-    max_iter: int | str = 20
+    max_iter: int | Literal["auto"] = 20
     n_iter_no_change: int = 5
     warm_start: bool = False
     n_jobs: int | None = None
@@ -162,7 +172,7 @@ class ConvolutionalPSD(
     }
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn filters and encoder.
 
         Parameters
@@ -186,7 +196,9 @@ class ConvolutionalPSD(
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(
+        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Train for one epoch on X, from the state that earlier calls left.
 
         Parameters
@@ -234,7 +246,7 @@ class ConvolutionalPSD(
         constant = float(np.average(row_norms(rows, squared=True), weights=weights) / 2)
         return Problem(objective, rows, weights, constant=constant), state
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> FloatArray:
         """Return the codes of pictures.
 
         Parameters
@@ -253,7 +265,7 @@ class ConvolutionalPSD(
         }[self.transform_algorithm]
         return np.concatenate([codes(block) for block in self._blocks(X)])
 
-    def infer(self, X):
+    def infer(self, X: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Return the codes of pictures by the filters alone, and how far each may be from its optimum.
 
         Parameters
@@ -269,7 +281,7 @@ class ConvolutionalPSD(
         parts = [self._lasso(block) for block in self._blocks(X)]
         return tuple(map(np.concatenate, zip(*parts)))
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: ArrayLike) -> FloatArray:
         """Return the pictures that codes stand for, as rows.
 
         Parameters
@@ -291,26 +303,26 @@ class ConvolutionalPSD(
         return pictures.reshape(len(codes), -1)
 
     @property
-    def components_(self):
+    def components_(self) -> FloatArray:
         """ndarray of shape (n_filters, n_patch_features): the filters."""
         params = self._history("components_")["params"]
         return params[: -self._make_encoder().size].reshape(-1, self._convolution.n_values)
 
     @property
-    def filters_(self):
+    def filters_(self) -> FloatArray:
         """ndarray of shape (n_filters, height, width, channels): the filters as pictures."""
         filters = self.components_
         return filters.reshape(-1, *self._convolution.patch_size, self.image_shape_[2])
 
     @property
-    def encoder_parameters_(self):
+    def encoder_parameters_(self) -> list[FloatArray]:
         """list of ndarray: gains, filters and biases of ``'tanh'``; filters and logarithms of thresholds."""
         params = self._history("encoder_parameters_")["params"]
         encoder = self._make_encoder()
         return encoder.parts(params[-encoder.size :])
 
     @property
-    def map_shape_(self):
+    def map_shape_(self) -> tuple[int, int, int]:
         """(int, int, int): rows, columns and filters of the codes of a picture."""
         check_is_fitted(self)
         return *self._convolution.n_positions, len(self.components_)

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_is_fitted
@@ -17,6 +16,17 @@ from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import ready_copy
 from .._threads import team
+from .._typing import (
+    ArrayLike,
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    FloatArray,
+    ImageShape,
+    NamedLayers,
+    RandomState,
+    Self,
+    TransformerMixin,
+)
 from ._features import ConvolutionalFeatures
 from ._pictures import validated_pictures
 
@@ -73,11 +83,11 @@ class ConvolutionalStack(
     (5, 128)
     """
 
-    layers: list = field(kw_only=False)
+    layers: NamedLayers = field(kw_only=False)
     all_stages: bool = False
-    image_shape: tuple | None = None
+    image_shape: ImageShape = None
     n_jobs: int | None = None
-    random_state: object = None
+    random_state: RandomState = None
 
     _parameter_constraints: ClassVar[dict] = {
         "layers": [list, tuple],
@@ -91,7 +101,7 @@ class ConvolutionalStack(
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn the stages, the lowest one first.
 
         An upper stage learns from the maps of at most so many pictures, drawn at random, as fit into 512 MB of float32.
@@ -127,7 +137,7 @@ class ConvolutionalStack(
             self.layers_ = fitted
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> FloatArray:
         """Return the features of the last stage, or of all.
 
         Parameters

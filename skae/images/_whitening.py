@@ -4,13 +4,20 @@ from numbers import Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, _fit_context
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.versions import versioned
+from .._typing import (
+    ArrayLike,
+    BaseEstimator,
+    FloatArray,
+    OneToOneFeatureMixin,
+    Self,
+    TransformerMixin,
+)
 
 
 @versioned
@@ -53,7 +60,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.epsilon = epsilon
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn means and covariance.
 
         Parameters
@@ -92,7 +99,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             raise ValueError(f"X is too large or too small for {X.dtype}: scale it.")
         return mean, whitening, coloring
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> FloatArray:
         """Return whitened rows.
 
         Parameters
@@ -107,7 +114,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         X = validate_data(self, X, dtype=self.mean_.dtype, reset=False)
         return (X - self.mean_) @ self.whitening_
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: ArrayLike) -> FloatArray:
         """Return rows as they were before whitening.
 
         Parameters

@@ -3,10 +3,9 @@
 from dataclasses import field
 from functools import partial
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from sklearn.base import ClassifierMixin
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.auto import resolved
@@ -31,6 +30,7 @@ from .._estimators.unlabeled import (
     reconstruction,
     unlabeled_ratio,
 )
+from .._typing import ArrayLike, ClassifierMixin, ClassWeight, MatrixLike, Self
 from ..autoencoders import BaseAutoEncoder
 from ..deep import StackedAE
 from ..nn.losses import Bernoulli, Multinomial
@@ -197,20 +197,20 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     True
     """
 
-    base: object = field(default=None, kw_only=False)
-    n_tangents: int | str = "auto"
-    tangent_penalty: object = "auto"
-    tangent_sampling: str = "random"
+    base: Any = field(default=None, kw_only=False)
+    n_tangents: int | Literal["auto"] = "auto"
+    tangent_penalty: float | str = "auto"
+    tangent_sampling: Literal["exact", "random"] = "random"
     update_tangents: int | None = None
-    tangent_storage: str | None = "float16"
-    penalize_unlabeled: bool | str = "auto"
-    output: str = "softmax"
+    tangent_storage: Literal["float16", "float32"] | None = "float16"
+    penalize_unlabeled: bool | Literal["auto"] = "auto"
+    output: Literal["softmax", "sigmoid"] = "softmax"
     prefit: bool = False
-    class_weight: object = None
+    class_weight: ClassWeight = None
     reconstruction_weight: float = 0.0
-    unlabeled_per_labeled: float | str | None = "auto"
+    unlabeled_per_labeled: float | Literal["auto"] | None = "auto"
     device: str | None = None
-    precision: str = "float32"
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervised._parameter_constraints,
@@ -230,7 +230,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     }
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train the auto-encoder, take its tangents, and train the classifier.
 
         Parameters

@@ -1,14 +1,15 @@
 """Tangents without a model that is shared across space: principal components of neighbors."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, _fit_context
 from .._estimators.fitting import DTYPES, unchanged_on_error
 from .._estimators.versions import versioned
+from .._typing import ArrayLike, BaseEstimator, Self
 from ..nn.linear_maps import DenseMap
 from ._search import Search
 
@@ -57,7 +58,7 @@ class LocalPCA(BaseEstimator):
         self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Keep the points among which neighbors are looked for.
 
         Parameters
@@ -91,7 +92,7 @@ class LocalPCA(BaseEstimator):
             )
 
     @property
-    def model_(self):
+    def model_(self) -> Any:
         """The fitted neighborhoods, which stand in the place of an encoder."""
         check_is_fitted(self)
         self._check_neighbors(self._points)

@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -15,6 +15,7 @@ from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.subestimators import check_instance, check_prefit, for_parts
 from .._estimators.versions import versioned
 from .._threads import share_items, team
+from .._typing import AnyArray, ArrayLike, BaseEstimator, ClassifierMixin, FloatArray, Self
 from ..autoencoders import ContractiveAE
 from ._search import Search
 from ._tangents import tangent_basis, tangents_at
@@ -132,7 +133,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit the encoder on X and keep X with its tangents.
 
         Parameters
@@ -183,7 +184,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         X = X.astype(self.encoder_.model_.dtype, copy=False)
         return tangents_at(self.encoder_, X, self._n_tangents, n_jobs=n_jobs).basis
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> FloatArray:
         """Return each class's share of the votes.
 
         Parameters
@@ -220,7 +221,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         order = np.argsort(distances, axis=1, kind="stable")[:, : self.n_neighbors]
         return np.take_along_axis(candidates, order, axis=1)
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> AnyArray:
         """Return the class with most votes.
 
         Parameters

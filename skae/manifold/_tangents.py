@@ -1,7 +1,8 @@
 """Tangents of the manifold that an encoder has learned: the directions in which its code varies most."""
 
+from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -10,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._estimators.fitting import check_counts, validated_rows
 from .._threads import share_items, team
+from .._typing import FloatArray, MatrixLike, RandomState
 from ..nn.scaling import dense
 from ._bidiagonalization import leading_vectors
 
@@ -29,11 +31,20 @@ class Tangents(NamedTuple):
         How fast the code varies along each.
     """
 
-    basis: np.ndarray
-    singular_values: np.ndarray
+    basis: FloatArray
+    singular_values: FloatArray
 
 
-def tangent_basis(model, X, n_tangents=15, *, tol=1e-4, start=None, random_state=0, n_jobs=-1):
+def tangent_basis(
+    model: Any,
+    X: MatrixLike,
+    n_tangents: int = 15,
+    *,
+    tol: float = 1e-4,
+    start: FloatArray | None = None,
+    random_state: RandomState = 0,
+    n_jobs: int = -1,
+) -> Tangents:
     """Return the tangents at each sample: leading right singular vectors of the Jacobian dh/dx.
 
     By Golub-Kahan bidiagonalization of blocks of samples, which share the matrix products with the weights: no
@@ -117,7 +128,16 @@ def tangents_at(model, X, n_tangents, *, tol=1e-4, start=None, random_state=0, n
     return Tangents(basis, values)
 
 
-def iter_tangents(model, X, n_tangents=15, *, tol=1e-4, block_size=1024, random_state=0, n_jobs=-1):
+def iter_tangents(
+    model: Any,
+    X: MatrixLike,
+    n_tangents: int = 15,
+    *,
+    tol: float = 1e-4,
+    block_size: int = 1024,
+    random_state: RandomState = 0,
+    n_jobs: int | None = -1,
+) -> Iterator[tuple[slice, Tangents]]:
     """Yield the tangents of :func:`tangent_basis` block by block, for data whose tangents do not fit in memory.
 
     Parameters

@@ -1,11 +1,17 @@
 """Tangents of texts, read back as words."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from .._estimators.fitting import check_counts
+from .._typing import FloatArray
 
 
-def tangent_terms(basis, feature_names, n_terms=8):
+def tangent_terms(
+    basis: FloatArray, feature_names: Sequence[str], n_terms: int = 8
+) -> NDArray[np.str_]:
     """Return each tangent as the words that it adds and takes away, such as ``'+gilt +stg -slow'``.
 
     The sign of a tangent means nothing: it is turned so that its largest component is positive.

@@ -1,7 +1,10 @@
 """States of Markov chains as images."""
 
+from typing import Any
+
 import numpy as np
 
+from .._typing import ArrayLike, Axes, Self
 from ._grid import as_images, new_axes, shape_of, tile
 
 
@@ -21,8 +24,16 @@ class ChainDisplay:
 
     @classmethod
     def from_states(
-        cls, states, *, start=None, image_shape=None, n_chains=8, n_states=10, ax=None, cmap="gray"
-    ):
+        cls,
+        states: ArrayLike,
+        *,
+        start: ArrayLike | None = None,
+        image_shape: tuple[int, int] | None = None,
+        n_chains: int = 8,
+        n_states: int = 10,
+        ax: Axes | None = None,
+        cmap: Any = "gray",
+    ) -> Self:
         """Draw some states of some chains, equally far apart.
 
         Parameters
@@ -62,7 +73,7 @@ class ChainDisplay:
             shown = np.concatenate([start[np.newaxis, :n_chains], shown])
         return cls(states=shown, image_shape=shape).plot(ax=ax, cmap=cmap)
 
-    def plot(self, ax=None, *, cmap="gray"):
+    def plot(self, ax: Axes | None = None, *, cmap: Any = "gray") -> Self:
         """Draw all states into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
         n_states, n_chains, width = self.states.shape
         rows = self.states.transpose(1, 0, 2).reshape(n_chains * n_states, width)

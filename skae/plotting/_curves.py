@@ -1,7 +1,10 @@
 """The loss by epochs."""
 
+from typing import Any
+
 import numpy as np
 
+from .._typing import Axes, Self
 from ._grid import method_of, new_axes
 
 
@@ -18,7 +21,14 @@ class LossCurveDisplay:
         self.curves = curves
 
     @classmethod
-    def from_estimator(cls, estimator, *, label=None, ax=None, line_kw=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        label: str | None = None,
+        ax: Axes | None = None,
+        line_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw what a fitted estimator minimized, epoch by epoch.
 
         Parameters
@@ -49,7 +59,7 @@ class LossCurveDisplay:
             raise ValueError(f"{label} was not trained: it has no epochs to draw.")
         return cls(curves=curves).plot(ax=ax, line_kw=line_kw)
 
-    def plot(self, ax=None, *, line_kw=None):
+    def plot(self, ax: Axes | None = None, *, line_kw: Any = None) -> Self:
         """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
         ax = new_axes(ax)
         for name, curve in self.curves.items():

@@ -1,10 +1,13 @@
 """How often sparse features are active, and what they stand for."""
 
+from collections.abc import Callable, Sequence
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_scalar
 
+from .._typing import ArrayLike, Axes, MatrixLike, Self
 from ._grid import as_images, method_of, new_axes, pictures, shape_of, tile
 
 
@@ -32,17 +35,17 @@ class SparseFeatureDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Any,
+        X: MatrixLike,
         *,
-        features=None,
-        n_features=8,
-        n_samples=8,
-        image_shape=None,
-        words=None,
-        to_words=None,
-        ax=None,
-    ):
+        features: Sequence[int] | None = None,
+        n_features: int = 8,
+        n_samples: int = 8,
+        image_shape: tuple[int, int] | None = None,
+        words: ArrayLike | None = None,
+        to_words: Callable[..., Any] | None = None,
+        ax: Sequence[Axes] | None = None,
+    ) -> Self:
         """Draw features of a fitted sparse auto-encoder.
 
         Parameters
@@ -87,7 +90,7 @@ class SparseFeatureDisplay:
             data["rows"] = _rows(estimator, X, features, directions, n_samples)
         return cls(**data).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Sequence[Axes] | None = None) -> Self:
         """Draw into a pair of axes, or a new figure; return self with ``ax_`` and ``figure_``."""
         axes = _pair() if ax is None else np.ravel(ax)
         if len(axes) != 2:

@@ -1,12 +1,14 @@
 """The encoder's weights as images."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .._estimators.subestimators import atoms_of, check_instance
+from .._typing import Axes, Self
 from ._grid import as_images, new_axes, shape_of, tile
 
 
@@ -25,7 +27,14 @@ class FilterDisplay:
         self.filters, self.image_shape = filters, image_shape
 
     @classmethod
-    def from_estimator(cls, estimator, *, n_filters=100, image_shape=None, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        n_filters: int = 100,
+        image_shape: tuple[int, int] | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw the filters of largest norm of a fitted auto-encoder.
 
         Parameters
@@ -50,7 +59,7 @@ class FilterDisplay:
         shape = shape_of(image_shape, weights.shape[1])
         return cls(filters=weights[largest], image_shape=shape).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
         filters = check_array(self.filters, allow_nd=True, input_name="filters")
         images = as_images(filters.reshape(len(filters), -1), self.image_shape)

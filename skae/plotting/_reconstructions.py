@@ -1,7 +1,10 @@
 """Samples above their reconstructions."""
 
+from typing import Any
+
 import numpy as np
 
+from .._typing import Axes, MatrixLike, Self
 from ._grid import as_images, method_of, new_axes, pictures, shape_of, tile
 
 
@@ -20,7 +23,14 @@ class ReconstructionDisplay:
         self.image_shape = image_shape
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, image_shape=None, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        *,
+        image_shape: tuple[int, int] | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw X and what a fitted auto-encoder makes of it.
 
         Parameters
@@ -43,7 +53,7 @@ class ReconstructionDisplay:
         display = cls(originals=originals, reconstructions=reconstructions, image_shape=shape)
         return display.plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
         originals, reconstructions = pictures(self.originals), pictures(self.reconstructions)
         if originals.shape != reconstructions.shape:

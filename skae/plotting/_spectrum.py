@@ -1,7 +1,10 @@
 """How fast the code changes along its directions of change."""
 
+from typing import Any
+
 import numpy as np
 
+from .._typing import Axes, MatrixLike, Self
 from ..manifold import tangent_basis
 from ._grid import method_of, new_axes
 
@@ -20,7 +23,15 @@ class SpectrumDisplay:
         self.spectrum, self.label = spectrum, label
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, n_values=None, label=None, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        *,
+        n_values: int | None = None,
+        label: str | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw the spectrum of a fitted auto-encoder, averaged over X.
 
         Parameters
@@ -46,7 +57,7 @@ class SpectrumDisplay:
         spectrum = values.mean(axis=0)
         return cls(spectrum=spectrum, label=label or type(estimator).__name__).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
         ax = new_axes(ax)
         ax.plot(np.arange(1, len(self.spectrum) + 1), self.spectrum, label=self.label)

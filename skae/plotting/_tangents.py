@@ -1,9 +1,12 @@
 """Images, their tangents, and what moving along them does."""
 
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
+from .._typing import Axes, MatrixLike, Self
 from ..manifold import tangent_basis
 from ._grid import new_axes, pictures, shape_of, tile
 
@@ -26,8 +29,15 @@ class TangentDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, *, n_tangents=6, steps=(-2, -1, 1, 2), image_shape=None, ax=None
-    ):
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        *,
+        n_tangents: int = 6,
+        steps: Sequence[float] = (-2, -1, 1, 2),
+        image_shape: tuple[int, ...] | None = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Draw the tangents of a fitted model.
 
         Parameters
@@ -54,7 +64,7 @@ class TangentDisplay:
         basis = tangent_basis(estimator, X, n_tangents).basis
         return cls(images=images, basis=basis, steps=steps, image_shape=shape).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Self:
         """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
         shape = shape_of(self.image_shape, self.images.shape[1])
         steps = _checked_steps(self.steps)

@@ -2,15 +2,19 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse
 
+from .._typing import ArrayLike, MatrixLike, PathLike
 from ._gather import Checks, _named
 from ._parts import Part, parts_of
 
 
-def apply(model, X, out=None, *, method="transform"):
+def apply(
+    model: Any, X: MatrixLike, out: ArrayLike | PathLike | None = None, *, method: str = "transform"
+) -> Any:
     """Return what a method of a fitted model makes of X, or write it to ``out``, part by part.
 
     Neither X nor the result need to fit into memory. The model may be any estimator of scikit-learn, such as a pipeline.

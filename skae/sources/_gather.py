@@ -1,16 +1,18 @@
 """Rows from anywhere, in a temporary file that is mapped into memory."""
 
 import tempfile
+from typing import Any
 
 import numpy as np
 import scipy.sparse
 
+from .._typing import MatrixLike, PathLike
 from ._parts import parts_of
 
 _PLAIN = (np.float32, np.float64)
 
 
-def gather(X, *, allow_nan=False, folder=None):
+def gather(X: MatrixLike, *, allow_nan: bool = False, folder: PathLike | None = None) -> Any:
     """Return X as an array that scikit-learn can check: a memory map of its rows, read part by part.
 
     What is in memory is returned as it is, and so is a C-ordered memory map of floats. Everything else is read once, in order, into a temporary file

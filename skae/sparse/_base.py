@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 import scipy.sparse
 from joblib import effective_n_jobs
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted
@@ -26,6 +25,15 @@ from .._estimators.fitting import (
     validated_rows,
 )
 from .._estimators.training import TrainedModel
+from .._typing import (
+    ArrayLike,
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    FloatArray,
+    MatrixLike,
+    Self,
+    TransformerMixin,
+)
 from ..nn.scaling import dense
 from ._dictionary import first_atoms
 
@@ -86,7 +94,7 @@ class BaseCoder(
         """Set what else ``fit`` finds once the parameters are trained, from the validated X."""
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn from X.
 
         Parameters
@@ -120,7 +128,9 @@ class BaseCoder(
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(
+        self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Train for one epoch on X, from the state that earlier calls left.
 
         Parameters
@@ -170,7 +180,7 @@ class BaseCoder(
         self._check_algorithm(self._atoms_of(state.params))
         return problem, state
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> FloatArray | scipy.sparse.csr_matrix:
         """Return the codes of X.
 
         Parameters
@@ -188,7 +198,7 @@ class BaseCoder(
         parts = [positive_part(codes), positive_part(-codes)]
         return scipy.sparse.hstack(parts, "csr") if self.sparse_output else np.hstack(parts)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: MatrixLike) -> FloatArray:
         """Return the sum of atoms that each code stands for.
 
         Parameters
@@ -210,7 +220,7 @@ class BaseCoder(
             codes = codes[:, : self._n_atoms] - codes[:, self._n_atoms :]
         return codes @ self.components_
 
-    def reconstruct(self, X):
+    def reconstruct(self, X: MatrixLike) -> FloatArray:
         """Return the sum of atoms that each sample's code stands for.
 
         Parameters
@@ -223,7 +233,7 @@ class BaseCoder(
         """
         return self._codes(self._check(X), True) @ self.components_
 
-    def score_samples(self, X):
+    def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return minus half the squared reconstruction error of each sample, summed over features.
 
         Parameters
@@ -247,7 +257,7 @@ class BaseCoder(
         return validated_rows(self, X, dtype=dtype, reset=False)
 
     @property
-    def components_(self):
+    def components_(self) -> FloatArray:
         """ndarray of shape (n_components, n_features): the atoms."""
         return self._atoms_of(self._history("components_")["params"])
 

@@ -2,14 +2,16 @@
 
 from dataclasses import field
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
+from scipy.sparse import csr_matrix
 from sklearn.utils import check_array
 
 from .._compat import Interval, StrOptions
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import atoms_of
 from .._estimators.unit_atoms import unit_rows
+from .._typing import ArrayLike, FloatArray, MatrixLike, Self
 from ..training.problem import Problem
 from ._base import BaseCoder, positive_part
 from ._dictionary import DictionaryObjective, DictionarySolver
@@ -136,14 +138,14 @@ class SparseCoder(BaseCoder):
     n_components: int | None = field(default=None, kw_only=False)
     ridge: float = 0.0
     groups: list | None = None
-    algorithm: str = "auto"
+    algorithm: Literal["auto", "homotopy", "cd", "fista", "ista", "omp"] = "auto"
     n_nonzero_coefs: int = 10
-    dictionary: object = None
+    dictionary: ArrayLike | None = None
     positive: bool = False
     split_sign: bool = False
-    transform_encoder: str = "inference"
+    transform_encoder: Literal["inference", "soft_threshold"] = "inference"
     sparse_output: bool = False
-    max_iter: int | str = 10
+    max_iter: int | Literal["auto"] = 10
     tol: float = 1e-3
     n_iter_no_change: int = 3
 
@@ -167,7 +169,7 @@ class SparseCoder(BaseCoder):
     }
 
     @classmethod
-    def from_estimator(cls, estimator, **params):
+    def from_estimator(cls, estimator: Any, **params: Any) -> Self:
         """Return a coder whose atoms are the filters of a fitted estimator, scaled to norm 1.
 
         Learning with one model and encoding with another (Coates & Ng 2011).
@@ -186,7 +188,9 @@ class SparseCoder(BaseCoder):
         """
         return cls(dictionary=unit_rows(atoms_of(estimator)), **params)
 
-    def infer(self, X, init=None):
+    def infer(
+        self, X: MatrixLike, init: MatrixLike | None = None
+    ) -> tuple[FloatArray | csr_matrix, FloatArray]:
         """Return codes and how far each may be from its optimum.
 
         Parameters

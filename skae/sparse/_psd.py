@@ -2,7 +2,7 @@
 
 from dataclasses import field
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from .._estimators.fitting import by_block
 from .._estimators.layer import Layer
 from .._estimators.parameters import estimator
 from .._estimators.unit_atoms import UnitAtoms
+from .._typing import FloatArray, StepSolverLike
 from ..nn.activations import Diagonal
 from ..nn.code_encoders import ENCODERS, make_encoder
 from ..nn.layer import LinearLayer
@@ -129,16 +130,17 @@ class PSD(BaseCoder):
 
     n_components: int = field(default=100, kw_only=False)
     beta: float = 1.0
-    encoder: str = "soft_threshold"
+    encoder: Literal["tanh", "soft_threshold", "lista"] = "soft_threshold"
     n_steps: int = 3
-    topology: tuple | None = None
+    topology: tuple[int, int] | None = None
     pool_size: int = 5
-    transform_algorithm: str = "encoder"
-    algorithm: str = "auto"
+    transform_algorithm: Literal["encoder", "inference", "lasso"] = "encoder"
+    algorithm: Literal["auto", "homotopy", "cd", "fista", "ista"] = "auto"
     gap_tol: float = 1e-3
     max_inference_iter: int = 500
+    solver: StepSolverLike = "adam"
     batch_size: int = 100
-    max_iter: int | str = 30
+    max_iter: int | Literal["auto"] = 30
     n_iter_no_change: int = 5
 
     sparse_output: ClassVar[bool] = False
@@ -181,13 +183,13 @@ class PSD(BaseCoder):
         return [(filters, biases, gains[:, np.newaxis] * self.components_, bias)]
 
     @property
-    def model_(self):
+    def model_(self) -> Any:
         """The fitted encoder, which takes rows of X."""
         flat = self._history("model_")["params"]
         return _FittedEncoder(self._make_encoder(), flat, self.components_)
 
     @property
-    def encoder_parameters_(self):
+    def encoder_parameters_(self) -> list[FloatArray]:
         """list of ndarray: gains, filters and biases of ``'tanh'``, or what the encoder's formula has."""
         flat = self._history("encoder_parameters_")["params"]
         return self._make_encoder().parts(flat[self.components_.size :])
