@@ -115,10 +115,12 @@ def load(path: PathLike) -> Any:
     Parameters
     ----------
     path : path-like
+        A file that :func:`save` wrote.
 
     Returns
     -------
     model : estimator
+        The model as it was saved.
 
     Raises
     ------
@@ -174,6 +176,7 @@ def save_features(model: Any, folder: PathLike) -> None:
     Parameters
     ----------
     model : fitted SparseAutoEncoder
+        Whose weights are written.
     folder : path-like
         Made if it is not there.
     """

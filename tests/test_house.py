@@ -124,13 +124,23 @@ def test_docstrings_have_the_defaults(Estimator):
             assert ast.literal_eval(entry.split("default=")[1]) == field.default, entry
 
 
+def _n_documented(tree):
+    """Return how many lines are docstrings, or parts of signatures beyond the first line of each."""
+    n_lines = 0
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            n_lines += node.body[0].lineno - node.lineno - 1
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)) and ast.get_docstring(
+            node
+        ):
+            n_lines += node.body[0].end_lineno - node.body[0].lineno + 1
+    return n_lines
+
+
 def test_functions_and_files_are_short():
     for path in SOURCE.rglob("*.py"):
         tree = ast.parse(path.read_text())
-        functions = [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)]
-        # A signature counts as one line, however its annotations are wrapped.
-        wrapped = sum(each.body[0].lineno - each.lineno - 1 for each in functions)
-        assert len(path.read_text().splitlines()) - wrapped <= 400, path
+        assert len(path.read_text().splitlines()) - _n_documented(tree) <= 360, path
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 first = (

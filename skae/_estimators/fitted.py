@@ -46,7 +46,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     @property
     def model_(self) -> Model:
-        """Model: the fitted network with its parameters and units, from and to columns of X."""
+        """The fitted network with its parameters and units, from and to columns of X: Model."""
         flat = self._history("model_")["params"]
         return Model(self._network, flat, self._units)
 
@@ -60,10 +60,12 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         H : ndarray of shape (n_samples, n_components)
+            Codes.
         """
         check_is_fitted(self)
         return self._by_block(X, "encode", self.n_components_, method="transform")
@@ -106,10 +108,12 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
+            Reconstructions, in the units of X.
         """
         check_is_fitted(self)
         return self._by_block(X, "reconstruct", self.n_features_in_, method="reconstruct")
@@ -125,10 +129,12 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         F : ndarray of shape (n_samples, n_features)
+            Differences, in the units of X.
         """
         check_is_fitted(self)
         return self._by_block(X, "reconstruction_error", self.n_features_in_, method="score_field")
@@ -143,10 +149,12 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,)
+            High for samples that are like the training data.
         """
         check_is_fitted(self)
         return -self._by_block(X, "losses", None, method="score_samples", check=True)
@@ -159,6 +167,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -167,6 +176,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Returns
         -------
         score : float
+            The mean over the samples.
         """
         return mean_score(self.score_samples(X), sample_weight)
 
@@ -176,6 +186,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
@@ -192,10 +203,12 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         S : ndarray of shape (n_samples, min(n_components, n_features))
+            Of each sample, the largest first.
         """
         check_is_fitted(self)
         width = min(self.n_components_, self.n_features_in_)
@@ -211,6 +224,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
@@ -229,19 +243,19 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     @property
     def center_(self) -> FloatArray:
-        """ndarray of shape (n_features,): what is subtracted from each column of X, see ``standardize``."""
+        """What is subtracted from each column of X, see ``standardize``: ndarray of shape (n_features,)."""
         check_is_fitted(self)
         return shown(self._place, self._units.scaling.center)
 
     @property
     def scale_(self) -> FloatArray:
-        """ndarray of shape (n_features,): by what each column of X is then divided, see ``standardize``."""
+        """By what each column of X is then divided, see ``standardize``: ndarray of shape (n_features,)."""
         check_is_fitted(self)
         return shown(self._place, self._units.scaling.scale)
 
     @property
     def column_losses_(self) -> list[tuple[str, IntArray]]:
-        """list of (str, ndarray): the losses of the reconstruction with the columns of X that have them."""
+        """The losses of the reconstruction with the columns of X that have them: list of (str, ndarray)."""
         check_is_fitted(self)
         return self._units.column_losses
 
@@ -249,37 +263,37 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     @property
     def components_(self) -> FloatArray:
-        """ndarray of shape (n_components, n_features): the encoder's weights of scaled columns, without hidden layers."""
+        """The encoder's weights of scaled columns, without hidden layers: ndarray of shape (n_components, n_features)."""
         return self._single_layer("components_").encoder_weights[0]
 
     @property
     def encoder_bias_(self) -> FloatArray:
-        """ndarray of shape (n_components,): the encoder's bias, without hidden layers."""
+        """The encoder's bias, without hidden layers: ndarray of shape (n_components,)."""
         return self._single_layer("encoder_bias_").encoder_biases[0]
 
     @property
     def decoder_components_(self) -> FloatArray:
-        """ndarray of shape (n_components, n_features): the decoder's weights, without hidden layers."""
+        """The decoder's weights, without hidden layers: ndarray of shape (n_components, n_features)."""
         return self._single_layer("decoder_components_").decoder_weights[0]
 
     @property
     def decoder_bias_(self) -> FloatArray:
-        """ndarray of shape (n_features,): the bias of the output units."""
+        """The bias of the output units: ndarray of shape (n_features,)."""
         return self._shown_params("decoder_bias_").decoder_biases[0]
 
     @property
     def encoder_weights_(self) -> list[FloatArray]:
-        """list of ndarray of shape (n_upper, n_lower): weights from the input to the code."""
+        """Weights from the input to the code: list of ndarray of shape (n_upper, n_lower)."""
         return self._shown_params("encoder_weights_").encoder_weights
 
     @property
     def decoder_weights_(self) -> list[FloatArray]:
-        """list of ndarray of shape (n_upper, n_lower): weights of the decoder, in the encoder's order."""
+        """Weights of the decoder, in the encoder's order: list of ndarray of shape (n_upper, n_lower)."""
         return self._shown_params("decoder_weights_").decoder_weights
 
     @property
     def n_components_(self) -> int:
-        """int: the width of the fitted code."""
+        """The width of the fitted code: int."""
         check_is_fitted(self)
         return self._shape["sizes"][-1]
 
@@ -291,7 +305,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     @property
     def _has_decoder(self):
-        """bool: whether codes can be decoded; networks that are trained to predict have no decoder."""
+        """Whether codes can be decoded; networks that are trained to predict have no decoder: bool."""
         return not hasattr(self, "_shape") or self._shape.get("decoder", True) is not None
 
     @property

@@ -254,6 +254,7 @@ class MeanScore:
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -262,5 +263,6 @@ class MeanScore:
         Returns
         -------
         score : float
+            The mean over the samples.
         """
         return mean_score(self.score_samples(X), sample_weight)

@@ -26,6 +26,7 @@ def get_params(self, deep: bool = True) -> dict[str, Any]:
     Returns
     -------
     params : dict
+        Parameters by name.
     """
     return self._get_params("layers", deep=deep)
 
@@ -36,10 +37,12 @@ def set_params(self: Estimator, **params: Any) -> Estimator:
     Parameters
     ----------
     **params : dict
+        Parameters by name.
 
     Returns
     -------
     self : object
+        The estimator.
     """
     self._set_params("layers", **params)
     return self
@@ -47,7 +50,7 @@ def set_params(self: Estimator, **params: Any) -> Estimator:
 
 @property
 def named_layers_(self) -> Bunch:
-    """Bunch: the layers as pre-training left them, by name."""
+    """The layers as pre-training left them, by name: Bunch."""
     return Bunch(**dict(self.layers_))
 
 

@@ -164,7 +164,13 @@ def check_prefit(**parts):
 
 
 def layer_weights(params):
-    """Return encoder weights, encoder bias, decoder weights and decoder bias (or None) of each layer."""
+    """Return encoder weights, encoder bias, decoder weights and decoder bias (or None) of each layer.
+
+    Returns
+    -------
+    weights : list of tuple of ndarray
+        From the input to the code.
+    """
     encoder = params.encoder_weights, params.encoder_biases
     return list(zip_longest(*encoder, params.decoder_weights, params.decoder_biases))
 

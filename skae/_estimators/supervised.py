@@ -89,6 +89,7 @@ class BaseSupervised(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
@@ -108,10 +109,12 @@ class BaseSupervised(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions.
         """
         outputs = in_numpy(self._outputs(X))
         return as_given(self._kind.predictions(outputs), X)
@@ -123,6 +126,7 @@ class BaseSupervised(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
@@ -139,36 +143,38 @@ class BaseSupervised(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         P : ndarray of shape (n_samples, n_classes)
+            Logarithms of probabilities.
         """
         outputs = in_numpy(self._outputs(X, "predict_log_proba"))
         return as_given(np.log(self._kind.probabilities(outputs)), X)
 
     @property
     def model_(self) -> Model:
-        """Model: the fitted network with its parameters and units, which takes columns of X."""
+        """The fitted network with its parameters and units, which takes columns of X: Model."""
         flat, network = self._history("model_")["params"], self._network
         units, n_layers = self._units, network.depth - 1
         return Model(network, flat, units, loss=self._output_units, n_layers=n_layers)
 
     @property
     def center_(self) -> FloatArray:
-        """ndarray of shape (n_features,): what is subtracted from each column of X."""
+        """What is subtracted from each column of X: ndarray of shape (n_features,)."""
         check_is_fitted(self)
         return shown(self._place, self._units.scaling.center)
 
     @property
     def scale_(self) -> FloatArray:
-        """ndarray of shape (n_features,): by what each column of X is then divided."""
+        """By what each column of X is then divided: ndarray of shape (n_features,)."""
         check_is_fitted(self)
         return shown(self._place, self._units.scaling.scale)
 
     @property
     def column_losses_(self) -> list[tuple[str, IntArray]]:
-        """list of (str, ndarray): the losses of the reconstruction with the columns of X that have them."""
+        """The losses of the reconstruction with the columns of X that have them: list of (str, ndarray)."""
         check_is_fitted(self)
         return self._units.column_losses
 

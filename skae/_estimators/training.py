@@ -83,17 +83,17 @@ class TrainedModel(CallbackSupportMixin):
 
     @property
     def n_iter_(self) -> int:
-        """int: the number of epochs (iterations of L-BFGS) so far."""
+        """The number of epochs (iterations of L-BFGS) so far: int."""
         return len(self._history("n_iter_")["loss_curve"])
 
     @property
     def loss_curve_(self) -> list[float]:
-        """list of float: the mean training objective of each epoch."""
+        """The mean training objective of each epoch: list of float."""
         return self._history("loss_curve_")["loss_curve"]
 
     @property
     def loss_(self) -> float:
-        """float: the training objective of the last epoch."""
+        """The training objective of the last epoch: float."""
         curve = self._history("loss_")["loss_curve"]
         if not curve:
             raise AttributeError(
@@ -103,12 +103,12 @@ class TrainedModel(CallbackSupportMixin):
 
     @property
     def validation_curve_(self) -> list[float]:
-        """list of float: the error on the held-out samples after each epoch."""
+        """The error on the held-out samples after each epoch: list of float."""
         return self._history("validation_curve_")["validation_curve"]
 
     @property
     def converged_(self) -> bool:
-        """bool: whether training stopped by itself before ``max_iter``."""
+        """Whether training stopped by itself before ``max_iter``: bool."""
         return self._history("converged_")["converged"]
 
     def __sklearn_is_fitted__(self):

@@ -51,7 +51,7 @@ class Units:
 
     @property
     def constant_loss(self):
-        """float: the mean loss of the best constant reconstruction."""
+        """The mean loss of the best constant reconstruction: float."""
         return self.least_loss + sum(self.constant_losses.values())
 
     def check(self, X, names):

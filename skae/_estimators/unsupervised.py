@@ -105,7 +105,13 @@ def fit_network(self, X, sample_weight, cure=CURE_OF_CONSTANT_CODES):
 
 
 def layer_training(self):
-    """Return how a stack may train the network of this layer, a :class:`~skae._estimators.layer.LayerTraining`."""
+    """Return how a stack may train the network of this layer, a :class:`~skae._estimators.layer.LayerTraining`.
+
+    Returns
+    -------
+    training : LayerTraining
+        Functions that train it.
+    """
     return LayerTraining(
         make_units=self._make_units,
         begin=self._begin,
@@ -141,6 +147,7 @@ def partial_fit(
     Returns
     -------
     self : object
+        The estimator after the epoch.
     """
     with unchanged_on_error(self):
         problem, state = self._begin(X, sample_weight, again=True)

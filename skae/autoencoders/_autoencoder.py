@@ -122,5 +122,18 @@ class AutoEncoder(BaseAutoEncoder):
     """
 
     def objective(self, network, units):
-        """Return the loss of the reconstruction plus weight decay."""
+        """Return the loss of the reconstruction plus weight decay.
+
+        Parameters
+        ----------
+        network : Network
+            The network, without its parameters.
+        units : Units
+            How it sees the columns of X, with the loss.
+
+        Returns
+        -------
+        objective : Objective
+            What :mod:`skae.training` minimizes.
+        """
         return Objective(network, units.loss, penalties=weight_decays(self.weight_decay))

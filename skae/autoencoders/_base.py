@@ -71,7 +71,20 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
 
     @abstractmethod
     def objective(self, network, units):
-        """Compose the training objective of ``network``, which sees columns of X in these ``Units``, from its parts."""
+        """Compose the training objective of ``network``, which sees columns of X in these ``Units``, from its parts.
+
+        Parameters
+        ----------
+        network : Network
+            The network, without its parameters.
+        units : Units
+            How it sees the columns of X, with the loss.
+
+        Returns
+        -------
+        objective : Objective
+            What :mod:`skae.training` minimizes.
+        """
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -90,6 +103,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------
@@ -116,6 +130,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
@@ -184,7 +199,13 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         return make_units(self.loss, X, frame, sample_weight, standardize=self.standardize)
 
     def layer_shapes(self):
-        """Return width and activation of each layer of the encoder, from the parameters."""
+        """Return width and activation of each layer of the encoder, from the parameters.
+
+        Returns
+        -------
+        shapes : list of (int, str)
+            From the input to the code.
+        """
         hidden = tuple(self.hidden_layer_sizes)
         for size in hidden:
             if not (isinstance(size, Integral) and size >= 1):
@@ -202,5 +223,11 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         return self._start(self._network, rows.dtype, output_bias=self._units.base_logits)
 
     def layer_weights(self):
-        """Return encoder weights, encoder bias, decoder weights and decoder bias of each layer."""
+        """Return encoder weights, encoder bias, decoder weights and decoder bias of each layer.
+
+        Returns
+        -------
+        weights : list of tuple of ndarray
+            From the input to the code.
+        """
         return layer_weights(self.model_.params)

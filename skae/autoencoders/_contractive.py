@@ -196,7 +196,7 @@ class ContractiveAE(BaseAutoEncoder):
 
     @property
     def contraction_(self) -> float:
-        """float: the weight of the penalty, with the value that ``contraction='auto'`` stands for."""
+        """The weight of the penalty, with the value that ``contraction='auto'`` stands for: float."""
         check_is_fitted(self)
         return self._strength(self._network, self._units, self.trained_with_)
 
@@ -208,7 +208,20 @@ class ContractiveAE(BaseAutoEncoder):
         return resolved(params["contraction"], "contraction", scale / at_start)
 
     def objective(self, network, units):
-        """Return the loss of the reconstruction plus the penalties on the code's derivatives."""
+        """Return the loss of the reconstruction plus the penalties on the code's derivatives.
+
+        Parameters
+        ----------
+        network : Network
+            The network, without its parameters.
+        units : Units
+            How it sees the columns of X, with the loss.
+
+        Returns
+        -------
+        objective : Objective
+            What :mod:`skae.training` minimizes.
+        """
         penalties = [self._contraction(network, units), *weight_decays(self.weight_decay)]
         if self.curvature:
             penalties.append(self._curvature(network))

@@ -151,7 +151,20 @@ class DenoisingAE(BaseAutoEncoder):
     }
 
     def objective(self, network, units):
-        """Return the loss of reconstructing rows from corrupted copies of them."""
+        """Return the loss of reconstructing rows from corrupted copies of them.
+
+        Parameters
+        ----------
+        network : Network
+            The network, without its parameters.
+        units : Units
+            How it sees the columns of X, with the loss.
+
+        Returns
+        -------
+        objective : Objective
+            What :mod:`skae.training` minimizes.
+        """
         corruption = make_corruption(
             self.corruption, self.corruption_level, units.groups, units.limits
         )

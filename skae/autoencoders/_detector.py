@@ -124,6 +124,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------
@@ -165,10 +166,12 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,)
+            High for samples that are like the training data.
         """
         check_is_fitted(self)
         X = gathered(self, X)
@@ -180,10 +183,12 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,)
+            Negative for anomalies.
         """
         return self.score_samples(X) - self.offset_
 
@@ -193,10 +198,12 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         kinds : ndarray of int of shape (n_samples,)
+            1 for samples that are like the training data, -1 for anomalies.
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 

@@ -24,10 +24,12 @@ class FittedFeatures(FittedNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         H : {csr_matrix, ndarray} of shape (n_samples, n_components)
+            Codes.
         """
         codes = scipy.sparse.vstack([codes for _, codes in self._blocks(X)], "csr")
         return codes if self.sparse_output else codes.toarray()
@@ -43,6 +45,7 @@ class FittedFeatures(FittedNetwork):
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
+            Samples, in the units of the training data.
         """
         check_is_fitted(self)
         codes = check_array(X, accept_sparse="csr", dtype=self._params.dtype, input_name="X")
@@ -59,10 +62,12 @@ class FittedFeatures(FittedNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
+            Reconstructions, in the units of X.
         """
         blocks = [self._decoded(codes) for _, codes in self._blocks(X)]
         return self._units.scaling.invert(np.concatenate(blocks))
@@ -73,10 +78,12 @@ class FittedFeatures(FittedNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,)
+            High for samples that are like the training data.
         """
         return np.concatenate(
             [-0.5 * np.sum((z - self._decoded(codes)) ** 2, axis=1) for z, codes in self._blocks(X)]
@@ -88,6 +95,7 @@ class FittedFeatures(FittedNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
@@ -118,6 +126,7 @@ class FittedFeatures(FittedNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
         feature : int
             Which one, a column of what ``transform`` returns.
         n_samples : int, default=10
@@ -139,7 +148,7 @@ class FittedFeatures(FittedNetwork):
 
     @property
     def thresholds_(self) -> FloatArray:
-        """ndarray of shape (n_components,): above what a pre-activation is a code, where that does not depend on the others."""
+        """Above what a pre-activation is a code, where that does not depend on the others: ndarray of shape (n_components,)."""
         unit = self._fitted_params("thresholds_").encoder_layers[0].unit
         if not hasattr(unit, "limits"):
             raise AttributeError(

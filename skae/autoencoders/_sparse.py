@@ -197,10 +197,16 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
 
         Parameters
         ----------
-        components, decoder_components : array-like of shape (n_components, n_features)
+        components : array-like of shape (n_components, n_features)
+            Weights of the encoder.
         encoder_bias : array-like of shape (n_components,)
+            Bias of the encoder.
+        decoder_components : array-like of shape (n_components, n_features)
+            Weights of the decoder.
         decoder_bias : array-like of shape (n_features,)
+            Bias of the output.
         activation : {'topk', 'jumprelu', 'relu'}, default='relu'
+            What makes codes sparse.
         k : int, default=None
             For ``'topk'``.
         thresholds : array-like of shape (n_components,), default=None
@@ -209,6 +215,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         Returns
         -------
         model : SparseAutoEncoder
+            A fitted model with these weights.
         """
         params = given_parameters(
             components, encoder_bias, decoder_components, decoder_bias, activation, k, thresholds
@@ -242,6 +249,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------
@@ -276,7 +284,20 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         return {"sizes": (n_inputs, n), "activation": self.activation, "k": k}
 
     def objective(self, network, units):
-        """Compose the objective of ``network``."""
+        """Compose the objective of ``network``.
+
+        Parameters
+        ----------
+        network : Network
+            The network, without its parameters.
+        units : Units
+            How it sees the columns of X, with the loss.
+
+        Returns
+        -------
+        objective : Objective
+            What :mod:`skae.training` minimizes.
+        """
         return SparseObjective(
             network,
             check_groups(self.groups, network.sizes[1]),

@@ -141,6 +141,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------

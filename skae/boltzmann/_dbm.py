@@ -80,6 +80,7 @@ class DBM(
     momentum : float, default=0.0
         Of ``solver='sgd'``.
     solver : {'sgd', 'adam'} or solver, default='sgd'
+        How steps follow the gradient of the joint training.
     learning_rate_init : float, default=0.01
         Step size.
     learning_rate : {'constant', 'cosine'}, default='constant'
@@ -182,6 +183,7 @@ class DBM(
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------
@@ -213,10 +215,12 @@ class DBM(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         H : ndarray of shape (n_samples, n_components)
+            Codes.
         """
         check_is_fitted(self)
         top, width = len(self._sizes) - 1, self._sizes[-1]
@@ -228,10 +232,12 @@ class DBM(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
+            Reconstructions, in the units of X.
         """
         return self._by_block(
             X, lambda states, odd: self.model_.visible_means(odd), self.n_features_in_
@@ -243,10 +249,12 @@ class DBM(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,)
+            High for samples that are like the training data.
         """
         return self._by_block(X, lambda *sides: self.model_.bounds(*sides), None, check=True)
 
@@ -272,10 +280,12 @@ class DBM(
         means : bool, default=False
             Whether to return the means of the last visible units, instead of draws.
         random_state : int, RandomState instance or None, default=None
+            Seed of the draws.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
+            The ends of the chains.
         """
         check_is_fitted(self)
         check_counts(n_samples=n_samples, n_steps=n_steps)
@@ -300,6 +310,7 @@ class DBM(
         n_temperatures : int, default=10000
             Steps from the independent units to the machine; too few underestimate Z.
         random_state : int, RandomState instance or None, default=None
+            Seed of the draws.
 
         Returns
         -------
@@ -326,8 +337,11 @@ class DBM(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        n_runs, n_temperatures, random_state
+            Samples.
+        n_runs, n_temperatures : int, default=100 and 10000
             See :meth:`log_partition`.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the runs.
 
         Returns
         -------
@@ -340,22 +354,39 @@ class DBM(
 
     @property
     def weights_(self) -> list[FloatArray]:
-        """list of ndarray of shape (n_upper, n_lower): weights between neighboring layers."""
+        """Weights between neighboring layers: list of ndarray of shape (n_upper, n_lower)."""
         lowest, *others = self.model_.weights()
         return [self._units.scaling.widened(lowest), *others]
 
     @property
     def biases_(self) -> list[FloatArray]:
-        """list of ndarray of shape (n_units,): biases of each layer, from the visible one up."""
+        """Biases of each layer, from the visible one up: list of ndarray of shape (n_units,)."""
         visible, *hidden = self.model_.biases()
         return [self._units.scaling.widened(visible), *hidden]
 
     def discriminative_layers(self):
-        """Return weights and biases of a network on ``discriminative_inputs``, from the lowest layer up."""
+        """Return weights and biases of a network on ``discriminative_inputs``, from the lowest layer up.
+
+        Returns
+        -------
+        layers : list of (ndarray, ndarray)
+            Weights of shape (n_upper, n_lower), and biases.
+        """
         return self.model_.discriminative_layers()
 
     def discriminative_inputs(self, X):
-        """Return what that network sees of X: beside it, the mean-field means of the second hidden layer."""
+        """Return what that network sees of X: beside it, the mean-field means of the second hidden layer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        inputs : ndarray of shape (n_samples, n_inputs)
+            Inputs of the network.
+        """
         return self.model_.discriminative_inputs(X)
 
     def _make_solver(self):

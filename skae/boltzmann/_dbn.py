@@ -116,6 +116,7 @@ class DBN(
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------
@@ -150,10 +151,12 @@ class DBN(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         H : ndarray of shape (n_samples, n_components)
+            Codes.
         """
         return self._fitted.transform(X)
 
@@ -168,6 +171,7 @@ class DBN(
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
+            Samples, in the units of the training data.
         """
         return self._fitted.inverse_transform(X)
 
@@ -177,10 +181,12 @@ class DBN(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,)
+            High for samples that are like the training data.
         """
         return self._fitted.score_samples(X)
 
@@ -206,10 +212,12 @@ class DBN(
         means : bool, default=False
             Whether to return the means of the visible units given the layer above, instead of draws.
         random_state : int, RandomState instance or None, default=None
+            Seed of the draws.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
+            The ends of the chains.
         """
         lower, top = [layer for _, layer in self._fitted.layers_[:-1]], self.layers_[-1][1]
         check_counts(n_samples=n_samples, n_steps=n_steps)
@@ -233,22 +241,39 @@ class DBN(
         return states
 
     def discriminative_layers(self):
-        """Return weights and biases of a network on ``discriminative_inputs``, from the lowest layer up."""
+        """Return weights and biases of a network on ``discriminative_inputs``, from the lowest layer up.
+
+        Returns
+        -------
+        layers : list of (ndarray, ndarray)
+            Weights of shape (n_upper, n_lower), and biases.
+        """
         params = self.model_.params
         return list(zip(params.encoder_weights, params.encoder_biases))
 
     def discriminative_inputs(self, X):
-        """Return what that network sees of X."""
+        """Return what that network sees of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        inputs : ndarray of shape (n_samples, n_inputs)
+            Inputs of the network.
+        """
         return self.model_.scaling.rows(X)
 
     @property
     def model_(self) -> Any:
-        """Model: the layers end to end, as :class:`StackedAE` has them."""
+        """The layers end to end, as :class:`StackedAE` has them: Model."""
         return self.stack_.model_
 
     @property
     def layers_(self) -> list[tuple[str, RBM]]:
-        """list of (str, RBM): the fitted layers."""
+        """The fitted layers: list of (str, RBM)."""
         return self.stack_.layers_
 
     @property

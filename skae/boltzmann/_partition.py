@@ -21,6 +21,7 @@ class LogPartition(NamedTuple):
     Parameters
     ----------
     value : float
+        The estimate.
     low, high : float
         Three standard errors of Z below and above it; both are ``value`` where it is exact.
     """

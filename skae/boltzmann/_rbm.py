@@ -203,6 +203,7 @@ class RBM(TrainedModel, FittedNetwork):
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------
@@ -239,10 +240,12 @@ class RBM(TrainedModel, FittedNetwork):
         means : bool, default=False
             Whether to return the means of the last visible units given the hidden ones, instead of draws.
         random_state : int, RandomState instance or None, default=None
+            Seed of the draws.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
+            The ends of the chains.
         """
         check_is_fitted(self)
         check_counts(n_samples=n_samples, n_steps=n_steps)
@@ -264,10 +267,12 @@ class RBM(TrainedModel, FittedNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,)
+            High for samples that are like the training data.
         """
 
         def densities(model, x):
@@ -290,6 +295,7 @@ class RBM(TrainedModel, FittedNetwork):
         n_temperatures : int, default=10000
             Steps from the independent units to the machine; too few underestimate Z.
         random_state : int, RandomState instance or None, default=None
+            Seed of the draws.
 
         Returns
         -------
@@ -319,8 +325,11 @@ class RBM(TrainedModel, FittedNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        n_runs, n_temperatures, random_state
+            Samples.
+        n_runs, n_temperatures : int, default=100 and 10000
             See :meth:`log_partition`.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the runs.
 
         Returns
         -------
@@ -332,12 +341,29 @@ class RBM(TrainedModel, FittedNetwork):
         return normalized(score, self.log_partition(n_runs=n_runs, **options))
 
     def discriminative_layers(self):
-        """Return weights and biases of a network on ``discriminative_inputs``, from the lowest layer up."""
+        """Return weights and biases of a network on ``discriminative_inputs``, from the lowest layer up.
+
+        Returns
+        -------
+        layers : list of (ndarray, ndarray)
+            Weights of shape (n_upper, n_lower), and biases.
+        """
         params = self.model_.params
         return list(zip(params.encoder_weights, params.encoder_biases))
 
     def discriminative_inputs(self, X):
-        """Return what that network sees of X."""
+        """Return what that network sees of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        inputs : ndarray of shape (n_samples, n_inputs)
+            Inputs of the network.
+        """
         return self._units.scaling.rows(X)
 
     def __sklearn_tags__(self):
@@ -350,7 +376,20 @@ class RBM(TrainedModel, FittedNetwork):
     layer_training = unsupervised.layer_training
 
     def objective(self, network, units):
-        """Return what the gradient of the likelihood is estimated by, or that of the reconstruction loss."""
+        """Return what the gradient of the likelihood is estimated by, or that of the reconstruction loss.
+
+        Parameters
+        ----------
+        network : Network
+            The network, without its parameters.
+        units : Units
+            How it sees the columns of X, with the loss.
+
+        Returns
+        -------
+        objective : Objective
+            What :mod:`skae.training` minimizes.
+        """
         penalties = weight_decays(self.weight_decay)
         if self.sparsity:
             penalties = [*penalties, ActivitySparsity(self.sparsity, self.sparsity_target)]
@@ -389,7 +428,13 @@ class RBM(TrainedModel, FittedNetwork):
         return make_units(self.visible, X, frame, sample_weight, **options)
 
     def layer_shapes(self):
-        """Return width and activation of the one layer."""
+        """Return width and activation of the one layer.
+
+        Returns
+        -------
+        shapes : list of (int, str)
+            From the input to the code.
+        """
         return [(self.n_components, "sigmoid")]
 
     def _network_shape(self, n_inputs):
@@ -398,7 +443,13 @@ class RBM(TrainedModel, FittedNetwork):
         return {"sizes": sizes, "activation": ("sigmoid",), "decoder": "tied"}
 
     def layer_weights(self):
-        """Return encoder weights, encoder bias, decoder weights and decoder bias."""
+        """Return encoder weights, encoder bias, decoder weights and decoder bias.
+
+        Returns
+        -------
+        weights : list of tuple of ndarray
+            From the input to the code.
+        """
         return layer_weights(self.model_.params)
 
     def _chain_start(self, n_samples, start, rng):

@@ -24,7 +24,9 @@ def published_split(
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Samples.
     y : array-like of shape (n_samples,)
+        Labels.
     name : {'basic', 'rot', 'bg-rand', 'bg-img', 'bg-img-rot', 'rect', 'rect-img'}
         ``'rect'`` has 1,000 rows for training and 200 for validation, the others 10,000 and 2,000.
 

@@ -44,7 +44,7 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
 
     @property
     def n_iter_(self) -> int:
-        """int: epochs of the joint training; without one, those of the layer that took most."""
+        """Epochs of the joint training; without one, those of the layer that took most: int."""
         n_epochs = super().n_iter_
         return n_epochs or max(getattr(layer, "n_iter_", 0) for _, layer in self.layers_)
 

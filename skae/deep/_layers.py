@@ -59,7 +59,13 @@ def _are_widths(layers):
 
 
 def layer_shapes(layers):
-    """Return widths and activations of the whole encoder."""
+    """Return widths and activations of the whole encoder.
+
+    Returns
+    -------
+    shapes : list of (int, str)
+        From the input to the code.
+    """
     pairs = [pair for _, layer in layers for pair in layer.layer_shapes()]
     widths, activations = zip(*pairs)
     return widths, activations

@@ -147,6 +147,7 @@ class RecurrentAE(BaseStack):
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------

@@ -149,13 +149,13 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
 
     @property
     def target_center_(self) -> FloatArray:
-        """ndarray of shape (n_outputs,): the mean of each column of y."""
+        """The mean of each column of y: ndarray of shape (n_outputs,)."""
         check_is_fitted(self)
         return self._kind.center
 
     @property
     def target_scale_(self) -> FloatArray:
-        """ndarray of shape (n_outputs,): the standard deviation of each column of y, or 1 where that is 0."""
+        """The standard deviation of each column of y, or 1 where that is 0: ndarray of shape (n_outputs,)."""
         check_is_fitted(self)
         return self._kind.scale
 

@@ -180,6 +180,7 @@ class StackedAE(BaseStack):
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------
@@ -274,10 +275,12 @@ class StackedAE(BaseStack):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions.
         """
         check_is_fitted(self)
         return self.predictor_.predict(X)
@@ -289,10 +292,12 @@ class StackedAE(BaseStack):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         P : ndarray of shape (n_samples, n_classes)
+            Probabilities, in the order of ``classes_``.
         """
         check_is_fitted(self)
         return self.predictor_.predict_proba(X)
@@ -304,10 +309,12 @@ class StackedAE(BaseStack):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         L : ndarray of shape (n_samples, n_classes)
+            Logarithms of probabilities.
         """
         check_is_fitted(self)
         return self.predictor_.predict_log_proba(X)
@@ -320,6 +327,7 @@ class StackedAE(BaseStack):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets, for a stack that predicts.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -328,6 +336,7 @@ class StackedAE(BaseStack):
         Returns
         -------
         score : float
+            The mean over the samples.
         """
         check_is_fitted(self)
         if self._predicts:
@@ -336,21 +345,21 @@ class StackedAE(BaseStack):
 
     @property
     def classes_(self) -> AnyArray | list[AnyArray]:
-        """ndarray of shape (n_classes,) or list of them: the classes of y, of a stack that predicts classes."""
+        """The classes of y, of a stack that predicts classes: ndarray of shape (n_classes,) or list of them."""
         if not hasattr(self, "predictor_"):
             raise AttributeError("classes_ needs fine_tune='supervised' and a fit with y.")
         return self.predictor_.classes_
 
     @property
     def _predicts(self):
-        """bool: whether there is a prediction instead of a decoder: as the stack was fitted, or else as it will be."""
+        """Whether there is a prediction instead of a decoder: as the stack was fitted, or else as it will be: bool."""
         if hasattr(self, "_state"):
             return hasattr(self, "predictor_")
         return self.fine_tune == "supervised"
 
     @property
     def _has_decoder(self):
-        """bool: whether codes can be decoded, which a stack that predicts has no use for."""
+        """Whether codes can be decoded, which a stack that predicts has no use for: bool."""
         return not self._predicts
 
     def __sklearn_tags__(self):

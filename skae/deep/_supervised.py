@@ -79,6 +79,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------

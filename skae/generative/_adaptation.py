@@ -102,7 +102,7 @@ class StepSize:
 
     @property
     def average(self):
-        """float: what the steps come to."""
+        """What the steps come to: float."""
         return float(np.exp(self._log_average if self._n_steps else self.log))
 
 
@@ -129,12 +129,12 @@ class AdaptiveChains:
 
     @property
     def x(self):
-        """ndarray of shape (n_chains, n_numbers): where the chains are."""
+        """Where the chains are: ndarray of shape (n_chains, n_numbers)."""
         return self._coordinates.invert(self._state[0])
 
     @property
     def log_densities(self):
-        """ndarray of shape (n_chains,): the log densities there."""
+        """The log densities there: ndarray of shape (n_chains,)."""
         return self._state[1]
 
     def burn_in(self, n_steps):

@@ -20,7 +20,9 @@ class ReconstructionMoments(NamedTuple):
     Parameters
     ----------
     mean : ndarray of shape (n_samples, n_features)
+        Means.
     standard_deviation : ndarray of shape (n_samples, n_features)
+        Standard deviations.
     """
 
     mean: FloatArray

@@ -179,6 +179,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------
@@ -199,10 +200,12 @@ class EnergyAE(TrainedModel, FittedNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         energies : ndarray of shape (n_samples,)
+            Energies of the samples.
         """
         check_is_fitted(self)
         return self._by_block(X, self._energies, None, method="energy")
@@ -216,10 +219,12 @@ class EnergyAE(TrainedModel, FittedNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,)
+            High for samples that are like the training data.
         """
         return -self._by_block(X, self._energies, None, method="score_samples", check=True)
 
@@ -253,10 +258,12 @@ class EnergyAE(TrainedModel, FittedNetwork):
         start : array-like of shape (n_samples, n_features), default=None
             Where chains start; by default at draws with the mean and variance of each training column.
         random_state : int, RandomState instance or None, default=None
+            Seed of the draws.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
+            The ends of the chains.
 
         Raises
         ------
@@ -295,7 +302,20 @@ class EnergyAE(TrainedModel, FittedNetwork):
         return self._units.scaling.apply(X)
 
     def objective(self, network, units):
-        """Return the loss of reconstructing rows from noisy copies of them, in units of the noise."""
+        """Return the loss of reconstructing rows from noisy copies of them, in units of the noise.
+
+        Parameters
+        ----------
+        network : Network
+            The network, without its parameters.
+        units : Units
+            How it sees the columns of X, with the loss.
+
+        Returns
+        -------
+        objective : Objective
+            What :mod:`skae.training` minimizes.
+        """
         penalties = weight_decays(self.weight_decay)
         corruption = Gaussian(self.noise)
         objective = Objective(network, units.loss, corruption=corruption, penalties=penalties)
@@ -324,7 +344,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
 
     @property
     def model_(self) -> Any:
-        """Model: the fitted network with its parameters and units, which takes and gives columns of X."""
+        """The fitted network with its parameters and units, which takes and gives columns of X: Model."""
         flat, scaling = self._history("model_")["params"], self._units.scaling
         in_noise = Scaling(scaling.center, scaling.scale * self._noise, scaling.varies)
         return Model(self._network, flat, self._units, scaling=in_noise)

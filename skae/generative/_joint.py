@@ -171,6 +171,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------
@@ -199,10 +200,12 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         H : ndarray of shape (n_samples, n_components)
+            Codes.
         """
         X = self._checked(X)
         return by_block(X, self.base_.model_.encode, self._n_features_out)
@@ -213,10 +216,12 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
+            Reconstructions, in the units of X.
         """
         return self.predict_distribution(X).mean
 
@@ -228,6 +233,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
@@ -248,6 +254,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
@@ -268,10 +275,12 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         energies : ndarray of shape (n_samples,)
+            Energies of the samples.
         """
         X = self._checked(X, in_range=True)
         X = self.base_.model_.scaling.rows(X)
@@ -283,12 +292,14 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
         draw : int, default=None
             Which of ``draws_`` to take; the mean over all of them by default.
 
         Returns
         -------
         G : ndarray of shape (n_samples, n_features)
+            Gradients of the energy by x.
 
         Raises
         ------
@@ -313,10 +324,12 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,)
+            High for samples that are like the training data.
         """
         return -self.energy(X)
 
@@ -343,9 +356,11 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             Where chains start, one from each row, whatever ``n_samples`` is; by default at normal noise with the
             mean and variance of each training column.
         n_steps : int, default=200
+            Steps of each chain.
         step_size : float, default=0.1
             In the units of the scaled columns.
         random_state : int, RandomState instance or None, default=None
+            Seed of the draws.
 
         Returns
         -------

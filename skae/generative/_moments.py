@@ -20,7 +20,9 @@ class LocalMoments(NamedTuple):
     Parameters
     ----------
     mean : ndarray of shape (n_samples, n_features)
+        Means.
     covariance : ndarray of shape (n_samples, n_features, n_features)
+        Covariances.
     """
 
     mean: FloatArray
@@ -112,8 +114,11 @@ def ball_moments(X: ArrayLike, centers: ArrayLike, radius: float) -> LocalMoment
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
+        Samples.
     centers : array-like of shape (n_centers, n_features)
+        Centers of the balls.
     radius : float
+        Radius of a ball.
 
     Returns
     -------

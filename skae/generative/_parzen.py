@@ -147,6 +147,7 @@ def parzen_comparison(
     X_train : array-like of shape (n_train, n_features)
         Of which as many rows are drawn as the largest of ``samples`` has, or all if there are fewer.
     X_test : array-like of shape (n_samples, n_features)
+        Samples that are scored.
     X_validation : array-like of shape (n_validation, n_features)
         Held-out data that choose sigma, for each density its own.
     random_state : int, RandomState instance or None, default=None

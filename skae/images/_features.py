@@ -173,12 +173,14 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+            Training data.
         y : None
             Ignored.
 
         Returns
         -------
         self : ConvolutionalFeatures
+            The fitted estimator.
         """
         self._check_combinations()
         with unchanged_on_error(self):
@@ -210,6 +212,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+            Pictures.
 
         Returns
         -------
@@ -231,7 +234,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     @property
     def map_shape_(self) -> tuple[int, int, int]:
-        """(int, int, int): rows, columns and maps of the features of a picture, in the order of ``transform``."""
+        """Rows, columns and maps of the features of a picture, in the order of ``transform``: (int, int, int)."""
         check_is_fitted(self)
         return self._maps.shape
 

@@ -18,6 +18,7 @@ def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01
     Parameters
     ----------
     image : array-like of shape (height, width)
+        A gray image.
     sigma : float, default=4.0
         Standard deviation of the Gaussian neighborhood, in pixels.
     floor : float, default=0.01
@@ -26,6 +27,7 @@ def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01
     Returns
     -------
     normalized : ndarray of shape (height, width)
+        The image with even contrast.
 
     Raises
     ------
@@ -67,6 +69,7 @@ def sample_patches(
     Parameters
     ----------
     images : sequence of array-like of shape (height, width)
+        Gray images.
     patch_size : (int, int)
         Height and width of a patch.
     n_patches : int
@@ -127,6 +130,7 @@ def denoise(image: ArrayLike, coder: Any, patch_size: tuple[int, int]) -> FloatA
     Parameters
     ----------
     image : array-like of shape (height, width)
+        A gray image.
     coder : fitted estimator
         With ``reconstruct``, of patches without their means; for instance a ``SparseCoder``.
     patch_size : (int, int)
@@ -135,6 +139,7 @@ def denoise(image: ArrayLike, coder: Any, patch_size: tuple[int, int]) -> FloatA
     Returns
     -------
     clean : ndarray of shape (height, width)
+        The image without the noise.
 
     Raises
     ------

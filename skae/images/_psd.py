@@ -178,6 +178,7 @@ class ConvolutionalPSD(
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+            Training data.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -186,6 +187,7 @@ class ConvolutionalPSD(
         Returns
         -------
         self : ConvolutionalPSD
+            The fitted estimator.
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             again = self.warm_start and hasattr(self, "_state")
@@ -204,6 +206,7 @@ class ConvolutionalPSD(
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+            Pictures.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -212,6 +215,7 @@ class ConvolutionalPSD(
         Returns
         -------
         self : ConvolutionalPSD
+            The estimator after the epoch.
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             self._train_epoch(*self._prepared(X, sample_weight, hasattr(self, "_state")))
@@ -252,6 +256,7 @@ class ConvolutionalPSD(
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+            Pictures.
 
         Returns
         -------
@@ -271,10 +276,12 @@ class ConvolutionalPSD(
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+            Pictures.
 
         Returns
         -------
         codes : ndarray of shape (n_samples, n_features_out)
+            Codes of the pictures.
         gaps : ndarray of shape (n_samples,)
             Upper bounds of ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1`` at each code minus the least one.
         """
@@ -287,10 +294,12 @@ class ConvolutionalPSD(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features_out)
+            Samples.
 
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
+            Samples, in the units of the training data.
         """
         check_is_fitted(self)
         codes = check_array(X, accept_sparse="csr", dtype=self.components_.dtype, input_name="X")
@@ -304,26 +313,26 @@ class ConvolutionalPSD(
 
     @property
     def components_(self) -> FloatArray:
-        """ndarray of shape (n_filters, n_patch_features): the filters."""
+        """The filters: ndarray of shape (n_filters, n_patch_features)."""
         params = self._history("components_")["params"]
         return params[: -self._make_encoder().size].reshape(-1, self._convolution.n_values)
 
     @property
     def filters_(self) -> FloatArray:
-        """ndarray of shape (n_filters, height, width, channels): the filters as pictures."""
+        """The filters as pictures: ndarray of shape (n_filters, height, width, channels)."""
         filters = self.components_
         return filters.reshape(-1, *self._convolution.patch_size, self.image_shape_[2])
 
     @property
     def encoder_parameters_(self) -> list[FloatArray]:
-        """list of ndarray: gains, filters and biases of ``'tanh'``; filters and logarithms of thresholds."""
+        """Gains, filters and biases of ``'tanh'``; filters and logarithms of thresholds: list of ndarray."""
         params = self._history("encoder_parameters_")["params"]
         encoder = self._make_encoder()
         return encoder.parts(params[-encoder.size :])
 
     @property
     def map_shape_(self) -> tuple[int, int, int]:
-        """(int, int, int): rows, columns and filters of the codes of a picture."""
+        """Rows, columns and filters of the codes of a picture: (int, int, int)."""
         check_is_fitted(self)
         return *self._convolution.n_positions, len(self.components_)
 

@@ -109,12 +109,14 @@ class ConvolutionalStack(
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+            Training data.
         y : None
             Ignored.
 
         Returns
         -------
         self : ConvolutionalStack
+            The fitted estimator.
         """
         self._check_layers()
         with unchanged_on_error(self), team(effective_n_jobs(self.n_jobs)):
@@ -143,6 +145,7 @@ class ConvolutionalStack(
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+            Pictures.
 
         Returns
         -------

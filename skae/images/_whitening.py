@@ -66,12 +66,14 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Training data.
         y : None
             Ignored.
 
         Returns
         -------
         self : ZCA
+            The fitted estimator.
 
         Raises
         ------
@@ -105,10 +107,12 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         Z : ndarray of shape (n_samples, n_features)
+            Whitened samples.
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=self.mean_.dtype, reset=False)
@@ -120,10 +124,12 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         X_original : ndarray of shape (n_samples, n_features)
+            Samples, in the units of the training data.
         """
         check_is_fitted(self)
         X = check_array(X, dtype=self.mean_.dtype, input_name="X")

@@ -246,6 +246,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------

@@ -64,12 +64,14 @@ class LocalPCA(BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Training data.
         y : None
             Ignored.
 
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------

@@ -139,11 +139,14 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Training data.
         y : array-like of shape (n_samples,)
+            Labels.
 
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------
@@ -190,10 +193,12 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         P : ndarray of shape (n_samples, n_classes)
+            Probabilities, in the order of ``classes_``.
         """
         check_is_fitted(self)
         self._check_neighbors(self._points)
@@ -227,10 +232,12 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         y : ndarray of shape (n_samples,)
+            Predictions.
         """
         votes = self.predict_proba(X)
         return self.classes_[votes.argmax(axis=1)]

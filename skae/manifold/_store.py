@@ -76,7 +76,7 @@ class TangentStore:
 
     @property
     def can_be_captured(self):
-        """bool: whether directions are looked up on a device: they are stored, and no coins are tossed by the processor."""
+        """Whether directions are looked up on a device: they are stored, and no coins are tossed by the processor: bool."""
         return self._basis is not None and not self.random
 
     def _fill_beside(self, rows, seed, out):

@@ -59,6 +59,7 @@ def tangent_basis(
     model : fitted auto-encoder, StackedAE, network classifier, PSD or LocalPCA
         PSD not with ``encoder='lista'``; of classifiers, the layers below the output.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Samples.
     n_tangents : int, default=15
         Tangents of each sample; at most as many as features, code units or neighbors.
     tol : float, default=1e-4
@@ -142,10 +143,20 @@ def iter_tangents(
 
     Parameters
     ----------
-    model, X, n_tangents, tol, random_state, n_jobs
+    model : fitted auto-encoder, StackedAE, network classifier, PSD or LocalPCA
+        See :func:`tangent_basis`.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Samples.
+    n_tangents : int, default=15
+        Tangents at each sample.
+    tol : float, default=1e-4
         See :func:`tangent_basis`.
     block_size : int, default=1024
         Samples in a block; a multiple of 128 gives the same bits as :func:`tangent_basis`.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the first directions.
+    n_jobs : int, default=-1
+        Threads.
 
     Yields
     ------

@@ -28,6 +28,7 @@ def tangent_terms(
     Returns
     -------
     terms : ndarray of str of shape (...)
+        Words, those of the largest weights first.
 
     Raises
     ------

@@ -39,6 +39,7 @@ class ChainDisplay:
         Parameters
         ----------
         states : array-like of shape (n_states, n_chains, n_features)
+            As the samplers of :mod:`skae.generative` return them.
         start : array-like of shape (n_chains, n_features), default=None
             Where the chains began, to be drawn on the left.
         image_shape : (int, int), default=None
@@ -46,11 +47,14 @@ class ChainDisplay:
         n_chains, n_states : int, default=8 and 10
             At most so many.
         ax : matplotlib axes, default=None
+            Where to draw; a new figure by default.
         cmap : str or Colormap, default='gray'
+            Colors of the pixels.
 
         Returns
         -------
         display : ChainDisplay
+            What was drawn, with ``ax_`` and ``figure_``.
         """
         states = np.asarray(states)
         if states.ndim != 3 or 0 in states.shape:
@@ -74,7 +78,20 @@ class ChainDisplay:
         return cls(states=shown, image_shape=shape).plot(ax=ax, cmap=cmap)
 
     def plot(self, ax: Axes | None = None, *, cmap: Any = "gray") -> Self:
-        """Draw all states into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
+        """Draw, and return what was drawn.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, default=None
+            Where to draw; a new figure by default.
+        cmap : str or Colormap, default='gray'
+            Colors of the pixels.
+
+        Returns
+        -------
+        display : ChainDisplay
+            With ``ax_`` and ``figure_``.
+        """
         n_states, n_chains, width = self.states.shape
         rows = self.states.transpose(1, 0, 2).reshape(n_chains * n_states, width)
         ax = new_axes(ax)

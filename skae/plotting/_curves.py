@@ -45,6 +45,7 @@ class LossCurveDisplay:
         Returns
         -------
         display : LossCurveDisplay
+            What was drawn, with ``ax_`` and ``figure_``.
         """
         own = method_of(estimator, "loss_curve_", "give a fitted estimator of skae")
         label = label or type(estimator).__name__
@@ -60,7 +61,20 @@ class LossCurveDisplay:
         return cls(curves=curves).plot(ax=ax, line_kw=line_kw)
 
     def plot(self, ax: Axes | None = None, *, line_kw: Any = None) -> Self:
-        """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
+        """Draw, and return what was drawn.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, default=None
+            Where to draw; a new figure by default.
+        line_kw : dict, default=None
+            Passed on to ``Axes.plot``.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+            With ``ax_`` and ``figure_``.
+        """
         ax = new_axes(ax)
         for name, curve in self.curves.items():
             ax.plot(np.arange(1, len(curve) + 1), curve, **{"label": name, **(line_kw or {})})

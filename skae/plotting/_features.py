@@ -51,7 +51,9 @@ class SparseFeatureDisplay:
         Parameters
         ----------
         estimator : fitted SparseAutoEncoder
+            What is shown.
         X : {array-like, sparse matrix} of shape (n_samples, n_columns)
+            Samples.
         features : sequence of int, default=None
             Which ones; by default those of the largest sum of codes.
         n_features : int, default=8
@@ -71,6 +73,7 @@ class SparseFeatureDisplay:
         Returns
         -------
         display : SparseFeatureDisplay
+            What was drawn, with ``ax_`` and ``figure_``.
         """
         method_of(estimator, "top_samples", "give a SparseAutoEncoder")
         check_scalar(n_features, "n_features", Integral, min_val=1)
@@ -91,7 +94,18 @@ class SparseFeatureDisplay:
         return cls(**data).plot(ax=ax)
 
     def plot(self, ax: Sequence[Axes] | None = None) -> Self:
-        """Draw into a pair of axes, or a new figure; return self with ``ax_`` and ``figure_``."""
+        """Draw, and return what was drawn.
+
+        Parameters
+        ----------
+        ax : pair of matplotlib axes, default=None
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        display : SparseFeatureDisplay
+            With ``ax_`` and ``figure_``.
+        """
         axes = _pair() if ax is None else np.ravel(ax)
         if len(axes) != 2:
             raise ValueError(f"ax must be a pair of axes; got {ax!r}.")

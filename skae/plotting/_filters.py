@@ -47,10 +47,12 @@ class FilterDisplay:
         image_shape : (int, int), default=None
             Height and width; those of ``filters_``, or square, by default.
         ax : matplotlib axes, default=None
+            Where to draw; a new figure by default.
 
         Returns
         -------
         display : FilterDisplay
+            What was drawn, with ``ax_`` and ``figure_``.
         """
         check_scalar(n_filters, "n_filters", Integral, min_val=1)
         weights, shape = _filters_of(estimator)
@@ -60,7 +62,18 @@ class FilterDisplay:
         return cls(filters=weights[largest], image_shape=shape).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
-        """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
+        """Draw, and return what was drawn.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, default=None
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        display : FilterDisplay
+            With ``ax_`` and ``figure_``.
+        """
         filters = check_array(self.filters, allow_nd=True, input_name="filters")
         images = as_images(filters.reshape(len(filters), -1), self.image_shape)
         ax = new_axes(ax)

@@ -14,6 +14,7 @@ class ReconstructionDisplay:
     Parameters
     ----------
     originals, reconstructions : ndarray of shape (n_samples, n_features)
+        Rows of pixels.
     image_shape : (int, int)
         Height and width of an image.
     """
@@ -36,15 +37,18 @@ class ReconstructionDisplay:
         Parameters
         ----------
         estimator : fitted auto-encoder
+            What is shown.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             A dozen samples fit well.
         image_shape : (int, int), default=None
             Height and width; square by default.
         ax : matplotlib axes, default=None
+            Where to draw; a new figure by default.
 
         Returns
         -------
         display : ReconstructionDisplay
+            What was drawn, with ``ax_`` and ``figure_``.
         """
         reconstruct = method_of(estimator, "reconstruct", "give an auto-encoder")
         originals = pictures(X)
@@ -54,7 +58,18 @@ class ReconstructionDisplay:
         return display.plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
-        """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
+        """Draw, and return what was drawn.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, default=None
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        display : ReconstructionDisplay
+            With ``ax_`` and ``figure_``.
+        """
         originals, reconstructions = pictures(self.originals), pictures(self.reconstructions)
         if originals.shape != reconstructions.shape:
             raise ValueError(

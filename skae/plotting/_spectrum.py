@@ -15,6 +15,7 @@ class SpectrumDisplay:
     Parameters
     ----------
     spectrum : ndarray of shape (n_values,)
+        Singular values, the largest first.
     label : str
         Name in the legend.
     """
@@ -37,7 +38,9 @@ class SpectrumDisplay:
         Parameters
         ----------
         estimator : fitted auto-encoder
+            What is shown.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
         n_values : int, default=None
             So many of the largest values, which take much less time than all of them, by :func:`tangent_basis`.
         label : str, default=None
@@ -48,6 +51,7 @@ class SpectrumDisplay:
         Returns
         -------
         display : SpectrumDisplay
+            What was drawn, with ``ax_`` and ``figure_``.
         """
         if n_values is None:
             cure = "give n_values of an encoder that tangent_basis takes"
@@ -58,7 +62,18 @@ class SpectrumDisplay:
         return cls(spectrum=spectrum, label=label or type(estimator).__name__).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
-        """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
+        """Draw, and return what was drawn.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, default=None
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        display : SpectrumDisplay
+            With ``ax_`` and ``figure_``.
+        """
         ax = new_axes(ax)
         ax.plot(np.arange(1, len(self.spectrum) + 1), self.spectrum, label=self.label)
         ax.set(xlabel="rank", ylabel="mean singular value of dh/dx", yscale="log")

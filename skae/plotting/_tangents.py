@@ -17,10 +17,13 @@ class TangentDisplay:
     Parameters
     ----------
     images : ndarray of shape (n_samples, n_features)
+        Gray images.
     basis : ndarray of shape (n_samples, n_tangents, n_features)
+        Tangents of each sample.
     steps : ndarray of shape (n_steps,)
         How far the image is moved along its first tangent.
     image_shape : tuple of int
+        Height and width.
     """
 
     def __init__(self, *, images, basis, steps, image_shape):
@@ -58,6 +61,7 @@ class TangentDisplay:
         Returns
         -------
         display : TangentDisplay
+            What was drawn, with ``ax_`` and ``figure_``.
         """
         images = pictures(X)
         shape = shape_of(image_shape, images.shape[1])
@@ -65,7 +69,18 @@ class TangentDisplay:
         return cls(images=images, basis=basis, steps=steps, image_shape=shape).plot(ax=ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
-        """Draw into ``ax``, or a new figure; return self with ``ax_`` and ``figure_``."""
+        """Draw, and return what was drawn.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, default=None
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        display : TangentDisplay
+            With ``ax_`` and ``figure_``.
+        """
         shape = shape_of(self.image_shape, self.images.shape[1])
         steps = _checked_steps(self.steps)
         low, high = np.nanmin(self.images), np.nanmax(self.images)

@@ -109,6 +109,7 @@ class BaseCoder(
         Returns
         -------
         self : object
+            The fitted estimator.
 
         Raises
         ------
@@ -145,6 +146,7 @@ class BaseCoder(
         Returns
         -------
         self : object
+            The estimator after the epoch.
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             again = hasattr(self, "_state")
@@ -186,6 +188,7 @@ class BaseCoder(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
@@ -209,6 +212,7 @@ class BaseCoder(
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
+            Samples, in the units of the training data.
         """
         check_is_fitted(self)
         codes = check_array(X, accept_sparse="csr", dtype=self.components_.dtype)
@@ -226,10 +230,12 @@ class BaseCoder(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
+            Reconstructions, in the units of X.
         """
         return self._codes(self._check(X), True) @ self.components_
 
@@ -239,10 +245,12 @@ class BaseCoder(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,)
+            High for samples that are like the training data.
         """
         X = self._check(X)
         codes, scores = self._codes(X, True), np.empty(X.shape[0], X.dtype)
@@ -258,7 +266,7 @@ class BaseCoder(
 
     @property
     def components_(self) -> FloatArray:
-        """ndarray of shape (n_components, n_features): the atoms."""
+        """The atoms: ndarray of shape (n_components, n_features)."""
         return self._atoms_of(self._history("components_")["params"])
 
     def _atoms_of(self, params):

@@ -196,6 +196,7 @@ class SparseCoder(BaseCoder):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
         init : {array-like, sparse matrix} of shape (n_samples, n_components), default=None
             Codes to start from, for instance those of a nearby ``alpha``. ``'auto'`` is then coordinate descent;
             ``'homotopy'`` and ``'omp'`` always start from zero.

@@ -42,14 +42,14 @@ class Quadratic(ABC):
 
     @cached_property
     def gram(self):
-        """ndarray of shape (n_atoms, n_atoms): D D' plus the ridge."""
+        """D D' plus the ridge: ndarray of shape (n_atoms, n_atoms)."""
         gram = self.dictionary @ self.dictionary.T
         gram.flat[:: len(gram) + 1] += self.ridge
         return gram
 
     @cached_property
     def curvature(self):
-        """float: the largest eigenvalue of ``gram``."""
+        """The largest eigenvalue of ``gram``: float."""
         last = len(self.gram) - 1
         largest = eigvalsh(self.gram, subset_by_index=(last, last))[0]
         return max(float(largest), np.finfo(self.gram.dtype).tiny)

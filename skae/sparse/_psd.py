@@ -171,13 +171,25 @@ class PSD(BaseCoder):
         return np.concatenate([atoms.ravel(), first]).astype(atoms.dtype)
 
     def layer_shapes(self):
-        """Return width and activation of the encoder, for stacks, where the gains are part of the decoder."""
+        """Return width and activation of the encoder, for stacks, where the gains are part of the decoder.
+
+        Returns
+        -------
+        shapes : list of (int, str)
+            From the input to the code.
+        """
         if self.encoder != "tanh":
             raise ValueError(f"A PSD in a stack needs encoder='tanh'; got {self.encoder!r}.")
         return [(self.n_components, "tanh")]
 
     def layer_weights(self):
-        """Return encoder weights, encoder bias, decoder weights and decoder bias."""
+        """Return encoder weights, encoder bias, decoder weights and decoder bias.
+
+        Returns
+        -------
+        weights : list of tuple of ndarray
+            From the input to the code.
+        """
         gains, filters, biases = self.encoder_parameters_
         bias = np.zeros(self.n_features_in_, filters.dtype)
         return [(filters, biases, gains[:, np.newaxis] * self.components_, bias)]
@@ -190,7 +202,7 @@ class PSD(BaseCoder):
 
     @property
     def encoder_parameters_(self) -> list[FloatArray]:
-        """list of ndarray: gains, filters and biases of ``'tanh'``, or what the encoder's formula has."""
+        """Gains, filters and biases of ``'tanh'``, or what the encoder's formula has: list of ndarray."""
         flat = self._history("encoder_parameters_")["params"]
         return self._make_encoder().parts(flat[self.components_.size :])
 
