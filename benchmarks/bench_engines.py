@@ -51,7 +51,7 @@ def model(name, batch_size, n_epochs, X, **engine):
         base = StackedAE(layers, random_state=0, **engine).fit(X[:2000])
         tangents = {"n_tangents": N_TANGENTS, "tangent_sampling": "exact", "corruption": None}
         return ManifoldTangentClassifier(base, prefit=True, **tangents, **options)
-    options |= {"loss": "bernoulli", "warm_start": True}
+    options |= {"loss": "bernoulli", "warm_start": True, "learning_rate_init": 3e-3}
     if name == "CAE":
         return ContractiveAE(1000, contraction=0.1, **options)
     if name == "DAE":

@@ -37,8 +37,13 @@ MODELS = {
     "RBM": RBM(8, **OPTIONS),
     "chains": RBM(8, gradient="pcd", n_gibbs_steps=2, **OPTIONS),
     "stack": StackedAEClassifier([("one", ContractiveAE(8, **OPTIONS))], dropout=0.2, **OPTIONS),
+    # Of one base: the tangents of another one, equal up to rounding, can be found with another number of iterations.
     "tangents": ManifoldTangentClassifier(
-        ContractiveAE(8, **OPTIONS), n_tangents=3, tangent_sampling="exact", **OPTIONS
+        ContractiveAE(8, **OPTIONS).fit(load_digits().data[:330].astype("float32") / 16),
+        prefit=True,
+        n_tangents=3,
+        tangent_sampling="exact",
+        **OPTIONS,
     ),
 }
 COMPILED = "masking", "contraction", "RBM", "tangents"
