@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._arrays.namespace import Constant
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
 from .._estimators.devices import CONSTRAINTS as ENGINE
@@ -416,10 +417,16 @@ class RBM(TrainedModel, FittedNetwork):
             return SGD(momentum=self.momentum, nesterov=False)
         return super()._make_solver()
 
+    @property
+    def _base_bias(self):
+        """ndarray of shape (n_inputs,): biases of visible units that have the base rates of the columns."""
+        return self._base_rates.array
+
     def _first_state(self, rows, sample_weight):
         """Return the state before the first step on scaled rows: visible units have the base rates of the columns."""
         check_groups(rows, self._units.loss)
-        self._base_bias = self._units.base_logits.astype(rows.dtype)
+        # No array among the attributes, which would have to be of the library of X.
+        self._base_rates = Constant(self._units.base_logits.astype(rows.dtype))
         return self._start(self._network, rows.dtype, output_bias=self._base_bias)
 
     def _make_units(self, X, frame, sample_weight):

@@ -44,14 +44,14 @@ class WeightDecay:
         if params.decoder_weights is not params.encoder_weights:
             for weights, record in zip(params.decoder_weights, reversed(trace.decoder)):
                 value += self._decay(weights, record)
-        return 0.5 * self.strength * value
+        return 0.5 * float(self.strength) * value
 
     def _decay(self, weights, record):
         if is_numpy(weights):
             scales = np.broadcast_to(weights.dtype.type(self.strength), len(weights))
             record.row_scales.append(scales)
             return float(np.vdot(weights, weights))
-        record.row_scales.append(namespace(weights).ones_like(weights[:, 0]) * self.strength)
+        record.row_scales.append(namespace(weights).ones_like(weights[:, 0]) * float(self.strength))
         return dot(weights, weights)
 
 

@@ -342,7 +342,8 @@ class Mixture(Batches):
         self._others = self.indices[~labeled[self.indices]]
         self._n_others = n_unlabeled if len(self._others) else 0
         if self.sample_weight is not None:
-            self.sample_weight = self.sample_weight / self._mean_weight()
+            mean = self._mean_weight(to_numpy(self.sample_weight))
+            self.sample_weight = self.sample_weight / scalar(mean, self.sample_weight)
 
     def __len__(self):
         return len(self._labeled) + self._n_others
@@ -362,12 +363,12 @@ class Mixture(Batches):
         parts = [rng.permutation(self._others) for _ in range(n_whole)]
         return np.concatenate([*parts, rng.permutation(self._others)[:n_more]])
 
-    def _mean_weight(self):
-        """Return the mean weight of the rows of an epoch, over its draws."""
-        total = self.sample_weight[self._labeled].sum(dtype=np.float64)
+    def _mean_weight(self, weights):
+        """Return the mean of the ``weights`` of the rows of an epoch, over its draws."""
+        total = weights[self._labeled].sum(dtype=np.float64)
         if self._n_others:
-            total += self._n_others * self.sample_weight[self._others].mean(dtype=np.float64)
-        return self.sample_weight.dtype.type(total / len(self))
+            total += self._n_others * weights[self._others].mean(dtype=np.float64)
+        return total / len(self)
 
 
 def mean_objective(objective, params, batches, seed, grad=None):
