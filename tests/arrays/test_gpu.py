@@ -1,9 +1,5 @@
 """On a GPU: the numbers of numpy, whether steps are recorded and compiled or not. Skipped where there is none."""
 
-import os
-
-os.environ.setdefault("SCIPY_ARRAY_API", "1")
-
 import numpy as np
 import pytest
 from sklearn import config_context

@@ -1,9 +1,5 @@
 """Arrays of other libraries give the numbers of numpy: torch on the CPU, and array-api-strict."""
 
-import os
-
-os.environ.setdefault("SCIPY_ARRAY_API", "1")
-
 import pickle
 
 import numpy as np

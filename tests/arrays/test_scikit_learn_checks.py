@@ -1,9 +1,5 @@
 """scikit-learn's own checks of estimators whose tags promise the array API."""
 
-import os
-
-os.environ.setdefault("SCIPY_ARRAY_API", "1")
-
 import pytest
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import estimator_checks_generator
