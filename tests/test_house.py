@@ -37,7 +37,7 @@ BELOW = {
     "manifold": {"_kernels", "_arrays", "nn", "training", "_estimators", "autoencoders", "deep"},
     "boltzmann": {"_kernels", "_arrays", "nn", "training", "_estimators", "autoencoders", "deep"},
     "generative": {"_kernels", "_arrays", "nn", "training", "_estimators", "autoencoders", "deep"},
-    "plotting": {"_estimators", "autoencoders", "manifold", "nn"},
+    "plotting": {"_estimators", "autoencoders", "manifold", "generative", "nn"},
     "images": {"_kernels", "nn", "training", "_estimators"},
     "datasets": set(),
 }

@@ -20,6 +20,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from skae import ContractiveAE, StackedAE
 from skae.generative import sample_chain
+from skae.plotting import ChainDisplay
 
 X, y = load_digits(return_X_y=True)
 X, X_test, y, y_test = train_test_split(X / 16, y, test_size=0.3, stratify=y, random_state=0)
@@ -72,10 +73,7 @@ shown = [("jacobian", 0.4), ("isotropic", 0.4), ("isotropic", 0.8)]
 figure, axes = plt.subplots(1, 3, figsize=(15, 4), layout="constrained")
 for ax, key in zip(axes, shown):
     title, states = sheets[key]
-    images = np.concatenate([start[np.newaxis, :8], states]).transpose(1, 0, 2)
-    images = np.pad(images.reshape(8, 13, 8, 8), ((0, 0), (0, 0), (0, 1), (0, 1)))
-    ax.imshow(images.transpose(0, 2, 1, 3).reshape(72, 117), cmap="gray")
-    ax.set_axis_off()
+    ChainDisplay.from_states(states, start=start[:8], n_states=12, ax=ax)
     ax.set_title(title)
 figure.savefig("sampling.png", dpi=120)
 print("Saved sampling.png.")

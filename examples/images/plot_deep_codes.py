@@ -20,6 +20,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 
 from skae import AutoEncoder, StackedAE
+from skae.plotting import CodeDisplay
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(
@@ -53,12 +54,14 @@ for ax, (name, model) in zip(axes, models.items()):
     accuracy = neighbors.score(test_codes, y_test)
     error = np.sum((X_test - model.inverse_transform(test_codes)) ** 2, axis=1).mean()
     print(f"{name:18s} accuracy of 15 neighbors {accuracy:.3f}, squared error a digit {error:.2f}")
-    ax.scatter(*codes.T, c=y_train, cmap="tab10", s=13, alpha=0.6, linewidths=0)
+    CodeDisplay.from_estimator(model, X_train, y_train, ax=ax)
+    ax.get_legend().remove()
     for digit in range(10):
         ax.text(
             *np.median(codes[y_train == digit], axis=0), digit, fontsize=15, weight="bold",
             ha="center", va="center", bbox={"fc": "white", "alpha": 0.7, "lw": 0, "pad": 1.5},
         )  # fmt: skip
-    ax.set(title=f"{name}: neighbors name {accuracy:.1%} of held-out digits", xticks=[], yticks=[])
+    title = f"{name}: neighbors name {accuracy:.1%} of held-out digits"
+    ax.set(title=title, xticks=[], yticks=[], xlabel="", ylabel="")
 figure.savefig("deep_codes.png", dpi=150)
 print("saved deep_codes.png")

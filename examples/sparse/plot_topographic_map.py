@@ -57,7 +57,7 @@ print(
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 7), layout="constrained")
-FilterDisplay(filters=psd.components_, image_shape=(SIDE, SIDE)).plot(ax=ax)
-ax.set_title("Atoms on their torus")
+FilterDisplay.from_estimator(psd, ax=ax)
+ax.set_title("Atoms on their torus: neighbors are edges of like orientation")
 figure.savefig("topographic_map.png", dpi=150)
 print("saved topographic_map.png")

@@ -1,18 +1,22 @@
 """Displays: what an auto-encoder learned, drawn with matplotlib (extra ``plot``)."""
 
 from ._chains import ChainDisplay
+from ._codes import CodeDisplay
 from ._curves import LossCurveDisplay
 from ._features import SparseFeatureDisplay
 from ._filters import FilterDisplay
 from ._reconstructions import ReconstructionDisplay
+from ._saturation import SaturationDisplay
 from ._spectrum import SpectrumDisplay
 from ._tangents import TangentDisplay
 
 __all__ = [
     "ChainDisplay",
+    "CodeDisplay",
     "FilterDisplay",
     "LossCurveDisplay",
     "ReconstructionDisplay",
+    "SaturationDisplay",
     "SparseFeatureDisplay",
     "SpectrumDisplay",
     "TangentDisplay",

@@ -1,11 +1,14 @@
 """States of Markov chains as images."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .._typing import ArrayLike, Axes, Self
-from ._grid import as_images, new_axes, shape_of, tile
+from .._typing import ArrayLike, Axes, MatrixLike, RandomState, Self
+from ..generative import sample_walkback
+from ..nn.scaling import dense
+from ._grid import as_images, draw_images, limits_of, new_axes, pictures, shape_of
 
 
 class ChainDisplay:
@@ -15,12 +18,67 @@ class ChainDisplay:
     ----------
     states : ndarray of shape (n_states, n_chains, n_features)
         As :func:`skae.generative.sample_walkback` and the other samplers return them.
-    image_shape : (int, int)
-        Height and width of an image.
+    image_shape : tuple of int
+        Height and width of an image, and 3 channels of colors.
     """
 
     def __init__(self, *, states, image_shape):
         self.states, self.image_shape = states, image_shape
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        *,
+        sampler: Callable[..., Any] = sample_walkback,
+        n_steps: int = 100,
+        n_states: int = 10,
+        image_shape: tuple[int, ...] | None = None,
+        random_state: RandomState = None,
+        ax: Axes | None = None,
+        cmap: Any = "gray",
+        im_kw: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> Self:
+        """Draw chains that a fitted model walks from the rows of X.
+
+        Parameters
+        ----------
+        estimator : fitted auto-encoder, StackedAE or RecurrentAE
+            What the sampler takes.
+        X : {array-like, sparse matrix} of shape (n_chains, n_features)
+            Where the chains start; they are drawn on the left.
+        sampler : callable, default=sample_walkback
+            A function of :mod:`skae.generative`, such as :func:`~skae.generative.sample_chain`.
+        n_steps : int, default=100
+            Steps of each chain.
+        n_states : int, default=10
+            Most states that are drawn, equally far apart.
+        image_shape : tuple of int, default=None
+            Height and width, and 3 channels of colors; square by default.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the chains.
+        ax : matplotlib axes, default=None
+            Where to draw; a new figure by default.
+        cmap : str or Colormap, default='gray'
+            Colors of the pixels, unless they have their own.
+        im_kw : dict, default=None
+            Passed on to ``Axes.imshow``.
+        **options : object
+            Passed on to the sampler, such as ``sigma``.
+
+        Returns
+        -------
+        display : ChainDisplay
+            What was drawn, with ``ax_`` and ``figure_``.
+        """
+        start, rows = pictures(X), dense(X)
+        states = sampler(estimator, rows, n_steps, random_state=random_state, **options)
+        drawn = {"start": start, "n_chains": len(start), "n_states": n_states}
+        return cls.from_states(
+            states, image_shape=image_shape, ax=ax, cmap=cmap, im_kw=im_kw, **drawn
+        )
 
     @classmethod
     def from_states(
@@ -28,11 +86,12 @@ class ChainDisplay:
         states: ArrayLike,
         *,
         start: ArrayLike | None = None,
-        image_shape: tuple[int, int] | None = None,
+        image_shape: tuple[int, ...] | None = None,
         n_chains: int = 8,
         n_states: int = 10,
         ax: Axes | None = None,
         cmap: Any = "gray",
+        im_kw: dict[str, Any] | None = None,
     ) -> Self:
         """Draw some states of some chains, equally far apart.
 
@@ -42,14 +101,16 @@ class ChainDisplay:
             As the samplers of :mod:`skae.generative` return them.
         start : array-like of shape (n_chains, n_features), default=None
             Where the chains began, to be drawn on the left.
-        image_shape : (int, int), default=None
-            Height and width; square by default.
+        image_shape : tuple of int, default=None
+            Height and width, and 3 channels of colors; square by default.
         n_chains, n_states : int, default=8 and 10
             At most so many.
         ax : matplotlib axes, default=None
             Where to draw; a new figure by default.
         cmap : str or Colormap, default='gray'
-            Colors of the pixels.
+            Colors of the pixels, unless they have their own.
+        im_kw : dict, default=None
+            Passed on to ``Axes.imshow``.
 
         Returns
         -------
@@ -75,9 +136,11 @@ class ChainDisplay:
                     f"start must have the shape of a state, {states.shape[1:]}; got {start.shape}."
                 )
             shown = np.concatenate([start[np.newaxis, :n_chains], shown])
-        return cls(states=shown, image_shape=shape).plot(ax=ax, cmap=cmap)
+        return cls(states=shown, image_shape=shape).plot(ax=ax, cmap=cmap, im_kw=im_kw)
 
-    def plot(self, ax: Axes | None = None, *, cmap: Any = "gray") -> Self:
+    def plot(
+        self, ax: Axes | None = None, *, cmap: Any = "gray", im_kw: dict[str, Any] | None = None
+    ) -> Self:
         """Draw, and return what was drawn.
 
         Parameters
@@ -85,7 +148,9 @@ class ChainDisplay:
         ax : matplotlib axes, default=None
             Where to draw; a new figure by default.
         cmap : str or Colormap, default='gray'
-            Colors of the pixels.
+            Colors of the pixels, unless they have their own.
+        im_kw : dict, default=None
+            Passed on to ``Axes.imshow``.
 
         Returns
         -------
@@ -95,7 +160,8 @@ class ChainDisplay:
         n_states, n_chains, width = self.states.shape
         rows = self.states.transpose(1, 0, 2).reshape(n_chains * n_states, width)
         ax = new_axes(ax)
-        ax.imshow(tile(as_images(rows, self.image_shape), n_states), cmap=cmap)
+        images = as_images(rows, self.image_shape)
+        draw_images(ax, images, n_states, limits_of(rows), cmap=cmap, im_kw=im_kw)
         ax.set_axis_off()
         ax.set_title("Chains, from left to right")
         self.ax_, self.figure_ = ax, ax.figure

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from .._typing import ArrayLike, Axes, MatrixLike, Self
-from ._grid import as_images, method_of, new_axes, pictures, shape_of, tile
+from ._grid import as_images, draw_images, method_of, new_axes, pictures, shape_of
 
 
 class SparseFeatureDisplay:
@@ -22,8 +22,8 @@ class SparseFeatureDisplay:
         Those that are shown.
     rows : ndarray of shape (n_features, n_pictures, n_pixels) or None
         For each of them its direction and the samples in which it is largest; missing ones are NaN.
-    image_shape : (int, int) or None
-        Height and width of a picture.
+    image_shape : tuple of int or None
+        Height and width of a picture, and 3 channels of colors.
     words : list of list of (str, float) or None
         For each of them words with their weights, the heaviest first.
     """
@@ -41,10 +41,13 @@ class SparseFeatureDisplay:
         features: Sequence[int] | None = None,
         n_features: int = 8,
         n_samples: int = 8,
-        image_shape: tuple[int, int] | None = None,
+        image_shape: tuple[int, ...] | None = None,
         words: ArrayLike | None = None,
         to_words: Callable[..., Any] | None = None,
         ax: Sequence[Axes] | None = None,
+        cmap: Any = "gray",
+        im_kw: dict[str, Any] | None = None,
+        line_kw: dict[str, Any] | None = None,
     ) -> Self:
         """Draw features of a fitted sparse auto-encoder.
 
@@ -60,8 +63,8 @@ class SparseFeatureDisplay:
             How many, without ``features``.
         n_samples : int, default=8
             Samples, or words, for each.
-        image_shape : (int, int), default=None
-            Height and width of a sample; square by default.
+        image_shape : tuple of int, default=None
+            Height and width of a sample, and 3 channels of colors; square by default.
         words : array-like of str, default=None
             Names of the columns, for words in place of pictures.
         to_words : callable, default=None
@@ -69,6 +72,12 @@ class SparseFeatureDisplay:
             TruncatedSVD before the model.
         ax : pair of matplotlib axes, default=None
             For the frequencies and for the features.
+        cmap : str or Colormap, default='gray'
+            Colors of the pixels, unless they have their own.
+        im_kw : dict, default=None
+            Passed on to ``Axes.imshow``.
+        line_kw : dict, default=None
+            Passed on to ``Axes.plot`` for the frequencies.
 
         Returns
         -------
@@ -91,15 +100,28 @@ class SparseFeatureDisplay:
             X = pictures(X)
             data["image_shape"] = shape_of(image_shape, X.shape[1])
             data["rows"] = _rows(estimator, X, features, directions, n_samples)
-        return cls(**data).plot(ax=ax)
+        return cls(**data).plot(ax=ax, cmap=cmap, im_kw=im_kw, line_kw=line_kw)
 
-    def plot(self, ax: Sequence[Axes] | None = None) -> Self:
+    def plot(
+        self,
+        ax: Sequence[Axes] | None = None,
+        *,
+        cmap: Any = "gray",
+        im_kw: dict[str, Any] | None = None,
+        line_kw: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw, and return what was drawn.
 
         Parameters
         ----------
         ax : pair of matplotlib axes, default=None
             Where to draw; a new figure by default.
+        cmap : str or Colormap, default='gray'
+            Colors of the pixels, unless they have their own.
+        im_kw : dict, default=None
+            Passed on to ``Axes.imshow``.
+        line_kw : dict, default=None
+            Passed on to ``Axes.plot`` for the frequencies.
 
         Returns
         -------
@@ -111,17 +133,18 @@ class SparseFeatureDisplay:
             raise ValueError(f"ax must be a pair of axes; got {ax!r}.")
         left, right = axes
         ranked = np.sort(self.frequencies)[::-1]
-        left.plot(np.arange(1, len(ranked) + 1), np.where(ranked > 0, ranked, np.nan))
+        shares = np.where(ranked > 0, ranked, np.nan)
+        left.plot(np.arange(1, len(ranked) + 1), shares, **(line_kw or {}))
         left.set(xlabel="rank", ylabel="share of samples", yscale="log", title="Frequencies")
         right.set_axis_off()
         if self.words is not None:
             self._write(right)
         else:
-            self._draw(right)
+            self._draw(right, cmap, im_kw)
         self.ax_, self.figure_ = (left, right), left.figure
         return self
 
-    def _draw(self, ax):
+    def _draw(self, ax, cmap, im_kw):
         """Draw a row of pictures for each feature: its direction, then samples."""
         n_features, n_pictures, n_pixels = self.rows.shape
         images = as_images(self.rows.reshape(-1, n_pixels), self.image_shape)
@@ -132,7 +155,7 @@ class SparseFeatureDisplay:
         )
         with np.errstate(invalid="ignore"):
             images = (images - low) / np.maximum(high - low, 1e-12)
-        ax.imshow(tile(images, n_pictures), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        draw_images(ax, images, n_pictures, (0, 1), cmap=cmap, im_kw=im_kw)
         ax.set_title("Directions, and samples that have most of them")
 
     def _write(self, ax):

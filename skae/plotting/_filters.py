@@ -1,4 +1,4 @@
-"""The encoder's weights as images."""
+"""The encoder's weights, or the atoms of a dictionary, as images."""
 
 from numbers import Integral
 from typing import Any
@@ -9,11 +9,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._estimators.subestimators import atoms_of, check_instance
 from .._typing import Axes, Self
-from ._grid import as_images, new_axes, shape_of, tile
+from ._grid import as_images, draw_images, new_axes, shape_of
 
 
 class FilterDisplay:
-    """Filters of the first layer, each scaled to its own largest weight.
+    """Filters of the first layer, or atoms of a dictionary, each scaled to its own largest weight.
+
+    Atoms that were learned on a torus stand on their places there: the display is then the topographic map.
 
     Parameters
     ----------
@@ -21,53 +23,73 @@ class FilterDisplay:
         Or of any shape with as many numbers.
     image_shape : (int, int) or (int, int, int)
         Height and width of a filter, and channels: 1, or 3 for colors.
+    map_shape : (int, int), default=None
+        Rows and columns of the map whose places the filters have in this order. None shows them in a square.
     """
 
-    def __init__(self, *, filters, image_shape):
-        self.filters, self.image_shape = filters, image_shape
+    def __init__(self, *, filters, image_shape, map_shape=None):
+        self.filters, self.image_shape, self.map_shape = filters, image_shape, map_shape
 
     @classmethod
     def from_estimator(
         cls,
         estimator: Any,
         *,
-        n_filters: int = 100,
-        image_shape: tuple[int, int] | None = None,
+        n_filters: int | None = None,
+        image_shape: tuple[int, ...] | None = None,
         ax: Axes | None = None,
+        cmap: Any = "gray",
+        im_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw the filters of largest norm of a fitted auto-encoder.
+        """Draw the filters of largest norm of a fitted estimator, or all of them where they make a map.
 
         Parameters
         ----------
         estimator : fitted estimator
             An auto-encoder or machine, a dictionary, or features of pictures: what has ``encoder_weights_``, ``filters_``,
-            ``components_`` or ``cluster_centers_``.
-        n_filters : int, default=100
-            Most filters to draw.
-        image_shape : (int, int), default=None
-            Height and width; those of ``filters_``, or square, by default.
+            ``components_`` or ``cluster_centers_``. Of a :class:`~skae.PSD` with a ``topology`` the map is drawn.
+        n_filters : int, default=None
+            Most filters to draw, the strongest first. None is 100, or the whole map.
+        image_shape : tuple of int, default=None
+            Height and width, and 3 channels of colors; those of ``filters_``, or square, by default.
         ax : matplotlib axes, default=None
             Where to draw; a new figure by default.
+        cmap : str or Colormap, default='gray'
+            Colors of the pixels, unless they have their own.
+        im_kw : dict, default=None
+            Passed on to ``Axes.imshow``.
 
         Returns
         -------
         display : FilterDisplay
             What was drawn, with ``ax_`` and ``figure_``.
         """
-        check_scalar(n_filters, "n_filters", Integral, min_val=1)
+        if n_filters is not None:
+            check_scalar(n_filters, "n_filters", Integral, min_val=1)
         weights, shape = _filters_of(estimator)
         image_shape = shape if image_shape is None else image_shape
-        largest = np.argsort(-np.linalg.norm(weights, axis=1), kind="stable")[:n_filters]
-        shape = shape_of(image_shape, weights.shape[1])
-        return cls(filters=weights[largest], image_shape=shape).plot(ax=ax)
+        data = {"filters": weights, "image_shape": shape_of(image_shape, weights.shape[1])}
+        topology = getattr(estimator, "topology", None)
+        if n_filters is None and topology is not None:
+            data["map_shape"] = tuple(topology)
+        else:
+            strongest = np.argsort(-np.linalg.norm(weights, axis=1), kind="stable")
+            data["filters"] = weights[strongest[: n_filters or 100]]
+        return cls(**data).plot(ax=ax, cmap=cmap, im_kw=im_kw)
 
-    def plot(self, ax: Axes | None = None) -> Self:
+    def plot(
+        self, ax: Axes | None = None, *, cmap: Any = "gray", im_kw: dict[str, Any] | None = None
+    ) -> Self:
         """Draw, and return what was drawn.
 
         Parameters
         ----------
         ax : matplotlib axes, default=None
             Where to draw; a new figure by default.
+        cmap : str or Colormap, default='gray'
+            Colors of the pixels, unless they have their own.
+        im_kw : dict, default=None
+            Passed on to ``Axes.imshow``.
 
         Returns
         -------
@@ -79,14 +101,23 @@ class FilterDisplay:
         ax = new_axes(ax)
         axes = tuple(range(1, images.ndim))
         images = images / np.maximum(np.abs(images).max(axis=axes, keepdims=True), 1e-12)
-        sheet = tile(images, int(np.ceil(np.sqrt(len(images)))))
-        if sheet.ndim == 3:
-            sheet = np.nan_to_num((sheet + 1) / 2, nan=1.0)
-        ax.imshow(sheet, cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
+        n_columns = int(np.ceil(np.sqrt(len(images))))
+        if self.map_shape is not None:
+            n_columns = _columns_of_map(self.map_shape, len(images))
+        draw_images(ax, images, n_columns, (-1, 1), cmap=cmap, im_kw=im_kw)
         ax.set_axis_off()
-        ax.set_title("Filters")
+        ax.set_title("Filters" if self.map_shape is None else "Topographic map")
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _columns_of_map(map_shape, n_filters):
+    """Return the columns of a map; raise where the filters do not fill it."""
+    if np.shape(map_shape) != (2,) or np.prod(map_shape) != n_filters:
+        raise ValueError(
+            f"map_shape must be (rows, columns) with rows * columns = {n_filters}, the number of filters; got {map_shape!r}."
+        )
+    return int(map_shape[1])
 
 
 def _filters_of(estimator):

@@ -1,4 +1,4 @@
-"""Images side by side in one axes."""
+"""Images side by side in one axes, and what all displays check."""
 
 from numbers import Integral
 
@@ -55,6 +55,12 @@ def pictures(X):
     return check_array(dense(X), ensure_all_finite=False)
 
 
+def limits_of(rows):
+    """Return the smallest and the largest value of ``rows``, of which some may be NaN; 0 and 1 where there is none."""
+    values = rows[np.isfinite(rows)]
+    return (values.min(), values.max()) if values.size else (0.0, 1.0)
+
+
 def new_axes(ax):
     """Return ``ax``, or the axes of a new figure."""
     if ax is None:
@@ -62,6 +68,20 @@ def new_axes(ax):
 
         _, ax = plt.subplots(layout="constrained")
     return ax
+
+
+def draw_images(ax, images, n_columns, limits, *, cmap, im_kw):
+    """Draw images side by side, in rows of ``n_columns``, from black at the lower of the ``limits`` to white.
+
+    Colors, which have no scale of their own, go from 0 to 1 between the limits, and are white between the images.
+    """
+    sheet, (low, high), options = tile(images, n_columns), limits, dict(im_kw or {})
+    if sheet.ndim == 3:
+        sheet = np.clip((sheet - low) / max(high - low, 1e-12), 0, 1)
+        sheet = np.nan_to_num(sheet, nan=1.0)
+    elif "norm" not in options:
+        options = {"vmin": low, "vmax": high, **options}
+    ax.imshow(sheet, **{"cmap": cmap, "interpolation": "nearest", **options})
 
 
 def tile(images, n_columns):

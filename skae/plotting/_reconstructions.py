@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .._typing import Axes, MatrixLike, Self
-from ._grid import as_images, method_of, new_axes, pictures, shape_of, tile
+from ._grid import as_images, draw_images, limits_of, method_of, new_axes, pictures, shape_of
 
 
 class ReconstructionDisplay:
@@ -15,8 +15,8 @@ class ReconstructionDisplay:
     ----------
     originals, reconstructions : ndarray of shape (n_samples, n_features)
         Rows of pixels.
-    image_shape : (int, int)
-        Height and width of an image.
+    image_shape : tuple of int
+        Height and width of an image, and 3 channels of colors.
     """
 
     def __init__(self, *, originals, reconstructions, image_shape):
@@ -29,8 +29,10 @@ class ReconstructionDisplay:
         estimator: Any,
         X: MatrixLike,
         *,
-        image_shape: tuple[int, int] | None = None,
+        image_shape: tuple[int, ...] | None = None,
         ax: Axes | None = None,
+        cmap: Any = "gray",
+        im_kw: dict[str, Any] | None = None,
     ) -> Self:
         """Draw X and what a fitted auto-encoder makes of it.
 
@@ -40,10 +42,14 @@ class ReconstructionDisplay:
             What is shown.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             A dozen samples fit well.
-        image_shape : (int, int), default=None
-            Height and width; square by default.
+        image_shape : tuple of int, default=None
+            Height and width, and 3 channels of colors; square by default.
         ax : matplotlib axes, default=None
             Where to draw; a new figure by default.
+        cmap : str or Colormap, default='gray'
+            Colors of the pixels, unless they have their own.
+        im_kw : dict, default=None
+            Passed on to ``Axes.imshow``.
 
         Returns
         -------
@@ -55,15 +61,21 @@ class ReconstructionDisplay:
         shape = shape_of(image_shape, originals.shape[1])
         reconstructions = reconstruct(X)
         display = cls(originals=originals, reconstructions=reconstructions, image_shape=shape)
-        return display.plot(ax=ax)
+        return display.plot(ax=ax, cmap=cmap, im_kw=im_kw)
 
-    def plot(self, ax: Axes | None = None) -> Self:
+    def plot(
+        self, ax: Axes | None = None, *, cmap: Any = "gray", im_kw: dict[str, Any] | None = None
+    ) -> Self:
         """Draw, and return what was drawn.
 
         Parameters
         ----------
         ax : matplotlib axes, default=None
             Where to draw; a new figure by default.
+        cmap : str or Colormap, default='gray'
+            Colors of the pixels, unless they have their own.
+        im_kw : dict, default=None
+            Passed on to ``Axes.imshow``.
 
         Returns
         -------
@@ -76,9 +88,9 @@ class ReconstructionDisplay:
                 f"reconstructions must have the shape of originals, {originals.shape}; got {reconstructions.shape}."
             )
         rows = np.concatenate([originals, reconstructions])
-        sheet = tile(as_images(rows, self.image_shape), len(originals))
+        images, limits = as_images(rows, self.image_shape), limits_of(originals)
         ax = new_axes(ax)
-        ax.imshow(sheet, cmap="gray", interpolation="nearest")
+        draw_images(ax, images, len(originals), limits, cmap=cmap, im_kw=im_kw)
         ax.set_axis_off()
         ax.set_title("Samples (top) and reconstructions (bottom)")
         self.ax_, self.figure_ = ax, ax.figure

@@ -32,6 +32,7 @@ class SpectrumDisplay:
         n_values: int | None = None,
         label: str | None = None,
         ax: Axes | None = None,
+        line_kw: dict[str, Any] | None = None,
     ) -> Self:
         """Draw the spectrum of a fitted auto-encoder, averaged over X.
 
@@ -47,6 +48,8 @@ class SpectrumDisplay:
             Name in the legend; the class name by default.
         ax : matplotlib axes, default=None
             Give the axes of another display to compare.
+        line_kw : dict, default=None
+            Passed on to ``Axes.plot``.
 
         Returns
         -------
@@ -59,15 +62,18 @@ class SpectrumDisplay:
         else:
             values = tangent_basis(estimator, X, n_values).singular_values
         spectrum = values.mean(axis=0)
-        return cls(spectrum=spectrum, label=label or type(estimator).__name__).plot(ax=ax)
+        display = cls(spectrum=spectrum, label=label or type(estimator).__name__)
+        return display.plot(ax=ax, line_kw=line_kw)
 
-    def plot(self, ax: Axes | None = None) -> Self:
+    def plot(self, ax: Axes | None = None, *, line_kw: dict[str, Any] | None = None) -> Self:
         """Draw, and return what was drawn.
 
         Parameters
         ----------
         ax : matplotlib axes, default=None
             Where to draw; a new figure by default.
+        line_kw : dict, default=None
+            Passed on to ``Axes.plot``.
 
         Returns
         -------
@@ -75,7 +81,8 @@ class SpectrumDisplay:
             With ``ax_`` and ``figure_``.
         """
         ax = new_axes(ax)
-        ax.plot(np.arange(1, len(self.spectrum) + 1), self.spectrum, label=self.label)
+        ranks = np.arange(1, len(self.spectrum) + 1)
+        ax.plot(ranks, self.spectrum, **{"label": self.label, **(line_kw or {})})
         ax.set(xlabel="rank", ylabel="mean singular value of dh/dx", yscale="log")
         ax.legend()
         self.ax_, self.figure_ = ax, ax.figure

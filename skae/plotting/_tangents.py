@@ -8,7 +8,7 @@ import numpy as np
 
 from .._typing import Axes, MatrixLike, Self
 from ..manifold import tangent_basis
-from ._grid import new_axes, pictures, shape_of, tile
+from ._grid import draw_images, new_axes, pictures, shape_of
 
 
 class TangentDisplay:
@@ -17,13 +17,13 @@ class TangentDisplay:
     Parameters
     ----------
     images : ndarray of shape (n_samples, n_features)
-        Gray images.
+        Rows of pixels.
     basis : ndarray of shape (n_samples, n_tangents, n_features)
         Tangents of each sample.
     steps : ndarray of shape (n_steps,)
         How far the image is moved along its first tangent.
     image_shape : tuple of int
-        Height and width.
+        Height and width, and 3 channels of colors.
     """
 
     def __init__(self, *, images, basis, steps, image_shape):
@@ -40,6 +40,8 @@ class TangentDisplay:
         steps: Sequence[float] = (-2, -1, 1, 2),
         image_shape: tuple[int, ...] | None = None,
         ax: Axes | None = None,
+        cmap: Any = "gray",
+        im_kw: dict[str, Any] | None = None,
     ) -> Self:
         """Draw the tangents of a fitted model.
 
@@ -54,9 +56,13 @@ class TangentDisplay:
         steps : sequence of float, default=(-2, -1, 1, 2)
             How far the image is moved along its first tangent, which has length one.
         image_shape : tuple of int, default=None
-            Height and width; square by default.
+            Height and width, and 3 channels of colors; square by default.
         ax : matplotlib axes, default=None
-            Those of a new figure by default.
+            Where to draw; a new figure by default.
+        cmap : str or Colormap, default='gray'
+            Colors of the pixels, unless they have their own.
+        im_kw : dict, default=None
+            Passed on to ``Axes.imshow``.
 
         Returns
         -------
@@ -66,15 +72,23 @@ class TangentDisplay:
         images = pictures(X)
         shape = shape_of(image_shape, images.shape[1])
         basis = tangent_basis(estimator, X, n_tangents).basis
-        return cls(images=images, basis=basis, steps=steps, image_shape=shape).plot(ax=ax)
+        return cls(images=images, basis=basis, steps=steps, image_shape=shape).plot(
+            ax=ax, cmap=cmap, im_kw=im_kw
+        )
 
-    def plot(self, ax: Axes | None = None) -> Self:
+    def plot(
+        self, ax: Axes | None = None, *, cmap: Any = "gray", im_kw: dict[str, Any] | None = None
+    ) -> Self:
         """Draw, and return what was drawn.
 
         Parameters
         ----------
         ax : matplotlib axes, default=None
             Where to draw; a new figure by default.
+        cmap : str or Colormap, default='gray'
+            Colors of the pixels, unless they have their own.
+        im_kw : dict, default=None
+            Passed on to ``Axes.imshow``.
 
         Returns
         -------
@@ -95,10 +109,7 @@ class TangentDisplay:
         sheet = np.concatenate(rows).reshape(-1, *shape)
         n_columns = 1 + self.basis.shape[1] + len(steps)
         ax = new_axes(ax)
-        sheet = tile(sheet, n_columns)
-        # Where there are no pixels colors have no value of their own.
-        sheet = np.nan_to_num(sheet, nan=1.0) if sheet.ndim == 3 else sheet
-        ax.imshow(sheet, cmap="gray", vmin=0, vmax=1)
+        draw_images(ax, sheet, n_columns, (0, 1), cmap=cmap, im_kw=im_kw)
         width = shape[1] + 1
         labels = ["x", *(f"u{k + 1}" for k in range(self.basis.shape[1]))]
         labels += [f"{step:+g} u1" for step in steps]

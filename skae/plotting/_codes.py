@@ -1,0 +1,143 @@
+"""Codes as points in the plane."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.utils import column_or_1d
+
+from .._typing import ArrayLike, Axes, MatrixLike, Self
+from ._grid import method_of, new_axes, pictures
+
+_MOST_CLASSES = 20
+
+
+class CodeDisplay:
+    """Codes of two numbers, or the first two principal components of wider ones.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_samples, 2)
+        Places of the samples.
+    y : ndarray of shape (n_samples,) or None
+        Classes or numbers, for the colors.
+    names : (str, str)
+        What the axes are.
+    """
+
+    def __init__(self, *, points, y=None, names=("code 1", "code 2")):
+        self.points, self.y, self.names = points, y, names
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        *,
+        components: tuple[int, int] | None = None,
+        ax: Axes | None = None,
+        cmap: Any = None,
+        scatter_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw the codes of X.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+            One with ``transform``.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,), default=None
+            Classes, which have a legend, or numbers, which have a color bar.
+        components : (int, int), default=None
+            Which two components of the code to draw. None takes both of two, and else the first two principal components
+            of all.
+        ax : matplotlib axes, default=None
+            Where to draw; a new figure by default.
+        cmap : str or Colormap, default=None
+            By default ``'tab10'`` or ``'tab20'`` for classes and ``'viridis'`` for numbers.
+        scatter_kw : dict, default=None
+            Passed on to ``Axes.scatter``.
+
+        Returns
+        -------
+        display : CodeDisplay
+            What was drawn, with ``ax_`` and ``figure_``.
+        """
+        codes = pictures(method_of(estimator, "transform", "give an encoder")(X))
+        points, names = _in_the_plane(codes, components)
+        return cls(points=points, y=y, names=names).plot(ax=ax, cmap=cmap, scatter_kw=scatter_kw)
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        cmap: Any = None,
+        scatter_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw, and return what was drawn.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, default=None
+            Where to draw; a new figure by default.
+        cmap : str or Colormap, default=None
+            By default ``'tab10'`` or ``'tab20'`` for classes and ``'viridis'`` for numbers.
+        scatter_kw : dict, default=None
+            Passed on to ``Axes.scatter``.
+
+        Returns
+        -------
+        display : CodeDisplay
+            With ``ax_`` and ``figure_``.
+        """
+        ax, options = new_axes(ax), {"s": 12, "alpha": 0.7, "linewidths": 0, **(scatter_kw or {})}
+        y = None if self.y is None else _checked_y(self.y, len(self.points))
+        if y is None:
+            ax.scatter(*self.points.T, **options)
+        elif _are_classes(y):
+            classes, colors = np.unique(y, return_inverse=True)
+            cmap = cmap or ("tab10" if len(classes) <= 10 else "tab20")
+            drawn = ax.scatter(*self.points.T, c=colors, cmap=cmap, **options)
+            handles, _ = drawn.legend_elements(num=list(range(len(classes))))
+            ax.legend(handles, list(map(str, classes)), fontsize="small")
+        else:
+            drawn = ax.scatter(*self.points.T, c=y, cmap=cmap or "viridis", **options)
+            ax.figure.colorbar(drawn, ax=ax, label="y")
+        ax.set(xlabel=self.names[0], ylabel=self.names[1], title="Codes")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _in_the_plane(codes, components):
+    """Return two columns, and what they are."""
+    width = codes.shape[1]
+    if components is not None:
+        chosen = np.asarray(components)
+        whole = chosen.shape == (2,) and chosen.dtype.kind in "iu"
+        if not whole or chosen.min() < 0 or chosen.max() >= width:
+            raise ValueError(
+                f"components must be two integers from 0 to {width - 1}; got {components!r}."
+            )
+        return codes[:, chosen], tuple(f"code {k + 1}" for k in chosen)
+    if width == 2:
+        return codes, ("code 1", "code 2")
+    if width < 2 or len(codes) < 2:
+        raise ValueError(
+            f"codes of shape {codes.shape} have no two principal components: give two samples, and a code of two."
+        )
+    axes = ("first", "second")
+    return PCA(2).fit_transform(codes), tuple(f"{each} principal component" for each in axes)
+
+
+def _checked_y(y, n_samples):
+    y = column_or_1d(y)
+    if len(y) != n_samples:
+        raise ValueError(f"y must have a value for each of {n_samples} samples; got {len(y)}.")
+    return y
+
+
+def _are_classes(y):
+    """Return whether y has few values, or words."""
+    return y.dtype.kind not in "fiu" or len(np.unique(y)) <= _MOST_CLASSES

@@ -1,0 +1,229 @@
+"""Displays of codes, maps, saturation and chains, colors in all of them, and what is passed on to matplotlib."""
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse
+from matplotlib.colors import to_rgba
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+
+from skae import PSD, AutoEncoder, SparseAutoEncoder
+from skae.generative import sample_chain, sample_walkback
+from skae.plotting import (
+    ChainDisplay,
+    CodeDisplay,
+    FilterDisplay,
+    LossCurveDisplay,
+    ReconstructionDisplay,
+    SaturationDisplay,
+    SparseFeatureDisplay,
+    SpectrumDisplay,
+    TangentDisplay,
+)
+
+matplotlib.use("Agg")
+X, Y = load_digits(return_X_y=True)
+X = X[:200] / 16
+Y = Y[:200]
+NOISE = {"corruption": "masking", "corruption_level": 0.3, "random_state": 0}
+COLORS = np.random.default_rng(0).uniform(2, 3, (30, 12))  # images of 2 x 2 pixels in 3 colors
+
+
+@pytest.fixture(autouse=True)
+def _closed_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return AutoEncoder(9, max_iter=2, random_state=0).fit(X)
+
+
+@pytest.fixture(scope="module")
+def colored():
+    return AutoEncoder(3, max_iter=2, random_state=0).fit(COLORS)
+
+
+def _sheet(display):
+    ax = display.ax_[1] if isinstance(display.ax_, tuple) else display.ax_
+    return ax.images[0].get_array()
+
+
+def test_codes_of_two_numbers():
+    plane = AutoEncoder(2, max_iter=2, random_state=0).fit(X)
+    display = CodeDisplay.from_estimator(plane, X, Y)
+    (points,) = display.ax_.collections
+    np.testing.assert_allclose(points.get_offsets(), plane.transform(X))
+    np.testing.assert_array_equal(points.get_array(), Y)
+    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == list("0123456789")
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("code 1", "code 2")
+
+
+def test_wider_codes(model):
+    codes = model.transform(X)
+    display = CodeDisplay.from_estimator(model, X)
+    expected = PCA(2).fit_transform(codes)
+    np.testing.assert_allclose(display.ax_.collections[0].get_offsets(), expected)
+    assert display.ax_.get_legend() is None
+    assert display.ax_.get_xlabel() == "first principal component"
+    two = CodeDisplay.from_estimator(model, X, np.array(list("ab"))[Y % 2], components=(3, 0))
+    np.testing.assert_allclose(two.ax_.collections[0].get_offsets(), codes[:, [3, 0]])
+    assert (two.ax_.get_xlabel(), two.ax_.get_ylabel()) == ("code 4", "code 1")
+    assert [text.get_text() for text in two.ax_.get_legend().get_texts()] == ["a", "b"]
+    numbers = CodeDisplay.from_estimator(
+        model, X, X.sum(axis=1), cmap="magma", scatter_kw={"alpha": 0.25}
+    )
+    points = numbers.ax_.collections[0]
+    assert points.get_cmap().name == "magma" and points.get_alpha() == 0.25
+    assert len(numbers.figure_.axes) == 2  # the color bar
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"components": (0, 9)}, "components must be two integers from 0 to 8"),
+        ({"components": 3}, "components"),
+        ({"y": [1, 2]}, "y must have a value for each of 200 samples; got 2"),
+    ],
+)
+def test_codes_that_cannot_be_drawn_are_told(model, options, message):
+    with pytest.raises(ValueError, match=message):
+        CodeDisplay.from_estimator(model, X, **options)
+
+
+def test_one_number_is_no_plane():
+    line = AutoEncoder(1, max_iter=1, random_state=0).fit(X)
+    with pytest.raises(ValueError, match="no two principal components"):
+        CodeDisplay.from_estimator(line, X)
+
+
+def test_saturation(model):
+    codes = model.transform(X)
+    display = SaturationDisplay.from_estimator(model, X, n_bins=20, line_kw={"color": "red"})
+    (steps,) = display.ax_.patches
+    shares, edges, _ = steps.get_data()
+    np.testing.assert_allclose(edges, np.linspace(0, 1, 21))
+    np.testing.assert_allclose(shares.sum(), 1)
+    np.testing.assert_allclose(shares[0], np.mean(codes < 0.05))
+    saturated = np.mean((codes < 0.05) | (codes > 0.95))
+    (label,) = display.ax_.get_legend().get_texts()
+    assert label.get_text() == f"AutoEncoder: {saturated:.0%} saturated"
+    assert to_rgba(steps.get_edgecolor()) == to_rgba("red")
+    linear = AutoEncoder(4, activation="identity", max_iter=1, random_state=0).fit(X)
+    both = SaturationDisplay.from_estimator(linear, X, label="linear", ax=display.ax_)
+    assert both.ax_ is display.ax_ and len(both.ax_.patches) == 2
+    np.testing.assert_allclose(both.edges[[0, -1]], np.percentile(linear.transform(X), [0, 100]))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_map_keeps_its_order():
+    psd = PSD(6, topology=(2, 3), pool_size=1, alpha=0.1, max_iter=1, random_state=0).fit(X[:50])
+    display = FilterDisplay.from_estimator(psd)
+    sheet, atoms = _sheet(display), psd.components_
+    assert sheet.shape == (2 * 9 - 1, 3 * 9 - 1)
+    expected = atoms[5] / np.abs(atoms[5]).max()
+    np.testing.assert_allclose(sheet[9:, 18:], expected.reshape(8, 8), rtol=1e-6)
+    assert display.ax_.get_title() == "Topographic map"
+    strongest = FilterDisplay.from_estimator(psd, n_filters=4)
+    assert _sheet(strongest).shape == (17, 17) and strongest.ax_.get_title() == "Filters"
+    for shape in ((2, 2), 6):
+        with pytest.raises(ValueError, match="map_shape must be .* = 6"):
+            FilterDisplay(filters=atoms, image_shape=(8, 8), map_shape=shape).plot()
+
+
+def test_chains_of_a_model(model):
+    display = ChainDisplay.from_estimator(model, X[:3], n_steps=9, n_states=3, **NOISE)
+    states = sample_walkback(model, X[:3], 9, **NOISE)
+    assert _sheet(display).shape == (3 * 9 - 1, 4 * 9 - 1)
+    np.testing.assert_array_equal(_sheet(display)[:8, :8], X[0].reshape(8, 8))
+    np.testing.assert_array_equal(_sheet(display)[-8:, -8:], states[8, 2].reshape(8, 8))
+    options = {"sampler": sample_chain, "n_steps": 4, "sigma": 0.5, "random_state": 0}
+    along = ChainDisplay.from_estimator(model, X[:3], **options)
+    expected = sample_chain(model, X[:3], 4, 0.5, random_state=0)
+    np.testing.assert_array_equal(along.states[1:], expected)
+
+
+COLORED = {
+    "filters": lambda model, **kw: FilterDisplay.from_estimator(model, **kw),
+    "reconstructions": lambda model, **kw: ReconstructionDisplay.from_estimator(
+        model, COLORS[:4], **kw
+    ),
+    "tangents": lambda model, **kw: TangentDisplay.from_estimator(
+        model, COLORS[:2], n_tangents=1, **kw
+    ),
+    "chains": lambda model, **kw: ChainDisplay.from_estimator(
+        model, COLORS[:2], n_steps=2, **NOISE, **kw
+    ),
+    "features": lambda model, **kw: SparseFeatureDisplay.from_estimator(
+        SparseAutoEncoder(4, k=2, max_iter=1, random_state=0).fit(COLORS), COLORS, n_samples=3, **kw
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("draw", COLORED.values(), ids=COLORED)
+def test_images_in_color(colored, draw):
+    sheet = _sheet(draw(colored, image_shape=(2, 2, 3)))
+    assert sheet.shape[2] == 3
+    assert sheet.min() >= 0 and sheet.max() <= 1
+    np.testing.assert_array_equal(sheet[2], 1)  # white between the images
+
+
+def test_colors_of_samples_and_reconstructions(colored):
+    display = ReconstructionDisplay.from_estimator(colored, COLORS[:4], image_shape=(2, 2, 3))
+    low, high = COLORS[:4].min(), COLORS[:4].max()
+    expected = (COLORS[0].reshape(2, 2, 3) - low) / (high - low)
+    np.testing.assert_allclose(_sheet(display)[:2, :2], expected)
+
+
+@pytest.mark.parametrize("draw", COLORED.values(), ids=COLORED)
+def test_options_of_images_are_passed_on(colored, draw):
+    display = draw(colored, image_shape=(2, 6), cmap="magma", im_kw={"alpha": 0.5, "vmax": 7})
+    ax = display.ax_[1] if isinstance(display.ax_, tuple) else display.ax_
+    (image,) = ax.images
+    assert image.get_cmap().name == "magma" and image.get_alpha() == 0.5
+    assert image.get_clim()[1] == 7
+
+
+def test_options_of_lines_are_passed_on(model):
+    features = SparseAutoEncoder(4, k=2, max_iter=1, random_state=0).fit(X)
+    for ax in (
+        LossCurveDisplay.from_estimator(model, line_kw={"linewidth": 5}).ax_,
+        SpectrumDisplay.from_estimator(model, X[:4], line_kw={"linewidth": 5}).ax_,
+        SparseFeatureDisplay.from_estimator(features, X, line_kw={"linewidth": 5}).ax_[0],
+    ):
+        assert [line.get_linewidth() for line in ax.lines] == [5]
+
+
+NAMES = [f"pixel {j}" for j in range(64)]
+KINDS = {
+    "pandas": lambda rows: pd.DataFrame(rows, columns=NAMES),
+    "polars": lambda rows: pl.DataFrame(rows, schema=NAMES),
+    "csr": scipy.sparse.csr_matrix,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_and_sparse_matrices(kind):
+    as_kind = KINDS[kind]
+    options = {"max_iter": 1, "random_state": 0}
+    model = AutoEncoder(9, **options).fit(as_kind(X))
+    plain = AutoEncoder(9, **options).fit(X)
+    codes = CodeDisplay.from_estimator(model, as_kind(X)).points
+    np.testing.assert_allclose(codes, CodeDisplay.from_estimator(plain, X).points, atol=1e-9)
+    shares = SaturationDisplay.from_estimator(model, as_kind(X)).shares
+    np.testing.assert_allclose(shares, SaturationDisplay.from_estimator(plain, X).shares)
+    walk = {"n_steps": 3, **NOISE}
+    states = ChainDisplay.from_estimator(model, as_kind(X[:2]), **walk).states
+    expected = ChainDisplay.from_estimator(plain, X[:2], **walk).states
+    np.testing.assert_allclose(states, expected, atol=1e-9)
+    sparse = SparseAutoEncoder(6, k=2, **options).fit(as_kind(X))
+    rows = SparseFeatureDisplay.from_estimator(sparse, as_kind(X), n_features=2).rows
+    expected = SparseFeatureDisplay.from_estimator(
+        SparseAutoEncoder(6, k=2, **options).fit(X), X, n_features=2
+    ).rows
+    np.testing.assert_allclose(rows, expected, atol=1e-9)
