@@ -245,14 +245,16 @@ class BaseSupervised(
         *,
         factors=None,
         beside=None,
+        constant=None,
         **options,
     ):
         """Train all layers to predict ``targets`` from ``inputs``, on ``rows``.
 
         ``factors`` multiply the weights of rows in the supervised loss, but not in that of ``beside``, if there is one;
-        ``options`` are those of ``Problem``.
+        ``constant`` is the loss of constant outputs; ``options`` are those of ``Problem``.
         """
         network, units = self._network, self._units
+        constant = constant_loss(targets, weights) if constant is None else constant
         noise = self._noise(inputs.shape[1], units.groups, units.limits)
         decay = resolved(self.weight_decay, "weight_decay", _DECAY / targets.labeled.sum())
         n_frozen = network.depth - 1 if self.frozen == "all" else self.frozen
@@ -277,7 +279,7 @@ class BaseSupervised(
             rows=rows,
             strata=targets.strata,
             observers=observers,
-            constant=constant_loss(targets, weights) if beside is None else None,
+            constant=constant if beside is None else None,
             labeled=targets.labeled,
             **options,
         )

@@ -23,6 +23,7 @@ from .._estimators.unlabeled import (
     UNLABELED,
     all_rows,
     check_unlabeled,
+    constant_loss,
     labeled_share,
     mark_unlabeled,
     need_steps,
@@ -43,6 +44,7 @@ _MOST_TANGENTS, _MOST_UNLABELED = 15, 10_000
 _MANY_LABELS = (
     1000  # fewer bear less of a penalty at unlabeled rows, which would flatten the outputs there
 )
+_LARGEST = 0.05  # share of the loss of constant outputs above which the penalty of a batch counts by its logarithm
 _TOL = 1e-2  # radians: a penalty does not see less, and a third of the steps are saved
 
 
@@ -74,7 +76,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         not depend on the units of X; where unlabeled rows are penalized and n < 1000 have labels, it is
         ``(n / 1000) ** 1.5`` times that. It comes from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a multiple:
         search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``, ``'30*auto'``; few
-        steps bear a larger one, few labels with ``penalize_unlabeled`` want a smaller one.
+        steps bear a larger one, few labels with ``penalize_unlabeled`` want a smaller one. Where the penalty P of a minibatch is above
+        L, 5 % of the loss of constant outputs, ``L * (1 + log(P / L))`` takes its place: a weight that is much too large then costs
+        little accuracy, and does not end with constant outputs.
     tangent_sampling : {'exact', 'random'}, default='random'
         Whether a step goes through all tangents, or through one random combination of each sample's, which is
         unbiased: it costs two passes through the network instead of ``1 + n_tangents``. The exact form
@@ -267,15 +271,17 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             base = self._fitted_base(*for_parts(frame, sample_weight, X, weights), begin)
             state = begin(base)
             self._check_width(base.model_.network)
-            options = {"unlabeled_per_labeled": self._unlabeled_ratio()}
+            constant = constant_loss(targets, balanced)
+            options = {"unlabeled_per_labeled": self._unlabeled_ratio(), "constant": constant}
             if self.reconstruction_weight:
                 autoencoder = self._base_autoencoder(state)
                 options["beside"] = reconstruction(
                     autoencoder, self._units, self.reconstruction_weight, targets, balanced
                 )
             rows, inputs = self._rows(targets, balanced, state.seed), self._units.scaling.rows(X)
-            n_labeled = int(targets.labeled.sum())
-            penalties, observers = self._propagation(inputs, rows, n_labeled, balanced, state)
+            n_labeled, largest = int(targets.labeled.sum()), _LARGEST * constant
+            places = inputs, rows, balanced
+            penalties, observers = self._propagation(places, n_labeled, state, largest)
             if self.reconstruction_weight and not self._penalizes_unlabeled():
                 rows, options["factors"] = all_rows(targets, balanced, self._unlabeled_ratio())
             options |= {"penalties": penalties, "observers": observers}
@@ -375,9 +381,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         shape = {"sizes": network.sizes, "activation": network.names, "decoder": "tied"}
         return new_autoencoder(shape, self._units, state)
 
-    def _propagation(self, inputs, rows, n_labeled, weights, state):
+    def _propagation(self, places, n_labeled, state, largest):
         """Return the penalty, and what renews its tangents."""
-        self.tangent_penalty_ = 0.0
+        self.tangent_penalty_, (inputs, rows, weights) = 0.0, places
         if not self._is_penalized():
             return [], []
         network = self._network
@@ -397,5 +403,5 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             automatic *= min(1, n_labeled / _MANY_LABELS) ** 1.5
         self.tangent_penalty_ = resolved(self.tangent_penalty, "tangent_penalty", automatic)
         updates = [TangentUpdates(store, self.update_tangents)] if self.update_tangents else []
-        penalty = TangentPropagation(self.tangent_penalty_, network, self._output_units, store)
-        return [penalty], updates
+        units, strength = self._output_units, self.tangent_penalty_
+        return [TangentPropagation(strength, network, units, store, largest)], updates

@@ -1,5 +1,6 @@
 """Penalty on how much a network's outputs vary along given directions: see :mod:`skae.nn.penalties` for the protocol."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -46,11 +47,14 @@ class TangentPropagation:
         ``directions.n_directions`` of each sample, which ``directions(rows, inputs, samples, seed, out)`` fills into
         ``out`` of shape (n_samples, n_directions, n_features) for ``samples`` of a batch, whose rows of the data and
         clean inputs are given; ``directions.rounding`` is how far they may be rounded, relative to their size.
+    largest : float, default=inf
+        Where the penalty P of a batch is above it, ``largest * (1 + log(P / largest))`` is minimized in its place, whose
+        gradient is that of P times largest / P.
     """
 
-    def __init__(self, strength, network, loss, directions):
+    def __init__(self, strength, network, loss, directions, largest=math.inf):
         self.strength, self.network, self.loss = strength, network, loss
-        self.directions = directions
+        self.directions, self.largest = directions, largest
         self._units = _Softmax() if isinstance(loss.parts[0], Multinomial) else _Elementwise(loss)
 
     def n_rows(self, n_samples):
@@ -79,7 +83,7 @@ class TangentPropagation:
         shares = trace.sample_weights[samples] * means.dtype.type(self.strength)
 
         def squares(slopes):
-            value, delta[samples] = self._units.squares(means, slopes, shares)
+            value, delta[samples] = self._squares(means, slopes, shares)
             return value
 
         passes = Passes(params.encoder_weights, trace, memory, kept, self.directions.n_directions)
@@ -89,6 +93,13 @@ class TangentPropagation:
         return passes.forward_and_reverse(
             switch, self._units.selection(means, kept), look_up, squares
         )
+
+    def _squares(self, means, slopes, shares):
+        """Return the penalty, or what replaces a large one, and the gradient at the logits; leave the other one in ``slopes``."""
+        value, at_logits = self._units.squares(means, slopes, shares)
+        value, factor = bounded(value, self.largest, means)
+        slopes *= factor
+        return value, at_logits * factor
 
     def _of_all(self, params, trace, seed, memory, means, delta):
         """Return the penalty without leaving outputs out: on a device each batch is the same work."""
@@ -100,7 +111,7 @@ class TangentPropagation:
             self.directions(trace.batch.indices, trace.clean, samples, seed, directions)
 
         def squares(slopes):
-            value, delta[...] = self._units.squares(means, slopes, shares)
+            value, delta[...] = self._squares(means, slopes, shares)
             return value
 
         outputs = np.tile(np.arange(means.shape[1]), trace.n_samples)
@@ -117,6 +128,23 @@ class TangentPropagation:
         """Return the ``Kept`` outputs that are not left out, of samples with given ``shares`` in the penalty."""
         units = _UNITS * np.finfo(means.dtype).eps, _UNITS_OF_DIRECTIONS * self.directions.rounding
         return significant_rows(self._units.significance(means, shares), max(units))
+
+
+def bounded(value, largest, like):
+    """Return ``largest * (1 + log(value / largest))`` in place of a ``value`` above it, and its derivative by ``value``.
+
+    ``value`` is a float where ``like`` is an array of numpy, else an array beside it.
+    """
+    if is_numpy(like):
+        excess = value / largest
+        # What is not a number stays, so that training is seen to diverge.
+        if not excess > 1:
+            return value, like.dtype.type(1)
+        return largest * (1 + math.log(excess)), like.dtype.type(1 / excess)
+    xp, one = namespace(like), scalar(1.0, like)
+    excess = xp.maximum(value / scalar(largest, like), one)
+    replaced = scalar(largest, like) * (one + xp.log(excess))
+    return xp.where(excess > one, replaced, value), one / excess
 
 
 class Kept(NamedTuple):

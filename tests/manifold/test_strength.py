@@ -88,6 +88,12 @@ def test_a_penalty_that_leaves_nothing_to_learn_is_told(output):
         clone(MODEL).set_params(**options).fit(X, y)
 
 
+def test_a_penalty_that_is_much_too_large_leaves_something_to_learn():
+    options = {"max_iter": 60, "learning_rate_init": 0.01}
+    model = clone(MODEL).set_params(tangent_penalty="1e6*auto", **options).fit(X, y)
+    assert model.score(X, y) > 0.85  # 0.77 where it counts in full, whatever its size
+
+
 @pytest.mark.parametrize(
     "bad",
     ["auto*2", "much", "2*", "*auto", "-1*auto", "nan*auto", "inf*auto", -1.0, np.nan, np.inf],

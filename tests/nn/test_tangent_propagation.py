@@ -77,6 +77,24 @@ def test_gradient_with_noise(output, dropout, corruption, layer, monkeypatch):
     assert relative_gradient_error(objective, point, next(batches.epoch(None))) < 1e-6
 
 
+@pytest.mark.parametrize("hidden", [(4,), (6, 7, 4)], ids=str)
+@pytest.mark.parametrize("output", UNITS)
+def test_a_large_penalty_counts_by_its_logarithm(output, hidden):
+    network, loss, penalty, batches, point, _ = _problem(output, "tanh", hidden, n_directions=4)
+    batch = next(batches.epoch(None))
+
+    def value(penalties):
+        objective = Objective(network, loss, penalties=penalties)
+        assert relative_gradient_error(objective, point, batch) < 1e-6
+        return objective(point, batch, None, np.random.default_rng(0))
+
+    plain = value([penalty]) - value([])
+    for share in (0.1, 0.9, 1.1):
+        penalty.largest = share * plain
+        expected = plain if share > 1 else share * plain * (1 - np.log(share))
+        assert value([penalty]) - value([]) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("n_directions", [1, 4])
 @pytest.mark.parametrize("output", UNITS)
 def test_slopes_are_those_of_the_thinned_network_at_the_noisy_inputs(output, n_directions):
