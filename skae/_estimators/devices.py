@@ -64,7 +64,7 @@ def check_dispatch(estimator, X):
         )
     if not get_tags(estimator).array_api_support:
         raise TypeError(
-            f"{name} takes arrays of numpy only: convert X, which is of {place.library}."
+            f"{name} takes arrays of numpy only: convert X, which is of {place.library.rpartition('.')[2]}."
         )
 
 

@@ -9,6 +9,8 @@ from sklearn.utils import check_array
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import validate_data
 
+from .._estimators.devices import check_dispatch
+
 _LARGEST = {np.dtype(t): 1e-6 * np.sqrt(np.finfo(t).max) for t in (np.float32, np.float64)}
 
 
@@ -32,6 +34,7 @@ def validated_pictures(estimator, X, image_shape, *, reset):
         If X is not finite, pictures are not of ``image_shape``, or pixels have another scale than in ``fit``.
     """
     shape = None if image_shape is None else _checked_shape(image_shape)
+    check_dispatch(estimator, X)
     n_axes = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
     if n_axes <= 2:
         X = validate_data(estimator, X, dtype="numeric", reset=reset)

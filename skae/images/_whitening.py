@@ -8,6 +8,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, _fit_context
+from .._estimators.devices import check_dispatch
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.versions import versioned
 from .._typing import (
@@ -81,6 +82,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             If X is invalid, or beyond the range of its dtype.
         """
         with unchanged_on_error(self):
+            check_dispatch(self, X)
             X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
             self.mean_, self.whitening_, self.coloring_ = self._learned(X)
         return self

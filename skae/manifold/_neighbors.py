@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._estimators.devices import check_dispatch
 from .._estimators.fitting import DTYPES, gathered_with_y, unchanged_on_error
 from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.subestimators import check_instance, check_prefit, for_parts
@@ -156,6 +157,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             X, y = gathered_with_y(self, X, y)
             frame = X
+            check_dispatch(self, X)
             X, y = validate_data(self, X, y, dtype=DTYPES, order="C")
             frame, _ = for_parts(frame, None, X, None)
             check_classification_targets(y)

@@ -14,11 +14,16 @@ from skae import (
     ContractiveAE,
     DenoisingAE,
     ManifoldTangentClassifier,
+    RecurrentAE,
     SparseAutoEncoder,
+    SparseCoder,
     StackedAE,
     StackedAEClassifier,
     StackedAERegressor,
 )
+from skae.generative import EnergyAE
+from skae.images import ZCA
+from skae.manifold import LocalPCA
 
 pytest.importorskip("array_api_compat")
 pytestmark = pytest.mark.filterwarnings("ignore")  # few epochs learn little
@@ -174,8 +179,9 @@ def test_what_is_not_there_is_refused():
             AutoEncoder(8, device="cpu").fit(theirs)
         with pytest.raises(ValueError, match=r"AutoEncoder.transform\(\) must use the same"):
             fitted.transform(theirs)
-        with pytest.raises(TypeError, match="arrays of numpy only"):
-            SparseAutoEncoder(8).fit(theirs)
+        for Model in (SparseAutoEncoder, SparseCoder, RecurrentAE, LocalPCA, ZCA, EnergyAE):
+            with pytest.raises(TypeError, match="arrays of numpy only"):
+                Model().fit(theirs)
 
 
 LAYERS = [("low", ContractiveAE(8, **OPTIONS)), ("high", AutoEncoder(5, **OPTIONS))]
@@ -241,3 +247,22 @@ def test_stacks_classifiers_and_machines_are_those_of_numpy(name, library):
         assert type(ours) is type(theirs)
         np.testing.assert_allclose(_numpy(ours), numbers, rtol=tolerance, atol=tolerance)
     assert score == pytest.approx(expected.score(X, y), rel=1e-6)  # float32 in scikit-learn
+
+
+def test_bfloat16_rounds_products_and_learns_as_much():
+    torch = pytest.importorskip("torch")
+    X = _rows("float32")
+    model = ContractiveAE(16, loss="bernoulli", max_iter=10, random_state=0)
+    half, full = clone(model).set_params(precision="bfloat16").fit(X), clone(model).fit(X)
+    assert half.loss_ == pytest.approx(full.loss_, rel=5e-3)
+    assert half.components_.dtype == np.float32
+    # Processors without such products compute in float32.
+    a, b = torch.rand(64, 64), torch.rand(64, 64)
+    torch.set_float32_matmul_precision("medium")
+    exact = a.double() @ b.double()
+    rounds = float((a @ b - exact).abs().max()) > 1e-3
+    torch.set_float32_matmul_precision("highest")
+    if rounds:
+        difference = np.abs(half.transform(X) - full.transform(X)).max()
+        assert 1e-4 < difference < 0.1
+    assert torch.get_float32_matmul_precision() == "highest"
