@@ -172,6 +172,13 @@ def in_rows(x):
     return x.contiguous() if hasattr(x, "contiguous") else namespace(x).asarray(x, copy=True)
 
 
+def free_memory(x):
+    """Return how many bytes are free on the device of ``x``; infinity where that is not known."""
+    if getattr(x, "is_cuda", False):
+        return torch_or_none().cuda.mem_get_info(x.device)[0]
+    return math.inf
+
+
 def to_numpy(x):
     """Return ``x`` as an array of numpy, on the CPU."""
     if isinstance(x, np.ndarray):

@@ -12,7 +12,17 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from .._arrays.namespace import empty, empty_like, is_numpy, like, namespace, scalar, take, to_numpy
+from .._arrays.namespace import (
+    empty,
+    empty_like,
+    free_memory,
+    is_numpy,
+    like,
+    namespace,
+    scalar,
+    take,
+    to_numpy,
+)
 from .._arrays.random import Drawn
 from .._threads import ELEMENT, share
 
@@ -97,9 +107,15 @@ class Problem:
         return arrays
 
     def moved(self, beside):
-        """Return the same problem with the data on the device of ``beside``, dense and scaled."""
+        """Return the same problem with the data on the device of ``beside``, dense and scaled, where they fit there.
+
+        Of larger data each batch is brought to the device by itself.
+        """
         other = copy(self)
         other.beside = beside
+        n_rows, n_columns = self.X.shape
+        if n_rows * n_columns * np.dtype(self.X.dtype).itemsize > free_memory(beside) / 2:
+            return other
         rows = self.X if is_numpy(self.X) else self.X[np.arange(self.X.shape[0])]
         rows = rows.toarray() if scipy.sparse.issparse(rows) else rows
         other.X = like(rows, beside)

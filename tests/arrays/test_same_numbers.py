@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -21,9 +22,11 @@ from skae import (
     StackedAEClassifier,
     StackedAERegressor,
 )
+from skae._estimators import unsupervised
 from skae.generative import EnergyAE
 from skae.images import ZCA
 from skae.manifold import LocalPCA
+from skae.training import problem
 
 pytest.importorskip("array_api_compat")
 pytestmark = pytest.mark.filterwarnings("ignore")  # few epochs learn little
@@ -266,3 +269,19 @@ def test_bfloat16_rounds_products_and_learns_as_much():
         difference = np.abs(half.transform(X) - full.transform(X)).max()
         assert 1e-4 < difference < 0.1
     assert torch.get_float32_matmul_precision() == "highest"
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_data_larger_than_the_device_go_there_by_batches(sparse, monkeypatch):
+    X = _rows("float64")
+    (theirs,) = _as("torch", X)
+    model = DenoisingAE(8, **OPTIONS)
+    expected = clone(model).fit(X)
+    monkeypatch.setattr(problem, "free_memory", lambda x: 1000)
+    if sparse:  # rows that only a parameter brings to a device
+        monkeypatch.setattr(unsupervised, "reference", lambda estimator, X: theirs[:0])
+        found = clone(model).fit(csr_matrix(X))
+    else:
+        with config_context(array_api_dispatch=True):
+            found = clone(model).fit(theirs)
+    np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, rtol=1e-10)
