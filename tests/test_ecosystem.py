@@ -176,6 +176,7 @@ def test_nothing_held_out(estimator, n):
         model.fit(X[:n], Y[:n])
 
 
+@pytest.mark.slow
 @_each(ESTIMATORS)
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("kind", ["zeros", "constant", "duplicates", "one constant column"])
@@ -200,6 +201,7 @@ def test_constant_columns_and_equal_rows(estimator, kind):
         assert (np.isclose(norms, 1, atol=1e-5) | (norms == 0)).all()
 
 
+@pytest.mark.slow
 @_each(ESTIMATORS)
 @pytest.mark.parametrize("scale", [1e-30, 1e30])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -247,6 +249,7 @@ def test_one_warning_where_max_iter_is_reached(estimator):
     assert not model.converged_
 
 
+@pytest.mark.slow
 @_each(ESTIMATORS)
 def test_kinds_of_values(estimator):
     binary = (X > 0.5).astype(np.float64)
@@ -286,6 +289,7 @@ def _n_compiled():
     return sum(len(each.signatures) for each in kernels)
 
 
+@pytest.mark.slow
 @_each(ESTIMATORS)
 def test_layouts_of_memory(estimator, tmp_path):
     content = X.tobytes()
@@ -381,6 +385,7 @@ def _run(code, **environment):
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_fits_after_a_fork():
     result = _run(FORK, OPENBLAS_NUM_THREADS="2", OMP_NUM_THREADS="2")
@@ -430,12 +435,14 @@ COLD = """
 """
 
 
+@pytest.mark.slow
 def test_many_processes_compile_at_once(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         runs = list(pool.map(lambda _: _run(COLD, NUMBA_CACHE_DIR=str(tmp_path)), range(4)))
     assert [each.stdout.strip() for each in runs] == ["0.6225"] * 4, runs
 
 
+@pytest.mark.slow
 def test_machine_code_is_not_kept_where_that_is_switched_off(tmp_path):
     result = _run(COLD, NUMBA_CACHE_DIR=str(tmp_path), SKAE_NUMBA_CACHE="0")
     assert result.stdout.strip() == "0.6225", result.stderr
@@ -457,6 +464,7 @@ def test_kernels_know_what_is_not_finite():
     assert [is_finite(each) for each in (1.0, np.nan, np.inf)] == [True, False, False]
 
 
+@pytest.mark.slow
 def test_import_compiles_nothing():
     code = """
         import sys

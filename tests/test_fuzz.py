@@ -284,6 +284,7 @@ def first_seed(request):
     return 100_000 * request.config.getoption("--fuzz-seed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(ESTIMATORS))
 def test_estimators(name, n_tries, first_seed):
     seeds = range(first_seed, first_seed + n_tries)
@@ -377,6 +378,7 @@ def _arguments(rng, function):
     return arguments
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_functions(name, n_tries, first_seed, fitted_models):
     function, names = FUNCTIONS[name], {*inspect.signature(FUNCTIONS[name]).parameters, *DATA_NAMES}
@@ -503,6 +505,7 @@ def endless(name, path, n_epochs):
     return model, X, (X[:, 0] > 0.5).astype(int)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("kind", ["SIGKILL", "SIGINT"])
 def test_stopped_at_random_times(name, kind, tmp_path, n_tries, first_seed):

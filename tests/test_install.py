@@ -25,6 +25,7 @@ def _run(code, **options):
     return subprocess.run(command, capture_output=True, text=True, **options)
 
 
+@pytest.mark.slow
 def test_no_folder_can_be_written(tmp_path):
     source = Path(skae.__file__).parent
     shutil.copytree(source, tmp_path / "skae", ignore=shutil.ignore_patterns("__pycache__"))
@@ -52,10 +53,11 @@ def test_ctrl_c_publishes_weights():
         class Shout:
             def epoch_begin(self, state): pass
             def epoch_end(self, state): print("epoch", flush=True)
+            def close(self, state): pass
 
         X = np.random.default_rng(0).random((500, 20))
         model = ContractiveAE(5, max_iter=10**6, tol=0, n_iter_no_change=10**6)
-        model._reporters = lambda X: [Shout()]
+        model._reporters = lambda *_: [Shout()]
         try:
             model.fit(X)
         except KeyboardInterrupt:
@@ -69,15 +71,6 @@ def test_ctrl_c_publishes_weights():
     assert process.communicate(timeout=60)[0].endswith("True True\n")
 
 
-def _copied(folder):
-    """Return the package in another folder, where it can be changed, and how to run it from there."""
-    source = Path(skae.__file__).parent
-    shutil.copytree(source, folder / "skae", ignore=shutil.ignore_patterns("__pycache__"))
-    cache = folder / "cache"
-    environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(cache)}
-    return cache, {"env": environment, "cwd": folder}
-
-
 SIGMOID = """
     import numpy as np
     from skae._kernels import activations
@@ -87,29 +80,48 @@ SIGMOID = """
 """
 
 
-def test_a_changed_helper_is_compiled_anew(tmp_path):
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory):
+    """Return the package in another folder, with a cache that has what SIGMOID compiled there.
+
+    A dict of the ``folder``, the ``cache``, the ``options`` of :func:`_run`, and the ``first`` run.
+    """
+    folder = tmp_path_factory.mktemp("copied")
+    source = Path(skae.__file__).parent
+    shutil.copytree(source, folder / "skae", ignore=shutil.ignore_patterns("__pycache__"))
+    cache = folder / "cache"
+    environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(cache)}
+    options = {"env": environment, "cwd": folder}
+    first = _run(SIGMOID, **options)
+    return {"folder": folder, "cache": cache, "options": options, "first": first}
+
+
+@pytest.mark.slow
+def test_a_changed_helper_is_compiled_anew(copied):
     """Numba looks at the file of a kernel only; its helpers, which are inlined, stand in another one."""
-    _, options = _copied(tmp_path)
-    assert float(_run(SIGMOID, **options).stdout) == pytest.approx(0.6224593, rel=1e-6)
-    helpers = tmp_path / "skae" / "_kernels" / "elementary.py"
+    assert float(copied["first"].stdout) == pytest.approx(0.6224593, rel=1e-6)
+    helpers = copied["folder"] / "skae" / "_kernels" / "elementary.py"
     text = helpers.read_text()
     assert "low, high = np.float32(-87.0)" in text
     # exp(-x) is 1 then for all x >= 0.
     helpers.write_text(text.replace("np.float32(-87.0)", "np.float32(0.0)"))
-    assert float(_run(SIGMOID, **options).stdout) == pytest.approx(0.5)
+    try:
+        assert float(_run(SIGMOID, **copied["options"]).stdout) == pytest.approx(0.5)
+    finally:
+        helpers.write_text(text)
 
 
-def test_compilation_is_announced_once(tmp_path):
-    _, options = _copied(tmp_path)
-    assert _run(SIGMOID, **options).stderr.count("Compiling") == 1
-    assert "Compiling" not in _run(SIGMOID, **options).stderr
+@pytest.mark.slow
+def test_compilation_is_announced_once(copied):
+    assert copied["first"].stderr.count("Compiling") == 1
+    assert "Compiling" not in _run(SIGMOID, **copied["options"]).stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [b"", b"damaged"])
-def test_a_damaged_cache_is_replaced(tmp_path, damage):
-    cache, options = _copied(tmp_path)
-    expected = _run(SIGMOID, **options).stdout
-    files = [path for path in cache.rglob("*.nb?") if path.is_file()]
+def test_a_damaged_cache_is_replaced(copied, damage):
+    expected, options = copied["first"].stdout, copied["options"]
+    files = [path for path in copied["cache"].rglob("*.nb?") if path.is_file()]
     assert files
     for path in files:
         path.write_bytes(damage)
@@ -119,6 +131,7 @@ def test_a_damaged_cache_is_replaced(tmp_path, damage):
     assert any(len(path.read_bytes()) > 100 for path in files)
 
 
+@pytest.mark.slow
 def test_without_compilation():
     code = FIT.replace("random((50, 8))", "random((8, 4))").replace("max_iter=2", "max_iter=1")
     result = _run(code, env={**os.environ, "NUMBA_DISABLE_JIT": "1"})

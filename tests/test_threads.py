@@ -149,6 +149,7 @@ def test_teams_that_overlap_leave_blas_as_it_was():
         assert _blas_threads() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", ["KeyboardInterrupt", "TimeoutError"])
 def test_interrupts_at_any_time_leave_no_thread_and_no_limit(error):
     """In a process of its own, which is killed if it hangs."""

@@ -67,12 +67,13 @@ def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume):
     """Return a clone of a sub-estimator, called ``name``, of an estimator that is being fitted.
 
     Parameters that it does not set are set: its seed comes from ``rng``, ``verbose`` is that of the whole, and so is the
-    checkpoint, with its name added.
+    checkpoint, with its name added. Lines that it prints begin with its name.
     """
     check_instance(**{name: estimator})
     if checkpoint is not None and not os.fspath(checkpoint):
         raise ValueError("checkpoint must name a file; got an empty path.")
     estimator = clone(estimator)
+    estimator._called = [name]
     params = estimator.get_params(deep=False)
     if params.get("random_state", 0) is None:
         estimator.set_params(random_state=rng.randint(np.iinfo(np.int32).max))

@@ -185,8 +185,8 @@ class TrainedModel(CallbackSupportMixin):
         if stored is not None and (stored.n_epochs > state.n_epochs or not state.n_epochs):
             # A warm start goes on from the last fit, and not from the file of a training before it.
             state = stored
-        observers = [*problem.observers, *self._reporters(problem.rows)]
-        observers += [] if checkpoint is None else [checkpoint]
+        reporters = self._reporters(problem.rows, max_epochs)
+        observers = [*problem.observers, *reporters, *([] if checkpoint is None else [checkpoint])]
         n_before = state.n_epochs
         solver = problem.solver or self._make_solver()
         with (
@@ -195,6 +195,8 @@ class TrainedModel(CallbackSupportMixin):
             self._computing(problem, state) as placed,
         ):
             self._minimize(placed, state, solver, n_epochs, max_epochs, [*observers, *reports])
+        for reporter in reporters:
+            reporter.close(state)
         if problem.monitors_loss:
             self._warn(problem, state, solver, n_before, max_epochs)
 
@@ -388,7 +390,8 @@ class TrainedModel(CallbackSupportMixin):
             ) from error
         return tuple(map(np.sort, parts))
 
-    def _reporters(self, rows):
+    def _reporters(self, rows, max_epochs=None):
         if not self.verbose:
             return []
-        return [Verbose(type(self).__name__, len(rows), int(self.verbose))]
+        name = ": ".join([*getattr(self, "_called", []), type(self).__name__])
+        return [Verbose(name, len(rows), int(self.verbose), max_epochs)]

@@ -89,7 +89,7 @@ class DenoisingAE(BaseAutoEncoder):
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise.
     verbose : int, default=0
-        Print loss, seconds and samples per second every so many epochs.
+        Print loss, seconds and samples per second every so many epochs, and why training stopped.
     checkpoint : path-like, default=None
         File to which the state of training is written after each epoch, atomically.
     resume : bool, default=False

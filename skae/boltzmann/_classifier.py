@@ -81,7 +81,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
     random_state : int, RandomState instance or None, default=None
         Seed of shuffles, and of a ``base`` that has none of its own.
     verbose : int, default=0
-        Print loss, seconds and samples per second every so many epochs.
+        Print loss, seconds and samples per second every so many epochs, and why training stopped.
     checkpoint : path-like, default=None
         File to which the state of (c) is written after each epoch, atomically; the base writes beside it.
     resume : bool, default=False

@@ -102,7 +102,7 @@ class StackedAE(BaseStack):
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise, and of layers that have none of their own.
     verbose : int, default=0
-        Print loss, seconds and samples per second every so many epochs, also of layers that say nothing else.
+        Print loss, seconds and samples per second every so many epochs, and why training stopped, also of layers that say nothing else.
     checkpoint : path-like, default=None
         File to which the state of the joint training is written after each epoch, atomically. Auto-encoders
         among the layers write beside it, with their names added.

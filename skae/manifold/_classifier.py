@@ -156,7 +156,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and directions, and of ``base`` where it has none of its own.
     verbose : int, default=0
-        Print loss, seconds and samples per second every so many epochs, also of a ``base`` that says nothing else.
+        Print loss, seconds and samples per second every so many epochs, and why training stopped, also of a ``base`` that says nothing else.
     checkpoint : path-like, default=None
         File to which the state of (c) is written after each epoch, atomically. ``base`` writes beside it, with
         ``.base`` added.

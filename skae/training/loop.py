@@ -281,11 +281,23 @@ def _take(result, state, stopping):
 
 
 class Verbose:
-    """Print a line after every so many epochs: loss, seconds, samples per second."""
+    """Print a line after every so many epochs, with loss, seconds and samples per second, and why training ended.
 
-    def __init__(self, name, n_samples, every):
+    Parameters
+    ----------
+    name : str
+        What is trained.
+    n_samples : int
+        Samples in an epoch.
+    every : int
+        Epochs from line to line.
+    max_epochs : int or None
+        The last epoch, where that is known.
+    """
+
+    def __init__(self, name, n_samples, every, max_epochs=None):
         self._name, self._n_samples, self._every = name, n_samples, every
-        self._start = 0.0
+        self._max_epochs, self._start = max_epochs, 0.0
 
     def epoch_begin(self, state):
         """Start the clock."""
@@ -299,8 +311,17 @@ class Verbose:
         validation = ""
         if state.validation_curve:
             validation = f", validation = {state.validation_curve[-1]:.6g}"
+        most = "" if self._max_epochs is None else f"/{self._max_epochs}"
         print(
-            f"[{self._name}] epoch {state.n_epochs}: loss = {state.loss_curve[-1]:.6g}{validation}, "
+            f"[{self._name}] epoch {state.n_epochs}{most}: loss = {state.loss_curve[-1]:.6g}{validation}, "
             f"{seconds:.3g} s, {self._n_samples / max(seconds, 1e-9):,.0f} samples/s"
         )
         return False
+
+    def close(self, state):
+        """Print why training ended."""
+        why = "a callback" if state.n_epochs < self._max_epochs else "max_iter"
+        if state.converged:
+            measured = "error on held-out samples" if state.validation_curve else "training loss"
+            why = f"the {measured} no longer improves"
+        print(f"[{self._name}] stopped after {state.n_epochs} epochs: {why}")

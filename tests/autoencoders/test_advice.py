@@ -70,6 +70,7 @@ def test_a_loss_that_rises_is_told():
     assert calm.loss_curve_[-1] < calm.loss_curve_[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "target"),
     [
@@ -159,6 +160,7 @@ def test_a_column_that_dwarfs_the_others_is_told(form):
     _silent(AutoEncoder(3, standardize=False, **longer), wide / np.abs(wide).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("Model", [AutoEncoder, DenoisingAE, ContractiveAE])
 @pytest.mark.parametrize("data", [DIGITS, IRIS, WINE], ids=["digits", "iris", "wine"])
 def test_good_fits_are_silent(data, Model):

@@ -12,6 +12,7 @@ SMALL |= {"learning_rate": "constant"}
 FAST = {**SMALL, "learning_rate_init": 1e-2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [(), (20,)], ids=["depth1", "depth2"])
 @pytest.mark.parametrize("options", [{}, {"n_directions": 1}, {"n_directions": "all"}], ids=str)
 def test_contraction_shrinks_the_jacobian(hidden, options):
@@ -22,6 +23,7 @@ def test_contraction_shrinks_the_jacobian(hidden, options):
     assert norm < 0.5 * plain.report(X[:100]).jacobian_norm
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [(), (20,)], ids=["depth1", "depth2"])
 def test_curvature_evens_the_jacobian(hidden):
     changes = []
@@ -42,6 +44,7 @@ def test_no_contraction_is_the_plain_autoencoder():
     np.testing.assert_array_equal(plain.components_, none.components_)
 
 
+@pytest.mark.slow
 def test_untied_weights_need_a_penalty_that_sees_the_decoder():
     model = ContractiveAE(**SMALL, tied_weights=False)
     with pytest.raises(ValueError, match="tied_weights=False"):

@@ -54,6 +54,7 @@ def test_every_layout_gives_the_same_result(Model, same_data):
     np.testing.assert_array_equal(model.score_samples(same_data), expected.score_samples(X))
 
 
+@pytest.mark.slow
 def test_sparse_data_are_never_dense_as_a_whole():
     tall = scipy.sparse.random(50_000, 300, 0.01, format="csr", dtype=np.float32, random_state=0)
     model = DenoisingAE(4, batch_size=100, max_iter=1, loss="gaussian", random_state=0)
@@ -70,12 +71,14 @@ def _peak(call):
     return peak
 
 
+@pytest.mark.slow
 def test_fit_adds_little_memory():
     tall = np.random.default_rng(0).random((40_000, 400), dtype=np.float32)
     model = ContractiveAE(100, max_iter=1, loss="bernoulli", random_state=0).fit(tall[:500])
     assert _peak(lambda: model.fit(tall)) < 0.25 * tall.nbytes
 
 
+@pytest.mark.slow
 def test_scores_of_anomalies_have_the_residuals_and_little_else():
     tall = np.random.default_rng(0).random((20_000, 300), dtype=np.float32)
     model = AnomalyDetector(AutoEncoder(10, max_iter=1, random_state=0)).fit(tall[:500])

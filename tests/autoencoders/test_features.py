@@ -1,6 +1,7 @@
 """Learned features serve the estimator that comes next."""
 
 import numpy as np
+import pytest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -17,6 +18,7 @@ def _accuracy(*steps):
     return cross_val_score(make_pipeline(*steps), X, y, cv=3).mean()
 
 
+@pytest.mark.slow
 def test_contractive_features_beat_pixels_for_a_linear_classifier():
     pixels = [
         _accuracy(scaler, LogisticRegression(C=C, max_iter=2000))
@@ -32,6 +34,7 @@ def test_contractive_features_beat_pixels_for_a_linear_classifier():
     assert np.mean(features) > max(pixels) + 0.01
 
 
+@pytest.mark.slow
 def test_grid_search_over_a_pipeline():
     cae = ContractiveAE(30, max_iter=5, random_state=0)
     pipeline = Pipeline([("scale", MinMaxScaler(clip=True)), ("cae", cae), ("svm", SVC(C=10))])
@@ -41,6 +44,7 @@ def test_grid_search_over_a_pipeline():
     assert search.score(X[600:], y[600:]) > 0.8
 
 
+@pytest.mark.slow
 def test_default_features_beat_pixels_for_a_linear_classifier():
     rows = np.random.default_rng(0).permutation(len(X))
     train, test = rows[:900], rows[900:]

@@ -221,6 +221,7 @@ def _real_inputs(n):
     return np.zeros(n), np.ones(n, bool), None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("Model", MODELS)
 @pytest.mark.parametrize("load", [load_wine, load_breast_cancer])
 def test_imputation_is_no_worse_than_one_reconstruction(Model, load):
@@ -331,6 +332,7 @@ def test_who_takes_missing_values():
             clone(model).fit(TABLE)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("Model", MODELS)
 def test_checks_of_scikit_learn_with_missing_values_allowed(Model):

@@ -9,6 +9,7 @@ from skae import AutoEncoder, ContractiveAE, DenoisingAE
 from skae.training import LBFGS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tied", [True, False])
 def test_linear_autoencoder_is_pca(tied):
     X = load_digits().data[:300] / 16
@@ -60,6 +61,7 @@ def _assert_score_of_the_smoothed_density(model, X, covariance, sigma):
     assert np.linalg.norm(field - score) < 1e-2 * np.linalg.norm(score)
 
 
+@pytest.mark.slow
 def test_linear_denoising_gives_the_score_of_the_smoothed_density():
     X, covariance = _gaussian_data(200_000)
     noise = {"corruption": "gaussian", "corruption_level": 0.8}

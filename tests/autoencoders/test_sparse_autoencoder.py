@@ -88,6 +88,7 @@ def _planted(n=4000, n_inputs=16, n_features=40, mean=2.0):
     return (H @ D + 0.01 * rng.standard_normal((n, n_inputs))).astype(np.float32), D
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["topk", "batch_topk"])
 def test_a_known_dictionary_is_found(activation):
     rows, D = _planted()
@@ -99,6 +100,7 @@ def test_a_known_dictionary_is_found(activation):
     assert model.report(rows).dead < 0.03
 
 
+@pytest.mark.slow
 def test_dead_features_come_back_by_their_loss():
     rows, _ = _planted()
     dead = []
@@ -108,12 +110,14 @@ def test_dead_features_come_back_by_their_loss():
     assert dead[1] < 0.7 * dead[0]
 
 
+@pytest.mark.slow
 def test_batches_keep_k_on_average():
     model = SparseAutoEncoder(64, activation="batch_topk", k=5, random_state=0).fit(X)
     counts = np.diff(model.transform(X).indptr)
     assert abs(counts.mean() - 5) < 0.5 and counts.std() > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["jumprelu", "relu"])
 def test_a_higher_price_leaves_fewer_active(activation):
     model = SparseAutoEncoder(64, activation=activation, batch_size=10, max_iter=30)

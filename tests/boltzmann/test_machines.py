@@ -184,6 +184,7 @@ def test_classifier_begins_as_the_machine(Base):
     np.testing.assert_allclose(codes, base.transform(DIGITS), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_classifier_with_few_labels():
     partly = y.copy()
     partly[300:] = -1

@@ -90,6 +90,7 @@ def test_multinomial_normalizer():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", ["bernoulli", "gaussian", "multinomial", "mixed"])
 def test_annealing_agrees_with_counting(kind, dtype):
@@ -210,6 +211,7 @@ def test_mixed_samples():
     np.testing.assert_allclose(np.cov(samples[:, 3:].T), np.eye(2), atol=0.04)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gradient", ["pcd", "cd"])
 def test_learns_more_than_independent_pixels(gradient):
     rates = (DIGITS.sum(axis=0) + 0.5) / (len(DIGITS) + 1)

@@ -34,6 +34,7 @@ def short(monkeypatch):
     monkeypatch.setattr("skae.deep._layers.default_layers", shortened)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Outputs hardly depend on X")
 @pytest.mark.parametrize("Model", [*MODELS, ManifoldTangentClassifier])
 def test_it_fits_without_arguments(Model, short):
@@ -63,6 +64,7 @@ def test_the_default_stack_is_two_layers_by_hand(short):
     np.testing.assert_allclose(stack.transform(IRIS), high.transform(codes), atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error", "ignore:The loss of RecurrentAE rose")
 @pytest.mark.parametrize("Model", [*MODELS, ManifoldTangentClassifier])
 def test_default_fits_of_iris(Model):
@@ -83,6 +85,7 @@ def test_default_fits_of_iris(Model):
         assert linear.score(codes, SPECIES) > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("Model", MODELS)
 def test_widths_are_contractive_layers(Model):
     model = clone(Model([20, np.int64(10)], max_iter=2, random_state=0))

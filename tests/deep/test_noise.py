@@ -69,6 +69,7 @@ def test_noise_comes_in_at_training_only(kind):
     assert noise.n_rows == 3 * len(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corruption", ["masking", "salt_and_pepper", "gaussian", "swap"])
 @pytest.mark.parametrize("kind", MODELS)
 def test_named_noise_changes_the_training(kind, corruption):

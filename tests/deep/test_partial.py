@@ -77,6 +77,7 @@ def test_without_weight_it_is_unsupervised(labels):
     np.testing.assert_allclose(model.predict_proba(X), plain.predict_proba(X), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_codes_keep_what_predicts_where_the_variation_is_elsewhere():
     data, targets = _nuisance(2500)
     layers = [("low", AutoEncoder(20, max_iter=60)), ("high", AutoEncoder(10, max_iter=60))]

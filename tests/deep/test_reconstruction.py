@@ -137,6 +137,7 @@ def test_unlabeled_rows_are_reconstructed(kind):
         assert np.array_equal(*outputs) == same
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MODELS)
 def test_reconstruction_stays_better(kind):
     losses = []

@@ -61,6 +61,7 @@ def test_refit_begins_with_the_first_tangents():
     np.testing.assert_array_equal(again._params, plain._params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learning_rate", ["constant", "cosine"])
 @pytest.mark.parametrize("where", ["search", "refit"])
 def test_a_refit_that_is_interrupted_resumes(where, learning_rate, tmp_path):
@@ -114,6 +115,7 @@ def _weights(model):
     return list(zip(params.encoder_weights, params.encoder_biases))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("kind", MODELS)

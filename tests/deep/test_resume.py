@@ -53,6 +53,7 @@ def _kill_when(script, path):
     assert os.path.exists(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule, suffix", [("greedy", ".high"), ("simultaneous", ".layers")])
 def test_killed_in_pretraining(schedule, suffix, tmp_path):
     path = str(tmp_path / "stack.npz")
@@ -77,6 +78,7 @@ def test_killed_in_pretraining(schedule, suffix, tmp_path):
     assert resumed.layers_[1][1].loss_curve_ == whole.layers_[1][1].loss_curve_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["reconstruction", "classifier"])
 def test_killed_in_fine_tuning(kind, tmp_path):
     path = str(tmp_path / "stack.npz")
@@ -102,6 +104,7 @@ def coder(kind, n_epochs, **options):
     return Coder(**params, **steady, max_iter=n_epochs, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CODERS)
 def test_killed_coder(kind, tmp_path):
     path = str(tmp_path / "coder.npz")

@@ -38,6 +38,7 @@ def _by_hand(layers):
     return fitted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "layers",
     [
@@ -79,6 +80,7 @@ def test_psd_is_a_layer():
     np.testing.assert_allclose(stack.reconstruct(X), expected, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["greedy", "simultaneous"])
 @pytest.mark.parametrize("corrupted", ["code", "input"])
 def test_fine_tuning_starts_from_the_layers_and_improves_on_them(schedule, corrupted):
@@ -92,6 +94,7 @@ def test_fine_tuning_starts_from_the_layers_and_improves_on_them(schedule, corru
     assert tuned.loss_curve_[0] < -stack.score(X)
 
 
+@pytest.mark.slow
 def test_layers_trained_at_once_come_to_the_same():
     layers = [(name, clone(layer).set_params(max_iter=40)) for name, layer in LAYERS]
     greedy, together = (
@@ -222,6 +225,7 @@ def _changed(stack, parameters):
     return stack.set_params(**parameters)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parameters, error, words", BAD, ids=str)
 def test_bad_parameters_leave_the_model(parameters, error, words):
     stack = StackedAE(LAYERS).fit(X)

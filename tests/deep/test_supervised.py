@@ -47,6 +47,7 @@ def test_a_linear_stack_is_least_squares(n_outputs):
     np.testing.assert_allclose(model.predict(data), expected, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_outputs", [1, 2])
 def test_neither_scale_nor_mean_of_y_matters(n_outputs):
     data = load_diabetes()
@@ -82,6 +83,7 @@ def test_a_constant_y_is_predicted():
     assert model.target_scale_ == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pretraining", ["unsupervised", "supervised", None])
 def test_it_classifies_as_well_as_scikit_learns_network(pretraining):
     options = {"learning_rate_init": 0.01, "batch_size": 50, "max_iter": 40, "random_state": 0}
@@ -92,6 +94,7 @@ def test_it_classifies_as_well_as_scikit_learns_network(pretraining):
     assert ours > theirs - 0.02
 
 
+@pytest.mark.slow
 def test_greedy_supervised_layers_tell_classes_apart():
     layers = [(name, layer.set_params(max_iter=40)) for name, layer in _cloned(LAYERS)]
     layers[0][1].set_params(standardize=False)

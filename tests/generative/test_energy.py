@@ -13,6 +13,7 @@ rng = np.random.default_rng(0)
 OPTIONS = {"standardize": False, "solver": "lbfgs", "max_iter": 500, "tol": 1e-7, "random_state": 0}
 
 
+@pytest.mark.slow
 @parametrize_with_checks(
     [EnergyAE(3, max_iter=5, solver=solver) for solver in ("adam", "lbfgs")],
     expected_failed_checks=lambda estimator: (
@@ -81,6 +82,7 @@ def test_code_and_its_slopes():
     np.testing.assert_allclose(tangent_basis(model, X, 2).singular_values, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mixture", [LINE, PLANE])
 def test_density_of_a_mixture(mixture):
     """The log density is right to 0.15 nats (root mean square) where data are, and the score to 10%."""
@@ -95,6 +97,7 @@ def test_density_of_a_mixture(mixture):
     assert np.linalg.norm(error) < 0.1 * np.linalg.norm(score)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mixture", [LINE, PLANE])
 def test_score_of_a_denoising_autoencoder(mixture):
     """r(x) - x of a free decoder is noise^2 times the score, to 10% where data with noise are."""
@@ -108,6 +111,7 @@ def test_score_of_a_denoising_autoencoder(mixture):
     assert np.linalg.norm(error) < 0.1 * np.linalg.norm(score)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method, dtype", [("hmc", np.float64), ("hmc", np.float32), ("langevin", np.float64)]
 )

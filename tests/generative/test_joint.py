@@ -34,6 +34,7 @@ def _fitted(base=None, data=X, **options):
         return model.fit(data)
 
 
+@pytest.mark.slow
 @parametrize_with_checks(
     [
         JointEnergy(AutoEncoder(3, max_iter=3), n_draws=2, burn_in=2, thin=1),
@@ -62,6 +63,7 @@ def _linear_posterior(x, counts, temperature, prior_scale):
     return wide, np.linalg.inv(precision)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_default_chains_have_the_posterior_of_a_linear_network(weighted, dtype):
@@ -93,6 +95,7 @@ def test_default_chains_have_the_posterior_of_a_linear_network(weighted, dtype):
         np.testing.assert_allclose(along.mean(axis=0), 0, atol=0.15)
 
 
+@pytest.mark.slow
 def test_directions_that_data_do_not_tell_of_have_the_width_of_the_prior():
     """Where x is 0 the weights of the encoder are normal with ``prior_scale``, whatever the others are."""
     prior_scale = 2.0
@@ -190,6 +193,7 @@ def test_blocks_of_numbers_change_nothing(monkeypatch):
         np.testing.assert_allclose(part, expected)
 
 
+@pytest.mark.slow
 def test_chains_that_have_not_mixed_are_told():
     base = AutoEncoder(3, **SMALL)
     with pytest.warns(ConvergenceWarning, match="n_draws=3 of n_chains=4 are too few"):
@@ -215,6 +219,7 @@ def _reconstructions(model, X):
         yield copied.reconstruct(X)
 
 
+@pytest.mark.slow
 def test_chains_that_have_mixed_are_not_warned_of():
     base = AutoEncoder(1, activation="identity", loss="gaussian", **SMALL)
     data = np.random.default_rng(0).standard_normal((30, 2))
@@ -225,6 +230,7 @@ def test_chains_that_have_mixed_are_not_warned_of():
     assert model.r_hat_.max() <= 1.1 and model.effective_sample_size_.min() >= 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 def test_draws_have_the_posterior_of_a_small_network(weighted):
     """The reference weights draws of the prior by the likelihood."""
@@ -279,6 +285,7 @@ def test_moments_over_draws(dtype):
     np.testing.assert_allclose(model.score(X), -energies.mean(), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_spread_grows_away_from_the_data():
     rng = np.random.default_rng(0)
     data = np.concatenate([rng.uniform(-1, -0.5, 30), rng.uniform(0.5, 1, 30)])[:, np.newaxis]
@@ -290,6 +297,7 @@ def test_spread_grows_away_from_the_data():
     assert off > 2 * on > 0
 
 
+@pytest.mark.slow
 def test_blocks_and_sparse_rows_change_nothing():
     data = np.tile(X, (6, 1))
     base = ContractiveAE(4, loss="bernoulli", **SMALL)
@@ -328,6 +336,7 @@ def _differences(function, x, step=1e-5):
     return np.transpose([(high - low) / (2 * step) for high, low in pairs])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["gaussian", "bernoulli"])
 @pytest.mark.parametrize("base", BASES)
 def test_energy_gradient(base, loss):
@@ -398,6 +407,7 @@ def test_samples_around_a_line(dtype):
     np.testing.assert_allclose(across.var(), temperature / (1 - step / 4), rtol=0.04)
 
 
+@pytest.mark.slow
 def test_bernoulli_columns_are_reflected():
     """Without weights the energy is linear in x, and its law a truncated exponential."""
     model = _fitted(AutoEncoder(2, loss="bernoulli", **SMALL), FEATURES, temperature=0.5)
@@ -440,6 +450,7 @@ def test_start_and_seed_of_samples():
 # The estimator.
 
 
+@pytest.mark.slow
 def test_same_seed_same_draws():
     base = AutoEncoder(6, max_iter=3)
     model = _fitted(base)
@@ -480,6 +491,7 @@ def test_base_of_a_wrong_type(base):
         JointEnergy(base).fit(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "parameters",
     [

@@ -29,6 +29,7 @@ def _states(chain, burn_in):
     return np.concatenate([x for step, (x, _) in enumerate(chain) if step >= burn_in])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("step_size", "n_leapfrog"), [(0.7, 1), (0.5, 4)])
 def test_hamiltonian_has_the_moments_of_a_gaussian(step_size, n_leapfrog, dtype):

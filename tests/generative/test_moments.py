@@ -40,6 +40,7 @@ def test_an_optimal_linear_denoiser_knows_the_covariance_of_normal_data(tied, dt
     np.testing.assert_allclose(mean - points, SIGMA**2 * score, atol=rtol)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("tied", [True, False])
 def test_chains_of_local_moments_have_the_distribution_of_normal_data(tied, dtype):
@@ -74,6 +75,7 @@ def _circle(n_samples, rng):
     return radii[:, np.newaxis] * np.column_stack([np.cos(angles), np.sin(angles)])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:L-BFGS stopped")
 def test_a_denoiser_of_a_circle_has_the_moments_of_its_points():
     rng, sigma = np.random.default_rng(0), 0.25
@@ -132,6 +134,7 @@ def test_jacobians_are_finite_differences(name):
         np.testing.assert_allclose(exact, numeric, atol=1e-7 * np.abs(exact).max() + 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _models())
 def test_covariances_are_positive_and_bounded(name):
     model = _models()[name].fit(X)

@@ -52,6 +52,7 @@ def test_far_data_underflow_to_no_infinity():
     assert (values < -1e8).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_blocks_and_threads_change_rounding_only(order, dtype):
@@ -88,6 +89,7 @@ def test_a_sequence_of_sigmas_is_chosen_from_by_validation():
     assert one.sigma == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-3, 1, 1e4])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_search_finds_the_best_sigma_at_any_scale(scale, dtype):
@@ -122,6 +124,7 @@ def test_comparison_is_with_training_data_and_k_means():
     assert repeated["samples"].mean == table["bad"].mean
 
 
+@pytest.mark.slow
 def test_baselines_are_rows_and_centres_of_the_training_data():
     few = _baselines(SAMPLES, 40, 0)
     rows = {tuple(row) for row in SAMPLES}

@@ -27,6 +27,7 @@ MATRIX = np.array([[0.6, 0.2, 0.0], [-0.1, 0.7, 0.1], [0.0, 0.1, 0.5]])
 SHIFT = np.array([1.0, 0.0, -0.5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("output_noise", [None, 0.4, [0.1, 0.2, 0.5]])
 def test_chains_of_a_linear_denoiser_are_autoregressive(output_noise, dtype):
@@ -43,6 +44,7 @@ def test_chains_of_a_linear_denoiser_are_autoregressive(output_noise, dtype):
     np.testing.assert_allclose(np.cov(samples, rowvar=False), covariance, atol=0.02)
 
 
+@pytest.mark.slow
 def test_with_the_width_of_the_conditional_the_law_is_that_of_the_data():
     variance, noise = 2.0, 0.7
     share = variance / (variance + noise**2)
@@ -68,6 +70,7 @@ def _stationary(model, level):
     return states, stationary / stationary.sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_two_bits_have_the_law_of_their_transition_matrix(dtype):
     # All chains start alike, and are in four states ever after.

@@ -124,6 +124,7 @@ OPTIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_features_are_those_of_a_loop(options):
@@ -133,6 +134,7 @@ def test_features_are_those_of_a_loop(options):
     assert Z.shape == (len(COLOR), np.prod(features.map_shape_))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options, rows, columns",
     [
@@ -161,6 +163,7 @@ def test_bands_that_cross_pictures_and_threads_change_nothing():
     np.testing.assert_allclose(features.set_params(n_jobs=3).transform(pictures), Z, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_same_pictures_in_other_forms():
     features = ConvolutionalFeatures(5, patch_size=3, image_shape=(8, 9, 3), random_state=0)
     Z = features.fit_transform(COLOR)
@@ -325,6 +328,7 @@ def test_bad_input_of_transform(X, words):
         features.transform(X)
 
 
+@pytest.mark.slow
 @parametrize_with_checks(
     [
         ConvolutionalFeatures(2, dictionary=dictionary, patch_size=1, contrast=None, pool_grid=1)

@@ -72,6 +72,7 @@ def test_codes_near_a_prior_are_those_of_a_lasso_with_more_rows():
     np.testing.assert_allclose(codes, lasso.fit(design, target).coef_, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tanh", "soft_threshold"])
 def test_gradient(name):
     encoder = make_encoder(name, 5, 12, 1)
@@ -88,6 +89,7 @@ def test_gradient(name):
     assert relative_gradient_error(objective, params, batch) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_convolution_learns_filters_that_made_pictures():
     true = np.array([[[1, 1, 1], [-2, -2, -2], [1, 1, 1]], [[1, 0, -1], [1, 0, -1], [1, 0, -1]]])

@@ -16,6 +16,7 @@ LOW = ConvolutionalFeatures(6, patch_size=3, pool_size=3, pool_stride=2, random_
 HIGH = ConvolutionalFeatures(5, patch_size=2, encoder="threshold", random_state=2)
 
 
+@pytest.mark.slow
 def test_each_stage_is_learned_on_the_maps_below():
     stack = ConvolutionalStack([("low", LOW), ("high", HIGH)]).fit(PICTURES)
     low = clone(LOW).fit(PICTURES)
@@ -29,6 +30,7 @@ def test_each_stage_is_learned_on_the_maps_below():
     assert every.shape[1] == len(stack.get_feature_names_out())
 
 
+@pytest.mark.slow
 def test_blocks_threads_and_rows_change_nothing(monkeypatch):
     stack = ConvolutionalStack([("low", LOW), ("high", HIGH)], n_jobs=2).fit(PICTURES)
     Z = stack.transform(PICTURES)
@@ -38,6 +40,7 @@ def test_blocks_threads_and_rows_change_nothing(monkeypatch):
     np.testing.assert_allclose(stack.fit(rows).transform(PICTURES), Z)
 
 
+@pytest.mark.slow
 def test_upper_stages_learn_from_as_many_maps_as_fit_in_memory(monkeypatch):
     seen = []
 
@@ -52,6 +55,7 @@ def test_upper_stages_learn_from_as_many_maps_as_fit_in_memory(monkeypatch):
     assert seen == [10 * 4 * 3]
 
 
+@pytest.mark.slow
 def test_data_frames_as_output():
     stack = ConvolutionalStack([("low", LOW), ("high", HIGH)], all_stages=True)
     Z = stack.fit_transform(PICTURES)
@@ -61,6 +65,7 @@ def test_data_frames_as_output():
     assert list(frame.columns) == list(stack.get_feature_names_out())
 
 
+@pytest.mark.slow
 def test_nested_parameters_and_seeds():
     stages = [("low", LOW), ("high", clone(HIGH).set_params(random_state=None))]
     stack = ConvolutionalStack(stages, random_state=0)
@@ -71,6 +76,7 @@ def test_nested_parameters_and_seeds():
     LOW.set_params(n_filters=6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "layers, error, words",
     [
@@ -96,6 +102,7 @@ def test_bad_layers(layers, error, words):
 POINT = ConvolutionalFeatures(2, patch_size=1, contrast=None, pool_size=1)
 
 
+@pytest.mark.slow
 @parametrize_with_checks(
     [
         ConvolutionalStack([("low", POINT)]),

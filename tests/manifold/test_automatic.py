@@ -87,6 +87,7 @@ def test_what_is_automatic_may_be_named(kind):
         assert not np.allclose(auto._params, other.fit(IRIS, labels)._params, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_an_indicator_matrix_needs_no_other_options():
     data, labels = make_multilabel_classification(300, n_features=10, n_classes=3, random_state=0)
     model = ManifoldTangentClassifier(ContractiveAE(50, random_state=0), random_state=0)
@@ -96,6 +97,7 @@ def test_an_indicator_matrix_needs_no_other_options():
     assert (model.predict(data[200:]) == labels[200:]).mean() > chance + 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_a_default_fit_with_few_labels():
     labels = np.where(np.arange(600) % 5 == 0, LABELS[:600], -1)

@@ -85,6 +85,7 @@ def test_random_directions_are_unbiased():
     assert np.array_equal(some, one[[1, 3]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["softmax", "sigmoid"])
 @pytest.mark.parametrize("storage", ["float16", "float32", None])
 def test_where_tangents_are_kept_changes_little(storage, output):
@@ -153,6 +154,7 @@ def test_indicator_matrix():
     assert (model.predict(X[900:]) == Y[900:]).mean() > 0.85
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("update", [None, 2])
 @pytest.mark.parametrize("sampling", ["exact", "random"])
 def test_resume_to_the_same_bits(tmp_path, update, sampling):

@@ -116,6 +116,7 @@ def test_a_failed_fit_leaves_local_pca():
     np.testing.assert_array_equal(tangent_basis(model, X[:3], 2).basis, before)
 
 
+@pytest.mark.slow
 def test_threads_change_nothing():
     shares = [
         TangentNeighborsClassifier(LocalPCA(8), n_tangents=2, n_jobs=n_jobs)

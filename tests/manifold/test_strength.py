@@ -78,6 +78,7 @@ def test_none_is_none():
         assert clone(MODEL).set_params(tangent_penalty=nothing).fit(X, y).tangent_penalty_ == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["softmax", "sigmoid"])
 def test_a_penalty_that_leaves_nothing_to_learn_is_told(output):
     options = {"max_iter": 40, "learning_rate_init": 0.02, "batch_size": 20, "output": output}

@@ -32,6 +32,7 @@ def _point(network, rng):
     return network.initial(rng, np.float64) + 0.1 * rng.standard_normal(network.size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 @pytest.mark.parametrize("hidden", [(5,), (5, 4)], ids=["depth2", "depth3"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -47,6 +48,7 @@ def test_supervised_gradient(unit, activation, hidden, dropout):
     assert relative_gradient_error(objective, _point(network, rng), batch) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoder", ["tied", "untied"])
 @pytest.mark.parametrize(
     "activations",

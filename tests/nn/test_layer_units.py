@@ -92,6 +92,7 @@ PENALTIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [(), (6,), (6, 5)], ids=str)
 @pytest.mark.parametrize("decoder", ["tied", "untied"])
 @pytest.mark.parametrize("penalties", PENALTIES)
@@ -114,6 +115,7 @@ class _Fixed:
         out[...] = self.basis[rows[samples]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_directions", [1, 3, 9])
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 @pytest.mark.parametrize("unit", UNITS)

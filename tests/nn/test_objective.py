@@ -75,6 +75,7 @@ def test_contractive_gradient(loss, activation, penalties):
     assert _error(loss, activation, penalties, True, ()) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [(), (4,)], ids=["depth1", "depth2"])
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 @pytest.mark.parametrize("penalties", FORWARD_MODE)

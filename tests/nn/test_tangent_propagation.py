@@ -42,6 +42,7 @@ def _problem(output, activation, hidden, n_directions=2, strength=0.7, dropout=0
     return network, loss, penalty, batches, point, basis
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_directions", [1, 2, 9])
 @pytest.mark.parametrize("hidden", [(), (4,), (4, 6), (6, 7, 4)], ids=str)
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "softplus"])
@@ -63,6 +64,7 @@ def test_gradient_does_not_depend_on_the_layer_where_passes_meet(output, layer, 
     assert relative_gradient_error(objective, point, batch) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [None, 0, 1, 2, 3])
 @pytest.mark.parametrize("corruption", [None, InputDropout(0.4)], ids=["clean", "noisy"])
 @pytest.mark.parametrize("dropout", [0.0, 0.4])

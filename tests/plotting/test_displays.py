@@ -84,6 +84,7 @@ def test_images_of_another_shape_are_refused(draw, shape):
         display.plot()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "draw", [*DRAWN[1:], SpectrumDisplay.from_estimator], ids=["both", "tangents", "spectrum"]
 )

@@ -26,6 +26,7 @@ def _mean_objective(X, atoms, alpha):
     return np.mean(errors + alpha * np.abs(codes).sum(axis=1))
 
 
+@pytest.mark.slow
 def test_learning_finds_as_good_a_dictionary_as_scikit_learn():
     coder = SparseCoder(30, alpha=0.3, max_iter=30, batch_size=50, random_state=0).fit(X[:600])
     peer = DictionaryLearning(
@@ -171,6 +172,7 @@ def test_given_atoms_stay():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sparse_output", [False, True])
 @pytest.mark.parametrize("split_sign", [False, True])
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ def _objective(X, h, atoms, groups, alpha, ridge=0.0):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("positive", [False, True])
 @pytest.mark.parametrize("groups", [DISJOINT, OVERLAPPING], ids=["disjoint", "overlapping"])
 def test_shrinking_is_the_proximal_step(groups, positive):
@@ -100,6 +101,7 @@ def test_norms_and_their_bounds(groups):
         np.testing.assert_allclose(bounds, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["auto", "fista", "ista"])
 @pytest.mark.parametrize("positive", [False, True])
 @pytest.mark.parametrize("groups", [DISJOINT, OVERLAPPING], ids=["disjoint", "overlapping"])
@@ -124,6 +126,7 @@ def test_groups_of_one_are_the_lasso():
     np.testing.assert_allclose(codes, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_coder_with_groups(dtype):
     X = (load_digits().data / 16).astype(dtype)

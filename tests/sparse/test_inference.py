@@ -78,6 +78,7 @@ def problem(request):
     return X, atoms, alpha, {p: _optimum(X, atoms, alpha, p) for p in (False, True)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("positive", [False, True])
 @pytest.mark.parametrize("algorithm", Lasso.algorithms)
 def test_codes_are_optimal(problem, algorithm, positive):
@@ -93,6 +94,7 @@ def test_codes_are_optimal(problem, algorithm, positive):
     assert (codes >= 0).all() or not positive
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("max_iter", [1, 3, 100_000])
 @pytest.mark.parametrize("algorithm", Lasso.algorithms)
@@ -188,6 +190,7 @@ def test_sparse_rows_have_the_same_codes(problem):
     np.testing.assert_array_equal(bounds, gaps)
 
 
+@pytest.mark.slow
 def test_rounding_bends_no_path():
     """Hardly sparse codes of nearly parallel atoms in float32, where steps of the path are lost in rounding."""
     rng = np.random.default_rng(0)

@@ -39,6 +39,7 @@ def _infer_groups(dictionary, X, prediction):
     return codes, 0.2 * problem.size(codes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("infer", [_infer, _infer_groups], ids=["lasso", "groups"])
 @pytest.mark.parametrize("name", ENCODERS)
 def test_gradient(name, infer):
@@ -79,6 +80,7 @@ def test_pools_are_windows_of_a_torus():
     np.testing.assert_array_equal(around[1], around[3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_training_lowers_the_objective_and_keeps_unit_atoms(encoder):
     model = PSD(**{**SMALL, "max_iter": 15}, encoder=encoder).fit(X)
@@ -103,6 +105,7 @@ def _r2(codes, prediction):
     return 1 - np.sum((codes - prediction) ** 2) / np.sum((codes - codes.mean(axis=0)) ** 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder, margin", [("soft_threshold", 0.1), ("lista", 0.2)])
 def test_the_encoder_predicts_better_than_a_soft_threshold(encoder, margin):
     model = PSD(64, alpha=0.1, encoder=encoder, max_iter=40, random_state=0).fit(X[:1200])
@@ -118,6 +121,7 @@ def test_the_encoder_predicts_better_than_a_soft_threshold(encoder, margin):
     assert _r2(codes, prediction) > soft + margin
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", ["soft_threshold", "lista"])
 def test_predicted_codes_classify_as_exact_ones_do(encoder):
     y = load_digits().target
@@ -138,6 +142,7 @@ def _edge_angles(atoms, side):
     return np.arctan2((2 * across * down).sum(axis=(1, 2)), real)
 
 
+@pytest.mark.slow
 def test_neighbors_on_the_torus_have_like_orientations():
     photographs = [image.mean(axis=2) / 255 for image in load_sample_images().images]
     patches = sample_patches(photographs, (8, 8), 8000, random_state=0)
@@ -190,6 +195,7 @@ def test_bad_parameters_leave_the_model(parameters, words):
     assert pickle.dumps(vars(model.set_params(**old))) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["encoder", "inference", "lasso"])
 @pytest.mark.parametrize("name", ENCODERS)
 def test_sparse_rows_are_rows(name, algorithm):

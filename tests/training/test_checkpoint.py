@@ -101,6 +101,7 @@ ARRAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("member", ["params", "solver_first", "solver_n_steps", "best_params"])
 @pytest.mark.parametrize("content", ARRAYS.values(), ids=ARRAYS)
 def test_an_array_of_another_kind_is_refused(path, member, content):
@@ -273,6 +274,7 @@ def test_a_stack_keeps_its_layers_where_the_folder_is_lost(tmp_path):
     assert np.isfinite(stack.transform(X)).all()
 
 
+@pytest.mark.slow
 def test_a_write_that_is_killed_leaves_nothing_for_ever(tmp_path):
     path = tmp_path / "state.npz"
     script = f"""

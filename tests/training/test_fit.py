@@ -64,6 +64,7 @@ def test_early_stopping_keeps_the_best_weights():
         AutoEncoder(early_stopping=True).fit(X[:5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("Model", MODELS)
 def test_killed_training_resumes_to_the_same_bits(Model, tmp_path):
     path = tmp_path / "state.npz"

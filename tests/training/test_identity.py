@@ -130,6 +130,7 @@ def test_values_that_have_themselves_in_them():
     assert content(down) == content(down) and content(endless) == content(endless)
 
 
+@pytest.mark.slow
 def test_content_is_the_same_in_another_process():
     script = """
         import numba

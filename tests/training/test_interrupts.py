@@ -96,6 +96,7 @@ def _lowest_part(model):
     return model.layers_[0][1] if hasattr(model, "layers_") else model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 @pytest.mark.parametrize("again", [False, True], ids=["first fit", "second fit"])
 def test_an_interrupt_in_the_first_stage_leaves_what_it_has(make, again, monkeypatch):

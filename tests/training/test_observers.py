@@ -5,7 +5,7 @@ import re
 import pytest
 from sklearn.datasets import load_digits
 
-from skae import PSD, AutoEncoder, ContractiveAE, SparseCoder
+from skae import PSD, AutoEncoder, ContractiveAE, SparseCoder, StackedAE
 
 callback = pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
 X = load_digits().data[:200] / 16
@@ -81,5 +81,19 @@ def test_progress_bar_shows_epochs(solver, capsys):
 def test_verbose_tells_loss_seconds_and_speed(capsys):
     ContractiveAE(5, max_iter=4, verbose=2, random_state=0).fit(X)
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
-    assert re.search(r"epoch 4.*loss = [\d.]+, [\de.-]+ s, [\d,]+ samples/s", lines[1])
+    assert len(lines) == 3
+    assert re.search(r"epoch 4/4: loss = [\d.]+, [\de.-]+ s, [\d,]+ samples/s", lines[1])
+    assert lines[2] == "[ContractiveAE] stopped after 4 epochs: max_iter"
+
+
+def test_verbose_names_the_layer_and_why_training_stopped(capsys):
+    layers = [("low", AutoEncoder(5, max_iter=2)), ("high", AutoEncoder(3, max_iter=1))]
+    StackedAE(layers, fine_tune="reconstruction", max_iter=1, verbose=1, random_state=0).fit(X)
+    names = [line.split("]")[0][1:] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["low: AutoEncoder"] * 3 + ["high: AutoEncoder"] * 2 + ["StackedAE"] * 2
+    options = {"learning_rate": "constant", "tol": 10, "n_iter_no_change": 2, "random_state": 0}
+    AutoEncoder(5, max_iter=50, verbose=50, **options).fit(X)
+    (last,) = capsys.readouterr().out.splitlines()
+    assert last == "[AutoEncoder] stopped after 3 epochs: the training loss no longer improves"
+    AutoEncoder(5, max_iter=50, verbose=50, early_stopping=True, **options).fit(X)
+    assert "error on held-out samples no longer improves" in capsys.readouterr().out

@@ -124,6 +124,7 @@ def test_automatic_epochs_have_two_thousand_minibatches(n_rows, batch_size):
     assert n_epochs == 12 or (n_epochs - 1) * n_batches < 2000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_rows", "n_epochs"), [(40, 1000), (640, 200), (20_000, 12)])
 def test_a_fit_has_the_automatic_epochs(n_rows, n_epochs):
     data = np.random.default_rng(0).random((n_rows, 2))
@@ -140,6 +141,7 @@ def test_automatic_iterations_of_lbfgs():
     assert model.n_iter_ == 200
 
 
+@pytest.mark.slow
 def test_epochs_of_few_labels_count_the_labeled_rows():
     labels = np.where(np.arange(250) < 40, y[:250], -1)
     base = AutoEncoder(5, max_iter=2, random_state=0)

@@ -85,6 +85,7 @@ def _same(one, other):
     np.testing.assert_array_equal(np.concatenate(_arrays(one)), np.concatenate(_arrays(other)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_rows_of_weight_0_do_not_count(model):
     model = clone(model).set_params(random_state=0)
