@@ -1,5 +1,6 @@
 """Auto-encoders: one short file each."""
 
+from .._estimators.parameters import estimator
 from ._autoencoder import AutoEncoder
 from ._base import BaseAutoEncoder
 from ._contractive import ContractiveAE
@@ -14,4 +15,5 @@ __all__ = [
     "ContractiveAE",
     "DenoisingAE",
     "SparseAutoEncoder",
+    "estimator",
 ]
