@@ -39,6 +39,7 @@ BELOW = {
     "generative": {"_kernels", "_arrays", "nn", "training", "_estimators", "autoencoders", "deep"},
     "plotting": {"_estimators", "autoencoders", "manifold", "generative", "nn"},
     "images": {"_kernels", "nn", "training", "_estimators"},
+    "distributed": {"_estimators", "training"},
     "datasets": set(),
 }
 

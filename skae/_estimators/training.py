@@ -21,6 +21,7 @@ from .callbacks import reported
 from .devices import computing, current, moved
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
 from .fitting import BLOCK, opened_checkpoint
+from .placement import placed
 
 # What methods of a fitted model ask for of the parameters of its training,
 _REMEMBERED = ("corruption", "corruption_level", "contraction", "contracted")
@@ -187,28 +188,28 @@ class TrainedModel(CallbackSupportMixin):
             state = stored
         reporters = self._reporters(problem.rows, max_epochs)
         observers = [*problem.observers, *reporters, *([] if checkpoint is None else [checkpoint])]
-        n_before = state.n_epochs
-        solver = problem.solver or self._make_solver()
+        n_before, solver = state.n_epochs, problem.solver or self._make_solver()
         with (
             self._reporting(problem, state, n_epochs, publish) as reports,
             self._publishing(state, publish),
-            self._computing(problem, state) as placed,
+            self._computing(problem, state, solver) as there,
         ):
-            self._minimize(placed, state, solver, n_epochs, max_epochs, [*observers, *reports])
+            self._minimize(there, state, solver, n_epochs, max_epochs, [*observers, *reports])
         for reporter in reporters:
             reporter.close(state)
         if problem.monitors_loss:
             self._warn(problem, state, solver, n_before, max_epochs)
 
     @contextmanager
-    def _computing(self, problem, state):
+    def _computing(self, problem, state, solver):
         """Yield the problem as it is where the training computes; the state is there in the block."""
         beside = current() if problem.beside is None else problem.beside
         with (
             computing(self, beside, state.params.dtype),
-            moved(problem, state) as placed,
+            moved(problem, state) as there,
+            placed(there, solver) as there,
         ):
-            yield placed
+            yield there
 
     @contextmanager
     def _reporting(self, problem, state, n_epochs, publish):
@@ -239,11 +240,12 @@ class TrainedModel(CallbackSupportMixin):
         if stored is not None and stored.n_epochs <= n_epochs:
             state = stored
         watching = [] if checkpoint is None else [checkpoint]
-        with self._publishing(state), self._computing(problem, state) as problem:
+        solver = problem.solver or self._make_solver()
+        with self._publishing(state), self._computing(problem, state, solver) as problem:
             minimize(
                 problem.objective,
                 state,
-                problem.solver or self._make_solver(),
+                solver,
                 problem.training_batches(problem.rows, self.batch_size, shuffle=self.shuffle),
                 learning_rate=self._step_size(),
                 max_epochs=n_epochs,
@@ -258,11 +260,12 @@ class TrainedModel(CallbackSupportMixin):
             raise ValueError(
                 "partial_fit trains on all rows for one epoch: set early_stopping=False."
             )
-        with self._publishing(state), self._computing(problem, state) as problem:
+        solver = problem.solver or self._make_solver()
+        with self._publishing(state), self._computing(problem, state, solver) as problem:
             minimize(
                 problem.objective,
                 state,
-                problem.solver or self._make_solver(),
+                solver,
                 problem.batches(problem.rows, self.batch_size, shuffle=self.shuffle),
                 learning_rate=self._step_size(),
                 max_epochs=state.n_epochs + 1,

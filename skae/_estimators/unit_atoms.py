@@ -28,6 +28,10 @@ class UnitAtoms:
     def step(self, params, grad, state, learning_rate):
         """Take a step and rescale."""
         self._solver.step(params, grad, state, learning_rate)
+        self.restrict(params)
+
+    def restrict(self, params):
+        """Scale the atoms, the first of ``params``, to norm 1."""
         atoms = params[: self._shape[0] * self._shape[1]].reshape(self._shape)
         atoms[...] = unit_rows(atoms)
 

@@ -44,6 +44,10 @@ class TangentStore:
             self.rounding = float(np.finfo(dtype).eps)
             self._basis = np.empty((len(rows), n_tangents, X.shape[1]), dtype)
 
+    def __getstate__(self):
+        """Return what looks up tangents: a copy in another process takes no new ones."""
+        return {**vars(self), "X": None}
+
     def update(self, flat):
         """Take the tangents of the encoder with the parameters ``flat``."""
         self._flat = to_numpy(flat).copy()
@@ -128,10 +132,14 @@ class TangentStore:
 
 
 class TangentUpdates:
-    """Observer of training: new tangents every so many epochs, which a checkpoint can bring back."""
+    """Observer of training: new tangents every so many epochs, which a checkpoint can bring back.
+
+    ``listeners`` are called when the tangents have changed.
+    """
 
     def __init__(self, store, every):
         self._store, self._every, self._as_of = store, every, 0
+        self.listeners = []
 
     def epoch_begin(self, state):
         """Compute those that are due."""
@@ -144,6 +152,8 @@ class TangentUpdates:
         if due != self._as_of:
             self._store.update(state.extra["encoder"])
             self._as_of = due
+            for changed in self.listeners:
+                changed()
 
     def epoch_end(self, state):
         """Nothing to do."""

@@ -131,6 +131,11 @@ class Chains:
         """Return the chains by their name in ``state``."""
         return {self.key: self.hidden}
 
+    def merge(self, parts):
+        """Go on with chains of each of ``parts``, which ``kept`` returned after steps on parts of the rows."""
+        for number, part in enumerate(parts):
+            self.hidden[number :: len(parts)] = part[self.key][number :: len(parts)]
+
 
 class BoltzmannObjective:
     """Contrastive divergence: the gradient of mean F(data) - mean F(samples of the model), F the free energy.

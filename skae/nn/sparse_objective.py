@@ -59,6 +59,10 @@ class SparseObjective:
         """Return it by its name in ``state``."""
         return {"idle": self.idle}
 
+    def merge(self, parts):
+        """Go on from what ``kept`` returned after steps on ``parts`` of the rows: a feature is active that is so in any."""
+        np.minimum.reduce([part["idle"] for part in parts], out=self.idle)
+
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` with the gradient unless it is None."""
         params, space = self.network.views(flat), self._workspace(len(batch), flat.dtype)

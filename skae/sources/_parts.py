@@ -143,8 +143,20 @@ def _dask(X):
     """Read an array or a data frame of Dask, partition by partition."""
     if isinstance(X, Sliceable):
         X = X.rechunk({1: -1})
-        return (Part(np.asarray(X.blocks[number].compute())) for number in range(X.numblocks[0]))
-    return (Part(*_rows_and_names(each.compute())) for each in X.partitions)
+        blocks = (X.blocks[number] for number in range(X.numblocks[0]))
+        return (Part(_computed(each, number)) for number, each in enumerate(blocks))
+    return (
+        Part(*_rows_and_names(_computed(each, number))) for number, each in enumerate(X.partitions)
+    )
+
+
+def _computed(partition, number):
+    try:
+        return partition.compute()
+    except Exception as error:  # of any kind, as it is computed by other code
+        raise RuntimeError(
+            f"Part {number} of X, counted from 0, could not be computed ({type(error).__name__}: {error})."
+        ) from error
 
 
 _READERS = {"pyarrow": _arrow, "polars": _polars, "dask": _dask}

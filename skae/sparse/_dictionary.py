@@ -1,6 +1,7 @@
 """Online dictionary learning (Mairal et al. 2010) as an objective and a solver of the one training loop."""
 
 import numpy as np
+from scipy.sparse import csr_matrix, vstack
 
 from .._estimators.columns import power_of_two
 from .._estimators.unit_atoms import unit_rows
@@ -52,6 +53,20 @@ class DictionaryObjective:
         self.shares, self.rng = shares, rng
         self.errors = self.rows - product(self.codes, dictionary)
         return float(problem.values(self.errors, self.codes) @ shares)
+
+    def outcome(self):
+        """Return what the solver needs of the last batch, where that is a part of another one."""
+        return csr_matrix(self.codes), self.rows, self.shares, self.errors
+
+    def take_outcomes(self, parts):
+        """Take what :meth:`outcome` returned for all parts of a batch as that of the last batch."""
+        codes, rows, shares, errors = zip(*parts)
+        self.codes = np.ascontiguousarray(vstack(codes).toarray())
+        self.rows, self.errors = np.concatenate(rows), np.concatenate(errors)
+        n_rows = len(self.rows)
+        self.shares = np.concatenate(
+            [each * each.dtype.type(len(each) / n_rows) for each in shares]
+        )
 
 
 class DictionarySolver:

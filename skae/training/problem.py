@@ -63,6 +63,8 @@ class Problem:
         The objective of the best constant outputs, if it is known.
     beside : array or None
         An array of the library and on the device on which batches are used, where that is not numpy's; ``X`` may be there.
+    elsewhere : object or None
+        ``elsewhere.batches(batches, by_steps)`` returns ``batches`` as they are in other processes.
     """
 
     objective: Callable
@@ -79,6 +81,7 @@ class Problem:
     labeled: np.ndarray | None = None
     unlabeled_per_labeled: float | None = None
     beside: Any = None
+    elsewhere: Any = None
 
     def __post_init__(self):
         if self.rows is None:
@@ -122,8 +125,8 @@ class Problem:
         return other
 
     def batches(self, rows, batch_size, **options):
-        """Return ``rows`` in minibatches, with ``options`` of :class:`Batches`."""
-        return Batches(
+        """Return ``rows`` in minibatches, with ``options`` of :class:`Batches`: those of steps say whether they ``shuffle``."""
+        batches = Batches(
             self.X,
             self.sample_weight,
             batch_size,
@@ -132,12 +135,13 @@ class Problem:
             beside=self.beside,
             **options,
         )
+        return self._placed(batches, "shuffle" in options)
 
     def training_batches(self, rows, batch_size, *, shuffle):
         """Return the minibatches of training on ``rows``."""
         if self.unlabeled_per_labeled is None:
             return self.batches(rows, batch_size, shuffle=shuffle)
-        return Mixture(
+        batches = Mixture(
             self.X,
             self.sample_weight,
             batch_size,
@@ -148,6 +152,10 @@ class Problem:
             labeled=self.labeled,
             n_unlabeled=round(self.unlabeled_per_labeled * self.labeled[rows].sum()),
         )
+        return self._placed(batches, True)
+
+    def _placed(self, batches, by_steps):
+        return batches if self.elsewhere is None else self.elsewhere.batches(batches, by_steps)
 
     def error(self, rows, batch_size, seed):
         """Return the function of parameters that is the error on held-out ``rows``, for early stopping."""

@@ -20,8 +20,11 @@ def make_steps(objective, state, solver, batches):
 
     That returns the sum of the losses of all rows, which is not finite where training has diverged, and the last batch.
     ``rate`` is the function from the number of rows so far to the step size; ``keep`` is called once in an epoch, before
-    the first step, and on arrays of numpy only if the loss is finite there.
+    the first step, and on arrays of numpy only if the loss is finite there. Batches that are elsewhere may have steps of their
+    own.
     """
+    if hasattr(batches, "make_steps"):
+        return batches.make_steps(objective, state, solver)
     kind = Steps if is_numpy(state.params) else DeviceSteps
     return kind(objective, state, solver, batches)
 

@@ -1,0 +1,5 @@
+"""Training on a cluster of Dask, and lazy results of its arrays and data frames: ``pip install 'skae[dask]'``."""
+
+from ._wrapper import Distributed
+
+__all__ = ["Distributed"]

@@ -1,0 +1,185 @@
+"""The workers of a Dask cluster: what they have, what they do, and what happens where one is lost."""
+
+import time
+
+_TRIES = 10  # of a task whose worker was lost
+_LOOK = 1.0  # seconds between two looks at the workers
+
+
+def client_or_default(client):
+    """Return ``client``, or the one that is active in this process.
+
+    Raises
+    ------
+    ImportError
+        Without Dask.
+    ValueError
+        If there is none.
+    """
+    try:
+        from distributed import Client, default_client
+    except ImportError as error:
+        raise ImportError("Distributed needs Dask: pip install 'skae[dask]'.") from error
+    if isinstance(client, str):
+        return Client(client)
+    if client is not None:
+        return client
+    try:
+        return default_client()
+    except ValueError as error:
+        raise ValueError(
+            "No Dask client is active: make one, client = Client(LocalCluster()), or give its address, client='tcp://...'."
+        ) from error
+
+
+class Cluster:
+    """Workers to which tasks are given; a task whose worker is lost is done again by another one.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    min_workers : int
+    timeout : float
+        Seconds for which there may be fewer workers.
+    """
+
+    def __init__(self, client, min_workers, timeout):
+        self.client, self._min_workers, self._timeout = client, min_workers, timeout
+        self._homes = {}
+
+    @property
+    def n_threads(self):
+        """int: threads of all workers."""
+        return sum(self.client.nthreads().values())
+
+    def wait_for_workers(self):
+        """Wait until there are enough workers.
+
+        Raises
+        ------
+        RuntimeError
+            If there are too few for the whole of ``timeout``.
+        """
+        deadline = time.monotonic() + self._timeout
+        while (
+            n_workers := len(self.client.scheduler_info(n_workers=-1)["workers"])
+        ) < self._min_workers:
+            if time.monotonic() > deadline:
+                raise RuntimeError(
+                    f"The cluster has {n_workers} workers, and min_workers={self._min_workers}, for {self._timeout} s: start "
+                    "workers, or lower min_workers."
+                )
+            time.sleep(0.05)
+
+    def send(self, number, something):
+        """Return the future of an object of part ``number``, on the worker that has the others of this part."""
+        for _ in range(_TRIES):
+            self.wait_for_workers()
+            try:
+                options = {"workers": [self._home(number)], "hash": False}
+                return self.client.scatter([something], **options)[0]
+            except (OSError, *_lost()):
+                self._homes.pop(number, None)
+        raise RuntimeError(
+            f"Workers were lost {_TRIES} times while rows were sent to them: see their logs."
+        )
+
+    def _home(self, number):
+        """Return the address of the worker of a part, another one where that is gone."""
+        workers = sorted(self.client.scheduler_info(n_workers=-1)["workers"])
+        if self._homes.get(number) not in workers:
+            self._homes[number] = workers[number % len(workers)]
+        return self._homes[number]
+
+    def run(self, function, held, tasks, **options):
+        """Return a list of what ``function(*objects, *arguments, **options)`` returns for each task.
+
+        Parameters
+        ----------
+        function : callable
+        held : list of Held
+            Which have an object of each number.
+        tasks : dict
+            Arguments by number.
+        """
+        results = {}
+        for attempt in range(_TRIES):
+            missing = [number for number in tasks if number not in results]
+            if not missing:
+                break
+            if attempt:
+                self.wait_for_workers()
+                for each in held:
+                    each.send_again(missing)
+            futures = {
+                number: self._submitted(function, held, number, tasks[number], options)
+                for number in missing
+            }
+            for number, future in futures.items():
+                self._take(number, future, [each[number] for each in held], results)
+        else:
+            raise RuntimeError(
+                f"Workers were lost {_TRIES} times during one task, perhaps for want of memory: see their logs, or set a larger "
+                "n_parts."
+            )
+        return [results[number] for number in tasks]
+
+    def _submitted(self, function, held, number, arguments, options):
+        """Return the future of a task, or None where what it needs is lost."""
+        try:
+            objects = [each[number] for each in held]
+            return self.client.submit(function, *objects, *arguments, **options, pure=False)
+        except _lost():
+            return None
+
+    def _take(self, number, future, objects, results):
+        """Put the result of a future under its number, unless it or what it needs was lost; raise what the task raised."""
+        patience = _LOOK
+        while future is not None and future.status in ("pending", "finished", "error"):
+            try:
+                results[number] = future.result(timeout=patience)
+                return
+            except TimeoutError:
+                if future.status == "error":
+                    raise
+            except _lost():
+                return
+            self.wait_for_workers()
+            if any(each.status != "finished" for each in objects):
+                return
+            patience = 2 * patience  # a large result takes its time
+
+
+def _lost():
+    """Return the errors of tasks and of data whose worker was lost."""
+    import asyncio
+    from concurrent.futures import CancelledError
+
+    from distributed import KilledWorker
+    from distributed.comm import CommClosedError
+
+    return KilledWorker, CommClosedError, CancelledError, asyncio.CancelledError, TimeoutError
+
+
+class Held:
+    """Objects that workers hold for tasks, by number; they are sent again where they are lost.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    make : callable
+        ``make(number)`` returns an object.
+    numbers : iterable of int
+    """
+
+    def __init__(self, cluster, make, numbers):
+        self._cluster, self._make, self._futures = cluster, make, {}
+        self.send_again(numbers)
+
+    def __getitem__(self, number):
+        return self._futures[number]
+
+    def send_again(self, numbers):
+        """Bring the objects of ``numbers`` to workers that are there, one by one: this process has one at a time."""
+        for number in numbers:
+            self._futures[number] = self._cluster.send(number, self._make(number))

@@ -1,0 +1,46 @@
+"""Results of a fitted model on arrays and data frames of Dask, computed when they are asked for."""
+
+import numpy as np
+
+
+def is_dask(X):
+    """Return whether X is a collection of Dask."""
+    return type(X).__module__.partition(".")[0] in ("dask", "dask_expr") and hasattr(X, "dask")
+
+
+def computed(values):
+    """Return y or weights, as an array in memory where they are a collection of Dask."""
+    return np.asarray(values.compute()) if is_dask(values) else values
+
+
+def lazy(model, method, X):
+    """Return what a method of a fitted model makes of X, as an array of Dask with a part for each of X."""
+    from dask import array, delayed
+
+    if not hasattr(X, "chunks"):
+        meta = _result_of_a_row(model, method, X.head(1, npartitions=-1, compute=False).compute())
+        shape, of_part = (np.nan, *meta.shape[1:]), delayed(_apply)
+        model = delayed(model)
+        parts = [
+            array.from_delayed(of_part(part, model, method), shape, meta.dtype)
+            for part in X.to_delayed()
+        ]
+        return array.concatenate(parts)
+    rows = X.rechunk({1: -1})
+    meta = _result_of_a_row(model, method, np.zeros((1, X.shape[1]), X.dtype))
+    like = {"dtype": meta.dtype, "meta": meta[:0]}
+    like |= {"drop_axis": 1} if meta.ndim == 1 else {"chunks": (rows.chunks[0], meta.shape[1:])}
+    return rows.map_blocks(_apply, model, method, **like)
+
+
+def _apply(rows, model, method):
+    return getattr(model, method)(rows)
+
+
+def _result_of_a_row(model, method, row):
+    """Return an array of the width and dtype of results."""
+    return np.asarray(_dense(getattr(model, method)(row)))
+
+
+def _dense(result):
+    return result.toarray() if hasattr(result, "toarray") else result

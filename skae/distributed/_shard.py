@@ -1,0 +1,273 @@
+"""What a worker has and does: some rows of X, an objective of its own, and the loss or the steps on these rows."""
+
+import pickle
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from .._threads import team
+from ..training.problem import Batch, Batches
+
+
+class ShardBatch(Batch):
+    """Rows of a batch that are on one worker; ``indices`` are those in the whole X.
+
+    Parameters
+    ----------
+    shard : Shard
+    indices : ndarray of int
+    weights : ndarray or None
+        Sample weights of the rows, with a mean of 1 over all rows.
+    rng : numpy.random.Generator or None
+        The source of seeds, the same for all parts of a batch: noise depends on a row and a seed, and not on its place. By default
+        that of the objective.
+    clean : bool, default=False
+        Whether no corruption changes the rows.
+    equal_noise : bool, default=False
+        See :class:`~skae.training.problem.Batches`.
+    """
+
+    def __init__(self, shard, indices, weights, rng=None, clean=False, equal_noise=False):
+        data = shard.data(equal_noise)
+        super().__init__(data, indices)
+        self._here = Batch(data, indices - shard.start)
+        self._weights, self._rng, self._clean = weights, rng, clean
+
+    def seeds(self, rng):
+        """Return three seeds of noise."""
+        return super().seeds(rng if self._rng is None else self._rng)
+
+    def rows(self, out):
+        """Fill the C-ordered ``out`` with the rows."""
+        self._here.rows(out)
+
+    def targets(self, out):
+        """Fill ``out`` with the rows' targets."""
+        self._here.targets(out)
+
+    def corrupt(self, corruption, rows, seed, out):
+        """Fill ``out`` with a corruption of ``rows``, which are this batch's."""
+        if self._clean:
+            out[...] = rows
+        else:
+            super().corrupt(corruption, rows, seed, out)
+
+    def weights(self, out):
+        """Fill ``out`` with each row's share of the mean over this batch."""
+        out[...] = 1 if self._weights is None else self._weights
+        out /= len(self)
+
+
+@dataclass
+class Plan:
+    """The rows of a shard that a training goes through.
+
+    Parameters
+    ----------
+    indices : ndarray of int
+        In the whole X.
+    weights : ndarray or None
+        Their sample weights, with a mean of 1 over all rows of the training.
+    batch_size : int
+    """
+
+    indices: np.ndarray
+    weights: np.ndarray | None
+    batch_size: int
+
+    def in_order(self, order):
+        """Return the rows and the weights of the positions ``order``."""
+        return self.indices[order], None if self.weights is None else self.weights[order]
+
+    @property
+    def n_batches(self):
+        """int: batches of an epoch."""
+        return -(-len(self.indices) // self.batch_size)
+
+    def epoch(self, seed, number, shuffle):
+        """Return indices and weights of all batches of an epoch of shard ``number``."""
+        order = np.arange(len(self.indices))
+        if shuffle:
+            order = np.random.default_rng([seed, number]).permutation(order)
+        starts = range(0, len(order), self.batch_size)
+        return [self.in_order(order[start : start + self.batch_size]) for start in starts]
+
+
+@dataclass
+class Recipe:
+    """An objective, and the solver of steps on one worker, as bytes: each part makes its own ones.
+
+    Parameters
+    ----------
+    version : int
+        Differs between recipes of one training.
+    pickled : bytes
+    """
+
+    version: int
+    pickled: bytes
+
+
+@dataclass
+class Shard:
+    """The rows ``start`` and following of X, and their targets.
+
+    Parameters
+    ----------
+    number, start : int
+    X : ndarray, CSR matrix or ScaledRows
+    targets : ndarray or None
+    """
+
+    number: int
+    start: int
+    X: Any
+    targets: np.ndarray | None
+    _made: dict = field(default_factory=dict)
+
+    def __getstate__(self):
+        """Return what another worker needs."""
+        return {**vars(self), "_made": {}}
+
+    def data(self, equal_noise):
+        """Return the rows as ``Batches``."""
+        if equal_noise not in self._made:
+            options = {"targets": self.targets, "equal_noise": equal_noise}
+            self._made[equal_noise] = Batches(self.X, None, 1, **options)
+        return self._made[equal_noise]
+
+    def make(self, recipe):
+        """Return the objective and the solver of a ``Recipe``, which no other part uses."""
+        version, made = self._made.get("recipe", (None, None))
+        if version != recipe.version:
+            made = pickle.loads(recipe.pickled)
+            self._made["recipe"] = recipe.version, made
+        return made
+
+
+@dataclass
+class Result:
+    """What a worker found on its rows.
+
+    Parameters
+    ----------
+    value : float
+        Sum of the losses of the rows.
+    n_rows : int
+    grad : ndarray or None
+        The sum of the gradients.
+    kept : list of dict
+        Arrays that the objective changes from step to step, see ``observers``.
+    rng : Generator or None
+        The source of seeds, after the batch.
+    outcome : object
+        What the solver needs besides the gradient.
+    params, solver : ndarray and dict of ndarray
+        After steps on this worker alone.
+    """
+
+    value: float
+    n_rows: int
+    grad: np.ndarray | None = None
+    kept: Any = ()
+    rng: Any = None
+    outcome: Any = None
+    params: np.ndarray | None = None
+    solver: dict | None = None
+
+
+def _own_rng(rng, *numbers):
+    """Return a generator for a part alone, by the state of that of all of them."""
+    state = rng.bit_generator.state["state"]["state"]
+    return np.random.default_rng([state, *numbers])
+
+
+def observers_of(objective):
+    """Return the observers through which an objective has arrays that change from step to step."""
+    return getattr(objective, "observers", ())
+
+
+def kept_by(objective, params):
+    """Return copies of the arrays that the objective changes from step to step, a dict for each of its observers."""
+    return [
+        {name: array.copy() for name, array in observer.kept(params).items()}
+        for observer in observers_of(objective)
+    ]
+
+
+def _go_on(objective, kept, params):
+    """Let the objective go on from the arrays ``kept``."""
+    for observer, arrays in zip(observers_of(objective), kept):
+        for name, array in observer.kept(params).items():
+            array[...] = arrays[name]
+
+
+def evaluate(shard, recipe, params, kept, noise, rows, *, with_grad, clean):
+    """Return the ``Result`` of ``rows``, indices and weights of a part of a batch.
+
+    ``noise`` is the generator of all parts, and the number of the call at this state of it.
+    """
+    with team(1):
+        objective, _ = shard.make(recipe)
+        # Parts may be computed by threads of one process.
+        rng, n_calls = deepcopy(noise)
+        own = _own_rng(rng, shard.number, n_calls)
+        grad = np.empty_like(params) if with_grad else None
+        _go_on(objective, kept, params)
+        value = objective(params, ShardBatch(shard, *rows, rng, clean), grad, own)
+        n_rows = len(rows[0])
+        if with_grad:
+            grad *= params.dtype.type(n_rows)
+        outcome = objective.outcome() if hasattr(objective, "outcome") else None
+        return Result(value * n_rows, n_rows, grad, kept_by(objective, params), rng, outcome)
+
+
+def evaluate_all(shard, recipe, plan, params, kept, noise, *, with_grad):
+    """Return the ``Result`` of all rows of ``plan``, whose noise depends on the row alone."""
+    with team(1):
+        objective, _ = shard.make(recipe)
+        grad, piece = (np.zeros_like(params) if with_grad else None for _ in range(2))
+        result = Result(0.0, 0, grad)
+        for rows in plan.epoch(0, 0, shuffle=False):
+            _go_on(objective, kept, params)
+            batch = ShardBatch(shard, *rows, equal_noise=True)
+            value, n_rows = objective(params, batch, piece, deepcopy(noise[0])), len(batch)
+            result.value += value * n_rows
+            result.n_rows += n_rows
+            if with_grad:
+                grad += piece * params.dtype.type(n_rows)
+        return result
+
+
+def advance(shard, recipe, plan, params, solver_state, kept, place, rates, *, shuffle):
+    """Return the ``Result`` of steps of this part alone.
+
+    They are on the batches from number ``first`` on, of an epoch whose order comes from ``seed``: ``place`` is (seed, first).
+    """
+    with team(1):
+        (objective, solver), (seed, first) = shard.make(recipe), place
+        params, state = params.copy(), {name: each.copy() for name, each in solver_state.items()}
+        rng, grad = np.random.default_rng([seed, shard.number, first]), np.empty_like(params)
+        result = Result(0.0, 0, params=params, solver=state)
+        _go_on(objective, kept, params)
+        batches = plan.epoch(seed, shard.number, shuffle)[first : first + len(rates)]
+        for rows, rate in zip(batches, rates):
+            batch = ShardBatch(shard, *rows)
+            result.value += objective(params, batch, grad, rng) * len(batch)
+            result.n_rows += len(batch)
+            if not np.isfinite(result.value):
+                return result
+            solver.step(params, grad, state, rate)
+        result.kept = kept_by(objective, params)
+        return result
+
+
+def rows_of(X, start, stop):
+    """Return some rows of X in memory of their own."""
+    inner, scaling = getattr(X, "X", X), getattr(X, "scaling", None)
+    rows = inner[start:stop]
+    rows = rows if scipy.sparse.issparse(rows) else np.array(rows, order="C")
+    return rows if scaling is None else scaling.rows(rows)

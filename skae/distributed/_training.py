@@ -1,0 +1,320 @@
+"""A problem whose rows are on workers: the loop, the solver and the checkpoints see one process."""
+
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from ..training.problem import Mixture
+from ._cluster import Held
+from ._shard import (
+    Plan,
+    Recipe,
+    Shard,
+    advance,
+    evaluate,
+    evaluate_all,
+    kept_by,
+    observers_of,
+    rows_of,
+)
+
+_versions = count()
+
+
+class Parts:
+    """The rows of a problem in ``n_parts`` parts on the workers of a cluster, and its objective beside each of them.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    problem : Problem
+    solver : solver
+        Of the steps that parts make on their own.
+    n_parts : int
+    sync_every : int or None
+        How many of these there are before parameters are averaged; None for one step of all parts together.
+    """
+
+    def __init__(self, cluster, problem, solver, n_parts, sync_every):
+        n_rows = problem.X.shape[0]
+        self._cluster, self._problem, self._solver = cluster, problem, solver
+        self.sync_every, self._recipes = sync_every, None
+        self._bounds = np.linspace(0, n_rows, min(n_parts, n_rows) + 1).astype(np.int64)
+        self._shards = self.held(self._shard, range(len(self._bounds) - 1))
+
+    def held(self, make, numbers):
+        """Return ``Held`` objects of some parts."""
+        return Held(self._cluster, make, numbers)
+
+    def run(self, function, held, tasks, **options):
+        """Return the results of a function of a ``Shard``, a ``Recipe`` and what else there is for each part."""
+        if self._recipes is None:
+            recipe = self._recipe()
+            self._recipes = self.held(lambda number: recipe, range(len(self._bounds) - 1))
+        return self._cluster.run(function, [self._shards, self._recipes, *held], tasks, **options)
+
+    def renew(self):
+        """Send the objective again, which has changed."""
+        self._recipes = None
+
+    def split(self, indices, weights):
+        """Return the indices and weights of each part that has any of ``indices``, a dict by its number."""
+        owners = np.searchsorted(self._bounds, indices, side="right") - 1
+        places = {number: owners == number for number in np.unique(owners).tolist()}
+        return {
+            number: (indices[own], None if weights is None else weights[own])
+            for number, own in places.items()
+        }
+
+    def batches(self, local, by_steps):
+        """Return the batches ``local`` as they are on workers: minibatches of steps, or all rows at once."""
+        if not by_steps:
+            return WholeBatches(local, self)
+        if self.sync_every is None:
+            return StepBatches(local, self)
+        return AveragedBatches(local, self)
+
+    def _shard(self, number):
+        problem, (start, stop) = self._problem, self._bounds[number : number + 2].tolist()
+        targets = None if problem.targets is None else problem.targets[start:stop].copy()
+        return Shard(number, start, rows_of(problem.X, start, stop), targets)
+
+    def _recipe(self):
+        from distributed.protocol.pickle import dumps
+
+        return Recipe(next(_versions), dumps((self._problem.objective, self._solver)))
+
+
+@dataclass
+class RemoteBatch:
+    """Rows that are on workers.
+
+    Parameters
+    ----------
+    data : StepBatches
+    indices : ndarray of int
+    is_clean : bool, default=False
+        Whether no corruption changes them.
+    """
+
+    data: Any
+    indices: np.ndarray
+    is_clean: bool = False
+
+    def __len__(self):
+        return len(self.indices)
+
+    def clean(self):
+        """Return the same rows in a batch that no corruption changes."""
+        return RemoteBatch(self.data, self.indices, True)
+
+
+class StepBatches:
+    """The minibatches of ``local``, each computed part by part.
+
+    Parameters
+    ----------
+    local : Batches
+    parts : Parts
+    """
+
+    def __init__(self, local, parts):
+        self.local, self._parts = local, parts
+
+    def __len__(self):
+        return len(self.local)
+
+    def epoch(self, rng):
+        """Yield each row once."""
+        for batch in self.local.epoch(rng):
+            yield RemoteBatch(self, batch.indices)
+
+    def results(self, batch, params, kept, noise, with_grad):
+        """Return the ``Result`` of each part of a batch."""
+        parts = self._parts.split(batch.indices, self._weights(batch.indices))
+        tasks = {number: (params, kept, noise, rows) for number, rows in parts.items()}
+        return self._parts.run(evaluate, [], tasks, with_grad=with_grad, clean=batch.is_clean)
+
+    def _weights(self, indices):
+        weights = self.local.sample_weight
+        return None if weights is None else weights[indices]
+
+    def _plans(self):
+        """Return the ``Plan`` of each part for all rows of ``local``."""
+        rows = self.local.indices
+        parts = self._parts.split(rows, self._weights(rows))
+        return {number: Plan(*part, self.local.batch_size) for number, part in parts.items()}
+
+
+class WholeBatches(StepBatches):
+    """All rows of ``local`` as one batch, whose noise depends on the row alone."""
+
+    def __init__(self, local, parts):
+        super().__init__(local, parts)
+        plans = self._plans()
+        self._numbers, self._held = list(plans), parts.held(plans.__getitem__, plans)
+
+    def epoch(self, rng):
+        """Yield all rows."""
+        yield RemoteBatch(self, self.local.indices)
+
+    def results(self, batch, params, kept, noise, with_grad):
+        """Return the ``Result`` of each part."""
+        tasks = dict.fromkeys(self._numbers, (params, kept, noise))
+        return self._parts.run(evaluate_all, [self._held], tasks, with_grad=with_grad)
+
+
+class AveragedBatches(StepBatches):
+    """Minibatches of each part by itself, which makes some steps before parameters are averaged."""
+
+    def __init__(self, local, parts):
+        super().__init__(local, parts)
+        if isinstance(local, Mixture):
+            raise ValueError(
+                "sync_every needs unlabeled_per_labeled=None: the parts of a minibatch of labeled rows and unlabeled ones are on "
+                "several workers. Or set sync_every=None."
+            )
+        self._plan = self._plans()
+        self._held = parts.held(self._plan.__getitem__, self._plan)
+
+    @property
+    def n_steps(self):
+        """int: the steps of an epoch."""
+        return max(plan.n_batches for plan in self._plan.values())
+
+    def n_seen(self, step):
+        """Return how many rows all parts have seen before a step."""
+        size = self.local.batch_size
+        return sum(min(step * size, len(plan.indices)) for plan in self._plan.values())
+
+    def rounds(self):
+        """Yield the steps between two averages, as ranges."""
+        every = self._parts.sync_every
+        for first in range(0, self.n_steps, every):
+            yield range(first, min(first + every, self.n_steps))
+
+    def advanced(self, state, kept, seed, steps, rates):
+        """Return the ``Result`` of each part after its steps from ``state`` on."""
+        tasks = {
+            number: (state.params, state.solver, kept, (seed, steps.start), rates)
+            for number, plan in self._plan.items()
+            if plan.n_batches > steps.start
+        }
+        return self._parts.run(advance, [self._held], tasks, shuffle=self.local.shuffle)
+
+    def make_steps(self, objective, state, solver):
+        """Return the steps of a training."""
+        return _AveragedSteps(self, objective, state, solver)
+
+
+class _AveragedSteps:
+    """Steps of all parts side by side, and the means of their parameters and of the states of their solvers."""
+
+    def __init__(self, batches, objective, state, solver):
+        if hasattr(objective.local, "outcome"):
+            raise ValueError(
+                "sync_every averages parameters that gradients move; the statistics of a dictionary are summed in each step. Set "
+                "sync_every=None."
+            )
+        self._batches, self._objective = batches, objective
+        self._state, self._solver = state, solver
+
+    def epoch(self, rate, keep):
+        """Make the steps of an epoch; return the sum of the losses of all rows and a batch of the last ones."""
+        batches, state, total = self._batches, self._state, 0.0
+        seed, last = (
+            int(state.rng.integers(2**63)),
+            batches.local.indices[-batches.local.batch_size :],
+        )
+        for steps in batches.rounds():
+            kept = kept_by(self._objective.local, state.params)
+            rates = [rate(batches.n_seen(step)) for step in steps]
+            results = batches.advanced(state, kept, seed, steps, rates)
+            total += sum(result.value for result in results)
+            if not np.isfinite(total):
+                break
+            if not steps.start:
+                keep()
+            self._average(results)
+        return total, RemoteBatch(batches, last)
+
+    def _average(self, results):
+        state, n_rows = self._state, [result.n_rows for result in results]
+        state.params[...] = _mean([result.params for result in results], n_rows)
+        for name, array in state.solver.items():
+            array[...] = _mean([result.solver[name] for result in results], n_rows)
+        if hasattr(self._solver, "restrict"):
+            self._solver.restrict(state.params)
+        merge(self._objective.local, results)
+
+
+def _mean(arrays, n_rows):
+    """Return the mean of arrays by the numbers of rows that they come from; of counts, the largest."""
+    if arrays[0].dtype.kind in "iu":
+        return np.maximum.reduce(arrays)
+    return sum(array * (n / sum(n_rows)) for array, n in zip(arrays, n_rows))
+
+
+def merge(objective, results):
+    """Let an objective go on from the arrays that its copies on all parts have come to."""
+    for observer, *parts in zip(observers_of(objective), *(result.kept for result in results)):
+        observer.merge(parts)
+
+
+class RemoteObjective:
+    """The mean of an objective over rows that are on workers.
+
+    Parameters
+    ----------
+    local : callable
+        The objective in this process.
+    """
+
+    def __init__(self, local):
+        self.local, self.monitors_loss = local, getattr(local, "monitors_loss", True)
+        self.finite_where_params_are = getattr(local, "finite_where_params_are", False)
+        self._last_state, self._n_calls = None, 0
+
+    def __call__(self, params, batch, grad, rng):
+        """Return the value at ``params`` on ``batch``; fill ``grad`` with the gradient unless it is None."""
+        noise, kept = (rng, self._number(rng)), kept_by(self.local, params)
+        results = batch.data.results(batch, params, kept, noise, grad is not None)
+        if grad is not None:
+            grad[...] = 0
+            for result in results:
+                grad += result.grad
+            grad /= params.dtype.type(len(batch))
+        if results[0].rng is not None:
+            rng.bit_generator.state = results[0].rng.bit_generator.state
+        if results[0].kept:
+            merge(self.local, results)
+        if results[0].outcome is not None:
+            self.local.take_outcomes([result.outcome for result in results])
+        return sum(result.value for result in results) / len(batch)
+
+    def _number(self, rng):
+        """Return how many calls there were at this state of ``rng``, so that parts that do not use it draw other noise in each."""
+        state = rng.bit_generator.state
+        self._n_calls = self._n_calls + 1 if state == self._last_state else 0
+        self._last_state = state
+        return self._n_calls
+
+
+@contextmanager
+def on_cluster(cluster, n_parts, sync_every, problem, solver):
+    """Yield ``problem`` as it is on the workers of ``cluster``."""
+    parts = Parts(cluster, problem, solver, n_parts, sync_every)
+    other = copy(problem)
+    other.objective, other.elsewhere = RemoteObjective(problem.objective), parts
+    listeners = [each.listeners for each in problem.observers if hasattr(each, "listeners")]
+    for each in listeners:
+        each.append(parts.renew)
+    try:
+        yield other
+    finally:
+        for each in listeners:
+            each.remove(parts.renew)

@@ -1,0 +1,219 @@
+"""One estimator for all others: trained on a cluster of Dask, applied to its collections."""
+
+from functools import partial
+from numbers import Integral, Real
+from typing import ClassVar
+
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from .._compat import HasMethods, Interval, _fit_context
+from .._estimators.placement import computing_at
+from ._cluster import Cluster, client_or_default
+from ._lazy import computed, is_dask, lazy
+from ._training import on_cluster
+
+
+def _has(name):
+    """Return a check of whether the wrapped estimator has a method."""
+
+    def check(self):
+        getattr(getattr(self, "estimator_", self.estimator), name)
+        return True
+
+    return check
+
+
+def _applied(name):
+    """Return the method ``name`` of the wrapper, which is lazy for collections of Dask."""
+
+    def method(self, X):
+        check_is_fitted(self)
+        return lazy(self.estimator_, name, X) if is_dask(X) else getattr(self.estimator_, name)(X)
+
+    method.__name__, method.__qualname__ = name, f"Distributed.{name}"
+    method.__doc__ = f"""Return what ``estimator_.{name}(X)`` returns; of a Dask collection a lazy Dask array, which needs no cluster.
+
+        Parameters
+        ----------
+        X : array-like or Dask collection of shape (n_samples, n_features)
+
+        Returns
+        -------
+        result : array-like or dask.array.Array
+        """
+    return available_if(_has(name))(method)
+
+
+class Distributed(MetaEstimatorMixin, BaseEstimator):
+    """An estimator whose training is computed by the workers of a Dask cluster.
+
+    The rows of X are kept by the workers, in ``n_parts`` parts. The process that calls ``fit`` reads X once into a temporary file
+    (:func:`skae.sources.gather`), finds scales and first weights, draws minibatches, takes the steps and writes checkpoints; losses and
+    gradients, which are sums over rows, come from the workers, and so do the codes of dictionary learning. L-BFGS
+    thus takes the same steps as in one process, and so do minibatch solvers with ``sync_every=None``, up to the rounding of
+    sums. What depends on a minibatch as a whole, such as thresholds of ``'batch_topk'`` and noise that swaps rows, depends on the part
+    of it that one worker has.
+
+    Results depend on ``n_parts`` and not on the number of workers. A task whose worker is lost is done again by another one.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Any of skae; it is cloned.
+    client : distributed.Client, str or None, default=None
+        A client, or the address of a scheduler; by default the client that is active in this process.
+    n_parts : int, default=None
+        In how many parts each step is computed; by default as many as the workers have threads when training begins.
+    sync_every : int, default=None
+        After how many steps, which each part takes on minibatches of its own rows, parameters are averaged. None computes each step
+        on all parts, which waits for the network in each step.
+    min_workers : int, default=1
+        Fewer workers are an error,
+    timeout : float, default=60
+        if there are for so many seconds no more.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted estimator: plain, without Dask.
+
+    References
+    ----------
+    McMahan, B. et al. Communication-efficient learning of deep networks from decentralized data. AISTATS 2017 (averages of
+    parameters).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae import ContractiveAE
+    >>> from skae.distributed import Distributed
+    >>> from distributed import Client
+    >>> X = np.random.default_rng(0).random((60, 5))
+    >>> with Client(processes=False, dashboard_address=None) as client:
+    ...     model = Distributed(ContractiveAE(2, max_iter=2, random_state=0)).fit(X)
+    >>> model.to_local().transform(X).shape
+    (60, 2)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "estimator": [HasMethods(["fit"])],
+        "client": [str, HasMethods(["submit", "scatter"]), None],
+        "n_parts": [Interval(Integral, 1, None, closed="left"), None],
+        "sync_every": [Interval(Integral, 1, None, closed="left"), None],
+        "min_workers": [Interval(Integral, 1, None, closed="left")],
+        "timeout": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        client=None,
+        n_parts=None,
+        sync_every=None,
+        min_workers=1,
+        timeout=60,
+    ):
+        self.estimator, self.client = estimator, client
+        self.n_parts, self.sync_every = n_parts, sync_every
+        self.min_workers, self.timeout = min_workers, timeout
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit a clone of the estimator.
+
+        Parameters
+        ----------
+        X : array-like or Dask collection of shape (n_samples, n_features)
+            Or what else ``fit`` of the estimator takes.
+        y : array-like or Dask collection of shape (n_samples,), default=None
+        sample_weight : array-like or Dask collection of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        RuntimeError
+            If there are too few workers.
+        """
+        return self._fit("fit", clone(self.estimator), X, y, sample_weight)
+
+    @available_if(_has("partial_fit"))
+    @_fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Train for one epoch on X.
+
+        Parameters
+        ----------
+        X : array-like or Dask collection of shape (n_samples, n_features)
+        y : array-like or Dask collection of shape (n_samples,), default=None
+        sample_weight : array-like or Dask collection of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : object
+        """
+        estimator = self.estimator_ if hasattr(self, "estimator_") else clone(self.estimator)
+        return self._fit("partial_fit", estimator, X, y, sample_weight)
+
+    def _fit(self, method, estimator, X, y, sample_weight):
+        cluster = Cluster(client_or_default(self.client), self.min_workers, self.timeout)
+        cluster.wait_for_workers()
+        n_parts = self.n_parts or cluster.n_threads
+        weights = computed(sample_weight)
+        options = {} if weights is None else {"sample_weight": weights}
+        with computing_at(partial(on_cluster, cluster, n_parts, self.sync_every)):
+            getattr(estimator, method)(X, computed(y), **options)
+        self.estimator_ = estimator
+        return self
+
+    transform = _applied("transform")
+    inverse_transform = _applied("inverse_transform")
+    reconstruct = _applied("reconstruct")
+    predict = _applied("predict")
+    predict_proba = _applied("predict_proba")
+    predict_log_proba = _applied("predict_log_proba")
+    decision_function = _applied("decision_function")
+    score_samples = _applied("score_samples")
+
+    @available_if(_has("score"))
+    def score(self, X, y=None, sample_weight=None):
+        """Return ``estimator_.score``, computed now.
+
+        Parameters
+        ----------
+        X : array-like or Dask collection of shape (n_samples, n_features)
+        y : array-like or Dask collection of shape (n_samples,), default=None
+        sample_weight : array-like or Dask collection of shape (n_samples,), default=None
+
+        Returns
+        -------
+        score : float
+        """
+        check_is_fitted(self)
+        return self.estimator_.score(X, computed(y), sample_weight=computed(sample_weight))
+
+    def to_local(self):
+        """Return the fitted estimator, which needs no Dask.
+
+        Returns
+        -------
+        estimator : estimator
+        """
+        check_is_fitted(self)
+        return self.estimator_
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "estimator_")
+
+    def __sklearn_clone__(self):
+        # A client cannot be copied.
+        params = self.get_params(deep=False) | {"estimator": clone(self.estimator)}
+        return type(self)(**params)
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "client": None}

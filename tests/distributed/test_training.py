@@ -1,0 +1,230 @@
+"""Training on a cluster is that of one process, whatever the number of workers and what becomes of them."""
+
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from copy import deepcopy
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+
+from skae import (
+    PSD,
+    RBM,
+    ContractiveAE,
+    DenoisingAE,
+    ManifoldTangentClassifier,
+    SparseAutoEncoder,
+    SparseCoder,
+    StackedAEClassifier,
+)
+from skae.distributed import Distributed
+
+# Dask would take the folder tests/sparse for the package of that name.
+sys.modules.setdefault("sparse", None)
+distributed = pytest.importorskip("distributed")
+array = pytest.importorskip("dask.array")
+frame = pytest.importorskip("dask.dataframe")
+
+X, y = (each[:400] for each in load_digits(return_X_y=True))
+X = X / 16
+WEIGHTS = np.random.default_rng(0).integers(0, 3, 400)
+LAYERS = [("low", ContractiveAE(12, max_iter=2, random_state=0))]
+FAST = {"max_iter": 3, "random_state": 0}
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def _cluster(n_workers, **options):
+    options = {"processes": False, "threads_per_worker": 1, "dashboard_address": None, **options}
+    return distributed.LocalCluster(n_workers=n_workers, **options)
+
+
+@pytest.fixture(scope="module")
+def client():
+    with _cluster(2) as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+def _parameters(model):
+    return model._state["params"]
+
+
+EXACT = [
+    ContractiveAE(10, solver="lbfgs", **FAST),
+    ContractiveAE(10, **FAST),
+    DenoisingAE(10, early_stopping=True, **FAST),
+    DenoisingAE(10, solver="lbfgs", **FAST),
+    SparseCoder(12, alpha=0.3, gap_tol=1e-10, **FAST),
+    PSD(12, alpha=0.3, gap_tol=1e-10, **FAST),
+    SparseAutoEncoder(20, **FAST),
+    StackedAEClassifier(LAYERS, corruption="masking", **FAST),
+]
+# Random combinations of tangents are those of a place in a minibatch.
+NEAR = [ManifoldTangentClassifier(LAYERS[0][1], n_tangents=2, **FAST)]
+
+
+@pytest.mark.parametrize(
+    "model", EXACT + NEAR, ids=lambda model: f"{type(model).__name__}-{model.solver}"
+)
+def test_steps_are_those_of_one_process(client, model):
+    expected = clone(model).fit(X, y)
+    found = Distributed(model, n_parts=3).fit(X, y).to_local()
+    assert type(found) is type(model)
+    rtol, atol = (1e-3, 2e-3) if model in NEAR else (1e-5, 1e-6)
+    np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, rtol=rtol / 10)
+    np.testing.assert_allclose(_parameters(found), _parameters(expected), rtol=rtol, atol=atol)
+
+
+@pytest.mark.parametrize("model", EXACT[:2], ids=["lbfgs", "adam"])
+def test_weights_targets_and_parts_of_a_dask_array(client, model):
+    expected = clone(model).fit(X, sample_weight=WEIGHTS)
+    rows, weights = (array.from_array(each, chunks=90) for each in (X, WEIGHTS))
+    found = Distributed(model).fit(rows, sample_weight=weights).estimator_
+    np.testing.assert_allclose(_parameters(found), _parameters(expected), rtol=1e-5, atol=1e-6)
+    again = Distributed(model) if model.solver == "lbfgs" else Distributed(model).partial_fit(rows)
+    if model.solver != "lbfgs":
+        once = clone(model).partial_fit(X)
+        np.testing.assert_allclose(_parameters(again.estimator_), _parameters(once), rtol=1e-5)
+
+
+def test_results_do_not_depend_on_the_number_of_workers(client):
+    models = [EXACT[0], EXACT[4], RBM(10, visible="gaussian", **FAST), DenoisingAE(10, **FAST)]
+    options = [{}, {}, {}, {"sync_every": 2}]
+    found = []
+    for n_workers in (1, 4):
+        with (
+            _cluster(n_workers) as cluster,
+            distributed.Client(cluster, set_as_default=False) as other,
+        ):
+            wrapped = [
+                Distributed(model, client=other, n_parts=3, **each).fit(X)
+                for model, each in zip(models, options)
+            ]
+            found.append([_parameters(each.to_local()) for each in wrapped])
+    for one, four in zip(*found):
+        np.testing.assert_array_equal(one, four)
+
+
+class _Rate:
+    """Gradient descent by hand."""
+
+    def start(self, params):
+        return {}
+
+    def step(self, params, grad, state, learning_rate):
+        params -= learning_rate * grad
+
+
+def test_parameters_are_averaged_after_so_many_steps(client):
+    """Two steps of each half alone, and then the mean."""
+    options = {"solver": _Rate(), "shuffle": False, "batch_size": 100, "learning_rate": "constant"}
+    model = ContractiveAE(6, loss="gaussian", max_iter=1, random_state=0, **options)
+    found = Distributed(model, n_parts=2, sync_every=2).fit(X).estimator_
+    start = clone(model).set_params(learning_rate_init=1e-300).fit(X).set_params(**options)
+    start.set_params(learning_rate_init=model.learning_rate_init)
+    halves = [deepcopy(start).partial_fit(rows) for rows in (X[:200], X[200:])]
+    expected = sum(map(_parameters, halves)) / 2
+    np.testing.assert_allclose(_parameters(found), expected, rtol=1e-9)
+    assert not np.allclose(_parameters(found), _parameters(start))
+
+
+def test_averages_learn(client):
+    model = ContractiveAE(10, max_iter=12, random_state=0)
+    curves = [
+        clone(model).fit(X).loss_curve_,
+        Distributed(model, sync_every=2).fit(X).estimator_.loss_curve_,
+    ]
+    gains = [curve[0] - curve[-1] for curve in curves]
+    assert gains[1] > 0.5 * gains[0] > 0
+    machine = RBM(10, max_iter=12, random_state=0)
+    expected, found = clone(machine).fit(X), Distributed(machine, sync_every=2).fit(X).estimator_
+    # Independent pixels that are on or off with probability 1/2 have a loss of 64 log 2 = 44.
+    assert max(expected.loss_, found.loss_) < 30
+
+
+def test_statistics_of_a_dictionary_are_not_averaged(client):
+    with pytest.raises(ValueError, match="statistics of a dictionary are summed"):
+        Distributed(SparseCoder(5, **FAST), sync_every=2).fit(X)
+
+
+def test_checkpoints_are_resumed_by_other_workers(client, tmp_path):
+    options = {"learning_rate": "constant", "random_state": 0, "tol": 0}
+    model = DenoisingAE(10, max_iter=6, checkpoint=tmp_path / "file", **options)
+    expected = Distributed(model, n_parts=3).fit(X).estimator_
+    os.remove(tmp_path / "file")
+    Distributed(clone(model).set_params(max_iter=2), n_parts=3).fit(X)
+    model = clone(model).set_params(resume=True)
+    with _cluster(1) as cluster, distributed.Client(cluster, set_as_default=False) as other:
+        found = Distributed(model, client=other, n_parts=3).fit(X).estimator_
+    np.testing.assert_array_equal(_parameters(found), _parameters(expected))
+
+
+def test_results_of_dask_collections_are_lazy(client):
+    rows = array.from_array(X, chunks=(90, 30))
+    table = frame.from_pandas(pd.DataFrame(X, columns=[f"x{i}" for i in range(64)]), npartitions=3)
+    labels = array.from_array(y, chunks=90)
+    model = Distributed(StackedAEClassifier(LAYERS, **FAST)).fit(rows, labels)
+    local = model.to_local()
+    model = pickle.loads(pickle.dumps(model))
+    for name in ("transform", "predict", "predict_proba"):
+        found = getattr(model, name)(rows)
+        assert found.chunks[0] == (90, 90, 90, 90, 40)
+        # Without a cluster.
+        np.testing.assert_allclose(
+            found.compute(scheduler="sync"), getattr(local, name)(X), rtol=1e-9
+        )
+        assert getattr(model, name)(X).shape == found.shape
+    assert model.score(rows, labels) == local.score(X, y)
+    named = Distributed(ContractiveAE(5, **FAST)).fit(table)
+    codes = named.transform(table)
+    np.testing.assert_allclose(codes.compute(), named.transform(table.compute()), rtol=1e-9)
+    assert not hasattr(named, "predict")
+
+
+def test_what_is_missing_is_told(client):
+    model = Distributed(ContractiveAE(5, **FAST), min_workers=3, timeout=0.2)
+    with pytest.raises(RuntimeError, match="has 2 workers, and min_workers=3, for 0.2 s"):
+        model.fit(X)
+    assert clone(Distributed(ContractiveAE(5), client=client)).client is client
+
+    def broken(block, block_info=None):
+        if block_info and block_info[0]["chunk-location"][0] == 2:
+            raise OSError("the disk is gone")
+        return block
+
+    rows = array.from_array(X, chunks=(90, 64)).map_blocks(broken, dtype=X.dtype)
+    fitted = Distributed(ContractiveAE(5, **FAST)).fit(X)
+    before = _parameters(fitted.estimator_)
+    with pytest.raises(RuntimeError, match="Part 2 of X, counted from 0, .* the disk is gone"):
+        fitted.fit(rows)
+    np.testing.assert_array_equal(_parameters(fitted.estimator_), before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills processes")
+def test_a_worker_that_is_killed_changes_nothing():
+    model = DenoisingAE(10, max_iter=60, tol=0, random_state=0)
+    options = {"n_parts": 3, "timeout": 60}
+    with _cluster(2, processes=True) as cluster, distributed.Client(cluster) as client:
+        expected = Distributed(model, client=client, **options).fit(X).estimator_
+
+        def kill():
+            time.sleep(0.3)
+            os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        found = Distributed(model, client=client, **options).fit(X).estimator_
+        killer.join()
+    np.testing.assert_array_equal(_parameters(found), _parameters(expected))
+
+
+def test_without_a_client_it_says_what_to_do():
+    if distributed.client._get_global_client() is None:
+        with pytest.raises(ValueError, match="No Dask client is active: make one"):
+            Distributed(ContractiveAE(5)).fit(X)
