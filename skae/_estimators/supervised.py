@@ -256,7 +256,9 @@ class BaseSupervised(
         network, units = self._network, self._units
         constant = constant_loss(targets, weights) if constant is None else constant
         noise = self._noise(inputs.shape[1], units.groups, units.limits)
-        decay = resolved(self.weight_decay, "weight_decay", _DECAY / targets.labeled.sum())
+        # A row of weight 2 is two rows.
+        n_rows = np.sum(targets.labeled if weights is None else weights[targets.labeled])
+        decay = resolved(self.weight_decay, "weight_decay", _DECAY / n_rows)
         n_frozen = network.depth - 1 if self.frozen == "all" else self.frozen
         objective = Objective(
             network,

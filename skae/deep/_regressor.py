@@ -60,7 +60,7 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     frozen : int or 'all', default=0
         So many of the lowest hidden layers stay as pre-training left them; with ``'all'`` only the output layer learns.
     weight_decay : float or str, default='auto'
-        Weight of half the squared norm of the weights in the joint training. ``'auto'`` is 0.3 over the number of rows: that of
+        Weight of half the squared norm of the weights in the joint training. ``'auto'`` is 0.3 over the number of rows, or over the sum of their weights: that of
         ``sklearn.linear_model.Ridge(alpha=0.3)`` on a standardized y. ``'3*auto'`` is three times that.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
