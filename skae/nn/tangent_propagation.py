@@ -133,8 +133,11 @@ class TangentPropagation:
 def bounded(value, largest, like):
     """Return ``largest * (1 + log(value / largest))`` in place of a ``value`` above it, and its derivative by ``value``.
 
-    ``value`` is a float where ``like`` is an array of numpy, else an array beside it.
+    ``value`` is a float where ``like`` is an array of numpy, else an array beside it. A ``largest`` of 0, the loss of
+    constants where there is one class, bounds nothing.
     """
+    if not largest:
+        return value, like.dtype.type(1) if is_numpy(like) else scalar(1.0, like)
     if is_numpy(like):
         excess = value / largest
         # What is not a number stays, so that training is seen to diverge.
