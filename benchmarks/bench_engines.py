@@ -234,10 +234,14 @@ def main():
     args = parser.parse_args()
     skae.show_engines()
     X = load(args.data, args.samples)
-    print(f"{len(X)} rows; seconds an epoch (median), and the loss of the last one")
+    print(
+        f"{len(X)} rows (MTC: 20,000 at most); seconds an epoch (median), and the loss of the last one"
+    )
     for name in args.models:
         for batch_size in args.batch_sizes:
-            runs = contenders(name, X, batch_size, args.epochs, args.device)
+            # Tangents are found on the CPU.
+            rows = X[:20_000] if name == "MTC" else X
+            runs = contenders(name, rows, batch_size, args.epochs, args.device)
             results = {column: [] for column in runs}
             for _ in range(args.repeats):
                 for column, run in runs.items():

@@ -7,5 +7,5 @@ cd "$(dirname "$0")/.."
 export PYTHONPATH="$PWD:$PWD/benchmarks${PYTHONPATH:+:$PYTHONPATH}" SCIPY_ARRAY_API=1 PYTHONUNBUFFERED=1
 data=${1:+--data $1}
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
-time python3 -m pytest -q -x tests/arrays/test_gpu.py || true
-time python3 benchmarks/bench_engines.py --device cuda $data
+time timeout 150 python3 -m pytest -q tests/arrays/test_gpu.py || true
+time timeout 320 python3 benchmarks/bench_engines.py --device cuda --repeats 1 $data

@@ -1,0 +1,103 @@
+"""The way of recorded steps without a GPU: what would be recorded is run."""
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+
+from skae import (
+    RBM,
+    AutoEncoder,
+    ContractiveAE,
+    DenoisingAE,
+    ManifoldTangentClassifier,
+    StackedAEClassifier,
+)
+from skae._arrays import activations, fusion
+from skae.training import steps
+
+pytest.importorskip("array_api_compat")
+torch = pytest.importorskip("torch")
+
+OPTIONS = {"max_iter": 3, "random_state": 0, "batch_size": 40}
+LAYERS = [("one", ContractiveAE(8, **OPTIONS))]
+TANGENTS = {"n_tangents": 3, "tangent_sampling": "exact"}
+MODELS = [
+    AutoEncoder(8, hidden_layer_sizes=(12,), solver="sgd", **OPTIONS),
+    DenoisingAE(8, **OPTIONS),
+    ContractiveAE(8, curvature=0.1, **OPTIONS),
+    RBM(8, gradient="pcd", n_gibbs_steps=2, **OPTIONS),
+    StackedAEClassifier(LAYERS, dropout=0.2, reconstruction_weight=0.5, **OPTIONS),
+    ManifoldTangentClassifier(ContractiveAE(8, **OPTIONS), **TANGENTS, **OPTIONS),
+]
+
+
+class _Played:
+    """Takes the place of a recording."""
+
+    n_plays = 0
+
+    def __init__(self, work, compiled):
+        self._work = work
+
+    def __call__(self):
+        type(self).n_plays += 1
+        self._work()
+
+
+@pytest.fixture
+def played(monkeypatch):
+    """Count the steps that would be replayed."""
+    monkeypatch.setattr(steps, "Recorded", _Played)
+    monkeypatch.setattr(steps, "captures", lambda x: True)
+    monkeypatch.setattr(steps, "_RECORDED_AFTER", 5)
+    monkeypatch.setattr(_Played, "n_plays", 0)
+    return _Played
+
+
+@pytest.mark.filterwarnings("ignore")  # few epochs learn little
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+def test_recorded_steps_draw_and_learn_the_same(model, played):
+    X, y = (each[:170] for each in load_digits(return_X_y=True))
+    X = X / 16
+    if isinstance(model, ManifoldTangentClassifier):
+        y[60:100] = -1  # batches with unlabeled rows beside the labeled ones
+    expected = clone(model).fit(X, y)
+    with config_context(array_api_dispatch=True):
+        found = clone(model).fit(torch.from_numpy(X), torch.from_numpy(y))
+    assert played.n_plays > 5
+    np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, rtol=1e-6)
+
+
+def test_steps_with_the_users_own_noise_are_not_recorded(played):
+    X = load_digits().data[:170] / 16
+
+    def halved(X, seed, out):
+        out[...] = X / 2
+
+    model = DenoisingAE(8, corruption=halved, **OPTIONS)
+    with config_context(array_api_dispatch=True):
+        found = clone(model).fit(torch.from_numpy(X))
+    assert played.n_plays == 0
+    np.testing.assert_allclose(found.loss_curve_, clone(model).fit(X).loss_curve_, rtol=1e-9)
+
+
+def test_kernels_that_torch_cannot_compile_stay_as_they_are(monkeypatch):
+    def fails(function, **options):
+        def compiled(*args):
+            raise RuntimeError("there is no compiler")
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", fails)
+    monkeypatch.setattr(fusion, "_compiled", {})
+    a, bias = torch.randn(5, 3, dtype=torch.float64), torch.ones(3, dtype=torch.float64)
+    expected = expit(a.numpy() + 1)
+    with fusion.fused():
+        with pytest.warns(RuntimeWarning, match="there is no compiler|cannot compile"):
+            activations.sigmoid(a, bias, 0, 3)
+        np.testing.assert_allclose(a, expected, rtol=1e-12)
+        activations.sigmoid(a, bias, 0, 3)
+    np.testing.assert_allclose(a, expit(expected + 1), rtol=1e-12)
