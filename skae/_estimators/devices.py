@@ -18,9 +18,8 @@ CONSTRAINTS = {"device": [str, None], "precision": [StrOptions({"float32", "bflo
 
 
 class _Local(threading.local):
-    beside = (
-        None  # of the fit of an estimator of several parts: an empty array where its parts compute
-    )
+    # Of the fit of an estimator of several parts: an empty array where its parts compute, and the ``Place`` of its X.
+    beside = place = None
 
 
 _local = _Local()
@@ -124,14 +123,15 @@ def _check_precision(estimator, X):
 @contextmanager
 def fitting_parts(estimator, X):
     """Fit an estimator and its parts in the block where ``estimator`` and X say; the rest of the fit is on arrays of numpy."""
-    before, beside = _local.beside, reference(estimator, X)
-    estimator._place = place_of(X) if dispatched(X) else None
-    _local.beside = beside
+    before = _local.beside, _local.place
+    _local.beside = reference(estimator, X)
+    _local.place = place_of(X) if dispatched(X) else _local.place
+    estimator._place = _local.place
     try:
         with precision(getattr(estimator, "precision", "float32")):
             yield
     finally:
-        _local.beside = before
+        _local.beside, _local.place = before
 
 
 def current():

@@ -11,7 +11,9 @@ _KEY = "_skae_version"
 
 def getstate(estimator):
     """Return the attributes of an estimator with the version that writes them: a class's ``__getstate__``."""
-    return {**BaseEstimator.__getstate__(estimator), _KEY: __version__}
+    state = {**BaseEstimator.__getstate__(estimator), _KEY: __version__}
+    state.pop("_place", None)  # what is written is of numpy, wherever it was fitted
+    return state
 
 
 def setstate(estimator, state):

@@ -253,7 +253,6 @@ class StackedAE(BaseStack):
     def _adopt(self, predictor):
         """Take the encoder of ``predictor``, which is its network without the last layer."""
         self.predictor_, self.layers_ = predictor, predictor.layers_
-        predictor._place = self._place
         fitted = predictor.model_
         self.n_features_in_ = predictor.n_features_in_
         vars(self).pop("feature_names_in_", None)

@@ -71,7 +71,7 @@ class TangentStore:
         signs = None
         if self.random:
             # Of the whole batch, so that a sample's do not depend on which others are asked for.
-            coins = np.random.default_rng(seed).integers(0, 2, (len(rows), self.n_tangents))
+            coins = self.draw(len(rows), seed).reshape(len(rows), -1)
             signs = (2 * coins[samples] - 1).astype(out.dtype)
         if self._basis is None:
             self._compute(inputs[samples], signs, out)
@@ -80,11 +80,19 @@ class TangentStore:
 
     @property
     def can_be_captured(self):
-        """Whether directions are looked up on a device: they are stored, and no coins are tossed by the processor: bool."""
-        return self._basis is not None and not self.random
+        """Whether directions are looked up on a device: they are stored: bool."""
+        return self._basis is not None
+
+    def n_coins(self, n_samples):
+        """Return how many coins are tossed for a batch."""
+        return n_samples * self.n_tangents if self.random else 0
+
+    def draw(self, n_samples, seed):
+        """Return the coins of a batch, 0 or 1."""
+        return np.random.default_rng(seed).integers(0, 2, self.n_coins(n_samples))
 
     def _fill_beside(self, rows, seed, out):
-        """Fill ``out``, an array of another library, for all samples of a batch."""
+        """Fill ``out``, an array of another library, for all samples of a batch; ``seed`` may be the coins."""
         xp = namespace(out)
         if self._basis is None:
             raise ValueError(
@@ -96,8 +104,9 @@ class TangentStore:
         places = xp.take(self._row_places.beside(out), rows, axis=0)
         basis = xp.astype(xp.take(self._copy, places, axis=0), out.dtype)
         if self.random:
-            coins = np.random.default_rng(seed).integers(0, 2, (rows.shape[0], self.n_tangents))
-            signs = xp.astype(like(2 * coins - 1, out), out.dtype)
+            coins = like(self.draw(rows.shape[0], seed), out) if isinstance(seed, int) else seed
+            coins = xp.reshape(coins, (rows.shape[0], self.n_tangents))
+            signs = xp.astype(2 * coins - 1, out.dtype)
             basis = xp.sum(signs[:, :, None] * basis, axis=1, keepdims=True)
         out[...] = basis
 

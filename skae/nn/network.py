@@ -283,7 +283,7 @@ class Trace:
         self.decoder = self._decoder_records() if decoder else []
         self.inputs, self.codes = inputs[0], codes
         self.logits = self.decoder[-1].outputs if decoder else codes
-        self._scratch, self.batch, self.clean = {}, None, None
+        self._scratch, self.batch, self.clean, self.rng = {}, None, None, None
         self._n_free = n_claimed
 
     def _decoder_records(self):

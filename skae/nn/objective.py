@@ -55,8 +55,10 @@ class Objective:
         self._flat = self._params = self._grad = self._gradients = None
 
     def draw(self, n_samples, rng):
-        """Return the random numbers of a step on so many samples, in int64."""
-        return draw_seeds(rng)
+        """Return the random numbers of a step on so many samples, in int64: seeds, and what penalties draw."""
+        seeds = draw_seeds(rng)
+        drawing = [each for each in self.penalties if hasattr(each, "draw")]
+        return np.concatenate([seeds, *[each.draw(n_samples, seeds[1]) for each in drawing]])
 
     @property
     def can_be_captured(self):
@@ -69,7 +71,7 @@ class Objective:
         params, gradients = self._views(flat, grad)
         trace, clean, target, cell_weights = self._workspace(len(batch), flat)
         trace.start()
-        trace.batch = batch
+        trace.batch, trace.rng = batch, rng
         seeds = batch.seeds(rng)
         batch.weights(out=trace.sample_weights)
         if self.row_factors is not None:

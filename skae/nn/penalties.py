@@ -6,7 +6,8 @@ pass picks it up: see :class:`~skae.nn.layer.LayerRecord`.
 Where the gradient of an encoder's weights is a product of two stacks of rows, a penalty can have these in
 the product of the network itself: ``n_rows(n_samples)`` says how many there can be, and the trace has them to be
 claimed in each batch. ``can_be_captured`` says that the penalty works on arrays of any library, and is the same work for
-each batch.
+each batch; ``draw(n_samples, seed)`` returns what it draws on the processor: in a captured step ``trace.rng`` has these
+numbers.
 """
 
 import numpy as np

@@ -15,6 +15,7 @@ from .._arrays.namespace import (
     scalar,
     zeros_like,
 )
+from .._arrays.random import Drawn
 from .losses import Multinomial
 from .tangent_passes import Passes, PassMemory, switch_layer
 
@@ -104,6 +105,8 @@ class TangentPropagation:
     def _of_all(self, params, trace, seed, memory, means, delta):
         """Return the penalty without leaving outputs out: on a device each batch is the same work."""
         samples, k = np.arange(trace.n_samples), self.directions.n_directions
+        if isinstance(trace.rng, Drawn):
+            seed = trace.rng.take(self.directions.n_coins(trace.n_samples))
         shares = trace.sample_weights * scalar(self.strength, means)
 
         def look_up(out):
@@ -118,6 +121,10 @@ class TangentPropagation:
         starts = means.shape[1] * np.arange(trace.n_samples + 1)
         kept = Kept(samples, starts, np.repeat(samples, means.shape[1]), outputs)
         return Passes(params.encoder_weights, trace, memory, kept, k).forward_only(look_up, squares)
+
+    def draw(self, n_samples, seed):
+        """Return what the directions of so many samples draw, in int64."""
+        return self.directions.draw(n_samples, seed)
 
     @property
     def can_be_captured(self):

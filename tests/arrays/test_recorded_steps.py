@@ -31,6 +31,7 @@ MODELS = [
     RBM(8, gradient="pcd", n_gibbs_steps=2, **OPTIONS),
     StackedAEClassifier(LAYERS, dropout=0.2, reconstruction_weight=0.5, **OPTIONS),
     ManifoldTangentClassifier(ContractiveAE(8, **OPTIONS), **TANGENTS, **OPTIONS),
+    ManifoldTangentClassifier(ContractiveAE(8, **OPTIONS), n_tangents=3, **OPTIONS),
 ]
 
 
