@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from .._typing import dataclass_transform
+from .doc_links import linked
 from .versions import versioned
 
 Class = TypeVar("Class")
@@ -17,7 +18,7 @@ def estimator(cls: type[Class]) -> type[Class]:
 
     Fields are keyword-only unless they say otherwise. A base class, which has no such docstring, keeps their order.
     """
-    cls = versioned(dataclass(kw_only=True, eq=False, repr=False)(cls))
+    cls = linked(versioned(dataclass(kw_only=True, eq=False, repr=False)(cls)))
     names = documented(cls)
     fields = cls.__dataclass_fields__
     if set(names) != {

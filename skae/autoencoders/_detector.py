@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.columns import Columns, power_of_two
+from .._estimators.doc_links import linked
 from .._estimators.fitting import DTYPES, gathered, unchanged_on_error, validated_rows
 from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.subestimators import check_prefit, fit_or_publish, ready_copy
@@ -26,6 +27,7 @@ _LEAST_SHARE = 0.3  # of the mean square of a column's residuals in all rows: th
 _TUKEY_FACTOR = 1.5  # Tukey's, in interquartile ranges
 
 
+@linked
 @versioned
 class AnomalyDetector(OutlierMixin, BaseEstimator):
     """Anomalies are rows that an auto-encoder reconstructs worse than others, or whose code is far from the others'.

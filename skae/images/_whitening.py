@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, _fit_context
 from .._estimators.devices import check_dispatch
+from .._estimators.doc_links import linked
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.versions import versioned
 from .._typing import (
@@ -21,6 +22,7 @@ from .._typing import (
 )
 
 
+@linked
 @versioned
 class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Whitening that stays as near to the input as it can: ``(x - mean) U (S + epsilon I)^(-1/2) U'``.

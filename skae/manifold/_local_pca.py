@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, _fit_context
 from .._estimators.devices import check_dispatch
+from .._estimators.doc_links import linked
 from .._estimators.fitting import DTYPES, unchanged_on_error
 from .._estimators.versions import versioned
 from .._typing import ArrayLike, BaseEstimator, Self
@@ -15,6 +16,7 @@ from ..nn.linear_maps import DenseMap
 from ._search import Search
 
 
+@linked
 @versioned
 class LocalPCA(BaseEstimator):
     """Principal components of each point's nearest neighbors: what tangents are without learning.

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.devices import check_dispatch
+from .._estimators.doc_links import linked
 from .._estimators.fitting import DTYPES, gathered_with_y, unchanged_on_error
 from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.subestimators import check_instance, check_prefit, for_parts
@@ -53,6 +54,7 @@ def tangent_distances(differences, here, there=None):
     return np.maximum((differences**2).sum(axis=1) - (along * moved).sum(axis=(1, 2)), 0)
 
 
+@linked
 @versioned
 class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
     """Vote of the nearest neighbors by tangent distance, with learned tangents.
