@@ -1,7 +1,12 @@
 """Sphinx configuration: ``pip install ".[doc]" && sphinx-build -W doc doc/_build``."""
 
+import logging
+
 from skae import __version__
 from skae._estimators.layer import Layer, NetworkLayer
+
+# No word of compilation among what examples print.
+logging.getLogger("skae").setLevel(logging.ERROR)
 
 project = "skae"
 author = "The skae developers"
@@ -24,6 +29,9 @@ autodoc_default_options = {
     "inherited-members": True,
     "exclude-members": ", ".join(sorted(_OF_LAYERS)),
 }
+# Types stand in the docstrings, with their shapes; a signature has the defaults.
+autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 autosummary_generate = True
 numpydoc_show_class_members = False
 copybutton_prompt_text = ">>> "

@@ -8,9 +8,6 @@ along the data, while the others are contracted (Rifai et al. 2011, figure 2).
 """
 
 # %%
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -43,7 +40,7 @@ for name, model in models.items():
     )
 
 # %%
-# Filters, reconstructions and the mean singular values of dh/dx, one row a model.
+# Filters and reconstructions, one row a model.
 figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained", width_ratios=[1, 1.6])
 for row, (name, model) in zip(axes, models.items()):
     FilterDisplay.from_estimator(model, ax=row[0])
@@ -51,6 +48,8 @@ for row, (name, model) in zip(axes, models.items()):
     row[0].set_title(f"{name}: filters")
 figure.savefig("contraction_filters.png", dpi=150)
 
+# %%
+# The penalty leaves few directions in which the code moves.
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for name, model in models.items():
     SpectrumDisplay.from_estimator(model, X[:500], label=name, ax=ax)

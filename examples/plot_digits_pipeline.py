@@ -8,9 +8,6 @@ noise that it was never shown is taken off digits that it has not seen. Prints t
 """
 
 # %%
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy import stats

@@ -8,9 +8,6 @@ data are on, and differ more and more away from it. Data drawn given the paramet
 """
 
 # %%
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.metrics import pairwise_distances_argmin_min

@@ -9,9 +9,6 @@ whether the chain gets anywhere. A chain that stands still has the best samples.
 """
 
 # %%
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits

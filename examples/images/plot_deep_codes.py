@@ -9,9 +9,6 @@ squared error of what can be rebuilt from the two numbers.
 """
 
 # %%
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits

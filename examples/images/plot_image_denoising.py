@@ -10,9 +10,6 @@ orthogonal matching pursuit, and the seconds of both.
 # %%
 import time
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image

@@ -8,9 +8,6 @@ filters of two color photographs: edges, gratings and patches of one color.
 """
 
 # %%
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits, load_sample_images

@@ -9,9 +9,6 @@ tangents train a classifier with few labels (Rifai et al. 2011).
 """
 
 # %%
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits

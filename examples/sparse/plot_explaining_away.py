@@ -10,9 +10,6 @@ code which photograph a patch is of.
 """
 
 # %%
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_images

@@ -8,9 +8,6 @@ TopK, BatchTopK and JumpReLU, and whether any of them is dead; and how well one 
 """
 
 # %%
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits

@@ -11,9 +11,6 @@ boosting with many. The table is made so that its rows have something to say wit
 """
 
 # %%
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
