@@ -41,9 +41,9 @@ for name, model in models.items():
 
 # %%
 # Filters and reconstructions, one row a model.
-figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained", width_ratios=[1, 1.6])
+figure, axes = plt.subplots(2, 2, figsize=(9, 6), layout="constrained", width_ratios=[1, 2])
 for row, (name, model) in zip(axes, models.items()):
-    FilterDisplay.from_estimator(model, ax=row[0])
+    FilterDisplay.from_estimator(model, n_filters=36, ax=row[0])
     ReconstructionDisplay.from_estimator(model, X[:10], ax=row[1])
     row[0].set_title(f"{name}: filters")
 figure.savefig("contraction_filters.png", dpi=150)
