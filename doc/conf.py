@@ -43,7 +43,8 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": r"/(plot|text)_",
     "subsection_order": [
-        f"../examples/{name}" for name in ("images", "tables", "text", "generative", "sparse")
+        f"../examples/{name}"
+        for name in ("images", "tables", "text", "generative", "sparse", "large")
     ],
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("skae",),

@@ -212,8 +212,8 @@ def evaluate(shard, recipe, params, kept, noise, rows, *, with_grad, clean):
     """
     with team(1):
         objective, _ = shard.make(recipe)
-        # Parts may be computed by threads of one process.
-        rng, n_calls = deepcopy(noise)
+        # Parts may be computed by threads of one process; what came from another one may be aligned in any way, on which rounding depends.
+        params, (rng, n_calls) = params.copy(), deepcopy(noise)
         own = _own_rng(rng, shard.number, n_calls)
         grad = np.empty_like(params) if with_grad else None
         _go_on(objective, kept, params)
@@ -228,7 +228,7 @@ def evaluate(shard, recipe, params, kept, noise, rows, *, with_grad, clean):
 def evaluate_all(shard, recipe, plan, params, kept, noise, *, with_grad):
     """Return the ``Result`` of all rows of ``plan``, whose noise depends on the row alone."""
     with team(1):
-        objective, _ = shard.make(recipe)
+        (objective, _), params = shard.make(recipe), params.copy()
         grad, piece = (np.zeros_like(params) if with_grad else None for _ in range(2))
         result = Result(0.0, 0, grad)
         for rows in plan.epoch(0, 0, shuffle=False):

@@ -206,9 +206,10 @@ def test_what_is_missing_is_told(client):
     np.testing.assert_array_equal(_parameters(fitted.estimator_), before)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills processes")
 def test_a_worker_that_is_killed_changes_nothing():
-    model = DenoisingAE(10, max_iter=60, tol=0, random_state=0)
+    model = DenoisingAE(10, max_iter=15, tol=0, random_state=0)
     options = {"n_parts": 3, "timeout": 60}
     with _cluster(2, processes=True) as cluster, distributed.Client(cluster) as client:
         expected = Distributed(model, client=client, **options).fit(X).estimator_
