@@ -3,7 +3,6 @@
 import os
 import pickle
 import signal
-import sys
 import threading
 import time
 from copy import deepcopy
@@ -26,8 +25,6 @@ from skae import (
 )
 from skae.distributed import Distributed
 
-# Dask would take the folder tests/sparse for the package of that name.
-sys.modules.setdefault("sparse", None)
 distributed = pytest.importorskip("distributed")
 array = pytest.importorskip("dask.array")
 frame = pytest.importorskip("dask.dataframe")

@@ -1,7 +1,5 @@
 """Estimators under Dask: grid search on a cluster, and codes that are computed partition by partition."""
 
-import sys
-
 import joblib
 import numpy as np
 import pytest
@@ -12,8 +10,6 @@ from sklearn.pipeline import make_pipeline
 
 from skae import AutoEncoder, SparseCoder
 
-# Dask would take the folder tests/sparse for the package of that name.
-sys.modules.setdefault("sparse", None)
 distributed = pytest.importorskip("dask.distributed")
 array = pytest.importorskip("dask.array")
 

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import sys
 
 import numpy as np
 import pandas as pd
@@ -84,19 +83,13 @@ def _lazy_frame(folder):
     return polars.scan_parquet(folder / "rows.parquet")
 
 
-def _dask(module):
-    # Dask would take the folder tests/sparse for the package of that name.
-    sys.modules.setdefault("sparse", None)
-    return pytest.importorskip(module)
-
-
 def _dask_array(folder):
-    array = _dask("dask.array")
+    array = pytest.importorskip("dask.array")
     return array.from_array(X, chunks=(90, 30))
 
 
 def _dask_frame(folder):
-    frame = _dask("dask.dataframe")
+    frame = pytest.importorskip("dask.dataframe")
     return frame.from_pandas(pd.DataFrame(X, columns=NAMES), npartitions=3)
 
 
