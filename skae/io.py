@@ -21,6 +21,7 @@ from .training.files import replacing
 
 # The classes of skae that a fitted model consists of. Those of numpy and scikit-learn that skops knows are allowed too.
 TRUSTED = (
+    "skae._arrays.namespace.Constant",
     "skae._estimators.labels.Classes",
     "skae._estimators.labels.Values",
     "skae._estimators.units.Units",

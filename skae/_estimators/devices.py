@@ -120,13 +120,20 @@ def _check_precision(estimator, X):
         )
 
 
+def note_place(estimator, place):
+    """Keep the ``Place`` of the X of ``fit`` in an attribute, or no attribute for numpy."""
+    vars(estimator).pop("_place", None)
+    if place is not None:
+        vars(estimator)["_place"] = place
+
+
 @contextmanager
 def fitting_parts(estimator, X):
     """Fit an estimator and its parts in the block where ``estimator`` and X say; the rest of the fit is on arrays of numpy."""
     before = _local.beside, _local.place
     _local.beside = reference(estimator, X)
     _local.place = place_of(X) if dispatched(X) else _local.place
-    estimator._place = _local.place
+    note_place(estimator, _local.place)
     try:
         with precision(getattr(estimator, "precision", "float32")):
             yield
