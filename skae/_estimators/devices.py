@@ -1,8 +1,9 @@
-"""Where an estimator computes: beside an array of another library than numpy, or on a device that a parameter names."""
+"""Where an estimator computes: beside an array of another library than numpy, on a device that a parameter names, or where a block says."""
 
 import importlib
 import threading
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,8 @@ from .._arrays.namespace import device, is_array, is_numpy, like, namespace, to_
 from .._arrays.products import precision
 from .._compat import StrOptions
 from .._threads import alone, has_workers
+
+_place_of_minibatches = ContextVar("place of minibatches", default=None)
 
 CONSTRAINTS = {"device": [str, None], "precision": [StrOptions({"float32", "bfloat16"})]}
 
@@ -199,3 +202,27 @@ def _beside(place):
     xp = importlib.import_module(place.library)
     devices = {str(each): each for each in xp.__array_namespace_info__().devices() if each}
     return xp.empty((0,), device=devices.get(place.device, place.device))
+
+
+@contextmanager
+def computing_at(place):
+    """Let trainings in the block compute minibatches where ``place`` says.
+
+    That is a function from a ``Problem`` and its solver to a context manager of the same problem elsewhere.
+    """
+    token = _place_of_minibatches.set(place)
+    try:
+        yield
+    finally:
+        _place_of_minibatches.reset(token)
+
+
+@contextmanager
+def placed(problem, solver):
+    """Yield the problem whose minibatches are computed where the block around says."""
+    place = _place_of_minibatches.get()
+    if place is None:
+        yield problem
+        return
+    with place(problem, solver) as elsewhere:
+        yield elsewhere

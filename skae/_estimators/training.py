@@ -18,10 +18,9 @@ from ..nn.scaling import unscaled
 from ..training.loop import Stopping, TrainingState, Verbose, minimize, minimize_full_batch
 from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_epochs
 from .callbacks import reported
-from .devices import computing, current, moved
+from .devices import computing, current, moved, placed
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
 from .fitting import BLOCK, opened_checkpoint
-from .placement import placed
 
 # What methods of a fitted model ask for of the parameters of its training,
 _REMEMBERED = ("corruption", "corruption_level", "contraction", "contracted")

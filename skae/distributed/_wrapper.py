@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, _fit_context
-from .._estimators.placement import computing_at
+from .._estimators.devices import computing_at
 from ._cluster import Cluster, client_or_default
 from ._lazy import computed, is_dask, lazy
 from ._training import on_cluster
