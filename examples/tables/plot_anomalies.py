@@ -30,9 +30,8 @@ detectors = [AnomalyDetector(contamination=0.04, random_state=0)]
 detectors += [IsolationForest(contamination=0.04, random_state=0)]
 
 # %%
-figure = plt.figure(figsize=(9, 6.2), layout="constrained")
-above, below = figure.subfigures(2, 1, height_ratios=[1.9, 1])
-for detector, ax in zip(detectors, above.subplots(1, 2, sharey=True)):
+figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained", sharey=True)
+for detector, ax in zip(detectors, axes):
     name, found = type(detector).__name__, detector.fit_predict(X) == -1
     scores, hits = detector.decision_function(X), (found & planted).sum()
     bins = np.linspace(*np.percentile(scores, [0.2, 100]), 50)
@@ -49,10 +48,11 @@ for detector, ax in zip(detectors, above.subplots(1, 2, sharey=True)):
     ax.set_ylabel("rows")
     if name == "AnomalyDetector":
         ax.legend(loc="upper left", fontsize="small")
-above.suptitle(
+figure.suptitle(
     "1500 normal rows of 12 gauges, 60 that do not fit (left of the threshold: anomalies)",
     weight="bold",
 )
+figure.savefig("anomalies.png", dpi=120)
 
 # %%
 # Zeros, among which there are some other digits.
@@ -64,7 +64,7 @@ scores = detector.score_samples(X)
 print(f"digits: area under the ROC curve {roc_auc_score(strange, -scores):.3f}")
 order = np.argsort(scores)
 lowest, highest = order[:12], order[::-1][:12]
-axes = below.subplots(2, 12)
+figure, axes = plt.subplots(2, 12, figsize=(9, 2.3), layout="constrained")
 titles = ("most\nanomalous", "most\nnormal")
 for line, chosen, title in zip(axes, (lowest, highest), titles):
     line[0].set_ylabel(title, rotation=0, ha="right", va="center")
@@ -72,9 +72,9 @@ for line, chosen, title in zip(axes, (lowest, highest), titles):
         ax.imshow(X[row].reshape(8, 8), cmap="gray_r")
         ax.set(xticks=[], yticks=[])
         ax.set_title(f"a {labels[rows[row]]}", color="C3" if strange[row] else "black")
-below.suptitle(
+figure.suptitle(
     f"{(~strange).sum()} zeros and {strange.sum()} other digits: the extremes of score_samples",
     weight="bold",
 )
-figure.savefig("anomalies.png", dpi=120)
-print("saved anomalies.png")
+figure.savefig("anomalous_digits.png", dpi=120)
+print("saved anomalies.png and anomalous_digits.png")

@@ -59,9 +59,8 @@ def with_gaps(X, share, seed=0):
 
 
 # %%
-figure = plt.figure(figsize=(9, 9), layout="constrained")
-above, below = figure.subfigures(2, 1, height_ratios=[1, 1.2])
-for (name, X), ax in zip(TABLES.items(), above.subplots(1, 2)):
+figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+for (name, X), ax in zip(TABLES.items(), axes):
     deviations, errors = X.std(axis=0), {method: [] for method in METHODS}
     for share in SHARES:
         X_gaps, gaps = with_gaps(X, share)
@@ -77,7 +76,8 @@ for (name, X), ax in zip(TABLES.items(), above.subplots(1, 2)):
     ax.set(title=f"table: {name}", xlabel="missing cells, %", ylim=(0, 1.15))
     ax.set_ylabel("error, standard deviations")
     ax.legend(loc="lower right", fontsize="small")
-above.suptitle("Error of the cells that are filled in (lower is better)", weight="bold")
+figure.suptitle("Error of the cells that are filled in (lower is better)", weight="bold")
+figure.savefig("missing_values.png", dpi=120)
 
 # %%
 digits = load_digits().data
@@ -86,7 +86,7 @@ rows = {"given": X_gaps}
 for method, fill in METHODS.items():
     rows[method] = fill(X_gaps)
 rows["true"] = digits
-axes = below.subplots(len(rows), 10)
+figure, axes = plt.subplots(len(rows), 10, figsize=(9, 5), layout="constrained")
 for line, (title, X) in zip(axes, rows.items()):
     error = (
         ""
@@ -97,6 +97,6 @@ for line, (title, X) in zip(axes, rows.items()):
         ax.imshow(image.reshape(8, 8), cmap="gray", vmin=0, vmax=16)
         ax.set(xticks=[], yticks=[], facecolor="lightsteelblue")
     line[0].set_ylabel(title.split(" ")[0] + error, rotation=0, ha="right", va="center")
-below.suptitle("Digits: half of the pixels are missing (blue)", weight="bold")
-figure.savefig("missing_values.png", dpi=120)
-print("saved missing_values.png")
+figure.suptitle("Digits: half of the pixels are missing (blue)", weight="bold")
+figure.savefig("missing_pixels.png", dpi=120)
+print("saved missing_values.png and missing_pixels.png")

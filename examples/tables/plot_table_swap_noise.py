@@ -79,5 +79,6 @@ ax.set(xscale="log", xlabel="rows with a class", ylabel="area under the ROC curv
 ax.set_xticks(sizes, sizes)
 ax.minorticks_off()
 ax.legend(loc="lower right")
+ax.set_title("Few labels: codes of a table that swap noise has trained")
 figure.savefig("table_swap_noise.png", dpi=150)
 print("saved table_swap_noise.png")
