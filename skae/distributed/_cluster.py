@@ -105,8 +105,6 @@ class Cluster:
         results = {}
         for attempt in range(_TRIES):
             missing = [number for number in tasks if number not in results]
-            if not missing:
-                break
             if attempt:
                 self.wait_for_workers()
                 for each in held:
@@ -117,12 +115,11 @@ class Cluster:
             }
             for number, future in futures.items():
                 self._take(number, future, [each[number] for each in held], results)
-        else:
-            raise RuntimeError(
-                f"Workers were lost {_TRIES} times during one task, perhaps for want of memory: see their logs, or set a larger "
-                "n_parts."
-            )
-        return [results[number] for number in tasks]
+            if len(results) == len(tasks):
+                return [results[number] for number in tasks]
+        raise RuntimeError(
+            f"Workers were lost {_TRIES} times during one task, perhaps for want of memory: see their logs, or set a larger n_parts."
+        )
 
     def _submitted(self, function, held, number, arguments, options):
         """Return the future of a task, or None where what it needs is lost."""

@@ -159,4 +159,4 @@ def _computed(partition, number):
         ) from error
 
 
-_READERS = {"pyarrow": _arrow, "polars": _polars, "dask": _dask}
+_READERS = {"pyarrow": _arrow, "polars": _polars, "dask": _dask, "dask_expr": _dask}

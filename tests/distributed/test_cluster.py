@@ -203,6 +203,16 @@ def test_what_is_missing_is_told(client):
     np.testing.assert_array_equal(_parameters(fitted.estimator_), before)
 
 
+def test_workers_that_are_gone_are_an_error():
+    model = DenoisingAE(10, max_iter=2000, tol=0, random_state=0)
+    with _cluster(1) as cluster, distributed.Client(cluster, set_as_default=False) as client:
+        leaving = threading.Timer(0.5, lambda: cluster.scale(0))
+        leaving.start()
+        with pytest.raises(RuntimeError, match="has 0 workers, and min_workers=1, for 0.5 s"):
+            Distributed(model, client=client, timeout=0.5).fit(X)
+        leaving.join()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills processes")
 def test_a_worker_that_is_killed_changes_nothing():
