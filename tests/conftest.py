@@ -1,9 +1,4 @@
-"""Options of the test run, and what has to be before any test."""
-
-import sys
-
-# The folder of the tests is on the path: Dask would take tests/sparse for the package of that name.
-sys.modules.setdefault("sparse", None)
+"""Options of the test run."""
 
 
 def pytest_addoption(parser):
