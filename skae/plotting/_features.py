@@ -164,15 +164,18 @@ class SparseFeatureDisplay:
             text = ", ".join(f"{word} {weight:.2f}" for word, weight in words)
             line = f"{feature} ({self.frequencies[feature]:.1%}): {text}"
             height = 1 - (place + 0.5) / len(self.features)
-            ax.text(0, height, line, va="center", fontsize="small", transform=ax.transAxes)
-        ax.set_title("Words with their weights")
+            drawn = ax.text(0, height, line, va="center", fontsize="small", transform=ax.transAxes)
+            # A long line leaves the other axes their place.
+            drawn.set_in_layout(False)
+        ax.set_title("Words with their weights", loc="left")
 
 
 def _pair():
     left = new_axes(None)
     figure = left.figure
     left.remove()
-    return figure.subplots(1, 2, width_ratios=(1, 2))
+    figure.set_size_inches(11, 4.5)
+    return figure.subplots(1, 2, width_ratios=(1, 2.5))
 
 
 def _checked_features(features, n_components):

@@ -148,6 +148,9 @@ def test_sparse_features_as_words():
     shares = [share for _, share in display.words[1]]
     np.testing.assert_allclose(shares, weights[expected] / weights.max())
     assert [text.get_text().split(" ")[0] for text in display.ax_[1].texts] == ["5", "2"]
+    display.figure_.canvas.draw()
+    left, right = (ax.get_position() for ax in display.ax_)
+    assert left.width > 0.15 and right.width > 0.4  # words do not push the axes away
     turned = SparseFeatureDisplay.from_estimator(
         model, X, features=[2], words=words, to_words=lambda rows: rows[:, ::-1], ax=display.ax_
     )
