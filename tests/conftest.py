@@ -17,3 +17,10 @@ def pytest_addoption(parser):
         metavar="S",
         help="what the random tries begin with: another number is other tries (default: %(default)s)",
     )
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the pages of the user guide as slow: they fit models of real sizes."""
+    for item in items:
+        if item.path.suffix == ".rst":
+            item.add_marker("slow")

@@ -356,6 +356,7 @@ def _fitted_weights():
     return AutoEncoder(3, **SHORT).fit(X).components_, n_threads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
 def test_fits_inside_joblib(backend):
     expected, _ = _fitted_weights()

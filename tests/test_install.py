@@ -45,6 +45,7 @@ def test_import_loads_no_extra():
     assert result.stdout.strip() == "[]", result.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_publishes_weights():
     code = """
         import numpy as np

@@ -153,6 +153,7 @@ def test_pickles_and_joblib_files_are_the_same_when_they_are_read(model, tmp_pat
         assert vars(again).keys() == vars(fitted).keys()
 
 
+@pytest.mark.slow
 def test_a_pickle_is_read_in_another_process(tmp_path):
     model = AutoEncoder(3, **SHORT).fit(X)
     joblib.dump((model, X), tmp_path / "both")

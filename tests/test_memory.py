@@ -68,6 +68,7 @@ def test_a_score_of_sparse_rows_is_that_of_dense_ones(X):
     assert model.score(X[:50]) == pytest.approx(expected.mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_classifier_of_tangents_makes_no_copy_of_its_rows():
     rng = np.random.default_rng(0)

@@ -148,6 +148,7 @@ PREFIT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("Model", "base"), PREFIT.values(), ids=PREFIT)
 def test_a_fitted_part_has_its_columns(Model, base):
     model = Model(base.fit(FRAME), prefit=True)

@@ -60,6 +60,7 @@ def test_contraction_of_the_reconstruction_needs_separate_units():
         model.fit(X)
 
 
+@pytest.mark.slow
 def test_jacobian_and_singular_values():
     model = ContractiveAE(**SMALL, hidden_layer_sizes=(20,)).fit(X)
     step = 1e-6 * np.eye(64)

@@ -293,6 +293,7 @@ def test_layers_trained_at_once_see_x_as_their_stack():
         np.testing.assert_allclose(stack.transform(RAW), codes, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_folds_of_digits_have_the_same_losses():
     folds = [train for train, _ in KFold(10, shuffle=True, random_state=0).split(DIGITS)]
     few = [rng.choice(len(DIGITS), 300, replace=False) for _ in range(10)]

@@ -129,6 +129,7 @@ def test_a_coder_that_has_converged_stays(tmp_path):
     assert again.n_iter_ == first.n_iter_ + 1
 
 
+@pytest.mark.slow
 def test_a_layer_of_psd_resumes_in_a_stack(tmp_path):
     path = tmp_path / "stack"
     stacks = [

@@ -105,6 +105,7 @@ def test_layers_trained_at_once_come_to_the_same():
     assert abs(greedy - together) < 0.2 * (greedy - untrained)
 
 
+@pytest.mark.slow
 def test_the_first_layer_is_the_same_in_every_schedule():
     stacks = [
         StackedAE(LAYERS, schedule=schedule, corrupted=corrupted).fit(X)
@@ -136,6 +137,7 @@ def test_parameters_of_layers_are_parameters_of_the_stack():
     assert "<div>DenoisingAE</div>" in diagram and "<div>AutoEncoder</div>" in diagram
 
 
+@pytest.mark.slow
 def test_one_matrix_of_codes_is_in_memory_at_a_time():
     data = np.random.default_rng(0).random((8_000, 10))
     layers = [(f"layer{i}", AutoEncoder(200, max_iter=1, batch_size=500)) for i in range(3)]
@@ -148,6 +150,7 @@ def test_one_matrix_of_codes_is_in_memory_at_a_time():
     assert peak < 1.6 * codes + 8 * 2**20
 
 
+@pytest.mark.slow
 def test_supervised_fine_tuning_predicts():
     options = {"learning_rate_init": 0.02, "batch_size": 50, "random_state": 0}
     stack = StackedAE(LAYERS, fine_tune="supervised", max_iter=60, **options)

@@ -66,6 +66,7 @@ def test_neither_scale_nor_mean_of_y_matters(n_outputs):
     )
 
 
+@pytest.mark.slow
 def test_weight_decay_is_that_of_a_number_over_rows():
     data, target = load_diabetes(return_X_y=True)
     options = {"solver": "lbfgs", "max_iter": 20, "random_state": 0}

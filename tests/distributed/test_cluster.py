@@ -66,6 +66,7 @@ EXACT = [
 NEAR = [ManifoldTangentClassifier(LAYERS[0][1], n_tangents=2, **FAST)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model", EXACT + NEAR, ids=lambda model: f"{type(model).__name__}-{model.solver}"
 )
@@ -90,6 +91,7 @@ def test_weights_targets_and_parts_of_a_dask_array(client, model):
         np.testing.assert_allclose(_parameters(again.estimator_), _parameters(once), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_number_of_workers(client):
     models = [EXACT[0], EXACT[4], RBM(10, visible="gaussian", **FAST), DenoisingAE(10, **FAST)]
     options = [{}, {}, {}, {"sync_every": 2}]
@@ -150,6 +152,7 @@ def test_statistics_of_a_dictionary_are_not_averaged(client):
         Distributed(SparseCoder(5, **FAST), sync_every=2).fit(X)
 
 
+@pytest.mark.slow
 def test_checkpoints_are_resumed_by_other_workers(client, tmp_path):
     options = {"learning_rate": "constant", "random_state": 0, "tol": 0}
     model = DenoisingAE(10, max_iter=6, checkpoint=tmp_path / "file", **options)

@@ -152,6 +152,7 @@ def test_contraction_of_the_reconstruction(loss):
     assert _value(network, loss, [penalty], flat, X) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_stochastic_penalties_are_unbiased():
     network, loss, flat, X = _problem((6,), "tanh", Gaussian)
     for exact, estimate in (

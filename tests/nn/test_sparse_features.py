@@ -215,6 +215,7 @@ def test_fitted_units(activation):
         np.testing.assert_allclose(exact, numeric, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_threads_change_nothing_but_the_last_bits(activation, monkeypatch):
     monkeypatch.setattr("skae._threads._SMALLEST_WORK", 1)

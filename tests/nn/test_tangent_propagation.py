@@ -79,6 +79,7 @@ def test_gradient_with_noise(output, dropout, corruption, layer, monkeypatch):
     assert relative_gradient_error(objective, point, next(batches.epoch(None))) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [(4,), (6, 7, 4)], ids=str)
 @pytest.mark.parametrize("output", UNITS)
 def test_a_large_penalty_counts_by_its_logarithm(output, hidden):
