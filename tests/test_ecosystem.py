@@ -243,7 +243,7 @@ def test_one_warning_where_max_iter_is_reached(estimator):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = clone(estimator).set_params(**options).fit(X)
-    assert [each.category for each in caught if "max_iter" in str(each.message)] == [
+    assert [each.category for each in caught if "stopped at max_iter" in str(each.message)] == [
         ConvergenceWarning
     ]
     assert not model.converged_

@@ -165,7 +165,7 @@ def test_contrast_is_the_gradient_of_free_energies():
     objective = BoltzmannObjective(network, units, chains=chains, penalties=penalties)
     grad = np.empty(network.size)
     objective(flat, batch, grad, np.random.default_rng(0))
-    phases = objective._workspace(n, flat.dtype)
+    phases = objective._workspace(n, flat)
     shares = weights / weights.mean() / n
 
     def contrast(point):

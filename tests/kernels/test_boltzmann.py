@@ -22,7 +22,7 @@ def rows_of(values, dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_bernoulli_draws(dtype):
     means, out = rows_of([0.0, 0.2, 0.5, 0.9, 1.0], dtype), np.empty((N, WIDTH), dtype)
-    kernels.draw_bernoulli(means, *fresh_keys(out.shape, rng), out)
+    kernels.draw_bernoulli(means, *fresh_keys(out, rng), out)
     assert set(np.unique(out)) == {0, 1}
     np.testing.assert_allclose(out.mean(axis=0), means[0], atol=TOLERANCE)
     assert out[:, 0].max() == 0 and out[:, 4].min() == 1
@@ -34,7 +34,7 @@ def test_bernoulli_units(dtype):
     bias = np.array([0, 1, -1, 0, 0], dtype)
     a = rows_of(LOGITS, dtype)
     a[:, 0] = 7
-    kernels.bernoulli_units(a, bias, *fresh_keys(a.shape, rng), 1, WIDTH)
+    kernels.bernoulli_units(a, bias, *fresh_keys(a, rng), 1, WIDTH)
     assert (a[:, 0] == 7).all()  # not one of the units
     np.testing.assert_allclose(a[:, 1:].mean(axis=0), expit(LOGITS + bias)[1:], atol=TOLERANCE)
 
@@ -42,7 +42,7 @@ def test_bernoulli_units(dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_gaussian_units(dtype):
     a = rows_of([-2, 0, 1, 3, 5], dtype)
-    kernels.gaussian_units(a, np.array([[0, 2], [3, 5]]), *fresh_keys(a.shape, rng))
+    kernels.gaussian_units(a, np.array([[0, 2], [3, 5]]), *fresh_keys(a, rng))
     assert (a[:, 2] == 1).all()
     np.testing.assert_allclose(a.mean(axis=0), [-2, 0, 1, 3, 5], atol=4 / np.sqrt(N))
     np.testing.assert_allclose(np.cov(a.T), np.diag([1, 1, 0, 1, 1]), atol=0.03)
@@ -52,7 +52,7 @@ def test_gaussian_units(dtype):
 def test_multinomial_units(dtype):
     logits = np.array([0.5, 9.0, -1.0, 2.0, 500.0])
     a, columns = rows_of(logits, dtype), np.array([3, 0, 2])
-    kernels.multinomial_units(a, columns, *fresh_keys(a.shape, rng))
+    kernels.multinomial_units(a, columns, *fresh_keys(a, rng))
     np.testing.assert_array_equal(a[:, columns].sum(axis=1), 1)
     expected = softmax(logits[columns])
     np.testing.assert_allclose(a[:, columns].mean(axis=0), expected, atol=TOLERANCE)
