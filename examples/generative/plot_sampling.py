@@ -60,17 +60,17 @@ for sigma in (0.1, 0.2, 0.4, 0.8):
         seen = neighbors.predict(rows).reshape(states.shape[:2])
         classes = np.mean([len(set(chain)) for chain in seen.T])
         print(f"{covariance:9s} {size:5.2f} {near:6.2f} {moved:6.2f} {classes:8.2f}")
-        title = f"{covariance}, size {size:.2f}\nnear {near:.2f}, moved {moved:.2f}, classes {classes:.1f}"
+        title = f"{covariance}, size {size:.2f}: near {near:.2f}, moved {moved:.2f}, classes {classes:.1f}"
         sheets[covariance, sigma] = title, states[:, :8]
 
 # %%
 # Each row is a chain, every tenth state of it, from the held-out digit on the left. At equal size isotropic noise
 # moves less and visits fewer classes. At twice the size it moves about as far, and its digits are worse.
 shown = [("jacobian", 0.4), ("isotropic", 0.4), ("isotropic", 0.8)]
-figure, axes = plt.subplots(1, 3, figsize=(15, 4), layout="constrained")
+figure, axes = plt.subplots(3, 1, figsize=(8, 9), layout="constrained")
 for ax, key in zip(axes, shown):
     title, states = sheets[key]
-    ChainDisplay.from_states(states, start=start[:8], n_states=12, ax=ax)
+    ChainDisplay.from_states(states, start=start[:8], n_chains=4, n_states=12, ax=ax)
     ax.set_title(title)
 figure.savefig("sampling.png", dpi=120)
 print("Saved sampling.png.")
