@@ -97,8 +97,7 @@ class SparseFeatureDisplay:
             weights = directions if to_words is None else to_words(directions)
             data["words"] = _heaviest(np.asarray(weights), np.asarray(words), n_samples)
         else:
-            X = pictures(X)
-            data["image_shape"] = shape_of(image_shape, X.shape[1])
+            data["image_shape"] = shape_of(image_shape, np.shape(directions)[1])
             data["rows"] = _rows(estimator, X, features, directions, n_samples)
         return cls(**data).plot(ax=ax, cmap=cmap, im_kw=im_kw, line_kw=line_kw)
 
@@ -191,10 +190,12 @@ def _checked_features(features, n_components):
 
 def _rows(estimator, X, features, directions, n_samples):
     """Return directions and the strongest samples of each feature."""
-    rows = np.full((len(features), 1 + n_samples, X.shape[1]), np.nan)
+    images = pictures(X)
+    rows = np.full((len(features), 1 + n_samples, images.shape[1]), np.nan)
     rows[:, 0] = directions
     for place, feature in enumerate(features):
-        found = X[estimator.top_samples(X, int(feature), n_samples).indices]
+        # X as it came: a data frame has the names of fit.
+        found = images[estimator.top_samples(X, int(feature), n_samples).indices]
         rows[place, 1 : 1 + len(found)] = found
     return rows
 

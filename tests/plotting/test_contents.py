@@ -207,6 +207,7 @@ KINDS = {
 }
 
 
+@pytest.mark.filterwarnings("error:X does not have valid feature names")
 @pytest.mark.parametrize("kind", KINDS)
 def test_frames_and_sparse_matrices(kind):
     as_kind = KINDS[kind]
