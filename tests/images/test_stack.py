@@ -67,13 +67,14 @@ def test_data_frames_as_output():
 
 @pytest.mark.slow
 def test_nested_parameters_and_seeds():
-    stages = [("low", LOW), ("high", clone(HIGH).set_params(random_state=None))]
+    low = clone(LOW)
+    stages = [("low", low), ("high", clone(HIGH).set_params(random_state=None))]
     stack = ConvolutionalStack(stages, random_state=0)
     stack.set_params(high__encoder="triangle", low__n_filters=4)
     Z = stack.fit_transform(PICTURES)
-    assert stack.named_layers_.high.image_shape_ == (5, 4, 4) and LOW.n_filters == 4
-    np.testing.assert_array_equal(clone(stack).fit_transform(PICTURES), Z)
-    LOW.set_params(n_filters=6)
+    assert stack.named_layers_.high.image_shape_ == (5, 4, 4) and low.n_filters == 4
+    # The threads of KMeans add up in any order.
+    np.testing.assert_allclose(clone(stack).fit_transform(PICTURES), Z, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.slow
