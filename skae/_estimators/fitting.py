@@ -8,6 +8,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state, check_scalar, gen_batches, get_tags
+from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._arrays.namespace import dtype_name, empty, is_array, is_numpy, like, namespace, to_numpy
@@ -147,6 +148,11 @@ def opened_checkpoint(estimator, data, fresh, fixed=(), suffix=""):
     common = identity(estimator, data, free)
     checkpoint = Checkpoint(f"{os.fspath(estimator.checkpoint)}{suffix}", common)
     return checkpoint, checkpoint.load(fresh) if estimator.resume else None
+
+
+def loss_of_zeros(X, sample_weight):
+    """Return the objective of codes of zeros: half the mean squared norm of a row."""
+    return float(np.average(row_norms(X, squared=True), weights=sample_weight) / 2)
 
 
 def check_unchanged(before, now):

@@ -8,12 +8,11 @@ from typing import ClassVar, Literal
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils import check_array, gen_batches
-from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fit_warnings import warn_of_zero_codes
-from .._estimators.fitting import check_unchanged, counted_rows, unchanged_on_error
+from .._estimators.fitting import check_unchanged, counted_rows, loss_of_zeros, unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.training import TrainedModel
 from .._estimators.unit_atoms import UnitAtoms, unit_rows
@@ -246,9 +245,7 @@ class ConvolutionalPSD(
         pictures = rows.reshape(-1, *self.image_shape_)
         fresh = partial(self._initial, pictures)
         state = self._last_state() if again else self._new_state(fresh)
-        # Codes of zeros have half the squared norm of a picture.
-        constant = float(np.average(row_norms(rows, squared=True), weights=weights) / 2)
-        return Problem(objective, rows, weights, constant=constant), state
+        return Problem(objective, rows, weights, constant=loss_of_zeros(rows, weights)), state
 
     def transform(self, X: ArrayLike) -> FloatArray:
         """Return the codes of pictures.

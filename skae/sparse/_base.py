@@ -9,7 +9,6 @@ import numpy as np
 import scipy.sparse
 from joblib import effective_n_jobs
 from sklearn.utils import check_array, gen_batches
-from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, _fit_context
@@ -156,10 +155,6 @@ class BaseCoder(
                 self._train_epoch(problem, state)
             self._learn_from_trained(X)
         return self
-
-    def _loss_of_zeros(self, X, weights):
-        """Return the objective of codes of zeros: half the mean squared norm of a row."""
-        return float(np.average(row_norms(X, squared=True), weights=weights) / 2)
 
     def _check_training_data(self, X, sample_weight, reset):
         dtype = DTYPES if reset else self.components_.dtype

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from .._compat import HasMethods, Interval, StrOptions
-from .._estimators.fitting import by_block
+from .._estimators.fitting import by_block, loss_of_zeros
 from .._estimators.layer import Layer
 from .._estimators.parameters import estimator
 from .._estimators.unit_atoms import UnitAtoms
@@ -227,7 +227,7 @@ class PSD(BaseCoder):
 
     def _problem(self, X, weights):
         objective = PSDObjective(self._make_encoder(), self._infer, self.beta, self._n_atoms)
-        return Problem(objective, X, weights, constant=self._loss_of_zeros(X, weights))
+        return Problem(objective, X, weights, constant=loss_of_zeros(X, weights))
 
     def _code_problem(self, dictionary, ridge):
         self._check_topology()
