@@ -55,11 +55,12 @@ def warn_of_dead_features(dead, name):
 
 def warn_of_rising_loss(curve, name, has_rate):
     """Warn where training ended with a larger loss than it began with, by more than epochs differ by chance."""
+    if len(curve) < 2:
+        return
     cure = "lower learning_rate_init" if has_rate else "raise batch_size"
     # Differences between epochs vary little in a steady rise, and as much as they are large in noise.
-    chance = 2 * np.std(np.diff(curve)) if len(curve) > 2 else 0
-    chance = max(chance, _STEADY * abs(curve[0])) if len(curve) else 0
-    if len(curve) > 1 and curve[-1] - curve[0] > chance:
+    chance = max(2 * np.std(np.diff(curve)), _STEADY * abs(curve[0]))
+    if curve[-1] - curve[0] > chance:
         warnings.warn(
             f"The loss of {name} rose from {curve[0]:.4g} in the first epoch to {curve[-1]:.4g} in the last: {cure}.",
             ConvergenceWarning,

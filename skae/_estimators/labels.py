@@ -145,9 +145,8 @@ def read_values(y, dtype, rows, weights):
     scale = np.sqrt(np.average((values - center) ** 2, axis=0, weights=weights))
     if not np.isfinite(scale).all():
         raise ValueError("y has values whose squares overflow: divide y by a power of ten.")
-    # Of equal values the deviation is the rounding of their mean.
+    # Of equal values the deviation is 0, or the rounding of their mean.
     scale[scale <= 1e-12 * np.abs(center)] = 1
-    scale[scale == 0] = 1
     values = np.ascontiguousarray((values - center) / scale, dtype)
     return Values(one_column, center, scale), Targets(values, Gaussian, np.ones(len(values), bool))
 

@@ -280,8 +280,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
                 )
             rows, inputs = self._rows(targets, balanced, state.seed), self._units.scaling.rows(X)
             n_labeled, largest = int(targets.labeled.sum()), _LARGEST * constant
-            places = inputs, rows, balanced
-            penalties, observers = self._propagation(places, n_labeled, state, largest)
+            penalties, observers = self._propagation(
+                inputs, rows, n_labeled, balanced, state, largest
+            )
             if self.reconstruction_weight and not self._penalizes_unlabeled():
                 rows, options["factors"] = all_rows(targets, balanced, self._unlabeled_ratio())
             options |= {"penalties": penalties, "observers": observers}
@@ -381,9 +382,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         shape = {"sizes": network.sizes, "activation": network.names, "decoder": "tied"}
         return new_autoencoder(shape, self._units, state)
 
-    def _propagation(self, places, n_labeled, state, largest):
+    def _propagation(self, inputs, rows, n_labeled, weights, state, largest):
         """Return the penalty, and what renews its tangents."""
-        self.tangent_penalty_, (inputs, rows, weights) = 0.0, places
+        self.tangent_penalty_ = 0.0
         if not self._is_penalized():
             return [], []
         network = self._network
