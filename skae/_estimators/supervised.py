@@ -256,15 +256,12 @@ class BaseSupervised(
         network, units = self._network, self._units
         constant = constant_loss(targets, weights) if constant is None else constant
         noise = self._noise(inputs.shape[1], units.groups, units.limits)
-        # A row of weight 2 is two rows.
-        n_rows = np.sum(targets.labeled if weights is None else weights[targets.labeled])
-        decay = resolved(self.weight_decay, "weight_decay", _DECAY / n_rows)
         n_frozen = network.depth - 1 if self.frozen == "all" else self.frozen
         objective = Objective(
             network,
             self._output_units,
             corruption=noise,
-            penalties=[*penalties, *weight_decays(decay)],
+            penalties=[*penalties, *self._weight_decays(targets, weights)],
             n_frozen=n_frozen,
             row_factors=factors,
         )
@@ -293,6 +290,11 @@ class BaseSupervised(
         with self._reporting_both(problem):
             self._train(problem, state)
             self._train_again(problem, start)
+
+    def _weight_decays(self, targets, weights):
+        """Return the penalties that weight decay comes to: ``'auto'`` counts a row of weight 2 as two rows."""
+        n_rows = np.sum(targets.labeled if weights is None else weights[targets.labeled])
+        return weight_decays(resolved(self.weight_decay, "weight_decay", _DECAY / n_rows))
 
     @contextmanager
     def _reporting_both(self, problem):
