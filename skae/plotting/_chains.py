@@ -8,7 +8,7 @@ import numpy as np
 from .._typing import ArrayLike, Axes, MatrixLike, RandomState, Self
 from ..generative import sample_walkback
 from ..nn.scaling import dense
-from ._grid import as_images, draw_images, limits_of, new_axes, pictures, shape_of
+from ._grid import as_images, draw_sheet, limits_of, pictures, shape_of
 
 
 class ChainDisplay:
@@ -159,10 +159,8 @@ class ChainDisplay:
         """
         n_states, n_chains, width = self.states.shape
         rows = self.states.transpose(1, 0, 2).reshape(n_chains * n_states, width)
-        ax = new_axes(ax)
-        images = as_images(rows, self.image_shape)
-        draw_images(ax, images, n_states, limits_of(rows), cmap=cmap, im_kw=im_kw)
-        ax.set_axis_off()
-        ax.set_title("Chains, from left to right")
+        images, limits = as_images(rows, self.image_shape), limits_of(rows)
+        title = "Chains, from left to right"
+        ax = draw_sheet(ax, images, n_states, limits, title, cmap=cmap, im_kw=im_kw)
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._estimators.subestimators import atoms_of, check_instance
 from .._typing import Axes, Self
-from ._grid import as_images, draw_images, new_axes, shape_of
+from ._grid import as_images, draw_sheet, shape_of
 
 
 class FilterDisplay:
@@ -98,15 +98,13 @@ class FilterDisplay:
         """
         filters = check_array(self.filters, allow_nd=True, input_name="filters")
         images = as_images(filters.reshape(len(filters), -1), self.image_shape)
-        ax = new_axes(ax)
         axes = tuple(range(1, images.ndim))
         images = images / np.maximum(np.abs(images).max(axis=axes, keepdims=True), 1e-12)
         n_columns = int(np.ceil(np.sqrt(len(images))))
         if self.map_shape is not None:
             n_columns = _columns_of_map(self.map_shape, len(images))
-        draw_images(ax, images, n_columns, (-1, 1), cmap=cmap, im_kw=im_kw)
-        ax.set_axis_off()
-        ax.set_title("Filters" if self.map_shape is None else "Topographic map")
+        title = "Filters" if self.map_shape is None else "Topographic map"
+        ax = draw_sheet(ax, images, n_columns, (-1, 1), title, cmap=cmap, im_kw=im_kw)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

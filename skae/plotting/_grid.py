@@ -84,6 +84,15 @@ def draw_images(ax, images, n_columns, limits, *, cmap, im_kw):
     ax.imshow(sheet, **{"cmap": cmap, "interpolation": "nearest", **options})
 
 
+def draw_sheet(ax, images, n_columns, limits, title, *, cmap, im_kw):
+    """Draw images as :func:`draw_images` does, alone in their axes, a new one if ``ax`` is None; return the axes."""
+    ax = new_axes(ax)
+    draw_images(ax, images, n_columns, limits, cmap=cmap, im_kw=im_kw)
+    ax.set_axis_off()
+    ax.set_title(title)
+    return ax
+
+
 def tile(images, n_columns):
     """Return one picture of ``images`` (n, height, width[, channels]) in rows of ``n_columns``, NaN in between."""
     n, height, width, *channels = images.shape

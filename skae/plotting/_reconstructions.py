@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .._typing import Axes, MatrixLike, Self
-from ._grid import as_images, draw_images, limits_of, method_of, new_axes, pictures, shape_of
+from ._grid import as_images, draw_sheet, limits_of, method_of, pictures, shape_of
 
 
 class ReconstructionDisplay:
@@ -89,9 +89,7 @@ class ReconstructionDisplay:
             )
         rows = np.concatenate([originals, reconstructions])
         images, limits = as_images(rows, self.image_shape), limits_of(originals)
-        ax = new_axes(ax)
-        draw_images(ax, images, len(originals), limits, cmap=cmap, im_kw=im_kw)
-        ax.set_axis_off()
-        ax.set_title("Samples (top) and reconstructions (bottom)")
+        title = "Samples (top) and reconstructions (bottom)"
+        ax = draw_sheet(ax, images, len(originals), limits, title, cmap=cmap, im_kw=im_kw)
         self.ax_, self.figure_ = ax, ax.figure
         return self
