@@ -70,9 +70,9 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         After how many steps, which each part takes on minibatches of its own rows, parameters are averaged. None computes each step
         on all parts, which waits for the network in each step.
     min_workers : int, default=1
-        Fewer workers are an error,
+        Least number of workers to begin with. Training waits for them, and raises ``RuntimeError`` after ``timeout``.
     timeout : float, default=60
-        if there are for so many seconds no more.
+        Seconds to wait for workers.
 
     Attributes
     ----------
