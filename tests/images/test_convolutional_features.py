@@ -372,3 +372,10 @@ def test_pixels_have_the_scale_that_they_had_in_fit(Model, flat):
     for other in (pixels.astype(float), pixels.astype(int)):
         with pytest.raises(ValueError, match="X has pixels of 8 bits.*fit had others, up to 255"):
             model.fit(other).transform(pixels)
+
+
+def test_constant_patches_are_zeros_with_the_smallest_contrast():
+    images = np.zeros((4, 8, 8), dtype=np.float32)
+    images[:, :, 4:] = np.random.default_rng(0).random((4, 8, 4))
+    features = ConvolutionalFeatures(4, patch_size=2, contrast=1e-300, random_state=0)
+    assert np.isfinite(features.fit_transform(images)).all()

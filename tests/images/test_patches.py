@@ -44,6 +44,13 @@ def test_contrast_is_local():
     np.testing.assert_allclose(normalize_contrast(np.full((20, 20), 3.0)), 0, atol=1e-9)
 
 
+def test_flat_regions_stay_flat_with_the_smallest_floor():
+    image = np.zeros((20, 20), dtype=np.float32)
+    image[:, 15:] = np.random.default_rng(0).random((20, 5))
+    normalized = normalize_contrast(image, sigma=1.0, floor=1e-300)
+    assert np.isfinite(normalized).all() and (normalized[:, :5] == 0).all()
+
+
 def test_patches_come_from_the_images():
     images = [np.arange(400.0).reshape(20, 20), 1000 + np.arange(900.0).reshape(30, 30)]
     X = sample_patches(images, (3, 4), 101, center=False, random_state=0)
