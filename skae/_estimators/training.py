@@ -196,8 +196,7 @@ class TrainedModel(CallbackSupportMixin):
             self._minimize(there, state, solver, n_epochs, max_epochs, [*observers, *reports])
         for reporter in reporters:
             reporter.close(state)
-        if problem.monitors_loss:
-            self._warn(problem, state, solver, n_before, max_epochs)
+        self._warn(problem, state, solver, n_before, max_epochs)
 
     @contextmanager
     def _computing(self, problem, state, solver):
@@ -224,9 +223,11 @@ class TrainedModel(CallbackSupportMixin):
     def _warn(self, problem, state, solver, n_before, max_epochs):
         """Warn where the loss rose or is useless, or where training ended at ``max_iter`` before it converged."""
         name, has_rate = type(self).__name__, "learning_rate_init" in self.get_params(deep=False)
-        warn_of_rising_loss(state.loss_curve[n_before:], name, has_rate)
         if problem.constant is not None and state.loss_curve:
             warn_of_useless_outputs(state.loss_curve[-1], problem.constant, name)
+        if not problem.monitors_loss:
+            return
+        warn_of_rising_loss(state.loss_curve[n_before:], name, has_rate)
         open_ended = self.learning_rate == "constant" and self.max_iter != "auto"
         steps, n_epochs = not isinstance(solver, LBFGS), state.n_epochs
         if steps and open_ended and not state.converged and n_before < n_epochs >= max_epochs:

@@ -92,6 +92,16 @@ def test_what_is_worse_than_constants_is_told(model, target):
     assert model.loss_curve_[-1] < model.loss_curve_[0]
 
 
+def test_a_machine_worse_than_constants_is_told():
+    X = np.random.default_rng(0).standard_normal((100, 5))
+    model = RBM(10, learning_rate_init=1e6, max_iter=2, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="RBM is worse than constant outputs"):
+        model.fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        RBM(10, max_iter=2, random_state=0).fit(X)
+
+
 @pytest.mark.parametrize("Model", [SparseCoder, PSD, ConvolutionalPSD])
 def test_codes_of_zeros_are_told(Model):
     options = {"max_iter": 5, "random_state": 0}
