@@ -2,13 +2,20 @@
 
 
 def pytest_addoption(parser):
-    """Add ``--fuzz`` and ``--fuzz-seed``."""
+    """Add ``--fuzz``, ``--fuzz-seed`` and ``--stops``."""
     parser.addoption(
         "--fuzz",
         type=int,
-        default=10,
+        default=200,
         metavar="N",
         help="random parameters of each estimator and function, and 5 N damaged files (default: %(default)s)",
+    )
+    parser.addoption(
+        "--stops",
+        type=int,
+        default=1,
+        metavar="N",
+        help="kills and interrupts, at random times, of a training of each family (default: %(default)s)",
     )
     parser.addoption(
         "--fuzz-seed",

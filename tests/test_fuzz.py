@@ -222,7 +222,7 @@ def _assert_finite(value, what):
         assert array.dtype.kind != "f" or np.isfinite(array).all(), f"{what} is not finite"
 
 
-def _check_fitted(model, X):
+def _check_fitted(model, X, useless):
     for name in dir(model):
         if name.endswith("_") and not name.startswith("_"):
             try:
@@ -244,8 +244,10 @@ def _check_fitted(model, X):
             continue
         result = getattr(model, method)(X)
         if method != "partial_fit":
-            _assert_finite(result, method)
             assert result.shape[0] == X.shape[0]
+            # Outputs may be beyond the range of float32 in the units of X, of which ``fit`` has warned then.
+            if not useless:
+                _assert_finite(result, method)
 
 
 def _try(seed, Model):
@@ -260,8 +262,11 @@ def _try(seed, Model):
     try:
         if getattr(model, "prefit", False):
             _fit_parts(model, X, y)
-        model.fit(X, y, **options)
-        _check_fitted(model, X)
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            model.fit(X, y, **options)
+        told = any("worse than constant outputs" in str(each.message) for each in found)
+        _check_fitted(model, X, useless=told)
     except (ValueError, TypeError) as error:
         assert _names_a_parameter(error, model), f"seed {seed}: {model!r} says {error}"
         return False
@@ -508,13 +513,11 @@ def endless(name, path, n_epochs):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("kind", ["SIGKILL", "SIGINT"])
-def test_stopped_at_random_times(name, kind, tmp_path, n_tries, first_seed):
+def test_stopped_at_random_times(name, kind, tmp_path, first_seed, request):
     """A training that is killed or interrupted again and again ends with the weights of one that was not."""
     path, rng = str(tmp_path / "state"), np.random.default_rng(first_seed)
     script = textwrap.dedent(SCRIPT).format(folder=os.path.dirname(__file__), name=name, path=path)
-    if n_tries < 20:
-        pytest.skip("--fuzz 20 and more: that takes seconds")
-    for _ in range(n_tries // 20):
+    for _ in range(request.config.getoption("--stops")):
         process = subprocess.Popen(
             [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
         )
