@@ -15,16 +15,17 @@ from sklearn.metrics import pairwise_distances_argmin_min
 from skae import ContractiveAE
 from skae.generative import JointEnergy
 
-NOISE = 0.05
+NOISE = 0.15
 rng = np.random.default_rng(0)
-angle = rng.uniform(0.15 * np.pi, 0.85 * np.pi, 300)
-X = np.column_stack([np.cos(angle), np.sin(angle)]) + NOISE * rng.standard_normal((300, 2))
+angle = rng.uniform(0.15 * np.pi, 0.85 * np.pi, 60)
+X = np.column_stack([np.cos(angle), np.sin(angle)]) + NOISE * rng.standard_normal((60, 2))
 grid = np.linspace(-2, 2, 120)
 plane = np.column_stack([part.ravel() for part in np.meshgrid(grid, grid)])
 
 # %%
 # The code is wider than the data; the contraction of the reconstruction holds x to the arc. The temperature is the
-# variance of the noise. R-hat tells how far the spread of r(x) is to be trusted: it should be below 1.1.
+# variance of the noise. R-hat tells how far the spread of r(x) is to be trusted: it is below 1.1 where the chains agree,
+# and above it far from the data, where the spread is known in its order only.
 base = ContractiveAE(20, activation="tanh", loss="gaussian", solver="lbfgs", random_state=0)
 base.set_params(contracted="reconstruction", contraction=0.02)
 model = JointEnergy(base, n_draws=400, temperature=NOISE**2, random_state=0).fit(X)
@@ -46,7 +47,7 @@ figure, (left, right) = plt.subplots(
     1, 2, figsize=(12, 5.2), layout="constrained", sharex=True, sharey=True
 )
 field = left.pcolormesh(grid, grid, spread.reshape(120, 120), cmap="viridis", rasterized=True)
-left.scatter(*X.T, s=6, color="white", label="data")
+left.scatter(*X.T, s=12, color="white", label="data")
 left.set_title("spread of the reconstruction over draws of the parameters")
 figure.colorbar(field, ax=left, label="standard deviation of r(x)")
 right.scatter(*start.T, s=6, color="0.75", label="start of the chains")
