@@ -83,10 +83,8 @@ class _Team:
         self.is_open = True
 
     def open(self):
-        """Start; ``close`` may be called even if this was interrupted."""
+        """Limit BLAS; ``close`` may be called even if this was interrupted."""
         _blas.hold(self)
-        for worker in self._workers:
-            worker.start()
         local.team, local.pace = self._workers, Pace()
 
     def close(self):

@@ -30,6 +30,8 @@ def _looks_a_second():
 class Worker:
     """Worker that busy-waits for its next task: waking a sleeping thread takes about 50 microseconds.
 
+    Its thread starts with the first task, as small fits have none.
+
     Ctrl-C may interrupt the caller between any two lines of its methods, after which the others still work: a task that was
     not announced is taken back, and a worker that was not woken is woken by the thread that waits for it.
 
@@ -41,27 +43,35 @@ class Worker:
 
     def __init__(self, spins):
         self._flags, self._tasks, self._error = np.zeros(SIZE, np.int64), deque(), None
-        self._looks = [1, 0]
-        self._rate = _looks_a_second() if spins else 0
-        if spins:
-            self._looks = [int(self._rate * seconds) for seconds in (_SPIN_SECONDS, _HEAD_START)]
+        self._spins, self._rate, self._looks = spins, 0, [1, 0]
         self._asleep, self._wake = False, SimpleQueue()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread, self._may_start = threading.Thread(target=self._serve, daemon=True), True
 
-    def start(self):
-        """Start the thread."""
+    def _start(self):
+        """Start the thread, once: if this is interrupted, its tasks are taken back."""
+        self._may_start = False
+        if self._spins:
+            self._rate = _looks_a_second()
+            self._looks = [int(self._rate * seconds) for seconds in (_SPIN_SECONDS, _HEAD_START)]
         self._thread.start()
 
     def end(self):
-        """End the thread; one that has not started yet ends when it does."""
-        self.give(None, None)
+        """End the thread, if there is one; one that is about to start ends when it does."""
+        self._may_start = False
+        self._announce(None, None)
         if self._thread.ident is not None:
             self.finish(0)
             self._thread.join()
 
     def give(self, work, part):
-        """Begin ``work(part)`` in the thread; without work it ends."""
+        """Begin ``work(part)`` in the thread."""
+        if self._may_start:
+            self._start()
         self._error = None
+        self._announce(work, part)
+
+    def _announce(self, work, part):
+        """Put a task where the thread looks; without work it ends."""
         self._tasks.append((work, part))
         self._flags[GO] += 1
         if self._asleep:

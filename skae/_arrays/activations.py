@@ -85,9 +85,9 @@ def backpropagate(kind, h, delta, extra, sums, start, stop):
     gradients = delta[:, start:stop]
     if kind != IDENTITY:
         gradients = gradients * derivative(kind, h[:, start:stop])
-    if extra is not None:
+    if extra.shape[0]:
         gradients = gradients + extra[:, start:stop]
-    if kind != IDENTITY or extra is not None:
+    if kind != IDENTITY or extra.shape[0]:
         delta[:, start:stop] = gradients
     sums[start:stop] = namespace(h).sum(gradients, axis=0)
 

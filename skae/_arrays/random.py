@@ -58,6 +58,11 @@ def mix(x):
     return x ^ (x >> 16)
 
 
+def column_keys(n_columns):
+    """Return a scrambled number for each column, an array of numpy."""
+    return mix((np.arange(1, n_columns + 1, dtype=np.int64) * 0x9E3779B9) & _MASK)
+
+
 def draw(rows, columns):
     """Return 32 uniform bits of each cell."""
     return mix((rows[:, None] + columns[None, :]) & _MASK)

@@ -57,14 +57,9 @@ def softplus(a, bias, start, stop):
             row[j] = max(value, zero) + log1p_unit(exp(-abs(value)))
 
 
-@kernel
 def identity(a, bias, start, stop):
-    """a <- a + bias."""
-    bias = bias[start:stop]
-    for i in range(a.shape[0]):
-        row = a[i, start:stop]
-        for j in range(row.size):
-            row[j] += bias[j]
+    """a <- a + bias, by numpy: compiling this took a tenth of the first fit."""
+    a[:, start:stop] += bias[start:stop]
 
 
 @kernel
@@ -98,14 +93,14 @@ def second_derivative(kind, h, one):
 def backpropagate(kind, h, delta, extra, sums, start, stop):
     """delta <- delta * s'(a) + extra, from a gradient at h to one at a; sums <- its sum over samples.
 
-    ``extra`` may be None.
+    Without any rows, ``extra`` is 0: None would have the kernel compiled twice.
     """
     one = h.dtype.type(1)
     sums = sums[start:stop]
     sums[:] = one - one
     for i in range(h.shape[0]):
         outputs, gradients = h[i, start:stop], delta[i, start:stop]
-        if extra is not None:
+        if extra.size:
             terms = extra[i, start:stop]
             for j in range(outputs.size):
                 gradient = gradients[j] * derivative(kind, outputs[j], one) + terms[j]

@@ -26,13 +26,6 @@ def draw(row_key, column_key):
 
 
 @kernel
-def column_keys(out):
-    """out_j <- a scrambled j."""
-    for j in range(out.size):
-        out[j] = mix(np.uint32(np.uint32(j + 1) * np.uint32(0x9E3779B9)))
-
-
-@kernel
 def row_keys(bits, columns, seed, out):
     """out_i <- a hash of ``seed`` and of row i of ``bits``, the rows' memory as 32-bit words."""
     low = np.uint32(seed & np.uint64(0xFFFFFFFF))

@@ -266,7 +266,7 @@ class Elementwise(Unit):
     def backward(self, outputs, delta, extra, sums, rows=ALL, units=ALL):
         """delta <- s'(a) delta + extra, for some rows and units; sums <- its sum over the rows."""
         start, stop, _ = units.indices(delta.shape[1])
-        extra = None if extra is None else extra[rows, ...]
+        extra = outputs[:0, ...] if extra is None else extra[rows, ...]
         arrays = outputs[rows, ...], delta[rows, ...], extra, sums
         kernels.backpropagate(self.kind, *arrays, start, stop)
 

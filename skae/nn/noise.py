@@ -67,8 +67,7 @@ def draw_keys(n_rows, rng):
 
 @lru_cache(maxsize=16)
 def _column_keys(n_columns):
-    out = np.empty(n_columns, np.uint32)
-    kernels.column_keys(out)
+    out = portable.column_keys(n_columns).astype(np.uint32)
     out.flags.writeable = False
     return out
 
@@ -76,4 +75,4 @@ def _column_keys(n_columns):
 @lru_cache(maxsize=16)
 def _wide_column_keys(n_columns):
     """Return the column keys in int64."""
-    return Constant(_column_keys(n_columns).astype(np.int64))
+    return Constant(portable.column_keys(n_columns))

@@ -48,10 +48,10 @@ def test_backpropagate(name, dtype):
     a, delta, push = _arrays(dtype, (7, 5), (7, 5), (7, 5))
     a64 = a.astype(np.float64)
     derivative = (function(a64 + 1e-6) - function(a64 - 1e-6)) / 2e-6
-    for extra in (push, None):
+    for extra in (push, push[:0]):
         out, sums = delta.copy(), np.empty(5, dtype)
         activations.backpropagate(kind, function(a64).astype(dtype), out, extra, sums, 0, 5)
-        expected = delta * derivative + (0 if extra is None else push)
+        expected = delta * derivative + (push if len(extra) else 0)
         np.testing.assert_allclose(out, expected, atol=1e-5 if dtype == np.float32 else 1e-8)
         np.testing.assert_allclose(sums, out.sum(axis=0), atol=1e-5)
 
