@@ -135,10 +135,10 @@ class BatchWinners(Winners):
     def learn(self, codes, raw, gradient, weights, alpha, thresholds, grad):
         """Set the threshold."""
         grad[:] = 0
-        smallest = np.nextafter(codes.values.min(initial=np.inf), 0)
+        smallest = codes.values.min(initial=np.inf)
         if np.isfinite(smallest):
             share = _FORGET if thresholds[0] > 0 else 1
-            thresholds += thresholds.dtype.type(share) * (smallest - thresholds)
+            thresholds += thresholds.dtype.type(share) * (np.nextafter(smallest, 0) - thresholds)
 
 
 class Rectifiers(Winners):

@@ -187,6 +187,16 @@ def test_threshold_of_batches_is_the_running_mean_of_the_smallest_code():
     np.testing.assert_allclose(flat[-1], mean)
 
 
+def test_batches_without_codes_leave_the_threshold():
+    network = _network("batch_topk")
+    flat = _point(network)
+    network.views(flat).encoder_biases[0][:] = -100
+    flat[-1] = 0.5
+    objective = SparseObjective(network, [N_FEATURES], alpha=ALPHA, aux=0, dead_after=1)
+    objective(flat, _batch()[1], np.empty_like(flat), None)
+    assert flat[-1] == 0.5
+
+
 def test_idle_features_are_counted():
     network = _network("topk")
     flat, (X, batch) = _point(network), _batch()
