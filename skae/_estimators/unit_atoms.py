@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .._kernels.sparse_codes import normalize_rows, project_rows
+from .._arrays.namespace import reshape
+from .._arrays.sparse_codes import normalize_rows, project_rows
 from .._threads import ELEMENT, share
 from .columns import power_of_two
 
@@ -42,8 +43,8 @@ class ProjectedAtoms(UnitAtoms):
     def step(self, params, grad, state, learning_rate):
         """Take a step."""
         (n_atoms, n_features), size = self._shape, self._shape[0] * self._shape[1]
-        atoms, gradients = (each[:size].reshape(self._shape) for each in (params, grad))
+        atoms, gradients = (reshape(each[:size], self._shape) for each in (params, grad))
         cost = ELEMENT * n_features
-        share(lambda part: project_rows(gradients[part], atoms[part]), n_atoms, cost)
+        share(lambda part: project_rows(gradients[part, ...], atoms[part, ...]), n_atoms, cost)
         self._solver.step(params, grad, state, learning_rate)
-        share(lambda part: normalize_rows(atoms[part]), n_atoms, cost)
+        share(lambda part: normalize_rows(atoms[part, ...]), n_atoms, cost)

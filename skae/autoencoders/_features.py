@@ -7,6 +7,7 @@ import scipy.sparse
 from sklearn.utils import Bunch, check_array, check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
+from .._estimators.devices import check_place, dispatched, in_numpy, shown
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import BLOCK, DTYPES, rows_at_once, validated_rows
 from .._threads import team
@@ -16,7 +17,7 @@ from ..nn.sparse_network import sparse_network_of
 
 
 class FittedFeatures(FittedNetwork):
-    """The methods of a fitted ``SparseNetwork``, whose codes are CSR matrices."""
+    """The methods of a fitted ``SparseNetwork``, whose codes are CSR matrices, or of other libraries than numpy dense arrays."""
 
     def transform(self, X: MatrixLike) -> FloatArray | scipy.sparse.csr_matrix:
         """Return the codes of X.
@@ -29,9 +30,12 @@ class FittedFeatures(FittedNetwork):
         Returns
         -------
         H : {csr_matrix, ndarray} of shape (n_samples, n_components)
-            Codes.
+            Codes. Those of an X of another library than numpy are a dense array of that library.
         """
-        codes = scipy.sparse.vstack([codes for _, codes in self._blocks(X)], "csr")
+        if dispatched(X):
+            return self._by_block(X, "encode", self._width(), method="transform")
+        blocks = self._blocks(X, "transform")
+        codes = scipy.sparse.vstack([codes for _, codes in blocks], "csr")
         return codes if self.sparse_output else codes.toarray()
 
     def inverse_transform(self, X: MatrixLike) -> FloatArray:
@@ -48,6 +52,8 @@ class FittedFeatures(FittedNetwork):
             Samples, in the units of the training data.
         """
         check_is_fitted(self)
+        if dispatched(X):
+            return super().inverse_transform(X)
         codes = check_array(X, accept_sparse="csr", dtype=self._params.dtype, input_name="X")
         if codes.shape[1] != self.n_components_:
             raise ValueError(
@@ -69,7 +75,9 @@ class FittedFeatures(FittedNetwork):
         R : ndarray of shape (n_samples, n_features)
             Reconstructions, in the units of X.
         """
-        blocks = [self._decoded(codes) for _, codes in self._blocks(X)]
+        if dispatched(X):
+            return super().reconstruct(X)
+        blocks = [self._decoded(codes) for _, codes in self._blocks(X, "reconstruct")]
         return self._units.scaling.invert(np.concatenate(blocks))
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
@@ -85,8 +93,11 @@ class FittedFeatures(FittedNetwork):
         scores : ndarray of shape (n_samples,)
             High for samples that are like the training data.
         """
+        if dispatched(X):
+            return super().score_samples(X)
+        blocks = self._blocks(X, "score_samples")
         return np.concatenate(
-            [-0.5 * np.sum((z - self._decoded(codes)) ** 2, axis=1) for z, codes in self._blocks(X)]
+            [-0.5 * np.sum((z - self._decoded(codes)) ** 2, axis=1) for z, codes in blocks]
         )
 
     def report(self, X: MatrixLike) -> Bunch:
@@ -106,7 +117,7 @@ class FittedFeatures(FittedNetwork):
         """
         counts, n_samples = np.zeros(self._width(), np.int64), 0
         error, sums, squares = 0.0, 0.0, 0.0
-        for z, codes in self._blocks(X):
+        for z, codes in self._blocks(X, "report"):
             counts += np.bincount(codes.indices, minlength=len(counts))
             n_samples += len(z)
             error += float(np.sum((z - self._decoded(codes)) ** 2, dtype=float))
@@ -140,8 +151,8 @@ class FittedFeatures(FittedNetwork):
         last = self._width() - 1
         check_scalar(feature, "feature", Integral, min_val=0, max_val=last)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        blocks = [codes[:, [feature]].toarray().ravel() for _, codes in self._blocks(X)]
-        codes = np.concatenate(blocks)
+        blocks = self._blocks(X, "top_samples")
+        codes = np.concatenate([codes[:, [feature]].toarray().ravel() for _, codes in blocks])
         first = np.argsort(-codes, kind="stable")[:n_samples]
         first = first[codes[first] > 0]
         return Bunch(indices=first, codes=codes[first])
@@ -154,16 +165,17 @@ class FittedFeatures(FittedNetwork):
             raise AttributeError(
                 "thresholds_ exists with activation='batch_topk', 'jumprelu' and 'relu' only."
             )
-        return unit.limits
+        return shown(self._place, unit.limits)
 
     def _width(self):
         check_is_fitted(self)
         return self.n_components_
 
-    def _blocks(self, X):
-        """Yield blocks of the rows of X, scaled, and their codes as a CSR matrix."""
+    def _blocks(self, X, method):
+        """Yield blocks of the rows of X, scaled, and their codes as a CSR matrix, for the public ``method``."""
         check_is_fitted(self)
-        X = validated_rows(self, X, dtype=self._params.dtype, reset=False)
+        check_place(self._place, X, f"{type(self).__name__}.{method}")
+        X = in_numpy(validated_rows(self, X, dtype=self._params.dtype, reset=False))
         model, width = self.model_, 2 * X.shape[1] + self.n_components_
         n_rows = min(rows_at_once(BLOCK, width, X.dtype), X.shape[0])
         space = np.empty((n_rows, self.n_components_), X.dtype)

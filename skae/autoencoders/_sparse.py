@@ -66,7 +66,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         is. Methods give and take the units of X; ``center_`` and ``scale_`` have what was found. Later calls of a warm start and
         of ``partial_fit`` keep it.
     sparse_output : bool, default=True
-        Whether ``transform`` returns a CSR matrix.
+        Whether ``transform`` returns a CSR matrix, of rows of numpy; of other libraries it is a dense array.
     solver : {'adam', 'sgd'} or solver, default='adam'
         An instance from :mod:`skae.training` has options.
     learning_rate_init : float or 'auto', default='auto'
@@ -267,6 +267,11 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
     partial_fit = unsupervised.partial_fit
 
     _begin = unsupervised.begin
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = True
+        return tags
 
     # What begin and train call.
 

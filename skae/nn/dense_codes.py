@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._arrays.namespace import is_numpy
 from .._threads import product
 from .sparse_codes import SparseCodes
 
@@ -55,6 +56,6 @@ class _Filled:
 
 def suited(codes, n_columns):
     """Return the codes as those whose products take the least time."""
-    if len(codes.values) <= _DENSE * len(codes) * n_columns:
+    if not is_numpy(codes.values) or len(codes.values) <= _DENSE * len(codes) * n_columns:
         return codes
     return DenseCodes(codes.starts, codes.columns, codes.values)

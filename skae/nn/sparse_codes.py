@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
+from .._arrays.namespace import is_numpy
 from .._kernels import sparse_codes as kernels
 from .._kernels.winners import count_above, maxima_rows, take_above, top_k_rows
 from .._threads import ELEMENT, share
+from . import matrix_codes
 
 _GROUP = 16  # entries of a row of which the largest stands for all
 
@@ -38,6 +40,20 @@ class SparseCodes:
     @property
     def _arrays(self):
         return self.starts, self.columns, self.values
+
+    @property
+    def active(self):
+        """ndarray of bool: whether each value is positive."""
+        return self.values > 0
+
+    def spread(self, by_sample):
+        """Return a number for each value from one for each sample."""
+        return by_sample[self.rows]
+
+    def fill(self, out):
+        """Fill a matrix."""
+        out[...] = 0
+        out[self.rows, self.columns] = self.values
 
     def matrix(self, n_columns):
         """Return them as a CSR matrix."""
@@ -82,6 +98,17 @@ class SparseCodes:
         """Return what adds up gradients over samples."""
         return ByColumn(self, n_columns)
 
+    def reset(self, counts):
+        """counts_j <- 0 for features that are active in any sample."""
+        counts[self.columns[self.active]] = 0
+
+    def follow_from_below(self, threshold, share):
+        """Move ``threshold`` by a ``share`` of the way to below the smallest value; all the way while it is 0."""
+        smallest = self.values.min(initial=np.inf)
+        if np.isfinite(smallest):
+            share = threshold.dtype.type(share if threshold[0] > 0 else 1)
+            threshold += share * (np.nextafter(smallest, 0) - threshold)
+
     def _share_rows(self, some, atoms):
         mean = 1 + len(self.values) // max(len(self), 1)
         share(some, len(self), ELEMENT * mean * atoms.shape[1] // 4)
@@ -111,6 +138,8 @@ class ByColumn:
 
 def top_k(a, bias, k):
     """Return the k largest positive entries of each row of a + bias."""
+    if not is_numpy(a):
+        return matrix_codes.top_k(a, bias, k)
     columns, values = np.empty((len(a), k), np.int32), np.empty((len(a), k), a.dtype)
     counts = np.empty(len(a), np.int64)
 
@@ -125,8 +154,20 @@ def top_k(a, bias, k):
     return SparseCodes(starts, columns[found], values[found])
 
 
+def top_k_of(a, bias, chosen, k):
+    """Return the same among the ``chosen`` columns, a mask."""
+    if not is_numpy(a):
+        return matrix_codes.top_k_of(a, bias, chosen, k)
+    places = np.flatnonzero(chosen).astype(np.int32)
+    codes = top_k(a[:, places], bias[places], min(k, len(places)))
+    codes.columns = places[codes.columns]
+    return codes
+
+
 def above(a, bias, limits):
     """Return the entries of a + bias above the ``limits``, one for each column."""
+    if not is_numpy(a):
+        return matrix_codes.above(a, bias, limits)
     counts = np.empty(len(a), np.int64)
 
     def count(rows):
@@ -144,6 +185,8 @@ def above(a, bias, limits):
 
 def batch_top_k(a, bias, count):
     """Return the ``count`` largest positive entries of a + bias; of equal ones the first."""
+    if not is_numpy(a):
+        return matrix_codes.batch_top_k(a, bias, count)
     n_samples, n = a.shape
     largest = np.empty((n_samples, -(-n // _GROUP)), a.dtype)
 
@@ -164,6 +207,15 @@ def batch_top_k(a, bias, count):
     kept[ties[: count - np.count_nonzero(kept)]] = True
     starts = _starts(np.bincount(codes.rows[kept], minlength=n_samples))
     return SparseCodes(starts, codes.columns[kept], codes.values[kept])
+
+
+def above_or_near(a, bias, limits, share):
+    """Return the entries of a + bias above the ``limits``, with those that are below by less than a ``share`` as 0; and all these sums."""
+    if not is_numpy(a):
+        return matrix_codes.above(a, bias, limits), a + bias
+    near = above(a, bias, limits * limits.dtype.type(1 - share))
+    active = near.values > limits[near.columns]
+    return SparseCodes(near.starts, near.columns, near.values * active), near.values
 
 
 def _nth_largest(values, n):

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from .._kernels.sparse_codes import column_sums
+from .._arrays.namespace import copy, dot, empty, like, memory_of, namespace, sum_rows, zeros
+from .._arrays.sparse_codes import column_sums
 from .._threads import product
 from .dense_codes import suited
-from .sparse_codes import top_k
+from .sparse_codes import top_k_of
 
 _LEAST_UNEXPLAINED = 0.01  # share of the variation, for the weight of the loss of dead features
 _LEAST_SCALE = 0.01  # of what dead features add up to, in the direction of the rest
-_TINY = np.finfo(np.float32).tiny
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 class SparseObjective:
@@ -48,11 +49,12 @@ class SparseObjective:
 
     def epoch_begin(self, state):
         """Take from ``state`` for how many minibatches each feature was idle."""
+        self.idle = like(self.idle, state.params)
         self.idle[...] = state.extra.get("idle", self.idle)
 
     def epoch_end(self, state):
         """Leave it in ``state``."""
-        state.extra["idle"] = self.idle.copy()
+        state.extra["idle"] = copy(self.idle)
         return False
 
     def kept(self, params):
@@ -65,7 +67,7 @@ class SparseObjective:
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` with the gradient unless it is None."""
-        params, space = self.network.views(flat), self._workspace(len(batch), flat.dtype)
+        params, space = self.network.views(flat), self._workspace(len(batch), flat)
         batch.rows(out=space.inputs)
         batch.weights(out=space.weights)
         a, bias = space.pre_activations, params.encoder_biases[0]
@@ -76,17 +78,17 @@ class SparseObjective:
         gradient = codes.explain(
             *atoms, self.ends, space.inputs, space.weights, space.errors, space.losses
         )
-        value = float(np.dot(space.losses, space.weights))
+        value = dot(space.losses, space.weights)
         value += self.network.units.penalty(codes, space.weights, self.alpha, gradient)
         if grad is None:
             return value
-        grad[:] = 0
+        grad[...] = 0
         *grads, by_bias, by_thresholds = self.network.parts(grad)
         self.network.units.learn(
             codes, raw, gradient, space.weights, self.alpha, params.thresholds, by_thresholds
         )
-        np.sum(space.errors[0], axis=0, out=by_bias)
-        gradient *= codes.values > 0
+        sum_rows(space.errors[0, ...], by_bias)
+        gradient *= codes.active
         self._add(codes, gradient, space.errors, self.ends, space, *grads)
         dead = self._dead_codes(a, bias)
         if dead is not None:
@@ -97,55 +99,53 @@ class SparseObjective:
 
     def _dead_codes(self, a, bias):
         """Return the codes of dead features alone, from pre-activations; None where no feature is dead."""
-        dead = np.flatnonzero(self.idle >= self.dead_after).astype(np.int32)
-        if not (dead.size and self.aux):
+        dead = self.idle >= self.dead_after
+        if not (self.aux and namespace(dead).any(dead)):
             return None
-        k = min(len(dead), max(self.network.sizes[0] // 2, 1))
-        codes = top_k(a[:, dead], bias[dead], k)
-        codes.columns = dead[codes.columns]
-        return codes
+        return top_k_of(a, bias, dead, max(self.network.sizes[0] // 2, 1))
 
     def _revive(self, dead, atoms, space):
         """Return the gradient of the loss of dead features at their codes and at what these add up to."""
-        shares = space.weights[:, np.newaxis]
-        rest = -len(self.ends) * space.errors[-1]  # its share of x - r(x)
-        made = dead.decode(atoms, np.zeros(atoms.shape[1], atoms.dtype))
-        mean = space.weights @ space.inputs / space.weights.sum()
-        variation = space.weights @ np.sum((space.inputs - mean) ** 2, axis=1)
-        unexplained = max(np.sum(rest**2 / shares), _LEAST_UNEXPLAINED * variation, _TINY)
-        scale = max(np.sum(rest * made) / max(np.sum(shares * made**2), _TINY), _LEAST_SCALE)
+        xp, weights, inputs = namespace(atoms), space.weights, space.inputs
+        shares = weights[:, None]
+        rest = -len(self.ends) * space.errors[-1, ...]  # its share of x - r(x)
+        made = dead.decode(atoms, zeros(atoms.shape[1], atoms))
+        mean = xp.matmul(weights, inputs) / xp.sum(weights)
+        variation = xp.sum(weights * xp.sum((inputs - mean) ** 2, axis=1))
+        unexplained = xp.sum(rest**2 / shares)
+        unexplained = xp.maximum(unexplained, _LEAST_UNEXPLAINED * variation) + _TINY
+        scale = xp.sum(rest * made) / (xp.sum(shares * made**2) + _TINY)
+        scale = xp.maximum(scale, xp.full_like(scale, _LEAST_SCALE))
         error = scale * shares * made - rest
         error *= self.aux * scale * variation / unexplained
-        error = error.astype(atoms.dtype, copy=False)[np.newaxis]
-        return dead.gradients(atoms, self.ends[-1:], error), error
+        error = error[None, ...]
+        return dead.gradients(atoms, self.ends[-1:], error) * dead.active, error
 
     def _add(self, codes, gradient, errors, ends, space, by_atoms, by_weights, by_bias):
         """Add the gradients at the atoms and at the encoder's weights and biases."""
         columns = codes.by_column(self.network.sizes[1])
         columns.add(gradient, space.inputs, by_weights)
         column_sums(codes.columns, gradient, by_bias)
-        for error, first, last in zip(errors, [0, *ends], ends):
-            columns.add(codes.values, error, by_atoms, slice(first, last))
+        for place, (first, last) in enumerate(zip([0, *ends], ends)):
+            columns.add(codes.values, errors[place, ...], by_atoms, slice(first, last))
 
     def _count(self, codes):
         """Note which features were active."""
         self.idle += 1
-        self.idle[codes.columns[codes.values > 0]] = 0
+        codes.reset(self.idle)
 
-    def _workspace(self, n_samples, dtype):
-        key = n_samples, np.dtype(dtype)
+    def _workspace(self, n_samples, flat):
+        key = n_samples, memory_of(flat)
         if key not in self._workspaces:
-            self._workspaces[key] = _Workspace(
-                n_samples, *self.network.sizes, len(self.ends), dtype
-            )
+            self._workspaces[key] = _Workspace(n_samples, *self.network.sizes, len(self.ends), flat)
         return self._workspaces[key]
 
 
 class _Workspace:
     """Buffers of a batch."""
 
-    def __init__(self, n_samples, n_inputs, n_features, n_groups, dtype):
-        self.inputs = np.empty((n_samples, n_inputs), dtype)
-        self.pre_activations = np.empty((n_samples, n_features), dtype)
-        self.errors = np.empty((n_groups, n_samples, n_inputs), dtype)
-        self.weights, self.losses = np.empty((2, n_samples), dtype)
+    def __init__(self, n_samples, n_inputs, n_features, n_groups, like):
+        self.inputs = empty((n_samples, n_inputs), like)
+        self.pre_activations = empty((n_samples, n_features), like)
+        self.errors = empty((n_groups, n_samples, n_inputs), like)
+        self.weights, self.losses = empty(n_samples, like), empty(n_samples, like)

@@ -7,9 +7,10 @@ batch, and afterwards those above a threshold (Bussmann et al. 2024); ``jumprelu
 
 import numpy as np
 
-from .._kernels.sparse_codes import threshold_gradients
+from .._arrays.namespace import dot, namespace, scalar, zeros, zeros_like
+from .._arrays.sparse_codes import threshold_gradients
 from .activations import ALL, Diagonal, Unit
-from .sparse_codes import SparseCodes, above, batch_top_k, top_k
+from .sparse_codes import above, above_or_near, batch_top_k, top_k
 
 _FORGET = 0.01  # share of the present batch in the running mean of thresholds
 _BANDWIDTH = 0.2  # of the kernel around the thresholds of jumprelu, in multiples of these
@@ -31,10 +32,8 @@ class TopK(Unit):
 
     def forward(self, a, bias, rows=ALL, units=ALL):
         """a <- s(a + bias), for some rows."""
-        part = a[rows]
-        codes = self.select(part, bias)
-        part[...] = 0
-        part[codes.rows, codes.columns] = codes.values
+        part = a[rows, ...]
+        self.select(part, bias).fill(part)
 
     def derivatives(self, outputs, order=1, memory=None):
         """Return 1 where a unit is active, and 0."""
@@ -62,7 +61,7 @@ class Above(Unit):
         """a <- s(a + bias), for some rows and units."""
         part = a[rows, units]
         part += bias[units]
-        part[part <= self.limits[units]] = 0
+        part[...] = namespace(a).where(part <= self.limits[units], zeros_like(part), part)
 
     def derivatives(self, outputs, order=1, memory=None):
         """Return 1 where a unit is active, and 0."""
@@ -74,7 +73,8 @@ class Above(Unit):
 
 
 def _where_active(outputs):
-    return Diagonal((outputs != 0).astype(outputs.dtype), np.zeros_like(outputs))
+    active = namespace(outputs).astype(outputs != 0, outputs.dtype)
+    return Diagonal(active, zeros_like(outputs))
 
 
 class Winners:
@@ -125,20 +125,17 @@ class BatchWinners(Winners):
 
     def unit(self, thresholds):
         """Return the unit of the fitted encoder."""
-        return Above(np.full(self.n, thresholds[0]))
+        return Above(zeros(self.n, thresholds) + thresholds)
 
     def training_codes(self, a, bias, thresholds):
         """Return the codes of a batch, and the pre-activations of their entries."""
-        codes = batch_top_k(a, bias, self.k * len(a))
+        codes = batch_top_k(a, bias, self.k * a.shape[0])
         return codes, codes.values
 
     def learn(self, codes, raw, gradient, weights, alpha, thresholds, grad):
         """Set the threshold."""
-        grad[:] = 0
-        smallest = codes.values.min(initial=np.inf)
-        if np.isfinite(smallest):
-            share = _FORGET if thresholds[0] > 0 else 1
-            thresholds += thresholds.dtype.type(share) * (np.nextafter(smallest, 0) - thresholds)
+        grad[...] = 0
+        codes.follow_from_below(thresholds, _FORGET)
 
 
 class Rectifiers(Winners):
@@ -146,7 +143,7 @@ class Rectifiers(Winners):
 
     def unit(self, thresholds):
         """Return the unit of the fitted encoder."""
-        return Above(np.zeros(self.n, thresholds.dtype))
+        return Above(zeros(self.n, thresholds))
 
     def training_codes(self, a, bias, thresholds):
         """Return the codes of a batch, and the pre-activations of their entries."""
@@ -155,9 +152,9 @@ class Rectifiers(Winners):
 
     def penalty(self, codes, weights, alpha, gradient):
         """Return the price of the codes."""
-        prices = codes.values.dtype.type(alpha) * weights[codes.rows]
+        prices = scalar(alpha, weights) * codes.spread(weights)
         gradient += prices
-        return float(prices @ codes.values)
+        return dot(prices, codes.values)
 
 
 class Jumps(Winners):
@@ -173,31 +170,27 @@ class Jumps(Winners):
 
     def unit(self, thresholds):
         """Return the unit of the fitted encoder."""
-        return Above(np.exp(thresholds))
+        return Above(namespace(thresholds).exp(thresholds))
 
     def training_codes(self, a, bias, thresholds):
         """Return the codes of a batch, with zeros where the kernel is not zero, and the pre-activations there."""
-        limits = np.exp(thresholds)
-        near = above(a, bias, limits * limits.dtype.type(1 - _BANDWIDTH / 2))
-        active = near.values > limits[near.columns]
-        return SparseCodes(near.starts, near.columns, near.values * active), near.values
+        return above_or_near(a, bias, namespace(a).exp(thresholds), _BANDWIDTH / 2)
 
     def penalty(self, codes, weights, alpha, gradient):
         """Return the price of the codes."""
-        return alpha * float(weights[codes.rows] @ (codes.values > 0))
+        return alpha * dot(codes.spread(weights), codes.active)
 
     def learn(self, codes, raw, gradient, weights, alpha, thresholds, grad):
         """Fill ``grad``."""
-        number = raw.dtype.type
-        grad[:] = 0
+        grad[...] = 0
         threshold_gradients(
             codes.columns,
             raw,
             gradient,
-            weights[codes.rows],
-            np.exp(thresholds),
-            number(alpha),
-            number(_BANDWIDTH),
+            codes.spread(weights),
+            namespace(thresholds).exp(thresholds),
+            scalar(alpha, raw),
+            scalar(_BANDWIDTH, raw),
             grad,
         )
 

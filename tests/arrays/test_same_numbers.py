@@ -33,6 +33,9 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # few epochs learn little
 
 OPTIONS = {"max_iter": 2, "random_state": 0}
 DEEP = {"hidden_layer_sizes": (12,), **OPTIONS}
+# No feature stays dead by chance: Adam would enlarge the rounding errors of its first steps.
+FEATURES = {"sparse_output": False, **OPTIONS}
+DEAD = {"k": 2, "dead_after": 1, "aux": 0.5, "solver": "sgd", **FEATURES}
 MODELS = {
     "sigmoid": AutoEncoder(8, **OPTIONS),
     "relu, deep, sgd, decay": AutoEncoder(
@@ -51,6 +54,11 @@ MODELS = {
     "exact, deep": ContractiveAE(8, n_directions="all", **DEEP),
     "stochastic, deep": ContractiveAE(8, n_directions=2, curvature=0.1, **DEEP),
     "reconstruction": ContractiveAE(8, contracted="reconstruction", **OPTIONS),
+    "top-k, groups": SparseAutoEncoder(48, groups=(8, 20, 48), **FEATURES),
+    "top-k, dead": SparseAutoEncoder(48, early_stopping=True, **DEAD),
+    "batch top-k": SparseAutoEncoder(48, activation="batch_topk", **DEAD),
+    "jumprelu": SparseAutoEncoder(48, activation="jumprelu", **FEATURES),
+    "relu features": SparseAutoEncoder(48, activation="relu", **FEATURES),
 }
 
 
@@ -127,11 +135,12 @@ def test_missing_values_and_constant_columns(library):
         np.testing.assert_allclose(_numpy(ours), numbers, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("Model", [DenoisingAE, SparseAutoEncoder])
 @pytest.mark.parametrize("library", ["array_api_strict", "torch"])
-def test_partial_fit_and_warm_start_go_on(library):
+def test_partial_fit_and_warm_start_go_on(library, Model):
     X = _rows("float64")
     (theirs,) = _as(library, X)
-    model = DenoisingAE(8, learning_rate="constant", warm_start=True, **OPTIONS)
+    model = Model(8, learning_rate="constant", warm_start=True, **OPTIONS)
     expected = clone(model).partial_fit(X).partial_fit(X).fit(X)
     with config_context(array_api_dispatch=True):
         found = clone(model).partial_fit(theirs).partial_fit(theirs).fit(theirs)
@@ -184,9 +193,36 @@ def test_what_is_not_there_is_refused():
             AutoEncoder(8, device="cpu").fit(theirs)
         with pytest.raises(ValueError, match=r"AutoEncoder.transform\(\) must use the same"):
             fitted.transform(theirs)
-        for Model in (SparseAutoEncoder, SparseCoder, RecurrentAE, LocalPCA, ZCA, EnergyAE):
+        for Model in (SparseCoder, RecurrentAE, LocalPCA, ZCA, EnergyAE):
             with pytest.raises(TypeError, match="arrays of numpy only"):
                 Model().fit(theirs)
+
+
+@pytest.mark.parametrize("library", ["array_api_strict", "torch"])
+def test_sparse_features_of_other_libraries(library):
+    """Codes are dense; reports are of numpy; a model wants the library of its fit."""
+    X = _rows("float64")
+    (theirs,) = _as(library, X)
+    model = SparseAutoEncoder(48, activation="batch_topk", **OPTIONS)
+    expected = clone(model).fit(X)
+    with config_context(array_api_dispatch=True):
+        found = clone(model).fit(theirs)
+        codes, thresholds = found.transform(theirs), found.thresholds_
+        report, top = found.report(theirs), found.top_samples(theirs, 3)
+        for method in ("transform", "reconstruct", "score_samples", "report"):
+            with pytest.raises(ValueError, match=rf"SparseAutoEncoder.{method}\(\) must use"):
+                getattr(found, method)(X)
+            with pytest.raises(ValueError, match=rf"SparseAutoEncoder.{method}\(\) must use"):
+                getattr(expected, method)(theirs)
+    assert type(codes) is type(thresholds) is type(theirs)
+    np.testing.assert_allclose(_numpy(codes), expected.transform(X).toarray(), rtol=1e-10)
+    np.testing.assert_allclose(_numpy(thresholds), expected.thresholds_, rtol=1e-10)
+    assert report.unexplained == pytest.approx(expected.report(X).unexplained, rel=1e-10)
+    np.testing.assert_array_equal(top.indices, expected.top_samples(X, 3).indices)
+    # Without the dispatch weights and codes are arrays of numpy.
+    np.testing.assert_allclose(
+        found.transform(X).toarray(), expected.transform(X).toarray(), rtol=1e-10
+    )
 
 
 LAYERS = [("low", ContractiveAE(8, **OPTIONS)), ("high", AutoEncoder(5, **OPTIONS))]

@@ -10,6 +10,7 @@ from skae import (
     ContractiveAE,
     DenoisingAE,
     ManifoldTangentClassifier,
+    SparseAutoEncoder,
     StackedAE,
     StackedAEClassifier,
     StackedAERegressor,
@@ -23,6 +24,7 @@ MODELS = [
     DenoisingAE(4, **FAST),
     ContractiveAE(4, **FAST),
     RBM(4, **FAST),
+    SparseAutoEncoder(4, sparse_output=False, **FAST),  # dense codes of numpy, too
     StackedAE(LAYERS, **FAST),
     StackedAEClassifier(LAYERS, **FAST),
     StackedAERegressor(LAYERS, **FAST),

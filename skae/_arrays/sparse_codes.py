@@ -1,0 +1,69 @@
+"""Codes of few nonzeros as matrices with their zeros: see :mod:`skae._kernels.winners` and :mod:`skae._kernels.sparse_codes`."""
+
+from .._kernels import sparse_codes as compiled
+from .choice import portable
+from .namespace import namespace
+
+
+def top_k(a, k):
+    """Return ``a`` with 0 in place of all but the k largest positive entries of each row; of equal ones the first stay."""
+    xp = namespace(a)
+    if hasattr(xp, "topk"):
+        bound = xp.topk(a, k, 1)[0][:, -1:]
+    else:
+        bound = xp.sort(a, axis=1)[:, -k, None]
+    larger, ties = a > bound, a == bound
+    n_ties = k - xp.sum(xp.astype(larger, xp.int64), axis=1, keepdims=True)
+    ties = ties & (xp.cumulative_sum(xp.astype(ties, xp.int64), axis=1) <= n_ties)
+    return xp.where((larger | ties) & (a > 0), a, xp.zeros_like(a))
+
+
+def above(a, limits):
+    """Return ``a`` with 0 in place of entries that are not above the ``limits``, one for each column."""
+    return namespace(a).where(a > limits, a, namespace(a).zeros_like(a))
+
+
+def least_positive(codes):
+    """Return the smallest positive entry, infinity where there is none."""
+    xp = namespace(codes)
+    return xp.min(xp.where(codes > 0, codes, xp.full_like(codes, float("inf"))))
+
+
+def follow_from_below(threshold, smallest, share):
+    """threshold <- threshold + share (b - threshold), or b while it is 0, where b is next below ``smallest``, if that is finite."""
+    xp = namespace(threshold)
+    below = xp.nextafter(smallest, xp.zeros_like(smallest))
+    moved = xp.where(threshold > 0, threshold + share * (below - threshold), below)
+    threshold[...] = xp.where(xp.isfinite(smallest), moved, threshold)
+
+
+@portable(compiled.column_sums, at=1)
+def column_sums(columns, coefficients, out):
+    """out_j <- out_j + sum_i coefficient_ij."""
+    out += namespace(out).sum(coefficients, axis=0)
+
+
+@portable(compiled.threshold_gradients, at=1)
+def threshold_gradients(columns, values, gradients, weights, thresholds, alpha, bandwidth, out):
+    """out_j <- out_j + the gradient at log theta_j, by straight-through estimates, from pre-activations ``values``."""
+    xp = namespace(out)
+    near = xp.abs(values - thresholds) < 0.5 * bandwidth * thresholds
+    terms = (thresholds * gradients + alpha * weights) / bandwidth
+    out -= xp.sum(xp.where(near, terms, xp.zeros_like(terms)), axis=0)
+
+
+@portable(compiled.project_rows)
+def project_rows(gradients, atoms):
+    """gradients_j <- gradients_j - (gradients_j D_j) D_j / ||D_j||^2, without the part along the atom."""
+    xp = namespace(atoms)
+    products = xp.sum(gradients * atoms, axis=1, keepdims=True)
+    squares = xp.sum(atoms * atoms, axis=1, keepdims=True)
+    gradients -= products / xp.where(squares > 0, squares, xp.ones_like(squares)) * atoms
+
+
+@portable(compiled.normalize_rows)
+def normalize_rows(atoms):
+    """D_j <- D_j / ||D_j||."""
+    xp = namespace(atoms)
+    squares = xp.sum(atoms * atoms, axis=1, keepdims=True)
+    atoms /= xp.sqrt(xp.where(squares > 0, squares, xp.ones_like(squares)))

@@ -1,0 +1,105 @@
+"""Codes of few nonzeros in arrays of other libraries than numpy: a matrix with all zeros, and products of whole matrices."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from .._arrays import sparse_codes as kernels
+from .._arrays.namespace import empty_like, namespace
+from .._threads import product
+
+
+@dataclass(eq=False)
+class MatrixCodes:
+    """What :class:`~skae.nn.sparse_codes.SparseCodes` does, for a matrix ``values``: each of its cells is an entry.
+
+    Parameters
+    ----------
+    values : array of shape (n_samples, n_features)
+    """
+
+    values: Any
+    columns = None  # of the entries: all of them
+
+    @property
+    def active(self):
+        """Array: 1 where a feature is active, else 0."""
+        return namespace(self.values).astype(self.values > 0, self.values.dtype)
+
+    def spread(self, by_sample):
+        """Return a number for each entry from one for each sample."""
+        return by_sample[:, None]
+
+    def fill(self, out):
+        """Fill a matrix."""
+        out[...] = self.values
+
+    def decode(self, atoms, bias):
+        """Return h D + bias."""
+        return product(self.values, atoms) + bias
+
+    def explain(self, atoms, bias, ends, targets, weights, errors, losses):
+        """Fill ``errors`` and ``losses`` as sparse codes do; return the gradient at the codes."""
+        now, share = bias - targets, 1 / len(ends)
+        losses[...] = 0
+        for place, group in enumerate(_groups(ends)):
+            now = now + product(self.values[:, group], atoms[group, ...])
+            losses += share / 2 * namespace(now).sum(now * now, axis=1)
+            errors[place, ...] = share * weights[:, None] * now
+        for place in range(len(ends) - 1, 0, -1):
+            errors[place - 1, ...] += errors[place, ...]
+        return self.gradients(atoms, ends, errors)
+
+    def gradients(self, atoms, ends, errors):
+        """Return the gradient at the codes of the groups that end at ``ends``."""
+        out = empty_like(self.values)
+        for place, group in enumerate(_groups(ends)):
+            product(errors[place, ...], atoms[group, ...].T, out[:, group])
+        return out
+
+    def by_column(self, n_columns):
+        """Return what adds up gradients over samples."""
+        return self
+
+    def add(self, coefficients, vectors, out, columns=slice(None)):
+        """out_j <- out_j + sum_i coefficient_ij v_i, for some of the columns j."""
+        out[columns, ...] += product(coefficients[:, columns].T, vectors)
+
+    def reset(self, counts):
+        """counts_j <- 0 for features that are active in any sample."""
+        xp = namespace(counts)
+        active = xp.any(self.values > 0, axis=0)
+        counts[...] = xp.where(active, xp.zeros_like(counts), counts)
+
+    def follow_from_below(self, threshold, share):
+        """Move ``threshold`` by a ``share`` of the way to below the smallest code; all the way while it is 0."""
+        kernels.follow_from_below(threshold, kernels.least_positive(self.values), share)
+
+
+def _groups(ends):
+    """Return the slice of each group."""
+    ends = [int(end) for end in ends]
+    return list(map(slice, [0, *ends[:-1]], ends))
+
+
+def top_k(a, bias, k):
+    """Return the k largest positive entries of each row of a + bias."""
+    return MatrixCodes(kernels.top_k(a + bias, k))
+
+
+def top_k_of(a, bias, chosen, k):
+    """Return the same among the ``chosen`` columns, a mask."""
+    xp = namespace(a)
+    a = xp.where(chosen, a + bias, xp.full_like(a, -float("inf")))
+    return MatrixCodes(kernels.top_k(a, min(k, a.shape[1])))
+
+
+def above(a, bias, limits):
+    """Return the entries of a + bias above the ``limits``, one for each column."""
+    return MatrixCodes(kernels.above(a + bias, limits))
+
+
+def batch_top_k(a, bias, count):
+    """Return the ``count`` largest positive entries of a + bias; of equal ones the first."""
+    xp = namespace(a)
+    codes = kernels.top_k(xp.reshape(a + bias, (1, -1)), count)
+    return MatrixCodes(xp.reshape(codes, a.shape))
