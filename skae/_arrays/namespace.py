@@ -103,6 +103,12 @@ def dtype_name(x):
     return str(x.dtype).rpartition(".")[2]
 
 
+def cast(x, dtype):
+    """Return ``x`` in another dtype."""
+    # numpy has a function for it since 2.1.
+    return x.astype(dtype) if isinstance(x, np.ndarray) else namespace(x).astype(x, dtype)
+
+
 def scalar(value, like):
     """Return a scalar that leaves arrays like ``like`` in their dtype."""
     if isinstance(like, np.ndarray):

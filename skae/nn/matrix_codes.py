@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._arrays import sparse_codes as kernels
-from .._arrays.namespace import empty_like, namespace
+from .._arrays.namespace import cast, empty_like, namespace
 from .._threads import product
 
 
@@ -23,7 +23,7 @@ class MatrixCodes:
     @property
     def active(self):
         """Array: 1 where a feature is active, else 0."""
-        return namespace(self.values).astype(self.values > 0, self.values.dtype)
+        return cast(self.values > 0, self.values.dtype)
 
     def spread(self, by_sample):
         """Return a number for each entry from one for each sample."""

@@ -1,6 +1,6 @@
 """The fitted object: a network with its parameters and units, which takes and gives columns of X."""
 
-from .._arrays.namespace import copy, empty, like, namespace, zeros
+from .._arrays.namespace import cast, copy, empty, like, namespace, zeros
 from .linear_maps import encoder_map
 from .network import Network
 
@@ -88,7 +88,7 @@ class Model:
         target, xp = copy(_without_missing(z)), namespace(z)
         logits = self.network.reconstruct(self.params, target)
         missing = xp.isnan(z)
-        cells = xp.astype(~missing, z.dtype) if xp.any(missing) else empty((0, 0), target)
+        cells = cast(~missing, z.dtype) if xp.any(missing) else empty((0, 0), target)
         values = empty(x.shape[0], target)
         self.loss.delta(logits, target, zeros(x.shape[0], target), cells, values)
         return values

@@ -4,7 +4,16 @@ from functools import partial
 
 import numpy as np
 
-from .._arrays.namespace import Constant, dot, empty, empty_like, is_numpy, memory_of, namespace
+from .._arrays.namespace import (
+    Constant,
+    cast,
+    dot,
+    empty,
+    empty_like,
+    is_numpy,
+    memory_of,
+    namespace,
+)
 from .._threads import ELEMENT, share
 from .noise import draw_seeds
 
@@ -149,4 +158,4 @@ def _fill_missing(rows):
 
 def _present(missing, rows):
     """Return 1 where no value is missing, and 0 elsewhere, in the dtype of ``rows``."""
-    return namespace(rows).astype(~missing, rows.dtype)
+    return cast(~missing, rows.dtype)

@@ -7,7 +7,7 @@ batch, and afterwards those above a threshold (Bussmann et al. 2024); ``jumprelu
 
 import numpy as np
 
-from .._arrays.namespace import dot, namespace, scalar, zeros, zeros_like
+from .._arrays.namespace import cast, dot, namespace, scalar, zeros, zeros_like
 from .._arrays.sparse_codes import threshold_gradients
 from .activations import ALL, Diagonal, Unit
 from .sparse_codes import above, above_or_near, batch_top_k, top_k
@@ -73,8 +73,7 @@ class Above(Unit):
 
 
 def _where_active(outputs):
-    active = namespace(outputs).astype(outputs != 0, outputs.dtype)
-    return Diagonal(active, zeros_like(outputs))
+    return Diagonal(cast(outputs != 0, outputs.dtype), zeros_like(outputs))
 
 
 class Winners:

@@ -337,3 +337,11 @@ def test_who_takes_missing_values():
 @pytest.mark.parametrize("Model", MODELS)
 def test_checks_of_scikit_learn_with_missing_values_allowed(Model):
     assert check_estimator(Model(3, max_iter=5, solver="lbfgs"), on_skip=None)
+
+
+@pytest.mark.filterwarnings("ignore")  # few epochs learn little
+def test_numpy_needs_no_function_astype(monkeypatch):
+    """It has one since version 2.1."""
+    monkeypatch.delattr(np, "astype", raising=False)
+    model = AutoEncoder(3, **FAST).fit(TABLE)
+    assert np.isfinite(model.score_samples(TABLE)).all()
