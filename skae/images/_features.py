@@ -66,9 +66,10 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         negative values.
     patch_size : int or (int, int), default=6
         Height and width of a patch.
-    contrast : float, default=0.01
+    contrast : float, default=0.3
         Added to the variance of a patch before its root is the divisor, as a share of the mean variance of patches. None
-        leaves patches as they are.
+        leaves patches as they are. Coates, Lee & Ng (2011) have 0.01; more of it keeps the noise of smooth patches, for
+        instance that of JPEG files, from being as large as structure.
     whitening : float, default=0.1
         ``epsilon`` of :class:`~skae.images.ZCA`. None does not whiten.
     local_contrast : float, default=None
@@ -134,7 +135,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     alpha: float = 0.25
     rectification: Literal["absolute", "split"] | None = None
     patch_size: int | tuple[int, int] = 6
-    contrast: float | None = 0.01
+    contrast: float | None = 0.3
     whitening: float | None = 0.1
     local_contrast: float | None = None
     pooling: Literal["mean", "sum", "max", "l2"] = "mean"
