@@ -134,14 +134,14 @@ def main():
     arguments = parser.parse_args()
     if arguments.measure:
         folder = Path(arguments.folder)
-        measure(
-            arguments.measure, folder, arguments.rows[0], arguments.epochs, arguments.threads
-        )
+        measure(arguments.measure, folder, arguments.rows[0], arguments.epochs, arguments.threads)
         return
     print(
         f"rows of {N_COLUMNS} float32, {arguments.epochs} epochs, {arguments.threads} threads; medians of {arguments.repeats}"
     )
-    print("     rows  kind      fit, s/1e6  CPU s/1e6   to memory   codes, s/1e6   MB of memory   loss")
+    print(
+        "     rows  kind      fit, s/1e6  CPU s/1e6   to memory   codes, s/1e6   MB of memory   loss"
+    )
     for n_rows in arguments.rows:
         folder = write(Path(arguments.folder) / "bench_scale", n_rows)
         runs = {kind: [] for kind in arguments.kinds}
