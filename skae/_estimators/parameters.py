@@ -19,16 +19,13 @@ def estimator(cls: type[Class]) -> type[Class]:
     Fields are keyword-only unless they say otherwise. A base class, which has no such docstring, keeps their order.
     """
     cls = linked(versioned(dataclass(kw_only=True, eq=False, repr=False)(cls)))
-    names = documented(cls)
-    fields = cls.__dataclass_fields__
-    if set(names) != {
-        name for name in fields if name in inspect.signature(cls.__init__).parameters
-    }:
+    names, fields = documented(cls), cls.__dataclass_fields__
+    signature = inspect.signature(cls.__init__)
+    if set(names) != fields.keys() & signature.parameters.keys():
         return cls
     cls.__dataclass_fields__ = {
         name: fields[name] for name in (*names, *set(fields).difference(names))
     }
-    signature = inspect.signature(cls.__init__)
     own, *_ = signature.parameters.values()
     parameters = [signature.parameters[name] for name in names]
     cls.__init__.__signature__ = signature.replace(parameters=[own, *parameters])

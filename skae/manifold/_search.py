@@ -1,12 +1,12 @@
 """Nearest neighbors among the points of a fit."""
 
-from sklearn.neighbors import NearestNeighbors
-
 
 class Search:
     """A search for neighbors whose files hold the points only: its tree is built anew, for it could do harm if it were damaged."""
 
     def __init__(self, points, n_jobs=None):
+        from sklearn.neighbors import NearestNeighbors  # a quarter of the time of importing skae
+
         self._points, self._n_jobs = points, n_jobs
         self._neighbors = NearestNeighbors(n_jobs=n_jobs).fit(points)
 
