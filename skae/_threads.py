@@ -102,7 +102,7 @@ def team(n_threads=None):
 
     They are at most as many as the cores that a container allows. Within another team this does nothing.
     """
-    if getattr(local, "team", None) is not None:
+    if local.team is not None:
         yield
         return
     n_blas = _blas.n_threads()
@@ -130,8 +130,7 @@ def team(n_threads=None):
 @contextmanager
 def alone():
     """Let nothing be shared among threads in the block, as where the arrays are on a device."""
-    before = getattr(local, "team", None)
-    local.team = []
+    before, local.team = local.team, []
     try:
         yield
     finally:
@@ -150,7 +149,7 @@ if hasattr(os, "register_at_fork"):
 
 def is_shared(cost):
     """Return whether work of this cost, in multiplications of a matrix product, is cut into parts."""
-    return cost >= 2 * _SMALLEST_WORK and bool(_workers())
+    return cost >= 2 * _SMALLEST_WORK and bool(local.team)
 
 
 def share(work, size, cost):
@@ -163,10 +162,10 @@ def share(work, size, cost):
     cost : int
         Of one of ``size``, in multiplications of a matrix product; small work stays in this thread.
     """
-    if size < 2 or size * cost < 2 * _SMALLEST_WORK or not _workers():
+    if size < 2 or size * cost < 2 * _SMALLEST_WORK or not local.team:
         work(slice(0, size))
         return
-    n_parts = min(len(_workers()) + 1, size, size * cost // _SMALLEST_WORK)
+    n_parts = min(len(local.team) + 1, size, size * cost // _SMALLEST_WORK)
     bounds = [size * i // n_parts for i in range(n_parts + 1)]
     parts = list(map(slice, bounds[:-1], bounds[1:]))
     start, pace = time.perf_counter(), local.pace
@@ -207,18 +206,13 @@ def share_items(function, items):
                 return
             results[place] = function(item)
 
-    _run(work, [None] * min(len(items), len(_workers()) + 1))
+    _run(work, [None] * min(len(items), len(local.team or []) + 1))
     return results
 
 
 def has_workers():
     """Return whether work can be shared with other threads."""
-    return bool(_workers())
-
-
-def _workers():
-    """Return the other threads of the present team, if there is one."""
-    return getattr(local, "team", None) or []
+    return bool(local.team)
 
 
 def _run(work, parts, alone=False):
@@ -226,8 +220,8 @@ def _run(work, parts, alone=False):
 
     This thread does the first part and those that no worker has begun meanwhile; with ``alone``, all parts.
     """
-    present = getattr(local, "team", None)  # None where there is no team
-    workers = [] if alone else _workers()[: len(parts) - 1]
+    present = local.team
+    workers = [] if alone else (present or [])[: len(parts) - 1]
     busy, interrupt, start = list(workers), None, time.perf_counter()
     local.team = []  # nested calls run serially
     try:

@@ -13,9 +13,14 @@ from ._kernels.signals import DONE, GO, SIZE, wait_for_done, wait_for_go
 
 _SPIN_SECONDS = 3e-4  # seconds that a thread looks for work before it goes to sleep
 _HEAD_START = 12e-6  # seconds that a woken worker spins so that the caller can release the GIL
-local = (
-    threading.local()
-)  # of each thread: its ``team``, the other threads that it may give work to, and their ``pace``
+
+
+class _Local(threading.local):
+    # Of each thread: the other threads that it may give work to, None outside of a team, and their ``Pace``.
+    team = pace = None
+
+
+local = _Local()
 
 
 @cache

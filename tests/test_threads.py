@@ -201,7 +201,7 @@ def test_a_worker_that_is_not_there_is_done_without():
     """As in a process that was forked in the middle of it."""
     done = []
     with team(3):
-        for worker in _threads._workers():
+        for worker in _threads.local.team:
             worker.end()
         share(done.append, 30, 10**6)
         share(done.append, 30, 10**6)

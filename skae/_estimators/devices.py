@@ -43,23 +43,23 @@ def place_of(x):
 
 
 def dispatched(X):
-    """Return whether X is an array of another library, and scikit-learn's dispatch is on."""
-    return bool(get_config()["array_api_dispatch"]) and place_of(X) is not None
+    """Return the ``Place`` of X if it is an array of another library and scikit-learn's dispatch is on, else None."""
+    return place_of(X) if get_config()["array_api_dispatch"] else None
 
 
 def in_numpy(X):
     """Return an array of any library as one of numpy, on the CPU; everything else as it is."""
-    return to_numpy(X) if place_of(X) is not None else X
+    return to_numpy(X) if is_array(X) else X
 
 
 def check_dispatch(estimator, X):
-    """Raise where X is an array of another library that the estimator, or scikit-learn as configured, does not take."""
+    """Return what :func:`dispatched` does; raise where the estimator, or scikit-learn as configured, does not take X."""
     place, name = place_of(X), type(estimator).__name__
     if place is None:
-        return
+        return None
     if not get_config()["array_api_dispatch"]:
         if place.device == "cpu":
-            return  # read by numpy as any array-like
+            return None  # read by numpy as any array-like
         raise TypeError(
             f"X is on the device {place.device}: turn scikit-learn's dispatch on, "
             "sklearn.set_config(array_api_dispatch=True), or give an array of numpy."
@@ -68,6 +68,7 @@ def check_dispatch(estimator, X):
         raise TypeError(
             f"{name} takes arrays of numpy only: convert X, which is of {place.library.rpartition('.')[2]}."
         )
+    return place
 
 
 def check_place(before, X, method):
@@ -94,10 +95,11 @@ def reference(estimator, X):
     name = getattr(estimator, "device", None)
     if _local.beside is not None:
         return _local.beside
-    if dispatched(X):
+    place = dispatched(X)
+    if place is not None:
         if name is not None:
             raise ValueError(
-                f"device={name!r} is for arrays of numpy: X is on the device {place_of(X).device} already. Set device=None."
+                f"device={name!r} is for arrays of numpy: X is on the device {place.device} already. Set device=None."
             )
         return namespace(X).empty((0,), dtype=X.dtype, device=device(X))
     _check_precision(estimator, X)
@@ -135,7 +137,7 @@ def fitting_parts(estimator, X):
     """Fit an estimator and its parts in the block where ``estimator`` and X say; the rest of the fit is on arrays of numpy."""
     before = _local.beside, _local.place
     _local.beside = reference(estimator, X)
-    _local.place = place_of(X) if dispatched(X) else _local.place
+    _local.place = dispatched(X) or _local.place
     note_place(estimator, _local.place)
     try:
         with precision(getattr(estimator, "precision", "float32")):
@@ -171,12 +173,24 @@ def computing(estimator, beside, dtype):
 
 
 @contextmanager
-def moved(problem, state):
-    """Bring the data and the state of a training to the device of ``problem.beside``; the state comes back after the block."""
+def training_there(estimator, problem, state, solver):
+    """Yield the problem as it is where its training computes: on a device, or where :func:`computing_at` says.
+
+    The state is on the device in the block.
+    """
     beside = _local.beside if problem.beside is None else problem.beside
-    if beside is None:
-        yield problem
-        return
+    place = _place_of_minibatches.get()
+    with (
+        computing(estimator, beside, state.params.dtype),
+        nullcontext(problem) if beside is None else _moved(problem, state, beside) as there,
+        nullcontext(there) if place is None else place(there, solver) as there,
+    ):
+        yield there
+
+
+@contextmanager
+def _moved(problem, state, beside):
+    """Bring the data and the state of a training to the device of ``beside``; the state comes back after the block."""
     try:
         state.move(lambda array: like(array, beside))
         yield problem.moved(beside)
@@ -215,14 +229,3 @@ def computing_at(place):
         yield
     finally:
         _place_of_minibatches.reset(token)
-
-
-@contextmanager
-def placed(problem, solver):
-    """Yield the problem whose minibatches are computed where the block around says."""
-    place = _place_of_minibatches.get()
-    if place is None:
-        yield problem
-        return
-    with place(problem, solver) as elsewhere:
-        yield elsewhere

@@ -19,7 +19,7 @@ from ..nn.scaling import dense
 from ..sources._gather import gather_with_y
 from ..training.checkpoint import Checkpoint
 from ..training.loop import DivergenceError
-from .devices import check_dispatch, dispatched
+from .devices import check_dispatch
 from .identity import identity
 
 DTYPES = [np.float64, np.float32]  # of X, which is converted to the first one if it has neither
@@ -72,8 +72,7 @@ def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
         Also where columns hold text: the message says how to encode them.
     """
     X = gathered(estimator, X)
-    check_dispatch(estimator, X)
-    if dispatched(X):
+    if check_dispatch(estimator, X):
         dtype = _beside_dtypes(X, dtype)
     finite = "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
     try:

@@ -1,7 +1,7 @@
 """Parameters of a training and its results, shared by all estimators that are trained by minibatches or L-BFGS."""
 
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -18,7 +18,7 @@ from ..nn.scaling import unscaled
 from ..training.loop import Stopping, TrainingState, Verbose, minimize, minimize_full_batch
 from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_epochs
 from .callbacks import reported
-from .devices import computing, current, moved, placed
+from .devices import training_there
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
 from .fitting import BLOCK, opened_checkpoint
 
@@ -176,22 +176,24 @@ class TrainedModel(CallbackSupportMixin):
         publish : callable or None
             Called with the last state when training ends, also by an error; :meth:`_publish` by default.
         """
-        n_epochs = self._n_epochs(problem)
-        max_epochs = state.n_epochs + n_epochs
+        n_before, n_epochs = state.n_epochs, self._n_epochs(problem)
+        max_epochs = n_before + n_epochs
         if state.extra:
             kept = problem.kept(state.params)
             state.extra = {name: value for name, value in state.extra.items() if name in kept}
         checkpoint, stored = self._checkpoint(problem, state)
-        if stored is not None and (stored.n_epochs > state.n_epochs or not state.n_epochs):
+        if stored is not None and (stored.n_epochs > n_before or not n_before):
             # A warm start goes on from the last fit, and not from the file of a training before it.
-            state = stored
+            state, n_before = stored, stored.n_epochs
         reporters = self._reporters(problem.rows, max_epochs)
         observers = [*problem.observers, *reporters, *([] if checkpoint is None else [checkpoint])]
-        n_before, solver = state.n_epochs, problem.solver or self._make_solver()
+        solver = problem.solver or self._make_solver()
+        listens = getattr(self, "_skl_callbacks", None)
+        report = self._reporting(problem, state, n_epochs, publish) if listens else nullcontext([])
         with (
-            self._reporting(problem, state, n_epochs, publish) as reports,
+            report as reports,
             self._publishing(state, publish),
-            self._computing(problem, state, solver) as there,
+            training_there(self, problem, state, solver) as there,
         ):
             self._minimize(there, state, solver, n_epochs, max_epochs, [*observers, *reports])
         for reporter in reporters:
@@ -199,22 +201,8 @@ class TrainedModel(CallbackSupportMixin):
         self._warn(problem, state, solver, n_before, max_epochs)
 
     @contextmanager
-    def _computing(self, problem, state, solver):
-        """Yield the problem as it is where the training computes; the state is there in the block."""
-        beside = current() if problem.beside is None else problem.beside
-        with (
-            computing(self, beside, state.params.dtype),
-            moved(problem, state) as there,
-            placed(there, solver) as there,
-        ):
-            yield there
-
-    @contextmanager
     def _reporting(self, problem, state, n_epochs, publish):
-        """Yield a list of what reports the training to callbacks: empty where none were set."""
-        if not getattr(self, "_skl_callbacks", None):
-            yield []
-            return
+        """Yield a list of what reports the training to callbacks."""
         shown = unscaled(problem.X) if problem.shown is None else problem.shown
         with reported(self, shown, n_epochs, publish or self._publish) as report:
             yield [report]
@@ -241,7 +229,7 @@ class TrainedModel(CallbackSupportMixin):
             state = stored
         watching = [] if checkpoint is None else [checkpoint]
         solver = problem.solver or self._make_solver()
-        with self._publishing(state), self._computing(problem, state, solver) as problem:
+        with self._publishing(state), training_there(self, problem, state, solver) as problem:
             minimize(
                 problem.objective,
                 state,
@@ -261,7 +249,7 @@ class TrainedModel(CallbackSupportMixin):
                 "partial_fit trains on all rows for one epoch: set early_stopping=False."
             )
         solver = problem.solver or self._make_solver()
-        with self._publishing(state), self._computing(problem, state, solver) as problem:
+        with self._publishing(state), training_there(self, problem, state, solver) as problem:
             minimize(
                 problem.objective,
                 state,

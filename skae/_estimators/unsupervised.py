@@ -15,7 +15,7 @@ from .._typing import ArrayLike, Estimator, MatrixLike, available_if
 from ..nn.scaling import unscaled
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
-from .devices import dispatched, in_numpy, note_place, place_of, reference
+from .devices import dispatched, in_numpy, note_place, reference
 from .fit_warnings import warn_of_constant_codes
 from .fitting import (
     DTYPES,
@@ -65,7 +65,7 @@ def begin(self, X, sample_weight, *, again=False):
     again, beside = again and is_fitted(self), reference(self, X)
     dtype = self.model_.dtype if again else DTYPES
     X = in_numpy(validated_rows(self, X, dtype=dtype, reset=not again))
-    note_place(self, place_of(frame) if dispatched(frame) else None)
+    note_place(self, dispatched(frame))
     sample_weight = in_numpy(sample_weight)
     X, sample_weight, _ = counted_rows(X, sample_weight)
     if again:

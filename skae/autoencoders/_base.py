@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from numbers import Integral
 from typing import ClassVar, Literal
 
@@ -210,7 +211,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         for size in hidden:
             if not (isinstance(size, Integral) and size >= 1):
                 raise ValueError(f"hidden_layer_sizes must hold integers >= 1; got {hidden!r}.")
-        return [(width, self.activation) for width in (*hidden, self.n_components)]
+        return list(zip((*hidden, self.n_components), repeat(self.activation)))
 
     def _network_shape(self, n_inputs):
         """Return the arguments of the ``Network`` for so many inputs."""

@@ -270,7 +270,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             begin = partial(self._begin, targets)
             base = self._fitted_base(*for_parts(frame, sample_weight, X, weights), begin)
             state = begin(base)
-            self._check_width(base.model_.network)
+            self._check_width(self._network.sizes)
             constant = constant_loss(targets, balanced)
             options = {"unlabeled_per_labeled": self._unlabeled_ratio(), "constant": constant}
             if self.reconstruction_weight:
@@ -333,8 +333,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     def _is_penalized(self):
         return resolved(self.tangent_penalty, "tangent_penalty", 1.0) > 0
 
-    def _check_width(self, encoder):
-        width = min(encoder.sizes[0], encoder.sizes[-1])
+    def _check_width(self, sizes):
+        """Check the number of tangents by the widths from the input to the outputs."""
+        width = min(sizes[0], sizes[-2])
         if self.n_tangents == "auto":
             self._n_tangents = min(_MOST_TANGENTS, max(1, width // 2))
             return

@@ -252,7 +252,7 @@ class Elementwise(Unit):
         """Return s' and, for ``order`` 2, s'' at ``outputs``."""
         at = memory
         if at is None:
-            at = Diagonal(*(empty_like(outputs) for _ in range(order)))
+            at = Diagonal(empty_like(outputs), empty_like(outputs) if order == 2 else None)
 
         def some(samples):
             kernels.derivatives(self.kind, outputs[samples, ...], at.first[samples, ...])
@@ -285,13 +285,13 @@ def make_unit(activation):
     return ACTIVATIONS[activation] if isinstance(activation, str) else activation
 
 
-def initial_bound(activation, fan_in, fan_out, decoder):
+def initial_bound(unit, fan_in, fan_out, decoder):
     """Half-width of the uniform initial weights: He et al. 2015 for rectifiers, Glorot & Bengio 2010 for the rest.
 
     Their factor 4 for sigmoids is for networks without a decoder, which learn badly otherwise. With one it trains no
     better, and its noise stays visible in the filters.
     """
-    if make_unit(activation).rectifies:
+    if unit.rectifies:
         return np.sqrt(6 / fan_in)
-    factor = 4 if activation == "sigmoid" and not decoder else 1
+    factor = 4 if unit is ACTIVATIONS["sigmoid"] and not decoder else 1
     return factor * np.sqrt(6 / (fan_in + fan_out))

@@ -4,6 +4,7 @@ The parameters are those of a tied one-layer network: means of h given x are its
 its output units.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ from .._arrays.namespace import (
 from .._arrays.products import multiplier
 from .._threads import ELEMENT, share
 from .activations import ACTIVATIONS
-from .layer import Layer, LayerRecord, add_up
+from .layer import Layer, LayerRecord, add_up, forget_penalties
 from .noise import draw_keys, fresh_keys
 
 _SHARE_WATCHED = 32  # of a batch: one row in so many is reconstructed, to see how training goes
@@ -249,16 +250,15 @@ class BoltzmannObjective:
             grad.encoder_weights[0],
             grad.encoder_biases[0],
         )
-        record, multiply = phases.encoder[0], multiplier(out)
+        record, stacks = phases.encoder[0], (phases.means, phases.visible)
+        add = partial(add_up, multiplier(out), *stacks, weights, record.row_scales, [], out)
 
         def some(units):
             kernels.weigh(phases.coefficients, phases.means, bias, units.start, units.stop)
             for delta in record.delta_terms:
                 phases.codes[:, units] += delta[:, units]
                 bias[units] += namespace(delta).sum(delta[:, units], axis=0)
-            add_up(
-                units, multiply, phases.means, phases.visible, weights, record.row_scales, [], out
-            )
+            add(units)
             if self.mask is not None:
                 out[units, ...] *= self.mask[units]
 
@@ -313,7 +313,7 @@ class Phases:
 
     def start(self):
         """Forget what the penalties of the last batch left."""
-        self.encoder[0].start()
+        forget_penalties(self.encoder)
 
     def scratch(self, owner, create):
         """Return what ``create()`` made for ``owner`` at its first call."""

@@ -3,7 +3,7 @@
 Work is shared by units of which each thread has its own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -125,6 +125,7 @@ class LinearLayer:
         return LinearLayer(self.weights[units], self.derivatives.select(units)), units
 
 
+@dataclass(slots=True, eq=False)
 class LayerRecord:
     """What one layer keeps of a batch, and what penalties add to its gradient.
 
@@ -141,14 +142,14 @@ class LayerRecord:
         By these multiples of the rows of the weights the gradient grows, too.
     """
 
-    def __init__(self, inputs, outputs, delta, mask=None):
-        self.inputs, self.outputs, self.delta, self.mask = inputs, outputs, delta, mask
-        self.start()
-
-    def start(self):
-        """Forget what the penalties of the last batch have added."""
-        self.delta_terms, self.weight_terms, self.bias_terms = [], [], []
-        self.row_scales = []
+    inputs: np.ndarray
+    outputs: np.ndarray
+    delta: np.ndarray
+    mask: np.ndarray | None = None
+    delta_terms: list = field(default_factory=list)
+    weight_terms: list = field(default_factory=list)
+    bias_terms: list = field(default_factory=list)
+    row_scales: list = field(default_factory=list)
 
     def extra_delta(self):
         """Return the sum of ``delta_terms`` in the first one's memory, or None."""
@@ -160,7 +161,14 @@ class LayerRecord:
         return first
 
 
-def add_up(units, multiply, upper, lower, weights, row_scales, terms, out):
+def forget_penalties(records):
+    """Empty what the penalties of the last batch have added to the gradients of layers."""
+    for record in records:
+        record.delta_terms, record.weight_terms, record.bias_terms = [], [], []
+        record.row_scales = []
+
+
+def add_up(multiply, upper, lower, weights, row_scales, terms, out, units):
     """out <- upper' lower, each of ``row_scales`` times the rows of ``weights``, and ``terms``; for some units."""
     multiply(upper[:, units].T, lower, out[units, ...])
     for scales in row_scales:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import itemgetter
 
 import numpy as np
@@ -12,7 +12,7 @@ from .._arrays.products import multiplier
 from .._threads import share
 from .activations import Unit, initial_bound, make_unit
 from .corruption import dropout_mask
-from .layer import Layer, LayerRecord, add_up
+from .layer import Layer, LayerRecord, add_up, forget_penalties
 from .noise import shifted_seed
 
 
@@ -116,11 +116,11 @@ class Network:
         """Return a fresh flat vector: uniform weights of the usual width, biases zero but perhaps that of the outputs."""
         flat = np.zeros(self.size, dtype)
         params = self.views(flat)
-        matrices = list(zip(self.names, params.encoder_weights))
+        matrices = list(zip(self.activations, params.encoder_weights))
         if self.decoder == "untied":
-            matrices += zip(self.names, params.decoder_weights)
-        for name, weights in matrices:
-            bound = initial_bound(name, weights.shape[1], weights.shape[0], self.decoder)
+            matrices += zip(self.activations, params.decoder_weights)
+        for unit, weights in matrices:
+            bound = initial_bound(unit, weights.shape[1], weights.shape[0], self.decoder)
             weights[...] = rng.uniform(-bound, bound, weights.shape)
         if output_bias is not None:
             params.decoder_biases[0][...] = output_bias
@@ -141,7 +141,9 @@ class Network:
 
     def reconstruct(self, params, X):
         """Return the logits of the output units for the inputs ``X``."""
-        return self.decode(params, self.encode(params, X))
+        for layer in (*params.encoder_layers, *params.decoder_layers):
+            X = layer.forward(X)
+        return X
 
     def jacobian(self, params, X):
         """Return dh/dx, of shape (n_samples, n_components, n_features)."""
@@ -184,14 +186,8 @@ class Network:
         record = trace.decoder[-1 - number]
         upper, lower = (stack[-trace.n_samples :, ...] for stack in trace.stacks(number))
         weights, out = params.decoder_weights[number], grad.decoder_weights[number]
-
-        multiply = multiplier(out)
-
-        def add(units):
-            add_up(
-                units, multiply, upper, lower, weights, record.row_scales, record.weight_terms, out
-            )
-
+        terms = weights, record.row_scales, record.weight_terms
+        add = partial(add_up, multiplier(out), upper, lower, *terms, out)
         share(add, weights.shape[0], size(lower))
 
     def _encoder_gradients(self, number, layer, above, trace, grad):
@@ -200,19 +196,12 @@ class Network:
         upper, lower = trace.stacks(number)
         if self.decoder == "untied":
             upper, lower = upper[: -trace.n_samples, ...], lower[: -trace.n_samples, ...]
-        weights, out, d_bias = (
-            layer.weights,
-            grad.encoder_weights[number],
-            grad.encoder_biases[number],
-        )
+        out, d_bias = grad.encoder_weights[number], grad.encoder_biases[number]
         terms = record.weight_terms
         if self.decoder == "tied":
             terms = [*terms, *trace.decoder[-1 - number].weight_terms]
-
-        multiply, n_upper = multiplier(out), weights.shape[0]
-
-        def add(units):
-            add_up(units, multiply, upper, lower, weights, record.row_scales, terms, out)
+        multiply, n_upper = multiplier(out), out.shape[0]
+        add = partial(add_up, multiply, upper, lower, layer.weights, record.row_scales, terms, out)
 
         def both(units):
             layer.backward_part(record, above, extra, d_bias, multiply, units=units)
@@ -296,10 +285,7 @@ class Trace:
     def start(self):
         """Forget what the penalties of the last batch left for the backward pass."""
         self._n_free = self._n_claimed
-        for record in self.encoder:
-            record.start()
-        for record in self.decoder:
-            record.start()
+        forget_penalties(self.encoder + self.decoder)
 
     def claim(self, n_rows):
         """Return so many rows of each layer's upper and of its lower stack: a penalty's for this batch."""
@@ -336,9 +322,7 @@ def outputs_and_jacobian(layers, inputs):
 def expected_squared_jacobian(network):
     """Return the mean of ||dh/dx||_F^2 over initial weights, at pre-activations of 0: the scale of the Jacobian."""
     value = float(network.sizes[0])
-    for low, high, unit, name in zip(
-        network.sizes, network.sizes[1:], network.activations, network.names
-    ):
-        variance = initial_bound(name, low, high, network.decoder) ** 2 / 3
+    for low, high, unit in zip(network.sizes, network.sizes[1:], network.activations):
+        variance = initial_bound(unit, low, high, network.decoder) ** 2 / 3
         value *= high * variance * unit.derivative_at_zero**2
     return value

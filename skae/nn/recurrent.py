@@ -5,7 +5,7 @@ import numpy as np
 from .._kernels.contraction import add_scaled_rows
 from .._threads import product
 from .activations import initial_bound, make_unit
-from .layer import Layer, LayerRecord
+from .layer import Layer, LayerRecord, forget_penalties
 from .network import Params, Parts
 
 
@@ -50,8 +50,8 @@ class RecurrentNetwork:
     def initial(self, rng, dtype):
         """Return a fresh flat vector: uniform weights of the usual width, biases zero."""
         flat = np.zeros(self.size, dtype)
-        for name, weights in zip(self.names, self.views(flat).encoder_weights):
-            bound = initial_bound(name, weights.shape[1], weights.shape[0], self.decoder)
+        for unit, weights in zip(self.activations, self.views(flat).encoder_weights):
+            bound = initial_bound(unit, weights.shape[1], weights.shape[0], self.decoder)
             weights[...] = rng.uniform(-bound, bound, weights.shape)
         return flat
 
@@ -176,5 +176,4 @@ class RecurrentTrace:
 
     def start(self):
         """Forget what the penalties of the last batch left for the backward pass."""
-        for record in self.encoder:
-            record.start()
+        forget_penalties(self.encoder)

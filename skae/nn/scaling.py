@@ -43,8 +43,9 @@ class Scaling:
         if self.columns is not None:
             x = namespace(x).take(x, like(self.columns, x), axis=-1)
         if self.moves:
-            x = x - self._varying(self.center, x)
-            x /= self._varying(self.scale, x)
+            center, scale = self._varying(x)
+            x = x - center
+            x /= scale
         return in_rows(x)
 
     def invert(self, z):
@@ -52,27 +53,28 @@ class Scaling:
         if self.identity:
             return z
         if self.moves:
-            z = z * self._varying(self.scale, z)
-            z += self._varying(self.center, z)
+            center, scale = self._varying(z)
+            z = z * scale
+            z += center
         return self._widened(z, self.center)
 
     def apply_difference(self, x):
         """Return the difference of two rows of z from that of their x."""
         if self.identity:
             return x
-        return x[..., self.varies] / self._varying(self.scale, x)
+        return x[..., self.varies] / self._varying(x)[1]
 
     def invert_difference(self, z):
         """Return the difference of two rows of X from that of their z; constant columns have 0."""
         if self.identity:
             return z
-        return self._widened(z * self._varying(self.scale, z), 0)
+        return self._widened(z * self._varying(z)[1], 0)
 
     def derivatives(self, by_z):
         """Return derivatives by x from those by z, whose last axis is that of the inputs."""
         if self.identity:
             return by_z
-        return self._widened(by_z / self._varying(self.scale, by_z), 0)
+        return self._widened(by_z / self._varying(by_z)[1], 0)
 
     def linear_map(self, by_z):
         """Return a ``ChainMap`` from differences of x from one from differences of z."""
@@ -86,10 +88,13 @@ class Scaling:
         """Return an array with a number for each column of X from one for each input: ``fill`` in constant columns."""
         return by_input if self.columns is None else self._widened(by_input, fill)
 
-    def _varying(self, by_column, x):
-        """Return the numbers of the columns that vary, beside ``x`` and in its dtype."""
-        numbers = by_column if self.columns is None else by_column[self.columns]
-        return like(numbers.astype(dtype_name(x), copy=False), x)
+    def _varying(self, x):
+        """Return center and scale of the columns that vary, beside ``x`` and in its dtype."""
+        center, scale, dtype = self.center, self.scale, dtype_name(x)
+        if self.columns is not None:
+            center, scale = center[self.columns], scale[self.columns]
+        center, scale = center.astype(dtype, copy=False), scale.astype(dtype, copy=False)
+        return like(center, x), like(scale, x)
 
     def _widened(self, z, fill):
         if self.columns is None:

@@ -89,11 +89,8 @@ class Problem:
         if self.sample_weight is not None:
             self.rows = self.rows[self.sample_weight[self.rows] > 0]
         self.observers = [*getattr(self.objective, "observers", ()), *self.observers]
-
-    @property
-    def monitors_loss(self):
-        """bool: whether the objective falls in a training that succeeds, so that training may stop where it does not."""
-        return getattr(self.objective, "monitors_loss", True)
+        # Whether the objective falls in a training that succeeds, so that training may stop where it does not.
+        self.monitors_loss = getattr(self.objective, "monitors_loss", True)
 
     @property
     def n_rows(self):
@@ -175,14 +172,10 @@ class Batch:
 
     def __init__(self, data, indices):
         self._data, self.indices = data, indices
+        self.may_miss = data.may_miss  # whether values of the rows may be missing (NaN)
 
     def __len__(self):
         return self.indices.shape[0]
-
-    @property
-    def may_miss(self):
-        """bool: whether values of the rows may be missing (NaN)."""
-        return self._data.may_miss
 
     def seeds(self, rng):
         """Return three seeds of noise, drawn by a generator or before."""
@@ -246,11 +239,12 @@ class Batch:
     def weights(self, out):
         """Fill ``out`` with each row's share of the batch's mean: its sample weight over the batch's size."""
         weights = self._data.sample_weight
-        if weights is None and not is_numpy(out):
-            out[...] = 1 / len(self)
-            return
-        out[...] = 1 if weights is None else namespace(weights).take(weights, self.indices, axis=0)
-        out /= len(self)
+        n_rows = self.indices.shape[0]
+        if weights is None:
+            out[...] = 1 / n_rows
+        else:
+            out[...] = namespace(weights).take(weights, self.indices, axis=0)
+            out /= n_rows
 
     def clean(self):
         """Return the same rows in a batch that no corruption changes."""

@@ -1,11 +1,11 @@
-"""The minibatch steps of an epoch: one by one, or on a device, which is not waited for before the epoch ends."""
+"""The minibatch steps of an epoch on a device, which is not waited for before the epoch ends."""
 
 from itertools import takewhile
 
 import numpy as np
 
 from .._arrays.capture import Recorded, captures
-from .._arrays.namespace import empty_like, is_numpy, joined, like, take_one, zeros
+from .._arrays.namespace import empty_like, joined, like, take_one, zeros
 from .._arrays.random import Drawn
 from .problem import Batch
 from .solvers import SGD, Adam
@@ -15,54 +15,19 @@ from .solvers import SGD, Adam
 _RECORDED_AFTER, _COMPILED_AFTER = 50, 50_000
 
 
-def make_steps(objective, state, solver, batches):
-    """Return the steps of a training, ``steps.epoch(rate, keep)``.
-
-    That returns the sum of the losses of all rows, which is not finite where training has diverged, and the last batch.
-    ``rate`` is the function from the number of rows so far to the step size; ``keep`` is called once in an epoch, before
-    the first step, and on arrays of numpy only if the loss is finite there. Batches that are elsewhere may have steps of their
-    own.
-    """
-    if hasattr(batches, "make_steps"):
-        return batches.make_steps(objective, state, solver)
-    kind = Steps if is_numpy(state.params) else DeviceSteps
-    return kind(objective, state, solver, batches)
-
-
-class Steps:
-    """Steps on arrays of numpy."""
+class DeviceSteps:
+    """Steps on arrays of another library: those on batches of one size as a recorded one, where that is possible."""
 
     def __init__(self, objective, state, solver, batches):
         self.objective, self.state, self.solver, self.batches = objective, state, solver, batches
         self.grad = empty_like(state.params)
+        self._total, self._n_steps, self._recorded = zeros(1, state.params), 0, None
+        able = getattr(objective, "can_be_captured", False) and batches.can_be_captured
+        usual = type(solver) in (Adam, SGD)
+        self._able = able and usual and captures(state.params)
 
     def epoch(self, rate, keep):
-        """Make the steps of an epoch; return the sum of the losses of all rows and the last batch."""
-        total, n_seen, state = 0.0, 0, self.state
-        for batch in self.batches.epoch(state.rng):
-            size, value = len(batch), self.objective(state.params, batch, self.grad, state.rng)
-            if not np.isfinite(value):
-                return value, batch
-            if not n_seen:
-                keep()
-            self.solver.step(state.params, self.grad, state.solver, rate(n_seen))
-            total += value * size
-            n_seen += size
-        return total, batch
-
-
-class DeviceSteps(Steps):
-    """Steps on arrays of another library: those on batches of one size as a recorded one, where that is possible."""
-
-    def __init__(self, *args):
-        super().__init__(*args)
-        self._total, self._n_steps, self._recorded = zeros(1, self.state.params), 0, None
-        able = getattr(self.objective, "can_be_captured", False) and self.batches.can_be_captured
-        usual = type(self.solver) in (Adam, SGD)
-        self._able = able and usual and captures(self.state.params)
-
-    def epoch(self, rate, keep):
-        """Make the steps of an epoch; return the sum of the losses of all rows and the last batch."""
+        """Do what :meth:`skae.training.loop.Steps.epoch` does; ``keep`` is called whatever the loss."""
         n_seen, state = 0, self.state
         keep()
         self._total[...] = 0
