@@ -145,8 +145,11 @@ class Checks:
             self._refuse(f"has the columns {names}, and the first one {self.names}")
         if dtype != self.dtype:
             self._refuse(f"has the dtype {dtype}, and the first one {self.dtype}")
-        if kind != (self._sparse, self._has_y):
-            self._refuse("is sparse or has a y, and the first one not, or the other way round")
+        sparse, has_y = kind
+        if sparse != self._sparse:
+            self._refuse("is {}, and the first one {}".format(*_order(sparse, "sparse", "dense")))
+        if has_y != self._has_y:
+            self._refuse("has {}, and the first one {}".format(*_order(has_y, "a y", "none")))
 
     def finish(self):
         """Raise where there was no part."""
@@ -157,3 +160,8 @@ class Checks:
 
     def _refuse(self, what):
         raise ValueError(f"Part {self._number} of X, counted from 0, {what}.")
+
+
+def _order(first, yes, no):
+    """Return the word for a part and that for the first one, which differ."""
+    return (yes, no) if first else (no, yes)

@@ -208,9 +208,9 @@ def test_targets_come_with_the_batches():
         (lambda part: part[:0], "is empty"),
         (lambda part: part.ravel(), "has 1 dimensions instead of 2"),
         (lambda part: part.astype(str), "has the dtype <U.*: encode columns of text"),
-        (csr_matrix, "is sparse or has a y, and the first one not"),
+        (csr_matrix, "is sparse, and the first one dense"),
         (lambda part: pd.DataFrame(part, columns=NAMES), r"has the columns \['pixel0'"),
-        (lambda part: (part, y[: len(part)]), "is sparse or has a y, and the first one not"),
+        (lambda part: (part, y[: len(part)]), "has a y, and the first one none"),
     ],
 )
 def test_a_bad_part_is_named_and_the_model_is_as_before(change, words):
