@@ -127,7 +127,7 @@ def read_classes(y, dtype):
     labeled = _labeled(y)
     classes, codes = np.unique(y[labeled], return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"y must have two classes or more; got 1 class, {classes[0]!r}.")
+        raise ValueError(_too_few_classes(classes[0]))
     values, strata = np.zeros((len(y), len(classes)), dtype), np.zeros(len(y), int)
     values[np.flatnonzero(labeled), codes] = 1
     strata[labeled] = codes
@@ -141,14 +141,27 @@ def read_values(y, dtype, rows, weights):
         values = column_or_1d(values, warn=True)
     one_column = values.ndim == 1
     values = values.reshape(len(values), -1)[rows]
-    center = np.average(values, axis=0, weights=weights)
-    scale = np.sqrt(np.average((values - center) ** 2, axis=0, weights=weights))
-    if not np.isfinite(scale).all():
-        raise ValueError("y has values whose squares overflow: divide y by a power of ten.")
-    # Of equal values the deviation is 0, or the rounding of their mean.
-    scale[scale <= 1e-12 * np.abs(center)] = 1
-    values = np.ascontiguousarray((values - center) / scale, dtype)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        center = np.average(values, axis=0, weights=weights)
+        deviations = values - center
+        scale = np.sqrt(np.average(deviations**2, axis=0, weights=weights))
+        # Of equal values the deviations are 0, or the rounding of their mean.
+        varies = np.abs(deviations).max(axis=0) > 1e-12 * np.abs(center)
+    _check_range(values, scale[varies], dtype)
+    scale[~varies] = 1
+    values = np.ascontiguousarray(deviations / scale, dtype)
     return Values(one_column, center, scale), Targets(values, Gaussian, np.ones(len(values), bool))
+
+
+def _check_range(values, deviations, dtype):
+    """Raise where predictions of ``dtype``, or squares of ``values`` in float64, would overflow or be 0."""
+    squares, predictions = np.finfo(np.float64), np.finfo(dtype)
+    low = max(float(predictions.tiny), float(squares.tiny) ** 0.5)
+    high = min(float(predictions.max), float(squares.max) ** 0.5)
+    if np.abs(values).max() > high or (deviations < low).any():
+        raise ValueError(
+            f"y has values above {high:.0e} in size, or that differ by less than {low:.0e}: multiply y by a power of ten."
+        )
 
 
 def _read_indicators(y, dtype):
@@ -160,6 +173,14 @@ def _read_indicators(y, dtype):
         )
     targets = Targets(values, Bernoulli, np.ones(len(values), bool))
     return Classes(np.arange(values.shape[1]), True), targets
+
+
+def _too_few_classes(only):
+    if only == _UNLABELED:
+        return (
+            "y has no labels: all are -1, which stands for none. Label rows of two classes or more."
+        )
+    return f"y must have two classes or more; got one, {only}."
 
 
 def _labeled(y):

@@ -275,7 +275,9 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 "contrast=None to learn from their brightness."
             )
         # In float32 a smaller one would be 0, and constant patches are divided by it.
-        self.floor_ = max(float(self.contrast * variances.mean()), float(np.finfo(patches.dtype).tiny))
+        self.floor_ = max(
+            float(self.contrast * variances.mean()), float(np.finfo(patches.dtype).tiny)
+        )
         patches = patches[variances > _CONSTANT * variances.mean()]
         patches = np.hstack([patches, np.ones((len(patches), 1), patches.dtype)])
         normalize_patches(patches, patches.dtype.type(self.floor_))

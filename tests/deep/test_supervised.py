@@ -36,6 +36,19 @@ def test_a_linear_stack_is_logistic_regression():
     assert model.loss_ == pytest.approx(log_loss(classes, peer.predict_proba(data)), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("size", "dtype"), [(1e200, float), (1e-200, float), (1e39, np.float32), (1e-39, np.float32)]
+)
+def test_targets_out_of_range_are_refused(size, dtype):
+    """Squares of the first two are no numbers of float64, predictions in float32 of the others would be infinite or 0."""
+    data = np.random.default_rng(0).standard_normal((20, 3))
+    model = StackedAERegressor([3], max_iter=2, random_state=0)
+    with pytest.raises(ValueError, match="y has values above .*: multiply y by a power of ten"):
+        model.fit(data.astype(dtype), size * data[:, 0])
+    small = clone(model).fit(data, 1e-100 * data[:, 0]).predict(data)
+    np.testing.assert_allclose(1e100 * small, model.fit(data, data[:, 0]).predict(data), rtol=1e-6)
+
+
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_a_linear_stack_is_least_squares(n_outputs):
     rng = np.random.default_rng(0)
