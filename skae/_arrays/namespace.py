@@ -4,6 +4,7 @@ import math
 from functools import cache, lru_cache
 
 import numpy as np
+from scipy.linalg import eigvalsh
 
 _LIBRARIES = "torch", "cupy"  # without __array_namespace__ in some versions
 
@@ -109,6 +110,11 @@ def cast(x, dtype):
     return x.astype(dtype) if isinstance(x, np.ndarray) else namespace(x).astype(x, dtype)
 
 
+def precision_of(x):
+    """Return the difference of 1 and the next larger number in the dtype of ``x``: float."""
+    return float(namespace(x).finfo(x.dtype).eps)
+
+
 def scalar(value, like):
     """Return a scalar that leaves arrays like ``like`` in their dtype."""
     if isinstance(like, np.ndarray):
@@ -150,6 +156,24 @@ def dot(a, b):
     if isinstance(a, np.ndarray):
         return float(np.dot(a, b))
     return namespace(a).sum(a * b)
+
+
+def row_products(a, b, dtype=None):
+    """Return the inner products of the rows of two matrices, computed in the numpy ``dtype`` if it is given."""
+    if isinstance(a, np.ndarray):
+        return np.einsum("ij,ij->i", a, b, dtype=dtype)
+    xp = namespace(a)
+    if dtype is not None:
+        a, b = (xp.astype(each, getattr(xp, np.dtype(dtype).name)) for each in (a, b))
+    return xp.sum(a * b, axis=1)
+
+
+def largest_eigenvalue(matrix):
+    """Return the largest eigenvalue of a symmetric matrix: float."""
+    if isinstance(matrix, np.ndarray):
+        last = len(matrix) - 1
+        return float(eigvalsh(matrix, subset_by_index=(last, last))[0])
+    return float(namespace(matrix).linalg.eigvalsh(matrix)[-1])
 
 
 def sum_rows(x, out):

@@ -73,7 +73,7 @@ def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
     """
     X = gathered(estimator, X)
     if check_dispatch(estimator, X):
-        dtype = _beside_dtypes(X, dtype)
+        dtype = dtypes_of_library(X, dtype)
     finite = "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
     try:
         return validate_data(
@@ -95,7 +95,7 @@ def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
         ) from error
 
 
-def _beside_dtypes(X, dtype):
+def dtypes_of_library(X, dtype):
     """Return dtypes of numpy as those of the library of ``X``."""
     xp = namespace(X)
     if isinstance(dtype, list):

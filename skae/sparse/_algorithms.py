@@ -6,10 +6,11 @@ bounds of its distance from the optimum.
 
 import numpy as np
 
+from .._arrays.namespace import copy, empty_like, namespace, precision_of, scalar, zeros_like
+from .._arrays.shrinkage import lead_rows, step_rows
 from .._kernels.coordinate_descent import descend_rows
 from .._kernels.homotopy import follow_rows
 from .._kernels.pursuit import pursue_rows
-from .._kernels.shrinkage import lead_rows, step_rows
 
 _MOST_WORKING_SETS = 3  # working sets of a path in float32, before float64 is cheaper
 
@@ -58,31 +59,31 @@ def fista(problem, rows, codes, gaps, *, tol, max_iter):
 
 
 def _proximal_steps(problem, rows, codes, gaps, tol, max_iter, momentum):
-    correlations, norms, alphas = rows
-    step = codes.dtype.type(1 / problem.curvature)
-    precision = max(1e-3 * tol, np.finfo(codes.dtype).eps)
-    active = np.arange(len(codes))
-    h, c, memory = codes.copy(), correlations, problem.start(len(codes))
-    before, ahead, weights = np.empty_like(h), h.copy(), np.ones(len(h), h.dtype)
+    c, norms, alphas = rows
+    xp, step = namespace(codes), scalar(1 / problem.curvature, codes)
+    precision = max(1e-3 * tol, precision_of(codes))
+    active, memory = norms >= 0, problem.start(codes.shape[0])  # all rows are active
+    h, before, ahead, weights = copy(codes), empty_like(codes), copy(codes), zeros_like(alphas) + 1
     for iteration in range(max_iter + 1):
         if iteration % 10 == 0 or iteration == max_iter:
             residual_corr = c - h @ problem.gram
-            here = problem.gaps(alphas[active], norms[active], c, residual_corr, h, memory / step)
+            here = problem.gaps(alphas, norms, c, residual_corr, h, memory / step)
             gaps[active], codes[active] = here, h
-            rest = here > 0.5 * tol * norms[active]
-            if not rest.any() or iteration == max_iter:
+            rest = here > 0.5 * tol * norms
+            if not xp.any(rest) or iteration == max_iter:
                 break
-            if not rest.all():
-                active, weights = active[rest], weights[rest]
-                h, before, ahead, c, memory = (x[rest] for x in (h, before, ahead, c, memory))
+            if not xp.all(rest):
+                active[copy(active)] = rest
+                parts = h, before, ahead, weights, memory, c, norms, alphas
+                h, before, ahead, weights, memory, c, norms, alphas = (x[rest] for x in parts)
         points = ahead @ problem.gram
         step_rows(c, step, ahead, points)
         h, before = before, h
-        problem.shrink(points, alphas[active], step, precision, memory, h)
+        problem.shrink(points, alphas, step, precision, memory, h)
         if momentum:
             lead_rows(h, before, weights, ahead)
         else:
-            np.copyto(ahead, h)
+            ahead[...] = h
 
 
 def pursuit(problem, rows, codes, gaps, *, tol, max_iter):

@@ -11,7 +11,17 @@ from joblib import effective_n_jobs
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
+from .._arrays.namespace import is_numpy, like, namespace, row_products, zeros_like
 from .._compat import Interval, _fit_context
+from .._estimators.devices import (
+    check_place,
+    dispatched,
+    in_numpy,
+    note_place,
+    place_of,
+    reference,
+    shown,
+)
 from .._estimators.fit_warnings import warn_of_zero_codes
 from .._estimators.fitting import (
     BLOCK,
@@ -19,6 +29,8 @@ from .._estimators.fitting import (
     MeanScore,
     check_unchanged,
     counted_rows,
+    dtypes_of_library,
+    gathered,
     rows_at_once,
     unchanged_on_error,
     validated_rows,
@@ -41,7 +53,9 @@ _JUDGED = 128  # rows by whose codes a fit is judged
 
 def positive_part(codes):
     """Return codes, dense or sparse, with 0 in place of what is negative."""
-    return codes.maximum(0) if scipy.sparse.issparse(codes) else np.maximum(codes, 0)
+    if scipy.sparse.issparse(codes):
+        return codes.maximum(0)
+    return namespace(codes).maximum(codes, zeros_like(codes))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -76,6 +90,9 @@ class BaseCoder(
     @abstractmethod
     def _problem(self, X, weights):
         """Return the ``Problem`` of training."""
+
+    def _check_library(self, X):
+        """Raise where the parameters do not go with the library of X."""
 
     @abstractmethod
     def _codes(self, X, sparse_output):
@@ -118,9 +135,10 @@ class BaseCoder(
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             again = self.warm_start and hasattr(self, "_state")
-            X, weights = self._check_training_data(X, sample_weight, reset=not again)
+            X, weights, beside = self._check_training_data(X, sample_weight, reset=not again)
             if not self._take_given(X):
                 problem, state = self._prepared(X, weights, again, held_out=True)
+                problem.beside = beside
                 self._train(problem, state)
             self._learn_from_trained(X)
             codes = self._codes(X[:_JUDGED], sparse_output=False)
@@ -149,17 +167,22 @@ class BaseCoder(
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             again = hasattr(self, "_state")
-            X, weights = self._check_training_data(X, sample_weight, reset=not again)
+            X, weights, beside = self._check_training_data(X, sample_weight, reset=not again)
             if not self._take_given(X):
                 problem, state = self._prepared(X, weights, again, held_out=False)
+                problem.beside = beside
                 self._train_epoch(problem, state)
             self._learn_from_trained(X)
         return self
 
     def _check_training_data(self, X, sample_weight, reset):
-        dtype = DTYPES if reset else self.components_.dtype
-        X = validated_rows(self, X, dtype=dtype, reset=reset)
-        return counted_rows(X, sample_weight)[:2]
+        """Return rows and weights as arrays of numpy, and an array beside which to train or None."""
+        dtype, X = DTYPES if reset else self._atoms.dtype, gathered(self, X)
+        self._check_library(X)
+        beside, place = reference(self, X), place_of(X) if dispatched(X) else None
+        X = in_numpy(validated_rows(self, X, dtype=dtype, reset=reset))
+        note_place(self, place)
+        return *counted_rows(X, in_numpy(sample_weight))[:2], beside
 
     def _prepared(self, X, weights, again, held_out):
         """Return the ``Problem``, and the state to train from: the last one, or a first one of training rows."""
@@ -188,13 +211,15 @@ class BaseCoder(
         Returns
         -------
         H : {ndarray, csr_matrix} of shape (n_samples, n_components)
-            Twice as many columns with ``split_sign``.
+            Twice as many columns with ``split_sign``. Codes of an X of another library than numpy are dense.
         """
-        codes = self._codes(self._check(X), self.sparse_output)
+        codes = self._codes(self._check(X, "transform"), self.sparse_output)
         if not self.split_sign:
             return codes
         parts = [positive_part(codes), positive_part(-codes)]
-        return scipy.sparse.hstack(parts, "csr") if self.sparse_output else np.hstack(parts)
+        if scipy.sparse.issparse(codes):
+            return scipy.sparse.hstack(parts, "csr")
+        return np.hstack(parts) if is_numpy(codes) else namespace(codes).concat(parts, axis=1)
 
     def inverse_transform(self, X: MatrixLike) -> FloatArray:
         """Return the sum of atoms that each code stands for.
@@ -210,14 +235,18 @@ class BaseCoder(
             Samples, in the units of the training data.
         """
         check_is_fitted(self)
-        codes = check_array(X, accept_sparse="csr", dtype=self.components_.dtype)
+        dtype = self._atoms.dtype
+        if dispatched(X):
+            check_place(self._place, X, f"{type(self).__name__}.inverse_transform")
+            dtype = dtypes_of_library(X, dtype)
+        codes = check_array(X, accept_sparse="csr", dtype=dtype)
         if codes.shape[1] != self._n_features_out:
             raise ValueError(
                 f"X must have {self._n_features_out} columns, as transform returns; got {codes.shape[1]}."
             )
         if self.split_sign:
             codes = codes[:, : self._n_atoms] - codes[:, self._n_atoms :]
-        return codes @ self.components_
+        return codes @ self._atoms_beside(codes)
 
     def reconstruct(self, X: MatrixLike) -> FloatArray:
         """Return the sum of atoms that each sample's code stands for.
@@ -232,7 +261,8 @@ class BaseCoder(
         R : ndarray of shape (n_samples, n_features)
             Reconstructions, in the units of X.
         """
-        return self._codes(self._check(X), True) @ self.components_
+        X = self._check(X, "reconstruct")
+        return self._codes(X, True) @ self._atoms_beside(X)
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return minus half the squared reconstruction error of each sample, summed over features.
@@ -247,22 +277,36 @@ class BaseCoder(
         scores : ndarray of shape (n_samples,)
             High for samples that are like the training data.
         """
-        X = self._check(X)
+        X = self._check(X, "score_samples")
+        if dispatched(X):
+            errors = X - self._codes(X, False) @ self._atoms_beside(X)
+            return -0.5 * row_products(errors, errors)
         codes, scores = self._codes(X, True), np.empty(X.shape[0], X.dtype)
         for rows in gen_batches(len(scores), rows_at_once(BLOCK, 2 * X.shape[1], X.dtype)):
-            errors = dense(X[rows]) - codes[rows] @ self.components_
+            errors = dense(X[rows]) - codes[rows] @ self._atoms
             scores[rows] = -0.5 * np.einsum("ij,ij->i", errors, errors)
         return scores
 
-    def _check(self, X):
+    def _check(self, X, method):
+        """Return the validated X of a public ``method``."""
         check_is_fitted(self)
-        dtype = self.components_.dtype
-        return validated_rows(self, X, dtype=dtype, reset=False)
+        self._check_library(X)
+        check_place(self._place, X, f"{type(self).__name__}.{method}")
+        return validated_rows(self, X, dtype=self._atoms.dtype, reset=False)
 
     @property
     def components_(self) -> FloatArray:
         """The atoms: ndarray of shape (n_components, n_features)."""
-        return self._atoms_of(self._history("components_")["params"])
+        return shown(self._place, self._atoms_of(self._history("components_")["params"]))
+
+    @property
+    def _atoms(self):
+        """The atoms as an array of numpy."""
+        return self._atoms_of(self._state["params"])
+
+    def _atoms_beside(self, X):
+        """Return the atoms in the library and on the device of X."""
+        return like(self._atoms, X) if dispatched(X) else self._atoms
 
     def _atoms_of(self, params):
         return params[: self._n_atoms * self.n_features_in_].reshape(self._n_atoms, -1)

@@ -8,6 +8,7 @@ from scipy.sparse import csr_matrix
 from sklearn.utils import check_array
 
 from .._compat import Interval, StrOptions
+from .._estimators.devices import dispatched, in_numpy, place_of
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import atoms_of
 from .._estimators.unit_atoms import unit_rows
@@ -25,6 +26,7 @@ from ._inference import (
 )
 from ._problems import Lasso, Pursuit
 
+_PORTABLE = {"fista", "ista"}  # algorithms for arrays of any library
 _FIXED = {"solver", "learning_rate_init", "learning_rate"}  # the solver takes whole steps
 
 
@@ -213,8 +215,10 @@ class SparseCoder(BaseCoder):
         ValueError
             If X or ``init`` is not finite or of the wrong shape.
         """
-        X = self._check(X)
+        X = self._check(X, "infer")
         if init is not None:
+            if dispatched(X) and place_of(init) != place_of(X):
+                raise TypeError("init must be an array of the library and on the device of X.")
             init = check_array(init, accept_sparse="csr", dtype=X.dtype, order="C")
             if init.shape != (X.shape[0], self._n_atoms):
                 raise ValueError(
@@ -222,7 +226,7 @@ class SparseCoder(BaseCoder):
                 )
             init = positive_part(init) if self.positive else init
         options = self._inference() | {"init": init, "sparse_output": self.sparse_output}
-        problem = self._code_problem(self.components_)
+        problem = self._code_problem(self._atoms_beside(X))
         if init is None:
             options["algorithm"] = self._algorithm_for(problem)
         return infer_codes(X, problem, **options)
@@ -233,7 +237,7 @@ class SparseCoder(BaseCoder):
     def _take_given(self, X):
         if self.dictionary is None:
             return False
-        atoms = check_array(self.dictionary, dtype=X.dtype, order="C", copy=True)
+        atoms = check_array(in_numpy(self.dictionary), dtype=X.dtype, order="C", copy=True)
         if atoms.shape[1] != X.shape[1]:
             raise ValueError(
                 f"dictionary has atoms of {atoms.shape[1]} features, but X has {X.shape[1]}."
@@ -250,13 +254,30 @@ class SparseCoder(BaseCoder):
         self._state = self._new_state(lambda rng, seed: atoms.ravel()).to_dict()
         return True
 
+    @property
+    def _is_portable(self):
+        """Whether codes can be found in arrays of other libraries than numpy: bool."""
+        return self.algorithm in _PORTABLE and self.groups is None
+
+    def _check_library(self, X):
+        if dispatched(X) and not self._is_portable:
+            raise TypeError(
+                f"SparseCoder with algorithm={self.algorithm!r} and groups={self.groups!r} takes arrays of numpy only: set "
+                "algorithm='fista' and groups=None, or convert X."
+            )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = self._is_portable
+        return tags
+
     def _check_algorithm(self, atoms):
         self.algorithm_ = chosen_algorithm(self._code_problem(atoms), self.algorithm)
 
     def _learn_from_trained(self, X):
         if self.algorithm == "auto":
             limits = self.gap_tol, self.max_inference_iter
-            self.algorithm_ = fastest_algorithm(self._code_problem(self.components_), X, *limits)
+            self.algorithm_ = fastest_algorithm(self._code_problem(self._atoms), X, *limits)
 
     def _make_solver(self):
         objective = DictionaryObjective(self._n_atoms, self._code_problem, self._inference())
@@ -288,7 +309,7 @@ class SparseCoder(BaseCoder):
         }
 
     def _codes(self, X, sparse_output):
-        atoms = self.components_
+        atoms = self._atoms_beside(X)
         if self.transform_encoder == "soft_threshold":
             options = {"positive": self.positive, "n_jobs": self.n_jobs}
             return threshold_codes(X, atoms, self.alpha, sparse_output=sparse_output, **options)

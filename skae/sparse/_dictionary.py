@@ -3,9 +3,20 @@
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
+from .._arrays.dictionary import accumulate, update_atoms
+from .._arrays.namespace import (
+    dot,
+    empty,
+    like,
+    namespace,
+    reshape,
+    row_products,
+    scalar,
+    to_numpy,
+    zeros_like,
+)
 from .._estimators.columns import power_of_two
 from .._estimators.unit_atoms import unit_rows
-from .._kernels.dictionary import accumulate, update_atoms
 from .._threads import product
 from ..nn.scaling import dense
 from ._inference import infer_codes
@@ -43,16 +54,16 @@ class DictionaryObjective:
 
     def __call__(self, flat, batch, grad, rng):
         """Return the objective; no gradient is needed."""
-        dictionary = flat.reshape(self.n_atoms, -1)
-        self.rows = np.empty((len(batch), dictionary.shape[1]), flat.dtype)
-        shares = np.empty(len(batch), flat.dtype)
+        dictionary = reshape(flat, (self.n_atoms, -1))
+        self.rows = empty((len(batch), dictionary.shape[1]), flat)
+        shares = empty(len(batch), flat)
         batch.rows(out=self.rows)
         batch.weights(out=shares)
         problem = self._problem(dictionary)
         self.codes, _ = infer_codes(self.rows, problem, **self._inference)
         self.shares, self.rng = shares, rng
         self.errors = self.rows - product(self.codes, dictionary)
-        return float(problem.values(self.errors, self.codes) @ shares)
+        return dot(problem.values(self.errors, self.codes), shares)
 
     def outcome(self):
         """Return what the solver needs of the last batch, where that is a part of another one."""
@@ -97,25 +108,28 @@ class DictionarySolver:
     def step(self, params, grad, state, learning_rate):
         """Update the statistics and the dictionary by the last batch."""
         codes, rows, shares = self.objective.codes, self.objective.rows, self.objective.shares
-        dictionary = params.reshape(len(codes.T), -1)
+        dictionary, xp = reshape(params, (self.objective.n_atoms, -1)), namespace(params)
         state["n_steps"] += 1
-        decay = params.dtype.type((1 - 1 / (int(state["n_steps"][0]) + 1)) ** self.rho)
+        decay = scalar((1 - 1 / (int(state["n_steps"][0]) + 1)) ** self.rho, params)
         accumulate(codes, rows, shares, decay, state["second"], state["cross"])
         update_atoms(state["second"], state["cross"], dictionary)
-        used = (codes != 0)[shares > 0].any(axis=0)
-        state["idle"][used] = 0
-        state["idle"][~used] += 1
+        used, idle = xp.any((codes != 0)[shares > 0], axis=0), state["idle"]
+        idle[...] = xp.where(used, zeros_like(idle), idle + 1)
         self._replace(dictionary, state)
 
     def _replace(self, dictionary, state):
-        dead = np.flatnonzero(state["idle"] >= self.patience)
+        dead = np.flatnonzero(to_numpy(state["idle"]) >= self.patience)
         if not dead.size:
             return
-        errors, shares = self.objective.errors, self.objective.shares
-        worst = np.argsort(-np.einsum("ij,ij->i", errors, errors))
-        for atom, row in zip(dead, worst[shares[worst] > 0]):
-            sample = self.objective.rows[row]
+        errors, shares = self.objective.errors, to_numpy(self.objective.shares)
+        worst = np.argsort(-to_numpy(row_products(errors, errors)))
+        for atom, row in zip(dead.tolist(), worst[shares[worst] > 0].tolist()):
+            sample = to_numpy(self.objective.rows[row, ...])
             if sample.any():
-                dictionary[atom] = unit_rows(sample[np.newaxis])[0]
-            state["second"][atom], state["second"][:, atom], state["cross"][atom] = 0, 0, 0
+                dictionary[atom, ...] = like(unit_rows(sample[np.newaxis])[0], dictionary)
+            state["second"][atom, ...], state["second"][:, atom], state["cross"][atom, ...] = (
+                0,
+                0,
+                0,
+            )
             state["idle"][atom] = 0

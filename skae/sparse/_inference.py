@@ -10,10 +10,21 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import row_norms
 
+from .._arrays.namespace import (
+    dtype_name,
+    empty,
+    is_array,
+    is_numpy,
+    namespace,
+    row_products,
+    scalar,
+    to_numpy,
+    zeros,
+)
+from .._arrays.shrinkage import shrink_rows
 from .._estimators.fitting import rows_at_once
 from .._kernels.compression import compress, count_nonzeros
-from .._kernels.shrinkage import shrink_rows
-from .._threads import share_items, team
+from .._threads import alone, share_items, team
 from ..nn.scaling import dense
 from ._algorithms import ALGORITHMS
 
@@ -68,6 +79,7 @@ def infer_codes(
     Parameters
     ----------
     X : {C-ordered ndarray, csr_matrix} of shape (n_samples, n_features)
+        Or an array of another library, beside the dictionary of ``problem``; codes are then dense.
     problem : Lasso, GroupLasso or Pursuit
     algorithm : 'auto' or one of ``problem.algorithms``
         ``'auto'`` is ``'cd'`` where ``init`` is given and ``'cd'`` is among them, else the first of them.
@@ -90,21 +102,26 @@ def infer_codes(
     gaps : ndarray of shape (n_samples,)
     """
     solve = ALGORITHMS[chosen_algorithm(problem, algorithm, init is not None)]
-    gaps = np.empty(X.shape[0])
+    beside = _is_beside(X)
+    gaps = empty(X.shape[0], X, namespace(X).float64) if beside else np.empty(X.shape[0])
 
     def fill(rows, codes):
-        codes[:] = 0 if init is None else dense(init[rows])
-        statistics = problem.statistics(dense(X[rows]), None if prior is None else prior[rows])
+        codes[...] = 0 if init is None else dense(_rows(init, rows))
+        statistics = problem.statistics(
+            dense(_rows(X, rows)), None if prior is None else prior[rows]
+        )
         solve(problem, statistics, codes, gaps[rows], tol=tol, max_iter=max_iter)
 
     with team(effective_n_jobs(n_jobs)):
         _ = problem.gram  # computed once, before the threads read it
-        return _by_blocks(fill, X, len(problem.dictionary), n_jobs, sparse_output), gaps
+        return _by_blocks(fill, X, problem.dictionary.shape[0], n_jobs, sparse_output), gaps
 
 
 def warn_of_gaps(X, gaps, tol, max_iter):
     """Warn where codes of the rows of ``X`` are not within ``tol`` of their optimum, beyond rounding."""
-    limits = 0.5 * max(tol, 100 * np.finfo(X.dtype).eps) * row_norms(X, squared=True)
+    squares = to_numpy(row_products(X, X)) if _is_beside(X) else row_norms(X, squared=True)
+    gaps = to_numpy(gaps)
+    limits = 0.5 * max(tol, 100 * np.finfo(squares.dtype).eps) * squares
     n_wide = np.count_nonzero(gaps > limits)
     if n_wide:
         warnings.warn(
@@ -119,16 +136,27 @@ def threshold_codes(X, dictionary, alpha, *, positive=False, n_jobs=None, sparse
     """Return the soft threshold of each row's correlations at ``alpha``: codes without inference."""
 
     def fill(rows, codes):
-        points = dense(X[rows]) @ dictionary.T
-        alphas = np.full(len(points), alpha, X.dtype)
-        shrink_rows(points, alphas, X.dtype.type(1), positive, codes)
+        points = dense(_rows(X, rows)) @ dictionary.T
+        alphas = zeros(points.shape[0], points) + alpha
+        shrink_rows(points, alphas, scalar(1, points), positive, codes)
 
     with team(effective_n_jobs(n_jobs)):
-        return _by_blocks(fill, X, len(dictionary), n_jobs, sparse_output)
+        return _by_blocks(fill, X, dictionary.shape[0], n_jobs, sparse_output)
+
+
+def _is_beside(X):
+    """Return whether X is an array of another library than numpy."""
+    return is_array(X) and not is_numpy(X)
+
+
+def _rows(X, rows):
+    return X[rows, ...] if _is_beside(X) else X[rows]
 
 
 def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
     """Return the codes that ``fill(rows, codes)`` finds for all rows, several blocks at a time."""
+    if _is_beside(X):
+        return _by_large_blocks(fill, X, n_atoms)
     n_rows, n_threads = X.shape[0], effective_n_jobs(n_jobs)
     out = None if sparse_output else np.empty((n_rows, n_atoms), X.dtype)
 
@@ -148,6 +176,17 @@ def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
     counts, indices, values = (np.concatenate(arrays) for arrays in zip(*parts))
     starts = np.concatenate([[0], np.cumsum(counts)])
     return scipy.sparse.csr_matrix((values, indices, starts), shape=(n_rows, n_atoms))
+
+
+def _by_large_blocks(fill, X, n_atoms):
+    """Return the codes of an array of another library, block by block."""
+    codes = empty((X.shape[0], n_atoms), X)
+    # Of rows there are codes, those before, those ahead, correlations and what these are at present.
+    n_rows = rows_at_once(X.shape[0], X.shape[1] + 8 * n_atoms, np.dtype(dtype_name(X)))
+    with alone():
+        for rows in gen_batches(X.shape[0], n_rows):
+            fill(rows, codes[rows, ...])
+    return codes
 
 
 def _compressed(codes):

@@ -5,9 +5,17 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-from scipy.linalg import eigvalsh
 
-from .._kernels.shrinkage import gap_rows, shrink_rows
+from .._arrays.namespace import (
+    empty,
+    is_numpy,
+    largest_eigenvalue,
+    namespace,
+    precision_of,
+    row_products,
+    zeros,
+)
+from .._arrays.shrinkage import gap_rows, shrink_rows
 
 
 class Quadratic(ABC):
@@ -37,33 +45,36 @@ class Quadratic(ABC):
 
     def values(self, errors, codes):
         """Return the objective of each row of codes without a prior; ``errors`` are x - h D."""
-        values = 0.5 * np.einsum("ij,ij->i", errors, errors) + self.alpha * self.size(codes)
-        return values + 0.5 * self.ridge * np.einsum("ij,ij->i", codes, codes)
+        values = 0.5 * row_products(errors, errors) + self.alpha * self.size(codes)
+        return values + 0.5 * self.ridge * row_products(codes, codes)
 
     @cached_property
     def gram(self):
         """D D' plus the ridge: ndarray of shape (n_atoms, n_atoms)."""
         gram = self.dictionary @ self.dictionary.T
-        gram.flat[:: len(gram) + 1] += self.ridge
-        return gram
+        if is_numpy(gram):
+            gram.flat[:: len(gram) + 1] += self.ridge
+            return gram
+        xp, n_atoms = namespace(gram), gram.shape[0]
+        return gram + self.ridge * xp.eye(n_atoms, dtype=gram.dtype, device=gram.device)
 
     @cached_property
     def curvature(self):
         """The largest eigenvalue of ``gram``: float."""
-        last = len(self.gram) - 1
-        largest = eigvalsh(self.gram, subset_by_index=(last, last))[0]
-        return max(float(largest), np.finfo(self.gram.dtype).tiny)
+        tiny = float(namespace(self.gram).finfo(self.gram.dtype).smallest_normal)
+        return max(largest_eigenvalue(self.gram), tiny)
 
     def statistics(self, X, prior=None):
         """Return correlations c, norms q and thresholds of the rows of ``X``."""
         correlations = X @ self.dictionary.T
-        norms = np.einsum("ij,ij->i", X, X, dtype=np.float64)
+        norms = row_products(X, X, np.float64)
         if prior is not None:
             correlations += self.ridge * prior
-            norms += self.ridge * np.einsum("ij,ij->i", prior, prior, dtype=np.float64)
-        alphas = np.full(len(X), self.alpha, X.dtype)
+            norms += self.ridge * row_products(prior, prior, np.float64)
+        alphas = zeros(X.shape[0], X) + self.alpha
         if not self.alpha:
-            alphas = 10 * np.finfo(X.dtype).eps * np.abs(correlations).max(axis=1)
+            xp = namespace(X)
+            alphas = 10 * precision_of(X) * xp.max(xp.abs(correlations), axis=1)
         return correlations, norms, alphas
 
 
@@ -81,11 +92,12 @@ class Lasso(Quadratic):
 
     def size(self, codes):
         """Return ||h||_1 of each row of codes."""
-        return np.abs(codes).sum(axis=1)
+        xp = namespace(codes)
+        return xp.sum(xp.abs(codes), axis=1)
 
     def start(self, n_rows):
         """Return the memory of ``shrink`` from step to step: none."""
-        return np.empty((n_rows, 0), self.dictionary.dtype)
+        return empty((n_rows, 0), self.dictionary)
 
     def shrink(self, points, alphas, step, precision, memory, out):
         """out <- the proximal step of the penalty at ``points``."""
@@ -93,7 +105,7 @@ class Lasso(Quadratic):
 
     def gaps(self, alphas, norms, correlations, residual_corr, codes, shrunk):
         """Return upper bounds of the distance of rows from their optimum."""
-        gaps = np.empty(len(codes))
+        gaps = empty(codes.shape[0], norms)
         gap_rows(alphas, self.positive, norms, correlations, residual_corr, codes, gaps)
         return gaps
 

@@ -11,6 +11,7 @@ from skae import (
     DenoisingAE,
     ManifoldTangentClassifier,
     SparseAutoEncoder,
+    SparseCoder,
     StackedAE,
     StackedAEClassifier,
     StackedAERegressor,
@@ -25,6 +26,7 @@ MODELS = [
     ContractiveAE(4, **FAST),
     RBM(4, **FAST),
     SparseAutoEncoder(4, sparse_output=False, **FAST),  # dense codes of numpy, too
+    SparseCoder(4, algorithm="fista", max_iter=1, random_state=0),
     StackedAE(LAYERS, **FAST),
     StackedAEClassifier(LAYERS, **FAST),
     StackedAERegressor(LAYERS, **FAST),
