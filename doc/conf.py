@@ -50,6 +50,7 @@ sphinx_gallery_conf = {
     "doc_module": ("skae",),
     "reference_url": {"skae": None},
     "show_memory": False,
+    "default_thumb_file": "_static/prints.png",
     "min_reported_time": 1,
 }
 

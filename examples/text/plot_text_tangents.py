@@ -4,19 +4,21 @@ Tangents of texts, read as words
 
 An auto-encoder of bags of words has tangents too: directions in which a text may change and stay a text of its kind.
 Read back, they are words that come and words that go. The texts are the documentation of the functions that are
-installed with this package; with a folder that holds ``reuters.npz`` (SKAE_DATA), news of the Reuters-21578
+installed with this package, their summaries and notes; with a folder that holds ``reuters.npz`` (SKAE_DATA), news of the Reuters-21578
 collection.
 """
 
 # %%
 import inspect
 import os
+import re
 from importlib import import_module
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import scipy.sparse
-from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
 
 from skae import ContractiveAE
 from skae.manifold import tangent_basis, tangent_terms
@@ -29,16 +31,28 @@ MODULES = [
 ]
 
 
+def prose(docstring):
+    """Return the summary and the notes of a docstring: its other sections, of parameters and references, are much alike."""
+    parts = re.split(r"\n([A-Z][\w ]+)\n-{3,}\n", docstring)
+    notes = [text for name, text in zip(parts[1::2], parts[2::2]) if name == "Notes"]
+    summary = re.sub(r"^\w+\(.*\)", "", parts[0])  # without the signature
+    return re.sub(r">>>.*|https?\S+|:\w+:|\.\. \w+::", " ", "\n".join([summary, *notes]))
+
+
 def documentation():
     """Return the texts of public functions, and how often each frequent word is in them."""
     texts = {}
     for name in MODULES:
         for member, value in inspect.getmembers(import_module(name)):
-            text = inspect.getdoc(value) if callable(value) else None
-            if text and len(text) > 500 and not member.startswith("_"):
+            text = prose(inspect.getdoc(value) or "") if callable(value) else ""
+            if len(text) > 300 and not member.startswith("_"):
                 texts[text] = f"{name}.{member}"
     words = CountVectorizer(
-        stop_words="english", min_df=20, max_df=0.3, token_pattern="[a-z]{3,}", max_features=1000
+        stop_words=[*ENGLISH_STOP_WORDS, "read", "user", "guide", "true", "false", "none"],
+        min_df=10,
+        max_df=0.2,
+        token_pattern="[a-z]{3,}",
+        max_features=1000,
     )
     counts = words.fit_transform(texts)
     return list(texts.values()), counts, words.get_feature_names_out()
@@ -73,3 +87,16 @@ for text, tangents, s in zip(chosen, tangent_terms(basis, words, n_terms=7), val
     print(f"\n{titles[text] or 'no topic'}: {' '.join(words[X[text].indices[:12]])} ...")
     for value, terms in zip(s, tangents):
         print(f"  {value:5.2f}  {terms}")
+
+# %%
+# The leading tangent of three texts: words that come in one color, words that go in the other.
+figure, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
+for ax, text, tangents in zip(axes, chosen, basis):
+    direction = tangents[0]
+    largest = np.argsort(np.abs(direction))[-12:]
+    largest = largest[np.argsort(direction[largest])]
+    colors = np.where(direction[largest] > 0, "tab:blue", "tab:orange")
+    ax.barh(words[largest], direction[largest], color=colors)
+    ax.set(title=titles[text] or "no topic", xlabel="weight in the tangent")
+figure.suptitle("Words that come (blue) and go (orange) along the leading tangent of a text")
+figure.savefig("text_tangents.png", dpi=80)
