@@ -132,6 +132,11 @@ def note_place(estimator, place):
         vars(estimator)["_place"] = place
 
 
+def place_of_fit(estimator):
+    """Return the ``Place`` of the X of ``fit``, None for numpy."""
+    return vars(estimator).get("_place")
+
+
 @contextmanager
 def fitting_parts(estimator, X):
     """Fit an estimator and its parts in the block where ``estimator`` and X say; the rest of the fit is on arrays of numpy."""

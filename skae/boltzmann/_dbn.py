@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import _BaseComposition, _fit_context
 from .._estimators import named_layers
+from .._estimators.devices import as_given, check_place, in_numpy, place_of_fit
 from .._estimators.fitting import (
     MeanScore,
     by_block,
@@ -158,7 +159,7 @@ class DBN(
         H : ndarray of shape (n_samples, n_components)
             Codes.
         """
-        return self._fitted.transform(X)
+        return self._fitted_for(X, "transform").transform(X)
 
     def inverse_transform(self, X: ArrayLike) -> FloatArray:
         """Return what codes lead to, one pass of means down.
@@ -173,7 +174,7 @@ class DBN(
         R : ndarray of shape (n_samples, n_features)
             Samples, in the units of the training data.
         """
-        return self._fitted.inverse_transform(X)
+        return self._fitted_for(X, "inverse_transform").inverse_transform(X)
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return minus the loss of reconstructing each sample from its code.
@@ -188,7 +189,7 @@ class DBN(
         scores : ndarray of shape (n_samples,)
             High for samples that are like the training data.
         """
-        return self._fitted.score_samples(X)
+        return self._fitted_for(X, "score_samples").score_samples(X)
 
     def sample(
         self,
@@ -219,12 +220,13 @@ class DBN(
         X : ndarray of shape (n_samples, n_features)
             The ends of the chains.
         """
-        lower, top = [layer for _, layer in self._fitted.layers_[:-1]], self.layers_[-1][1]
+        check_is_fitted(self)
+        lower, top = [layer for _, layer in self.layers_[:-1]], self.layers_[-1][1]
         check_counts(n_samples=n_samples, n_steps=n_steps)
-        rng = generator(random_state)
+        rng, given = generator(random_state), start
         if start is not None:
             dtype = top.model_.dtype
-            start = validate_data(self, start, dtype=dtype, order="C", reset=False)
+            start = validate_data(self, in_numpy(start), dtype=dtype, order="C", reset=False)
             for layer in lower:
                 start = by_block(start, layer.model_.encode, layer.n_components_)
         # Of a single RBM the chain itself ends at the visible units.
@@ -238,7 +240,7 @@ class DBN(
         )
         for number, layer in reversed(list(enumerate(lower))):
             states = downward(layer.model_, states, None if means and number == 0 else rng)
-        return states
+        return as_given(states, given)
 
     def discriminative_layers(self):
         """Return weights and biases of a network on ``discriminative_inputs``, from the lowest layer up.
@@ -276,9 +278,10 @@ class DBN(
         """The fitted layers: list of (str, RBM)."""
         return self.stack_.layers_
 
-    @property
-    def _fitted(self):
-        check_is_fitted(self, "stack_")
+    def _fitted_for(self, X, method):
+        """Return the fitted stack, for X of a public ``method``."""
+        check_is_fitted(self)
+        check_place(place_of_fit(self.stack_), X, f"{type(self).__name__}.{method}")
         return self.stack_
 
     @property
@@ -290,6 +293,6 @@ class DBN(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = tags.array_api_support = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -11,6 +11,7 @@ from .._arrays.namespace import Constant
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
 from .._estimators.devices import CONSTRAINTS as ENGINE
+from .._estimators.devices import as_given, in_numpy
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import check_counts, column_names, generator, unchanged_on_error
 from .._estimators.layer import NetworkLayer
@@ -252,12 +253,13 @@ class RBM(TrainedModel, FittedNetwork):
         check_counts(n_samples=n_samples, n_steps=n_steps)
         rng = generator(random_state)
         params, units = self._network.views(self._params), self._units.loss
-        visible = self._chain_start(n_samples, start, rng)
+        visible = self._chain_start(n_samples, in_numpy(start), rng)
         codes, hidden = np.empty((2, len(visible), self.n_components_), visible.dtype)
         with team():
             for _ in range(n_steps):
                 gibbs_step(params, units, visible, codes, hidden, rng)
-        return downward(self.model_, hidden) if means else self._units.scaling.invert(visible)
+        states = downward(self.model_, hidden) if means else self._units.scaling.invert(visible)
+        return as_given(states, start)
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return the logarithm of each sample's unnormalized density: minus its (free) energy.

@@ -12,6 +12,8 @@ from sklearn.datasets import load_digits
 from sklearn.utils import get_tags
 
 from skae import (
+    DBM,
+    DBN,
     RBM,
     AutoEncoder,
     ContractiveAE,
@@ -25,6 +27,7 @@ from skae import (
     StackedAERegressor,
 )
 from skae._estimators import unsupervised
+from skae.boltzmann import BoltzmannClassifier
 from skae.generative import EnergyAE
 from skae.images import ZCA
 from skae.manifold import LocalPCA
@@ -200,6 +203,11 @@ def test_what_is_not_there_is_refused():
         for Model in (SparseCoder, RecurrentAE, LocalPCA, ZCA, EnergyAE):
             with pytest.raises(TypeError, match="arrays of numpy only"):
                 Model().fit(theirs)
+        for model in (DBM(MACHINES), BoltzmannClassifier(DBN(MACHINES))):
+            with pytest.raises(
+                TypeError, match=rf"{type(model).__name__} takes arrays of numpy only"
+            ):
+                model.fit(theirs, np.arange(150) % 2)
 
 
 @pytest.mark.parametrize("library", ["array_api_strict", "torch"])
@@ -321,6 +329,45 @@ def test_codes_of_other_algorithms_need_numpy(options):
         fitted.fit(theirs)
         with pytest.raises(TypeError, match="init must be an array of the library"):
             fitted.infer(theirs, init=X[:, :4])
+
+
+MACHINES = [("low", RBM(8, **OPTIONS)), ("high", RBM(5, gradient="pcd", **OPTIONS))]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("library", ["array_api_strict", "torch"])
+def test_belief_networks_are_those_of_numpy(library, dtype):
+    X, weights = _rows(dtype), np.linspace(0.5, 2, 150, dtype=dtype)
+    theirs, their_weights = _as(library, X, weights)
+    model = DBN(MACHINES, random_state=0)
+    expected, found = clone(model).fit(X, sample_weight=weights), clone(model)
+    tolerance = 1e-10 if dtype == "float64" else 1e-5
+    steps = {"n_steps": 2, "random_state": 0}
+    with config_context(array_api_dispatch=True):
+        found.fit(theirs, sample_weight=their_weights)
+        codes = found.transform(theirs)
+        pairs = [
+            (codes, expected.transform(X)),
+            (found.inverse_transform(codes), expected.inverse_transform(expected.transform(X))),
+            (found.score_samples(theirs), expected.score_samples(X)),
+            (
+                found.sample(start=theirs, means=True, **steps),
+                expected.sample(start=X, means=True, **steps),
+            ),
+            (
+                found.layers_[0][1].sample(start=theirs, **steps),
+                expected.layers_[0][1].sample(start=X, **steps),
+            ),
+        ]
+        score = found.score(theirs, sample_weight=their_weights)
+        for method in ("transform", "inverse_transform", "score_samples"):
+            given = codes if method == "inverse_transform" else theirs
+            with pytest.raises(ValueError, match=rf"DBN.{method}\(\) must use the same"):
+                getattr(expected, method)(given)
+    for ours, numbers in pairs:
+        assert type(ours) is type(theirs)
+        np.testing.assert_allclose(_numpy(ours), numbers, rtol=tolerance, atol=tolerance)
+    assert score == pytest.approx(expected.score(X, sample_weight=weights), rel=1e-5)
 
 
 LAYERS = [("low", ContractiveAE(8, **OPTIONS)), ("high", AutoEncoder(5, **OPTIONS))]

@@ -5,6 +5,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skae import (
+    DBN,
     RBM,
     AutoEncoder,
     ContractiveAE,
@@ -25,6 +26,7 @@ MODELS = [
     DenoisingAE(4, **FAST),
     ContractiveAE(4, **FAST),
     RBM(4, **FAST),
+    DBN([("one", RBM(4, **FAST))]),
     SparseAutoEncoder(4, sparse_output=False, **FAST),  # dense codes of numpy, too
     SparseCoder(4, algorithm="fista", max_iter=1, random_state=0),
     StackedAE(LAYERS, **FAST),
