@@ -6,8 +6,19 @@ from typing import Any, ClassVar, Literal
 
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._arrays.namespace import to_numpy
 from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
 from .._estimators import named_layers
+from .._estimators.devices import (
+    as_given,
+    check_place,
+    computing,
+    dispatched,
+    fitting_parts,
+    in_numpy,
+    reference,
+    shown,
+)
 from .._estimators.fitting import (
     DTYPES,
     MeanScore,
@@ -193,12 +204,13 @@ class DBM(
         TypeError
             If a layer is no RBM.
         """
-        with unchanged_on_error(self):
+        with unchanged_on_error(self), fitting_parts(self, X):
             check_machines(self.layers, least=2)
             named_layers.check_names(self)
             if isinstance(self._make_solver(), LBFGS):
                 raise ValueError("solver='lbfgs' needs an exact gradient: take 'sgd' or 'adam'.")
-            frame = X = gathered(self, X)
+            frame = X = gathered(self, in_numpy(X))
+            sample_weight = in_numpy(sample_weight)
             X = validated_rows(self, X, dtype=DTYPES)
             X, weights, _ = counted_rows(X, sample_weight)
             self._units = self.layers[0][1].layer_training().make_units(X, frame, weights)
@@ -224,7 +236,12 @@ class DBM(
         """
         check_is_fitted(self)
         top, width = len(self._sizes) - 1, self._sizes[-1]
-        return self._by_block(X, lambda *sides: sides[top % 2][:, self._machine.places[top]], width)
+        places = self._machine.places[top]
+
+        def highest(fitted, *sides):
+            return sides[top % 2][:, places]
+
+        return self._by_block(X, highest, width, method="transform")
 
     def reconstruct(self, X: MatrixLike) -> FloatArray:
         """Return the means of x given the mean-field means of the hidden layers.
@@ -239,9 +256,12 @@ class DBM(
         R : ndarray of shape (n_samples, n_features)
             Reconstructions, in the units of X.
         """
-        return self._by_block(
-            X, lambda states, odd: self.model_.visible_means(odd), self.n_features_in_
-        )
+
+        def visible(fitted, states, odd):
+            return fitted.visible_means(odd)
+
+        check_is_fitted(self)
+        return self._by_block(X, visible, self.n_features_in_, method="reconstruct")
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return a lower bound of each sample's unnormalized log density, by mean field.
@@ -256,7 +276,7 @@ class DBM(
         scores : ndarray of shape (n_samples,)
             High for samples that are like the training data.
         """
-        return self._by_block(X, lambda *sides: self.model_.bounds(*sides), None, check=True)
+        return self._by_block(X, FittedMachine.bounds, None, method="score_samples", check=True)
 
     def sample(
         self,
@@ -289,12 +309,12 @@ class DBM(
         """
         check_is_fitted(self)
         check_counts(n_samples=n_samples, n_steps=n_steps)
-        if start is not None:
-            start = validate_data(
-                self, start, dtype=self._state["params"].dtype, order="C", reset=False
-            )
-            self._check_range(start)
-        return self.model_.sample(n_samples, n_steps, start, means, generator(random_state))
+        X, dtype = in_numpy(start), self._state["params"].dtype
+        if X is not None:
+            X = validate_data(self, X, dtype=dtype, order="C", reset=False)
+            self._check_range(X)
+        states = self.model_.sample(n_samples, n_steps, X, means, generator(random_state))
+        return as_given(states, start)
 
     def log_partition(
         self, *, n_runs: int = 100, n_temperatures: int = 10_000, random_state: RandomState = None
@@ -356,13 +376,15 @@ class DBM(
     def weights_(self) -> list[FloatArray]:
         """Weights between neighboring layers: list of ndarray of shape (n_upper, n_lower)."""
         lowest, *others = self.model_.weights()
-        return [self._units.scaling.widened(lowest), *others]
+        weights = [self._units.scaling.widened(lowest), *others]
+        return [shown(self._place, each) for each in weights]
 
     @property
     def biases_(self) -> list[FloatArray]:
         """Biases of each layer, from the visible one up: list of ndarray of shape (n_units,)."""
         visible, *hidden = self.model_.biases()
-        return [self._units.scaling.widened(visible), *hidden]
+        biases = [self._units.scaling.widened(visible), *hidden]
+        return [shown(self._place, each) for each in biases]
 
     def discriminative_layers(self):
         """Return weights and biases of a network on ``discriminative_inputs``, from the lowest layer up.
@@ -415,14 +437,18 @@ class DBM(
         )
         self._train(Problem(OnCodes(objective, n_visible, beside_zeros), rows, weights), state)
 
-    def _by_block(self, X, function, width, *, check=False):
-        """Return ``function`` of the states of the even and of the odd layers, at their mean field."""
+    def _by_block(self, X, function, width, *, method, check=False):
+        """Return ``function`` of the machine and the states of its even and odd layers, for the public ``method``."""
         check_is_fitted(self)
+        check_place(self._place, X, f"{type(self).__name__}.{method}")
         X = validated_rows(self, X, dtype=self._state["params"].dtype, reset=False)
         if check:
-            self._check_range(X)
-        rows, fitted = self._units.scaling.rows(X), self.model_
-        return by_block(rows, lambda x: function(*fitted.sides(x)), width)
+            self._check_range(to_numpy(X) if dispatched(X) else X)
+        beside, fitted = reference(self, X), self.model_
+        fitted = fitted if beside is None else fitted.beside(beside)
+        with computing(self, beside, X.dtype):
+            scale = self._units.scaling.apply
+            return by_block(X, lambda x: function(fitted, *fitted.sides(scale(x))), width)
 
     def _check_range(self, X):
         self._units.check(X, column_names(self, X))
@@ -443,6 +469,6 @@ class DBM(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = tags.array_api_support = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._arrays.namespace import empty, like, zeros
 from .._estimators.fitting import by_block
 from .._threads import team
 from ..nn.boltzmann import gibbs_step, visible_logits
@@ -25,17 +26,21 @@ class FittedMachine:
         self.machine, self.flat, self.units, self.n_steps = machine, flat, units, n_steps
         self.params, self.dtype = machine.network.views(flat), flat.dtype
 
+    def beside(self, other):
+        """Return the same machine, with parameters beside the array ``other``."""
+        return FittedMachine(self.machine, like(self.flat, other), self.units, self.n_steps)
+
     def sides(self, x):
         """Return the scaled rows x and the means of the even hidden layers side by side, and the means of the odd layers."""
         n_even, n_odd = self.machine.network.sizes
-        states, odd = np.zeros((len(x), n_even), x.dtype), np.empty((len(x), n_odd), x.dtype)
+        states, odd = zeros((x.shape[0], n_even), x), empty((x.shape[0], n_odd), x)
         beside_zeros(x, states)
         self.machine.mean_field(self.params, states, odd, self.n_steps)
         return states, odd
 
     def visible_means(self, odd):
         """Return the means of the columns of X given the odd layers."""
-        logits = np.empty((len(odd), self.machine.network.sizes[0]), odd.dtype)
+        logits = empty((odd.shape[0], self.machine.network.sizes[0]), odd)
         visible_logits(self.params, odd, logits)
         n_visible = self.machine.sizes[0]
         return self.units.scaling.invert(self.units.loss.activate(logits[:, :n_visible]))

@@ -12,6 +12,7 @@ import numpy as np
 from .._arrays import boltzmann as kernels
 from .._arrays.activations import softplus_of
 from .._arrays.namespace import (
+    Constant,
     copy,
     dot,
     empty,
@@ -183,7 +184,8 @@ class BoltzmannObjective:
         mask=None,
     ):
         self.network, self.units, self.n_steps, self.chains = network, units, n_steps, chains
-        self.penalties, self.mask = penalties, mask
+        self.penalties = penalties
+        self.mask = None if mask is None else Constant(mask)
         self._up, self._down = scales
         self._infer, self._watched = infer or self._means, watched or units
         self._phases = {}
@@ -252,6 +254,7 @@ class BoltzmannObjective:
         )
         record, stacks = phases.encoder[0], (phases.means, phases.visible)
         add = partial(add_up, multiplier(out), *stacks, weights, record.row_scales, [], out)
+        mask = None if self.mask is None else self.mask.beside(out)
 
         def some(units):
             kernels.weigh(phases.coefficients, phases.means, bias, units.start, units.stop)
@@ -259,8 +262,8 @@ class BoltzmannObjective:
                 phases.codes[:, units] += delta[:, units]
                 bias[units] += namespace(delta).sum(delta[:, units], axis=0)
             add(units)
-            if self.mask is not None:
-                out[units, ...] *= self.mask[units]
+            if mask is not None:
+                out[units, ...] *= mask[units, ...]
 
         share(some, weights.shape[0], size(phases.visible))
 

@@ -7,6 +7,7 @@ Units of even layers touch odd ones only: the machine is an RBM whose visible un
 import numpy as np
 from scipy.special import xlogy
 
+from .._arrays.namespace import cast, is_numpy, namespace, row_products
 from .._threads import product
 from .activations import ACTIVATIONS
 from .losses import Bernoulli, Reconstruction
@@ -77,14 +78,23 @@ class DeepMachine:
 
     def bounds(self, params, visible, states, odd):
         """Return a lower bound of each row's log p(x), up to the normalizer, at means of the hidden units."""
-        joint = np.einsum("ij,ij->i", odd, states @ params.encoder_weights[0].T, dtype=np.float64)
+        joint = row_products(odd, states @ params.encoder_weights[0].T, np.float64)
         linear = odd @ params.encoder_biases[0] + states @ params.decoder_biases[0]
         latent = states[:, self.sizes[0] :]
         base = visible.log_base(states[:, : self.sizes[0]])
-        return joint + linear + base + _entropies(latent) + _entropies(odd)
+        return cast(joint + linear + base + _entropies(latent) + _entropies(odd), odd.dtype)
 
 
 def _entropies(means):
     """Return the entropy of each row of independent units."""
-    p = means.astype(np.float64)
-    return -(xlogy(p, p) + xlogy(1 - p, 1 - p)).sum(axis=1)
+    if is_numpy(means):
+        p = means.astype(np.float64)
+        return -(xlogy(p, p) + xlogy(1 - p, 1 - p)).sum(axis=1)
+    xp = namespace(means)
+    p = xp.astype(means, xp.float64)
+    return -xp.sum(_x_log_x(p) + _x_log_x(1 - p), axis=1)
+
+
+def _x_log_x(p):
+    xp = namespace(p)
+    return p * xp.log(xp.where(p > 0, p, xp.ones_like(p)))

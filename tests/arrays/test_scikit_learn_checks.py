@@ -5,6 +5,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skae import (
+    DBM,
     DBN,
     RBM,
     AutoEncoder,
@@ -27,6 +28,7 @@ MODELS = [
     ContractiveAE(4, **FAST),
     RBM(4, **FAST),
     DBN([("one", RBM(4, **FAST))]),
+    DBM([("one", RBM(4, **FAST)), ("two", RBM(3, **FAST))], **FAST),
     SparseAutoEncoder(4, sparse_output=False, **FAST),  # dense codes of numpy, too
     SparseCoder(4, algorithm="fista", max_iter=1, random_state=0),
     StackedAE(LAYERS, **FAST),
