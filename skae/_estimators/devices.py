@@ -140,6 +140,7 @@ def place_of_fit(estimator):
 @contextmanager
 def fitting_parts(estimator, X):
     """Fit an estimator and its parts in the block where ``estimator`` and X say; the rest of the fit is on arrays of numpy."""
+    check_dispatch(estimator, X)
     before = _local.beside, _local.place
     _local.beside = reference(estimator, X)
     _local.place = dispatched(X) or _local.place

@@ -443,6 +443,17 @@ STACKS = {
 }
 
 
+@pytest.mark.parametrize(
+    "model",
+    [AutoEncoder(8), STACKS["greedy"], STACKS["classifier"], STACKS["tangents"], DBN(MACHINES)],
+    ids=lambda model: type(model).__name__,
+)
+def test_arrays_on_a_device_need_the_dispatch(model):
+    (theirs,) = _as("array_api_strict", _rows("float64"))
+    with pytest.raises(TypeError, match="array_api_dispatch=True"):
+        model.fit(theirs, load_digits().target[:150])
+
+
 @pytest.mark.parametrize("library", ["array_api_strict", "torch"])
 @pytest.mark.parametrize("name", STACKS)
 def test_stacks_classifiers_and_machines_are_those_of_numpy(name, library):
