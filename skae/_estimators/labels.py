@@ -12,6 +12,7 @@ from ..nn.scaling import dense
 
 CLASS_WEIGHT = {"class_weight": [StrOptions({"balanced"}), dict, list, None]}  # constraints
 _UNLABELED = -1
+_HOW_TO_MARK = "Rows without a label have the integer -1: among labels of text, in an array or a list of objects."
 
 
 @dataclass
@@ -117,14 +118,15 @@ class Values:
 
 def read_classes(y, dtype):
     """Return the ``Classes`` in y, and the ``Targets``."""
-    kind = type_of_target(y, input_name="y")
+    y, of_text = _labels_of_text(y)
+    kind = type_of_target(y[_labeled(y)] if of_text else y, input_name="y")
     if kind == "multilabel-indicator":
         return _read_indicators(y, dtype)
     if kind == "multiclass-multioutput":
         raise ValueError("y must have one column of classes, or an indicator matrix of 0 and 1.")
     y = column_or_1d(y, warn=True)
-    check_classification_targets(y)
     labeled = _labeled(y)
+    check_classification_targets(y[labeled] if of_text else y)
     classes, codes = np.unique(y[labeled], return_inverse=True)
     if len(classes) < 2:
         raise ValueError(_too_few_classes(classes[0]))
@@ -132,6 +134,34 @@ def read_classes(y, dtype):
     values[np.flatnonzero(labeled), codes] = 1
     strata[labeled] = codes
     return Classes(classes, False), Targets(values, Multinomial, labeled, strata=strata)
+
+
+def _labels_of_text(y):
+    """Return y, as an array where it has labels of text, and whether it has; -1 may be among them, and none may be missing."""
+    if isinstance(y, (list, tuple)) and any(isinstance(label, str) for label in y):
+        y = np.array(y, dtype=object)
+    found = np.asarray(y)
+    if found.ndim != 1 or found.dtype.kind not in "OUT":
+        return y, False
+    if found.dtype == object and any(_is_missing(label) for label in found):
+        raise ValueError(f"Input y contains NaN or None. {_HOW_TO_MARK}")
+    texts = {label for label in found if isinstance(label, str)}
+    if not texts:
+        return y, False
+    others = {label for label in found if not isinstance(label, str)} - {_UNLABELED}
+    if others:
+        raise ValueError(
+            f"y has labels of text and {others}: make all of them text. {_HOW_TO_MARK}"
+        )
+    if str(_UNLABELED) in texts and texts != {"-1", "1"}:
+        raise ValueError(f"y has the label '-1' as text. {_HOW_TO_MARK}")
+    return found, True
+
+
+def _is_missing(label):
+    """Return whether a label is None, NaN or NA of pandas: the last two do not equal themselves."""
+    equal = label == label  # noqa: PLR0124
+    return label is None or not isinstance(equal, (bool, np.bool_)) or not equal
 
 
 def read_values(y, dtype, rows, weights):
@@ -186,6 +216,8 @@ def _too_few_classes(only):
 def _labeled(y):
     """Return which rows have a label: -1 means none, unless y has the values -1 and 1 only, which are then two classes."""
     everyone = np.ones(len(y), bool)
+    if y.dtype == object:
+        return np.array([isinstance(label, str) or label != _UNLABELED for label in y], bool)
     if y.dtype.kind not in "if":
         return everyone
     labeled = y != _UNLABELED

@@ -1,6 +1,7 @@
 """StackedAEClassifier and StackedAERegressor beside scikit-learn's linear models, and their options."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 from scipy.special import softmax
@@ -295,3 +296,38 @@ def test_transform_is_what_the_output_layer_sees(model):
     else:
         values = outputs.ravel() * y[:300].std() + y[:300].mean()
         np.testing.assert_allclose(model.predict(X[:20]), values, rtol=1e-6)
+
+
+def test_labels_of_text_among_rows_without_a_label():
+    data, classes = _overlapping()
+    hidden = np.arange(300) % 3 == 0
+    names = np.array(["ant", "bee", "cow"])
+    numbers = np.where(hidden, -1, classes)
+    texts = names[classes].astype(object)
+    texts[hidden] = -1
+    options = {"max_iter": 3, "random_state": 0}
+    expected = names[StackedAEClassifier([4], **options).fit(data, numbers).predict(data)]
+    for labels in (texts, list(texts), pd.Series(texts)):
+        model = StackedAEClassifier([4], **options).fit(data, labels)
+        assert model.classes_.tolist() == names.tolist()
+        np.testing.assert_array_equal(model.predict(data), expected)
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        (None, "Input y contains NaN or None"),
+        (np.nan, "Input y contains NaN or None"),
+        (pd.NA, "Input y contains NaN or None"),
+        ("-1", "y has the label '-1' as text"),
+        (7, r"y has labels of text and \{7\}"),
+    ],
+)
+def test_labels_that_are_missing_or_mixed_are_refused(odd, words):
+    data, classes = _overlapping()
+    texts = np.array(["ant", "bee", "cow"])[classes].astype(object)
+    texts[5] = odd
+    with pytest.raises(ValueError, match=f"{words}.* Rows without a label have the integer -1"):
+        StackedAEClassifier([4], max_iter=1).fit(data, texts)
+    signs = np.where(classes > 0, "1", "-1")
+    assert StackedAEClassifier([4], max_iter=1).fit(data, signs).classes_.tolist() == ["-1", "1"]
