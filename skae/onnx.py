@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.base import is_classifier
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from ._version import __version__
@@ -32,7 +33,7 @@ def to_onnx(
     """Return an ONNX model that computes one method of a fitted estimator.
 
     It has the input ``X``, float32 of shape (n_samples, n_features) in the units of the training data, and the output named
-    as below. Missing values are not filled.
+    as below. Missing values (NaN) are what they are to the estimator: those of auto-encoders are seen as 0, and are not filled in.
 
     Parameters
     ----------
@@ -68,14 +69,14 @@ def to_onnx(
     network = getattr(fitted, "network", None)
     if not (isinstance(network, Network) and network.sizes[0] == fitted.scaling.n_inputs):
         raise TypeError(
-            "estimator must have a feed-forward network that sees X alone, such as ContractiveAE or StackedAE; got "
-            f"{estimator!r}."
+            "estimator must have a feed-forward network that sees X alone, such as ContractiveAE or StackedAE; got a "
+            f"{type(estimator).__name__}. Of a Pipeline export the steps one by one."
         )
     if method not in _METHODS:
         raise ValueError(f"method must be one of {sorted(_METHODS)}; got {method!r}.")
     if not hasattr(estimator, method):
         raise TypeError(f"{type(estimator).__name__} has no {method}.")
-    graph = _Graph(fitted.scaling.n_features)
+    graph = _Graph(fitted.scaling.n_features, get_tags(estimator).input_tags.allow_nan)
     _METHODS[method](graph, estimator, fitted)
     return graph.model(type(estimator).__name__)
 
@@ -83,8 +84,9 @@ def to_onnx(
 class _Graph:
     """Nodes of a graph, each of which has one output."""
 
-    def __init__(self, n_features):
+    def __init__(self, n_features, takes_nan):
         onnx = _onnx()
+        self.takes_nan = takes_nan
         self._helper, self._numpy, self._types = onnx.helper, onnx.numpy_helper, onnx.TensorProto
         self._nodes, self._constants, self._outputs = [], [], []
         self._input = onnx.helper.make_tensor_value_info(
@@ -139,14 +141,16 @@ def _onnx():
 
 
 def _scaled(graph, scaling):
-    """Return z = (x - center) / scale of the columns that vary."""
+    """Return z = (x - center) / scale of the columns that vary, and 0 where x is missing."""
     x = "X"
     if scaling.columns is not None:
         x = graph.add("Gather", x, scaling.columns, axis=1)
-    if not scaling.moves:
+    if scaling.moves:
+        x = graph.add("Sub", x, scaling.center[scaling.varies])
+        x = graph.add("Div", x, scaling.scale[scaling.varies])
+    if not graph.takes_nan:
         return x
-    x = graph.add("Sub", x, scaling.center[scaling.varies])
-    return graph.add("Div", x, scaling.scale[scaling.varies])
+    return graph.add("Where", graph.add("IsNaN", x), np.zeros(1), x)
 
 
 def _unscaled(graph, scaling, z):

@@ -50,6 +50,15 @@ def assert_near(found, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("X", [DIGITS, TABLE, WINE], ids=["digits", "table", "wine"])
+def test_missing_values(X):
+    holes = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
+    model = DenoisingAE(8, **FAST).fit(holes)
+    assert_near(run(to_onnx(model), holes)["codes"], model.transform(holes))
+    found = run(to_onnx(model, "reconstruct"), holes)["reconstruction"]
+    assert_near(found, model.reconstruct(holes))
+
+
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "softplus", "identity"])
 @pytest.mark.parametrize("X", [DIGITS, TABLE, WINE], ids=["digits", "table", "wine"])
 def test_codes_and_reconstructions(X, activation):
