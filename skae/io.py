@@ -100,8 +100,8 @@ def save(model: Any, path: PathLike) -> None:
     refused = _refused(skops, content)
     if refused:
         raise TypeError(
-            f"model={model!r} holds {refused}, which skae.io does not load: give names and instances of skae and "
-            "scikit-learn as parameters, or use pickle, for files that only you read."
+            f"The model holds {refused}, which skae.io does not load: give names and instances of skae and scikit-learn "
+            f"as parameters, or use pickle, for files that only you read. Its type is {type(model).__name__}."
         )
     with replacing(os.fspath(path)) as file:
         file.write(content)

@@ -219,7 +219,7 @@ def _noise(X, seed, out):
 def test_what_is_not_trusted_is_neither_saved_nor_loaded(model, tmp_path):
     skops_io = pytest.importorskip("skops.io")
     path = tmp_path / "model"
-    with pytest.raises(TypeError, match="(?s)model=.*holds .*(_noise|_Steps)"):
+    with pytest.raises(TypeError, match="The model holds .*(_noise|_Steps)"):
         skae_io.save(model, path)
     assert not path.exists()
     skops_io.dump(model, path)

@@ -86,6 +86,10 @@ def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
             **options,
         )
     except ValueError as error:
+        if getattr(X, "ndim", 2) > 2:
+            raise ValueError(
+                f"{error} Make a row of each sample, X.reshape(len(X), -1); for pictures see also skae.images."
+            ) from error
         if "convert string to float" not in str(error):
             raise
         raise ValueError(

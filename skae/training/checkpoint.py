@@ -12,6 +12,7 @@ from .loop import TrainingState
 
 _NPY_HEADER = 10_000  # bytes of an array's own header, at most
 _HEADER = 2**28  # bytes of ours, at most
+_LONGER = " With learning_rate='constant' max_iter may grow: the steps of 'cosine' end at max_iter."
 
 
 class Checkpoint:
@@ -81,9 +82,10 @@ class Checkpoint:
                 f"checkpoint={self.path!r} cannot be read ({type(error).__name__}: {error}). Delete it to start anew."
             ) from error
         if other:
+            longer = _LONGER if other == ["max_iter"] else ""
             raise ValueError(
                 f"checkpoint={self.path!r} belongs to another training: {other[0]} differs. Delete "
-                "it, or set resume=False, to start anew."
+                f"it, or set resume=False, to start anew.{longer}"
             )
         return state
 
