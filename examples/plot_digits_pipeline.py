@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from skae import ContractiveAE
 
 X, y = load_digits(return_X_y=True)
-threadpool_limits(1)  # matrices are small: threads would wait for each other
+limits = threadpool_limits(1)  # matrices are small: threads would wait for each other
 
 # %%
 # The auto-encoder scales X itself, and its parameters are parameters of the grid.
