@@ -180,6 +180,9 @@ def recipes():
             "cifar", "", (stage(800, pool_grid=3, **patches),), views=MIRRORED
         ),
         "patches 500, threshold, l2": Recipe("mnist", "99.34", (stage(500, **digits),)),
+        "patches 400 of 10 x 10, threshold, l2": Recipe(
+            "mnist", "99.34", (stage(400, **digits | {"patch_size": 10}),)
+        ),
         "patches 300 of 12 x 12, threshold, l2, turned": Recipe(
             "rot", "92.63", (stage(300, **digits | {"patch_size": 12}),), TURNED
         ),
