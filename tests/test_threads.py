@@ -62,6 +62,16 @@ def test_each_item_is_done_once():
     assert (counts == 2).all()
 
 
+def test_a_thread_starts_with_its_first_task():
+    before = threading.active_count()
+    with team(2):
+        share(lambda part: None, 100, 1)
+        assert threading.active_count() == before
+        share(lambda part: None, 100, 10**6)
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before
+
+
 def test_no_part_is_empty():
     sizes = []
     with threadpool_limits(3, user_api="blas"), team():
