@@ -176,6 +176,8 @@ def share(work, size, cost):
 def share_matrix(work, n_rows, n_columns, cost, *, whole_rows=False):
     """Call ``work(rows, columns)`` for parts of a matrix, cut across its longer side: near-square products are quicker.
 
+    It is for work that :func:`is_shared`: other work needs no parts.
+
     Parameters
     ----------
     work : callable
@@ -186,9 +188,7 @@ def share_matrix(work, n_rows, n_columns, cost, *, whole_rows=False):
         Whether rows must not be cut.
     """
     everything = slice(None)
-    if not is_shared(n_rows * n_columns * cost):
-        work(everything, everything)
-    elif whole_rows or n_rows > n_columns:
+    if whole_rows or n_rows > n_columns:
         share(lambda rows: work(rows, everything), n_rows, n_columns * cost)
     else:
         share(lambda columns: work(everything, columns), n_columns, n_rows * cost)
@@ -260,6 +260,9 @@ def product(a, b, out=None):
     if out is None:
         out = empty((a.shape[0], b.shape[1]), a)
     multiply = multiplier(out)
+    if not is_shared(out.shape[0] * out.shape[1] * a.shape[1]):
+        multiply(a, b, out)
+        return out
 
     def some(rows, columns):
         multiply(a[rows, ...], b[:, columns], out[rows, columns])

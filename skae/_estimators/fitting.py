@@ -57,6 +57,8 @@ def gathered(estimator, X):
 
 def gathered_with_y(estimator, X, y):
     """Return X as :func:`gathered` does, and y, which may come with the batches of X."""
+    if type(X) is np.ndarray:
+        return X, y
     X, found = gather_with_y(X, allow_nan=get_tags(estimator).input_tags.allow_nan)
     return X, found if y is None else y
 

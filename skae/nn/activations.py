@@ -163,6 +163,8 @@ class Diagonal(Derivatives):
         rows.share(scale_rows, out.shape[0] * out.shape[1], self.first, *rows, tangents, out)
         return out
 
+    vjp = jvp  # a diagonal matrix is its own transpose
+
     def jvp_backward(self, tangents, cotangents, delta, rows):
         """Go back through ``jvp``."""
         arrays = self.first, self.second, *rows, tangents, cotangents, delta
