@@ -67,11 +67,12 @@ def empty(shape, like, dtype=None):
     return namespace(like).empty(shape, dtype=dtype, device=device(like))
 
 
-def zeros(shape, like):
-    """Return zeros beside ``like``, of its dtype."""
+def zeros(shape, like, dtype=None):
+    """Return zeros beside ``like``, of its dtype by default."""
+    dtype = like.dtype if dtype is None else dtype
     if isinstance(like, np.ndarray):
-        return np.zeros(shape, like.dtype)
-    return namespace(like).zeros(shape, dtype=like.dtype, device=device(like))
+        return np.zeros(shape, dtype)
+    return namespace(like).zeros(shape, dtype=dtype, device=device(like))
 
 
 def empty_like(x):
@@ -166,6 +167,22 @@ def row_products(a, b, dtype=None):
     if dtype is not None:
         a, b = (xp.astype(each, getattr(xp, np.dtype(dtype).name)) for each in (a, b))
     return xp.sum(a * b, axis=1)
+
+
+def row_norms(x):
+    """Return the norms of the rows of a matrix."""
+    if isinstance(x, np.ndarray):
+        return np.linalg.norm(x, axis=1)
+    return namespace(x).sqrt(row_products(x, x))
+
+
+def chosen(mask):
+    """Return what takes the elements or rows of a ``mask``, and their number: in numpy their places."""
+    if isinstance(mask, np.ndarray):
+        places = np.flatnonzero(mask)
+        return places, len(places)
+    xp = namespace(mask)
+    return mask, int(xp.sum(xp.astype(mask, xp.int64)))
 
 
 def largest_eigenvalue(matrix):

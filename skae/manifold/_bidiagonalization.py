@@ -7,8 +7,24 @@ orthogonalized again: that suffices, and what U lacks does not show in it (Simon
 
 import numpy as np
 
+from .._arrays.namespace import (
+    all_finite,
+    cast,
+    chosen,
+    copy,
+    dtype_name,
+    empty,
+    in_rows,
+    is_numpy,
+    like,
+    namespace,
+    precision_of,
+    row_norms,
+    to_numpy,
+    zeros,
+)
+from .._arrays.orthogonal import orthonormalize
 from .._estimators.columns import power_of_two
-from .._kernels.orthogonal import orthonormalize
 
 _STEPS_BEFORE_CHECK = 8  # steps beyond the number of vectors before the first look
 _ROUNDINGS = 20  # how many roundings of the largest singular value a residual may be
@@ -33,26 +49,29 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None):
     Returns
     -------
     vectors : ndarray of shape (n_samples, n_vectors, n_features)
-        Orthonormal rows, those of the largest singular values first.
+        Orthonormal rows, those of the largest singular values first. In the library of ``linear_map``, like all that follows.
     values : ndarray of shape (n_samples, n_vectors)
     """
-    dtype, n_features = linear_map.dtype, linear_map.n_features
-    vectors = np.empty((linear_map.n_samples, n_vectors, n_features), dtype)
-    values = np.empty((linear_map.n_samples, n_vectors), dtype)
+    n_features, beside = linear_map.n_features, linear_map.beside
+    xp = namespace(beside)
+    vectors = empty((linear_map.n_samples, n_vectors, n_features), beside)
+    values = empty((linear_map.n_samples, n_vectors), beside)
     n_steps = min(n_vectors + max(n_vectors, _STEPS_BEFORE_CHECK), n_features)
     process = _Process(linear_map, n_steps, start, rng)
-    samples = np.arange(linear_map.n_samples)
-    while samples.size:
+    waiting, n_waiting = process.units[:, 0] > 0, linear_map.n_samples  # a mask of all samples
+    while n_waiting:
         process.run()
         ritz_values, ritz_vectors = process.ritz()
         done = process.settled(ritz_values, ritz_vectors, n_vectors, tol)
-        finished = samples[done]
-        vectors[finished] = process.lift(ritz_vectors[done, :, :n_vectors], done)
-        lengths = np.sqrt(np.maximum(ritz_values[done, :n_vectors], 0))
-        values[finished] = lengths * process.units[done]
+        finished = copy(waiting)
+        finished[waiting] = done
+        vectors[finished] = process.lift(ritz_vectors[done][:, :, :n_vectors], done)
+        squares = ritz_values[done][:, :n_vectors]
+        lengths = xp.sqrt(xp.maximum(squares, xp.zeros_like(squares)))
+        values[finished] = cast(lengths, values.dtype) * process.units[done]
         n_steps = min(n_steps + max(4, n_steps // 8), n_features)
-        process.go_on(np.flatnonzero(~done), n_steps)
-        samples = samples[~done]
+        n_waiting = process.go_on(~done, n_steps)
+        waiting[finished] = False
     return vectors, values
 
 
@@ -60,16 +79,20 @@ class _Process:
     """The bidiagonalization of some samples, as far as it has come."""
 
     def __init__(self, linear_map, n_steps, start, rng):
-        n_samples, n_features, dtype = linear_map.n_samples, linear_map.n_features, linear_map.dtype
-        self.map, self._rng = linear_map, rng
+        n_samples, beside = linear_map.n_samples, linear_map.beside
+        self.map, self._rng, self._xp = linear_map, rng, namespace(beside)
+        self._float64, self._eps = self._xp.float64, precision_of(beside)
         # Maps are taken in multiples of these, powers of two: squares of their values need not be numbers of the dtype.
-        self.units = np.ones((n_samples, 1), dtype)
-        self._next = self._random(n_samples) if start is None else np.array(start, dtype, order="C")
-        self.n_done, self.basis = 0, np.empty((n_samples, n_steps, n_features), dtype)
+        self.units = zeros((n_samples, 1), beside) + 1
+        self._next = (
+            self._random(n_samples) if start is None else cast(in_rows(start), beside.dtype)
+        )
+        self.n_done, self.basis = 0, empty((n_samples, n_steps, linear_map.n_features), beside)
         # b_1 belongs to no pair of vectors.
-        self.alphas, self.betas = np.zeros((n_samples, n_steps)), np.zeros((n_samples, n_steps + 1))
-        self._left = np.empty((n_samples, 0), dtype)
-        self._lengths = np.empty(n_samples, dtype)
+        self.alphas = zeros((n_samples, n_steps), beside, self._float64)
+        self.betas = zeros((n_samples, n_steps + 1), beside, self._float64)
+        self._left = empty((n_samples, 0), beside)
+        self._lengths = empty(n_samples, beside)
         orthonormalize(self.basis, 0, self._next, self._lengths)
 
     def run(self):
@@ -79,81 +102,96 @@ class _Process:
         self.n_done = self.basis.shape[1]
 
     def _step(self, step):
-        self.basis[:, step] = self._next
+        xp, self.basis[:, step, :] = self._xp, self._next
         left = self.map.jvp(self._next)
         if not step:
-            largest = np.abs(left).max(axis=1, keepdims=True)
-            self.units[...] = power_of_two(np.where(largest > 0, largest, 1))
+            largest = to_numpy(xp.max(xp.abs(left), axis=1))
+            units = power_of_two(np.where(largest > 0, largest, 1)).astype(largest.dtype)
+            self.units[...] = like(units[:, np.newaxis], left)
         left /= self.units
         if step:
-            left -= self._lengths[:, np.newaxis] * self._left
-        norms = np.linalg.norm(left, axis=1)
-        left /= np.where(norms > 0, norms, 1)[:, np.newaxis]
-        self._left, self.alphas[:, step] = left, norms
+            left -= self._lengths[:, None] * self._left
+        norms = row_norms(left)
+        left /= xp.where(norms > 0, norms, xp.ones_like(norms))[:, None]
+        self._left, self.alphas[:, step] = left, cast(norms, self._float64)
         after = self.map.vjp(left)
         after /= self.units
         # Nearly all that is not new is along the last vector; without it one pass over the basis is enough.
-        after -= norms[:, np.newaxis] * self._next
+        after -= norms[:, None] * self._next
         self._next = after
         self._orthonormalize(step + 1)
-        self.betas[:, step + 1] = self._lengths
+        self.betas[:, step + 1] = cast(self._lengths, self._float64)
 
     def _orthonormalize(self, count):
         """Make ``_next`` orthogonal to the basis; where nothing of it is left, take any vector that is."""
         orthonormalize(self.basis, count, self._next, self._lengths)
-        size = np.maximum(self.alphas[:, :count].max(axis=1), self.betas.max(axis=1))
-        lost = np.flatnonzero(self._lengths <= np.finfo(self._next.dtype).eps * size)
-        if lost.size and count < self.map.n_features:
-            fresh, lengths = self._random(lost.size), np.empty(lost.size, self._next.dtype)
+        xp = self._xp
+        size = xp.maximum(xp.max(self.alphas[:, :count], axis=1), xp.max(self.betas, axis=1))
+        lost, n_lost = chosen(self._lengths <= self._eps * size)
+        if n_lost and count < self.map.n_features:
+            fresh, lengths = self._random(n_lost), empty(n_lost, self._next)
             orthonormalize(self.basis[lost], count, fresh, lengths)
             self._next[lost] = fresh
         self._lengths[lost] = 0
 
     def _random(self, n_samples):
-        return self._rng.standard_normal((n_samples, self.map.n_features)).astype(self.map.dtype)
+        numbers = self._rng.standard_normal((n_samples, self.map.n_features))
+        return like(numbers.astype(dtype_name(self.map.beside)), self.map.beside)
 
     def ritz(self):
         """Return eigenvalues of B'B, largest first, and eigenvectors in columns."""
         n_samples, n_steps = self.alphas.shape
-        tridiagonal, steps = np.zeros((n_samples, n_steps, n_steps)), np.arange(n_steps)
-        tridiagonal[:, steps, steps] = self.alphas**2 + self.betas[:, :-1] ** 2
+        tridiagonal = zeros((n_samples, n_steps, n_steps), self.alphas)
+        diagonal = self.alphas**2 + self.betas[:, :-1] ** 2
         beside = self.alphas[:, :-1] * self.betas[:, 1:-1]
-        tridiagonal[:, steps[:-1], steps[1:]] = tridiagonal[:, steps[1:], steps[:-1]] = beside
-        if not np.isfinite(tridiagonal).all():
+        for step in range(n_steps):
+            tridiagonal[:, step, step] = diagonal[:, step]
+        for step in range(n_steps - 1):
+            tridiagonal[:, step, step + 1] = tridiagonal[:, step + 1, step] = beside[:, step]
+        if not all_finite(tridiagonal):
             raise ValueError(
-                f"The slopes of the codes by X are beyond the range of {self.basis.dtype}: scale X, or give it in float64."
+                f"The slopes of the codes by X are beyond the range of {dtype_name(self.basis)}: scale X, or give it in float64."
             )
-        values, vectors = np.linalg.eigh(tridiagonal)
-        return values[:, ::-1], vectors[:, :, ::-1]
+        values, vectors = self._xp.linalg.eigh(tridiagonal)
+        return self._xp.flip(values, axis=1), self._xp.flip(vectors, axis=2)
 
     def settled(self, values, vectors, n_vectors, tol):
         """Return which samples' leading vectors are within ``tol``: residual over gap bounds the angle's sine."""
-        n_steps = values.shape[1]
+        xp, n_steps = self._xp, values.shape[1]
         if n_steps == self.map.n_features:
-            return np.ones(len(values), bool)
+            return xp.isfinite(values[:, 0])  # all
         factors = self.alphas[:, -1] * self.betas[:, -1]
-        residuals = factors * np.linalg.norm(vectors[:, -1, :n_vectors], axis=1)
+        residuals = factors * row_norms(vectors[:, -1, :n_vectors])
         gaps = values[:, n_vectors - 1] - values[:, n_vectors]
-        floor = _ROUNDINGS * np.finfo(self.basis.dtype).eps * values[:, 0]
-        return residuals <= np.maximum(tol * gaps, floor)
+        floor = _ROUNDINGS * self._eps * values[:, 0]
+        return residuals <= xp.maximum(tol * gaps, floor)
 
     def lift(self, coefficients, samples):
         """Return the combinations of basis vectors, of shape (n_samples, n_vectors, n_features)."""
-        rows = np.ascontiguousarray(coefficients.transpose(0, 2, 1), self.basis.dtype)
-        return np.matmul(rows, self.basis[samples])
+        xp = self._xp
+        # Signs do not depend on LAPACK: each vector has a part along the first one of the basis.
+        ones = xp.ones_like(coefficients[:, :1, :])
+        coefficients = coefficients * xp.where(coefficients[:, :1, :] < 0, -ones, ones)
+        rows = in_rows(cast(xp.moveaxis(coefficients, 1, 2), self.basis.dtype))
+        return xp.matmul(rows, self.basis[samples])
 
     def go_on(self, samples, n_steps):
-        """Go on with some of the samples, to a basis of ``n_steps`` vectors."""
-        more = ((0, 0), (0, n_steps - self.n_done))
-        self.map = self.map.take(samples)
-        self.alphas, self.betas = (
-            np.pad(self.alphas[samples], more),
-            np.pad(self.betas[samples], more),
-        )
-        basis = np.empty((len(samples), n_steps, self.basis.shape[2]), self.basis.dtype)
-        # One by one: all at once would be copied twice.
-        for place, sample in enumerate(samples):
-            basis[place, : self.n_done] = self.basis[sample]
+        """Go on with some of the samples, a mask, to a basis of ``n_steps`` vectors; return how many there are."""
+        samples, n_samples = chosen(samples)
+        self.map = self.map.take(samples, n_samples)
+        for name, n_columns in (("alphas", n_steps), ("betas", n_steps + 1)):
+            numbers = getattr(self, name)[samples]
+            longer = zeros((n_samples, n_columns), numbers)
+            longer[:, : numbers.shape[1]] = numbers
+            setattr(self, name, longer)
+        basis = empty((n_samples, n_steps, self.basis.shape[2]), self.basis)
+        if is_numpy(basis):
+            # One by one: all at once would be copied twice.
+            for place, sample in enumerate(samples):
+                basis[place, : self.n_done] = self.basis[sample]
+        else:
+            basis[:, : self.n_done, :] = self.basis[samples]
         self.basis = basis
         for name in ("_next", "_left", "_lengths", "units"):
             setattr(self, name, getattr(self, name)[samples])
+        return n_samples

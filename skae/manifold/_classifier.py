@@ -1,5 +1,6 @@
 """Manifold tangent classifier."""
 
+from contextlib import nullcontext
 from dataclasses import field
 from functools import partial
 from numbers import Integral, Real
@@ -10,7 +11,7 @@ import numpy as np
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.auto import resolved
 from .._estimators.devices import CONSTRAINTS as ENGINE
-from .._estimators.devices import fitting_parts, in_numpy
+from .._estimators.devices import computing, current, fitting_parts, in_numpy
 from .._estimators.fit_warnings import warn_of_constant_outputs
 from .._estimators.fitting import by_block, gathered_with_y, unchanged_on_error
 from .._estimators.frozen import unfrozen
@@ -388,7 +389,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         self.tangent_penalty_ = 0.0
         if not self._is_penalized():
             return [], []
-        network = self._network
+        network, beside = self._network, current()
         store = TangentStore(
             network,
             inputs,
@@ -398,8 +399,10 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             random=self.tangent_sampling == "random",
             tol=_TOL,
             seed=state.seed,
+            beside=beside,
         )
-        store.update(state.params)
+        with nullcontext() if beside is None else computing(self, beside, inputs.dtype):
+            store.update(state.params)
         automatic = automatic_penalty(inputs, rows, weights, store, state.seed)
         if n_labeled < len(rows):
             automatic *= min(1, n_labeled / _MANY_LABELS) ** 1.5

@@ -9,7 +9,7 @@ from .._threads import ELEMENT, share, share_items
 from ..nn.linear_maps import encoder_map
 from ..nn.scaling import dense
 from ._bidiagonalization import leading_vectors
-from ._tangents import BLOCK
+from ._tangents import BLOCK, rows_beside
 
 
 class TangentStore:
@@ -30,10 +30,12 @@ class TangentStore:
         of all of them: since E e e' = I, the mean of its squared slope is the sum of theirs.
     tol : float
     seed : int
+    beside : array or None, default=None
+        An array of another library beside which tangents are computed; by default by numpy.
     """
 
-    def __init__(self, network, X, rows, n_tangents, *, dtype, random, tol, seed):
-        self.network, self.X, self.rows = network, X, rows
+    def __init__(self, network, X, rows, n_tangents, *, dtype, random, tol, seed, beside=None):
+        self.network, self.X, self.rows, self.beside = network, X, rows, beside
         self.n_tangents, self.random, self.tol, self.seed = n_tangents, random, tol, seed
         self.n_directions = 1 if random else n_tangents
         self._places = np.zeros(X.shape[0], np.intp)
@@ -46,7 +48,7 @@ class TangentStore:
 
     def __getstate__(self):
         """Return what looks up tangents: a copy in another process takes no new ones."""
-        return {**vars(self), "X": None}
+        return {**vars(self), "X": None, "beside": None}
 
     def update(self, flat):
         """Take the tangents of the encoder with the parameters ``flat``."""
@@ -55,10 +57,17 @@ class TangentStore:
             return
 
         def fill(part):
-            rows = self.X[self.rows[part]]
-            self._basis[part] = self._tangents(dense(rows))
+            inputs = dense(self.X[self.rows[part]])
+            if self.beside is not None:
+                inputs = like(inputs, self.beside)
+            self._basis[part] = to_numpy(self._tangents(inputs))
 
-        share_items(fill, list(gen_batches(len(self.rows), BLOCK)))
+        block = (
+            BLOCK
+            if self.beside is None
+            else rows_beside(self.beside, self.n_tangents, self.X.shape[1])
+        )
+        share_items(fill, list(gen_batches(len(self.rows), block)))
         if self._copy is not None:
             basis = self._basis.astype(dtype_name(self._copy), copy=False)
             self._copy[...] = like(basis, self._copy)
@@ -66,7 +75,7 @@ class TangentStore:
     def __call__(self, rows, inputs, samples, seed, out):
         """Fill ``out``, of shape (n_samples, n_directions, n_features), for ``samples`` of a batch."""
         if not is_numpy(out):
-            self._fill_beside(rows, seed, out)
+            self._fill_beside(rows, inputs, seed, out)
             return
         signs = None
         if self.random:
@@ -91,24 +100,24 @@ class TangentStore:
         """Return the coins of a batch, 0 or 1."""
         return np.random.default_rng(seed).integers(0, 2, self.n_coins(n_samples))
 
-    def _fill_beside(self, rows, seed, out):
+    def _fill_beside(self, rows, inputs, seed, out):
         """Fill ``out``, an array of another library, for all samples of a batch; ``seed`` may be the coins."""
         xp = namespace(out)
-        if self._basis is None:
-            raise ValueError(
-                "tangent_storage=None computes tangents on the CPU: choose 'float16' or 'float32', or device=None."
-            )
-        if self._copy is None:
-            known = self._basis.dtype if hasattr(xp, "float16") else np.float32
-            self._copy = like(self._basis.astype(known, copy=False), out)
-        places = xp.take(self._row_places.beside(out), rows, axis=0)
-        basis = xp.astype(xp.take(self._copy, places, axis=0), out.dtype)
+        basis = self._tangents(inputs) if self._basis is None else self._look_up_beside(rows, out)
         if self.random:
             coins = like(self.draw(rows.shape[0], seed), out) if isinstance(seed, int) else seed
             coins = xp.reshape(coins, (rows.shape[0], self.n_tangents))
             signs = xp.astype(2 * coins - 1, out.dtype)
             basis = xp.sum(signs[:, :, None] * basis, axis=1, keepdims=True)
         out[...] = basis
+
+    def _look_up_beside(self, rows, out):
+        xp = namespace(out)
+        if self._copy is None:
+            known = self._basis.dtype if hasattr(xp, "float16") else np.float32
+            self._copy = like(self._basis.astype(known, copy=False), out)
+        places = xp.take(self._row_places.beside(out), rows, axis=0)
+        return xp.astype(xp.take(self._copy, places, axis=0), out.dtype)
 
     def _compute(self, inputs, signs, out):
         def fill(part):
@@ -134,10 +143,12 @@ class TangentStore:
         share(fill, len(places), ELEMENT * self.n_tangents * out.shape[2])
 
     def _tangents(self, inputs):
-        n_layers = self.network.depth - 1
-        jacobians = encoder_map(self.network.views(self._flat), inputs, n_layers)
-        rng = np.random.default_rng(self.seed)
-        return leading_vectors(jacobians, self.n_tangents, self.tol, rng)[0]
+        params, rng = self.network.views(like(self._flat, inputs)), np.random.default_rng(self.seed)
+        jacobians, start = encoder_map(params, inputs, self.network.depth - 1), None
+        if not is_numpy(inputs):  # where each block of numpy's would start
+            block = rng.standard_normal((BLOCK, inputs.shape[1])).astype(dtype_name(inputs))
+            start = like(np.resize(block, inputs.shape), inputs)
+        return leading_vectors(jacobians, self.n_tangents, self.tol, rng, start)[0]
 
 
 class TangentUpdates:

@@ -9,8 +9,10 @@ from joblib import effective_n_jobs
 from sklearn.utils import check_array, check_random_state, check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from .._estimators.fitting import check_counts, validated_rows
-from .._threads import share_items, team
+from .._arrays.namespace import dtype_name, like, namespace
+from .._estimators.devices import check_place, dispatched, place_of, place_of_fit
+from .._estimators.fitting import check_counts, rows_at_once, validated_rows
+from .._threads import alone, share_items, team
 from .._typing import FloatArray, MatrixLike, RandomState
 from ..nn.scaling import dense
 from ._bidiagonalization import leading_vectors
@@ -18,6 +20,9 @@ from ._bidiagonalization import leading_vectors
 BLOCK = (
     128  # samples that share matrix products: enough for their full speed, few enough for the cache
 )
+
+
+_MOST = 4096  # samples that an array of another library has at once, of which each step is a call
 
 
 class Tangents(NamedTuple):
@@ -59,7 +64,7 @@ def tangent_basis(
     model : fitted auto-encoder, StackedAE, network classifier, PSD or LocalPCA
         PSD not with ``encoder='lista'``; of classifiers, the layers below the output.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Samples.
+        Samples; arrays of the library of ``fit``, with scikit-learn's dispatch, have tangents of that library.
     n_tangents : int, default=15
         Tangents of each sample; at most as many as features, code units or neighbors.
     tol : float, default=1e-4
@@ -107,6 +112,8 @@ def tangent_basis(
     """
     X = _checked(model, X)
     if start is not None:
+        if dispatched(X) and place_of(start) != place_of(X):
+            raise TypeError("start must be an array of the library and on the device of X.")
         start = check_array(
             start, dtype=X.dtype, ensure_2d=False, allow_nd=True, input_name="start"
         )
@@ -118,6 +125,11 @@ def tangent_basis(
 def tangents_at(model, X, n_tangents, *, tol=1e-4, start=None, random_state=0, n_jobs=-1):
     """Do :func:`tangent_basis` for X that the model has checked."""
     solve = _solver(model, X, n_tangents, tol, start, random_state)
+    if dispatched(X):
+        block = rows_beside(X, n_tangents, X.shape[1])
+        with alone():
+            parts = [solve(rows) for rows in gen_batches(X.shape[0], block)]
+        return Tangents(*(namespace(X).concat(part, axis=0) for part in zip(*parts)))
     basis = np.empty((X.shape[0], n_tangents, X.shape[1]), X.dtype)
     values = np.empty((X.shape[0], n_tangents), X.dtype)
 
@@ -127,6 +139,12 @@ def tangents_at(model, X, n_tangents, *, tol=1e-4, start=None, random_state=0, n
     with team(effective_n_jobs(n_jobs)):
         share_items(fill, list(gen_batches(X.shape[0], BLOCK)))
     return Tangents(basis, values)
+
+
+def rows_beside(beside, n_tangents, n_features):
+    """Return how many samples an array of another library has at once: a whole number of numpy's blocks."""
+    dtype = np.dtype(dtype_name(beside))
+    return max(rows_at_once(_MOST, 4 * n_tangents * n_features, dtype) // BLOCK, 1) * BLOCK
 
 
 def iter_tangents(
@@ -178,6 +196,12 @@ def iter_tangents(
     check_counts(block_size=block_size)
     X = _checked(model, X)
     solve = _solver(model, X, n_tangents, tol, None, random_state)
+    if dispatched(X):
+        for rows in gen_batches(X.shape[0], block_size):
+            with alone():
+                tangents = Tangents(*solve(rows))
+            yield rows, tangents
+        return
     for rows in gen_batches(X.shape[0], block_size):
         parts = [
             slice(first, min(first + BLOCK, rows.stop))
@@ -197,6 +221,7 @@ def _checked(model, X):
             f"model must be a fitted encoder with a Jacobian, such as ContractiveAE or StackedAE; got {model!r}."
         )
     dtype = model.model_.dtype
+    check_place(place_of_fit(model), X, "tangent_basis")
     return validated_rows(model, X, dtype=dtype, reset=False)
 
 
@@ -206,7 +231,7 @@ def _solver(model, X, n_tangents, tol, start, random_state):
     if not (isinstance(tol, Real) and tol > 0):
         raise ValueError(f"tol must be positive; got {tol!r}.")
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    fitted = model.model_
+    fitted = model.model_.beside(X) if dispatched(X) else model.model_
     width = min(X.shape[1], fitted.n_directions)
     if not 1 <= n_tangents <= width:
         raise ValueError(f"n_tangents must be between 1 and {width} here; got {n_tangents!r}.")
@@ -216,11 +241,24 @@ def _solver(model, X, n_tangents, tol, start, random_state):
         )
 
     def solve(rows):
-        x = X[rows]
-        x = dense(x)
-        # Of the space that the old tangents span, one vector with a part along each does.
-        first = None if start is None else start[rows].sum(axis=1)
+        x = X[rows, ...] if dispatched(X) else dense(X[rows])
         rng = np.random.default_rng([seed, rows.start])
+        if start is not None:
+            # Of the space that the old tangents span, one vector with a part along each does.
+            first = namespace(start).sum(start[rows, ...], axis=1)
+        else:
+            first = _first_of_blocks(x, rows, seed) if dispatched(X) else None
         return leading_vectors(fitted.linear_map(x), n_tangents, tol, rng, first)
 
     return solve
+
+
+def _first_of_blocks(x, rows, seed):
+    """Return vectors to start from, which are those of numpy's blocks."""
+    parts = [
+        np.random.default_rng([seed, first]).standard_normal(
+            (min(BLOCK, rows.stop - first), x.shape[1])
+        )
+        for first in range(rows.start, rows.stop, BLOCK)
+    ]
+    return like(np.concatenate(parts).astype(dtype_name(x)), x)

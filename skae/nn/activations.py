@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._arrays import activations as kernels
-from .._arrays.namespace import empty, empty_like, multiply_into
+from .._arrays.namespace import empty, empty_like, is_numpy, multiply_into
 from .._arrays.tangents import scale_rows, scale_rows_backward
 from .._kernels.tangents import combine, combine_backward
 from .._threads import ELEMENT, share
@@ -196,6 +196,8 @@ class Diagonal(Derivatives):
 
     def active_units(self):
         """Return which units are not saturated at all samples, so that their part of any J v is lost in rounding."""
+        if not is_numpy(self.first):
+            return ALL
         largest = np.abs(self.first).max(axis=0)
         active = largest > np.finfo(largest.dtype).eps * largest.max() / len(largest)
         return ALL if active.all() or not active.any() else active

@@ -110,7 +110,7 @@ class LinearLayer:
 
     def matmul(self, matrices, n_samples):
         """Return D_i W M_i for matrices of shape (n_samples, n_inputs, n_columns), or D_i W where these are None."""
-        moved = self.weights[np.newaxis] if matrices is None else self.weights @ matrices
+        moved = self.weights[None, ...] if matrices is None else self.weights @ matrices
         return self.derivatives.matmul(moved, n_samples)
 
     def take(self, samples):

@@ -13,11 +13,17 @@ class ChainMap:
     layers : list of LinearLayer
         From the lowest one up.
     n_samples : int
+
+    Attributes
+    ----------
+    n_features : int
+    beside : array
+        Whose library, device and dtype are those of vectors.
     """
 
     def __init__(self, layers, n_samples):
         self.layers, self.n_samples = layers, n_samples
-        self.n_features, self.dtype = layers[0].weights.shape[1], layers[0].weights.dtype
+        self.n_features, self.beside = layers[0].weights.shape[1], layers[0].weights
 
     def jvp(self, vectors):
         """Return J_i v_i, a row for each sample."""
@@ -31,9 +37,9 @@ class ChainMap:
             vectors = layer.vjp(vectors)
         return vectors
 
-    def take(self, samples):
+    def take(self, samples, n_samples):
         """Return the map of some of the samples."""
-        return ChainMap([layer.take(samples) for layer in self.layers], len(samples))
+        return ChainMap([layer.take(samples) for layer in self.layers], n_samples)
 
 
 class DenseMap:
@@ -42,7 +48,7 @@ class DenseMap:
     def __init__(self, matrices):
         self.matrices = matrices
         self.n_samples, _, self.n_features = matrices.shape
-        self.dtype = matrices.dtype
+        self.beside = matrices
 
     def jvp(self, vectors):
         """Return J_i v_i, a row for each sample."""
@@ -52,7 +58,7 @@ class DenseMap:
         """Return J_i' u_i, a row for each sample."""
         return np.matmul(vectors[:, np.newaxis, :], self.matrices)[:, 0, :]
 
-    def take(self, samples):
+    def take(self, samples, n_samples):
         """Return the map of some of the samples."""
         return DenseMap(self.matrices[samples])
 
@@ -62,7 +68,7 @@ def encoder_map(params, X, n_layers):
 
     Units that are saturated at every row, so that their part of any J v is lost in rounding, are left out.
     """
-    chain, n_samples, columns = [], len(X), slice(None)
+    chain, n_samples, columns = [], X.shape[0], slice(None)
     for layer in params.encoder_layers[:n_layers]:
         X = layer.forward(X)
         linear, active = layer.linearize(X).active()

@@ -315,7 +315,7 @@ def outputs_and_jacobian(layers, inputs):
     jacobian = None
     for layer in layers:
         inputs = layer.forward(inputs)
-        jacobian = layer.linearize(inputs).matmul(jacobian, len(inputs))
+        jacobian = layer.linearize(inputs).matmul(jacobian, inputs.shape[0])
     return inputs, jacobian
 
 

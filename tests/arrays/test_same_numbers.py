@@ -30,7 +30,7 @@ from skae._estimators import unsupervised
 from skae.boltzmann import BoltzmannClassifier
 from skae.generative import EnergyAE
 from skae.images import ZCA
-from skae.manifold import LocalPCA
+from skae.manifold import LocalPCA, iter_tangents, tangent_basis
 from skae.sparse import _coder
 from skae.sparse._dictionary import DictionarySolver
 from skae.training import problem
@@ -429,6 +429,9 @@ STACKS = {
         update_tangents=1,
         **OPTIONS,
     ),
+    "tangents, not stored": ManifoldTangentClassifier(
+        ContractiveAE(8, **OPTIONS), n_tangents=3, tangent_storage=None, **OPTIONS
+    ),
     "tangents, labels": ManifoldTangentClassifier(
         ContractiveAE(8, **OPTIONS), n_tangents=3, output="sigmoid", **OPTIONS
     ),
@@ -441,6 +444,44 @@ STACKS = {
         **OPTIONS,
     ),
 }
+
+
+@pytest.mark.parametrize("library", ["array_api_strict", "torch"])
+@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+def test_tangents_are_singular_vectors(library, activation):
+    X = _rows("float64")
+    (theirs,) = _as(library, X)
+    model = AutoEncoder(20, activation=activation, **DEEP)
+    with config_context(array_api_dispatch=True):
+        fitted = clone(model).fit(theirs)
+        found = tangent_basis(fitted, theirs, 4, tol=1e-7)
+        again = tangent_basis(fitted, theirs, 4, tol=1e-7, start=found.basis)
+        blocks = [
+            each.basis for _, each in iter_tangents(fitted, theirs, 4, tol=1e-7, block_size=128)
+        ]
+        with pytest.raises(ValueError, match="must use the same namespace"):
+            tangent_basis(fitted, X)
+        with pytest.raises(TypeError, match="start must be an array of the library"):
+            tangent_basis(fitted, theirs, 4, start=np.zeros((150, 4, 64)))
+        jacobians = _numpy(fitted.jacobian(theirs))
+    _, lengths, exact = np.linalg.svd(jacobians, full_matrices=False)
+    np.testing.assert_allclose(
+        _numpy(found.singular_values), lengths[:, :4], atol=1e-7 * lengths.max()
+    )
+    apart = lengths[:, 3] > 1.01 * np.maximum(lengths[:, 4], 1e-3)
+    assert apart.sum() > 100
+    for basis in (found.basis, again.basis, np.concatenate(list(map(_numpy, blocks)))):
+        basis = _numpy(basis)
+        inner = basis @ exact[:, :4].transpose(0, 2, 1)
+        cosines = np.linalg.svd(inner[apart], compute_uv=False)
+        np.testing.assert_allclose(cosines, 1, atol=1e-10)
+        np.testing.assert_allclose(
+            basis @ basis.transpose(0, 2, 1), np.eye(4) + np.zeros((150, 1, 1)), atol=1e-10
+        )
+    # The weights are numpy's without the dispatch; steps begin at the same vectors.
+    known = tangent_basis(fitted, X, 4, tol=1e-7).basis
+    for basis in (_numpy(found.basis), np.concatenate(list(map(_numpy, blocks)))):
+        np.testing.assert_allclose(basis[apart], known[apart], atol=1e-7)
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_jacobians(unit):
     )
     expected = np.einsum("nhd,nh->nd", jacobian, covectors)
     np.testing.assert_allclose(chain.vjp(covectors), expected, atol=1e-12)
-    some = chain.take(np.array([2, 0]))
+    some = chain.take(np.array([2, 0]), 2)
     np.testing.assert_allclose(some.vjp(covectors[[2, 0]]), expected[[2, 0]], atol=1e-12)
 
 
