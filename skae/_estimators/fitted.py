@@ -60,7 +60,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples.
+            Samples; an auto-encoder sees 0 in place of missing values (NaN).
 
         Returns
         -------

@@ -94,7 +94,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data, kept in float32 or float64. A C-ordered array is not copied; a sparse
+            Training data, kept in float32 or float64; NaN is a missing value. A C-ordered array is not copied; a sparse
             matrix is made dense one minibatch at a time.
         y : None
             Ignored.
