@@ -169,11 +169,11 @@ def recipes():
         ),
         "k-means 1600, mirrored, root": Recipe("cifar", "", (stage(1600, **cifar),), **ours),
         "k-means 4000, mirrored, root": Recipe("cifar", "79.6", (stage(4000, **cifar),), **ours),
-        "k-means 1200, 3 x 3; half size 2400; mirrored, root": Recipe(
+        "k-means 800, 3 x 3; half size 1600; mirrored, root": Recipe(
             "cifar",
             "",
-            (stage(1200, pool_grid=3, **cifar), stage(2400, **cifar)),
-            penalties=(0.03, 0.1, 0.3, 1.0),
+            (stage(800, pool_grid=3, **cifar), stage(1600, **cifar)),
+            penalties=PENALTIES[1:],
             **ours,
         ),
         "patches 800, threshold, 3 x 3, mirrored": Recipe(
