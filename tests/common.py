@@ -1,6 +1,8 @@
 """Checks that every model's tests share."""
 
 import numpy as np
+import pytest
+from sklearn.datasets import load_digits
 
 
 def relative_gradient_error(objective, params, batch, step=1e-6):
@@ -18,3 +20,16 @@ def relative_gradient_error(objective, params, batch, step=1e-6):
         ]
     )
     return np.abs(numeric - grad).max() / np.abs(numeric).max()
+
+
+def some_digits(dtype):
+    """Return 150 digits with values in [0, 1], of which two are equal and have noise of their own."""
+    X = load_digits().data[:150].astype(dtype) / 16
+    X[0] = X[1]
+    return X
+
+
+def in_library(library, *arrays):
+    """Return arrays of numpy as those of a library; skip the test where it is not installed."""
+    xp = pytest.importorskip(library)
+    return [xp.asarray(array) for array in arrays]

@@ -84,6 +84,16 @@ def check_place(before, X, method):
         )
 
 
+def check_beside(X, **others):
+    """Raise where, with scikit-learn's dispatch on, one of the ``others`` is not of the library and on the device of X."""
+    for name, array in others.items():
+        if get_config()["array_api_dispatch"] and place_of(array) != place_of(X):
+            raise TypeError(
+                f"{name} must be an array of the library and on the device of X, {place_of(X) or 'numpy'}; got "
+                f"{place_of(array) or 'numpy'}. Convert it."
+            )
+
+
 def reference(estimator, X):
     """Return an empty array of the library and on the device on which to compute for X; None for numpy on the CPU.
 

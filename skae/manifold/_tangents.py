@@ -10,7 +10,7 @@ from sklearn.utils import check_array, check_random_state, check_scalar, gen_bat
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dtype_name, like, namespace
-from .._estimators.devices import check_place, dispatched, place_of, place_of_fit
+from .._estimators.devices import check_beside, check_place, dispatched, place_of_fit
 from .._estimators.fitting import check_counts, rows_at_once, validated_rows
 from .._threads import alone, share_items, team
 from .._typing import FloatArray, MatrixLike, RandomState
@@ -112,8 +112,7 @@ def tangent_basis(
     """
     X = _checked(model, X)
     if start is not None:
-        if dispatched(X) and place_of(start) != place_of(X):
-            raise TypeError("start must be an array of the library and on the device of X.")
+        check_beside(X, start=start)
         start = check_array(
             start, dtype=X.dtype, ensure_2d=False, allow_nd=True, input_name="start"
         )

@@ -8,7 +8,7 @@ from scipy.sparse import csr_matrix
 from sklearn.utils import check_array
 
 from .._compat import Interval, StrOptions
-from .._estimators.devices import dispatched, in_numpy, place_of
+from .._estimators.devices import check_beside, dispatched, in_numpy
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import atoms_of
 from .._estimators.unit_atoms import unit_rows
@@ -57,7 +57,8 @@ class SparseCoder(BaseCoder):
         without momentum (the only ones with ``groups``). ``'auto'`` is what ``fit`` expects to be fastest from the
         number of atoms and the sparsity of some of its samples: the path, or ``'fista'`` where codes are hardly
         sparse and atoms well conditioned; in ``infer`` with codes to start from, coordinate descent. ``'omp'``,
-        orthogonal matching pursuit, has a limit on the number of atoms in place of a penalty.
+        orthogonal matching pursuit, has a limit on the number of atoms in place of a penalty. An X of another library than
+        numpy, with scikit-learn's ``array_api_dispatch``, needs ``'fista'`` or ``'ista'``.
     n_nonzero_coefs : int, default=10
         Most atoms of a code for ``'omp'``.
     gap_tol : float, default=1e-4
@@ -217,8 +218,7 @@ class SparseCoder(BaseCoder):
         """
         X = self._check(X, "infer")
         if init is not None:
-            if dispatched(X) and place_of(init) != place_of(X):
-                raise TypeError("init must be an array of the library and on the device of X.")
+            check_beside(X, init=init)
             init = check_array(init, accept_sparse="csr", dtype=X.dtype, order="C")
             if init.shape != (X.shape[0], self._n_atoms):
                 raise ValueError(
