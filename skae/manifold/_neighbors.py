@@ -68,11 +68,11 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         What :func:`tangent_basis` takes, fitted on X, labels aside; :class:`ContractiveAE` by default.
     n_neighbors : int, default=5
         Votes. As of ``n_candidates``, another number counts at once, without another fit.
-    n_tangents : int, default=15
-        Tangents of each point.
-    planes : {'both', 'query'}, default='both'
+    n_tangents : int, default=2
+        Tangents of each point: few, as a plane of many comes near to points of other classes.
+    planes : {'both', 'query'}, default='query'
         Whose planes count. With ``'both'`` the tangents of all training points are kept, n_samples * n_tangents *
-        n_features numbers.
+        n_features numbers, and training points whose tangents fit by chance are near to all others.
     n_candidates : int, default=100
         Points whose tangent distance is computed, at most all.
     prefit : bool, default=False
@@ -101,7 +101,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
     >>> from skae.manifold import TangentNeighborsClassifier
     >>> X, y = load_digits(return_X_y=True)
     >>> cae = ContractiveAE(100, contraction=0.03, max_iter=20, random_state=0)
-    >>> knn = TangentNeighborsClassifier(cae, n_neighbors=1, n_tangents=2, planes="query")
+    >>> knn = TangentNeighborsClassifier(cae, n_neighbors=1)
     >>> knn.fit(X[:900] / 16, y[:900]).score(X[900:] / 16, y[900:]) > 0.9
     True
     """
@@ -121,8 +121,8 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         encoder=None,
         *,
         n_neighbors=5,
-        n_tangents=15,
-        planes="both",
+        n_tangents=2,
+        planes="query",
         n_candidates=100,
         prefit=False,
         n_jobs=-1,
