@@ -6,11 +6,14 @@ learned one, the share of features that no sample has, the variance unexplained,
 BatchTopK and JumpReLU of skae, for SparseCoder, and for TopK written in PyTorch (if it is installed). Same steps, batches and
 learning rates; one thread. A measurement that the result file has is not made again.
 
-    python benchmarks/sae_recovery.py [--samples 50000] [--epochs 30] [--results benchmarks/results]
+    python benchmarks/sae_recovery.py [--samples 50000] [--epochs 30 60] [--models "skae TopK" ...] [--table]
+
+``--table`` prints what is there.
 """
 
 import argparse
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -136,25 +139,21 @@ def main():
     """Measure what the result file does not have, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=50_000)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, nargs="+", default=[30])
+    parser.add_argument("--table", action="store_true", help="of what is there: measure nothing")
     parser.add_argument("--results", default=Path(__file__).parent / "results")
     parser.add_argument("--models", nargs="*", default=list(MODELS))
     options = parser.parse_args()
-    records = Records(options.results, "sae_recovery")
-    lines = ["power  model              cosine   dead  unexplained  active  seconds"]
-    for power in POWERS:
-        for name in options.models:
-            key = {
-                "model": name,
-                "power": power,
-                "samples": options.samples,
-                "epochs": options.epochs,
-            }
-            arguments = MODELS[name], options.samples, options.epochs, power
-            with threadpool_limits(1):
-                found = records.once(key, lambda arguments=arguments: measured(*arguments))
+    records = Records(options.results, "sae_recovery", measuring=not options.table)
+    lines = ["epochs  power  model              cosine   dead  unexplained  active  seconds"]
+    for n_epochs, power, name in product(options.epochs, POWERS, options.models):
+        key = {"model": name, "power": power, "samples": options.samples, "epochs": n_epochs}
+        arguments = MODELS[name], options.samples, n_epochs, power
+        with threadpool_limits(1):
+            found = records.once(key, lambda arguments=arguments: measured(*arguments))
+        if found is not None:
             lines.append(
-                f"{power:5.1f}  {name:17s}  {found['cosine']:6.4f} {found['dead']:6.4f}  "
+                f"{n_epochs:6d}  {power:5.1f}  {name:17s}  {found['cosine']:6.4f} {found['dead']:6.4f}  "
                 f"{found['unexplained']:11.4f}  {found['active']:6.2f}  {found['train_seconds']:7.1f}"
             )
     records.table("\n".join(lines))
