@@ -94,13 +94,30 @@ def _arrow(X):
     if isinstance(X, ParquetFile):
         batches = X.iter_batches(_ROWS)
     elif isinstance(X, Dataset):
-        # Reading more ahead takes as much memory as there is.
-        batches = X.to_batches(batch_size=_ROWS, batch_readahead=1, fragment_readahead=1)
+        batches = _batches_of_dataset(X)
     elif isinstance(X, RecordBatchReader):
         batches = X
     else:
         batches = X.to_batches()
     return map(_record_batch, batches)
+
+
+def _batches_of_dataset(X):
+    """Return the batches of a dataset; of Parquet files one row group is read after the other.
+
+    Otherwise pyarrow reads ahead of us, until a gigabyte waits in memory.
+    """
+    from pyarrow.dataset import ParquetFileFormat
+
+    options = {"batch_size": _ROWS, "batch_readahead": 1}
+    if isinstance(getattr(X, "format", None), ParquetFileFormat):
+        try:
+            fragments = X.get_fragments()
+        except ValueError:  # it has a filter, which fragments know nothing of
+            return X.to_batches(fragment_readahead=1, **options)
+        groups = (group for each in fragments for group in each.split_by_row_group())
+        return (batch for group in groups for batch in group.to_batches(schema=X.schema, **options))
+    return X.to_batches(fragment_readahead=1, **options)
 
 
 def _record_batch(batch):

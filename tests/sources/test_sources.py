@@ -189,6 +189,26 @@ def test_named_columns_can_have_losses(tmp_path):
     np.testing.assert_array_equal(found.transform(frame), expected.transform(frame))
 
 
+def test_datasets_keep_their_filter_and_the_columns_of_folders(tmp_path):
+    pytest.importorskip("pyarrow")
+    from pyarrow.dataset import dataset, field
+
+    frame = pd.DataFrame(X[:120, :6], columns=NAMES[:6])
+    frame["half"] = (np.arange(120) >= 50).astype(np.float32)
+    frame.to_parquet(tmp_path, partition_cols=["half"])
+    whole = dataset(tmp_path, partitioning="hive")
+    model = AutoEncoder(2, **FAST)
+    found = clone(model).fit(whole)
+    assert list(found.feature_names_in_) == [*NAMES[:6], "half"]
+    # Numbers in the names of folders are read as float64.
+    expected = clone(model).fit(frame).transform(frame)
+    np.testing.assert_allclose(found.transform(frame), expected, rtol=1e-4)
+    some = frame[frame[NAMES[2]] > 3]
+    found = clone(model).fit(whole.filter(field(NAMES[2]) > 3))
+    expected = clone(model).fit(some).transform(some)
+    np.testing.assert_allclose(found.transform(some), expected, rtol=1e-4)
+
+
 def test_targets_come_with_the_batches():
     pairs = list(zip(np.array_split(X, 4), np.array_split(y, 4)))
     model = StackedAEClassifier(LAYERS, **FAST)
