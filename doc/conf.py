@@ -1,6 +1,7 @@
 """Sphinx configuration: ``pip install ".[doc]" && sphinx-build -W doc doc/_build``."""
 
 import logging
+from pathlib import Path
 
 from skae import __version__
 from skae._estimators.layer import Layer, NetworkLayer
@@ -50,7 +51,7 @@ sphinx_gallery_conf = {
     "doc_module": ("skae",),
     "reference_url": {"skae": None},
     "show_memory": False,
-    "default_thumb_file": "_static/prints.png",
+    "default_thumb_file": str(Path(__file__).parent / "_static" / "prints.png"),
     "min_reported_time": 1,
 }
 
