@@ -159,6 +159,7 @@ def recipes():
         return ConvolutionalFeatures(*args, random_state=0, **options)
 
     ours = {"views": MIRRORED, "root": True}
+    many = {**ours, "penalties": PENALTIES[1:]}
     return {
         "k-means 1600, triangle": Recipe("cifar", "77.9", (stage(1600, **sharp),)),
         "patches 1600, threshold": Recipe(
@@ -167,14 +168,13 @@ def recipes():
         "OMP-1 1600, threshold": Recipe(
             "cifar", "79.4", (stage(dictionary=omp(1600), **threshold),)
         ),
-        "k-means 1600, mirrored, root": Recipe("cifar", "", (stage(1600, **cifar),), **ours),
+        "k-means 1600, mirrored, root": Recipe("cifar", "77.9", (stage(1600, **cifar),), **ours),
         "k-means 4000, mirrored, root": Recipe("cifar", "79.6", (stage(4000, **cifar),), **ours),
         "k-means 800, 3 x 3; half size 1600; mirrored, root": Recipe(
-            "cifar",
-            "",
-            (stage(800, pool_grid=3, **cifar), stage(1600, **cifar)),
-            penalties=PENALTIES[1:],
-            **ours,
+            "cifar", "", (stage(800, pool_grid=3, **cifar), stage(1600, **cifar)), **many
+        ),
+        "k-means 1600, 3 x 3; half size 2400; mirrored, root": Recipe(
+            "cifar", "", (stage(1600, pool_grid=3, **cifar), stage(2400, **cifar)), **many
         ),
         "patches 800, threshold, 3 x 3, mirrored": Recipe(
             "cifar", "", (stage(800, pool_grid=3, **patches),), views=MIRRORED
