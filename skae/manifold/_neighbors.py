@@ -68,7 +68,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         What :func:`tangent_basis` takes, fitted on X, labels aside; :class:`ContractiveAE` by default.
     n_neighbors : int, default=5
         Votes. As of ``n_candidates``, another number counts at once, without another fit.
-    n_tangents : int, default=2
+    n_tangents : int, default=1
         Tangents of each point: few, as a plane of many comes near to points of other classes.
     planes : {'both', 'query'}, default='query'
         Whose planes count. With ``'both'`` the tangents of all training points are kept, n_samples * n_tangents *
@@ -121,7 +121,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         encoder=None,
         *,
         n_neighbors=5,
-        n_tangents=2,
+        n_tangents=1,
         planes="query",
         n_candidates=100,
         prefit=False,
