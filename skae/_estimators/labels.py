@@ -210,7 +210,7 @@ def _too_few_classes(only):
         return (
             "y has no labels: all are -1, which stands for none. Label rows of two classes or more."
         )
-    return f"y must have two classes or more; got one, {only}."
+    return f"y must have two classes or more; got one class, {only}."
 
 
 def _labeled(y):
