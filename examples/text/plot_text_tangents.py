@@ -4,51 +4,29 @@ Tangents of texts, read as words
 
 An auto-encoder of bags of words has tangents too: directions in which a text may change and stay a text of its kind.
 Read back, they are words that come and words that go. The texts are the documentation of the functions that are
-installed with this package, their summaries and notes; with a folder that holds ``reuters.npz`` (SKAE_DATA), news of the Reuters-21578
+installed with this package, their summaries and notes (``function_texts.py``, beside this file); with a folder that holds ``reuters.npz`` (SKAE_DATA), news of the Reuters-21578
 collection.
 """
 
 # %%
-import inspect
 import os
-import re
-from importlib import import_module
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import scipy.sparse
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
+from function_texts import STOP_WORDS, function_texts
+from sklearn.feature_extraction.text import CountVectorizer
 
 from skae import ContractiveAE
 from skae.manifold import tangent_basis, tangent_terms
 
-MODULES = [
-    *("numpy", "numpy.linalg", "numpy.random", "numpy.fft", "scipy.linalg", "scipy.optimize"),
-    *("scipy.signal", "scipy.stats", "scipy.sparse", "scipy.special", "scipy.spatial.distance"),
-    *("scipy.ndimage", "scipy.interpolate", "sklearn.metrics", "sklearn.datasets"),
-    *("sklearn.linear_model", "sklearn.ensemble", "sklearn.cluster", "sklearn.preprocessing"),
-]
-
-
-def prose(docstring):
-    """Return the summary and the notes of a docstring: its other sections, of parameters and references, are much alike."""
-    parts = re.split(r"\n([A-Z][\w ]+)\n-{3,}\n", docstring)
-    notes = [text for name, text in zip(parts[1::2], parts[2::2]) if name == "Notes"]
-    summary = re.sub(r"^\w+\(.*\)", "", parts[0])  # without the signature
-    return re.sub(r">>>.*|https?\S+|:\w+:|\.\. \w+::", " ", "\n".join([summary, *notes]))
-
 
 def documentation():
-    """Return the texts of public functions, and how often each frequent word is in them."""
-    texts = {}
-    for name in MODULES:
-        for member, value in inspect.getmembers(import_module(name)):
-            text = prose(inspect.getdoc(value) or "") if callable(value) else ""
-            if len(text) > 300 and not member.startswith("_"):
-                texts[text] = f"{name}.{member}"
+    """Return the names of functions, how often each frequent word is in their texts, and the words."""
+    texts = function_texts()
     words = CountVectorizer(
-        stop_words=[*ENGLISH_STOP_WORDS, "read", "user", "guide", "true", "false", "none"],
+        stop_words=STOP_WORDS,
         min_df=10,
         max_df=0.2,
         token_pattern="[a-z]{3,}",

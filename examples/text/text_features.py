@@ -5,48 +5,24 @@ Features of texts, read as words
 Texts become TF-IDF weights, these 100 numbers by a truncated SVD, and a sparse auto-encoder finds 200 features of these, of which
 each text has 8. The direction of a feature, taken back through the SVD, is read as words; the texts that have most of it say
 whether the words are right. The texts are the documentation of the functions that are installed with this package, their summaries
-and notes.
+and notes (``function_texts.py``, beside this file).
 """
 
 # %%
-import inspect
-import re
-from importlib import import_module
-
+from function_texts import STOP_WORDS, function_texts
 from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 
 from skae import SparseAutoEncoder
 from skae.plotting import SparseFeatureDisplay
 
-MODULES = [
-    *("numpy", "numpy.linalg", "numpy.random", "numpy.fft", "scipy.linalg", "scipy.optimize"),
-    *("scipy.signal", "scipy.stats", "scipy.sparse", "scipy.special", "scipy.spatial.distance"),
-    *("scipy.ndimage", "scipy.interpolate", "sklearn.metrics", "sklearn.datasets"),
-    *("sklearn.linear_model", "sklearn.ensemble", "sklearn.cluster", "sklearn.preprocessing"),
-]
-
-
-def prose(docstring):
-    """Return the summary and the notes of a docstring: its other sections, of parameters and references, are much alike."""
-    parts = re.split(r"\n([A-Z][\w ]+)\n-{3,}\n", docstring)
-    notes = [text for name, text in zip(parts[1::2], parts[2::2]) if name == "Notes"]
-    summary = re.sub(r"^\w+\(.*\)", "", parts[0])  # without the signature
-    return re.sub(r">>>.*|https?\S+|:\w+:|\.\. \w+::", " ", "\n".join([summary, *notes]))
-
-
-texts = {}
-for name in MODULES:
-    for member, value in inspect.getmembers(import_module(name)):
-        text = prose(inspect.getdoc(value) or "") if callable(value) else ""
-        if len(text) > 300 and not member.startswith("_"):
-            texts[text] = f"{name}.{member}"
+texts = function_texts()
 titles = list(texts.values())
 
 # %%
 words = TfidfVectorizer(
-    stop_words=[*ENGLISH_STOP_WORDS, "read", "user", "guide", "true", "false", "none"],
+    stop_words=STOP_WORDS,
     min_df=5,
     max_df=0.3,
     token_pattern="[a-z]{3,}",

@@ -1,0 +1,34 @@
+"""The corpus of the examples beside this file: what the documentation of installed functions says in prose."""
+
+import inspect
+import re
+from importlib import import_module
+
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+MODULES = [
+    *("numpy", "numpy.linalg", "numpy.random", "numpy.fft", "scipy.linalg", "scipy.optimize"),
+    *("scipy.signal", "scipy.stats", "scipy.sparse", "scipy.special", "scipy.spatial.distance"),
+    *("scipy.ndimage", "scipy.interpolate", "sklearn.metrics", "sklearn.datasets"),
+    *("sklearn.linear_model", "sklearn.ensemble", "sklearn.cluster", "sklearn.preprocessing"),
+]
+STOP_WORDS = [*ENGLISH_STOP_WORDS, "read", "user", "guide", "true", "false", "none"]
+
+
+def prose(docstring):
+    """Return the summary and the notes of a docstring: its other sections, of parameters and references, are much alike."""
+    parts = re.split(r"\n([A-Z][\w ]+)\n-{3,}\n", docstring)
+    notes = [text for name, text in zip(parts[1::2], parts[2::2]) if name == "Notes"]
+    summary = re.sub(r"^\w+\(.*\)", "", parts[0])  # without the signature
+    return re.sub(r">>>.*|https?\S+|:\w+:|\.\. \w+::", " ", "\n".join([summary, *notes]))
+
+
+def function_texts():
+    """Return a dict of the names of public functions and classes by their texts, each text once."""
+    texts = {}
+    for name in MODULES:
+        for member, value in inspect.getmembers(import_module(name)):
+            text = prose(inspect.getdoc(value) or "") if callable(value) else ""
+            if len(text) > 300 and not member.startswith("_"):
+                texts[text] = f"{name}.{member}"
+    return texts
