@@ -33,3 +33,10 @@ def in_library(library, *arrays):
     """Return arrays of numpy as those of a library; skip the test where it is not installed."""
     xp = pytest.importorskip(library)
     return [xp.asarray(array) for array in arrays]
+
+
+def assert_same_numbers(pairs, beside, **tolerance):
+    """Compare arrays of the library of ``beside`` with those of numpy that they are paired with."""
+    for found, numbers in pairs:
+        assert type(found) is type(beside)
+        np.testing.assert_allclose(np.from_dlpack(found), numbers, **tolerance)

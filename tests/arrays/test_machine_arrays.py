@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from common import in_library, some_digits
+from common import assert_same_numbers, in_library, some_digits
 from sklearn import config_context
 from sklearn.base import clone
 
@@ -44,9 +44,7 @@ def test_belief_networks_are_those_of_numpy(library, dtype):
             given = codes if method == "inverse_transform" else theirs
             with pytest.raises(ValueError, match=rf"DBN.{method}\(\) must use the same"):
                 getattr(expected, method)(given)
-    for ours, numbers in pairs:
-        assert type(ours) is type(theirs)
-        np.testing.assert_allclose(np.from_dlpack(ours), numbers, rtol=tolerance, atol=tolerance)
+    assert_same_numbers(pairs, theirs, rtol=tolerance, atol=tolerance)
     assert score == pytest.approx(expected.score(X, sample_weight=weights), rel=1e-5)
 
 
@@ -82,7 +80,5 @@ def test_deep_machines_are_those_of_numpy(model, library, dtype):
         for method in ("transform", "reconstruct", "score_samples"):
             with pytest.raises(ValueError, match=rf"DBM.{method}\(\) must use the same"):
                 getattr(found, method)(X)
-    for ours, numbers in pairs:
-        assert type(ours) is type(theirs)
-        np.testing.assert_allclose(np.from_dlpack(ours), numbers, rtol=tolerance, atol=tolerance)
+    assert_same_numbers(pairs, theirs, rtol=tolerance, atol=tolerance)
     assert score == pytest.approx(expected.score(X, sample_weight=weights), rel=1e-5)

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from common import in_library, some_digits
+from common import assert_same_numbers, in_library, some_digits
 from scipy.sparse import csr_matrix
 from sklearn import config_context
 from sklearn.base import clone
@@ -88,9 +88,7 @@ def test_fit_and_methods_are_those_of_numpy(model, library, dtype):
             (found.score_samples(theirs), expected.score_samples(X)),
         ]
         score = found.score(theirs, sample_weight=their_weights)
-    for ours, numbers in pairs:
-        assert type(ours) is type(theirs)
-        np.testing.assert_allclose(np.from_dlpack(ours), numbers, **tolerance)
+    assert_same_numbers(pairs, theirs, **tolerance)
     assert score == pytest.approx(expected.score(X, sample_weight=weights), rel=1e-5)
     np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, **tolerance)
 
@@ -261,9 +259,7 @@ def test_stacks_classifiers_and_machines_are_those_of_numpy(name, library):
                 numbers = getattr(expected, method)(X)
                 pairs.append((getattr(found, method)(theirs), numbers))
         score = found.score(theirs, their_y)
-    for ours, numbers in pairs:
-        assert type(ours) is type(theirs)
-        np.testing.assert_allclose(np.from_dlpack(ours), numbers, rtol=tolerance, atol=tolerance)
+    assert_same_numbers(pairs, theirs, rtol=tolerance, atol=tolerance)
     assert score == pytest.approx(expected.score(X, y), rel=1e-6)  # float32 in scikit-learn
 
 

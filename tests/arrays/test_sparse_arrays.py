@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from common import in_library, some_digits
+from common import assert_same_numbers, in_library, some_digits
 from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.base import clone
@@ -88,9 +88,7 @@ def test_sparse_codes_are_those_of_numpy(name, dtype, library):
             (near, _dense(expected.infer(X, init=expected.infer(X)[0])[0])),
         ]
         score = found.score(theirs, sample_weight=their_weights)
-    for ours, numbers in pairs:
-        assert type(ours) is type(theirs)
-        np.testing.assert_allclose(np.from_dlpack(ours), numbers, **tolerance)
+    assert_same_numbers(pairs, theirs, **tolerance)
     assert score == pytest.approx(expected.score(X, sample_weight=weights), rel=1e-4)
     if model.dictionary is None:
         curves = found.loss_curve_, expected.loss_curve_
