@@ -2,7 +2,7 @@
 
 from .._kernels import orthogonal as compiled
 from .choice import portable
-from .namespace import namespace
+from .namespace import namespace, precision_of, row_norms
 
 _PASSES = 3  # of which the last ones remove what rounding has left
 
@@ -11,20 +11,15 @@ _PASSES = 3  # of which the last ones remove what rounding has left
 def orthonormalize(basis, count, vectors, lengths):
     """vectors_i <- vectors_i minus its components along the first rows of basis_i, scaled to norm 1; lengths_i <- its norm before."""
     xp = namespace(vectors)
-    known, eps = basis[:, :count, :], float(xp.finfo(vectors.dtype).eps)
-    tiny, rest, length = eps * _norms(vectors), vectors, _norms(vectors)
+    known, rest, length = basis[:, :count, :], vectors, row_norms(vectors)
+    tiny = precision_of(vectors) * length
     for _ in range(_PASSES if count else 0):
         along = xp.matmul(known, rest[:, :, None])[:, :, 0]
         after = rest - xp.matmul(along[:, None, :], known)[:, 0, :]
         # What is but rounding would never be orthogonal.
         rest = xp.where((length > tiny)[:, None], after, rest)
-        length = _norms(rest)
+        length = row_norms(rest)
     left = length > tiny
     scale = xp.where(left, length, xp.ones_like(length))[:, None]
     vectors[...] = xp.where(left[:, None], rest / scale, xp.zeros_like(rest))
     lengths[...] = xp.where(left, length, xp.zeros_like(length))
-
-
-def _norms(vectors):
-    xp = namespace(vectors)
-    return xp.sqrt(xp.sum(vectors * vectors, axis=1))

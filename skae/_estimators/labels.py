@@ -12,7 +12,7 @@ from ..nn.scaling import dense
 
 CLASS_WEIGHT = {"class_weight": [StrOptions({"balanced"}), dict, list, None]}  # constraints
 _UNLABELED = -1
-_HOW_TO_MARK = "Rows without a label have the integer -1: among labels of text, in an array or a list of objects."
+_HOW_TO_MARK = "Rows without a label have the integer -1; with labels of text y is then a list or an array of objects."
 
 
 @dataclass
@@ -119,14 +119,16 @@ class Values:
 def read_classes(y, dtype):
     """Return the ``Classes`` in y, and the ``Targets``."""
     y, of_text = _labels_of_text(y)
-    kind = type_of_target(y[_labeled(y)] if of_text else y, input_name="y")
+    # scikit-learn does not know of arrays of text and numbers.
+    named = y[_labeled(y)] if of_text else y
+    kind = type_of_target(named, input_name="y")
     if kind == "multilabel-indicator":
         return _read_indicators(y, dtype)
     if kind == "multiclass-multioutput":
         raise ValueError("y must have one column of classes, or an indicator matrix of 0 and 1.")
     y = column_or_1d(y, warn=True)
+    check_classification_targets(named)
     labeled = _labeled(y)
-    check_classification_targets(y[labeled] if of_text else y)
     classes, codes = np.unique(y[labeled], return_inverse=True)
     if len(classes) < 2:
         raise ValueError(_too_few_classes(classes[0]))

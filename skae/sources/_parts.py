@@ -107,17 +107,24 @@ def _batches_of_dataset(X):
 
     Otherwise pyarrow reads ahead of us, until a gigabyte waits in memory.
     """
+    options = {"batch_size": _ROWS, "batch_readahead": 1}
+    groups = _row_groups(X)
+    if groups is None:
+        return X.to_batches(fragment_readahead=1, **options)
+    return (batch for group in groups for batch in group.to_batches(schema=X.schema, **options))
+
+
+def _row_groups(X):
+    """Return an iterator over the row groups of a dataset, or None where it has a filter or files other than Parquet."""
     from pyarrow.dataset import ParquetFileFormat
 
-    options = {"batch_size": _ROWS, "batch_readahead": 1}
-    if isinstance(getattr(X, "format", None), ParquetFileFormat):
-        try:
-            fragments = X.get_fragments()
-        except ValueError:  # it has a filter, which fragments know nothing of
-            return X.to_batches(fragment_readahead=1, **options)
-        groups = (group for each in fragments for group in each.split_by_row_group())
-        return (batch for group in groups for batch in group.to_batches(schema=X.schema, **options))
-    return X.to_batches(fragment_readahead=1, **options)
+    if not isinstance(getattr(X, "format", None), ParquetFileFormat):
+        return None
+    try:
+        files = X.get_fragments()
+    except ValueError:  # a filter, which pyarrow does not let fragments have
+        return None
+    return (group for each in files for group in each.split_by_row_group())
 
 
 def _record_batch(batch):

@@ -18,7 +18,6 @@ from .._estimators.devices import (
     dispatched,
     in_numpy,
     note_place,
-    place_of,
     reference,
     shown,
 )
@@ -179,7 +178,7 @@ class BaseCoder(
         """Return rows and weights as arrays of numpy, and an array beside which to train or None."""
         dtype, X = DTYPES if reset else self._atoms.dtype, gathered(self, X)
         self._check_library(X)
-        beside, place = reference(self, X), place_of(X) if dispatched(X) else None
+        beside, place = reference(self, X), dispatched(X)
         X = in_numpy(validated_rows(self, X, dtype=dtype, reset=reset))
         note_place(self, place)
         return *counted_rows(X, in_numpy(sample_weight))[:2], beside

@@ -13,8 +13,6 @@ from sklearn.utils.extmath import row_norms
 from .._arrays.namespace import (
     dtype_name,
     empty,
-    is_array,
-    is_numpy,
     namespace,
     row_products,
     scalar,
@@ -22,6 +20,7 @@ from .._arrays.namespace import (
     zeros,
 )
 from .._arrays.shrinkage import shrink_rows
+from .._estimators.devices import place_of
 from .._estimators.fitting import rows_at_once
 from .._kernels.compression import compress, count_nonzeros
 from .._threads import alone, share_items, team
@@ -102,7 +101,7 @@ def infer_codes(
     gaps : ndarray of shape (n_samples,)
     """
     solve = ALGORITHMS[chosen_algorithm(problem, algorithm, init is not None)]
-    beside = _is_beside(X)
+    beside = place_of(X)
     gaps = empty(X.shape[0], X, namespace(X).float64) if beside else np.empty(X.shape[0])
 
     def fill(rows, codes):
@@ -119,7 +118,7 @@ def infer_codes(
 
 def warn_of_gaps(X, gaps, tol, max_iter):
     """Warn where codes of the rows of ``X`` are not within ``tol`` of their optimum, beyond rounding."""
-    squares = to_numpy(row_products(X, X)) if _is_beside(X) else row_norms(X, squared=True)
+    squares = to_numpy(row_products(X, X)) if place_of(X) else row_norms(X, squared=True)
     gaps = to_numpy(gaps)
     limits = 0.5 * max(tol, 100 * np.finfo(squares.dtype).eps) * squares
     n_wide = np.count_nonzero(gaps > limits)
@@ -144,18 +143,13 @@ def threshold_codes(X, dictionary, alpha, *, positive=False, n_jobs=None, sparse
         return _by_blocks(fill, X, dictionary.shape[0], n_jobs, sparse_output)
 
 
-def _is_beside(X):
-    """Return whether X is an array of another library than numpy."""
-    return is_array(X) and not is_numpy(X)
-
-
 def _rows(X, rows):
-    return X[rows, ...] if _is_beside(X) else X[rows]
+    return X[rows, ...] if place_of(X) else X[rows]
 
 
 def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
     """Return the codes that ``fill(rows, codes)`` finds for all rows, several blocks at a time."""
-    if _is_beside(X):
+    if place_of(X):
         return _by_large_blocks(fill, X, n_atoms)
     n_rows, n_threads = X.shape[0], effective_n_jobs(n_jobs)
     out = None if sparse_output else np.empty((n_rows, n_atoms), X.dtype)
