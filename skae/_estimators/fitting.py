@@ -124,17 +124,25 @@ def counted_rows(X, sample_weight):
     Raises
     ------
     ValueError
-        If a weight is negative, or all are zero.
+        If a weight is negative, all are zero, or their sum overflows.
     """
     if sample_weight is None:
         return X, None, slice(None)
-    sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
-    if (sample_weight < 0).any() or not sample_weight.sum() > 0:
-        raise ValueError("sample_weight must be non-negative, with a positive sum.")
+    sample_weight = _checked_weights(sample_weight, X, X.dtype)
     if sample_weight.all():
         return X, sample_weight, slice(None)
     counted = np.flatnonzero(sample_weight)
     return X[counted], sample_weight[counted], counted
+
+
+def _checked_weights(sample_weight, rows, dtype=None):
+    """Return the weights of ``rows`` as an array; raise where a mean by them is none."""
+    sample_weight = _check_sample_weight(sample_weight, rows, dtype=dtype)
+    with np.errstate(over="ignore"):
+        total = sample_weight.sum()
+    if (sample_weight < 0).any() or not 0 < total < np.inf:
+        raise ValueError("sample_weight must be non-negative, with a positive and finite sum.")
+    return sample_weight
 
 
 def opened_checkpoint(estimator, data, fresh, fixed=(), suffix=""):
@@ -249,7 +257,7 @@ def mean_score(scores, sample_weight):
     sample_weight = to_numpy(sample_weight) if is_array(sample_weight) else sample_weight
     if sample_weight is None:
         return float(np.mean(scores))
-    sample_weight = _check_sample_weight(sample_weight, scores)
+    sample_weight = _checked_weights(sample_weight, scores)
     counted = sample_weight != 0
     return float(np.average(scores[counted], weights=sample_weight[counted]))
 

@@ -124,6 +124,18 @@ def test_layers_begin_at_the_weighted_means_of_all_codes(options):
     np.testing.assert_allclose(high.decoder_bias_, np.log(means / (1 - means)), rtol=1e-6)
 
 
+@pytest.mark.parametrize("weight", [-1.0, 0.0, 1e308])
+@pytest.mark.parametrize("name", ["early stopping", "coder", "deep machine"])
+def test_weights_without_a_mean_are_refused(name, weight):
+    """Of the huge ones each is finite, but their sum is not."""
+    model, weights = clone(MODELS[name]), np.full(len(X), weight)
+    with pytest.raises(ValueError, match="[sS]ample.weight"):
+        model.fit(X, sample_weight=weights)
+    model.fit(X)
+    with pytest.raises(ValueError, match="[sS]ample.weight"):
+        model.score(X, sample_weight=weights)
+
+
 @pytest.mark.parametrize("name", ["early stopping", "coder", "deep machine", "draws", "energy"])
 def test_scores_of_weight_0_do_not_count(name):
     model = clone(MODELS[name]).fit(X)
