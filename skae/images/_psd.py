@@ -66,7 +66,7 @@ class ConvolutionalPSD(
     gap_tol : float, default=1e-2
         Largest duality gap of the codes of a picture, relative to the objective of zero codes.
     max_inference_iter : int, default=200
-        Most steps of FISTA for a picture.
+        Most passes of coordinate descent over the codes of a picture that may be nonzero.
     image_shape : tuple of int, default=None
         (height, width) or (height, width, channels) of the rows of X, see :class:`ConvolutionalFeatures`.
     solver : {'adam', 'sgd'} or solver, default='adam'

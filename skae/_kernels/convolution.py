@@ -1,0 +1,157 @@
+"""Coordinate descent for the sparse codes of one picture, which keeps the picture's residual up to date.
+
+Codes are numbered position by position, row by row, and filter by filter at each. Pictures are lines, (rows, columns * channels), and
+filters are rows as ``gather_patches`` makes them.
+"""
+
+from ._jit import kernel
+from .coordinate_descent import shrink
+
+
+@kernel
+def read_patch(lines, top, start, height, length, patch):
+    """patch <- ``height`` parts of lines from ``top`` and ``start`` on."""
+    for i in range(height):
+        line, part = lines[top + i, start : start + length], patch[i * length : (i + 1) * length]
+        for k in range(length):
+            part[k] = line[k]
+
+
+@kernel
+def write_patch(lines, top, start, height, length, patch):
+    """Put ``patch`` where ``read_patch`` has it from."""
+    for i in range(height):
+        line, part = lines[top + i, start : start + length], patch[i * length : (i + 1) * length]
+        for k in range(length):
+            line[k] = part[k]
+
+
+@kernel
+def subtract_filters(codes, members, filters, height, n_across, n_channels, residual):
+    """residual <- residual - sum of filters by their ``codes``, of which those beside ``members`` are zero."""
+    n_filters, length, q = filters.shape[0], filters.shape[1] // height, 0
+    patch = filters[0].copy()
+    while q < members.shape[0]:
+        place = members[q] // n_filters
+        top, left = divmod(place, n_across)
+        read_patch(residual, top, left * n_channels, height, length, patch)
+        while q < members.shape[0] and members[q] // n_filters == place:
+            weight, row = codes[members[q]], filters[members[q] - place * n_filters]
+            for j in range(row.shape[0]):
+                patch[j] -= weight * row[j]
+            q += 1
+        write_patch(residual, top, left * n_channels, height, length, patch)
+
+
+@kernel
+def working_places(pulls, codes, alpha, n_filters, members):
+    """List the codes that are nonzero and, of each position, the zero one that violates optimality most; return their number.
+
+    ``pulls`` are minus the gradients of the codes.
+    """
+    count = 0
+    for first in range(0, codes.shape[0], n_filters):
+        strongest, top = -1, alpha
+        for p in range(first, first + n_filters):
+            if codes[p] != 0:
+                members[count] = p
+                count += 1
+            elif abs(pulls[p]) > top:
+                strongest, top = p, abs(pulls[p])
+        if strongest >= 0:
+            members[count] = strongest
+            count += 1
+    return count
+
+
+@kernel
+def sweep_places(
+    filters,
+    curvatures,
+    height,
+    n_across,
+    n_channels,
+    alpha,
+    ridge,
+    prior,
+    members,
+    codes,
+    residual,
+    patch,
+):
+    """Minimize over each code of ``members`` in turn; return by how much the objective fell at least.
+
+    ``residual`` is the picture minus the sum of filters, ``curvatures`` are second derivatives, with ``ridge``. ``prior`` may be
+    None. ``patch`` is memory.
+    """
+    n_filters, length, fall, q = filters.shape[0], filters.shape[1] // height, 0.0, 0
+    while q < members.shape[0]:
+        place = members[q] // n_filters
+        top, left = divmod(place, n_across)
+        read_patch(residual, top, left * n_channels, height, length, patch)
+        changed = False
+        while q < members.shape[0] and members[q] // n_filters == place:
+            p = members[q]
+            row, curvature = filters[p - place * n_filters], curvatures[p - place * n_filters]
+            q += 1
+            if curvature <= 0:
+                continue
+            pull = curvature * codes[p]
+            for j in range(row.shape[0]):
+                pull += patch[j] * row[j]
+            if prior is not None:
+                pull += ridge * (prior[p] - codes[p])
+            new = shrink(pull, alpha, False) / curvature
+            step = new - codes[p]
+            if step != 0:
+                codes[p], changed = new, True
+                fall += 0.5 * curvature * step * step
+                for j in range(row.shape[0]):
+                    patch[j] -= step * row[j]
+        if changed:
+            write_patch(residual, top, left * n_channels, height, length, patch)
+    return fall
+
+
+@kernel
+def descend_places(
+    filters,
+    curvatures,
+    height,
+    n_across,
+    n_channels,
+    alpha,
+    ridge,
+    prior,
+    members,
+    share,
+    max_iter,
+    codes,
+    residual,
+):
+    """Call ``sweep_places`` until one lowers the objective by less than ``share`` of what the first one did.
+
+    Returns the number of calls and by how much the objective fell.
+    """
+    patch = filters[0].copy()
+    total, first = 0.0, 0.0
+    for n in range(max_iter):
+        fall = sweep_places(
+            filters,
+            curvatures,
+            height,
+            n_across,
+            n_channels,
+            alpha,
+            ridge,
+            prior,
+            members,
+            codes,
+            residual,
+            patch,
+        )
+        total += fall
+        first = fall if n == 0 else first
+        if fall <= share * first:
+            return n + 1, total
+    return max_iter, total
