@@ -130,7 +130,7 @@ class Checks:
         self._compare(rows, part.names, dtype, kind)
         rows = rows.astype(dtype, copy=False)
         values = rows.data if kind[0] else rows
-        if np.isinf(values).any() or not self._allow_nan and np.isnan(values).any():
+        if self._has_bad(values):
             self._refuse("has missing or infinite values")
         if part.y is not None and len(part.y) != rows.shape[0]:
             self._refuse(f"has {rows.shape[0]} rows, and {len(part.y)} targets")
@@ -150,6 +150,13 @@ class Checks:
             self._refuse("is {}, and the first one {}".format(*_order(sparse, "sparse", "dense")))
         if has_y != self._has_y:
             self._refuse("has {}, and the first one {}".format(*_order(has_y, "a y", "none")))
+
+    def _has_bad(self, values):
+        """Return whether values are missing or infinite; where their sum is finite, none is."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(values.sum()):
+                return False
+        return np.isinf(values).any() or not self._allow_nan and np.isnan(values).any()
 
     def finish(self):
         """Raise where there was no part."""

@@ -103,28 +103,47 @@ def _arrow(X):
 
 
 def _batches_of_dataset(X):
-    """Return the batches of a dataset; of Parquet files one row group is read after the other.
-
-    Otherwise pyarrow reads ahead of us, until a gigabyte waits in memory.
-    """
-    options = {"batch_size": _ROWS, "batch_readahead": 1}
-    groups = _row_groups(X)
-    if groups is None:
-        return X.to_batches(fragment_readahead=1, **options)
-    return (batch for group in groups for batch in group.to_batches(schema=X.schema, **options))
+    """Return the batches of a dataset; of Parquet files without what pyarrow reads ahead, up to a gigabyte."""
+    files = _parquet_files(X)
+    if files is None:
+        return X.to_batches(batch_size=_ROWS, batch_readahead=1, fragment_readahead=1)
+    return (batch for file in files for batch in _batches_of_file(file, X.schema))
 
 
-def _row_groups(X):
-    """Return an iterator over the row groups of a dataset, or None where it has a filter or files other than Parquet."""
+def _parquet_files(X):
+    """Return an iterator over the files of a dataset, or None where it has a filter or files other than Parquet."""
     from pyarrow.dataset import ParquetFileFormat
 
     if not isinstance(getattr(X, "format", None), ParquetFileFormat):
         return None
     try:
-        files = X.get_fragments()
+        return X.get_fragments()
     except ValueError:  # a filter, which pyarrow does not let fragments have
         return None
-    return (group for each in files for group in each.split_by_row_group())
+
+
+def _batches_of_file(file, schema):
+    """Yield the batches of one file of a dataset, decoded as they are asked for where its columns are those of the dataset.
+
+    Otherwise a row group is decoded at once, which pyarrow completes by the columns that other files or names of folders have.
+    """
+    from pyarrow.dataset import ParquetFragmentScanOptions
+    from pyarrow.fs import LocalFileSystem
+    from pyarrow.parquet import ParquetFile
+
+    if not file.physical_schema.equals(schema):
+        reading = ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
+        options = {"batch_size": _ROWS, "batch_readahead": 1, "fragment_scan_options": reading}
+        for group in file.split_by_row_group():
+            yield from group.to_batches(schema=schema, **options)
+        return
+    if isinstance(file.filesystem, LocalFileSystem):
+        opened = ParquetFile(file.path, memory_map=True)
+    else:
+        opened = ParquetFile(file.open(), pre_buffer=True)
+    with opened:
+        groups = [group.id for group in file.row_groups]
+        yield from opened.iter_batches(_ROWS, row_groups=groups)
 
 
 def _record_batch(batch):
@@ -148,19 +167,19 @@ def _polars(X):
     """Read a lazy frame; a frame is in memory."""
     from polars import LazyFrame
 
-    return _collected(X) if isinstance(X, LazyFrame) else None
+    if not isinstance(X, LazyFrame):
+        return None
+    return (Part(frame.to_numpy(), frame.columns) for frame in _frames(X) if len(frame))
 
 
-def _collected(X):
-    start = 0
-    while True:
-        frame = X.slice(start, _ROWS).collect()
-        if start and not len(frame):
-            return
-        yield Part(frame.to_numpy(), frame.columns)
-        start += len(frame)
-        if len(frame) < _ROWS:
-            return
+def _frames(X):
+    """Return the frames of a query, which is computed once, by polars before 1.34 once for each of them."""
+    import polars
+
+    if "collect_batches" in vars(polars.LazyFrame):
+        return X.collect_batches(chunk_size=_ROWS, lazy=True)
+    n_rows = X.select(polars.len()).collect().item()
+    return (X.slice(start, _ROWS).collect() for start in range(0, n_rows, _ROWS))
 
 
 def _dask(X):

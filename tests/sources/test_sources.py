@@ -27,6 +27,7 @@ from skae import (
 )
 from skae.boltzmann import DBN
 from skae.sources import apply, gather
+from skae.sources._parts import parts_of
 
 X, y = (each[:300] for each in load_digits(return_X_y=True))
 X = X.astype(np.float32)
@@ -207,6 +208,52 @@ def test_datasets_keep_their_filter_and_the_columns_of_folders(tmp_path):
     found = clone(model).fit(whole.filter(field(NAMES[2]) > 3))
     expected = clone(model).fit(some).transform(some)
     np.testing.assert_allclose(found.transform(some), expected, rtol=1e-4)
+
+
+def test_parquet_is_decoded_as_it_is_read(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow.dataset import dataset
+    from pyarrow.parquet import write_table
+
+    n_rows, names = 2**21, NAMES[:4]
+    columns = np.random.default_rng(0).random((4, n_rows), dtype=np.float32)
+    table = pyarrow.table(dict(zip(names, columns)))
+    write_table(table, tmp_path / "rows.parquet", row_group_size=n_rows, use_dictionary=False)
+    del table
+    before, held = pyarrow.total_allocated_bytes(), 0
+    for part in parts_of(dataset(tmp_path)):
+        held = max(held, pyarrow.total_allocated_bytes() - before)
+        assert len(part.rows) <= 2**16
+    assert held < columns.nbytes / 4  # a row group has all rows
+
+
+def test_files_of_any_file_system_and_of_fewer_columns_are_read(tmp_path):
+    pytest.importorskip("pyarrow")
+    from pyarrow.dataset import dataset
+    from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
+
+    _parquet(tmp_path)
+    other = SubTreeFileSystem(str(tmp_path), LocalFileSystem())  # not known as local
+    np.testing.assert_array_equal(gather(dataset("/", filesystem=other)), X)
+    pd.DataFrame(X[:9, :20], columns=NAMES[:20]).to_parquet(tmp_path / "9.parquet")
+    rows = gather(dataset(tmp_path), allow_nan=True)
+    np.testing.assert_array_equal(rows.iloc[:300], X)
+    np.testing.assert_array_equal(rows.iloc[300:, :20], X[:9, :20])
+    assert rows.iloc[300:, 20:].isna().all(axis=None)
+    with pytest.raises(ValueError, match="Part 3 of X, counted from 0, has missing"):
+        gather(dataset(tmp_path))
+
+
+def test_a_query_is_computed_once(monkeypatch, tmp_path):
+    polars = pytest.importorskip("polars", minversion="1.34")
+    monkeypatch.setattr("skae.sources._parts._ROWS", 50)
+    seen = []
+    rows = _lazy_frame(tmp_path).map_batches(lambda frame: seen.append(len(frame)) or frame)
+    query = rows.filter(polars.col(NAMES[2]) > 3)
+    np.testing.assert_array_equal(gather(query), X[X[:, 2] > 3])
+    assert sum(seen) == 300
+    with pytest.raises(ValueError, match="X has no rows"):
+        gather(query.filter(polars.col(NAMES[2]) < 3))
 
 
 def test_targets_come_with_the_batches():
