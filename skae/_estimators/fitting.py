@@ -158,9 +158,31 @@ def opened_checkpoint(estimator, data, fresh, fixed=(), suffix=""):
     """
     free = {"max_iter", "verbose", "checkpoint", "resume", "random_state", "n_jobs"}
     free.difference_update(fixed)
-    common = identity(estimator, data, free)
+    common = identity(estimator, data, free) | _seeds(estimator)
     checkpoint = Checkpoint(f"{os.fspath(estimator.checkpoint)}{suffix}", common)
     return checkpoint, checkpoint.load(fresh) if estimator.resume else None
+
+
+def _seeds(estimator):
+    """Return the seeds among the parameters, but for one that was drawn anew for a part of another estimator."""
+    drawn = "random_state" if getattr(estimator, "_seed_is_drawn", False) else None
+    return {
+        name: kind_of_seed(value)
+        for name, value in estimator.get_params().items()
+        if name.rpartition("__")[2] == "random_state" and name != drawn
+    }
+
+
+def kind_of_seed(random_state):
+    """Return a string that differs between integers; what draws other numbers each time is known by its class."""
+    return str(random_state) if isinstance(random_state, Integral) else type(random_state).__name__
+
+
+def check_squares(X):
+    """Raise where squared errors of rows are beyond the range of their dtype."""
+    with np.errstate(over="ignore"):
+        if not np.isfinite(loss_of_zeros(X, None)):
+            raise ValueError(f"X has values whose squares overflow in {X.dtype}: scale X.")
 
 
 def loss_of_zeros(X, sample_weight):

@@ -11,6 +11,9 @@ from sklearn.base import BaseEstimator
 from .._version import __version__
 from .frozen import is_prefit, unfrozen
 
+# Classes of these are known by their names and versions; of others, their code counts too.
+_KNOWN = {"builtins", "numpy", "scipy", "skae", "sklearn"}
+_PLACE = {"__doc__", "__module__", "__firstlineno__"}  # of a class, which may move
 _PLAIN = str, bytes, bool, int, float, complex, type(None), type(...)
 
 
@@ -88,8 +91,8 @@ def _content_of_function(value, above):
 
 
 def _content_of_object(value, above):
-    """Return the content of an instance: what it keeps, or what its class says it is made of."""
-    name = _name(type(value))
+    """Return the content of an instance: what it keeps, or what its class says it is made of, and the code of the class."""
+    name = f"{_name(type(value))}{_code_of_class(type(value))}"
     if hasattr(value, "py_func"):  # compiled by numba
         return f"{name}({_content(value.py_func, above)})"
     made_by_class = type(value).__reduce__ is not object.__reduce__
@@ -101,12 +104,36 @@ def _content_of_object(value, above):
         slots = Class.__dict__.get("__slots__", ())
         names = (slots,) if isinstance(slots, str) else slots
         kept |= {each: getattr(value, each) for each in names if hasattr(value, each)}
-    if kept and not made_by_class and not own_state:
+    is_plain = kept or hasattr(value, "__dict__")
+    if is_plain and not made_by_class and not own_state:
         return f"{name}({_content(kept, above)})"
     try:
         return f"{name}({joblib.hash(value)})"
     except Exception:  # of what cannot be pickled
         return f"{name}({_content(kept, above) if kept else repr(value)})"
+
+
+def _code_of_class(Class):
+    """Return a string of what classes outside of ``_KNOWN`` define: methods, and numbers, texts and arrays for all instances."""
+    parts = []
+    for each in Class.__mro__:
+        if each.__module__.partition(".")[0] not in _KNOWN:
+            own = {name: _member(vars(each)[name]) for name in vars(each).keys() - _PLACE}
+            parts += [f"{name}={own[name]}" for name in sorted(own) if own[name]]
+    return f" {hashlib.sha1('|'.join(parts).encode()).hexdigest()}" if parts else ""
+
+
+def _member(value):
+    """Return the content of what a class defines, where that is a function, a number, a text or an array."""
+    for name in (
+        "__func__",
+        "fget",
+        "func",
+    ):  # of static and class methods, properties, cached properties
+        value = getattr(value, name, value)
+    if isinstance(value, types.FunctionType):
+        return hashlib.sha1(_code(value.__code__)).hexdigest()
+    return content(value) if isinstance(value, (*_PLAIN, np.generic, np.ndarray)) else ""
 
 
 def _seen(value, module):

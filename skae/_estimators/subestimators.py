@@ -2,6 +2,7 @@
 
 import os
 from itertools import zip_longest
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
@@ -51,6 +52,7 @@ def copies(layers, whole):
     fitted, below = [], None
     rng = check_random_state(whole.random_state)
     options = {name: getattr(whole, name) for name in ("verbose", "checkpoint", "resume")}
+    options["seeded"] = isinstance(whole.random_state, Integral)
     for name, layer in layers:
         layer = ready_copy(name, layer, rng, **options)
         name_of_units = units_parameter(layer)
@@ -63,11 +65,11 @@ def copies(layers, whole):
     return fitted
 
 
-def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume):
+def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume, seeded=True):
     """Return a clone of a sub-estimator, called ``name``, of an estimator that is being fitted.
 
-    Parameters that it does not set are set: its seed comes from ``rng``, ``verbose`` is that of the whole, and so is the
-    checkpoint, with its name added. Lines that it prints begin with its name.
+    Parameters that it does not set are set: its seed comes from ``rng``, the same in another process only if ``seeded``;
+    ``verbose`` is that of the whole, and so is the checkpoint, with its name added. Lines that it prints begin with its name.
     """
     check_instance(**{name: estimator})
     if checkpoint is not None and not os.fspath(checkpoint):
@@ -77,6 +79,7 @@ def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume):
     params = estimator.get_params(deep=False)
     if params.get("random_state", 0) is None:
         estimator.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
+        estimator._seed_is_drawn = not seeded
     if verbose and params.get("verbose", 1) == 0:
         estimator.set_params(verbose=verbose)
     if checkpoint is not None and params.get("checkpoint", "") is None:
@@ -124,6 +127,7 @@ def fitted_base(estimator, base, X, sample_weight, publish):
         verbose=estimator.verbose,
         checkpoint=estimator.checkpoint,
         resume=estimator.resume,
+        seeded=isinstance(estimator.random_state, Integral),
     )
     return fit_or_publish(base, X, sample_weight, publish)
 

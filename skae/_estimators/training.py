@@ -20,7 +20,7 @@ from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_
 from .callbacks import reported
 from .devices import training_there
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
-from .fitting import BLOCK, opened_checkpoint
+from .fitting import BLOCK, kind_of_seed, opened_checkpoint
 
 # What methods of a fitted model ask for of the parameters of its training,
 _REMEMBERED = ("corruption", "corruption_level", "contraction", "contracted")
@@ -37,11 +37,6 @@ FIXED = (
     "standardize",
     "noise",
 )
-
-
-def _kind_of_seed(random_state):
-    """Return a string that differs between values of ``random_state``, also in another process."""
-    return str(random_state) if isinstance(random_state, Integral) else type(random_state).__name__
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -148,13 +143,13 @@ class TrainedModel(CallbackSupportMixin):
         fresh = self._make_solver().start(state.params)
         if fresh.keys() != state.solver.keys():
             state.solver = fresh
-        if self.random_state is not None and self._seeded_by != _kind_of_seed(self.random_state):
+        if self.random_state is not None and self._seeded_by != kind_of_seed(self.random_state):
             state.seed, state.rng = self._seed()
         return state
 
     def _seed(self):
         """Return a seed and the generator of it, from ``random_state``."""
-        self._seeded_by = _kind_of_seed(self.random_state)
+        self._seeded_by = kind_of_seed(self.random_state)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         return seed, np.random.default_rng(seed)
 

@@ -72,18 +72,14 @@ def test_a_refit_that_is_interrupted_resumes(where, learning_rate, tmp_path):
     at = 14 if where == "search" else n_first * 6 + 9  # minibatches
     path = tmp_path / "state"
 
+    calls = []  # not of the object: what it has is part of what a checkpoint belongs to
+
     class Breaking:
-        n_calls = 0
-
         def __call__(self, rows, seed, out):
-            # Of the class: what an object has is part of what a checkpoint belongs to.
-            Breaking.n_calls += 1
+            calls.append(seed)
             out[...] = rows
-            if Breaking.n_calls == at:
+            if len(calls) == at:
                 raise KeyboardInterrupt
-
-        def __repr__(self):
-            return "Breaking"
 
     model = MODELS["classifier"](**options, corruption=Breaking(), checkpoint=path, resume=True)
     with pytest.raises(KeyboardInterrupt):

@@ -10,9 +10,18 @@ import numba
 import numpy as np
 import pytest
 import scipy.sparse
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 
-from skae import DBM, RBM, AutoEncoder, ContractiveAE, DenoisingAE, ManifoldTangentClassifier
+from skae import (
+    DBM,
+    RBM,
+    AutoEncoder,
+    ContractiveAE,
+    DenoisingAE,
+    ManifoldTangentClassifier,
+    StackedAE,
+)
 from skae._estimators.identity import content
 from skae.training import Adam
 
@@ -98,6 +107,71 @@ def test_another_training_is_refused(tmp_path, first, other):
 def test_content_is_what_a_value_is_made_of(first, other):
     assert content(first) != content(other)
     assert content(first) == content(copy.deepcopy(first))
+
+
+def _defined(body):
+    """Return an instance of a class that is known by the same name each time."""
+    names = {"Adam": Adam, "__name__": "users_module"}
+    exec(textwrap.dedent(body), names)
+    return names["Own"]()
+
+
+OWN_CLASSES = [
+    """
+    class Own:
+        level = 0.1
+        def __call__(self, X, seed, out):
+            out[...] = X * self.level
+    """,
+    """
+    class Own(Adam):
+        def step(self, params, grad, state, learning_rate):
+            super().step(params, grad, state, 0.1 * learning_rate)
+    """,
+    """
+    class Own:
+        @staticmethod
+        def scale(X):
+            return 0.1 * X
+        def __call__(self, X, seed, out):
+            out[...] = self.scale(X)
+    """,
+]
+
+
+@pytest.mark.parametrize("body", OWN_CLASSES)
+def test_the_code_of_a_class_of_ones_own_counts(body):
+    assert content(_defined(body)) == content(_defined(body))
+    assert content(_defined(body)) != content(_defined(body.replace("0.1", "0.2")))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda seed, **options: AutoEncoder(5, random_state=seed, **options),
+        lambda seed, **options: StackedAE(
+            [("low", AutoEncoder(5, max_iter=2))], random_state=seed, **options
+        ),
+        lambda seed, **options: StackedAE(
+            [("low", AutoEncoder(5, max_iter=2, random_state=seed))], **options
+        ),
+    ],
+)
+def test_another_seed_is_another_training(make, tmp_path):
+    options = {"checkpoint": tmp_path / "state.npz", "resume": True, "max_iter": 2}
+    make(0, **options).fit(X)
+    make(np.int64(0), **options).fit(X)
+    with pytest.raises(ValueError, match="belongs to another training: random_state differs"):
+        make(1, **options).fit(X)
+
+
+def test_a_seed_that_nobody_chose_is_not_compared(tmp_path):
+    options = {"checkpoint": tmp_path / "state.npz", "resume": True}
+    stack = StackedAE(
+        [("low", AutoEncoder(5, max_iter=2)), ("high", RBM(3, max_iter=2))], **options
+    )
+    first = stack.fit(X).transform(X)
+    np.testing.assert_array_equal(clone(stack).fit(X).transform(X), first)
 
 
 def test_frames_are_compared_to_the_last_entry():
