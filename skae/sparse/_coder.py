@@ -9,6 +9,7 @@ from sklearn.utils import check_array
 
 from .._compat import Interval, StrOptions
 from .._estimators.devices import check_beside, dispatched, in_numpy
+from .._estimators.fitting import check_squares
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import atoms_of
 from .._estimators.unit_atoms import unit_rows
@@ -249,6 +250,7 @@ class SparseCoder(BaseCoder):
                     f"dictionary must have the columns of X in the same order, {seen}; got "
                     f"{list(self.dictionary.columns)}."
                 )
+        check_squares(X)
         self._shape = {"n_components": len(atoms)}
         self._check_algorithm(atoms)
         self._state = self._new_state(lambda rng, seed: atoms.ravel()).to_dict()

@@ -189,6 +189,13 @@ def test_kernels_that_are_no_numbers_are_refused(sigma):
         parzen_log_likelihood(X[:20], X[20:], sigma)
 
 
+def test_squares_beyond_the_range_of_numbers_are_refused_without_training():
+    coder = SparseCoder(dictionary=np.eye(3, dtype=np.float32))
+    with pytest.raises(ValueError, match="squares overflow in float32: scale X"):
+        coder.fit(np.full((5, 3), 1e22, np.float32))
+    assert not hasattr(coder, "n_features_in_")
+
+
 class _Leaping:
     """A solver whose third step leaves the range of numbers."""
 
