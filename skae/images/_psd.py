@@ -222,12 +222,13 @@ class ConvolutionalPSD(
 
     def _prepared(self, X, sample_weight, again):
         """Return the ``Problem`` and the state to train from: the last one, or a first one."""
-        image_shape = self.image_shape_ if again else self.image_shape
+        image_shape = self.image_shape_ if again and self.image_shape is None else self.image_shape
         pictures = validated_pictures(self, X, image_shape, reset=not again)
         size = checked_patch_size(self.patch_size, pictures)
         shape = {"n_filters": self.n_filters, "patch_size": size, "encoder": self.encoder}
+        shape["image_shape"] = pictures.shape[1:]
         if again:
-            check_unchanged(self._shape, shape)
+            check_unchanged({**self._shape, "image_shape": self.image_shape_}, shape)
         dtype = np.float64 if pictures.dtype == np.float64 else np.float32
         dtype = self.components_.dtype if again else np.dtype(dtype)
         rows = as_floats(pictures, dtype).reshape(len(pictures), -1)

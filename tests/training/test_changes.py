@@ -15,6 +15,7 @@ from skae import (
     StackedAE,
 )
 from skae.generative import EnergyAE, JointEnergy, sample_langevin, sample_walkback
+from skae.images import ConvolutionalPSD
 from skae.manifold import LocalPCA, TangentNeighborsClassifier, tangent_basis
 
 X, y = load_iris(return_X_y=True)
@@ -49,6 +50,15 @@ def test_what_shapes_a_model_stays_while_training_goes_on(Model, name, value, me
         getattr(model.set_params(**{name: value}), method)(X)
     np.testing.assert_array_equal(model._state["params"], before)
     assert model.set_params(warm_start=False).fit(X).n_iter_ == 2
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_pictures_keep_their_shape_while_training_goes_on(method):
+    rows = np.random.default_rng(0).random((20, 36))
+    model = ConvolutionalPSD(3, patch_size=3, warm_start=True, **SHORT).fit(rows)
+    with pytest.raises(ValueError, match="image_shape must stay as it was when training goes on"):
+        getattr(model.set_params(image_shape=(4, 9)), method)(rows)
+    assert getattr(model.set_params(image_shape=(6, 6)), method)(rows).n_iter_ > 2
 
 
 CHANGING = [
