@@ -271,6 +271,18 @@ def test_saving_takes_the_place_of_a_file_in_one_move(tmp_path, monkeypatch):
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
+def test_saving_follows_a_link_and_keeps_the_mode(tmp_path):
+    pytest.importorskip("skops")
+    path, link = tmp_path / "model", tmp_path / "link"
+    link.symlink_to(path)
+    for _ in range(2):
+        skae_io.save(AutoEncoder(3, **SHORT).fit(X), link)
+        assert link.is_symlink() and path.is_file()
+        path.chmod(0o640)
+    skae_io.save(AutoEncoder(3, **SHORT).fit(X), path)
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
 def test_without_skops_the_cure_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "skops", None)
     monkeypatch.setitem(sys.modules, "skops.io", None)

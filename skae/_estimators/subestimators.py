@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from ..nn.network import Network
+from ..training.checkpoint import checked_path
 from ..training.loop import DivergenceError
 from .fitting import is_fitted
 from .frozen import is_prefit
@@ -72,8 +73,8 @@ def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume, seeded=True
     ``verbose`` is that of the whole, and so is the checkpoint, with its name added. Lines that it prints begin with its name.
     """
     check_instance(**{name: estimator})
-    if checkpoint is not None and not os.fspath(checkpoint):
-        raise ValueError("checkpoint must name a file; got an empty path.")
+    if checkpoint is not None:
+        checked_path(checkpoint)  # now, as it is not written before the parts are trained
     estimator = clone(estimator)
     estimator._called = [name]
     params = estimator.get_params(deep=False)
@@ -83,7 +84,9 @@ def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume, seeded=True
     if verbose and params.get("verbose", 1) == 0:
         estimator.set_params(verbose=verbose)
     if checkpoint is not None and params.get("checkpoint", "") is None:
-        estimator.set_params(checkpoint=f"{os.fspath(checkpoint)}.{name}", resume=resume)
+        path = f"{os.fspath(checkpoint)}.{name}"
+        checked_path(path)
+        estimator.set_params(checkpoint=path, resume=resume)
     return estimator
 
 

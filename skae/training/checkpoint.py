@@ -15,6 +15,22 @@ _HEADER = 2**28  # bytes of ours, at most
 _LONGER = " With learning_rate='constant' max_iter may grow: the steps of 'cosine' end at max_iter."
 
 
+def checked_path(path):
+    """Return ``path`` with links followed, without what killed writes left; raise ``ValueError`` where no file can be written."""
+    try:
+        if not os.fspath(path):
+            raise OSError("it is empty")
+        path = os.path.realpath(path)
+        check_writable(path)
+        remove_leftovers(path)
+    except (OSError, ValueError) as error:  # of a null byte
+        raise ValueError(
+            f"checkpoint={os.fspath(path)!r} cannot be written ({error}). Choose a path in a folder that exists "
+            "and is writable."
+        ) from error
+    return path
+
+
 class Checkpoint:
     """Write the training state to ``path`` after each epoch.
 
@@ -34,15 +50,7 @@ class Checkpoint:
     keeps_states = True  # so that the loss of each must be finite
 
     def __init__(self, path, identity):
-        self.path, self.identity = os.path.realpath(path), identity
-        try:
-            check_writable(self.path)
-            remove_leftovers(self.path)
-        except OSError as error:
-            raise ValueError(
-                f"checkpoint={os.fspath(path)!r} cannot be written ({error}). Choose a path in a folder that exists "
-                "and is writable."
-            ) from error
+        self.path, self.identity = checked_path(path), identity
 
     def epoch_begin(self, state):
         """Nothing to do."""
@@ -109,6 +117,10 @@ def _state(archive, plain, fresh):
     _check_names(archive.namelist(), [f"{name}.npy" for name in ["header", *arrays]])
     _check_names(plain, known)
     _check_numbers(plain)
+    if bool(plain["validation_curve"]) != ("best_params" in arrays):
+        raise ValueError(
+            "it has best parameters without errors on held-out samples, or these alone"
+        )
     return TrainingState.from_dict(
         {**plain, **{name: _array(archive, name, like) for name, like in arrays.items()}}
     )
@@ -131,6 +143,7 @@ def _check_numbers(plain):
         and all(isinstance(curve, list) for curve in curves)
         and all(isinstance(value, float) and math.isfinite(value) for value in sum(curves, []))
         and len(curves[1]) <= len(curves[0])
+        and 0 <= plain["n_stale"] <= len(curves[0])
     )
     if not good:
         raise ValueError("its history is not that of a training")

@@ -14,7 +14,8 @@ except ImportError:  # Windows, where an open file cannot be removed
 
 @contextmanager
 def replacing(path):
-    """Open a file that takes the place of ``path``, and its mode, when the block ends without an error."""
+    """Open a file that takes the place of ``path``, and its mode, when the block ends without an error; a link is followed."""
+    path = os.path.realpath(path)
     file = _opened_beside(path)
     try:
         with file:
@@ -34,9 +35,9 @@ def replacing(path):
 
 
 def check_writable(path):
-    """Raise OSError where no file can be put at ``path``."""
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise OSError("it is not a regular file")
+    """Raise OSError where no file can be put at ``path``, which is no link to another one."""
+    if os.path.islink(path) or (os.path.exists(path) and not os.path.isfile(path)):
+        raise OSError("it is not a regular file")  # or a link to itself
     file = _opened_beside(path)
     file.close()
     os.unlink(file.name)

@@ -15,15 +15,20 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from skae import (
+    DBM,
+    DBN,
     RBM,
     AutoEncoder,
+    BoltzmannClassifier,
     ContractiveAE,
     DenoisingAE,
     ManifoldTangentClassifier,
     SparseCoder,
     StackedAE,
+    StackedAEClassifier,
 )
 from skae.training.files import remove_leftovers, replacing
 
@@ -112,7 +117,7 @@ def test_an_array_of_another_kind_is_refused(path, member, content):
 HISTORIES = {
     "seed": [-1, "0", None, 2.5],
     "best": [None, "low", float("nan")],
-    "n_stale": [None, 1.5],
+    "n_stale": [None, 1.5, -1, 10**30],
     "converged": [0, "no"],
     "loss_curve": [None, 1, [None], ["a"], [float("nan")], {"0": 1.0}],
     "validation_curve": [None, [1.0] * 9],
@@ -147,6 +152,15 @@ def test_only_known_members_are_read(path):
     del members["solver_first.npy"]
     _write(path, members)
     _refused(path)
+
+
+def test_best_parameters_are_there_with_errors_on_held_out_rows(path):
+    _model(path, early_stopping=True).fit(X)
+    members = _members(path)
+    del members["best_params.npy"]
+    _write(path, members)
+    with pytest.raises(ValueError, match="cannot be read.*Delete it"):
+        _model(path, early_stopping=True, resume=True).fit(X)
 
 
 def test_no_member_may_expand(path):
@@ -189,6 +203,39 @@ def test_what_is_no_file_is_refused_before_the_first_epoch(tmp_path, make):
     for resume in (False, True):
         with pytest.raises(ValueError, match="checkpoint=.* cannot be written"):
             _model(tmp_path / "state", resume=resume).fit(X)
+
+
+def _machine(name):
+    return name, RBM(3, max_iter=1)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        DBM([_machine("low"), _machine("high")]),
+        DBN([_machine("low"), _machine("state")]),
+        BoltzmannClassifier(RBM(3, max_iter=1)),
+        ManifoldTangentClassifier(AutoEncoder(3, max_iter=1)),
+        StackedAE([("low", AutoEncoder(3, max_iter=1))], fine_tune="reconstruction"),
+        StackedAEClassifier([("low", AutoEncoder(3, max_iter=1))], pretraining="partial"),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_what_is_no_file_is_refused_before_parts_are_trained(tmp_path, model):
+    """Of stages the last file is written after days."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "machines.state").mkdir()
+    name = "machines" if isinstance(model, DBN) else "state"
+    with pytest.raises(ValueError, match="checkpoint=.* cannot be written"):
+        clone(model).set_params(checkpoint=tmp_path / name).fit(X, np.arange(len(X)) % 2)
+    assert sorted(os.listdir(tmp_path)) == ["machines.state", "state"]
+
+
+@pytest.mark.parametrize("name", ["loop", "a\0b"])
+def test_other_paths_of_no_file_are_named(tmp_path, name):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(ValueError, match="checkpoint=.* cannot be written"):
+        _model(f"{tmp_path}/{name}").fit(X)
 
 
 @pytest.mark.parametrize("make", [AutoEncoder, StackedAE, ManifoldTangentClassifier])
