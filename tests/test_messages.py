@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from sklearn import config_context
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 
 import skae
@@ -22,9 +23,23 @@ from skae import (
     StackedAEClassifier,
 )
 from skae.datasets import make_digits, make_rectangles, published_split
-from skae.generative import JointEnergy, parzen_comparison, parzen_log_likelihood, sample_walkback
-from skae.images import ZCA, ConvolutionalFeatures, ConvolutionalPSD, sample_patches
-from skae.manifold import ManifoldTangentClassifier, TangentNeighborsClassifier, tangent_terms
+from skae.generative import (
+    JointEnergy,
+    ball_moments,
+    local_moments,
+    parzen_comparison,
+    parzen_log_likelihood,
+    sample_chain,
+    sample_walkback,
+)
+from skae.images import ZCA, ConvolutionalFeatures, ConvolutionalPSD, denoise, sample_patches
+from skae.manifold import (
+    ManifoldTangentClassifier,
+    TangentNeighborsClassifier,
+    iter_tangents,
+    tangent_basis,
+    tangent_terms,
+)
 from skae.training import SGD, Adam
 
 X = np.random.default_rng(0).random((40, 6))
@@ -116,6 +131,62 @@ def test_parzen_names_what_is_wrong():
         data = {name: None if name == missing else X for name in names}
         with pytest.raises(ValueError, match=f"{missing} must be an array"):
             parzen_comparison(**data)
+
+
+@pytest.mark.parametrize("margin", [None, "a", np.nan, [0.1]])
+def test_bounds_of_moments_are_numbers(margin):
+    model = AutoEncoder(3, loss="gaussian", max_iter=1).fit(X)
+    with pytest.raises(ValueError, match="margin must be between 0 and 1"):
+        local_moments(model, X[:2], 0.1, margin=margin)
+    with pytest.raises(ValueError, match="centers must have the 6 features of X"):
+        ball_moments(X, X[:2, :3], 1.0)
+
+
+def test_options_of_chains_are_of_their_kind():
+    model = AutoEncoder(3, loss="gaussian", max_iter=1).fit(X)
+    for noise in ("cv", ["a"], {}, 1j):
+        with pytest.raises(ValueError, match="output_noise must be a number"):
+            sample_walkback(
+                model, X[:2], 2, corruption="masking", corruption_level=0.1, output_noise=noise
+            )
+    with pytest.raises(ValueError, match="covariance must be one of"):
+        sample_chain(model, X[:2], 2, covariance=["jacobian"])
+
+
+@pytest.mark.parametrize("n_jobs", ["all", 2.5, np.inf, [2]])
+def test_numbers_of_threads_are_integers(n_jobs):
+    model = AutoEncoder(3, max_iter=1).fit(X)
+    with pytest.raises(TypeError, match="n_jobs must be an instance of int"):
+        tangent_basis(model, X[:2], 2, n_jobs=n_jobs)
+    with pytest.raises(TypeError, match="n_jobs must be an instance of int"):
+        list(iter_tangents(model, X[:2], 2, n_jobs=n_jobs))
+    with pytest.raises(TypeError, match="n_jobs must be an instance of int"):
+        parzen_log_likelihood(X, X, 0.1, n_jobs=n_jobs)
+
+
+@pytest.mark.parametrize("coder", [None, "coder", SparseCoder, PCA()])
+def test_pictures_are_cleaned_by_an_estimator(coder):
+    with pytest.raises(TypeError, match="coder must be a fitted estimator with reconstruct"):
+        denoise(X, coder, (2, 2))
+    with pytest.raises(ValueError, match="patch_size must be two positive integers"):
+        denoise(X, SparseCoder(2, max_iter=1).fit(X[:, :4]), (2, 2, 1))
+
+
+@pytest.mark.parametrize("images", [0, np.float32(1), [], object])
+def test_pictures_are_a_list(images):
+    with pytest.raises(ValueError, match="images must be a list of at least one"):
+        make_rectangles(5, images=images)
+    with pytest.raises(ValueError, match="images must be a list of at least one"):
+        sample_patches(images, (3, 3), 5)
+
+
+def test_names_of_sets_are_strings():
+    with pytest.raises(ValueError, match="name must be one of"):
+        published_split(X, Y, ["rect"])
+    with pytest.raises(ValueError, match="X and y must be arrays"):
+        published_split(X, 1.0, "rect")
+    with pytest.raises(ValueError, match="variation must be one of"):
+        make_digits(np.ones((5, 16)), np.arange(5), ["basic"])
 
 
 def test_names_of_features_are_strings():

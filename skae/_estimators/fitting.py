@@ -250,6 +250,12 @@ def check_counts(**counts):
         check_scalar(value, name, Integral, min_val=1)
 
 
+def check_jobs(n_jobs):
+    """Raise where ``n_jobs`` is neither None nor an integer."""
+    if n_jobs is not None:
+        check_scalar(n_jobs, "n_jobs", Integral)
+
+
 def check_same_names(tables):
     """Raise where two of ``tables``, a dict, have columns with names, and these are not the same in the same order."""
     named = [

@@ -27,9 +27,9 @@ def textured_patches(images, side, n_samples, rng):
     ValueError
         If a picture is too small or out of range, or if there is hardly any texture in them.
     """
+    if not (hasattr(images, "__len__") and len(images)):
+        raise ValueError(f"images must be a list of at least one gray picture; got {images!r}.")
     images = [np.asarray(image, dtype=np.float32) for image in images]
-    if not images:
-        raise ValueError("images must hold at least one gray picture; got none.")
     for image in images:
         _check(image, side)
     patches = np.empty((n_samples, side, side), np.float32)

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import numpy as np
 from sklearn.utils import Bunch, indexable
 
 from .._typing import ArrayLike, MatrixLike
@@ -48,10 +49,11 @@ def published_split(
     >>> [len(y) for _, y in parts.values()]
     [1000, 200, 800]
     """
-    if name not in SIZES:
+    if not (isinstance(name, str) and name in SIZES):
         raise ValueError(f"name must be one of {sorted(SIZES)}; got {name!r}.")
-    if X is None or y is None:
-        raise ValueError("X and y must be arrays with a row for each sample; got None.")
+    for data in (X, y):
+        if not (hasattr(data, "shape") or hasattr(data, "__len__")) or np.ndim(data) == 0:
+            raise ValueError(f"X and y must be arrays with a row for each sample; got {data!r}.")
     X, y = indexable(X, y)
     n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
     n_train, n_validation = SIZES[name]

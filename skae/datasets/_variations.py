@@ -67,14 +67,14 @@ def make_digits(
     >>> X.shape, y.shape
     ((500, 64), (500,))
     """
-    if variation not in VARIATIONS:
+    if not (isinstance(variation, str) and variation in VARIATIONS):
         raise ValueError(f"variation must be one of {VARIATIONS}; got {variation!r}.")
     if variation.startswith("bg-img") and images is None:
         raise ValueError(
             f"variation={variation!r} needs images, gray pictures for the backgrounds."
         )
-    if y is None:
-        raise ValueError("y must be the classes of the images in X; got None.")
+    if np.ndim(y) != 1:
+        raise ValueError(f"y must be the classes of the images in X, a vector; got {y!r}.")
     check_scalar(n_samples, "n_samples", Integral, min_val=1)
     rng = check_random_state(random_state)
     X = check_array(X, dtype=np.float32, input_name="X")

@@ -93,7 +93,7 @@ def sample_chain(
     fitted, x = model.model_, checked_rows(model, x0)
     check_positive("sigma", sigma)
     check_schedule(n_steps, burn_in, thin)
-    if covariance not in _NOISE:
+    if not (isinstance(covariance, str) and covariance in _NOISE):
         raise ValueError(f"covariance must be one of {sorted(_NOISE)}; got {covariance!r}.")
     if covariance == "reconstruction":
         _check_tied(fitted)

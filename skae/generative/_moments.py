@@ -1,5 +1,6 @@
 """Local mean and covariance of the data density: from an auto-encoder's reconstruction, and from the data."""
 
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,7 +93,7 @@ def local_moments(
     check_gaussian(model.model_.loss)
     X = checked_rows(model, X)
     sigma = noise_level(model, sigma)
-    if not 0 < margin < 1:
+    if not (isinstance(margin, Real) and 0 < margin < 1):
         raise ValueError(f"margin must be between 0 and 1; got {margin!r}.")
     n_features = scaling.n_features
     mean = np.empty((len(X), n_features), X.dtype)
@@ -148,6 +149,10 @@ def ball_moments(X: ArrayLike, centers: ArrayLike, radius: float) -> LocalMoment
     check_same_names({"X": X, "centers": centers})
     X = check_array(X, dtype=DTYPES, input_name="X")
     centers = check_array(centers, dtype=X.dtype, input_name="centers")
+    if centers.shape[1] != X.shape[1]:
+        raise ValueError(
+            f"centers must have the {X.shape[1]} features of X; got shape {centers.shape}."
+        )
     check_positive("radius", radius)
     search = NearestNeighbors(radius=radius).fit(X)
     balls = search.radius_neighbors(centers, return_distance=False)

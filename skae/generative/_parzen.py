@@ -9,7 +9,7 @@ from joblib import effective_n_jobs
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import check_array, gen_batches, resample
 
-from .._estimators.fitting import DTYPES, check_counts, check_same_names
+from .._estimators.fitting import DTYPES, check_counts, check_jobs, check_same_names
 from .._kernels.parzen import add_exponentials
 from .._threads import share_items, team
 from .._typing import ArrayLike, FloatArray, RandomState
@@ -110,6 +110,7 @@ def parzen_log_likelihood(
     if X_validation is not None:
         X_validation = _checked(X_validation, "X_validation", samples)
     check_counts(block_size=block_size)
+    check_jobs(n_jobs)
     if len(X_test) < 2:
         raise ValueError("X_test must have two rows or more, for a standard error; got one.")
     sigmas = _candidates(sigma, samples, X_validation)

@@ -117,7 +117,10 @@ def _chosen_corruption(model, corruption, level):
 
 def _checked_noise(output_noise, dtype, n_features):
     """Return the standard deviation of each column of X; None stands for zero."""
-    noise = np.asarray(0 if output_noise is None else output_noise, dtype=dtype)
+    try:
+        noise = np.asarray(0 if output_noise is None else output_noise, dtype=dtype)
+    except (TypeError, ValueError):  # it is no number
+        noise = np.array(np.nan)
     if noise.shape not in ((), (n_features,)) or not ((noise >= 0) & (noise < np.inf)).all():
         raise ValueError(
             f"output_noise must be a number >= 0, or one for each of {n_features} features; got {output_noise!r}."

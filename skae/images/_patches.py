@@ -101,7 +101,8 @@ def sample_patches(
     rng = check_random_state(random_state)
     check_scalar(n_patches, "n_patches", Integral, min_val=1)
     _check_patch_size(patch_size)
-    if len(images) == 0 or any(np.ndim(image) < 2 for image in images):
+    is_list = hasattr(images, "__len__") and hasattr(images, "__iter__")
+    if not is_list or not len(images) or any(np.ndim(image) < 2 for image in images):
         raise ValueError(
             "images must be a list of at least one picture: [picture] for a single one."
         )
@@ -165,6 +166,9 @@ def denoise(image: ArrayLike, coder: Any, patch_size: tuple[int, int]) -> FloatA
     True
     """
     image = check_array(image, dtype=[np.float64, np.float32], input_name="image")
+    _check_patch_size(patch_size)
+    if isinstance(coder, type) or not hasattr(coder, "reconstruct"):
+        raise TypeError(f"coder must be a fitted estimator with reconstruct; got {coder!r}.")
     X = extract_patches_2d(image, patch_size)
     X = X.reshape(len(X), -1)
     means = X.mean(axis=1, keepdims=True)

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dtype_name, like, namespace
 from .._estimators.devices import check_beside, check_place, dispatched, place_of_fit
-from .._estimators.fitting import check_counts, rows_at_once, validated_rows
+from .._estimators.fitting import check_counts, check_jobs, rows_at_once, validated_rows
 from .._threads import alone, share_items, team
 from .._typing import FloatArray, MatrixLike, RandomState
 from ..nn.scaling import dense
@@ -123,6 +123,7 @@ def tangent_basis(
 
 def tangents_at(model, X, n_tangents, *, tol=1e-4, start=None, random_state=0, n_jobs=-1):
     """Do :func:`tangent_basis` for X that the model has checked."""
+    check_jobs(n_jobs)
     solve = _solver(model, X, n_tangents, tol, start, random_state)
     if dispatched(X):
         block = rows_beside(X, n_tangents, X.shape[1])
@@ -193,6 +194,7 @@ def iter_tangents(
     1797
     """
     check_counts(block_size=block_size)
+    check_jobs(n_jobs)
     X = _checked(model, X)
     solve = _solver(model, X, n_tangents, tol, None, random_state)
     if dispatched(X):
