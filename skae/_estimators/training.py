@@ -50,7 +50,7 @@ class TrainedModel(CallbackSupportMixin):
     batch_size: int = 256
     max_iter: int | Literal["auto"] = 100
     tol: float = 1e-4
-    shuffle: bool = True
+    shuffle: bool | int = True
     early_stopping: bool = False
     validation_fraction: float = 0.1
     n_iter_no_change: int = 10
@@ -66,7 +66,7 @@ class TrainedModel(CallbackSupportMixin):
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "shuffle": ["boolean"],
+        "shuffle": ["boolean", Interval(Integral, 2, None, closed="left")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],

@@ -95,8 +95,8 @@ class RBM(TrainedModel, FittedNetwork):
         Epochs.
     tol : float, default=1e-4
         Relative improvement that counts as one, where training may stop early.
-    shuffle : bool, default=True
-        Whether each epoch takes the samples in a new order.
+    shuffle : bool or int, default=True
+        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read in order.
     early_stopping : bool, default=False
         Whether to stop on held-out samples, and keep the best weights.
     validation_fraction : float, default=0.1

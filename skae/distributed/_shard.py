@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from .._threads import team
-from ..training.problem import Batch, Batches
+from ..training.problem import Batch, Batches, shuffled
 
 
 class ShardBatch(Batch):
@@ -89,9 +89,8 @@ class Plan:
 
     def epoch(self, seed, number, shuffle):
         """Return indices and weights of all batches of an epoch of shard ``number``."""
-        order = np.arange(len(self.indices))
-        if shuffle:
-            order = np.random.default_rng([seed, number]).permutation(order)
+        rng = np.random.default_rng([seed, number])
+        order = shuffled(np.arange(len(self.indices)), shuffle, rng)
         starts = range(0, len(order), self.batch_size)
         return [self.in_order(order[start : start + self.batch_size]) for start in starts]
 

@@ -93,8 +93,8 @@ class EnergyAE(TrainedModel, FittedNetwork):
     tol : float, default=1e-4
         Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
         held-out samples; for L-BFGS, its tolerance.
-    shuffle : bool, default=True
-        Whether each epoch takes the samples in a new order.
+    shuffle : bool or int, default=True
+        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read in order.
     early_stopping : bool, default=False
         Whether to stop on held-out samples, and keep the best weights.
     validation_fraction : float, default=0.1

@@ -83,8 +83,8 @@ class SparseCoder(BaseCoder):
         Most epochs. ``'auto'`` takes as many as 2000 minibatches need, from 12 to 1000.
     tol : float, default=1e-3
         Relative improvement of an epoch's objective, or of that on held-out samples, that counts as one.
-    shuffle : bool, default=True
-        Whether each epoch takes the samples in a new order.
+    shuffle : bool or int, default=True
+        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read in order.
     early_stopping : bool, default=False
         Whether to stop on held-out samples, and keep the best atoms.
     validation_fraction : float, default=0.1

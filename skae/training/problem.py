@@ -268,8 +268,8 @@ class Batches:
     sample_weight : ndarray of shape (n_samples,) or None
         Scaled here to a mean of one over ``indices``.
     batch_size : int
-    shuffle : bool
-        Whether each epoch takes the rows in a new order.
+    shuffle : bool or int
+        Whether each epoch takes the rows in a new order, see :func:`shuffled`.
     indices : ndarray of int or None
         The rows to use; all of them by default.
     targets : C-ordered ndarray of shape (n_samples, n_outputs) or None
@@ -332,7 +332,7 @@ class Batches:
 
     def epoch(self, rng):
         """Yield each row once."""
-        order = rng.permutation(self.indices) if self.shuffle else self.indices
+        order = shuffled(self.indices, self.shuffle, rng)
         order = order if self.beside is None else like(order, self.beside)
         n_rows = order.shape[0]
         for start in range(0, n_rows, self.batch_size):
@@ -368,7 +368,7 @@ class Mixture(Batches):
 
     def epoch(self, rng):
         """Yield each labeled row once, and some of the others."""
-        order = rng.permutation(self._labeled) if self.shuffle else self._labeled
+        order = shuffled(self._labeled, self.shuffle, rng)
         cuts = np.arange(self.batch_size, len(order), self.batch_size)
         # So that each batch has as many unlabeled rows for each labeled one.
         others = np.split(self._drawn(rng), cuts * self._n_others // len(order))
@@ -378,8 +378,12 @@ class Mixture(Batches):
 
     def _drawn(self, rng):
         n_whole, n_more = divmod(self._n_others, max(len(self._others), 1))
-        parts = [rng.permutation(self._others) for _ in range(n_whole)]
-        return np.concatenate([*parts, rng.permutation(self._others)[:n_more]])
+        shuffle = self.shuffle or True
+        parts = [shuffled(self._others, shuffle, rng) for _ in range(n_whole)]
+        some = rng.permutation(self._others)[:n_more]
+        if shuffle is not True:
+            some = shuffled(np.sort(some), shuffle, rng)
+        return np.concatenate([*parts, some])
 
     def _mean_weight(self, weights):
         """Return the mean of the ``weights`` of the rows of an epoch, over its draws."""
@@ -387,6 +391,25 @@ class Mixture(Batches):
         if self._n_others:
             total += self._n_others * weights[self._others].mean(dtype=np.float64)
         return total / len(self)
+
+
+def shuffled(rows, shuffle, rng):
+    """Return ``rows`` in the order of an epoch.
+
+    Parameters
+    ----------
+    rows : ndarray of int
+    shuffle : bool or int
+        Whether the order is a random one; a number shuffles within buffers of so many rows that follow each other, so that a file
+        is read from its beginning to its end. The buffers begin elsewhere in each epoch.
+    rng : numpy.random.Generator
+    """
+    if isinstance(shuffle, (bool, np.bool_)):
+        return rng.permutation(rows) if shuffle else rows
+    order = rows.copy()
+    for start in range(-int(rng.integers(shuffle)), len(rows), shuffle):
+        rng.shuffle(order[max(start, 0) : start + shuffle])
+    return order
 
 
 def mean_objective(objective, params, batches, seed, grad=None):

@@ -66,6 +66,7 @@ CHANGING = [
     (AutoEncoder, "solver", "sgd"),
     (AutoEncoder, "batch_size", 7),
     (AutoEncoder, "shuffle", False),
+    (AutoEncoder, "shuffle", 5),
     (AutoEncoder, "random_state", 1),
     (DenoisingAE, "corruption", "gaussian"),
     (ContractiveAE, "contraction", 5.0),

@@ -16,7 +16,7 @@ def _mixture(n_unlabeled, weights=None, **options):
     )
 
 
-@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("shuffle", [False, True, 12])
 @pytest.mark.parametrize("n_unlabeled", [0, 7, 33, 90])
 def test_each_labeled_row_once_and_the_others_evenly(n_unlabeled, shuffle):
     batches = _mixture(n_unlabeled, shuffle=shuffle)
@@ -30,6 +30,19 @@ def test_each_labeled_row_once_and_the_others_evenly(n_unlabeled, shuffle):
     assert (counts[50:] == 0).all() and (counts[:50][LABELLED[:50]] == 1).all()
     others = counts[:50][~LABELLED[:50]]
     assert others.sum() == n_unlabeled and np.ptp(others) <= 1
+
+
+def test_a_buffer_keeps_labeled_and_unlabeled_rows_near_their_place():
+    for n_unlabeled in (33, 80):
+        batches = _mixture(n_unlabeled, shuffle=4)
+        order = np.concatenate([b.indices for b in batches.epoch(np.random.default_rng(0))])
+        for labeled, n_passes in ((True, 1), (False, n_unlabeled // 33)):
+            rows = order[LABELLED[order] == labeled][: 33 * n_passes].reshape(n_passes, -1)
+            assert (np.abs(rows - np.sort(rows)) <= 3 * 3).all()
+            assert (rows != np.sort(rows)).any()
+        drawn = order[~LABELLED[order]][33 * (n_unlabeled // 33) :]
+        assert (np.diff(drawn) < 0).any() == (len(drawn) > 0)
+        assert (np.argsort(np.argsort(drawn)) - np.arange(len(drawn)) < 4).all()
 
 
 def test_rows_are_drawn_anew_and_the_same_generator_draws_the_same():
