@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from .._arrays.namespace import to_numpy
 from ..nn.scaling import dense
 
 _CONSTANT = 1e-3  # largest standard deviation of a code unit that counts as constant, as a share of the largest code
@@ -38,6 +39,28 @@ def warn_of_zero_codes(codes, name, alpha):
         warnings.warn(
             f"The codes of {name} are 0 on the training data: lower alpha={alpha:g}.",
             UserWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_gaps(gaps, squares, tol, max_iter):
+    """Warn where codes are not within ``tol`` of their optimum, beyond rounding.
+
+    Parameters
+    ----------
+    gaps, squares : ndarray of shape (n_samples,)
+        How far each may be from its optimum, and twice the objective of its zero code.
+    tol : float
+    max_iter : int
+    """
+    gaps = to_numpy(gaps)
+    limits = 0.5 * max(tol, 100 * np.finfo(squares.dtype).eps) * squares
+    n_wide = np.count_nonzero(gaps > limits)
+    if n_wide:
+        warnings.warn(
+            f"{n_wide} of {len(gaps)} codes are not within gap_tol={tol} of their optimum after "
+            f"max_inference_iter={max_iter} iterations: raise one of the two.",
+            ConvergenceWarning,
             stacklevel=4,
         )
 

@@ -8,10 +8,11 @@ from typing import ClassVar, Literal
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils import check_array, gen_batches
+from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._estimators.fit_warnings import warn_of_zero_codes
+from .._estimators.fit_warnings import warn_of_gaps, warn_of_zero_codes
 from .._estimators.fitting import check_unchanged, counted_rows, loss_of_zeros, unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.training import TrainedModel
@@ -193,7 +194,8 @@ class ConvolutionalPSD(
             problem, state = self._prepared(X, sample_weight, again)
             self._train(problem, state)
             pictures = problem.X[:_JUDGED].reshape(-1, *self.image_shape_)
-            warn_of_zero_codes(self.transform(pictures), type(self).__name__, self.alpha)
+            codes = self._codes_of(as_floats(pictures, self.components_.dtype))[0]
+            warn_of_zero_codes(codes, type(self).__name__, self.alpha)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -261,12 +263,10 @@ class ConvolutionalPSD(
         H : ndarray of shape (n_samples, n_features_out)
             In the order of ``map_shape_``.
         """
-        codes = {
-            "encoder": self._predicted,
-            "inference": lambda x: self._inferred(x, self.components_, self._predicted(x)),
-            "lasso": lambda x: self._lasso(x)[0],
-        }[self.transform_algorithm]
-        return np.concatenate([codes(block) for block in self._blocks(X)])
+        parts = [self._codes_of(block) for block in self._blocks(X)]
+        codes, gaps, squares = map(np.concatenate, zip(*parts))
+        warn_of_gaps(gaps, squares, self.gap_tol, self.max_inference_iter)
+        return codes
 
     def infer(self, X: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Return the codes of pictures by the filters alone, and how far each may be from its optimum.
@@ -368,6 +368,17 @@ class ConvolutionalPSD(
         patches = self._convolution.patches(pictures)
         codes, _ = encoder.forward(params[-encoder.size :], patches)
         return codes.reshape(len(pictures), -1)
+
+    def _codes_of(self, pictures):
+        """Return codes, how far each may be from its optimum, and twice the objective of its zero code."""
+        squares = row_norms(pictures.reshape(len(pictures), -1), squared=True)
+        if self.transform_algorithm == "lasso":
+            return *self._lasso(pictures), squares
+        prior = self._predicted(pictures)
+        if self.transform_algorithm == "encoder":  # of which nothing is asked
+            return prior, np.zeros_like(squares), squares
+        squares += self.beta * row_norms(prior, squared=True)
+        return *self._codes(pictures, self.components_, ridge=self.beta, prior=prior), squares
 
     def _inferred(self, pictures, filters, prediction):
         return self._codes(pictures, filters, ridge=self.beta, prior=prediction)[0]

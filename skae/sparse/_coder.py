@@ -9,6 +9,7 @@ from sklearn.utils import check_array
 
 from .._compat import Interval, StrOptions
 from .._estimators.devices import check_beside, dispatched, in_numpy
+from .._estimators.fit_warnings import warn_of_gaps
 from .._estimators.fitting import check_squares
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import atoms_of
@@ -22,8 +23,8 @@ from ._inference import (
     chosen_algorithm,
     fastest_algorithm,
     infer_codes,
+    squared_norms,
     threshold_codes,
-    warn_of_gaps,
 )
 from ._problems import Lasso, Pursuit
 
@@ -319,7 +320,7 @@ class SparseCoder(BaseCoder):
         options = self._inference() | {"algorithm": self._algorithm_for(problem)}
         codes, gaps = infer_codes(X, problem, sparse_output=sparse_output, **options)
         if "omp" not in problem.algorithms:  # whose codes have no bound
-            warn_of_gaps(X, gaps, self.gap_tol, self.max_inference_iter)
+            warn_of_gaps(gaps, squared_norms(X), self.gap_tol, self.max_inference_iter)
         return codes
 
     def _algorithm_for(self, problem):

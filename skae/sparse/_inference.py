@@ -1,12 +1,9 @@
 """Sparse codes of many rows: blocks of rows in threads, each block one matrix product and one kernel."""
 
-import warnings
-
 import numpy as np
 import scipy.sparse
 from joblib import effective_n_jobs
 from scipy.linalg import eigvalsh
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import row_norms
 
@@ -116,19 +113,9 @@ def infer_codes(
         return _by_blocks(fill, X, problem.dictionary.shape[0], n_jobs, sparse_output), gaps
 
 
-def warn_of_gaps(X, gaps, tol, max_iter):
-    """Warn where codes of the rows of ``X`` are not within ``tol`` of their optimum, beyond rounding."""
-    squares = to_numpy(row_products(X, X)) if place_of(X) else row_norms(X, squared=True)
-    gaps = to_numpy(gaps)
-    limits = 0.5 * max(tol, 100 * np.finfo(squares.dtype).eps) * squares
-    n_wide = np.count_nonzero(gaps > limits)
-    if n_wide:
-        warnings.warn(
-            f"{n_wide} of {len(gaps)} codes are not within gap_tol={tol} of their optimum after "
-            f"max_inference_iter={max_iter} iterations: raise one of the two.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
+def squared_norms(X):
+    """Return the squared norms of the rows of ``X``, of any library, as an array of numpy."""
+    return to_numpy(row_products(X, X)) if place_of(X) else row_norms(X, squared=True)
 
 
 def threshold_codes(X, dictionary, alpha, *, positive=False, n_jobs=None, sparse_output=False):

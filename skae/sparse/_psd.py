@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from .._compat import HasMethods, Interval, StrOptions
+from .._estimators.fit_warnings import warn_of_gaps
 from .._estimators.fitting import by_block, loss_of_zeros
 from .._estimators.layer import Layer
 from .._estimators.parameters import estimator
@@ -18,7 +19,7 @@ from ..nn.layer import LinearLayer
 from ..nn.linear_maps import ChainMap
 from ..training.problem import Problem
 from ._base import BaseCoder
-from ._inference import chosen_algorithm, infer_codes
+from ._inference import chosen_algorithm, infer_codes, squared_norms
 from ._prediction import PSDObjective
 from ._problems import Lasso
 from ._topography import SmoothGroups, pooling
@@ -238,7 +239,7 @@ class PSD(BaseCoder):
 
     def _infer(self, dictionary, X, prediction):
         problem = self._code_problem(dictionary, self.beta)
-        codes = self._solve(X, problem, "fista", init=prediction, prior=prediction)
+        codes, _ = self._solve(X, problem, "fista", init=prediction, prior=prediction)
         return codes, self.alpha * problem.size(codes)
 
     def _solve(self, X, problem, usual, **start):
@@ -246,7 +247,7 @@ class PSD(BaseCoder):
         if algorithm == "auto" and usual in problem.algorithms:
             algorithm = usual
         options = {"tol": self.gap_tol, "max_iter": self.max_inference_iter, "n_jobs": self.n_jobs}
-        return infer_codes(X, problem, algorithm=algorithm, **options, **start)[0]
+        return infer_codes(X, problem, algorithm=algorithm, **options, **start)
 
     def _codes(self, X, sparse_output):
         atoms = self.components_
@@ -254,9 +255,13 @@ class PSD(BaseCoder):
         prediction = by_block(X, lambda x: encoder.forward(params, x)[0], self._n_atoms)
         if self.transform_algorithm == "encoder":
             return prediction
+        ridge, usual, start = 0.0, "homotopy", {"init": prediction}
         if self.transform_algorithm == "inference":
-            return self._infer(atoms, X, prediction)[0]
-        return self._solve(X, self._code_problem(atoms, 0.0), "homotopy", init=prediction)
+            ridge, usual, start = self.beta, "fista", {**start, "prior": prediction}
+        codes, gaps = self._solve(X, self._code_problem(atoms, ridge), usual, **start)
+        squares = squared_norms(X) + ridge * squared_norms(prediction)
+        warn_of_gaps(gaps, squares, self.gap_tol, self.max_inference_iter)
+        return codes
 
 
 class _FittedEncoder:

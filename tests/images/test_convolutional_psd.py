@@ -1,6 +1,7 @@
 """Convolutional predictive sparse decomposition against matrices with a row for each shifted filter."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -134,6 +135,20 @@ def test_a_convolution_learns_filters_that_made_pictures():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("algorithm", ["inference", "lasso"])
+def test_codes_beyond_their_tolerance_warn_once(algorithm, monkeypatch):
+    monkeypatch.setattr("skae.images._psd._CODES", 100)  # codes of a picture at once
+    model = ConvolutionalPSD(4, patch_size=3, alpha=0.01, max_iter=1, transform_algorithm=algorithm)
+    model.set_params(random_state=0).fit(PICTURES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.set_params(max_inference_iter=5000).transform(PICTURES)
+    model.set_params(max_inference_iter=1, gap_tol=1e-6)
+    with pytest.warns(ConvergenceWarning, match="4 of 4 codes .*gap_tol=1e-06") as caught:
+        model.transform(PICTURES)
+    assert len(caught) == 1
+
+
 def test_transform_is_the_encoder_of_each_patch():
     psd = ConvolutionalPSD(3, patch_size=(2, 3), encoder="tanh", max_iter=2, random_state=0)
     H = psd.fit(PICTURES).transform(PICTURES).reshape(4, *psd.map_shape_)

@@ -1,6 +1,7 @@
 """Predictive sparse decomposition."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from sklearn.datasets import load_digits, load_sample_images
 from sklearn.decomposition import sparse_encode
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -81,6 +83,20 @@ def test_pools_are_windows_of_a_torus():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("topology", [None, (4, 5)])
+@pytest.mark.parametrize("algorithm", ["inference", "lasso"])
+def test_codes_beyond_their_tolerance_warn_once(algorithm, topology):
+    options = {"transform_algorithm": algorithm, "topology": topology, "algorithm": "fista"}
+    model = PSD(**SMALL, **options).fit(X[:200])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.set_params(max_inference_iter=5000).transform(X[:30])
+    model.set_params(max_inference_iter=1, gap_tol=1e-6)
+    with pytest.warns(ConvergenceWarning, match="of 30 codes .*gap_tol=1e-06") as caught:
+        model.transform(X[:30])
+    assert len(caught) == 1
+
+
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_training_lowers_the_objective_and_keeps_unit_atoms(encoder):
     model = PSD(**{**SMALL, "max_iter": 15}, encoder=encoder).fit(X)
