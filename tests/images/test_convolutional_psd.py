@@ -149,6 +149,7 @@ def test_codes_beyond_their_tolerance_warn_once(algorithm, monkeypatch):
     assert len(caught) == 1
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_transform_is_the_encoder_of_each_patch():
     psd = ConvolutionalPSD(3, patch_size=(2, 3), encoder="tanh", max_iter=2, random_state=0)
     H = psd.fit(PICTURES).transform(PICTURES).reshape(4, *psd.map_shape_)

@@ -82,7 +82,6 @@ def test_pools_are_windows_of_a_torus():
     np.testing.assert_array_equal(around[1], around[3])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("topology", [None, (4, 5)])
 @pytest.mark.parametrize("algorithm", ["inference", "lasso"])
 def test_codes_beyond_their_tolerance_warn_once(algorithm, topology):
@@ -97,6 +96,7 @@ def test_codes_beyond_their_tolerance_warn_once(algorithm, topology):
     assert len(caught) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_training_lowers_the_objective_and_keeps_unit_atoms(encoder):
     model = PSD(**{**SMALL, "max_iter": 15}, encoder=encoder).fit(X)
