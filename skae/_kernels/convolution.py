@@ -1,7 +1,7 @@
 """Coordinate descent for the sparse codes of one picture, which keeps the picture's residual up to date.
 
 Codes are numbered position by position, row by row, and filter by filter at each. Pictures are lines, (rows, columns * channels), and
-filters are rows as ``gather_patches`` makes them.
+filters are rows as ``gather_patches`` makes them; ``offsets`` of positions are the first filters that each has.
 """
 
 from ._jit import kernel
@@ -27,16 +27,19 @@ def write_patch(lines, top, start, height, length, patch):
 
 
 @kernel
-def subtract_filters(codes, members, filters, height, n_across, n_channels, residual):
+def subtract_filters(codes, members, filters, offsets, height, n_across, n_channels, residual):
     """residual <- residual - sum of filters by their ``codes``, of which those beside ``members`` are zero."""
-    n_filters, length, q = filters.shape[0], filters.shape[1] // height, 0
+    n_filters, length, q = codes.shape[0] // offsets.shape[0], filters.shape[1] // height, 0
     patch = filters[0].copy()
     while q < members.shape[0]:
         place = members[q] // n_filters
         top, left = divmod(place, n_across)
         read_patch(residual, top, left * n_channels, height, length, patch)
         while q < members.shape[0] and members[q] // n_filters == place:
-            weight, row = codes[members[q]], filters[members[q] - place * n_filters]
+            weight, row = (
+                codes[members[q]],
+                filters[offsets[place] + members[q] - place * n_filters],
+            )
             for j in range(row.shape[0]):
                 patch[j] -= weight * row[j]
             q += 1
@@ -68,10 +71,12 @@ def working_places(pulls, codes, alpha, n_filters, members):
 def sweep_places(
     filters,
     curvatures,
+    offsets,
     height,
     n_across,
     n_channels,
     alpha,
+    weights,
     ridge,
     prior,
     members,
@@ -81,10 +86,11 @@ def sweep_places(
 ):
     """Minimize over each code of ``members`` in turn; return by how much the objective fell at least.
 
-    ``residual`` is the picture minus the sum of filters, ``curvatures`` are second derivatives, with ``ridge``. ``prior`` may be
-    None. ``patch`` is memory.
+    ``residual`` is the picture minus the sum of filters, ``curvatures`` are second derivatives by the codes of filters, with
+    ``ridge``, and ``weights``, of each code, come on top. These and ``prior`` may be None. ``patch`` is memory.
     """
-    n_filters, length, fall, q = filters.shape[0], filters.shape[1] // height, 0.0, 0
+    n_filters, length = codes.shape[0] // offsets.shape[0], filters.shape[1] // height
+    fall, q = 0.0, 0
     while q < members.shape[0]:
         place = members[q] // n_filters
         top, left = divmod(place, n_across)
@@ -92,8 +98,9 @@ def sweep_places(
         changed = False
         while q < members.shape[0] and members[q] // n_filters == place:
             p = members[q]
-            row, curvature = filters[p - place * n_filters], curvatures[p - place * n_filters]
             q += 1
+            k = offsets[place] + p - place * n_filters
+            row, curvature = filters[k], curvatures[k]
             if curvature <= 0:
                 continue
             pull = curvature * codes[p]
@@ -101,6 +108,8 @@ def sweep_places(
                 pull += patch[j] * row[j]
             if prior is not None:
                 pull += ridge * (prior[p] - codes[p])
+            if weights is not None:
+                curvature += weights[p]
             new = shrink(pull, alpha, False) / curvature
             step = new - codes[p]
             if step != 0:
@@ -117,10 +126,12 @@ def sweep_places(
 def descend_places(
     filters,
     curvatures,
+    offsets,
     height,
     n_across,
     n_channels,
     alpha,
+    weights,
     ridge,
     prior,
     members,
@@ -139,10 +150,12 @@ def descend_places(
         fall = sweep_places(
             filters,
             curvatures,
+            offsets,
             height,
             n_across,
             n_channels,
             alpha,
+            weights,
             ridge,
             prior,
             members,

@@ -1,34 +1,44 @@
-"""Pictures as sums of filters at all positions, and their sparse codes."""
+"""Pictures as sums of filters at all positions."""
 
 import numpy as np
 
-from .._kernels.convolution import descend_places, subtract_filters, working_places
 from .._kernels.pictures import add_patches, gather_patches
-from .._kernels.shrinkage import gap_rows
-from .._threads import product, share_items
+from .._threads import product
 
 _BAND = 400_000  # numbers of a band of positions, its patches and products, that stay in the cache of a core
-_PASSES = 30  # most over a working set,
-_SHARE = 0.02  # and of the first one's gain that another one must have
-_ROUNDING = {np.dtype(np.float32): 1e-14, np.dtype(np.float64): 1e-31}  # of the objective's fall
 
 
 class Convolution:
     """The linear map from codes to pictures: ``x = sum_k d_k * h_k``, each code the weight of a filter at a position.
 
-    Codes are rows: positions down, across and filters.
+    Codes are rows: positions down, across and filters. Filters are shared by positions ``tiling`` apart: they are rows, those
+    of the first tile first.
 
     Parameters
     ----------
     picture_shape : (int, int, int)
     patch_size : (int, int)
+    tiling : (int, int), default=(1, 1)
     """
 
-    def __init__(self, picture_shape, patch_size):
+    def __init__(self, picture_shape, patch_size, tiling=(1, 1)):
         self.picture_shape, self.patch_size = tuple(picture_shape), tuple(patch_size)
         (height, width, channels), (down, across) = self.picture_shape, self.patch_size
         self.n_positions = (height - down + 1, width - across + 1)
-        self.n_values = down * across * channels
+        self.n_values, self.n_tiles = down * across * channels, tiling[0] * tiling[1]
+        rows, columns = (np.arange(n) % k for n, k in zip(self.n_positions, tiling))
+        self.tiles = (rows[:, np.newaxis] * tiling[1] + columns).ravel()
+
+    def groups(self, n, first=0):
+        """Return, for each tile, which of the ``n`` positions from the ``first`` one on it has."""
+        if self.n_tiles == 1:
+            return [slice(None)]
+        tiles = self.tiles[(first + np.arange(n)) % len(self.tiles)]
+        return [np.flatnonzero(tiles == tile) for tile in range(self.n_tiles)]
+
+    def by_tile(self, rows):
+        """Return ``rows``, of filters or parameters, with the tiles as first axis."""
+        return rows.reshape(self.n_tiles, -1, *rows.shape[1:])
 
     def patches(self, pictures):
         """Return the patches of all positions as rows."""
@@ -39,116 +49,80 @@ class Convolution:
 
     def correlations(self, pictures, filters):
         """Return the products of filters and patches, in the order of codes: the adjoint of :meth:`sums`."""
-        n_rows = len(pictures) * self.n_positions[0] * self.n_positions[1]
-        products = np.empty((n_rows, len(filters)), pictures.dtype)
-        size = min(max(_BAND // (self.n_values + len(filters)), 1), n_rows)
-        patches = np.empty((size, self.n_values), pictures.dtype)
+        n_rows, filters = len(pictures) * len(self.tiles), self.by_tile(filters)
+        products = np.empty((n_rows, filters.shape[1]), pictures.dtype)
+        size = min(max(_BAND // (self.n_values + filters.shape[1]), 1), n_rows)
+        buffer = np.empty((size, self.n_values), pictures.dtype)
         for first in range(0, n_rows, size):
             band = products[first : first + size]
-            gather_patches(pictures, *self.patch_size, first, patches[: len(band)])
-            np.matmul(patches[: len(band)], filters.T, out=band)
+            patches = buffer[: len(band)]
+            gather_patches(pictures, *self.patch_size, first, patches)
+            for rows, part in zip(self.groups(len(band), first), filters):
+                band[rows] = patches[rows] @ part.T
         return products.reshape(len(pictures), -1)
 
     def sums(self, codes, filters):
         """Return the pictures that codes stand for."""
         pictures = np.zeros((len(codes), *self.picture_shape), codes.dtype)
-        patches = product(codes.reshape(-1, len(filters)), filters)
+        filters = self.by_tile(filters)
+        codes = codes.reshape(-1, filters.shape[1])
+        patches = np.empty((len(codes), self.n_values), codes.dtype)
+        for rows, part in zip(self.groups(len(codes)), filters):
+            patches[rows] = product(codes[rows], part)
         add_patches(patches, *self.patch_size, pictures)
         return pictures
 
+    def filter_gradient(self, codes, errors, out):
+        """Fill ``out`` with the gradient by filters of the sum of ``codes * correlations`` of ``errors``."""
+        out = self.by_tile(out)
+        codes, patches = codes.reshape(-1, out.shape[1]), self.patches(errors)
+        for rows, part in zip(self.groups(len(codes)), out):
+            product(np.ascontiguousarray(codes[rows].T), patches[rows], part)
 
-def infer_maps(pictures, convolution, filters, alpha, *, ridge=0.0, prior=None, tol, max_iter):
-    """Return the codes of pictures by coordinate descent, and how far each may be from its optimum.
 
-    Codes minimize ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1 + ridge ||h - prior||^2 / 2``.
+class TiledEncoder:
+    """An encoder of patches for each tile.
 
     Parameters
     ----------
-    pictures : ndarray of shape (n, height, width, channels)
+    encoder : encoder
+        See ``nn.code_encoders``.
     convolution : Convolution
-    filters : ndarray of shape (n_filters, n_values)
-    alpha, ridge : float
-    prior : ndarray of shape (n, n_codes) or None
-        Where to start too, unless zero codes are better; zero by default.
-    tol : float
-        Stop where the duality gap is at most ``tol`` times the objective of the zero code.
-    max_iter : int
-        Most passes over the codes of a picture that may be nonzero.
-
-    Returns
-    -------
-    codes : ndarray of shape (n, n_codes)
-    gaps : ndarray of shape (n,)
-    """
-    n_codes = len(filters) * int(np.prod(convolution.n_positions))
-    codes = np.zeros((len(pictures), n_codes), filters.dtype) if prior is None else prior.copy()
-    search = CodeSearch(convolution, np.ascontiguousarray(filters), alpha, ridge, tol, max_iter)
-
-    def search_picture(i):
-        return search(pictures[i], None if prior is None else prior[i], codes[i])
-
-    return codes, np.array(share_items(search_picture, range(len(pictures))))
-
-
-class CodeSearch:
-    """Coordinate descent on working sets: see :func:`infer_maps`.
-
-    A working set has the nonzero codes of a picture and, at each position, the filter that would lower the objective
-    most: others that explain the same would have to be taken back. Between working sets all codes are looked at, and the
-    duality gap.
     """
 
-    def __init__(self, convolution, filters, alpha, ridge, tol, max_iter):
-        self._convolution, self._filters = convolution, filters
-        self._alpha, self._ridge = filters.dtype.type(alpha), filters.dtype.type(ridge)
-        self._tol, self._max_iter = tol, max_iter
-        self._curvatures = np.einsum("ij,ij->i", filters, filters) + self._ridge
-        height, n_channels = convolution.patch_size[0], convolution.picture_shape[2]
-        self._steps = height, convolution.n_positions[1], n_channels
+    def __init__(self, encoder, convolution):
+        self._encoder, self._convolution = encoder, convolution
+        self.size = encoder.size * convolution.n_tiles
 
-    def __call__(self, picture, prior, codes):
-        """Improve ``codes`` of ``picture`` and return the duality gap."""
-        correlations, norm = self._correlations(picture), np.vdot(picture, picture)
-        if prior is not None:
-            correlations += self._ridge * prior
-            norm += self._ridge * np.vdot(prior, prior)
-        alphas, gap, n_left = np.full(1, self._alpha), np.empty(1), self._max_iter
-        if prior is not None and self._value(picture, prior) > 0.5 * norm:
-            codes[:] = 0
-        members, buffer = np.flatnonzero(codes), np.empty(len(codes), np.int64)
-        while True:
-            lines = self._residual(picture, codes, members)
-            pulls = self._correlations(lines.reshape(picture.shape))
-            if prior is not None:
-                pulls += self._ridge * (prior - codes)
-            rows = (each[np.newaxis] for each in (correlations, pulls, codes))
-            gap_rows(alphas, False, np.full(1, norm), *rows, gap)
-            if gap[0] <= 0.5 * self._tol * norm or n_left <= 0:
-                return gap[0]
-            size = working_places(pulls, codes, self._alpha, len(self._filters), buffer)
-            members = buffer[:size]
-            n_passes, fall = self._descend(members, prior, codes, lines, min(_PASSES, n_left))
-            # Where rounding leaves nothing to gain, the gap is looked at once more.
-            n_left = n_left - n_passes if fall > _ROUNDING[codes.dtype] * norm else 0
+    def parts(self, params):
+        """Return the parameters by their kinds, with the tiles as first axis where there are some."""
+        tiles = [self._encoder.parts(each) for each in self._convolution.by_tile(params)]
+        return list(tiles[0]) if len(tiles) == 1 else [np.stack(each) for each in zip(*tiles)]
 
-    def _value(self, picture, prior):
-        """Return the objective of the codes ``prior``."""
-        lines = self._residual(picture, prior, np.flatnonzero(prior))
-        return 0.5 * np.vdot(lines, lines) + self._alpha * np.abs(prior).sum()
+    def initial(self, filters, alpha, ridge, rng):
+        """Return the parameters that go with filters."""
+        tiles = self._convolution.by_tile(filters)
+        return np.concatenate([self._encoder.initial(each, alpha, ridge, rng) for each in tiles])
 
-    def _residual(self, picture, codes, members):
-        """Return the lines of ``picture`` minus those of ``codes``, which are zero beside ``members``."""
-        lines = picture.reshape(len(picture), -1).copy()
-        subtract_filters(codes, members, self._filters, *self._steps, lines)
-        return lines
+    def forward(self, params, patches):
+        """Return codes of the patches of all positions, and what the way back needs."""
+        parts, memories = [], []
+        groups = self._convolution.groups(len(patches))
+        for rows, own in zip(groups, self._convolution.by_tile(params)):
+            some, memory = self._encoder.forward(own, patches[rows])
+            parts.append(some)
+            memories.append(memory)
+        codes = np.empty((len(patches), parts[0].shape[1]), patches.dtype)
+        for rows, some in zip(groups, parts):
+            codes[rows] = some
+        return codes, memories
 
-    def _correlations(self, picture):
-        return self._convolution.correlations(picture[np.newaxis], self._filters)[0]
-
-    def _descend(self, members, prior, codes, lines, max_iter):
-        """Return the number of passes over a working set, and by how much the objective fell."""
-        problem = self._filters, self._curvatures, *self._steps, self._alpha, self._ridge, prior
-        return descend_places(*problem, members, _SHARE, max_iter, codes, lines)
+    def backward(self, params, patches, memories, pull, grad):
+        """Fill ``grad``."""
+        groups = self._convolution.groups(len(patches))
+        tiles = (self._convolution.by_tile(each) for each in (params, grad))
+        for rows, own, memory, out in zip(groups, next(tiles), memories, next(tiles)):
+            self._encoder.backward(own, patches[rows], memory, pull[rows], out)
 
 
 class ConvolutionalObjective:
@@ -160,48 +134,41 @@ class ConvolutionalObjective:
     ----------
     convolution : Convolution
     encoder : encoder
-        Of patches, see ``nn.code_encoders``.
+        Of patches.
     infer : callable
-        ``infer(pictures, filters, prediction) -> codes``.
-    n_filters : int
-    alpha, beta : float
+        ``infer(pictures, filters, prediction)`` gives codes and their penalties.
+    beta : float
     """
 
-    def __init__(self, convolution, encoder, infer, n_filters, alpha, beta):
-        self.convolution, self.encoder, self.infer = convolution, encoder, infer
-        self.n_filters, self.alpha, self.beta = n_filters, alpha, beta
+    def __init__(self, convolution, encoder, infer, beta):
+        self.convolution, self.encoder, self.infer, self.beta = convolution, encoder, infer, beta
 
     def split(self, flat):
         """Return views of the filters and of the encoder's parameters."""
-        size = self.n_filters * self.convolution.n_values
-        return flat[:size].reshape(self.n_filters, -1), flat[size:]
+        size = flat.size - self.encoder.size
+        return flat[:size].reshape(-1, self.convolution.n_values), flat[size:]
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` unless it is None."""
         filters, params = self.split(flat)
         shape = self.convolution.picture_shape
-        X, shares = (
-            np.empty((len(batch), int(np.prod(shape))), flat.dtype),
-            np.empty(len(batch), flat.dtype),
-        )
+        X = np.empty((len(batch), int(np.prod(shape))), flat.dtype)
+        shares = np.empty(len(batch), flat.dtype)
         batch.rows(out=X)
         batch.weights(out=shares)
         pictures = X.reshape(-1, *shape)
         patches = self.convolution.patches(pictures)
         prediction, memory = self.encoder.forward(params, patches)
-        codes = self.infer(pictures, filters, prediction.reshape(len(X), -1))
+        codes, values = self.infer(pictures, filters, prediction.reshape(len(X), -1))
         errors = self.convolution.sums(codes, filters) - pictures
         misses = prediction.reshape(len(X), -1) - codes
-        values = 0.5 * np.einsum("nijc,nijc->n", errors, errors) + self.alpha * np.abs(codes).sum(
-            axis=1
-        )
+        values = values + 0.5 * np.einsum("nijc,nijc->n", errors, errors)
         values += 0.5 * self.beta * np.einsum("ij,ij->i", misses, misses)
         if grad is not None:
             d_filters, d_params = self.split(grad)
-            weighted = (codes * shares[:, np.newaxis]).reshape(-1, self.n_filters)
-            product(weighted.T, self.convolution.patches(errors), d_filters)
+            weighted = codes * shares[:, np.newaxis]
+            self.convolution.filter_gradient(weighted, errors, d_filters)
             pull = misses * (flat.dtype.type(self.beta) * shares[:, np.newaxis])
-            self.encoder.backward(
-                params, patches, memory, pull.reshape(-1, self.n_filters), d_params
-            )
+            pull = pull.reshape(prediction.shape)
+            self.encoder.backward(params, patches, memory, pull, d_params)
         return float(values @ shares)

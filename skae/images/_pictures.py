@@ -10,6 +10,7 @@ from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import validate_data
 
 from .._estimators.devices import check_dispatch
+from .._estimators.unit_atoms import unit_rows
 
 _LARGEST = {np.dtype(t): 1e-6 * np.sqrt(np.finfo(t).max) for t in (np.float32, np.float64)}
 
@@ -140,6 +141,14 @@ def drawn_patches(pictures, size, n_patches, dtype, rng):
         places = sample_without_replacement(n_places, n_patches, random_state=rng)
     patches = windows[np.unravel_index(places, windows.shape[:3])].transpose(0, 2, 3, 1)
     return as_floats(patches, dtype).reshape(len(places), -1)
+
+
+def drawn_filters(pictures, size, n_filters, rng):
+    """Return random patches without their means as filters of norm 1; constant ones get a direction."""
+    patches = drawn_patches(pictures, size, n_filters, pictures.dtype, rng)
+    noise = rng.standard_normal((n_filters, patches.shape[1])).astype(patches.dtype)
+    filters = np.resize(patches - patches.mean(axis=1, keepdims=True), noise.shape)
+    return unit_rows(filters + 0.1 * (filters.std() or 1) * noise)
 
 
 def smoothed(image, sigma):

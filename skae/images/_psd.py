@@ -16,7 +16,7 @@ from .._estimators.fit_warnings import warn_of_gaps, warn_of_zero_codes
 from .._estimators.fitting import check_unchanged, counted_rows, loss_of_zeros, unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.training import TrainedModel
-from .._estimators.unit_atoms import UnitAtoms, unit_rows
+from .._estimators.unit_atoms import UnitAtoms
 from .._threads import team
 from .._typing import (
     ArrayLike,
@@ -31,8 +31,9 @@ from .._typing import (
 from ..nn.code_encoders import make_encoder
 from ..nn.scaling import dense
 from ..training.problem import Problem
-from ._convolution import Convolution, ConvolutionalObjective, infer_maps
-from ._pictures import as_floats, checked_patch_size, drawn_patches, validated_pictures
+from ._code_search import NeighborPools, infer_maps
+from ._convolution import Convolution, ConvolutionalObjective, TiledEncoder
+from ._pictures import as_floats, checked_patch_size, drawn_filters, pair, validated_pictures
 
 _JUDGED = 4  # pictures by whose codes a fit is judged
 _CODES = 2**22  # numbers of the codes that are found at once
@@ -52,11 +53,17 @@ class ConvolutionalPSD(
     Parameters
     ----------
     n_filters : int, default=16
-        Number of filters.
+        Number of filters at a position.
     patch_size : int or (int, int), default=7
         Height and width of a filter.
+    tiling : int or (int, int), default=1
+        Rows and columns between positions that share their filters: with k there are ``k * k * n_filters`` of them, tile by tile.
     alpha : float, default=0.1
         Weight of the absolute values of the codes.
+    pool_size : int, default=None
+        Width in positions of the windows in which codes of a filter are pooled: sparsity is then that of ``sum_P sqrt(sum_j
+        w_Pj h_j^2)`` over a window P around each position, and the filters of neighboring positions become alike if they are
+        tiled: the tiles are topographic maps. No duality gap is known then.
     beta : float, default=1.0
         Weight of half the squared distance between codes and their prediction.
     encoder : {'tanh', 'soft_threshold'}, default='soft_threshold'
@@ -65,7 +72,8 @@ class ConvolutionalPSD(
         What ``transform`` returns: f(x); the codes that minimize the three terms; or those of the filters alone, without
         the encoder's term.
     gap_tol : float, default=1e-2
-        Largest duality gap of the codes of a picture, relative to the objective of zero codes.
+        Largest duality gap of the codes of a picture, relative to the objective of zero codes; with ``pool_size``, the
+        relative change of the codes in a pass at which inference stops.
     max_inference_iter : int, default=200
         Most passes of coordinate descent over the codes of a picture that may be nonzero.
     image_shape : tuple of int, default=None
@@ -94,7 +102,7 @@ class ConvolutionalPSD(
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the last fit, optimizer state included. Other parameters than ``n_filters``,
-        ``patch_size`` and ``encoder``, which have to stay, may change in between.
+        ``patch_size``, ``tiling`` and ``encoder``, which have to stay, may change in between.
     n_jobs : int, default=None
         Threads, as in joblib.
     random_state : int, RandomState instance or None, default=None
@@ -108,12 +116,12 @@ class ConvolutionalPSD(
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_filters, n_patch_features)
-        Filters, in the order height, width, channel.
-    filters_ : ndarray of shape (n_filters, height, width, channels)
+    components_ : ndarray of shape (n_tiles * n_filters, n_patch_features)
+        Filters, in the order height, width, channel; the tiles row by row.
+    filters_ : ndarray of shape (n_tiles * n_filters, height, width, channels)
         The same as pictures.
     encoder_parameters_ : list of ndarray
-        Gains, filters and biases of ``'tanh'``; filters and logarithms of thresholds.
+        Gains, filters and biases of ``'tanh'``; filters and logarithms of thresholds. Tiles are their first axis.
     image_shape_ : (int, int, int)
         Of a picture.
     map_shape_ : (int, int, int)
@@ -129,6 +137,10 @@ class ConvolutionalPSD(
     ----------
     Kavukcuoglu, K. et al. Learning convolutional feature hierarchies for visual recognition. NIPS 2010.
 
+    Le, Q. et al. Tiled convolutional neural networks. NIPS 2010.
+
+    Gregor, K. & LeCun, Y. Emergence of complex-like cells in a temporal product network. 2010 (arXiv 1006.0448).
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -141,7 +153,9 @@ class ConvolutionalPSD(
 
     n_filters: int = field(default=16, kw_only=False)
     patch_size: int | tuple[int, int] = 7
+    tiling: int | tuple[int, int] = 1
     alpha: float = 0.1
+    pool_size: int | None = None
     beta: float = 1.0
     encoder: Literal["tanh", "soft_threshold"] = "soft_threshold"
     transform_algorithm: Literal["encoder", "inference", "lasso"] = "encoder"
@@ -159,7 +173,9 @@ class ConvolutionalPSD(
         **TrainedModel._parameter_constraints,
         "n_filters": [Interval(Integral, 1, None, closed="left")],
         "patch_size": [Interval(Integral, 1, None, closed="left"), tuple, list],
+        "tiling": [Interval(Integral, 1, None, closed="left"), tuple, list],
         "alpha": [Interval(Real, 0, None, closed="left")],
+        "pool_size": [Interval(Integral, 1, None, closed="left"), None],
         "beta": [Interval(Real, 0, None, closed="neither")],
         "encoder": [StrOptions({"tanh", "soft_threshold"})],
         "transform_algorithm": [StrOptions({"encoder", "inference", "lasso"})],
@@ -229,6 +245,7 @@ class ConvolutionalPSD(
         size = checked_patch_size(self.patch_size, pictures)
         shape = {"n_filters": self.n_filters, "patch_size": size, "encoder": self.encoder}
         shape["image_shape"] = pictures.shape[1:]
+        shape["tiling"] = pair(self.tiling, "tiling")
         if again:
             check_unchanged({**self._shape, "image_shape": self.image_shape_}, shape)
         dtype = np.float64 if pictures.dtype == np.float64 else np.float32
@@ -236,15 +253,9 @@ class ConvolutionalPSD(
         rows = as_floats(pictures, dtype).reshape(len(pictures), -1)
         rows, weights, _ = counted_rows(rows, sample_weight)
         self.image_shape_, self._shape = pictures.shape[1:], shape
-        self._convolution = Convolution(self.image_shape_, size)
-        objective = ConvolutionalObjective(
-            self._convolution,
-            self._make_encoder(),
-            self._inferred,
-            self.n_filters,
-            self.alpha,
-            self.beta,
-        )
+        self._convolution = Convolution(self.image_shape_, size, shape["tiling"])
+        parts = self._convolution, self._make_encoder(), self._inferred
+        objective = ConvolutionalObjective(*parts, self.beta)
         pictures = rows.reshape(-1, *self.image_shape_)
         fresh = partial(self._initial, pictures)
         state = self._last_state() if again else self._new_state(fresh)
@@ -281,7 +292,8 @@ class ConvolutionalPSD(
         codes : ndarray of shape (n_samples, n_features_out)
             Codes of the pictures.
         gaps : ndarray of shape (n_samples,)
-            Upper bounds of ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1`` at each code minus the least one.
+            Upper bounds of ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1`` at each code minus the least one; infinite
+            with ``pool_size``.
         """
         parts = [self._lasso(block) for block in self._blocks(X)]
         return tuple(map(np.concatenate, zip(*parts)))
@@ -324,35 +336,32 @@ class ConvolutionalPSD(
     @property
     def encoder_parameters_(self) -> list[FloatArray]:
         """Gains, filters and biases of ``'tanh'``; filters and logarithms of thresholds: list of ndarray."""
-        params = self._history("encoder_parameters_")["params"]
-        encoder = self._make_encoder()
+        params, encoder = self._history("encoder_parameters_")["params"], self._make_encoder()
         return encoder.parts(params[-encoder.size :])
 
     @property
     def map_shape_(self) -> tuple[int, int, int]:
         """Rows, columns and filters of the codes of a picture: (int, int, int)."""
         check_is_fitted(self)
-        return *self._convolution.n_positions, len(self.components_)
+        return *self._convolution.n_positions, self._shape["n_filters"]
 
     def _initial(self, pictures, _, seed):
-        """Return random patches without their means, of norm 1, and the encoder that goes with them."""
+        """Return random filters and the encoder that goes with them."""
         rng = np.random.RandomState(seed)
-        size = self._convolution.patch_size
-        atoms = drawn_patches(pictures, size, self.n_filters, pictures.dtype, rng)
-        noise = rng.standard_normal((self.n_filters, atoms.shape[1])).astype(atoms.dtype)
-        atoms = np.resize(atoms - atoms.mean(axis=1, keepdims=True), noise.shape)
-        atoms += 0.1 * (atoms.std() or 1) * noise  # constant patches get a direction
-        atoms = unit_rows(atoms)
-        params = self._make_encoder().initial(atoms, self.alpha, self.beta, rng)
-        return np.concatenate([atoms.ravel(), params]).astype(atoms.dtype)
+        n_filters, size = self._convolution.n_tiles * self.n_filters, self._convolution.patch_size
+        filters = drawn_filters(pictures, size, n_filters, rng)
+        params = self._make_encoder().initial(filters, self.alpha, self.beta, rng)
+        return np.concatenate([filters.ravel(), params]).astype(filters.dtype)
 
     def _make_encoder(self):
         encoder, n_filters = self._shape["encoder"], self._shape["n_filters"]
-        return make_encoder(encoder, n_filters, self._convolution.n_values, n_steps=1)
+        encoder = make_encoder(encoder, n_filters, self._convolution.n_values, n_steps=1)
+        return TiledEncoder(encoder, self._convolution)
 
     def _make_solver(self):
         """Return the solver that the parameters name, which keeps filters at norm 1."""
-        return UnitAtoms(super()._make_solver(), self.n_filters, self._convolution.n_values)
+        n_filters = self._convolution.n_tiles * self.n_filters
+        return UnitAtoms(super()._make_solver(), n_filters, self._convolution.n_values)
 
     def _blocks(self, X):
         """Yield pictures, so many that codes do not take too much memory."""
@@ -381,14 +390,22 @@ class ConvolutionalPSD(
         return *self._codes(pictures, self.components_, ridge=self.beta, prior=prior), squares
 
     def _inferred(self, pictures, filters, prediction):
-        return self._codes(pictures, filters, ridge=self.beta, prior=prediction)[0]
+        """Return codes near the encoder's prediction, and their penalties."""
+        codes, _ = self._codes(pictures, filters, ridge=self.beta, prior=prediction)
+        pool = self._pool()
+        sizes = np.abs(codes) if pool is None else pool.roots(codes)
+        return codes, self.alpha * sizes.sum(axis=1)
 
     def _lasso(self, pictures):
         return self._codes(pictures, self.components_)
 
+    def _pool(self):
+        size = self.pool_size
+        return None if size is None else NeighborPools(size, self._convolution.n_positions)
+
     def _codes(self, pictures, filters, **prior):
-        limits = {"tol": self.gap_tol, "max_iter": self.max_inference_iter}
-        return infer_maps(pictures, self._convolution, filters, self.alpha, **prior, **limits)
+        limits = {"tol": self.gap_tol, "max_iter": self.max_inference_iter, "pool": self._pool()}
+        return infer_maps(pictures, self._convolution, filters, self.alpha, **limits, **prior)
 
     @property
     def _n_features_out(self):

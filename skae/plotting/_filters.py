@@ -15,7 +15,8 @@ from ._grid import as_images, draw_sheet, shape_of
 class FilterDisplay:
     """Filters of the first layer, or atoms of a dictionary, each scaled to its own largest weight.
 
-    Atoms that were learned on a torus stand on their places there: the display is then the topographic map.
+    Atoms that were learned on a torus stand on their places there, the topographic map, and filters of tiles on the places of
+    their positions.
 
     Parameters
     ----------
@@ -47,7 +48,8 @@ class FilterDisplay:
         ----------
         estimator : fitted estimator
             An auto-encoder or machine, a dictionary, or features of pictures: what has ``encoder_weights_``, ``filters_``,
-            ``components_`` or ``cluster_centers_``. Of a :class:`~skae.PSD` with a ``topology`` the map is drawn.
+            ``components_`` or ``cluster_centers_``. Of a :class:`~skae.PSD` with a ``topology`` the map is drawn, and of
+            a :class:`~skae.images.ConvolutionalPSD` with ``tiling`` one for each filter of a position, side by side.
         n_filters : int, default=None
             Most filters to draw, the strongest first. None is 100, or the whole map.
         image_shape : tuple of int, default=None
@@ -69,9 +71,9 @@ class FilterDisplay:
         weights, shape = _filters_of(estimator)
         image_shape = shape if image_shape is None else image_shape
         data = {"filters": weights, "image_shape": shape_of(image_shape, weights.shape[1])}
-        topology = getattr(estimator, "topology", None)
-        if n_filters is None and topology is not None:
-            data["map_shape"] = tuple(topology)
+        placed, map_shape = _placed(estimator, weights)
+        if n_filters is None and map_shape is not None:
+            data |= {"filters": placed, "map_shape": map_shape}
         else:
             strongest = np.argsort(-np.linalg.norm(weights, axis=1), kind="stable")
             data["filters"] = weights[strongest[: n_filters or 100]]
@@ -103,10 +105,22 @@ class FilterDisplay:
         n_columns = int(np.ceil(np.sqrt(len(images))))
         if self.map_shape is not None:
             n_columns = _columns_of_map(self.map_shape, len(images))
-        title = "Filters" if self.map_shape is None else "Topographic map"
+        title = "Filters" if self.map_shape is None else "Map of filters"
         ax = draw_sheet(ax, images, n_columns, (-1, 1), title, cmap=cmap, im_kw=im_kw)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _placed(estimator, weights):
+    """Return filters in the order of their map, and its rows and columns, None where there is no map."""
+    if getattr(estimator, "topology", None) is not None:
+        return weights, tuple(estimator.topology)
+    tiling = getattr(estimator, "tiling", 1)
+    down, across = (tiling, tiling) if isinstance(tiling, Integral) else tiling
+    if down * across == 1:
+        return weights, None
+    tiles = weights.reshape(down, across, -1, weights.shape[1]).transpose(0, 2, 1, 3)
+    return tiles.reshape(weights.shape), (down, tiles.shape[1] * across)
 
 
 def _columns_of_map(map_shape, n_filters):

@@ -6,13 +6,15 @@ import warnings
 import numpy as np
 import pytest
 from common import relative_gradient_error
+from scipy.optimize import approx_fprime
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skae.images import ConvolutionalPSD
-from skae.images._convolution import Convolution, ConvolutionalObjective, infer_maps
+from skae.images import ConvolutionalPSD, _convolution
+from skae.images._code_search import NeighborPools, infer_maps
+from skae.images._convolution import Convolution, ConvolutionalObjective, TiledEncoder
 from skae.nn.code_encoders import make_encoder
 from skae.training.problem import Batches
 
@@ -21,29 +23,76 @@ PICTURES = rng.standard_normal((4, 6, 7, 2))
 CONVOLUTION = Convolution((6, 7, 2), (3, 2))
 FILTERS = rng.standard_normal((5, 12))
 FILTERS /= np.linalg.norm(FILTERS, axis=1, keepdims=True)
+TILED = Convolution((6, 7, 2), (3, 2), (2, 3))
+TILES = rng.standard_normal((6 * 5, 12))
+TILES /= np.linalg.norm(TILES, axis=1, keepdims=True)
+POOL = NeighborPools(3, (4, 6))
 
 
-def shifted_filters():
-    """Return all filters at all positions as rows of pictures: positions down, across and filters."""
-    rows = []
+def shifted_filters(filters, down, across):
+    """Return all filters, shared ``down`` and ``across`` apart, at all positions as rows: positions down, across and filters."""
+    rows, tiles = [], filters.reshape(down, across, 5, 12)
     for i in range(4):
         for j in range(6):
-            for each in FILTERS:
+            for each in tiles[i % down, j % across]:
                 picture = np.zeros((6, 7, 2))
                 picture[i : i + 3, j : j + 2] = each.reshape(3, 2, 2)
                 rows.append(picture.ravel())
     return np.array(rows)
 
 
-ATOMS = shifted_filters()
+ATOMS = shifted_filters(FILTERS, 1, 1)
+TILED_ATOMS = shifted_filters(TILES, 2, 3)
 
 
-def test_sums_and_correlations_are_those_of_the_matrix():
-    codes = rng.standard_normal((4, len(ATOMS)))
-    sums = CONVOLUTION.sums(codes, FILTERS).reshape(4, -1)
-    np.testing.assert_allclose(sums, codes @ ATOMS)
-    correlations = CONVOLUTION.correlations(PICTURES, FILTERS)
-    np.testing.assert_allclose(correlations, PICTURES.reshape(4, -1) @ ATOMS.T)
+@pytest.mark.parametrize(
+    "convolution, filters, atoms", [(CONVOLUTION, FILTERS, ATOMS), (TILED, TILES, TILED_ATOMS)]
+)
+def test_sums_and_correlations_are_those_of_the_matrix(convolution, filters, atoms, monkeypatch):
+    codes = rng.standard_normal((4, len(atoms)))
+    sums = convolution.sums(codes, filters).reshape(4, -1)
+    np.testing.assert_allclose(sums, codes @ atoms)
+    for band in (400_000, 17 * 7):  # of all positions, and of 7
+        monkeypatch.setattr(_convolution, "_BAND", band)
+        correlations = convolution.correlations(PICTURES, filters)
+        np.testing.assert_allclose(correlations, PICTURES.reshape(4, -1) @ atoms.T)
+
+
+def test_tiled_codes_are_those_of_a_lasso():
+    prior, beta = rng.standard_normal((4, len(TILED_ATOMS))), 0.3
+    options = {"ridge": beta, "prior": prior, "tol": 1e-12, "max_iter": 5000}
+    codes, _ = infer_maps(PICTURES, TILED, TILES, 0.4, **options)
+    design = np.vstack([TILED_ATOMS.T, np.sqrt(beta) * np.eye(len(TILED_ATOMS))])
+    target = np.hstack([PICTURES.reshape(4, -1), np.sqrt(beta) * prior]).T
+    lasso = Lasso(0.4 / len(design), fit_intercept=False, tol=1e-12, max_iter=100_000)
+    np.testing.assert_allclose(codes, lasso.fit(design, target).coef_, atol=1e-5)
+
+
+def test_pooled_codes_minimize_the_roots_of_windows():
+    weights = np.exp(-0.5 * np.array([1.0, 0.0, 1.0]) ** 2)
+    weights /= weights.sum()
+
+    def roots(h):
+        """Return the root of each position's and filter's window, one by one."""
+        maps, out = h.reshape(4, 6, 5), []
+        for i, j in np.ndindex(4, 6):
+            total = np.full(5, 1e-8)
+            for a, b in np.ndindex(3, 3):
+                if 0 <= i + a - 1 < 4 and 0 <= j + b - 1 < 6:
+                    total += weights[a] * weights[b] * maps[i + a - 1, j + b - 1] ** 2
+            out.append(np.sqrt(total))
+        return np.array(out).ravel()
+
+    h = rng.standard_normal((1, len(TILED_ATOMS)))
+    np.testing.assert_allclose(POOL.roots(h)[0], roots(h[0]))
+    codes, gaps = infer_maps(PICTURES[:1], TILED, TILES, 0.4, pool=POOL, tol=1e-9, max_iter=20_000)
+    assert np.isinf(gaps).all()
+
+    def value(h):
+        return 0.5 * ((PICTURES[0].ravel() - h @ TILED_ATOMS) ** 2).sum() + 0.4 * roots(h).sum()
+
+    slopes = approx_fprime(codes[0], value, 1e-6)
+    assert np.abs(slopes).max() < 1e-3 < np.abs(approx_fprime(0.99 * codes[0], value, 1e-6)).max()
 
 
 def test_codes_are_those_of_a_lasso():
@@ -97,21 +146,36 @@ def test_codes_near_a_prior_are_those_of_a_lasso_with_more_rows():
     np.testing.assert_allclose(codes, lasso.fit(design, target).coef_, atol=1e-5)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["tanh", "soft_threshold"])
-def test_gradient(name):
-    encoder = make_encoder(name, 5, 12, 1)
+def gradient_error(name, convolution, filters, pictures, pool=None):
+    """Return how far the gradient of the objective is from finite differences."""
+    n_filters = len(filters) // convolution.n_tiles
+    encoder = TiledEncoder(make_encoder(name, n_filters, filters.shape[1], 1), convolution)
 
     def infer(pictures, filters, prediction):
         options = {"ridge": 0.6, "prior": prediction, "tol": 1e-14, "max_iter": 20_000}
-        return infer_maps(pictures, CONVOLUTION, filters, 0.3, **options)[0]
+        codes, _ = infer_maps(pictures, convolution, filters, 0.3, pool=pool, **options)
+        sizes = np.abs(codes) if pool is None else pool.roots(codes)
+        return codes, 0.3 * sizes.sum(axis=1)
 
-    objective = ConvolutionalObjective(CONVOLUTION, encoder, infer, 5, 0.3, 0.6)
-    params = np.concatenate([FILTERS.ravel(), encoder.initial(FILTERS, 0.3, 0.6, rng)])
-    params[FILTERS.size :] += 0.05 * rng.standard_normal(encoder.size)
-    X = PICTURES.reshape(4, -1)
-    batch = next(Batches(X, np.array([1.0, 2.0, 0.5, 1.0]), 4).epoch(None))
-    assert relative_gradient_error(objective, params, batch) < 1e-5
+    objective = ConvolutionalObjective(convolution, encoder, infer, 0.6)
+    params = np.concatenate([filters.ravel(), encoder.initial(filters, 0.3, 0.6, rng)])
+    params[filters.size :] += 0.05 * rng.standard_normal(encoder.size)
+    X = pictures.reshape(len(pictures), -1)
+    batch = next(Batches(X, np.array([1.0, 2.0, 0.5, 1.0]), len(X)).epoch(None))
+    return relative_gradient_error(objective, params, batch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tanh", "soft_threshold"])
+def test_gradient(name):
+    assert gradient_error(name, CONVOLUTION, FILTERS, PICTURES) < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pool", [None, NeighborPools(3, (4, 3))])
+def test_gradient_of_tiles(pool):
+    convolution, filters = Convolution((5, 5, 1), (2, 3), (2, 2)), FILTERS[:4, :6].copy()
+    assert gradient_error("tanh", convolution, filters, PICTURES[:, :5, :5, :1], pool) < 1e-5
 
 
 @pytest.mark.slow
@@ -132,6 +196,34 @@ def test_a_convolution_learns_filters_that_made_pictures():
     assert np.mean(errors**2) < 0.1 * np.mean(pictures**2)
     psd.set_params(transform_algorithm="lasso", n_jobs=2)
     np.testing.assert_array_equal(psd.transform(pictures), codes)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_each_tile_learns_the_filter_of_its_positions():
+    true = np.array([[1, 1, 1, -2, -2, -2, 1, 1, 1], [1, 0, -1, 1, 0, -1, 1, 0, -1]])
+    true = true / np.linalg.norm(true, axis=1, keepdims=True)
+    codes = rng.standard_normal((200, 8 * 8)) * (rng.random((200, 8 * 8)) < 0.06)
+    pictures = Convolution((10, 10, 1), (3, 3), (1, 2)).sums(codes, true)
+    options = {"alpha": 0.05, "beta": 0.1, "learning_rate_init": 0.02, "max_iter": 15}
+    psd = ConvolutionalPSD(1, patch_size=3, tiling=(1, 2), **options, random_state=1)
+    psd.fit(pictures)
+    assert np.abs((psd.components_ * true).sum(axis=1)).min() > 0.95
+    assert psd.map_shape_ == (8, 8, 1) and psd.filters_.shape == (2, 3, 3, 1)
+    codes, _ = psd.infer(pictures)
+    errors = psd.inverse_transform(codes) - pictures.reshape(200, -1)
+    assert np.mean(errors**2) < 0.1 * np.mean(pictures**2)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_tile_has_an_encoder_of_its_own():
+    psd = ConvolutionalPSD(2, patch_size=(2, 3), tiling=(3, 2), encoder="tanh", max_iter=1)
+    H = psd.fit(PICTURES).transform(PICTURES).reshape(4, *psd.map_shape_)
+    gains, filters, biases = psd.encoder_parameters_
+    assert filters.shape == (6, 2, 12) and psd.components_.shape == (12, 12)
+    patch, tile = PICTURES[2, 4:6, 3:6].ravel(), 2 * (4 % 3) + 3 % 2
+    expected = gains[tile] * np.tanh(filters[tile] @ patch + biases[tile])
+    np.testing.assert_allclose(H[2, 4, 3], expected)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -169,6 +261,7 @@ def test_transform_is_the_encoder_of_each_patch():
         ({"image_shape": (5, 5)}, PICTURES, "not (5, 5, 1)"),
         ({}, PICTURES * np.nan, "NaN"),
         ({"solver": "lbfgs"}, PICTURES, "'solver' parameter"),
+        ({"tiling": (2, 0)}, PICTURES, "tiling must be a positive integer or a pair"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -227,7 +320,12 @@ def test_training_goes_on():
     changed = clone(passes).partial_fit(PICTURES).set_params(alpha=0.5).partial_fit(PICTURES)
     assert not np.array_equal(changed.components_, whole.components_)
     before = warm._state["params"].copy()
-    for name, value in {"n_filters": 4, "patch_size": 2, "encoder": "tanh"}.items():
+    for name, value in {
+        "n_filters": 4,
+        "patch_size": 2,
+        "tiling": (2, 2),
+        "encoder": "tanh",
+    }.items():
         old = warm.get_params()[name]
         for method in (warm.fit, warm.partial_fit):
             with pytest.raises(ValueError, match=f"{name} must stay as it was"):

@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 
 from skae import PSD, AutoEncoder, SparseAutoEncoder
 from skae.generative import sample_chain, sample_walkback
+from skae.images import ConvolutionalPSD
 from skae.plotting import (
     ChainDisplay,
     CodeDisplay,
@@ -128,12 +129,23 @@ def test_a_map_keeps_its_order():
     assert sheet.shape == (2 * 9 - 1, 3 * 9 - 1)
     expected = atoms[5] / np.abs(atoms[5]).max()
     np.testing.assert_allclose(sheet[9:, 18:], expected.reshape(8, 8), rtol=1e-6)
-    assert display.ax_.get_title() == "Topographic map"
+    assert display.ax_.get_title() == "Map of filters"
     strongest = FilterDisplay.from_estimator(psd, n_filters=4)
     assert _sheet(strongest).shape == (17, 17) and strongest.ax_.get_title() == "Filters"
     for shape in ((2, 2), 6):
         with pytest.raises(ValueError, match="map_shape must be .* = 6"):
             FilterDisplay(filters=atoms, image_shape=(8, 8), map_shape=shape).plot()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_filters_of_tiles_stand_on_the_places_of_their_positions():
+    options = {"patch_size": 4, "tiling": (2, 3), "max_iter": 1, "random_state": 0}
+    psd = ConvolutionalPSD(2, **options).fit(X[:20].reshape(-1, 8, 8))
+    sheet = _sheet(FilterDisplay.from_estimator(psd))
+    assert sheet.shape == (2 * 5 - 1, 6 * 5 - 1)
+    second_of_tile_1_2 = psd.components_[2 * 5 + 1]
+    expected = second_of_tile_1_2 / np.abs(second_of_tile_1_2).max()
+    np.testing.assert_allclose(sheet[5:, 25:], expected.reshape(4, 4), rtol=1e-6)
 
 
 def test_chains_of_a_model(model):

@@ -1,0 +1,165 @@
+"""Sparse codes of whole pictures, by coordinate descent."""
+
+import numpy as np
+from scipy.ndimage import correlate1d
+
+from .._kernels.convolution import descend_places, subtract_filters, working_places
+from .._kernels.shrinkage import gap_rows
+from .._threads import share_items
+
+_PASSES = 30  # most over a working set,
+_SHARE = 0.02  # and of the first one's gain that another one must have
+_ROUNDING = {np.dtype(np.float32): 1e-14, np.dtype(np.float64): 1e-31}  # of the objective's fall
+_SMOOTHING = 1e-4  # of the roots of groups
+
+
+def infer_maps(
+    pictures, convolution, filters, alpha, *, pool=None, ridge=0.0, prior=None, tol, max_iter
+):
+    """Return the codes of pictures by coordinate descent, and how far each may be from its optimum.
+
+    Codes minimize ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1 + ridge ||h - prior||^2 / 2``, or with ``pool`` what it
+    adds up in place of absolute values.
+
+    Parameters
+    ----------
+    pictures : ndarray of shape (n, height, width, channels)
+    convolution : Convolution
+    filters : ndarray of shape (n_filters, n_values)
+    alpha, ridge : float
+    pool : NeighborPools or None
+    prior : ndarray of shape (n, n_codes) or None
+        Where to start too, unless zero codes are better; zero by default.
+    tol : float
+        Stop where the duality gap is at most ``tol`` times the objective of the zero code; with ``pool``, where a pass
+        changes the codes by at most ``tol`` of their norm.
+    max_iter : int
+        Most passes over the codes of a picture that may be nonzero.
+
+    Returns
+    -------
+    codes : ndarray of shape (n, n_codes)
+    gaps : ndarray of shape (n,)
+        Infinite with ``pool``.
+    """
+    n_codes = len(convolution.tiles) * (len(filters) // convolution.n_tiles)
+    codes = np.zeros((len(pictures), n_codes), filters.dtype) if prior is None else prior.copy()
+    limits = {"ridge": ridge, "tol": tol, "max_iter": max_iter}
+    search = _Search(convolution, np.ascontiguousarray(filters), alpha, **limits)
+
+    def search_picture(i):
+        start = pictures[i], None if prior is None else prior[i], codes[i]
+        return search.sparse(*start) if pool is None else search.pooled(*start, pool)
+
+    return codes, np.array(share_items(search_picture, range(len(pictures))))
+
+
+class NeighborPools:
+    """Roots of the sums of squares of each filter's codes in Gaussian windows around all positions.
+
+    Filters of neighboring positions are so made alike, if they are tiled.
+
+    Parameters
+    ----------
+    size : int
+        Width of a window: three standard deviations.
+    n_positions : (int, int)
+    """
+
+    def __init__(self, size, n_positions):
+        distances = np.arange(-(size // 2), size // 2 + 1)
+        window = np.exp(-0.5 * (3 * distances / size) ** 2)
+        self._window, self._positions = window / window.sum(), n_positions
+
+    def roots(self, codes):
+        """Return the roots, smoothed so that a group of zeros has a gradient, in the order of codes."""
+        return np.sqrt(self._means(codes**2) + codes.dtype.type(_SMOOTHING**2))
+
+    def parabolas(self, codes):
+        """Return the second derivatives by each code of the parabolas that touch the roots at ``codes``."""
+        return self._means(1 / self.roots(codes))
+
+    def _means(self, values):
+        maps = values.reshape(
+            -1, *self._positions, values.shape[-1] // int(np.prod(self._positions))
+        )
+        for axis in (1, 2):
+            maps = correlate1d(maps, self._window, axis=axis, mode="constant")
+        return maps.reshape(values.shape)
+
+
+class _Search:
+    """Coordinate descent: see :func:`infer_maps`."""
+
+    def __init__(self, convolution, filters, alpha, *, ridge, tol, max_iter):
+        self._convolution, self._filters = convolution, filters
+        self._alpha, self._ridge = filters.dtype.type(alpha), filters.dtype.type(ridge)
+        self._tol, self._max_iter = tol, max_iter
+        self._curvatures = np.einsum("ij,ij->i", filters, filters) + self._ridge
+        self._n_filters = len(filters) // convolution.n_tiles
+        height, n_channels = convolution.patch_size[0], convolution.picture_shape[2]
+        offsets = convolution.tiles * self._n_filters
+        self._layout = offsets, height, convolution.n_positions[1], n_channels
+
+    def sparse(self, picture, prior, codes):
+        """Improve ``codes`` of ``picture`` on working sets; return the duality gap.
+
+        A working set has the nonzero codes and, at each position, the filter that would lower the objective most: others
+        that explain the same would have to be taken back. Between working sets all codes are looked at.
+        """
+        correlations, norm = self._correlations(picture), np.vdot(picture, picture)
+        if prior is not None:
+            correlations += self._ridge * prior
+            norm += self._ridge * np.vdot(prior, prior)
+        if prior is not None and self._value(picture, prior) > 0.5 * norm:
+            codes[:] = 0
+        alphas, gap, n_left = np.full(1, self._alpha), np.empty(1), self._max_iter
+        members, buffer = np.flatnonzero(codes), np.empty(len(codes), np.int64)
+        while True:
+            lines = self._residual(picture, codes, members)
+            pulls = self._correlations(lines.reshape(picture.shape))
+            if prior is not None:
+                pulls += self._ridge * (prior - codes)
+            rows = (each[np.newaxis] for each in (correlations, pulls, codes))
+            gap_rows(alphas, False, np.full(1, norm), *rows, gap)
+            if gap[0] <= 0.5 * self._tol * norm or n_left <= 0:
+                return gap[0]
+            size = working_places(pulls, codes, self._alpha, self._n_filters, buffer)
+            members = buffer[:size]
+            penalty = self._alpha, None, self._ridge, prior
+            n_passes, fall = self._descend(penalty, members, min(_PASSES, n_left), codes, lines)
+            # Where rounding leaves nothing to gain, the gap is looked at once more.
+            n_left = n_left - n_passes if fall > _ROUNDING[codes.dtype] * norm else 0
+
+    def pooled(self, picture, prior, codes, pool):
+        """Improve ``codes`` of ``picture`` by passes over all, each below a quadratic bound of the roots; return infinity."""
+        members = np.arange(len(codes))
+        lines = self._residual(picture, codes, members)
+        weights = np.full_like(codes, self._alpha)  # groups of zeros would hardly grow
+        for _ in range(self._max_iter):
+            before = codes.copy()
+            penalty = self._alpha * 0, weights, self._ridge, prior
+            self._descend(penalty, members, 1, codes, lines)
+            if np.linalg.norm(codes - before) <= self._tol * np.linalg.norm(codes):
+                break
+            weights = self._alpha * pool.parabolas(codes)
+        return np.inf
+
+    def _value(self, picture, codes):
+        """Return the objective of codes that are the prior."""
+        lines = self._residual(picture, codes, np.flatnonzero(codes))
+        return 0.5 * np.vdot(lines, lines) + self._alpha * np.abs(codes).sum()
+
+    def _residual(self, picture, codes, members):
+        """Return the lines of ``picture`` minus those of ``codes``, which are zero beside ``members``."""
+        lines = picture.reshape(len(picture), -1).copy()
+        subtract_filters(codes, members, self._filters, *self._layout, lines)
+        return lines
+
+    def _correlations(self, picture):
+        return self._convolution.correlations(picture[np.newaxis], self._filters)[0]
+
+    def _descend(self, penalty, members, max_iter, codes, lines):
+        """Return the number of passes over a working set, and by how much the objective fell."""
+        problem = self._filters, self._curvatures, *self._layout, *penalty
+        return descend_places(*problem, members, _SHARE, max_iter, codes, lines)
