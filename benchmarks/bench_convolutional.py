@@ -6,7 +6,7 @@ locally greedy coordinate descent codes the lines of the picture one behind the 
 objective are then the same ones. The least objective is that of a run several times as long. One thread, seconds of CPU; solvers
 take turns, and the fastest run counts.
 
-    python benchmarks/bench_convolutional.py --data DIR [--repeats 3]
+    python benchmarks/bench_convolutional.py --data DIR [--repeats 3] [--only picture signal]
 """
 
 import argparse
@@ -20,7 +20,8 @@ from sporco.admm.cbpdn import ConvBPDN
 from threadpoolctl import threadpool_limits
 
 from skae.images import normalize_contrast, sample_patches
-from skae.images._convolution import Convolution, infer_maps
+from skae.images._code_search import infer_maps
+from skae.images._convolution import Convolution
 
 SIDE, N_FILTERS, CROP, WINDOW = 9, 32, 128, 64
 SHARES = (1e-2, 1e-3, 1e-4)
@@ -70,7 +71,7 @@ def curve_of_alphacsc(signal, filters, alpha, size, last):
     convolution, curve = Convolution((*signal.shape, 1), size), []
     atoms = filters[:, np.newaxis].astype(float)
     X = signal[np.newaxis].astype(float)
-    for tol in (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 1e-4):
+    for tol in (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001):
         start = time.process_time()
         options = {"solver": "lgcd", "positive": False, "solver_kwargs": {"tol": tol}}
         codes, _, _ = update_z_multi(X, atoms, alpha, **options)
@@ -86,12 +87,13 @@ def curve_of_alphacsc(signal, filters, alpha, size, last):
 def compare(name, picture, filters, size, solvers, repeats):
     """Print what each solver needs, for two weights of the penalty."""
     for alpha in (0.5, 0.2):
-        least, best = {}, {}
+        best = {solver: np.full(len(SHARES), np.inf) for solver in solvers}
+        least = {}
         for solver, curve in solvers.items():
-            least[solver] = min(value for value, _ in curve(picture, filters, alpha, size, 0))
-            best[solver] = np.full(len(SHARES), np.inf)
-        if "alphacsc" in solvers:  # of the same objective
-            least = dict.fromkeys(solvers, min(least.values()))
+            if solver == "alphacsc":
+                least[solver] = least["skae"]
+            else:
+                least[solver] = min(value for value, _ in curve(picture, filters, alpha, size, 0))
         for _ in range(repeats):
             for solver, curve in solvers.items():
                 levels = [(1 + share) * least[solver] for share in SHARES]
@@ -110,6 +112,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default=os.environ.get("SKAE_DATA"))
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", nargs="*", default=["picture", "signal"])
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     sporco.fft.pyfftw_threads = 1
@@ -123,6 +126,8 @@ def main():
     )
     with threadpool_limits(1):
         for name, values, size, solvers in kinds:
+            if name not in arguments.only:
+                continue
             filters = sample_patches([values], size, N_FILTERS, random_state=0)
             filters = np.ascontiguousarray(filters / np.linalg.norm(filters, axis=1, keepdims=True))
             compare(name, values, filters, size, solvers, arguments.repeats)
