@@ -2,10 +2,16 @@
 
 import numpy as np
 
+from ..nn.scaling import dense
+
 
 def is_dask(X):
     """Return whether X is a collection of Dask."""
-    return type(X).__module__.partition(".")[0] in ("dask", "dask_expr") and hasattr(X, "dask")
+    if type(X).__module__.partition(".")[0] not in ("dask", "dask_expr"):
+        return False
+    from dask import is_dask_collection
+
+    return is_dask_collection(X)
 
 
 def computed(values):
@@ -17,7 +23,7 @@ def lazy(model, method, X):
     """Return what a method of a fitted model makes of X, as an array of Dask with a part for each of X."""
     from dask import array, delayed
 
-    if not hasattr(X, "chunks"):
+    if not isinstance(X, array.Array):
         meta = _result_of_a_row(model, method, X.head(1, npartitions=-1, compute=False).compute())
         shape, of_part = (np.nan, *meta.shape[1:]), delayed(_apply)
         model = delayed(model)
@@ -39,8 +45,4 @@ def _apply(rows, model, method):
 
 def _result_of_a_row(model, method, row):
     """Return an array of the width and dtype of results."""
-    return np.asarray(_dense(getattr(model, method)(row)))
-
-
-def _dense(result):
-    return result.toarray() if hasattr(result, "toarray") else result
+    return np.asarray(dense(getattr(model, method)(row)))

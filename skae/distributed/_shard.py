@@ -10,6 +10,7 @@ import scipy.sparse
 
 from .._threads import team
 from ..training.problem import Batch, Batches, shuffled
+from ..training.protocols import SumsOutcomes
 
 
 class ShardBatch(Batch):
@@ -220,7 +221,7 @@ def evaluate(shard, recipe, params, kept, noise, rows, *, with_grad, clean):
         n_rows = len(rows[0])
         if with_grad:
             grad *= params.dtype.type(n_rows)
-        outcome = objective.outcome() if hasattr(objective, "outcome") else None
+        outcome = objective.outcome() if isinstance(objective, SumsOutcomes) else None
         return Result(value * n_rows, n_rows, grad, kept_by(objective, params), rng, outcome)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..training.problem import Mixture
+from ..training.protocols import Announces, Restricts, SumsOutcomes
+from ..training.steps import Steps
 from ._cluster import Held
 from ._shard import (
     Plan,
@@ -133,6 +135,10 @@ class StepBatches:
         for batch in self.local.epoch(rng):
             yield RemoteBatch(self, batch.indices)
 
+    def make_steps(self, objective, state, solver):
+        """Return the steps of a training, each on all parts."""
+        return Steps(objective, state, solver, self)
+
     def results(self, batch, params, kept, noise, with_grad):
         """Return the ``Result`` of each part of a batch."""
         parts = self._parts.split(batch.indices, self._weights(batch.indices))
@@ -161,6 +167,10 @@ class WholeBatches(StepBatches):
     def epoch(self, rng):
         """Yield all rows."""
         yield RemoteBatch(self, self.local.indices)
+
+    def make_steps(self, objective, state, solver):
+        """Return the steps of a training, each on all parts."""
+        return Steps(objective, state, solver, self)
 
     def results(self, batch, params, kept, noise, with_grad):
         """Return the ``Result`` of each part."""
@@ -215,7 +225,7 @@ class _AveragedSteps:
     """Steps of all parts side by side, and the means of their parameters and of the states of their solvers."""
 
     def __init__(self, batches, objective, state, solver):
-        if hasattr(objective.local, "outcome"):
+        if isinstance(objective.local, SumsOutcomes):
             raise ValueError(
                 "sync_every averages parameters that gradients move; the statistics of a dictionary are summed in each step. Set "
                 "sync_every=None."
@@ -247,7 +257,7 @@ class _AveragedSteps:
         state.params[...] = _mean([result.params for result in results], n_rows)
         for name, array in state.solver.items():
             array[...] = _mean([result.solver[name] for result in results], n_rows)
-        if hasattr(self._solver, "restrict"):
+        if isinstance(self._solver, Restricts):
             self._solver.restrict(state.params)
         merge(self._objective.local, results)
 
@@ -310,7 +320,7 @@ def on_cluster(cluster, n_parts, sync_every, problem, solver):
     parts = Parts(cluster, problem, solver, n_parts, sync_every)
     other = copy(problem)
     other.objective, other.elsewhere = RemoteObjective(problem.objective), parts
-    listeners = [each.listeners for each in problem.observers if hasattr(each, "listeners")]
+    listeners = [each.listeners for each in problem.observers if isinstance(each, Announces)]
     for each in listeners:
         each.append(parts.renew)
     try:

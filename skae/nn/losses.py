@@ -5,6 +5,7 @@ exp(x a - A(a)) times a base that does not depend on the logits a.
 """
 
 import numpy as np
+from scipy.sparse import issparse
 from scipy.special import expit, logit, logsumexp, softmax
 
 from .._arrays import boltzmann as draws
@@ -256,19 +257,15 @@ class _Extremes:
         self._X, self._low, self._high = X, None, None
 
     def min(self, axis):
-        if self._low is None:
-            sparse = hasattr(self._X, "nanmin")
-            low = self._X.nanmin(axis=axis) if sparse else np.fmin.reduce(self._X, axis=axis)
-            self._low = _dense(low)
+        if self._low is None and issparse(self._X):
+            self._low = self._X.nanmin(axis=axis).toarray().ravel()
+        elif self._low is None:
+            self._low = np.fmin.reduce(self._X, axis=axis)
         return self._low
 
     def max(self, axis):
-        if self._high is None:
-            sparse = hasattr(self._X, "nanmax")
-            high = self._X.nanmax(axis=axis) if sparse else np.fmax.reduce(self._X, axis=axis)
-            self._high = _dense(high)
+        if self._high is None and issparse(self._X):
+            self._high = self._X.nanmax(axis=axis).toarray().ravel()
+        elif self._high is None:
+            self._high = np.fmax.reduce(self._X, axis=axis)
         return self._high
-
-
-def _dense(row):
-    return row.toarray().ravel() if hasattr(row, "toarray") else np.asarray(row)

@@ -16,12 +16,10 @@ from .._arrays.namespace import (
     dtype_name,
     empty_like,
     host_copy,
-    is_numpy,
     like,
     to_numpy,
 )
 from .problem import mean_objective
-from .steps import DeviceSteps
 
 
 @dataclass
@@ -159,7 +157,7 @@ def minimize(
     state : TrainingState
         Changed in place, also when an exception ends the loop.
     solver : Adam or SGD
-    batches : Batches
+    batches : TrainingBatches
     learning_rate : float
     max_epochs : int
         Total number of epochs in ``state`` at which to stop.
@@ -169,11 +167,7 @@ def minimize(
     schedule : callable or None
         From the number of epochs so far, a float in the middle of one, to a factor of ``learning_rate``.
     """
-    if hasattr(batches, "make_steps"):  # they are elsewhere
-        steps = batches.make_steps(objective, state, solver)
-    else:
-        kind = Steps if is_numpy(state.params) else DeviceSteps
-        steps = kind(objective, state, solver, batches)
+    steps = batches.make_steps(objective, state, solver)
     finite = _LastFinite(state, solver)
     written = any(getattr(each, "keeps_states", False) for each in observers)
     n_epochs, n_rows, stop = state.n_epochs, len(batches), False
@@ -199,32 +193,6 @@ def minimize(
         stop = stop or any(stop_requests)
         if stop and not (last or written or _has_finite_loss(objective, state, batch)):
             finite.restore()
-
-
-class Steps:
-    """The minibatch steps of a training on arrays of numpy."""
-
-    def __init__(self, objective, state, solver, batches):
-        self.objective, self.state, self.solver, self.batches = objective, state, solver, batches
-        self.grad = empty_like(state.params)
-
-    def epoch(self, rate, keep):
-        """Make the steps of an epoch; return the sum of the losses of all rows and the last batch.
-
-        The sum is not finite where training has diverged. ``rate`` is the function from the number of rows so far to the
-        step size; ``keep`` is called before the first step, if the loss is finite there.
-        """
-        total, n_seen, state = 0.0, 0, self.state
-        for batch in self.batches.epoch(state.rng):
-            size, value = len(batch), self.objective(state.params, batch, self.grad, state.rng)
-            if not np.isfinite(value):
-                return value, batch
-            if not n_seen:
-                keep()
-            self.solver.step(state.params, self.grad, state.solver, rate(n_seen))
-            total += value * size
-            n_seen += size
-        return total, batch
 
 
 class _LastFinite:

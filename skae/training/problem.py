@@ -25,6 +25,7 @@ from .._arrays.namespace import (
 )
 from .._arrays.random import Drawn
 from .._threads import ELEMENT, share
+from .steps import DeviceSteps, Steps
 
 
 @dataclass
@@ -336,7 +337,16 @@ class Batches:
         order = order if self.beside is None else like(order, self.beside)
         n_rows = order.shape[0]
         for start in range(0, n_rows, self.batch_size):
-            yield Batch(self, order[start : min(start + self.batch_size, n_rows)])
+            yield self.batch(order[start : min(start + self.batch_size, n_rows)])
+
+    def batch(self, indices):
+        """Return a batch of ``indices``."""
+        return Batch(self, indices)
+
+    def make_steps(self, objective, state, solver):
+        """Return the steps of a training, see :class:`~skae.training.protocols.TrainingBatches`."""
+        kind = Steps if is_numpy(state.params) else DeviceSteps
+        return kind(objective, state, solver, self)
 
 
 class Mixture(Batches):
@@ -374,7 +384,7 @@ class Mixture(Batches):
         others = np.split(self._drawn(rng), cuts * self._n_others // len(order))
         for rows in zip(np.split(order, cuts), others):
             rows = np.concatenate(rows)
-            yield Batch(self, rows if self.beside is None else like(rows, self.beside))
+            yield self.batch(rows if self.beside is None else like(rows, self.beside))
 
     def _drawn(self, rng):
         n_whole, n_more = divmod(self._n_others, max(len(self._others), 1))

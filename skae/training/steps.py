@@ -1,4 +1,4 @@
-"""The minibatch steps of an epoch on a device, which is not waited for before the epoch ends."""
+"""The minibatch steps of an epoch: on arrays of numpy, and on a device, which is not waited for before the epoch ends."""
 
 from itertools import takewhile
 
@@ -7,12 +7,37 @@ import numpy as np
 from .._arrays.capture import Recorded, captures
 from .._arrays.namespace import empty_like, joined, like, take_one, zeros
 from .._arrays.random import Drawn
-from .problem import Batch
 from .solvers import SGD, Adam
 
 # Steps of a training after which one is recorded, in a tenth of a second, and recorded anew with kernels that are compiled, in
 # 20 seconds, which save 0.1 to 0.3 ms a step of an auto-encoder 784-1000 on an H200.
 _RECORDED_AFTER, _COMPILED_AFTER = 50, 50_000
+
+
+class Steps:
+    """The minibatch steps of a training on arrays of numpy."""
+
+    def __init__(self, objective, state, solver, batches):
+        self.objective, self.state, self.solver, self.batches = objective, state, solver, batches
+        self.grad = empty_like(state.params)
+
+    def epoch(self, rate, keep):
+        """Make the steps of an epoch; return the sum of the losses of all rows and the last batch.
+
+        The sum is not finite where training has diverged. ``rate`` is the function from the number of rows so far to the
+        step size; ``keep`` is called before the first step, if the loss is finite there.
+        """
+        total, n_seen, state = 0.0, 0, self.state
+        for batch in self.batches.epoch(state.rng):
+            size, value = len(batch), self.objective(state.params, batch, self.grad, state.rng)
+            if not np.isfinite(value):
+                return value, batch
+            if not n_seen:
+                keep()
+            self.solver.step(state.params, self.grad, state.solver, rate(n_seen))
+            total += value * size
+            n_seen += size
+        return total, batch
 
 
 class DeviceSteps:
@@ -27,7 +52,7 @@ class DeviceSteps:
         self._able = able and usual and captures(state.params)
 
     def epoch(self, rate, keep):
-        """Do what :meth:`skae.training.loop.Steps.epoch` does; ``keep`` is called whatever the loss."""
+        """Do what :meth:`Steps.epoch` does; ``keep`` is called whatever the loss."""
         n_seen, state = 0, self.state
         keep()
         self._total[...] = 0
@@ -85,5 +110,5 @@ class _RecordedStep:
     def _work(self):
         place, *tables = self._tables
         drawn, rate, indices = (take_one(table, place) for table in tables)
-        self._steps.step(Batch(self._steps.batches, indices), Drawn(drawn), rate)
+        self._steps.step(self._steps.batches.batch(indices), Drawn(drawn), rate)
         place += 1
