@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
+from sklearn.utils import _safe_indexing
 
 from .._typing import ArrayLike, MatrixLike, PathLike
 from ._gather import Checks, _named
-from ._parts import Part, parts_of
+from ._parts import Part, parts_of, slices_of
 
 
 def apply(
@@ -24,7 +25,7 @@ def apply(
     model : estimator
         A fitted one.
     X : array-like, or rows that are elsewhere
-        See :func:`gather`; an array is one part.
+        See :func:`gather`; arrays, matrices and data frames are cut into parts of 16 MB where there is an ``out``.
     out : array-like or path-like, default=None
         What is written to: an array that takes slices, such as a memory map, or a dataset of h5py or zarr; or a folder, which gets a file for
         each part, ``part-00000.npy``, or ``part-00000.npz`` of sparse results. With None the result is returned.
@@ -35,6 +36,11 @@ def apply(
     -------
     out : array-like
         ``out``, or the result of all parts, one behind the other.
+
+    Raises
+    ------
+    ValueError
+        If ``out`` has another number of rows than X, or is a folder with parts of something else.
 
     Examples
     --------
@@ -49,29 +55,52 @@ def apply(
     >>> bool(np.allclose(codes, model.transform(X)))
     True
     """
-    parts = parts_of(X)
+    parts, is_folder = parts_of(X), isinstance(out, (str, os.PathLike))
+    if is_folder and any(Path(out).glob("part-*.np?")):
+        raise ValueError(
+            f"out={os.fspath(out)!r} has parts already: choose a new or an empty folder."
+        )
     checked, results, start = Checks(allow_nan=True), [], 0
-    for number, part in enumerate([Part(X)] if parts is None else parts):
+    for number, part in enumerate(_pieces(X, out is not None) if parts is None else parts):
         rows = part.rows if parts is None else _named(checked(part), part.names)
         result = getattr(model, method)(rows)
         stop = start + result.shape[0]
         if out is None:
             results.append(result)
-        elif isinstance(out, (str, os.PathLike)):
+        elif is_folder:
             _save(result, Path(out), number)
+        elif stop > out.shape[0]:
+            raise ValueError(
+                f"out has {out.shape[0]} rows, and X has more: its part {number}, counted from 0, ends at {stop}."
+            )
         else:
             out[start:stop] = result.toarray() if scipy.sparse.issparse(result) else result
         start = stop
     if parts is not None:
         checked.finish()
-    return _joined(results) if out is None else out
+    if out is None:
+        return _joined(results)
+    if not is_folder and start < out.shape[0]:
+        raise ValueError(f"out has {out.shape[0]} rows, and X only {start}, which are written.")
+    return out
+
+
+def _pieces(X, cut):
+    """Yield the parts of rows that are in memory, or in a file that is mapped; all at once where they are not to be ``cut``."""
+    shape = getattr(X, "shape", (0,))
+    if not cut or not shape[0]:
+        yield Part(X)
+        return
+    X = X.tocsr() if scipy.sparse.issparse(X) else X
+    for rows in slices_of(shape):
+        yield Part(_safe_indexing(X, rows))
 
 
 def _save(result, folder, number):
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"part-{number:05d}"
     if scipy.sparse.issparse(result):
-        scipy.sparse.save_npz(f"{path}.npz", result)
+        scipy.sparse.save_npz(f"{path}.npz", result, compressed=False)
     else:
         np.save(f"{path}.npy", result)
 

@@ -1,5 +1,6 @@
 """What X can be besides an array: how each kind is read in parts, in the order of its rows."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -63,10 +64,13 @@ def parts_of(X):
 
 
 def _slices(X):
-    n_rows, n_columns = X.shape
-    step = max(1, _BYTES // (8 * max(n_columns, 1)))
-    for start in range(0, n_rows, step):
-        yield Part(np.asarray(X[start : start + step]))
+    return (Part(np.asarray(X[rows])) for rows in slices_of(X.shape))
+
+
+def slices_of(shape):
+    """Return the slices of an array of ``shape`` that are parts."""
+    n_rows, *others = shape
+    return gen_batches(n_rows, max(1, _BYTES // (8 * max(math.prod(others), 1))))
 
 
 def _batch(batch):

@@ -343,6 +343,41 @@ def test_apply_writes_what_the_method_returns(named, tmp_path):
     np.testing.assert_array_equal(written, out)
 
 
+@pytest.mark.parametrize(
+    "make", [_memory_map, np.asarray, csr_matrix, lambda rows: pd.DataFrame(rows, columns=NAMES)]
+)
+def test_apply_cuts_what_has_an_array_to_go_to(make, monkeypatch, tmp_path):
+    monkeypatch.setattr("skae.sources._parts._BYTES", 8 * 64 * 70)
+    rows = make(tmp_path) if make is _memory_map else make(X)
+    model = AutoEncoder(6, **FAST).fit(rows)
+    expected, sizes, transform = model.transform(rows), [], AutoEncoder.transform
+
+    def watched(self, part):
+        sizes.append(part.shape[0])
+        return transform(self, part)
+
+    monkeypatch.setattr(AutoEncoder, "transform", watched)
+    out = np.empty((300, 6), np.float32)
+    assert apply(model, rows, out) is out
+    np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-6)
+    assert sizes == [70, 70, 70, 70, 20]
+    assert apply(model, rows).shape == (300, 6) and sizes[5:] == [300]
+    apply(model, rows, tmp_path / "codes")
+    assert len(list((tmp_path / "codes").iterdir())) == 5
+
+
+def test_apply_refuses_places_that_do_not_suit(tmp_path):
+    model = AutoEncoder(6, **FAST).fit(X)
+    for rows in (X, Batches()):
+        with pytest.raises(ValueError, match="out has 200 rows, and X has more: its part"):
+            apply(model, rows, np.empty((200, 6), np.float32))
+        with pytest.raises(ValueError, match="out has 301 rows, and X only 300"):
+            apply(model, rows, np.empty((301, 6), np.float32))
+    apply(model, X, tmp_path)
+    with pytest.raises(ValueError, match="has parts already: choose a new or an empty folder"):
+        apply(model, X[:5], str(tmp_path))
+
+
 def test_apply_writes_sparse_codes(tmp_path):
     model = SparseAutoEncoder(20, **FAST).fit(X)
     found = apply(model, iter(np.array_split(X, 4)))
