@@ -68,6 +68,12 @@ TRUSTED = (
 )
 
 
+_CURE = (
+    "Give texts, lists, arrays of numpy and instances of skae and scikit-learn as parameters, remove callbacks by "
+    "set_callbacks(), or use pickle, for files that only you read."
+)
+
+
 def save(model: Any, path: PathLike) -> None:
     """Write a model to a file that :func:`load` reads.
 
@@ -96,12 +102,17 @@ def save(model: Any, path: PathLike) -> None:
     if not isinstance(model, BaseEstimator):
         raise TypeError(f"model must be an estimator, not a class; got {model!r}.")
     skops = _skops()
-    content = skops.dumps(model)
+    try:
+        content = skops.dumps(model)
+    except Exception as error:  # of what is in the model, whatever that is
+        raise TypeError(
+            f"The model holds what skae.io cannot write ({type(error).__name__}: {error}). {_CURE} Its type is "
+            f"{type(model).__name__}."
+        ) from error
     refused = _refused(skops, content)
     if refused:
         raise TypeError(
-            f"The model holds {refused}, which skae.io does not load: give names and instances of skae and scikit-learn "
-            f"as parameters, or use pickle, for files that only you read. Its type is {type(model).__name__}."
+            f"The model holds {refused}, which skae.io does not load. {_CURE} Its type is {type(model).__name__}."
         )
     with replacing(os.fspath(path)) as file:
         file.write(content)

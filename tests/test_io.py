@@ -227,6 +227,16 @@ def test_what_is_not_trusted_is_neither_saved_nor_loaded(model, tmp_path):
         skae_io.load(path)
 
 
+def test_what_cannot_be_written_is_told(tmp_path):
+    pytest.importorskip("skops.io")
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X, columns=[f"c{i}" for i in range(X.shape[1])])
+    model = AutoEncoder(3, loss=[("gaussian", frame.columns)], **SHORT).fit(frame)
+    with pytest.raises(TypeError, match="skae.io cannot write .*or use pickle"):
+        skae_io.save(model, tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
 class _Evil:
     def __reduce__(self):
         return exec, ("raise SystemExit('code ran')",)
