@@ -15,8 +15,8 @@ from .._arrays.updates import adam, corrected, momentum
 from .._threads import ELEMENT, share
 
 AUTO_ITERATIONS = 200  # of L-BFGS
-_STEPS = 2000  # minibatches of max_iter='auto', at least,
-_FEWEST, _MOST = 12, 1000  # if that is between so many epochs
+_STEPS = 700, 2000  # fewest and most minibatches of max_iter='auto', which are as many as rows in between,
+_EPOCHS = 12, 1000  # if that is between so many epochs
 
 
 @dataclass
@@ -122,7 +122,8 @@ def is_full_batch(solver):
 
 def auto_epochs(n_rows, batch_size):
     """Return the number of epochs that ``max_iter='auto'`` stands for: small data need more of them."""
-    return min(max(_FEWEST, math.ceil(_STEPS / math.ceil(n_rows / batch_size))), _MOST)
+    n_steps = np.clip(n_rows, *_STEPS)
+    return int(np.clip(math.ceil(n_steps / math.ceil(n_rows / batch_size)), *_EPOCHS))
 
 
 def constant(share):
