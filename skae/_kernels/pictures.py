@@ -128,14 +128,43 @@ def pool_row(codes, kind, pooled):
 @kernel
 def pool_split(products, alpha, first, n_down, n_across, rows, columns, kind, pooled):
     """Do ``split_threshold`` and then ``pool`` at once, without storing the codes."""
-    for r in range(products.shape[0]):
+    n, r = products.shape[0], 0
+    while r < n:
         picture, place = divmod(first + r, n_down * n_across)
         i, j = divmod(place, n_across)
+        end = min(r + n_across - j, n)  # of this row of positions
         for a in range(rows.shape[0]):
             if rows[a, 0] <= i < rows[a, 1]:
                 for b in range(columns.shape[0]):
-                    if columns[b, 0] <= j < columns[b, 1]:
-                        pool_split_row(products[r], alpha, kind, pooled[picture, a, b])
+                    start, stop = r + max(columns[b, 0] - j, 0), min(r + columns[b, 1] - j, end)
+                    if start < stop:
+                        pool_split_run(products[start:stop], alpha, kind, pooled[picture, a, b])
+        r = end
+
+
+@kernel
+def pool_split_run(products, alpha, kind, pooled):
+    """Add positions side by side to one window, four at a time where codes are added up."""
+    n, r = products.shape[1], 0
+    if kind == SUM:
+        while r + 4 <= products.shape[0]:
+            a, b, c, d = products[r], products[r + 1], products[r + 2], products[r + 3]
+            add_split_four(a, b, c, d, alpha, pooled[:n], pooled[n:])
+            r += 4
+    while r < products.shape[0]:
+        pool_split_row(products[r], alpha, kind, pooled)
+        r += 1
+
+
+@kernel
+def add_split_four(a, b, c, d, alpha, above, below):
+    """Add both parts of four positions: max(0, p - alpha) is max(p, alpha) - alpha."""
+    four = a.dtype.type(4) * alpha
+    for k in range(a.shape[0]):
+        high = max(a[k], alpha) + max(b[k], alpha) + max(c[k], alpha) + max(d[k], alpha)
+        low = min(a[k], -alpha) + min(b[k], -alpha) + min(c[k], -alpha) + min(d[k], -alpha)
+        above[k] += high - four
+        below[k] -= low + four
 
 
 @kernel
