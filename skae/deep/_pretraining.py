@@ -19,6 +19,7 @@ from .._estimators.training import TrainedModel
 from .._estimators.units import plain_units
 from .._estimators.unlabeled import constant_loss, mark_unlabeled
 from ..nn.composition import SharedEncoder
+from ..nn.corruption import make_corruption
 from ..nn.layerwise import JointSolver, Layerwise, OnCodes
 from ..nn.network import Network
 from ..nn.objective import Objective
@@ -249,7 +250,13 @@ class Pretraining:
     def _begin(self, layer, start, X, sample_weight):
         """Let the layer check what it is to be trained on; return its ``Problem`` and first state."""
         given = (self._codes(X, start), sample_weight) if start else self.lowest
-        return layer.layer_training().begin(*given)
+        problem, state = layer.layer_training().begin(*given)
+        if start and self.noise_below and hasattr(layer, "corruption"):
+            # Of the columns of X, where the noise comes in, and not of the codes.
+            problem.objective.corruption = make_corruption(
+                layer.corruption, layer.corruption_level, self.units.groups, self.units.limits
+            )
+        return problem, state
 
     def _fit_with_noise_below(self, layer, start, X, sample_weight):
         problem, state = self._begin(layer, start, X, sample_weight)

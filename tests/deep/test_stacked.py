@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skae import PSD, AutoEncoder, ContractiveAE, DenoisingAE, RecurrentAE, StackedAE
+from skae.nn.corruption import CORRUPTIONS
 
 X, y = load_digits(return_X_y=True)
 X = X / 16
@@ -121,6 +122,30 @@ def test_the_first_layer_is_the_same_in_every_schedule():
         for corrupted in ("code", "input")
     ]
     assert not np.allclose(*upper)
+
+
+@pytest.mark.parametrize("schedule", ["greedy", "simultaneous"])
+@pytest.mark.parametrize("name", ["salt_and_pepper", "masking", "swap"])
+def test_noise_at_the_input_of_upper_layers_is_that_of_its_columns(name, schedule):
+    """In the range of the columns of X and by its one-hot groups, not by those of the codes."""
+    rng = np.random.default_rng(0)
+    rows = np.hstack([50 - 80 * rng.random((60, 2)), np.eye(4)[rng.integers(4, size=60)]])
+    low = DenoisingAE(6, corruption=name, **FAST).fit(rows)
+    units = low.model_.units
+    assert len(set(units.groups)) == 3 and units.limits[0][0] < -1
+    options = {"groups": units.groups} if name != "salt_and_pepper" else {}
+    limits = units.limits if name == "salt_and_pepper" else ()
+    given = CORRUPTIONS[name](0.3, *limits, **options)
+    named, explicit = (
+        StackedAE(
+            [("low", low), ("high", DenoisingAE(5, corruption=each, **FAST))],
+            corrupted="input",
+            schedule=schedule,
+            random_state=0,
+        ).fit(rows)
+        for each in (name, given)
+    )
+    np.testing.assert_array_equal(named.transform(rows), explicit.transform(rows))
 
 
 def test_parameters_of_layers_are_parameters_of_the_stack():
