@@ -112,7 +112,8 @@ def _chosen_corruption(model, corruption, level):
         raise ValueError(
             f"corruption_level must be a number >= 0 with corruption={corruption!r}; got {level!r}."
         )
-    return make_corruption(corruption, level, limits=model.model_.units.limits)
+    units = model.model_.units
+    return make_corruption(corruption, level, units.groups, units.limits)
 
 
 def _checked_noise(output_noise, dtype, n_features):

@@ -7,6 +7,7 @@ from sklearn.datasets import load_digits
 
 from skae import PSD, AutoEncoder, DenoisingAE, StackedAE
 from skae.generative import sample_walkback
+from skae.nn.corruption import CORRUPTIONS
 
 X = load_digits().data[:300] / 16
 BITS = (X > 0.5).astype(float)
@@ -130,6 +131,19 @@ def test_corruptions_come_from_the_model_or_the_caller():
     np.testing.assert_array_equal(sample_walkback(model, BITS[:3], 1, **options), own)
     less = sample_walkback(model, BITS[:3], 1, **{**options, "corruption_level": 0})
     assert (less != own).any()
+
+
+@pytest.mark.parametrize("name", ["masking", "swap"])
+def test_one_hot_groups_are_corrupted_together_as_in_training(name):
+    rng = np.random.default_rng(0)
+    rows = np.hstack([np.eye(3)[rng.integers(3, size=50)] for _ in range(2)])
+    model = DenoisingAE(4, corruption=name, max_iter=2, random_state=0).fit(rows)
+    together = CORRUPTIONS[name](0.3, np.array([0, 0, 0, 3, 3, 3]))
+    options = {"n_steps": 3, "random_state": 0}
+    np.testing.assert_array_equal(
+        sample_walkback(model, rows, **options),
+        sample_walkback(model, rows, corruption=together, **options),
+    )
 
 
 def test_seeds_schedules_and_stacks():
