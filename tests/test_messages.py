@@ -180,6 +180,25 @@ def test_pictures_are_a_list(images):
         sample_patches(images, (3, 3), 5)
 
 
+def test_arrays_that_are_none_are_named():
+    model = AutoEncoder(3, max_iter=1).fit(X)
+    for name, call in {
+        "centers": lambda value: ball_moments(X, value, 1.0),
+        "samples": lambda value: parzen_log_likelihood(value, X, 0.1),
+        "X_test": lambda value: parzen_log_likelihood(X, value, 0.1),
+        "start": lambda value: tangent_basis(model, X, 2, start=value),
+        "image": lambda value: denoise(value, SparseCoder(), (2, 2)),
+        "dictionary": lambda value: SparseCoder(dictionary=value).fit(X),
+        "init": lambda value: SparseCoder(3, max_iter=1).fit(X).infer(X, init=value),
+    }.items():
+        for value in (["a"], [["a", "b"]], [1.0, 2.0], {"a": 1.0}):
+            with pytest.raises((TypeError, ValueError), match=rf"\b{name}\b"):
+                call(value)
+    filters = ConvolutionalFeatures(dictionary=[1.0, 2.0], patch_size=2, pool_grid=1)
+    with pytest.raises(ValueError, match="dictionary: Expected 2D array"):
+        filters.fit(X.reshape(-1, 4, 6))
+
+
 def test_names_of_sets_are_strings():
     with pytest.raises(ValueError, match="name must be one of"):
         published_split(X, Y, ["rect"])

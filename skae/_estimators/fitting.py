@@ -7,7 +7,7 @@ from numbers import Integral
 import numpy as np
 from sklearn import get_config
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import check_random_state, check_scalar, gen_batches, get_tags
+from sklearn.utils import check_array, check_random_state, check_scalar, gen_batches, get_tags
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -248,6 +248,15 @@ def check_counts(**counts):
     """Raise where one of the arguments is not a positive integer."""
     for name, value in counts.items():
         check_scalar(value, name, Integral, min_val=1)
+
+
+def named_array(value, name, **options):
+    """Return ``value`` by :func:`sklearn.utils.check_array`, whose errors begin with the ``name`` of the argument then."""
+    try:
+        return check_array(value, input_name=name, **options)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name}: {error}") from error
 
 
 def check_jobs(n_jobs):

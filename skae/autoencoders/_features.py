@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._estimators.devices import check_place, dispatched, in_numpy, shown
 from .._estimators.fitted import FittedNetwork
-from .._estimators.fitting import BLOCK, DTYPES, rows_at_once, validated_rows
+from .._estimators.fitting import BLOCK, DTYPES, named_array, rows_at_once, validated_rows
 from .._threads import team
 from .._typing import FloatArray, MatrixLike
 from ..nn.scaling import dense
@@ -224,7 +224,7 @@ def given_parameters(
     components, encoder_bias, decoder_components, decoder_bias, activation, k, thresholds
 ):
     """Return the parts of a ``SparseNetwork``'s vector from given weights, or raise ``ValueError``."""
-    weights = check_array(components, dtype=DTYPES, input_name="components")
+    weights = named_array(components, "components", dtype=DTYPES)
     parts = {
         "decoder_components": (decoder_components, weights.shape),
         "encoder_bias": (encoder_bias, weights.shape[:1]),
@@ -240,7 +240,7 @@ def given_parameters(
         parts["thresholds"] = thresholds, weights.shape[:1]
     arrays = {}
     for name, (value, shape) in parts.items():
-        array = check_array(value, dtype=weights.dtype, ensure_2d=False, input_name=name)
+        array = named_array(value, name, dtype=weights.dtype, ensure_2d=False)
         if array.shape != shape:
             raise ValueError(f"{name} must have shape {shape}; got {array.shape}.")
         arrays[name] = array

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import check_array, gen_batches
+from sklearn.utils import gen_batches
 
-from .._estimators.fitting import DTYPES, check_same_names
+from .._estimators.fitting import DTYPES, check_same_names, named_array
 from .._typing import ArrayLike, FloatArray
 from ..nn.network import outputs_and_jacobian
 from ._checks import check_gaussian, check_positive, checked_rows, layers_of, noise_level
@@ -147,8 +147,8 @@ def ball_moments(X: ArrayLike, centers: ArrayLike, radius: float) -> LocalMoment
     ((2, 2), (2, 2, 2))
     """
     check_same_names({"X": X, "centers": centers})
-    X = check_array(X, dtype=DTYPES, input_name="X")
-    centers = check_array(centers, dtype=X.dtype, input_name="centers")
+    X = named_array(X, "X", dtype=DTYPES)
+    centers = named_array(centers, "centers", dtype=X.dtype)
     if centers.shape[1] != X.shape[1]:
         raise ValueError(
             f"centers must have the {X.shape[1]} features of X; got shape {centers.shape}."

@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.cluster import MiniBatchKMeans
-from sklearn.utils import check_array, check_random_state, gen_batches
+from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._estimators.fitting import unchanged_on_error
+from .._estimators.fitting import named_array, unchanged_on_error
 from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import atoms_of, check_prefit, ready_copy
@@ -301,9 +301,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             self._learn_filters(patches, rng)
 
     def _given_filters(self, patches):
-        filters = check_array(
-            self.dictionary, allow_nd=True, dtype=patches.dtype, input_name="dictionary"
-        )
+        filters = named_array(self.dictionary, "dictionary", allow_nd=True, dtype=patches.dtype)
         filters = filters.reshape(len(filters), -1)
         if filters.shape[1] != patches.shape[1]:
             raise ValueError(

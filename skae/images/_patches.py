@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.feature_extraction.image import extract_patches_2d, reconstruct_from_patches_2d
-from sklearn.utils import check_array, check_random_state, check_scalar
+from sklearn.utils import check_random_state, check_scalar
 
+from .._estimators.fitting import DTYPES, named_array
 from .._typing import ArrayLike, FloatArray, RandomState
 from ._pictures import smoothed
 
@@ -47,7 +48,7 @@ def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01
     >>> bool(0.8 < dim / bright < 1.25)
     True
     """
-    image = check_array(image, dtype=[np.float64, np.float32], input_name="image")
+    image = named_array(image, "image", dtype=DTYPES)
     if not all(isinstance(value, Real) and value > 0 for value in (sigma, floor)):
         raise ValueError(f"sigma and floor must be positive; got {sigma!r} and {floor!r}.")
     centered = image - smoothed(image, sigma)
@@ -165,7 +166,7 @@ def denoise(image: ArrayLike, coder: Any, patch_size: tuple[int, int]) -> FloatA
     >>> bool(np.std(denoise(noisy, coder, (6, 6)) - clean) < 0.5 * np.std(noisy - clean))
     True
     """
-    image = check_array(image, dtype=[np.float64, np.float32], input_name="image")
+    image = named_array(image, "image", dtype=DTYPES)
     _check_patch_size(patch_size)
     if isinstance(coder, type) or not hasattr(coder, "reconstruct"):
         raise TypeError(f"coder must be a fitted estimator with reconstruct; got {coder!r}.")

@@ -6,12 +6,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.utils import check_array, check_random_state, check_scalar, gen_batches
+from sklearn.utils import check_random_state, check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dtype_name, like, namespace
 from .._estimators.devices import check_beside, check_place, dispatched, place_of_fit
-from .._estimators.fitting import check_counts, check_jobs, rows_at_once, validated_rows
+from .._estimators.fitting import (
+    check_counts,
+    check_jobs,
+    named_array,
+    rows_at_once,
+    validated_rows,
+)
 from .._threads import alone, share_items, team
 from .._typing import FloatArray, MatrixLike, RandomState
 from ..nn.scaling import dense
@@ -113,9 +119,7 @@ def tangent_basis(
     X = _checked(model, X)
     if start is not None:
         check_beside(X, start=start)
-        start = check_array(
-            start, dtype=X.dtype, ensure_2d=False, allow_nd=True, input_name="start"
-        )
+        start = named_array(start, "start", dtype=X.dtype, ensure_2d=False, allow_nd=True)
     return tangents_at(
         model, X, n_tangents, tol=tol, start=start, random_state=random_state, n_jobs=n_jobs
     )

@@ -5,12 +5,11 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
 from scipy.sparse import csr_matrix
-from sklearn.utils import check_array
 
 from .._compat import Interval, StrOptions
 from .._estimators.devices import check_beside, dispatched, in_numpy
 from .._estimators.fit_warnings import warn_of_gaps
-from .._estimators.fitting import check_squares
+from .._estimators.fitting import check_squares, named_array
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import atoms_of
 from .._estimators.unit_atoms import unit_rows
@@ -221,7 +220,7 @@ class SparseCoder(BaseCoder):
         X = self._check(X, "infer")
         if init is not None:
             check_beside(X, init=init)
-            init = check_array(init, accept_sparse="csr", dtype=X.dtype, order="C")
+            init = named_array(init, "init", accept_sparse="csr", dtype=X.dtype, order="C")
             if init.shape != (X.shape[0], self._n_atoms):
                 raise ValueError(
                     f"init must be of shape {(X.shape[0], self._n_atoms)}; got {init.shape}."
@@ -239,7 +238,9 @@ class SparseCoder(BaseCoder):
     def _take_given(self, X):
         if self.dictionary is None:
             return False
-        atoms = check_array(in_numpy(self.dictionary), dtype=X.dtype, order="C", copy=True)
+        atoms = named_array(
+            in_numpy(self.dictionary), "dictionary", dtype=X.dtype, order="C", copy=True
+        )
         if atoms.shape[1] != X.shape[1]:
             raise ValueError(
                 f"dictionary has atoms of {atoms.shape[1]} features, but X has {X.shape[1]}."
