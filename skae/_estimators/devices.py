@@ -16,6 +16,7 @@ from .._compat import StrOptions
 from .._threads import alone, has_workers
 
 _place_of_minibatches = ContextVar("place of minibatches", default=None)
+_averages = ContextVar("averages of parameters", default=(None, None))
 
 CONSTRAINTS = {"device": [str, None], "precision": [StrOptions({"float32", "bfloat16"})]}
 
@@ -235,13 +236,20 @@ def _beside(place):
 
 
 @contextmanager
-def computing_at(place):
+def computing_at(place, averages=(None, None)):
     """Let trainings in the block compute minibatches where ``place`` says.
 
-    That is a function from a ``Problem`` and its solver to a context manager of the same problem elsewhere.
+    That is a function from a ``Problem`` and its solver to a context manager of the same problem elsewhere. ``averages``
+    are steps and parts that parameters are averaged over there, ``sync_every`` and ``n_parts``: it is another training then.
     """
-    token = _place_of_minibatches.set(place)
+    tokens = _place_of_minibatches.set(place), _averages.set(averages)
     try:
         yield
     finally:
-        _place_of_minibatches.reset(token)
+        _place_of_minibatches.reset(tokens[0])
+        _averages.reset(tokens[1])
+
+
+def averages():
+    """Return what :func:`computing_at` says about averages of parameters, a dict."""
+    return dict(zip(("sync_every", "n_parts"), _averages.get()))

@@ -19,7 +19,7 @@ from ..nn.scaling import dense
 from ..sources._gather import gather_with_y
 from ..training.checkpoint import Checkpoint
 from ..training.loop import DivergenceError
-from .devices import check_dispatch
+from .devices import averages, check_dispatch
 from .identity import identity
 
 DTYPES = [np.float64, np.float32]  # of X, which is converted to the first one if it has neither
@@ -158,7 +158,7 @@ def opened_checkpoint(estimator, data, fresh, fixed=(), suffix=""):
     """
     free = {"max_iter", "verbose", "checkpoint", "resume", "random_state", "n_jobs"}
     free.difference_update(fixed)
-    common = identity(estimator, data, free) | _seeds(estimator)
+    common = identity(estimator, data, free) | _seeds(estimator) | averages()
     checkpoint = Checkpoint(f"{os.fspath(estimator.checkpoint)}{suffix}", common)
     return checkpoint, checkpoint.load(fresh) if estimator.resume else None
 

@@ -10,6 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, _fit_context
 from .._estimators.devices import computing_at
+from .._estimators.fitting import is_fitted
+from ..training.loop import DivergenceError
 from ._cluster import Cluster, client_or_default
 from ._lazy import computed, is_dask, lazy
 from ._training import on_cluster
@@ -56,7 +58,8 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
     sums. What depends on a minibatch as a whole, such as thresholds of ``'batch_topk'`` and noise that swaps rows, depends on the part
     of it that one worker has.
 
-    Results depend on ``n_parts`` and not on the number of workers. A task whose worker is lost is done again by another one.
+    Results depend on ``n_parts`` and not on the number of workers. A checkpoint of averages is resumed with the same ``sync_every`` and
+    ``n_parts`` only. A task whose worker is lost is done again by another one.
 
     Parameters
     ----------
@@ -166,8 +169,16 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         n_parts = self.n_parts or cluster.n_threads
         weights = computed(sample_weight)
         options = {} if weights is None else {"sample_weight": weights}
-        with computing_at(partial(on_cluster, cluster, n_parts, self.sync_every)):
-            getattr(estimator, method)(X, computed(y), **options)
+        place = partial(on_cluster, cluster, n_parts, self.sync_every)
+        averages = (None, None) if self.sync_every is None else (self.sync_every, n_parts)
+        try:
+            with computing_at(place, averages):
+                getattr(estimator, method)(X, computed(y), **options)
+        except (KeyboardInterrupt, OSError, DivergenceError) as error:
+            began = not isinstance(error, DivergenceError) or getattr(estimator, "n_iter_", 0)
+            if began and is_fitted(estimator):
+                self.estimator_ = estimator
+            raise
         self.estimator_ = estimator
         return self
 

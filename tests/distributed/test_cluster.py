@@ -165,6 +165,36 @@ def test_checkpoints_are_resumed_by_other_workers(client, tmp_path):
     np.testing.assert_array_equal(_parameters(found), _parameters(expected))
 
 
+@pytest.mark.parametrize("other", [{"sync_every": 3}, {"n_parts": 3}, {"sync_every": None}, None])
+def test_averages_are_part_of_what_a_checkpoint_belongs_to(client, other, tmp_path):
+    options = {"max_iter": 2, "checkpoint": tmp_path / "file", "resume": True}
+    model = DenoisingAE(4, random_state=0, **options)
+    averaged = {"n_parts": 2, "sync_every": 2}
+    first = Distributed(model, **averaged).fit(X).estimator_
+    again = Distributed(model, **averaged).fit(X).estimator_
+    np.testing.assert_array_equal(_parameters(again), _parameters(first))
+    with pytest.raises(ValueError, match="belongs to another training: (sync_every|n_parts)"):
+        (model if other is None else Distributed(model, **{**averaged, **other})).fit(X)
+
+
+def test_an_interrupted_or_diverged_training_leaves_what_it_has(client, monkeypatch):
+    model = Distributed(DenoisingAE(4, max_iter=9, verbose=1, random_state=0), n_parts=2)
+    shown = iter([None])
+
+    def show(*_):
+        if next(shown, "second epoch"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("skae.training.loop.Verbose.epoch_end", show)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X)
+    assert model.estimator_.n_iter_ == 2 and np.isfinite(model.transform(X)).all()
+    wild = DenoisingAE(4, solver="sgd", activation="identity", learning_rate_init=1e30, max_iter=3)
+    with pytest.raises(ValueError, match="not finite"):
+        model.set_params(estimator=wild).fit(X)
+    assert model.estimator_.n_iter_ == 2
+
+
 def test_results_of_dask_collections_are_lazy(client):
     rows = array.from_array(X, chunks=(90, 30))
     table = frame.from_pandas(pd.DataFrame(X, columns=[f"x{i}" for i in range(64)]), npartitions=3)
