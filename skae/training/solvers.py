@@ -15,7 +15,10 @@ from .._arrays.updates import adam, corrected, momentum
 from .._threads import ELEMENT, share
 
 AUTO_ITERATIONS = 200  # of L-BFGS
-_STEPS = 700, 2000  # fewest and most minibatches of max_iter='auto', which are as many as rows in between,
+_STEPS = (
+    700,
+    2000,
+)  # fewest and most minibatches of max_iter='auto', which are two for each row in between,
 _EPOCHS = 12, 1000  # if that is between so many epochs
 
 
@@ -122,7 +125,7 @@ def is_full_batch(solver):
 
 def auto_epochs(n_rows, batch_size):
     """Return the number of epochs that ``max_iter='auto'`` stands for: small data need more of them."""
-    n_steps = np.clip(n_rows, *_STEPS)
+    n_steps = np.clip(2 * n_rows, *_STEPS)
     return int(np.clip(math.ceil(n_steps / math.ceil(n_rows / batch_size)), *_EPOCHS))
 
 
