@@ -9,7 +9,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._estimators.subestimators import atoms_of, check_instance
 from .._typing import Axes, Self
-from ._grid import as_images, draw_sheet, shape_of
+from ._grid import as_images, draw_sheet, shape_of, tile
+
+_GAP = 4  # pixels between maps
 
 
 class FilterDisplay:
@@ -24,8 +26,9 @@ class FilterDisplay:
         Or of any shape with as many numbers.
     image_shape : (int, int) or (int, int, int)
         Height and width of a filter, and channels: 1, or 3 for colors.
-    map_shape : (int, int), default=None
-        Rows and columns of the map whose places the filters have in this order. None shows them in a square.
+    map_shape : (int, int) or (int, int, int), default=None
+        Rows and columns of the map whose places the filters have in this order, or number of maps side by side, rows and
+        columns. None shows them in a square.
     """
 
     def __init__(self, *, filters, image_shape, map_shape=None):
@@ -102,10 +105,10 @@ class FilterDisplay:
         images = as_images(filters.reshape(len(filters), -1), self.image_shape)
         axes = tuple(range(1, images.ndim))
         images = images / np.maximum(np.abs(images).max(axis=axes, keepdims=True), 1e-12)
-        n_columns = int(np.ceil(np.sqrt(len(images))))
+        n_columns, title = int(np.ceil(np.sqrt(len(images)))), "Filters"
         if self.map_shape is not None:
-            n_columns = _columns_of_map(self.map_shape, len(images))
-        title = "Filters" if self.map_shape is None else "Map of filters"
+            images = _maps(images, self.map_shape)[np.newaxis]
+            n_columns, title = 1, "Map of filters"
         ax = draw_sheet(ax, images, n_columns, (-1, 1), title, cmap=cmap, im_kw=im_kw)
         self.ax_, self.figure_ = ax, ax.figure
         return self
@@ -119,17 +122,21 @@ def _placed(estimator, weights):
     down, across = (tiling, tiling) if isinstance(tiling, Integral) else tiling
     if down * across == 1:
         return weights, None
-    tiles = weights.reshape(down, across, -1, weights.shape[1]).transpose(0, 2, 1, 3)
-    return tiles.reshape(weights.shape), (down, tiles.shape[1] * across)
+    tiles = weights.reshape(down, across, -1, weights.shape[1]).transpose(2, 0, 1, 3)
+    return tiles.reshape(weights.shape), tiles.shape[:3]
 
 
-def _columns_of_map(map_shape, n_filters):
-    """Return the columns of a map; raise where the filters do not fill it."""
-    if np.shape(map_shape) != (2,) or np.prod(map_shape) != n_filters:
+def _maps(images, map_shape):
+    """Return one picture of the maps of images side by side; raise where they do not fill them."""
+    if np.shape(map_shape) not in ((2,), (3,)) or np.prod(map_shape) != len(images):
         raise ValueError(
-            f"map_shape must be (rows, columns) with rows * columns = {n_filters}, the number of filters; got {map_shape!r}."
+            f"map_shape must be (rows, columns) with rows * columns = {len(images)}, the number of filters, or (maps, rows, "
+            f"columns); got {map_shape!r}."
         )
-    return int(map_shape[1])
+    n_maps = int(map_shape[0]) if len(map_shape) == 3 else 1
+    sheets = [tile(each, int(map_shape[-1])) for each in np.split(images, n_maps)]
+    gap = np.full((len(sheets[0]), _GAP, *sheets[0].shape[2:]), np.nan)
+    return np.hstack([part for sheet in sheets for part in (gap, sheet)][1:])
 
 
 def _filters_of(estimator):

@@ -142,10 +142,10 @@ def test_filters_of_tiles_stand_on_the_places_of_their_positions():
     options = {"patch_size": 4, "tiling": (2, 3), "max_iter": 1, "random_state": 0}
     psd = ConvolutionalPSD(2, **options).fit(X[:20].reshape(-1, 8, 8))
     sheet = _sheet(FilterDisplay.from_estimator(psd))
-    assert sheet.shape == (2 * 5 - 1, 6 * 5 - 1)
+    assert sheet.shape == (2 * 5 - 1, 2 * (3 * 5 - 1) + 4)
     second_of_tile_1_2 = psd.components_[2 * 5 + 1]
     expected = second_of_tile_1_2 / np.abs(second_of_tile_1_2).max()
-    np.testing.assert_allclose(sheet[5:, 25:], expected.reshape(4, 4), rtol=1e-6)
+    np.testing.assert_allclose(sheet[5:, 28:], expected.reshape(4, 4), rtol=1e-6)
 
 
 def test_chains_of_a_model(model):

@@ -1,0 +1,65 @@
+"""
+Filters that are shared by positions 7 apart
+============================================
+
+Sparse codes of pieces of two photographs, with two filters at each position. They are not the same everywhere: only positions 7
+down or across share them, so that there are two maps of 7 x 7 filters. Without pooling neighboring positions have filters of any
+orientation. With the sparsity of windows of 5 x 5 positions these turn slowly: the tiles are topographic maps, whose left
+and right, and upper and lower borders meet. Features that are pooled over neighboring positions then change little with small
+turns and shifts (Le et al. 2010; Gregor & LeCun 2010). Prints by how much orientations of neighbors differ, beside pairs at
+random.
+"""
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_sample_images
+
+from skae.images import ConvolutionalPSD, normalize_contrast, sample_patches
+from skae.plotting import FilterDisplay
+
+SIDE, TILE, N_FILTERS = 9, 7, 2
+
+
+def whitened(image):
+    """Return an image whose frequencies have like power, but for the highest ones, which are noise."""
+    frequencies = np.meshgrid(*map(np.fft.fftfreq, image.shape), indexing="ij")
+    radius = np.hypot(*frequencies)
+    white = np.fft.ifft2(np.fft.fft2(image) * radius * np.exp(-((radius / 0.35) ** 4))).real
+    return normalize_contrast(white / white.std(), sigma=8, floor=0.3).astype(np.float32)
+
+
+photographs = [whitened(image.mean(axis=2)) for image in load_sample_images().images]
+pieces = sample_patches(photographs, (32, 32), 400, random_state=0).reshape(-1, 32, 32)
+
+# %%
+options = {"patch_size": SIDE, "tiling": TILE, "beta": 0.3, "gap_tol": 3e-2, "batch_size": 8}
+options |= {"learning_rate_init": 1e-2, "learning_rate": "cosine", "max_iter": 8, "random_state": 0}
+tiled = ConvolutionalPSD(N_FILTERS, alpha=0.3, **options).fit(pieces)
+topographic = ConvolutionalPSD(N_FILTERS, alpha=0.6, pool_size=5, **options).fit(pieces)
+
+
+# %%
+def orientations(filters):
+    """Return the angle of each filter's edges, from the structure tensor, doubled onto the circle."""
+    down, across = np.gradient(filters.reshape(-1, SIDE, SIDE), axis=(1, 2))
+    real, imaginary = (across**2 - down**2).sum(axis=(1, 2)), (2 * across * down).sum(axis=(1, 2))
+    return np.arctan2(imaginary, real)
+
+
+def difference(a, b):
+    """Return the mean angle between edges in degrees (45 by chance)."""
+    return np.degrees(np.abs(np.angle(np.exp(1j * (a - b)))).mean() / 2)
+
+
+figure, axes = plt.subplots(2, 1, figsize=(9, 9.4), layout="constrained")
+for ax, name, model in zip(axes, ("tiled", "pooled"), (tiled, topographic)):
+    angles = orientations(model.components_).reshape(TILE, TILE, N_FILTERS)
+    near = np.mean([difference(angles, np.roll(angles, 1, axis)) for axis in (0, 1)])
+    shuffled = np.random.default_rng(0).permutation(angles.ravel())
+    words = f"{name}: orientation differs by {near:.0f} degrees between neighbors"
+    print(f"{words}, {difference(angles.ravel(), shuffled):.0f} between random pairs")
+    FilterDisplay.from_estimator(model, ax=ax)
+    ax.set_title(words)
+figure.savefig("tiled_filters.png", dpi=120)
+print("saved tiled_filters.png")
