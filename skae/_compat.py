@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sklearn.base import _fit_context as _untyped_fit_context
+from sklearn.utils import _safe_indexing
 from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import _BaseComposition as _UntypedComposition
@@ -52,6 +53,7 @@ __all__ = [
     "_fit_context",
     "_get_column_indices",
     "_get_threadpool_controller",
+    "_safe_indexing",
     "callback_management_context",
     "set_blas_threads",
 ]

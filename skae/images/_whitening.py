@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._compat import Interval, _fit_context
 from .._estimators.devices import check_dispatch
 from .._estimators.doc_links import linked
-from .._estimators.fitting import unchanged_on_error
+from .._estimators.fitting import gathered, unchanged_on_error
 from .._estimators.versions import versioned
 from .._typing import (
     ArrayLike,
@@ -84,6 +84,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             If X is invalid, or beyond the range of its dtype.
         """
         with unchanged_on_error(self):
+            X = gathered(self, X)
             check_dispatch(self, X)
             X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
             self.mean_, self.whitening_, self.coloring_ = self._learned(X)
@@ -119,7 +120,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             Whitened samples.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=self.mean_.dtype, reset=False)
+        X = validate_data(self, gathered(self, X), dtype=self.mean_.dtype, reset=False)
         return (X - self.mean_) @ self.whitening_
 
     def inverse_transform(self, X: ArrayLike) -> FloatArray:

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._compat import Interval, _fit_context
 from .._estimators.devices import check_dispatch
 from .._estimators.doc_links import linked
-from .._estimators.fitting import DTYPES, unchanged_on_error
+from .._estimators.fitting import DTYPES, gathered, unchanged_on_error
 from .._estimators.versions import versioned
 from .._typing import ArrayLike, BaseEstimator, Self
 from ..nn.linear_maps import DenseMap
@@ -82,6 +82,7 @@ class LocalPCA(BaseEstimator):
             If X is invalid or has fewer samples than ``n_neighbors``; the estimator is then as before.
         """
         with unchanged_on_error(self):
+            X = gathered(self, X)
             check_dispatch(self, X)
             X = validate_data(self, X, dtype=DTYPES, ensure_min_samples=2)
             self._check_neighbors(X)

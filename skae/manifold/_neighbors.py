@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.devices import check_dispatch
 from .._estimators.doc_links import linked
-from .._estimators.fitting import DTYPES, gathered_with_y, unchanged_on_error
+from .._estimators.fitting import DTYPES, gathered, gathered_with_y, unchanged_on_error
 from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.subestimators import check_instance, check_prefit, for_parts
 from .._estimators.versions import versioned
@@ -206,6 +206,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         self._check_neighbors(self._points)
+        X = gathered(self, X)
         X = validate_data(self, X, dtype=self._points.dtype, order="C", reset=False)
         classes = np.arange(len(self.classes_))
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from sklearn.utils import _safe_indexing
 
+from .._compat import _safe_indexing
 from .._typing import ArrayLike, MatrixLike, PathLike
 from ._gather import Checks, _named
 from ._parts import Part, parts_of, slices_of

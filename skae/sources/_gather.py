@@ -1,5 +1,6 @@
 """Rows from anywhere, in a temporary file that is mapped into memory."""
 
+import mmap
 import tempfile
 from typing import Any
 
@@ -74,8 +75,17 @@ def gather_with_y(X, *, allow_nan=False, folder=None):
         y = np.concatenate(targets) if targets else None
         if sparse:
             return scipy.sparse.vstack(sparse, format="csr"), y
-        rows = np.memmap(file, checked.dtype, "r", shape=(checked.n_rows, checked.n_columns))
+        rows = _mapped(file, checked.dtype).reshape(checked.n_rows, checked.n_columns)
     return _named(rows, checked.names), y
+
+
+def _mapped(file, dtype):
+    """Return the numbers of a file.
+
+    They are no ``numpy.memmap``, which joblib gives to other processes by the name of its file: this one has none.
+    """
+    file.flush()
+    return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype)
 
 
 def _write(rows, file):
@@ -120,8 +130,12 @@ class Checks:
             self._refuse(f"has {rows.ndim} dimensions instead of 2")
         if not rows.shape[0]:
             self._refuse("is empty")
+        if not rows.shape[1]:
+            self._refuse("has no columns")
         if rows.dtype.kind not in "fiub":
-            self._refuse(f"has the dtype {rows.dtype}: encode columns of text first")
+            text = rows.dtype.kind in "OSU"
+            cure = "encode columns of text first" if text else "give real numbers"
+            self._refuse(f"has the dtype {rows.dtype}: {cure}")
         dtype = rows.dtype if rows.dtype in _PLAIN else np.dtype(np.float64)
         kind = scipy.sparse.issparse(rows), part.y is not None
         if self._number == 0:

@@ -1,6 +1,7 @@
 """What X can be besides an array: how each kind is read in parts, in the order of its rows."""
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -46,7 +47,14 @@ class Part:
 
 
 def parts_of(X):
-    """Return an iterator over the ``Part``\\ s of X, or None where X is in memory, or no kind of data that is known."""
+    """Return an iterator over the ``Part``\\ s of X, or None where X is in memory, or no kind of data that is known.
+
+    Raises
+    ------
+    TypeError
+        If X is a path, or something with several arrays.
+    """
+    _refuse_places(X)
     if isinstance(X, np.memmap):
         copied = X.dtype not in (np.float32, np.float64) or not X.flags.c_contiguous
         return _slices(X) if copied and X.ndim == 2 else None
@@ -60,7 +68,20 @@ def parts_of(X):
         return None if package in _IN_MEMORY or len(X.shape) != 2 else _slices(X)
     if package in _IN_MEMORY - {"torch"} or not isinstance(X, Iterable):
         return None
-    return map(_batch, X)
+    return _batches(X)
+
+
+def _refuse_places(X):
+    """Raise where X says where rows are, and is no rows itself."""
+    if isinstance(X, (str, bytes, os.PathLike)):
+        raise TypeError(
+            f"X is the path {os.fspath(X)!r}: open it first, for instance by np.load(path, mmap_mode='r') or "
+            "pyarrow.dataset.dataset(path)."
+        )
+    if isinstance(X, Mapping):
+        raise TypeError(
+            f"X is of the type {type(X).__name__}: give one of its arrays, of {[*X][:5]}."
+        )
 
 
 def _slices(X):
@@ -71,6 +92,17 @@ def slices_of(shape):
     """Return the slices of an array of ``shape`` that are parts."""
     n_rows, *others = shape
     return gen_batches(n_rows, max(1, _BYTES // (8 * max(math.prod(others), 1))))
+
+
+def _batches(X):
+    for number, batch in enumerate(X):
+        try:
+            part = _batch(batch)
+        except ValueError as error:
+            raise ValueError(
+                f"Part {number} of X, counted from 0, is no array of numbers: {error}"
+            ) from error
+        yield part
 
 
 def _batch(batch):
@@ -85,14 +117,38 @@ def _rows_and_names(rows):
     if scipy.sparse.issparse(rows):
         return rows, None
     package = type(rows).__module__.partition(".")[0]
-    names = [*map(str, rows.columns)] if package in ("pandas", "polars") else None
-    return np.asarray(rows), names
+    if package not in ("pandas", "polars"):
+        return np.asarray(rows), None
+    values = _values(rows) if package == "pandas" else _values_of_polars(rows)
+    return values, [*map(str, rows.columns)]
+
+
+def _values(frame):
+    """Return the values of a data frame of pandas; the missing ones of nullable columns are NaN."""
+    dtypes = [getattr(each, "numpy_dtype", each) for each in frame.dtypes]
+    if not all(isinstance(each, np.dtype) and each.kind in "fiub" for each in dtypes):
+        return np.asarray(frame)
+    dtype = np.result_type(*dtypes)
+    if not frame.isna().any(axis=None):
+        return frame.to_numpy(dtype)
+    return frame.to_numpy(dtype if dtype.kind == "f" else np.float64, na_value=np.nan)
+
+
+def _values_of_polars(frame):
+    for name, dtype in frame.schema.items():
+        if not (dtype.is_numeric() or str(dtype) == "Boolean"):
+            _refuse_column(name, dtype)
+    return frame.to_numpy()
+
+
+def _refuse_column(name, dtype):
+    raise ValueError(f"X has the column {name!r} of {dtype}: encode or drop it.")
 
 
 def _arrow(X):
-    """Read a dataset, a file, a table or a reader of pyarrow."""
-    from pyarrow import RecordBatchReader
-    from pyarrow.dataset import Dataset
+    """Read a dataset, a scanner, a file, a table, a batch or a reader of pyarrow."""
+    from pyarrow import RecordBatch, RecordBatchReader, Table
+    from pyarrow.dataset import Dataset, Scanner
     from pyarrow.parquet import ParquetFile
 
     if isinstance(X, ParquetFile):
@@ -101,9 +157,15 @@ def _arrow(X):
         batches = _batches_of_dataset(X)
     elif isinstance(X, RecordBatchReader):
         batches = X
-    else:
+    elif isinstance(X, (Scanner, Table)):
         batches = X.to_batches()
-    return map(_record_batch, batches)
+    elif isinstance(X, RecordBatch):
+        batches = [X]
+    else:
+        raise TypeError(
+            f"X is of the type {type(X).__name__} of pyarrow: give a table or a dataset."
+        )
+    return (_record_batch(batch) for batch in batches if len(batch))  # filters leave empty ones
 
 
 def _batches_of_dataset(X):
@@ -111,7 +173,7 @@ def _batches_of_dataset(X):
     files = _parquet_files(X)
     if files is None:
         return X.to_batches(batch_size=_ROWS, batch_readahead=1, fragment_readahead=1)
-    return (batch for file in files for batch in _batches_of_file(file, X.schema))
+    return (batch for file in _alike(files, X) for batch in _read(file, X.schema))
 
 
 def _parquet_files(X):
@@ -124,6 +186,36 @@ def _parquet_files(X):
         return X.get_fragments()
     except ValueError:  # a filter, which pyarrow does not let fragments have
         return None
+
+
+def _alike(files, X):
+    """Yield the files of a dataset, which must have the columns of the first one.
+
+    Where the dataset was given another schema than that of the first file, pyarrow converts, adds and leaves out as that says.
+    """
+    first, wanted = None, dict(zip(X.schema.names, X.schema.types))
+    folders = [] if X.partitioning is None else X.partitioning.schema.names
+    for file in files:
+        columns = dict(zip(file.physical_schema.names, file.physical_schema.types))
+        first = columns if first is None else first
+        found = first.items() <= wanted.items() and wanted.keys() - first.keys() <= {*folders}
+        different = sorted(name for name, _ in columns.items() ^ first.items())
+        if found and different and file.count_rows():
+            name = different[0]
+            ours, theirs = (each.get(name, "none") for each in (columns, first))
+            raise ValueError(
+                f"The file {file.path!r} of X and the first one differ in the column {name!r}: {ours}, and {theirs} in the first. Write "
+                "all files alike, or let pyarrow convert and leave out what differs: give X.scanner()."
+            )
+        yield file
+
+
+def _read(file, schema):
+    """Yield the batches of one file; an error has its path."""
+    try:
+        yield from _batches_of_file(file, schema)
+    except OSError as error:  # that of pyarrow where a file is not whole
+        raise OSError(f"The file {file.path!r} of X could not be read: {error}") from error
 
 
 def _batches_of_file(file, schema):
@@ -154,7 +246,7 @@ def _record_batch(batch):
     columns = [column.to_numpy(zero_copy_only=False) for column in batch.columns]
     for name, column in zip(batch.schema.names, columns):
         if column.dtype.kind not in "fiub":
-            raise ValueError(f"X has the column {name!r} of {column.dtype}: encode or drop it.")
+            _refuse_column(name, column.dtype)
     return Part(_side_by_side(columns), batch.schema.names)
 
 
@@ -173,7 +265,7 @@ def _polars(X):
 
     if not isinstance(X, LazyFrame):
         return None
-    return (Part(frame.to_numpy(), frame.columns) for frame in _frames(X) if len(frame))
+    return (Part(*_rows_and_names(frame)) for frame in _frames(X) if len(frame))
 
 
 def _frames(X):
@@ -188,10 +280,16 @@ def _frames(X):
 
 def _dask(X):
     """Read an array or a data frame of Dask, partition by partition."""
-    if isinstance(X, Sliceable):
+    from dask import array
+
+    if isinstance(X, array.Array) and X.ndim > 1:
         X = X.rechunk({1: -1})
         blocks = (X.blocks[number] for number in range(X.numblocks[0]))
         return (Part(_computed(each, number)) for number, each in enumerate(blocks))
+    if type(X).__name__ != "DataFrame":
+        raise TypeError(
+            f"X is of the type {type(X).__name__} of Dask: give an array with a row for each sample, or a data frame."
+        )
     return (
         Part(*_rows_and_names(_computed(each, number))) for number, each in enumerate(X.partitions)
     )

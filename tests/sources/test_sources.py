@@ -3,6 +3,7 @@
 import gc
 import os
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,6 +27,8 @@ from skae import (
     StackedAERegressor,
 )
 from skae.boltzmann import DBN
+from skae.images import ZCA
+from skae.manifold import LocalPCA, TangentNeighborsClassifier, tangent_basis
 from skae.sources import apply, gather
 from skae.sources._parts import parts_of
 
@@ -113,6 +116,8 @@ MODELS = [
     StackedAERegressor(LAYERS, **FAST),
     ManifoldTangentClassifier(StackedAE(LAYERS), n_tangents=3, **FAST),
     AnomalyDetector(AutoEncoder(3, **FAST)),
+    TangentNeighborsClassifier(ContractiveAE(5, **FAST), n_tangents=2),
+    ZCA(),
     DBN([("low", RBM(10, **FAST)), ("high", RBM(5, **FAST))]),
 ]
 
@@ -142,6 +147,17 @@ def test_all_estimators_are_to_the_last_bit_those_of_memory(model, make, tmp_pat
     _assert_equal(_results(found, X), _results(expected, X))
 
 
+def test_gathered_rows_go_to_other_processes():
+    rows = gather(Batches())
+    model = LocalPCA(9).fit(Batches())
+    expected = tangent_basis(LocalPCA(9).fit(X), X[:5], 3)[0]
+    there = joblib.Parallel(2, max_nbytes=100)(
+        joblib.delayed(tangent_basis)(model, each, 3) for each in (rows[:5], X[:5])
+    )
+    for basis, _ in there:
+        np.testing.assert_array_equal(basis, expected)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__[1:])
 def test_all_kinds_of_sources_give_the_same_model(make, tmp_path):
@@ -168,7 +184,6 @@ def test_integers_become_what_they_become_in_memory(tmp_path):
     source = _integers(tmp_path)
     gathered = gather(source)
     assert gathered.dtype == np.float64
-    assert isinstance(gathered, np.memmap)
     np.testing.assert_array_equal(gathered, X)
     plain = _memory_map(tmp_path)
     assert gather(plain) is plain
@@ -235,13 +250,111 @@ def test_files_of_any_file_system_and_of_fewer_columns_are_read(tmp_path):
     _parquet(tmp_path)
     other = SubTreeFileSystem(str(tmp_path), LocalFileSystem())  # not known as local
     np.testing.assert_array_equal(gather(dataset("/", filesystem=other)), X)
-    pd.DataFrame(X[:9, :20], columns=NAMES[:20]).to_parquet(tmp_path / "9.parquet")
-    rows = gather(dataset(tmp_path), allow_nan=True)
-    np.testing.assert_array_equal(rows.iloc[:300], X)
-    np.testing.assert_array_equal(rows.iloc[300:, :20], X[:9, :20])
-    assert rows.iloc[300:, 20:].isna().all(axis=None)
-    with pytest.raises(ValueError, match="Part 3 of X, counted from 0, has missing"):
+    schema = dataset(tmp_path).schema
+    pd.DataFrame(X[:9, :20], columns=NAMES[:20]).to_parquet(tmp_path / "-.parquet")
+    rows = gather(dataset(tmp_path, schema=schema), allow_nan=True)
+    np.testing.assert_array_equal(rows.iloc[9:], X)
+    np.testing.assert_array_equal(rows.iloc[:9, :20], X[:9, :20])
+    assert rows.iloc[:9, 20:].isna().all(axis=None)
+    with pytest.raises(ValueError, match="Part 0 of X, counted from 0, has missing"):
+        gather(dataset(tmp_path, schema=schema))
+    with pytest.raises(ValueError, match=r"0.parquet' .* 'pixel20': float, and none in the first"):
         gather(dataset(tmp_path))
+
+
+def _frame(rows=X, names=NAMES):
+    return pd.DataFrame(rows, columns=names)
+
+
+def _files(*frames):
+    def make(folder):
+        dataset = pytest.importorskip("pyarrow.dataset").dataset
+        for number, frame in enumerate(frames):
+            frame.to_parquet(folder / f"{number}.parquet", index=False)
+        return dataset(folder)
+
+    return make
+
+
+def _cut_short(folder):
+    dataset = _files(_frame(), _frame())(folder)
+    whole = (folder / "1.parquet").read_bytes()
+    (folder / "1.parquet").write_bytes(whole[:2000] + bytes(500) + whole[2500:])
+    return dataset
+
+
+def _lost(folder):
+    array = pytest.importorskip("dask.array")
+    parts = array.from_array(X, chunks=(50, 64))
+    return parts.map_blocks(lambda rows: rows / int(rows[0, 0] != X[100, 0]), dtype=X.dtype)
+
+
+def _query_of_dates(folder):
+    polars = pytest.importorskip("polars")
+    day = polars.lit("2020-01-01").str.to_date().alias("day")
+    return _lazy_frame(folder).with_columns(day)
+
+
+def _group(folder):
+    return _hdf5(folder).parent
+
+
+REFUSED = [
+    (_files(_frame(), _frame(names=NAMES[::-1]).iloc[:, 1:]), "1.parquet' .* 'pixel63': none, and"),
+    (_files(_frame().iloc[:, 1:], _frame()), "1.parquet' .* 'pixel0': float, and none"),
+    (_files(_frame(), _frame(X.astype(float))), "1.parquet' .* double, and float in the first"),
+    (_files(_frame(X.astype(int)), _frame()), "1.parquet' .* float, and int64 in the first"),
+    (_files(_frame(), _frame(X.astype(str))), "1.parquet' .*string, and float in the first"),
+    (_cut_short, "1.parquet' of X could not be read"),
+    (_query_of_dates, "X has the column 'day' of Date"),
+    (lambda folder: iter([X[:, :0]]), "has no columns"),
+    (lambda folder: iter([X, X.astype(complex)]), "Part 1 .* complex128: give real numbers"),
+    (lambda folder: iter([X, [[1.0, 2.0], [3.0]]]), "Part 1 .* is no array of numbers"),
+    (_group, r"X is of the type Group: give one of its arrays, of \['rows'\]"),
+    (str, "X is the path .*: open it first"),
+    (lambda folder: folder, "X is the path .*: open it first"),
+    (
+        lambda folder: _dask_array(folder)[:, 0],
+        "X is of the type Array of Dask: give an array with",
+    ),
+    (lambda folder: _dask_frame(folder)["pixel0"], "X is of the type Series of Dask"),
+    (lambda folder: _dask_array(folder).to_delayed()[0, 0], "type Delayed of Dask"),
+    (lambda folder: pytest.importorskip("pyarrow").array([1.0]), "type DoubleArray of pyarrow"),
+]
+
+
+@pytest.mark.parametrize(("make", "words"), REFUSED)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_what_cannot_be_read_as_one_is_refused(method, make, words, tmp_path):
+    model = RBM(5, visible="gaussian", **FAST).fit(X)
+    before = model.transform(X)
+    with pytest.raises((ValueError, TypeError, OSError), match=words):
+        getattr(model, method)(make(tmp_path))
+    np.testing.assert_array_equal(model.transform(X), before)
+
+
+def test_files_are_converted_where_that_is_asked_for(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    dataset = _files(_frame(X[:100]), _frame(X[100:].astype(float))[NAMES[::-1]])(tmp_path)
+    np.testing.assert_array_equal(gather(dataset.scanner()), X)
+    swapped = _files(_frame(X[:100]), _frame(X[100:])[NAMES[::-1]], _frame(X[:0].astype(int)))
+    (tmp_path / "swapped").mkdir()
+    np.testing.assert_array_equal(gather(swapped(tmp_path / "swapped")), X)
+    batches = dataset.to_table().to_batches()
+    largest = X[:100, 30].max()  # so that no row of the first file is left
+    some = dataset.filter(pyarrow.dataset.field(NAMES[30]) > largest)
+    np.testing.assert_array_equal(gather(some), X[X[:, 30] > largest])
+    np.testing.assert_array_equal(gather(batches[0]), X[: len(batches[0])])
+
+
+@pytest.mark.parametrize("backend", ["numpy_nullable", "pyarrow"])
+def test_nullable_columns_of_pandas_are_numbers(backend):
+    pytest.importorskip("pyarrow")
+    holes = np.where(X == 16, np.float32(np.nan), X)
+    frames = [_frame(each).convert_dtypes(dtype_backend=backend) for each in (X, holes)]
+    for frame, rows in zip(frames, (X, holes)):
+        gathered = gather(iter([frame[:100], frame[100:]]), allow_nan=True)
+        np.testing.assert_array_equal(gathered, rows)
 
 
 def test_a_query_is_computed_once(monkeypatch, tmp_path):
