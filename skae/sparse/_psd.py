@@ -161,7 +161,7 @@ class PSD(BaseCoder):
     }
 
     def _wanted_shape(self, n_features):
-        self._check_topology()
+        self._check_topology(self.n_components)
         return {"n_components": self.n_components, "encoder": self.encoder, "n_steps": self.n_steps}
 
     def _check_algorithm(self, atoms):
@@ -207,14 +207,13 @@ class PSD(BaseCoder):
         flat = self._history("encoder_parameters_")["params"]
         return self._make_encoder().parts(flat[self.components_.size :])
 
-    def _check_topology(self):
+    def _check_topology(self, n_atoms):
         if self.topology is None:
             return
         whole = all(isinstance(length, Integral) and length > 0 for length in self.topology)
-        if not whole or len(self.topology) != 2 or np.prod(self.topology) != self.n_components:
+        if not whole or len(self.topology) != 2 or np.prod(self.topology) != n_atoms:
             raise ValueError(
-                f"topology must be (rows, columns) with rows * columns = n_components="
-                f"{self.n_components}; got {self.topology!r}."
+                f"topology must be (rows, columns) with rows * columns = n_components={n_atoms}; got {self.topology!r}."
             )
 
     def _make_encoder(self):
@@ -231,7 +230,7 @@ class PSD(BaseCoder):
         return Problem(objective, X, weights, constant=loss_of_zeros(X, weights))
 
     def _code_problem(self, dictionary, ridge):
-        self._check_topology()
+        self._check_topology(self._n_atoms)
         if self.topology is None:
             return Lasso(dictionary, self.alpha, ridge=ridge)
         pools = pooling(self.topology, self.pool_size)

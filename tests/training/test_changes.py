@@ -113,6 +113,14 @@ def test_parameters_of_codes_count_at_once():
         np.testing.assert_allclose(coder.infer(X)[0], expected, atol=1e-4)
 
 
+def test_another_number_of_components_waits_for_the_next_fit():
+    psd = PSD(6, alpha=0.1, topology=(2, 3), transform_algorithm="lasso", **SHORT).fit(X)
+    codes = psd.transform(X)
+    np.testing.assert_array_equal(psd.set_params(n_components=5).transform(X), codes)
+    with pytest.raises(ValueError, match="rows \\* columns = n_components=5"):
+        psd.fit(X)
+
+
 def test_neighbors_of_local_tangents_count_at_once():
     few = LocalPCA(5).fit(X).set_params(n_neighbors=9)
     expected = tangent_basis(LocalPCA(9).fit(X), X[:4], 2).singular_values
