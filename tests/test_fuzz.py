@@ -474,7 +474,9 @@ FAMILIES = {
     ),
 }
 SCRIPT = """
-    import sys, warnings
+    import signal, sys, warnings
+    # Jobs in the background of a shell ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     warnings.simplefilter("ignore")
     sys.path.insert(0, {folder!r})
     from test_fuzz import endless

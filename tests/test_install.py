@@ -48,8 +48,12 @@ def test_import_loads_no_extra():
 @pytest.mark.slow
 def test_ctrl_c_publishes_weights():
     code = """
+        import signal
         import numpy as np
         from skae import ContractiveAE
+
+        # Jobs in the background of a shell ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
         class Shout:
             def epoch_begin(self, state): pass
