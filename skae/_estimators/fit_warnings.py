@@ -49,7 +49,7 @@ def warn_of_gaps(gaps, squares, tol, max_iter):
     Parameters
     ----------
     gaps, squares : ndarray of shape (n_samples,)
-        How far each may be from its optimum, and twice the objective of its zero code.
+        How far each may be from its optimum, NaN where that is not known, and twice the objective of its zero code.
     tol : float
     max_iter : int
     """

@@ -40,7 +40,7 @@ def infer_maps(
     -------
     codes : ndarray of shape (n, n_codes)
     gaps : ndarray of shape (n,)
-        Infinite with ``pool``.
+        With ``pool`` not known: NaN, or infinite after ``max_iter`` passes.
     """
     n_codes = len(convolution.tiles) * (len(filters) // convolution.n_tiles)
     codes = np.zeros((len(pictures), n_codes), filters.dtype) if prior is None else prior.copy()
@@ -132,7 +132,10 @@ class _Search:
             n_left = n_left - n_passes if fall > _ROUNDING[codes.dtype] * norm else 0
 
     def pooled(self, picture, prior, codes, pool):
-        """Improve ``codes`` of ``picture`` by passes over all, each below a quadratic bound of the roots; return infinity."""
+        """Improve ``codes`` of ``picture`` by passes over all, each below a quadratic bound of the roots.
+
+        Returns NaN, since the duality gap is not known, or infinity after ``max_iter`` passes.
+        """
         members = np.arange(len(codes))
         lines = self._residual(picture, codes, members)
         weights = np.full_like(codes, self._alpha)  # groups of zeros would hardly grow
@@ -141,7 +144,7 @@ class _Search:
             penalty = self._alpha * 0, weights, self._ridge, prior
             self._descend(penalty, members, 1, codes, lines)
             if np.linalg.norm(codes - before) <= self._tol * np.linalg.norm(codes):
-                break
+                return np.nan
             weights = self._alpha * pool.parabolas(codes)
         return np.inf
 

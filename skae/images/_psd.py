@@ -292,8 +292,8 @@ class ConvolutionalPSD(
         codes : ndarray of shape (n_samples, n_features_out)
             Codes of the pictures.
         gaps : ndarray of shape (n_samples,)
-            Upper bounds of ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1`` at each code minus the least one; infinite
-            with ``pool_size``.
+            Upper bounds of ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1`` at each code minus the least one. With
+            ``pool_size`` not known: NaN, or infinite after ``max_inference_iter`` passes.
         """
         parts = [self._lasso(block) for block in self._blocks(X)]
         return tuple(map(np.concatenate, zip(*parts)))

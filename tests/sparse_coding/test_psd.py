@@ -85,7 +85,8 @@ def test_pools_are_windows_of_a_torus():
 @pytest.mark.parametrize("topology", [None, (4, 5)])
 @pytest.mark.parametrize("algorithm", ["inference", "lasso"])
 def test_codes_beyond_their_tolerance_warn_once(algorithm, topology):
-    options = {"transform_algorithm": algorithm, "topology": topology, "algorithm": "fista"}
+    options = {"transform_algorithm": algorithm, "topology": topology}
+    options["algorithm"] = "fista" if topology is None else "auto"
     model = PSD(**SMALL, **options).fit(X[:200])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
