@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from skae import ContractiveAE
+from skae.distributed._shard import Plan
 from skae.training.problem import Batches, shuffled
 
 X = np.random.default_rng(0).random((300, 8), dtype=np.float32)
@@ -55,3 +56,10 @@ def test_a_model_reads_its_rows_in_buffers(monkeypatch):
     for wrong in (1, 0, -5, 2.5):
         with pytest.raises(ValueError, match=r"'shuffle' parameter .* must be"):
             ContractiveAE(3, shuffle=wrong).fit(X)
+
+
+def test_parts_of_a_cluster_shuffle_within_buffers():
+    plan = Plan(np.arange(100, 200), None, 10)
+    order = np.concatenate([rows for rows, _ in plan.epoch(0, 3, 8)])
+    np.testing.assert_array_equal(np.sort(order), np.arange(100, 200))
+    assert 0 < np.abs(order - np.arange(100, 200)).max() < 8
