@@ -25,6 +25,11 @@ class Convolution:
         self.picture_shape, self.patch_size = tuple(picture_shape), tuple(patch_size)
         (height, width, channels), (down, across) = self.picture_shape, self.patch_size
         self.n_positions = (height - down + 1, width - across + 1)
+        if any(k > n for k, n in zip(tiling, self.n_positions)):
+            raise ValueError(
+                f"tiling={tuple(tiling)} is more than the {self.n_positions[0]} x {self.n_positions[1]} positions of a filter "
+                "in a picture: some filters would be nowhere. Make it smaller."
+            )
         self.n_values, self.n_tiles = down * across * channels, tiling[0] * tiling[1]
         rows, columns = (np.arange(n) % k for n, k in zip(self.n_positions, tiling))
         self.tiles = (rows[:, np.newaxis] * tiling[1] + columns).ravel()

@@ -263,6 +263,7 @@ def test_transform_is_the_encoder_of_each_patch():
         ({}, PICTURES * np.nan, "NaN"),
         ({"solver": "lbfgs"}, PICTURES, "'solver' parameter"),
         ({"tiling": (2, 0)}, PICTURES, "tiling must be a positive integer or a pair"),
+        ({"tiling": (2, 6)}, PICTURES, "tiling=(2, 6) is more than the 4 x 5 positions"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
