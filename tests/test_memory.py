@@ -10,6 +10,7 @@ from sklearn import config_context
 from skae import (
     PSD,
     RBM,
+    AnomalyDetector,
     AutoEncoder,
     ContractiveAE,
     ManifoldTangentClassifier,
@@ -42,6 +43,7 @@ MODELS = {
     "psd": PSD(4, max_iter=1),
     "autoencoder": AutoEncoder(4, max_iter=1, loss="bernoulli", standardize=False),
     "rbm": RBM(4, max_iter=1),
+    "detector": AnomalyDetector(AutoEncoder(4, max_iter=1, loss="bernoulli", standardize=False)),
     "sparse": SparseAutoEncoder(4, max_iter=1, sparse_output=False),
 }
 

@@ -11,7 +11,13 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.columns import Columns, power_of_two
 from .._estimators.doc_links import linked
-from .._estimators.fitting import DTYPES, gathered, unchanged_on_error, validated_rows
+from .._estimators.fitting import (
+    DTYPES,
+    gathered,
+    rows_at_once,
+    unchanged_on_error,
+    validated_rows,
+)
 from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.subestimators import check_prefit, fit_or_publish, ready_copy
 from .._estimators.versions import versioned
@@ -177,7 +183,14 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = gathered(self, X)
-        return self._scores(X, self._validated(X, reset=False))
+        rows = self._validated(X, reset=False)
+        scores = np.empty(rows.shape[0])
+        # Rows, reconstructions, residuals and their squares.
+        size = rows_at_once(_BLOCK, 4 * rows.shape[1], scores.dtype)
+        for part in gen_batches(len(scores), size):
+            named = X.iloc[part] if hasattr(X, "iloc") else X[part]
+            scores[part] = self._scores(named if hasattr(X, "columns") else rows[part], rows[part])
+        return scores
 
     def decision_function(self, X: MatrixLike) -> FloatArray:
         """Return ``score_samples(X) - offset_``: negative for anomalies.
