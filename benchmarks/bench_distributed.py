@@ -2,17 +2,23 @@
 
 ``ContractiveAE`` on rows of 100 float32 columns in minibatches of 1024. One process with as many threads as there are workers at most, then
 ``LocalCluster`` with workers of one thread: parameters averaged every ``--sync-every`` steps, and gradients summed in each step. A fit
-of one epoch is subtracted from one of more, so that reading X and sending it to workers do not count.
+of one epoch is subtracted from one of more, so that reading X and sending it to workers do not count. All take turns, ``--repeats`` times, and
+the median counts.
+
+Printed are seconds of an epoch; processor seconds of this process, which has the scheduler, and of the busiest worker; and what an epoch takes where each
+process has a processor of its own, which is a calculation: the sum of these two, or of one process its processor seconds divided by its threads.
 
 From these a cost model of ``--model-workers`` workers is printed. It is a calculation, no measurement: work is divided, and an average
 takes as long for each worker as it took here.
 
-    python benchmarks/bench_distributed.py [--rows 200000] [--workers 1 2] [--sync-every 50] [--components 50]
+    python benchmarks/bench_distributed.py [--rows 200000] [--workers 1 2] [--sync-every 50] [--components 50] [--repeats 3]
 """
 
 import argparse
 import time
 import warnings
+from contextlib import ExitStack
+from functools import partial
 
 import numpy as np
 
@@ -25,15 +31,23 @@ def make_rows(n_rows, n_columns=100):
     return np.tanh(sources @ mixing)
 
 
-def seconds_of_an_epoch(make, X, epochs):
-    """Return the seconds of an epoch, without what precedes the first one."""
+def seconds_of_an_epoch(make, X, epochs, n_threads, client=None):
+    """Return seconds of an epoch, without what precedes the first one: by the clock, of processors here and of the busiest worker, and calculated."""
     times = []
     for n_epochs in (1, 1 + epochs):
-        model = make(n_epochs)
-        start = time.perf_counter()
+        model, before = make(n_epochs), clocks(client)
         model.fit(X)
-        times.append(time.perf_counter() - start)
-    return (times[1] - times[0]) / epochs
+        times.append(clocks(client) - before)
+    wall, here, *workers = (times[1] - times[0]) / epochs
+    busiest = max(workers, default=0.0)
+    return np.array([wall, here, busiest, here / n_threads + busiest])
+
+
+def clocks(client):
+    """Return the time, and processor seconds of this process and of each worker."""
+    workers = {} if client is None else client.run(time.process_time)
+    times = [workers[address] for address in sorted(workers)]
+    return np.array([time.perf_counter(), time.process_time(), *times])
 
 
 def main():
@@ -43,7 +57,8 @@ def main():
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--sync-every", type=int, default=50)
     parser.add_argument("--components", type=int, default=50)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--model-workers", type=int, default=64)
     arguments = parser.parse_args()
     measure(arguments)
@@ -57,41 +72,63 @@ def measure(arguments):
     from skae import ContractiveAE
     from skae.distributed import Distributed
 
-    X = make_rows(arguments.rows)
+    X, n_threads = make_rows(arguments.rows), sorted({1, max(arguments.workers)})
     options = {"batch_size": 1024, "learning_rate": "constant", "tol": 0, "random_state": 0}
 
     def local(n_epochs):
         return ContractiveAE(arguments.components, max_iter=n_epochs, **options)
 
-    local(1).fit(X[:2048])  # compiles
-    for n_threads in sorted({1, max(arguments.workers)}):
+    def in_process(n_threads):
         with threadpool_limits(n_threads):
-            seconds = seconds_of_an_epoch(local, X, arguments.epochs)
-        report(f"one process, {n_threads} threads", seconds, arguments.rows)
-    n_steps, found = -(-arguments.rows // 1024), {}
-    for n_workers in arguments.workers:
-        cluster = LocalCluster(n_workers, threads_per_worker=1, dashboard_address=None)
-        with cluster, Client(cluster):
-            for sync_every in (arguments.sync_every, None):
+            return seconds_of_an_epoch(local, X, arguments.epochs, n_threads)
 
-                def wrapped(n_epochs, sync_every=sync_every):
-                    return Distributed(local(n_epochs), sync_every=sync_every)
+    def on_cluster(n_workers, sync_every):
+        client = clients[n_workers]
 
-                wrapped(1).fit(X[:2048])
-                seconds = seconds_of_an_epoch(wrapped, X, arguments.epochs)
-                found[n_workers, sync_every] = seconds
-                name = "each step" if sync_every is None else f"sync_every={sync_every}"
-                report(f"{n_workers} workers, {name}", seconds, arguments.rows)
-    calculate(found, n_steps, arguments, seconds_of_work=found[1, arguments.sync_every])
+        def wrapped(n_epochs):
+            return Distributed(local(n_epochs), client=client, sync_every=sync_every)
+
+        wrapped(1).fit(X[:2048])  # compiles
+        # Steps together take so long that fewer epochs do.
+        n_epochs = arguments.epochs if sync_every else max(arguments.epochs // 5, 1)
+        return seconds_of_an_epoch(wrapped, X, n_epochs, 1, client)
+
+    local(1).fit(X[:2048])
+    with ExitStack() as stack:
+        options_of_workers = {"threads_per_worker": 1, "dashboard_address": None}
+        clients = {}
+        for n_workers in arguments.workers:
+            cluster = stack.enter_context(LocalCluster(n_workers=n_workers, **options_of_workers))
+            clients[n_workers] = stack.enter_context(Client(cluster, set_as_default=False))
+        kinds = {f"one process, {each} threads": partial(in_process, each) for each in n_threads}
+        for n_workers in arguments.workers:
+            for every in (arguments.sync_every, None):
+                name = "each step" if every is None else f"sync_every={every}"
+                kinds[f"{n_workers} workers, {name}"] = partial(on_cluster, n_workers, every)
+        runs = {name: [] for name in kinds}
+        for _ in range(arguments.repeats):
+            for name, run in kinds.items():
+                runs[name].append(run())
+    found = {name: np.median(results, axis=0) for name, results in runs.items()}
+    print(f"medians of {arguments.repeats}; seconds of an epoch of {arguments.rows:,} rows")
+    print("                                  clock  CPU here  CPU worker  own processors   rows/s")
+    for name, (wall, here, busiest, calculated) in found.items():
+        rate = arguments.rows / calculated
+        print(f"{name:30s} {wall:9.2f} {here:9.2f} {busiest:11.2f} {calculated:15.2f} {rate:8,.0f}")
+    calculate(found, arguments)
 
 
-def calculate(found, n_steps, arguments, seconds_of_work):
+def calculate(found, arguments):
     """Print the cost model: T(W) = work / W + averages * W * seconds of one average and worker."""
     if 1 not in arguments.workers:
         return
-    n_workers, every = arguments.model_workers, arguments.sync_every
-    overhead = max(found[1, None] - seconds_of_work, 0) / max(n_steps * (1 - 1 / every), 1)
-    work = max(seconds_of_work - overhead * n_steps / every, 0)
+    n_steps, every = -(-arguments.rows // 1024), arguments.sync_every
+    averaged, summed = (
+        found[f"1 workers, {name}"][3] for name in (f"sync_every={every}", "each step")
+    )
+    n_workers = arguments.model_workers
+    overhead = max(summed - averaged, 0) / max(n_steps * (1 - 1 / every), 1)
+    work = max(averaged - overhead * n_steps / every, 0)
     print(f"a synchronization takes {1e3 * overhead:.1f} ms for each worker")
     for size in (1, 10, 100):
         averages = size * n_steps / n_workers / every
@@ -100,11 +137,8 @@ def calculate(found, n_steps, arguments, seconds_of_work):
         print(
             f"calculated: {size * arguments.rows:,} rows on {n_workers} workers, {seconds:.2f} s an epoch, {share:.0%} of it work"
         )
-
-
-def report(name, seconds, n_rows):
-    """Print a line."""
-    print(f"{name:32s} {seconds:8.2f} s an epoch {n_rows / seconds:12,.0f} rows/s", flush=True)
+    enough = 4 * n_workers * overhead * n_steps / max(work, 1e-9)
+    print(f"calculated: 80% of it is work from sync_every={enough:,.0f} on")
 
 
 if __name__ == "__main__":
