@@ -187,9 +187,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         scores = np.empty(rows.shape[0])
         # Rows, reconstructions, residuals and their squares.
         size = rows_at_once(_BLOCK, 4 * rows.shape[1], scores.dtype)
+        given = X if hasattr(X, "columns") else rows  # with the names that the base knows
+        given = getattr(given, "iloc", given)
         for part in gen_batches(len(scores), size):
-            named = X.iloc[part] if hasattr(X, "iloc") else X[part]
-            scores[part] = self._scores(named if hasattr(X, "columns") else rows[part], rows[part])
+            scores[part] = self._scores(given[part], rows[part])
         return scores
 
     def decision_function(self, X: MatrixLike) -> FloatArray:
