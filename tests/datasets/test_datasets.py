@@ -1,5 +1,6 @@
 """Generated sets have what the recipe asks for."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,32 @@ def test_a_file_that_is_not_mnist_is_refused(tmp_path, name, content, message):
         arrays = {**file, name: content}
     np.savez(path, **{key: each for key, each in arrays.items() if each is not None})
     with pytest.raises(ValueError, match=message):
+        fetch_mnist(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (10000000000, 28, 28), }",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (5, 784, }",
+    ],
+    ids=["more than there is", "unfinished"],
+)
+def test_a_damaged_file_is_not_mnist(tmp_path, header):
+    stored(tmp_path)
+    path = tmp_path / "mnist.npz"
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    text = f"{header:117}\n".encode()
+    members["x_test.npy"] = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(ValueError, match="cannot be read as the MNIST digits.*Delete it"):
+        fetch_mnist(tmp_path)
+    with open(path, "wb") as file:
+        np.save(file, np.zeros((5, 784)))
+    with pytest.raises(ValueError, match="cannot be read as the MNIST digits.*Delete it"):
         fetch_mnist(tmp_path)
 
 
