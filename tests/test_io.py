@@ -369,6 +369,8 @@ def test_features_of_other_tools(tmp_path):
         ({"normalize_activations": "layer_norm"}, "normalize_activations='layer_norm'"),
         ({"architecture": "jumprelu"}, "thresholds must be given"),
         ({"k": None}, "k must be given"),
+        ({"k": "2"}, "k must be a positive integer; got '2'"),
+        ({"k": 2.5}, "k must be a positive integer; got 2.5"),
     ):
         (tmp_path / "cfg.json").write_text(json.dumps(config | change))
         with pytest.raises(ValueError, match=message):
