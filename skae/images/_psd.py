@@ -88,7 +88,7 @@ class ConvolutionalPSD(
     batch_size : int, default=16
         Pictures in a minibatch.
     max_iter : int or 'auto', default=20
-        Most epochs. ``'auto'`` trains on two minibatches for each row, but 700 at least and 2000 at most, and for 12 to 1000 epochs.
+        Most epochs. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12 to 1000 epochs.
     tol : float, default=1e-4
         Relative improvement of an epoch's objective, with ``learning_rate='constant'``, or of that on held-out pictures,
         that counts as one.

@@ -138,7 +138,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 700 at least and 2000 at most, and for 12 to 1000 epochs;
+        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12 to 1000 epochs;
         of L-BFGS 200.
     tol : float, default=1e-4
         Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on

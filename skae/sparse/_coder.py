@@ -80,7 +80,7 @@ class SparseCoder(BaseCoder):
     batch_size : int, default=256
         Samples in a minibatch of learning.
     max_iter : int or 'auto', default=10
-        Most epochs. ``'auto'`` trains on two minibatches for each row, but 700 at least and 2000 at most, and for 12 to 1000 epochs.
+        Most epochs. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12 to 1000 epochs.
     tol : float, default=1e-3
         Relative improvement of an epoch's objective, or of that on held-out samples, that counts as one.
     shuffle : bool or int, default=True

@@ -15,11 +15,8 @@ from .._arrays.updates import adam, corrected, momentum
 from .._threads import ELEMENT, share
 
 AUTO_ITERATIONS = 200  # of L-BFGS
-_STEPS = (
-    700,
-    2000,
-)  # fewest and most minibatches of max_iter='auto', which are two for each row in between,
-_EPOCHS = 12, 1000  # if that is between so many epochs
+_STEPS = 1000, 2000  # fewest and most minibatches of max_iter='auto': two for each row,
+_EPOCHS = 12, 1000  # if these are so many epochs
 
 
 @dataclass
