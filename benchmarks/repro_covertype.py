@@ -62,7 +62,7 @@ def users_picks():
     return {
         "SVM": (SVC(C=10, gamma=1.0, cache_size=2000), N_SVM),
         "neighbor": (KNeighborsClassifier(1), None),
-        "extra trees": (ExtraTreesClassifier(100, max_features=None, random_state=0), None),
+        "extra trees": (ExtraTreesClassifier(100, random_state=0), None),
     }
 
 
