@@ -53,9 +53,8 @@ def copies(layers, whole):
     fitted, below = [], None
     rng = check_random_state(whole.random_state)
     options = {name: getattr(whole, name) for name in ("verbose", "checkpoint", "resume")}
-    options["seeded"] = isinstance(whole.random_state, Integral)
     for name, layer in layers:
-        layer = ready_copy(name, layer, rng, **options)
+        layer = ready_copy(name, layer, whole, rng, **options)
         name_of_units = units_parameter(layer)
         if below == "sigmoid" and getattr(layer, name_of_units, None) == "auto":
             layer.set_params(**{name_of_units: "bernoulli"})
@@ -66,10 +65,10 @@ def copies(layers, whole):
     return fitted
 
 
-def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume, seeded=True):
-    """Return a clone of a sub-estimator, called ``name``, of an estimator that is being fitted.
+def ready_copy(name, estimator, whole, rng, *, verbose, checkpoint, resume):
+    """Return a clone of a sub-estimator, called ``name``, of the estimator ``whole``, which is being fitted.
 
-    Parameters that it does not set are set: its seed comes from ``rng``, the same in another process only if ``seeded``;
+    Parameters that it does not set are set: its seed comes from ``rng``, the same in another process only if ``whole`` has one;
     ``verbose`` is that of the whole, and so is the checkpoint, with its name added. Lines that it prints begin with its name.
     """
     check_instance(**{name: estimator})
@@ -80,7 +79,7 @@ def ready_copy(name, estimator, rng, *, verbose, checkpoint, resume, seeded=True
     params = estimator.get_params(deep=False)
     if params.get("random_state", 0) is None:
         estimator.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
-        estimator._seed_is_drawn = not seeded
+        estimator._seed_is_drawn = not isinstance(whole.random_state, Integral)
     if verbose and params.get("verbose", 1) == 0:
         estimator.set_params(verbose=verbose)
     if checkpoint is not None and params.get("checkpoint", "") is None:
@@ -126,11 +125,11 @@ def fitted_base(estimator, base, X, sample_weight, publish):
     base = ready_copy(
         "base",
         base,
+        estimator,
         check_random_state(estimator.random_state),
         verbose=estimator.verbose,
         checkpoint=estimator.checkpoint,
         resume=estimator.resume,
-        seeded=isinstance(estimator.random_state, Integral),
     )
     return fit_or_publish(base, X, sample_weight, publish)
 

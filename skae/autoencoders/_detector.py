@@ -163,7 +163,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             return base
         base = AutoEncoder(100) if self.base is None else self.base
         rng = check_random_state(self.random_state)
-        base = ready_copy("base", base, rng, verbose=0, checkpoint=None, resume=False)
+        base = ready_copy("base", base, self, rng, verbose=0, checkpoint=None, resume=False)
         return fit_or_publish(base, X, None, publish)
 
     def score_samples(self, X: MatrixLike) -> FloatArray:

@@ -34,7 +34,7 @@ def fitted_base(model, base, X, sample_weight, rng):
         validate_data(base, X, reset=False, skip_check_array=True)
         return base
     options = {"verbose": model.verbose, "checkpoint": None, "resume": False}
-    return ready_copy("base", base, rng, **options).fit(X, sample_weight=sample_weight)
+    return ready_copy("base", base, model, rng, **options).fit(X, sample_weight=sample_weight)
 
 
 def reconstruction_diagnostics(models, n_chains, x):

@@ -321,7 +321,8 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             validate_data(self.dictionary_, patches, reset=False, skip_check_array=True)
         else:
             options = {"verbose": 0, "checkpoint": None, "resume": False}
-            self.dictionary_ = ready_copy("dictionary", learner, rng, **options).fit(patches)
+            learner = ready_copy("dictionary", learner, self, rng, **options)
+            self.dictionary_ = learner.fit(patches)
         if self.encoder == "code":
             self.components_ = getattr(self.dictionary_, "components_", None)
         else:

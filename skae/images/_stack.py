@@ -126,7 +126,7 @@ class ConvolutionalStack(
             fitted, maps = [], pictures
             for name, stage in self.layers:
                 options = {"verbose": 0, "checkpoint": None, "resume": False}
-                stage = ready_copy(name, stage, rng, **options)
+                stage = ready_copy(name, stage, self, rng, **options)
                 try:
                     stage.fit(maps)
                 except ValueError as error:

@@ -16,6 +16,7 @@ from sklearn.datasets import load_digits
 from skae import (
     DBM,
     RBM,
+    AnomalyDetector,
     AutoEncoder,
     ContractiveAE,
     DenoisingAE,
@@ -259,3 +260,9 @@ def test_layers_of_a_boltzmann_machine_are_compared_by_their_place(tmp_path):
     grown = DBM([*layers, ("c", RBM(8, **FAST))], checkpoint=path, resume=True, **FAST)
     with pytest.raises(ValueError, match="belongs to another training: scales differs"):
         grown.fit(X)
+
+
+def test_a_base_whose_seed_is_drawn_resumes_its_own_checkpoint(tmp_path):
+    base = AutoEncoder(3, batch_size=40, max_iter=2, checkpoint=tmp_path / "base", resume=True)
+    first, second = (AnomalyDetector(base).fit(X).score_samples(X) for _ in range(2))
+    np.testing.assert_array_equal(second, first)
