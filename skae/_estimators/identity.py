@@ -14,6 +14,7 @@ from .frozen import is_prefit, unfrozen
 # Classes of these are known by their names and versions; of others, their code counts too.
 _KNOWN = {"builtins", "numpy", "scipy", "skae", "sklearn"}
 _PLACE = {"__doc__", "__module__", "__firstlineno__"}  # of a class, which may move
+_WRAPPED = "__func__", "fget", "func"  # of static and class methods, properties, cached properties
 _PLAIN = str, bytes, bool, int, float, complex, type(None), type(...)
 
 
@@ -125,11 +126,7 @@ def _code_of_class(Class):
 
 def _member(value):
     """Return the content of what a class defines, where that is a function, a number, a text or an array."""
-    for name in (
-        "__func__",
-        "fget",
-        "func",
-    ):  # of static and class methods, properties, cached properties
+    for name in _WRAPPED:
         value = getattr(value, name, value)
     if isinstance(value, types.FunctionType):
         return hashlib.sha1(_code(value.__code__)).hexdigest()

@@ -168,10 +168,6 @@ class WholeBatches(StepBatches):
         """Yield all rows."""
         yield RemoteBatch(self, self.local.indices)
 
-    def make_steps(self, objective, state, solver):
-        """Return the steps of a training, each on all parts."""
-        return Steps(objective, state, solver, self)
-
     def results(self, batch, params, kept, noise, with_grad):
         """Return the ``Result`` of each part."""
         tasks = dict.fromkeys(self._numbers, (params, kept, noise))

@@ -247,7 +247,7 @@ class ConvolutionalPSD(
         shape["image_shape"] = pictures.shape[1:]
         shape["tiling"] = pair(self.tiling, "tiling")
         if again:
-            check_unchanged({**self._shape, "image_shape": self.image_shape_}, shape)
+            check_unchanged(self._shape, shape)
         dtype = np.float64 if pictures.dtype == np.float64 else np.float32
         dtype = self.components_.dtype if again else np.dtype(dtype)
         rows = as_floats(pictures, dtype).reshape(len(pictures), -1)

@@ -58,16 +58,6 @@ def test_sums_and_correlations_are_those_of_the_matrix(convolution, filters, ato
         np.testing.assert_allclose(correlations, PICTURES.reshape(4, -1) @ atoms.T)
 
 
-def test_tiled_codes_are_those_of_a_lasso():
-    prior, beta = rng.standard_normal((4, len(TILED_ATOMS))), 0.3
-    options = {"ridge": beta, "prior": prior, "tol": 1e-12, "max_iter": 5000}
-    codes, _ = infer_maps(PICTURES, TILED, TILES, 0.4, **options)
-    design = np.vstack([TILED_ATOMS.T, np.sqrt(beta) * np.eye(len(TILED_ATOMS))])
-    target = np.hstack([PICTURES.reshape(4, -1), np.sqrt(beta) * prior]).T
-    lasso = Lasso(0.4 / len(design), fit_intercept=False, tol=1e-12, max_iter=100_000)
-    np.testing.assert_allclose(codes, lasso.fit(design, target).coef_, atol=1e-5)
-
-
 def test_pooled_codes_minimize_the_roots_of_windows():
     weights = np.exp(-0.5 * np.array([1.0, 0.0, 1.0]) ** 2)
     weights /= weights.sum()
@@ -136,11 +126,15 @@ def test_codes_of_no_penalty_explain_the_picture():
     np.testing.assert_allclose(errors, left, atol=1e-6)
 
 
-def test_codes_near_a_prior_are_those_of_a_lasso_with_more_rows():
-    prior, beta = rng.standard_normal((4, len(ATOMS))), 0.7
+@pytest.mark.parametrize(
+    ("convolution", "filters", "atoms", "beta"),
+    [(CONVOLUTION, FILTERS, ATOMS, 0.7), (TILED, TILES, TILED_ATOMS, 0.3)],
+)
+def test_codes_near_a_prior_are_those_of_a_lasso_with_more_rows(convolution, filters, atoms, beta):
+    prior = rng.standard_normal((4, len(atoms)))
     options = {"ridge": beta, "prior": prior, "tol": 1e-12, "max_iter": 5000}
-    codes, _ = infer_maps(PICTURES, CONVOLUTION, FILTERS, 0.4, **options)
-    design = np.vstack([ATOMS.T, np.sqrt(beta) * np.eye(len(ATOMS))])
+    codes, _ = infer_maps(PICTURES, convolution, filters, 0.4, **options)
+    design = np.vstack([atoms.T, np.sqrt(beta) * np.eye(len(atoms))])
     target = np.hstack([PICTURES.reshape(4, -1), np.sqrt(beta) * prior]).T
     lasso = Lasso(0.4 / len(design), fit_intercept=False, tol=1e-12, max_iter=100_000)
     np.testing.assert_allclose(codes, lasso.fit(design, target).coef_, atol=1e-5)
