@@ -33,7 +33,7 @@ from skae import (
     ManifoldTangentClassifier,
     StackedAE,
 )
-from skae.training import steps
+from skae.training import device_steps
 
 MODELS = "CAE", "DAE", "deep", "RBM", "MTC"
 N_TANGENTS = 10
@@ -70,7 +70,7 @@ def skae_seconds(name, X, batch_size, n_epochs, *, compiled=False, **engine):
     y = np.arange(len(X)) % 10
 
     def run():
-        steps._RECORDED_AFTER, steps._COMPILED_AFTER = 0, 0 if compiled else 10**9
+        device_steps._RECORDED_AFTER, device_steps._COMPILED_AFTER = 0, 0 if compiled else 10**9
         with redirect_stdout(StringIO()) as printed, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             fitted.fit(X, y)

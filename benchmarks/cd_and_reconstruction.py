@@ -30,8 +30,8 @@ from skae.nn.boltzmann import BoltzmannObjective, Chains, log_densities
 from skae.nn.losses import Bernoulli, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
+from skae.training.batches import Batches
 from skae.training.loop import TrainingState, minimize
-from skae.training.problem import Batches
 from skae.training.solvers import SGD
 
 RESULTS = Path(__file__).parent / "results"

@@ -15,7 +15,8 @@ from sklearn.utils import check_random_state
 from .._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions
 from .._typing import PathLike, RandomState, Schedule, SolverLike
 from ..nn.scaling import unscaled
-from ..training.loop import Stopping, TrainingState, Verbose, minimize, minimize_full_batch
+from ..training.full_batch import minimize_full_batch
+from ..training.loop import Stopping, TrainingState, Verbose, minimize
 from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_epochs
 from .callbacks import reported
 from .devices import training_there

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from .._threads import team
-from ..training.problem import Batch, Batches, shuffled
+from ..training.batches import Batch, Batches, shuffled
 from ..training.protocols import SumsOutcomes
 
 
@@ -28,7 +28,7 @@ class ShardBatch(Batch):
     clean : bool, default=False
         Whether no corruption changes the rows.
     equal_noise : bool, default=False
-        See :class:`~skae.training.problem.Batches`.
+        See :class:`~skae.training.batches.Batches`.
     """
 
     def __init__(self, shard, indices, weights, rng=None, clean=False, equal_noise=False):

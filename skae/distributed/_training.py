@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..training.problem import Mixture
+from ..training.batches import Mixture
+from ..training.loop import Steps
 from ..training.protocols import Announces, Restricts, SumsOutcomes
-from ..training.steps import Steps
 from ._cluster import Held
 from ._shard import (
     Plan,

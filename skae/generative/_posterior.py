@@ -11,7 +11,8 @@ from .._estimators.fitting import BLOCK
 from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.subestimators import check_prefit, ready_copy
 from ..autoencoders import AutoEncoder, BaseAutoEncoder
-from ..training.problem import Problem, mean_objective
+from ..training.batches import mean_objective
+from ..training.problem import Problem
 from ._adaptation import AdaptiveChains
 from ._diagnostics import FEWEST, diagnose
 

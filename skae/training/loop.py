@@ -8,18 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import minimize as scipy_minimize
 
-from .._arrays.namespace import (
-    all_finite,
-    copy,
-    dtype_name,
-    empty_like,
-    host_copy,
-    like,
-    to_numpy,
-)
-from .problem import mean_objective
+from .._arrays.namespace import all_finite, copy, empty_like, host_copy
 
 
 @dataclass
@@ -195,6 +185,32 @@ def minimize(
             finite.restore()
 
 
+class Steps:
+    """The minibatch steps of a training on arrays of numpy."""
+
+    def __init__(self, objective, state, solver, batches):
+        self.objective, self.state, self.solver, self.batches = objective, state, solver, batches
+        self.grad = empty_like(state.params)
+
+    def epoch(self, rate, keep):
+        """Make the steps of an epoch; return the sum of the losses of all rows and the last batch.
+
+        The sum is not finite where training has diverged. ``rate`` is the function from the number of rows so far to the
+        step size; ``keep`` is called before the first step, if the loss is finite there.
+        """
+        total, n_seen, state = 0.0, 0, self.state
+        for batch in self.batches.epoch(state.rng):
+            size, value = len(batch), self.objective(state.params, batch, self.grad, state.rng)
+            if not np.isfinite(value):
+                return value, batch
+            if not n_seen:
+                keep()
+            self.solver.step(state.params, self.grad, state.solver, rate(n_seen))
+            total += value * size
+            n_seen += size
+        return total, batch
+
+
 class _LastFinite:
     """A copy of what steps change, from the beginning of an epoch whose first loss was finite."""
 
@@ -232,60 +248,6 @@ def _has_finite_loss(objective, state, batch):
         return True
     rng = np.random.default_rng(state.seed)
     return bool(np.isfinite(float(objective(state.params, batch.clean(), None, rng))))
-
-
-def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, stopping, observers):
-    """Run scipy's L-BFGS on ``state``, with an iteration for an epoch and the same noise at each evaluation.
-
-    ``stopping`` is a ``Stopping`` by held-out rows, or None.
-    """
-    dtype, grad = dtype_name(state.params), empty_like(state.params)
-
-    def value_and_grad(flat):
-        params = like(flat.astype(dtype), grad)
-        value = mean_objective(objective, params, batches, state.seed, grad)
-        if not (np.isfinite(value) and all_finite(grad)):
-            raise DivergenceError(state.n_epochs + 1, solver)
-        return value, to_numpy(grad).astype(np.float64)
-
-    def after_iteration(intermediate_result):
-        stop = _take(intermediate_result, state, stopping)
-        stop_requests = [observer.epoch_end(state) for observer in observers]
-        if stop or any(stop_requests):
-            raise StopIteration
-        for observer in observers:
-            observer.epoch_begin(state)
-
-    for observer in observers:
-        observer.epoch_begin(state)
-    result = scipy_minimize(
-        value_and_grad,
-        to_numpy(state.params).astype(np.float64),
-        jac=True,
-        method="L-BFGS-B",
-        callback=after_iteration,
-        options=_scipy_options(solver, tol, max_epochs - state.n_epochs),
-    )
-    if not state.loss_curve:
-        _take(result, state, stopping)
-    state.converged = state.converged or result.status in (0, 2)
-
-
-def _scipy_options(solver, tol, n_iterations):
-    return {
-        "maxiter": n_iterations,
-        "maxfun": np.inf,
-        "maxcor": solver.n_corrections,
-        "ftol": tol,
-        "gtol": 0.1 * tol,
-    }
-
-
-def _take(result, state, stopping):
-    """Update ``state`` after an iteration of L-BFGS; return whether to stop by the error on held-out rows."""
-    state.params = like(result.x.astype(dtype_name(state.params)), state.params)
-    state.loss_curve.append(float(result.fun))
-    return stopping is not None and stopping.update(state)
 
 
 class Verbose:

@@ -9,7 +9,7 @@ class TrainingSteps(Protocol):
     """The steps of a training."""
 
     def epoch(self, rate: Any, keep: Any) -> tuple:
-        """Make the steps of an epoch, see :meth:`skae.training.steps.Steps.epoch`."""
+        """Make the steps of an epoch, see :meth:`skae.training.loop.Steps.epoch`."""
 
 
 class TrainingBatches(Protocol):

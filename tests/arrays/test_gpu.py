@@ -19,7 +19,7 @@ from skae import (
     SparseCoder,
     StackedAEClassifier,
 )
-from skae.training import steps
+from skae.training import device_steps
 
 pytest.importorskip("array_api_compat")
 torch = pytest.importorskip("torch")
@@ -71,8 +71,8 @@ HOW += [(name, "compiled") for name in COMPILED]
 @pytest.mark.parametrize(("name", "how"), HOW)
 def test_training_is_that_of_numpy(name, how, monkeypatch):
     model = MODELS[name]
-    monkeypatch.setattr(steps, "_RECORDED_AFTER", 10**9 if how == "steps" else 0)
-    monkeypatch.setattr(steps, "_COMPILED_AFTER", 0 if how == "compiled" else 10**9)
+    monkeypatch.setattr(device_steps, "_RECORDED_AFTER", 10**9 if how == "steps" else 0)
+    monkeypatch.setattr(device_steps, "_COMPILED_AFTER", 0 if how == "compiled" else 10**9)
     X, y = _rows(), load_digits().target[:330]
     expected, found = clone(model).fit(X, y), clone(model).set_params(device="cuda").fit(X, y)
     np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, rtol=1e-4)

@@ -16,7 +16,7 @@ from skae import (
     StackedAEClassifier,
 )
 from skae._arrays import activations, fusion
-from skae.training import steps
+from skae.training import device_steps
 
 pytest.importorskip("array_api_compat")
 torch = pytest.importorskip("torch")
@@ -51,9 +51,9 @@ class _Played:
 @pytest.fixture
 def played(monkeypatch):
     """Count the steps that would be replayed."""
-    monkeypatch.setattr(steps, "Recorded", _Played)
-    monkeypatch.setattr(steps, "captures", lambda x: True)
-    monkeypatch.setattr(steps, "_RECORDED_AFTER", 5)
+    monkeypatch.setattr(device_steps, "Recorded", _Played)
+    monkeypatch.setattr(device_steps, "captures", lambda x: True)
+    monkeypatch.setattr(device_steps, "_RECORDED_AFTER", 5)
     monkeypatch.setattr(_Played, "n_plays", 0)
     return _Played
 

@@ -23,7 +23,7 @@ from skae.nn.losses import Bernoulli, Gaussian, Multinomial, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
 from skae.nn.penalties import Contraction
-from skae.training.problem import Batches
+from skae.training.batches import Batches
 
 MODELS = [AutoEncoder, DenoisingAE, ContractiveAE]
 FAST = {"batch_size": 40, "max_iter": 5, "random_state": 0}

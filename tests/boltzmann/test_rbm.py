@@ -12,7 +12,7 @@ from skae.nn.boltzmann import BoltzmannObjective, Chains
 from skae.nn.losses import Bernoulli, Gaussian, Multinomial, Reconstruction
 from skae.nn.network import Network
 from skae.nn.penalties import ActivitySparsity, WeightDecay
-from skae.training.problem import Batches
+from skae.training.batches import Batches
 
 rng = np.random.default_rng(0)
 DIGITS = (load_digits().data / 16 > 0.5).astype(float)

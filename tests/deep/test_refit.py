@@ -17,7 +17,7 @@ from skae.nn.losses import Multinomial, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
 from skae.nn.penalties import weight_decays
-from skae.training.problem import Batches
+from skae.training.batches import Batches
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:300] / 16, y[:300]

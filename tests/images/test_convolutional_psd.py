@@ -16,7 +16,7 @@ from skae.images import ConvolutionalPSD, _convolution
 from skae.images._code_search import NeighborPools, infer_maps
 from skae.images._convolution import Convolution, ConvolutionalObjective, TiledEncoder
 from skae.nn.code_encoders import make_encoder
-from skae.training.problem import Batches
+from skae.training.batches import Batches
 
 rng = np.random.default_rng(0)
 PICTURES = rng.standard_normal((4, 6, 7, 2))

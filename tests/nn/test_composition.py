@@ -11,7 +11,7 @@ from skae.nn.losses import Bernoulli, Multinomial, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
 from skae.nn.penalties import Contraction, weight_decays
-from skae.training.problem import Batches
+from skae.training.batches import Batches
 
 LABELLED = np.arange(8) % 3 > 0
 

@@ -14,7 +14,7 @@ from skae.nn.network import Network
 from skae.nn.objective import Objective
 from skae.nn.penalties import Contraction, WeightDecay
 from skae.nn.recurrent import RecurrentNetwork
-from skae.training.problem import Batches
+from skae.training.batches import Batches
 from skae.training.solvers import SGD, Adam
 
 UNITS = {"gaussian": Gaussian, "bernoulli": Bernoulli, "multinomial": Multinomial}

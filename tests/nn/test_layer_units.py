@@ -18,7 +18,7 @@ from skae.nn.objective import Objective
 from skae.nn.penalties import WeightDecay
 from skae.nn.recurrent import RecurrentNetwork
 from skae.nn.tangent_propagation import TangentPropagation
-from skae.training.problem import Batches
+from skae.training.batches import Batches
 
 ALL = slice(None)
 

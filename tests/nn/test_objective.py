@@ -11,7 +11,7 @@ from skae.nn.losses import Bernoulli, Gaussian, Multinomial, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
 from skae.nn.penalties import Contraction, Curvature, WeightDecay
-from skae.training.problem import Batches
+from skae.training.batches import Batches
 
 COLUMNS = np.arange(7)
 LOSSES = {

@@ -7,7 +7,7 @@ from skae._threads import team
 from skae.nn.sparse_codes import ByColumn, above, batch_top_k, top_k
 from skae.nn.sparse_network import SparseNetwork
 from skae.nn.sparse_objective import SparseObjective
-from skae.training.problem import Batches
+from skae.training.batches import Batches
 
 N_SAMPLES, N_INPUTS, N_FEATURES, K, ALPHA = 9, 5, 12, 3, 0.3
 ACTIVATIONS = ["topk", "batch_topk", "jumprelu", "relu"]

@@ -13,7 +13,7 @@ from skae.nn.network import Network
 from skae.nn.objective import Objective
 from skae.nn.tangent_passes import switch_layer
 from skae.nn.tangent_propagation import TangentPropagation, significant_rows
-from skae.training.problem import Batches
+from skae.training.batches import Batches
 
 UNITS = {"softmax": (Multinomial, softmax), "sigmoid": (Bernoulli, expit)}
 

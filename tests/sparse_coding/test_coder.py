@@ -14,7 +14,7 @@ from skae import PSD, ContractiveAE, SparseCoder
 from skae._kernels.dictionary import accumulate, update_atoms
 from skae.sparse._dictionary import DictionaryObjective, DictionarySolver, first_atoms
 from skae.sparse._problems import Lasso
-from skae.training.problem import Batches
+from skae.training.batches import Batches
 
 X = load_digits().data / 16
 SMALL = {"n_components": 30, "alpha": 0.3, "max_iter": 3, "batch_size": 100, "random_state": 0}

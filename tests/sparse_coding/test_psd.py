@@ -22,7 +22,7 @@ from skae.sparse._inference import infer_codes
 from skae.sparse._prediction import PSDObjective
 from skae.sparse._problems import Lasso
 from skae.sparse._topography import SmoothGroups, pooling
-from skae.training.problem import Batches
+from skae.training.batches import Batches
 
 X = load_digits().data / 16
 SMALL = {"n_components": 20, "alpha": 0.2, "max_iter": 3, "random_state": 0}

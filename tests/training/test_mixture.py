@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skae.training.problem import Mixture
+from skae.training.batches import Mixture
 
 X = np.arange(120.0).reshape(60, 2)
 LABELLED = np.arange(60) % 3 == 0

@@ -5,7 +5,7 @@ import pytest
 
 from skae import ContractiveAE
 from skae.distributed._shard import Plan
-from skae.training.problem import Batches, shuffled
+from skae.training.batches import Batches, shuffled
 
 X = np.random.default_rng(0).random((300, 8), dtype=np.float32)
 

@@ -1,4 +1,4 @@
-"""The minibatch steps of an epoch: on arrays of numpy, and on a device, which is not waited for before the epoch ends."""
+"""The minibatch steps of an epoch on a device, which is not waited for before the epoch ends."""
 
 from itertools import takewhile
 
@@ -14,32 +14,6 @@ from .solvers import SGD, Adam
 _RECORDED_AFTER, _COMPILED_AFTER = 50, 50_000
 
 
-class Steps:
-    """The minibatch steps of a training on arrays of numpy."""
-
-    def __init__(self, objective, state, solver, batches):
-        self.objective, self.state, self.solver, self.batches = objective, state, solver, batches
-        self.grad = empty_like(state.params)
-
-    def epoch(self, rate, keep):
-        """Make the steps of an epoch; return the sum of the losses of all rows and the last batch.
-
-        The sum is not finite where training has diverged. ``rate`` is the function from the number of rows so far to the
-        step size; ``keep`` is called before the first step, if the loss is finite there.
-        """
-        total, n_seen, state = 0.0, 0, self.state
-        for batch in self.batches.epoch(state.rng):
-            size, value = len(batch), self.objective(state.params, batch, self.grad, state.rng)
-            if not np.isfinite(value):
-                return value, batch
-            if not n_seen:
-                keep()
-            self.solver.step(state.params, self.grad, state.solver, rate(n_seen))
-            total += value * size
-            n_seen += size
-        return total, batch
-
-
 class DeviceSteps:
     """Steps on arrays of another library: those on batches of one size as a recorded one, where that is possible."""
 
@@ -52,7 +26,7 @@ class DeviceSteps:
         self._able = able and usual and captures(state.params)
 
     def epoch(self, rate, keep):
-        """Do what :meth:`Steps.epoch` does; ``keep`` is called whatever the loss."""
+        """Do what :meth:`skae.training.loop.Steps.epoch` does; ``keep`` is called whatever the loss."""
         n_seen, state = 0, self.state
         keep()
         self._total[...] = 0

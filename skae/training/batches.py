@@ -1,0 +1,298 @@
+"""Minibatches of rows, and the mean of an objective over them.
+
+There is one minibatch iterator: shuffled rows of an array, a CSR matrix or ``ScaledRows``, with their weights. ``Mixture`` has
+labeled rows with some unlabeled ones beside them.
+"""
+
+import numpy as np
+import scipy.sparse
+
+from .._arrays.namespace import (
+    empty,
+    empty_like,
+    is_numpy,
+    like,
+    namespace,
+    scalar,
+    take,
+    to_numpy,
+)
+from .._arrays.random import Drawn
+from .._threads import ELEMENT, share
+from .device_steps import DeviceSteps
+from .loop import Steps
+
+
+def in_host_memory(X):
+    """Return whether the rows ``X`` are in the memory of numpy: an array, a sparse matrix or ``ScaledRows``."""
+    return is_numpy(X) or scipy.sparse.issparse(X) or not hasattr(X, "device")
+
+
+class Batch:
+    """Some rows of a data set, ``indices``, copied only when and where the objective asks for them."""
+
+    def __init__(self, data, indices):
+        self._data, self.indices = data, indices
+        self.may_miss = data.may_miss  # whether values of the rows may be missing (NaN)
+
+    def __len__(self):
+        return self.indices.shape[0]
+
+    def seeds(self, rng):
+        """Return three seeds of noise, drawn by a generator or before."""
+        if isinstance(rng, Drawn):
+            drawn = rng.take(3)
+            return [drawn[place] for place in range(3)]
+        seeds = rng.integers(2**63, size=3, dtype=np.uint64)
+        return seeds if self._data.beside is None else seeds.tolist()
+
+    def pick(self, constant):
+        """Return the numbers of these rows, of a ``Constant`` with one for each row of the data."""
+        array = constant.beside(self.indices)
+        return namespace(array).take(array, self.indices, axis=0)
+
+    def rows(self, out):
+        """Fill the C-ordered ``out`` with the rows."""
+        X = self._data.X
+        if not is_numpy(out):
+            self._rows_beside(X, out)
+            return
+        if scipy.sparse.issparse(X):
+            X[self.indices].toarray(out=out)
+            return
+
+        def some(rows):
+            if isinstance(X, np.ndarray):
+                take(X, self.indices[rows], out[rows])
+            else:
+                out[rows] = X[self.indices[rows]]
+
+        share(some, len(self.indices), ELEMENT * X.shape[1])
+
+    def _rows_beside(self, X, out):
+        """Fill an array of another library, from one of it or from data that are elsewhere."""
+        if in_host_memory(X):
+            x = X[to_numpy(self.indices)]
+            out[...] = like(x.toarray() if scipy.sparse.issparse(x) else x, out)
+        else:
+            take(X, self.indices, out)
+
+    def targets(self, out):
+        """Fill ``out`` with the rows' targets."""
+        take(self._data.targets, self.indices, out)
+
+    def corrupt(self, corruption, rows, seed, out):
+        """Fill ``out`` with a corruption of ``rows``, which are this batch's."""
+        self.draw(lambda some, noisy: corruption(some, seed, noisy), rows, out)
+
+    def draw(self, function, rows, out):
+        """Fill ``out`` by ``function(rows, out)``, which draws noise for each row."""
+        copies = self._data.copies(self.indices, rows) if self._data.equal_noise else None
+        if copies is None:
+            function(rows, out)
+            return
+        first, places = (like(each, out) for each in copies)
+        distinct = namespace(rows).take(rows, first, axis=0)
+        noisy = empty((distinct.shape[0], out.shape[1]), out)
+        function(distinct, noisy)
+        take(noisy, places, out)
+
+    def weights(self, out):
+        """Fill ``out`` with each row's share of the batch's mean: its sample weight over the batch's size."""
+        weights = self._data.sample_weight
+        n_rows = self.indices.shape[0]
+        if weights is None:
+            out[...] = 1 / n_rows
+        else:
+            out[...] = namespace(weights).take(weights, self.indices, axis=0)
+            out /= n_rows
+
+    def clean(self):
+        """Return the same rows in a batch that no corruption changes."""
+        return _CleanBatch(self._data, self.indices)
+
+
+class _CleanBatch(Batch):
+    """Rows without noise."""
+
+    def corrupt(self, corruption, rows, seed, out):
+        """Fill ``out`` with ``rows``."""
+        out[...] = rows
+
+
+class Batches:
+    """Rows ``indices`` of ``X`` in batches of ``batch_size``.
+
+    Parameters
+    ----------
+    X : C-ordered ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
+    sample_weight : ndarray of shape (n_samples,) or None
+        Scaled here to a mean of one over ``indices``.
+    batch_size : int
+    shuffle : bool or int
+        Whether each epoch takes the rows in a new order, see :func:`shuffled`.
+    indices : ndarray of int or None
+        The rows to use; all of them by default.
+    targets : C-ordered ndarray of shape (n_samples, n_outputs) or None
+        What is to be predicted, if anything.
+    equal_noise : bool, default=False
+        Whether equal rows of a batch get equal noise, so that a row of weight 2 has the effect of two rows.
+    beside : array or None, default=None
+        See :class:`~skae.training.problem.Problem`.
+    """
+
+    def __init__(
+        self,
+        X,
+        sample_weight,
+        batch_size,
+        *,
+        shuffle=False,
+        indices=None,
+        targets=None,
+        equal_noise=False,
+        beside=None,
+    ):
+        self.X, self.batch_size, self.shuffle = X, batch_size, shuffle
+        self.targets, self.equal_noise, self._copies = targets, equal_noise, {}
+        self.indices = np.arange(X.shape[0]) if indices is None else indices
+        self.sample_weight = None
+        if sample_weight is not None:
+            self.sample_weight = sample_weight / sample_weight[self.indices].mean()
+        self.beside, self.may_miss = beside, True
+        if beside is not None:
+            self._move()
+
+    def _move(self):
+        """Bring targets and weights to the device; look there whether values are missing, to not wait for it in each step."""
+        self.targets, self.sample_weight = (
+            like(each, self.beside) for each in (self.targets, self.sample_weight)
+        )
+        if not in_host_memory(self.X):
+            xp = namespace(self.X)
+            self.may_miss = bool(xp.isnan(xp.sum(self.X)))
+
+    def __len__(self):
+        return len(self.indices)
+
+    def copies(self, indices, rows):
+        """Return the distinct rows of the batch of ``indices`` and each row's place among them; None if all are distinct."""
+        start = int(indices[0])
+        if start not in self._copies:
+            rows = to_numpy(rows)
+            _, *found = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+            self._copies[start] = (
+                None if len(found[0]) == len(rows) else (found[0], found[1].ravel())
+            )
+        return self._copies[start]
+
+    @property
+    def can_be_captured(self):
+        """bool: whether full batches can be taken from the data without the processor."""
+        return not in_host_memory(self.X) and not self.equal_noise
+
+    def epoch(self, rng):
+        """Yield each row once."""
+        order = shuffled(self.indices, self.shuffle, rng)
+        order = order if self.beside is None else like(order, self.beside)
+        n_rows = order.shape[0]
+        for start in range(0, n_rows, self.batch_size):
+            yield self.batch(order[start : min(start + self.batch_size, n_rows)])
+
+    def batch(self, indices):
+        """Return a batch of ``indices``."""
+        return Batch(self, indices)
+
+    def make_steps(self, objective, state, solver):
+        """Return the steps of a training, see :class:`~skae.training.protocols.TrainingBatches`."""
+        kind = Steps if is_numpy(state.params) else DeviceSteps
+        return kind(objective, state, solver, self)
+
+
+class Mixture(Batches):
+    """Batches of ``batch_size`` labeled rows each and some unlabeled ones, which are drawn anew in each epoch.
+
+    The unlabeled rows of an epoch are all different, unless it takes more than there are: then the numbers of times that
+    they are taken differ by one at most.
+
+    Parameters
+    ----------
+    X, sample_weight, batch_size, shuffle, indices, targets
+        See :class:`Batches`; ``batch_size`` counts labeled rows.
+    labeled : ndarray of bool of shape (n_samples,)
+    n_unlabeled : int
+        Unlabeled rows in an epoch.
+    """
+
+    def __init__(self, *args, labeled, n_unlabeled, **options):
+        super().__init__(*args, **options)
+        self._labeled = self.indices[labeled[self.indices]]
+        self._others = self.indices[~labeled[self.indices]]
+        self._n_others = n_unlabeled if len(self._others) else 0
+        if self.sample_weight is not None:
+            mean = self._mean_weight(to_numpy(self.sample_weight))
+            self.sample_weight = self.sample_weight / scalar(mean, self.sample_weight)
+
+    def __len__(self):
+        return len(self._labeled) + self._n_others
+
+    def epoch(self, rng):
+        """Yield each labeled row once, and some of the others."""
+        order = shuffled(self._labeled, self.shuffle, rng)
+        cuts = np.arange(self.batch_size, len(order), self.batch_size)
+        # So that each batch has as many unlabeled rows for each labeled one.
+        others = np.split(self._drawn(rng), cuts * self._n_others // len(order))
+        for rows in zip(np.split(order, cuts), others):
+            rows = np.concatenate(rows)
+            yield self.batch(rows if self.beside is None else like(rows, self.beside))
+
+    def _drawn(self, rng):
+        n_whole, n_more = divmod(self._n_others, max(len(self._others), 1))
+        shuffle = self.shuffle or True
+        parts = [shuffled(self._others, shuffle, rng) for _ in range(n_whole)]
+        some = rng.permutation(self._others)[:n_more]
+        if shuffle is not True:
+            some = shuffled(np.sort(some), shuffle, rng)
+        return np.concatenate([*parts, some])
+
+    def _mean_weight(self, weights):
+        """Return the mean of the ``weights`` of the rows of an epoch, over its draws."""
+        total = weights[self._labeled].sum(dtype=np.float64)
+        if self._n_others:
+            total += self._n_others * weights[self._others].mean(dtype=np.float64)
+        return total / len(self)
+
+
+def shuffled(rows, shuffle, rng):
+    """Return ``rows`` in the order of an epoch.
+
+    Parameters
+    ----------
+    rows : ndarray of int
+    shuffle : bool or int
+        Whether the order is a random one; a number shuffles within buffers of so many rows that follow each other, so that a file
+        is read from its beginning to its end. The buffers begin elsewhere in each epoch.
+    rng : numpy.random.Generator
+    """
+    if isinstance(shuffle, (bool, np.bool_)):
+        return rng.permutation(rows) if shuffle else rows
+    order = rows.copy()
+    for start in range(-int(rng.integers(shuffle)), len(rows), shuffle):
+        rng.shuffle(order[max(start, 0) : start + shuffle])
+    return order
+
+
+def mean_objective(objective, params, batches, seed, grad=None):
+    """Return the objective over all of ``batches`` with the noise of ``seed``; fill ``grad`` unless None."""
+    piece = None if grad is None else empty_like(params)
+    if grad is not None:
+        grad[...] = 0
+    total = 0.0
+    for batch in batches.epoch(np.random.default_rng(seed)):
+        part = len(batch) / len(batches)
+        # Each batch begins with the same generator, so that noise depends on the row alone.
+        total += part * objective(params, batch, piece, np.random.default_rng(seed))
+        if grad is not None:
+            piece *= scalar(part, piece)
+            grad += piece
+    return float(total)
