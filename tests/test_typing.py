@@ -109,9 +109,7 @@ PUBLIC = {
     if callable(each)
 }
 # What authors of estimators write or call, and not users.
-OF_AUTHORS = {
-    "objective", "layer_shapes", "layer_weights", "layer_training", "discriminative_layers", "discriminative_inputs",
-}  # fmt: skip
+OF_AUTHORS = {"objective", "layer_shapes", "layer_weights", "layer_training"}
 
 
 def _functions(public):

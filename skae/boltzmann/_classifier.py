@@ -158,14 +158,14 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
             begin = partial(self._begin, targets)
             state = begin(self._fitted_base(*for_parts(frame, sample_weight, X, weights), begin))
             rows = np.flatnonzero(targets.labeled)
-            inputs = self.base_.discriminative_inputs(X)
+            inputs = self.base_.model_.network_inputs(X)
             self._train_outputs(inputs, targets, balanced, state, rows)
         return self
 
     def _begin(self, targets, base):
         """Take the way up of ``base``, with an output layer above it; publish and return that state."""
         self.base_, self._units = base, base.model_.units
-        layers = base.discriminative_layers()
+        layers = base.model_.encoder_layers()
         widths = [len(encoder) for encoder, _ in layers]
         n_inputs, names = layers[0][0].shape[1], ["sigmoid"] * len(widths)
         state = self._add_output(widths, names, targets, targets.unit, n_inputs=n_inputs)
@@ -181,7 +181,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         return fitted_base(self, base, X, weights, publish)
 
     def _inputs(self, X):
-        return self.base_.discriminative_inputs(X)[:]
+        return self.base_.model_.network_inputs(X)[:]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

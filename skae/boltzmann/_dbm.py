@@ -4,13 +4,12 @@ from dataclasses import field
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import to_numpy
 from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
 from .._estimators import named_layers
 from .._estimators.devices import (
-    as_given,
     check_place,
     computing,
     dispatched,
@@ -23,11 +22,8 @@ from .._estimators.fitting import (
     DTYPES,
     MeanScore,
     by_block,
-    check_counts,
-    column_names,
     counted_rows,
     gathered,
-    generator,
     unchanged_on_error,
     validated_rows,
 )
@@ -50,16 +46,17 @@ from ..nn.deep_boltzmann import DeepMachine
 from ..nn.layerwise import OnCodes
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
-from ..training.solvers import LBFGS, SGD
+from ..training.solvers import LBFGS
 from ._joint_training import double_weights, joint_objective, pretrain
 from ._layers import check_machines
+from ._machine import BoltzmannMachine
 from ._mean_field import FittedMachine, beside_zeros
-from ._partition import LogPartition, log_partition, normalized
+from ._partition import LogPartition, normalized
 
 
 @estimator
 class DBM(
-    TrainedModel,
+    BoltzmannMachine,
     MeanScore,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -278,72 +275,6 @@ class DBM(
         """
         return self._by_block(X, FittedMachine.bounds, None, method="score_samples", check=True)
 
-    def sample(
-        self,
-        n_samples: int = 1,
-        *,
-        n_steps: int = 1000,
-        start: ArrayLike | None = None,
-        means: bool = False,
-        random_state: RandomState = None,
-    ) -> FloatArray:
-        """Return the ends of Gibbs chains of all layers.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of chains; with ``start``, its rows are.
-        n_steps : int, default=1000
-            Steps of each chain.
-        start : array-like of shape (n_samples, n_features), default=None
-            Visible states to begin with, the hidden ones being at their mean field; by default, draws by base rates.
-        means : bool, default=False
-            Whether to return the means of the last visible units, instead of draws.
-        random_state : int, RandomState instance or None, default=None
-            Seed of the draws.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            The ends of the chains.
-        """
-        check_is_fitted(self)
-        check_counts(n_samples=n_samples, n_steps=n_steps)
-        X, dtype = in_numpy(start), self._state["params"].dtype
-        if X is not None:
-            X = validate_data(self, X, dtype=dtype, order="C", reset=False)
-            self._check_range(X)
-        states = self.model_.sample(n_samples, n_steps, X, means, generator(random_state))
-        return as_given(states, start)
-
-    def log_partition(
-        self, *, n_runs: int = 100, n_temperatures: int = 10_000, random_state: RandomState = None
-    ) -> LogPartition:
-        """Return log Z, the logarithm of the normalizer of ``score_samples``.
-
-        See :meth:`RBM.log_partition`: exact for at most 20 units in the odd hidden layers together.
-
-        Parameters
-        ----------
-        n_runs : int, default=100
-            Independent runs, whose weights are averaged.
-        n_temperatures : int, default=10000
-            Steps from the independent units to the machine; too few underestimate Z.
-        random_state : int, RandomState instance or None, default=None
-            Seed of the draws.
-
-        Returns
-        -------
-        estimate : LogPartition
-            ``value``, and ``low`` and ``high``, three standard errors of Z away: a named tuple.
-        """
-        check_is_fitted(self)
-        fitted = self.model_
-        bias = fitted.base_logits()
-        return log_partition(
-            fitted.params, fitted.visible, bias, n_runs, n_temperatures, random_state
-        )
-
     def log_likelihood_bound(
         self,
         X: MatrixLike,
@@ -386,37 +317,6 @@ class DBM(
         biases = [self._units.scaling.widened(visible), *hidden]
         return [shown(self._place, each) for each in biases]
 
-    def discriminative_layers(self):
-        """Return weights and biases of a network on ``discriminative_inputs``, from the lowest layer up.
-
-        Returns
-        -------
-        layers : list of (ndarray, ndarray)
-            Weights of shape (n_upper, n_lower), and biases.
-        """
-        return self.model_.discriminative_layers()
-
-    def discriminative_inputs(self, X):
-        """Return what that network sees of X: beside it, the mean-field means of the second hidden layer.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples.
-
-        Returns
-        -------
-        inputs : ndarray of shape (n_samples, n_inputs)
-            Inputs of the network.
-        """
-        return self.model_.discriminative_inputs(X)
-
-    def _make_solver(self):
-        """Return the solver that the parameters name: plain gradient steps, or steps with ``momentum``, for ``'sgd'``."""
-        if self.solver == "sgd":
-            return SGD(momentum=self.momentum, nesterov=False)
-        return super()._make_solver()
-
     def _learn(self, X, weights, lowest):
         rows = self._units.scaling.rows(X)
         network, mask = self._machine.network, self._machine.mask()
@@ -450,8 +350,12 @@ class DBM(
             scale = self._units.scaling.apply
             return by_block(X, lambda x: function(fitted, *fitted.sides(scale(x))), width)
 
-    def _check_range(self, X):
-        self._units.check(X, column_names(self, X))
+    def _ends_of_chains(self, n_chains, n_steps, X, means, rng):
+        return self.model_.sample(n_chains, n_steps, X, means, rng)
+
+    def _two_sides(self):
+        fitted = self.model_
+        return fitted.params, fitted.visible, fitted.base_logits()
 
     @property
     def model_(self) -> Any:

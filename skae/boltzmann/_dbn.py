@@ -242,32 +242,6 @@ class DBN(
             states = downward(layer.model_, states, None if means and number == 0 else rng)
         return as_given(states, given)
 
-    def discriminative_layers(self):
-        """Return weights and biases of a network on ``discriminative_inputs``, from the lowest layer up.
-
-        Returns
-        -------
-        layers : list of (ndarray, ndarray)
-            Weights of shape (n_upper, n_lower), and biases.
-        """
-        params = self.model_.params
-        return list(zip(params.encoder_weights, params.encoder_biases))
-
-    def discriminative_inputs(self, X):
-        """Return what that network sees of X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples.
-
-        Returns
-        -------
-        inputs : ndarray of shape (n_samples, n_inputs)
-            Inputs of the network.
-        """
-        return self.model_.scaling.rows(X)
-
     @property
     def model_(self) -> Any:
         """The layers end to end, as :class:`StackedAE` has them: Model."""

@@ -82,31 +82,14 @@ class FittedMachine:
         """Return the biases of each layer, from the visible one up."""
         return [self.machine.bias(self.params, n) for n in range(len(self.machine.sizes))]
 
-    def discriminative_layers(self):
-        """Return weights and biases of a network on ``discriminative_inputs``, from the lowest layer up.
-
-        Returns
-        -------
-        layers : list of (ndarray, ndarray)
-            Weights of shape (n_upper, n_lower), and biases.
-        """
+    def encoder_layers(self):
+        """Return weights and biases of a network on ``network_inputs``, whose way up is one mean-field pass."""
         weights, biases = self.weights(), self.biases()
         lowest = np.hstack([weights[0], weights[1].T])
         return list(zip([lowest, *weights[1:]], biases[1:]))
 
-    def discriminative_inputs(self, X):
-        """Return X and, beside it, the mean-field means of the second hidden layer.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples.
-
-        Returns
-        -------
-        inputs : ndarray of shape (n_samples, n_inputs)
-            Inputs of the network.
-        """
+    def network_inputs(self, X):
+        """Return the rows of X and, beside them, the mean-field means of the second hidden layer."""
         width, rows = self.machine.sizes[0] + self.machine.sizes[2], self.units.scaling.rows(X)
         return by_block(rows, lambda x: self.sides(x)[0][:, :width], width)
 

@@ -5,15 +5,13 @@ from numbers import Integral, Real
 from typing import ClassVar, Literal
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._arrays.namespace import Constant
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
 from .._estimators.devices import CONSTRAINTS as ENGINE
-from .._estimators.devices import as_given, in_numpy
 from .._estimators.fitted import FittedNetwork
-from .._estimators.fitting import check_counts, column_names, generator, unchanged_on_error
+from .._estimators.fitting import unchanged_on_error
 from .._estimators.layer import NetworkLayer
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import layer_weights
@@ -35,15 +33,16 @@ from ..nn.boltzmann import BoltzmannObjective, Chains, gibbs_step, log_densities
 from ..nn.losses import LOSSES
 from ..nn.objective import Objective
 from ..nn.penalties import ActivitySparsity, weight_decays
-from ..training.solvers import LBFGS, SGD
-from ._partition import LogPartition, log_partition, normalized
+from ..training.solvers import LBFGS
+from ._machine import BoltzmannMachine
+from ._partition import LogPartition, normalized
 from ._passes import downward
 from ._visible import check_groups
 
 
 @NetworkLayer.register
 @estimator
-class RBM(TrainedModel, FittedNetwork):
+class RBM(BoltzmannMachine, FittedNetwork):
     """Restricted Boltzmann machine: binary hidden units that explain visible ones.
 
     The density of x is in proportion to ``sum_h exp(h'Wx + b'h + c'x)``; for gaussian columns, of unit variance, times
@@ -220,47 +219,6 @@ class RBM(TrainedModel, FittedNetwork):
     partial_fit = unsupervised.partial_fit
     _begin, _fit_network = unsupervised.begin, unsupervised.fit_network
 
-    def sample(
-        self,
-        n_samples: int = 1,
-        *,
-        n_steps: int = 1000,
-        start: ArrayLike | None = None,
-        means: bool = False,
-        random_state: RandomState = None,
-    ) -> FloatArray:
-        """Return the ends of Gibbs chains.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of chains; with ``start``, its rows are.
-        n_steps : int, default=1000
-            Steps of each chain.
-        start : array-like of shape (n_samples, n_features), default=None
-            Visible states to begin with; by default, draws by the base rates of the training data.
-        means : bool, default=False
-            Whether to return the means of the last visible units given the hidden ones, instead of draws.
-        random_state : int, RandomState instance or None, default=None
-            Seed of the draws.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            The ends of the chains.
-        """
-        check_is_fitted(self)
-        check_counts(n_samples=n_samples, n_steps=n_steps)
-        rng = generator(random_state)
-        params, units = self._network.views(self._params), self._units.loss
-        visible = self._chain_start(n_samples, in_numpy(start), rng)
-        codes, hidden = np.empty((2, len(visible), self.n_components_), visible.dtype)
-        with team():
-            for _ in range(n_steps):
-                gibbs_step(params, units, visible, codes, hidden, rng)
-        states = downward(self.model_, hidden) if means else self._units.scaling.invert(visible)
-        return as_given(states, start)
-
     def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return the logarithm of each sample's unnormalized density: minus its (free) energy.
 
@@ -282,38 +240,6 @@ class RBM(TrainedModel, FittedNetwork):
             return log_densities(model.params, model.loss, model.scaling.apply(x))
 
         return self._by_block(X, densities, None, method="score_samples", check=True)
-
-    def log_partition(
-        self, *, n_runs: int = 100, n_temperatures: int = 10_000, random_state: RandomState = None
-    ) -> LogPartition:
-        """Return log Z, the logarithm of the normalizer of ``score_samples``.
-
-        Exactly for at most 20 hidden units; otherwise by annealed importance sampling from independent visible units
-        with the base rates of the training data.
-
-        Parameters
-        ----------
-        n_runs : int, default=100
-            Independent runs, whose weights are averaged.
-        n_temperatures : int, default=10000
-            Steps from the independent units to the machine; too few underestimate Z.
-        random_state : int, RandomState instance or None, default=None
-            Seed of the draws.
-
-        Returns
-        -------
-        estimate : LogPartition
-            ``value``, and ``low`` and ``high``, three standard errors of Z away: a named tuple.
-
-        References
-        ----------
-        Salakhutdinov, R. & Murray, I. On the quantitative analysis of deep belief networks. ICML 2008.
-        """
-        check_is_fitted(self)
-        params = self._network.views(self._params)
-        return log_partition(
-            params, self._units.loss, self._base_bias, n_runs, n_temperatures, random_state
-        )
 
     def log_likelihood(
         self,
@@ -342,32 +268,6 @@ class RBM(TrainedModel, FittedNetwork):
         score = self.score(X)
         options = {"n_temperatures": n_temperatures, "random_state": random_state}
         return normalized(score, self.log_partition(n_runs=n_runs, **options))
-
-    def discriminative_layers(self):
-        """Return weights and biases of a network on ``discriminative_inputs``, from the lowest layer up.
-
-        Returns
-        -------
-        layers : list of (ndarray, ndarray)
-            Weights of shape (n_upper, n_lower), and biases.
-        """
-        params = self.model_.params
-        return list(zip(params.encoder_weights, params.encoder_biases))
-
-    def discriminative_inputs(self, X):
-        """Return what that network sees of X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples.
-
-        Returns
-        -------
-        inputs : ndarray of shape (n_samples, n_inputs)
-            Inputs of the network.
-        """
-        return self._units.scaling.rows(X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -413,12 +313,6 @@ class RBM(TrainedModel, FittedNetwork):
             scales=self.scales,
         )
 
-    def _make_solver(self):
-        """Return the solver that the parameters name: plain gradient steps, or steps with ``momentum``, for ``'sgd'``."""
-        if self.solver == "sgd":
-            return SGD(momentum=self.momentum, nesterov=False)
-        return super()._make_solver()
-
     @property
     def _base_bias(self):
         """ndarray of shape (n_inputs,): biases of visible units that have the base rates of the columns."""
@@ -461,9 +355,17 @@ class RBM(TrainedModel, FittedNetwork):
         """
         return layer_weights(self.model_.params)
 
-    def _chain_start(self, n_samples, start, rng):
-        if start is not None:
-            X = validate_data(self, start, dtype=self._params.dtype, order="C", reset=False)
-            self._units.check(X, column_names(self, X))
-            return self._units.scaling.apply(X).copy()
-        return self._units.loss.draws(self._base_bias, n_samples, rng)
+    def _ends_of_chains(self, n_chains, n_steps, X, means, rng):
+        params, units = self._network.views(self._params), self._units.loss
+        if X is None:
+            visible = units.draws(self._base_bias, n_chains, rng)
+        else:
+            visible = self._units.scaling.apply(X).copy()
+        codes, hidden = np.empty((2, len(visible), self.n_components_), visible.dtype)
+        with team():
+            for _ in range(n_steps):
+                gibbs_step(params, units, visible, codes, hidden, rng)
+        return downward(self.model_, hidden) if means else self._units.scaling.invert(visible)
+
+    def _two_sides(self):
+        return self._network.views(self._params), self._units.loss, self._base_bias

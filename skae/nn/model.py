@@ -42,6 +42,14 @@ class Model:
         """Number of outputs of the encoder."""
         return self.network.sizes[self.n_layers]
 
+    def encoder_layers(self):
+        """Return weights and bias of each layer of the encoder, from the lowest up."""
+        return list(zip(self.params.encoder_weights, self.params.encoder_biases))
+
+    def network_inputs(self, X):
+        """Return what the network sees of the rows of X, of which only those that are asked for are made dense and scaled."""
+        return self.scaling.rows(X)
+
     def inputs(self, x):
         """Return what the network sees of x: scaled columns, with 0 in the place of missing values."""
         return _without_missing(self.scaling.apply(x))
