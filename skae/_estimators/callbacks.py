@@ -3,9 +3,10 @@
 from contextlib import contextmanager, nullcontext
 
 from .._compat import callback_management_context
+from .._protocols import Observer
 
 
-class Callbacks:
+class Callbacks(Observer):
     """Report a task and its parts, such as a training and its epochs, to the callbacks that were set on ``estimator``.
 
     The first task of a fit is the root, and later tasks are its subtasks.
@@ -52,10 +53,6 @@ class Callbacks:
     def epoch_end(self, state):
         """Close it; return whether a callback asks to stop."""
         return self._part is not None and self._end(self._part, state)
-
-    def kept(self, params):
-        """Return no arrays: nothing is kept in a checkpoint."""
-        return {}
 
     def close(self, state):
         """Close the task."""

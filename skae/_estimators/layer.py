@@ -73,6 +73,14 @@ class LayerTraining:
     publish : callable
         ``publish(state)`` makes the parameters and the history in ``state`` those of the fitted layer: the default of
         ``train``.
+    units_parameter : str
+        Name of the parameter that says what kind of units the layer reconstructs.
+    tied : bool
+        Whether the decoder has the weights of the encoder.
+    make_noise : callable or None
+        ``make_noise(units)`` returns the corruption of columns in ``Units``; None where the layer sees them as they are.
+    weighs_cells : bool
+        Whether the loss of corrupted cells has another weight than that of clean ones.
     """
 
     make_units: Callable
@@ -82,3 +90,7 @@ class LayerTraining:
     new_state: Callable
     train: Callable
     publish: Callable
+    units_parameter: str
+    tied: bool
+    make_noise: Callable | None = None
+    weighs_cells: bool = False

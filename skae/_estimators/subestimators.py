@@ -40,9 +40,11 @@ def check_layers(layers):
             )
 
 
-def units_parameter(layer):
-    """Return the name of the parameter that says what kind of units the layer reconstructs."""
-    return "visible" if hasattr(layer, "visible") else "loss"
+def kind_of_units(layer):
+    """Return what the parameters of ``layer`` say that it reconstructs: real numbers where it is no network."""
+    if not isinstance(layer, NetworkLayer):
+        return "gaussian"
+    return getattr(layer, layer.layer_training().units_parameter)
 
 
 def copies(layers, whole):
@@ -55,9 +57,8 @@ def copies(layers, whole):
     options = {name: getattr(whole, name) for name in ("verbose", "checkpoint", "resume")}
     for name, layer in layers:
         layer = ready_copy(name, layer, whole, rng, **options)
-        name_of_units = units_parameter(layer)
-        if below == "sigmoid" and getattr(layer, name_of_units, None) == "auto":
-            layer.set_params(**{name_of_units: "bernoulli"})
+        if below == "sigmoid" and kind_of_units(layer) == "auto":
+            layer.set_params(**{layer.layer_training().units_parameter: "bernoulli"})
         if below is not None and isinstance(layer, NetworkLayer):
             layer.set_params(standardize=False)
         fitted.append((name, layer))

@@ -262,8 +262,7 @@ class TrainedModel(CallbackSupportMixin):
         if self.checkpoint is None:
             return None, None
         data = [problem.X, problem.sample_weight, problem.targets, problem.rows]
-        # The weight of an objective that is not a parameter of this estimator.
-        data += [problem.objective.weight] if hasattr(problem.objective, "weight") else []
+        data += problem.objective.own_numbers
         # As the learning rate falls to 0 at max_iter, another max_iter is another training.
         fixed = () if self.learning_rate == "constant" else ("max_iter",)
         fresh = replace(state, extra=problem.kept(state.params))

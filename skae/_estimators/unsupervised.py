@@ -5,7 +5,6 @@ These are methods that a class takes as its own, besides its ``objective`` and t
 arguments of the ``Network``, and ``_first_state(rows, sample_weight)`` the ``TrainingState`` before the first step::
 
     _begin, _fit_network = unsupervised.begin, unsupervised.fit_network
-    layer_training = unsupervised.layer_training
 """
 
 from numbers import Integral, Real
@@ -78,7 +77,7 @@ def begin(self, X, sample_weight, *, again=False):
     rows = units.scaling.rows(X)
     state = self._last_state() if again else self._first_state(rows, sample_weight)
     objective = self.objective(self._network, units)
-    constant = units.constant_loss * getattr(objective, "largest_cell_weight", 1.0)
+    constant = units.constant_loss * objective.largest_cell_weight
     return Problem(objective, rows, sample_weight, constant=constant, beside=beside), state
 
 
@@ -104,14 +103,8 @@ def fit_network(self, X, sample_weight, cure=CURE_OF_CONSTANT_CODES):
     return fitted, rows
 
 
-def layer_training(self):
-    """Return how a stack may train the network of this layer, a :class:`~skae._estimators.layer.LayerTraining`.
-
-    Returns
-    -------
-    training : LayerTraining
-        Functions that train it.
-    """
+def layer_training(self, **facts):
+    """Return how a stack may train the network of this layer, and ``facts`` about it: a ``LayerTraining``."""
     return LayerTraining(
         make_units=self._make_units,
         begin=self._begin,
@@ -120,6 +113,7 @@ def layer_training(self):
         new_state=self._new_state,
         train=self._train,
         publish=self._publish,
+        **facts,
     )
 
 

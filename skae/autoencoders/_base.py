@@ -69,6 +69,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
 
     _cure_of_constant_codes = CURE_OF_CONSTANT_CODES
     _fit_network = unsupervised.fit_network
+    _imputation = None  # what ``fit`` measured for ``impute``
 
     @abstractmethod
     def objective(self, network, units):
@@ -160,7 +161,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     def _filled(self, x):
         model = self.model_
         z = model.scaling.apply(x)
-        imputation = getattr(self, "_imputation", None)
+        imputation = self._imputation
         if imputation is None:
             imputation = plain_imputation(self._input_means(self._gaussian_inputs(), z.dtype))
         return model.scaling.invert(imputation.fill(model.reconstruct_scaled, z))
@@ -193,7 +194,15 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
 
     # As a layer of a stack: see NetworkLayer.
 
-    layer_training = unsupervised.layer_training
+    def layer_training(self):
+        """Return how a stack may train the network of this layer.
+
+        Returns
+        -------
+        training : LayerTraining
+            Functions that train it, and what the stack asks about it.
+        """
+        return unsupervised.layer_training(self, units_parameter="loss", tied=self.tied_weights)
 
     def _make_units(self, X, frame, sample_weight):
         """Return how the network sees the columns of the validated X, which was ``frame``."""

@@ -1,6 +1,6 @@
 """Denoising auto-encoder."""
 
-from dataclasses import field
+from dataclasses import field, replace
 from numbers import Real
 from typing import ClassVar
 
@@ -165,15 +165,30 @@ class DenoisingAE(BaseAutoEncoder):
         objective : Objective
             What :mod:`skae.training` minimizes.
         """
-        corruption = make_corruption(
-            self.corruption, self.corruption_level, units.groups, units.limits
-        )
+        corruption = self._make_noise(units)
         return Objective(
             network,
             units.loss,
             corruption=corruption,
             emphasis=self._emphasis(corruption),
             penalties=weight_decays(self.weight_decay),
+        )
+
+    def _make_noise(self, units):
+        """Return the corruption of columns in these ``Units``."""
+        return make_corruption(self.corruption, self.corruption_level, units.groups, units.limits)
+
+    def layer_training(self):
+        """Return how a stack may train the network of this layer.
+
+        Returns
+        -------
+        training : LayerTraining
+            Functions that train it, and what the stack asks about it.
+        """
+        weighs_cells = self.emphasis is not None
+        return replace(
+            super().layer_training(), make_noise=self._make_noise, weighs_cells=weighs_cells
         )
 
     def _emphasis(self, corruption):

@@ -276,7 +276,15 @@ class RBM(BoltzmannMachine, FittedNetwork):
 
     # As a layer of a stack: see NetworkLayer.
 
-    layer_training = unsupervised.layer_training
+    def layer_training(self):
+        """Return how a stack may train the network of this layer.
+
+        Returns
+        -------
+        training : LayerTraining
+            Functions that train it, and what the stack asks about it.
+        """
+        return unsupervised.layer_training(self, units_parameter="visible", tied=True)
 
     def objective(self, network, units):
         """Return what the gradient of the likelihood is estimated by, or that of the reconstruction loss.

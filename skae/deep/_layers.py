@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from .._compat import StrOptions
 from .._estimators.layer import NetworkLayer
 from .._estimators.named_layers import check_names
-from .._estimators.subestimators import check_layers, units_parameter
+from .._estimators.subestimators import check_layers, kind_of_units
 from .._estimators.units import plain_units
 from ..autoencoders import ContractiveAE
 
@@ -73,8 +73,7 @@ def layer_shapes(layers):
 
 def ties(layer):
     """Return whether the decoder of ``layer`` has the weights of its encoder."""
-    # Networks without such a parameter, as that of an RBM, are tied.
-    return isinstance(layer, NetworkLayer) and getattr(layer, "tied_weights", True)
+    return isinstance(layer, NetworkLayer) and layer.layer_training().tied
 
 
 def units_of(layer, X, frame, sample_weight):
@@ -87,11 +86,10 @@ def units_of(layer, X, frame, sample_weight):
 def check_losses(layers):
     """Raise where a layer above the first has a loss that codes do not have."""
     for name, layer in layers[1:]:
-        name_of_units = units_parameter(layer)
-        loss = getattr(layer, name_of_units, "gaussian")
+        loss = kind_of_units(layer)
         if loss not in ("auto", "gaussian", "bernoulli"):
             raise ValueError(
-                f"{name_of_units} of the layer {name!r} must be 'auto', 'gaussian' or 'bernoulli', since its input is "
+                f"{layer.layer_training().units_parameter} of the layer {name!r} must be 'auto', 'gaussian' or 'bernoulli', since its input is "
                 f"the code below; got {loss!r}."
             )
 
@@ -103,8 +101,7 @@ def downward(layers):
         activations = [activation for _, activation in layer.layer_shapes()]
         names += activations[:-1]
         if number < len(layers) - 1:
-            layer_above = layers[number + 1][1]
-            above = getattr(layer_above, units_parameter(layer_above), "gaussian")
+            above = kind_of_units(layers[number + 1][1])
             linear = "relu" if activations[-1] == "relu" else "identity"
             names.append("sigmoid" if above == "bernoulli" else linear)
     return tuple(names)

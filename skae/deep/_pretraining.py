@@ -18,8 +18,8 @@ from .._estimators.subestimators import fill, without_output
 from .._estimators.training import TrainedModel
 from .._estimators.units import plain_units
 from .._estimators.unlabeled import constant_loss, mark_unlabeled
+from .._protocols import Observer
 from ..nn.composition import SharedEncoder
-from ..nn.corruption import make_corruption
 from ..nn.layerwise import JointSolver, Layerwise, OnCodes
 from ..nn.network import Network
 from ..nn.objective import Objective
@@ -250,12 +250,11 @@ class Pretraining:
     def _begin(self, layer, start, X, sample_weight):
         """Let the layer check what it is to be trained on; return its ``Problem`` and first state."""
         given = (self._codes(X, start), sample_weight) if start else self.lowest
-        problem, state = layer.layer_training().begin(*given)
-        if start and self.noise_below and hasattr(layer, "corruption"):
+        training = layer.layer_training()
+        problem, state = training.begin(*given)
+        if start and self.noise_below and training.make_noise is not None:
             # Of the columns of X, where the noise comes in, and not of the codes.
-            problem.objective.corruption = make_corruption(
-                layer.corruption, layer.corruption_level, self.units.groups, self.units.limits
-            )
+            problem.objective.corruption = training.make_noise(self.units)
         return problem, state
 
     def _fit_with_noise_below(self, layer, start, X, sample_weight):
@@ -280,7 +279,7 @@ class Pretraining:
     def _check_noise_below(self):
         self._need_networks("corrupted='input'")
         for name, layer in self.layers[1:]:
-            if getattr(layer, "emphasis", None) is not None:
+            if layer.layer_training().weighs_cells:
                 raise ValueError(
                     "corrupted='input' changes no single cell of the codes: the layer "
                     f"{name!r} must have emphasis=None."
@@ -311,23 +310,16 @@ def _publish_encoder(layer, network, units, seen, state):
     training.publish(replace(state, params=params))
 
 
-class _Publishing:
-    """Observer of training: ``publish(state)`` after each epoch."""
+class _Publishing(Observer):
+    """Call ``publish(state)`` after each epoch."""
 
     def __init__(self, publish):
         self._publish = publish
-
-    def epoch_begin(self, state):
-        """Nothing to do."""
 
     def epoch_end(self, state):
         """Publish."""
         self._publish(state)
         return False
-
-    def kept(self, params):
-        """Return no arrays: nothing is kept in a checkpoint."""
-        return {}
 
 
 class _JointTraining(TrainedModel, BaseEstimator):

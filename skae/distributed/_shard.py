@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from .._protocols import SumsOutcomes
 from .._threads import team
 from ..training.batches import Batch, Batches, shuffled
-from ..training.protocols import SumsOutcomes
 
 
 class ShardBatch(Batch):
@@ -187,7 +187,7 @@ def _own_rng(rng, *numbers):
 
 def observers_of(objective):
     """Return the observers through which an objective has arrays that change from step to step."""
-    return getattr(objective, "observers", ())
+    return objective.observers
 
 
 def kept_by(objective, params):

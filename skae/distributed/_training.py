@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from .._protocols import Announces, Restricts, SumsOutcomes, TrainingObjective
 from ..training.batches import Mixture
 from ..training.loop import Steps
-from ..training.protocols import Announces, Restricts, SumsOutcomes
 from ._cluster import Held
 from ._shard import (
     Plan,
@@ -271,18 +271,18 @@ def merge(objective, results):
         observer.merge(parts)
 
 
-class RemoteObjective:
+class RemoteObjective(TrainingObjective):
     """The mean of an objective over rows that are on workers.
 
     Parameters
     ----------
-    local : callable
-        The objective in this process.
+    local : TrainingObjective
+        That of this process.
     """
 
     def __init__(self, local):
-        self.local, self.monitors_loss = local, getattr(local, "monitors_loss", True)
-        self.finite_where_params_are = getattr(local, "finite_where_params_are", False)
+        self.local, self.monitors_loss = local, local.monitors_loss
+        self.finite_where_params_are = local.finite_where_params_are
         self._last_state, self._n_calls = None, 0
 
     def __call__(self, params, batch, grad, rng):

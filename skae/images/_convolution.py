@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._kernels.pictures import add_patches, gather_patches
+from .._protocols import TrainingObjective
 from .._threads import product
 
 _BAND = 400_000  # numbers of a band of positions, its patches and products, that stay in the cache of a core
@@ -130,7 +131,7 @@ class TiledEncoder:
             self._encoder.backward(own, patches[rows], memory, pull[rows], out)
 
 
-class ConvolutionalObjective:
+class ConvolutionalObjective(TrainingObjective):
     """The mean over pictures of the three terms of :class:`ConvolutionalPSD` at the best codes, and its gradient.
 
     The codes are optimal, so that the gradient of the optimum is the partial one with codes held fixed.

@@ -5,6 +5,7 @@ from sklearn.utils import gen_batches
 
 from .._arrays.namespace import Constant, copy, dtype_name, is_numpy, like, namespace, to_numpy
 from .._kernels.tangents import gather, gather_sum
+from .._protocols import Observer
 from .._threads import ELEMENT, share, share_items
 from ..nn.linear_maps import encoder_map
 from ..nn.scaling import dense
@@ -151,7 +152,7 @@ class TangentStore:
         return leading_vectors(jacobians, self.n_tangents, self.tol, rng, start)[0]
 
 
-class TangentUpdates:
+class TangentUpdates(Observer):
     """Observer of training: new tangents every so many epochs, which a checkpoint can bring back.
 
     ``listeners`` are called when the tangents have changed.
@@ -174,10 +175,6 @@ class TangentUpdates:
             self._as_of = due
             for changed in self.listeners:
                 changed()
-
-    def epoch_end(self, state):
-        """Nothing to do."""
-        return False
 
     def kept(self, params):
         """Return an array like the parameters of the encoder that the present tangents are of."""

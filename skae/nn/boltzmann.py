@@ -25,6 +25,7 @@ from .._arrays.namespace import (
     size,
 )
 from .._arrays.products import multiplier
+from .._protocols import Observer, TrainingObjective
 from .._threads import ELEMENT, share
 from .activations import ACTIVATIONS
 from .layer import Layer, LayerRecord, add_up, forget_penalties
@@ -101,7 +102,7 @@ def _scaled(weights, scale):
     return weights if scale == 1 else weights * scalar(scale, weights)
 
 
-class Chains:
+class Chains(Observer):
     """Gibbs chains that outlive a step (persistent contrastive divergence), and are part of the training's state.
 
     Parameters
@@ -139,7 +140,7 @@ class Chains:
             self.hidden[number :: len(parts)] = part[self.key][number :: len(parts)]
 
 
-class BoltzmannObjective:
+class BoltzmannObjective(TrainingObjective):
     """Contrastive divergence: the gradient of mean F(data) - mean F(samples of the model), F the free energy.
 
     The samples are held still, as if the parameters moved under them. Short chains start at the data
@@ -156,7 +157,7 @@ class BoltzmannObjective:
         Gibbs steps between data and samples, or from one sample to the next.
     chains : Chains or None
         Persistent ones.
-    penalties : sequence of callable
+    penalties : sequence of Penalty
         See :mod:`skae.nn.penalties`.
     watched : Reconstruction or None
         The units whose reconstruction is the value; all of them by default.
@@ -168,7 +169,7 @@ class BoltzmannObjective:
         Of the weights; where it is 0 there is no connection.
     """
 
-    monitors_loss = False  # see Problem
+    monitors_loss = False
 
     def __init__(
         self,
@@ -270,7 +271,7 @@ class BoltzmannObjective:
     @property
     def can_be_captured(self):
         """bool: whether a step on a device is the same work whatever the data, without a wait for the device."""
-        parts = all(getattr(each, "can_be_captured", False) for each in self.penalties)
+        parts = all(each.can_be_captured for each in self.penalties)
         return parts and self._infer == self._means and self.mask is None
 
     def draw(self, n_samples, rng):

@@ -3,9 +3,10 @@
 import numpy as np
 
 from .._arrays.namespace import empty, memory_of, scalar
+from .._protocols import TrainingObjective
 
 
-class SharedEncoder:
+class SharedEncoder(TrainingObjective):
     """The objective ``first`` plus ``weight`` times ``second``, whose encoder has the lowest layers of that of ``first``.
 
     As many layers as both encoders have are the same ones. The flat vector is that of ``first``, and behind it the
@@ -21,8 +22,8 @@ class SharedEncoder:
         self.first, self.second, self.weight = first, second, weight
         self.monitors_loss = first.monitors_loss and second.monitors_loss
         self.observers = [*first.observers, *second.observers]
-        both = first, second
-        self.can_be_captured = all(getattr(each, "can_be_captured", False) for each in both)
+        self.can_be_captured = first.can_be_captured and second.can_be_captured
+        self.own_numbers = (weight,)
         self._places = _places(first.network, second.network)
         self._buffers = {}
 

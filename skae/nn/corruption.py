@@ -47,7 +47,11 @@ def dropout_mask(X, seed, level, out):
     kernels.emphasize(rows, columns, _threshold(level), *numbers, out)
 
 
-class _CellCorruption:
+class Noise:
+    """A corruption that works on arrays of any library, without a wait for the device; those of users need not."""
+
+
+class _CellCorruption(Noise):
     """What the corruptions of a share of the cells have in common: the share, and which cells.
 
     Parameters
@@ -57,10 +61,6 @@ class _CellCorruption:
     groups : ndarray of int of shape (n_columns,) or None
         For each column the one whose draws it shares: one-hot columns of a category are corrupted together.
     """
-
-    can_be_captured = (
-        True  # whether it works on arrays of any library, without a wait for the device
-    )
 
     def __init__(self, level, groups=None):
         self.level, self.groups = level, None if groups is None else Constant(groups)
@@ -136,10 +136,8 @@ class Swap(_CellCorruption):
         _by_rows(fill, X, seed, self.groups)
 
 
-class Gaussian:
+class Gaussian(Noise):
     """Add normal noise of standard deviation ``level`` to every cell."""
-
-    can_be_captured = True
 
     def __init__(self, level):
         self.level = level

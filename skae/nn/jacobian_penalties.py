@@ -1,4 +1,4 @@
-"""Penalties on Jacobians of any depth, by forward mode: see :mod:`skae.nn.penalties` for the protocol."""
+"""Penalties on Jacobians of any depth, by forward mode."""
 
 from .._arrays.namespace import empty, empty_like, multiply_into, namespace, reshape, scalar
 from .._arrays.random import signs
@@ -6,6 +6,7 @@ from .._arrays.tangents import squares
 from .corruption import Gaussian
 from .forward_mode import Chain
 from .noise import keys, shifted_seed
+from .penalties import Penalty
 
 _ROWS = 4096  # directions times samples that are carried at once: full speed in bounded memory
 
@@ -54,7 +55,7 @@ class Directions:
         return empty((X.shape[0], count, X.shape[1]), X)
 
 
-class JacobianContraction:
+class JacobianContraction(Penalty):
     """``strength`` times the mean of ||dh/dx||_F^2, or of ||dr/dx||_F^2 when ``loss`` is given.
 
     Parameters
@@ -112,7 +113,7 @@ class _Workspace:
         self.means = empty_like(trace.logits)
 
 
-class JacobianCurvature:
+class JacobianCurvature(Penalty):
     """``strength`` times the mean of ||J(x) - J(x + e)||_F^2, e normal, for an encoder of any depth.
 
     ``n_samples`` draws of e a step; for each, the same ``n_directions`` (see :class:`Directions`) go

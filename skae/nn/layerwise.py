@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._arrays.namespace import empty, empty_like
+from .._protocols import TrainingObjective
 
 
 class CodeBatch:
@@ -60,7 +61,7 @@ class CodeBatch:
         self._batch.weights(out=out)
 
 
-class OnCodes:
+class OnCodes(TrainingObjective):
     """The objective of one layer on codes of fixed layers below.
 
     Parameters
@@ -75,8 +76,11 @@ class OnCodes:
     def __init__(self, objective, n_features, encode):
         self.objective, self.n_features, self.encode = objective, n_features, encode
         self.monitors_loss, self.observers = objective.monitors_loss, objective.observers
-        self.can_be_captured = getattr(objective, "can_be_captured", False)
-        self.draw = getattr(objective, "draw", None)
+        self.can_be_captured = objective.can_be_captured
+
+    def draw(self, n_samples, rng):
+        """Return the random numbers of a step on so many samples, in int64."""
+        return self.objective.draw(n_samples, rng)
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat``; noise comes in at the rows."""
@@ -84,7 +88,7 @@ class OnCodes:
         return self.objective(flat, codes, grad, rng)
 
 
-class Layerwise:
+class Layerwise(TrainingObjective):
     """The sum of the objectives of several layers, each on the codes of those below; no gradient goes down.
 
     Parameters

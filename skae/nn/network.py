@@ -102,14 +102,16 @@ class Network:
 
     def trace(self, n_samples, flat, penalties=()):
         """Return the buffers of a batch beside the parameters ``flat``, with the rows that ``penalties`` claim."""
-        claims = [each.n_rows(n_samples) for each in penalties if hasattr(each, "n_rows")]
+        n_claimed = 0
+        for penalty in penalties:
+            n_claimed += penalty.n_rows(n_samples)
         return Trace(
             n_samples,
             self.sizes,
             flat,
             decoder=bool(self.decoder),
             dropout=self.dropout > 0,
-            n_claimed=sum(claims),
+            n_claimed=n_claimed,
         )
 
     def initial(self, rng, dtype, output_bias=None):

@@ -14,11 +14,13 @@ from .._arrays.namespace import (
     memory_of,
     namespace,
 )
+from .._protocols import TrainingObjective
 from .._threads import ELEMENT, share
+from .corruption import Noise
 from .noise import draw_seeds
 
 
-class Objective:
+class Objective(TrainingObjective):
     """Mean over samples of a loss, plus penalties.
 
     The loss is that of reconstructing x from its corruption; of a network without a decoder, that of
@@ -32,15 +34,13 @@ class Objective:
         Fills its third argument with a corruption of the first, drawn by the seed in between.
     emphasis : pair of float or None
         Loss weights of the corrupted and of the clean cells (Vincent et al. 2010, section 5).
-    penalties : sequence of callable
+    penalties : sequence of Penalty
         See :mod:`skae.nn.penalties`.
     n_frozen : int
         So many of the encoder's lowest layers stay as they are: their gradient is 0.
     row_factors : ndarray of shape (n_samples,) or None
         By how much more each row of the data counts here than by its sample weight: 0 for one without a target.
     """
-
-    monitors_loss, observers = True, ()  # see Problem
 
     def __init__(
         self,
@@ -66,14 +66,13 @@ class Objective:
     def draw(self, n_samples, rng):
         """Return the random numbers of a step on so many samples, in int64: seeds, and what penalties draw."""
         seeds = draw_seeds(rng)
-        drawing = [each for each in self.penalties if hasattr(each, "draw")]
-        return np.concatenate([seeds, *[each.draw(n_samples, seeds[1]) for each in drawing]])
+        return np.concatenate([seeds, *[each.draw(n_samples, seeds[1]) for each in self.penalties]])
 
     @property
     def can_be_captured(self):
         """bool: whether a step on a device is the same work whatever the data, without a wait for the device."""
-        parts = [*self.penalties, *([] if self.corruption is None else [self.corruption])]
-        return all(getattr(part, "can_be_captured", False) for part in parts)
+        known = self.corruption is None or isinstance(self.corruption, Noise)
+        return known and all(each.can_be_captured for each in self.penalties)
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` with the gradient unless it is None."""

@@ -3,12 +3,9 @@
 A penalty is called between the forward and the backward pass as ``penalty(params, trace, seed)``. It
 returns its value and leaves its gradient in the records of ``trace.encoder`` and ``trace.decoder``, where the backward
 pass picks it up: see :class:`~skae.nn.layer.LayerRecord`.
-Where the gradient of an encoder's weights is a product of two stacks of rows, a penalty can have these in
-the product of the network itself: ``n_rows(n_samples)`` says how many there can be, and the trace has them to be
-claimed in each batch. ``can_be_captured`` says that the penalty works on arrays of any library, and is the same work for
-each batch; ``draw(n_samples, seed)`` returns what it draws on the processor: in a captured step ``trace.rng`` has these
-numbers.
 """
+
+from abc import ABC, abstractmethod
 
 import numpy as np
 from scipy.special import rel_entr
@@ -30,7 +27,28 @@ from .layer import Layer
 from .noise import shifted_seed
 
 
-class WeightDecay:
+class Penalty(ABC):
+    """A term of an objective; a class overrides what is otherwise for it than here.
+
+    ``can_be_captured`` says that the penalty works on arrays of any library, and is the same work for each batch.
+    """
+
+    can_be_captured = False
+
+    @abstractmethod
+    def __call__(self, params, trace, seed):
+        """Return the value; leave the gradient in the records of ``trace``."""
+
+    def n_rows(self, n_samples):
+        """Return how many rows it can claim of the stacks of a trace, whose product is the gradient of the encoder's weights."""
+        return 0
+
+    def draw(self, n_samples, seed):
+        """Return what it draws on the processor, in int64: in a captured step ``trace.rng`` has these numbers."""
+        return np.empty(0, np.int64)
+
+
+class WeightDecay(Penalty):
     """``strength / 2`` times the squared norm of all weights; tied weights count once."""
 
     can_be_captured = True
@@ -61,7 +79,7 @@ def weight_decays(strength):
     return [WeightDecay(strength)] if strength else []
 
 
-class ActivitySparsity:
+class ActivitySparsity(Penalty):
     """``strength`` times the divergence of each unit's mean activity q from a target p, of sigmoid units.
 
     sum_j p log(p / q_j) + (1 - p) log((1 - p) / (1 - q_j)), with q the mean of the codes of a batch (Hinton 2010, section
@@ -83,7 +101,7 @@ class ActivitySparsity:
         return self.strength * float(np.sum(rel_entr(p, activity) + rel_entr(1 - p, 1 - activity)))
 
 
-class Contraction:
+class Contraction(Penalty):
     """``strength`` times the mean of ||dh/dx||_F^2, exact for a one-layer encoder (Rifai et al. 2011, eq. 7)."""
 
     can_be_captured = True
@@ -113,7 +131,7 @@ class Contraction:
         return workspace.publish(trace)
 
 
-class Curvature:
+class Curvature(Penalty):
     """``strength`` times the mean of ||J(x) - J(x + e)||_F^2, e normal: CAE+H (Rifai et al. ECML 2011, eq. 5).
 
     The expectation over e is estimated by ``n_samples`` draws a step; given the draws, value and

@@ -4,6 +4,7 @@ import numpy as np
 
 from .._arrays.namespace import copy, dot, empty, like, memory_of, namespace, sum_rows, zeros
 from .._arrays.sparse_codes import column_sums
+from .._protocols import Observer, TrainingObjective
 from .._threads import product
 from .dense_codes import suited
 from .sparse_codes import top_k_of
@@ -13,7 +14,7 @@ _LEAST_SCALE = 0.01  # of what dead features add up to, in the direction of the 
 _TINY = float(np.finfo(np.float32).tiny)
 
 
-class SparseObjective:
+class SparseObjective(TrainingObjective, Observer):
     """Mean over samples and nested groups of ``||x - r_g(x)||^2 / 2``, and the price of the codes.
 
     To the gradient, not to the value, belongs a loss of the dead features, which were active in none of the last ``dead_after``
@@ -33,8 +34,6 @@ class SparseObjective:
         Weight of the loss of dead features.
     dead_after : int
     """
-
-    monitors_loss = True  # see Problem
 
     def __init__(self, network, ends, *, alpha, aux, dead_after):
         self.network, self.ends = network, np.asarray(ends, np.int64)

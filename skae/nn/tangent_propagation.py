@@ -17,6 +17,7 @@ from .._arrays.namespace import (
 )
 from .._arrays.random import Drawn
 from .losses import Multinomial
+from .penalties import Penalty
 from .tangent_passes import Passes, PassMemory, switch_layer
 
 # What is left out changes the gradient less than rounding does: on MNIST by 1e-6 of its norm beside 2e-6 in float32, and
@@ -25,7 +26,7 @@ _UNITS = 80  # of rounding in the arithmetic that the bound on what is left out 
 _UNITS_OF_DIRECTIONS = 0.1  # or of rounding in the directions
 
 
-class TangentPropagation:
+class TangentPropagation(Penalty):
     """``strength`` times the mean over samples of sum_u ||do/dx u||^2, over directions u of each sample.
 
     Simard et al. 1992; Rifai et al. NIPS 2011, equation 7. o are the means of the output units. Directions u go up
@@ -129,7 +130,7 @@ class TangentPropagation:
     @property
     def can_be_captured(self):
         """bool: whether the directions can be looked up on a device."""
-        return getattr(self.directions, "can_be_captured", False)
+        return self.directions.can_be_captured
 
     def significant(self, means, shares):
         """Return the ``Kept`` outputs that are not left out, of samples with given ``shares`` in the penalty."""

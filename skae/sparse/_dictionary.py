@@ -17,6 +17,7 @@ from .._arrays.namespace import (
 )
 from .._estimators.columns import power_of_two
 from .._estimators.unit_atoms import unit_rows
+from .._protocols import TakesNoRate, TrainingObjective
 from .._threads import product
 from ..nn.scaling import dense
 from ._inference import infer_codes
@@ -34,7 +35,7 @@ def first_atoms(X, weights, rows, n_atoms, rng):
     return unit_rows(atoms / unit + noise.astype(X.dtype))
 
 
-class DictionaryObjective:
+class DictionaryObjective(TrainingObjective):
     """The mean objective of a batch's codes at the dictionary; the codes are kept for the solver.
 
     Parameters
@@ -80,7 +81,7 @@ class DictionaryObjective:
         )
 
 
-class DictionarySolver:
+class DictionarySolver(TakesNoRate):
     """Block coordinate descent on the surrogate that past codes define.
 
     The statistics A = sum h h' and B = sum h x' are multiplied by (1 - 1/t)^rho at the t-th batch (Mairal et al. 2010,
@@ -88,8 +89,6 @@ class DictionarySolver:
     code of ``patience`` batches used is replaced by the sample with the largest error. Samples of weight 0 neither use
     nor replace atoms.
     """
-
-    has_rate = False  # of steps, for a message
 
     def __init__(self, objective, *, rho=4.0, patience=20):
         self.objective, self.rho, self.patience = objective, rho, patience

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from .._protocols import TrainingObjective
 from .._threads import product
 
 
-class PSDObjective:
+class PSDObjective(TrainingObjective):
     """The mean of the three terms at the best codes of a batch, and its gradient by D and the encoder.
 
     As the codes are optimal, the gradient is the partial one at fixed codes (the envelope theorem).

@@ -204,7 +204,7 @@ class Batches:
         return Batch(self, indices)
 
     def make_steps(self, objective, state, solver):
-        """Return the steps of a training, see :class:`~skae.training.protocols.TrainingBatches`."""
+        """Return the steps of a training, see :class:`~skae._protocols.TrainingBatches`."""
         kind = Steps if is_numpy(state.params) else DeviceSteps
         return kind(objective, state, solver, self)
 

@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 
+from .._protocols import Observer
 from .files import check_writable, remove_leftovers, replacing
 from .loop import TrainingState
 
@@ -31,7 +32,7 @@ def checked_path(path):
     return path
 
 
-class Checkpoint:
+class Checkpoint(Observer):
     """Write the training state to ``path`` after each epoch.
 
     Parameters
@@ -51,9 +52,6 @@ class Checkpoint:
 
     def __init__(self, path, identity):
         self.path, self.identity = checked_path(path), identity
-
-    def epoch_begin(self, state):
-        """Nothing to do."""
 
     def epoch_end(self, state):
         """Write the state."""

@@ -21,7 +21,7 @@ class DeviceSteps:
         self.objective, self.state, self.solver, self.batches = objective, state, solver, batches
         self.grad = empty_like(state.params)
         self._total, self._n_steps, self._recorded = zeros(1, state.params), 0, None
-        able = getattr(objective, "can_be_captured", False) and batches.can_be_captured
+        able = objective.can_be_captured and batches.can_be_captured
         usual = type(solver) in (Adam, SGD)
         self._able = able and usual and captures(state.params)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .._arrays.namespace import all_finite, copy, empty_like, host_copy
+from .._protocols import Observer, TakesNoRate
 
 
 @dataclass
@@ -117,7 +118,7 @@ class DivergenceError(ValueError):
     """The objective is not finite any more; the state was taken back to the last finite epoch."""
 
     def __init__(self, epoch, solver):
-        lower = " or lower learning_rate_init" if getattr(solver, "has_rate", True) else ""
+        lower = "" if isinstance(solver, TakesNoRate) else " or lower learning_rate_init"
         kept = (
             "The weights of the last finite epoch are kept." if epoch > 1 else "Nothing is learned."
         )
@@ -142,8 +143,7 @@ def minimize(
 
     Parameters
     ----------
-    objective : callable
-        ``objective(params, batch, grad, rng) -> float``, which fills ``grad``.
+    objective : TrainingObjective
     state : TrainingState
         Changed in place, also when an exception ends the loop.
     solver : Adam or SGD
@@ -152,14 +152,13 @@ def minimize(
     max_epochs : int
         Total number of epochs in ``state`` at which to stop.
     stopping : Stopping or None
-    observers : sequence
-        Objects with ``epoch_begin(state)`` and ``epoch_end(state)``; a true answer of the latter stops.
+    observers : sequence of Observer
     schedule : callable or None
         From the number of epochs so far, a float in the middle of one, to a factor of ``learning_rate``.
     """
     steps = batches.make_steps(objective, state, solver)
     finite = _LastFinite(state, solver)
-    written = any(getattr(each, "keeps_states", False) for each in observers)
+    written = any(each.keeps_states for each in observers)
     n_epochs, n_rows, stop = state.n_epochs, len(batches), False
 
     def rate(n_seen):
@@ -244,13 +243,13 @@ def _has_finite_arrays(state):
 
 def _has_finite_loss(objective, state, batch):
     """Return whether the loss is finite after the last step of an epoch, which was on ``batch``."""
-    if getattr(objective, "finite_where_params_are", False):
+    if objective.finite_where_params_are:
         return True
     rng = np.random.default_rng(state.seed)
     return bool(np.isfinite(float(objective(state.params, batch.clean(), None, rng))))
 
 
-class Verbose:
+class Verbose(Observer):
     """Print a line after every so many epochs, with loss, seconds and samples per second, and why training ended.
 
     Parameters

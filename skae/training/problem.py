@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from .._arrays.namespace import free_memory, is_numpy, like
+from .._protocols import TrainingObjective
 from .batches import Batches, Mixture, mean_objective
 
 
@@ -18,8 +19,7 @@ class Problem:
 
     Parameters
     ----------
-    objective : callable
-        ``objective(params, batch, grad, rng) -> float``.
+    objective : TrainingObjective
     X : C-ordered ndarray or CSR matrix of shape (n_samples, n_features)
     sample_weight : ndarray of shape (n_samples,) or None
     targets : C-ordered ndarray of shape (n_samples, n_outputs) or None
@@ -40,10 +40,8 @@ class Problem:
         The solver, where the objective has one of its own; by default that of the estimator.
     shown : array-like, callable or None
         X as given to callbacks, or a function that returns it; by default ``X``, not scaled.
-    observers : sequence
-        Called before and after epochs, besides the objective's own ``observers``, see
-        :func:`~skae.training.loop.minimize`; ``kept(params)`` of each is a dict of arrays of the shape and dtype of those
-        that it keeps in the state.
+    observers : sequence of Observer
+        Called before and after epochs, besides the objective's own ones.
     constant : float or None
         The objective of the best constant outputs, if it is known.
     beside : array or None
@@ -52,7 +50,7 @@ class Problem:
         ``elsewhere.batches(batches, by_steps)`` returns ``batches`` as they are in other processes.
     """
 
-    objective: Callable
+    objective: TrainingObjective
     X: Any
     sample_weight: np.ndarray | None = None
     targets: np.ndarray | None = None
@@ -73,9 +71,8 @@ class Problem:
             self.rows = np.arange(self.X.shape[0])
         if self.sample_weight is not None:
             self.rows = self.rows[self.sample_weight[self.rows] > 0]
-        self.observers = [*getattr(self.objective, "observers", ()), *self.observers]
-        # Whether the objective falls in a training that succeeds, so that training may stop where it does not.
-        self.monitors_loss = getattr(self.objective, "monitors_loss", True)
+        self.observers = [*self.objective.observers, *self.observers]
+        self.monitors_loss = self.objective.monitors_loss
 
     @property
     def n_rows(self):

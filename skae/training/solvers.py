@@ -5,13 +5,13 @@ Their state is plain arrays, so a checkpoint can hold it.
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from .._arrays.fusion import run
 from .._arrays.namespace import is_numpy, scalar, size, zeros_like
 from .._arrays.updates import adam, corrected, momentum
+from .._protocols import TakesNoRate
 from .._threads import ELEMENT, share
 
 AUTO_ITERATIONS = 200  # of L-BFGS
@@ -95,7 +95,7 @@ class SGD:
 
 
 @dataclass
-class LBFGS:
+class LBFGS(TakesNoRate):
     """Limited-memory BFGS of scipy, on all samples at once; takes no steps of its own.
 
     Parameters
@@ -105,7 +105,6 @@ class LBFGS:
     """
 
     n_corrections: int = 10
-    has_rate: ClassVar[bool] = False  # no learning rate that a message could advise to lower
 
     def start(self, params):
         """Return the state before the first step: none."""

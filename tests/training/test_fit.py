@@ -17,6 +17,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
 from skae import PSD, AutoEncoder, ContractiveAE, DenoisingAE, SparseCoder
+from skae._protocols import Observer
 
 X = (load_digits().data / 16).astype(np.float32)
 SMALL = {"n_components": 16, "batch_size": 100, "random_state": 0}
@@ -266,15 +267,9 @@ def test_lbfgs_stops_on_held_out_samples():
 
 
 def test_lbfgs_that_a_callback_stops_has_not_reached_max_iter():
-    class Stop:
-        def epoch_begin(self, state):
-            pass
-
+    class Stop(Observer):
         def epoch_end(self, state):
             return True
-
-        def kept(self, params):
-            return {}
 
     model = AutoEncoder(4, solver="lbfgs", random_state=0)
     training = model.layer_training()
