@@ -7,12 +7,13 @@ down or across share them, so that there are two maps of 7 x 7 filters. Without 
 orientation. With the sparsity of windows of 5 x 5 positions these turn slowly: the tiles are topographic maps, whose left
 and right, and upper and lower borders meet. Features that are pooled over neighboring positions then change little with small
 turns and shifts (Le et al. 2010; Gregor & LeCun 2010). Prints by how much orientations of neighbors differ, beside pairs at
-random.
+random (``edge_angles.py``, beside this file).
 """
 
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
+from edge_angles import differences, orientations
 from sklearn.datasets import load_sample_images
 
 from skae.images import ConvolutionalPSD, normalize_contrast, sample_patches
@@ -40,25 +41,12 @@ topographic = ConvolutionalPSD(N_FILTERS, alpha=0.6, pool_size=5, **options).fit
 
 
 # %%
-def orientations(filters):
-    """Return the angle of each filter's edges, from the structure tensor, doubled onto the circle."""
-    down, across = np.gradient(filters.reshape(-1, SIDE, SIDE), axis=(1, 2))
-    real, imaginary = (across**2 - down**2).sum(axis=(1, 2)), (2 * across * down).sum(axis=(1, 2))
-    return np.arctan2(imaginary, real)
-
-
-def difference(a, b):
-    """Return the mean angle between edges in degrees (45 by chance)."""
-    return np.degrees(np.abs(np.angle(np.exp(1j * (a - b)))).mean() / 2)
-
-
 figure, axes = plt.subplots(2, 1, figsize=(9, 9.4), layout="constrained")
 for ax, name, model in zip(axes, ("tiled", "pooled"), (tiled, topographic)):
-    angles = orientations(model.components_).reshape(TILE, TILE, N_FILTERS)
-    near = np.mean([difference(angles, np.roll(angles, 1, axis)) for axis in (0, 1)])
-    shuffled = np.random.default_rng(0).permutation(angles.ravel())
+    angles = orientations(model.components_, SIDE).reshape(TILE, TILE, N_FILTERS)
+    near, chance = differences(angles)
     words = f"{name}: orientation differs by {near:.0f} degrees between neighbors"
-    print(f"{words}, {difference(angles.ravel(), shuffled):.0f} between random pairs")
+    print(f"{words}, {chance:.0f} between random pairs")
     FilterDisplay.from_estimator(model, ax=ax)
     ax.set_title(words)
 figure.savefig("tiled_filters.png", dpi=120)

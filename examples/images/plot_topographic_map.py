@@ -5,12 +5,13 @@ A topographic map of edges
 Predictive sparse decomposition of whitened patches of two photographs, with the sparsity of overlapping windows
 on a 16 x 16 torus of units. Each unit becomes an edge detector, and neighbors turn slowly in orientation, place
 and frequency (Kavukcuoglu et al. 2009, figure 1). Prints by how much neighbors' orientations differ,
-beside pairs at random.
+beside pairs at random (``edge_angles.py``, beside this file).
 """
 
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
+from edge_angles import differences, orientations
 from sklearn.datasets import load_sample_images
 
 from skae import PSD
@@ -32,25 +33,9 @@ psd = PSD(
 
 
 # %%
-def orientations(atoms):
-    """Return the angle of each atom's edges, from the structure tensor, doubled onto the circle."""
-    down, across = np.gradient(atoms.reshape(-1, SIDE, SIDE), axis=(1, 2))
-    real, imaginary = (across**2 - down**2).sum(axis=(1, 2)), (2 * across * down).sum(axis=(1, 2))
-    return np.arctan2(imaginary, real)
-
-
-def difference(a, b):
-    """Return the mean angle between edges in degrees (45 by chance)."""
-    return np.degrees(np.abs(np.angle(np.exp(1j * (a - b)))).mean() / 2)
-
-
-angles = orientations(psd.components_).reshape(MAP)
-near = np.mean([difference(angles, np.roll(angles, 1, axis)) for axis in (0, 1)])
-shuffled = np.random.default_rng(0).permutation(angles.ravel())
+near, chance = differences(orientations(psd.components_, SIDE).reshape(MAP))
 print(f"orientation differs by {near:.1f} degrees between neighbors")
-print(
-    f"               and by {difference(angles.ravel(), shuffled):.1f} degrees between random pairs"
-)
+print(f"               and by {chance:.1f} degrees between random pairs")
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 7), layout="constrained")
