@@ -1,11 +1,14 @@
 """Coordinate descent for the sparse codes of one picture, which keeps the picture's residual up to date.
 
 Codes are numbered position by position, row by row, and filter by filter at each. Pictures are lines, (rows, columns * channels), and
-filters are rows as ``gather_patches`` makes them; ``offsets`` of positions are the first filters that each has.
+filters are rows as ``gather_patches`` makes them. A ``layout`` is (offsets, height, n_across, n_channels): of each position the
+first filter that it has, the height of patches, positions in a row, and channels.
 """
 
 from ._jit import kernel
 from .coordinate_descent import shrink
+
+_SHARE = 0.02  # of the first pass's gain that another one must have
 
 
 @kernel
@@ -27,8 +30,9 @@ def write_patch(lines, top, start, height, length, patch):
 
 
 @kernel
-def subtract_filters(codes, members, filters, offsets, height, n_across, n_channels, residual):
+def subtract_filters(codes, members, filters, layout, residual):
     """residual <- residual - sum of filters by their ``codes``, of which those beside ``members`` are zero."""
+    offsets, height, n_across, n_channels = layout
     n_filters, length, q = codes.shape[0] // offsets.shape[0], filters.shape[1] // height, 0
     patch = filters[0].copy()
     while q < members.shape[0]:
@@ -69,26 +73,15 @@ def working_places(pulls, codes, alpha, n_filters, members):
 
 @kernel
 def sweep_places(
-    filters,
-    curvatures,
-    offsets,
-    height,
-    n_across,
-    n_channels,
-    alpha,
-    weights,
-    ridge,
-    prior,
-    members,
-    codes,
-    residual,
-    patch,
+    filters, curvatures, layout, alpha, ridge, weights, prior, members, codes, residual
 ):
     """Minimize over each code of ``members`` in turn; return by how much the objective fell at least.
 
     ``residual`` is the picture minus the sum of filters, ``curvatures`` are second derivatives by the codes of filters, with
-    ``ridge``, and ``weights``, of each code, come on top. These and ``prior`` may be None. ``patch`` is memory.
+    ``ridge``, and ``weights``, of each code, come on top. These and ``prior`` may be None.
     """
+    patch = filters[0].copy()
+    offsets, height, n_across, n_channels = layout
     n_filters, length = codes.shape[0] // offsets.shape[0], filters.shape[1] // height
     fall, q = 0.0, 0
     while q < members.shape[0]:
@@ -124,47 +117,19 @@ def sweep_places(
 
 @kernel
 def descend_places(
-    filters,
-    curvatures,
-    offsets,
-    height,
-    n_across,
-    n_channels,
-    alpha,
-    weights,
-    ridge,
-    prior,
-    members,
-    share,
-    max_iter,
-    codes,
-    residual,
+    filters, curvatures, layout, alpha, ridge, weights, prior, members, max_iter, codes, residual
 ):
-    """Call ``sweep_places`` until one lowers the objective by less than ``share`` of what the first one did.
+    """Call ``sweep_places`` until one lowers the objective by at most ``_SHARE`` of what the first one did.
 
     Returns the number of calls and by how much the objective fell.
     """
-    patch = filters[0].copy()
     total, first = 0.0, 0.0
     for n in range(max_iter):
         fall = sweep_places(
-            filters,
-            curvatures,
-            offsets,
-            height,
-            n_across,
-            n_channels,
-            alpha,
-            weights,
-            ridge,
-            prior,
-            members,
-            codes,
-            residual,
-            patch,
+            filters, curvatures, layout, alpha, ridge, weights, prior, members, codes, residual
         )
         total += fall
         first = fall if n == 0 else first
-        if fall <= share * first:
+        if fall <= _SHARE * first:
             return n + 1, total
     return max_iter, total

@@ -7,8 +7,7 @@ from .._kernels.convolution import descend_places, subtract_filters, working_pla
 from .._kernels.shrinkage import gap_rows
 from .._threads import share_items
 
-_PASSES = 30  # most over a working set,
-_SHARE = 0.02  # and of the first one's gain that another one must have
+_PASSES = 30  # most over a working set
 _ROUNDING = {np.dtype(np.float32): 1e-14, np.dtype(np.float64): 1e-31}  # of the objective's fall
 _SMOOTHING = 1e-4  # of the roots of groups
 
@@ -126,7 +125,7 @@ class _Search:
                 return gap[0]
             size = working_places(pulls, codes, self._alpha, self._n_filters, buffer)
             members = buffer[:size]
-            penalty = self._alpha, None, self._ridge, prior
+            penalty = self._alpha, self._ridge, None, prior
             n_passes, fall = self._descend(penalty, members, min(_PASSES, n_left), codes, lines)
             # Where rounding leaves nothing to gain, the gap is looked at once more.
             n_left = n_left - n_passes if fall > _ROUNDING[codes.dtype] * norm else 0
@@ -141,7 +140,7 @@ class _Search:
         weights = np.full_like(codes, self._alpha)  # groups of zeros would hardly grow
         for _ in range(self._max_iter):
             before = codes.copy()
-            penalty = self._alpha * 0, weights, self._ridge, prior
+            penalty = self._alpha * 0, self._ridge, weights, prior
             self._descend(penalty, members, 1, codes, lines)
             if np.linalg.norm(codes - before) <= self._tol * np.linalg.norm(codes):
                 return np.nan
@@ -156,7 +155,7 @@ class _Search:
     def _residual(self, picture, codes, members):
         """Return the lines of ``picture`` minus those of ``codes``, which are zero beside ``members``."""
         lines = picture.reshape(len(picture), -1).copy()
-        subtract_filters(codes, members, self._filters, *self._layout, lines)
+        subtract_filters(codes, members, self._filters, self._layout, lines)
         return lines
 
     def _correlations(self, picture):
@@ -164,5 +163,5 @@ class _Search:
 
     def _descend(self, penalty, members, max_iter, codes, lines):
         """Return the number of passes over a working set, and by how much the objective fell."""
-        problem = self._filters, self._curvatures, *self._layout, *penalty
-        return descend_places(*problem, members, _SHARE, max_iter, codes, lines)
+        problem = self._filters, self._curvatures, self._layout, *penalty
+        return descend_places(*problem, members, max_iter, codes, lines)
