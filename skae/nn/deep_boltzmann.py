@@ -5,9 +5,8 @@ Units of even layers touch odd ones only: the machine is an RBM whose visible un
 """
 
 import numpy as np
-from scipy.special import xlogy
 
-from .._arrays.namespace import cast, is_numpy, namespace, row_products
+from .._arrays.namespace import cast, namespace, row_products
 from .._threads import product
 from .activations import ACTIVATIONS
 from .losses import Bernoulli, Reconstruction
@@ -86,12 +85,9 @@ class DeepMachine:
 
 
 def _entropies(means):
-    """Return the entropy of each row of independent units."""
-    if is_numpy(means):
-        p = means.astype(np.float64)
-        return -(xlogy(p, p) + xlogy(1 - p, 1 - p)).sum(axis=1)
+    """Return the entropy of each row of independent units, in float64."""
     xp = namespace(means)
-    p = xp.astype(means, xp.float64)
+    p = cast(means, xp.float64)
     return -xp.sum(_x_log_x(p) + _x_log_x(1 - p), axis=1)
 
 
