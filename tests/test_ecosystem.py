@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
+import small_models
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from numba.core.registry import CPUDispatcher
 from sklearn.base import clone
@@ -19,31 +20,24 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
+from small_models import LAYERS, SHORT
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import skae
 from skae import (
-    DBM,
-    DBN,
     PSD,
     RBM,
-    AnomalyDetector,
     AutoEncoder,
-    BoltzmannClassifier,
     ContractiveAE,
     DenoisingAE,
     ManifoldTangentClassifier,
-    RecurrentAE,
     SparseAutoEncoder,
     SparseCoder,
     StackedAE,
-    StackedAEClassifier,
-    StackedAERegressor,
 )
 from skae._kernels._jit import _OPTIONS, kernel
 from skae.datasets import fetch_mnist
-from skae.generative import EnergyAE, JointEnergy
-from skae.images import ZCA
+from skae.generative import EnergyAE
 from skae.manifold import LocalPCA, TangentNeighborsClassifier, tangent_basis
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -51,36 +45,20 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 RNG = np.random.default_rng(0)
 X = RNG.random((60, 6))
 Y = (X[:, 0] > 0.5).astype(int)
-SHORT = {"max_iter": 2, "random_state": 0}
-LAYERS = [("low", AutoEncoder(4, **SHORT)), ("high", AutoEncoder(3, **SHORT))]
-MACHINES = [("low", RBM(4, **SHORT)), ("high", RBM(3, **SHORT))]
 TRAINED = [
     AutoEncoder(3, **SHORT),
     DenoisingAE(3, **SHORT),
     ContractiveAE(3, **SHORT),
     AutoEncoder(3, solver="lbfgs", **SHORT),
-    SparseCoder(4, **SHORT),
-    PSD(4, **SHORT),
     SparseAutoEncoder(5, k=2, sparse_output=False, **SHORT),
     RBM(3, **SHORT),
-    DBM(MACHINES, **SHORT),
-    EnergyAE(3, **SHORT),
-    RecurrentAE(LAYERS, **SHORT),
-    StackedAE(LAYERS, fine_tune="reconstruction", **SHORT),
-    StackedAEClassifier(LAYERS, **SHORT),
-    StackedAERegressor(LAYERS, **SHORT),
-    ManifoldTangentClassifier(ContractiveAE(3, **SHORT), n_tangents=2, **SHORT),
-    BoltzmannClassifier(DBN(MACHINES), **SHORT),
+    *small_models.TRAINED,
 ]
 ESTIMATORS = [
     *TRAINED,
     StackedAE(LAYERS, random_state=0),
-    DBN(MACHINES, random_state=0),
-    AnomalyDetector(AutoEncoder(3, **SHORT)),
-    LocalPCA(4),
     TangentNeighborsClassifier(LocalPCA(2), n_neighbors=2, n_tangents=1),
-    JointEnergy(AutoEncoder(3, **SHORT), n_draws=2, burn_in=1, random_state=0),
-    ZCA(),
+    *small_models.OTHERS,
 ]
 RATED = [each for each in TRAINED if "learning_rate_init" in each.get_params()]
 

@@ -14,34 +14,27 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
+import small_models
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
+from small_models import LAYERS, SHORT
 
 import skae
 from skae import (
-    DBM,
-    DBN,
-    PSD,
     RBM,
     AnomalyDetector,
     AutoEncoder,
-    BoltzmannClassifier,
     ContractiveAE,
     DenoisingAE,
-    ManifoldTangentClassifier,
-    RecurrentAE,
     SparseAutoEncoder,
     SparseCoder,
     StackedAE,
-    StackedAEClassifier,
-    StackedAERegressor,
 )
 from skae import io as skae_io
 from skae._safetensors import read_arrays, write_arrays
-from skae.generative import EnergyAE, JointEnergy
-from skae.images import ZCA, ConvolutionalFeatures, ConvolutionalPSD, ConvolutionalStack
+from skae.images import ConvolutionalFeatures, ConvolutionalPSD, ConvolutionalStack
 from skae.manifold import LocalPCA, TangentNeighborsClassifier, tangent_basis
 from skae.training import LBFGS, SGD, Adam
 
@@ -54,36 +47,20 @@ X = np.hstack(
 )
 PICTURES = RNG.random((5, 12, 12))
 Y = (X[:, 3] > 5).astype(int)
-SHORT = {"max_iter": 2, "random_state": 0}
-LAYERS = [("low", AutoEncoder(4, **SHORT)), ("high", AutoEncoder(3, **SHORT))]
-MACHINES = [("low", RBM(4, **SHORT)), ("high", RBM(3, **SHORT))]
 FILTERS = ConvolutionalFeatures(4, patch_size=5, random_state=0)
 MODELS = [
+    *small_models.TRAINED,
+    *small_models.OTHERS,
     AutoEncoder(3, solver="lbfgs", **SHORT),
     AutoEncoder(3, hidden_layer_sizes=(4,), solver=Adam(beta_1=0.8), **SHORT),
     DenoisingAE(3, corruption="swap", solver=SGD(), **SHORT),
     ContractiveAE(3, solver=LBFGS(5), **SHORT),
-    AnomalyDetector(AutoEncoder(3, **SHORT)),
     AnomalyDetector(FrozenEstimator(AutoEncoder(3, **SHORT).fit(X))),
-    StackedAE(LAYERS, fine_tune="reconstruction", **SHORT),
     StackedAE(LAYERS, fine_tune="supervised", **SHORT),
-    StackedAEClassifier(LAYERS, **SHORT),
-    StackedAERegressor(LAYERS, **SHORT),
-    RecurrentAE(LAYERS, **SHORT),
     RBM(3, gradient="pcd", **SHORT),
-    DBN(MACHINES, random_state=0),
-    DBM(MACHINES, **SHORT),
-    BoltzmannClassifier(DBN(MACHINES), **SHORT),
-    SparseCoder(4, **SHORT),
     SparseCoder(dictionary=X[:4], groups=[[0, 1], [2, 3]]),
-    PSD(4, **SHORT),
     SparseAutoEncoder(5, activation="jumprelu", sparse_output=False, **SHORT),
-    ManifoldTangentClassifier(ContractiveAE(3, **SHORT), n_tangents=2, **SHORT),
-    LocalPCA(4),
     TangentNeighborsClassifier(LocalPCA(3), n_neighbors=2, n_tangents=2),
-    EnergyAE(3, **SHORT),
-    JointEnergy(AutoEncoder(3, **SHORT), n_draws=2, burn_in=1, random_state=0),
-    ZCA(),
     FILTERS,
     ConvolutionalFeatures(
         dictionary=SparseCoder(4, **SHORT), encoder="code", patch_size=5, random_state=0
