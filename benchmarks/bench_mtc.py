@@ -31,6 +31,7 @@ from skae.nn.losses import Multinomial, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
 from skae.nn.tangent_propagation import TangentPropagation
+from skae.training.batches import Batches
 from skae.training.loop import TrainingState, minimize
 from skae.training.problem import Problem
 from skae.training.solvers import Adam
@@ -74,7 +75,7 @@ class Skae:
             objective,
             self.state,
             self._solver,
-            problem.batches(rows, self._batch_size, shuffle=True),
+            problem.training_batches(rows, self._batch_size, shuffle=True),
             learning_rate=1e-3,
             max_epochs=self.state.n_epochs + 1,
             stopping=None,
@@ -90,7 +91,7 @@ class Skae:
 
     def penalty_gradient(self, n):
         """Return the penalty's gradient of the first ``n`` samples as one batch."""
-        batch = next(Problem(None, self._X, targets=self._Y).batches(np.arange(n), n).epoch(None))
+        batch = next(Batches(self._X[:n], None, n, targets=self._Y[:n]).epoch(None))
         grads = []
         for penalties in ([self._penalty], []):
             grad = np.empty_like(self.state.params)

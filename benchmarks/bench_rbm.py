@@ -48,7 +48,7 @@ def skae_epoch(X, batch_size):
             objective,
             state,
             solver,
-            problem.batches(rows, batch_size, shuffle=True),
+            problem.training_batches(rows, batch_size, shuffle=True),
             learning_rate=RATE,
             max_epochs=state.n_epochs + 1,
             stopping=None,

@@ -37,12 +37,33 @@ def _decodes(self):
     return True
 
 
+def by_block_of_model(self, X, function, width, *, method, check=False, block=BLOCK):
+    """Return ``function(model, x)`` for all rows of X, for the public ``method`` of a fitted estimator.
+
+    A function may be named, of ``model_``; ``check`` says whether X has to be in the range of its losses.
+    """
+    check_is_fitted(self)
+    check_place(self._place, X, f"{type(self).__name__}.{method}")
+    model = self.model_
+    X = validated_rows(self, X, dtype=model.dtype, reset=False)
+    if check:
+        self._units.check(to_numpy(X) if dispatched(X) else X, column_names(self, X))
+    beside = reference(self, X)
+    with computing(self, beside, X.dtype):
+        model = model if beside is None else model.beside(beside)
+        named = isinstance(function, str)
+        rows = getattr(model, function) if named else partial(function, model)
+        return by_block(X, rows, width, block, beside)
+
+
 class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """The methods of a fitted encoder and decoder.
 
     ``fit`` sets ``_units`` (how the network sees X), ``_shape`` (the arguments of the network) and ``_state`` (a dict with
     ``params``, the flat vector).
     """
+
+    _by_block = by_block_of_model
 
     @property
     def model_(self) -> Model:
@@ -319,21 +340,6 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     @property
     def _network(self):
         return network_of(**self._shape)
-
-    def _by_block(self, X, function, width, *, method, check=False, block=BLOCK):
-        """Return ``function(model, x)`` for all rows of X, for the public ``method``; a function may be named, of ``Model``."""
-        check_is_fitted(self)
-        check_place(self._place, X, f"{type(self).__name__}.{method}")
-        X = validated_rows(self, X, dtype=self._params.dtype, reset=False)
-        if check:
-            self._units.check(to_numpy(X) if dispatched(X) else X, column_names(self, X))
-        beside, model = reference(self, X), self.model_
-        with computing(self, beside, X.dtype):
-            model = model if beside is None else model.beside(beside)
-            rows = (
-                getattr(model, function) if isinstance(function, str) else partial(function, model)
-            )
-            return by_block(X, rows, width, block, beside)
 
     def _fitted_params(self, name):
         flat = self._history(name)["params"]

@@ -165,7 +165,7 @@ def opened_checkpoint(estimator, data, fresh, fixed=(), suffix=""):
 
 def _seeds(estimator):
     """Return the seeds among the parameters, but for one that was drawn anew for a part of another estimator."""
-    drawn = "random_state" if getattr(estimator, "_seed_is_drawn", False) else None
+    drawn = "random_state" if estimator._seed_is_drawn else None
     return {
         name: kind_of_seed(value)
         for name, value in estimator.get_params().items()

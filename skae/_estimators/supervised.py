@@ -1,7 +1,6 @@
 """An encoder with an output layer on top: noise at the inputs, training and prediction."""
 
 from abc import ABC
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
@@ -32,15 +31,13 @@ from ..nn.model import Model
 from ..nn.network import network_of
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
-from ..nn.scaling import unscaled
-from ..training.loop import TrainingState
 from ..training.problem import Problem
-from ..training.solvers import LBFGS
 from .auto import resolved
-from .callbacks import reported
-from .devices import as_given, check_place, computing, in_numpy, reference, shown
+from .devices import as_given, in_numpy, shown
+from .fitted import by_block_of_model
 from .fitting import DTYPES, by_block, counted_rows, validated_rows
 from .labels import read_classes, read_values
+from .refit import check_refit, train_twice
 from .training import TrainedModel
 from .unlabeled import constant_loss
 
@@ -83,6 +80,9 @@ class BaseSupervised(
         "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
+    _by_block = by_block_of_model
+    _check_refit, _train_twice = check_refit, train_twice
+
     def transform(self, X: MatrixLike) -> FloatArray:
         """Return the representation below the output layer.
 
@@ -101,7 +101,7 @@ class BaseSupervised(
         def encode(model, x):
             return model.network.encode(model.params, self._inputs(x), n_layers=model.n_layers)
 
-        return self._by_block(X, encode, self._n_features_out, "transform")
+        return self._by_block(X, encode, self._n_features_out, method="transform")
 
     def predict(self, X: MatrixLike) -> AnyArray:
         """Return the predictions: the most probable classes, which labels are more probable than not, or numbers.
@@ -191,7 +191,8 @@ class BaseSupervised(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
         self._noise(1)
-        self._check_refit()
+        if self.refit:
+            self._check_refit()
         X = validated_rows(self, X, dtype=DTYPES)
         check_consistent_length(X, y)
         X, weights, counted = counted_rows(X, sample_weight)
@@ -283,50 +284,15 @@ class BaseSupervised(
             **options,
         )
         problem.monitor = self._monitor(network, problem, targets.labeled)
-        if not self.refit:
+        if self.refit:
+            self._train_twice(problem, state)
+        else:
             self._train(problem, state)
-            return
-        start = TrainingState.from_dict(state.to_dict())
-        with self._reporting_both(problem):
-            self._train(problem, state)
-            self._train_again(problem, start)
 
     def _weight_decays(self, targets, weights):
         """Return the penalties that weight decay comes to: ``'auto'`` counts a row of weight 2 as two rows."""
         n_rows = np.sum(targets.labeled if weights is None else weights[targets.labeled])
         return weight_decays(resolved(self.weight_decay, "weight_decay", _DECAY / n_rows))
-
-    @contextmanager
-    def _reporting_both(self, problem):
-        """Report both trainings of ``refit`` to callbacks as subtasks of the fit, unless a task is open already."""
-        if hasattr(self, "_callback_fit_ctx"):
-            yield
-            return
-        with reported(self, unscaled(problem.X), 2, lambda state: None) as report:
-            yield
-            report.close(None)
-
-    def _check_refit(self):
-        if not self.refit:
-            return
-        if not self.early_stopping:
-            raise ValueError(
-                "refit=True needs early_stopping=True, which chooses the number of epochs."
-            )
-        if isinstance(self._make_solver(), LBFGS):
-            raise ValueError(
-                f"refit=True needs a solver of minibatches, such as 'adam'; got solver={self.solver!r}."
-            )
-
-    def _train_again(self, problem, start):
-        """Train from ``start`` on, on all rows, for the number of epochs after which the error was least."""
-        chosen = {name: self._state[name] for name in ("validation_curve", "converged")}
-        n_epochs = int(np.argmin(chosen["validation_curve"])) + 1
-        with reported(self, unscaled(problem.X), n_epochs, self._publish) as report:
-            problem.observers = [*problem.observers, report]
-            self._train_for(problem, start, n_epochs)
-            report.close(TrainingState.from_dict(self._state))
-        self._state |= chosen
 
     def _noise(self, n_inputs, groups=None, limits=None):
         """Return the corruption of ``n_inputs`` inputs in training; ``groups`` and ``limits`` are those of the first ones."""
@@ -371,16 +337,7 @@ class BaseSupervised(
         def means(model, x):
             return self._means(model.network, model.params, self._inputs(x))
 
-        return self._by_block(X, means, self._network.sizes[-1], method)
-
-    def _by_block(self, X, function, width, method):
-        """Return ``function(model, x)`` for all rows of X, for the public ``method``."""
-        check_place(self._place, X, f"{type(self).__name__}.{method}")
-        X = validated_rows(self, X, dtype=self._params.dtype, reset=False)
-        beside, model = reference(self, X), self.model_
-        with computing(self, beside, X.dtype):
-            model = model if beside is None else model.beside(beside)
-            return by_block(X, partial(function, model), width, beside=beside)
+        return self._by_block(X, means, self._network.sizes[-1], method=method)
 
     def _inputs(self, X):
         """Return the inputs of the network for dense rows of X."""

@@ -45,6 +45,8 @@ class TrainedModel(CallbackSupportMixin):
     """Parameters of a training, the minimization of a ``Problem``, and its results, which are in ``_state``."""
 
     _place = None  # of the X of ``fit``, where that was no array of numpy, see devices.py
+    # Of a part of another estimator: its name there, and whether its seed was drawn anew.
+    _called, _seed_is_drawn = (), False
     solver: SolverLike = "adam"
     learning_rate_init: float = 1e-3
     learning_rate: Schedule = "constant"
@@ -217,13 +219,16 @@ class TrainedModel(CallbackSupportMixin):
         if steps and open_ended and not state.converged and n_before < n_epochs >= max_epochs:
             warn_of_max_iter(self.max_iter, name, has_rate)
 
-    def _train_for(self, problem, state, n_epochs):
-        """Minimize ``problem`` from ``state`` on for the first ``n_epochs`` epochs, on all rows, and publish."""
-        most = self._n_epochs(problem)
-        checkpoint, stored = self._checkpoint(problem, state, ".refit")
-        if stored is not None and stored.n_epochs <= n_epochs:
-            state = stored
-        watching = [] if checkpoint is None else [checkpoint]
+    def _train_epoch(self, problem, state):
+        """Minimize ``problem`` from ``state`` on for one epoch in constant steps, on all rows, and publish."""
+        if self.early_stopping:
+            raise ValueError(
+                "partial_fit trains on all rows for one epoch: set early_stopping=False."
+            )
+        self._train_on_all_rows(problem, state, state.n_epochs + 1)
+
+    def _train_on_all_rows(self, problem, state, max_epochs, *, schedule=None, observers=()):
+        """Minimize ``problem`` from ``state`` on until there are ``max_epochs``, on all rows, and publish."""
         solver = problem.solver or self._make_solver()
         with self._publishing(state), training_there(self, problem, state, solver) as problem:
             minimize(
@@ -232,29 +237,10 @@ class TrainedModel(CallbackSupportMixin):
                 solver,
                 problem.training_batches(problem.rows, self.batch_size, shuffle=self.shuffle),
                 learning_rate=self._step_size(),
-                max_epochs=n_epochs,
+                max_epochs=max_epochs,
                 stopping=None,
-                observers=[*problem.observers, *self._reporters(problem.rows), *watching],
-                schedule=self._schedule(most, most),
-            )
-
-    def _train_epoch(self, problem, state):
-        """Minimize ``problem`` from ``state`` on for one epoch in constant steps, on all rows, and publish."""
-        if self.early_stopping:
-            raise ValueError(
-                "partial_fit trains on all rows for one epoch: set early_stopping=False."
-            )
-        solver = problem.solver or self._make_solver()
-        with self._publishing(state), training_there(self, problem, state, solver) as problem:
-            minimize(
-                problem.objective,
-                state,
-                solver,
-                problem.batches(problem.rows, self.batch_size, shuffle=self.shuffle),
-                learning_rate=self._step_size(),
-                max_epochs=state.n_epochs + 1,
-                stopping=None,
-                observers=[*problem.observers, *self._reporters(problem.rows)],
+                observers=[*problem.observers, *self._reporters(problem.rows), *observers],
+                schedule=schedule,
             )
 
     def _checkpoint(self, problem, state, suffix=""):
@@ -379,5 +365,5 @@ class TrainedModel(CallbackSupportMixin):
     def _reporters(self, rows, max_epochs=None):
         if not self.verbose:
             return []
-        name = ": ".join([*getattr(self, "_called", []), type(self).__name__])
+        name = ": ".join([*self._called, type(self).__name__])
         return [Verbose(name, len(rows), int(self.verbose), max_epochs)]

@@ -6,22 +6,17 @@ from typing import Any, ClassVar, Literal
 
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays.namespace import to_numpy
 from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
 from .._estimators import named_layers
 from .._estimators.devices import (
-    check_place,
-    computing,
-    dispatched,
     fitting_parts,
     in_numpy,
-    reference,
     shown,
 )
+from .._estimators.fitted import by_block_of_model
 from .._estimators.fitting import (
     DTYPES,
     MeanScore,
-    by_block,
     counted_rows,
     gathered,
     unchanged_on_error,
@@ -337,18 +332,13 @@ class DBM(
         )
         self._train(Problem(OnCodes(objective, n_visible, beside_zeros), rows, weights), state)
 
-    def _by_block(self, X, function, width, *, method, check=False):
-        """Return ``function`` of the machine and the states of its even and odd layers, for the public ``method``."""
-        check_is_fitted(self)
-        check_place(self._place, X, f"{type(self).__name__}.{method}")
-        X = validated_rows(self, X, dtype=self._state["params"].dtype, reset=False)
-        if check:
-            self._check_range(to_numpy(X) if dispatched(X) else X)
-        beside, fitted = reference(self, X), self.model_
-        fitted = fitted if beside is None else fitted.beside(beside)
-        with computing(self, beside, X.dtype):
-            scale = self._units.scaling.apply
-            return by_block(X, lambda x: function(fitted, *fitted.sides(scale(x))), width)
+    def _by_block(self, X, function, width, **options):
+        """Return ``function(machine, even, odd)``, of the states of its layers at all rows of X, see ``by_block_of_model``."""
+
+        def at_states(fitted, x):
+            return function(fitted, *fitted.sides(self._units.scaling.apply(x)))
+
+        return by_block_of_model(self, X, at_states, width, **options)
 
     def _ends_of_chains(self, n_chains, n_steps, X, means, rng):
         return self.model_.sample(n_chains, n_steps, X, means, rng)

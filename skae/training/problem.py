@@ -103,9 +103,21 @@ class Problem:
         other.X = like(rows, beside)
         return other
 
-    def batches(self, rows, batch_size, **options):
-        """Return ``rows`` in minibatches, with ``options`` of :class:`~skae.training.batches.Batches`: those of steps say whether they ``shuffle``."""
-        batches = Batches(
+    def batches(self, rows, batch_size, *, equal_noise=False):
+        """Return ``rows`` in minibatches for the mean of an objective, between which parameters stay."""
+        return self._batches(Batches, rows, batch_size, by_steps=False, equal_noise=equal_noise)
+
+    def training_batches(self, rows, batch_size, *, shuffle):
+        """Return ``rows`` in the minibatches of the steps of a training."""
+        if self.unlabeled_per_labeled is None:
+            return self._batches(Batches, rows, batch_size, by_steps=True, shuffle=shuffle)
+        n_unlabeled = round(self.unlabeled_per_labeled * self.labeled[rows].sum())
+        options = {"shuffle": shuffle, "labeled": self.labeled, "n_unlabeled": n_unlabeled}
+        return self._batches(Mixture, rows, batch_size, by_steps=True, **options)
+
+    def _batches(self, Kind, rows, batch_size, *, by_steps, **options):
+        """Return ``rows`` as a ``Kind`` of batches, or as they are in other processes."""
+        batches = Kind(
             self.X,
             self.sample_weight,
             batch_size,
@@ -114,26 +126,6 @@ class Problem:
             beside=self.beside,
             **options,
         )
-        return self._placed(batches, "shuffle" in options)
-
-    def training_batches(self, rows, batch_size, *, shuffle):
-        """Return the minibatches of training on ``rows``."""
-        if self.unlabeled_per_labeled is None:
-            return self.batches(rows, batch_size, shuffle=shuffle)
-        batches = Mixture(
-            self.X,
-            self.sample_weight,
-            batch_size,
-            shuffle=shuffle,
-            indices=rows,
-            targets=self.targets,
-            beside=self.beside,
-            labeled=self.labeled,
-            n_unlabeled=round(self.unlabeled_per_labeled * self.labeled[rows].sum()),
-        )
-        return self._placed(batches, True)
-
-    def _placed(self, batches, by_steps):
         return batches if self.elsewhere is None else self.elsewhere.batches(batches, by_steps)
 
     def error(self, rows, batch_size, seed):

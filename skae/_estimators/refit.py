@@ -1,0 +1,61 @@
+"""Training that is done twice: held-out rows say how many epochs are best, and all rows are then trained on for as many.
+
+These are methods that a class takes as its own.
+"""
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from ..nn.scaling import unscaled
+from ..training.loop import TrainingState
+from ..training.solvers import LBFGS
+from .callbacks import reported
+
+
+def check_refit(self):
+    """Raise where the other parameters rule out ``refit``."""
+    if not self.early_stopping:
+        raise ValueError(
+            "refit=True needs early_stopping=True, which chooses the number of epochs."
+        )
+    if isinstance(self._make_solver(), LBFGS):
+        raise ValueError(
+            f"refit=True needs a solver of minibatches, such as 'adam'; got solver={self.solver!r}."
+        )
+
+
+def train_twice(self, problem, state):
+    """Minimize ``problem`` from ``state`` on with held-out rows, and then from the same state on all rows."""
+    start = TrainingState.from_dict(state.to_dict())
+    with _reporting_both(self, problem):
+        self._train(problem, state)
+        chosen = {name: self._state[name] for name in ("validation_curve", "converged")}
+        n_epochs = int(np.argmin(chosen["validation_curve"])) + 1
+        with reported(self, unscaled(problem.X), n_epochs, self._publish) as report:
+            problem.observers = [*problem.observers, report]
+            _train_for(self, problem, start, n_epochs)
+            report.close(TrainingState.from_dict(self._state))
+        self._state |= chosen
+
+
+@contextmanager
+def _reporting_both(self, problem):
+    """Report both trainings to callbacks as subtasks of the fit, unless a task is open already."""
+    if hasattr(self, "_callback_fit_ctx"):
+        yield
+        return
+    with reported(self, unscaled(problem.X), 2, lambda state: None) as report:
+        yield
+        report.close(None)
+
+
+def _train_for(self, problem, state, n_epochs):
+    """Minimize ``problem`` from ``state`` on for the first ``n_epochs`` of a training, on all rows, and publish."""
+    n_usual = self._n_epochs(problem)
+    checkpoint, stored = self._checkpoint(problem, state, ".refit")
+    if stored is not None and stored.n_epochs <= n_epochs:
+        state = stored
+    observers = [] if checkpoint is None else [checkpoint]
+    schedule = self._schedule(n_usual, n_usual)
+    self._train_on_all_rows(problem, state, n_epochs, schedule=schedule, observers=observers)
