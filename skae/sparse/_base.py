@@ -134,12 +134,7 @@ class BaseCoder(
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             again = self.warm_start and hasattr(self, "_state")
-            X, weights, beside = self._check_training_data(X, sample_weight, reset=not again)
-            if not self._take_given(X):
-                problem, state = self._prepared(X, weights, again, held_out=True)
-                problem.beside = beside
-                self._train(problem, state)
-            self._learn_from_trained(X)
+            X = self._learn(X, sample_weight, self._train, again, held_out=True)
             codes = self._codes(X[:_JUDGED], sparse_output=False)
             warn_of_zero_codes(codes, type(self).__name__, self.alpha)
         return self
@@ -165,14 +160,20 @@ class BaseCoder(
             The estimator after the epoch.
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
-            again = hasattr(self, "_state")
-            X, weights, beside = self._check_training_data(X, sample_weight, reset=not again)
-            if not self._take_given(X):
-                problem, state = self._prepared(X, weights, again, held_out=False)
-                problem.beside = beside
-                self._train_epoch(problem, state)
-            self._learn_from_trained(X)
+            self._learn(
+                X, sample_weight, self._train_epoch, hasattr(self, "_state"), held_out=False
+            )
         return self
+
+    def _learn(self, X, sample_weight, train, again, *, held_out):
+        """Learn by ``train(problem, state)``, from the last state or a first one; return the validated X."""
+        X, weights, beside = self._check_training_data(X, sample_weight, reset=not again)
+        if not self._take_given(X):
+            problem, state = self._prepared(X, weights, again, held_out=held_out)
+            problem.beside = beside
+            train(problem, state)
+        self._learn_from_trained(X)
+        return X
 
     def _check_training_data(self, X, sample_weight, reset):
         """Return rows and weights as arrays of numpy, and an array beside which to train or None."""

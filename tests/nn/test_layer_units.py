@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from common import relative_gradient_error
+from common import FixedDirections, relative_gradient_error
 from scipy.special import softmax
 
 from skae._threads import team
@@ -105,16 +105,6 @@ def test_gradients_of_autoencoders_and_their_penalties(unit, penalties, decoder,
     assert relative_gradient_error(objective, _point(network, rng), _batch(rng)) < 1e-6
 
 
-class _Fixed:
-    """Directions that are given."""
-
-    def __init__(self, basis):
-        self.basis, self.n_directions, self.rounding = basis, basis.shape[1], 0.0
-
-    def __call__(self, rows, inputs, samples, seed, out):
-        out[...] = self.basis[rows[samples]]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("n_directions", [1, 3, 9])
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
@@ -124,7 +114,7 @@ def test_gradient_of_a_penalty_along_tangents(unit, dropout, n_directions):
     units = UNITS[unit], "tanh", UNITS[unit], "identity"
     network = Network((7, 6, 7, 5, 3), units, decoder=None, dropout=dropout)
     loss = Reconstruction([Multinomial(np.arange(3))])
-    directions = _Fixed(rng.standard_normal((6, n_directions, 7)))
+    directions = FixedDirections(rng.standard_normal((6, n_directions, 7)))
     penalty = TangentPropagation(0.7, network, loss, directions)
     targets = np.eye(3)[rng.integers(0, 3, 6)]
     batch = next(Batches(rng.random((6, 7)), rng.random(6), 6, targets=targets).epoch(None))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from common import relative_gradient_error
+from common import FixedDirections, relative_gradient_error
 from scipy.special import expit, softmax
 
 from skae._threads import team
@@ -18,16 +18,6 @@ from skae.training.batches import Batches
 UNITS = {"softmax": (Multinomial, softmax), "sigmoid": (Bernoulli, expit)}
 
 
-class _Fixed:
-    """Directions that are given."""
-
-    def __init__(self, basis):
-        self.basis, self.n_directions, self.rounding = basis, basis.shape[1], 0.0
-
-    def __call__(self, rows, inputs, samples, seed, out):
-        out[...] = self.basis[rows[samples]]
-
-
 def _problem(output, activation, hidden, n_directions=2, strength=0.7, dropout=0.0):
     rng = np.random.default_rng(0)
     network = Network(
@@ -35,7 +25,7 @@ def _problem(output, activation, hidden, n_directions=2, strength=0.7, dropout=0
     )
     loss = Reconstruction([UNITS[output][0](np.arange(3))])
     basis = rng.standard_normal((8, n_directions, 5))
-    penalty = TangentPropagation(strength, network, loss, _Fixed(basis))
+    penalty = TangentPropagation(strength, network, loss, FixedDirections(basis))
     X, y = rng.random((8, 5)), np.eye(3)[rng.integers(0, 3, 8)]
     batches = Batches(X, rng.random(8), 6, targets=y, indices=np.arange(1, 7))
     point = network.initial(rng, np.float64) + 0.3 * rng.standard_normal(network.size)
@@ -120,7 +110,7 @@ def test_slopes_are_those_of_the_thinned_network_at_the_noisy_inputs(output, n_d
         for weights, record in zip(thin.views(flat).encoder_weights[1:], trace.encoder):
             weights *= record.mask[i]
         own = TangentPropagation(
-            0.7 * trace.sample_weights[i], thin, loss, _Fixed(basis[row : row + 1])
+            0.7 * trace.sample_weights[i], thin, loss, FixedDirections(basis[row : row + 1])
         )
         lone = next(Batches(trace.inputs[i : i + 1], None, 1, targets=batches.targets).epoch(None))
         parts = [
