@@ -14,6 +14,7 @@ from .._threads import team
 from .._typing import FloatArray, MatrixLike
 from ..nn.scaling import dense
 from ..nn.sparse_network import sparse_network_of
+from ..nn.sparse_units import Above
 
 
 class FittedFeatures(FittedNetwork):
@@ -161,7 +162,7 @@ class FittedFeatures(FittedNetwork):
     def thresholds_(self) -> FloatArray:
         """Above what a pre-activation is a code, where that does not depend on the others: ndarray of shape (n_components,)."""
         unit = self._fitted_params("thresholds_").encoder_layers[0].unit
-        if not hasattr(unit, "limits"):
+        if not isinstance(unit, Above):
             raise AttributeError(
                 "thresholds_ exists with activation='batch_topk', 'jumprelu' and 'relu' only."
             )

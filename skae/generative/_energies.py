@@ -6,9 +6,10 @@ import numpy as np
 from scipy.special import log_softmax
 
 from .._typing import FloatArray
+from ..nn.jacobian_penalties import JacobianCurvature
 from ..nn.losses import Bernoulli, Gaussian, Multinomial
 from ..nn.objective import Objective
-from ..nn.penalties import WeightDecay
+from ..nn.penalties import Curvature, WeightDecay
 from ._mcmc import langevin
 
 _SEED = np.uint64(0)  # of penalties that draw: a row's draws are then the same at each call
@@ -39,12 +40,13 @@ def clean_energy(base):
 
 def differentiable_energy(base):
     """Return the same where its gradient at x can be had."""
-    if getattr(base, "curvature", 0):
+    energy = clean_energy(base)
+    if any(isinstance(each, (Curvature, JacobianCurvature)) for each in energy.penalties):
         raise ValueError(
             "The gradient of the energy needs a base with curvature=0: that penalty also sees x through "
             "noisy copies of it."
         )
-    return clean_energy(base)
+    return energy
 
 
 def mean_energies(objective, draws, x):

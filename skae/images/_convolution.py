@@ -123,12 +123,12 @@ class TiledEncoder:
             codes[rows] = some
         return codes, memories
 
-    def backward(self, params, patches, memories, pull, grad):
+    def backward(self, params, patches, memories, delta, grad):
         """Fill ``grad``."""
         groups = self._convolution.groups(len(patches))
         tiles = (self._convolution.by_tile(each) for each in (params, grad))
         for rows, own, memory, out in zip(groups, next(tiles), memories, next(tiles)):
-            self._encoder.backward(own, patches[rows], memory, pull[rows], out)
+            self._encoder.backward(own, patches[rows], memory, delta[rows], out)
 
 
 class ConvolutionalObjective(TrainingObjective):
@@ -174,7 +174,7 @@ class ConvolutionalObjective(TrainingObjective):
             d_filters, d_params = self.split(grad)
             weighted = codes * shares[:, np.newaxis]
             self.convolution.filter_gradient(weighted, errors, d_filters)
-            pull = misses * (flat.dtype.type(self.beta) * shares[:, np.newaxis])
-            pull = pull.reshape(prediction.shape)
-            self.encoder.backward(params, patches, memory, pull, d_params)
+            delta = misses * (flat.dtype.type(self.beta) * shares[:, np.newaxis])
+            delta = delta.reshape(prediction.shape)
+            self.encoder.backward(params, patches, memory, delta, d_params)
         return float(values @ shares)

@@ -1,9 +1,6 @@
-"""Encoders that predict sparse codes: their formulas, forwards and backwards, over one flat vector.
+"""Encoders that predict sparse codes: their formulas, forwards and backwards, over one flat vector."""
 
-An encoder has ``size`` parameters, ``initial(dictionary, alpha, ridge, rng)``, ``forward(params, X)`` that
-returns codes and what the way back needs, and ``backward(params, X, memory, pull, grad)``, where ``pull`` is the
-gradient at the codes.
-"""
+from abc import ABC, abstractmethod
 
 import numpy as np
 
@@ -15,7 +12,29 @@ def _shrink(u, threshold):
     return np.sign(u) * np.maximum(np.abs(u) - threshold, 0)
 
 
-class Tanh:
+class CodeEncoder(ABC):
+    """An encoder f of ``size`` parameters, whose arrays ``parts(params)`` returns."""
+
+    @abstractmethod
+    def initial(self, dictionary, alpha, ridge, rng):
+        """Return parameters to begin with."""
+
+    @abstractmethod
+    def forward(self, params, X):
+        """Return codes, and what ``backward`` needs of them."""
+
+    @abstractmethod
+    def backward(self, params, X, memory, delta, grad):
+        """Fill ``grad`` from the gradient ``delta`` at the codes; ``memory`` is what ``forward`` returned beside them."""
+
+    def linearize(self, params, X):
+        """Return K and the diagonals D of the Jacobians D K, where they have this form."""
+        raise TypeError(
+            "encoder='lista' has no Jacobian, which tangents need: use encoder='tanh' or 'soft_threshold'."
+        )
+
+
+class Tanh(CodeEncoder):
     """f(x) = g tanh(K x + b), g diagonal (Kavukcuoglu et al. 2008, equation 5)."""
 
     def __init__(self, n_atoms, n_features):
@@ -32,26 +51,26 @@ class Tanh:
     def forward(self, params, X):
         """Return codes and tanh(K x + b)."""
         gains, filters, biases = self.parts(params)
-        bent = np.tanh(product(X, filters.T) + biases)
-        return gains * bent, bent
+        tanh = np.tanh(product(X, filters.T) + biases)
+        return gains * tanh, tanh
 
     def linearize(self, params, X):
         """Return K and the diagonals D of the Jacobians D K."""
         gains, filters, _ = self.parts(params)
-        _, bent = self.forward(params, X)
-        return filters, gains * (1 - bent**2)
+        _, tanh = self.forward(params, X)
+        return filters, gains * (1 - tanh**2)
 
-    def backward(self, params, X, memory, pull, grad):
+    def backward(self, params, X, memory, delta, grad):
         """Fill ``grad``."""
         gains, _, _ = self.parts(params)
         d_gains, d_filters, d_biases = self.parts(grad)
-        np.sum(pull * memory, axis=0, out=d_gains)
-        inner = pull * gains * (1 - memory**2)
+        np.sum(delta * memory, axis=0, out=d_gains)
+        inner = delta * gains * (1 - memory**2)
         product(inner.T, X, d_filters)
         np.sum(inner, axis=0, out=d_biases)
 
 
-class SoftThreshold:
+class SoftThreshold(CodeEncoder):
     """f(x) = shrink(K x, exp t): one step of ISTA with filters and thresholds of its own."""
 
     def __init__(self, n_atoms, n_features):
@@ -79,17 +98,17 @@ class SoftThreshold:
         codes, _ = self.forward(params, X)
         return filters, (codes != 0).astype(codes.dtype)
 
-    def backward(self, params, X, memory, pull, grad):
+    def backward(self, params, X, memory, delta, grad):
         """Fill ``grad``."""
         _, thresholds = self.parts(params)
         d_filters, d_thresholds = self.parts(grad)
-        inner = pull * (memory != 0)
+        inner = delta * (memory != 0)
         product(inner.T, X, d_filters)
-        np.sum(-pull * np.sign(memory), axis=0, out=d_thresholds)
+        np.sum(-delta * np.sign(memory), axis=0, out=d_thresholds)
         d_thresholds *= np.exp(thresholds)
 
 
-class Unrolled:
+class Unrolled(CodeEncoder):
     """``n_steps`` steps h <- shrink(K x + S h, exp t) with learned K, S and t: LISTA (Gregor & LeCun 2010)."""
 
     def __init__(self, n_atoms, n_features, n_steps):
@@ -116,19 +135,19 @@ class Unrolled:
             steps.append(_shrink(pre_activations + product(steps[-1], feedback.T), limit))
         return steps[-1], steps
 
-    def backward(self, params, X, memory, pull, grad):
+    def backward(self, params, X, memory, delta, grad):
         """Fill ``grad``, from the last step back to the first."""
         _, feedback, thresholds = self.parts(params)
         d_filters, d_feedback, d_thresholds = self.parts(grad)
         d_feedback[:], d_thresholds[:] = 0, 0
-        pre_activations = np.zeros_like(pull)
+        pre_activations = np.zeros_like(delta)
         for step in reversed(range(self.n_steps)):
-            inner = pull * (memory[step] != 0)
-            d_thresholds -= np.sum(pull * np.sign(memory[step]), axis=0)
+            inner = delta * (memory[step] != 0)
+            d_thresholds -= np.sum(delta * np.sign(memory[step]), axis=0)
             pre_activations += inner
             if step:
                 d_feedback += product(inner.T, memory[step - 1])
-                pull = product(inner, feedback)
+                delta = product(inner, feedback)
         product(pre_activations.T, X, d_filters)
         d_thresholds *= np.exp(thresholds)
 

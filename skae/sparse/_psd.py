@@ -272,9 +272,5 @@ class _FittedEncoder:
 
     def linear_map(self, x):
         """Return dh/dx at dense rows as a linear map."""
-        if not hasattr(self._encoder, "linearize"):
-            raise TypeError(
-                "encoder='lista' has no Jacobian, which tangents need: use encoder='tanh' or 'soft_threshold'."
-            )
         weights, diagonal = self._encoder.linearize(self._params, x)
         return ChainMap([LinearLayer(weights, Diagonal(diagonal))], len(x))
