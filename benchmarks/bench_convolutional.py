@@ -1,10 +1,10 @@
 """Sparse codes of pictures and signals: seconds to an objective within a share of the least one, beside sporco and alphacsc.
 
-A picture with normalized contrast, and random 9 x 9 patches of it as filters, beside ADMM of sporco. Borders are each solver's
-own: here codes stand where a filter is whole in the picture, in sporco pictures are periodic. alphacsc has signals only: its
-locally greedy coordinate descent codes the lines of the picture one behind the other, by windows of 64 samples; codes and
-objective are then the same ones. The least objective is that of a run several times as long. One thread, seconds of CPU; solvers
-take turns, and the fastest run counts.
+A picture with normalized contrast, and random 9 x 9 patches of it as filters, beside ADMM of sporco. Borders are each
+solver's own: here codes stand where a filter is whole in the picture, in sporco pictures are periodic. alphacsc has
+signals only: its locally greedy coordinate descent codes the lines of the picture one behind the other, by windows of
+64 samples; codes and objective are then the same ones. The least objective is that of a run several times as long. One
+thread, seconds of CPU; solvers take turns, and the fastest run counts.
 
     python benchmarks/bench_convolutional.py --data DIR [--repeats 3] [--only picture signal]
 """

@@ -1,10 +1,10 @@
 """Time of dictionary learning to the objective that SPAMS reaches, beside SPAMS and scikit-learn.
 
-10,000 patches of natural images, 12 x 12, mean 0 and norm 1; 256 atoms, alpha 0.15, batches of 256, the same
-number of threads (scikit-learn: processes of its own would only slow it). SPAMS (``trainDL``) and
-scikit-learn run 5 epochs (scikit-learn in float64, where its inner solver converges). skae runs epoch by epoch until the objective of
-its dictionary is at most SPAMS's. Objectives are those of exact codes on all patches, in float64, and are
-not part of the times.
+10,000 patches of natural images, 12 x 12, mean 0 and norm 1; 256 atoms, alpha 0.15, batches of 256, the same number of
+threads (scikit-learn: processes of its own would only slow it). SPAMS (``trainDL``) and scikit-learn run 5 epochs
+(scikit-learn in float64, where its inner solver converges). skae runs epoch by epoch until the objective of its
+dictionary is at most SPAMS's. Objectives are those of exact codes on all patches, in float64, and are not part of the
+times.
 
     python benchmarks/bench_dictionary.py --data DIR [--threads 2] [--repeats 3]
 """

@@ -1,11 +1,13 @@
 """Training speed on a GPU, or in bfloat16 on the CPU, beside PyTorch on the same machine.
 
-Tied contractive and denoising auto-encoders 784-1000, a deep auto-encoder 784-1000-500-250-30, an RBM of 784 and 1000 units
-(CD-1), and the manifold tangent classifier 784-1000-1000-10 with 10 tangents of each sample; batches of 256 and 1024. PyTorch
-runs eagerly in float32, and compiled; on the CPU eagerly in float32 and with ``set_float32_matmul_precision("medium")``.
-Data are in the memory of the device. Epochs alternate between the libraries: medians of the times.
+Tied contractive and denoising auto-encoders 784-1000, a deep auto-encoder 784-1000-500-250-30, an RBM of 784 and 1000
+units (CD-1), and the manifold tangent classifier 784-1000-1000-10 with 10 tangents of each sample; batches of 256 and
+1024. PyTorch runs eagerly in float32, and compiled; on the CPU eagerly in float32 and with
+``set_float32_matmul_precision("medium")``. Data are in the memory of the device. Epochs alternate between the
+libraries: medians of the times.
 
-    python benchmarks/bench_engines.py --data DIR [--device cuda] [--samples 60000] [--repeats 3] [--models CAE DAE deep]
+    python benchmarks/bench_engines.py --data DIR [--device cuda] [--samples 60000] [--repeats 3] [--models CAE DAE
+    deep]
 
 DIR (or SKAE_DATA) holds mnist.npz; without it the data are random.
 """
@@ -62,7 +64,8 @@ def model(name, batch_size, n_epochs, X, **engine):
 def skae_seconds(name, X, batch_size, n_epochs, *, compiled=False, **engine):
     """Return a function that gives the median seconds of epochs but the first of a fit, and the last loss.
 
-    On a GPU steps are recorded from the first one on; ``compiled`` is whether kernels are compiled, as in long trainings.
+    On a GPU steps are recorded from the first one on; ``compiled`` is whether kernels are compiled, as in long
+    trainings.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,9 +1,9 @@
 """Pictures a second through one stage of 1600 filters of 6 x 6 x 3, beside the same arithmetic in PyTorch.
 
-PyTorch has the fitted numbers of skae and computes the same float32 features: filters as a convolution or as a product with
-unfolded patches, means and deviations of patches as box averages, the triangle or the threshold, and the means of
-quadrants; way and batch are the fastest of some.
-Both take turns. The share of sgemm counts products of patches with filters (and with the whitening, for the triangle) only.
+PyTorch has the fitted numbers of skae and computes the same float32 features: filters as a convolution or as a product
+with unfolded patches, means and deviations of patches as box averages, the triangle or the threshold, and the means of
+quadrants; way and batch are the fastest of some. Both take turns. The share of sgemm counts products of patches with
+filters (and with the whitening, for the triangle) only.
 
     python benchmarks/bench_images.py [--data DIR] [--pictures 10000] [--threads 2] [--repeats 3] [--cpu]
 

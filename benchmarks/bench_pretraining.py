@@ -8,8 +8,8 @@ rows.
 
     python benchmarks/bench_pretraining.py --data DIR [--seeds 5]
 
-Once with sigmoids, as in those papers, and once with rectifiers. The last column is the mean over seeds of the difference
-to (a), with its standard error.
+Once with sigmoids, as in those papers, and once with rectifiers. The last column is the mean over seeds of the
+difference to (a), with its standard error.
 
 DIR (or SKAE_DATA) holds mnist.npz; scikit-learn's digits are taken in any case. For (c), labels take part in
 fine-tuning only: a seed's layers are pre-trained once, and later fits take them from their checkpoints.

@@ -1,13 +1,14 @@
 """Rows a second of sparse auto-encoders beside PyTorch: training and codes.
 
-TopK, 384 inputs, 4096 features, k = 32, minibatches of 1024 rows, float32, on random rows. skae trains by ``partial_fit``, with
-everything that a fit has; the PyTorch model (``torch_sae.py``) is eager and compiled. ``transform`` of skae gives a CSR matrix, encoding
-in PyTorch dense codes. Models take turns, after a warm-up; medians are shown.
+TopK, 384 inputs, 4096 features, k = 32, minibatches of 1024 rows, float32, on random rows. skae trains by
+``partial_fit``, with everything that a fit has; the PyTorch model (``torch_sae.py``) is eager and compiled.
+``transform`` of skae gives a CSR matrix, encoding in PyTorch dense codes. Models take turns, after a warm-up; medians
+are shown.
 
     python benchmarks/bench_sae.py [--threads 2] [--repeats 5] [--rows 20480] [--compiled]
 
-With ``--memory ROWS`` it instead trains on a memory map of so many rows for an epoch and shows the largest memory of the process
-beyond the pages of the map, and the loss of that epoch beside that of the same rows in memory.
+With ``--memory ROWS`` it instead trains on a memory map of so many rows for an epoch and shows the largest memory of
+the process beyond the pages of the map, and the loss of that epoch beside that of the same rows in memory.
 
     python benchmarks/bench_sae.py --memory 1000000 [--folder /tmp]
 """

@@ -2,8 +2,8 @@
 
 Two encoders trained for a short while, 784-1000 and 784-1000-1000. All get the loosest setting with which all of their
 tangent spaces are within ``ANGLE`` of those of np.linalg.svd in float64. The peers need the Jacobians: two ratios are
-shown, without and with the time to form them. One process, the same samples, the same number of threads; peers are timed on
-fewer samples. Times are medians, per sample.
+shown, without and with the time to form them. One process, the same samples, the same number of threads; peers are
+timed on fewer samples. Times are medians, per sample.
 
     python benchmarks/bench_tangents.py --data DIR [--samples 1000 2000 4000 8000] [--repeats 3]
 

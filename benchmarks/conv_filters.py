@@ -1,8 +1,8 @@
 """How often learned filters are shifted copies of each other: learned on patches, and convolutionally.
 
-On crops of natural images, whitened and with normalized contrast: for each filter the largest correlation with another one
-over all shifts at which at least half of the filters overlap, divided by their norms. The
-mean over filters, for random filters too.
+On crops of natural images, whitened and with normalized contrast: for each filter the largest correlation with another
+one over all shifts at which at least half of the filters overlap, divided by their norms. The mean over filters, for
+random filters too.
 
     python benchmarks/conv_filters.py --data DIR [--epochs 5]
 """

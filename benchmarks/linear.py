@@ -11,8 +11,8 @@ class LinearClassifier:
     """One linear function a class, on standardized columns, with the penalty that predicts held-out rows best.
 
     Minimizes ``mean(loss) + penalty |w|^2``. Least squares need one product of all rows, and a Cholesky factorization a
-    penalty; squared hinges (the L2-SVM of Coates et al.) then some steps of conjugate gradients for which that factor is
-    the preconditioner.
+    penalty; squared hinges (the L2-SVM of Coates et al.) then some steps of conjugate gradients for which that factor
+    is the preconditioner.
 
     Parameters
     ----------

@@ -1,11 +1,11 @@
 """Forest cover types, all 581,012 rows: MTC beside an MLP, trees, neighbors and an SVM, and the 3.13% of Rifai et al. (2011).
 
-The 54 columns are 10 quantities (standardized) and two one-hot groups; the auto-encoder takes each with its own
-loss. The split is random, since that of the paper is not known: 100,000 rows test, 20,000 select, the others train. All
+The 54 columns are 10 quantities (standardized) and two one-hot groups; the auto-encoder takes each with its own loss.
+The split is random, since that of the paper is not known: 100,000 rows test, 20,000 select, the others train. All
 networks have the same layers of relus and are trained by the same steps, of a size that falls along half a cosine; the
-number of layers is chosen with the MLP, the penalty with MTC, on the rows that select. MTC takes one random direction of
-each tangent plane at a time. The SVM sees only as many rows as it can be fitted to in minutes. One run of each, with its
-95% interval on the test rows.
+number of layers is chosen with the MLP, the penalty with MTC, on the rows that select. MTC takes one random direction
+of each tangent plane at a time. The SVM sees only as many rows as it can be fitted to in minutes. One run of each, with
+its 95% interval on the test rows.
 
     python benchmarks/repro_covertype.py --data DIR [--samples 461012] [--epochs 60] [--threads 2] [--list]
 

@@ -1,13 +1,13 @@
 """The deep auto-encoder of Hinton & Salakhutdinov (Science 2006), 784-1000-500-250-30, on MNIST beside PCA.
 
-Printed is the mean squared error of a test image, summed over its pixels in [0, 1]. The network has rectifiers but for a linear code,
-logistic outputs and their cross-entropy. Layers are trained one above the other for a short while, then all together with a step
-size that falls along a cosine. Nothing is chosen: the setting was fixed before the first fit.
+Printed is the mean squared error of a test image, summed over its pixels in [0, 1]. The network has rectifiers but for
+a linear code, logistic outputs and their cross-entropy. Layers are trained one above the other for a short while, then
+all together with a step size that falls along a cosine. Nothing is chosen: the setting was fixed before the first fit.
 
     python benchmarks/repro_deep.py --data DIR [--epochs 40] [--threads 2]
 
-DIR (or SKAE_DATA) has mnist.npz. Each fit is kept in ``repro_deep.jsonl``, and skipped when the script is started again; training goes on
-from a checkpoint after a kill.
+DIR (or SKAE_DATA) has mnist.npz. Each fit is kept in ``repro_deep.jsonl``, and skipped when the script is started
+again; training goes on from a checkpoint after a kill.
 """
 
 import argparse

@@ -1,13 +1,14 @@
 """Nearest neighbors of MNIST on pixels, by tangent distance, and on codes: table 1 of Rifai et al. (NIPS 2011).
 
-1000 digits are labeled, 10,000 are tested. Contractive layers of 1000 sigmoids (tied weights, cross-entropy) learn from 20,000 images
-without labels. Tangents are those of one layer, codes those of one and of two. The contraction, the number of neighbors
-and of tangents, and whose planes count are chosen by the first draw of labels on 2000 validation images; the other draws repeat
-them. The test images are looked at once for each draw.
+1000 digits are labeled, 10,000 are tested. Contractive layers of 1000 sigmoids (tied weights, cross-entropy) learn from
+20,000 images without labels. Tangents are those of one layer, codes those of one and of two. The contraction, the
+number of neighbors and of tangents, and whose planes count are chosen by the first draw of labels on 2000 validation
+images; the other draws repeat them. The test images are looked at once for each draw.
 
     python benchmarks/repro_neighbors.py --data DIR [--draws 3] [--threads 1]
 
-DIR (or SKAE_DATA) has mnist.npz. Each measurement is kept in ``repro_neighbors.jsonl``, and skipped when the script is started again.
+DIR (or SKAE_DATA) has mnist.npz. Each measurement is kept in ``repro_neighbors.jsonl``, and skipped when the script is
+started again.
 """
 
 import argparse

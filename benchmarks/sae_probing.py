@@ -1,10 +1,10 @@
 """How much of a topic, or of a digit, is in one feature, in five, in twenty: k-sparse probing (Gurnee et al. 2023).
 
-For each target against the rest, the features of the largest F statistic on training rows go into a logistic regression. Shown is the
-mean over targets of the area under the ROC curve on test rows, with a 95 % interval of 200 resamples of these. Targets are the ten
-digits of scikit-learn, and the ten most frequent topics of Reuters-21578, whose TF-IDF weights become 100 numbers by a truncated
-SVD (the folder that SKAE_DATA names holds ``reuters.npz``; without it there are digits only). All models have 256 features, but PCA and
-the columns themselves.
+For each target against the rest, the features of the largest F statistic on training rows go into a logistic
+regression. Shown is the mean over targets of the area under the ROC curve on test rows, with a 95 % interval of 200
+resamples of these. Targets are the ten digits of scikit-learn, and the ten most frequent topics of Reuters-21578, whose
+TF-IDF weights become 100 numbers by a truncated SVD (the folder that SKAE_DATA names holds ``reuters.npz``; without it
+there are digits only). All models have 256 features, but PCA and the columns themselves.
 
     python benchmarks/sae_probing.py [--data DIR] [--results benchmarks/results]
 """

@@ -1,10 +1,11 @@
 """Whether sparse auto-encoders find a dictionary that is known.
 
-Samples are sums of features in 256 dimensions, of 1024 with norm 1, about 10 in a sample; frequencies fall as a power of the rank,
-amplitudes are in [0.5, 1.5], noise has a standard deviation of 0.01. Shown are the mean over true features of the largest cosine with a
-learned one, the share of features that no sample has, the variance unexplained, features a sample, and seconds: for TopK,
-BatchTopK and JumpReLU of skae, for SparseCoder, and for TopK written in PyTorch (if it is installed). Same steps, batches and
-learning rates; one thread. A measurement that the result file has is not made again.
+Samples are sums of features in 256 dimensions, of 1024 with norm 1, about 10 in a sample; frequencies fall as a power
+of the rank, amplitudes are in [0.5, 1.5], noise has a standard deviation of 0.01. Shown are the mean over true features
+of the largest cosine with a learned one, the share of features that no sample has, the variance unexplained, features a
+sample, and seconds: for TopK, BatchTopK and JumpReLU of skae, for SparseCoder, and for TopK written in PyTorch (if it
+is installed). Same steps, batches and learning rates; one thread. A measurement that the result file has is not made
+again.
 
     python benchmarks/sae_recovery.py [--samples 50000] [--epochs 30 60] [--models "skae TopK" ...] [--table]
 

@@ -34,7 +34,10 @@ class TrainingObjective(ABC):
 
     @abstractmethod
     def __call__(self, flat: Any, batch: Any, grad: Any, rng: np.random.Generator) -> Any:
-        """Return the value at the parameters ``flat`` on ``batch``; fill ``grad`` with the gradient unless it is None."""
+        """Return the value at the parameters ``flat`` on ``batch``.
+
+        Fill ``grad`` with the gradient unless it is None.
+        """
 
     def draw(self, n_samples: int, rng: np.random.Generator) -> np.ndarray:
         """Return the random numbers of a captured step on so many samples, in int64."""

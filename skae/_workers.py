@@ -37,8 +37,8 @@ class Worker:
 
     Its thread starts with the first task, as small fits have none.
 
-    Ctrl-C may interrupt the caller between any two lines of its methods, after which the others still work: a task that was
-    not announced is taken back, and a worker that was not woken is woken by the thread that waits for it.
+    Ctrl-C may interrupt the caller between any two lines of its methods, after which the others still work: a task that
+    was not announced is taken back, and a worker that was not woken is woken by the thread that waits for it.
 
     Parameters
     ----------

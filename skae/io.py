@@ -121,8 +121,8 @@ def save(model: Any, path: PathLike) -> None:
 def load(path: PathLike) -> Any:
     """Return the model in a file that :func:`save` wrote.
 
-    Nothing but classes in ``skae.io.TRUSTED``, and those of numpy and scikit-learn that skops trusts, is made; no code comes out of
-    the file. That a file does no harm cannot be promised all the same: skops is no sandbox.
+    Nothing but classes in ``skae.io.TRUSTED``, and those of numpy and scikit-learn that skops trusts, is made; no code
+    comes out of the file. That a file does no harm cannot be promised all the same: skops is no sandbox.
 
     Parameters
     ----------
@@ -180,10 +180,11 @@ _ARCHITECTURES = {
 def save_features(model: Any, folder: PathLike) -> None:
     """Write the weights of a sparse auto-encoder as tools for such models read them, SAELens and others.
 
-    The folder has ``sae_weights.safetensors`` with ``W_enc`` of shape (n_features, n_components), ``b_enc``, ``W_dec`` of shape
-    (n_components, n_features), ``b_dec`` and, of all but ``'topk'`` and ``'relu'``, ``threshold``; and ``cfg.json`` with the architecture
-    (``'topk'``, ``'standard'`` for ``'relu'``, ``'jumprelu'`` for the others), ``d_in``, ``d_sae`` and ``k``. The weights take and give X in
-    its own units: codes are those of ``transform``, and rows of ``W_dec`` are directions times ``scale_``.
+    The folder has ``sae_weights.safetensors`` with ``W_enc`` of shape (n_features, n_components), ``b_enc``, ``W_dec``
+    of shape (n_components, n_features), ``b_dec`` and, of all but ``'topk'`` and ``'relu'``, ``threshold``; and
+    ``cfg.json`` with the architecture (``'topk'``, ``'standard'`` for ``'relu'``, ``'jumprelu'`` for the others),
+    ``d_in``, ``d_sae`` and ``k``. The weights take and give X in its own units: codes are those of ``transform``, and
+    rows of ``W_dec`` are directions times ``scale_``.
 
     Parameters
     ----------

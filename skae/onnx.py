@@ -32,8 +32,9 @@ def to_onnx(
 ) -> "ModelProto":
     """Return an ONNX model that computes one method of a fitted estimator.
 
-    It has the input ``X``, float32 of shape (n_samples, n_features) in the units of the training data, and the output named
-    as below. Missing values (NaN) are what they are to the estimator: those of auto-encoders are seen as 0, and are not filled in.
+    It has the input ``X``, float32 of shape (n_samples, n_features) in the units of the training data, and the output
+    named as below. Missing values (NaN) are what they are to the estimator: those of auto-encoders are seen as 0, and
+    are not filled in.
 
     Parameters
     ----------

@@ -3,8 +3,8 @@ Samples of a denoiser
 =====================
 
 A deep denoising auto-encoder learns to take salt-and-pepper noise off digits. Its chain adds that noise and draws the
-pixels anew from the reconstruction (walkback, Bengio et al. 2013). It begins with noise, and after some steps each state
-is a digit, of all classes in turn.
+pixels anew from the reconstruction (walkback, Bengio et al. 2013). It begins with noise, and after some steps each
+state is a digit, of all classes in turn.
 """
 
 # %%

@@ -3,9 +3,9 @@ Samples along the manifold
 ==========================
 
 A stack of two contractive auto-encoders learns the digits. From held-out digits chains then walk in its code: noise is
-added to h, and the decoder makes the next image (Rifai et al. 2012). Noise ``J J' e`` goes where the code can move, since
-J = dh/dx; the control ``e`` goes everywhere alike. Two figures belong together: whether samples look like digits, and
-whether the chain gets anywhere. A chain that stands still has the best samples.
+added to h, and the decoder makes the next image (Rifai et al. 2012). Noise ``J J' e`` goes where the code can move,
+since J = dh/dx; the control ``e`` goes everywhere alike. Two figures belong together: whether samples look like digits,
+and whether the chain gets anywhere. A chain that stands still has the best samples.
 """
 
 # %%

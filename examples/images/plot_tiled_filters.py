@@ -2,12 +2,12 @@
 Filters that are shared by positions 7 apart
 ============================================
 
-Sparse codes of pieces of two photographs, with two filters at each position. They are not the same everywhere: only positions 7
-down or across share them, so that there are two maps of 7 x 7 filters. Without pooling neighboring positions have filters of any
-orientation. With the sparsity of windows of 5 x 5 positions these turn slowly: the tiles are topographic maps, whose left
-and right, and upper and lower borders meet. Features that are pooled over neighboring positions then change little with small
-turns and shifts (Le et al. 2010; Gregor & LeCun 2010). Prints by how much orientations of neighbors differ, beside pairs at
-random (``edge_angles.py``, beside this file).
+Sparse codes of pieces of two photographs, with two filters at each position. They are not the same everywhere: only
+positions 7 down or across share them, so that there are two maps of 7 x 7 filters. Without pooling neighboring
+positions have filters of any orientation. With the sparsity of windows of 5 x 5 positions these turn slowly: the tiles
+are topographic maps, whose left and right, and upper and lower borders meet. Features that are pooled over neighboring
+positions then change little with small turns and shifts (Le et al. 2010; Gregor & LeCun 2010). Prints by how much
+orientations of neighbors differ, beside pairs at random (``edge_angles.py``, beside this file).
 """
 
 # %%

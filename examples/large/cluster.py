@@ -2,8 +2,8 @@
 Training on a cluster
 =====================
 
-One model learns on the workers of a Dask cluster, here two threads of this process, and codes are computed lazily. With another cluster
-only the line with ``LocalCluster`` changes, to ``Client("tcp://scheduler:8786")``.
+One model learns on the workers of a Dask cluster, here two threads of this process, and codes are computed lazily. With
+another cluster only the line with ``LocalCluster`` changes, to ``Client("tcp://scheduler:8786")``.
 """
 
 # %%

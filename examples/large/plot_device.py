@@ -2,8 +2,8 @@
 One auto-encoder on a CPU or a GPU
 ==================================
 
-The same lines run on either: where PyTorch sees a GPU the training goes there, and elsewhere it stays with numpy. Codes come back as
-arrays of numpy, and the model can be read on a machine without a GPU.
+The same lines run on either: where PyTorch sees a GPU the training goes there, and elsewhere it stays with numpy. Codes
+come back as arrays of numpy, and the model can be read on a machine without a GPU.
 """
 
 # %%

@@ -2,9 +2,10 @@
 Features of digits
 ==================
 
-A sparse auto-encoder learns 128 features of digits, of which each digit has 6. Drawn are how often each feature is active, and for
-ten of them its direction and the digits that have most of it. Prints how much of the pixels' variance the features explain, for
-TopK, BatchTopK and JumpReLU, and whether any of them is dead; and how well one feature alone tells each digit from the others.
+A sparse auto-encoder learns 128 features of digits, of which each digit has 6. Drawn are how often each feature is
+active, and for ten of them its direction and the digits that have most of it. Prints how much of the pixels' variance
+the features explain, for TopK, BatchTopK and JumpReLU, and whether any of them is dead; and how well one feature alone
+tells each digit from the others.
 """
 
 # %%

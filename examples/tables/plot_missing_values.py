@@ -6,9 +6,9 @@ A share of the cells of two tables is taken away at random, and filled in again.
 to do just that: it takes NaN in ``fit``, and ``impute`` returns the table without gaps. The error is that of the cells
 that were taken away, in standard deviations of their columns, so that 1 is what the mean of the column reaches.
 
-Top: the error, as more and more is missing. Where few columns that depend on each other linearly are nearly all there is to
-know, as in breast cancer, IterativeImputer, a regression for each column, is ahead. Bottom: digits of which half of
-the pixels are missing, and what each method makes of them.
+Top: the error, as more and more is missing. Where few columns that depend on each other linearly are nearly all there
+is to know, as in breast cancer, IterativeImputer, a regression for each column, is ahead. Bottom: digits of which half
+of the pixels are missing, and what each method makes of them.
 """
 
 # %%

@@ -2,9 +2,9 @@
 A table with text and gaps
 ==========================
 
-A table of customers has two columns of text, three of numbers, and a seventh of its cells is missing. Each category becomes a column of 0
-and 1, which is missing where the text is; the auto-encoder takes that as it is. Its codes go to a classifier, and ``impute`` fills the
-gaps, of numbers and of text.
+A table of customers has two columns of text, three of numbers, and a seventh of its cells is missing. Each category
+becomes a column of 0 and 1, which is missing where the text is; the auto-encoder takes that as it is. Its codes go to a
+classifier, and ``impute`` fills the gaps, of numbers and of text.
 """
 
 # %%

@@ -4,8 +4,8 @@ Tangents of texts, read as words
 
 An auto-encoder of bags of words has tangents too: directions in which a text may change and stay a text of its kind.
 Read back, they are words that come and words that go. The texts are the documentation of the functions that are
-installed with this package, their summaries and notes (``function_texts.py``, beside this file); with a folder that holds ``reuters.npz`` (SKAE_DATA), news of the Reuters-21578
-collection.
+installed with this package, their summaries and notes (``function_texts.py``, beside this file); with a folder that
+holds ``reuters.npz`` (SKAE_DATA), news of the Reuters-21578 collection.
 """
 
 # %%

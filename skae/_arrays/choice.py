@@ -10,8 +10,8 @@ from . import fusion
 def portable(compiled, at=0, places=()):
     """Make the decorated function stand in for the kernel ``compiled`` where the argument ``at`` is no array of numpy.
 
-    It gets the arguments ``places``, arrays of numpy with integers, as nested tuples; other arrays of numpy, of which it has
-    no need, as None; and numbers of numpy as Python's.
+    It gets the arguments ``places``, arrays of numpy with integers, as nested tuples; other arrays of numpy, of which
+    it has no need, as None; and numbers of numpy as Python's.
     """
 
     def decorate(function):

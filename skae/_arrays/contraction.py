@@ -31,7 +31,10 @@ def contract(kind, codes, row_norms, sample_weights, delta, row_scales, start, s
 def curve(
     kind, codes, shifted, row_norms, sample_weights, delta, shifted_delta, row_scales, start, stop
 ):
-    """Add the same for sum_i v_i sum_j (d_ij - d~_ij)^2 n_j, the Jacobian's change from x to x~; set ``shifted_delta``."""
+    """Add the same for sum_i v_i sum_j (d_ij - d~_ij)^2 n_j, the Jacobian's change from x to x~.
+
+    Set ``shifted_delta``.
+    """
     here, there = codes[:, start:stop], shifted[:, start:stop]
     change = derivative(kind, here) - derivative(kind, there)
     weights = 2 * sample_weights[:, None]

@@ -35,7 +35,10 @@ def run(function, args):
 
 
 def _first_run(function, args, key):
-    """Compile a kernel for arguments like these, and call it; if that fails, as without a C compiler, it stays as it is."""
+    """Compile a kernel for arguments like these, and call it.
+
+    If that fails, as without a C compiler, it stays as it is.
+    """
     import torch
 
     # A code of its own, since torch compiles one only a few times.

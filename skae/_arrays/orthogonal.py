@@ -9,7 +9,7 @@ _PASSES = 3  # of which the last ones remove what rounding has left
 
 @portable(compiled.orthonormalize)
 def orthonormalize(basis, count, vectors, lengths):
-    """vectors_i <- vectors_i minus its components along the first rows of basis_i, scaled to norm 1; lengths_i <- its norm before."""
+    """vectors_i <- vectors_i without its components along the first rows of basis_i, of norm 1; lengths_i <- the norm before."""
     xp = namespace(vectors)
     known, rest, length = basis[:, :count, :], vectors, row_norms(vectors)
     tiny = precision_of(vectors) * length

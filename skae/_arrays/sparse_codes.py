@@ -1,4 +1,4 @@
-"""Codes of few nonzeros as matrices with their zeros: see :mod:`skae._kernels.winners` and :mod:`skae._kernels.sparse_codes`."""
+"""Codes of few nonzeros as whole matrices: see :mod:`skae._kernels.winners` and :mod:`skae._kernels.sparse_codes`."""
 
 from .._kernels import sparse_codes as compiled
 from .choice import portable
@@ -6,7 +6,10 @@ from .namespace import namespace
 
 
 def top_k(a, k):
-    """Return ``a`` with 0 in place of all but the k largest positive entries of each row; of equal ones the first stay."""
+    """Return ``a`` with 0 in place of all but the k largest positive entries of each row.
+
+    Of equal ones the first stay.
+    """
     xp = namespace(a)
     if hasattr(xp, "topk"):
         bound = xp.topk(a, k, 1)[0][:, -1:]
@@ -30,7 +33,7 @@ def least_positive(codes):
 
 
 def follow_from_below(threshold, smallest, share):
-    """threshold <- threshold + share (b - threshold), or b while it is 0, where b is next below ``smallest``, if that is finite."""
+    """threshold <- threshold + share (b - threshold), or b while it is 0: b is next below ``smallest``, if that is finite."""
     xp = namespace(threshold)
     below = xp.nextafter(smallest, xp.zeros_like(smallest))
     moved = xp.where(threshold > 0, threshold + share * (below - threshold), below)

@@ -113,7 +113,10 @@ class _Sums:
             self.squares += weights @ np.square(deviations, out=deviations)
 
     def moments(self):
-        """Return means of the columns, and variances in multiples of the square of the unit; raise where one has no value."""
+        """Return means of the columns, and variances in multiples of the square of the unit.
+
+        Raise where one has no value.
+        """
         if not (self.count > 0).all():
             raise ValueError(
                 f"Column {int(np.argmin(self.count))} of X has no value in the samples of positive weight: all are NaN. Leave it out."

@@ -8,7 +8,7 @@ _ADDRESS = os.environ.get("SKAE_DOCS", "").rstrip("/")
 
 
 def linked(cls):
-    """Return ``cls``, whose HTML links to its page where the environment variable ``SKAE_DOCS`` has the address of the site."""
+    """Return ``cls``, whose HTML links to its page where ``SKAE_DOCS`` in the environment has the site's address."""
     if _ADDRESS and cls.__module__.startswith("skae."):
         cls._doc_link_module = "skae"
         cls._doc_link_template = f"{_ADDRESS}/generated/{{page}}.html"

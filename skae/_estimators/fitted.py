@@ -59,8 +59,8 @@ def by_block_of_model(self, X, function, width, *, method, check=False, block=BL
 class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """The methods of a fitted encoder and decoder.
 
-    ``fit`` sets ``_units`` (how the network sees X), ``_shape`` (the arguments of the network) and ``_state`` (a dict with
-    ``params``, the flat vector).
+    ``fit`` sets ``_units`` (how the network sees X), ``_shape`` (the arguments of the network) and ``_state`` (a dict
+    with ``params``, the flat vector).
     """
 
     _by_block = by_block_of_model

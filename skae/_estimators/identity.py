@@ -115,7 +115,7 @@ def _content_of_object(value, above):
 
 
 def _code_of_class(Class):
-    """Return a string of what classes outside of ``_KNOWN`` define: methods, and numbers, texts and arrays for all instances."""
+    """Return a string of what classes outside of ``_KNOWN`` define: methods, and numbers, texts and arrays."""
     parts = []
     for each in Class.__mro__:
         if each.__module__.partition(".")[0] not in _KNOWN:

@@ -139,7 +139,10 @@ def read_classes(y, dtype):
 
 
 def _labels_of_text(y):
-    """Return y, as an array where it has labels of text, and whether it has; -1 may be among them, and none may be missing."""
+    """Return y, as an array where it has labels of text, and whether it has.
+
+    -1 may be among them, and none may be missing.
+    """
     if isinstance(y, (list, tuple)) and any(isinstance(label, str) for label in y):
         y = np.array(y, dtype=object)
     found = np.asarray(y)

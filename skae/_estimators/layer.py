@@ -14,8 +14,8 @@ class Layer(ABC):
     - ``layer_shapes()``, from the parameters alone;
     - ``layer_weights()``, once it is fitted.
 
-    Estimators that do not derive from this class are refused as layers. Auto-encoders, RBM and PSD implement its methods and
-    are registered as layers instead of deriving from it.
+    Estimators that do not derive from this class are refused as layers. Auto-encoders, RBM and PSD implement its
+    methods and are registered as layers instead of deriving from it.
     """
 
     @abstractmethod
@@ -40,8 +40,8 @@ class Layer(ABC):
 class NetworkLayer(Layer):
     """A layer that is one network with an objective of its own, as auto-encoders and RBMs are.
 
-    ``schedule='simultaneous'``, ``corrupted='input'`` and ``pretraining='supervised'`` or ``'partial'`` need such layers:
-    they train the layer's network in a way of their own. Once it is fitted, the layer has a ``model_``, a
+    ``schedule='simultaneous'``, ``corrupted='input'`` and ``pretraining='supervised'`` or ``'partial'`` need such
+    layers: they train the layer's network in a way of their own. Once it is fitted, the layer has a ``model_``, a
     :class:`~skae.nn.model.Model`.
     """
 
@@ -57,19 +57,21 @@ class LayerTraining:
     Parameters
     ----------
     make_units : callable
-        ``make_units(X, frame, sample_weight)`` returns the ``Units`` in which the network sees the validated ``X``, which
-        was ``frame``.
+        ``make_units(X, frame, sample_weight)`` returns the ``Units`` in which the network sees the validated ``X``,
+        which was ``frame``.
     begin : callable
-        ``begin(X, sample_weight)`` returns the ``Problem`` of the layer and the ``TrainingState`` before the first step.
+        ``begin(X, sample_weight)`` returns the ``Problem`` of the layer and the ``TrainingState`` before the first
+        step.
     set_network : callable
         ``set_network(units, shape)`` sets the ``Units`` and the arguments of the ``Network``.
     make_solver : callable
         ``make_solver()`` returns the solver that the layer's parameters name.
     new_state : callable
-        ``new_state(initial)`` returns a ``TrainingState`` before the first step, at the parameters ``initial(rng, seed)``.
+        ``new_state(initial)`` returns a ``TrainingState`` before the first step, at the parameters
+        ``initial(rng, seed)``.
     train : callable
-        ``train(problem, state, publish)`` minimizes ``problem`` from ``state`` on, and calls ``publish(state)`` when training
-        ends, also by an error.
+        ``train(problem, state, publish)`` minimizes ``problem`` from ``state`` on, and calls ``publish(state)`` when
+        training ends, also by an error.
     publish : callable
         ``publish(state)`` makes the parameters and the history in ``state`` those of the fitted layer: the default of
         ``train``.
@@ -78,7 +80,8 @@ class LayerTraining:
     tied : bool
         Whether the decoder has the weights of the encoder.
     make_noise : callable or None
-        ``make_noise(units)`` returns the corruption of columns in ``Units``; None where the layer sees them as they are.
+        ``make_noise(units)`` returns the corruption of columns in ``Units``; None where the layer sees them as they
+        are.
     weighs_cells : bool
         Whether the loss of corrupted cells has another weight than that of clean ones.
     """

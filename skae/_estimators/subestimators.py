@@ -69,8 +69,9 @@ def copies(layers, whole):
 def ready_copy(name, estimator, whole, rng, *, verbose, checkpoint, resume):
     """Return a clone of a sub-estimator, called ``name``, of the estimator ``whole``, which is being fitted.
 
-    Parameters that it does not set are set: its seed comes from ``rng``, the same in another process only if ``whole`` has one;
-    ``verbose`` is that of the whole, and so is the checkpoint, with its name added. Lines that it prints begin with its name.
+    Parameters that it does not set are set: its seed comes from ``rng``, the same in another process only if ``whole``
+    has one; ``verbose`` is that of the whole, and so is the checkpoint, with its name added. Lines that it prints begin
+    with its name.
     """
     check_instance(**{name: estimator})
     if checkpoint is not None:
@@ -115,8 +116,8 @@ def for_parts(frame, sample_weight, X, weights):
 def fitted_base(estimator, base, X, sample_weight, publish):
     """Return a copy of ``base`` fitted without labels, or ``base`` itself where it is fitted already.
 
-    Where its training is interrupted, cannot write its checkpoint or diverges, ``publish(base)`` is called with the weights
-    it has, if it has any.
+    Where its training is interrupted, cannot write its checkpoint or diverges, ``publish(base)`` is called with the
+    weights it has, if it has any.
     """
     if is_prefit(estimator):
         check_prefit(base=base)

@@ -47,7 +47,7 @@ NOISE = {
     "corruption_level": [Interval(Real, 0, None, closed="left")],
 }
 _DECAY = 0.3  # 'auto' weight decay times the number of rows, as alpha of sklearn.linear_model.Ridge
-# Share of masked inputs where there are _MANY_INPUTS or more, as in pictures; less for fewer, which say less about each other.
+# Share of masked inputs where there are _MANY_INPUTS or more, as in pictures; fewer say less about each other.
 _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
 
 
@@ -295,7 +295,10 @@ class BaseSupervised(
         return weight_decays(resolved(self.weight_decay, "weight_decay", _DECAY / n_rows))
 
     def _noise(self, n_inputs, groups=None, limits=None):
-        """Return the corruption of ``n_inputs`` inputs in training; ``groups`` and ``limits`` are those of the first ones."""
+        """Return the corruption of ``n_inputs`` inputs in training.
+
+        ``groups`` and ``limits`` are those of the first ones.
+        """
         if groups is not None:
             groups = np.append(groups, np.arange(len(groups), n_inputs))
         if limits is not None:

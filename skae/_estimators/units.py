@@ -30,7 +30,8 @@ class Units:
     base_logits : ndarray of shape (n_inputs,)
         Logits of the best constant reconstruction, the columns' means.
     constant_losses : dict of float
-        For each name of a loss, how far the mean loss of that reconstruction is above its minimum: the scale of the loss.
+        For each name of a loss, how far the mean loss of that reconstruction is above its minimum: the scale of the
+        loss.
     least_loss : float, default=0.0
         That minimum: of gray values in [0, 1] the cross-entropy is never 0.
     groups : ndarray of int of shape (n_inputs,) or None

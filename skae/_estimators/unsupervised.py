@@ -1,8 +1,9 @@
 """Training of one network without labels, from its first state or that of the last fit, whatever its objective.
 
 These are methods that a class takes as its own, besides its ``objective`` and three methods of its own:
-``_make_units(X, frame, sample_weight)`` returns the ``Units`` in which the network sees X, ``_network_shape(n_inputs)`` the
-arguments of the ``Network``, and ``_first_state(rows, sample_weight)`` the ``TrainingState`` before the first step::
+``_make_units(X, frame, sample_weight)`` returns the ``Units`` in which the network sees X, ``_network_shape(n_inputs)``
+the arguments of the ``Network``, and ``_first_state(rows, sample_weight)`` the ``TrainingState`` before the first
+step::
 
     _begin, _fit_network = unsupervised.begin, unsupervised.fit_network
 """

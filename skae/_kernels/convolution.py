@@ -1,8 +1,8 @@
 """Coordinate descent for the sparse codes of one picture, which keeps the picture's residual up to date.
 
-Codes are numbered position by position, row by row, and filter by filter at each. Pictures are lines, (rows, columns * channels), and
-filters are rows as ``gather_patches`` makes them. A ``layout`` is (offsets, height, n_across, n_channels): of each position the
-first filter that it has, the height of patches, positions in a row, and channels.
+Codes are numbered position by position, row by row, and filter by filter at each. Pictures are lines, (rows, columns *
+channels), and filters are rows as ``gather_patches`` makes them. A ``layout`` is (offsets, height, n_across,
+n_channels): of each position the first filter that it has, the height of patches, positions in a row, and channels.
 """
 
 from ._jit import kernel
@@ -77,8 +77,8 @@ def sweep_places(
 ):
     """Minimize over each code of ``members`` in turn; return by how much the objective fell at least.
 
-    ``residual`` is the picture minus the sum of filters, ``curvatures`` are second derivatives by the codes of filters, with
-    ``ridge``, and ``weights``, of each code, come on top. These and ``prior`` may be None.
+    ``residual`` is the picture minus the sum of filters, ``curvatures`` are second derivatives by the codes of filters,
+    with ``ridge``, and ``weights``, of each code, come on top. These and ``prior`` may be None.
     """
     patch = filters[0].copy()
     offsets, height, n_across, n_channels = layout

@@ -77,8 +77,8 @@ def descend(
 ):
     """Improve ``codes`` until the gap is at most ``tol * norm / 2`` or at the level of rounding; return the gap.
 
-    On return ``residual_corr`` is c - Gh, up to rounding. ``local``, of n_atoms + 1 rows, is memory for the Gram matrix and the
-    ``residual_corr`` of a working set.
+    On return ``residual_corr`` is c - Gh, up to rounding. ``local``, of n_atoms + 1 rows, is memory for the Gram matrix
+    and the ``residual_corr`` of a working set.
     """
     target = 0.5 * tol * norm
     precision = 0.1 * target

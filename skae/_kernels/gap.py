@@ -46,8 +46,8 @@ def violation(residual_corr, positive):
 def duality_gap(norm, alpha, positive, correlation, residual_corr, support, codes, count):
     """Return an upper bound of P(h) - min P, in float64.
 
-    ``residual_corr`` is c - Gh, the correlations of all atoms with the residual; ``codes[:count]`` are the values of h at the
-    atoms ``support``.
+    ``residual_corr`` is c - Gh, the correlations of all atoms with the residual; ``codes[:count]`` are the values of h
+    at the atoms ``support``.
     """
     explained, moved, size = 0.0, 0.0, 0.0
     for k in range(count):

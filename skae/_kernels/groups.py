@@ -1,8 +1,8 @@
 """Shrinkage of overlapping groups of atoms.
 
-The proximal step of ``t sum_g ||h_g||`` at u is u minus its projection onto the vectors ``sum_g z_g``, where z_g is zero
-outside g and of norm at most t (Jenatton et al. 2011, section 3). The projection is found group by group.
-Group g is ``members[starts[g]:starts[g + 1]]``; the z_g of a sample are one vector ``duals``.
+The proximal step of ``t sum_g ||h_g||`` at u is u minus its projection onto the vectors ``sum_g z_g``, where z_g is
+zero outside g and of norm at most t (Jenatton et al. 2011, section 3). The projection is found group by group. Group g
+is ``members[starts[g]:starts[g + 1]]``; the z_g of a sample are one vector ``duals``.
 """
 
 import numpy as np
@@ -77,9 +77,9 @@ def group_norms(codes, starts, members, out):
 def group_bounds(residual_corr, alphas, positive, precision, starts, members, counts, duals, out):
     """out_i <- an upper bound of the dual norm of ``pulls_i``, close to it where it is near alphas_i.
 
-    The dual norm is the least ``max_g ||v_g||`` over all vectors v_g of the groups that add up to ``pulls_i``. The bound
-    takes those of the projection, started from ``duals``, and splits the rest evenly among the ``counts`` groups of an
-    atom.
+    The dual norm is the least ``max_g ||v_g||`` over all vectors v_g of the groups that add up to ``pulls_i``. The
+    bound takes those of the projection, started from ``duals``, and splits the rest evenly among the ``counts`` groups
+    of an atom.
     """
     rest = np.empty(residual_corr.shape[1], residual_corr.dtype)
     zero = residual_corr.dtype.type(0)

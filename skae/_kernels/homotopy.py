@@ -1,8 +1,8 @@
 """The lasso path of one sample, from its first atom down to alpha (LARS; Efron et al. 2004, section 3).
 
 Active atoms have |r_j| = lambda, where r = c - Gh. With a Cholesky factor of their Gram matrix, the direction in which
-these |r_j| decrease alike takes two triangular solves. The next atom joins where its |r_j| reaches lambda, and an active
-one leaves where its code becomes 0.
+these |r_j| decrease alike takes two triangular solves. The next atom joins where its |r_j| reaches lambda, and an
+active one leaves where its code becomes 0.
 """
 
 import numpy as np
@@ -79,9 +79,10 @@ def follow_path(
 ):
     """Return the number of active atoms at ``alpha``; ``support`` are these atoms, and ``codes`` their codes.
 
-    ``residual_corr`` is c at first and c - Gh on return, up to rounding. ``work`` is memory of shape (6, n_atoms): rates at
-    which r falls, signs, the half-solved system, the direction, barriers (huge where an atom must not join) and
-    steps; ``bits`` is that of the steps, seen as integers. Atoms that are linear combinations of active ones do not join.
+    ``residual_corr`` is c at first and c - Gh on return, up to rounding. ``work`` is memory of shape (6, n_atoms):
+    rates at which r falls, signs, the half-solved system, the direction, barriers (huge where an atom must not join)
+    and steps; ``bits`` is that of the steps, seen as integers. Atoms that are linear combinations of active ones do not
+    join.
     """
     zero = residual_corr.dtype.type(0)
     one = residual_corr.dtype.type(1)
@@ -129,7 +130,10 @@ def follow_path(
 def follow_rows(
     gram, alphas, positive, tol, max_iter, max_sets, norms, correlations, codes, gaps, work, bits
 ):
-    """Follow the path of each row into ``codes``, which are 0 before; correct rounding by ``descend`` on ``max_sets`` at most."""
+    """Follow the path of each row into ``codes``, which are 0 before.
+
+    Correct rounding by ``descend`` on ``max_sets`` at most.
+    """
     n_atoms = gram.shape[0]
     residual_corr = np.empty(n_atoms, gram.dtype)
     values = np.empty(n_atoms, gram.dtype)

@@ -9,7 +9,7 @@ _KEPT_LENGTH = 0.5  # share of its norm that a vector must keep, or there is ano
 
 @kernel
 def orthonormalize(basis, count, vectors, lengths):
-    """vectors_i <- vectors_i minus its components along the first rows of basis_i, scaled to norm 1; lengths_i <- its norm before."""
+    """vectors_i <- vectors_i without its components along the first rows of basis_i, of norm 1; lengths_i <- the norm before."""
     zero = vectors.dtype.type(0)
     for i in range(vectors.shape[0]):
         vector = vectors[i]

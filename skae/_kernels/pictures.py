@@ -190,7 +190,10 @@ def pool_split_row(products, alpha, kind, pooled):
 def pool_triangle(
     products, squared_norms, distances, first, n_down, n_across, rows, columns, kind, pooled
 ):
-    """Do ``triangle`` and then ``pool`` at once, without storing the codes; ``distances`` is memory for one position."""
+    """Do ``triangle`` and then ``pool`` at once, without storing the codes.
+
+    ``distances`` is memory for one position.
+    """
     for r in range(products.shape[0]):
         mean = distances_of(products[r], squared_norms, distances)
         picture, place = divmod(first + r, n_down * n_across)

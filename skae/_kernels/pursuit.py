@@ -49,7 +49,7 @@ def _pursue(
 
 @kernel
 def pursue_rows(gram, n_nonzero, correlations, codes):
-    """Choose at most ``n_nonzero`` atoms for each row of ``codes``, which are 0 before: always that most correlated with r."""
+    """Choose up to ``n_nonzero`` atoms for each row of ``codes``, 0 before: always the one most correlated with r."""
     n_atoms = gram.shape[0]
     scales = np.zeros(n_atoms, gram.dtype)
     for j in range(n_atoms):

@@ -1,7 +1,7 @@
 """Products with sparse codes: what atoms add up to, and the gradients, of the active atoms only.
 
-Codes are CSR arrays: row i has ``values[starts[i]:starts[i + 1]]`` in ascending ``columns``. Nested groups of atoms end at
-``ends``; the g-th reconstruction is the sum of the atoms of the first g groups.
+Codes are CSR arrays: row i has ``values[starts[i]:starts[i + 1]]`` in ascending ``columns``. Nested groups of atoms end
+at ``ends``; the g-th reconstruction is the sum of the atoms of the first g groups.
 """
 
 import numpy as np
@@ -27,8 +27,8 @@ def explain_rows(
 ):
     """Reconstruct the rows of ``targets`` from ``first`` to ``last`` by each of the nested groups.
 
-    errors_gi <- weight_i / G sum over g' >= g of r_g'i - x_i, the gradient at what group g adds; losses_i <- the mean over
-    groups of ||r_gi - x_i||^2 / 2.
+    errors_gi <- weight_i / G sum over g' >= g of r_g'i - x_i, the gradient at what group g adds; losses_i <- the mean
+    over groups of ||r_gi - x_i||^2 / 2.
     """
     n_groups, half = len(ends), weights.dtype.type(0.5)
     share = weights.dtype.type(1) / weights.dtype.type(n_groups)
@@ -109,8 +109,8 @@ def column_sums(columns, coefficients, out):
 def threshold_gradients(columns, values, gradients, weights, thresholds, alpha, bandwidth, out):
     """out_j <- out_j + the gradient at log theta_j, by straight-through estimates with a rectangle of width w as the kernel.
 
-    Of the code a H(a - theta) that at theta is -theta K / w, of its count H(a - theta) -K / w (Rajamanoharan et al. 2024);
-    w is ``bandwidth`` times theta.
+    Of the code a H(a - theta) that at theta is -theta K / w, of its count H(a - theta) -K / w (Rajamanoharan et al.
+    2024); w is ``bandwidth`` times theta.
     """
     half = thresholds.dtype.type(0.5)
     for p in range(len(columns)):

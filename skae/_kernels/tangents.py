@@ -1,8 +1,8 @@
 """Products of the tangents and cotangents of a batch: with an elementwise unit's Jacobian, with each other, and squares.
 
-Tangents and cotangents are rows, several for each of some samples: rows ``starts[p]`` to ``starts[p + 1]`` belong to the p-th
-of these, which is row ``samples[p]`` of the batch. Where there are only as many tangents as one sample has, all samples
-have the same. Kernels do the samples p from ``first`` to ``last``.
+Tangents and cotangents are rows, several for each of some samples: rows ``starts[p]`` to ``starts[p + 1]`` belong to
+the p-th of these, which is row ``samples[p]`` of the batch. Where there are only as many tangents as one sample has,
+all samples have the same. Kernels do the samples p from ``first`` to ``last``.
 """
 
 import numpy as np

@@ -48,7 +48,10 @@ def biased_maxima(row, bias, out):
 
 @kernel
 def _lower_bound(largest, k):
-    """Return a number of 0 or more that is hardly below the k-th of the ``largest``; 0 where fewer than k are positive."""
+    """Return a number of 0 or more that is hardly below the k-th of the ``largest``.
+
+    0 where fewer than k are positive.
+    """
     low = high = largest.dtype.type(0)
     half = largest.dtype.type(0.5)
     for j in range(largest.size):
@@ -68,7 +71,10 @@ def _lower_bound(largest, k):
 
 @kernel
 def _candidates(row, bias, bound, largest, groups, columns, values):
-    """Fill ``columns`` and ``values`` with the positive entries of at least ``bound``, by column; return their number."""
+    """Fill ``columns`` and ``values`` with the positive entries of at least ``bound``, by column.
+
+    Return their number.
+    """
     zero, n_groups, count = row.dtype.type(0), 0, 0
     for j in range(largest.size):
         if largest[j] >= bound:
@@ -143,7 +149,7 @@ def count_above(a, bias, limits, counts):
 
 @kernel
 def take_above(a, bias, limits, starts, columns, values):
-    """Fill ``columns`` and ``values`` from ``starts_i`` on with the entries of row i of ``a`` + ``bias`` above the ``limits``."""
+    """Fill ``columns`` and ``values`` from ``starts_i`` on with the entries of row i of a + bias above the ``limits``."""
     for i in range(a.shape[0]):
         row, place = a[i], starts[i]
         for j in range(row.size):

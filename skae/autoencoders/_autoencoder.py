@@ -33,12 +33,12 @@ class AutoEncoder(BaseAutoEncoder):
         gaussian: see ``column_losses_``.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
         How columns of X are scaled inside the model, so that their units do not matter. ``'columns'`` gives each real
-        column mean 0 and variance 1; ``'shared'`` takes one variance for all of them, as pixels have one unit. ``'auto'``
-        takes ``'shared'`` where three quarters of the real columns have the same minimum and reach half of the largest
-        range, else ``'columns'``. Columns of probabilities are scaled from their common range to [0, 1]; 0/1 columns
-        and one-hot groups stay as they are, and constant columns are left out. False takes X as it is. Methods give and
-        take the units of X; ``center_`` and ``scale_`` have what was found. Later calls of a warm start and
-        of ``partial_fit`` keep it.
+        column mean 0 and variance 1; ``'shared'`` takes one variance for all of them, as pixels have one unit.
+        ``'auto'`` takes ``'shared'`` where three quarters of the real columns have the same minimum and reach half of
+        the largest range, else ``'columns'``. Columns of probabilities are scaled from their common range to [0, 1];
+        0/1 columns and one-hot groups stay as they are, and constant columns are left out. False takes X as it is.
+        Methods give and take the units of X; ``center_`` and ``scale_`` have what was found. Later calls of a warm
+        start and of ``partial_fit`` keep it.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
@@ -53,13 +53,14 @@ class AutoEncoder(BaseAutoEncoder):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12 to 1000 epochs;
-        of L-BFGS 200.
+        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and
+        2000 at most, and for 12 to 1000 epochs; of L-BFGS 200.
     tol : float, default=1e-4
-        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
-        held-out samples; for L-BFGS, its tolerance.
+        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error
+        on held-out samples; for L-BFGS, its tolerance.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read in order.
+        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
+        in order.
     early_stopping : bool, default=False
         Whether to stop on held-out samples, and keep the best weights.
     validation_fraction : float, default=0.1
@@ -67,8 +68,8 @@ class AutoEncoder(BaseAutoEncoder):
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit, optimizer state included. With ``learning_rate='constant'`` two fits of n
-        epochs are one of 2 n. Other parameters than ``n_components``, ``hidden_layer_sizes``, ``activation``,
+        Whether ``fit`` goes on from the last fit, optimizer state included. With ``learning_rate='constant'`` two fits
+        of n epochs are one of 2 n. Other parameters than ``n_components``, ``hidden_layer_sizes``, ``activation``,
         ``tied_weights``, ``loss`` and ``standardize``, which have to stay, may change in between.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise.
@@ -80,8 +81,9 @@ class AutoEncoder(BaseAutoEncoder):
         Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits; with more epochs in
         ``max_iter`` than before only where ``learning_rate='constant'``.
     device : str, default=None
-        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results come
-        back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself where.
+        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results
+        come back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself
+        where.
     precision : {'float32', 'bfloat16'}, default='float32'
         Precision of the factors of matrix products of an X in float32; weights and sums stay in float32. ``'bfloat16'``
         needs PyTorch, on a CPU too.

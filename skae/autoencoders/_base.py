@@ -126,8 +126,8 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         The first reconstruction sees 0 (of a scaled column, its mean) where values are missing, further ones what was
         filled in before. Of gaussian columns ``mean + slope * (r - mean)`` is filled in, as reconstructions of what the
         network does not see are too near to the mean, and iterated ones too far from it. ``fit`` measures the slopes on
-        known values that it hides, a tenth of at most 2000 rows, and takes as many reconstructions as lower the error on them;
-        after ``partial_fit`` it is one, with slopes of 1.
+        known values that it hides, a tenth of at most 2000 rows, and takes as many reconstructions as lower the error
+        on them; after ``partial_fit`` it is one, with slopes of 1.
 
         Parameters
         ----------
@@ -188,7 +188,10 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         return tags
 
     def _begin(self, *args, **kwargs):
-        """Begin a training, see :func:`~skae._estimators.unsupervised.begin`; what was learned of imputation is void then."""
+        """Begin a training, see :func:`~skae._estimators.unsupervised.begin`.
+
+        What was learned of imputation is void then.
+        """
         self._imputation = None
         return unsupervised.begin(self, *args, **kwargs)
 

@@ -45,11 +45,11 @@ class ContractiveAE(BaseAutoEncoder):
         Width of the code.
     contraction : float, 'auto' or str, default='auto'
         Weight of the squared Frobenius norm of the encoder's Jacobian by the scaled columns. ``'auto'`` is
-        ``(0.03 gaussian + 0.1 bernoulli + 0.03 multinomial) / J0``, see ``contraction_``: the numerator has the losses of
-        the best constant reconstruction (less the entropy of the values themselves, as of gray pixels), by kind of
-        column, and J0 is the mean of the squared norm for initial weights at pre-activations of 0; for one layer
-        of k sigmoids and d columns, ``k d / (8 (k + d))``. So neither widths nor the kind of loss change what it
-        means. ``'2*auto'`` is a multiple: search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``.
+        ``(0.03 gaussian + 0.1 bernoulli + 0.03 multinomial) / J0``, see ``contraction_``: the numerator has the losses
+        of the best constant reconstruction (less the entropy of the values themselves, as of gray pixels), by kind of
+        column, and J0 is the mean of the squared norm for initial weights at pre-activations of 0; for one layer of k
+        sigmoids and d columns, ``k d / (8 (k + d))``. So neither widths nor the kind of loss change what it means.
+        ``'2*auto'`` is a multiple: search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``.
     curvature : float, default=0.0
         Weight of the Jacobian's expected squared change (CAE+H).
     curvature_noise : float, default=0.1
@@ -80,14 +80,13 @@ class ContractiveAE(BaseAutoEncoder):
         gaussian: see ``column_losses_``.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
         How columns of X are scaled inside the model, so that their units do not matter. ``'columns'`` gives each real
-        column mean 0 and variance 1; ``'shared'`` takes one variance for all of them, as pixels have one unit. ``'auto'``
-        takes ``'shared'`` where three quarters of the real columns have the same minimum and reach half of the largest
-        range, else ``'columns'``. Columns of probabilities are scaled from their common range to [0, 1]; 0/1 columns
-        and one-hot groups stay as they are, and constant columns are left out. Where the code of sigmoids is contracted, the
-        variance is not 1 but the number of units over that of columns, between 0.1 and 8: many units for few columns
-        would be linear otherwise. False takes X as it is. Methods give and
-        take the units of X; ``center_`` and ``scale_`` have what was found. Later calls of a warm start and
-        of ``partial_fit`` keep it.
+        column mean 0 and variance 1; ``'shared'`` takes one variance for all of them, as pixels have one unit.
+        ``'auto'`` takes ``'shared'`` where three quarters of the real columns have the same minimum and reach half of
+        the largest range, else ``'columns'``. Columns of probabilities are scaled from their common range to [0, 1];
+        0/1 columns and one-hot groups stay as they are, and constant columns are left out. Where the code of sigmoids
+        is contracted, the variance is not 1 but the number of units over that of columns, between 0.1 and 8: many units
+        for few columns would be linear otherwise. False takes X as it is. Methods give and take the units of X;
+        ``center_`` and ``scale_`` have what was found. Later calls of a warm start and of ``partial_fit`` keep it.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
@@ -102,13 +101,14 @@ class ContractiveAE(BaseAutoEncoder):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12 to 1000 epochs;
-        of L-BFGS 200.
+        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and
+        2000 at most, and for 12 to 1000 epochs; of L-BFGS 200.
     tol : float, default=1e-4
-        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
-        held-out samples; for L-BFGS, its tolerance.
+        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error
+        on held-out samples; for L-BFGS, its tolerance.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read in order.
+        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
+        in order.
     early_stopping : bool, default=False
         Whether to stop on held-out samples, and keep the best weights.
     validation_fraction : float, default=0.1
@@ -116,8 +116,8 @@ class ContractiveAE(BaseAutoEncoder):
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit, optimizer state included. With ``learning_rate='constant'`` two fits of n
-        epochs are one of 2 n. Other parameters than ``n_components``, ``hidden_layer_sizes``, ``activation``,
+        Whether ``fit`` goes on from the last fit, optimizer state included. With ``learning_rate='constant'`` two fits
+        of n epochs are one of 2 n. Other parameters than ``n_components``, ``hidden_layer_sizes``, ``activation``,
         ``tied_weights``, ``loss`` and ``standardize``, which have to stay, may change in between.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise.
@@ -129,8 +129,9 @@ class ContractiveAE(BaseAutoEncoder):
         Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits; with more epochs in
         ``max_iter`` than before only where ``learning_rate='constant'``.
     device : str, default=None
-        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results come
-        back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself where.
+        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results
+        come back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself
+        where.
     precision : {'float32', 'bfloat16'}, default='float32'
         Precision of the factors of matrix products of an X in float32; weights and sums stay in float32. ``'bfloat16'``
         needs PyTorch, on a CPU too.

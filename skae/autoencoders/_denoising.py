@@ -25,9 +25,9 @@ class DenoisingAE(BaseAutoEncoder):
     n_components : int, default=500
         Width of the code.
     corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'} or callable, default='masking'
-        Masking sets cells to 0; salt and pepper to an end of their column's range; swap takes the same column of another row
-        of the minibatch; gaussian adds noise to every cell. Of scaled columns, see ``standardize``: 0 is then the mean
-        of a real column. The one-hot columns of a category are masked or swapped together. A callable is
+        Masking sets cells to 0; salt and pepper to an end of their column's range; swap takes the same column of
+        another row of the minibatch; gaussian adds noise to every cell. Of scaled columns, see ``standardize``: 0 is
+        then the mean of a real column. The one-hot columns of a category are masked or swapped together. A callable is
         ``f(X, seed, out)``.
     corruption_level : float, default=0.3
         Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
@@ -38,7 +38,8 @@ class DenoisingAE(BaseAutoEncoder):
     activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'}, default='sigmoid'
         Activation of every layer but the output.
     tied_weights : bool, default=False
-        Whether the decoder uses the transposed weights of the encoder. Weights of its own fill in missing values better.
+        Whether the decoder uses the transposed weights of the encoder. Weights of its own fill in missing values
+        better.
     loss : str or list of (str, columns), default='auto'
         ``'gaussian'`` (half squared error), ``'bernoulli'`` (cross-entropy, X in [0, 1]) or
         ``'multinomial'`` (the row is one group) for all columns; or pairs as in ColumnTransformer, in
@@ -49,12 +50,12 @@ class DenoisingAE(BaseAutoEncoder):
         gaussian: see ``column_losses_``.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
         How columns of X are scaled inside the model, so that their units do not matter. ``'columns'`` gives each real
-        column mean 0 and variance 1; ``'shared'`` takes one variance for all of them, as pixels have one unit. ``'auto'``
-        takes ``'shared'`` where three quarters of the real columns have the same minimum and reach half of the largest
-        range, else ``'columns'``. Columns of probabilities are scaled from their common range to [0, 1]; 0/1 columns
-        and one-hot groups stay as they are, and constant columns are left out. False takes X as it is. Methods give and
-        take the units of X; ``center_`` and ``scale_`` have what was found. Later calls of a warm start and
-        of ``partial_fit`` keep it.
+        column mean 0 and variance 1; ``'shared'`` takes one variance for all of them, as pixels have one unit.
+        ``'auto'`` takes ``'shared'`` where three quarters of the real columns have the same minimum and reach half of
+        the largest range, else ``'columns'``. Columns of probabilities are scaled from their common range to [0, 1];
+        0/1 columns and one-hot groups stay as they are, and constant columns are left out. False takes X as it is.
+        Methods give and take the units of X; ``center_`` and ``scale_`` have what was found. Later calls of a warm
+        start and of ``partial_fit`` keep it.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
@@ -69,13 +70,14 @@ class DenoisingAE(BaseAutoEncoder):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12 to 1000 epochs;
-        of L-BFGS 200.
+        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and
+        2000 at most, and for 12 to 1000 epochs; of L-BFGS 200.
     tol : float, default=1e-4
-        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
-        held-out samples; for L-BFGS, its tolerance.
+        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error
+        on held-out samples; for L-BFGS, its tolerance.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read in order.
+        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
+        in order.
     early_stopping : bool, default=False
         Whether to stop on held-out samples, and keep the best weights.
     validation_fraction : float, default=0.1
@@ -83,8 +85,8 @@ class DenoisingAE(BaseAutoEncoder):
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit, optimizer state included. With ``learning_rate='constant'`` two fits of n
-        epochs are one of 2 n. Other parameters than ``n_components``, ``hidden_layer_sizes``, ``activation``,
+        Whether ``fit`` goes on from the last fit, optimizer state included. With ``learning_rate='constant'`` two fits
+        of n epochs are one of 2 n. Other parameters than ``n_components``, ``hidden_layer_sizes``, ``activation``,
         ``tied_weights``, ``loss`` and ``standardize``, which have to stay, may change in between.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise.
@@ -96,8 +98,9 @@ class DenoisingAE(BaseAutoEncoder):
         Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits; with more epochs in
         ``max_iter`` than before only where ``learning_rate='constant'``.
     device : str, default=None
-        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results come
-        back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself where.
+        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results
+        come back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself
+        where.
     precision : {'float32', 'bfloat16'}, default='float32'
         Precision of the factors of matrix products of an X in float32; weights and sums stay in float32. ``'bfloat16'``
         needs PyTorch, on a CPU too.

@@ -43,9 +43,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         D = sum_j e_j^2 / v_j + (h - m)' (C + l I)^-1 (h - m),
 
     where v_j is the mean of e_j^2, m and C are mean and covariance of the codes, and l is 0.001 times the mean variance
-    of a code. The first term is large where columns do not fit together, the second where they do but the row as a whole
-    is far out. Of a linear auto-encoder, D is the Mahalanobis distance of principal component analysis (the index of
-    Yue & Qin 2001); with nonlinear codes it follows the shape of the data.
+    of a code. The first term is large where columns do not fit together, the second where they do but the row as a
+    whole is far out. Of a linear auto-encoder, D is the Mahalanobis distance of principal component analysis (the index
+    of Yue & Qin 2001); with nonlinear codes it follows the shape of the data.
 
     v, m and C are those of the nine tenths of the training rows with the least D, which are found in three steps from
     all rows (as those of Rousseeuw & Van Driessen 1999), so that anomalies among the training rows do not hide
@@ -57,8 +57,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         An auto-encoder, with ``transform`` and ``reconstruct``; by default ``AutoEncoder(100)``.
     contamination : 'auto' or float, default='auto'
         Share of the training rows that are anomalies, in (0, 0.5], which sets the threshold. ``'auto'`` takes rows for
-        anomalies whose ``D ** (1 / 3)``, which is nearly normal for normal data, is above the third quartile by more than
-        1.5 interquartile ranges.
+        anomalies whose ``D ** (1 / 3)``, which is nearly normal for normal data, is above the third quartile by more
+        than 1.5 interquartile ranges.
     prefit : bool, default=False
         Whether ``base`` is fitted already, and is to be used as it is; in cross-validation give
         ``FrozenEstimator(base)`` instead, which clones leave fitted.
@@ -84,8 +84,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     ----------
     Yue, H. & Qin, S. Reconstruction-based fault identification using a combined index. Industrial & Engineering
     Chemistry Research 40 (2001). Rousseeuw, P. & Van Driessen, K. A fast algorithm for the minimum covariance
-    determinant estimator. Technometrics 41 (1999). Denouden, T. et al. Improving reconstruction autoencoder out-of-distribution detection
-    with Mahalanobis distance. arXiv:1812.02765 (2018).
+    determinant estimator. Technometrics 41 (1999). Denouden, T. et al. Improving reconstruction autoencoder
+    out-of-distribution detection with Mahalanobis distance. arXiv:1812.02765 (2018).
 
     Examples
     --------
@@ -137,8 +137,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X or a parameter is invalid; the estimator is then as before. Where the training of ``base`` is interrupted
-            or diverges, it is fitted with what ``base`` has learned.
+            If X or a parameter is invalid; the estimator is then as before. Where the training of ``base`` is
+            interrupted or diverges, it is fitted with what ``base`` has learned.
         """
         with unchanged_on_error(self, learned="offset_"):
             X = gathered(self, X)

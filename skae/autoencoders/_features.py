@@ -18,7 +18,7 @@ from ..nn.sparse_units import Above
 
 
 class FittedFeatures(FittedNetwork):
-    """The methods of a fitted ``SparseNetwork``, whose codes are CSR matrices, or of other libraries than numpy dense arrays."""
+    """The methods of a fitted ``SparseNetwork``, whose codes are CSR matrices, or dense arrays of other libraries."""
 
     def transform(self, X: MatrixLike) -> FloatArray | scipy.sparse.csr_matrix:
         """Return the codes of X.
@@ -112,9 +112,10 @@ class FittedFeatures(FittedNetwork):
         Returns
         -------
         report : Bunch
-            ``unexplained``, the squared error over the squared deviation from the mean of X, both summed over scaled columns;
-            ``n_active``, the mean number of features of a sample; ``dead``, the share of features that no sample has;
-            ``largest_cosine`` between two rows of D; ``frequencies``, the share of samples that have each feature.
+            ``unexplained``, the squared error over the squared deviation from the mean of X, both summed over scaled
+            columns; ``n_active``, the mean number of features of a sample; ``dead``, the share of features that no
+            sample has; ``largest_cosine`` between two rows of D; ``frequencies``, the share of samples that have each
+            feature.
         """
         counts, n_samples = np.zeros(self._width(), np.int64), 0
         error, sums, squares = 0.0, 0.0, 0.0
@@ -147,7 +148,8 @@ class FittedFeatures(FittedNetwork):
         Returns
         -------
         samples : Bunch
-            ``indices``, rows of X, the largest code first, and ``codes``, that of each; of samples that have the feature only.
+            ``indices``, rows of X, the largest code first, and ``codes``, that of each; of samples that have the
+            feature only.
         """
         last = self._width() - 1
         check_scalar(feature, "feature", Integral, min_val=0, max_val=last)
@@ -160,7 +162,7 @@ class FittedFeatures(FittedNetwork):
 
     @property
     def thresholds_(self) -> FloatArray:
-        """Above what a pre-activation is a code, where that does not depend on the others: ndarray of shape (n_components,)."""
+        """Thresholds of pre-activations, where codes do not depend on each other: ndarray of shape (n_components,)."""
         unit = self._fitted_params("thresholds_").encoder_layers[0].unit
         if not isinstance(unit, Above):
             raise AttributeError(

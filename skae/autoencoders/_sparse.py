@@ -30,10 +30,10 @@ _LONGEST_STEP = 5e-3
 class SparseAutoEncoder(TrainedModel, FittedFeatures):
     """Auto-encoder with many features, of which a sample has few.
 
-    The code is h = s(W x + b) and the reconstruction h D + c, where the rows of D, the features' directions, have norm 1. ``fit``
-    minimizes the mean over samples of ``||x - h D - c||^2 / 2``, summed over features, plus the price of the codes where ``activation``
-    has one, plus ``aux`` times the loss of features that would otherwise stay dead (Gao et al. 2024). A product with D, and all
-    gradients, need the active features only.
+    The code is h = s(W x + b) and the reconstruction h D + c, where the rows of D, the features' directions, have norm
+    1. ``fit`` minimizes the mean over samples of ``||x - h D - c||^2 / 2``, summed over features, plus the price of the
+    codes where ``activation`` has one, plus ``aux`` times the loss of features that would otherwise stay dead (Gao et
+    al. 2024). A product with D, and all gradients, need the active features only.
 
     Parameters
     ----------
@@ -42,36 +42,37 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
     expansion : int, default=4
         Features for each column of X, where ``n_components`` is None.
     activation : {'topk', 'batch_topk', 'jumprelu', 'relu'}, default='topk'
-        ``'topk'`` keeps the k largest positive pre-activations of each sample. ``'batch_topk'`` keeps k a sample on average over a
-        minibatch, so that some samples have more than others; ``transform`` then keeps what is above ``thresholds_``, the running
-        mean of the smallest that was kept in training. ``'jumprelu'`` keeps what is above a threshold learned for each feature, and pays
-        ``alpha`` for each feature of a sample. ``'relu'`` keeps what is positive, and pays ``alpha`` times the sum of the codes,
-        which makes codes too small.
+        ``'topk'`` keeps the k largest positive pre-activations of each sample. ``'batch_topk'`` keeps k a sample on
+        average over a minibatch, so that some samples have more than others; ``transform`` then keeps what is above
+        ``thresholds_``, the running mean of the smallest that was kept in training. ``'jumprelu'`` keeps what is above
+        a threshold learned for each feature, and pays ``alpha`` for each feature of a sample. ``'relu'`` keeps what is
+        positive, and pays ``alpha`` times the sum of the codes, which makes codes too small.
     k : int or 'auto', default='auto'
-        Features of a sample, of ``'topk'`` and ``'batch_topk'``. ``'auto'`` is 32, or an eighth of ``n_components`` if that is less.
+        Features of a sample, of ``'topk'`` and ``'batch_topk'``. ``'auto'`` is 32, or an eighth of ``n_components`` if
+        that is less.
     alpha : float, default=0.3
         Price of the codes, of ``'jumprelu'`` and ``'relu'``, for columns of variance 1 (see ``standardize``).
     groups : sequence of int, default=None
-        Ends of nested groups of features, the last one ``n_components``, such as (64, 256, 1024): the loss is then the mean of those
-        of the first 64, of the first 256 and of all features, so that the first ones learn what is most general (Matryoshka, Bussmann
-        et al. 2025).
+        Ends of nested groups of features, the last one ``n_components``, such as (64, 256, 1024): the loss is then the
+        mean of those of the first 64, of the first 256 and of all features, so that the first ones learn what is most
+        general (Matryoshka, Bussmann et al. 2025).
     aux : float, default=0.03125
         Weight of the loss of dead features: how well they reconstruct what the others leave over.
     dead_after : int, default=20
         A feature is dead when it was active in none of so many minibatches in a row.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
-        How columns of X are scaled inside the model. ``'columns'`` gives each column mean 0 and variance 1; ``'shared'`` takes one variance
-        for all of them, as embeddings and pixels have one unit. ``'auto'`` takes ``'shared'`` where three quarters of the columns have
-        the same minimum and reach half of the largest range, else ``'columns'``. Constant columns are left out. False takes X as it
-        is. Methods give and take the units of X; ``center_`` and ``scale_`` have what was found. Later calls of a warm start and
-        of ``partial_fit`` keep it.
+        How columns of X are scaled inside the model. ``'columns'`` gives each column mean 0 and variance 1;
+        ``'shared'`` takes one variance for all of them, as embeddings and pixels have one unit. ``'auto'`` takes
+        ``'shared'`` where three quarters of the columns have the same minimum and reach half of the largest range, else
+        ``'columns'``. Constant columns are left out. False takes X as it is. Methods give and take the units of X;
+        ``center_`` and ``scale_`` have what was found. Later calls of a warm start and of ``partial_fit`` keep it.
     sparse_output : bool, default=True
         Whether ``transform`` returns a CSR matrix, of rows of numpy; of other libraries it is a dense array.
     solver : {'adam', 'sgd'} or solver, default='adam'
         An instance from :mod:`skae.training` has options.
     learning_rate_init : float or 'auto', default='auto'
-        Step size. ``'auto'`` is 0.04 over the root of the number of columns, as entries of a direction of norm 1 are about 1 over that
-        root, and 0.005 at most.
+        Step size. ``'auto'`` is 0.04 over the root of the number of columns, as entries of a direction of norm 1 are
+        about 1 over that root, and 0.005 at most.
     learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs; with ``warm_start`` anew in each ``fit``. ``partial_fit``,
@@ -79,12 +80,14 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12 to 1000 epochs.
+        Most epochs. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12
+        to 1000 epochs.
     tol : float, default=1e-4
-        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
-        held-out samples.
+        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error
+        on held-out samples.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read in order.
+        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
+        in order.
     early_stopping : bool, default=False
         Whether to stop on held-out samples, and keep the best weights.
     validation_fraction : float, default=0.1
@@ -92,8 +95,8 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit, optimizer state included. Other parameters than ``n_components``, ``expansion``,
-        ``activation``, ``k`` and ``standardize``, which have to stay, may change in between.
+        Whether ``fit`` goes on from the last fit, optimizer state included. Other parameters than ``n_components``,
+        ``expansion``, ``activation``, ``k`` and ``standardize``, which have to stay, may change in between.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights and shuffles.
     verbose : int, default=0
@@ -129,11 +132,11 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
     ----------
     Gao, L. et al. Scaling and evaluating sparse autoencoders. 2024 (arXiv 2406.04093).
 
-    Bussmann, B. et al. BatchTopK sparse autoencoders. 2024 (arXiv 2412.06410); Learning multi-level features with Matryoshka sparse
-    autoencoders. 2025 (arXiv 2503.17547).
+    Bussmann, B. et al. BatchTopK sparse autoencoders. 2024 (arXiv 2412.06410); Learning multi-level features with
+    Matryoshka sparse autoencoders. 2025 (arXiv 2503.17547).
 
-    Rajamanoharan, S. et al. Jumping ahead: improving reconstruction fidelity with JumpReLU sparse autoencoders. 2024 (arXiv
-    2407.14435).
+    Rajamanoharan, S. et al. Jumping ahead: improving reconstruction fidelity with JumpReLU sparse autoencoders. 2024
+    (arXiv 2407.14435).
 
     Examples
     --------

@@ -23,10 +23,10 @@ from ._rbm import RBM
 class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
     """Network that begins as a Boltzmann machine's way up, trained with labels.
 
-    (a) The base is trained without labels, on all rows; (b) its weights are those of a network of sigmoids, and an output
-    layer stands above it; (c) all layers are trained together on the rows with a label. The network of a DBM takes,
-    besides x, the mean-field means of its second hidden layer at x, weighted by W2', so that it begins with what the first
-    hidden layer has input from both sides (Salakhutdinov & Hinton 2009, section 3.3).
+    (a) The base is trained without labels, on all rows; (b) its weights are those of a network of sigmoids, and an
+    output layer stands above it; (c) all layers are trained together on the rows with a label. The network of a DBM
+    takes, besides x, the mean-field means of its second hidden layer at x, weighted by W2', so that it begins with what
+    the first hidden layer has input from both sides (Salakhutdinov & Hinton 2009, section 3.3).
 
     Parameters
     ----------
@@ -38,11 +38,11 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
     class_weight : dict, list of dict, 'balanced' or None, default=None
         Weights of the classes in (c), as elsewhere in scikit-learn.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
-        Noise on what the network of (c) sees: X, and for a DBM the means too, drawn anew at each step; prediction sees clean inputs. Masking sets cells to 0 and
-        divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to an end of their column's range; swap takes
-        the same column of another row of the minibatch; gaussian adds noise to every cell. A callable is
-        ``f(X, seed, out)``. ``'auto'`` masks a share 0.3 where the network sees 500
-        inputs or more, in proportion less of fewer, and none below a share of 0.05.
+        Noise on what the network of (c) sees: X, and for a DBM the means too, drawn anew at each step; prediction sees
+        clean inputs. Masking sets cells to 0 and divides the others by ``1 - corruption_level``, as dropout does; salt
+        and pepper sets them to an end of their column's range; swap takes the same column of another row of the
+        minibatch; gaussian adds noise to every cell. A callable is ``f(X, seed, out)``. ``'auto'`` masks a share 0.3
+        where the network sees 500 inputs or more, in proportion less of fewer, and none below a share of 0.05.
     corruption_level : float, default=0.3
         Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
     dropout : float, default=0.0
@@ -62,13 +62,14 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12 to 1000 epochs;
-        of L-BFGS 200.
+        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and
+        2000 at most, and for 12 to 1000 epochs; of L-BFGS 200.
     tol : float, default=1e-4
-        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
-        held-out samples; for L-BFGS, its tolerance.
+        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error
+        on held-out samples; for L-BFGS, its tolerance.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read in order.
+        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
+        in order.
     early_stopping : bool, default=False
         Whether to stop on held-out samples, and keep the best weights.
     validation_fraction : float, default=0.1
@@ -76,8 +77,8 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     refit : bool, default=False
-        Whether to train once more from the same start, on the held-out samples too, for the number of epochs after which
-        their error was least. Needs ``early_stopping``.
+        Whether to train once more from the same start, on the held-out samples too, for the number of epochs after
+        which their error was least. Needs ``early_stopping``.
     random_state : int, RandomState instance or None, default=None
         Seed of shuffles, and of a ``base`` that has none of its own.
     verbose : int, default=0

@@ -59,8 +59,8 @@ class DBM(
 ):
     """Deep Boltzmann machine: hidden layers each joined with the one below and the one above.
 
-    ``p(x, h1, h2)`` is in proportion to ``exp(h1'W1 x + h2'W2 h1 + biases)``. RBMs are trained first, one on the codes of
-    the other, with doubled weights towards a layer that will have a neighbor on its other side too. Then all weights
+    ``p(x, h1, h2)`` is in proportion to ``exp(h1'W1 x + h2'W2 h1 + biases)``. RBMs are trained first, one on the codes
+    of the other, with doubled weights towards a layer that will have a neighbor on its other side too. Then all weights
     follow the gradient of the likelihood: the data's phase by mean field, the model's by persistent chains
     (Salakhutdinov & Hinton 2009). The parameters of training below are those of this joint training, which takes
     ``max_iter`` epochs; ``loss_curve_`` has the loss of reconstructing x, which is no reason to stop.
@@ -97,7 +97,8 @@ class DBM(
     tol : float, default=1e-4
         Relative improvement that counts as one, where training may stop early.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read in order.
+        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
+        in order.
     early_stopping : bool, default=False
         Whether to stop by the reconstruction loss of held-out samples, and keep the best weights.
     validation_fraction : float, default=0.1
@@ -107,7 +108,8 @@ class DBM(
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and chains, and of layers that have none of their own.
     verbose : int, default=0
-        Print loss, seconds and samples per second every so many epochs, and why training stopped, also of layers that say nothing else.
+        Print loss, seconds and samples per second every so many epochs, and why training stopped, also of layers that
+        say nothing else.
     checkpoint : path-like, default=None
         File to which the state of the joint training is written after each epoch, atomically. Layers write beside it,
         with their names added.
@@ -333,7 +335,7 @@ class DBM(
         self._train(Problem(OnCodes(objective, n_visible, beside_zeros), rows, weights), state)
 
     def _by_block(self, X, function, width, **options):
-        """Return ``function(machine, even, odd)``, of the states of its layers at all rows of X, see ``by_block_of_model``."""
+        """Return ``function(machine, even, odd)`` of the states of layers at all rows of X: see ``by_block_of_model``."""
 
         def at_states(fitted, x):
             return function(fitted, *fitted.sides(self._units.scaling.apply(x)))

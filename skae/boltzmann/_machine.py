@@ -13,7 +13,7 @@ from ._partition import LogPartition, log_partition
 
 
 class BoltzmannMachine(TrainedModel, ABC):
-    """Steps with ``momentum``, samples and log Z, by what a machine says about itself in the two methods that are abstract."""
+    """Steps with ``momentum``, samples and log Z, by what a machine says about itself in two abstract methods."""
 
     @abstractmethod
     def _ends_of_chains(self, n_chains, n_steps, X, means, rng):
@@ -21,7 +21,7 @@ class BoltzmannMachine(TrainedModel, ABC):
 
     @abstractmethod
     def _two_sides(self):
-        """Return the parameters of the machine as those of one RBM, its visible units, and their biases without hidden ones."""
+        """Return the machine's parameters as those of one RBM, its visible units, and their biases without hidden ones."""
 
     def sample(
         self,
@@ -68,7 +68,8 @@ class BoltzmannMachine(TrainedModel, ABC):
         """Return log Z, the logarithm of the normalizer of ``score_samples``.
 
         Exactly for at most 20 hidden units, or units in the odd hidden layers of a :class:`~skae.boltzmann.DBM`;
-        otherwise by annealed importance sampling from independent visible units with the base rates of the training data.
+        otherwise by annealed importance sampling from independent visible units with the base rates of the training
+        data.
 
         Parameters
         ----------

@@ -63,8 +63,8 @@ class RBM(BoltzmannMachine, FittedNetwork):
         in ColumnTransformer. ``'auto'`` takes runs of one-hot columns as multinomial groups, 0/1 columns and
         real columns in [0, 1] or of one unit, such as pixels, as bernoulli, and the rest as gaussian.
     gradient : {'cd', 'pcd', 'autoencoder'}, default='cd'
-        Where the model's samples come from: short chains from the data, or chains that persist from step to step; or none,
-        and the gradient of the reconstruction loss instead.
+        Where the model's samples come from: short chains from the data, or chains that persist from step to step; or
+        none, and the gradient of the reconstruction loss instead.
     n_gibbs_steps : int, default=1
         Steps of these chains in each step of training.
     n_chains : int, default=None
@@ -95,7 +95,8 @@ class RBM(BoltzmannMachine, FittedNetwork):
     tol : float, default=1e-4
         Relative improvement that counts as one, where training may stop early.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read in order.
+        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
+        in order.
     early_stopping : bool, default=False
         Whether to stop on held-out samples, and keep the best weights.
     validation_fraction : float, default=0.1
@@ -103,9 +104,9 @@ class RBM(BoltzmannMachine, FittedNetwork):
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit, optimizer state and chains included. With ``learning_rate='constant'``
-        two fits of n epochs are one of 2 n. Other parameters than ``n_components``, ``visible`` and ``standardize``, which
-        have to stay, may change in between.
+        Whether ``fit`` goes on from the last fit, optimizer state and chains included. With
+        ``learning_rate='constant'`` two fits of n epochs are one of 2 n. Other parameters than ``n_components``,
+        ``visible`` and ``standardize``, which have to stay, may change in between.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and chains.
     verbose : int, default=0
@@ -115,8 +116,9 @@ class RBM(BoltzmannMachine, FittedNetwork):
     resume : bool, default=False
         Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits.
     device : str, default=None
-        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results come
-        back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself where.
+        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results
+        come back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself
+        where.
     precision : {'float32', 'bfloat16'}, default='float32'
         Precision of the factors of matrix products of an X in float32; weights and sums stay in float32. ``'bfloat16'``
         needs PyTorch, on a CPU too.

@@ -18,15 +18,17 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
     training; early stopping looks at the share of wrong labels among held-out samples.
 
     Semi-supervised learning is as elsewhere in scikit-learn: rows with ``y == -1`` are unlabeled and take part in
-    unsupervised pre-training and, with ``reconstruction_weight``, in the reconstruction that goes on beside it. Where -1 and one other label are all there is, both are classes.
+    unsupervised pre-training and, with ``reconstruction_weight``, in the reconstruction that goes on beside it. Where
+    -1 and one other label are all there is, both are classes.
 
     Parameters
     ----------
     layers : list of (str, estimator) or list of int, default=None
-        None takes two :class:`ContractiveAE` with their own defaults, of 500 units each, and numbers take contractive ones of these
-        widths. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
-        its decoder); :func:`make_stack` names them. They are cloned. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer.
-        Their parameters are ``name__parameter`` for ``set_params`` and grids.
+        None takes two :class:`ContractiveAE` with their own defaults, of 500 units each, and numbers take contractive
+        ones of these widths. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with
+        ``encoder='tanh'`` (whose gains go into its decoder); :func:`make_stack` names them. They are cloned.
+        ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. Their parameters are ``name__parameter``
+        for ``set_params`` and grids.
     class_weight : dict, list of dict, 'balanced' or None, default=None
         Weights of the classes in the joint training, as elsewhere in scikit-learn.
     schedule : {'greedy', 'simultaneous'}, default='greedy'
@@ -40,28 +42,30 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
         codes below; by both at once (Bengio et al. 2006), for data whose largest variation says little of y; or, with
         None, not at all.
     supervision_weight : float, default=1.0
-        With ``pretraining='partial'``, a layer minimizes its own objective plus ``supervision_weight * (R / S) *
-        loss(y, o(h))``, in which o is an output layer above its codes h that is thrown away afterwards, and R and S are the
-        losses of the best constants: what the layer would lose by reconstructing means, and the entropy of y. The second part is
-        a mean over labeled rows; unlabeled rows have the first part only.
+        With ``pretraining='partial'``, a layer minimizes its own objective plus
+        ``supervision_weight * (R / S) * loss(y, o(h))``, in which o is an output layer above its codes h that is thrown
+        away afterwards, and R and S are the losses of the best constants: what the layer would lose by reconstructing
+        means, and the entropy of y. The second part is a mean over labeled rows; unlabeled rows have the first part
+        only.
     reconstruction_weight : float, default=0.0
         Weight of reconstructing X in the joint training, so that layers go on to learn without labels: adds
-        ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over labeled and unlabeled rows, in which R is the loss of the
-        constant reconstruction and S the entropy of y: neither the width of X nor units matter. r goes through all
-        hidden layers, without dropout, and back through a decoder that begins as pre-training left it; its weights are
-        those of the encoder, or its own where a layer has a decoder with its own. ``corruption`` is to be undone.
+        ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over labeled and unlabeled rows, in which R is the
+        loss of the constant reconstruction and S the entropy of y: neither the width of X nor units matter. r goes
+        through all hidden layers, without dropout, and back through a decoder that begins as pre-training left it; its
+        weights are those of the encoder, or its own where a layer has a decoder with its own. ``corruption`` is to be
+        undone.
     unlabeled_per_labeled : float, 'auto' or None, default='auto'
-        With ``reconstruction_weight``, how many unlabeled rows, drawn anew in each epoch, there are for each labeled one:
-        epochs and ``batch_size`` then count labeled rows only. ``'auto'`` takes one; None goes over all rows, as
+        With ``reconstruction_weight``, how many unlabeled rows, drawn anew in each epoch, there are for each labeled
+        one: epochs and ``batch_size`` then count labeled rows only. ``'auto'`` takes one; None goes over all rows, as
         ``solver='lbfgs'`` needs it.
     dropout : float, default=0.0
         Share of the units of each layer that a step of the joint training leaves out.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
-        Noise on X in the joint training, drawn anew at each step; prediction sees the clean X. Masking sets cells to 0 and
-        divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to an end of their column's range; swap takes
-        the same column of another row of the minibatch; gaussian adds noise to every cell. A callable is
-        ``f(X, seed, out)``. ``'auto'`` masks a share 0.3 where the network sees 500
-        inputs or more, in proportion less of fewer, and none below a share of 0.05.
+        Noise on X in the joint training, drawn anew at each step; prediction sees the clean X. Masking sets cells to 0
+        and divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to an end of
+        their column's range; swap takes the same column of another row of the minibatch; gaussian adds noise to every
+        cell. A callable is ``f(X, seed, out)``. ``'auto'`` masks a share 0.3 where the network sees 500 inputs or more,
+        in proportion less of fewer, and none below a share of 0.05.
     corruption_level : float, default=0.3
         Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
     frozen : int or 'all', default=0
@@ -79,13 +83,14 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12 to 1000 epochs;
-        of L-BFGS 200.
+        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and
+        2000 at most, and for 12 to 1000 epochs; of L-BFGS 200.
     tol : float, default=1e-4
-        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
-        held-out samples; for L-BFGS, its tolerance.
+        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error
+        on held-out samples; for L-BFGS, its tolerance.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read in order.
+        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
+        in order.
     early_stopping : bool, default=False
         Whether to stop on held-out samples, and keep the best weights.
     validation_fraction : float, default=0.1
@@ -93,12 +98,13 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     refit : bool, default=False
-        Whether to train once more from the same start, on the held-out samples too, for the number of epochs after which
-        their error was least. Needs ``early_stopping``.
+        Whether to train once more from the same start, on the held-out samples too, for the number of epochs after
+        which their error was least. Needs ``early_stopping``.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise, and of layers that have none of their own.
     verbose : int, default=0
-        Print loss, seconds and samples per second every so many epochs, and why training stopped, also of layers that say nothing else.
+        Print loss, seconds and samples per second every so many epochs, and why training stopped, also of layers that
+        say nothing else.
     checkpoint : path-like, default=None
         File to which the state of the joint training is written after each epoch, atomically. Auto-encoders
         among the layers write beside it, with their names added.
@@ -106,8 +112,9 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
         Whether ``fit`` goes on from these files where they exist, at the layer and epoch of the interruption and
         to the same bits.
     device : str, default=None
-        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results come
-        back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself where.
+        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results
+        come back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself
+        where.
     precision : {'float32', 'bfloat16'}, default='float32'
         Precision of the factors of matrix products of an X in float32; weights and sums stay in float32. ``'bfloat16'``
         needs PyTorch, on a CPU too.

@@ -33,10 +33,11 @@ class RecurrentAE(BaseStack):
     Parameters
     ----------
     layers : list of (str, estimator) or list of int, default=None
-        None takes two :class:`ContractiveAE` with their own defaults, of 500 units each, and numbers take contractive ones of these
-        widths. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
-        its decoder); :func:`make_stack` names them. They are cloned. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer.
-        Their parameters are ``name__parameter`` for ``set_params`` and grids.
+        None takes two :class:`ContractiveAE` with their own defaults, of 500 units each, and numbers take contractive
+        ones of these widths. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with
+        ``encoder='tanh'`` (whose gains go into its decoder); :func:`make_stack` names them. They are cloned.
+        ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. Their parameters are ``name__parameter``
+        for ``set_params`` and grids.
     n_steps : int, default=3
         Mean-field steps after the way up.
     pretraining : {'unsupervised'}, default='unsupervised'
@@ -64,13 +65,14 @@ class RecurrentAE(BaseStack):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12 to 1000 epochs;
-        of L-BFGS 200.
+        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and
+        2000 at most, and for 12 to 1000 epochs; of L-BFGS 200.
     tol : float, default=1e-4
-        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
-        held-out samples; for L-BFGS, its tolerance.
+        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error
+        on held-out samples; for L-BFGS, its tolerance.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read in order.
+        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
+        in order.
     early_stopping : bool, default=False
         Whether to stop on held-out samples, and keep the best weights.
     validation_fraction : float, default=0.1
@@ -80,7 +82,8 @@ class RecurrentAE(BaseStack):
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise, and of layers that have none of their own.
     verbose : int, default=0
-        Print loss, seconds and samples per second every so many epochs, and why training stopped, also of layers that say nothing else.
+        Print loss, seconds and samples per second every so many epochs, and why training stopped, also of layers that
+        say nothing else.
     checkpoint : path-like, default=None
         File to which the state of the joint training is written after each epoch, atomically. Auto-encoders
         among the layers write beside it, with their names added.

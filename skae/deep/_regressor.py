@@ -15,17 +15,18 @@ from ._supervised import BaseSupervisedStack
 class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     """Regressor over stacked auto-encoders: layers pre-trained, then trained together with an output layer.
 
-    Minimizes the mean over samples of half the squared error, summed over outputs, in units of each output's standard deviation:
-    neither the scale nor the mean of y matters. The parameters of training below are those of this joint training; early
-    stopping looks at its loss on held-out samples, without dropout.
+    Minimizes the mean over samples of half the squared error, summed over outputs, in units of each output's standard
+    deviation: neither the scale nor the mean of y matters. The parameters of training below are those of this joint
+    training; early stopping looks at its loss on held-out samples, without dropout.
 
     Parameters
     ----------
     layers : list of (str, estimator) or list of int, default=None
-        None takes two :class:`ContractiveAE` with their own defaults, of 500 units each, and numbers take contractive ones of these
-        widths. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
-        its decoder); :func:`make_stack` names them. They are cloned. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer.
-        Their parameters are ``name__parameter`` for ``set_params`` and grids.
+        None takes two :class:`ContractiveAE` with their own defaults, of 500 units each, and numbers take contractive
+        ones of these widths. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with
+        ``encoder='tanh'`` (whose gains go into its decoder); :func:`make_stack` names them. They are cloned.
+        ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. Their parameters are ``name__parameter``
+        for ``set_params`` and grids.
     schedule : {'greedy', 'simultaneous'}, default='greedy'
         Whether each layer is trained when those below are ready, or all at once, each on the codes of the
         moment, in the batches and for the epochs of the first one.
@@ -37,31 +38,32 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
         codes below; by both at once (Bengio et al. 2006), for data whose largest variation says little of y; or, with
         None, not at all.
     supervision_weight : float, default=1.0
-        With ``pretraining='partial'``, a layer minimizes its own objective plus ``supervision_weight * (R / S) *
-        loss(y, o(h))``, in which o is an output layer above its codes h that is thrown away afterwards, and R and S are the
-        losses of the best constants: what the layer would lose by reconstructing means, and half the variance of y. The second part is
-        a mean over rows.
+        With ``pretraining='partial'``, a layer minimizes its own objective plus
+        ``supervision_weight * (R / S) * loss(y, o(h))``, in which o is an output layer above its codes h that is thrown
+        away afterwards, and R and S are the losses of the best constants: what the layer would lose by reconstructing
+        means, and half the variance of y. The second part is a mean over rows.
     reconstruction_weight : float, default=0.0
         Weight of reconstructing X in the joint training, so that layers go on to learn without labels: adds
-        ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over rows, in which R is the loss of the
-        constant reconstruction and S half the variance of y: neither the width of X nor units matter. r goes through all
-        hidden layers, without dropout, and back through a decoder that begins as pre-training left it; its weights are
-        those of the encoder, or its own where a layer has a decoder with its own. ``corruption`` is to be undone.
+        ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over rows, in which R is the loss of the constant
+        reconstruction and S half the variance of y: neither the width of X nor units matter. r goes through all hidden
+        layers, without dropout, and back through a decoder that begins as pre-training left it; its weights are those
+        of the encoder, or its own where a layer has a decoder with its own. ``corruption`` is to be undone.
     dropout : float, default=0.0
         Share of the units of each layer that a step of the joint training leaves out.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
-        Noise on X in the joint training, drawn anew at each step; prediction sees the clean X. Masking sets cells to 0 and
-        divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to an end of their column's range; swap takes
-        the same column of another row of the minibatch; gaussian adds noise to every cell. A callable is
-        ``f(X, seed, out)``. ``'auto'`` masks a share 0.3 where the network sees 500
-        inputs or more, in proportion less of fewer, and none below a share of 0.05.
+        Noise on X in the joint training, drawn anew at each step; prediction sees the clean X. Masking sets cells to 0
+        and divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to an end of
+        their column's range; swap takes the same column of another row of the minibatch; gaussian adds noise to every
+        cell. A callable is ``f(X, seed, out)``. ``'auto'`` masks a share 0.3 where the network sees 500 inputs or more,
+        in proportion less of fewer, and none below a share of 0.05.
     corruption_level : float, default=0.3
         Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
     frozen : int or 'all', default=0
         So many of the lowest hidden layers stay as pre-training left them; with ``'all'`` only the output layer learns.
     weight_decay : float or str, default='auto'
-        Weight of half the squared norm of the weights in the joint training. ``'auto'`` is 0.3 over the number of rows, or over the sum of their weights: that of
-        ``sklearn.linear_model.Ridge(alpha=0.3)`` on a standardized y. ``'3*auto'`` is three times that.
+        Weight of half the squared norm of the weights in the joint training. ``'auto'`` is 0.3 over the number of rows,
+        or over the sum of their weights: that of ``sklearn.linear_model.Ridge(alpha=0.3)`` on a standardized y.
+        ``'3*auto'`` is three times that.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
     learning_rate_init : float, default=3e-3
@@ -73,13 +75,14 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12 to 1000 epochs;
-        of L-BFGS 200.
+        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and
+        2000 at most, and for 12 to 1000 epochs; of L-BFGS 200.
     tol : float, default=1e-4
-        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
-        held-out samples; for L-BFGS, its tolerance.
+        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error
+        on held-out samples; for L-BFGS, its tolerance.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read in order.
+        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
+        in order.
     early_stopping : bool, default=False
         Whether to stop on held-out samples, and keep the best weights.
     validation_fraction : float, default=0.1
@@ -87,12 +90,13 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     refit : bool, default=False
-        Whether to train once more from the same start, on the held-out samples too, for the number of epochs after which
-        their error was least. Needs ``early_stopping``.
+        Whether to train once more from the same start, on the held-out samples too, for the number of epochs after
+        which their error was least. Needs ``early_stopping``.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise, and of layers that have none of their own.
     verbose : int, default=0
-        Print loss, seconds and samples per second every so many epochs, and why training stopped, also of layers that say nothing else.
+        Print loss, seconds and samples per second every so many epochs, and why training stopped, also of layers that
+        say nothing else.
     checkpoint : path-like, default=None
         File to which the state of the joint training is written after each epoch, atomically. Auto-encoders
         among the layers write beside it, with their names added.
@@ -100,8 +104,9 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
         Whether ``fit`` goes on from these files where they exist, at the layer and epoch of the interruption and
         to the same bits.
     device : str, default=None
-        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results come
-        back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself where.
+        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results
+        come back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself
+        where.
     precision : {'float32', 'bfloat16'}, default='float32'
         Precision of the factors of matrix products of an X in float32; weights and sums stay in float32. ``'bfloat16'``
         needs PyTorch, on a CPU too.

@@ -53,10 +53,11 @@ class StackedAE(BaseStack):
     Parameters
     ----------
     layers : list of (str, estimator) or list of int, default=None
-        None takes two :class:`ContractiveAE` with their own defaults, of 500 units each, and numbers take contractive ones of these
-        widths. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'`` (whose gains go into
-        its decoder); :func:`make_stack` names them. They are cloned. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer.
-        Their parameters are ``name__parameter`` for ``set_params`` and grids.
+        None takes two :class:`ContractiveAE` with their own defaults, of 500 units each, and numbers take contractive
+        ones of these widths. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with
+        ``encoder='tanh'`` (whose gains go into its decoder); :func:`make_stack` names them. They are cloned.
+        ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. Their parameters are ``name__parameter``
+        for ``set_params`` and grids.
     fine_tune : {'reconstruction', 'supervised'}, default=None
         What all layers are trained for together after pre-training. With ``'supervised'``, ``fit`` needs y, and the
         stack predicts; it has no decoder then. It is a :class:`StackedAEClassifier` for a y of strings, booleans or
@@ -70,7 +71,8 @@ class StackedAE(BaseStack):
         it then sees the noisy codes.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
         Noise on X in fine-tuning. With ``fine_tune='reconstruction'`` the clean X is reconstructed from it, as by
-        :class:`DenoisingAE`; with ``'supervised'`` see :class:`StackedAEClassifier`. Codes are those of the clean X. ``'auto'`` is no noise for reconstruction.
+        :class:`DenoisingAE`; with ``'supervised'`` see :class:`StackedAEClassifier`. Codes are those of the clean X.
+        ``'auto'`` is no noise for reconstruction.
     corruption_level : float, default=0.3
         Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
     weight_decay : float, default=0.0
@@ -86,13 +88,14 @@ class StackedAE(BaseStack):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12 to 1000 epochs;
-        of L-BFGS 200.
+        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and
+        2000 at most, and for 12 to 1000 epochs; of L-BFGS 200.
     tol : float, default=1e-4
-        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
-        held-out samples; for L-BFGS, its tolerance.
+        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error
+        on held-out samples; for L-BFGS, its tolerance.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read in order.
+        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
+        in order.
     early_stopping : bool, default=False
         Whether to stop on held-out samples, and keep the best weights.
     validation_fraction : float, default=0.1
@@ -102,7 +105,8 @@ class StackedAE(BaseStack):
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise, and of layers that have none of their own.
     verbose : int, default=0
-        Print loss, seconds and samples per second every so many epochs, and why training stopped, also of layers that say nothing else.
+        Print loss, seconds and samples per second every so many epochs, and why training stopped, also of layers that
+        say nothing else.
     checkpoint : path-like, default=None
         File to which the state of the joint training is written after each epoch, atomically. Auto-encoders
         among the layers write beside it, with their names added.
@@ -110,8 +114,9 @@ class StackedAE(BaseStack):
         Whether ``fit`` goes on from these files where they exist, at the layer and epoch of the interruption and
         to the same bits.
     device : str, default=None
-        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results come
-        back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself where.
+        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results
+        come back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself
+        where.
     precision : {'float32', 'bfloat16'}, default='float32'
         Precision of the factors of matrix products of an X in float32; weights and sums stay in float32. ``'bfloat16'``
         needs PyTorch, on a CPU too.

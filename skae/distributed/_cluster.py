@@ -130,7 +130,10 @@ class Cluster:
             return None
 
     def _take(self, number, future, objects, results):
-        """Put the result of a future under its number, unless it or what it needs was lost; raise what the task raised."""
+        """Put the result of a future under its number, unless it or what it needs was lost.
+
+        Raise what the task raised.
+        """
         patience = _LOOK
         while future is not None and future.status in ("pending", "finished", "error"):
             try:

@@ -23,8 +23,8 @@ class ShardBatch(Batch):
     weights : ndarray or None
         Sample weights of the rows, with a mean of 1 over all rows.
     rng : numpy.random.Generator or None
-        The source of seeds, the same for all parts of a batch: noise depends on a row and a seed, and not on its place. By default
-        that of the objective.
+        The source of seeds, the same for all parts of a batch: noise depends on a row and a seed, and not on its place.
+        By default that of the objective.
     clean : bool, default=False
         Whether no corruption changes the rows.
     equal_noise : bool, default=False
@@ -212,7 +212,7 @@ def evaluate(shard, recipe, params, kept, noise, rows, *, with_grad, clean):
     """
     with team(1):
         objective, _ = shard.make(recipe)
-        # Parts may be computed by threads of one process; what came from another one may be aligned in any way, on which rounding depends.
+        # Copies: parts may be computed by threads of one process, and rounding depends on how arrays are aligned.
         params, (rng, n_calls) = params.copy(), deepcopy(noise)
         own = _own_rng(rng, shard.number, n_calls)
         grad = np.empty_like(params) if with_grad else None
@@ -245,7 +245,8 @@ def evaluate_all(shard, recipe, plan, params, kept, noise, *, with_grad):
 def advance(shard, recipe, plan, params, solver_state, kept, place, rates, *, shuffle):
     """Return the ``Result`` of steps of this part alone.
 
-    They are on the batches from number ``first`` on, of an epoch whose order comes from ``seed``: ``place`` is (seed, first).
+    They are on the batches from number ``first`` on, of an epoch whose order comes from ``seed``: ``place`` is (seed,
+    first).
     """
     with team(1):
         (objective, solver), (seed, first) = shard.make(recipe), place

@@ -303,7 +303,7 @@ class RemoteObjective(TrainingObjective):
         return sum(result.value for result in results) / len(batch)
 
     def _number(self, rng):
-        """Return how many calls there were at this state of ``rng``, so that parts that do not use it draw other noise in each."""
+        """Return how many calls there were at this state of ``rng``: parts that do not use it draw other noise in each."""
         state = rng.bit_generator.state
         self._n_calls = self._n_calls + 1 if state == self._last_state else 0
         self._last_state = state

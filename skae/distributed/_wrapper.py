@@ -51,15 +51,15 @@ def _applied(name):
 class Distributed(MetaEstimatorMixin, BaseEstimator):
     """An estimator whose training is computed by the workers of a Dask cluster.
 
-    The rows of X are kept by the workers, in ``n_parts`` parts. The process that calls ``fit`` reads X once into a temporary file
-    (:func:`skae.sources.gather`), finds scales and first weights, draws minibatches, takes the steps and writes checkpoints; losses and
-    gradients, which are sums over rows, come from the workers, and so do the codes of dictionary learning. L-BFGS
-    thus takes the same steps as in one process, and so do minibatch solvers with ``sync_every=None``, up to the rounding of
-    sums. What depends on a minibatch as a whole, such as thresholds of ``'batch_topk'`` and noise that swaps rows, depends on the part
-    of it that one worker has.
+    The rows of X are kept by the workers, in ``n_parts`` parts. The process that calls ``fit`` reads X once into a
+    temporary file (:func:`skae.sources.gather`), finds scales and first weights, draws minibatches, takes the steps and
+    writes checkpoints; losses and gradients, which are sums over rows, come from the workers, and so do the codes of
+    dictionary learning. L-BFGS thus takes the same steps as in one process, and so do minibatch solvers with
+    ``sync_every=None``, up to the rounding of sums. What depends on a minibatch as a whole, such as thresholds of
+    ``'batch_topk'`` and noise that swaps rows, depends on the part of it that one worker has.
 
-    Results depend on ``n_parts`` and not on the number of workers. A checkpoint of averages is resumed with the same ``sync_every`` and
-    ``n_parts`` only. A task whose worker is lost is done again by another one.
+    Results depend on ``n_parts`` and not on the number of workers. A checkpoint of averages is resumed with the same
+    ``sync_every`` and ``n_parts`` only. A task whose worker is lost is done again by another one.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
     n_parts : int, default=None
         In how many parts each step is computed; by default as many as the workers have threads when training begins.
     sync_every : int, default=None
-        After how many steps, which each part takes on minibatches of its own rows, parameters are averaged. None computes each step
-        on all parts, which waits for the network in each step.
+        After how many steps, which each part takes on minibatches of its own rows, parameters are averaged. None
+        computes each step on all parts, which waits for the network in each step.
     min_workers : int, default=1
         Least number of workers to begin with. Training waits for them, and raises ``RuntimeError`` after ``timeout``.
     timeout : float, default=60
@@ -84,8 +84,8 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
 
     References
     ----------
-    McMahan, B. et al. Communication-efficient learning of deep networks from decentralized data. AISTATS 2017 (averages of
-    parameters).
+    McMahan, B. et al. Communication-efficient learning of deep networks from decentralized data. AISTATS 2017 (averages
+    of parameters).
 
     Examples
     --------

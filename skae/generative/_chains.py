@@ -118,8 +118,8 @@ def sample_langevin(
 ) -> FloatArray:
     """Return states of Langevin chains on the score that the reconstruction estimates.
 
-    A step is ``x <- x + step_size / 2 (r(x) - x) / sigma^2 + sqrt(step_size) e``, e standard normal. For a model trained
-    with normal noise of standard deviation sigma the field is the gradient of the log density of noisy data
+    A step is ``x <- x + step_size / 2 (r(x) - x) / sigma^2 + sqrt(step_size) e``, e standard normal. For a model
+    trained with normal noise of standard deviation sigma the field is the gradient of the log density of noisy data
     (Alain & Bengio 2014). Steps are not adjusted: large ones widen the density.
 
     Parameters
@@ -131,8 +131,8 @@ def sample_langevin(
     n_steps : int, default=100
         Steps of each chain.
     sigma : float, default=None
-        In the units of the scaled columns, see ``scale_``. By default that of the training: ``corruption_level`` of gaussian noise, or the root of twice the ``contraction``
-        of the reconstruction.
+        In the units of the scaled columns, see ``scale_``. By default that of the training: ``corruption_level`` of
+        gaussian noise, or the root of twice the ``contraction`` of the reconstruction.
     step_size : float, default=None
         In the same units; ``sigma**2`` by default: half of the way to the reconstruction.
     burn_in : int, default=0

@@ -19,7 +19,8 @@ class ChainDiagnostics(NamedTuple):
     effective_sample_size : ndarray
         How many independent draws would tell as much of the mean; 0 where the draws are too few to tell.
     r_hat : ndarray
-        Ratio of the standard deviation in all chains to that within one, near 1 where they have mixed; infinite where the draws are too few to tell.
+        Ratio of the standard deviation in all chains to that within one, near 1 where they have mixed; infinite where
+        the draws are too few to tell.
     """
 
     effective_sample_size: FloatArray
@@ -27,7 +28,7 @@ class ChainDiagnostics(NamedTuple):
 
 
 def diagnose(draws):
-    """Return the :class:`ChainDiagnostics` of ``draws`` of shape (n_steps, n_chains, ...) (Gelman et al. 2013, 11.4 and 11.5).
+    """Return the :class:`ChainDiagnostics` of ``draws``, (n_steps, n_chains, ...) (Gelman et al. 2013, 11.4 and 11.5).
 
     Each chain is cut in two, so that one that still moves differs from itself.
     """
@@ -47,7 +48,8 @@ def diagnose(draws):
 def _diagnose(draws):
     """Return both for ``draws`` of shape (n_steps, n_chains, n_numbers).
 
-    They are 1 and infinite where each chain has a number of its own that it stays at; one that is the same in all is known.
+    They are 1 and infinite where each chain has a number of its own that it stays at; one that is the same in all is
+    known.
     """
     n_steps, n_chains, _ = draws.shape
     means = draws.mean(axis=0)

@@ -56,11 +56,12 @@ _INTEGRALS = {
 class EnergyAE(TrainedModel, FittedNetwork):
     """Auto-encoder whose r(x) - x is minus the gradient of an energy, so that it has a density.
 
-    With x the scaled columns and z = x / noise, tied weights and a linear decoder, ``E(x) = ||z - c||^2 / 2 - sum_j S(w_j z + b_j)``, where S' = s,
-    has the negative gradient ``W's(Wz + b) + c - z`` by z. The reconstruction r(x) is noise times ``W's(Wz + b) + c``.
-    Training minimizes ``E ||x - r(x + e)||^2 / (2 noise^2)`` over data and normal noise e of standard deviation
-    ``noise``: (r(x) - x) / noise^2 is then the gradient of the log density of noisy data, and that log density is -E(x) up
-    to a constant (denoising score matching).
+    With x the scaled columns and z = x / noise, tied weights and a linear decoder,
+    ``E(x) = ||z - c||^2 / 2 - sum_j S(w_j z + b_j)``, where S' = s, has the negative gradient ``W's(Wz + b) + c - z``
+    by z. The reconstruction r(x) is noise times ``W's(Wz + b) + c``. Training minimizes
+    ``E ||x - r(x + e)||^2 / (2 noise^2)`` over data and normal noise e of standard deviation ``noise``: (r(x) - x) /
+    noise^2 is then the gradient of the log density of noisy data, and that log density is -E(x) up to a constant
+    (denoising score matching).
 
     With sigmoids this is a gaussian RBM: a mixture of normal densities of standard deviation ``noise``.
 
@@ -71,8 +72,8 @@ class EnergyAE(TrainedModel, FittedNetwork):
     activation : {'sigmoid', 'tanh', 'relu', 'identity'}, default='sigmoid'
         Activation s of the code.
     noise : float, default=0.5
-        Standard deviation of the noise, in the units of the scaled columns (see ``standardize``): the width to which the
-        density is blurred.
+        Standard deviation of the noise, in the units of the scaled columns (see ``standardize``): the width to which
+        the density is blurred.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
         How columns of X are scaled inside the model, as in :class:`AutoEncoder`.
     weight_decay : float, default=0.0
@@ -91,10 +92,11 @@ class EnergyAE(TrainedModel, FittedNetwork):
     max_iter : int, default=100
         Most epochs, or iterations of L-BFGS.
     tol : float, default=1e-4
-        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
-        held-out samples; for L-BFGS, its tolerance.
+        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error
+        on held-out samples; for L-BFGS, its tolerance.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read in order.
+        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
+        in order.
     early_stopping : bool, default=False
         Whether to stop on held-out samples, and keep the best weights.
     validation_fraction : float, default=0.1
@@ -102,9 +104,9 @@ class EnergyAE(TrainedModel, FittedNetwork):
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit, optimizer state included. With ``learning_rate='constant'`` two fits of n
-        epochs are one of 2 n. Other parameters than ``n_components``, ``activation``, ``noise`` and ``standardize``, which
-        have to stay, may change in between.
+        Whether ``fit`` goes on from the last fit, optimizer state included. With ``learning_rate='constant'`` two fits
+        of n epochs are one of 2 n. Other parameters than ``n_components``, ``activation``, ``noise`` and
+        ``standardize``, which have to stay, may change in between.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise.
     verbose : int, default=0
@@ -252,7 +254,8 @@ class EnergyAE(TrainedModel, FittedNetwork):
         n_steps : int, default=100
             Steps of each chain.
         step_size : float, default=None
-            In the units of the scaled columns. Of a leapfrog step, by default ``noise / 2``, or of a Langevin step, by default ``noise**2 / 4``.
+            In the units of the scaled columns. Of a leapfrog step, by default ``noise / 2``, or of a Langevin step, by
+            default ``noise**2 / 4``.
         n_leapfrog : int, default=10
             Leapfrog steps of a trajectory.
         start : array-like of shape (n_samples, n_features), default=None

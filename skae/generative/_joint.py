@@ -55,8 +55,9 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     The criterion of an auto-encoder is taken for an energy of data X and parameters theta together,
     ``P(X, theta) = exp(-sum_t E(x_t, theta) / temperature - ||theta||^2 / (2 prior_scale^2)) / Z``, with
     ``E(x, theta) = loss(x, r(x)) + penalties`` and Z free of theta. Weight decay of the base counts as a part of the
-    prior. ``fit`` trains the base and draws theta given X from there on, by Hamiltonian Monte Carlo on all rows of X. In
-    ``burn_in`` the chains learn the length of their steps and the covariance of theta. ``sample`` draws x given theta.
+    prior. ``fit`` trains the base and draws theta given X from there on, by Hamiltonian Monte Carlo on all rows of X.
+    In ``burn_in`` the chains learn the length of their steps and the covariance of theta. ``sample`` draws x given
+    theta.
 
     The chains begin at one optimum and do not tell of others. Where they have not mixed ``fit`` warns, see ``r_hat_``;
     :meth:`diagnose` looks at r(x), which units may swap places without changing. The noise of a :class:`DenoisingAE` is
@@ -107,7 +108,8 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     References
     ----------
-    Bengio, Y., Courville, A. & Vincent, P. Representation learning: a review and new perspectives. IEEE TPAMI 35 (2013).
+    Bengio, Y., Courville, A. & Vincent, P. Representation learning: a review and new perspectives. IEEE TPAMI 35
+    (2013).
 
     Neal, R. M. MCMC using Hamiltonian dynamics. Handbook of Markov chain Monte Carlo (2011), arXiv:1206.1901.
 
@@ -249,7 +251,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return ReconstructionMoments(both[:, 0], both[:, 1])
 
     def diagnose(self, X: MatrixLike) -> ChainDiagnostics:
-        """Return effective sample size and R-hat of r(x) over the draws: how far :meth:`predict_distribution` is to be trusted.
+        """Return effective sample size and R-hat of r(x) over the draws: how far to trust :meth:`predict_distribution`.
 
         Parameters
         ----------

@@ -34,11 +34,11 @@ def sample_local_moments(
 ) -> FloatArray:
     """Return states of chains that draw x' from the normal distribution that the model has learned near x.
 
-    A step draws ``x' ~ N(r(x), C(x))`` (Bengio et al. 2012) with ``C = sigma^2 (J + J^2)`` and J = dr/dx. It is
-    the sum of two covariances: that of r at x with noise of standard deviation sigma, sigma^2 J^2, and that of a clean sample
-    given its noisy copy, sigma^2 J.
-    For normal data and the best r, whose C0 = sigma^2 J (I - J)^-1 is their covariance, the chain has exactly their
-    distribution; of other data it has a smoothed one, the closer the smaller sigma was in training.
+    A step draws ``x' ~ N(r(x), C(x))`` (Bengio et al. 2012) with ``C = sigma^2 (J + J^2)`` and J = dr/dx. It is the sum
+    of two covariances: that of r at x with noise of standard deviation sigma, sigma^2 J^2, and that of a clean sample
+    given its noisy copy, sigma^2 J. For normal data and the best r, whose C0 = sigma^2 J (I - J)^-1 is their
+    covariance, the chain has exactly their distribution; of other data it has a smoothed one, the closer the smaller
+    sigma was in training.
 
     J is symmetrized, and its eigenvalues are brought into [0, 1].
 

@@ -53,16 +53,16 @@ def local_moments(
     X : array-like of shape (n_samples, n_features)
         Where to look.
     sigma : float, default=None
-        In the units of the scaled columns, see ``scale_``. By default that of the training: ``corruption_level`` of gaussian noise, or the root of twice the ``contraction``
-        of the reconstruction.
+        In the units of the scaled columns, see ``scale_``. By default that of the training: ``corruption_level`` of
+        gaussian noise, or the root of twice the ``contraction`` of the reconstruction.
     margin : float, default=1e-3
         Bounds variances by about ``sigma**2 / margin``.
 
     Returns
     -------
     moments : LocalMoments
-        ``mean`` r(x) of shape (n_samples, n_features) and ``covariance`` of shape (n_samples, n_features, n_features), a
-        named tuple. Large: give few samples.
+        ``mean`` r(x) of shape (n_samples, n_features) and ``covariance`` of shape (n_samples, n_features, n_features),
+        a named tuple. Large: give few samples.
 
     Raises
     ------
@@ -124,8 +124,8 @@ def ball_moments(X: ArrayLike, centers: ArrayLike, radius: float) -> LocalMoment
     Returns
     -------
     moments : LocalMoments
-        ``mean`` of shape (n_centers, n_features) and ``covariance``, with the degrees of freedom one less than the rows,
-        of shape (n_centers, n_features, n_features), a named tuple.
+        ``mean`` of shape (n_centers, n_features) and ``covariance``, with the degrees of freedom one less than the
+        rows, of shape (n_centers, n_features, n_features), a named tuple.
 
     Raises
     ------

@@ -17,8 +17,8 @@ def infer_maps(
 ):
     """Return the codes of pictures by coordinate descent, and how far each may be from its optimum.
 
-    Codes minimize ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1 + ridge ||h - prior||^2 / 2``, or with ``pool`` what it
-    adds up in place of absolute values.
+    Codes minimize ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1 + ridge ||h - prior||^2 / 2``, or with ``pool`` what
+    it adds up in place of absolute values.
 
     Parameters
     ----------
@@ -103,8 +103,8 @@ class _Search:
     def sparse(self, picture, prior, codes):
         """Improve ``codes`` of ``picture`` on working sets; return the duality gap.
 
-        A working set has the nonzero codes and, at each position, the filter that would lower the objective most: others
-        that explain the same would have to be taken back. Between working sets all codes are looked at.
+        A working set has the nonzero codes and, at each position, the filter that would lower the objective most:
+        others that explain the same would have to be taken back. Between working sets all codes are looked at.
         """
         correlations, norm = self._correlations(picture), np.vdot(picture, picture)
         if prior is not None:

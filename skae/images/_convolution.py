@@ -12,8 +12,8 @@ _BAND = 400_000  # numbers of a band of positions, its patches and products, tha
 class Convolution:
     """The linear map from codes to pictures: ``x = sum_k d_k * h_k``, each code the weight of a filter at a position.
 
-    Codes are rows: positions down, across and filters. Filters are shared by positions ``tiling`` apart: they are rows, those
-    of the first tile first.
+    Codes are rows: positions down, across and filters. Filters are shared by positions ``tiling`` apart: they are rows,
+    those of the first tile first.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """How patches become codes: each encoder is one matrix product and what follows it.
 
-``matrix`` has the whitening multiplied in; its last row belongs to the 1 that ends each normalized patch. ``width`` numbers
-of a position, products and codes, are in use at once. ``encode`` makes codes of products, and ``pool`` adds those of
-positions ``first``, ... to windows, by kernels that need no codes in between where there is one.
+``matrix`` has the whitening multiplied in; its last row belongs to the 1 that ends each normalized patch. ``width``
+numbers of a position, products and codes, are in use at once. ``encode`` makes codes of products, and ``pool`` adds
+those of positions ``first``, ... to windows, by kernels that need no codes in between where there is one.
 """
 
 import numpy as np

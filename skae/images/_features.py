@@ -52,24 +52,25 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Number of filters of ``'kmeans'`` and of ``'patches'``; others have their own.
     dictionary : {'kmeans', 'patches'}, estimator or array-like, default='kmeans'
         What learns filters on whitened patches: k-means on minibatches, patches as they are, or any transformer or
-        clusterer of rows, for instance ``SparseCoder``, ``PSD``, ``ContractiveAE``, ``RBM``, ``PCA`` or ``KMeans``; one in a
-        ``FrozenEstimator`` of scikit-learn is taken as it was fitted. Or filters themselves, of shape (n_filters, n_patch_features)
-        or (n_filters, height, width, channels).
+        clusterer of rows, for instance ``SparseCoder``, ``PSD``, ``ContractiveAE``, ``RBM``, ``PCA`` or ``KMeans``; one
+        in a ``FrozenEstimator`` of scikit-learn is taken as it was fitted. Or filters themselves, of shape (n_filters,
+        n_patch_features) or (n_filters, height, width, channels).
     encoder : {'triangle', 'threshold', 'linear', 'code'}, default='triangle'
         ``'triangle'``: by how much a filter is nearer to the patch than filters are on average. The others are given by
-        filters of norm 1: ``'linear'``, their products with the patch, and ``'threshold'``, the products less ``alpha`` where
-        positive, and then, as further maps, the same of minus the products. ``'code'`` is ``transform`` of ``dictionary``.
+        filters of norm 1: ``'linear'``, their products with the patch, and ``'threshold'``, the products less ``alpha``
+        where positive, and then, as further maps, the same of minus the products. ``'code'`` is ``transform`` of
+        ``dictionary``.
     alpha : float, default=0.25
         Threshold of ``'threshold'``.
     rectification : {'absolute', 'split'}, default=None
-        Absolute values of ``'linear'`` and ``'code'``, or their positive and then their negative parts. The other codes have no
-        negative values.
+        Absolute values of ``'linear'`` and ``'code'``, or their positive and then their negative parts. The other codes
+        have no negative values.
     patch_size : int or (int, int), default=6
         Height and width of a patch.
     contrast : float, default=0.3
-        Added to the variance of a patch before its root is the divisor, as a share of the mean variance of patches. None
-        leaves patches as they are. Coates, Lee & Ng (2011) have 0.01; more of it keeps the noise of smooth patches, for
-        instance that of JPEG files, from being as large as structure.
+        Added to the variance of a patch before its root is the divisor, as a share of the mean variance of patches.
+        None leaves patches as they are. Coates, Lee & Ng (2011) have 0.01; more of it keeps the noise of smooth
+        patches, for instance that of JPEG files, from being as large as structure.
     whitening : float, default=0.1
         ``epsilon`` of :class:`~skae.images.ZCA`. None does not whiten.
     local_contrast : float, default=None
@@ -83,8 +84,8 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     pool_stride : int or (int, int), default=None
         Positions from window to window; by default those of ``pool_size``.
     image_shape : tuple of int, default=None
-        (height, width) or (height, width, channels) of the rows of X; by default those are square and gray, or else lines
-        of one pixel's height. Not needed where X has pictures.
+        (height, width) or (height, width, channels) of the rows of X; by default those are square and gray, or else
+        lines of one pixel's height. Not needed where X has pictures.
     n_patches : int, default=100_000
         Most patches to learn from.
     n_jobs : int, default=None
@@ -95,7 +96,8 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     Attributes
     ----------
     components_ : ndarray of shape (n_filters, n_patch_features)
-        Filters of whitened patches, in the order height, width, channel. With ``'code'``, None if ``dictionary`` has none.
+        Filters of whitened patches, in the order height, width, channel. With ``'code'``, None if ``dictionary`` has
+        none.
     filters_ : ndarray of shape (n_filters, height, width, channels)
         The same as pictures, with whitening undone.
     dictionary_ : estimator or None
@@ -115,7 +117,8 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     ----------
     Coates, A., Lee, H. & Ng, A. An analysis of single-layer networks in unsupervised feature learning. AISTATS 2011.
 
-    Coates, A. & Ng, A. The importance of encoding versus training with sparse coding and vector quantization. ICML 2011.
+    Coates, A. & Ng, A. The importance of encoding versus training with sparse coding and vector quantization. ICML
+    2011.
 
     Jarrett, K. et al. What is the best multi-stage architecture for object recognition? ICCV 2009.
 

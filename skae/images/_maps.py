@@ -94,8 +94,8 @@ class FeatureMaps:
 def normalize_maps(maps, sigma):
     """Subtract from maps (height, width, n_maps) their local mean, and divide by their local deviation, in place.
 
-    Mean and deviation are of all maps in a Gaussian window; the divisor is no less than the mean deviation of the picture
-    (Jarrett et al. 2009).
+    Mean and deviation are of all maps in a Gaussian window; the divisor is no less than the mean deviation of the
+    picture (Jarrett et al. 2009).
     """
     maps -= smoothed(maps.mean(axis=2), sigma)[:, :, np.newaxis]
     squares = np.einsum("ijk,ijk->ij", maps, maps) / maps.dtype.type(maps.shape[2])

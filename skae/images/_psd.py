@@ -45,10 +45,10 @@ class ConvolutionalPSD(
 ):
     """Sparse codes of whole pictures by filters at all positions, and a fast encoder that predicts them.
 
-    Minimizes the mean over pictures of ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1 + beta ||h - f(x)||^2 / 2`` over maps
-    of codes h, filters d of norm 1 and the encoder f, which sees the patch at each position (Kavukcuoglu et al. 2010). Since
-    a filter is at all positions, no other one has to be its shifted copy, as in a dictionary of patches. Pictures should have
-    their contrast normalized (``normalize_contrast``) or be whitened.
+    Minimizes the mean over pictures of ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1 + beta ||h - f(x)||^2 / 2`` over
+    maps of codes h, filters d of norm 1 and the encoder f, which sees the patch at each position (Kavukcuoglu et al.
+    2010). Since a filter is at all positions, no other one has to be its shifted copy, as in a dictionary of patches.
+    Pictures should have their contrast normalized (``normalize_contrast``) or be whitened.
 
     Parameters
     ----------
@@ -57,20 +57,21 @@ class ConvolutionalPSD(
     patch_size : int or (int, int), default=7
         Height and width of a filter.
     tiling : int or (int, int), default=1
-        Rows and columns between positions that share their filters: with k there are ``k * k * n_filters`` of them, tile by tile.
+        Rows and columns between positions that share their filters: with k there are ``k * k * n_filters`` of them,
+        tile by tile.
     alpha : float, default=0.1
         Weight of the absolute values of the codes.
     pool_size : int, default=None
-        Width in positions of the windows in which codes of a filter are pooled: sparsity is then that of ``sum_P sqrt(sum_j
-        w_Pj h_j^2)`` over a window P around each position, and the filters of neighboring positions become alike if they are
-        tiled: the tiles are topographic maps. No duality gap is known then.
+        Width in positions of the windows in which codes of a filter are pooled: sparsity is then that of
+        ``sum_P sqrt(sum_j w_Pj h_j^2)`` over a window P around each position, and the filters of neighboring positions
+        become alike if they are tiled: the tiles are topographic maps. No duality gap is known then.
     beta : float, default=1.0
         Weight of half the squared distance between codes and their prediction.
     encoder : {'tanh', 'soft_threshold'}, default='soft_threshold'
         ``g tanh(K x + b)`` of a patch x, as in the paper; or a soft threshold of ``K x``.
     transform_algorithm : {'encoder', 'inference', 'lasso'}, default='encoder'
-        What ``transform`` returns: f(x); the codes that minimize the three terms; or those of the filters alone, without
-        the encoder's term.
+        What ``transform`` returns: f(x); the codes that minimize the three terms; or those of the filters alone,
+        without the encoder's term.
     gap_tol : float, default=1e-2
         Largest duality gap of the codes of a picture, relative to the objective of zero codes; with ``pool_size``, the
         relative change of the codes in a pass at which inference stops.
@@ -88,12 +89,14 @@ class ConvolutionalPSD(
     batch_size : int, default=16
         Pictures in a minibatch.
     max_iter : int or 'auto', default=20
-        Most epochs. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12 to 1000 epochs.
+        Most epochs. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12
+        to 1000 epochs.
     tol : float, default=1e-4
-        Relative improvement of an epoch's objective, with ``learning_rate='constant'``, or of that on held-out pictures,
-        that counts as one.
+        Relative improvement of an epoch's objective, with ``learning_rate='constant'``, or of that on held-out
+        pictures, that counts as one.
     shuffle : bool or int, default=True
-        Whether each epoch takes the pictures in a new order. A number shuffles within buffers of so many, which are read in order.
+        Whether each epoch takes the pictures in a new order. A number shuffles within buffers of so many, which are
+        read in order.
     early_stopping : bool, default=False
         Whether to stop on held-out pictures, and keep the best weights.
     validation_fraction : float, default=0.1

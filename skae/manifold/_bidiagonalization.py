@@ -49,7 +49,8 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None):
     Returns
     -------
     vectors : ndarray of shape (n_samples, n_vectors, n_features)
-        Orthonormal rows, those of the largest singular values first. In the library of ``linear_map``, like all that follows.
+        Orthonormal rows, those of the largest singular values first. In the library of ``linear_map``, like all that
+        follows.
     values : ndarray of shape (n_samples, n_vectors)
     """
     n_features, beside = linear_map.n_features, linear_map.beside

@@ -59,10 +59,10 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     ``loss(y, o(x)) + tangent_penalty * sum_u ||do/dx u||^2``. o are probabilities, so slopes of outputs that are sure
     of their class cost nothing.
 
-    Semi-supervised learning is as elsewhere in scikit-learn: rows with ``y == -1`` are unlabeled and take part in
-    (a), and in (c) with ``penalize_unlabeled`` in the penalty, with ``reconstruction_weight`` in the reconstruction. Where -1 and one other label are all there is, both
-    are classes. The parameters of training below are those of (c); early stopping looks at the share of wrong labels
-    among held-out samples.
+    Semi-supervised learning is as elsewhere in scikit-learn: rows with ``y == -1`` are unlabeled and take part in (a),
+    and in (c) with ``penalize_unlabeled`` in the penalty, with ``reconstruction_weight`` in the reconstruction. Where
+    -1 and one other label are all there is, both are classes. The parameters of training below are those of (c); early
+    stopping looks at the share of wrong labels among held-out samples.
 
     Parameters
     ----------
@@ -70,16 +70,17 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         A :class:`ContractiveAE` or other auto-encoder, or a :class:`StackedAE` of them. It is cloned. None is
         ``StackedAE()``, two contractive layers; the paper has them with ``curvature``.
     n_tangents : int or 'auto', default='auto'
-        Tangents of each sample, at most as many as features or code units; ``'auto'`` takes half as many, and at most 15.
+        Tangents of each sample, at most as many as features or code units; ``'auto'`` takes half as many, and at most
+        15.
     tangent_penalty : float, 'auto' or str, default='auto'
         Weight of the squared slopes of the outputs along the tangents; 0 leaves (b) out. Slopes are per unit of X.
-        ``'auto'`` is the mean variance of the data along the tangents, ``mean(u' Cov(X) u)`` for scaled columns, and does
-        not depend on the units of X; where unlabeled rows are penalized and n < 1000 have labels, it is
-        ``(n / 1000) ** 1.5`` times that. It comes from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a multiple:
-        search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``, ``'30*auto'``; few
-        steps bear a larger one, few labels with ``penalize_unlabeled`` want a smaller one. Where the penalty P of a minibatch is above
-        L, 5 % of the loss of constant outputs, ``L * (1 + log(P / L))`` takes its place: a weight that is much too large then costs
-        little accuracy, and does not end with constant outputs.
+        ``'auto'`` is the mean variance of the data along the tangents, ``mean(u' Cov(X) u)`` for scaled columns, and
+        does not depend on the units of X; where unlabeled rows are penalized and n < 1000 have labels, it is
+        ``(n / 1000) ** 1.5`` times that. It comes from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a
+        multiple: search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``, ``'30*auto'``; few steps bear a larger
+        one, few labels with ``penalize_unlabeled`` want a smaller one. Where the penalty P of a minibatch is above L, 5
+        % of the loss of constant outputs, ``L * (1 + log(P / L))`` takes its place: a weight that is much too large
+        then costs little accuracy, and does not end with constant outputs.
     tangent_sampling : {'exact', 'random'}, default='random'
         Whether a step goes through all tangents, or through one random combination of each sample's, which is
         unbiased: it costs two passes through the network instead of ``1 + n_tangents``. The exact form
@@ -110,15 +111,16 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         through all hidden layers, without dropout, and back through the decoder of ``base``, which learns too.
         ``corruption`` is to be undone.
     unlabeled_per_labeled : float, 'auto' or None, default='auto'
-        With ``penalize_unlabeled`` or ``reconstruction_weight``, how many unlabeled rows, drawn anew in each epoch, there are for each labeled one:
-        epochs and ``batch_size`` then count labeled rows only, and few labels among many rows are no more work.
-        ``'auto'`` takes one; None goes over all rows, as ``solver='lbfgs'`` needs it.
+        With ``penalize_unlabeled`` or ``reconstruction_weight``, how many unlabeled rows, drawn anew in each epoch,
+        there are for each labeled one: epochs and ``batch_size`` then count labeled rows only, and few labels among
+        many rows are no more work. ``'auto'`` takes one; None goes over all rows, as ``solver='lbfgs'`` needs it.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
-        Noise on X in (c), drawn anew at each step; prediction sees the clean X. Masking sets cells to 0 and
-        divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to an end of their column's range; swap takes
-        the same column of another row of the minibatch; gaussian adds noise to every cell. A callable is
-        ``f(X, seed, out)``. Tangents stay those of the clean X; the slopes are taken at its corrupted copy. ``'auto'`` masks a share 0.3 where the network sees 500
-        inputs or more, in proportion less of fewer, and none below a share of 0.05.
+        Noise on X in (c), drawn anew at each step; prediction sees the clean X. Masking sets cells to 0 and divides the
+        others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to an end of their column's
+        range; swap takes the same column of another row of the minibatch; gaussian adds noise to every cell. A callable
+        is ``f(X, seed, out)``. Tangents stay those of the clean X; the slopes are taken at its corrupted copy.
+        ``'auto'`` masks a share 0.3 where the network sees 500 inputs or more, in proportion less of fewer, and none
+        below a share of 0.05.
     corruption_level : float, default=0.3
         Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
     dropout : float, default=0.0
@@ -138,13 +140,14 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12 to 1000 epochs;
-        of L-BFGS 200.
+        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and
+        2000 at most, and for 12 to 1000 epochs; of L-BFGS 200.
     tol : float, default=1e-4
-        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error on
-        held-out samples; for L-BFGS, its tolerance.
+        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error
+        on held-out samples; for L-BFGS, its tolerance.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read in order.
+        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
+        in order.
     early_stopping : bool, default=False
         Whether to stop on held-out samples, and keep the best weights.
     validation_fraction : float, default=0.1
@@ -152,12 +155,13 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     refit : bool, default=False
-        Whether to train once more from the same start, on the held-out samples too, for the number of epochs after which
-        their error was least. Needs ``early_stopping``.
+        Whether to train once more from the same start, on the held-out samples too, for the number of epochs after
+        which their error was least. Needs ``early_stopping``.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and directions, and of ``base`` where it has none of its own.
     verbose : int, default=0
-        Print loss, seconds and samples per second every so many epochs, and why training stopped, also of a ``base`` that says nothing else.
+        Print loss, seconds and samples per second every so many epochs, and why training stopped, also of a ``base``
+        that says nothing else.
     checkpoint : path-like, default=None
         File to which the state of (c) is written after each epoch, atomically. ``base`` writes beside it, with
         ``.base`` added.

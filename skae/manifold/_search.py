@@ -2,7 +2,7 @@
 
 
 class Search:
-    """A search for neighbors whose files hold the points only: its tree is built anew, for it could do harm if it were damaged."""
+    """A search for neighbors whose files hold the points only: its tree is built anew, as a damaged one could do harm."""
 
     def __init__(self, points, n_jobs=None):
         from sklearn.neighbors import NearestNeighbors  # a quarter of the time of importing skae

@@ -58,12 +58,12 @@ def tangent_basis(
 ) -> Tangents:
     """Return the tangents at each sample: leading right singular vectors of the Jacobian dh/dx.
 
-    By Golub-Kahan bidiagonalization of blocks of samples, which share the matrix products with the weights: no
-    Jacobian is formed. A sample leaves its block when residual over gap, which bounds the sine of the angle between
-    its tangents and the exact ones, is below ``tol``, or when the residual is mere rounding. An angle then is at most
-    about ``max(tol, 20 eps s_1^2 / (s_k^2 - s_(k+1)^2))``, with the singular values s and the precision eps of X's dtype:
-    without a gap behind s_k the space of the leading k is not defined. Of singular values that coincide exactly
-    one may be found only.
+    By Golub-Kahan bidiagonalization of blocks of samples, which share the matrix products with the weights: no Jacobian
+    is formed. A sample leaves its block when residual over gap, which bounds the sine of the angle between its tangents
+    and the exact ones, is below ``tol``, or when the residual is mere rounding. An angle then is at most about
+    ``max(tol, 20 eps s_1^2 / (s_k^2 - s_(k+1)^2))``, with the singular values s and the precision eps of X's dtype:
+    without a gap behind s_k the space of the leading k is not defined. Of singular values that coincide exactly one may
+    be found only.
 
     Parameters
     ----------

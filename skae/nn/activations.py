@@ -22,8 +22,8 @@ class Unit(ABC):
     - ``forward``, s itself;
     - ``derivatives``, read off the outputs;
 
-    and name it in ``ACTIVATIONS``. A unit whose outputs depend on one pre-activation each is an ``Elementwise``; one that
-    needs its whole row (``whole_row``) never gets a part of one.
+    and name it in ``ACTIVATIONS``. A unit whose outputs depend on one pre-activation each is an ``Elementwise``; one
+    that needs its whole row (``whole_row``) never gets a part of one.
     """
 
     whole_row = True
@@ -84,7 +84,10 @@ class Rows(NamedTuple):
         return vectors if len(vectors) == n_rows else np.tile(vectors, (n_rows // len(vectors), 1))
 
     def share(self, kernel, size, *arrays):
-        """Call ``kernel(*arrays, first, last)`` for all samples, those of a thread together; ``size`` is that of all rows."""
+        """Call ``kernel(*arrays, first, last)`` for all samples, those of a thread together.
+
+        ``size`` is that of all rows.
+        """
 
         def some(places):
             kernel(*arrays, places.start, places.stop)
@@ -95,14 +98,17 @@ class Rows(NamedTuple):
 class Derivatives(ABC):
     """Jacobians J_i of a unit at some samples i, which take rows of vectors.
 
-    They are symmetric, as all are of units that are the gradient of a function: elementwise ones, softmax, top-k. To add
-    one that is not ``Diagonal``, implement ``jvp``, ``jvp_backward`` and ``take``. ``rows`` are ``Rows``; without them there
-    is one vector for each sample.
+    They are symmetric, as all are of units that are the gradient of a function: elementwise ones, softmax, top-k. To
+    add one that is not ``Diagonal``, implement ``jvp``, ``jvp_backward`` and ``take``. ``rows`` are ``Rows``; without
+    them there is one vector for each sample.
     """
 
     @abstractmethod
     def jvp(self, tangents, out=None, rows=None):
-        """Return J_i t_r, in ``out`` if it is given; ``tangents`` may be as many as one sample has, see :meth:`Rows.each`."""
+        """Return J_i t_r, in ``out`` if it is given.
+
+        ``tangents`` may be as many as one sample has, see :meth:`Rows.each`.
+        """
 
     def vjp(self, cotangents, out=None, rows=None):
         """Return J_i' u_r, in ``out`` if it is given."""

@@ -277,7 +277,7 @@ class BoltzmannObjective(TrainingObjective):
     def draw(self, n_samples, rng):
         """Return the random numbers of a step on so many samples, in int64."""
         n = n_samples if self.chains is None else self.chains.n_chains
-        # Of hidden states before each step but the first one of chains, and after the last one of these; of visible ones.
+        # Of hidden states before each step (of chains, after it), and of visible ones.
         return np.concatenate([draw_keys(n, rng) for _ in range(2 * self.n_steps)]).astype(np.int64)
 
     def _workspace(self, n_samples, flat):

@@ -25,7 +25,10 @@ class CodeEncoder(ABC):
 
     @abstractmethod
     def backward(self, params, X, memory, delta, grad):
-        """Fill ``grad`` from the gradient ``delta`` at the codes; ``memory`` is what ``forward`` returned beside them."""
+        """Fill ``grad`` from the gradient ``delta`` at the codes.
+
+        ``memory`` is what ``forward`` returned beside them.
+        """
 
     def linearize(self, params, X):
         """Return K and the diagonals D of the Jacobians D K, where they have this form."""

@@ -1,7 +1,7 @@
 """Rows of tangents J v that go up a chain of layers by forward mode, and the way back (double back-propagation).
 
-Tangents t become z = W t, then D z, layer by layer, where D is the Jacobian of a layer's unit at a sample. On the way back
-the gradient at the last ones goes to the weights W and, since D depends on them, to the pre-activations.
+Tangents t become z = W t, then D z, layer by layer, where D is the Jacobian of a layer's unit at a sample. On the way
+back the gradient at the last ones goes to the weights W and, since D depends on them, to the pre-activations.
 """
 
 import numpy as np
@@ -55,7 +55,10 @@ class Link:
         return self.derivatives.jvp(self.tangents, out, rows)
 
     def jvp_backward(self, cotangents, rows):
-        """From the gradient at what came out, leave that at ``tangents`` in its place; add that at the pre-activations."""
+        """From the gradient at what came out, leave that at ``tangents`` in its place.
+
+        Add that at the pre-activations.
+        """
         self.derivatives.jvp_backward(self.tangents, cotangents, self.delta, rows)
 
 
@@ -91,8 +94,8 @@ class Chain:
     def jvp(self, directions):
         """Return J v for each sample's directions, of shape (n_samples, n_directions, n_outputs).
 
-        ``directions`` are of shape (n_samples, n_directions, n_inputs), or a slice of the unit vectors, which all samples
-        then share.
+        ``directions`` are of shape (n_samples, n_directions, n_inputs), or a slice of the unit vectors, which all
+        samples then share.
         """
         rows, below = self._rows(directions)
         for link in self.links:

@@ -73,8 +73,8 @@ class Layer:
         """Leave the gradient at the pre-activations in ``record.delta``, and its sum over samples in ``sums``.
 
         The gradient at the outputs is what the layer ``above`` sends down, a pair of that layer and its record; without
-        one it is in ``record.delta`` already. ``extra`` is added at the pre-activations, if it is not None. ``multiply`` is
-        the product of matrices.
+        one it is in ``record.delta`` already. ``extra`` is added at the pre-activations, if it is not None.
+        ``multiply`` is the product of matrices.
         """
         delta = record.delta
         if above is not None:

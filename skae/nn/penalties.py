@@ -40,7 +40,7 @@ class Penalty(ABC):
         """Return the value; leave the gradient in the records of ``trace``."""
 
     def n_rows(self, n_samples):
-        """Return how many rows it can claim of the stacks of a trace, whose product is the gradient of the encoder's weights."""
+        """Return how many rows of a trace's stacks it can claim, whose product adds to the gradient of the encoder."""
         return 0
 
     def draw(self, n_samples, seed):
@@ -82,8 +82,8 @@ def weight_decays(strength):
 class ActivitySparsity(Penalty):
     """``strength`` times the divergence of each unit's mean activity q from a target p, of sigmoid units.
 
-    sum_j p log(p / q_j) + (1 - p) log((1 - p) / (1 - q_j)), with q the mean of the codes of a batch (Hinton 2010, section
-    11).
+    sum_j p log(p / q_j) + (1 - p) log((1 - p) / (1 - q_j)), with q the mean of the codes of a batch (Hinton 2010,
+    section 11).
     """
 
     def __init__(self, strength, target):

@@ -210,7 +210,10 @@ def batch_top_k(a, bias, count):
 
 
 def above_or_near(a, bias, limits, share):
-    """Return the entries of a + bias above the ``limits``, with those that are below by less than a ``share`` as 0; and all these sums."""
+    """Return the entries of a + bias above the ``limits``, with those that are below by less than a ``share`` as 0.
+
+    And all these sums.
+    """
     if not is_numpy(a):
         return matrix_codes.above(a, bias, limits), a + bias
     near = above(a, bias, limits * limits.dtype.type(1 - share))

@@ -65,7 +65,10 @@ class SparseNetwork(Network):
         return flat
 
     def sparse_codes(self, params, inputs, out=None):
-        """Return the ``SparseCodes`` of ``inputs``; their pre-activations without the bias are left in ``out``, if given."""
+        """Return the ``SparseCodes`` of ``inputs``.
+
+        Their pre-activations without the bias are left in ``out``, if given.
+        """
         layer = params.encoder_layers[0]
         return layer.unit.select(product(inputs, layer.weights.T, out), layer.bias)
 

@@ -17,11 +17,11 @@ _TINY = float(np.finfo(np.float32).tiny)
 class SparseObjective(TrainingObjective, Observer):
     """Mean over samples and nested groups of ``||x - r_g(x)||^2 / 2``, and the price of the codes.
 
-    To the gradient, not to the value, belongs a loss of the dead features, which were active in none of the last ``dead_after``
-    minibatches: ``aux`` times ``||e - s h' D||^2 / (2 u)``, where e is what the others leave over, u the share that it has in the squared
-    deviation of x from its mean, and h' the largest pre-activations of dead features, half as many as inputs (Gao et al. 2024,
-    appendix A.2). s is the scale that suits e best: without it dead features become as small as e, and then stay dead. e, u and s are
-    held still.
+    To the gradient, not to the value, belongs a loss of the dead features, which were active in none of the last
+    ``dead_after`` minibatches: ``aux`` times ``||e - s h' D||^2 / (2 u)``, where e is what the others leave over, u the
+    share that it has in the squared deviation of x from its mean, and h' the largest pre-activations of dead features,
+    half as many as inputs (Gao et al. 2024, appendix A.2). s is the scale that suits e best: without it dead features
+    become as small as e, and then stay dead. e, u and s are held still.
 
     Parameters
     ----------

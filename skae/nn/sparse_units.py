@@ -1,8 +1,8 @@
 """Units of sparse auto-encoders: which features of a sample are active, in training and afterwards.
 
-``topk`` keeps the k largest pre-activations of a row (Makhzani & Frey 2014, Gao et al. 2024); ``batch_topk`` as many of a whole
-batch, and afterwards those above a threshold (Bussmann et al. 2024); ``jumprelu`` learns a threshold for each feature
-(Rajamanoharan et al. 2024); ``relu`` pays for the sum of the codes.
+``topk`` keeps the k largest pre-activations of a row (Makhzani & Frey 2014, Gao et al. 2024); ``batch_topk`` as many of
+a whole batch, and afterwards those above a threshold (Bussmann et al. 2024); ``jumprelu`` learns a threshold for each
+feature (Rajamanoharan et al. 2024); ``relu`` pays for the sum of the codes.
 """
 
 import numpy as np

@@ -12,8 +12,9 @@ from .forward_mode import Link
 def switch_layer(sizes, n_up, n_down):
     """Return the layer to whose inputs ``n_up`` rows of directions go up, and ``n_down`` gradients come down.
 
-    It is that with the fewest multiplications. All take products on the way there, on the way back, and for the gradient
-    of the weights; but below the layer where they meet what goes back is as few as what came down, and has gone up.
+    It is that with the fewest multiplications. All take products on the way there, on the way back, and for the
+    gradient of the weights; but below the layer where they meet what goes back is as few as what came down, and has
+    gone up.
     """
     products = [low * high for low, high in zip(sizes, sizes[1:])]
     depth = len(products)

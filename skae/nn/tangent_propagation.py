@@ -50,8 +50,8 @@ class TangentPropagation(Penalty):
         ``out`` of shape (n_samples, n_directions, n_features) for ``samples`` of a batch, whose rows of the data and
         clean inputs are given; ``directions.rounding`` is how far they may be rounded, relative to their size.
     largest : float, default=inf
-        Where the penalty P of a batch is above it, ``largest * (1 + log(P / largest))`` is minimized in its place, whose
-        gradient is that of P times largest / P.
+        Where the penalty P of a batch is above it, ``largest * (1 + log(P / largest))`` is minimized in its place,
+        whose gradient is that of P times largest / P.
     """
 
     def __init__(self, strength, network, loss, directions, largest=math.inf):
@@ -97,7 +97,10 @@ class TangentPropagation(Penalty):
         )
 
     def _squares(self, means, slopes, shares):
-        """Return the penalty, or what replaces a large one, and the gradient at the logits; leave the other one in ``slopes``."""
+        """Return the penalty, or what replaces a large one, and the gradient at the logits.
+
+        Leave the other one in ``slopes``.
+        """
         value, at_logits = self._units.squares(means, slopes, shares)
         value, factor = bounded(value, self.largest, means)
         slopes *= factor

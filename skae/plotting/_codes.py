@@ -51,8 +51,8 @@ class CodeDisplay:
         y : array-like of shape (n_samples,), default=None
             Classes, which have a legend, or numbers, which have a color bar.
         components : (int, int), default=None
-            Which two components of the code to draw. None takes both of two, and else the first two principal components
-            of all.
+            Which two components of the code to draw. None takes both of two, and else the first two principal
+            components of all.
         ax : matplotlib axes, default=None
             Where to draw; a new figure by default.
         cmap : str or Colormap, default=None

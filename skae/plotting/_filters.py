@@ -17,8 +17,8 @@ _GAP = 4  # pixels between maps
 class FilterDisplay:
     """Filters of the first layer, or atoms of a dictionary, each scaled to its own largest weight.
 
-    Atoms that were learned on a torus stand on their places there, the topographic map, and filters of tiles on the places of
-    their positions.
+    Atoms that were learned on a torus stand on their places there, the topographic map, and filters of tiles on the
+    places of their positions.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ class FilterDisplay:
     image_shape : (int, int) or (int, int, int)
         Height and width of a filter, and channels: 1, or 3 for colors.
     map_shape : (int, int) or (int, int, int), default=None
-        Rows and columns of the map whose places the filters have in this order, or number of maps side by side, rows and
-        columns. None shows them in a square.
+        Rows and columns of the map whose places the filters have in this order, or number of maps side by side, rows
+        and columns. None shows them in a square.
     """
 
     def __init__(self, *, filters, image_shape, map_shape=None):
@@ -50,9 +50,10 @@ class FilterDisplay:
         Parameters
         ----------
         estimator : fitted estimator
-            An auto-encoder or machine, a dictionary, or features of pictures: what has ``encoder_weights_``, ``filters_``,
-            ``components_`` or ``cluster_centers_``. Of a :class:`~skae.PSD` with a ``topology`` the map is drawn, and of
-            a :class:`~skae.images.ConvolutionalPSD` with ``tiling`` one for each filter of a position, side by side.
+            An auto-encoder or machine, a dictionary, or features of pictures: what has ``encoder_weights_``,
+            ``filters_``, ``components_`` or ``cluster_centers_``. Of a :class:`~skae.PSD` with a ``topology`` the map
+            is drawn, and of a :class:`~skae.images.ConvolutionalPSD` with ``tiling`` one for each filter of a position,
+            side by side.
         n_filters : int, default=None
             Most filters to draw, the strongest first. None is 100, or the whole map.
         image_shape : tuple of int, default=None

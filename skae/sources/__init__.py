@@ -1,4 +1,4 @@
-"""Rows that are not in memory: HDF5, zarr, Parquet, Arrow, lazy frames, Dask collections, and batches that come one by one.
+"""Rows that are not in memory: HDF5, zarr, Parquet, Arrow, lazy frames, Dask collections, and batches one by one.
 
 ``fit`` and the other methods of all estimators take them as X; :func:`apply` writes what a fitted model makes of them.
 """

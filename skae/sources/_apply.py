@@ -18,7 +18,8 @@ def apply(
 ) -> Any:
     """Return what a method of a fitted model makes of X, or write it to ``out``, part by part.
 
-    Neither X nor the result need to fit into memory. The model may be any estimator of scikit-learn, such as a pipeline.
+    Neither X nor the result need to fit into memory. The model may be any estimator of scikit-learn, such as a
+    pipeline.
 
     Parameters
     ----------
@@ -27,8 +28,9 @@ def apply(
     X : array-like, or rows that are elsewhere
         See :func:`gather`; arrays, matrices and data frames are cut into parts of 16 MB where there is an ``out``.
     out : array-like or path-like, default=None
-        What is written to: an array that takes slices, such as a memory map, or a dataset of h5py or zarr; or a folder, which gets a file for
-        each part, ``part-00000.npy``, or ``part-00000.npz`` of sparse results. With None the result is returned.
+        What is written to: an array that takes slices, such as a memory map, or a dataset of h5py or zarr; or a folder,
+        which gets a file for each part, ``part-00000.npy``, or ``part-00000.npz`` of sparse results. With None the
+        result is returned.
     method : str, default='transform'
         Such as ``'predict'``, ``'predict_proba'`` or ``'score_samples'``.
 
@@ -86,7 +88,10 @@ def apply(
 
 
 def _pieces(X, cut):
-    """Yield the parts of rows that are in memory, or in a file that is mapped; all at once where they are not to be ``cut``."""
+    """Yield the parts of rows that are in memory, or in a file that is mapped.
+
+    All at once where they are not to be ``cut``.
+    """
     shape = getattr(X, "shape", (0,))
     if not cut or not shape[0]:
         yield Part(X)

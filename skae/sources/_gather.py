@@ -16,9 +16,9 @@ _PLAIN = (np.float32, np.float64)
 def gather(X: MatrixLike, *, allow_nan: bool = False, folder: PathLike | None = None) -> Any:
     """Return X as an array that scikit-learn can check: a memory map of its rows, read part by part.
 
-    What is in memory is returned as it is, and so is a C-ordered memory map of floats. Everything else is read once, in order, into a temporary file
-    without a name, whose disk space is free again when the result is. Its rows can then be taken in any order, so that training on
-    them is, to the last bit, training on the same rows in memory.
+    What is in memory is returned as it is, and so is a C-ordered memory map of floats. Everything else is read once, in
+    order, into a temporary file without a name, whose disk space is free again when the result is. Its rows can then be
+    taken in any order, so that training on them is, to the last bit, training on the same rows in memory.
 
     Parameters
     ----------
@@ -35,14 +35,14 @@ def gather(X: MatrixLike, *, allow_nan: bool = False, folder: PathLike | None = 
     Returns
     -------
     X : array-like
-        Of float32 where X is, else float64; a data frame over the same memory where columns have names and pandas is there. Parts that
-        are sparse become one CSR matrix, in memory.
+        Of float32 where X is, else float64; a data frame over the same memory where columns have names and pandas is
+        there. Parts that are sparse become one CSR matrix, in memory.
 
     Raises
     ------
     ValueError
-        If a part is empty or not two-dimensional, has other columns or another dtype than the first, or missing or infinite values:
-        the message names the part.
+        If a part is empty or not two-dimensional, has other columns or another dtype than the first, or missing or
+        infinite values: the message names the part.
 
     Examples
     --------

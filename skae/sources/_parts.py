@@ -191,7 +191,8 @@ def _parquet_files(X):
 def _alike(files, X):
     """Yield the files of a dataset, which must have the columns of the first one.
 
-    Where the dataset was given another schema than that of the first file, pyarrow converts, adds and leaves out as that says.
+    Where the dataset was given another schema than that of the first file, pyarrow converts, adds and leaves out as
+    that says.
     """
     first, wanted = None, dict(zip(X.schema.names, X.schema.types))
     folders = [] if X.partitioning is None else X.partitioning.schema.names
@@ -221,7 +222,8 @@ def _read(file, schema):
 def _batches_of_file(file, schema):
     """Yield the batches of one file of a dataset, decoded as they are asked for where its columns are those of the dataset.
 
-    Otherwise a row group is decoded at once, which pyarrow completes by the columns that other files or names of folders have.
+    Otherwise a row group is decoded at once, which pyarrow completes by the columns that other files or names of
+    folders have.
     """
     from pyarrow.dataset import ParquetFragmentScanOptions
     from pyarrow.fs import LocalFileSystem

@@ -100,8 +100,8 @@ def majorization(problem, rows, codes, gaps, *, tol, max_iter):
     """Majorize-minimize steps (de Leeuw 1977), until one changes the codes by less than ``tol`` of their norm.
 
     Each step goes to the minimum of a quadratic upper bound that equals the objective at the present codes, so that the
-    objective never rises. No bound of the distance from the optimum is known: ``gaps`` are NaN, or infinite after ``max_iter``
-    steps.
+    objective never rises. No bound of the distance from the optimum is known: ``gaps`` are NaN, or infinite after
+    ``max_iter`` steps.
     """
     correlations, _, _ = rows
     bound = codes.dtype.type(problem.curvature)

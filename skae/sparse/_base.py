@@ -98,7 +98,10 @@ class BaseCoder(
         """Return the codes of the validated ``X``, as a CSR matrix where they are sparse and that is asked for."""
 
     def _take_given(self, X):
-        """Return whether the parameters give the dictionary, so that nothing is trained; ``_state`` is then set to it."""
+        """Return whether the parameters give the dictionary, so that nothing is trained.
+
+        ``_state`` is then set to it.
+        """
         return False
 
     def _initial(self, atoms, rng):

@@ -56,10 +56,10 @@ class SparseCoder(BaseCoder):
     algorithm : {'auto', 'homotopy', 'cd', 'fista', 'ista', 'omp'}, default='auto'
         How codes are found: the exact path, coordinate descent on working sets, or proximal gradient steps with and
         without momentum (the only ones with ``groups``). ``'auto'`` is what ``fit`` expects to be fastest from the
-        number of atoms and the sparsity of some of its samples: the path, or ``'fista'`` where codes are hardly
-        sparse and atoms well conditioned; in ``infer`` with codes to start from, coordinate descent. ``'omp'``,
-        orthogonal matching pursuit, has a limit on the number of atoms in place of a penalty. An X of another library than
-        numpy, with scikit-learn's ``array_api_dispatch``, needs ``'fista'`` or ``'ista'``.
+        number of atoms and the sparsity of some of its samples: the path, or ``'fista'`` where codes are hardly sparse
+        and atoms well conditioned; in ``infer`` with codes to start from, coordinate descent. ``'omp'``, orthogonal
+        matching pursuit, has a limit on the number of atoms in place of a penalty. An X of another library than numpy,
+        with scikit-learn's ``array_api_dispatch``, needs ``'fista'`` or ``'ista'``.
     n_nonzero_coefs : int, default=10
         Most atoms of a code for ``'omp'``.
     gap_tol : float, default=1e-4
@@ -80,11 +80,13 @@ class SparseCoder(BaseCoder):
     batch_size : int, default=256
         Samples in a minibatch of learning.
     max_iter : int or 'auto', default=10
-        Most epochs. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12 to 1000 epochs.
+        Most epochs. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12
+        to 1000 epochs.
     tol : float, default=1e-3
         Relative improvement of an epoch's objective, or of that on held-out samples, that counts as one.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read in order.
+        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
+        in order.
     early_stopping : bool, default=False
         Whether to stop on held-out samples, and keep the best atoms.
     validation_fraction : float, default=0.1
@@ -210,7 +212,8 @@ class SparseCoder(BaseCoder):
         codes : {ndarray, csr_matrix} of shape (n_samples, n_components)
             With their signs, whatever ``split_sign`` says.
         gaps : ndarray of shape (n_samples,)
-            Upper bounds of how far the objective of each code is above the least one. For ``'omp'`` the objective itself.
+            Upper bounds of how far the objective of each code is above the least one. For ``'omp'`` the objective
+            itself.
 
         Raises
         ------

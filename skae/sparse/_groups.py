@@ -61,7 +61,8 @@ class GroupLasso(Quadratic):
     def gaps(self, alphas, norms, correlations, residual_corr, codes, shrunk):
         """Return upper bounds of the distance of rows from their optimum.
 
-        ``shrunk`` are the dual variables of the last step over its step size, which split the correlations among groups.
+        ``shrunk`` are the dual variables of the last step over its step size, which split the correlations among
+        groups.
         """
         bounds, precision = np.empty(len(codes)), residual_corr.dtype.type(1e-6)
         groups = (*self._groups, self._counts)

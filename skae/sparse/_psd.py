@@ -74,12 +74,14 @@ class PSD(BaseCoder):
     batch_size : int, default=100
         Samples in a minibatch.
     max_iter : int or 'auto', default=30
-        Most epochs. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12 to 1000 epochs.
+        Most epochs. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12
+        to 1000 epochs.
     tol : float, default=1e-4
         Relative improvement of an epoch's objective, with ``learning_rate='constant'``, or of that on held-out samples,
         that counts as one.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read in order.
+        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
+        in order.
     early_stopping : bool, default=False
         Whether to stop on held-out samples, and keep the best weights.
     validation_fraction : float, default=0.1
@@ -87,8 +89,8 @@ class PSD(BaseCoder):
     n_iter_no_change : int, default=5
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last fit, optimizer state included. ``n_components``, ``encoder`` and ``n_steps``
-        have to stay, other parameters may change in between.
+        Whether ``fit`` goes on from the last fit, optimizer state included. ``n_components``, ``encoder`` and
+        ``n_steps`` have to stay, other parameters may change in between.
     n_jobs : int, default=None
         Threads of the inference, as in joblib.
     random_state : int, RandomState instance or None, default=None

@@ -1,7 +1,7 @@
 """Minibatches of rows, and the mean of an objective over them.
 
-There is one minibatch iterator: shuffled rows of an array, a CSR matrix or ``ScaledRows``, with their weights. ``Mixture`` has
-labeled rows with some unlabeled ones beside them.
+There is one minibatch iterator: shuffled rows of an array, a CSR matrix or ``ScaledRows``, with their weights.
+``Mixture`` has labeled rows with some unlabeled ones beside them.
 """
 
 import numpy as np
@@ -164,7 +164,10 @@ class Batches:
             self._move()
 
     def _move(self):
-        """Bring targets and weights to the device; look there whether values are missing, to not wait for it in each step."""
+        """Bring targets and weights to the device.
+
+        Look there whether values are missing, to not wait for it in each step.
+        """
         self.targets, self.sample_weight = (
             like(each, self.beside) for each in (self.targets, self.sample_weight)
         )
@@ -176,7 +179,10 @@ class Batches:
         return len(self.indices)
 
     def copies(self, indices, rows):
-        """Return the distinct rows of the batch of ``indices`` and each row's place among them; None if all are distinct."""
+        """Return the distinct rows of the batch of ``indices`` and each row's place among them.
+
+        None if all are distinct.
+        """
         start = int(indices[0])
         if start not in self._copies:
             rows = to_numpy(rows)
@@ -212,8 +218,8 @@ class Batches:
 class Mixture(Batches):
     """Batches of ``batch_size`` labeled rows each and some unlabeled ones, which are drawn anew in each epoch.
 
-    The unlabeled rows of an epoch are all different, unless it takes more than there are: then the numbers of times that
-    they are taken differ by one at most.
+    The unlabeled rows of an epoch are all different, unless it takes more than there are: then the numbers of times
+    that they are taken differ by one at most.
 
     Parameters
     ----------
@@ -270,8 +276,8 @@ def shuffled(rows, shuffle, rng):
     ----------
     rows : ndarray of int
     shuffle : bool or int
-        Whether the order is a random one; a number shuffles within buffers of so many rows that follow each other, so that a file
-        is read from its beginning to its end. The buffers begin elsewhere in each epoch.
+        Whether the order is a random one; a number shuffles within buffers of so many rows that follow each other, so
+        that a file is read from its beginning to its end. The buffers begin elsewhere in each epoch.
     rng : numpy.random.Generator
     """
     if isinstance(shuffle, (bool, np.bool_)):

@@ -17,7 +17,10 @@ _LONGER = " With learning_rate='constant' max_iter may grow: the steps of 'cosin
 
 
 def checked_path(path):
-    """Return ``path`` with links followed, without what killed writes left; raise ``ValueError`` where no file can be written."""
+    """Return ``path`` with links followed, without what killed writes left.
+
+    Raise ``ValueError`` where no file can be written.
+    """
     try:
         if not os.fspath(path):
             raise OSError("it is empty")
@@ -148,7 +151,10 @@ def _check_numbers(plain):
 
 
 def _array(archive, name, like=None):
-    """Return an array of the shape and dtype of ``like``, which are checked before it is read; without ``like``, a string."""
+    """Return an array of the shape and dtype of ``like``, which are checked before it is read.
+
+    Without ``like``, a string.
+    """
     info = archive.getinfo(f"{name}.npy")
     limit = _NPY_HEADER + (_HEADER if like is None else like.nbytes)
     stored = info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size

@@ -9,8 +9,8 @@ from .._arrays.namespace import empty_like, joined, like, take_one, zeros
 from .._arrays.random import Drawn
 from .solvers import SGD, Adam
 
-# Steps of a training after which one is recorded, in a tenth of a second, and recorded anew with kernels that are compiled, in
-# 20 seconds, which save 0.1 to 0.3 ms a step of an auto-encoder 784-1000 on an H200.
+# Steps of a training after which one is recorded, in a tenth of a second, and recorded anew with compiled kernels, in 20
+# seconds, which save 0.1 to 0.3 ms a step of an auto-encoder 784-1000 on an H200.
 _RECORDED_AFTER, _COMPILED_AFTER = 50, 50_000
 
 
@@ -61,7 +61,8 @@ class DeviceSteps:
 class _RecordedStep:
     """A step on batches of one size, recorded once and replayed by one call.
 
-    What differs between the steps of an epoch is brought to the device at once; a recorded step takes the next part of it.
+    What differs between the steps of an epoch is brought to the device at once; a recorded step takes the next part of
+    it.
     """
 
     def __init__(self, steps, size, compiled):

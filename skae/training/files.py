@@ -14,7 +14,10 @@ except ImportError:  # Windows, where an open file cannot be removed
 
 @contextmanager
 def replacing(path):
-    """Open a file that takes the place of ``path``, and its mode, when the block ends without an error; a link is followed."""
+    """Open a file that takes the place of ``path``, and its mode, when the block ends without an error.
+
+    A link is followed.
+    """
     path = os.path.realpath(path)
     file = _opened_beside(path)
     try:

@@ -194,8 +194,8 @@ class Steps:
     def epoch(self, rate, keep):
         """Make the steps of an epoch; return the sum of the losses of all rows and the last batch.
 
-        The sum is not finite where training has diverged. ``rate`` is the function from the number of rows so far to the
-        step size; ``keep`` is called before the first step, if the loss is finite there.
+        The sum is not finite where training has diverged. ``rate`` is the function from the number of rows so far to
+        the step size; ``keep`` is called before the first step, if the loss is finite there.
         """
         total, n_seen, state = 0.0, 0, self.state
         for batch in self.batches.epoch(state.rng):

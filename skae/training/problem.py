@@ -45,7 +45,8 @@ class Problem:
     constant : float or None
         The objective of the best constant outputs, if it is known.
     beside : array or None
-        An array of the library and on the device on which batches are used, where that is not numpy's; ``X`` may be there.
+        An array of the library and on the device on which batches are used, where that is not numpy's; ``X`` may be
+        there.
     elsewhere : object or None
         ``elsewhere.batches(batches, by_steps)`` returns ``batches`` as they are in other processes.
     """

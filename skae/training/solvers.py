@@ -55,7 +55,10 @@ class Adam:
         share(move, size(params), ELEMENT)
 
     def _corrected(self, params, n_steps, learning_rate):
-        """Return step size and epsilon with both bias corrections; on a device, where the count of steps stays, as arrays."""
+        """Return step size and epsilon with both bias corrections.
+
+        On a device, where the count of steps stays, as arrays.
+        """
         if is_numpy(params):
             t = int(n_steps[0])
             correction = np.sqrt(1 - self.beta_2**t)
