@@ -1,4 +1,4 @@
-"""Where an estimator computes: beside an array of another library than numpy, on a device that a parameter names, or where a block says."""
+"""Where an estimator computes: beside an array of another library, on a device of a parameter, or where a block says."""
 
 import importlib
 import threading
@@ -54,7 +54,10 @@ def in_numpy(X):
 
 
 def check_dispatch(estimator, X):
-    """Return what :func:`dispatched` does; raise where the estimator, or scikit-learn as configured, does not take X."""
+    """Return what :func:`dispatched` does.
+
+    Raise where the estimator, or scikit-learn as configured, does not take X.
+    """
     place, name = place_of(X), type(estimator).__name__
     if place is None:
         return None
@@ -103,10 +106,9 @@ def reference(estimator, X):
     ValueError
         If the parameters ask for what is not there, or contradict X.
     """
-    name = getattr(estimator, "device", None)
     if _local.beside is not None:
         return _local.beside
-    place = dispatched(X)
+    name, place = getattr(estimator, "device", None), dispatched(X)
     if place is not None:
         if name is not None:
             raise ValueError(
@@ -150,7 +152,10 @@ def place_of_fit(estimator):
 
 @contextmanager
 def fitting_parts(estimator, X):
-    """Fit an estimator and its parts in the block where ``estimator`` and X say; the rest of the fit is on arrays of numpy."""
+    """Fit an estimator and its parts in the block where ``estimator`` and X say.
+
+    The rest of the fit is on arrays of numpy.
+    """
     check_dispatch(estimator, X)
     before = _local.beside, _local.place
     _local.beside = reference(estimator, X)
@@ -222,7 +227,7 @@ def as_given(result, X):
 
 
 def shown(place, array):
-    """Return a fitted attribute, an array of numpy, at the ``Place`` of the X of ``fit`` while scikit-learn's dispatch is on."""
+    """Return a fitted attribute at the ``Place`` of the X of ``fit``, while scikit-learn's dispatch is on."""
     if place is None or not get_config()["array_api_dispatch"]:
         return array
     return like(array, _beside(place))
@@ -239,8 +244,9 @@ def _beside(place):
 def computing_at(place, averages=(None, None)):
     """Let trainings in the block compute minibatches where ``place`` says.
 
-    That is a function from a ``Problem`` and its solver to a context manager of the same problem elsewhere. ``averages``
-    are steps and parts that parameters are averaged over there, ``sync_every`` and ``n_parts``: it is another training then.
+    That is a function from a ``Problem`` and its solver to a context manager of the same problem elsewhere.
+    ``averages`` are steps and parts that parameters are averaged over there, ``sync_every`` and ``n_parts``: it is
+    another training then.
     """
     tokens = _place_of_minibatches.set(place), _averages.set(averages)
     try:

@@ -9,7 +9,6 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
 from .._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions
@@ -22,6 +21,7 @@ from .callbacks import reported
 from .devices import training_there
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
 from .fitting import BLOCK, kind_of_seed, opened_checkpoint
+from .held_out import held_out_rows
 
 # What methods of a fitted model ask for of the parameters of its training,
 _REMEMBERED = ("corruption", "corruption_level", "contraction", "contracted")
@@ -176,7 +176,7 @@ class TrainedModel(CallbackSupportMixin):
         """
         n_before, n_epochs = state.n_epochs, self._n_epochs(problem)
         max_epochs = n_before + n_epochs
-        if state.extra:
+        if state.extra:  # of the last fit, which may have had other observers
             kept = problem.kept(state.params)
             state.extra = {name: value for name, value in state.extra.items() if name in kept}
         checkpoint, stored = self._checkpoint(problem, state)
@@ -340,27 +340,9 @@ class TrainedModel(CallbackSupportMixin):
 
     def _split(self, problem, seed):
         """Return the rows to train on and the held-out ones, or None."""
-        rows = problem.rows
         if not self.early_stopping:
-            return rows, None
-        n_held_out = int(self.validation_fraction * len(rows))
-        if not 0 < n_held_out < len(rows):
-            raise ValueError(
-                f"early_stopping=True with validation_fraction={self.validation_fraction} leaves "
-                f"{n_held_out} of {len(rows)} samples for validation (rows of weight 0 do not count); use more samples "
-                "or another fraction."
-            )
-        strata = None if problem.strata is None else problem.strata[rows]
-        try:
-            parts = train_test_split(rows, test_size=n_held_out, random_state=seed, stratify=strata)
-        except ValueError as error:
-            raise ValueError(
-                f"early_stopping=True with validation_fraction={self.validation_fraction} holds out {n_held_out} of "
-                f"{len(rows)} samples, with the same share of each of {len(np.unique(strata))} classes: that needs two "
-                "samples or more of each, and as many held-out samples as classes. Use more samples, another fraction, "
-                "or early_stopping=False."
-            ) from error
-        return tuple(map(np.sort, parts))
+            return problem.rows, None
+        return held_out_rows(problem.rows, self.validation_fraction, problem.strata, seed)
 
     def _reporters(self, rows, max_epochs=None):
         if not self.verbose:

@@ -62,14 +62,18 @@ class SharedEncoder(TrainingObjective):
 
 def _places(first, second):
     """Return pairs of slices: of the flat vector of ``second``, and where in that of both these numbers are."""
-    theirs, places = np.arange(first.size), np.full(second.size, -1)
-    for kind in ("encoder_weights", "encoder_biases"):
-        for source, part in zip(
-            getattr(first.views(theirs), kind), getattr(second.views(places), kind)
-        ):
-            part[...] = source
+    # The place of each number of ``second``: that of ``first`` in layers of both, and one behind ``first`` otherwise.
+    places = np.full(second.size, -1)
+    theirs, ours = first.views(np.arange(first.size)), second.views(places)
+    layers = (
+        *zip(theirs.encoder_weights, ours.encoder_weights),
+        *zip(theirs.encoder_biases, ours.encoder_biases),
+    )
+    for source, part in layers:
+        part[...] = source
     own = places < 0
     places[own] = first.size + np.arange(own.sum())
+    # As slices of numbers that follow each other.
     breaks = (np.diff(places) != 1) | (own[1:] != own[:-1])
     ends = [*(np.flatnonzero(breaks) + 1).tolist(), second.size]
     return [
