@@ -37,9 +37,9 @@ BELOW = {
     "manifold": {"_kernels", "_arrays", "nn", "training", "_estimators", "autoencoders", "deep"},
     "boltzmann": {"_kernels", "_arrays", "nn", "training", "_estimators", "autoencoders", "deep"},
     "generative": {"_kernels", "_arrays", "nn", "training", "_estimators", "autoencoders", "deep"},
-    "plotting": {"_estimators", "autoencoders", "manifold", "generative", "nn"},
-    "images": {"_kernels", "nn", "training", "_estimators"},
-    "distributed": {"_estimators", "training", "nn"},
+    "plotting": {"_arrays", "_estimators", "autoencoders", "manifold", "generative", "nn"},
+    "images": {"_kernels", "_arrays", "nn", "training", "_estimators"},
+    "distributed": {"_arrays", "_estimators", "training", "nn"},
     "datasets": set(),
 }
 
@@ -138,10 +138,11 @@ def _n_documented(tree):
     return n_lines
 
 
-def test_functions_and_files_are_short():
+def test_functions_files_and_lines_are_short():
     for path in SOURCE.rglob("*.py"):
         tree = ast.parse(path.read_text())
-        assert len(path.read_text().splitlines()) - _n_documented(tree) <= 370, path
+        length = len(path.read_text().splitlines())
+        assert length <= 425 and length - _n_documented(tree) <= 320, path
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 first = (
@@ -149,6 +150,25 @@ def test_functions_and_files_are_short():
                 )
                 n_lines = node.end_lineno - first.lineno + 1
                 assert n_lines <= 40, f"{path}: {node.name} has {n_lines} lines"
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)):
+                text = (ast.get_docstring(node, clean=False) or "").splitlines()
+                longest = max(text, key=len, default="")
+                assert len(longest) <= 120, f"{path}: {longest}"
+
+
+def _looks_up(node):
+    """Return whether an attribute is asked for that may not be there, of anything but self."""
+    name = getattr(getattr(node, "func", None), "id", None)
+    found = name == "hasattr" or (name == "getattr" and len(node.args) == 3)
+    return found and not _is_own(node.args[0])
+
+
+def test_parts_of_a_training_have_protocols():
+    """What may be asked of objectives, penalties, observers and batches has defaults, and is not looked up by name."""
+    for path in [*(SOURCE / "nn").rglob("*.py"), *(SOURCE / "training").rglob("*.py")]:
+        nodes = ast.walk(ast.parse(path.read_text()))
+        found = {ast.unparse(each) for each in nodes if _looks_up(each)}
+        assert found <= {"hasattr(X, 'device')"}, path  # X is what users give
 
 
 def test_families_do_not_share_private_modules():
@@ -229,7 +249,7 @@ def _calls(function):
 @pytest.mark.filterwarnings("ignore")  # one epoch learns little
 @pytest.mark.parametrize(
     ("Model", "n_calls", "n_files"),
-    [(skae.ContractiveAE, 319, 25), (skae.ManifoldTangentClassifier, 880, 38)],
+    [(skae.ContractiveAE, 313, 25), (skae.ManifoldTangentClassifier, 861, 38)],
 )
 def test_a_fit_goes_through_few_functions(Model, n_calls, n_files):
     options = {"max_iter": 1, "batch_size": 64, "random_state": 0}

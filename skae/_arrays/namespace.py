@@ -5,6 +5,7 @@ from functools import cache, lru_cache
 
 import numpy as np
 from scipy.linalg import eigvalsh
+from scipy.sparse import issparse
 
 _LIBRARIES = "torch", "cupy"  # without __array_namespace__ in some versions
 
@@ -88,6 +89,11 @@ def zeros_like(x):
 def copy(x):
     """Return a copy."""
     return x.copy() if isinstance(x, np.ndarray) else namespace(x).asarray(x, copy=True)
+
+
+def dense(rows):
+    """Return rows of any library, or of a sparse matrix, as an array."""
+    return rows.toarray() if issparse(rows) else rows
 
 
 def size(x):

@@ -8,7 +8,7 @@ from .namespace import namespace
 def top_k(a, k):
     """Return ``a`` with 0 in place of all but the k largest positive entries of each row.
 
-    Of equal ones the first stay.
+    Of equal ones the first ones stay.
     """
     xp = namespace(a)
     if hasattr(xp, "topk"):

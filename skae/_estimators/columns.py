@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import gen_batches
 
-from ..nn.scaling import dense
+from .._arrays.namespace import dense
 
 _CELLS = 2**18  # of a dense block
 _SHARED = 0.75  # share of the real columns that must have the common range for all to be taken to have one unit
@@ -130,8 +130,7 @@ class _Sums:
 def _blocks(X, sample_weight):
     """Yield dense blocks of the rows of X that have a weight, and their weights in float64."""
     for rows in gen_batches(X.shape[0], max(1, _CELLS // X.shape[1])):
-        x = X[rows]
-        x = dense(x)
+        x = dense(X[rows])
         weights = np.ones(len(x)) if sample_weight is None else sample_weight[rows].astype(float)
         if not weights.all():
             x, weights = x[weights > 0], weights[weights > 0]

@@ -5,8 +5,7 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .._arrays.namespace import to_numpy
-from ..nn.scaling import dense
+from .._arrays.namespace import dense, to_numpy
 
 _CONSTANT = 1e-3  # largest standard deviation of a code unit that counts as constant, as a share of the largest code
 _DEAD = 0.5  # share of features that are active nowhere above which there is a warning

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays.namespace import all_finite, like, to_numpy
+from .._arrays.namespace import all_finite, dense, like, to_numpy
 from .._typing import (
     ArrayLike,
     BaseEstimator,
@@ -20,7 +20,6 @@ from .._typing import (
 from ..nn.linear_maps import spectra
 from ..nn.model import Model
 from ..nn.network import Params, network_of
-from ..nn.scaling import dense
 from .devices import check_place, computing, dispatched, reference, shown
 from .fitting import (
     BLOCK,

@@ -11,11 +11,19 @@ from sklearn.utils import check_array, check_random_state, check_scalar, gen_bat
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._arrays.namespace import dtype_name, empty, is_array, is_numpy, like, namespace, to_numpy
+from .._arrays.namespace import (
+    dense,
+    dtype_name,
+    empty,
+    is_array,
+    is_numpy,
+    like,
+    namespace,
+    to_numpy,
+)
 from .._compat import _check_sample_weight
 from .._threads import team
 from .._typing import ArrayLike, MatrixLike
-from ..nn.scaling import dense
 from ..sources._gather import gather_with_y
 from ..training.checkpoint import Checkpoint
 from ..training.loop import DivergenceError
@@ -33,21 +41,28 @@ def unchanged_on_error(estimator, n_threads=None, learned="_state"):
     The team is there for the whole fit and not for training alone, as results of BLAS depend, in the last bit, on the
     number of its threads.
 
-    Where training was interrupted, could not write its checkpoint or diverged, and has set the attribute ``learned``, the
-    attributes are kept; unless it diverged in the first epoch of joint training and there was an earlier fit.
+    Where training was interrupted, could not write its checkpoint or diverged, and has set the attribute ``learned``,
+    the attributes are kept; unless it diverged in the first epoch of joint training and there was an earlier fit.
     """
     before = vars(estimator).copy()
     try:
         with team(n_threads):
             yield
     except BaseException as error:
-        new, old = vars(estimator).get(learned), before.get(learned)
-        diverged = isinstance(error, DivergenceError)
-        kept = diverged or isinstance(error, (KeyboardInterrupt, OSError))
-        trained, joint = kept and new is not old, isinstance(new, dict) and new["loss_curve"]
-        if not trained or (diverged and old is not None and not joint):
+        if not _is_worth_keeping(vars(estimator).get(learned), before.get(learned), error):
             estimator.__dict__ = before
         raise
+
+
+def _is_worth_keeping(new, old, error):
+    """Return whether what a fit has learned before ``error``, ``new``, takes the place of what there was before, ``old``."""
+    diverged = isinstance(error, DivergenceError)
+    cut_short = diverged or isinstance(error, (KeyboardInterrupt, OSError))
+    if new is old or not cut_short:
+        return False
+    # Without an epoch of joint training an earlier model is better than layers that diverged.
+    has_epochs = isinstance(new, dict) and bool(new["loss_curve"])
+    return has_epochs or old is None or not diverged
 
 
 def gathered(estimator, X):
@@ -119,7 +134,7 @@ def is_fitted(estimator):
 
 
 def counted_rows(X, sample_weight):
-    """Return the rows of X with a positive weight, their weights in the dtype of ``X`` or None, and their indices, a slice or an array.
+    """Return the rows of X with a positive weight, their weights or None, and their indices: a slice or an array.
 
     Raises
     ------

@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.utils import check_array, column_or_1d, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from .._arrays.namespace import dense
 from .._compat import StrOptions
 from ..nn.losses import Bernoulli, Gaussian, Multinomial
-from ..nn.scaling import dense
 
 CLASS_WEIGHT = {"class_weight": [StrOptions({"balanced"}), dict, list, None]}  # constraints
 _UNLABELED = -1
@@ -141,7 +141,7 @@ def read_classes(y, dtype):
 def _labels_of_text(y):
     """Return y, as an array where it has labels of text, and whether it has.
 
-    -1 may be among them, and none may be missing.
+    Labels may be -1, and none may be missing.
     """
     if isinstance(y, (list, tuple)) and any(isinstance(label, str) for label in y):
         y = np.array(y, dtype=object)

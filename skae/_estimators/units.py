@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import entr, xlogy
 
+from .._arrays.namespace import dense
 from .._compat import _get_column_indices
 from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
-from ..nn.scaling import Scaling, dense, no_scaling
+from ..nn.scaling import Scaling, no_scaling
 from .columns import Columns, one_hot_groups, power_of_two
 from .fit_warnings import warn_of_scales
 
@@ -276,8 +277,7 @@ def _mean_entropy(X, chosen, center, scale, sample_weight):
     """Return the sum over columns of the mean entropy of their shares in [0, 1], of some rows that count."""
     rows = np.arange(X.shape[0]) if sample_weight is None else np.flatnonzero(sample_weight)
     rows = rows[:: max(1, len(rows) // _ROWS)]
-    x = X[rows]
-    x = dense(x)
+    x = dense(X[rows])
     shares = np.clip((x[:, chosen] - center) / scale, 0, 1)
     entropies = entr(shares) + entr(1 - shares)
     present = ~np.isnan(entropies)

@@ -50,7 +50,7 @@ def biased_maxima(row, bias, out):
 def _lower_bound(largest, k):
     """Return a number of 0 or more that is hardly below the k-th of the ``largest``.
 
-    0 where fewer than k are positive.
+    It is 0 where fewer than k are positive.
     """
     low = high = largest.dtype.type(0)
     half = largest.dtype.type(0.5)

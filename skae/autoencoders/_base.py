@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._arrays.namespace import dense
 from .._compat import StrOptions, _fit_context
 from .._estimators import unsupervised
 from .._estimators.devices import CONSTRAINTS as ENGINE
@@ -33,7 +34,6 @@ from .._typing import (
 )
 from ..nn.activations import ACTIVATIONS
 from ..nn.losses import LOSSES, Gaussian
-from ..nn.scaling import dense
 from ._imputation import learned_imputation, plain_imputation, some_rows
 
 

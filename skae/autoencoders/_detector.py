@@ -8,6 +8,7 @@ from scipy.linalg import cholesky, solve_triangular
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
+from .._arrays.namespace import dense
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.columns import Columns, power_of_two
 from .._estimators.doc_links import linked
@@ -22,7 +23,6 @@ from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.subestimators import check_prefit, fit_or_publish, ready_copy
 from .._estimators.versions import versioned
 from .._typing import BaseEstimator, FloatArray, IntArray, MatrixLike, OutlierMixin, Self
-from ..nn.scaling import dense
 from ._autoencoder import AutoEncoder
 
 _BLOCK = 1024

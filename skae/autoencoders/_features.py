@@ -7,12 +7,12 @@ import scipy.sparse
 from sklearn.utils import Bunch, check_array, check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
+from .._arrays.namespace import dense
 from .._estimators.devices import check_place, dispatched, in_numpy, shown
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import BLOCK, DTYPES, named_array, rows_at_once, validated_rows
 from .._threads import team
 from .._typing import FloatArray, MatrixLike
-from ..nn.scaling import dense
 from ..nn.sparse_network import sparse_network_of
 from ..nn.sparse_units import Above
 

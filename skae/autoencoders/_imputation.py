@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..nn.scaling import dense
+from .._arrays.namespace import dense
 
 _HIDDEN_SHARE = 0.1  # of the cells that are hidden
 _CELLS, _ROWS = 2**15, 2000  # of X in which they are, at most

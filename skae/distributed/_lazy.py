@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..nn.scaling import dense
+from .._arrays.namespace import dense
 
 
 def is_dask(X):

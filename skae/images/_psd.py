@@ -11,6 +11,7 @@ from sklearn.utils import check_array, gen_batches
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted
 
+from .._arrays.namespace import dense
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fit_warnings import warn_of_gaps, warn_of_zero_codes
 from .._estimators.fitting import check_unchanged, counted_rows, loss_of_zeros, unchanged_on_error
@@ -29,7 +30,6 @@ from .._typing import (
     TransformerMixin,
 )
 from ..nn.code_encoders import make_encoder
-from ..nn.scaling import dense
 from ..training.problem import Problem
 from ._code_search import NeighborPools, infer_maps
 from ._convolution import Convolution, ConvolutionalObjective, TiledEncoder

@@ -3,12 +3,20 @@
 import numpy as np
 from sklearn.utils import gen_batches
 
-from .._arrays.namespace import Constant, copy, dtype_name, is_numpy, like, namespace, to_numpy
+from .._arrays.namespace import (
+    Constant,
+    copy,
+    dense,
+    dtype_name,
+    is_numpy,
+    like,
+    namespace,
+    to_numpy,
+)
 from .._kernels.tangents import gather, gather_sum
 from .._protocols import Observer
 from .._threads import ELEMENT, share, share_items
 from ..nn.linear_maps import encoder_map
-from ..nn.scaling import dense
 from ._bidiagonalization import leading_vectors
 from ._tangents import BLOCK, rows_beside
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..nn.scaling import dense
+from .._arrays.namespace import dense
 
 _N_ROWS = 500  # of the data and with tangents: enough for two digits
 

@@ -9,7 +9,7 @@ from joblib import effective_n_jobs
 from sklearn.utils import check_random_state, check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays.namespace import dtype_name, like, namespace
+from .._arrays.namespace import dense, dtype_name, like, namespace
 from .._estimators.devices import check_beside, check_place, dispatched, place_of_fit
 from .._estimators.fitting import (
     check_counts,
@@ -20,7 +20,6 @@ from .._estimators.fitting import (
 )
 from .._threads import alone, share_items, team
 from .._typing import FloatArray, MatrixLike, RandomState
-from ..nn.scaling import dense
 from ._bidiagonalization import leading_vectors
 
 BLOCK = (

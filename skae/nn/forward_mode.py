@@ -55,10 +55,7 @@ class Link:
         return self.derivatives.jvp(self.tangents, out, rows)
 
     def jvp_backward(self, cotangents, rows):
-        """From the gradient at what came out, leave that at ``tangents`` in its place.
-
-        Add that at the pre-activations.
-        """
+        """Turn ``cotangents``, the gradient at what came out, into that at ``tangents``; add to ``delta`` that of D."""
         self.derivatives.jvp_backward(self.tangents, cotangents, self.delta, rows)
 
 

@@ -1,9 +1,8 @@
 """From the columns of X to the inputs of a network and back: z = (x - center) / scale, without constant columns."""
 
 import numpy as np
-import scipy.sparse
 
-from .._arrays.namespace import dtype_name, in_rows, is_numpy, like, namespace
+from .._arrays.namespace import dense, dtype_name, in_rows, is_numpy, like, namespace
 from .layer import LinearLayer
 from .linear_maps import ChainMap
 
@@ -139,11 +138,6 @@ class ScaledRows:
     def __getitem__(self, rows):
         """Return dense rows."""
         return self.scaling.apply(dense(self.X[rows]))
-
-
-def dense(rows):
-    """Return rows, dense or sparse, as an ndarray."""
-    return rows.toarray() if scipy.sparse.issparse(rows) else rows
 
 
 def unscaled(rows):

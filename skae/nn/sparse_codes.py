@@ -210,9 +210,9 @@ def batch_top_k(a, bias, count):
 
 
 def above_or_near(a, bias, limits, share):
-    """Return the entries of a + bias above the ``limits``, with those that are below by less than a ``share`` as 0.
+    """Return the entries of a + bias above the ``limits``, and these sums at all entries.
 
-    And all these sums.
+    Those that are below by less than a ``share`` are entries too, of 0.
     """
     if not is_numpy(a):
         return matrix_codes.above(a, bias, limits), a + bias

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays.namespace import dense
 from .._typing import ArrayLike, Axes, MatrixLike, RandomState, Self
 from ..generative import sample_walkback
-from ..nn.scaling import dense
 from ._grid import as_images, draw_sheet, limits_of, pictures, shape_of
 
 

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
+from .._arrays.namespace import dense
 from .._estimators.subestimators import check_instance
-from ..nn.scaling import dense
 
 
 def shape_of(image_shape, n_features):

@@ -90,7 +90,7 @@ def apply(
 def _pieces(X, cut):
     """Yield the parts of rows that are in memory, or in a file that is mapped.
 
-    All at once where they are not to be ``cut``.
+    They come all at once where they are not to be ``cut``.
     """
     shape = getattr(X, "shape", (0,))
     if not cut or not shape[0]:

@@ -11,7 +11,7 @@ from joblib import effective_n_jobs
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays.namespace import is_numpy, like, namespace, row_products, zeros_like
+from .._arrays.namespace import dense, is_numpy, like, namespace, row_products, zeros_like
 from .._compat import Interval, _fit_context
 from .._estimators.devices import (
     check_place,
@@ -44,7 +44,6 @@ from .._typing import (
     Self,
     TransformerMixin,
 )
-from ..nn.scaling import dense
 from ._dictionary import first_atoms
 
 _JUDGED = 128  # rows by whose codes a fit is judged

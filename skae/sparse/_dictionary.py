@@ -5,6 +5,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from .._arrays.dictionary import accumulate, update_atoms
 from .._arrays.namespace import (
+    dense,
     dot,
     empty,
     like,
@@ -19,7 +20,6 @@ from .._estimators.columns import power_of_two
 from .._estimators.unit_atoms import unit_rows
 from .._protocols import TakesNoRate, TrainingObjective
 from .._threads import product
-from ..nn.scaling import dense
 from ._inference import infer_codes
 
 

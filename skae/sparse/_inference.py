@@ -8,6 +8,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.extmath import row_norms
 
 from .._arrays.namespace import (
+    dense,
     dtype_name,
     empty,
     namespace,
@@ -21,7 +22,6 @@ from .._estimators.devices import place_of
 from .._estimators.fitting import rows_at_once
 from .._kernels.compression import compress, count_nonzeros
 from .._threads import alone, share_items, team
-from ..nn.scaling import dense
 from ._algorithms import ALGORITHMS
 
 _SAMPLE = 32  # rows by which ``'auto'`` estimates how sparse codes are

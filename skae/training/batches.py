@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse
 
 from .._arrays.namespace import (
+    dense,
     empty,
     empty_like,
     is_numpy,
@@ -72,8 +73,7 @@ class Batch:
     def _rows_beside(self, X, out):
         """Fill an array of another library, from one of it or from data that are elsewhere."""
         if in_host_memory(X):
-            x = X[to_numpy(self.indices)]
-            out[...] = like(x.toarray() if scipy.sparse.issparse(x) else x, out)
+            out[...] = like(dense(X[to_numpy(self.indices)]), out)
         else:
             take(X, self.indices, out)
 
@@ -181,7 +181,7 @@ class Batches:
     def copies(self, indices, rows):
         """Return the distinct rows of the batch of ``indices`` and each row's place among them.
 
-        None if all are distinct.
+        It is None if all are distinct.
         """
         start = int(indices[0])
         if start not in self._copies:

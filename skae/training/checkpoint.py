@@ -153,7 +153,7 @@ def _check_numbers(plain):
 def _array(archive, name, like=None):
     """Return an array of the shape and dtype of ``like``, which are checked before it is read.
 
-    Without ``like``, a string.
+    Without ``like`` it is a string.
     """
     info = archive.getinfo(f"{name}.npy")
     limit = _NPY_HEADER + (_HEADER if like is None else like.nbytes)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
-from .._arrays.namespace import free_memory, is_numpy, like
+from .._arrays.namespace import dense, free_memory, is_numpy, like
 from .._protocols import TrainingObjective
 from .batches import Batches, Mixture, mean_objective
 
@@ -100,8 +99,7 @@ class Problem:
         if n_rows * n_columns * np.dtype(self.X.dtype).itemsize > free_memory(beside) / 2:
             return other
         rows = self.X if is_numpy(self.X) else self.X[np.arange(self.X.shape[0])]
-        rows = rows.toarray() if scipy.sparse.issparse(rows) else rows
-        other.X = like(rows, beside)
+        other.X = like(dense(rows), beside)
         return other
 
     def batches(self, rows, batch_size, *, equal_noise=False):

@@ -57,7 +57,7 @@ class Adam:
     def _corrected(self, params, n_steps, learning_rate):
         """Return step size and epsilon with both bias corrections.
 
-        On a device, where the count of steps stays, as arrays.
+        On a device, where the count of steps stays, they are arrays.
         """
         if is_numpy(params):
             t = int(n_steps[0])
