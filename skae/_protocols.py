@@ -1,7 +1,7 @@
 """What the training loop, and training on a cluster, ask of objectives, observers, solvers and batches."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -21,8 +21,8 @@ class TrainingObjective(ABC):
         Whether a step on a device is the same work whatever the data, without a wait for the device.
     largest_cell_weight : float
         By what the loss of a cell is multiplied at most.
-    own_numbers : sequence of float
-        What tells it apart from other trainings and is no parameter of the estimator.
+    identity : dict
+        What tells it apart from other trainings and is no parameter of the estimator, by name.
     """
 
     observers = ()
@@ -30,7 +30,7 @@ class TrainingObjective(ABC):
     finite_where_params_are = False
     can_be_captured = False
     largest_cell_weight = 1.0
-    own_numbers = ()
+    identity: ClassVar[dict] = {}
 
     @abstractmethod
     def __call__(self, flat: Any, batch: Any, grad: Any, rng: np.random.Generator) -> Any:

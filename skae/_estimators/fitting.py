@@ -28,7 +28,7 @@ from ..sources._gather import gather_with_y
 from ..training.checkpoint import Checkpoint
 from ..training.loop import DivergenceError
 from .devices import averages, check_dispatch
-from .identity import identity
+from .identity import content, identity
 
 DTYPES = [np.float64, np.float32]  # of X, which is converted to the first one if it has neither
 BLOCK = 1024  # rows a matrix product of transform takes: enough for full speed, little memory
@@ -160,11 +160,22 @@ def _checked_weights(sample_weight, rows, dtype=None):
     return sample_weight
 
 
-def opened_checkpoint(estimator, data, fresh, fixed=(), suffix=""):
+def opened_checkpoint(estimator, data, fresh, fixed, suffix, own):
     """Return the ``Checkpoint`` of an estimator that is fitted to ``data``, and the state in it to go on from, or None.
 
-    ``fresh`` is the state before the first step; ``fixed`` are parameters that may not
-    change, of those that otherwise may; ``suffix`` is added to the name of the file.
+    Parameters
+    ----------
+    estimator : estimator
+    data : list
+        X, weights, targets and rows.
+    fresh : TrainingState
+        The state before the first step.
+    fixed : sequence of str
+        Parameters that may not change, of those that otherwise may.
+    suffix : str
+        Added to the name of the file.
+    own : dict
+        The ``identity`` of the objective.
 
     Raises
     ------
@@ -173,7 +184,8 @@ def opened_checkpoint(estimator, data, fresh, fixed=(), suffix=""):
     """
     free = {"max_iter", "verbose", "checkpoint", "resume", "random_state", "n_jobs"}
     free.difference_update(fixed)
-    common = identity(estimator, data, free) | _seeds(estimator) | averages()
+    own = {name: content(value) for name, value in own.items()}
+    common = identity(estimator, data, free) | _seeds(estimator) | averages() | own
     checkpoint = Checkpoint(f"{os.fspath(estimator.checkpoint)}{suffix}", common)
     return checkpoint, checkpoint.load(fresh) if estimator.resume else None
 

@@ -39,13 +39,10 @@ def identity(estimator, data, free):
 
 
 def _given(estimator):
-    """Return what is no parameter: the ``scales`` that a DBM sets in its layers, and the weights of a fitted ``base``."""
-    given, scales = {}, getattr(estimator, "scales", None)
-    if scales is not None:
-        given["scales"] = repr(scales)
-    if is_prefit(estimator):
-        given["weights of base"] = joblib.hash(unfrozen(estimator.base).model_.flat)
-    return given
+    """Return what is no parameter: the weights of a fitted ``base``."""
+    if not is_prefit(estimator):
+        return {}
+    return {"weights of base": joblib.hash(unfrozen(estimator.base).model_.flat)}
 
 
 def content(value):

@@ -248,11 +248,10 @@ class TrainedModel(CallbackSupportMixin):
         if self.checkpoint is None:
             return None, None
         data = [problem.X, problem.sample_weight, problem.targets, problem.rows]
-        data += problem.objective.own_numbers
         # As the learning rate falls to 0 at max_iter, another max_iter is another training.
         fixed = () if self.learning_rate == "constant" else ("max_iter",)
         fresh = replace(state, extra=problem.kept(state.params))
-        return opened_checkpoint(self, data, fresh, fixed, suffix)
+        return opened_checkpoint(self, data, fresh, fixed, suffix, problem.objective.identity)
 
     def _minimize(self, problem, state, solver, n_epochs, max_epochs, observers):
         train, held_out = self._split(problem, state.seed)

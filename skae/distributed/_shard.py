@@ -10,6 +10,7 @@ import scipy.sparse
 
 from .._protocols import SumsOutcomes
 from .._threads import team
+from ..nn.scaling import ScaledRows, unscaled
 from ..training.batches import Batch, Batches, shuffled
 
 
@@ -268,7 +269,6 @@ def advance(shard, recipe, plan, params, solver_state, kept, place, rates, *, sh
 
 def rows_of(X, start, stop):
     """Return some rows of X in memory of their own."""
-    inner, scaling = getattr(X, "X", X), getattr(X, "scaling", None)
-    rows = inner[start:stop]
+    rows = unscaled(X)[start:stop]
     rows = rows if scipy.sparse.issparse(rows) else np.array(rows, order="C")
-    return rows if scaling is None else scaling.rows(rows)
+    return X.scaling.rows(rows) if isinstance(X, ScaledRows) else rows

@@ -188,6 +188,7 @@ class BoltzmannObjective(TrainingObjective):
         self.penalties = penalties
         self.mask = None if mask is None else Constant(mask)
         self._up, self._down = scales
+        self.identity = {"scales": scales}
         self._infer, self._watched = infer or self._means, watched or units
         self._phases = {}
 

@@ -23,7 +23,7 @@ class SharedEncoder(TrainingObjective):
         self.monitors_loss = first.monitors_loss and second.monitors_loss
         self.observers = [*first.observers, *second.observers]
         self.can_be_captured = first.can_be_captured and second.can_be_captured
-        self.own_numbers = (weight,)
+        self.identity = {**first.identity, **second.identity, "weight of the second loss": weight}
         self._places = _places(first.network, second.network)
         self._buffers = {}
 

@@ -76,7 +76,7 @@ class OnCodes(TrainingObjective):
     def __init__(self, objective, n_features, encode):
         self.objective, self.n_features, self.encode = objective, n_features, encode
         self.monitors_loss, self.observers = objective.monitors_loss, objective.observers
-        self.can_be_captured = objective.can_be_captured
+        self.can_be_captured, self.identity = objective.can_be_captured, objective.identity
 
     def draw(self, n_samples, rng):
         """Return the random numbers of a step on so many samples, in int64."""
@@ -103,6 +103,8 @@ class Layerwise(TrainingObjective):
         self.objectives, self.noise_below = objectives, noise_below
         self.monitors_loss = all(objective.monitors_loss for objective in objectives)
         self.observers = [each for objective in objectives for each in objective.observers]
+        parts = [each.identity.items() for each in objectives]
+        self.identity = {f"{name} {n}": each for n, part in enumerate(parts) for name, each in part}
 
     def split(self, flat):
         """Return each layer's part of ``flat``, as views."""
