@@ -110,15 +110,17 @@ def make_units(
         scaling = scaling.times(factor, [columns for name, columns in pairs if name == "gaussian"])
     inner = Reconstruction(_within(pairs, scaling), parameter)
     named = None if loss == "auto" else Reconstruction(_parts(pairs), parameter)
+    losses, least_loss = _constant_losses(X, pairs, columns, scaling, sample_weight)
     return Units(
-        scaling,
-        inner,
-        named,
-        pairs,
-        _base_logits(inner, columns, scaling),
-        *_constant_losses(X, pairs, columns, scaling, sample_weight),
-        _groups(inner, columns, scaling),
-        _limits(columns, scaling),
+        scaling=scaling,
+        loss=inner,
+        named=named,
+        column_losses=pairs,
+        base_logits=_base_logits(inner, columns, scaling),
+        constant_losses=losses,
+        least_loss=least_loss,
+        groups=_groups(inner, columns, scaling),
+        limits=_limits(columns, scaling),
     )
 
 
@@ -150,6 +152,7 @@ def _found(X, columns, standardize, machine, sample_weight):
     if machine and (columns.low[real] >= 0).all() and (columns.high[real] <= 1).all():
         # Values in [0, 1] are probabilities of ones.
         binary, real = binary | real, np.zeros_like(real)
+    # Columns of one unit, as pixels: shares of [low, high] where they are nearly binary, else scaled by one deviation.
     block, limits = _shared_block(columns, real, binary, standardize)
     real, binary = real & ~block, binary & ~block
     pairs = [("multinomial", np.arange(start, stop)) for start, stop in groups]
