@@ -78,7 +78,7 @@ def sweep_places(
     """Minimize over each code of ``members`` in turn; return by how much the objective fell at least.
 
     ``residual`` is the picture minus the sum of filters, ``curvatures`` are second derivatives by the codes of filters,
-    with ``ridge``, and ``weights``, of each code, come on top. These and ``prior`` may be None.
+    with ``ridge``, and ``weights``, of each code, come on top. These and ``prior`` may be empty.
     """
     patch = filters[0].copy()
     offsets, height, n_across, n_channels = layout
@@ -99,9 +99,9 @@ def sweep_places(
             pull = curvature * codes[p]
             for j in range(row.shape[0]):
                 pull += patch[j] * row[j]
-            if prior is not None:
+            if prior.shape[0] > 0:
                 pull += ridge * (prior[p] - codes[p])
-            if weights is not None:
+            if weights.shape[0] > 0:
                 curvature += weights[p]
             new = shrink(pull, alpha, False) / curvature
             step = new - codes[p]

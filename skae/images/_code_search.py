@@ -99,6 +99,7 @@ class _Search:
         height, n_channels = convolution.patch_size[0], convolution.picture_shape[2]
         offsets = convolution.tiles * self._n_filters
         self._layout = offsets, height, convolution.n_positions[1], n_channels
+        self._nothing = np.empty(0, filters.dtype)  # None would be compiled apart
 
     def sparse(self, picture, prior, codes):
         """Improve ``codes`` of ``picture`` on working sets; return the duality gap.
@@ -125,8 +126,10 @@ class _Search:
                 return gap[0]
             size = working_places(pulls, codes, self._alpha, self._n_filters, buffer)
             members = buffer[:size]
-            penalty = self._alpha, self._ridge, None, prior
-            n_passes, fall = self._descend(penalty, members, min(_PASSES, n_left), codes, lines)
+            weights, n_passes = self._nothing, min(_PASSES, n_left)
+            n_passes, fall = self._descend(
+                self._alpha, weights, prior, members, n_passes, codes, lines
+            )
             # Where rounding leaves nothing to gain, the gap is looked at once more.
             n_left = n_left - n_passes if fall > _ROUNDING[codes.dtype] * norm else 0
 
@@ -140,8 +143,7 @@ class _Search:
         weights = np.full_like(codes, self._alpha)  # groups of zeros would hardly grow
         for _ in range(self._max_iter):
             before = codes.copy()
-            penalty = self._alpha * 0, self._ridge, weights, prior
-            self._descend(penalty, members, 1, codes, lines)
+            self._descend(self._alpha * 0, weights, prior, members, 1, codes, lines)
             if np.linalg.norm(codes - before) <= self._tol * np.linalg.norm(codes):
                 return np.nan
             weights = self._alpha * pool.parabolas(codes)
@@ -161,7 +163,8 @@ class _Search:
     def _correlations(self, picture):
         return self._convolution.correlations(picture[np.newaxis], self._filters)[0]
 
-    def _descend(self, penalty, members, max_iter, codes, lines):
+    def _descend(self, alpha, weights, prior, members, max_iter, codes, lines):
         """Return the number of passes over a working set, and by how much the objective fell."""
-        problem = self._filters, self._curvatures, self._layout, *penalty
+        prior = self._nothing if prior is None else prior
+        problem = self._filters, self._curvatures, self._layout, alpha, self._ridge, weights, prior
         return descend_places(*problem, members, max_iter, codes, lines)
