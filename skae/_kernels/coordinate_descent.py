@@ -3,7 +3,7 @@
 import numpy as np
 
 from ._jit import kernel
-from .gap import add_rows, duality_gap, violation
+from .gap import add_rows, copy, duality_gap, violation
 
 
 @kernel
@@ -86,7 +86,7 @@ def descend(
     stalled = False
     for iteration in range(max_iter + 1):
         count = gather(codes, support, values)
-        residual_corr[:] = correlation
+        copy(correlation, residual_corr)
         for k in range(count):
             values[k] = -values[k]
         add_rows(gram, support, values, count, residual_corr)

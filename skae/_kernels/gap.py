@@ -11,6 +11,13 @@ from ._jit import kernel
 
 
 @kernel
+def copy(values, out):
+    """out <- values: for ``out[:] = values`` numba compiles the text of an error, which takes seconds."""
+    for j in range(out.size):
+        out[j] = values[j]
+
+
+@kernel
 def add_rows(gram, support, weights, count, out):
     """out <- out + sum_k weights_k gram[support_k], four rows at a time."""
     k = 0

@@ -10,7 +10,7 @@ import numpy as np
 from ._jit import kernel
 from .cholesky import append, backward, forward, remove
 from .coordinate_descent import descend
-from .gap import add_rows
+from .gap import add_rows, copy
 
 
 @kernel
@@ -92,7 +92,7 @@ def follow_path(
     direction, barriers, steps = work[3], work[4], work[5]
     barriers[:] = zero
     level, joining = _strongest(residual_corr, positive)
-    count, fresh, left = 0, 0, -1
+    count, fresh, left = np.int64(0), np.int64(0), -1  # what gets a plain 0 is compiled twice
     for _ in range(max_steps):
         if level <= alpha:
             break
@@ -140,7 +140,7 @@ def follow_rows(
     support = np.empty(n_atoms, np.int64)
     local = np.empty((n_atoms + 1, n_atoms), gram.dtype)
     for i in range(codes.shape[0]):
-        residual_corr[:] = correlations[i]
+        copy(correlations[i], residual_corr)
         count = follow_path(
             gram, alphas[i], positive, max_iter, residual_corr, support, values, local, work, bits
         )

@@ -4,7 +4,7 @@ import numpy as np
 
 from ._jit import kernel
 from .cholesky import append, backward, forward
-from .gap import add_rows
+from .gap import add_rows, copy
 
 
 @kernel
@@ -24,9 +24,9 @@ def _pursue(
     """Return the number of chosen atoms; ``support`` are these atoms, and ``values`` minus their codes."""
     exact = residual_corr.dtype.type(1e-6 if gram.itemsize == 4 else 1e-14)
     smallest = residual_corr.dtype.type(1e-5 if gram.itemsize == 4 else 1e-11)
-    residual_corr[:] = correlation
+    copy(correlation, residual_corr)
     chosen[:] = False
-    count, first = 0, _best_atom(residual_corr, scales, chosen)[1]
+    count, first = np.int64(0), _best_atom(residual_corr, scales, chosen)[1]
     while count < n_nonzero:
         best, size = _best_atom(residual_corr, scales, chosen)
         if best < 0 or size <= exact * first:
@@ -42,7 +42,7 @@ def _pursue(
         for k in range(count):
             values[k] = solved[k]
         backward(factor, count, values)
-        residual_corr[:] = correlation
+        copy(correlation, residual_corr)
         add_rows(gram, support, values, count, residual_corr)
     return count
 

@@ -14,7 +14,8 @@ def decode_rows(starts, columns, values, atoms, bias, out, first, last):
     """out_i <- sum_j h_ij D_j + bias, for the rows from ``first`` to ``last``."""
     for i in range(first, last):
         row = out[i]
-        row[:] = bias
+        for c in range(row.size):
+            row[c] = bias[c]
         for p in range(starts[i], starts[i + 1]):
             value, atom = values[p], atoms[columns[p]]
             for c in range(row.size):
