@@ -1,10 +1,12 @@
 """Sphinx configuration: ``pip install ".[doc]" && sphinx-build -W doc doc/_build``."""
 
 import logging
+import re
 from pathlib import Path
 
 from skae import __version__
 from skae._estimators.layer import Layer, NetworkLayer
+from skae._estimators.training import TrainedModel
 
 # No word of compilation among what examples print.
 logging.getLogger("skae").setLevel(logging.ERROR)
@@ -32,6 +34,8 @@ autodoc_default_options = {
 }
 # Types stand in the docstrings, with their shapes; a signature has the defaults.
 autodoc_typehints = "none"
+# Constructors have one parameter on each line.
+maximum_signature_line_length = 80
 toc_object_entries_show_parents = "hide"
 autosummary_generate = True
 numpydoc_show_class_members = False
@@ -68,3 +72,30 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+
+# The parameter that begins each group in the pages of trained estimators; the docstrings have this order.
+_GROUPS = {
+    "Training": ("solver", "batch_size"),
+    "Seed, progress and checkpoints": ("warm_start", "refit", "n_jobs", "random_state"),
+}
+
+
+def group_parameters(app, what, name, obj, options, lines):
+    """Put a heading above each group of parameters of a trained estimator."""
+    if what != "class" or not issubclass(obj, TrainedModel):
+        return
+    headings = dict(_GROUPS)
+    documented = lines.copy()
+    lines.clear()
+    for line in documented:
+        parameter = re.match(r"    \*\*(\w+)\*\* : ", line)
+        for heading, first in list(headings.items()):
+            if parameter and parameter[1] in first:
+                lines += [f"    .. rubric:: {heading}", ""]
+                del headings[heading]
+        lines.append(line)
+
+
+def setup(app):
+    """Group parameters once numpydoc has read the docstrings."""
+    app.connect("autodoc-process-docstring", group_parameters, priority=600)
