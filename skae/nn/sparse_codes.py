@@ -159,7 +159,7 @@ def top_k_of(a, bias, chosen, k):
     if not is_numpy(a):
         return matrix_codes.top_k_of(a, bias, chosen, k)
     places = np.flatnonzero(chosen).astype(np.int32)
-    codes = top_k(a[:, places], bias[places], min(k, len(places)))
+    codes = top_k(np.take(a, places, axis=1), bias[places], min(k, len(places)))  # in C order
     codes.columns = places[codes.columns]
     return codes
 
