@@ -1,8 +1,11 @@
 """Checks that every model's tests share."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 
 def relative_gradient_error(objective, params, batch, step=1e-6):
@@ -50,3 +53,9 @@ class FixedDirections:
 
     def __call__(self, rows, inputs, samples, seed, out):
         out[...] = self.basis[rows[samples]]
+
+
+def sklearn_checks(estimators, expected_failures=None):
+    """Return ``parametrize_with_checks`` that names an estimator once: fifty times, for each check, take seconds."""
+    mark = parametrize_with_checks(estimators, expected_failed_checks=expected_failures)
+    return pytest.mark.parametrize(*mark.args, ids=cache(mark.kwargs["ids"]))

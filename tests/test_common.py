@@ -3,7 +3,7 @@
 import inspect
 
 import pytest
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from common import sklearn_checks
 
 import skae
 from skae import (
@@ -101,13 +101,13 @@ OTHERS = [
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(QUICK, expected_failed_checks=_expected_failures)
+@sklearn_checks(QUICK, expected_failures=_expected_failures)
 def test_sklearn(estimator, check):
     check(estimator)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(OTHERS, expected_failed_checks=_expected_failures)
+@sklearn_checks(OTHERS, expected_failures=_expected_failures)
 def test_sklearn_for_the_others(estimator, check):
     check(estimator)

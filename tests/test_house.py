@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +45,15 @@ BELOW = {
 }
 
 
+@cache
+def _nodes(path):
+    """Return all nodes of a file's syntax tree."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def _imported_rooms(path):
     package = path.relative_to(SOURCE).parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _nodes(path):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = package[: len(package) - node.level + 1]
             target = (*base, *(node.module or "").split("."))
@@ -71,7 +78,7 @@ def test_one_place_assembles_the_loop():
     for path in SOURCE.rglob("*.py"):
         if path.parent == SOURCE / "_estimators":
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in _nodes(path):
             if isinstance(node, ast.Call):
                 called = getattr(node.func, "id", getattr(node.func, "attr", None))
                 assert called not in {"minimize", "minimize_full_batch"}, path
@@ -81,7 +88,7 @@ def test_private_scikit_learn_is_imported_in_one_place():
     for path in SOURCE.rglob("*.py"):
         if path.name == "_compat.py":
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in _nodes(path):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sklearn"):
                 names = [*node.module.split("."), *(alias.name for alias in node.names)]
                 assert not any(name.startswith("_") for name in names), path
@@ -125,10 +132,10 @@ def test_docstrings_have_the_defaults(Estimator):
             assert ast.literal_eval(entry.split("default=")[1]) == field.default, entry
 
 
-def _n_documented(tree):
+def _n_documented(nodes):
     """Return how many lines are docstrings, or parts of signatures beyond the first line of each."""
     n_lines = 0
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             n_lines += node.body[0].lineno - node.lineno - 1
         if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)) and ast.get_docstring(
@@ -140,10 +147,9 @@ def _n_documented(tree):
 
 def test_functions_files_and_lines_are_short():
     for path in SOURCE.rglob("*.py"):
-        tree = ast.parse(path.read_text())
         length = len(path.read_text().splitlines())
-        assert length <= 425 and length - _n_documented(tree) <= 320, path
-        for node in ast.walk(tree):
+        assert length <= 425 and length - _n_documented(_nodes(path)) <= 320, path
+        for node in _nodes(path):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 first = (
                     node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
@@ -184,7 +190,7 @@ def test_families_do_not_share_private_modules():
     }
     for path in SOURCE.rglob("*.py"):
         room = path.relative_to(SOURCE).parts[0]
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in _nodes(path):
             if isinstance(node, ast.ImportFrom) and node.level == 2 and node.module:
                 family, *names = node.module.split(".")
                 private = family in families - {room} and any(
@@ -199,9 +205,9 @@ def _is_own(node):
     return getattr(node, "id", None) in {"self", "cls", "super"}
 
 
-def _private_reads(tree):
+def _private_reads(nodes):
     """Yield where a private member of another object is read, by its name or by a text of it."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Attribute):
             owner, name = node.value, node.attr
         elif getattr(getattr(node, "func", None), "id", None) in {"getattr", "hasattr"}:
@@ -219,7 +225,7 @@ def test_private_members_stay_private():
     found = [
         f"{path.relative_to(SOURCE)}:{each}"
         for path in SOURCE.rglob("*.py")
-        for each in _private_reads(ast.parse(path.read_text()))
+        for each in _private_reads(_nodes(path))
     ]
     assert len(found) <= 11, found
 

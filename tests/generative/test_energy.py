@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from common import sklearn_checks
 from scipy.special import logsumexp
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae import DenoisingAE, StackedAE
 from skae.generative import EnergyAE
@@ -14,9 +14,9 @@ OPTIONS = {"standardize": False, "solver": "lbfgs", "max_iter": 500, "tol": 1e-7
 
 
 @pytest.mark.slow
-@parametrize_with_checks(
+@sklearn_checks(
     [EnergyAE(3, max_iter=5, solver=solver) for solver in ("adam", "lbfgs")],
-    expected_failed_checks=lambda estimator: (
+    expected_failures=lambda estimator: (
         dict.fromkeys(
             [f"check_sample_weight_equivalence_on_{kind}_data" for kind in ("dense", "sparse")],
             "minibatches of repeated and of weighted rows are not the same; exact with lbfgs",

@@ -6,11 +6,11 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse
+from common import sklearn_checks
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae import AutoEncoder, ContractiveAE, DenoisingAE, StackedAE
 from skae.generative import JointEnergy
@@ -35,7 +35,7 @@ def _fitted(base=None, data=X, **options):
 
 
 @pytest.mark.slow
-@parametrize_with_checks(
+@sklearn_checks(
     [
         JointEnergy(AutoEncoder(3, max_iter=3), n_draws=2, burn_in=2, thin=1),
         JointEnergy(ContractiveAE(3, max_iter=3), n_draws=2, burn_in=2, thin=1),

@@ -5,11 +5,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from common import sklearn_checks
 from scipy.ndimage import gaussian_filter
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, load_sample_images
 from sklearn.decomposition import PCA
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae import PSD, RBM, ContractiveAE, DenoisingAE, SparseCoder
 from skae.images import ConvolutionalFeatures, ConvolutionalPSD
@@ -331,7 +331,7 @@ def test_bad_input_of_transform(X, words):
 
 
 @pytest.mark.slow
-@parametrize_with_checks(
+@sklearn_checks(
     [
         ConvolutionalFeatures(2, dictionary=dictionary, patch_size=1, contrast=None, pool_grid=1)
         for dictionary in ("kmeans", "patches", PCA(1))

@@ -5,12 +5,11 @@ import warnings
 
 import numpy as np
 import pytest
-from common import relative_gradient_error
+from common import relative_gradient_error, sklearn_checks
 from scipy.optimize import approx_fprime
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae.images import ConvolutionalPSD, _convolution
 from skae.images._code_search import NeighborPools, infer_maps
@@ -277,9 +276,9 @@ def test_training_that_is_cut_short_is_told():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(
+@sklearn_checks(
     [ConvolutionalPSD(2, patch_size=1, max_iter=2)],
-    expected_failed_checks=lambda estimator: {
+    expected_failures=lambda estimator: {
         "check_sample_weight_equivalence_on_dense_data": "minibatches of repeated and of weighted rows are not the same",
         "check_sample_weight_equivalence_on_sparse_data": "minibatches of repeated and of weighted rows are not the same",
     },

@@ -4,8 +4,8 @@ import re
 
 import numpy as np
 import pytest
+from common import sklearn_checks
 from scipy.ndimage import convolve1d
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae import SparseCoder
 from skae.images import ZCA, denoise, normalize_contrast, sample_patches
@@ -13,7 +13,7 @@ from skae.images import ZCA, denoise, normalize_contrast, sample_patches
 rng = np.random.default_rng(0)
 
 
-@parametrize_with_checks([ZCA()])
+@sklearn_checks([ZCA()])
 def test_sklearn(estimator, check):
     check(estimator)
 

@@ -4,10 +4,10 @@ import re
 
 import numpy as np
 import pytest
+from common import sklearn_checks
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.decomposition import PCA
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae.images import ConvolutionalFeatures, ConvolutionalStack, _stack
 
@@ -104,7 +104,7 @@ POINT = ConvolutionalFeatures(2, patch_size=1, contrast=None, pool_size=1)
 
 
 @pytest.mark.slow
-@parametrize_with_checks(
+@sklearn_checks(
     [
         ConvolutionalStack([("low", POINT)]),
         ConvolutionalStack([("low", POINT), ("high", clone(POINT))], all_stages=True),
