@@ -399,6 +399,7 @@ def test_functions(name, n_tries, first_seed, fitted_models):
             raise AssertionError(f"seed {seed}: {name}(**{arguments})") from error
 
 
+@pytest.mark.slow
 def test_damaged_checkpoints(tmp_path, n_tries, first_seed):
     """Cut, with random bytes, or with flipped bits: one kind of error, or nothing of it matters."""
     path, rng = tmp_path / "state", np.random.default_rng(first_seed)

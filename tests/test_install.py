@@ -40,6 +40,7 @@ def test_no_folder_can_be_written(tmp_path):
     assert float(result.stdout) > 0
 
 
+@pytest.mark.slow
 def test_import_loads_no_extra():
     result = _run("import sys, skae; print(sorted({'matplotlib', 'skops'} & set(sys.modules)))")
     assert result.stdout.strip() == "[]", result.stderr

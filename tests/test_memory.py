@@ -18,7 +18,7 @@ from skae import (
     SparseCoder,
 )
 
-N_FEATURES = 30_000
+N_FEATURES = 15_000
 
 
 def _peak(function):
@@ -32,7 +32,7 @@ def _peak(function):
 
 @pytest.fixture(scope="module")
 def X():
-    """Return what would take 117 MB dense."""
+    """Return what would take 59 MB dense."""
     X = scipy.sparse.random(1024, N_FEATURES, 1e-3, "csr", np.float32, random_state=0)
     X.data[:] = 1
     return X
@@ -56,10 +56,10 @@ def test_blocks_heed_the_working_memory(X, name, method):
     if not hasattr(model, method):
         pytest.skip("it has none")
     whole = getattr(model, method)(X)
-    with config_context(working_memory=8):
+    with config_context(working_memory=4):
         result, peak = _peak(lambda: getattr(model, method)(X))
     np.testing.assert_allclose(result, whole, rtol=1e-4, atol=1e-4)
-    assert peak < 30
+    assert peak < 15
 
 
 def test_a_score_of_sparse_rows_is_that_of_dense_ones(X):

@@ -124,7 +124,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     >>> from skae.generative import JointEnergy
     >>> X = load_iris().data
     >>> base = AutoEncoder(1, activation="identity", loss="gaussian", solver="lbfgs", random_state=0)
-    >>> model = JointEnergy(base, n_draws=400, temperature=0.1, random_state=0).fit(X)
+    >>> model = JointEnergy(base, n_draws=200, temperature=0.1, random_state=0).fit(X)
     >>> bool(model.r_hat_.max() < 1.1)
     True
     >>> model.predict_distribution(X).standard_deviation.shape, model.sample(3, random_state=0).shape

@@ -43,7 +43,7 @@ def test_a_linear_stack_is_logistic_regression():
 def test_targets_out_of_range_are_refused(size, dtype):
     """Squares of the first two are no numbers of float64, predictions in float32 of the others would be infinite or 0."""
     data = np.random.default_rng(0).standard_normal((20, 3))
-    model = StackedAERegressor([3], max_iter=2, random_state=0)
+    model = StackedAERegressor([3], pretraining=None, max_iter=2, random_state=0)
     with pytest.raises(ValueError, match="y has values above .*: multiply y by a power of ten"):
         model.fit(data.astype(dtype), size * data[:, 0])
     small = clone(model).fit(data, 1e-100 * data[:, 0]).predict(data)

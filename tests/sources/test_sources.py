@@ -147,6 +147,7 @@ def test_all_estimators_are_to_the_last_bit_those_of_memory(model, make, tmp_pat
     _assert_equal(_results(found, X), _results(expected, X))
 
 
+@pytest.mark.slow
 def test_gathered_rows_go_to_other_processes():
     rows = gather(Batches())
     model = LocalPCA(9).fit(Batches())
