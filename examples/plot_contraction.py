@@ -3,7 +3,7 @@ What contraction does
 =====================
 
 Two auto-encoders of the same shape learn the digits, one of them with a penalty on the Jacobian of its
-code. Its filters become strokes, and its code keeps few directions in which it still moves: those
+code. Its filters become spots and strokes, and its code keeps few directions in which it still moves: those
 along the data, while the others are contracted (Rifai et al. 2011, figure 2).
 """
 
@@ -40,18 +40,20 @@ for name, model in models.items():
     )
 
 # %%
-# Filters and reconstructions, one row a model.
-figure, axes = plt.subplots(2, 2, figsize=(9, 6), layout="constrained", width_ratios=[1, 2])
-for row, (name, model) in zip(axes, models.items()):
-    FilterDisplay.from_estimator(model, n_filters=36, ax=row[0])
-    ReconstructionDisplay.from_estimator(model, X[:10], ax=row[1])
-    row[0].set_title(f"{name}: filters")
+# Filters and reconstructions, one column a model.
+figure, axes = plt.subplots(2, 2, figsize=(9, 5.8), layout="constrained", height_ratios=[4, 1])
+for (upper, lower), (name, model) in zip(axes.T, models.items()):
+    FilterDisplay.from_estimator(model, n_filters=36, ax=upper)
+    ReconstructionDisplay.from_estimator(model, X[:10], ax=lower)
+    upper.set_title(f"{name}: filters")
+figure.suptitle("The penalty turns filters of noise into spots and strokes", weight="bold")
 figure.savefig("contraction_filters.png", dpi=150)
 
 # %%
 # The penalty leaves few directions in which the code moves.
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for name, model in models.items():
-    SpectrumDisplay.from_estimator(model, X[:500], label=name, ax=ax)
+    SpectrumDisplay.from_estimator(model, X[:500], n_values=60, label=name, ax=ax)
+ax.set_title("With the penalty the code moves in few directions")
 figure.savefig("contraction_spectrum.png", dpi=150)
 print("saved contraction_filters.png and contraction_spectrum.png")

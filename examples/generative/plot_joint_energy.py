@@ -19,7 +19,7 @@ NOISE = 0.15
 rng = np.random.default_rng(0)
 angle = rng.uniform(0.15 * np.pi, 0.85 * np.pi, 60)
 X = np.column_stack([np.cos(angle), np.sin(angle)]) + NOISE * rng.standard_normal((60, 2))
-grid = np.linspace(-2, 2, 120)
+grid = np.linspace(-2, 2, 80)
 plane = np.column_stack([part.ravel() for part in np.meshgrid(grid, grid)])
 
 # %%
@@ -40,20 +40,20 @@ for low, high in zip(edges, edges[1:]):
 
 # %%
 # Left: the standard deviation of r(x) over the draws. Right: chains that begin at normal noise, before and after.
-start = rng.normal(X.mean(axis=0), 0.8, (300, 2))
-samples = model.sample(x0=start, n_steps=500, step_size=0.1, random_state=0)
+start = rng.normal(X.mean(axis=0), 0.8, (200, 2))
+samples = model.sample(x0=start, n_steps=300, step_size=0.1, random_state=0)
 
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(12, 5.2), layout="constrained", sharex=True, sharey=True
 )
-field = left.pcolormesh(grid, grid, spread.reshape(120, 120), cmap="viridis", rasterized=True)
+field = left.pcolormesh(grid, grid, spread.reshape(80, 80), cmap="viridis", rasterized=True)
 left.scatter(*X.T, s=12, color="white", label="data")
-left.set_title("spread of the reconstruction over draws of the parameters")
+left.set_title("Away from the data the draws of r(x) differ")
 figure.colorbar(field, ax=left, label="standard deviation of r(x)")
 right.scatter(*start.T, s=6, color="0.75", label="start of the chains")
 right.scatter(*X.T, s=6, color="tab:blue", label="data")
 right.scatter(*samples.T, s=6, color="tab:orange", label="samples given the parameters")
-right.set_title("chains of x, each with one of the draws")
+right.set_title("Samples of x come back to the data")
 for ax in (left, right):
     ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal", xlim=(-2, 2), ylim=(-2, 2))
 left.legend(loc="lower left", facecolor="0.3", labelcolor="white")

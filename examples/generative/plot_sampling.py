@@ -60,7 +60,7 @@ for sigma in (0.1, 0.2, 0.4, 0.8):
         seen = neighbors.predict(rows).reshape(states.shape[:2])
         classes = np.mean([len(set(chain)) for chain in seen.T])
         print(f"{covariance:9s} {size:5.2f} {near:6.2f} {moved:6.2f} {classes:8.2f}")
-        title = f"{covariance}, size {size:.2f}: near {near:.2f}, moved {moved:.2f}, classes {classes:.1f}"
+        title = f"{covariance} noise of size {size:.2f}: {near:.0%} near the data, {classes:.1f} classes a chain"
         sheets[covariance, sigma] = title, states[:, :8]
 
 # %%
@@ -72,5 +72,6 @@ for ax, key in zip(axes, shown):
     title, states = sheets[key]
     ChainDisplay.from_states(states, start=start[:8], n_chains=4, n_states=12, ax=ax)
     ax.set_title(title)
+figure.suptitle("Noise along the tangents (jacobian) makes other digits", weight="bold")
 figure.savefig("sampling.png", dpi=120)
 print("Saved sampling.png.")

@@ -68,8 +68,10 @@ one.fit(images)
 figure, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
 for name, values in scores.items():
     axes[0].plot(N_LABELS, values, marker="o", label=name)
-axes[0].set(xscale="log", xlabel="labels", ylabel="accuracy in percent")
-axes[0].set_title("Accuracy on held-out digits")
+axes[0].set(xscale="log", xlabel="labels", ylabel="right on held-out digits (%)")
+axes[0].set_title("Pooled codes need fewer labels than pixels")
+axes[0].set_xticks(N_LABELS, N_LABELS)
+axes[0].minorticks_off()
 axes[0].legend()
 for ax, features, name in zip(axes[1:], (one, color), ("digits", "photographs")):
     shape = features.filters_.shape[1:]

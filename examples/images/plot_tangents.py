@@ -29,12 +29,16 @@ figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 for ax, name, model in zip(axes, ("contractive", "local PCA"), (cae, LocalPCA(30).fit(X))):
     TangentDisplay.from_estimator(model, digits, steps=(-1.5, -0.75, 0.75, 1.5), ax=ax)
     ax.set_xlabel(name)
+figure.suptitle(
+    "Tangents of a contractive auto-encoder are smooth, those of neighbors are noise", weight="bold"
+)
 figure.savefig("tangents.png", dpi=120)
 
 # %%
 # The spectrum says how many tangents there are: the singular values fall.
 figure, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 SpectrumDisplay.from_estimator(cae, X, n_values=40, label="contractive", ax=ax)
+ax.set_title("Singular values of the code's Jacobian: few directions matter")
 figure.savefig("tangents_spectrum.png", dpi=120)
 
 # %%

@@ -42,12 +42,15 @@ topographic = ConvolutionalPSD(N_FILTERS, alpha=0.6, pool_size=5, **options).fit
 
 # %%
 figure, axes = plt.subplots(2, 1, figsize=(9, 9.4), layout="constrained")
-for ax, name, model in zip(axes, ("tiled", "pooled"), (tiled, topographic)):
+for ax, name, model in zip(axes, ("without pooling", "with pooling"), (tiled, topographic)):
     angles = orientations(model.components_, SIDE).reshape(TILE, TILE, N_FILTERS)
     near, chance = differences(angles)
-    words = f"{name}: orientation differs by {near:.0f} degrees between neighbors"
-    print(f"{words}, {chance:.0f} between random pairs")
+    words = (
+        f"{name}: edges of neighbors differ by {near:.0f} degrees (random pairs by {chance:.0f})"
+    )
+    print(words)
     FilterDisplay.from_estimator(model, ax=ax)
     ax.set_title(words)
+figure.suptitle("With pooling neighboring filters are alike", weight="bold")
 figure.savefig("tiled_filters.png", dpi=120)
 print("saved tiled_filters.png")

@@ -3,7 +3,7 @@ A topographic map of edges
 ==========================
 
 Predictive sparse decomposition of whitened patches of two photographs, with the sparsity of overlapping windows
-on a 16 x 16 torus of units. Each unit becomes an edge detector, and neighbors turn slowly in orientation, place
+on a 12 x 12 torus of units. Each unit becomes an edge detector, and neighbors turn slowly in orientation, place
 and frequency (Kavukcuoglu et al. 2009, figure 1). Prints by how much neighbors' orientations differ,
 beside pairs at random (``edge_angles.py``, beside this file).
 """
@@ -18,11 +18,11 @@ from skae import PSD
 from skae.images import ZCA, sample_patches
 from skae.plotting import FilterDisplay
 
-SIDE, MAP = 12, (16, 16)
+SIDE, MAP = 10, (12, 12)
 
 photographs = [image.mean(axis=2).astype(np.float32) / 255 for image in load_sample_images().images]
-patches = sample_patches(photographs, (SIDE, SIDE), 30_000, random_state=0)
-white = ZCA(epsilon=0.1).fit_transform(patches)
+patches = sample_patches(photographs, (SIDE, SIDE), 40_000, random_state=0)
+white = ZCA(epsilon=1.0).fit_transform(patches)
 white /= white.std()
 
 # %%

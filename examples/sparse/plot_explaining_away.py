@@ -68,7 +68,8 @@ for encoder in ("soft_threshold", "inference"):
     display = {"originals": X_test[chosen], "reconstructions": sums[chosen]}
     ReconstructionDisplay(**display, image_shape=(8, 8)).plot(ax=axes[encoder])
     axes[encoder].set_title(f"{encoder}: {nonzeros:.1f} filters a patch, {share:.0%}")
-axes["curve"].set(xlabel="filters that answer", ylabel="share explained", title="The same filters")
+axes["curve"].set(xlabel="filters that answer", ylabel="share explained")
+axes["curve"].set_title("Inference explains more with fewer filters")
 axes["curve"].legend()
 figure.savefig("explaining_away.png", dpi=150)
 print("saved explaining_away.png")

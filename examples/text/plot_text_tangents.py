@@ -76,5 +76,7 @@ for ax, text, tangents in zip(axes, chosen, basis):
     colors = np.where(direction[largest] > 0, "tab:blue", "tab:orange")
     ax.barh(words[largest], direction[largest], color=colors)
     ax.set(title=titles[text] or "no topic", xlabel="weight in the tangent")
-figure.suptitle("Words that come (blue) and go (orange) along the leading tangent of a text")
+figure.suptitle(
+    "Words that come (blue) and go (orange) along the leading tangent of a text", weight="bold"
+)
 figure.savefig("text_tangents.png", dpi=80)
