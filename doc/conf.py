@@ -32,6 +32,7 @@ autodoc_default_options = {
     "inherited-members": True,
     "exclude-members": ", ".join(sorted(_OF_LAYERS)),
 }
+autodoc_member_order = "groupwise"  # methods, then attributes
 # Types stand in the docstrings, with their shapes; a signature has the defaults.
 autodoc_typehints = "none"
 # Constructors have one parameter on each line.
