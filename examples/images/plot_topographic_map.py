@@ -28,7 +28,7 @@ white /= white.std()
 # %%
 psd = PSD(
     MAP[0] * MAP[1], topology=MAP, pool_size=5, alpha=1.0, encoder="tanh", max_iter=20, gap_tol=1e-2,
-    max_inference_iter=50, learning_rate_init=3e-3, random_state=0, verbose=5,
+    max_inference_iter=50, learning_rate_init=6e-3, learning_rate="cosine", random_state=0, verbose=5,
 ).fit(white)  # fmt: skip
 
 
