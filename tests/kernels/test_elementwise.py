@@ -206,7 +206,9 @@ def test_halves_are_unpacked_from_all_their_bits():
     assert np.array_equal(out[0, 0].view(np.uint32), expected.view(np.uint32))
 
 
-@pytest.mark.parametrize("stored", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    "stored", [np.float16, np.float32, pytest.param(np.float64, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_vectors_are_gathered(dtype, stored):
     (vectors,) = _arrays(stored, (9, 3, 5))

@@ -61,7 +61,7 @@ def _error(loss, activation, penalties, tied, hidden, **options):
 
 @pytest.mark.parametrize("hidden", [(), (4,)], ids=["depth1", "depth2"])
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
-@pytest.mark.parametrize("penalties", ["none", "decay"])
+@pytest.mark.parametrize("penalties", [pytest.param("none", marks=pytest.mark.slow), "decay"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_gradient(loss, activation, penalties, tied, hidden):

@@ -168,7 +168,7 @@ def test_pursuit_compares_atoms_at_norm_one():
     np.testing.assert_allclose(gaps, 0.5 * np.sum((X - expected @ atoms) ** 2, axis=1), atol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=pytest.mark.slow), np.float64])
 def test_pursuit_ends_where_nothing_is_left(dtype):
     atoms = PROBLEMS["random"][1].astype(dtype)
     planted = np.zeros((2, 8), dtype)
