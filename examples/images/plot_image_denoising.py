@@ -35,7 +35,9 @@ def psnr(image):
 # Learn from patches of the noisy image; the threshold is set by the noise.
 start = time.process_time()
 patches = sample_patches([noisy], SIDE, 10_000, random_state=0)
-coder = SparseCoder(256, alpha=1.8 * SIGMA, max_iter=10, tol=1e-2, n_jobs=-1, random_state=0).fit(patches)
+coder = SparseCoder(256, alpha=1.8 * SIGMA, max_iter=10, tol=1e-2, n_jobs=-1, random_state=0).fit(
+    patches
+)
 clean = denoise(noisy, coder, SIDE)
 ours = time.process_time() - start
 
