@@ -13,6 +13,7 @@ from .columns import Columns, one_hot_groups, power_of_two
 from .fit_warnings import warn_of_scales
 
 _ROWS = 512  # some, for a mean
+_PIXELS = 32  # fewer columns of one unit are no image
 
 
 @dataclass
@@ -101,7 +102,8 @@ def make_units(
     if not standardize:
         warn_of_scales(columns, getattr(frame, "columns", range(X.shape[1])))
     if loss == "auto":
-        pairs, scaling = _found(X, columns, standardize, machine, sample_weight)
+        spread = standardize and n_units is not None and n_units > columns.varies.sum()
+        pairs, scaling = _found(X, columns, standardize, machine, sample_weight, spread)
     else:
         pairs = _named(loss, X, frame, parameter)
         scaling = _scaling_of_named(pairs, columns, standardize)
@@ -141,8 +143,11 @@ def suitable_variance(n_units, n_inputs):
     return float(np.clip(n_units / n_inputs, 0.1, 8))
 
 
-def _found(X, columns, standardize, machine, sample_weight):
-    """Return pairs of a loss and columns that suit X, and the scaling."""
+def _found(X, columns, standardize, machine, sample_weight, spread):
+    """Return pairs of a loss and columns that suit X, and the scaling.
+
+    ``spread`` says that values have to be further apart than 0 and 1 are: such columns are then real ones.
+    """
     groups = one_hot_groups(X, columns.zero_one, sample_weight)
     grouped = np.zeros(X.shape[1], bool)
     for start, stop in groups:
@@ -155,10 +160,13 @@ def _found(X, columns, standardize, machine, sample_weight):
     # Columns of one unit, as pixels: shares of [low, high] where they are nearly binary, else scaled by one deviation.
     block, limits = _shared_block(columns, real, binary, standardize)
     real, binary = real & ~block, binary & ~block
+    if spread:
+        real, binary = real | binary, np.zeros_like(binary)
     pairs = [("multinomial", np.arange(start, stop)) for start, stop in groups]
     center, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
     gaussian = ~binary & ~grouped
-    if block.any() and (machine or columns.nearly_binary(block, *limits)):
+    ink = block.sum() >= _PIXELS and columns.nearly_binary(block, *limits)
+    if block.any() and (machine or ink):
         binary = binary | block
         if standardize:
             center[block], scale[block] = limits[0], limits[1] - limits[0]

@@ -47,8 +47,10 @@ class ContractiveAE(BaseAutoEncoder):
         Weight of the squared Frobenius norm of the encoder's Jacobian by the scaled columns. ``'auto'`` is
         ``(0.03 gaussian + 0.1 bernoulli + 0.03 multinomial) / J0``, see ``contraction_``: the numerator has the losses
         of the best constant reconstruction (less the entropy of the values themselves, as of gray pixels), by kind of
-        column, and J0 is the mean of the squared norm for initial weights at pre-activations of 0; for one layer of k
-        sigmoids and d columns, ``k d / (8 (k + d))``. So neither widths nor the kind of loss change what it means.
+        column, and J0 is the mean of the squared norm for initial weights at pre-activations of 0, times
+        ``max(1, k / d)`` for a code of k units and d columns. For one layer of sigmoids the norm is
+        ``k d / (8 (k + d))``. So the kind of loss does not change what it means, and many units for few columns are
+        contracted less: their codes would be constant around each row, and lose columns that matter. For r(x), J0 is d.
         ``'2*auto'`` is a multiple: search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``.
     curvature : float, default=0.0
         Weight of the Jacobian's expected squared change (CAE+H).
@@ -75,9 +77,10 @@ class ContractiveAE(BaseAutoEncoder):
         ``'multinomial'`` (the row is one group) for all columns; or pairs as in ColumnTransformer, in
         which the columns of a multinomial pair are one group, or a dict of named groups. ``'auto'``
         takes runs of one-hot columns as multinomial groups, columns with both 0 and 1 and nothing
-        else as bernoulli, real columns of one unit that are nearly binary, as pixels of ink (their variance is at
-        least 0.6 of that of 0/1 columns with the same means), as bernoulli in their common range, and the rest as
-        gaussian: see ``column_losses_``.
+        else as bernoulli, 32 or more real columns of one unit that are nearly binary, as pixels of ink (their variance
+        is at least 0.6 of that of 0/1 columns with the same means), as bernoulli in their common range, and the rest as
+        gaussian; a contracted code with more sigmoids than columns takes 0/1 columns as gaussian too, to scale them:
+        see ``column_losses_``.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
         How columns of X are scaled inside the model, so that their units do not matter. ``'columns'`` gives each real
         column mean 0 and variance 1; ``'shared'`` takes one variance for all of them, as pixels have one unit.
@@ -85,8 +88,9 @@ class ContractiveAE(BaseAutoEncoder):
         the largest range, else ``'columns'``. Columns of probabilities are scaled from their common range to [0, 1];
         0/1 columns and one-hot groups stay as they are, and constant columns are left out. Where the code of sigmoids
         is contracted, the variance is not 1 but the number of units over that of columns, between 0.1 and 8: many units
-        for few columns would be linear otherwise. False takes X as it is. Methods give and take the units of X;
-        ``center_`` and ``scale_`` have what was found. Later calls of a warm start and of ``partial_fit`` keep it.
+        for few columns would be linear otherwise, so that 0/1 columns are scaled too if there are fewer than units.
+        False takes X as it is. Methods give and take the units of X; ``center_`` and ``scale_`` have what was found.
+        Later calls of a warm start and of ``partial_fit`` keep it.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
@@ -204,7 +208,8 @@ class ContractiveAE(BaseAutoEncoder):
     def _strength(self, network, units, params):
         at_start = network.sizes[0]
         if params["contracted"] == "code":
-            at_start = expected_squared_jacobian(network)
+            n_inputs, n_units = network.sizes[0], network.sizes[-1]
+            at_start = expected_squared_jacobian(network) * max(1, n_units / n_inputs)
         scale = sum([_LOSS_SHARES[name] * loss for name, loss in units.constant_losses.items()])
         return resolved(params["contraction"], "contraction", scale / at_start)
 

@@ -45,8 +45,8 @@ class DenoisingAE(BaseAutoEncoder):
         ``'multinomial'`` (the row is one group) for all columns; or pairs as in ColumnTransformer, in
         which the columns of a multinomial pair are one group, or a dict of named groups. ``'auto'``
         takes runs of one-hot columns as multinomial groups, columns with both 0 and 1 and nothing
-        else as bernoulli, real columns of one unit that are nearly binary, as pixels of ink (their variance is at
-        least 0.6 of that of 0/1 columns with the same means), as bernoulli in their common range, and the rest as
+        else as bernoulli, 32 or more real columns of one unit that are nearly binary, as pixels of ink (their variance
+        is at least 0.6 of that of 0/1 columns with the same means), as bernoulli in their common range, and the rest as
         gaussian: see ``column_losses_``.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
         How columns of X are scaled inside the model, so that their units do not matter. ``'columns'`` gives each real

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import logit, xlogy
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from skae import AutoEncoder, ContractiveAE, DenoisingAE, StackedAE
 from skae._estimators.units import suitable_variance
@@ -70,9 +73,10 @@ def test_contraction_is_its_formula(kind, hidden):
     p, counts = data.mean(axis=0), COUNTS.mean(axis=0)
     width = (*hidden, 8)[0]
     variance = np.clip(width / data.shape[1], 0.1, 8)  # of each scaled real column
+    surplus = max(1, 8 / data.shape[1])  # of units
     entropies = {
         "gaussian": SHARES["gaussian"] * variance * 5 / 2,
-        "binary": SHARES["bernoulli"] * _entropy(p).sum(),
+        "binary": SHARES["gaussian"] * variance * 4 / 2,  # more units than columns
         "gray": SHARES["bernoulli"] * (_entropy(p) - _entropy(data).mean(axis=0)).sum(),
         "one-hot": -SHARES["multinomial"] * xlogy(p, p).sum(),
         "counts": -SHARES["multinomial"] * (counts * np.log(counts / counts.sum())).sum(),
@@ -82,7 +86,7 @@ def test_contraction_is_its_formula(kind, hidden):
     }
     sizes = (data.shape[1], *hidden, 8)
     at_start = _scale_of_the_jacobian(sizes, ("sigmoid",) * (len(sizes) - 1))
-    assert model.contraction_ == pytest.approx(entropies[kind] / at_start, rel=0.03)
+    assert model.contraction_ == pytest.approx(entropies[kind] / (surplus * at_start), rel=0.03)
 
 
 def test_contraction_of_the_reconstruction_begins_at_the_identity():
@@ -125,12 +129,42 @@ def test_missing_values_do_not_count_in_it():
 
 
 def test_contraction_weighs_what_it_says_at_the_start():
-    model = ContractiveAE(300, contraction="auto", **STILL).fit(GREY > 0.5)
-    penalty = model.contraction_ * np.sum(model.jacobian(1.0 * (GREY > 0.5)) ** 2, axis=(1, 2))
-    p = (GREY > 0.5).mean(axis=0)
+    ink = (np.hstack([GREY] * 6) > 0.5).astype(float)
+    model = ContractiveAE(30, contraction="auto", **STILL).fit(ink)
+    penalty = model.contraction_ * np.sum(model.jacobian(ink) ** 2, axis=(1, 2))
     # Pre-activations are not all 0, where sigmoids are steepest.
-    share = penalty.mean() / _entropy(p).sum()
+    share = penalty.mean() / _entropy(ink.mean(axis=0)).sum()
     assert 0.07 < share < 0.11
+
+
+def test_zero_one_columns_are_scaled_where_there_are_more_units():
+    few, many = (ContractiveAE(k, **STILL).fit(BINARY) for k in (4, 6))
+    assert [name for name, _ in few.column_losses_] == ["bernoulli"]
+    assert (few.scale_ == 1).all()
+    assert [name for name, _ in many.column_losses_] == ["gaussian"]
+    scaled = (BINARY - many.center_) / many.scale_
+    np.testing.assert_allclose(scaled.var(axis=0), 6 / 4, rtol=1e-8)
+    others = [
+        AutoEncoder(6, **STILL),
+        DenoisingAE(6, **STILL),
+        ContractiveAE(6, activation="tanh", **STILL),
+        ContractiveAE(6, standardize=False, **STILL),
+    ]
+    for model in others:
+        assert [name for name, _ in model.fit(BINARY).column_losses_] == ["bernoulli"]
+
+
+@pytest.mark.parametrize("kind", ["mixed", "binary"])
+def test_codes_of_few_columns_keep_what_classes_need(kind):
+    # Independent columns, of which two decide: codes that hardly depend on them, or are constant around rows, lose them.
+    draw = np.random.default_rng(2)
+    X = (draw.random((500, 14)) < 0.3).astype(float)
+    y = X[:, 0] != X[:, 1]
+    if kind == "mixed":
+        X = np.hstack([draw.standard_normal((500, 4)), X[:, :4]])
+    plain = make_pipeline(StandardScaler(), SVC()).fit(X[:300], y[:300])
+    coded = make_pipeline(ContractiveAE(random_state=0), SVC()).fit(X[:300], y[:300])
+    assert coded.score(X[300:], y[300:]) >= plain.score(X[300:], y[300:]) - 0.02
 
 
 def test_gaussian_columns_have_the_variance_that_suits():
