@@ -108,7 +108,8 @@ def make_units(
         pairs = _named(loss, X, frame, parameter)
         scaling = _scaling_of_named(pairs, columns, standardize)
     if standardize and n_units is not None:
-        factor = suitable_variance(n_units, scaling.n_inputs) ** 0.5
+        groups = "multinomial" in dict(pairs)
+        factor = suitable_variance(n_units, scaling.n_inputs, beside_groups=groups) ** 0.5
         scaling = scaling.times(factor, [columns for name, columns in pairs if name == "gaussian"])
     inner = Reconstruction(_within(pairs, scaling), parameter)
     named = None if loss == "auto" else Reconstruction(_parts(pairs), parameter)
@@ -134,13 +135,14 @@ def plain_units(n_features):
     return Units(no_scaling(n_features), loss, None, pairs, np.zeros(n_features), losses)
 
 
-def suitable_variance(n_units, n_inputs):
+def suitable_variance(n_units, n_inputs, *, beside_groups=False):
     """Return the variance of the inputs that suits sigmoid units with tied weights.
 
     Many units for few columns would each use a small, linear part of the sigmoid only, so that codes would be a linear
-    map of X; few units for many columns would be saturated by noise.
+    map of X; few units for many columns would be saturated by noise. One-hot groups are not scaled: codes would hardly
+    depend on them beside columns of a larger variance.
     """
-    return float(np.clip(n_units / n_inputs, 0.1, 8))
+    return float(np.clip(n_units / n_inputs, 0.1, 4 if beside_groups else 8))
 
 
 def _found(X, columns, standardize, machine, sample_weight, spread):

@@ -87,10 +87,10 @@ class ContractiveAE(BaseAutoEncoder):
         ``'auto'`` takes ``'shared'`` where three quarters of the real columns have the same minimum and reach half of
         the largest range, else ``'columns'``. Columns of probabilities are scaled from their common range to [0, 1];
         0/1 columns and one-hot groups stay as they are, and constant columns are left out. Where the code of sigmoids
-        is contracted, the variance is not 1 but the number of units over that of columns, between 0.1 and 8: many units
-        for few columns would be linear otherwise, so that 0/1 columns are scaled too if there are fewer than units.
-        False takes X as it is. Methods give and take the units of X; ``center_`` and ``scale_`` have what was found.
-        Later calls of a warm start and of ``partial_fit`` keep it.
+        is contracted, the variance is not 1 but the number of units over that of columns, between 0.1 and 8, or 4
+        beside one-hot groups: many units for few columns would be linear otherwise, so that 0/1 columns are scaled too
+        if there are fewer than units. False takes X as it is. Methods give and take the units of X; ``center_`` and
+        ``scale_`` have what was found. Later calls of a warm start and of ``partial_fit`` keep it.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
