@@ -9,8 +9,8 @@ its 95% interval on the test rows.
 
     python benchmarks/repro_covertype.py --data DIR [--samples 461012] [--epochs 60] [--threads 2] [--list]
 
-Each fit is kept in ``repro_covertype.jsonl``, and skipped when the script is started again. Ten minutes: ``--epochs 4
---penalties 0.01 --depths 3 --results DIR``.
+Each fit is kept in ``repro_covertype.jsonl``, and skipped when the script is started again. The short form, 10
+CPU minutes for the networks: ``--samples 100000 --epochs 12 --depths 3 --penalties 0.003 0.03``.
 """
 
 import argparse
@@ -81,7 +81,9 @@ def network(name, depth, penalty, arguments):
             (f"layer{k}", AutoEncoder(arguments.width, activation="relu")) for k in range(depth)
         ]
         return StackedAEClassifier(layers, pretraining=None, **training)
-    options = {**common, "max_iter": arguments.pretraining_epochs, "activation": "relu"}
+    # Steps and a contraction that leave relus nonlinear: by default nearly all are on in the upper layers.
+    options = {**common, "activation": "relu", "contraction": 0.1, "learning_rate_init": 1e-3}
+    options["max_iter"] = arguments.pretraining_epochs
     layers = [
         (f"layer{k}", ContractiveAE(arguments.width, loss="auto" if k else LOSS, **options))
         for k in range(depth)
