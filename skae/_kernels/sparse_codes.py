@@ -7,6 +7,7 @@ at ``ends``; the g-th reconstruction is the sum of the atoms of the first g grou
 import numpy as np
 
 from ._jit import kernel
+from .gap import copy
 
 
 @kernel
@@ -14,8 +15,7 @@ def decode_rows(starts, columns, values, atoms, bias, out, first, last):
     """out_i <- sum_j h_ij D_j + bias, for the rows from ``first`` to ``last``."""
     for i in range(first, last):
         row = out[i]
-        for c in range(row.size):
-            row[c] = bias[c]
+        copy(bias, row)
         for p in range(starts[i], starts[i + 1]):
             value, atom = values[p], atoms[columns[p]]
             for c in range(row.size):
