@@ -102,8 +102,8 @@ def make_units(
     if not standardize:
         warn_of_scales(columns, getattr(frame, "columns", range(X.shape[1])))
     if loss == "auto":
-        spread = standardize and n_units is not None and n_units > columns.varies.sum()
-        pairs, scaling = _found(X, columns, standardize, machine, sample_weight, spread)
+        binary_as_real = standardize and n_units is not None and n_units > columns.varies.sum()
+        pairs, scaling = _found(X, columns, standardize, machine, sample_weight, binary_as_real)
     else:
         pairs = _named(loss, X, frame, parameter)
         scaling = _scaling_of_named(pairs, columns, standardize)
@@ -145,10 +145,10 @@ def suitable_variance(n_units, n_inputs, *, beside_groups=False):
     return float(np.clip(n_units / n_inputs, 0.1, 4 if beside_groups else 8))
 
 
-def _found(X, columns, standardize, machine, sample_weight, spread):
+def _found(X, columns, standardize, machine, sample_weight, binary_as_real):
     """Return pairs of a loss and columns that suit X, and the scaling.
 
-    ``spread`` says that values have to be further apart than 0 and 1 are: such columns are then real ones.
+    With ``binary_as_real`` 0/1 columns outside of one-hot groups are gaussian, and standardized.
     """
     groups = one_hot_groups(X, columns.zero_one, sample_weight)
     grouped = np.zeros(X.shape[1], bool)
@@ -162,7 +162,7 @@ def _found(X, columns, standardize, machine, sample_weight, spread):
     # Columns of one unit, as pixels: shares of [low, high] where they are nearly binary, else scaled by one deviation.
     block, limits = _shared_block(columns, real, binary, standardize)
     real, binary = real & ~block, binary & ~block
-    if spread:
+    if binary_as_real:
         real, binary = real | binary, np.zeros_like(binary)
     pairs = [("multinomial", np.arange(start, stop)) for start, stop in groups]
     center, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
