@@ -172,8 +172,7 @@ def _looks_up(node):
 def test_parts_of_a_training_have_protocols():
     """What may be asked of objectives, penalties, observers and batches has defaults, and is not looked up by name."""
     for path in [*(SOURCE / "nn").rglob("*.py"), *(SOURCE / "training").rglob("*.py")]:
-        nodes = ast.walk(ast.parse(path.read_text()))
-        found = {ast.unparse(each) for each in nodes if _looks_up(each)}
+        found = {ast.unparse(each) for each in _nodes(path) if _looks_up(each)}
         assert found <= {"hasattr(X, 'device')"}, path  # X is what users give
 
 
