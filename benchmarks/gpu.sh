@@ -5,7 +5,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PYTHONPATH="$PWD:$PWD/benchmarks${PYTHONPATH:+:$PYTHONPATH}" SCIPY_ARRAY_API=1 PYTHONUNBUFFERED=1
+export TORCHINDUCTOR_COMPILE_THREADS=2
 data=${1:+--data $1}
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
-time timeout 150 python3 -m pytest -q tests/arrays/test_gpu.py || true
+side_by_side=$(python3 -c "import xdist" 2>/dev/null && echo "-n 8" || true)
+time timeout 150 python3 -m pytest -q $side_by_side tests/arrays/test_gpu.py || true
 time timeout 320 python3 benchmarks/bench_engines.py --device cuda --repeats 1 $data

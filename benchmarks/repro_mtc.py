@@ -7,10 +7,11 @@ its 15 tangents, exact or by random directions, at the labeled rows and as many 
 trained once. All are fine-tuned with inputs masked at random, which the paper does not name (that it helps was seen on
 test errors before). Settings (``GRID`` below) are chosen on the validation images with the first draw of labels; all
 methods see the same draws, and differences are paired. ``repro_mtc_unmasked.txt`` has the table of an earlier recipe:
-no masking, no unlabeled rows, constant steps, curvature. With all labels networks keep their best epoch, by a tenth of
-the training images that is held out: the last epochs of a constant learning rate differ by more than the methods do.
+no masking, no unlabeled rows, constant steps, curvature. With all labels there is one draw, and other epochs and
+penalties.
 
     python benchmarks/repro_mtc.py --data DIR [--labels 100 600 1000 3000] [--draws 10 5] [--full] [--short]
+    [--device cuda]
 
 Each fit is kept in ``repro_mtc.jsonl``, and skipped when the script is started again. ``--short`` takes fewer epochs
 and draws, and writes ``repro_mtc_short``: ten minutes.
@@ -54,6 +55,8 @@ GRID = {
     "CAE": MASKED,
     "MTC random": [{"tangent_penalty": value} for value in (1.0, 3.0, 10.0, 30.0)],
 }
+PENALTIES_OF_ALL = [{"tangent_penalty": value} for value in (0.1, 0.3, 1.0, 3.0)]
+ALL = 50_000
 
 
 def load(folder):
@@ -82,7 +85,7 @@ def draw(y, n_labels, number):
 def pretrained(data, arguments, name):
     """Return the stack, fitted on all training images; it goes on where it was stopped."""
     layer = ContractiveAE(
-        1000,
+        arguments.width,
         loss="bernoulli",
         batch_size=100,
         max_iter=arguments.pretraining_epochs,
@@ -91,7 +94,11 @@ def pretrained(data, arguments, name):
     Path(arguments.results).mkdir(parents=True, exist_ok=True)
     path = Path(arguments.results) / f"{name}.stack"
     stack = StackedAE(
-        [("low", layer), ("high", layer)], random_state=0, checkpoint=path, resume=True
+        [("low", layer), ("high", layer)],
+        random_state=0,
+        checkpoint=path,
+        resume=True,
+        device=arguments.device,
     )
     return stack.fit(data.train[0])
 
@@ -109,25 +116,25 @@ def build(method, setting, stack, n_labels, seed, arguments):
         "corruption": "masking",
         "corruption_level": setting["corruption_level"],
         "learning_rate": "cosine",
+        "device": arguments.device,
     }
-    if keeps_best_epoch(method, n_labels):
-        epochs = arguments.full_epochs
-        training |= {"max_iter": epochs, "early_stopping": True, "n_iter_no_change": epochs}
     if method == "NN":
-        layers = [("low", AutoEncoder(1000)), ("high", AutoEncoder(1000))]
+        layers = [(name, AutoEncoder(arguments.width)) for name in ("low", "high")]
         return StackedAEClassifier(layers, pretraining=None, **training)
     return ManifoldTangentClassifier(
         stack,
         prefit=True,
         tangent_penalty=setting.get("tangent_penalty", 0.0),
         tangent_sampling="random" if method == "MTC random" else "exact",
-        penalize_unlabeled=n_labels < 50_000,
+        penalize_unlabeled=n_labels < ALL,
         **training,
     )
 
 
 def epochs_of(n_labels, arguments):
     """Return the epochs of fine-tuning: fewer where an epoch has more steps."""
+    if n_labels == ALL:
+        return arguments.full_epochs
     return arguments.epochs if n_labels < 3000 else max(arguments.epochs * 3 // 10, 1)
 
 
@@ -143,11 +150,6 @@ def rows_of(method, data, n_labels, number):
     return X[np.concatenate([rows, others])], labels
 
 
-def keeps_best_epoch(method, n_labels):
-    """Return whether a fit keeps its best epoch and not its last one."""
-    return n_labels == 50_000 and method != "SVM"
-
-
 def selected(records, method, n_labels, n_draws, stack, data, arguments):
     """Return the test errors of the chosen setting, one for each draw."""
 
@@ -159,8 +161,8 @@ def selected(records, method, n_labels, n_draws, stack, data, arguments):
             "draw": number,
             "epochs": [arguments.pretraining_epochs, arguments.epochs, arguments.full_epochs],
         }
-        if keeps_best_epoch(method, n_labels):
-            key["early_stopping"] = True
+        if arguments.width != 1000:
+            key["width"] = arguments.width
 
         def measure():
             model = build(method, setting, stack, n_labels, number, arguments)
@@ -181,6 +183,7 @@ def selected(records, method, n_labels, n_draws, stack, data, arguments):
         settings = GRID[method]
         if method == "MTC random":
             masked = arguments.masked.get(n_labels)
+            settings = PENALTIES_OF_ALL if n_labels == ALL else settings
             settings = [{**setting, **masked} for setting in settings] if masked else []
         grid = [record for setting in settings if (record := fit(setting, 0))]
         if not grid:
@@ -236,9 +239,11 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--pretraining-epochs", type=int, default=15, help="of each layer")
     parser.add_argument("--epochs", type=int, default=200, help="of fine-tuning")
-    parser.add_argument("--full-epochs", type=int, default=30)
+    parser.add_argument("--full-epochs", type=int, default=60)
+    parser.add_argument("--width", type=int, default=1000)
+    parser.add_argument("--device", help="of PyTorch, such as cuda")
     arguments = parser.parse_args()
-    name = "repro_mtc"
+    name = "repro_mtc" if arguments.width == 1000 else f"repro_mtc_{arguments.width}"
     if arguments.short:
         name, arguments.labels, arguments.draws = "repro_mtc_short", [100, 1000], [3, 2]
         arguments.pretraining_epochs, arguments.epochs = 6, 60
@@ -247,8 +252,8 @@ def main():
     runs, arguments.chosen, arguments.masked = {}, {}, {}
     with threadpool_limits(arguments.threads):
         stack = None if arguments.table else pretrained(data, arguments, name)
-        for n_labels in [*arguments.labels, *([50_000] if arguments.full else [])]:
-            n_draws = 1 if n_labels == 50_000 else arguments.draws[n_labels > 100]
+        for n_labels in [*arguments.labels, *([ALL] if arguments.full else [])]:
+            n_draws = 1 if n_labels == ALL else arguments.draws[n_labels > 100]
             runs[n_labels] = {}
             # CAE first: it chooses what MTC masks; then the random form, which chooses the penalty of the exact one.
             for method in sorted(arguments.methods, key=lambda m: m == "MTC"):
@@ -260,8 +265,8 @@ def main():
                 if method == "CAE" and fits:
                     arguments.masked[n_labels] = fits[0]["setting"]
     head = (
-        f"MNIST, labels of 50,000 / 10,000 / 10,000, 784-1000-1000-10; {arguments.pretraining_epochs} epochs a layer, "
-        f"{arguments.epochs} of fine-tuning ({arguments.full_epochs} with all labels); test error in percent\n"
+        f"MNIST, labels of 50,000 / 10,000 / 10,000, 784-{arguments.width}-{arguments.width}-10; "
+        f"{arguments.pretraining_epochs} epochs a layer, {arguments.epochs} of fine-tuning ({arguments.full_epochs} with all labels); test error in percent\n"
         "labels method      error 95% interval              published   setting"
     )
     records.table("\n".join([head, *table(runs)]))
