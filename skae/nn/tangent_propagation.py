@@ -155,10 +155,10 @@ def bounded(value, largest, like):
         if not excess > 1:
             return value, like.dtype.type(1)
         return largest * (1 + math.log(excess)), like.dtype.type(1 / excess)
-    xp, one = namespace(like), scalar(1.0, like)
-    excess = xp.maximum(value / scalar(largest, like), one)
-    replaced = scalar(largest, like) * (one + xp.log(excess))
-    return xp.where(excess > one, replaced, value), one / excess
+    xp, largest = namespace(like), scalar(largest, like)
+    excess = value / largest
+    excess = xp.where(excess > 1, excess, xp.ones_like(excess))
+    return xp.where(excess > 1, largest * (1 + xp.log(excess)), value), 1 / excess
 
 
 class Kept(NamedTuple):
