@@ -6,6 +6,8 @@ orthogonalized again: that suffices, and what U lacks does not show in it (Simon
 """
 
 import numpy as np
+from joblib import Parallel, delayed
+from sklearn.utils import gen_batches
 
 from .._arrays.namespace import (
     all_finite,
@@ -27,6 +29,9 @@ from .._arrays.orthogonal import orthonormalize
 from .._estimators.columns import power_of_two
 
 _STEPS_BEFORE_CHECK = 8  # steps beyond the number of vectors before the first look
+# By what share the steps grow between two looks: on a device a look costs as much as many steps.
+_GROWTH, _GROWTH_BESIDE = 1 / 8, 1 / 2
+_EIGENPROBLEMS = 64  # that a thread solves at once
 _ROUNDINGS = 20  # how many roundings of the largest singular value a residual may be
 
 
@@ -58,6 +63,7 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None):
     vectors = empty((linear_map.n_samples, n_vectors, n_features), beside)
     values = empty((linear_map.n_samples, n_vectors), beside)
     n_steps = min(n_vectors + max(n_vectors, _STEPS_BEFORE_CHECK), n_features)
+    growth = _GROWTH if is_numpy(beside) else _GROWTH_BESIDE
     process = _Process(linear_map, n_steps, start, rng)
     waiting, n_waiting = process.units[:, 0] > 0, linear_map.n_samples  # a mask of all samples
     while n_waiting:
@@ -70,10 +76,19 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None):
         squares = ritz_values[done][:, :n_vectors]
         lengths = xp.sqrt(xp.maximum(squares, xp.zeros_like(squares)))
         values[finished] = cast(lengths, values.dtype) * process.units[done]
-        n_steps = min(n_steps + max(4, n_steps // 8), n_features)
+        n_steps = min(n_steps + max(4, int(n_steps * growth)), n_features)
         n_waiting = process.go_on(~done, n_steps)
         waiting[finished] = False
     return vectors, values
+
+
+def _eigh_in_threads(matrices):
+    """Do ``np.linalg.eigh``: on a GPU PyTorch takes one matrix after another, a millisecond each."""
+    parts = gen_batches(len(matrices), _EIGENPROBLEMS)
+    solved = Parallel(n_jobs=-1, prefer="threads")(
+        delayed(np.linalg.eigh)(matrices[part]) for part in parts
+    )
+    return tuple(map(np.concatenate, zip(*solved)))
 
 
 class _Process:
@@ -141,10 +156,11 @@ class _Process:
 
     def ritz(self):
         """Return eigenvalues of B'B, largest first, and eigenvectors in columns."""
-        n_samples, n_steps = self.alphas.shape
-        tridiagonal = zeros((n_samples, n_steps, n_steps), self.alphas)
-        diagonal = self.alphas**2 + self.betas[:, :-1] ** 2
-        beside = self.alphas[:, :-1] * self.betas[:, 1:-1]
+        alphas, betas = to_numpy(self.alphas), to_numpy(self.betas)
+        n_samples, n_steps = alphas.shape
+        tridiagonal = np.zeros((n_samples, n_steps, n_steps))
+        diagonal = alphas**2 + betas[:, :-1] ** 2
+        beside = alphas[:, :-1] * betas[:, 1:-1]
         for step in range(n_steps):
             tridiagonal[:, step, step] = diagonal[:, step]
         for step in range(n_steps - 1):
@@ -153,8 +169,10 @@ class _Process:
             raise ValueError(
                 f"The slopes of the codes by X are beyond the range of {dtype_name(self.basis)}: scale X, or give it in float64."
             )
-        values, vectors = self._xp.linalg.eigh(tridiagonal)
-        return self._xp.flip(values, axis=1), self._xp.flip(vectors, axis=2)
+        solve = np.linalg.eigh if is_numpy(self.basis) else _eigh_in_threads
+        values, vectors = solve(tridiagonal)
+        found = np.flip(values, axis=1), np.flip(vectors, axis=2)
+        return tuple(like(each, self.basis) for each in found)
 
     def settled(self, values, vectors, n_vectors, tol):
         """Return which samples' leading vectors are within ``tol``: residual over gap bounds the angle's sine."""
