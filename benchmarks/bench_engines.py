@@ -19,8 +19,9 @@ import re
 import statistics
 import time
 import warnings
-from contextlib import nullcontext, redirect_stdout
+from contextlib import nullcontext, redirect_stdout, suppress
 from io import StringIO
+from threading import BrokenBarrierError
 
 import numpy as np
 import torch
@@ -240,9 +241,12 @@ def compare(name, batch_size, args, everyone=None, turn=None):
         name, X[:20_000] if name == "MTC" else X, batch_size, args.epochs, args.device
     )
     if everyone is not None:
+        start = time.perf_counter()
         for run in runs.values():
             run()
-        everyone.wait()
+        print(f"{name} {batch_size}: ready after {time.perf_counter() - start:.0f} s", flush=True)
+        with suppress(BrokenBarrierError):  # who is late is not waited for
+            everyone.wait()
     with turn or nullcontext():
         results = {column: [] for column in runs}
         for _ in range(args.repeats):
@@ -297,7 +301,9 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[256, 1024])
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
-    parser.add_argument("--patience", type=float, default=240, help="seconds that all compile in")
+    parser.add_argument(
+        "--patience", type=float, default=120, help="seconds to wait for the others"
+    )
     args = parser.parse_args()
     skae.show_engines()
     print(

@@ -295,13 +295,13 @@ def make_unit(activation):
     return ACTIVATIONS[activation] if isinstance(activation, str) else activation
 
 
-def initial_bound(unit, fan_in, fan_out, decoder):
+def initial_bound(unit, fan_in, fan_out, shallow):
     """Half-width of the uniform initial weights: He et al. 2015 for rectifiers, Glorot & Bengio 2010 for the rest.
 
-    Their factor 4 for sigmoids is for networks without a decoder, which learn badly otherwise. With one it trains no
-    better, and its noise stays visible in the filters.
+    Their factor 4 for sigmoids is left out in a ``shallow`` auto-encoder, of one layer: it trains no better with it, and
+    the noise stays visible in the filters. Deeper ones, and classifiers, learn little or nothing without it.
     """
     if unit.rectifies:
         return np.sqrt(6 / fan_in)
-    factor = 4 if unit is ACTIVATIONS["sigmoid"] and not decoder else 1
+    factor = 4 if unit is ACTIVATIONS["sigmoid"] and not shallow else 1
     return factor * np.sqrt(6 / (fan_in + fan_out))

@@ -114,6 +114,11 @@ class Network:
             n_claimed=n_claimed,
         )
 
+    @property
+    def is_shallow(self):
+        """bool: whether it is an auto-encoder of one layer."""
+        return bool(self.decoder) and self.depth == 1
+
     def initial(self, rng, dtype, output_bias=None):
         """Return a fresh flat vector: uniform weights of the usual width, biases zero but perhaps that of the outputs."""
         flat = np.zeros(self.size, dtype)
@@ -122,7 +127,7 @@ class Network:
         if self.decoder == "untied":
             matrices += zip(self.activations, params.decoder_weights)
         for unit, weights in matrices:
-            bound = initial_bound(unit, weights.shape[1], weights.shape[0], self.decoder)
+            bound = initial_bound(unit, weights.shape[1], weights.shape[0], self.is_shallow)
             weights[...] = rng.uniform(-bound, bound, weights.shape)
         if output_bias is not None:
             params.decoder_biases[0][...] = output_bias
@@ -325,6 +330,6 @@ def expected_squared_jacobian(network):
     """Return the mean of ||dh/dx||_F^2 over initial weights, at pre-activations of 0: the scale of the Jacobian."""
     value = float(network.sizes[0])
     for low, high, unit in zip(network.sizes, network.sizes[1:], network.activations):
-        variance = initial_bound(unit, low, high, network.decoder) ** 2 / 3
+        variance = initial_bound(unit, low, high, network.is_shallow) ** 2 / 3
         value *= high * variance * unit.derivative_at_zero**2
     return value

@@ -51,7 +51,7 @@ class RecurrentNetwork:
         """Return a fresh flat vector: uniform weights of the usual width, biases zero."""
         flat = np.zeros(self.size, dtype)
         for unit, weights in zip(self.activations, self.views(flat).encoder_weights):
-            bound = initial_bound(unit, weights.shape[1], weights.shape[0], self.decoder)
+            bound = initial_bound(unit, weights.shape[1], weights.shape[0], shallow=True)
             weights[...] = rng.uniform(-bound, bound, weights.shape)
         return flat
 

@@ -73,3 +73,12 @@ def test_linear_contraction_of_the_reconstruction_has_the_optimum_of_denoising()
     X, covariance = _gaussian_data(2000)
     model = ContractiveAE(4, **LINEAR, contracted="reconstruction", contraction=0.8**2 / 2).fit(X)
     _assert_score_of_the_smoothed_density(model, X, covariance, 0.8)
+
+
+@pytest.mark.parametrize("estimator", [AutoEncoder, ContractiveAE])
+def test_three_hidden_layers_reconstruct_better_than_pca(estimator):
+    X = load_digits().data
+    deep = estimator(10, hidden_layer_sizes=(500, 200, 50), random_state=0).fit(X)
+    pca = PCA(10).fit(X)
+    expected = np.sum((X - pca.inverse_transform(pca.transform(X))) ** 2)
+    assert np.sum((X - deep.reconstruct(X)) ** 2) < expected
