@@ -22,10 +22,12 @@ def warn_of_constant_codes(encode, rows, name, cure):
         return
     x = rows[:_ROWS]
     codes = encode(dense(x))
-    constant = np.mean(codes.std(axis=0) <= _CONSTANT * np.abs(codes).max())
-    if constant > 0.5:
+    constant = codes.std(axis=0) <= _CONSTANT * np.abs(codes).max()
+    if not codes[:, constant].any():
+        cure = "They are 0 in every row: lower learning_rate_init."
+    if constant.mean() > 0.5:
         warnings.warn(
-            f"{constant:.0%} of the codes of {name} are constant on the training data: the codes say little about "
+            f"{constant.mean():.0%} of the codes of {name} are constant on the training data: the codes say little about "
             f"X. {cure}",
             UserWarning,
             stacklevel=5,

@@ -61,6 +61,15 @@ class Growing:
         out[...] = X + self.level * np.random.default_rng(seed).standard_normal(X.shape)
 
 
+def test_rectified_units_that_no_row_reaches_are_told():
+    model = AutoEncoder(
+        20, hidden_layer_sizes=(50,), activation="relu", learning_rate_init=0.1, random_state=0
+    )
+    with pytest.warns(UserWarning, match="0 in every row: lower learning_rate_init"):
+        model.fit(DIGITS)
+    assert not model.transform(DIGITS).any()
+
+
 def test_a_loss_that_rises_is_told():
     options = {**FAST, "activation": "identity", "learning_rate_init": 1e-3}
     with pytest.warns(ConvergenceWarning, match="loss of DenoisingAE rose from .* in the last"):
