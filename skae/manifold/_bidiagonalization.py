@@ -26,6 +26,7 @@ from .._arrays.namespace import (
     zeros,
 )
 from .._arrays.orthogonal import orthonormalize
+from .._compat import _get_threadpool_controller
 from .._estimators.columns import power_of_two
 
 _STEPS_BEFORE_CHECK = 8  # steps beyond the number of vectors before the first look
@@ -85,9 +86,11 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None):
 def _eigh_in_threads(matrices):
     """Do ``np.linalg.eigh``: on a GPU PyTorch takes one matrix after another, a millisecond each."""
     parts = gen_batches(len(matrices), _EIGENPROBLEMS)
-    solved = Parallel(n_jobs=-1, prefer="threads")(
-        delayed(np.linalg.eigh)(matrices[part]) for part in parts
-    )
+    # With threads of BLAS as well, this takes longer than one thread.
+    with _get_threadpool_controller().limit(limits=1, user_api="blas"):
+        solved = Parallel(n_jobs=-1, prefer="threads")(
+            delayed(np.linalg.eigh)(matrices[part]) for part in parts
+        )
     return tuple(map(np.concatenate, zip(*solved)))
 
 
