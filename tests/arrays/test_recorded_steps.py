@@ -95,6 +95,13 @@ def test_recorded_steps_draw_and_learn_the_same(model, played):
     np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, rtol=1e-6)
 
 
+def test_the_smaller_last_batch_is_recorded_too(played):
+    X = torch.from_numpy(load_digits().data[:170] / 16)
+    with config_context(array_api_dispatch=True):
+        AutoEncoder(8, **OPTIONS).fit(X)
+    assert played.n_plays == 2 * 5  # five steps an epoch; those of the first one are not recorded
+
+
 def test_steps_with_the_users_own_noise_are_not_recorded(played):
     X = load_digits().data[:170] / 16
 
