@@ -298,8 +298,8 @@ def make_unit(activation):
 def initial_bound(unit, fan_in, fan_out, shallow):
     """Half-width of the uniform initial weights: He et al. 2015 for rectifiers, Glorot & Bengio 2010 for the rest.
 
-    Their factor 4 for sigmoids is left out in a ``shallow`` auto-encoder, of one layer: it trains no better with it, and
-    the noise stays visible in the filters. Deeper ones, and classifiers, learn little or nothing without it.
+    Their factor 4 for sigmoids is left out in a ``shallow`` auto-encoder, of one layer: it trains no better with it,
+    and the noise stays visible in the filters. Deeper ones, and classifiers, learn little or nothing without it.
     """
     if unit.rectifies:
         return np.sqrt(6 / fan_in)

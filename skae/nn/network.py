@@ -68,6 +68,7 @@ class Network:
     def __init__(self, sizes, activation, *, decoder="tied", downward=None, dropout=0.0):
         self.sizes, self.decoder, self.dropout = tuple(sizes), decoder, dropout
         self.depth = len(self.sizes) - 1
+        self.is_shallow = bool(decoder) and self.depth == 1
         single = isinstance(activation, (str, Unit))
         self.names = (activation,) * self.depth if single else activation
         self.activations = [make_unit(name) for name in self.names]
@@ -113,11 +114,6 @@ class Network:
             dropout=self.dropout > 0,
             n_claimed=n_claimed,
         )
-
-    @property
-    def is_shallow(self):
-        """bool: whether it is an auto-encoder of one layer."""
-        return bool(self.decoder) and self.depth == 1
 
     def initial(self, rng, dtype, output_bias=None):
         """Return a fresh flat vector: uniform weights of the usual width, biases zero but perhaps that of the outputs."""
