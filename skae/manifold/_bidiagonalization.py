@@ -64,7 +64,7 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None):
     vectors = empty((linear_map.n_samples, n_vectors, n_features), beside)
     values = empty((linear_map.n_samples, n_vectors), beside)
     n_steps = min(n_vectors + max(n_vectors, _STEPS_BEFORE_CHECK), n_features)
-    growth = _GROWTH if is_numpy(beside) else _GROWTH_BESIDE
+    growth = _GROWTH if xp is np else _GROWTH_BESIDE
     process = _Process(linear_map, n_steps, start, rng)
     waiting, n_waiting = process.units[:, 0] > 0, linear_map.n_samples  # a mask of all samples
     while n_waiting:
@@ -172,10 +172,9 @@ class _Process:
             raise ValueError(
                 f"The slopes of the codes by X are beyond the range of {dtype_name(self.basis)}: scale X, or give it in float64."
             )
-        solve = np.linalg.eigh if is_numpy(self.basis) else _eigh_in_threads
-        values, vectors = solve(tridiagonal)
-        found = np.flip(values, axis=1), np.flip(vectors, axis=2)
-        return tuple(like(each, self.basis) for each in found)
+        values, vectors = (np.linalg.eigh if self._xp is np else _eigh_in_threads)(tridiagonal)
+        values, vectors = np.flip(values, axis=1), np.flip(vectors, axis=2)
+        return like(values, self.basis), like(vectors, self.basis)
 
     def settled(self, values, vectors, n_vectors, tol):
         """Return which samples' leading vectors are within ``tol``: residual over gap bounds the angle's sine."""
