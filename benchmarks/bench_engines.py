@@ -52,7 +52,7 @@ def model(name, batch_size, n_epochs, X, **engine):
     options = {"batch_size": batch_size, "random_state": 0, "max_iter": n_epochs, **engine}
     options |= {"learning_rate": "constant"}
     if name == "RBM":
-        return RBM(1000, learning_rate_init=0.01, **options)
+        return RBM(1000, solver="sgd", learning_rate_init=0.01, **options)
     if name == "MTC":
         layers = [(each, ContractiveAE(1000, max_iter=1)) for each in ("low", "high")]
         base = StackedAE(layers, random_state=0, **engine).fit(X[:2000])

@@ -123,7 +123,8 @@ class KernelMachine:
 def layer(kind, training, setting):
     """Return a layer that is yet to be trained."""
     if kind == "RBM":
-        return RBM(WIDTH, max_iter=training["pretraining_epochs"], batch_size=100, **setting)
+        steps = {"solver": "sgd", "learning_rate": "constant", "batch_size": 100}
+        return RBM(WIDTH, max_iter=training["pretraining_epochs"], **steps, **setting)
     # Patience for more epochs than there are: all models train for as long.
     options = {"batch_size": training["batch_size"], "tol": 0, "n_iter_no_change": 1000}
     if kind == "DAEs":

@@ -102,6 +102,7 @@ class Models:
                 **saved,
             )
         if name == "DBN-2":
+            options |= {"solver": "sgd", "learning_rate": "constant", "learning_rate_init": 0.1}
             low = RBM(width, visible="bernoulli", weight_decay=2e-4, **options)
             # The highest RBM alone is sampled from: longer chains find the modes that data do not have.
             return DBN([("low", low), ("high", clone(low).set_params(n_gibbs_steps=5))], **saved)

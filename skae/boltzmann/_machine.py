@@ -96,6 +96,10 @@ class BoltzmannMachine(TrainedModel, ABC):
         """Return the solver that the parameters name: plain gradient steps, or steps with ``momentum``, for ``'sgd'``."""
         if self.solver == "sgd":
             return SGD(momentum=self.momentum, nesterov=False)
+        if self.momentum:
+            raise ValueError(
+                f"momentum={self.momentum:g} is for solver='sgd': set that, or momentum=0; got solver={self.solver!r}."
+            )
         return super()._make_solver()
 
     def _check_range(self, X):

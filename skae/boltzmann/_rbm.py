@@ -25,6 +25,7 @@ from .._typing import (
     Loss,
     MatrixLike,
     RandomState,
+    Schedule,
     Self,
     Standardize,
     StepSolverLike,
@@ -79,19 +80,20 @@ class RBM(BoltzmannMachine, FittedNetwork):
         Weight of half the squared norm of the weights.
     momentum : float, default=0.0
         Of ``solver='sgd'``. With persistent chains of one Gibbs step it costs likelihood: they fall behind.
-    solver : {'sgd', 'adam'} or solver, default='sgd'
+    solver : {'adam', 'sgd'} or solver, default='adam'
         An instance from :mod:`skae.training` has options. ``'lbfgs'`` for the gradient of the auto-encoder only.
-    learning_rate_init : float, default=0.1
-        Step size. With momentum, or gaussian columns, take a smaller one.
-    learning_rate : {'constant', 'cosine'}, default='constant'
+    learning_rate_init : float, default=3e-3
+        Step size. Of ``solver='sgd'``, 0.1 is usual for bernoulli columns, and 0.001 for gaussian ones.
+    learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs; with ``warm_start`` anew in each ``fit``. ``partial_fit``,
         which knows of no last epoch, takes constant steps. Training that is resumed then needs the same
         ``max_iter``. Not used by L-BFGS.
     batch_size : int, default=100
         Samples in a minibatch.
-    max_iter : int, default=50
-        Epochs.
+    max_iter : int or 'auto', default='auto'
+        Epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and
+        2000 at most, and for 12 to 1000 epochs; of L-BFGS 200.
     tol : float, default=1e-4
         Relative improvement that counts as one, where training may stop early.
     shuffle : bool or int, default=True
@@ -166,10 +168,11 @@ class RBM(BoltzmannMachine, FittedNetwork):
     standardize: Standardize = "auto"
     weight_decay: float = 0.0
     momentum: float = 0.0
-    solver: StepSolverLike = "sgd"
-    learning_rate_init: float = 0.1
+    solver: StepSolverLike = "adam"
+    learning_rate_init: float = 3e-3
+    learning_rate: Schedule = "cosine"
     batch_size: int = 100
-    max_iter: int | Literal["auto"] = 50
+    max_iter: int | Literal["auto"] = "auto"
     warm_start: bool = False
     device: str | None = None
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 from scipy.special import expit, logsumexp
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
 from sklearn.neural_network import BernoulliRBM
+from sklearn.pipeline import make_pipeline
 
 from skae import RBM, AutoEncoder, StackedAE
 from skae.boltzmann._partition import annealed_log_partition
@@ -216,7 +219,8 @@ def test_mixed_samples():
 def test_learns_more_than_independent_pixels(gradient):
     rates = (DIGITS.sum(axis=0) + 0.5) / (len(DIGITS) + 1)
     independent = (DIGITS * np.log(rates) + (1 - DIGITS) * np.log(1 - rates)).sum(axis=1).mean()
-    rbm = RBM(16, visible="bernoulli", gradient=gradient, max_iter=20, random_state=0)
+    steps = {"solver": "sgd", "learning_rate_init": 0.1, "learning_rate": "constant"}
+    rbm = RBM(16, visible="bernoulli", gradient=gradient, max_iter=20, random_state=0, **steps)
     theirs = BernoulliRBM(16, n_iter=20, learning_rate=0.1, batch_size=100, random_state=0)
     theirs.fit(DIGITS)
     likelihood = rbm.fit(DIGITS).log_likelihood(DIGITS).value
@@ -255,6 +259,7 @@ def test_sparsity():
 
 def test_partial_fits_make_a_fit_and_training_resumes(tmp_path):
     options = {"n_components": 8, "gradient": "pcd", "random_state": 0}
+    options |= {"learning_rate": "constant"}
     whole = RBM(max_iter=4, **options).fit(DIGITS)
     pieces = RBM(**options)
     for _ in range(4):
@@ -316,19 +321,28 @@ def test_zero_weights_count_as_no_rows_in_the_error():
 
 @pytest.mark.parametrize("options", [{"corrupted": "input"}, {"schedule": "simultaneous"}])
 def test_reconstruction_does_not_stop_layers(options, tmp_path):
-    layers = [
-        (name, RBM(8, gradient="pcd", max_iter=12, tol=0.5, n_iter_no_change=1)) for name in "ab"
-    ]
+    steady = {"learning_rate": "constant", "tol": 0.5, "n_iter_no_change": 1}
+    layers = [(name, RBM(8, gradient="pcd", max_iter=12, **steady)) for name in "ab"]
     stack = StackedAE(layers, random_state=0, **options).fit(DIGITS)
     assert [layer.n_iter_ for _, layer in stack.layers_] == [12, 12]
     path = tmp_path / "stack"
-    short = [
-        (name, RBM(8, gradient="pcd", max_iter=5, tol=0.5, n_iter_no_change=1)) for name in "ab"
-    ]
+    short = [(name, RBM(8, gradient="pcd", max_iter=5, **steady)) for name in "ab"]
     if "schedule" in options:
         StackedAE(short, random_state=0, checkpoint=path, **options).fit(DIGITS)
         again = StackedAE(layers, random_state=0, checkpoint=path, resume=True, **options)
         np.testing.assert_array_equal(again.fit(DIGITS).transform(DIGITS), stack.transform(DIGITS))
+
+
+@pytest.mark.parametrize("load", [load_wine, load_breast_cancer])
+def test_default_machines_learn_tables_in_their_own_units(load):
+    X, y = load(return_X_y=True)
+    machine = make_pipeline(RBM(random_state=0), LogisticRegression(max_iter=1000))
+    assert cross_val_score(machine, X, y).mean() > 0.9
+
+
+def test_momentum_is_of_plain_gradient_steps():
+    with pytest.raises(ValueError, match="momentum=0.5 is for solver='sgd'"):
+        RBM(4, momentum=0.5).fit(DIGITS)
 
 
 def test_bad_requests():
