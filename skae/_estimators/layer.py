@@ -66,6 +66,8 @@ class LayerTraining:
         ``set_network(units, shape)`` sets the ``Units`` and the arguments of the ``Network``.
     make_solver : callable
         ``make_solver()`` returns the solver that the layer's parameters name.
+    step_size : callable
+        ``step_size()`` returns the size of its first steps.
     new_state : callable
         ``new_state(initial)`` returns a ``TrainingState`` before the first step, at the parameters
         ``initial(rng, seed)``.
@@ -90,6 +92,7 @@ class LayerTraining:
     begin: Callable
     set_network: Callable
     make_solver: Callable
+    step_size: Callable
     new_state: Callable
     train: Callable
     publish: Callable

@@ -111,6 +111,7 @@ def layer_training(self, **facts):
         begin=self._begin,
         set_network=self._set_network,
         make_solver=self._make_solver,
+        step_size=self._step_size,
         new_state=self._new_state,
         train=self._train,
         publish=self._publish,

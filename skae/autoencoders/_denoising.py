@@ -2,7 +2,9 @@
 
 from dataclasses import field, replace
 from numbers import Real
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+import numpy as np
 
 from .._compat import Interval, StrOptions
 from .._estimators.parameters import estimator
@@ -11,6 +13,8 @@ from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ._base import BaseAutoEncoder
+
+_LONGEST_STEP = 1e-2
 
 
 @estimator
@@ -60,8 +64,9 @@ class DenoisingAE(BaseAutoEncoder):
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
-    learning_rate_init : float, default=1e-2
-        Step size of adam and sgd.
+    learning_rate_init : float or 'auto', default='auto'
+        Step size of adam and sgd. ``'auto'`` is 0.01, or 0.5 over the sum of the means of the inputs where that is
+        less, as for the codes of a lower layer: a step of all weights of a unit in one direction moves it by 0.5 then.
     learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs; with ``warm_start`` anew in each ``fit``. ``partial_fit``,
@@ -144,13 +149,14 @@ class DenoisingAE(BaseAutoEncoder):
     corruption_level: float = 0.3
     emphasis: tuple[float, float] | None = None
     tied_weights: bool = False
-    learning_rate_init: float = 1e-2
+    learning_rate_init: float | Literal["auto"] = "auto"
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoEncoder._parameter_constraints,
         "corruption": [StrOptions(set(CORRUPTIONS)), callable],
         "corruption_level": [Interval(Real, 0, None, closed="left")],
         "emphasis": [tuple, list, None],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     }
 
     def objective(self, network, units):
@@ -176,6 +182,16 @@ class DenoisingAE(BaseAutoEncoder):
             emphasis=self._emphasis(corruption),
             penalties=weight_decays(self.weight_decay),
         )
+
+    def _step_size(self):
+        """Return the step size at the beginning."""
+        if self.learning_rate_init != "auto":
+            return self.learning_rate_init
+        units = vars(self).get("_units")
+        if units is None:  # a layer that learns from labels
+            return _LONGEST_STEP
+        means = units.loss.activate(units.base_logits[np.newaxis].copy())
+        return float(min(_LONGEST_STEP, 0.5 / max(np.abs(means).sum(), 1)))
 
     def _make_noise(self, units):
         """Return the corruption of columns in these ``Units``."""

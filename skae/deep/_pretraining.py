@@ -114,10 +114,7 @@ class Pretraining:
                 observer.key = f"{observer.key}_{number}"
         together = Layerwise(objectives, self.noise_below)
         trainings = [layer.layer_training() for layer in layers]
-        solvers = [
-            (training.make_solver(), layer.learning_rate_init)
-            for training, layer in zip(trainings, layers)
-        ]
+        solvers = [(training.make_solver(), training.step_size()) for training in trainings]
         if any(isinstance(solver, LBFGS) for solver, _ in solvers):
             raise ValueError("schedule='simultaneous' needs a solver of minibatches in each layer.")
         options = {field.name: getattr(layers[0], field.name) for field in fields(TrainedModel)}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import load_digits, load_iris, load_wine
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
 
 from skae import (
@@ -177,6 +177,14 @@ def test_a_column_that_dwarfs_the_others_is_told(form):
     # Codes, and other values in [-1, 1], have a range of their own.
     longer = FAST | {"max_iter": 100}
     _silent(AutoEncoder(3, standardize=False, **longer), wide / np.abs(wide).max())
+
+
+@pytest.mark.slow
+def test_default_denoising_layers_have_codes_that_vary():
+    X = load_breast_cancer().data
+    stack = StackedAE([("low", DenoisingAE()), ("high", DenoisingAE())], random_state=0)
+    _silent(stack, X)
+    assert np.mean(stack.transform(X).std(axis=0) > 0.05) > 0.9
 
 
 @pytest.mark.slow
