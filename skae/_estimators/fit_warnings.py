@@ -113,8 +113,8 @@ def warn_of_max_iter(max_iter, name, has_rate):
     )
 
 
-def warn_of_scales(columns, names):
-    """Warn where, without ``standardize``, one column's deviation dwarfs those of most others."""
+def warn_of_scales(columns, names, cure="Set standardize='auto', or scale X."):
+    """Warn where one column's deviation dwarfs those of most others, which nothing makes equal."""
     deviations = columns.deviation
     present = deviations[columns.varies]
     # Codes of a layer below have a common range.
@@ -125,7 +125,7 @@ def warn_of_scales(columns, names):
         column = names[int(deviations.argmax())]
         warnings.warn(
             f"Column {column!r} has a standard deviation of {largest:.3g}, {largest / median:.3g} times the median of "
-            "the columns: the model will learn little else. Set standardize='auto', or scale X.",
+            f"the columns: the model will learn little else. {cure}",
             UserWarning,
             stacklevel=4,
         )

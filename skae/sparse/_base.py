@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense, is_numpy, like, namespace, row_products, zeros_like
 from .._compat import Interval, _fit_context
+from .._estimators.columns import Columns
 from .._estimators.devices import (
     check_place,
     dispatched,
@@ -21,7 +22,7 @@ from .._estimators.devices import (
     reference,
     shown,
 )
-from .._estimators.fit_warnings import warn_of_zero_codes
+from .._estimators.fit_warnings import warn_of_scales, warn_of_zero_codes
 from .._estimators.fitting import (
     BLOCK,
     DTYPES,
@@ -139,6 +140,8 @@ class BaseCoder(
             X = self._learn(X, sample_weight, self._train, again, held_out=True)
             codes = self._codes(X[:_JUDGED], sparse_output=False)
             warn_of_zero_codes(codes, type(self).__name__, self.alpha)
+            names = getattr(self, "feature_names_in_", range(X.shape[1]))
+            warn_of_scales(Columns(in_numpy(X[:_JUDGED])), names, "Scale X (StandardScaler).")
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)

@@ -179,6 +179,16 @@ def test_a_column_that_dwarfs_the_others_is_told(form):
     _silent(AutoEncoder(3, standardize=False, **longer), wide / np.abs(wide).max())
 
 
+@pytest.mark.parametrize("Model", [SparseCoder, PSD])
+def test_coders_that_see_one_column_are_told(Model):
+    with pytest.warns(UserWarning, match="Column 12 has a standard deviation.* Scale X"):
+        Model(5, max_iter=3, random_state=0).fit(WINE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        Model(5, max_iter=3, random_state=0).fit(WINE / WINE.std(axis=0))
+
+
 @pytest.mark.slow
 def test_default_denoising_layers_have_codes_that_vary():
     X = load_breast_cancer().data
