@@ -159,7 +159,7 @@ def selected(records, method, n_labels, n_draws, stack, data, arguments):
             "setting": setting,
             "labels": n_labels,
             "draw": number,
-            "epochs": [arguments.pretraining_epochs, arguments.epochs, arguments.full_epochs],
+            "epochs": [arguments.pretraining_epochs, epochs_of(n_labels, arguments)],
         }
         if arguments.width != 1000:
             key["width"] = arguments.width
@@ -266,7 +266,8 @@ def main():
                     arguments.masked[n_labels] = fits[0]["setting"]
     head = (
         f"MNIST, labels of 50,000 / 10,000 / 10,000, 784-{arguments.width}-{arguments.width}-10; "
-        f"{arguments.pretraining_epochs} epochs a layer, {arguments.epochs} of fine-tuning ({arguments.full_epochs} with all labels); test error in percent\n"
+        f"{arguments.pretraining_epochs} epochs a layer, {arguments.epochs} of fine-tuning ({arguments.full_epochs} with "
+        "all labels); test error in percent\n"
         "labels method      error 95% interval              published   setting"
     )
     records.table("\n".join([head, *table(runs)]))
