@@ -36,7 +36,7 @@ _EIGENPROBLEMS = 64  # that a thread solves at once
 _ROUNDINGS = 20  # how many roundings of the largest singular value a residual may be
 
 
-def leading_vectors(linear_map, n_vectors, tol, rng, start=None):
+def leading_vectors(linear_map, n_vectors, tol, rng, start=None, n_jobs=-1):
     """Return the right singular vectors of the largest singular values of each map, and these.
 
     Parameters
@@ -51,6 +51,8 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None):
         For vectors to start from.
     start : ndarray of shape (n_samples, n_features), default=None
         Vectors to start from: the nearer they are to the space that is looked for, the sooner it is found.
+    n_jobs : int, default=-1
+        Threads for the small eigenproblems, where the arrays are not of numpy.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None):
     waiting, n_waiting = process.units[:, 0] > 0, linear_map.n_samples  # a mask of all samples
     while n_waiting:
         process.run()
-        ritz_values, ritz_vectors = process.ritz()
+        ritz_values, ritz_vectors = process.ritz(n_jobs)
         done = process.settled(ritz_values, ritz_vectors, n_vectors, tol)
         finished = copy(waiting)
         finished[waiting] = done
@@ -83,12 +85,12 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None):
     return vectors, values
 
 
-def _eigh_in_threads(matrices):
+def _eigh_in_threads(matrices, n_jobs):
     """Do ``np.linalg.eigh``: on a GPU PyTorch takes one matrix after another, a millisecond each."""
     parts = gen_batches(len(matrices), _EIGENPROBLEMS)
     # With threads of BLAS as well, this takes longer than one thread.
     with _get_threadpool_controller().limit(limits=1, user_api="blas"):
-        solved = Parallel(n_jobs=-1, prefer="threads")(
+        solved = Parallel(n_jobs=n_jobs, prefer="threads")(
             delayed(np.linalg.eigh)(matrices[part]) for part in parts
         )
     return tuple(map(np.concatenate, zip(*solved)))
@@ -157,7 +159,7 @@ class _Process:
         numbers = self._rng.standard_normal((n_samples, self.map.n_features))
         return like(numbers.astype(dtype_name(self.map.beside)), self.map.beside)
 
-    def ritz(self):
+    def ritz(self, n_jobs):
         """Return eigenvalues of B'B, largest first, and eigenvectors in columns."""
         alphas, betas = to_numpy(self.alphas), to_numpy(self.betas)
         n_samples, n_steps = alphas.shape
@@ -172,7 +174,10 @@ class _Process:
             raise ValueError(
                 f"The slopes of the codes by X are beyond the range of {dtype_name(self.basis)}: scale X, or give it in float64."
             )
-        values, vectors = (np.linalg.eigh if self._xp is np else _eigh_in_threads)(tridiagonal)
+        if self._xp is np:
+            values, vectors = np.linalg.eigh(tridiagonal)
+        else:
+            values, vectors = _eigh_in_threads(tridiagonal, n_jobs)
         values, vectors = np.flip(values, axis=1), np.flip(vectors, axis=2)
         return like(values, self.basis), like(vectors, self.basis)
 

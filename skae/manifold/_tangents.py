@@ -127,7 +127,7 @@ def tangent_basis(
 def tangents_at(model, X, n_tangents, *, tol=1e-4, start=None, random_state=0, n_jobs=-1):
     """Do :func:`tangent_basis` for X that the model has checked."""
     check_jobs(n_jobs)
-    solve = _solver(model, X, n_tangents, tol, start, random_state)
+    solve = _solver(model, X, n_tangents, tol, start, random_state, n_jobs)
     if dispatched(X):
         block = rows_beside(X, n_tangents, X.shape[1])
         with alone():
@@ -199,7 +199,7 @@ def iter_tangents(
     check_counts(block_size=block_size)
     check_jobs(n_jobs)
     X = _checked(model, X)
-    solve = _solver(model, X, n_tangents, tol, None, random_state)
+    solve = _solver(model, X, n_tangents, tol, None, random_state, n_jobs)
     if dispatched(X):
         for rows in gen_batches(X.shape[0], block_size):
             with alone():
@@ -229,7 +229,7 @@ def _checked(model, X):
     return validated_rows(model, X, dtype=dtype, reset=False)
 
 
-def _solver(model, X, n_tangents, tol, start, random_state):
+def _solver(model, X, n_tangents, tol, start, random_state, n_jobs):
     """Return the function that solves some rows of X."""
     check_scalar(n_tangents, "n_tangents", Integral)
     if not (isinstance(tol, Real) and tol > 0):
@@ -252,7 +252,7 @@ def _solver(model, X, n_tangents, tol, start, random_state):
             first = namespace(start).sum(start[rows, ...], axis=1)
         else:
             first = _first_of_blocks(x, rows, seed) if dispatched(X) else None
-        return leading_vectors(fitted.linear_map(x), n_tangents, tol, rng, first)
+        return leading_vectors(fitted.linear_map(x), n_tangents, tol, rng, first, n_jobs)
 
     return solve
 
