@@ -23,9 +23,9 @@ def warn_of_constant_codes(encode, rows, name, cure):
     x = rows[:_ROWS]
     codes = encode(dense(x))
     constant = codes.std(axis=0) <= _CONSTANT * np.abs(codes).max()
-    if not codes[:, constant].any():
-        cure = "They are 0 in every row: lower learning_rate_init."
     if constant.mean() > 0.5:
+        if not codes[:, constant].any():
+            cure = "They are 0 in every row: lower learning_rate_init."
         warnings.warn(
             f"{constant.mean():.0%} of the codes of {name} are constant on the training data: the codes say little about "
             f"X. {cure}",
@@ -114,7 +114,7 @@ def warn_of_max_iter(max_iter, name, has_rate):
 
 
 def warn_of_scales(columns, names, cure="Set standardize='auto', or scale X."):
-    """Warn where one column's deviation dwarfs those of most others, which nothing makes equal."""
+    """Warn where one column's deviation dwarfs those of most others, of columns that the model does not standardize."""
     deviations = columns.deviation
     present = deviations[columns.varies]
     # Codes of a layer below have a common range.
