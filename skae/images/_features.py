@@ -99,7 +99,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Filters of whitened patches, in the order height, width, channel. With ``'code'``, None if ``dictionary`` has
         none.
     filters_ : ndarray of shape (n_filters, height, width, channels)
-        The same as pictures, with whitening undone.
+        The same as pictures, with whitening undone, or None.
     dictionary_ : estimator or None
         What learned them.
     zca_ : ZCA or None
@@ -243,9 +243,11 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return self._maps.shape
 
     @property
-    def filters_(self) -> FloatArray:
+    def filters_(self) -> FloatArray | None:
         """Ndarray of shape (n_filters, height, width, channels): filters as pictures, with whitening undone."""
         check_is_fitted(self)
+        if self.components_ is None:
+            return None
         filters = self.components_ if self.zca_ is None else self.components_ @ self.zca_.coloring_
         return filters.reshape(-1, *self._maps.patch_size, self.image_shape_[2])
 

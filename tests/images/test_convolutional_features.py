@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 
 from skae import PSD, RBM, ContractiveAE, DenoisingAE, SparseCoder
 from skae.images import ConvolutionalFeatures, ConvolutionalPSD
+from skae.plotting import FilterDisplay
 
 rng = np.random.default_rng(0)
 GRAY = rng.random((7, 9, 11))
@@ -219,6 +220,16 @@ def test_filters_as_pictures():
     assert filters.shape == (4, 3, 2, 3)
     white = features.zca_.transform(filters.reshape(4, -1) + features.zca_.mean_)
     np.testing.assert_allclose(white, features.components_)
+
+
+@pytest.mark.parametrize("whitening", [None, 0.1])
+def test_a_dictionary_without_components_has_no_filters(whitening):
+    """Distances to centers are its code."""
+    options = {"dictionary": KMeans(3, n_init=1), "encoder": "code", "whitening": whitening}
+    features = ConvolutionalFeatures(patch_size=3, **options).fit(GRAY)
+    assert features.components_ is None and features.filters_ is None
+    with pytest.raises(ValueError, match="has neither components_ nor"):
+        FilterDisplay.from_estimator(features)
 
 
 def test_constant_patches_are_nothing_to_learn_from():
