@@ -6,16 +6,12 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import check_random_state, gen_batches
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._estimators.fitting import named_array, unchanged_on_error
-from .._estimators.frozen import is_prefit, unfrozen
+from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import estimator
-from .._estimators.subestimators import atoms_of, check_prefit, ready_copy
-from .._kernels.pictures import normalize_patches
 from .._threads import share_items, team
 from .._typing import (
     ArrayLike,
@@ -27,13 +23,13 @@ from .._typing import (
     Self,
     TransformerMixin,
 )
+from ._dictionaries import learned_dictionary, over_contrast
 from ._encoders import Coder, Linear, Threshold, Triangle
 from ._maps import KINDS, FeatureMaps, pooling_windows
 from ._pictures import as_floats, checked_patch_size, drawn_patches, validated_pictures
 from ._whitening import ZCA
 
 _POSITIONS = 4096  # of a patch in the pictures that a thread takes at once
-_CONSTANT = 1e-6  # of the mean variance of patches: less is a constant patch
 
 
 @estimator
@@ -197,7 +193,8 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             dtype = np.dtype(np.float64 if pictures.dtype == np.float64 else np.float32)
             patches = drawn_patches(pictures, size, self.n_patches, dtype, rng)
             self.image_shape_ = pictures.shape[1:]
-            self._learn(self._normalized(patches), rng)
+            learned = learned_dictionary(self, self._whitened(patches), rng)
+            self.dictionary_, self.components_ = learned
             self._maps = FeatureMaps(
                 patch_size=size,
                 floor=self.floor_,
@@ -268,70 +265,14 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         if self.pool_stride is not None and self.pool_size is None:
             raise ValueError("pool_stride needs pool_size; pool_grid has windows side by side.")
 
-    def _normalized(self, patches):
-        """Return patches over their contrast, but for constant ones, from which nothing can be learned."""
-        if self.contrast is None:
-            self.floor_ = None
-            return patches
-        variances = patches.var(axis=1)
-        if not variances.max() > np.finfo(patches.dtype).eps * np.abs(patches).max() ** 2:
-            raise ValueError(
-                "X has constant patches only: no contrast to learn from. Give other pictures or a larger patch_size, or set "
-                "contrast=None to learn from their brightness."
-            )
-        # In float32 a smaller one would be 0, and constant patches are divided by it.
-        self.floor_ = max(
-            float(self.contrast * variances.mean()), float(np.finfo(patches.dtype).tiny)
-        )
-        patches = patches[variances > _CONSTANT * variances.mean()]
-        patches = np.hstack([patches, np.ones((len(patches), 1), patches.dtype)])
-        normalize_patches(patches, patches.dtype.type(self.floor_))
-        return np.ascontiguousarray(patches[:, :-1])
-
-    def _learn(self, patches, rng):
+    def _whitened(self, patches):
+        """Return patches as filters are learned on them."""
+        patches, self.floor_ = over_contrast(patches, self.contrast)
         self.zca_ = None
         if self.whitening is not None:
             self.zca_ = ZCA(epsilon=self.whitening).fit(patches)
             patches = np.asarray(self.zca_.transform(patches))
-        if isinstance(self.dictionary, str) and self.n_filters > len(patches):
-            raise ValueError(
-                f"n_filters={self.n_filters} is more than the {len(patches)} patches; lower it or raise n_patches."
-            )
-        if not (isinstance(self.dictionary, str) or hasattr(self.dictionary, "fit")):
-            self.dictionary_, self.components_ = None, self._given_filters(patches)
-        elif isinstance(self.dictionary, str) and self.dictionary == "patches":
-            chosen = rng.permutation(len(patches))[: self.n_filters]
-            self.dictionary_, self.components_ = None, patches[chosen]
-        else:
-            self._learn_filters(patches, rng)
-
-    def _given_filters(self, patches):
-        filters = named_array(self.dictionary, "dictionary", allow_nd=True, dtype=patches.dtype)
-        filters = filters.reshape(len(filters), -1)
-        if filters.shape[1] != patches.shape[1]:
-            raise ValueError(
-                f"dictionary has filters of {filters.shape[1]} numbers, but patches have {patches.shape[1]}."
-            )
-        return filters
-
-    def _learn_filters(self, patches, rng):
-        learner = self.dictionary
-        if isinstance(learner, str):
-            learner = MiniBatchKMeans(
-                self.n_filters, init="random", batch_size=8 * max(self.n_filters, 256), n_init=1
-            )
-        if is_prefit(self, "dictionary"):
-            self.dictionary_ = unfrozen(learner)
-            check_prefit(dictionary=self.dictionary_)
-            validate_data(self.dictionary_, patches, reset=False, skip_check_array=True)
-        else:
-            options = {"verbose": 0, "checkpoint": None, "resume": False}
-            learner = ready_copy("dictionary", learner, self, rng, **options)
-            self.dictionary_ = learner.fit(patches)
-        if self.encoder == "code":
-            self.components_ = getattr(self.dictionary_, "components_", None)
-        else:
-            self.components_ = atoms_of(self.dictionary_)
+        return patches
 
     def _encoder(self, n_values, dtype):
         whitening = self._whitening(n_values).astype(dtype)

@@ -1,0 +1,95 @@
+"""What a stage learns on patches: how much contrast they have, and filters."""
+
+import numpy as np
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.utils.validation import validate_data
+
+from .._estimators.fitting import named_array
+from .._estimators.frozen import is_prefit, unfrozen
+from .._estimators.subestimators import atoms_of, check_prefit, ready_copy
+from .._kernels.pictures import normalize_patches
+
+_CONSTANT = 1e-6  # of the mean variance of patches: less is a constant patch
+
+
+def over_contrast(patches, contrast):
+    """Return patches over their contrast, but for constant ones, from which nothing can be learned.
+
+    Returns
+    -------
+    normalized : ndarray
+    floor : float or None
+        What is added to variances.
+    """
+    if contrast is None:
+        return patches, None
+    variances = patches.var(axis=1)
+    if not variances.max() > np.finfo(patches.dtype).eps * np.abs(patches).max() ** 2:
+        raise ValueError(
+            "X has constant patches only: no contrast to learn from. Give other pictures or a larger patch_size, or set "
+            "contrast=None to learn from their brightness."
+        )
+    # In float32 a smaller one would be 0, and constant patches are divided by it.
+    floor = max(float(contrast * variances.mean()), float(np.finfo(patches.dtype).tiny))
+    patches = patches[variances > _CONSTANT * variances.mean()]
+    patches = np.hstack([patches, np.ones((len(patches), 1), patches.dtype)])
+    normalize_patches(patches, patches.dtype.type(floor))
+    return np.ascontiguousarray(patches[:, :-1]), floor
+
+
+def learned_dictionary(stage, patches, rng):
+    """Return what was fitted to whitened patches, None if nothing was, and its filters.
+
+    Parameters
+    ----------
+    stage : ConvolutionalFeatures
+        Says what is learned.
+    patches : ndarray of shape (n_patches, n_patch_features)
+    rng : RandomState
+
+    Raises
+    ------
+    ValueError
+        If patches are too few, or if filters that are given do not fit.
+    """
+    if not (isinstance(stage.dictionary, str) or hasattr(stage.dictionary, "fit")):
+        return None, _given_filters(stage.dictionary, patches)
+    return _learned(stage, patches, rng)
+
+
+def _given_filters(dictionary, patches):
+    filters = named_array(dictionary, "dictionary", allow_nd=True, dtype=patches.dtype)
+    filters = filters.reshape(len(filters), -1)
+    if filters.shape[1] != patches.shape[1]:
+        raise ValueError(
+            f"dictionary has filters of {filters.shape[1]} numbers, but patches have {patches.shape[1]}."
+        )
+    return filters
+
+
+def _learned(stage, patches, rng):
+    if isinstance(stage.dictionary, str) and stage.n_filters > len(patches):
+        raise ValueError(
+            f"n_filters={stage.n_filters} is more than the {len(patches)} patches; lower it or raise n_patches."
+        )
+    if isinstance(stage.dictionary, str) and stage.dictionary == "patches":
+        chosen = rng.permutation(len(patches))[: stage.n_filters]
+        return None, patches[chosen]
+    dictionary = _fitted(stage, patches, rng)
+    if stage.encoder == "code":
+        return dictionary, getattr(dictionary, "components_", None)
+    return dictionary, atoms_of(dictionary)
+
+
+def _fitted(stage, patches, rng):
+    learner = stage.dictionary
+    if isinstance(learner, str):
+        batch_size = 8 * max(stage.n_filters, 256)
+        learner = MiniBatchKMeans(stage.n_filters, init="random", batch_size=batch_size, n_init=1)
+    if is_prefit(stage, "dictionary"):
+        dictionary = unfrozen(learner)
+        check_prefit(dictionary=dictionary)
+        validate_data(dictionary, patches, reset=False, skip_check_array=True)
+        return dictionary
+    options = {"verbose": 0, "checkpoint": None, "resume": False}
+    return ready_copy("dictionary", learner, stage, rng, **options).fit(patches)
