@@ -99,6 +99,7 @@ SPECIAL = {
     "encoder": lambda rng, Model: _part(rng, ["AutoEncoder", "ContractiveAE", "StackedAE"]),
     "image_shape": lambda rng, Model: (3, 3),
     "patch_size": lambda rng, Model: int(rng.integers(1, 3)),
+    "tiling": lambda rng, Model: 1 + int(rng.integers(2)),
     "pool_grid": lambda rng, Model: (1, 1 + int(rng.integers(2))),
     "pool_size": lambda rng, Model: int(rng.integers(1, 3)),
     "n_filters": lambda rng, Model: int(rng.integers(1, 6)),

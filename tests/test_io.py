@@ -67,6 +67,7 @@ MODELS = [
     ),
     clone(FILTERS).set_params(encoder="threshold"),
     clone(FILTERS).set_params(encoder="linear", pooling="max"),
+    clone(FILTERS).set_params(dictionary=SparseCoder(3, **SHORT), encoder="code", tiling=(2, 3)),
     ConvolutionalStack([("low", FILTERS)]),
     ConvolutionalPSD(4, patch_size=3, **SHORT),
 ]

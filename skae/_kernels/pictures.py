@@ -13,16 +13,24 @@ SUM, MAX, SQUARES = 0, 1, 2
 @kernel
 def gather_patches(pictures, height, width, first, patches):
     """patches_r <- the patch at position ``first + r`` of pictures (n, rows, columns, channels)."""
-    n_down, n_across = pictures.shape[1] - height + 1, pictures.shape[2] - width + 1
+    gather_tile(pictures, height, width, 0, 0, 1, 1, first, patches)
+
+
+@kernel
+def gather_tile(pictures, height, width, top, left, down, across, first, patches):
+    """Do ``gather_patches`` with every ``down``-th row and ``across``-th column from (top, left) on as positions."""
+    n_down = (pictures.shape[1] - height - top) // down + 1
+    n_across = (pictures.shape[2] - width - left) // across + 1
     n_channels, length = pictures.shape[3], width * pictures.shape[3]
     lines = pictures.reshape(pictures.shape[0], pictures.shape[1], pictures.shape[2] * n_channels)
     for r in range(patches.shape[0]):
         picture, place = divmod(first + r, n_down * n_across)
-        top, left = divmod(place, n_across)
+        row, column = divmod(place, n_across)
+        row, column = top + row * down, left + column * across
         for i in range(height):
-            line, patch = lines[picture, top + i], patches[r, i * length : (i + 1) * length]
+            line, patch = lines[picture, row + i], patches[r, i * length : (i + 1) * length]
             for k in range(length):
-                patch[k] = line[left * n_channels + k]
+                patch[k] = line[column * n_channels + k]
 
 
 @kernel

@@ -5,6 +5,7 @@ import numpy as np
 from .._kernels.pictures import add_patches, gather_patches
 from .._protocols import TrainingObjective
 from .._threads import product
+from ._tiles import checked_tiling, tile_numbers
 
 _BAND = 400_000  # numbers of a band of positions, its patches and products, that stay in the cache of a core
 
@@ -26,14 +27,9 @@ class Convolution:
         self.picture_shape, self.patch_size = tuple(picture_shape), tuple(patch_size)
         (height, width, channels), (down, across) = self.picture_shape, self.patch_size
         self.n_positions = (height - down + 1, width - across + 1)
-        if any(k > n for k, n in zip(tiling, self.n_positions)):
-            raise ValueError(
-                f"tiling={tuple(tiling)} is more than the {self.n_positions[0]} x {self.n_positions[1]} positions of a filter "
-                "in a picture: some filters would be nowhere. Make it smaller."
-            )
+        tiling = checked_tiling(tiling, self.n_positions)
         self.n_values, self.n_tiles = down * across * channels, tiling[0] * tiling[1]
-        rows, columns = (np.arange(n) % k for n, k in zip(self.n_positions, tiling))
-        self.tiles = (rows[:, np.newaxis] * tiling[1] + columns).ravel()
+        self.tiles = tile_numbers(self.n_positions, tiling)
 
     def groups(self, n, first=0):
         """Return, for each tile, which of the ``n`` positions from the ``first`` one on it has."""

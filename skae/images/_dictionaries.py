@@ -1,4 +1,4 @@
-"""What a stage learns on patches: how much contrast they have, and filters."""
+"""What a stage learns on patches: how much contrast they have, and filters, of each tile its own."""
 
 import numpy as np
 from sklearn.cluster import MiniBatchKMeans
@@ -20,9 +20,11 @@ def over_contrast(patches, contrast):
     normalized : ndarray
     floor : float or None
         What is added to variances.
+    kept : ndarray or slice
+        Which of the patches they are.
     """
     if contrast is None:
-        return patches, None
+        return patches, None, slice(None)
     variances = patches.var(axis=1)
     if not variances.max() > np.finfo(patches.dtype).eps * np.abs(patches).max() ** 2:
         raise ValueError(
@@ -31,40 +33,64 @@ def over_contrast(patches, contrast):
         )
     # In float32 a smaller one would be 0, and constant patches are divided by it.
     floor = max(float(contrast * variances.mean()), float(np.finfo(patches.dtype).tiny))
-    patches = patches[variances > _CONSTANT * variances.mean()]
+    kept = variances > _CONSTANT * variances.mean()
+    patches = patches[kept]
     patches = np.hstack([patches, np.ones((len(patches), 1), patches.dtype)])
     normalize_patches(patches, patches.dtype.type(floor))
-    return np.ascontiguousarray(patches[:, :-1]), floor
+    return np.ascontiguousarray(patches[:, :-1]), floor, kept
 
 
-def learned_dictionary(stage, patches, rng):
-    """Return what was fitted to whitened patches, None if nothing was, and its filters.
+def learned_dictionaries(stage, patches, numbers, tiling, rng):
+    """Return the dictionary, None if nothing was fitted, and the filters of each tile.
 
     Parameters
     ----------
     stage : ConvolutionalFeatures
         Says what is learned.
     patches : ndarray of shape (n_patches, n_patch_features)
+        Whitened.
+    numbers : ndarray of shape (n_patches,)
+        Of the tiles of patches.
+    tiling : (int, int)
     rng : RandomState
 
     Raises
     ------
     ValueError
-        If patches are too few, or if filters that are given do not fit.
+        If a tile has too few patches, or if filters that are given do not fit.
     """
+    n_tiles = tiling[0] * tiling[1]
     if not (isinstance(stage.dictionary, str) or hasattr(stage.dictionary, "fit")):
-        return None, _given_filters(stage.dictionary, patches)
-    return _learned(stage, patches, rng)
+        return [(None, each) for each in _given_filters(stage.dictionary, patches, n_tiles)]
+    if n_tiles == 1:
+        return [_learned(stage, patches, rng)]
+    learned = []
+    for number in range(n_tiles):
+        own, place = patches[numbers == number], divmod(number, tiling[1])
+        if not len(own):
+            raise ValueError(
+                f"tiling={tiling} leaves tile {place} without patches that are not constant: make it smaller, or raise "
+                "n_patches."
+            )
+        try:
+            learned.append(_learned(stage, own, rng))
+        except ValueError as error:
+            raise ValueError(f"Tile {place}, of {len(own)} patches: {error}") from error
+    return learned
 
 
-def _given_filters(dictionary, patches):
+def _given_filters(dictionary, patches, n_tiles):
     filters = named_array(dictionary, "dictionary", allow_nd=True, dtype=patches.dtype)
     filters = filters.reshape(len(filters), -1)
     if filters.shape[1] != patches.shape[1]:
         raise ValueError(
             f"dictionary has filters of {filters.shape[1]} numbers, but patches have {patches.shape[1]}."
         )
-    return filters
+    if len(filters) % n_tiles:
+        raise ValueError(
+            f"dictionary has {len(filters)} filters, but {n_tiles} tiles by tiling: give as many for each tile, tile by tile."
+        )
+    return np.split(filters, n_tiles)
 
 
 def _learned(stage, patches, rng):

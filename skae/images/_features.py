@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import unchanged_on_error
+from .._estimators.frozen import is_prefit
 from .._estimators.parameters import estimator
 from .._threads import share_items, team
 from .._typing import (
@@ -23,13 +24,12 @@ from .._typing import (
     Self,
     TransformerMixin,
 )
-from ._dictionaries import learned_dictionary, over_contrast
+from ._dictionaries import learned_dictionaries, over_contrast
 from ._encoders import Coder, Linear, Threshold, Triangle
 from ._maps import KINDS, FeatureMaps, pooling_windows
-from ._pictures import as_floats, checked_patch_size, drawn_patches, validated_pictures
+from ._pictures import as_floats, checked_patch_size, drawn_patches, pair, validated_pictures
+from ._tiles import check_windows, checked_tiling, tile_numbers
 from ._whitening import ZCA
-
-_POSITIONS = 4096  # of a patch in the pictures that a thread takes at once
 
 
 @estimator
@@ -45,12 +45,12 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     Parameters
     ----------
     n_filters : int, default=256
-        Number of filters of ``'kmeans'`` and of ``'patches'``; others have their own.
+        Number of filters of ``'kmeans'`` and of ``'patches'``, in each tile; others have their own.
     dictionary : {'kmeans', 'patches'}, estimator or array-like, default='kmeans'
         What learns filters on whitened patches: k-means on minibatches, patches as they are, or any transformer or
         clusterer of rows, for instance ``SparseCoder``, ``PSD``, ``ContractiveAE``, ``RBM``, ``PCA`` or ``KMeans``; one
-        in a ``FrozenEstimator`` of scikit-learn is taken as it was fitted. Or filters themselves, of shape (n_filters,
-        n_patch_features) or (n_filters, height, width, channels).
+        in a ``FrozenEstimator`` of scikit-learn is taken as it was fitted. Or filters themselves, as in ``components_``
+        or in ``filters_``, tile by tile.
     encoder : {'triangle', 'threshold', 'linear', 'code'}, default='triangle'
         ``'triangle'``: by how much a filter is nearer to the patch than filters are on average. The others are given by
         filters of norm 1: ``'linear'``, their products with the patch, and ``'threshold'``, the products less ``alpha``
@@ -63,6 +63,10 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         have no negative values.
     patch_size : int or (int, int), default=6
         Height and width of a patch.
+    tiling : int or (int, int), default=1
+        Rows and columns between positions that share their filters: with k there are ``k * k`` dictionaries, one for
+        each tile, learned on the patches at its positions. Contrast and whitening are common to all. In each window of
+        pooling codes of a tile are pooled by themselves, so that there are ``k * k`` times as many features.
     contrast : float, default=0.3
         Added to the variance of a patch before its root is the divisor, as a share of the mean variance of patches.
         None leaves patches as they are. Coates, Lee & Ng (2011) have 0.01; more of it keeps the noise of smooth
@@ -83,7 +87,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         (height, width) or (height, width, channels) of the rows of X; by default those are square and gray, or else
         lines of one pixel's height. Not needed where X has pictures.
     n_patches : int, default=100_000
-        Most patches to learn from.
+        Most patches to learn from, of all tiles together.
     n_jobs : int, default=None
         Threads of ``transform``, as in joblib.
     random_state : int, RandomState instance or None, default=None
@@ -91,13 +95,13 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_filters, n_patch_features)
-        Filters of whitened patches, in the order height, width, channel. With ``'code'``, None if ``dictionary`` has
-        none.
-    filters_ : ndarray of shape (n_filters, height, width, channels)
+    components_ : ndarray of shape (n_tiles * n_filters, n_patch_features)
+        Filters of whitened patches, in the order height, width, channel; the tiles row by row. With ``'code'``, None if
+        ``dictionary`` has none.
+    filters_ : ndarray of shape (n_tiles * n_filters, height, width, channels)
         The same as pictures, with whitening undone, or None.
-    dictionary_ : estimator or None
-        What learned them.
+    dictionary_ : estimator, list of estimator or None
+        What learned them; of several tiles a list.
     zca_ : ZCA or None
         The whitening.
     floor_ : float or None
@@ -105,7 +109,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     image_shape_ : (int, int, int)
         Of a picture.
     map_shape_ : (int, int, int)
-        Rows, columns and maps of the features of a picture, in the order of ``transform``.
+        Rows, columns and maps, tile by tile, of the features of a picture, in the order of ``transform``.
     n_features_in_ : int
         Numbers of a picture.
 
@@ -117,6 +121,10 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     2011.
 
     Jarrett, K. et al. What is the best multi-stage architecture for object recognition? ICCV 2009.
+
+    Le, Q. et al. Tiled convolutional neural networks. NIPS 2010.
+
+    Gregor, K. & LeCun, Y. Emergence of complex-like cells in a temporal product network. 2010 (arXiv 1006.0448).
 
     Examples
     --------
@@ -134,6 +142,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     alpha: float = 0.25
     rectification: Literal["absolute", "split"] | None = None
     patch_size: int | tuple[int, int] = 6
+    tiling: int | tuple[int, int] = 1
     contrast: float | None = 0.3
     whitening: float | None = 0.1
     local_contrast: float | None = None
@@ -153,6 +162,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         "alpha": [Interval(Real, 0, None, closed="left")],
         "rectification": [StrOptions({"absolute", "split"}), None],
         "patch_size": [Interval(Integral, 1, None, closed="left"), tuple, list],
+        "tiling": [Interval(Integral, 1, None, closed="left"), tuple, list],
         "contrast": [Interval(Real, 0, None, closed="neither"), None],
         "whitening": [Interval(Real, 0, None, closed="neither"), None],
         "local_contrast": [Interval(Real, 0, None, closed="neither"), None],
@@ -187,18 +197,23 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             pictures = validated_pictures(self, X, self.image_shape, reset=True)
             size = checked_patch_size(self.patch_size, pictures)
             n_positions = tuple(n - k + 1 for n, k in zip(pictures.shape[1:], size))
+            tiling = checked_tiling(self.tiling, n_positions)
             grid = {"size": self.pool_size, "stride": self.pool_stride, "grid": self.pool_grid}
             rows, columns = pooling_windows(n_positions, **grid)
+            check_windows(tiling, rows, columns)
             rng = check_random_state(self.random_state)
             dtype = np.dtype(np.float64 if pictures.dtype == np.float64 else np.float32)
-            patches = drawn_patches(pictures, size, self.n_patches, dtype, rng)
+            patches, positions = drawn_patches(pictures, size, self.n_patches, dtype, rng)
             self.image_shape_ = pictures.shape[1:]
-            learned = learned_dictionary(self, self._whitened(patches), rng)
-            self.dictionary_, self.components_ = learned
+            whitened, kept = self._whitened(patches)
+            numbers = tile_numbers(n_positions, tiling)[positions[kept]]
+            learned = learned_dictionaries(self, whitened, numbers, tiling, rng)
+            self._keep(learned)
             self._maps = FeatureMaps(
                 patch_size=size,
                 floor=self.floor_,
-                encoder=self._encoder(patches.shape[1], dtype),
+                encoders=self._encoders(learned, patches.shape[1], dtype),
+                tiling=tiling,
                 sigma=self.local_contrast,
                 n_positions=n_positions,
                 rows=rows,
@@ -229,19 +244,18 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             self._maps.fill(as_floats(pictures[rows], dtype), features[rows])
 
         with team(effective_n_jobs(self.n_jobs)):
-            size = max(_POSITIONS // self._maps.n_places, 1)
-            share_items(fill, list(gen_batches(len(pictures), size)))
+            share_items(fill, list(gen_batches(len(pictures), self._maps.n_pictures)))
         return features.reshape(len(features), -1)
 
     @property
     def map_shape_(self) -> tuple[int, int, int]:
-        """Rows, columns and maps of the features of a picture, in the order of ``transform``: (int, int, int)."""
+        """Rows, columns and maps, tile by tile, of the features, in the order of ``transform``: (int, int, int)."""
         check_is_fitted(self)
         return self._maps.shape
 
     @property
     def filters_(self) -> FloatArray | None:
-        """Ndarray of shape (n_filters, height, width, channels): filters as pictures, with whitening undone."""
+        """Ndarray of shape (n_tiles * n_filters, height, width, channels): filters as pictures, with whitening undone."""
         check_is_fitted(self)
         if self.components_ is None:
             return None
@@ -264,21 +278,45 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             )
         if self.pool_stride is not None and self.pool_size is None:
             raise ValueError("pool_stride needs pool_size; pool_grid has windows side by side.")
+        if is_prefit(self, "dictionary") and pair(self.tiling, "tiling") != (1, 1):
+            raise ValueError(
+                f"tiling={self.tiling} learns a dictionary for each tile, but that in dictionary is fitted already. Give an "
+                "estimator that is not in a FrozenEstimator, or the filters of all tiles, tile by tile, as an array."
+            )
 
     def _whitened(self, patches):
-        """Return patches as filters are learned on them."""
-        patches, self.floor_ = over_contrast(patches, self.contrast)
+        """Return patches as filters are learned on them, and which of them these are."""
+        patches, self.floor_, kept = over_contrast(patches, self.contrast)
         self.zca_ = None
         if self.whitening is not None:
             self.zca_ = ZCA(epsilon=self.whitening).fit(patches)
             patches = np.asarray(self.zca_.transform(patches))
-        return patches
+        return patches, kept
 
-    def _encoder(self, n_values, dtype):
+    def _keep(self, learned):
+        """Keep dictionaries and filters, those of tiles tile by tile."""
+        dictionaries, filters = zip(*learned)
+        self.dictionary_, self.components_ = learned[0]
+        if len(learned) > 1:
+            self.dictionary_ = None if dictionaries[0] is None else list(dictionaries)
+            self.components_ = None if filters[0] is None else np.concatenate(filters)
+
+    def _encoders(self, learned, n_values, dtype):
+        """Return the encoder of each tile; raise where they do not have equal numbers of maps."""
         whitening = self._whitening(n_values).astype(dtype)
+        encoders = [self._encoder(whitening, *each) for each in learned]
+        numbers = sorted({each.n_maps for each in encoders})
+        if len(numbers) > 1:
+            raise ValueError(
+                f"dictionary={self.dictionary!r} makes {numbers[0]} maps in a tile and {numbers[-1]} in another, but all need "
+                "as many: set their number in dictionary, or tiling=1."
+            )
+        return encoders
+
+    def _encoder(self, whitening, dictionary, filters):
         if self.encoder == "code":
-            return Coder(whitening, self.dictionary_, self.rectification)
-        atoms = np.asarray(self.components_, dtype=dtype)
+            return Coder(whitening, dictionary, self.rectification)
+        atoms = np.asarray(filters, dtype=whitening.dtype)
         if self.encoder == "triangle":
             return Triangle(whitening, atoms)
         norms = np.linalg.norm(atoms, axis=1, keepdims=True)

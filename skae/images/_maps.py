@@ -6,15 +6,18 @@ from .._kernels.pictures import (
     MAX,
     SQUARES,
     SUM,
-    gather_patches,
+    gather_tile,
     normalize_patches,
     pool,
 )
 from ._pictures import pair, smoothed
+from ._tiles import tiles
 
 KINDS = {"mean": SUM, "sum": SUM, "max": MAX, "l2": SQUARES}
 _BAND = 400_000  # numbers of a band of positions, its products and codes, that stay in the cache of a core
 _FEWEST, _MOST = 64, 4096  # positions of a band
+_POSITIONS = 4096  # of a patch, in a tile, in the pictures that a thread takes at once
+_TILES = 16  # of which they are at most, so that pictures take little memory
 
 
 class FeatureMaps:
@@ -25,8 +28,10 @@ class FeatureMaps:
     patch_size : (int, int)
     floor : float or None
         Added to the variance of a patch; None leaves patches as they are.
-    encoder : object
-        See ``_encoders``.
+    encoders : list of object
+        See ``_encoders``: one for each tile.
+    tiling : (int, int)
+        Rows and columns between positions of a tile.
     sigma : float or None
         Of local contrast normalization.
     n_positions : (int, int)
@@ -36,59 +41,89 @@ class FeatureMaps:
     pooling : {'mean', 'sum', 'max', 'l2'}
     """
 
-    def __init__(self, *, patch_size, floor, encoder, sigma, n_positions, rows, columns, pooling):
-        self.patch_size, self._floor, self._encoder = patch_size, floor, encoder
-        self._sigma, self._positions = sigma, n_positions
+    def __init__(
+        self, *, patch_size, floor, encoders, tiling, sigma, n_positions, rows, columns, pooling
+    ):
+        self.patch_size, self._floor, self._encoders = patch_size, floor, encoders
+        self._tiling, self._sigma, self._positions = tiling, sigma, n_positions
         self._rows, self._columns, self._pooling = rows, columns, pooling
-        self.shape = len(rows), len(columns), encoder.n_maps
+        self.shape = len(rows), len(columns), len(encoders) * encoders[0].n_maps
 
     @property
     def dtype(self):
         """Of pictures and features."""
-        return self._encoder.matrix.dtype
+        return self._encoders[0].matrix.dtype
 
     @property
-    def n_places(self):
-        """Number of positions in a picture."""
-        return self._positions[0] * self._positions[1]
+    def n_pictures(self):
+        """Number of pictures that a thread takes at once."""
+        n_positions = _POSITIONS
+        if self._sigma is None:  # else the codes of all positions are in memory
+            n_positions *= min(len(self._encoders), _TILES)
+        return max(n_positions // (self._positions[0] * self._positions[1]), 1)
 
     def fill(self, pictures, pooled):
         """Fill ``pooled`` (n, *shape) from pictures (n, height, width, channels)."""
-        kind, windows = KINDS[self._pooling], (*self._positions, self._rows, self._columns)
+        codes = None if self._sigma is None else self._normalized(pictures)
+        parts = np.split(pooled, len(self._encoders), axis=3)
+        for tile, encoder, part in zip(self._tiles(), self._encoders, parts):
+            # Of several tiles a copy, as kernels are for arrays in C order.
+            own = np.ascontiguousarray(part)
+            if codes is None:
+                bands = self._products(pictures, tile, encoder)
+                self._pool(encoder.pool, bands, tile, own)
+            else:
+                rows = np.ascontiguousarray(codes[tile.places]).reshape(-1, encoder.n_maps)
+                self._pool(_pool_codes, [(0, rows)], tile, own)
+            part[:] = own
+
+    def _tiles(self):
+        return tiles(self._positions, self._tiling)
+
+    def _pool(self, add, bands, tile, pooled):
+        """Fill ``pooled`` with what ``add`` makes of bands of the positions of a tile."""
+        kind, (rows, columns) = KINDS[self._pooling], tile.windows(self._rows, self._columns)
         pooled[:] = -np.inf if kind == MAX else 0
-        if self._sigma is None:
-            for first, products in self._products(pictures):
-                self._encoder.pool(products, first, windows, kind, pooled)
-        else:
-            pool(self._normalized(pictures), 0, *windows, kind, pooled)
+        for first, band in bands:
+            add(band, first, (*tile.shape, rows, columns), kind, pooled)
         if self._pooling == "mean":
-            areas = np.outer(np.diff(self._rows), np.diff(self._columns))
+            areas = np.outer(np.diff(rows), np.diff(columns))
             pooled /= areas[:, :, np.newaxis].astype(pooled.dtype)
         elif self._pooling == "l2":
             np.sqrt(pooled, out=pooled)
 
     def _normalized(self, pictures):
-        """Return the codes of all positions with their contrast normalized in each picture."""
-        codes = np.empty((len(pictures) * self.n_places, self.shape[2]), pictures.dtype)
-        for first, products in self._products(pictures):
-            codes[first : first + len(products)] = self._encoder.encode(products)
-        for maps in codes.reshape(len(pictures), *self._positions, -1):
+        """Return the codes of all positions, each by its tile, with their contrast normalized in each picture."""
+        n_maps = self._encoders[0].n_maps
+        codes = np.empty((len(pictures), *self._positions, n_maps), pictures.dtype)
+        for tile, encoder in zip(self._tiles(), self._encoders):
+            part = codes[tile.places]
+            own = np.ascontiguousarray(part)
+            rows = own.reshape(-1, n_maps)
+            for first, products in self._products(pictures, tile, encoder):
+                rows[first : first + len(products)] = encoder.encode(products)
+            part[:] = own
+        for maps in codes:
             normalize_maps(maps, self._sigma)
         return codes
 
-    def _products(self, pictures):
-        """Yield first position and products of bands, in a buffer that is used again."""
-        matrix, n_all = self._encoder.matrix, len(pictures) * self.n_places
-        size = int(np.clip(_BAND // self._encoder.width, _FEWEST, _MOST))
+    def _products(self, pictures, tile, encoder):
+        """Yield first position, of those of a tile, and products of bands, in a buffer that is used again."""
+        matrix, n_all = encoder.matrix, len(pictures) * tile.shape[0] * tile.shape[1]
+        size = int(np.clip(_BAND // encoder.width, _FEWEST, _MOST))
         size = min(size, n_all)
         patches, products = (np.ones((size, n), matrix.dtype) for n in matrix.shape)
         for first in range(0, n_all, size):
             n = min(size, n_all - first)
-            gather_patches(pictures, *self.patch_size, first, patches[:n])
+            gather_tile(pictures, *self.patch_size, *tile.first, *tile.step, first, patches[:n])
             if self._floor is not None:
                 normalize_patches(patches[:n], matrix.dtype.type(self._floor))
             np.matmul(patches[:n], matrix, out=products[:n])
             yield first, products[:n]
+
+
+def _pool_codes(codes, first, windows, kind, pooled):
+    pool(codes, first, *windows, kind, pooled)
 
 
 def normalize_maps(maps, sigma):

@@ -133,19 +133,23 @@ def pair(value, name):
 
 
 def drawn_patches(pictures, size, n_patches, dtype, rng):
-    """Return different patches as rows, by height, width and channel: all where there are no more than asked for."""
+    """Return different patches as rows, by height, width and channel, and where in their pictures each is.
+
+    Positions are numbered row by row. All patches are returned where there are no more than asked for.
+    """
     windows = sliding_window_view(pictures, size, axis=(1, 2))
     n_places = int(np.prod(windows.shape[:3]))
     places = np.arange(n_places)
     if n_patches < n_places:
         places = sample_without_replacement(n_places, n_patches, random_state=rng)
     patches = windows[np.unravel_index(places, windows.shape[:3])].transpose(0, 2, 3, 1)
-    return as_floats(patches, dtype).reshape(len(places), -1)
+    rows = as_floats(patches, dtype).reshape(len(places), -1)
+    return rows, places % int(np.prod(windows.shape[1:3]))
 
 
 def drawn_filters(pictures, size, n_filters, rng):
     """Return random patches without their means as filters of norm 1; constant ones get a direction."""
-    patches = drawn_patches(pictures, size, n_filters, pictures.dtype, rng)
+    patches, _ = drawn_patches(pictures, size, n_filters, pictures.dtype, rng)
     noise = rng.standard_normal((n_filters, patches.shape[1])).astype(patches.dtype)
     filters = np.resize(patches - patches.mean(axis=1, keepdims=True), noise.shape)
     return unit_rows(filters + 0.1 * (filters.std() or 1) * noise)

@@ -223,10 +223,11 @@ def test_filters_as_pictures():
 
 
 @pytest.mark.parametrize("whitening", [None, 0.1])
-def test_a_dictionary_without_components_has_no_filters(whitening):
+@pytest.mark.parametrize("tiling", [1, 2])
+def test_a_dictionary_without_components_has_no_filters(whitening, tiling):
     """Distances to centers are its code."""
     options = {"dictionary": KMeans(3, n_init=1), "encoder": "code", "whitening": whitening}
-    features = ConvolutionalFeatures(patch_size=3, **options).fit(GRAY)
+    features = ConvolutionalFeatures(patch_size=3, tiling=tiling, **options).fit(GRAY)
     assert features.components_ is None and features.filters_ is None
     with pytest.raises(ValueError, match="has neither components_ nor"):
         FilterDisplay.from_estimator(features)

@@ -1,0 +1,58 @@
+"""Tiles: positions that share their filters, those ``tiling`` rows and columns apart."""
+
+import numpy as np
+
+from ._pictures import pair
+
+
+def checked_tiling(tiling, n_positions):
+    """Return the rows and columns between positions that share their filters.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer positions.
+    """
+    tiling = pair(tiling, "tiling")
+    if any(k > n for k, n in zip(tiling, n_positions)):
+        raise ValueError(
+            f"tiling={tiling} is more than the {n_positions[0]} x {n_positions[1]} positions of a filter in a picture: some "
+            "filters would be nowhere. Make it smaller."
+        )
+    return tiling
+
+
+def tile_numbers(n_positions, tiling):
+    """Return the number of the tile of each position, both row by row."""
+    rows, columns = (np.arange(n) % k for n, k in zip(n_positions, tiling))
+    return (rows[:, np.newaxis] * tiling[1] + columns).ravel()
+
+
+class Tile:
+    """Positions ``first``, the first one down and across, and every ``step``-th row and column from it on."""
+
+    def __init__(self, first, step, n_positions):
+        self.first, self.step = first, step
+        self.shape = tuple(-(-(n - i) // k) for n, i, k in zip(n_positions, first, step))
+        # Of maps (n, rows, columns, n_maps).
+        self.places = (slice(None), *(slice(i, None, k) for i, k in zip(first, step)))
+
+    def windows(self, *axes):
+        """Return windows of rows, and of columns, as those of the rows and columns of this tile."""
+        return [-(-(each - i) // k) for each, i, k in zip(axes, self.first, self.step)]
+
+
+def tiles(n_positions, tiling):
+    """Return the tiles, row by row."""
+    return [Tile((i, j), tiling, n_positions) for i in range(tiling[0]) for j in range(tiling[1])]
+
+
+def check_windows(tiling, rows, columns):
+    """Raise where a window of pooling has no position of some tile."""
+    smallest = tuple(int(np.diff(windows).min()) for windows in (rows, columns))
+    if any(n < k for n, k in zip(smallest, tiling)):
+        raise ValueError(
+            f"tiling={tiling} needs windows of pooling with at least {tiling[0]} x {tiling[1]} positions, one of each tile; "
+            f"the smallest one has {smallest[0]} x {smallest[1]}. Make tiling smaller, or windows larger by pool_grid, or by "
+            "pool_size and pool_stride, with which the last ones may be smaller."
+        )
