@@ -27,8 +27,8 @@ class FilterDisplay:
     image_shape : (int, int) or (int, int, int)
         Height and width of a filter, and channels: 1, or 3 for colors.
     map_shape : (int, int) or (int, int, int), default=None
-        Rows and columns of the map whose places the filters have in this order, or number of maps side by side, rows
-        and columns. None shows them in a square.
+        Rows and columns of the map whose places the filters have in this order, or number of maps, which stand in a
+        square, rows and columns. None shows the filters in a square.
     """
 
     def __init__(self, *, filters, image_shape, map_shape=None):
@@ -52,8 +52,8 @@ class FilterDisplay:
         estimator : fitted estimator
             An auto-encoder or machine, a dictionary, or features of pictures: what has ``encoder_weights_``,
             ``filters_``, ``components_`` or ``cluster_centers_``. Of a :class:`~skae.PSD` with a ``topology`` the map
-            is drawn, and of a :class:`~skae.images.ConvolutionalPSD` with ``tiling`` one for each filter of a position,
-            side by side.
+            is drawn, and with the ``tiling`` of :class:`~skae.images.ConvolutionalPSD` and
+            :class:`~skae.images.ConvolutionalFeatures` one for each filter of a position.
         n_filters : int, default=None
             Most filters to draw, the strongest first. None is 100, or the whole map.
         image_shape : tuple of int, default=None
@@ -128,16 +128,15 @@ def _placed(estimator, weights):
 
 
 def _maps(images, map_shape):
-    """Return one picture of the maps of images side by side; raise where they do not fill them."""
+    """Return one picture of the maps of images, in a square; raise where images do not fill them."""
     if np.shape(map_shape) not in ((2,), (3,)) or np.prod(map_shape) != len(images):
         raise ValueError(
             f"map_shape must be (rows, columns) with rows * columns = {len(images)}, the number of filters, or (maps, rows, "
             f"columns); got {map_shape!r}."
         )
     n_maps = int(map_shape[0]) if len(map_shape) == 3 else 1
-    sheets = [tile(each, int(map_shape[-1])) for each in np.split(images, n_maps)]
-    gap = np.full((len(sheets[0]), _GAP, *sheets[0].shape[2:]), np.nan)
-    return np.hstack([part for sheet in sheets for part in (gap, sheet)][1:])
+    sheets = np.stack([tile(each, int(map_shape[-1])) for each in np.split(images, n_maps)])
+    return tile(sheets, int(np.ceil(np.sqrt(n_maps))), _GAP)
 
 
 def _filters_of(estimator):

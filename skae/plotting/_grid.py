@@ -93,12 +93,12 @@ def draw_sheet(ax, images, n_columns, limits, title, *, cmap, im_kw):
     return ax
 
 
-def tile(images, n_columns):
-    """Return one picture of ``images`` (n, height, width[, channels]) in rows of ``n_columns``, NaN in between."""
+def tile(images, n_columns, gap=1):
+    """Return one picture of ``images`` (n, height, width[, channels]) in rows of ``n_columns``, NaN in the gaps."""
     n, height, width, *channels = images.shape
-    n_rows = -(-n // n_columns)
-    sheet = np.full((n_rows * (height + 1) - 1, n_columns * (width + 1) - 1, *channels), np.nan)
+    down, across, n_rows = height + gap, width + gap, -(-n // n_columns)
+    sheet = np.full((n_rows * down - gap, n_columns * across - gap, *channels), np.nan)
     for k, image in enumerate(images):
-        top, left = k // n_columns * (height + 1), k % n_columns * (width + 1)
+        top, left = k // n_columns * down, k % n_columns * across
         sheet[top : top + height, left : left + width] = image
     return sheet

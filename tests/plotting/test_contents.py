@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 
 from skae import PSD, AutoEncoder, SparseAutoEncoder
 from skae.generative import sample_chain, sample_walkback
-from skae.images import ConvolutionalPSD
+from skae.images import ConvolutionalFeatures, ConvolutionalPSD
 from skae.plotting import (
     ChainDisplay,
     CodeDisplay,
@@ -146,6 +146,19 @@ def test_filters_of_tiles_stand_on_the_places_of_their_positions():
     second_of_tile_1_2 = psd.components_[2 * 5 + 1]
     expected = second_of_tile_1_2 / np.abs(second_of_tile_1_2).max()
     np.testing.assert_allclose(sheet[5:, 28:], expected.reshape(4, 4), rtol=1e-6)
+
+
+def test_maps_of_many_filters_stand_in_a_square():
+    options = {"patch_size": 4, "tiling": (2, 3), "pool_grid": 1, "random_state": 0}
+    model = ConvolutionalFeatures(5, dictionary="patches", **options)
+    display = FilterDisplay.from_estimator(model.fit(X[:200].reshape(-1, 8, 8)))
+    sheet, (height, width) = _sheet(display), (2 * 5 - 1, 3 * 5 - 1)
+    assert sheet.shape == (2 * height + 4, 3 * width + 2 * 4)
+    fifth_of_tile_0_2 = model.filters_[2 * 5 + 4, :, :, 0]
+    expected = fifth_of_tile_0_2 / np.abs(fifth_of_tile_0_2).max()
+    top, left = height + 4, width + 4 + 2 * 5
+    np.testing.assert_allclose(sheet[top : top + 4, left : left + 4], expected, rtol=1e-6)
+    assert sheet.mask[top:, 2 * (width + 4) :].all() and sheet.mask[height:top].all()
 
 
 def test_chains_of_a_model(model):
