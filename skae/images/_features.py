@@ -110,6 +110,8 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Of a picture.
     map_shape_ : (int, int, int)
         Rows, columns and maps, tile by tile, of the features of a picture, in the order of ``transform``.
+    tiling_ : (int, int)
+        Rows and columns between positions that share their filters.
     n_features_in_ : int
         Numbers of a picture.
 
@@ -204,7 +206,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             rng = check_random_state(self.random_state)
             dtype = np.dtype(np.float64 if pictures.dtype == np.float64 else np.float32)
             patches, positions = drawn_patches(pictures, size, self.n_patches, dtype, rng)
-            self.image_shape_ = pictures.shape[1:]
+            self.image_shape_, self.tiling_ = pictures.shape[1:], tiling
             whitened, kept = self._whitened(patches)
             numbers = tile_numbers(n_positions, tiling)[positions[kept]]
             learned = learned_dictionaries(self, whitened, numbers, tiling, rng)

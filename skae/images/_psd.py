@@ -129,6 +129,8 @@ class ConvolutionalPSD(
         Of a picture.
     map_shape_ : (int, int, int)
         Rows, columns and filters of the codes of a picture, in the order of ``transform``.
+    tiling_ : (int, int)
+        Rows and columns between positions that share their filters.
     n_iter_ : int
         Epochs so far.
     loss_curve_, validation_curve_ : list of float
@@ -255,8 +257,8 @@ class ConvolutionalPSD(
         dtype = self.components_.dtype if again else np.dtype(dtype)
         rows = as_floats(pictures, dtype).reshape(len(pictures), -1)
         rows, weights, _ = counted_rows(rows, sample_weight)
-        self.image_shape_, self._shape = pictures.shape[1:], shape
-        self._convolution = Convolution(self.image_shape_, size, shape["tiling"])
+        self.image_shape_, self.tiling_, self._shape = pictures.shape[1:], shape["tiling"], shape
+        self._convolution = Convolution(self.image_shape_, size, self.tiling_)
         parts = self._convolution, self._make_encoder(), self._inferred
         objective = ConvolutionalObjective(*parts, self.beta)
         pictures = rows.reshape(-1, *self.image_shape_)

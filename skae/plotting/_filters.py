@@ -119,8 +119,7 @@ def _placed(estimator, weights):
     """Return filters in the order of their map, and its rows and columns, None where there is no map."""
     if getattr(estimator, "topology", None) is not None:
         return weights, tuple(estimator.topology)
-    tiling = getattr(estimator, "tiling", 1)
-    down, across = (tiling, tiling) if isinstance(tiling, Integral) else tiling
+    down, across = getattr(estimator, "tiling_", (1, 1))
     if down * across == 1:
         return weights, None
     tiles = weights.reshape(down, across, -1, weights.shape[1]).transpose(2, 0, 1, 3)

@@ -146,6 +146,8 @@ def test_filters_of_tiles_stand_on_the_places_of_their_positions():
     second_of_tile_1_2 = psd.components_[2 * 5 + 1]
     expected = second_of_tile_1_2 / np.abs(second_of_tile_1_2).max()
     np.testing.assert_allclose(sheet[5:, 28:], expected.reshape(4, 4), rtol=1e-6)
+    psd.set_params(tiling=1)  # what was fitted is drawn
+    np.testing.assert_array_equal(_sheet(FilterDisplay.from_estimator(psd)), sheet)
 
 
 def test_maps_of_many_filters_stand_in_a_square():
