@@ -53,18 +53,20 @@ class AutoEncoder(BaseAutoEncoder):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and
-        2000 at most, and for 12 to 1000 epochs; of L-BFGS 200.
+        Maximum number of epochs, or of iterations of L-BFGS. ``'auto'`` means two minibatches per sample, but between
+        1000 and 2000 minibatches, and between 12 and 1000 epochs (for L-BFGS, 200 iterations).
     tol : float, default=1e-4
-        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error
-        on held-out samples; for L-BFGS, its tolerance.
+        Training stops when, for ``n_iter_no_change`` epochs in a row, the training loss (with
+        ``learning_rate='constant'``) or the error on held-out samples (with ``early_stopping``) improves by less than
+        this fraction. For L-BFGS, its tolerance.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
-        in order.
+        Whether to shuffle the samples in each epoch. An int shuffles within blocks of that many consecutive samples
+        only, so that a file is read in order.
     early_stopping : bool, default=False
-        Whether to stop on held-out samples, and keep the best weights.
+        Whether to stop when the error on held-out samples no longer improves, and keep the weights at which it was
+        least.
     validation_fraction : float, default=0.1
-        Share of samples held out.
+        Share of samples to hold out for ``early_stopping``.
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
@@ -74,19 +76,20 @@ class AutoEncoder(BaseAutoEncoder):
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise.
     verbose : int, default=0
-        Print loss, seconds and samples per second every so many epochs, and why training stopped.
+        If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped.
     checkpoint : path-like, default=None
         File to which the state of training is written after each epoch, atomically.
     resume : bool, default=False
-        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits; with more epochs in
-        ``max_iter`` than before only where ``learning_rate='constant'``.
+        Whether ``fit`` continues from ``checkpoint`` if the file exists, with bitwise the same result as without the
+        interruption (L-BFGS forgets its past gradients). ``max_iter`` may be larger than before only with
+        ``learning_rate='constant'``.
     device : str, default=None
-        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results
-        come back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself
-        where.
+        Where to compute if X is a numpy array: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``;
+        results are numpy arrays. With scikit-learn's ``array_api_dispatch``, arrays of other libraries stay on the
+        device where they are.
     precision : {'float32', 'bfloat16'}, default='float32'
-        Precision of the factors of matrix products of an X in float32; weights and sums stay in float32. ``'bfloat16'``
-        needs PyTorch, on a CPU too.
+        ``'bfloat16'`` rounds the factors of matrix products; weights and sums stay in float32. It needs X in float32,
+        and PyTorch, also on a CPU.
 
     Attributes
     ----------

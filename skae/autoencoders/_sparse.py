@@ -59,7 +59,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
     aux : float, default=0.03125
         Weight of the loss of dead features: how well they reconstruct what the others leave over.
     dead_after : int, default=20
-        A feature is dead when it was active in none of so many minibatches in a row.
+        A feature is dead after this many minibatches in a row in which it was not active.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
         How columns of X are scaled inside the model. ``'columns'`` gives each column mean 0 and variance 1;
         ``'shared'`` takes one variance for all of them, as embeddings and pixels have one unit. ``'auto'`` takes
@@ -80,18 +80,20 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12
-        to 1000 epochs.
+        Maximum number of epochs. ``'auto'`` means two minibatches per sample, but between 1000 and 2000 minibatches,
+        and between 12 and 1000 epochs.
     tol : float, default=1e-4
-        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error
-        on held-out samples.
+        Training stops when, for ``n_iter_no_change`` epochs in a row, the training loss (with
+        ``learning_rate='constant'``) or the error on held-out samples (with ``early_stopping``) improves by less than
+        this fraction.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
-        in order.
+        Whether to shuffle the samples in each epoch. An int shuffles within blocks of that many consecutive samples
+        only, so that a file is read in order.
     early_stopping : bool, default=False
-        Whether to stop on held-out samples, and keep the best weights.
+        Whether to stop when the error on held-out samples no longer improves, and keep the weights at which it was
+        least.
     validation_fraction : float, default=0.1
-        Share of samples held out.
+        Share of samples to hold out for ``early_stopping``.
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
@@ -100,12 +102,12 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights and shuffles.
     verbose : int, default=0
-        Print loss, seconds and samples per second every so many epochs, and why training stopped.
+        If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped.
     checkpoint : path-like, default=None
         File to which the state of training is written after each epoch, atomically.
     resume : bool, default=False
-        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits; with more epochs in
-        ``max_iter`` than before only where ``learning_rate='constant'``.
+        Whether ``fit`` continues from ``checkpoint`` if the file exists, with bitwise the same result as without the
+        interruption. ``max_iter`` may be larger than before only with ``learning_rate='constant'``.
 
     Attributes
     ----------

@@ -70,7 +70,7 @@ class DBM(
     layers : list of (str, RBM)
         Two or more, from the lowest to the highest. They are cloned. Their parameters are ``name__parameter`` for
         ``set_params`` and grids.
-    pretraining : {'greedy'}, default='greedy'
+    pretraining : {'greedy'} or None, default='greedy'
         How the layers are initialized; with None, by random weights.
     n_mean_field_steps : int, default=10
         Steps of mean field up and down, of which each renews all layers.
@@ -89,32 +89,35 @@ class DBM(
     learning_rate : {'constant', 'cosine'}, default='constant'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs. Training that is resumed then needs the same
-        ``max_iter``. Not used by L-BFGS.
+        ``max_iter``.
     batch_size : int, default=100
         Samples in a minibatch.
-    max_iter : int, default=50
-        Epochs.
+    max_iter : int or 'auto', default=50
+        Number of epochs. ``'auto'`` means two minibatches per sample, but between 1000 and 2000 minibatches, and
+        between 12 and 1000 epochs.
     tol : float, default=1e-4
-        Relative improvement that counts as one, where training may stop early.
+        With ``early_stopping``, training stops when the reconstruction loss of held-out samples improves by less than
+        this fraction for ``n_iter_no_change`` epochs in a row.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
-        in order.
+        Whether to shuffle the samples in each epoch. An int shuffles within blocks of that many consecutive samples
+        only, so that a file is read in order.
     early_stopping : bool, default=False
-        Whether to stop by the reconstruction loss of held-out samples, and keep the best weights.
+        Whether to stop when the reconstruction loss of held-out samples no longer improves, and keep the weights at
+        which it was least.
     validation_fraction : float, default=0.1
-        Share of samples held out.
+        Share of samples to hold out for ``early_stopping``.
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and chains, and of layers that have none of their own.
     verbose : int, default=0
-        Print loss, seconds and samples per second every so many epochs, and why training stopped, also of layers that
-        say nothing else.
+        If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped; also
+        of layers whose own ``verbose`` is 0.
     checkpoint : path-like, default=None
         File to which the state of the joint training is written after each epoch, atomically. Layers write beside it,
         with their names added.
     resume : bool, default=False
-        Whether ``fit`` goes on from these files where they exist.
+        Whether ``fit`` continues from these files if they exist.
 
     Attributes
     ----------

@@ -55,11 +55,11 @@ class DBN(
     random_state : int, RandomState instance or None, default=None
         Seed of layers that have none of their own.
     verbose : int, default=0
-        Print a line every so many epochs, of layers that say nothing else.
+        ``verbose`` of layers whose own is 0.
     checkpoint : path-like, default=None
         File beside which layers that have none write their checkpoints, with their names added.
     resume : bool, default=False
-        Whether ``fit`` goes on from these files where they exist.
+        Whether ``fit`` continues from these files if they exist.
 
     Attributes
     ----------

@@ -92,17 +92,20 @@ class RBM(BoltzmannMachine, FittedNetwork):
     batch_size : int, default=100
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and
-        2000 at most, and for 12 to 1000 epochs; of L-BFGS 200.
+        Number of epochs, or maximum number of iterations of L-BFGS. ``'auto'`` means two minibatches per sample, but
+        between 1000 and 2000 minibatches, and between 12 and 1000 epochs (for L-BFGS, 200 iterations).
     tol : float, default=1e-4
-        Relative improvement that counts as one, where training may stop early.
+        Training stops when, for ``n_iter_no_change`` epochs in a row, the error on held-out samples (with
+        ``early_stopping``) or the loss of ``gradient='autoencoder'`` (with ``learning_rate='constant'``) improves by
+        less than this fraction. For L-BFGS, its tolerance.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
-        in order.
+        Whether to shuffle the samples in each epoch. An int shuffles within blocks of that many consecutive samples
+        only, so that a file is read in order.
     early_stopping : bool, default=False
-        Whether to stop on held-out samples, and keep the best weights.
+        Whether to stop when the error on held-out samples no longer improves, and keep the weights at which it was
+        least.
     validation_fraction : float, default=0.1
-        Share of samples held out.
+        Share of samples to hold out for ``early_stopping``.
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
@@ -112,18 +115,19 @@ class RBM(BoltzmannMachine, FittedNetwork):
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and chains.
     verbose : int, default=0
-        Print loss, seconds and samples per second every so many epochs, and why training stopped.
+        If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped.
     checkpoint : path-like, default=None
         File to which the state of training is written after each epoch, atomically.
     resume : bool, default=False
-        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits.
+        Whether ``fit`` continues from ``checkpoint`` if the file exists, with bitwise the same result as without the
+        interruption.
     device : str, default=None
-        Where to compute for an X of numpy: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``; results
-        come back as arrays of numpy. An X of another library, with scikit-learn's ``array_api_dispatch``, says itself
-        where.
+        Where to compute if X is a numpy array: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``;
+        results are numpy arrays. With scikit-learn's ``array_api_dispatch``, arrays of other libraries stay on the
+        device where they are.
     precision : {'float32', 'bfloat16'}, default='float32'
-        Precision of the factors of matrix products of an X in float32; weights and sums stay in float32. ``'bfloat16'``
-        needs PyTorch, on a CPU too.
+        ``'bfloat16'`` rounds the factors of matrix products; weights and sums stay in float32. It needs X in float32,
+        and PyTorch, also on a CPU.
 
     Attributes
     ----------

@@ -40,7 +40,7 @@ class RecurrentAE(BaseStack):
         for ``set_params`` and grids.
     n_steps : int, default=3
         Mean-field steps after the way up.
-    pretraining : {'unsupervised'}, default='unsupervised'
+    pretraining : {'unsupervised'} or None, default='unsupervised'
         Whether weights come from the layers' own training; None starts from random ones.
     corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='masking'
         Noise of the joint training, as for :class:`DenoisingAE`.
@@ -65,31 +65,33 @@ class RecurrentAE(BaseStack):
     batch_size : int, default=64
         Samples in a minibatch.
     max_iter : int or 'auto', default='auto'
-        Most epochs, or iterations of L-BFGS. ``'auto'`` trains on two minibatches for each row, but 1000 at least and
-        2000 at most, and for 12 to 1000 epochs; of L-BFGS 200.
+        Maximum number of epochs, or of iterations of L-BFGS. ``'auto'`` means two minibatches per sample, but between
+        1000 and 2000 minibatches, and between 12 and 1000 epochs (for L-BFGS, 200 iterations).
     tol : float, default=1e-4
-        Relative improvement of the training loss that counts as one, with ``learning_rate='constant'``, or of the error
-        on held-out samples; for L-BFGS, its tolerance.
+        Training stops when, for ``n_iter_no_change`` epochs in a row, the training loss (with
+        ``learning_rate='constant'``) or the error on held-out samples (with ``early_stopping``) improves by less than
+        this fraction. For L-BFGS, its tolerance.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
-        in order.
+        Whether to shuffle the samples in each epoch. An int shuffles within blocks of that many consecutive samples
+        only, so that a file is read in order.
     early_stopping : bool, default=False
-        Whether to stop on held-out samples, and keep the best weights.
+        Whether to stop when the error on held-out samples no longer improves, and keep the weights at which it was
+        least.
     validation_fraction : float, default=0.1
-        Share of samples held out.
+        Share of samples to hold out for ``early_stopping``.
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     random_state : int, RandomState instance or None, default=None
         Seed of initial weights, shuffles and noise, and of layers that have none of their own.
     verbose : int, default=0
-        Print loss, seconds and samples per second every so many epochs, and why training stopped, also of layers that
-        say nothing else.
+        If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped; also
+        of layers whose own ``verbose`` is 0.
     checkpoint : path-like, default=None
         File to which the state of the joint training is written after each epoch, atomically. Auto-encoders
         among the layers write beside it, with their names added.
     resume : bool, default=False
-        Whether ``fit`` goes on from these files where they exist, at the layer and epoch of the interruption and
-        to the same bits.
+        Whether ``fit`` continues from these files if they exist, at the layer and epoch of the interruption, with
+        bitwise the same result as without it (L-BFGS forgets its past gradients).
 
     Attributes
     ----------

@@ -56,9 +56,9 @@ def sample_chain(
         the derivatives of its units on both sides, which makes it symmetric and leaves its eigenvalues as they are; it
         needs tied weights and elementwise units.
     burn_in : int, default=0
-        First steps whose states are left out.
+        Number of first steps whose states are dropped.
     thin : int, default=1
-        After them, one state is kept of so many.
+        Every ``thin``-th state after ``burn_in`` is kept.
     random_state : int, RandomState instance or None, default=None
         Seed of the noise.
 
@@ -136,9 +136,9 @@ def sample_langevin(
     step_size : float, default=None
         In the same units; ``sigma**2`` by default: half of the way to the reconstruction.
     burn_in : int, default=0
-        First steps whose states are left out.
+        Number of first steps whose states are dropped.
     thin : int, default=1
-        After them, one state is kept of so many.
+        Every ``thin``-th state after ``burn_in`` is kept.
     random_state : int, RandomState instance or None, default=None
         Seed of the noise.
 

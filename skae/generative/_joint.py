@@ -89,7 +89,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     random_state : int, RandomState instance or None, default=None
         Seed of the chain, and of ``base`` where it has none of its own.
     verbose : int, default=0
-        Print the mean energy every so many steps, and epochs of a ``base`` that says nothing else.
+        If positive, print the mean energy every ``verbose`` steps; also ``verbose`` of a ``base`` whose own is 0.
 
     Attributes
     ----------

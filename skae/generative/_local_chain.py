@@ -54,9 +54,9 @@ def sample_local_moments(
         In the units of the scaled columns, see ``scale_``. By default that of the training: ``corruption_level`` of
         gaussian noise, or the root of twice the ``contraction`` of the reconstruction.
     burn_in : int, default=0
-        First steps whose states are left out.
+        Number of first steps whose states are dropped.
     thin : int, default=1
-        After them, one state is kept of so many.
+        Every ``thin``-th state after ``burn_in`` is kept.
     random_state : int, RandomState instance or None, default=None
         Seed of the noise.
 

@@ -50,9 +50,9 @@ def sample_walkback(
         Standard deviation of gaussian columns: the root of their mean squared error in reconstructing corrupted
         data. None takes their means, which makes the chains too narrow.
     burn_in : int, default=0
-        First steps whose states are left out.
+        Number of first steps whose states are dropped.
     thin : int, default=1
-        After them, one state is kept of so many.
+        Every ``thin``-th state after ``burn_in`` is kept.
     random_state : int, RandomState instance or None, default=None
         Seed of corruptions and draws.
 

@@ -67,11 +67,11 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Rows and columns between positions that share their filters: with k there are ``k * k`` dictionaries, one for
         each tile, learned on the patches at its positions. Contrast and whitening are common to all. In each window of
         pooling codes of a tile are pooled by themselves, so that there are ``k * k`` times as many features.
-    contrast : float, default=0.3
+    contrast : float or None, default=0.3
         Added to the variance of a patch before its root is the divisor, as a share of the mean variance of patches.
         None leaves patches as they are. Coates, Lee & Ng (2011) have 0.01; more of it keeps the noise of smooth
         patches, for instance that of JPEG files, from being as large as structure.
-    whitening : float, default=0.1
+    whitening : float or None, default=0.1
         ``epsilon`` of :class:`~skae.images.ZCA`. None does not whiten.
     local_contrast : float, default=None
         Deviation in positions of the Gaussian window in which codes are normalized; None leaves them.
@@ -87,7 +87,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         (height, width) or (height, width, channels) of the rows of X; by default those are square and gray, or else
         lines of one pixel's height. Not needed where X has pictures.
     n_patches : int, default=100_000
-        Most patches to learn from, of all tiles together.
+        Maximum number of patches to learn from, of all tiles together.
     n_jobs : int, default=None
         Threads of ``transform``, as in joblib.
     random_state : int, RandomState instance or None, default=None

@@ -76,7 +76,7 @@ class ConvolutionalPSD(
         Largest duality gap of the codes of a picture, relative to the objective of zero codes; with ``pool_size``, the
         relative change of the codes in a pass at which inference stops.
     max_inference_iter : int, default=200
-        Most passes of coordinate descent over the codes of a picture that may be nonzero.
+        Maximum number of passes of coordinate descent over the codes of a picture that may be nonzero.
     image_shape : tuple of int, default=None
         (height, width) or (height, width, channels) of the rows of X, see :class:`ConvolutionalFeatures`.
     solver : {'adam', 'sgd'} or solver, default='adam'
@@ -89,18 +89,19 @@ class ConvolutionalPSD(
     batch_size : int, default=16
         Pictures in a minibatch.
     max_iter : int or 'auto', default=20
-        Most epochs. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12
-        to 1000 epochs.
+        Maximum number of epochs. ``'auto'`` means two minibatches per sample, but between 1000 and 2000 minibatches,
+        and between 12 and 1000 epochs.
     tol : float, default=1e-4
-        Relative improvement of an epoch's objective, with ``learning_rate='constant'``, or of that on held-out
-        pictures, that counts as one.
+        Training stops when, for ``n_iter_no_change`` epochs in a row, the objective (with ``learning_rate='constant'``)
+        or that of held-out pictures (with ``early_stopping``) improves by less than this fraction.
     shuffle : bool or int, default=True
-        Whether each epoch takes the pictures in a new order. A number shuffles within buffers of so many, which are
-        read in order.
+        Whether to shuffle the pictures in each epoch. An int shuffles within blocks of that many consecutive pictures
+        only, so that a file is read in order.
     early_stopping : bool, default=False
-        Whether to stop on held-out pictures, and keep the best weights.
+        Whether to stop when the objective of held-out pictures no longer improves, and keep the weights at which it was
+        least.
     validation_fraction : float, default=0.1
-        Share of pictures held out.
+        Share of pictures to hold out for ``early_stopping``.
     n_iter_no_change : int, default=5
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
@@ -111,11 +112,12 @@ class ConvolutionalPSD(
     random_state : int, RandomState instance or None, default=None
         Seed of the first filters and of shuffles.
     verbose : int, default=0
-        Print loss, seconds and pictures per second every so many epochs.
+        If positive, print loss, seconds and pictures per second every ``verbose`` epochs, and why training stopped.
     checkpoint : path-like, default=None
         File to which the state of training is written after each epoch, atomically.
     resume : bool, default=False
-        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits.
+        Whether ``fit`` continues from ``checkpoint`` if the file exists, with bitwise the same result as without the
+        interruption.
 
     Attributes
     ----------

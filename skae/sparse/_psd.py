@@ -62,7 +62,7 @@ class PSD(BaseCoder):
         Largest duality gap of a code, relative to the objective of the zero code; with ``topology``, the relative
         change of the codes in a step at which inference stops.
     max_inference_iter : int, default=500
-        Most iterations for a code.
+        Maximum number of iterations for a code.
     solver : {'adam', 'sgd'} or solver, default='adam'
         An instance from :mod:`skae.training` has options.
     learning_rate_init : float, default=1e-3
@@ -74,18 +74,19 @@ class PSD(BaseCoder):
     batch_size : int, default=100
         Samples in a minibatch.
     max_iter : int or 'auto', default=30
-        Most epochs. ``'auto'`` trains on two minibatches for each row, but 1000 at least and 2000 at most, and for 12
-        to 1000 epochs.
+        Maximum number of epochs. ``'auto'`` means two minibatches per sample, but between 1000 and 2000 minibatches,
+        and between 12 and 1000 epochs.
     tol : float, default=1e-4
-        Relative improvement of an epoch's objective, with ``learning_rate='constant'``, or of that on held-out samples,
-        that counts as one.
+        Training stops when, for ``n_iter_no_change`` epochs in a row, the objective (with ``learning_rate='constant'``)
+        or that of held-out samples (with ``early_stopping``) improves by less than this fraction.
     shuffle : bool or int, default=True
-        Whether each epoch takes the samples in a new order. A number shuffles within buffers of so many, which are read
-        in order.
+        Whether to shuffle the samples in each epoch. An int shuffles within blocks of that many consecutive samples
+        only, so that a file is read in order.
     early_stopping : bool, default=False
-        Whether to stop on held-out samples, and keep the best weights.
+        Whether to stop when the error on held-out samples no longer improves, and keep the weights at which it was
+        least.
     validation_fraction : float, default=0.1
-        Share of samples held out.
+        Share of samples to hold out for ``early_stopping``.
     n_iter_no_change : int, default=5
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
@@ -96,11 +97,12 @@ class PSD(BaseCoder):
     random_state : int, RandomState instance or None, default=None
         Seed of the first atoms and of shuffles.
     verbose : int, default=0
-        Print loss, seconds and samples per second every so many epochs, and why training stopped.
+        If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped.
     checkpoint : path-like, default=None
         File to which the state of training is written after each epoch, atomically.
     resume : bool, default=False
-        Whether ``fit`` goes on from ``checkpoint`` where the file exists, to the same bits.
+        Whether ``fit`` continues from ``checkpoint`` if the file exists, with bitwise the same result as without the
+        interruption.
 
     Attributes
     ----------
