@@ -20,7 +20,10 @@ def add_scaled_rows(scales, weights, grad):
 
 @portable(compiled.contract, at=1)
 def contract(kind, codes, row_norms, sample_weights, delta, row_scales, start, stop):
-    """Of sum_i v_i sum_j d_ij^2 n_j: delta <- the derivative by a, and row_scales_j w_j is that by w_j; for some units."""
+    """Differentiate P = sum_i v_i sum_j d_ij^2 n_j, for units ``start`` to ``stop``.
+
+    delta_ij <- dP/da_ij; row_scales_j <- the number c_j of dP/dw_j = c_j w_j.
+    """
     h = codes[:, start:stop]
     term = 2 * sample_weights[:, None] * derivative(kind, h)
     delta[:, start:stop] = term * second_derivative(kind, h) * row_norms[start:stop]
@@ -31,9 +34,9 @@ def contract(kind, codes, row_norms, sample_weights, delta, row_scales, start, s
 def curve(
     kind, codes, shifted, row_norms, sample_weights, delta, shifted_delta, row_scales, start, stop
 ):
-    """Add the same for sum_i v_i sum_j (d_ij - d~_ij)^2 n_j, the Jacobian's change from x to x~.
+    """Add the same for P = sum_i v_i sum_j (d_ij - d~_ij)^2 n_j, the Jacobian's change from x to x~.
 
-    Set ``shifted_delta``.
+    ``delta`` and ``row_scales`` are added to; shifted_delta_ij <- dP/da~_ij.
     """
     here, there = codes[:, start:stop], shifted[:, start:stop]
     change = derivative(kind, here) - derivative(kind, there)

@@ -35,7 +35,7 @@ def warn_of_constant_codes(encode, rows, name, cure):
 
 
 def warn_of_zero_codes(codes, name, alpha):
-    """Warn where all ``codes`` of some rows are 0."""
+    """Warn if ``codes``, those of some training rows, are all 0."""
     if not codes.any():
         warnings.warn(
             f"The codes of {name} are 0 on the training data: lower alpha={alpha:g}.",

@@ -220,10 +220,10 @@ def _too_few_classes(only):
 
 def _labeled(y):
     """Return which rows have a label: -1 means none, unless y has the values -1 and 1 only, which are then two classes."""
-    everyone = np.ones(len(y), bool)
+    all_rows = np.ones(len(y), bool)
     if y.dtype == object:
         return np.array([isinstance(label, str) or label != _UNLABELED for label in y], bool)
     if y.dtype.kind not in "if":
-        return everyone
+        return all_rows
     labeled = y != _UNLABELED
-    return labeled if len(np.unique(y[labeled])) > 1 else everyone
+    return labeled if len(np.unique(y[labeled])) > 1 else all_rows

@@ -1,6 +1,7 @@
 """Contractive penalties of a one-layer encoder h = s(W x + b), in closed form.
 
-With d_j = s'(a_j) and n_j = ||w_j||^2, ||dh/dx||_F^2 = sum_j d_j^2 n_j: no Jacobian is formed.
+With d_j = s'(a_j) and n_j = ||w_j||^2, ||dh/dx||_F^2 = sum_j d_j^2 n_j: no Jacobian is formed. v_i are the weights of
+the samples.
 """
 
 from ._jit import kernel
@@ -27,7 +28,10 @@ def add_scaled_rows(scales, weights, grad):
 
 @kernel
 def contract(kind, codes, row_norms, sample_weights, delta, row_scales, start, stop):
-    """Of sum_i v_i sum_j d_ij^2 n_j: delta <- the derivative by a, and row_scales_j w_j is that by w_j; for some units."""
+    """Differentiate P = sum_i v_i sum_j d_ij^2 n_j, for units ``start`` to ``stop``.
+
+    delta_ij <- dP/da_ij; row_scales_j <- the number c_j of dP/dw_j = c_j w_j.
+    """
     one = codes.dtype.type(1)
     two = one + one
     norms, scales = row_norms[start:stop], row_scales[start:stop]
@@ -45,9 +49,9 @@ def contract(kind, codes, row_norms, sample_weights, delta, row_scales, start, s
 def curve(
     kind, codes, shifted, row_norms, sample_weights, delta, shifted_delta, row_scales, start, stop
 ):
-    """Add the same for sum_i v_i sum_j (d_ij - d~_ij)^2 n_j, the Jacobian's change from x to x~.
+    """Add the same for P = sum_i v_i sum_j (d_ij - d~_ij)^2 n_j, the Jacobian's change from x to x~.
 
-    Set ``shifted_delta``.
+    ``delta`` and ``row_scales`` are added to; shifted_delta_ij <- dP/da~_ij.
     """
     one = codes.dtype.type(1)
     two = one + one

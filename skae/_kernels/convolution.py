@@ -8,7 +8,7 @@ n_channels): of each position the first filter that it has, the height of patche
 from ._jit import kernel
 from .coordinate_descent import shrink
 
-_SHARE = 0.02  # of the first pass's gain that another one must have
+_SHARE = 0.02  # of the first pass's gain: passes go on while they gain more
 
 
 @kernel

@@ -37,7 +37,7 @@ def update_atoms(second, cross, dictionary):
     """
     n_atoms, n_features = dictionary.shape
     zero, one = dictionary.dtype.type(0), dictionary.dtype.type(1)
-    everyone = np.arange(n_atoms)
+    all_atoms = np.arange(n_atoms)
     weights = np.empty(n_atoms, dictionary.dtype)
     atom = np.empty(n_features, dictionary.dtype)
     for j in range(n_atoms):
@@ -48,7 +48,7 @@ def update_atoms(second, cross, dictionary):
             weights[k] = -second[j, k] / curvature
         for f in range(n_features):
             atom[f] = dictionary[j, f] + cross[j, f] / curvature
-        add_rows(dictionary, everyone, weights, n_atoms, atom)
+        add_rows(dictionary, all_atoms, weights, n_atoms, atom)
         norm = zero
         for f in range(n_features):
             norm += atom[f] * atom[f]

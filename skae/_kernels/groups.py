@@ -13,7 +13,7 @@ _MOST_SWEEPS = 100
 
 
 @kernel
-def _offer(rest, members, duals, start, stop):
+def _group_norm(rest, members, duals, start, stop):
     """Return the norm of group ``start:stop``'s part of the rest and of its dual vector together."""
     total = 0.0
     for k in range(start, stop):
@@ -30,7 +30,7 @@ def project(limit, precision, starts, members, duals, rest):
     for _ in range(_MOST_SWEEPS):
         moved = rest.dtype.type(0)
         for g in range(starts.size - 1):
-            norm = _offer(rest, members, duals, starts[g], starts[g + 1])
+            norm = _group_norm(rest, members, duals, starts[g], starts[g + 1])
             share = rest.dtype.type(limit / norm if norm > limit else 1.0)
             for k in range(starts[g], starts[g + 1]):
                 j = members[k]
@@ -56,7 +56,7 @@ def shrink_groups(points, alphas, step, positive, precision, starts, members, du
             out[i, members[k]] -= duals[i, k]
         project(limit, precision * largest, starts, members, duals[i], out[i])
         for g in range(starts.size - 1):
-            if _offer(out[i], members, duals[i], starts[g], starts[g + 1]) < limit:
+            if _group_norm(out[i], members, duals[i], starts[g], starts[g + 1]) < limit:
                 for k in range(starts[g], starts[g + 1]):
                     out[i, members[k]] = zero
 
@@ -75,11 +75,10 @@ def group_norms(codes, starts, members, out):
 
 @kernel
 def group_bounds(residual_corr, alphas, positive, precision, starts, members, counts, duals, out):
-    """out_i <- an upper bound of the dual norm of ``pulls_i``, close to it where it is near alphas_i.
+    """out_i <- an upper bound of the dual norm of r = ``residual_corr_i``, close to it where it is near alphas_i.
 
-    The dual norm is the least ``max_g ||v_g||`` over all vectors v_g of the groups that add up to ``pulls_i``. The
-    bound takes those of the projection, started from ``duals``, and splits the rest evenly among the ``counts`` groups
-    of an atom.
+    The dual norm is the least ``max_g ||v_g||`` over all vectors v_g of the groups that add up to r. The bound takes
+    those of the projection, started from ``duals``, and splits the rest evenly among the ``counts`` groups of an atom.
     """
     rest = np.empty(residual_corr.shape[1], residual_corr.dtype)
     zero = residual_corr.dtype.type(0)

@@ -130,9 +130,9 @@ def follow_path(
 def follow_rows(
     gram, alphas, positive, tol, max_iter, max_sets, norms, correlations, codes, gaps, work, bits
 ):
-    """Follow the path of each row into ``codes``, which are 0 before.
+    """Follow the path of each row, and write its codes into ``codes``, which are 0 before.
 
-    Correct rounding by ``descend`` on ``max_sets`` at most.
+    ``descend`` then corrects rounding errors, on at most ``max_sets`` working sets.
     """
     n_atoms = gram.shape[0]
     residual_corr = np.empty(n_atoms, gram.dtype)

@@ -36,7 +36,7 @@ _TUKEY_FACTOR = 1.5  # Tukey's, in interquartile ranges
 @linked
 @versioned
 class AnomalyDetector(OutlierMixin, BaseEstimator):
-    """Anomalies are rows that an auto-encoder reconstructs worse than others, or whose code is far from the others'.
+    """Detector of rows that an auto-encoder reconstructs worse than others, or whose code is far from the others'.
 
     With the residual e = x - r(x) and the code h(x), the score of a row is ``-D / 2``,
 

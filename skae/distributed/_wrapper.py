@@ -40,10 +40,12 @@ def _applied(name):
         Parameters
         ----------
         X : array-like or Dask collection of shape (n_samples, n_features)
+            Samples.
 
         Returns
         -------
         result : array-like or dask.array.Array
+            With a row for each sample.
         """
     return available_if(_has(name))(method)
 
@@ -130,13 +132,16 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or Dask collection of shape (n_samples, n_features)
-            Or what else ``fit`` of the estimator takes.
+            Training data, or what else ``fit`` of the estimator takes.
         y : array-like or Dask collection of shape (n_samples,), default=None
+            Targets, where the estimator needs them.
         sample_weight : array-like or Dask collection of shape (n_samples,), default=None
+            Weights of the samples.
 
         Returns
         -------
         self : object
+            The fitted wrapper.
 
         Raises
         ------
@@ -153,12 +158,16 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or Dask collection of shape (n_samples, n_features)
+            Training data.
         y : array-like or Dask collection of shape (n_samples,), default=None
+            Targets, where the estimator needs them.
         sample_weight : array-like or Dask collection of shape (n_samples,), default=None
+            Weights of the samples.
 
         Returns
         -------
         self : object
+            The wrapper after the epoch.
         """
         estimator = self.estimator_ if hasattr(self, "estimator_") else clone(self.estimator)
         return self._fit("partial_fit", estimator, X, y, sample_weight)
@@ -198,12 +207,16 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or Dask collection of shape (n_samples, n_features)
+            Samples.
         y : array-like or Dask collection of shape (n_samples,), default=None
+            Targets, where the estimator needs them.
         sample_weight : array-like or Dask collection of shape (n_samples,), default=None
+            Weights of the samples.
 
         Returns
         -------
         score : float
+            The score on X.
         """
         check_is_fitted(self)
         return self.estimator_.score(X, computed(y), sample_weight=computed(sample_weight))
@@ -214,6 +227,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         estimator : estimator
+            ``estimator_``, the fitted clone.
         """
         check_is_fitted(self)
         return self.estimator_

@@ -57,9 +57,9 @@ def parzen_log_likelihood(
 
     Parameters
     ----------
-    samples : array-like of shape (n_centres, n_features)
-        Samples of a model. Products are in their dtype, relative to their mean; with float32 a log-density is
-        off by about ``1e-7 ||x - mean||^2 / sigma^2``.
+    samples : array-like of shape (n_centers, n_features)
+        Samples of a model, the centers of the kernels. Products are in their dtype, relative to their mean; with
+        float32 a log-density is off by about ``1e-7 ||x - mean||^2 / sigma^2``.
     X_test : array-like of shape (n_samples, n_features)
         Two rows or more.
     sigma : float, sequence of float or 'cv', default='cv'
@@ -138,12 +138,12 @@ def parzen_comparison(
 ) -> dict[str, ParzenLikelihood]:
     """Return Parzen log-likelihoods for the samples of models, and for training data and k-means beside them.
 
-    Training data are what an ideal model would draw. Centres of k-means, which nobody takes for data, often do better
+    Training data are what an ideal model would draw. Centers of k-means, which nobody takes for data, often do better
     still (Theis et al. 2016): a figure alone says little about a model.
 
     Parameters
     ----------
-    samples : array-like of shape (n_centres, n_features) or dict of str to array-like
+    samples : array-like of shape (n_centers, n_features) or dict of str to array-like
         Samples of one model, or of several by name.
     X_train : array-like of shape (n_train, n_features)
         Of which as many rows are drawn as the largest of ``samples`` has, or all if there are fewer.
@@ -280,15 +280,15 @@ def _half_norms(rows):
     return np.einsum("ij,ij->i", rows, rows, dtype=np.float64) / 2
 
 
-def _baselines(X_train, n_centres, random_state):
+def _baselines(X_train, n_centers, random_state):
     """Return rows of the training data and centers of k-means, as many as a model has samples."""
     rows = resample(
         X_train,
         replace=False,
-        n_samples=min(n_centres, len(X_train)),
+        n_samples=min(n_centers, len(X_train)),
         random_state=random_state,
     )
     clusters = MiniBatchKMeans(
-        min(n_centres, len(X_train) // 2), init="random", n_init=1, random_state=random_state
+        min(n_centers, len(X_train) // 2), init="random", n_init=1, random_state=random_state
     )
     return dict(zip(_BASELINES, (rows, clusters.fit(X_train).cluster_centers_)))

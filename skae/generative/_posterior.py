@@ -82,19 +82,13 @@ class Posterior:
         return values, gradients
 
     def objective(self, theta, log_densities):
-        """Return the mean objective at ``theta``, whose log densities are known, over its rows.
+        """Return the mean over the rows of ``theta`` of the objective, from their log densities.
 
         Parameters
         ----------
-        network : Network
-            The network, without its parameters.
-        units : Units
-            How it sees the columns of X, with the loss.
-
-        Returns
-        -------
-        objective : Objective
-            What :mod:`skae.training` minimizes.
+        theta : ndarray of shape (n_chains, n_parameters)
+        log_densities : ndarray of shape (n_chains,)
+            What calling the posterior with ``theta`` returned.
         """
         prior = self._precision / 2 * np.square(theta).sum(axis=1)
         return float(np.mean((-log_densities - prior) / self._factor))

@@ -44,11 +44,10 @@ def sample_walkback(
         out)``.
     corruption_level : float, default=None
         Share of the cells that are corrupted; for gaussian, the standard deviation of the noise in the units of the
-        scaled columns. By default that of
-        the model, if ``corruption`` is the model's too.
+        scaled columns. By default that of the model's training, if ``corruption`` is that too.
     output_noise : float or array-like of shape (n_features,), default=None
-        Standard deviation of gaussian columns: the root of their mean squared error in reconstructing corrupted
-        data. None takes their means, which makes the chains too narrow.
+        Standard deviation with which gaussian columns are drawn, in the units of X: take the root of their mean squared
+        error in reconstructing corrupted data. None returns their means, which makes the chains too narrow.
     burn_in : int, default=0
         Number of first steps whose states are dropped.
     thin : int, default=1

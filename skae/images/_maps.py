@@ -37,7 +37,7 @@ class FeatureMaps:
     n_positions : (int, int)
         Of a patch in a picture, down and across.
     rows, columns : ndarray of shape (n_windows, 2)
-        First and behind last row or column of the windows of pooling.
+        [start, stop) of the pooling windows, among the rows and the columns of positions.
     pooling : {'mean', 'sum', 'max', 'l2'}
     """
 
@@ -140,7 +140,7 @@ def normalize_maps(maps, sigma):
 
 
 def pooling_windows(shape, *, size, stride, grid):
-    """Return first and behind last rows, and columns, of the windows over maps of ``shape``.
+    """Return [start, stop) of the rows, and of the columns, of the windows over maps of ``shape``.
 
     Raises
     ------

@@ -27,8 +27,8 @@ class LocalPCA(BaseEstimator):
     Parameters
     ----------
     n_neighbors : int, default=30
-        Training points around each point; there are at most one tangent less. Another number counts at once, without
-        another fit.
+        Training points around each point, which have ``n_neighbors - 1`` tangents at most. It may be changed without
+        another ``fit``.
     n_jobs : int, default=None
         Processes or threads of the search, as in scikit-learn.
 

@@ -65,16 +65,16 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     encoder : estimator, default=None
-        What :func:`tangent_basis` takes, fitted on X, labels aside; :class:`ContractiveAE` by default.
+        Any model that :func:`tangent_basis` takes; a clone is fitted to X without y. :class:`ContractiveAE` by default.
     n_neighbors : int, default=5
-        Votes. As of ``n_candidates``, another number counts at once, without another fit.
+        Neighbors that vote. It and ``n_candidates`` may be changed without another ``fit``.
     n_tangents : int, default=1
         Tangents of each point: few, as a plane of many comes near to points of other classes.
     planes : {'both', 'query'}, default='query'
         Whose planes count. With ``'both'`` the tangents of all training points are kept, n_samples * n_tangents *
         n_features numbers, and training points whose tangents fit by chance are near to all others.
     n_candidates : int, default=100
-        Points whose tangent distance is computed, at most all.
+        Points nearest in Euclidean distance, whose tangent distance is computed.
     prefit : bool, default=False
         Whether ``encoder`` is fitted already, and is to be used as it is; in cross-validation give
         ``FrozenEstimator(encoder)`` instead, which clones leave fitted.

@@ -175,9 +175,9 @@ def iter_tangents(
     block_size : int, default=1024
         Samples in a block; a multiple of 128 gives the same bits as :func:`tangent_basis`.
     random_state : int, RandomState instance or None, default=0
-        Seed of the first directions.
+        Seed of the vectors to start from.
     n_jobs : int, default=-1
-        Threads.
+        Threads, as in joblib.
 
     Yields
     ------

@@ -125,7 +125,7 @@ def test_comparison_is_with_training_data_and_k_means():
 
 
 @pytest.mark.slow
-def test_baselines_are_rows_and_centres_of_the_training_data():
+def test_baselines_are_rows_and_centers_of_the_training_data():
     few = _baselines(SAMPLES, 40, 0)
     rows = {tuple(row) for row in SAMPLES}
     drawn = {tuple(row) for row in few["training data"]}
