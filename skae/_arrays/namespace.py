@@ -1,7 +1,7 @@
 """What the code above asks of an array, whatever its library: numpy itself, or one with the Python array API."""
 
 import math
-from functools import cache, lru_cache
+from functools import cache
 
 import numpy as np
 from scipy.linalg import eigvalsh
@@ -99,11 +99,6 @@ def dense(rows):
 def size(x):
     """Return the number of elements."""
     return x.size if isinstance(x, np.ndarray) else math.prod(x.shape)
-
-
-def n_bytes(x):
-    """Return the bytes of an element."""
-    return x.dtype.itemsize if isinstance(x, np.ndarray) else np.dtype(dtype_name(x)).itemsize
 
 
 def dtype_name(x):
@@ -278,9 +273,3 @@ class Constant:
 
     def __getstate__(self):
         return {"array": self.array, "_copies": {}}
-
-
-@lru_cache(maxsize=64)
-def whole_numbers(n, make):
-    """Return ``Constant`` of what ``make(n)`` returns."""
-    return Constant(make(n))

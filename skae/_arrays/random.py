@@ -12,7 +12,6 @@ from .choice import portable
 from .namespace import dtype_name, like, namespace, to_numpy
 
 _MASK = 0xFFFFFFFF
-_LOG_SERIES = 1 / 11, 1 / 9, 1 / 7, 1 / 5, 1 / 3
 _NEAR = (
     2.81022636e-08,
     3.43273939e-07,

@@ -115,7 +115,7 @@ def reference(estimator, X):
                 f"device={name!r} is for arrays of numpy: X is on the device {place.device} already. Set device=None."
             )
         return namespace(X).empty((0,), dtype=X.dtype, device=device(X))
-    _check_precision(estimator, X)
+    _check_precision(estimator)
     if name in (None, "cpu"):
         return None
     torch = torch_or_none()
@@ -129,7 +129,7 @@ def reference(estimator, X):
     return torch.empty(0, device=name)
 
 
-def _check_precision(estimator, X):
+def _check_precision(estimator):
     if getattr(estimator, "precision", "float32") == "float32":
         return
     if torch_or_none() is None:

@@ -265,7 +265,7 @@ class ContractiveAE(BaseAutoEncoder):
         if network.has_closed_form:
             return Curvature(self.curvature, network.activations[0], noise, n_samples)
         return JacobianCurvature(
-            self.curvature, network, noise, n_samples, n_directions=self._directions(network)
+            self.curvature, noise, n_samples, n_directions=self._directions(network)
         )
 
     def _directions(self, network):

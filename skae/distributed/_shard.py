@@ -186,22 +186,17 @@ def _own_rng(rng, *numbers):
     return np.random.default_rng([state, *numbers])
 
 
-def observers_of(objective):
-    """Return the observers through which an objective has arrays that change from step to step."""
-    return objective.observers
-
-
 def kept_by(objective, params):
     """Return copies of the arrays that the objective changes from step to step, a dict for each of its observers."""
     return [
         {name: array.copy() for name, array in observer.kept(params).items()}
-        for observer in observers_of(objective)
+        for observer in objective.observers
     ]
 
 
 def _go_on(objective, kept, params):
     """Let the objective go on from the arrays ``kept``."""
-    for observer, arrays in zip(observers_of(objective), kept):
+    for observer, arrays in zip(objective.observers, kept):
         for name, array in observer.kept(params).items():
             array[...] = arrays[name]
 

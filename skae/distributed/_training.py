@@ -20,7 +20,6 @@ from ._shard import (
     evaluate,
     evaluate_all,
     kept_by,
-    observers_of,
     rows_of,
 )
 
@@ -267,7 +266,7 @@ def _mean(arrays, n_rows):
 
 def merge(objective, results):
     """Let an objective go on from the arrays that its copies on all parts have come to."""
-    for observer, *parts in zip(observers_of(objective), *(result.kept for result in results)):
+    for observer, *parts in zip(objective.observers, *(result.kept for result in results)):
         observer.merge(parts)
 
 

@@ -88,7 +88,7 @@ def local_moments(
     >>> mean.shape, covariance.shape
     ((10, 64), (10, 64, 64))
     """
-    network, params = layers_of(model)
+    _, params = layers_of(model)
     scaling = model.model_.scaling
     check_gaussian(model.model_.loss)
     X = checked_rows(model, X)
@@ -99,7 +99,7 @@ def local_moments(
     mean = np.empty((len(X), n_features), X.dtype)
     covariance = np.empty((len(X), n_features, n_features), X.dtype)
     for rows in gen_batches(len(X), _BLOCK):
-        scaled_mean, jacobian = _reconstruction_and_jacobian(network, params, X[rows])
+        scaled_mean, jacobian = _reconstruction_and_jacobian(params, X[rows])
         mean[rows] = scaling.invert(scaled_mean)
         scaled = scaling.invert_difference(_covariance(jacobian, sigma**2, margin))
         covariance[rows] = scaling.invert_difference(scaled.transpose(0, 2, 1))
@@ -169,7 +169,7 @@ def ball_moments(X: ArrayLike, centers: ArrayLike, radius: float) -> LocalMoment
     return LocalMoments(mean, covariance)
 
 
-def _reconstruction_and_jacobian(network, params, X):
+def _reconstruction_and_jacobian(params, X):
     """Return r(x) and dr/dx of gaussian output units."""
     layers = [*params.encoder_layers, *params.decoder_layers]
     return outputs_and_jacobian(layers, X)

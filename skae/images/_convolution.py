@@ -101,10 +101,10 @@ class TiledEncoder:
         tiles = [self._encoder.parts(each) for each in self._convolution.by_tile(params)]
         return list(tiles[0]) if len(tiles) == 1 else [np.stack(each) for each in zip(*tiles)]
 
-    def initial(self, filters, alpha, ridge, rng):
+    def initial(self, filters, alpha, ridge):
         """Return the parameters that go with filters."""
         tiles = self._convolution.by_tile(filters)
-        return np.concatenate([self._encoder.initial(each, alpha, ridge, rng) for each in tiles])
+        return np.concatenate([self._encoder.initial(each, alpha, ridge) for each in tiles])
 
     def forward(self, params, patches):
         """Return codes of the patches of all positions, and what the way back needs."""

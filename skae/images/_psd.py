@@ -357,7 +357,7 @@ class ConvolutionalPSD(
         rng = np.random.RandomState(seed)
         n_filters, size = self._convolution.n_tiles * self.n_filters, self._convolution.patch_size
         filters = drawn_filters(pictures, size, n_filters, rng)
-        params = self._make_encoder().initial(filters, self.alpha, self.beta, rng)
+        params = self._make_encoder().initial(filters, self.alpha, self.beta)
         return np.concatenate([filters.ravel(), params]).astype(filters.dtype)
 
     def _make_encoder(self):

@@ -16,7 +16,7 @@ class CodeEncoder(ABC):
     """An encoder f of ``size`` parameters, whose arrays ``parts(params)`` returns."""
 
     @abstractmethod
-    def initial(self, dictionary, alpha, ridge, rng):
+    def initial(self, dictionary, alpha, ridge):
         """Return parameters to begin with."""
 
     @abstractmethod
@@ -44,7 +44,7 @@ class Tanh(CodeEncoder):
         self.parts = Parts([(n_atoms,), (n_atoms, n_features), (n_atoms,)])
         self.size = self.parts.size
 
-    def initial(self, dictionary, alpha, ridge, rng):
+    def initial(self, dictionary, alpha, ridge):
         """Return parameters of the right directions and a gain of 1."""
         flat = np.zeros(self.size, dictionary.dtype)
         gains, filters, _ = self.parts(flat)
@@ -80,7 +80,7 @@ class SoftThreshold(CodeEncoder):
         self.parts = Parts([(n_atoms, n_features), (n_atoms,)])
         self.size = self.parts.size
 
-    def initial(self, dictionary, alpha, ridge, rng):
+    def initial(self, dictionary, alpha, ridge):
         """Return the first step of ISTA."""
         flat = np.empty(self.size, dictionary.dtype)
         filters, thresholds = self.parts(flat)
@@ -119,7 +119,7 @@ class Unrolled(CodeEncoder):
         self.parts = Parts([(n_atoms, n_features), (n_atoms, n_atoms), (n_atoms,)])
         self.size = self.parts.size
 
-    def initial(self, dictionary, alpha, ridge, rng):
+    def initial(self, dictionary, alpha, ridge):
         """Return the steps of ISTA."""
         flat = np.empty(self.size, dictionary.dtype)
         filters, feedback, thresholds = self.parts(flat)

@@ -122,9 +122,9 @@ class JacobianCurvature(Penalty):
 
     can_be_captured = True
 
-    def __init__(self, strength, network, sigma, n_samples, *, n_directions=None):
-        self.strength, self.network = strength, network
-        self.shift, self.n_samples = Gaussian(sigma), n_samples
+    def __init__(self, strength, sigma, n_samples, *, n_directions=None):
+        self.strength, self.n_samples = strength, n_samples
+        self.shift = Gaussian(sigma)
         self.directions = Directions(n_directions)
 
     def __call__(self, params, trace, seed):

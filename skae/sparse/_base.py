@@ -104,7 +104,7 @@ class BaseCoder(
         """
         return False
 
-    def _initial(self, atoms, rng):
+    def _initial(self, atoms):
         """Return all parameters before the first step, of which ``atoms`` are the first."""
         return atoms.ravel()
 
@@ -199,7 +199,7 @@ class BaseCoder(
 
         def initial(rng, seed):
             rows = self._split(problem, seed)[0] if held_out else problem.rows
-            return self._initial(first_atoms(X, weights, rows, self._n_atoms, rng), rng)
+            return self._initial(first_atoms(X, weights, rows, self._n_atoms, rng))
 
         state = self._last_state() if again else self._new_state(initial)
         self._check_algorithm(self._atoms_of(state.params))

@@ -62,7 +62,7 @@ class DictionaryObjective(TrainingObjective):
         batch.weights(out=shares)
         problem = self._problem(dictionary)
         self.codes, _ = infer_codes(self.rows, problem, **self._inference)
-        self.shares, self.rng = shares, rng
+        self.shares = shares
         self.errors = self.rows - product(self.codes, dictionary)
         return dot(problem.values(self.errors, self.codes), shares)
 

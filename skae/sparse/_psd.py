@@ -171,8 +171,8 @@ class PSD(BaseCoder):
     def _check_algorithm(self, atoms):
         chosen_algorithm(self._code_problem(atoms, self.beta), self.algorithm)
 
-    def _initial(self, atoms, rng):
-        first = self._make_encoder().initial(atoms, self.alpha, self.beta, rng)
+    def _initial(self, atoms):
+        first = self._make_encoder().initial(atoms, self.alpha, self.beta)
         return np.concatenate([atoms.ravel(), first]).astype(atoms.dtype)
 
     def layer_shapes(self):

@@ -151,7 +151,7 @@ def gradient_error(name, convolution, filters, pictures, pool=None):
         return codes, 0.3 * sizes.sum(axis=1)
 
     objective = ConvolutionalObjective(convolution, encoder, infer, 0.6)
-    params = np.concatenate([filters.ravel(), encoder.initial(filters, 0.3, 0.6, rng)])
+    params = np.concatenate([filters.ravel(), encoder.initial(filters, 0.3, 0.6)])
     params[filters.size :] += 0.05 * rng.standard_normal(encoder.size)
     X = pictures.reshape(len(pictures), -1)
     batch = next(Batches(X, np.array([1.0, 2.0, 0.5, 1.0]), len(X)).epoch(None))

@@ -63,7 +63,7 @@ def test_unrolled_gradient(activations, decoder):
         WeightDecay(0.2),
         JacobianContraction(0.5, network),
         JacobianContraction(0.4, network, loss=loss),
-        JacobianCurvature(0.3, network, 0.4, 1),
+        JacobianCurvature(0.3, 0.4, 1),
     ]
     objective = Objective(network, loss, penalties=penalties)
     point = _point(network, rng)

@@ -88,7 +88,7 @@ PENALTIES = {
     "contraction": lambda network, loss: [JacobianContraction(0.5, network)],
     "stochastic": lambda network, loss: [JacobianContraction(0.5, network, n_directions=3)],
     "reconstruction": lambda network, loss: [JacobianContraction(0.5, network, loss=loss)],
-    "curvature": lambda network, loss: [JacobianCurvature(0.7, network, 0.01, 2)],
+    "curvature": lambda network, loss: [JacobianCurvature(0.7, 0.01, 2)],
 }
 
 

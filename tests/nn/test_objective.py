@@ -34,9 +34,9 @@ PENALTIES = {
     "stochastic reconstruction": lambda network, loss: [
         JacobianContraction(0.5, network, loss=loss, n_directions=2)
     ],
-    "deep curvature": lambda network, loss: [JacobianCurvature(0.7, network, 0.4, 2)],
+    "deep curvature": lambda network, loss: [JacobianCurvature(0.7, 0.4, 2)],
     "stochastic deep curvature": lambda network, loss: [
-        JacobianCurvature(0.7, network, 0.4, 2, n_directions=2)
+        JacobianCurvature(0.7, 0.4, 2, n_directions=2)
     ],
 }
 ELEMENTWISE = [name for name, unit in ACTIVATIONS.items() if unit.kind is not None]
@@ -158,8 +158,8 @@ def test_stochastic_penalties_are_unbiased():
     for exact, estimate in (
         (JacobianContraction(1.0, network), JacobianContraction(1.0, network, n_directions=1)),
         (
-            JacobianCurvature(1.0, network, 0.5, 50),
-            JacobianCurvature(1.0, network, 0.5, 50, n_directions=1),
+            JacobianCurvature(1.0, 0.5, 50),
+            JacobianCurvature(1.0, 0.5, 50, n_directions=1),
         ),
     ):
         draws = [
@@ -174,6 +174,6 @@ def test_stochastic_penalties_are_unbiased():
 def test_curvature_agrees_with_forward_mode():
     network, loss, flat, X = _problem((), "sigmoid", Gaussian)
     closed = Curvature(1.0, network.activations[0], 0.5, 3)
-    forward = JacobianCurvature(1.0, network, 0.5, 3)
+    forward = JacobianCurvature(1.0, 0.5, 3)
     value = _value(network, loss, [closed], flat, X)
     assert value == pytest.approx(_value(network, loss, [forward], flat, X), rel=1e-10)

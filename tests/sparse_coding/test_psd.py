@@ -48,7 +48,7 @@ def test_gradient(name, infer):
     rng = np.random.default_rng(0)
     encoder = make_encoder(name, 6, 8, 3)
     atoms = rng.standard_normal((6, 8))
-    params = encoder.initial(atoms, 0.3, 0.7, rng)
+    params = encoder.initial(atoms, 0.3, 0.7)
     params += 0.1 * rng.standard_normal(params.size)
     objective = PSDObjective(encoder, infer, 0.7, 6)
     batch = next(Batches(rng.standard_normal((7, 8)), rng.random(7), 7).epoch(None))
