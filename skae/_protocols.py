@@ -63,6 +63,11 @@ class Observer:
         """Return the arrays that it keeps in ``state.extra``, or others of their shapes and dtypes."""
         return {}
 
+    def merge(self, parts: list[dict[str, Any]]) -> None:
+        """Go on from what ``kept`` returned after steps on each of ``parts`` of the rows, on a cluster."""
+        if any(parts):
+            raise NotImplementedError(f"{type(self).__name__} keeps arrays and needs a merge().")
+
 
 class TrainingSteps(Protocol):
     """The steps of a training."""

@@ -279,3 +279,13 @@ def test_lbfgs_that_a_callback_stops_has_not_reached_max_iter():
         warnings.simplefilter("error", ConvergenceWarning)
         training.train(problem, state)
     assert model.n_iter_ == 1 and not model.converged_
+
+
+def test_an_observer_that_keeps_arrays_needs_a_merge():
+    class Counts(Observer):
+        def kept(self, params):
+            return {"count": np.zeros(1)}
+
+    Observer().merge([{}, {}])
+    with pytest.raises(NotImplementedError, match="Counts keeps arrays and needs a merge"):
+        Counts().merge([Counts().kept(None)] * 2)
