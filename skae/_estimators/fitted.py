@@ -8,7 +8,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import all_finite, dense, like, to_numpy
 from .._typing import (
-    ArrayLike,
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     FloatArray,
@@ -23,9 +22,10 @@ from ..nn.network import Params, network_of
 from .devices import check_place, computing, dispatched, reference, shown
 from .fitting import (
     BLOCK,
+    MeanScore,
     by_block,
+    check_codes,
     column_names,
-    mean_score,
     validated_rows,
 )
 
@@ -62,6 +62,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     with ``params``, the flat vector).
     """
 
+    score = MeanScore.score
     _by_block = by_block_of_model
 
     @property
@@ -108,11 +109,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         codes, beside = dense(X), reference(self, X)
         if beside is None or not dispatched(X):
             codes = np.asarray(codes, dtype=self._params.dtype)
-        if codes.ndim != 2 or codes.shape[1] != self.n_components_:
-            raise ValueError(
-                f"X must have shape (n_samples, {self.n_components_}), the codes of this "
-                f"{type(self).__name__}; got {codes.shape}."
-            )
+        check_codes(self, codes, self.n_components_)
         if not all_finite(codes):
             raise ValueError("X contains NaN or infinity; give finite codes.")
         if beside is None:
@@ -179,27 +176,6 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         check_is_fitted(self)
         return -self._by_block(X, "losses", None, method="score_samples", check=True)
 
-    def score(
-        self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
-    ) -> float:
-        """Return the mean of ``score_samples(X)``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the mean.
-
-        Returns
-        -------
-        score : float
-            The mean over the samples.
-        """
-        return mean_score(self.score_samples(X), sample_weight)
-
     def jacobian(self, X: MatrixLike) -> FloatArray:
         """Return dh/dx at each sample.
 
@@ -263,13 +239,13 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     @property
     def center_(self) -> FloatArray:
-        """What is subtracted from each column of X, see ``standardize``: ndarray of shape (n_features,)."""
+        """What is subtracted from each column of X before the network: ndarray of shape (n_features,)."""
         check_is_fitted(self)
         return shown(self._place, self._units.scaling.center)
 
     @property
     def scale_(self) -> FloatArray:
-        """By what each column of X is then divided, see ``standardize``: ndarray of shape (n_features,)."""
+        """By what each column of X is then divided: ndarray of shape (n_features,)."""
         check_is_fitted(self)
         return shown(self._place, self._units.scaling.scale)
 

@@ -310,6 +310,22 @@ def column_names(estimator, X):
     return getattr(estimator, "feature_names_in_", range(X.shape[1]))
 
 
+def check_codes(estimator, X, n_columns):
+    """Raise ``ValueError`` where X is not of the shape of what ``transform`` returns: rows of ``n_columns``."""
+    if X.ndim != 2 or X.shape[1] != n_columns:
+        raise ValueError(
+            f"X must have shape (n_samples, {n_columns}), as {type(estimator).__name__}.transform returns; got {X.shape}."
+        )
+
+
+def take_columns(estimator, fitted):
+    """Give ``estimator`` the number and the names of the columns that ``fitted`` was fitted on."""
+    estimator.n_features_in_ = fitted.n_features_in_
+    vars(estimator).pop("feature_names_in_", None)
+    if hasattr(fitted, "feature_names_in_"):
+        estimator.feature_names_in_ = fitted.feature_names_in_
+
+
 def generator(random_state):
     """Return the numpy generator of scikit-learn's ``random_state``."""
     return np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))

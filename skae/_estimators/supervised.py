@@ -18,7 +18,6 @@ from .._typing import (
     ClassNamePrefixFeaturesOutMixin,
     Corruption,
     FloatArray,
-    IntArray,
     MatrixLike,
     Schedule,
     TransformerMixin,
@@ -28,13 +27,12 @@ from ..nn.composition import SharedEncoder
 from ..nn.corruption import CORRUPTIONS, make_input_noise
 from ..nn.losses import Reconstruction
 from ..nn.model import Model
-from ..nn.network import network_of
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
 from .auto import resolved
-from .devices import as_given, in_numpy, shown
-from .fitted import by_block_of_model
+from .devices import as_given, in_numpy
+from .fitted import FittedNetwork, by_block_of_model
 from .fitting import DTYPES, by_block, counted_rows, validated_rows
 from .labels import read_classes, read_values
 from .refit import check_refit, train_twice
@@ -80,6 +78,10 @@ class BaseSupervised(
         "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
+    # What it has in common with networks that decode, without being one.
+    center_, scale_ = FittedNetwork.center_, FittedNetwork.scale_
+    column_losses_ = FittedNetwork.column_losses_
+    _params, _network = FittedNetwork._params, FittedNetwork._network
     _by_block = by_block_of_model
     _check_refit, _train_twice = check_refit, train_twice
 
@@ -159,24 +161,6 @@ class BaseSupervised(
         flat, network = self._history("model_")["params"], self._network
         units, n_layers = self._units, network.depth - 1
         return Model(network, flat, units, loss=self._output_units, n_layers=n_layers)
-
-    @property
-    def center_(self) -> FloatArray:
-        """What is subtracted from each column of X: ndarray of shape (n_features,)."""
-        check_is_fitted(self)
-        return shown(self._place, self._units.scaling.center)
-
-    @property
-    def scale_(self) -> FloatArray:
-        """By what each column of X is then divided: ndarray of shape (n_features,)."""
-        check_is_fitted(self)
-        return shown(self._place, self._units.scaling.scale)
-
-    @property
-    def column_losses_(self) -> list[tuple[str, IntArray]]:
-        """The losses of the reconstruction with the columns of X that have them: list of (str, ndarray)."""
-        check_is_fitted(self)
-        return self._units.column_losses
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -348,14 +332,6 @@ class BaseSupervised(
 
     def _means(self, network, params, x):
         return self._output_units.activate(network.encode(params, x))
-
-    @property
-    def _params(self):
-        return self._state["params"]
-
-    @property
-    def _network(self):
-        return network_of(**self._shape)
 
     @property
     def _n_features_out(self):

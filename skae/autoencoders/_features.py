@@ -10,7 +10,14 @@ from sklearn.utils.validation import check_is_fitted
 from .._arrays.namespace import dense
 from .._estimators.devices import check_place, dispatched, in_numpy, shown
 from .._estimators.fitted import FittedNetwork
-from .._estimators.fitting import BLOCK, DTYPES, named_array, rows_at_once, validated_rows
+from .._estimators.fitting import (
+    BLOCK,
+    DTYPES,
+    check_codes,
+    named_array,
+    rows_at_once,
+    validated_rows,
+)
 from .._threads import team
 from .._typing import FloatArray, MatrixLike
 from ..nn.sparse_network import sparse_network_of
@@ -56,11 +63,7 @@ class FittedFeatures(FittedNetwork):
         if dispatched(X):
             return super().inverse_transform(X)
         codes = check_array(X, accept_sparse="csr", dtype=self._params.dtype, input_name="X")
-        if codes.shape[1] != self.n_components_:
-            raise ValueError(
-                f"X must have shape (n_samples, {self.n_components_}), the codes of this "
-                f"{type(self).__name__}; got {codes.shape}."
-            )
+        check_codes(self, codes, self.n_components_)
         return self._units.scaling.invert(self._decoded(codes))
 
     def reconstruct(self, X: MatrixLike) -> FloatArray:

@@ -15,6 +15,7 @@ from .._estimators.fitting import (
     check_counts,
     generator,
     is_fitted,
+    take_columns,
     unchanged_on_error,
 )
 from .._estimators.parameters import estimator
@@ -141,10 +142,8 @@ class DBN(
 
     def _adopt(self, stack):
         """Take a stack and the columns that it has learned from."""
-        self.stack_, self.n_features_in_ = stack, stack.n_features_in_
-        vars(self).pop("feature_names_in_", None)
-        if hasattr(stack, "feature_names_in_"):
-            self.feature_names_in_ = stack.feature_names_in_
+        self.stack_ = stack
+        take_columns(self, stack)
 
     def transform(self, X: MatrixLike) -> FloatArray:
         """Return the means of the highest hidden units, on the way up.

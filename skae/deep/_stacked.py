@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import StrOptions, _fit_context
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import fitting_parts, in_numpy
-from .._estimators.fitting import gathered_with_y, is_fitted, unchanged_on_error
+from .._estimators.fitting import gathered_with_y, is_fitted, take_columns, unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import copies, without_output
 from .._typing import AnyArray, ArrayLike, FloatArray, MatrixLike, Self, available_if
@@ -261,10 +261,7 @@ class StackedAE(BaseStack):
         """Take the encoder of ``predictor``, which is its network without the last layer."""
         self.predictor_, self.layers_ = predictor, predictor.layers_
         fitted = predictor.model_
-        self.n_features_in_ = predictor.n_features_in_
-        vars(self).pop("feature_names_in_", None)
-        if hasattr(predictor, "feature_names_in_"):
-            self.feature_names_in_ = predictor.feature_names_in_
+        take_columns(self, predictor)
         shape, params = without_output(fitted.network, fitted.flat)
         self._set_network(fitted.units, shape)
         self._state = {

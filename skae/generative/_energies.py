@@ -134,7 +134,7 @@ def draw_data(base, draws, start, n_steps, step_size, temperature, rng):
             "sample needs gaussian or bernoulli columns: those of loss='multinomial' are categories, and have "
             "no values in between."
         )
-    objective, bounded = differentiable_energy(base), _bounded_columns(loss)
+    objective, bounded = differentiable_energy(base), loss.columns_of(Bernoulli)
     chosen = rng.integers(len(draws), size=len(start))
     groups = [(draws[k], np.flatnonzero(chosen == k)) for k in np.unique(chosen)]
 
@@ -148,12 +148,6 @@ def draw_data(base, draws, start, n_steps, step_size, temperature, rng):
     for end in langevin(score, start, n_steps, step_size * temperature, rng):
         x = end
     return _reflect(x, bounded)[0]
-
-
-def _bounded_columns(loss):
-    """Return the columns whose values are in [0, 1]."""
-    columns = [part.columns for part in loss.parts if isinstance(part, Bernoulli)]
-    return np.concatenate([np.empty(0, int), *columns])
 
 
 def _reflect(x, bounded):

@@ -130,18 +130,13 @@ def _checked_noise(output_noise, dtype, n_features):
 
 def _denoising_chain(fitted, x, corruption, noise, rng):
     """Yield x' ~ p(x | x~), x~ ~ corruption(x)."""
-    gaussian = _gaussian_columns(fitted.loss)
+    gaussian = fitted.loss.columns_of(Gaussian)
     while True:
         x = fitted.network.reconstruct(fitted.params, _corrupted(x, corruption, rng))
         means = x[:, gaussian]
         fitted.loss.sample(x, rng)
         x[:, gaussian] = means + noise[gaussian] * rng.standard_normal(means.shape, means.dtype)
         yield x
-
-
-def _gaussian_columns(loss):
-    parts = [part.columns for part in loss.parts if isinstance(part, Gaussian)]
-    return np.concatenate([np.empty(0, np.intp), *parts])
 
 
 def _corrupted(x, corruption, rng):

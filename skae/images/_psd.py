@@ -14,7 +14,13 @@ from sklearn.utils.validation import check_is_fitted
 from .._arrays.namespace import dense
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fit_warnings import warn_of_gaps, warn_of_zero_codes
-from .._estimators.fitting import check_unchanged, counted_rows, loss_of_zeros, unchanged_on_error
+from .._estimators.fitting import (
+    check_codes,
+    check_unchanged,
+    counted_rows,
+    loss_of_zeros,
+    unchanged_on_error,
+)
 from .._estimators.parameters import estimator
 from .._estimators.training import TrainedModel
 from .._estimators.unit_atoms import UnitAtoms
@@ -321,12 +327,8 @@ class ConvolutionalPSD(
         check_is_fitted(self)
         codes = check_array(X, accept_sparse="csr", dtype=self.components_.dtype, input_name="X")
         codes = np.ascontiguousarray(dense(codes))
-        if codes.shape[1] != self._n_features_out:
-            raise ValueError(
-                f"X must have {self._n_features_out} columns, as transform returns; got shape {codes.shape}."
-            )
-        pictures = self._convolution.sums(codes, self.components_)
-        return pictures.reshape(len(codes), -1)
+        check_codes(self, codes, self._n_features_out)
+        return self._convolution.sums(codes, self.components_).reshape(len(codes), -1)
 
     @property
     def components_(self) -> FloatArray:

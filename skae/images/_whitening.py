@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._compat import Interval, _fit_context
 from .._estimators.devices import check_dispatch
 from .._estimators.doc_links import linked
-from .._estimators.fitting import gathered, unchanged_on_error
+from .._estimators.fitting import check_codes, gathered, unchanged_on_error
 from .._estimators.versions import versioned
 from .._typing import (
     ArrayLike,
@@ -138,10 +138,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = check_array(X, dtype=self.mean_.dtype, input_name="X")
-        if X.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X must have {self.n_features_in_} columns, as transform returns; got {X.shape[1]}."
-            )
+        check_codes(self, X, self.n_features_in_)
         return X @ self.coloring_ + self.mean_
 
     def __sklearn_tags__(self):

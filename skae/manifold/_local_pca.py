@@ -13,7 +13,7 @@ from .._estimators.fitting import DTYPES, gathered, unchanged_on_error
 from .._estimators.versions import versioned
 from .._typing import ArrayLike, BaseEstimator, Self
 from ..nn.linear_maps import DenseMap
-from ._search import Search
+from ._search import Search, check_neighbors
 
 
 @linked
@@ -85,24 +85,18 @@ class LocalPCA(BaseEstimator):
             X = gathered(self, X)
             check_dispatch(self, X)
             X = validate_data(self, X, dtype=DTYPES, ensure_min_samples=2)
-            self._check_neighbors(X)
+            check_neighbors(self.n_neighbors, X)
             self._points, self._search = X, Search(X, self.n_jobs)
         return self
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_search")
 
-    def _check_neighbors(self, points):
-        if len(points) < self.n_neighbors:
-            raise ValueError(
-                f"n_neighbors={self.n_neighbors} needs as many samples; got n_samples = {len(points)}."
-            )
-
     @property
     def model_(self) -> Any:
         """The fitted neighborhoods, which stand in the place of an encoder."""
         check_is_fitted(self)
-        self._check_neighbors(self._points)
+        check_neighbors(self.n_neighbors, self._points)
         return _Deviations(self._points, self._search, self.n_neighbors)
 
 

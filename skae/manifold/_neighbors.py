@@ -19,7 +19,7 @@ from .._estimators.versions import versioned
 from .._threads import share_items, team
 from .._typing import AnyArray, ArrayLike, BaseEstimator, ClassifierMixin, FloatArray, Self
 from ..autoencoders import ContractiveAE
-from ._search import Search
+from ._search import Search, check_neighbors
 from ._tangents import tangent_basis, tangents_at
 
 _RIDGE = 1e-4  # keeps planes that share a direction apart, as in Simard et al.
@@ -163,7 +163,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             X, y = validate_data(self, X, y, dtype=DTYPES, order="C")
             frame, _ = for_parts(frame, None, X, None)
             check_classification_targets(y)
-            self._check_neighbors(X)
+            check_neighbors(self.n_neighbors, X)
             self.classes_, self._labels = np.unique(y, return_inverse=True)
             if is_prefit(self, "encoder"):
                 self.encoder_ = unfrozen(self.encoder)
@@ -180,12 +180,6 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
                 self._tangents = self._basis(X, self.n_jobs)
             self._search = Search(X)
         return self
-
-    def _check_neighbors(self, points):
-        if self.n_neighbors > len(points):
-            raise ValueError(
-                f"n_neighbors={self.n_neighbors} needs as many samples; got n_samples = {len(points)}."
-            )
 
     def _basis(self, X, n_jobs):
         X = X.astype(self.encoder_.model_.dtype, copy=False)
@@ -205,7 +199,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             Probabilities, in the order of ``classes_``.
         """
         check_is_fitted(self)
-        self._check_neighbors(self._points)
+        check_neighbors(self.n_neighbors, self._points)
         X = gathered(self, X)
         X = validate_data(self, X, dtype=self._points.dtype, order="C", reset=False)
         classes = np.arange(len(self.classes_))

@@ -1,6 +1,14 @@
 """Nearest neighbors among the points of a fit."""
 
 
+def check_neighbors(n_neighbors, points):
+    """Raise ``ValueError`` where there are fewer than ``n_neighbors`` points."""
+    if n_neighbors > len(points):
+        raise ValueError(
+            f"n_neighbors={n_neighbors} needs as many samples; got n_samples = {len(points)}."
+        )
+
+
 class Search:
     """A search for neighbors whose files hold the points only: its tree is built anew, as a damaged one could do harm."""
 

@@ -226,6 +226,11 @@ class Reconstruction:
         self.sample(rows, rng)
         return rows
 
+    def columns_of(self, kind):
+        """Return the indices of the columns whose loss is of the class ``kind``."""
+        parts = [part.columns for part in self.parts if isinstance(part, kind)]
+        return np.concatenate([np.empty(0, np.intp), *parts])
+
     def log_base(self, X):
         """Return the logarithm of each row's base density."""
         return sum(part.log_base(X) for part in self.parts)

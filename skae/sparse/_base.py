@@ -27,6 +27,7 @@ from .._estimators.fitting import (
     BLOCK,
     DTYPES,
     MeanScore,
+    check_codes,
     check_unchanged,
     counted_rows,
     dtypes_of_library,
@@ -245,10 +246,7 @@ class BaseCoder(
             check_place(self._place, X, f"{type(self).__name__}.inverse_transform")
             dtype = dtypes_of_library(X, dtype)
         codes = check_array(X, accept_sparse="csr", dtype=dtype)
-        if codes.shape[1] != self._n_features_out:
-            raise ValueError(
-                f"X must have {self._n_features_out} columns, as transform returns; got {codes.shape[1]}."
-            )
+        check_codes(self, codes, self._n_features_out)
         if self.split_sign:
             codes = codes[:, : self._n_atoms] - codes[:, self._n_atoms :]
         return codes @ self._atoms_beside(codes)

@@ -266,7 +266,7 @@ def test_bad_input(options, X, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         psd.set_params(**options).fit(X)
     np.testing.assert_array_equal(psd.transform(PICTURES), before)
-    with pytest.raises(ValueError, match="columns, as transform returns"):
+    with pytest.raises(ValueError, match="as ConvolutionalPSD.transform returns"):
         psd.inverse_transform(before[:, 1:])
 
 
