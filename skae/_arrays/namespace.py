@@ -53,7 +53,7 @@ def device(x):
     return _compat().device(x)
 
 
-def memory_of(x):
+def array_kind(x):
     """Return what tells arrays of one library, device and dtype from all others: a key of a dict."""
     if isinstance(x, np.ndarray):
         return x.dtype
@@ -266,7 +266,7 @@ class Constant:
         """Return it in the library and on the device of ``other``."""
         if isinstance(other, np.ndarray):
             return self.array
-        key = memory_of(other)[:2]
+        key = array_kind(other)[:2]
         if key not in self._copies:
             self._copies[key] = like(self.array, other)
         return self._copies[key]

@@ -32,11 +32,11 @@ def least_positive(codes):
     return xp.min(xp.where(codes > 0, codes, xp.full_like(codes, float("inf"))))
 
 
-def follow_from_below(threshold, smallest, share):
-    """threshold <- threshold + share (b - threshold), or b while it is 0: b is next below ``smallest``, if that is finite."""
+def follow_from_below(threshold, smallest, fraction):
+    """threshold <- threshold + fraction (b - threshold), or b while it is 0; b is next below a finite ``smallest``."""
     xp = namespace(threshold)
     below = xp.nextafter(smallest, xp.zeros_like(smallest))
-    moved = xp.where(threshold > 0, threshold + share * (below - threshold), below)
+    moved = xp.where(threshold > 0, threshold + fraction * (below - threshold), below)
     threshold[...] = xp.where(xp.isfinite(smallest), moved, threshold)
 
 

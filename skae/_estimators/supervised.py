@@ -229,13 +229,14 @@ class BaseSupervised(
         observers=(),
         *,
         factors=None,
-        beside=None,
+        reconstruction=None,
         constant=None,
         **options,
     ):
         """Train all layers to predict ``targets`` from ``inputs``, on ``rows``.
 
-        ``factors`` multiply the weights of rows in the supervised loss, but not in that of ``beside``, if there is one;
+        ``factors`` multiply the weights of rows in the supervised loss, but not in that of ``reconstruction``, an
+        ``AddedReconstruction`` or None;
         ``constant`` is the loss of constant outputs; ``options`` are those of ``Problem``.
         """
         network, units = self._network, self._units
@@ -250,10 +251,12 @@ class BaseSupervised(
             n_frozen=n_frozen,
             row_factors=factors,
         )
-        if beside is not None:
-            second = Objective(beside.network, beside.loss, corruption=noise, n_frozen=n_frozen)
-            objective = SharedEncoder(objective, second, beside.weight)
-            state.params = objective.join(state.params, beside.flat)
+        if reconstruction is not None:
+            second = Objective(
+                reconstruction.network, reconstruction.loss, corruption=noise, n_frozen=n_frozen
+            )
+            objective = SharedEncoder(objective, second, reconstruction.weight)
+            state.params = objective.join(state.params, reconstruction.flat)
             state.solver = self._make_solver().start(state.params)
         problem = Problem(
             objective,
@@ -263,7 +266,7 @@ class BaseSupervised(
             rows=rows,
             strata=targets.strata,
             observers=observers,
-            constant=constant if beside is None else None,
+            constant=constant if reconstruction is None else None,
             labeled=targets.labeled,
             **options,
         )

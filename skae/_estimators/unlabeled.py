@@ -1,4 +1,4 @@
-"""A reconstruction loss beside the supervised one, and the use of unlabeled rows in it."""
+"""A reconstruction loss that is added to the supervised one, and the use of unlabeled rows in it."""
 
 from dataclasses import dataclass
 from numbers import Real
@@ -23,8 +23,8 @@ UNLABELED = {
 
 
 @dataclass
-class Beside:
-    """An auto-encoder of the hidden layers, whose loss is added to the supervised one.
+class AddedReconstruction:
+    """An auto-encoder of the hidden layers, whose loss is added to that of a classifier or regressor.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Beside:
 
 
 def reconstruction(autoencoder, units, weight, targets, sample_weight):
-    """Return what is minimized beside the supervised loss.
+    """Return the reconstruction loss that is added to the supervised one.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def reconstruction(autoencoder, units, weight, targets, sample_weight):
     largest = sum(units.constant_losses.values())
     # A constant X has no loss to be a multiple of.
     scale = constant_loss(targets, sample_weight) / largest if largest > 0 else 0.0
-    return Beside(*autoencoder, units.loss, weight * scale)
+    return AddedReconstruction(*autoencoder, units.loss, weight * scale)
 
 
 def new_autoencoder(shape, units, state):

@@ -7,7 +7,7 @@ from ..nn.boltzmann import draw_visible, hidden_means, visible_logits
 
 def upward_means(model, x, scale):
     """Return the means of the hidden units given scaled rows, whose input counts ``scale`` times."""
-    means = np.empty((len(x), model.n_directions), x.dtype)
+    means = np.empty((len(x), model.n_outputs), x.dtype)
     hidden_means(model.params, x, means, scale)
     return means
 

@@ -135,7 +135,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         rows = np.flatnonzero(targets.labeled)
         inputs, options = self._units.scaling.rows(X), {}
         if self.reconstruction_weight:
-            options["beside"] = reconstruction(
+            options["reconstruction"] = reconstruction(
                 self._autoencoder(state), self._units, self.reconstruction_weight, targets, balanced
             )
             options["unlabeled_per_labeled"] = ratio = self._unlabeled_ratio()

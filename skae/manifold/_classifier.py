@@ -283,7 +283,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             options = {"unlabeled_per_labeled": self._unlabeled_ratio(), "constant": constant}
             if self.reconstruction_weight:
                 autoencoder = self._base_autoencoder(state)
-                options["beside"] = reconstruction(
+                options["reconstruction"] = reconstruction(
                     autoencoder, self._units, self.reconstruction_weight, targets, balanced
                 )
             rows, inputs = self._rows(targets, balanced, state.seed), self._units.scaling.rows(X)

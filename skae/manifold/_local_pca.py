@@ -105,12 +105,12 @@ class _Deviations:
 
     def __init__(self, points, search, n_neighbors):
         self._points, self._search, self._n_neighbors = points, search, n_neighbors
-        self.dtype, self.n_directions = points.dtype, n_neighbors - 1
+        self.dtype, self.n_outputs = points.dtype, n_neighbors - 1
 
     def linear_map(self, x):
         """Return the deviations over the root of their degrees of freedom."""
         places = self._search.nearest(x, self._n_neighbors)
         neighbors = self._points[places]
         neighbors -= neighbors.mean(axis=1, keepdims=True)
-        neighbors /= np.sqrt(self.n_directions)
+        neighbors /= np.sqrt(self.n_outputs)
         return DenseMap(neighbors)

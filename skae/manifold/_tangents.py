@@ -236,7 +236,7 @@ def _solver(model, X, n_tangents, tol, start, random_state, n_jobs):
         raise ValueError(f"tol must be positive; got {tol!r}.")
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     fitted = model.model_.beside(X) if dispatched(X) else model.model_
-    width = min(X.shape[1], fitted.n_directions)
+    width = min(X.shape[1], fitted.n_outputs)
     if not 1 <= n_tangents <= width:
         raise ValueError(f"n_tangents must be between 1 and {width} here; got {n_tangents!r}.")
     if start is not None and start.shape != (X.shape[0], n_tangents, X.shape[1]):

@@ -13,12 +13,12 @@ from .._arrays import boltzmann as kernels
 from .._arrays.activations import softplus_of
 from .._arrays.namespace import (
     Constant,
+    array_kind,
     copy,
     dot,
     empty,
     is_numpy,
     like,
-    memory_of,
     multiply_into,
     namespace,
     scalar,
@@ -282,7 +282,7 @@ class BoltzmannObjective(TrainingObjective):
         return np.concatenate([draw_keys(n, rng) for _ in range(2 * self.n_steps)]).astype(np.int64)
 
     def _workspace(self, n_samples, flat):
-        key = n_samples, memory_of(flat)
+        key = n_samples, array_kind(flat)
         if key not in self._phases:
             n_chains = n_samples if self.chains is None else self.chains.n_chains
             self._phases[key] = Phases(n_samples, n_chains, self.network.sizes, flat)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._arrays.namespace import empty, memory_of, scalar
+from .._arrays.namespace import array_kind, empty, scalar
 from .._protocols import TrainingObjective
 
 
@@ -53,7 +53,7 @@ class SharedEncoder(TrainingObjective):
 
     def _buffer(self, flat):
         """Return what holds parameters and gradient of ``second``, beside ``flat``."""
-        key = memory_of(flat)
+        key = array_kind(flat)
         if key not in self._buffers:
             size = self.second.network.size
             self._buffers[key] = empty(size, flat), empty(size, flat)

@@ -70,9 +70,9 @@ class MatrixCodes:
         active = xp.any(self.values > 0, axis=0)
         counts[...] = xp.where(active, xp.zeros_like(counts), counts)
 
-    def follow_from_below(self, threshold, share):
-        """Move ``threshold`` by a ``share`` of the way to below the smallest code; all the way while it is 0."""
-        kernels.follow_from_below(threshold, kernels.least_positive(self.values), share)
+    def follow_from_below(self, threshold, fraction):
+        """Move ``threshold`` by a ``fraction`` of the way to below the smallest code; all the way while it is 0."""
+        kernels.follow_from_below(threshold, kernels.least_positive(self.values), fraction)
 
 
 def _groups(ends):

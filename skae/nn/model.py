@@ -38,7 +38,7 @@ class Model:
         return Model(self.network, flat, self.units, **options)
 
     @property
-    def n_directions(self):
+    def n_outputs(self):
         """Number of outputs of the encoder."""
         return self.network.sizes[self.n_layers]
 

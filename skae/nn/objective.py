@@ -6,12 +6,12 @@ import numpy as np
 
 from .._arrays.namespace import (
     Constant,
+    array_kind,
     cast,
     dot,
     empty,
     empty_like,
     is_numpy,
-    memory_of,
     namespace,
 )
 from .._protocols import TrainingObjective
@@ -135,7 +135,7 @@ class Objective(TrainingObjective):
         share(some, target.shape[0], ELEMENT * target.shape[1])
 
     def _workspace(self, n_samples, flat):
-        key = n_samples, memory_of(flat)
+        key = n_samples, array_kind(flat)
         if key not in self._workspaces:
             trace = self.network.trace(n_samples, flat, self.penalties)
             clean = trace.inputs if self.corruption is None else empty_like(trace.inputs)

@@ -102,12 +102,12 @@ class SparseCodes:
         """counts_j <- 0 for features that are active in any sample."""
         counts[self.columns[self.active]] = 0
 
-    def follow_from_below(self, threshold, share):
-        """Move ``threshold`` by a ``share`` of the way to below the smallest value; all the way while it is 0."""
+    def follow_from_below(self, threshold, fraction):
+        """Move ``threshold`` by a ``fraction`` of the way to below the smallest value; all the way while it is 0."""
         smallest = self.values.min(initial=np.inf)
         if np.isfinite(smallest):
-            share = threshold.dtype.type(share if threshold[0] > 0 else 1)
-            threshold += share * (np.nextafter(smallest, 0) - threshold)
+            fraction = threshold.dtype.type(fraction if threshold[0] > 0 else 1)
+            threshold += fraction * (np.nextafter(smallest, 0) - threshold)
 
     def _share_rows(self, some, atoms):
         mean = 1 + len(self.values) // max(len(self), 1)
@@ -209,14 +209,14 @@ def batch_top_k(a, bias, count):
     return SparseCodes(starts, codes.columns[kept], codes.values[kept])
 
 
-def above_or_near(a, bias, limits, share):
+def above_or_near(a, bias, limits, fraction):
     """Return the entries of a + bias above the ``limits``, and these sums at all entries.
 
-    Those that are below by less than a ``share`` are entries too, of 0.
+    Those that are below their limit by less than this ``fraction`` of it are entries too, with the value 0.
     """
     if not is_numpy(a):
         return matrix_codes.above(a, bias, limits), a + bias
-    near = above(a, bias, limits * limits.dtype.type(1 - share))
+    near = above(a, bias, limits * limits.dtype.type(1 - fraction))
     active = near.values > limits[near.columns]
     return SparseCodes(near.starts, near.columns, near.values * active), near.values
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._arrays.namespace import copy, dot, empty, like, memory_of, namespace, sum_rows, zeros
+from .._arrays.namespace import array_kind, copy, dot, empty, like, namespace, sum_rows, zeros
 from .._arrays.sparse_codes import column_sums
 from .._protocols import Observer, TrainingObjective
 from .._threads import product
@@ -134,7 +134,7 @@ class SparseObjective(TrainingObjective, Observer):
         codes.reset(self.idle)
 
     def _workspace(self, n_samples, flat):
-        key = n_samples, memory_of(flat)
+        key = n_samples, array_kind(flat)
         if key not in self._workspaces:
             self._workspaces[key] = _Workspace(n_samples, *self.network.sizes, len(self.ends), flat)
         return self._workspaces[key]

@@ -8,7 +8,7 @@ import numpy as np
 from .._arrays.namespace import dense
 from .._typing import ArrayLike, Axes, MatrixLike, RandomState, Self
 from ..generative import sample_walkback
-from ._grid import as_images, draw_sheet, limits_of, pictures, shape_of
+from ._grid import as_images, draw_sheet, drawable, limits_of, shape_of
 
 
 class ChainDisplay:
@@ -73,7 +73,7 @@ class ChainDisplay:
         display : ChainDisplay
             What was drawn, with ``ax_`` and ``figure_``.
         """
-        start, rows = pictures(X), dense(X)
+        start, rows = drawable(X), dense(X)
         states = sampler(estimator, rows, n_steps, random_state=random_state, **options)
         drawn = {"start": start, "n_chains": len(start), "n_states": n_states}
         return cls.from_states(

@@ -7,7 +7,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils import column_or_1d
 
 from .._typing import ArrayLike, Axes, MatrixLike, Self
-from ._grid import method_of, new_axes, pictures
+from ._grid import drawable, method_of, new_axes
 
 _MOST_CLASSES = 20
 
@@ -65,7 +65,7 @@ class CodeDisplay:
         display : CodeDisplay
             What was drawn, with ``ax_`` and ``figure_``.
         """
-        codes = pictures(method_of(estimator, "transform", "give an encoder")(X))
+        codes = drawable(method_of(estimator, "transform", "give an encoder")(X))
         points, names = _in_the_plane(codes, components)
         return cls(points=points, y=y, names=names).plot(ax=ax, cmap=cmap, scatter_kw=scatter_kw)
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from .._typing import ArrayLike, Axes, MatrixLike, Self
-from ._grid import as_images, draw_images, method_of, new_axes, pictures, shape_of
+from ._grid import as_images, draw_images, drawable, method_of, new_axes, shape_of
 
 
 class SparseFeatureDisplay:
@@ -190,7 +190,7 @@ def _checked_features(features, n_components):
 
 def _rows(estimator, X, features, directions, n_samples):
     """Return directions and the strongest samples of each feature."""
-    images = pictures(X)
+    images = drawable(X)
     rows = np.full((len(features), 1 + n_samples, images.shape[1]), np.nan)
     rows[:, 0] = directions
     for place, feature in enumerate(features):

@@ -50,7 +50,7 @@ def as_images(rows, image_shape):
     return rows.reshape(-1, *shape_of(image_shape, rows.shape[1]))
 
 
-def pictures(X):
+def drawable(X):
     """Return the rows of X, array, frame or sparse matrix, as an ndarray that can be drawn."""
     return check_array(dense(X), ensure_all_finite=False)
 

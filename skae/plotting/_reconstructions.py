@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .._typing import Axes, MatrixLike, Self
-from ._grid import as_images, draw_sheet, limits_of, method_of, pictures, shape_of
+from ._grid import as_images, draw_sheet, drawable, limits_of, method_of, shape_of
 
 
 class ReconstructionDisplay:
@@ -57,7 +57,7 @@ class ReconstructionDisplay:
             What was drawn, with ``ax_`` and ``figure_``.
         """
         reconstruct = method_of(estimator, "reconstruct", "give an auto-encoder")
-        originals = pictures(X)
+        originals = drawable(X)
         shape = shape_of(image_shape, originals.shape[1])
         reconstructions = reconstruct(X)
         display = cls(originals=originals, reconstructions=reconstructions, image_shape=shape)
@@ -82,7 +82,7 @@ class ReconstructionDisplay:
         display : ReconstructionDisplay
             With ``ax_`` and ``figure_``.
         """
-        originals, reconstructions = pictures(self.originals), pictures(self.reconstructions)
+        originals, reconstructions = drawable(self.originals), drawable(self.reconstructions)
         if originals.shape != reconstructions.shape:
             raise ValueError(
                 f"reconstructions must have the shape of originals, {originals.shape}; got {reconstructions.shape}."

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._typing import Axes, MatrixLike, Self
 from ..manifold import tangent_basis
-from ._grid import draw_images, new_axes, pictures, shape_of
+from ._grid import draw_images, drawable, new_axes, shape_of
 
 
 class TangentDisplay:
@@ -69,7 +69,7 @@ class TangentDisplay:
         display : TangentDisplay
             What was drawn, with ``ax_`` and ``figure_``.
         """
-        images = pictures(X)
+        images = drawable(X)
         shape = shape_of(image_shape, images.shape[1])
         basis = tangent_basis(estimator, X, n_tangents).basis
         return cls(images=images, basis=basis, steps=steps, image_shape=shape).plot(

@@ -272,7 +272,7 @@ class _FittedEncoder:
 
     def __init__(self, encoder, flat, atoms):
         self._encoder, self._params = encoder, flat[atoms.size :]
-        self.dtype, self.n_directions = flat.dtype, len(atoms)
+        self.dtype, self.n_outputs = flat.dtype, len(atoms)
 
     def linear_map(self, x):
         """Return dh/dx at dense rows as a linear map."""
