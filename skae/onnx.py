@@ -168,7 +168,7 @@ def _through(graph, x, layers):
     """Return what a chain of layers makes of x."""
     for layer in layers:
         operator = next(
-            (_UNITS[name] for name, unit in ACTIVATIONS.items() if unit is layer.unit), None
+            (_UNITS.get(name) for name, unit in ACTIVATIONS.items() if unit is layer.unit), None
         )
         if operator is None:
             raise TypeError(f"The unit {type(layer.unit).__name__} has no ONNX operator.")

@@ -271,7 +271,9 @@ class Pretraining:
     def _need_networks(self, option):
         for name, layer in self.layers:
             if not isinstance(layer, NetworkLayer):
-                raise ValueError(f"{option} needs auto-encoders as layers; {name!r} is {layer!r}.")
+                raise ValueError(
+                    f"{option} needs auto-encoders or RBMs as layers; {name!r} is {layer!r}."
+                )
 
     def _check_noise_below(self):
         self._need_networks("corrupted='input'")

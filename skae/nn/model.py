@@ -86,7 +86,10 @@ class Model:
                 "no chain of Jacobians."
             )
         if self.network.sizes[0] != self.scaling.n_inputs:
-            raise TypeError("A classifier of a DBM has no Jacobian by x alone: take the base DBN.")
+            raise TypeError(
+                "model must take X alone, and a BoltzmannClassifier of a DBM takes means of its hidden units too: "
+                "give one of a DBN."
+            )
         z = self.inputs(x)
         return self.scaling.linear_map(encoder_map(self.params, z, self.n_layers))
 

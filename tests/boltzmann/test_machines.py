@@ -7,6 +7,7 @@ from sklearn.datasets import load_digits
 
 from skae import DBM, DBN, RBM, AutoEncoder, BoltzmannClassifier
 from skae.boltzmann._joint_training import joint_objective
+from skae.manifold import tangent_basis
 from skae.nn.boltzmann import Chains
 
 rng = np.random.default_rng(0)
@@ -182,6 +183,13 @@ def test_classifier_begins_as_the_machine(Base):
     inputs = base.model_.network_inputs(DIGITS)
     codes = network.encode(network.views(classifier._params), inputs, n_layers=2)
     np.testing.assert_allclose(codes, base.transform(DIGITS), atol=1e-5)
+
+
+def test_a_classifier_of_a_dbm_has_no_tangents():
+    layers = [("low", RBM(5, max_iter=1)), ("high", RBM(4, max_iter=1))]
+    model = BoltzmannClassifier(DBM(layers, max_iter=1, random_state=0), max_iter=1)
+    with pytest.raises(TypeError, match="model must take X alone.*give one of a DBN"):
+        tangent_basis(model.fit(DIGITS, y), DIGITS, 2)
 
 
 @pytest.mark.slow

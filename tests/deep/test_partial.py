@@ -155,7 +155,7 @@ def test_resume_to_the_same_bits(tmp_path):
         ({"schedule": "simultaneous"}, "needs schedule='greedy'"),
         ({"corrupted": "input"}, "corrupted='code'"),
         ({"supervision_weight": -1}, "supervision_weight"),
-        ({"layers": [("psd", PSD(4, encoder="tanh"))]}, "needs auto-encoders as layers"),
+        ({"layers": [("psd", PSD(4, encoder="tanh"))]}, "needs auto-encoders or RBMs as layers"),
     ],
 )
 def test_bad_options(options, words):
