@@ -268,11 +268,8 @@ def load_features(folder: PathLike) -> SparseAutoEncoder:
         bias = bias - weights @ arrays["b_dec"]
     if config.get("rescale_acts_by_decoder_norm", False):
         norms = np.linalg.norm(atoms, axis=1)
-        weights, bias, atoms = (
-            weights * norms[:, np.newaxis],
-            bias * norms,
-            atoms / norms[:, np.newaxis],
-        )
+        weights, bias = weights * norms[:, np.newaxis], bias * norms
+        atoms = atoms / norms[:, np.newaxis]
     return SparseAutoEncoder.from_weights(
         weights, bias, atoms, arrays["b_dec"], **_unit_of(config, arrays)
     )

@@ -4,9 +4,8 @@ from contextlib import nullcontext
 
 from .fusion import fused
 
-_WARM_UP = (
-    3  # runs before the recording, in which kernels are compiled and libraries find their memory
-)
+# Runs before the recording, in which kernels are compiled and libraries allocate their memory.
+_WARM_UP = 3
 
 
 def captures(x):

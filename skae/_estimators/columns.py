@@ -8,9 +8,8 @@ from .._arrays.namespace import dense
 _CELLS = 2**18  # of a dense block
 _SHARED = 0.75  # share of the real columns that must have the common range for all to be taken to have one unit
 _TINY = 1e-280  # smallest variance whose squares have all digits
-_NEARLY_BINARY = (
-    0.6  # of the variance of 0 and 1 with the same means (equally spread values have a third)
-)
+# Share of the variance of binary columns of the same means; evenly spread values have a third of it.
+_NEARLY_BINARY = 0.6
 
 
 class Columns:

@@ -40,10 +40,8 @@ def subtract_filters(codes, members, filters, layout, residual):
         top, left = divmod(place, n_across)
         read_patch(residual, top, left * n_channels, height, length, patch)
         while q < members.shape[0] and members[q] // n_filters == place:
-            weight, row = (
-                codes[members[q]],
-                filters[offsets[place] + members[q] - place * n_filters],
-            )
+            weight = codes[members[q]]
+            row = filters[offsets[place] + members[q] - place * n_filters]
             for j in range(row.shape[0]):
                 patch[j] -= weight * row[j]
             q += 1

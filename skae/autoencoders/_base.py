@@ -151,12 +151,10 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         (False, (150, 4))
         """
         check_is_fitted(self)
-        given, X = (
-            X,
-            dense(in_numpy(validated_rows(self, X, dtype=self._params.dtype, reset=False))),
-        )
-        filled = np.where(np.isnan(X), by_block(X, self._filled, X.shape[1]), X)
-        return shown(self._place, filled) if dispatched(given) else filled
+        rows = validated_rows(self, X, dtype=self._params.dtype, reset=False)
+        rows = dense(in_numpy(rows))
+        filled = np.where(np.isnan(rows), by_block(rows, self._filled, rows.shape[1]), rows)
+        return shown(self._place, filled) if dispatched(X) else filled
 
     def _filled(self, x):
         model = self.model_

@@ -8,9 +8,8 @@ _HIDDEN_SHARE = 0.1  # of the cells that are hidden
 _CELLS, _ROWS = 2**15, 2000  # of X in which they are, at most
 _FEWEST_ROWS = 30
 _N_DRAWS = 3
-_SPREAD = (
-    0.3  # standard deviation of the columns' slopes, beside which that of their estimates is seen
-)
+# Standard deviation of the columns' slopes about their mean, to which uncertain estimates are shrunken.
+_SPREAD = 0.3
 _MOST_PASSES = 5
 _LEAST_GAIN = 0.01  # of the error that a further pass must take off
 

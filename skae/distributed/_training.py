@@ -231,10 +231,8 @@ class _AveragedSteps:
     def epoch(self, rate, keep):
         """Make the steps of an epoch; return the sum of the losses of all rows and a batch of the last ones."""
         batches, state, total = self._batches, self._state, 0.0
-        seed, last = (
-            int(state.rng.integers(2**63)),
-            batches.local.indices[-batches.local.batch_size :],
-        )
+        seed = int(state.rng.integers(2**63))
+        last = batches.local.indices[-batches.local.batch_size :]
         for steps in batches.rounds():
             kept = kept_by(self._objective.local, state.params)
             rates = [rate(batches.n_seen(step)) for step in steps]

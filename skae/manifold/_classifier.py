@@ -42,9 +42,8 @@ from ._strength import automatic_penalty
 
 _N_JUDGED = 1000  # rows by which that is judged
 _MOST_TANGENTS, _MOST_UNLABELED = 15, 10_000
-_MANY_LABELS = (
-    1000  # fewer bear less of a penalty at unlabeled rows, which would flatten the outputs there
-)
+# With fewer labels a penalty at unlabeled rows would flatten the outputs there, and is made smaller.
+_MANY_LABELS = 1000
 _LARGEST = 0.05  # share of the loss of constant outputs above which the penalty of a batch counts by its logarithm
 _TOL = 1e-2  # radians: a penalty does not see less, and a third of the steps are saved
 

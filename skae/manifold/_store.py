@@ -71,11 +71,9 @@ class TangentStore:
                 inputs = like(inputs, self.beside)
             self._basis[part] = to_numpy(self._tangents(inputs))
 
-        block = (
-            BLOCK
-            if self.beside is None
-            else rows_beside(self.beside, self.n_tangents, self.X.shape[1])
-        )
+        block = BLOCK
+        if self.beside is not None:
+            block = rows_beside(self.beside, self.n_tangents, self.X.shape[1])
         share_items(fill, list(gen_batches(len(self.rows), block)))
         if self._copy is not None:
             basis = self._basis.astype(dtype_name(self._copy), copy=False)

@@ -22,11 +22,8 @@ from .._threads import alone, share_items, team
 from .._typing import FloatArray, MatrixLike, RandomState
 from ._bidiagonalization import leading_vectors
 
-BLOCK = (
-    128  # samples that share matrix products: enough for their full speed, few enough for the cache
-)
-
-
+# Samples that share matrix products: enough for their full speed, few enough for the cache.
+BLOCK = 128
 _MOST = 4096  # samples that an array of another library has at once, of which each step is a call
 
 

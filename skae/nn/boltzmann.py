@@ -249,11 +249,8 @@ class BoltzmannObjective(TrainingObjective):
             np.matmul(phases.coefficients, phases.visible, out=grad.decoder_biases[0])
         else:
             grad.decoder_biases[0][...] = phases.coefficients @ phases.visible
-        weights, out, bias = (
-            params.encoder_weights[0],
-            grad.encoder_weights[0],
-            grad.encoder_biases[0],
-        )
+        weights = params.encoder_weights[0]
+        out, bias = grad.encoder_weights[0], grad.encoder_biases[0]
         record, stacks = phases.encoder[0], (phases.means, phases.visible)
         add = partial(add_up, multiplier(out), *stacks, weights, record.row_scales, [], out)
         mask = None if self.mask is None else self.mask.beside(out)

@@ -126,9 +126,6 @@ class DictionarySolver(TakesNoRate):
             sample = to_numpy(self.objective.rows[row, ...])
             if sample.any():
                 dictionary[atom, ...] = like(unit_rows(sample[np.newaxis])[0], dictionary)
-            state["second"][atom, ...], state["second"][:, atom], state["cross"][atom, ...] = (
-                0,
-                0,
-                0,
-            )
+            state["second"][atom, ...], state["second"][:, atom] = 0, 0
+            state["cross"][atom, ...] = 0
             state["idle"][atom] = 0
