@@ -40,7 +40,7 @@ class TrainingObjective(ABC):
         """
 
     def draw(self, n_samples: int, rng: np.random.Generator) -> np.ndarray:
-        """Return the random numbers of a captured step on so many samples, in int64."""
+        """Return the random numbers of a captured step on ``n_samples`` samples, in int64."""
         return np.empty(0, np.int64)
 
 

@@ -98,7 +98,7 @@ class _Team:
 
 @contextmanager
 def team(n_threads=None):
-    """Let ``share`` and ``share_items`` use so many threads, by default those of BLAS, which has one meanwhile.
+    """Let ``share`` and ``share_items`` use ``n_threads`` threads, by default those of BLAS, which has one meanwhile.
 
     They are at most as many as the cores that a container allows. Within another team this does nothing.
     """

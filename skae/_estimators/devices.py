@@ -104,7 +104,7 @@ def reference(estimator, X):
     Raises
     ------
     ValueError
-        If the parameters ask for what is not there, or contradict X.
+        If the parameters need a library or device that is not available, or contradict X.
     """
     if _local.beside is not None:
         return _local.beside
@@ -121,7 +121,7 @@ def reference(estimator, X):
     torch = torch_or_none()
     if torch is None or not name.startswith("cuda"):
         raise ValueError(
-            f"device={name!r} is not there: it must be 'cpu' or None, or 'cuda' or 'cuda:1' with PyTorch and a GPU. See "
+            f"device={name!r} is not available: it must be 'cpu' or None, or 'cuda' or 'cuda:1' with PyTorch and a GPU. See "
             "skae.show_engines()."
         )
     if not torch.cuda.is_available():

@@ -212,9 +212,7 @@ def _read_indicators(y, dtype):
 
 def _too_few_classes(only):
     if only == _UNLABELED:
-        return (
-            "y has no labels: all are -1, which stands for none. Label rows of two classes or more."
-        )
+        return "y has no labels: all are -1, which marks unlabeled rows. Label rows of two classes or more."
     return f"y must have two classes or more; got one class, {only}."
 
 

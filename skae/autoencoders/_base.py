@@ -224,7 +224,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         return list(zip((*hidden, self.n_components), repeat(self.activation)))
 
     def _network_shape(self, n_inputs):
-        """Return the arguments of the ``Network`` for so many inputs."""
+        """Return the arguments of the ``Network`` for ``n_inputs`` inputs."""
         widths, activations = zip(*self.layer_shapes())
         decoder = "tied" if self.tied_weights else "untied"
         return {"sizes": (n_inputs, *widths), "activation": activations, "decoder": decoder}

@@ -64,7 +64,7 @@ class ContractiveAE(BaseAutoEncoder):
     n_directions : 'auto', 'all' or int, default='auto'
         Directions v in which forward mode takes ``||J||_F^2 = sum_v ||J v||^2``. ``'all'`` input
         directions are exact, at the cost of as many passes through the network as X has features. An
-        int takes so many random vectors of signs for each sample at each step, an unbiased estimate.
+        int is a number of random vectors of signs for each sample at each step: an unbiased estimate.
         ``'auto'`` is ``'all'`` up to 64 features, and 1 beyond.
     hidden_layer_sizes : sequence of int, default=()
         Widths of encoder layers before the code; the decoder mirrors them.

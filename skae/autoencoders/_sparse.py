@@ -285,7 +285,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         return make_units("gaussian", X, frame, sample_weight, standardize=self.standardize)
 
     def _network_shape(self, n_inputs):
-        """Return the arguments of the ``SparseNetwork`` for so many inputs."""
+        """Return the arguments of the ``SparseNetwork`` for ``n_inputs`` inputs."""
         n = self.n_components
         n = self.expansion * self.n_features_in_ if n is None else n
         k = min(_ACTIVE, max(n // _SPARSE, 1)) if self.k == "auto" else self.k

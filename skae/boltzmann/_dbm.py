@@ -73,7 +73,7 @@ class DBM(
     pretraining : {'greedy'} or None, default='greedy'
         How the layers are initialized; with None, by random weights.
     n_mean_field_steps : int, default=10
-        Steps of mean field up and down, of which each renews all layers.
+        Steps of mean field; each goes up and down and renews all layers.
     n_gibbs_steps : int, default=1
         Steps of the chains in each step of training.
     n_chains : int, default=None

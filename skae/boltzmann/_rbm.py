@@ -358,7 +358,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
         return [(self.n_components, "sigmoid")]
 
     def _network_shape(self, n_inputs):
-        """Return the arguments of the ``Network`` for so many inputs."""
+        """Return the arguments of the ``Network`` for ``n_inputs`` inputs."""
         sizes = (n_inputs, self.n_components)
         return {"sizes": sizes, "activation": ("sigmoid",), "decoder": "tied"}
 

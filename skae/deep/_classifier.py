@@ -18,8 +18,8 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
     training; early stopping looks at the share of wrong labels among held-out samples.
 
     Semi-supervised learning is as elsewhere in scikit-learn: rows with ``y == -1`` are unlabeled and take part in
-    unsupervised pre-training and, with ``reconstruction_weight``, in the reconstruction that goes on beside it. Where
-    -1 and one other label are all there is, both are classes.
+    unsupervised pre-training and, with ``reconstruction_weight``, in the joint training. If y has
+    -1 and only one other label, both are classes.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
         means, and the entropy of y. The second part is a mean over labeled rows; unlabeled rows have the first part
         only.
     reconstruction_weight : float, default=0.0
-        Weight of reconstructing X in the joint training, so that layers go on to learn without labels: adds
+        Weight of reconstructing X in the joint training, so that unlabeled rows teach the layers too: adds
         ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over labeled and unlabeled rows, in which R is the
         loss of the constant reconstruction and S the entropy of y: neither the width of X nor units matter. r goes
         through all hidden layers, without dropout, and back through a decoder that begins as pre-training left it; its

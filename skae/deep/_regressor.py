@@ -43,7 +43,7 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
         away afterwards, and R and S are the losses of the best constants: what the layer would lose by reconstructing
         means, and half the variance of y. The second part is a mean over rows.
     reconstruction_weight : float, default=0.0
-        Weight of reconstructing X in the joint training, so that layers go on to learn without labels: adds
+        Weight of reconstructing X in the joint training, so that layers still learn to represent X: adds
         ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over rows, in which R is the loss of the constant
         reconstruction and S half the variance of y: neither the width of X nor units matter. r goes through all hidden
         layers, without dropout, and back through a decoder that begins as pre-training left it; its weights are those

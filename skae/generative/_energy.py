@@ -337,7 +337,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         return make_units("gaussian", X, frame, sample_weight, standardize=self.standardize)
 
     def _network_shape(self, n_inputs):
-        """Return the arguments of the ``Network`` for so many inputs."""
+        """Return the arguments of the ``Network`` for ``n_inputs`` inputs."""
         sizes = (n_inputs, self.n_components)
         return {"sizes": sizes, "activation": (self.activation,), "decoder": "tied"}
 

@@ -59,7 +59,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     In ``burn_in`` the chains learn the length of their steps and the covariance of theta. ``sample`` draws x given
     theta.
 
-    The chains begin at one optimum and do not tell of others. Where they have not mixed ``fit`` warns, see ``r_hat_``;
+    The chains begin at one optimum and may not find others. Where they have not mixed ``fit`` warns, see ``r_hat_``;
     :meth:`diagnose` looks at r(x), which units may swap places without changing. The noise of a :class:`DenoisingAE` is
     drawn once for each row.
 

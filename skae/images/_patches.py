@@ -114,7 +114,7 @@ def sample_patches(
     ]
     if min(map(len, parts)) < share:
         raise ValueError(
-            f"n_patches={n_patches} is more than there are places for {patch_size} patches in images."
+            f"n_patches={n_patches} takes {share} patches of each image, and one has fewer of {patch_size}: lower n_patches."
         )
     X = np.concatenate(parts).reshape(sum(map(len, parts)), -1)
     X = X[rng.permutation(len(X))[:n_patches]]

@@ -373,7 +373,7 @@ class ConvolutionalPSD(
         return UnitAtoms(super()._make_solver(), n_filters, self._convolution.n_values)
 
     def _blocks(self, X):
-        """Yield pictures, so many that codes do not take too much memory."""
+        """Yield pictures in blocks whose codes take little memory."""
         check_is_fitted(self)
         pictures = validated_pictures(self, X, self.image_shape_, reset=False)
         size = max(_CODES // self._n_features_out, 1)

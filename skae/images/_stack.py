@@ -104,7 +104,7 @@ class ConvolutionalStack(
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn the stages, the lowest one first.
 
-        An upper stage learns from the maps of at most so many pictures, drawn at random, as fit into 512 MB of float32.
+        An upper stage learns from maps of 512 MB of float32 at most: of all pictures, or of some drawn at random.
 
         Parameters
         ----------

@@ -104,7 +104,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes in (c), as elsewhere in scikit-learn.
     reconstruction_weight : float, default=0.0
-        Weight of reconstructing X in (c), so that layers go on to learn without labels: adds
+        Weight of reconstructing X in (c), so that unlabeled rows teach the layers too: adds
         ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over labeled and unlabeled rows, in which R is the
         loss of the constant reconstruction and S the entropy of y: neither the width of X nor units matter. r goes
         through all hidden layers, without dropout, and back through the decoder of ``base``, which learns too.

@@ -159,7 +159,7 @@ class TangentStore:
 
 
 class TangentUpdates(Observer):
-    """Observer of training: new tangents every so many epochs, which a checkpoint can bring back.
+    """Observer of training: new tangents every few epochs, which a checkpoint can bring back.
 
     ``listeners`` are called when the tangents have changed.
     """

@@ -273,7 +273,7 @@ class BoltzmannObjective(TrainingObjective):
         return parts and self._infer == self._means and self.mask is None
 
     def draw(self, n_samples, rng):
-        """Return the random numbers of a step on so many samples, in int64."""
+        """Return the random numbers of a step on ``n_samples`` samples, in int64."""
         n = n_samples if self.chains is None else self.chains.n_chains
         # Of hidden states before each step (of chains, after it), and of visible ones.
         return np.concatenate([draw_keys(n, rng) for _ in range(2 * self.n_steps)]).astype(np.int64)

@@ -28,7 +28,7 @@ class SharedEncoder(TrainingObjective):
         self._buffers = {}
 
     def draw(self, n_samples, rng):
-        """Return the random numbers of a step on so many samples, in int64."""
+        """Return the random numbers of a step on ``n_samples`` samples, in int64."""
         return np.concatenate([each.draw(n_samples, rng) for each in (self.first, self.second)])
 
     def join(self, first, second):

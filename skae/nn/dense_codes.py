@@ -1,4 +1,4 @@
-"""Codes of so many nonzeros that products of whole matrices take less time than those of the active features alone."""
+"""Codes with many nonzeros, for which products of whole matrices are faster than those of the active features alone."""
 
 import numpy as np
 

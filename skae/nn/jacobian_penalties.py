@@ -17,7 +17,7 @@ class Directions:
     Parameters
     ----------
     count : int or None
-        None for all unit vectors, which is exact. Otherwise so many random vectors of signs for
+        None for all unit vectors, which is exact. Otherwise the number of random vectors of signs for
         each sample; since E v v' = I, the mean of ||J v||^2 over them is unbiased (Hutchinson 1990).
     """
 

@@ -79,7 +79,7 @@ class OnCodes(TrainingObjective):
         self.can_be_captured, self.identity = objective.can_be_captured, objective.identity
 
     def draw(self, n_samples, rng):
-        """Return the random numbers of a step on so many samples, in int64."""
+        """Return the random numbers of a step on ``n_samples`` samples, in int64."""
         return self.objective.draw(n_samples, rng)
 
     def __call__(self, flat, batch, grad, rng):

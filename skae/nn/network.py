@@ -56,7 +56,7 @@ class Network:
         A key of ``ACTIVATIONS`` or a unit for all layers, or one for each layer of the encoder. The decoder's hidden
         layers have that of the encoder's layer of the same width.
     decoder : {'tied', 'untied', None}
-        Whether the decoder uses the encoder's weights, has its own, or is not there: the logits are then
+        Whether the decoder uses the encoder's weights, has its own, or does not exist: the logits are then
         the code.
     downward : sequence of str or None
         Activations of the decoder's hidden layers from the input up, instead.
@@ -291,7 +291,7 @@ class Trace:
         forget_penalties(self.encoder + self.decoder)
 
     def claim(self, n_rows):
-        """Return so many rows of each layer's upper and of its lower stack: a penalty's for this batch."""
+        """Return ``n_rows`` rows of each layer's upper and lower stack, for one penalty in this batch."""
         stop = self._n_free
         self._n_free -= n_rows
         rows = slice(self._n_free, stop)

@@ -64,7 +64,7 @@ class Objective(TrainingObjective):
         self._flat = self._params = self._grad = self._gradients = None
 
     def draw(self, n_samples, rng):
-        """Return the random numbers of a step on so many samples, in int64: seeds, and what penalties draw."""
+        """Return the random numbers of a step on ``n_samples`` samples, in int64: seeds, and what penalties draw."""
         seeds = draw_seeds(rng)
         return np.concatenate([seeds, *[each.draw(n_samples, seeds[1]) for each in self.penalties]])
 

@@ -127,7 +127,7 @@ class TangentPropagation(Penalty):
         return Passes(params.encoder_weights, trace, memory, kept, k).forward_only(look_up, squares)
 
     def draw(self, n_samples, seed):
-        """Return what the directions of so many samples draw, in int64."""
+        """Return the random numbers that the directions of ``n_samples`` samples take, in int64."""
         return self.directions.draw(n_samples, seed)
 
     @property

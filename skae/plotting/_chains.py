@@ -104,7 +104,7 @@ class ChainDisplay:
         image_shape : tuple of int, default=None
             Height and width, and 3 channels of colors; square by default.
         n_chains, n_states : int, default=8 and 10
-            At most so many.
+            Largest number of chains and of states of each to draw.
         ax : matplotlib axes, default=None
             Where to draw; a new figure by default.
         cmap : str or Colormap, default='gray'

@@ -276,7 +276,7 @@ def shuffled(rows, shuffle, rng):
     ----------
     rows : ndarray of int
     shuffle : bool or int
-        Whether the order is a random one; a number shuffles within buffers of so many rows that follow each other, so
+        Whether the order is a random one; a number shuffles within buffers of that many consecutive rows, so
         that a file is read from its beginning to its end. The buffers begin elsewhere in each epoch.
     rng : numpy.random.Generator
     """

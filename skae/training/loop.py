@@ -250,7 +250,7 @@ def _has_finite_loss(objective, state, batch):
 
 
 class Verbose(Observer):
-    """Print a line after every so many epochs, with loss, seconds and samples per second, and why training ended.
+    """Print a line after every few epochs, with loss, seconds and samples per second, and why training ended.
 
     Parameters
     ----------

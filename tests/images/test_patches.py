@@ -80,7 +80,10 @@ IMAGE = np.zeros((20, 20))
     "call, words",
     [
         (lambda: sample_patches([], (3, 3), 5), "images must be a list"),
-        (lambda: sample_patches([IMAGE], (3, 3), 325), "n_patches=325 is more than"),
+        (
+            lambda: sample_patches([IMAGE], (3, 3), 325),
+            "n_patches=325 takes 325 patches of each image",
+        ),
         (lambda: sample_patches([IMAGE], (21, 3), 5), "Height of the patch"),
         (lambda: sample_patches([IMAGE * np.nan], (3, 3), 5), "NaN"),
         (lambda: normalize_contrast(IMAGE, sigma=0), "must be positive"),
