@@ -56,9 +56,10 @@ class LinearClassifier:
             self.validation_[penalty] = accuracy
             if accuracy < max(self.validation_.values()):
                 break
-        self.penalty_ = max(self.validation_, key=self.validation_.get)
+        penalty = max(self.validation_, key=self.validation_.get)
+        self.chosen_ = {"penalty": penalty}
         gram += _gram(X[held_out])
-        self.weights_, self.offset_ = self._solved(gram, X, targets, self.penalty_)
+        self.weights_, self.offset_ = self._solved(gram, X, targets, penalty)
         return self
 
     def score(self, X, y):
