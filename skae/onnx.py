@@ -1,5 +1,6 @@
 """Fitted networks as ONNX graphs, for programs without Python: ``to_onnx`` needs onnx (``skae[onnx]``)."""
 
+import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -8,6 +9,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from ._version import __version__
+from .deep import StackedAE
 from .nn.activations import ACTIVATIONS
 from .nn.losses import Bernoulli, Gaussian, Multinomial
 from .nn.network import Network
@@ -24,6 +26,8 @@ _UNITS = {
 }
 _OUTPUTS = {Gaussian: "Identity", Bernoulli: "Sigmoid", Multinomial: "Softmax"}
 _OPSET = 17
+_PREDICTIONS = "predict", "predict_proba"
+_COARSE = 0.01  # share of a column's deviation to which its values may be rounded
 
 
 def to_onnx(
@@ -55,6 +59,13 @@ def to_onnx(
         If onnx is not installed.
     TypeError
         If the estimator has no feed-forward network, or not the method.
+    ValueError
+        If there is no such method, or columns of X or y are in units that float32 cannot hold.
+
+    Warns
+    -----
+    UserWarning
+        If float32 rounds the values of a column of X to more than 1% of its deviation.
 
     Examples
     --------
@@ -66,6 +77,9 @@ def to_onnx(
     ['codes']
     """
     check_is_fitted(estimator)
+    if isinstance(estimator, StackedAE) and method in _PREDICTIONS and hasattr(estimator, method):
+        # Its own network is the encoder alone.
+        estimator = estimator.predictor_
     fitted = getattr(estimator, "model_", None)
     network = getattr(fitted, "network", None)
     if not (isinstance(network, Network) and network.sizes[0] == fitted.scaling.n_inputs):
@@ -141,14 +155,39 @@ def _onnx():
     return onnx
 
 
+def _singles(name, center, scale):
+    """Return center and scale of the columns of ``name`` in float32; raise where that cannot hold them."""
+    limits = np.finfo(np.float32)
+    held = (np.abs(center) <= limits.max) & (limits.tiny <= scale) & (scale <= limits.max)
+    if not np.all(held):
+        raise ValueError(
+            f"{name} has columns in units beyond the float32 of ONNX, of the size {np.abs(center)[~held][0]:.0e} and with "
+            f"differences of {scale[~held][0]:.0e}: scale {name} and fit again."
+        )
+    return center.astype(np.float32), scale.astype(np.float32)
+
+
+def _warn_of_rounding(center, scale):
+    """Warn where values of X lose in float32, the input of the graph, what tells them apart."""
+    coarse = np.abs(center) * np.finfo(np.float32).eps > _COARSE * scale
+    if coarse.any():
+        worst = int(np.argmax(np.abs(center) / scale))
+        warnings.warn(
+            f"Values of X about {center[worst]:.3g} that differ by {scale[worst]:.1g} are rounded in the float32 of ONNX to more "
+            f"than {_COARSE:.0%} of their differences: subtract a constant from such columns, and fit again.",
+            stacklevel=6,
+        )
+
+
 def _scaled(graph, scaling):
     """Return z = (x - center) / scale of the columns that vary, and 0 where x is missing."""
     x = "X"
     if scaling.columns is not None:
         x = graph.add("Gather", x, scaling.columns, axis=1)
     if scaling.moves:
-        x = graph.add("Sub", x, scaling.center[scaling.varies])
-        x = graph.add("Div", x, scaling.scale[scaling.varies])
+        center, scale = _singles("X", scaling.center[scaling.varies], scaling.scale[scaling.varies])
+        _warn_of_rounding(center, scale)
+        x = graph.add("Div", graph.add("Sub", x, center), scale)
     if not graph.takes_nan:
         return x
     return graph.add("Where", graph.add("IsNaN", x), np.zeros(1), x)
@@ -156,12 +195,13 @@ def _scaled(graph, scaling):
 
 def _unscaled(graph, scaling, z):
     """Return x for z; constant columns have their value."""
+    center, scale = _singles("X", scaling.center, scaling.scale)
     if scaling.columns is None:
-        return graph.add("Add", graph.add("Mul", z, scaling.scale), scaling.center)
+        return graph.add("Add", graph.add("Mul", z, scale), center)
     # A product with one entry in each row puts every column in its place.
     places = np.zeros((scaling.n_inputs, scaling.n_features))
-    places[np.arange(scaling.n_inputs), scaling.columns] = scaling.scale[scaling.columns]
-    return graph.add("Add", graph.add("MatMul", z, places), scaling.center)
+    places[np.arange(scaling.n_inputs), scaling.columns] = scale[scaling.columns]
+    return graph.add("Add", graph.add("MatMul", z, places), center)
 
 
 def _through(graph, x, layers):
@@ -234,8 +274,9 @@ def _normalized(graph, means, estimator):
 def _predict(graph, estimator, fitted):
     means, width = _predicted(graph, fitted)
     if not is_classifier(estimator):
-        means = graph.add("Mul", means, estimator.target_scale_)
-        means = graph.add("Add", means, estimator.target_center_)
+        center, scale = _singles("y", estimator.target_center_, estimator.target_scale_)
+        means = graph.add("Mul", means, scale)
+        means = graph.add("Add", means, center)
         if _n_dimensions(estimator) == 1:
             means, width = graph.add("Squeeze", means, np.array([1])), None
         graph.give("values", means, width)

@@ -1,6 +1,7 @@
 """ONNX graphs beside the estimators that they are of, by onnxruntime."""
 
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -134,3 +135,44 @@ def test_what_has_no_graph_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ImportError, match=r"skae\[onnx\]"):
         to_onnx(model)
+
+
+@pytest.mark.parametrize("y", [SPECIES, IRIS[:, 0], (IRIS[:, :2] > 3).astype(int)])
+def test_predictions_of_a_stack_that_was_fine_tuned_with_y(y):
+    model = StackedAE(LAYERS, fine_tune="supervised", **FAST).fit(IRIS, y)
+    found = run(to_onnx(model, "predict"), IRIS)
+    if "values" in found:
+        assert_near(found["values"], model.predict(IRIS))
+        return
+    assert_near(found["probabilities"], model.predict_proba(IRIS))
+    np.testing.assert_array_equal(found["label"], model.predict(IRIS))
+    assert_near(
+        run(to_onnx(model, "predict_proba"), IRIS)["probabilities"], model.predict_proba(IRIS)
+    )
+    assert_near(run(to_onnx(model), IRIS)["codes"], model.transform(IRIS))
+
+
+@pytest.mark.parametrize("method", ["transform", "reconstruct"])
+@pytest.mark.parametrize("unit", [1e-50, 1e50])
+def test_units_beyond_float32_are_refused(unit, method):
+    pytest.importorskip("onnx")
+    model = AutoEncoder(2, **FAST).fit(unit * IRIS)
+    with pytest.raises(ValueError, match="X has columns in units beyond the float32 of ONNX"):
+        to_onnx(model, method)
+
+
+def test_units_of_y_beyond_float32_are_refused():
+    pytest.importorskip("onnx")
+    model = StackedAERegressor(LAYERS, **FAST).fit(IRIS, 1e50 * IRIS[:, 0])
+    with pytest.raises(ValueError, match="y has columns in units beyond the float32 of ONNX"):
+        to_onnx(model, "predict")
+
+
+def test_columns_that_float32_rounds_are_told():
+    pytest.importorskip("onnx")
+    with pytest.warns(UserWarning, match=r"about 1e\+08 that differ by 0.4 are rounded") as told:
+        to_onnx(AutoEncoder(2, **FAST).fit(IRIS + 1e8))
+    assert told[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        to_onnx(AutoEncoder(2, **FAST).fit(1000 * IRIS + 1e5))
