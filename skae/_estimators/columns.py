@@ -45,7 +45,10 @@ class Columns:
             sums.add(x, weights)
         self.mean, variance = sums.moments()
         self.total, self.varies = sums.total, self._varies(X.dtype)
-        if not (np.isfinite(variance).all() and (variance[self.varies] > _TINY).all()):
+        if not self.varies.any():
+            # The network sees all columns then, whose differences are rounding.
+            variance[:], self.varies[:] = 0, True
+        elif not (np.isfinite(variance).all() and (variance[self.varies] > _TINY).all()):
             # A square has overflowed or underflowed.
             sums = _Sums(n_features, np.maximum(np.abs(self.low), np.abs(self.high)))
             for x, weights in _blocks(X, sample_weight):
@@ -58,9 +61,7 @@ class Columns:
         with np.errstate(invalid="ignore", over="ignore"):
             width = self.high - self.low
             size = np.maximum(np.abs(self.low), np.abs(self.high))
-            varies = width > np.maximum(10 * np.finfo(dtype).eps * size, np.finfo(dtype).tiny)
-        # Where all rows are equal, the network sees all columns.
-        return varies if varies.any() else np.ones(len(varies), bool)
+            return width > np.maximum(10 * np.finfo(dtype).eps * size, np.finfo(dtype).tiny)
 
     def nearly_binary(self, columns, low, high):
         """Return whether ``columns``, scaled from [low, high] to [0, 1], spread about as much as 0 and 1 would."""
@@ -85,6 +86,14 @@ class Columns:
 def power_of_two(values):
     """Return the largest power of two that is not above each of the positive ``values``: division by it is exact."""
     return np.ldexp(1.0, np.frexp(values)[1] - 1)
+
+
+def unit_of_squares(X):
+    """Return a power of two in whose multiples squares of the values of X are numbers of its dtype; 1 where they are."""
+    largest, limits = float(np.abs(X).max()), np.finfo(X.dtype)
+    if limits.tiny**0.25 < largest < limits.max**0.25 or not largest:
+        return X.dtype.type(1)
+    return X.dtype.type(power_of_two(largest))
 
 
 class _Sums:

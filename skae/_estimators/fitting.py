@@ -46,7 +46,8 @@ def unchanged_on_error(estimator, n_threads=None, learned="_state"):
     """
     before = vars(estimator).copy()
     try:
-        with team(n_threads):
+        # numpy says nothing of underflow unless users tell it to, and nothing is wrong with it.
+        with team(n_threads), np.errstate(under="ignore"):
             yield
     except BaseException as error:
         if not _is_worth_keeping(vars(estimator).get(learned), before.get(learned), error):
@@ -152,7 +153,12 @@ def counted_rows(X, sample_weight):
 
 def _checked_weights(sample_weight, rows, dtype=None):
     """Return the weights of ``rows`` as an array; raise where a mean by them is none."""
-    sample_weight = _check_sample_weight(sample_weight, rows, dtype=dtype)
+    try:
+        sample_weight = _check_sample_weight(sample_weight, rows, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        if "weight" in str(error):
+            raise
+        raise ValueError(f"sample_weight must have a number for each row: {error}") from error
     with np.errstate(over="ignore"):
         total = sample_weight.sum()
     if (sample_weight < 0).any() or not 0 < total < np.inf:

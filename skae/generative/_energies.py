@@ -117,13 +117,13 @@ def _target_gradient(loss, logits, x):
 
 
 def moments(arrays):
-    """Return mean and standard deviation over ``arrays``, side by side, without keeping them (Welford 1962)."""
+    """Return mean and standard deviation over ``arrays``, without keeping them (Welford 1962)."""
     mean = squares = 0.0
     for count, array in enumerate(arrays, 1):
         deviation = array.astype(np.float64) - mean
         mean = mean + deviation / count
         squares = squares + deviation * (array - mean)
-    return np.stack([mean, np.sqrt(squares / count)], axis=1)
+    return mean, np.sqrt(squares / count)
 
 
 def draw_data(base, draws, start, n_steps, step_size, temperature, rng):

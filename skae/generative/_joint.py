@@ -242,10 +242,13 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         moments : ReconstructionMoments
             ``mean`` and ``standard_deviation``, each of shape (n_samples, n_features), a named tuple.
         """
-        X, models = self._checked(X), self._models
+        X, models, scaling = self._checked(X), self._models, self.base_.model_.scaling
 
         def mean_and_deviation(x):
-            return moments(model.reconstruct(x) for model in models)
+            # In the units of the network, whose squares are numbers in any units of X.
+            z = scaling.apply(x)
+            mean, deviation = moments(model.reconstruct_scaled(z) for model in models)
+            return np.stack([scaling.invert(mean), scaling.invert_difference(deviation)], axis=1)
 
         both = by_block(X, mean_and_deviation, (2, X.shape[1]))
         return ReconstructionMoments(both[:, 0], both[:, 1])

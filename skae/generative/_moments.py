@@ -7,11 +7,13 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
+from .._estimators.columns import power_of_two
 from .._estimators.fitting import DTYPES, check_same_names, named_array
 from .._typing import ArrayLike, FloatArray
 from ..nn.network import outputs_and_jacobian
 from ._checks import check_gaussian, check_positive, checked_rows, layers_of, noise_level
 
+_FARTHEST = 1e150  # radii: squares of larger distances would overflow
 _BLOCK = 16  # rows whose Jacobians are in memory at once, besides the result
 
 
@@ -67,7 +69,8 @@ def local_moments(
     Raises
     ------
     ValueError
-        If X or a parameter is invalid, the loss is not gaussian, or sigma is not given and the training had none.
+        If X or a parameter is invalid, the loss is not gaussian, sigma is not given and the training had none, or
+        moments are beyond the range of numbers.
     TypeError
         If the model has no encoder and decoder of layers.
 
@@ -98,12 +101,16 @@ def local_moments(
     n_features = scaling.n_features
     mean = np.empty((len(X), n_features), X.dtype)
     covariance = np.empty((len(X), n_features, n_features), X.dtype)
+    varies = np.empty((len(X), n_features), bool)
     for rows in gen_batches(len(X), _BLOCK):
         scaled_mean, jacobian = _reconstruction_and_jacobian(params, X[rows])
         mean[rows] = scaling.invert(scaled_mean)
-        scaled = scaling.invert_difference(_covariance(jacobian, sigma**2, margin))
-        covariance[rows] = scaling.invert_difference(scaled.transpose(0, 2, 1))
-    return LocalMoments(mean, covariance)
+        scaled = _covariance(jacobian, sigma**2, margin)
+        varies[rows] = scaling.widened(_variances(scaled) > 0, fill=False)
+        with np.errstate(over="ignore"):
+            once = scaling.invert_difference(scaled)
+            covariance[rows] = scaling.invert_difference(once.transpose(0, 2, 1))
+    return _in_range(LocalMoments(mean, covariance), varies)
 
 
 def ball_moments(X: ArrayLike, centers: ArrayLike, radius: float) -> LocalMoments:
@@ -130,7 +137,7 @@ def ball_moments(X: ArrayLike, centers: ArrayLike, radius: float) -> LocalMoment
     Raises
     ------
     ValueError
-        If data are invalid, a ball has fewer than two rows of X, or moments are not finite.
+        If data are invalid, a ball has fewer than two rows of X, or moments are beyond the range of numbers.
 
     References
     ----------
@@ -154,19 +161,46 @@ def ball_moments(X: ArrayLike, centers: ArrayLike, radius: float) -> LocalMoment
             f"centers must have the {X.shape[1]} features of X; got shape {centers.shape}."
         )
     check_positive("radius", radius)
-    search = NearestNeighbors(radius=radius).fit(X)
-    balls = search.radius_neighbors(centers, return_distance=False)
+    balls = _balls(X, centers, radius)
     fewest = min(map(len, balls))
     if fewest < 2:
         raise ValueError(
             f"radius={radius} leaves {fewest} rows of X in a ball, where a covariance needs two: give a larger one."
         )
-    mean = np.array([X[rows].mean(axis=0) for rows in balls], X.dtype)
-    covariance = [np.atleast_2d(np.cov(X[rows], rowvar=False)) for rows in balls]
-    covariance = np.array(covariance, X.dtype)
-    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
-        raise ValueError(f"Moments of X are beyond the range of {X.dtype}: scale X.")
-    return LocalMoments(mean, covariance)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.array([X[rows].mean(axis=0) for rows in balls], X.dtype)
+        covariance = [np.atleast_2d(np.cov(X[rows], rowvar=False)) for rows in balls]
+        covariance = np.array(covariance, X.dtype)
+    varies = np.array([(X[rows] != X[rows[0]]).any(axis=0) for rows in balls])
+    return _in_range(LocalMoments(mean, covariance), varies)
+
+
+def _variances(covariance):
+    return np.diagonal(covariance, axis1=1, axis2=2)
+
+
+def _in_range(moments, varies):
+    """Return ``moments``; raise where one has overflowed, or a variance of what ``varies`` is 0."""
+    finite = np.isfinite(moments.mean).all() and np.isfinite(moments.covariance).all()
+    if not finite or (varies & (_variances(moments.covariance) == 0)).any():
+        raise ValueError(f"Moments of X are beyond the range of {moments.mean.dtype}: scale X.")
+    return moments
+
+
+def _balls(X, centers, radius):
+    """Return which rows of X are within ``radius`` of each center."""
+    # In multiples of the radius, whose square need not be a number.
+    unit = power_of_two(float(radius))
+    with np.errstate(over="ignore"):
+        X, centers = (np.divide(each, unit, dtype=np.float64) for each in (X, centers))
+    largest = max(np.abs(X).max(), np.abs(centers).max())
+    if not largest < _FARTHEST:
+        raise ValueError(
+            f"radius={radius:.3g} is too small beside values of X and centers, which are up to {largest:.0e} times as large: "
+            "give a larger one."
+        )
+    search = NearestNeighbors(radius=radius / unit).fit(X)
+    return search.radius_neighbors(centers, return_distance=False)
 
 
 def _reconstruction_and_jacobian(params, X):

@@ -41,8 +41,12 @@ def fitted_base(model, base, X, sample_weight, rng):
 def reconstruction_diagnostics(models, n_chains, x):
     """Return effective sample size and R-hat of the reconstructions of x by ``models``, side by side."""
     n_steps = len(models) // n_chains
-    each = [model.reconstruct(x) for model in models[: n_steps * n_chains]]
-    return np.stack(diagnose(np.reshape(each, (n_steps, n_chains, *x.shape))), axis=1)
+    z, widened = models[0].inputs(x), models[0].scaling.widened
+    # In the units of the network, whose squares are numbers in any units of X.
+    each = [model.reconstruct_scaled(z) for model in models[: n_steps * n_chains]]
+    sizes, r_hats = diagnose(np.reshape(each, (n_steps, n_chains, *z.shape)))
+    # A constant column is known.
+    return np.stack([widened(sizes, n_steps * n_chains), widened(r_hats, 1)], axis=1)
 
 
 class Posterior:

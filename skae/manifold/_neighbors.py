@@ -9,7 +9,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._compat import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
 from .._estimators.devices import check_dispatch
 from .._estimators.doc_links import linked
 from .._estimators.fitting import DTYPES, gathered, gathered_with_y, unchanged_on_error
@@ -19,7 +19,7 @@ from .._estimators.versions import versioned
 from .._threads import share_items, team
 from .._typing import AnyArray, ArrayLike, BaseEstimator, ClassifierMixin, FloatArray, Self
 from ..autoencoders import ContractiveAE
-from ._search import Search, check_neighbors
+from ._search import Search, check_neighbors, in_units
 from ._tangents import tangent_basis, tangents_at
 
 _RIDGE = 1e-4  # keeps planes that share a direction apart, as in Simard et al.
@@ -174,7 +174,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
                 self.encoder_ = encoder.fit(frame)
             self._n_tangents = self.n_tangents
             # An encoder without these tangents, or of other columns, is refused here and not at the first prediction.
-            tangent_basis(self.encoder_, frame[:1], self.n_tangents)
+            tangent_basis(self.encoder_, _safe_indexing(frame, slice(1)), self.n_tangents)
             self._points, self._tangents = X, None
             if self.planes == "both":
                 self._tangents = self._basis(X, self.n_jobs)
@@ -220,7 +220,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         for i, (x, tangents, others) in enumerate(zip(X, here, candidates)):
             shape = (n_candidates, *tangents.shape)
             there = None if self._tangents is None else self._tangents[others]
-            differences = x - self._points[others]
+            differences = in_units(x - self._points[others], self._search.unit)
             distances[i] = tangent_distances(differences, np.broadcast_to(tangents, shape), there)
         order = np.argsort(distances, axis=1, kind="stable")[:, : self.n_neighbors]
         return np.take_along_axis(candidates, order, axis=1)

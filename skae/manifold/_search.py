@@ -1,5 +1,9 @@
 """Nearest neighbors among the points of a fit."""
 
+import numpy as np
+
+from .._estimators.columns import unit_of_squares
+
 
 def check_neighbors(n_neighbors, points):
     """Raise ``ValueError`` where there are fewer than ``n_neighbors`` points."""
@@ -15,15 +19,38 @@ class Search:
     def __init__(self, points, n_jobs=None):
         from sklearn.neighbors import NearestNeighbors  # a quarter of the time of importing skae
 
-        self._points, self._n_jobs = points, n_jobs
-        self._neighbors = NearestNeighbors(n_jobs=n_jobs).fit(points)
+        self._points, self._n_jobs, self.unit = points, n_jobs, unit_of_squares(points)
+        self._neighbors = NearestNeighbors(n_jobs=n_jobs).fit(in_units(points, self.unit))
 
     def nearest(self, X, n_neighbors):
-        """Return the places of the points that are nearest to each row of X, of shape (n_samples, n_neighbors)."""
-        return self._neighbors.kneighbors(X, n_neighbors, return_distance=False)
+        """Return the places of the points that are nearest to each row of X, of shape (n_samples, n_neighbors).
+
+        Raises
+        ------
+        ValueError
+            If squares of distances overflow.
+        """
+        rows = in_units(X, self.unit)
+        _check_range(X, rows)
+        return self._neighbors.kneighbors(rows, n_neighbors, return_distance=False)
 
     def __getstate__(self):
         return {"points": self._points, "n_jobs": self._n_jobs}
 
     def __setstate__(self, state):
         self.__init__(**state)
+
+
+def in_units(X, unit):
+    """Return X in multiples of ``unit``."""
+    with np.errstate(over="ignore"):
+        return X if unit == 1 else X / unit
+
+
+def _check_range(X, rows):
+    """Raise where squares of ``rows``, which are those of X in the unit of a search, overflow."""
+    if np.abs(rows).max() > 1e-3 * np.finfo(rows.dtype).max ** 0.5:
+        raise ValueError(
+            f"X has values up to {np.abs(X).max():.1e}, so much larger than those of fit that squares of distances overflow "
+            f"in {X.dtype}: scale X as it was in fit."
+        )

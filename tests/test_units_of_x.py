@@ -1,0 +1,144 @@
+"""Results in any units of X: numbers whose squares overflow or underflow have the neighbors and moments of others."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.neighbors import KNeighborsClassifier
+
+from skae import RBM, AnomalyDetector, AutoEncoder, ContractiveAE
+from skae.generative import JointEnergy, ball_moments, local_moments
+from skae.manifold import LocalPCA, TangentNeighborsClassifier, tangent_basis
+
+X, y = load_iris(return_X_y=True)
+X, y = X[::3] - 3, y[::3]
+FAST = {"max_iter": 2, "random_state": 0}
+# Powers of two change no digit.
+UNITS = [
+    *((np.float64, 2.0**power) for power in (-900, -600, 600, 900)),
+    *((np.float32, 2.0**power) for power in (-90, 90)),
+]
+in_all_units = pytest.mark.parametrize(("dtype", "unit"), UNITS)
+
+
+@in_all_units
+@pytest.mark.parametrize("planes", ["query", "both"])
+def test_neighbors_by_tangent_distance(dtype, unit, planes):
+    data, units = X.astype(dtype), dtype(unit)
+    model = TangentNeighborsClassifier(ContractiveAE(3, **FAST), n_candidates=20, planes=planes)
+    expected = model.fit(data, y).predict_proba(data)
+    assert expected.min() < 1
+    found = model.fit(units * data, y).predict_proba(units * data)
+    np.testing.assert_array_equal(found, expected)
+
+
+@in_all_units
+def test_principal_components_of_neighbors(dtype, unit):
+    # No two rows are equally far apart.
+    data, units = np.random.default_rng(0).normal(size=(40, 4)).astype(dtype), dtype(unit)
+    model = LocalPCA(8).fit(units * data)
+    (basis, values) = tangent_basis(model, units * data[:5], 2)
+    for row, tangents, found in zip(data, basis, values):
+        # By brute force, in units of 1.
+        near = data[np.argsort(((data - row).astype(float) ** 2).sum(axis=1), kind="stable")[:8]]
+        _, deviations, axes = np.linalg.svd((near - near.mean(axis=0)) / np.sqrt(7))
+        np.testing.assert_allclose(tangents.T @ tangents, axes[:2].T @ axes[:2], atol=1e-3)
+        np.testing.assert_allclose(found / units, deviations[:2], rtol=1e-3)
+
+
+@pytest.mark.parametrize(("dtype", "unit"), [*UNITS[:4], (np.float32, 2.0**30)])
+def test_balls_have_the_rows_within_their_radius(dtype, unit):
+    data, units = X.astype(dtype), dtype(unit)
+    expected = ball_moments(data, data[:3], 0.8)
+    try:
+        found = ball_moments(units * data, units * data[:3], 0.8 * float(units))
+    except ValueError as error:  # squares of X are no numbers
+        assert str(error) == f"Moments of X are beyond the range of {data.dtype}: scale X."
+        assert abs(np.log2(unit)) > 500
+        return
+    np.testing.assert_allclose(found.mean / units, expected.mean, rtol=1e-6)
+    np.testing.assert_allclose(found.covariance / units / units, expected.covariance, rtol=1e-5)
+
+
+def test_a_ball_of_a_tiny_radius_has_no_rows_far_away():
+    points = np.array([[0.0], [1e-200], [3e-200], [1.0]])
+    with pytest.raises(ValueError, match="radius=1e-201 leaves 1 rows of X in a ball"):
+        ball_moments(points[:3], points[:1], 1e-201)
+    mean, _ = ball_moments(1e50 * points[:3], points[:1], 2e-150)
+    np.testing.assert_allclose(mean, [[0.5e-150]])
+    with pytest.raises(ValueError, match="radius=1e-200 is too small beside values of X"):
+        ball_moments(points, points[:1], 1e-200)
+
+
+@pytest.mark.parametrize("unit", [2.0**-600, 2.0**600])
+def test_moments_that_are_no_numbers_are_refused(unit):
+    model = AutoEncoder(3, loss="gaussian", **FAST).fit(unit * X)
+    with pytest.raises(ValueError, match="Moments of X are beyond the range of float64"):
+        local_moments(model, unit * X[:3], 0.5)
+
+
+@in_all_units
+def test_deviations_of_reconstructions(dtype, unit):
+    data, units = np.column_stack([X, np.full(len(X), 2.0)]).astype(dtype), dtype(unit)
+    base = AutoEncoder(2, loss="gaussian", **FAST)
+    model = JointEnergy(base, n_draws=8, burn_in=2, step_size=1e-3, random_state=0)
+    with pytest.warns(UserWarning):
+        expected = model.fit(data).predict_distribution(data), model.diagnose(data)
+        found = (
+            model.fit(units * data).predict_distribution(units * data),
+            model.diagnose(units * data),
+        )
+    (mean, deviation), diagnostics = found
+    assert (expected[0].standard_deviation[:, :4] > 0).all()
+    np.testing.assert_array_equal(mean / units, expected[0].mean)
+    np.testing.assert_array_equal(deviation / units, expected[0].standard_deviation)
+    np.testing.assert_array_equal(diagnostics, expected[1])
+
+
+def test_deviations_are_those_of_the_draws():
+    model = JointEnergy(AutoEncoder(2, **FAST), n_draws=8, burn_in=2, random_state=0)
+    with pytest.warns(UserWarning):
+        model.fit(X)
+    fitted = model.base_.model_
+    each = []
+    for flat in model.draws_:
+        params = fitted.network.views(flat)
+        each.append(
+            fitted.scaling.invert(
+                fitted.loss.activate(fitted.network.reconstruct(params, fitted.scaling.apply(X)))
+            )
+        )
+    mean, deviation = model.predict_distribution(X)
+    np.testing.assert_allclose(mean, np.mean(each, axis=0))
+    np.testing.assert_allclose(deviation, np.std(each, axis=0), rtol=1e-6)
+
+
+def test_rows_far_beyond_those_of_fit_are_refused():
+    model = TangentNeighborsClassifier(LocalPCA(8), n_tangents=2).fit(X, y)
+    for rows in (1e200 * X, np.full_like(X, 1e308)):
+        with pytest.raises(ValueError, match="scale X as it was in fit"):
+            model.predict(rows)
+    far = 1e100 * X
+    plain = KNeighborsClassifier(5).fit(X, y)
+    assert model.predict(far).shape == plain.predict(far).shape
+
+
+@pytest.mark.parametrize(
+    ("dtype", "unit"), [(np.float64, 1e-310), (np.float32, 1e-42), (np.float64, 1.0)]
+)
+def test_columns_below_the_normal_numbers_are_constant(dtype, unit):
+    data = (unit * X).astype(dtype) if unit < 1 else np.ones_like(X)
+    for model in (AutoEncoder(2, **FAST), RBM(2, **FAST)):
+        with pytest.warns(UserWarning, match="constant"), np.errstate(under="raise"):
+            model.fit(data)
+        assert (model.scale_ == 1).all() and np.isfinite(model.score_samples(data)).all()
+    with pytest.warns(UserWarning, match="constant"):
+        assert np.isfinite(
+            AnomalyDetector(AutoEncoder(2, **FAST)).fit(data).score_samples(data)
+        ).all()
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-150])
+def test_underflow_is_no_error_in_fit(unit):
+    with np.errstate(under="raise"):
+        for model in (AutoEncoder(2, **FAST), ContractiveAE(2, **FAST), RBM(2, **FAST)):
+            assert np.isfinite(model.fit(unit * X).loss_)
