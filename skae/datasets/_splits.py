@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 from sklearn.utils import Bunch, indexable
 
+from .._compat import _safe_indexing
 from .._typing import ArrayLike, MatrixLike
 
 SIZES = {
@@ -64,5 +65,8 @@ def published_split(
     ends = (0, n_train, n_train + n_validation, n_samples)
     slices = map(slice, ends[:-1], ends[1:])
     return Bunch(
-        **{part: (X[rows], y[rows]) for part, rows in zip(("train", "validation", "test"), slices)}
+        **{
+            part: (_safe_indexing(X, rows), _safe_indexing(y, rows))
+            for part, rows in zip(("train", "validation", "test"), slices)
+        }
     )

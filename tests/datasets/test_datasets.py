@@ -223,3 +223,13 @@ def test_mnist_from_openml(monkeypatch):
     mnist = fetch_mnist(data_home="here")
     np.testing.assert_allclose(mnist.data, 0.2, rtol=1e-6)
     np.testing.assert_array_equal(mnist.target, [5, 0, 4])
+
+
+@pytest.mark.parametrize("index", [np.linspace(5, 6, 1300), np.linspace(0, 1e4, 1300)])
+def test_frames_are_split_by_place_whatever_their_index(index):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"a": np.arange(1300)}, index=index)
+    parts = published_split(frame, frame["a"], "rect")
+    found = [list(each) for X, y in parts.values() for each in (X["a"], y)]
+    wanted = [list(range(*ends)) for ends in ((0, 1000), (1000, 1200), (1200, 1300))]
+    assert found == [each for part in wanted for each in (part, part)]

@@ -125,3 +125,11 @@ def test_threads_change_nothing():
         for n_jobs in (1, 2)
     ]
     np.testing.assert_array_equal(*shares)
+
+
+def test_frames_whose_index_has_numbers():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X[:60], index=np.linspace(5, 6, 60))
+    model = TangentNeighborsClassifier(ContractiveAE(5, max_iter=2, random_state=0))
+    expected = model.fit(X[:60], y[:60]).predict_proba(X[:60])
+    np.testing.assert_array_equal(model.fit(frame, y[:60]).predict_proba(frame), expected)
