@@ -10,6 +10,7 @@ from .._typing import ArrayLike, Axes, MatrixLike, Self
 from ._grid import drawable, method_of, new_axes
 
 _MOST_CLASSES = 20
+_CLASS_COLORS = ("tab10", 10), ("tab20", 20)
 
 
 class CodeDisplay:
@@ -56,7 +57,7 @@ class CodeDisplay:
         ax : matplotlib axes, default=None
             Where to draw; a new figure by default.
         cmap : str or Colormap, default=None
-            By default ``'tab10'`` or ``'tab20'`` for classes and ``'viridis'`` for numbers.
+            By default ``'tab10'``, ``'tab20'`` or ``'turbo'`` for classes and ``'viridis'`` for numbers.
         scatter_kw : dict, default=None
             Passed on to ``Axes.scatter``.
 
@@ -83,7 +84,7 @@ class CodeDisplay:
         ax : matplotlib axes, default=None
             Where to draw; a new figure by default.
         cmap : str or Colormap, default=None
-            By default ``'tab10'`` or ``'tab20'`` for classes and ``'viridis'`` for numbers.
+            By default ``'tab10'``, ``'tab20'`` or ``'turbo'`` for classes and ``'viridis'`` for numbers.
         scatter_kw : dict, default=None
             Passed on to ``Axes.scatter``.
 
@@ -97,8 +98,10 @@ class CodeDisplay:
         if y is None:
             ax.scatter(*self.points.T, **options)
         elif _are_classes(y):
-            classes, colors = np.unique(y, return_inverse=True)
-            cmap = cmap or ("tab10" if len(classes) <= 10 else "tab20")
+            classes, colors = _numbered(y)
+            cmap = cmap or next(
+                (name for name, most in _CLASS_COLORS if len(classes) <= most), "turbo"
+            )
             drawn = ax.scatter(*self.points.T, c=colors, cmap=cmap, **options)
             handles, _ = drawn.legend_elements(num=list(range(len(classes))))
             ax.legend(handles, list(map(str, classes)), fontsize="small")
@@ -136,6 +139,14 @@ def _checked_y(y, n_samples):
     if len(y) != n_samples:
         raise ValueError(f"y must have a value for each of {n_samples} samples; got {len(y)}.")
     return y
+
+
+def _numbered(y):
+    """Return the classes in y, and the number of each row's class."""
+    try:
+        return np.unique(y, return_inverse=True)
+    except TypeError:  # labels of several kinds, such as None or NaN beside words
+        return np.unique([str(label) for label in y], return_inverse=True)
 
 
 def _are_classes(y):

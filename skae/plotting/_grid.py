@@ -58,7 +58,7 @@ def drawable(X):
 def limits_of(rows):
     """Return the smallest and the largest value of ``rows``, of which some may be NaN; 0 and 1 where there is none."""
     values = rows[np.isfinite(rows)]
-    return (values.min(), values.max()) if values.size else (0.0, 1.0)
+    return (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
 
 
 def new_axes(ax):
@@ -77,7 +77,7 @@ def draw_images(ax, images, n_columns, limits, *, cmap, im_kw):
     """
     sheet, (low, high), options = tile(images, n_columns), limits, dict(im_kw or {})
     if sheet.ndim == 3:
-        sheet = np.clip((sheet - low) / max(high - low, 1e-12), 0, 1)
+        sheet = np.clip((sheet - low) / (high - low or 1), 0, 1)
         sheet = np.nan_to_num(sheet, nan=1.0)
     elif "norm" not in options:
         options = {"vmin": low, "vmax": high, **options}

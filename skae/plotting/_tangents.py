@@ -8,7 +8,7 @@ import numpy as np
 
 from .._typing import Axes, MatrixLike, Self
 from ..manifold import tangent_basis
-from ._grid import draw_images, drawable, new_axes, shape_of
+from ._grid import draw_images, drawable, limits_of, new_axes, shape_of
 
 
 class TangentDisplay:
@@ -97,11 +97,11 @@ class TangentDisplay:
         """
         shape = shape_of(self.image_shape, self.images.shape[1])
         steps = _checked_steps(self.steps)
-        low, high = np.nanmin(self.images), np.nanmax(self.images)
+        low, high = limits_of(self.images)
         rows = []
-        for image, tangents in zip(self.images, self.basis):
+        for image, tangents in zip(self.images.astype(float), self.basis):
             moved = np.clip(image + steps[:, np.newaxis] * tangents[0], low, high)
-            gray = (np.vstack([image[np.newaxis], moved]) - low) / max(high - low, 1e-12)
+            gray = (np.vstack([image[np.newaxis], moved]) - low) / (high - low or 1)
             # Tangents have a sign: gray is none.
             largest = np.maximum(np.abs(tangents).max(axis=1, keepdims=True), 1e-12)
             signed = 0.5 + 0.5 * tangents / largest

@@ -255,3 +255,60 @@ def test_frames_and_sparse_matrices(kind):
         SparseAutoEncoder(6, k=2, **options).fit(X), X, n_features=2
     ).rows
     np.testing.assert_allclose(rows, expected, atol=1e-9)
+
+
+MODEL = AutoEncoder(2, max_iter=1, random_state=0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (np.array(["a", None] * 100, dtype=object), ["None", "a"]),
+        (np.array(["b", np.nan] * 100, dtype=object), ["b", "nan"]),
+        (np.array(["b", 1] * 100, dtype=object), ["1", "b"]),
+        (pd.Series([pd.NA, "c"] * 100, dtype="string"), ["<NA>", "c"]),
+    ],
+)
+def test_missing_and_mixed_labels_are_classes_of_their_own(labels, names):
+    display = CodeDisplay.from_estimator(MODEL.fit(X), X, labels)
+    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == names
+    colors = display.ax_.collections[0].to_rgba(display.ax_.collections[0].get_array())
+    assert len(np.unique(colors[::2], axis=0)) == len(np.unique(colors[1::2], axis=0)) == 1
+    assert (colors[0] != colors[1]).any()
+
+
+@pytest.mark.parametrize("n_classes", [2, 10, 11, 20, 21, 40])
+def test_each_class_has_a_color_of_its_own(n_classes):
+    labels = np.array([f"class {k % n_classes}" for k in range(200)])
+    display = CodeDisplay.from_estimator(MODEL.fit(X), X, labels)
+    drawn = display.ax_.collections[0]
+    assert len(np.unique(drawn.to_rgba(drawn.get_array()), axis=0)) == n_classes
+
+
+def test_pixels_of_any_type_and_unit_have_the_same_tangents():
+    model = AutoEncoder(3, max_iter=1, random_state=0).fit(X)
+    bits = X[:2] > 0.5
+
+    def sheet(images, steps, basis):
+        display = TangentDisplay(images=images, basis=basis, steps=steps, image_shape=(8, 8))
+        return np.asarray(display.plot().ax_.images[0].get_array())
+
+    basis = np.linalg.qr(model.components_.T)[0].T[np.newaxis, :2].repeat(2, axis=0)
+    expected = sheet(bits.astype(float), (-1, 1), basis)
+    np.testing.assert_array_equal(sheet(bits, (-1, 1), basis), expected)
+    small = 2.0**-60
+    np.testing.assert_allclose(sheet(small * bits, (-small, small), basis), expected)
+    signed = np.where(bits, 100, -100).astype(np.int8)
+    wide = sheet(signed.astype(float), (-1, 1), basis)
+    np.testing.assert_allclose(sheet(signed, (-1, 1), basis), wide)
+    assert TangentDisplay.from_estimator(model, bits, n_tangents=1).ax_.images
+
+
+def test_colors_of_signed_bytes_are_those_of_numbers():
+    pixels = np.array([[-100, 100, 0] * 4], dtype=np.int8)
+
+    def sheet(states):
+        display = ChainDisplay.from_states(states, image_shape=(2, 2, 3))
+        return np.asarray(display.ax_.images[0].get_array())
+
+    np.testing.assert_allclose(sheet(pixels[np.newaxis]), sheet(pixels[np.newaxis].astype(float)))
