@@ -25,8 +25,12 @@ def over_contrast(patches, contrast):
     """
     if contrast is None:
         return patches, None, slice(None)
-    variances = patches.var(axis=1)
-    if not variances.max() > np.finfo(patches.dtype).eps * np.abs(patches).max() ** 2:
+    variances, largest = patches.var(axis=1), np.abs(patches).max()
+    if 0 < largest < np.finfo(patches.dtype).tiny ** 0.5:
+        raise ValueError(
+            f"X has pixels up to {largest:.0e}, too small for {patches.dtype}; divide X by the largest pixel."
+        )
+    if not variances.max() > np.finfo(patches.dtype).eps * largest**2:
         raise ValueError(
             "X has constant patches only: no contrast to learn from. Give other pictures or a larger patch_size, or set "
             "contrast=None to learn from their brightness."

@@ -27,7 +27,14 @@ from .._typing import (
 from ._dictionaries import learned_dictionaries, over_contrast
 from ._encoders import Coder, Linear, Threshold, Triangle
 from ._maps import KINDS, FeatureMaps, pooling_windows
-from ._pictures import as_floats, checked_patch_size, drawn_patches, pair, validated_pictures
+from ._pictures import (
+    as_floats,
+    checked_patch_size,
+    drawn_patches,
+    dtype_of,
+    pair,
+    validated_pictures,
+)
 from ._tiles import check_windows, checked_tiling, tile_numbers
 from ._whitening import ZCA
 
@@ -204,7 +211,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             rows, columns = pooling_windows(n_positions, **grid)
             check_windows(tiling, rows, columns)
             rng = check_random_state(self.random_state)
-            dtype = np.dtype(np.float64 if pictures.dtype == np.float64 else np.float32)
+            dtype = dtype_of(pictures)
             patches, positions = drawn_patches(pictures, size, self.n_patches, dtype, rng)
             self.image_shape_, self.tiling_ = pictures.shape[1:], tiling
             whitened, kept = self._whitened(patches)

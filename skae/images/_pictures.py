@@ -93,14 +93,21 @@ def _shape_of_row(n_features):
     return (side, side, 1) if side * side == n_features else (1, n_features, 1)
 
 
-def as_floats(pictures, dtype):
-    """Return pictures in C order and a floating-point type; 8-bit pixels are divided by 255.
+def dtype_of(pictures):
+    """Return the floating-point type that pictures are seen in: float64 where they have as many digits, else float32."""
+    wide = pictures.dtype.kind == "f" and pictures.dtype.itemsize >= 8
+    return np.dtype(np.float64 if wide else np.float32)
+
+
+def as_floats(pictures, dtype=None):
+    """Return pictures in C order and a floating-point type, by default theirs; 8-bit pixels are divided by 255.
 
     Raises
     ------
     ValueError
         If a pixel is so large that sums of squares could overflow.
     """
+    dtype = dtype_of(pictures) if dtype is None else dtype
     with np.errstate(over="ignore"):
         floats = np.ascontiguousarray(pictures, dtype=dtype)
     if pictures.dtype == np.uint8:

@@ -261,9 +261,9 @@ class ConvolutionalPSD(
         shape["tiling"] = pair(self.tiling, "tiling")
         if again:
             check_unchanged(self._shape, shape)
-        dtype = np.float64 if pictures.dtype == np.float64 else np.float32
-        dtype = self.components_.dtype if again else np.dtype(dtype)
-        rows = as_floats(pictures, dtype).reshape(len(pictures), -1)
+        rows = as_floats(pictures, self.components_.dtype if again else None).reshape(
+            len(pictures), -1
+        )
         rows, weights, _ = counted_rows(rows, sample_weight)
         self.image_shape_, self.tiling_, self._shape = pictures.shape[1:], shape["tiling"], shape
         self._convolution = Convolution(self.image_shape_, size, self.tiling_)

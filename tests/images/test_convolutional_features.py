@@ -391,3 +391,26 @@ def test_constant_patches_are_zeros_with_the_smallest_contrast():
     images[:, :, 4:] = np.random.default_rng(0).random((4, 8, 4))
     features = ConvolutionalFeatures(4, patch_size=2, contrast=1e-300, random_state=0)
     assert np.isfinite(features.fit_transform(images)).all()
+
+
+@pytest.mark.parametrize("dtype", [">f8", np.longdouble])
+@pytest.mark.parametrize(
+    "model",
+    [
+        ConvolutionalFeatures(4, patch_size=3, random_state=0),
+        ConvolutionalPSD(3, patch_size=3, max_iter=1, random_state=0),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_wide_floats_are_seen_as_float64(model, dtype):
+    expected = model.fit(GRAY).transform(GRAY)
+    found = model.fit(GRAY.astype(dtype)).transform(GRAY.astype(dtype))
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("dtype", "unit"), [(np.float32, 1e-25), (np.float64, 1e-180)])
+def test_pixels_too_small_for_their_squares_are_told(dtype, unit):
+    pictures = (unit * GRAY).astype(dtype)
+    with pytest.raises(ValueError, match="too small for float.*divide X by the largest pixel"):
+        ConvolutionalFeatures(4, patch_size=3).fit(pictures)
