@@ -342,3 +342,20 @@ def test_codes_are_rows():
     codes = coder.transform(X)
     sparse = coder.inverse_transform(scipy.sparse.csr_matrix(codes))
     np.testing.assert_array_equal(sparse, coder.inverse_transform(codes))
+
+
+@pytest.mark.parametrize("y", [["a", "b"] * 10, np.array(["a", "b"] * 10), [{}] * 20])
+def test_a_regressor_of_text(y):
+    model = skae.StackedAERegressor([("low", AutoEncoder(2, max_iter=1))], max_iter=1)
+    with pytest.raises(ValueError, match="y must have numbers.*take a classifier"):
+        model.fit(np.random.default_rng(0).random((20, 3)), y)
+
+
+@pytest.mark.parametrize("sample_weight", [["a"] * 20, {0: 1.0}, np.ones(20) + 0j])
+@pytest.mark.parametrize("model", [AutoEncoder(2, max_iter=1), SparseCoder(2, max_iter=1)])
+def test_weights_that_are_no_numbers(model, sample_weight):
+    X = np.random.default_rng(0).random((20, 3))
+    with pytest.raises(ValueError, match="sample_weight must have a number for each row"):
+        model.fit(X, sample_weight=sample_weight)
+    with pytest.raises(ValueError, match="sample_weight must have a number for each row"):
+        model.fit(X).score(X, sample_weight=sample_weight)

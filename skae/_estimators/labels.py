@@ -171,7 +171,7 @@ def _is_missing(label):
 
 def read_values(y, dtype, rows, weights):
     """Return the kind of ``Values`` in some rows of y, and their ``Targets``; mean and deviation are weighted."""
-    values = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
+    values = _numbers(y)
     if values.ndim == 2 and values.shape[1] == 1:
         values = column_or_1d(values, warn=True)
     one_column = values.ndim == 1
@@ -186,6 +186,18 @@ def read_values(y, dtype, rows, weights):
     scale[~varies] = 1
     values = np.ascontiguousarray(deviations / scale, dtype)
     return Values(one_column, center, scale), Targets(values, Gaussian, np.ones(len(values), bool))
+
+
+def _numbers(y):
+    """Return y as an array of numbers; raise where it has text."""
+    try:
+        return check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
+    except (TypeError, ValueError) as error:
+        if "to float" not in str(error) and "float()" not in str(error):
+            raise
+        raise ValueError(
+            f"y must have numbers, which a regressor predicts ({error}): take a classifier for classes."
+        ) from error
 
 
 def _check_range(values, deviations, dtype):
