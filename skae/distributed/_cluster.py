@@ -21,7 +21,7 @@ def client_or_default(client):
     except ImportError as error:
         raise ImportError("Distributed needs Dask: pip install 'skae[dask]'.") from error
     if isinstance(client, str):
-        return Client(client)
+        return Client(client, set_as_default=False)
     if client is not None:
         return client
     try:

@@ -28,7 +28,7 @@ def lazy(model, method, X):
         shape, of_part = (np.nan, *meta.shape[1:]), delayed(_apply)
         model = delayed(model)
         parts = [
-            array.from_delayed(of_part(part, model, method), shape, meta.dtype)
+            array.from_delayed(of_part(part, model, method, meta[:0]), shape, meta.dtype)
             for part in X.to_delayed()
         ]
         return array.concatenate(parts)
@@ -36,11 +36,12 @@ def lazy(model, method, X):
     meta = _result_of_a_row(model, method, np.zeros((1, X.shape[1]), X.dtype))
     like = {"dtype": meta.dtype, "meta": meta[:0]}
     like |= {"drop_axis": 1} if meta.ndim == 1 else {"chunks": (rows.chunks[0], meta.shape[1:])}
-    return rows.map_blocks(_apply, model, method, **like)
+    return rows.map_blocks(_apply, model, method, meta[:0], **like)
 
 
-def _apply(rows, model, method):
-    return getattr(model, method)(rows)
+def _apply(rows, model, method, nothing):
+    """Return the results of ``rows``, or ``nothing`` where there are none, as a filter leaves them."""
+    return getattr(model, method)(rows) if len(rows) else nothing
 
 
 def _result_of_a_row(model, method, row):

@@ -5,6 +5,7 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -173,7 +174,15 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         return self._fit("partial_fit", estimator, X, y, sample_weight)
 
     def _fit(self, method, estimator, X, y, sample_weight):
-        cluster = Cluster(client_or_default(self.client), self.min_workers, self.timeout)
+        client = client_or_default(self.client)
+        try:
+            return self._fit_by(client, method, estimator, X, y, sample_weight)
+        finally:
+            if isinstance(self.client, str):
+                client.close()
+
+    def _fit_by(self, client, method, estimator, X, y, sample_weight):
+        cluster = Cluster(client, self.min_workers, self.timeout)
         cluster.wait_for_workers()
         n_parts = self.n_parts or cluster.n_threads
         weights = computed(sample_weight)
@@ -221,6 +230,70 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         return self.estimator_.score(X, computed(y), sample_weight=computed(sample_weight))
 
+    @available_if(_has("transform"))
+    def fit_transform(self, X, y=None, sample_weight=None):
+        """Fit a clone of the estimator, and return ``transform(X)``.
+
+        Parameters
+        ----------
+        X : array-like or Dask collection of shape (n_samples, n_features)
+        y : array-like or Dask collection of shape (n_samples,), default=None
+        sample_weight : array-like or Dask collection of shape (n_samples,), default=None
+
+        Returns
+        -------
+        result : array-like or dask.array.Array
+        """
+        return self.fit(X, y, sample_weight).transform(X)
+
+    @available_if(_has("get_feature_names_out"))
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the columns of ``transform(X)``.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of X, where these have some.
+
+        Returns
+        -------
+        names : ndarray of str
+        """
+        check_is_fitted(self)
+        return self.estimator_.get_feature_names_out(input_features)
+
+    @available_if(_has("set_output"))
+    def set_output(self, *, transform=None):
+        """Let ``transform`` return arrays or data frames, but for collections of Dask.
+
+        Parameters
+        ----------
+        transform : {'default', 'pandas', 'polars'}, default=None
+            None changes nothing.
+
+        Returns
+        -------
+        self : object
+        """
+        for each in (self.estimator, getattr(self, "estimator_", self.estimator)):
+            each.set_output(transform=transform)
+        return self
+
+    @property
+    def classes_(self):
+        """The classes of y, of a classifier: ndarray of shape (n_classes,)."""
+        return self.estimator_.classes_
+
+    @property
+    def n_features_in_(self):
+        """Columns of X: int."""
+        return self.estimator_.n_features_in_
+
+    @property
+    def feature_names_in_(self):
+        """Names of the columns, where X had names that are strings: ndarray of shape (n_features,)."""
+        return self.estimator_.feature_names_in_
+
     def to_local(self):
         """Return the fitted estimator, which needs no Dask.
 
@@ -231,6 +304,12 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return self.estimator_
+
+    def __sklearn_tags__(self):
+        # A class is refused by fit.
+        if isinstance(self.estimator, type):
+            return super().__sklearn_tags__()
+        return get_tags(getattr(self, "estimator_", self.estimator))
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "estimator_")

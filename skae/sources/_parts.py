@@ -287,14 +287,14 @@ def _dask(X):
     if isinstance(X, array.Array) and X.ndim > 1:
         X = X.rechunk({1: -1})
         blocks = (X.blocks[number] for number in range(X.numblocks[0]))
-        return (Part(_computed(each, number)) for number, each in enumerate(blocks))
+        computed = (_computed(each, number) for number, each in enumerate(blocks))
+        return (Part(rows) for rows in computed if rows.shape[0])
     if type(X).__name__ != "DataFrame":
         raise TypeError(
             f"X is of the type {type(X).__name__} of Dask: give an array with a row for each sample, or a data frame."
         )
-    return (
-        Part(*_rows_and_names(_computed(each, number))) for number, each in enumerate(X.partitions)
-    )
+    computed = (_computed(each, number) for number, each in enumerate(X.partitions))
+    return (Part(*_rows_and_names(frame)) for frame in computed if len(frame))  # as filters leave
 
 
 def _computed(partition, number):

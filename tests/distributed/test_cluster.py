@@ -10,18 +10,24 @@ from copy import deepcopy
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier, is_outlier_detector, is_regressor
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
 
 from skae import (
     PSD,
     RBM,
+    AnomalyDetector,
     ContractiveAE,
     DenoisingAE,
     ManifoldTangentClassifier,
     SparseAutoEncoder,
     SparseCoder,
     StackedAEClassifier,
+    StackedAERegressor,
 )
 from skae.distributed import Distributed
 
@@ -269,3 +275,76 @@ def test_without_a_client_it_says_what_to_do():
     if distributed.client._get_global_client() is None:
         with pytest.raises(ValueError, match="No Dask client is active: make one"):
             Distributed(ContractiveAE(5)).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        (StackedAEClassifier(LAYERS, **FAST), is_classifier),
+        (StackedAERegressor(LAYERS, **FAST), is_regressor),
+        (AnomalyDetector(ContractiveAE(4, **FAST)), is_outlier_detector),
+        (ContractiveAE(4, **FAST), lambda model: model.__sklearn_tags__().input_tags.allow_nan),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_it_is_to_scikit_learn_what_its_estimator_is(client, model, kind):
+    wrapped = Distributed(model)
+    assert kind(wrapped)
+    table = pd.DataFrame(X[:, 20:24], columns=list("abcd"))
+    wrapped.fit(table, y)
+    assert kind(wrapped) and wrapped.n_features_in_ == 4
+    assert list(wrapped.feature_names_in_) == list("abcd")
+
+
+def test_scorers_and_meta_estimators_take_it(client):
+    model, odd = Distributed(StackedAEClassifier(LAYERS, **FAST)), y % 2
+    plain = StackedAEClassifier(LAYERS, **FAST)
+    options = {"cv": 2, "scoring": "roc_auc", "error_score": "raise"}
+    np.testing.assert_allclose(
+        cross_val_score(model, X, odd, **options),
+        cross_val_score(plain, X, odd, **options),
+        atol=0.01,
+    )
+    calibrated = CalibratedClassifierCV(model, cv=2).fit(X, y)
+    assert calibrated.predict_proba(X).shape == (400, 10)
+    np.testing.assert_array_equal(model.fit(X, y).classes_, np.arange(10))
+    names = make_pipeline(Distributed(ContractiveAE(3, **FAST)), PCA(2)).set_output(
+        transform="pandas"
+    )
+    assert list(names.fit(X).transform(X).columns) == ["pca0", "pca1"]
+    first = Distributed(ContractiveAE(3, **FAST)).set_output(transform="pandas")
+    codes = first.fit_transform(X)
+    assert list(codes.columns) == list(first.get_feature_names_out())
+    np.testing.assert_array_equal(codes, first.to_local().transform(X))
+
+
+def test_a_client_that_fit_makes_is_closed():
+    with _cluster(1) as cluster:
+        model = Distributed(ContractiveAE(3, **FAST), client=cluster.scheduler_address)
+        for _ in range(2):
+            before = len(cluster.scheduler.clients)
+            model.fit(X)
+            assert len(cluster.scheduler.clients) == before
+        with pytest.raises(ValueError, match="n_components"):
+            Distributed(ContractiveAE(-1), client=cluster.scheduler_address).fit(X)
+        assert len(cluster.scheduler.clients) == before
+
+
+def test_partitions_that_a_filter_leaves_empty(client):
+    table = pd.DataFrame(X[:, 20:24], columns=list("abcd"))
+    table["row"] = np.arange(400.0)
+    parts = frame.from_pandas(table, npartitions=4)
+    kept, some = table[table["row"] > 250], parts[parts["row"] > 250]
+    model = Distributed(StackedAEClassifier(LAYERS, **FAST)).fit(table, y)
+    for method in ("predict", "predict_proba", "transform"):
+        expected = getattr(model.to_local(), method)(kept)
+        np.testing.assert_array_equal(getattr(model, method)(some).compute(), expected)
+    rows = array.from_array(table.to_numpy(), chunks=(100, 5))
+    rows = rows[rows[:, 4] > 250]
+    rows.compute_chunk_sizes()
+    model = Distributed(ContractiveAE(3, **FAST)).fit(table.to_numpy())
+    expected = model.to_local().transform(kept.to_numpy())
+    np.testing.assert_array_equal(model.transform(rows).compute(), expected)
+    for source in (some, rows):
+        fitted = ContractiveAE(3, **FAST).fit(source)
+        np.testing.assert_array_equal(fitted.loss_curve_, fitted.fit(kept.to_numpy()).loss_curve_)
