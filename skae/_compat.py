@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 from sklearn.base import _fit_context as _untyped_fit_context
 from sklearn.utils import _safe_indexing
 from sklearn.utils._indexing import _get_column_indices
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.metaestimators import _BaseComposition as _UntypedComposition
 from sklearn.utils.parallel import _get_threadpool_controller
 from sklearn.utils.validation import _check_sample_weight
@@ -56,4 +61,5 @@ __all__ = [
     "_safe_indexing",
     "callback_management_context",
     "set_blas_threads",
+    "validate_parameter_constraints",
 ]

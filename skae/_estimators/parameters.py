@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from .._compat import validate_parameter_constraints
 from .._typing import dataclass_transform
 from .doc_links import linked
 from .versions import versioned
@@ -38,3 +39,10 @@ def documented(cls):
     _, _, section = text.partition("Parameters\n----------\n")
     section = re.split(r"\n\n\w[\w ]*\n-+\n", section)[0]
     return re.findall(r"^(\w+) :", section, flags=re.M)
+
+
+def check_set(self, *names):
+    """Raise where parameters that count after ``fit`` were set to what it would have refused."""
+    constraints = {name: self._parameter_constraints[name] for name in names}
+    params = {name: getattr(self, name) for name in names}
+    validate_parameter_constraints(constraints, params, type(self).__name__)

@@ -22,7 +22,7 @@ from .._estimators.fitting import (
     unchanged_on_error,
     validated_rows,
 )
-from .._estimators.parameters import estimator
+from .._estimators.parameters import check_set, estimator
 from .._estimators.subestimators import copies, for_parts
 from .._estimators.training import TrainedModel
 from .._typing import (
@@ -356,6 +356,7 @@ class DBM(
     def model_(self) -> Any:
         """The fitted machine, which takes and gives columns of X."""
         flat = self._history("model_")["params"]
+        check_set(self, "n_mean_field_steps")
         return FittedMachine(self._machine, flat, self._units, self.n_mean_field_steps)
 
     @property

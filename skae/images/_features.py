@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.frozen import is_prefit
-from .._estimators.parameters import estimator
+from .._estimators.parameters import check_set, estimator
 from .._threads import share_items, team
 from .._typing import (
     ArrayLike,
@@ -245,6 +245,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             In the order of ``map_shape_``; float64 where ``fit`` had float64, else float32.
         """
         check_is_fitted(self)
+        check_set(self, "n_jobs")
         pictures = validated_pictures(self, X, self.image_shape_, reset=False)
         dtype = self._maps.dtype
         features = np.empty((len(pictures), *self.map_shape_), dtype)

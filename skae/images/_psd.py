@@ -21,7 +21,7 @@ from .._estimators.fitting import (
     loss_of_zeros,
     unchanged_on_error,
 )
-from .._estimators.parameters import estimator
+from .._estimators.parameters import check_set, estimator
 from .._estimators.training import TrainedModel
 from .._estimators.unit_atoms import UnitAtoms
 from .._threads import team
@@ -41,6 +41,7 @@ from ._code_search import NeighborPools, infer_maps
 from ._convolution import Convolution, ConvolutionalObjective, TiledEncoder
 from ._pictures import as_floats, checked_patch_size, drawn_filters, pair, validated_pictures
 
+_AFTER_FIT = "alpha beta pool_size transform_algorithm gap_tol max_inference_iter n_jobs".split()
 _JUDGED = 4  # pictures by whose codes a fit is judged
 _CODES = 2**22  # numbers of the codes that are found at once
 
@@ -308,7 +309,7 @@ class ConvolutionalPSD(
             Upper bounds of ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1`` at each code minus the least one. With
             ``pool_size`` not known: NaN, or infinite after ``max_inference_iter`` passes.
         """
-        parts = [self._lasso(block) for block in self._blocks(X)]
+        parts = [self._codes(block, self.components_) for block in self._blocks(X)]
         return tuple(map(np.concatenate, zip(*parts)))
 
     def inverse_transform(self, X: ArrayLike) -> FloatArray:
@@ -375,10 +376,10 @@ class ConvolutionalPSD(
     def _blocks(self, X):
         """Yield pictures in blocks whose codes take little memory."""
         check_is_fitted(self)
+        check_set(self, *_AFTER_FIT)
         pictures = validated_pictures(self, X, self.image_shape_, reset=False)
-        size = max(_CODES // self._n_features_out, 1)
         with team(effective_n_jobs(self.n_jobs)):
-            for rows in gen_batches(len(pictures), size):
+            for rows in gen_batches(len(pictures), max(_CODES // self._n_features_out, 1)):
                 yield as_floats(pictures[rows], self.components_.dtype)
 
     def _predicted(self, pictures):
@@ -391,7 +392,7 @@ class ConvolutionalPSD(
         """Return codes, how far each may be from its optimum, and twice the objective of its zero code."""
         squares = row_norms(pictures.reshape(len(pictures), -1), squared=True)
         if self.transform_algorithm == "lasso":
-            return *self._lasso(pictures), squares
+            return *self._codes(pictures, self.components_), squares
         prior = self._predicted(pictures)
         if self.transform_algorithm == "encoder":  # of which nothing is asked
             return prior, np.zeros_like(squares), squares
@@ -404,9 +405,6 @@ class ConvolutionalPSD(
         pool = self._pool()
         sizes = np.abs(codes) if pool is None else pool.roots(codes)
         return codes, self.alpha * sizes.sum(axis=1)
-
-    def _lasso(self, pictures):
-        return self._codes(pictures, self.components_)
 
     def _pool(self):
         size = self.pool_size

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import _BaseComposition, _fit_context
 from .._estimators import named_layers
 from .._estimators.fitting import unchanged_on_error
-from .._estimators.parameters import estimator
+from .._estimators.parameters import check_set, estimator
 from .._estimators.subestimators import ready_copy
 from .._threads import team
 from .._typing import (
@@ -153,6 +153,7 @@ class ConvolutionalStack(
             See :meth:`ConvolutionalFeatures.transform`.
         """
         check_is_fitted(self)
+        check_set(self, "n_jobs")
         pictures = validated_pictures(self, X, self.image_shape_, reset=False)
         with team(effective_n_jobs(self.n_jobs)):
             blocks = [self._features(pictures[rows]) for rows in gen_batches(len(pictures), _BLOCK)]

@@ -10,6 +10,7 @@ from .._compat import Interval, _fit_context
 from .._estimators.devices import check_dispatch
 from .._estimators.doc_links import linked
 from .._estimators.fitting import DTYPES, gathered, unchanged_on_error
+from .._estimators.parameters import check_set
 from .._estimators.versions import versioned
 from .._typing import ArrayLike, BaseEstimator, Self
 from ..nn.linear_maps import DenseMap
@@ -96,6 +97,7 @@ class LocalPCA(BaseEstimator):
     def model_(self) -> Any:
         """The fitted neighborhoods, which stand in the place of an encoder."""
         check_is_fitted(self)
+        check_set(self, "n_neighbors")
         check_neighbors(self.n_neighbors, self._points)
         return _Deviations(self._points, self._search, self.n_neighbors)
 

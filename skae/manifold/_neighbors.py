@@ -14,6 +14,7 @@ from .._estimators.devices import check_dispatch
 from .._estimators.doc_links import linked
 from .._estimators.fitting import DTYPES, gathered, gathered_with_y, unchanged_on_error
 from .._estimators.frozen import is_prefit, unfrozen
+from .._estimators.parameters import check_set
 from .._estimators.subestimators import check_instance, check_prefit, for_parts
 from .._estimators.versions import versioned
 from .._threads import share_items, team
@@ -199,6 +200,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             Probabilities, in the order of ``classes_``.
         """
         check_is_fitted(self)
+        check_set(self, "n_neighbors", "n_candidates", "n_jobs")
         check_neighbors(self.n_neighbors, self._points)
         X = gathered(self, X)
         X = validate_data(self, X, dtype=self._points.dtype, order="C", reset=False)

@@ -36,6 +36,7 @@ from .._estimators.fitting import (
     unchanged_on_error,
     validated_rows,
 )
+from .._estimators.parameters import check_set
 from .._estimators.training import TrainedModel
 from .._typing import (
     ArrayLike,
@@ -48,6 +49,7 @@ from .._typing import (
 )
 from ._dictionary import first_atoms
 
+COUNT_AFTER_FIT = "alpha", "gap_tol", "max_inference_iter", "n_jobs"  # what codes are found by
 _JUDGED = 128  # rows by whose codes a fit is judged
 
 
@@ -78,6 +80,8 @@ class BaseCoder(
         "warm_start": ["boolean"],
         "n_jobs": [Integral, None],
     }
+
+    _count_after_fit = COUNT_AFTER_FIT
 
     @abstractmethod
     def _wanted_shape(self, n_features):
@@ -241,6 +245,7 @@ class BaseCoder(
             Samples, in the units of the training data.
         """
         check_is_fitted(self)
+        check_set(self, *self._count_after_fit)
         dtype = self._atoms.dtype
         if dispatched(X):
             check_place(self._place, X, f"{type(self).__name__}.inverse_transform")
@@ -293,6 +298,7 @@ class BaseCoder(
     def _check(self, X, method):
         """Return the validated X of a public ``method``."""
         check_is_fitted(self)
+        check_set(self, *self._count_after_fit)
         self._check_library(X)
         check_place(self._place, X, f"{type(self).__name__}.{method}")
         return validated_rows(self, X, dtype=self._atoms.dtype, reset=False)

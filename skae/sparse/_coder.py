@@ -15,7 +15,7 @@ from .._estimators.subestimators import atoms_of
 from .._estimators.unit_atoms import unit_rows
 from .._typing import ArrayLike, FloatArray, MatrixLike, Self
 from ..training.problem import Problem
-from ._base import BaseCoder, positive_part
+from ._base import COUNT_AFTER_FIT, BaseCoder, positive_part
 from ._dictionary import DictionaryObjective, DictionarySolver
 from ._groups import GroupLasso, check_groups
 from ._inference import (
@@ -27,7 +27,7 @@ from ._inference import (
 )
 from ._problems import Lasso, Pursuit
 
-_PORTABLE = {"fista", "ista"}  # algorithms for arrays of any library
+_PORTABLE = "fista", "ista"  # algorithms for arrays of any library
 _FIXED = {"solver", "learning_rate_init", "learning_rate"}  # the solver takes whole steps
 
 
@@ -176,6 +176,12 @@ class SparseCoder(BaseCoder):
         "transform_encoder": [StrOptions({"inference", "soft_threshold"})],
         "sparse_output": ["boolean"],
     }
+
+    _count_after_fit = (
+        *COUNT_AFTER_FIT,
+        *("ridge", "groups", "algorithm", "n_nonzero_coefs", "positive"),
+        *("split_sign", "transform_encoder", "sparse_output"),
+    )
 
     @classmethod
     def from_estimator(cls, estimator: Any, **params: Any) -> Self:

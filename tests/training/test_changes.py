@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 
 from skae import (
+    DBM,
     PSD,
     RBM,
     AutoEncoder,
@@ -15,7 +17,7 @@ from skae import (
     StackedAE,
 )
 from skae.generative import EnergyAE, JointEnergy, sample_langevin, sample_walkback
-from skae.images import ConvolutionalPSD
+from skae.images import ConvolutionalFeatures, ConvolutionalPSD, ConvolutionalStack
 from skae.manifold import LocalPCA, TangentNeighborsClassifier, tangent_basis
 
 X, y = load_iris(return_X_y=True)
@@ -169,3 +171,51 @@ def test_draws_of_a_joint_energy_have_the_temperature_of_the_fit():
     before = model.sample(3, n_steps=5, random_state=0)
     after = model.set_params(temperature=9.0).sample(3, n_steps=5, random_state=0)
     np.testing.assert_array_equal(before, after)
+
+
+PICTURES = np.random.default_rng(0).random((12, 6, 6))
+AFTER_FIT = [
+    (SparseCoder(3, max_iter=1), "alpha", -1.0, "transform"),
+    (SparseCoder(3, max_iter=1), "alpha", "a", "score_samples"),
+    (SparseCoder(3, max_iter=1), "ridge", -5.0, "reconstruct"),
+    (SparseCoder(3, max_iter=1), "gap_tol", None, "transform"),
+    (SparseCoder(3, max_iter=1), "max_inference_iter", 2.5, "infer"),
+    (SparseCoder(3, max_iter=1), "algorithm", [1], "transform"),
+    (SparseCoder(3, max_iter=1), "positive", "yes", "transform"),
+    (SparseCoder(3, max_iter=1), "split_sign", "yes", "transform"),
+    (SparseCoder(3, algorithm="omp", max_iter=1), "n_nonzero_coefs", -1, "transform"),
+    (PSD(3, max_iter=1), "transform_algorithm", "banana", "transform"),
+    (PSD(3, max_iter=1), "gap_tol", "a", "transform"),
+    (
+        DBM([(name, RBM(3, max_iter=1)) for name in "ab"], max_iter=1),
+        "n_mean_field_steps",
+        0,
+        "transform",
+    ),
+    (TangentNeighborsClassifier(ContractiveAE(3, max_iter=1)), "n_neighbors", 2.5, "predict"),
+    (TangentNeighborsClassifier(ContractiveAE(3, max_iter=1)), "n_candidates", None, "predict"),
+    (ConvolutionalFeatures(3, patch_size=3), "n_jobs", "a", "transform"),
+    (ConvolutionalPSD(2, patch_size=3, max_iter=1), "alpha", -1.0, "transform"),
+    (ConvolutionalPSD(2, patch_size=3, max_iter=1), "max_inference_iter", None, "infer"),
+    (
+        ConvolutionalStack([("low", ConvolutionalFeatures(3, patch_size=3))]),
+        *("n_jobs", 1.5, "transform"),
+    ),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("model", "name", "value", "method"), AFTER_FIT)
+def test_parameters_that_count_after_fit_are_checked_there(model, name, value, method):
+    data = PICTURES if "Convolutional" in type(model).__name__ else PICTURES.reshape(12, -1)
+    model = clone(model).fit(data, np.arange(12) % 2)
+    getattr(model, method)(data)
+    model.set_params(**{name: value})
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of {type(model).__name__} must"):
+        getattr(model, method)(data)
+
+
+def test_neighbors_of_local_components_are_checked_when_they_are_used():
+    model = LocalPCA(5).fit(PICTURES.reshape(-1, 6)).set_params(n_neighbors=0)
+    with pytest.raises(ValueError, match="The 'n_neighbors' parameter of LocalPCA must"):
+        tangent_basis(model, PICTURES[0], 1)
