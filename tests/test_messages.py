@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import skae
 from skae import (
+    DBN,
     PSD,
     RBM,
     AnomalyDetector,
@@ -24,6 +25,7 @@ from skae import (
 )
 from skae.datasets import make_digits, make_rectangles, published_split
 from skae.generative import (
+    EnergyAE,
     JointEnergy,
     ball_moments,
     local_moments,
@@ -40,6 +42,7 @@ from skae.manifold import (
     tangent_basis,
     tangent_terms,
 )
+from skae.sources import apply
 from skae.training import SGD, Adam
 
 X = np.random.default_rng(0).random((40, 6))
@@ -359,3 +362,68 @@ def test_weights_that_are_no_numbers(model, sample_weight):
         model.fit(X, sample_weight=sample_weight)
     with pytest.raises(ValueError, match="sample_weight must have a number for each row"):
         model.fit(X).score(X, sample_weight=sample_weight)
+
+
+SMALL = np.random.default_rng(0).random((20, 4))
+
+
+def _sampled(model, **options):
+    return model.fit(SMALL).sample(random_state=0, **options)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: _sampled(RBM(2, max_iter=1), start=1), "start: Expected 2D array"),
+        (lambda: _sampled(RBM(2, visible="bernoulli", max_iter=1), start=[[5.0] * 4]), "start: "),
+        (lambda: _sampled(_net(), start=[[1.0] * 3]), "start: X has 3 features"),
+        (lambda: _sampled(_net(), start=[[5.0] * 4]), "start: "),
+        (lambda: _sampled(EnergyAE(2, max_iter=1), start="a"), "start: "),
+        (
+            lambda: _sampled(JointEnergy(AutoEncoder(2), n_draws=1, burn_in=1), x0=[[np.nan] * 4]),
+            "x0: Input X contains NaN",
+        ),
+        (
+            lambda: sample_chain(AutoEncoder(2).fit(SMALL), [[1.0]], sigma=0.1),
+            "x0: X has 1 feature",
+        ),
+        (
+            lambda: apply(AutoEncoder(2).fit(SMALL), SMALL, method="banana"),
+            "has the method 'banana'",
+        ),
+        (lambda: apply(AutoEncoder(2).fit(SMALL), SMALL, method=3), "has the method 3"),
+        (lambda: apply(AutoEncoder, SMALL), "model must be a fitted estimator"),
+        (lambda: apply(None, SMALL), "model must be a fitted estimator"),
+        (
+            lambda: apply(AutoEncoder(2).fit(SMALL), SMALL, 5),
+            "out must be an array that takes slices",
+        ),
+    ],
+)
+def test_arguments_are_named(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call()
+
+
+def _net():
+    machines = [(name, RBM(2, visible="bernoulli", max_iter=1)) for name in ("low", "high")]
+    return DBN(machines)
+
+
+def test_axes_that_are_several():
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    from skae.plotting import ChainDisplay, FilterDisplay, LossCurveDisplay
+
+    model = AutoEncoder(2, max_iter=1).fit(SMALL)
+    figure, several = pyplot.subplots(1, 2)
+    for Display in (FilterDisplay, LossCurveDisplay):
+        with pytest.raises(TypeError, match=r"ax must be one axes of matplotlib.*axes\[0\]"):
+            Display.from_estimator(model, ax=several)
+        assert Display.from_estimator(model, ax=several[0]).ax_ is several[0]
+    for name in ("n_chains", "n_states"):
+        with pytest.raises(TypeError, match=name):
+            ChainDisplay.from_states(np.ones((2, 2, 4)), **{name: 2.5})
+    with pytest.raises(TypeError, match="sampler must be a function"):
+        ChainDisplay.from_estimator(model, SMALL, sampler="chain")
+    pyplot.close(figure)

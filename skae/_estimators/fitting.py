@@ -285,8 +285,15 @@ def check_counts(**counts):
 
 def named_array(value, name, **options):
     """Return ``value`` by :func:`sklearn.utils.check_array`, whose errors begin with the ``name`` of the argument then."""
-    try:
+    with errors_of(name):
         return check_array(value, input_name=name, **options)
+
+
+@contextmanager
+def errors_of(name):
+    """Let ``TypeError`` and ``ValueError`` begin with the ``name`` of an argument."""
+    try:
+        yield
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{name}: {error}") from error

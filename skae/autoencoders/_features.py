@@ -158,7 +158,7 @@ class FittedFeatures(FittedNetwork):
         check_scalar(feature, "feature", Integral, min_val=0, max_val=last)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         blocks = self._blocks(X, "top_samples")
-        codes = np.concatenate([codes[:, [feature]].toarray().ravel() for _, codes in blocks])
+        codes = np.concatenate([codes[:, [int(feature)]].toarray().ravel() for _, codes in blocks])
         first = np.argsort(-codes, kind="stable")[:n_samples]
         first = first[codes[first] > 0]
         return Bunch(indices=first, codes=codes[first])

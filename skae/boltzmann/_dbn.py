@@ -13,6 +13,8 @@ from .._estimators.fitting import (
     MeanScore,
     by_block,
     check_counts,
+    column_names,
+    errors_of,
     generator,
     is_fitted,
     take_columns,
@@ -225,7 +227,10 @@ class DBN(
         rng, given = generator(random_state), start
         if start is not None:
             dtype = top.model_.dtype
-            start = validate_data(self, in_numpy(start), dtype=dtype, order="C", reset=False)
+            with errors_of("start"):
+                start = validate_data(self, in_numpy(start), dtype=dtype, order="C", reset=False)
+                lowest = self.layers_[0][1].model_
+                lowest.units.check(start, column_names(self, start))
             for layer in lower:
                 start = by_block(start, layer.model_.encode, layer.n_components_)
         # Of a single RBM the chain itself ends at the visible units.

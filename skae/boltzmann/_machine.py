@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._estimators.devices import as_given, in_numpy
-from .._estimators.fitting import check_counts, column_names, generator
+from .._estimators.fitting import check_counts, column_names, errors_of, generator
 from .._estimators.training import TrainedModel
 from .._typing import ArrayLike, FloatArray, RandomState
 from ..training.solvers import SGD
@@ -57,8 +57,10 @@ class BoltzmannMachine(TrainedModel, ABC):
         check_counts(n_samples=n_samples, n_steps=n_steps)
         X = in_numpy(start)
         if X is not None:
-            X = validate_data(self, X, dtype=self._state["params"].dtype, order="C", reset=False)
-            self._check_range(X)
+            dtype = self._state["params"].dtype
+            with errors_of("start"):
+                X = validate_data(self, X, dtype=dtype, order="C", reset=False)
+                self._check_range(X)
         ends = self._ends_of_chains(n_samples, n_steps, X, means, generator(random_state))
         return as_given(ends, start)
 

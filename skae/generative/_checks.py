@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._estimators.columns import Columns
+from .._estimators.fitting import errors_of
 from ..autoencoders import BaseAutoEncoder
 from ..deep import RecurrentAE, StackedAE
 from ..nn.losses import Gaussian
@@ -42,10 +43,11 @@ def check_gaussian(loss):
         raise ValueError("model must have loss='gaussian' in all columns, for moments of its data.")
 
 
-def checked_rows(model, X):
-    """Return X in the dtype of ``model``, and scaled as its network sees it."""
+def checked_rows(model, X, name="x0"):
+    """Return X, the argument ``name``, in the dtype of ``model``, and scaled as its network sees it."""
     fitted = model.model_
-    X = validate_data(model, X, dtype=fitted.dtype, order="C", reset=False)
+    with errors_of(name):
+        X = validate_data(model, X, dtype=fitted.dtype, order="C", reset=False)
     return fitted.scaling.apply(X)
 
 

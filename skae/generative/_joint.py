@@ -19,6 +19,7 @@ from .._estimators.fitting import (
     check_counts,
     column_names,
     counted_rows,
+    errors_of,
     gathered,
     generator,
     rows_at_once,
@@ -385,7 +386,8 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         if x0 is None:
             start = like_columns(self._moments, n_samples, dtype, rng)
         else:
-            start = validate_data(self, x0, dtype=dtype, order="C", reset=False)
+            with errors_of("x0"):
+                start = validate_data(self, x0, dtype=dtype, order="C", reset=False)
         steps = n_steps, step_size, self._temperature, rng
         drawn = draw_data(self.base_, self._draws, scaling.apply(start), *steps)
         return finite_states(scaling.invert(drawn))

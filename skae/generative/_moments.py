@@ -94,7 +94,7 @@ def local_moments(
     _, params = layers_of(model)
     scaling = model.model_.scaling
     check_gaussian(model.model_.loss)
-    X = checked_rows(model, X)
+    X = checked_rows(model, X, "X")
     sigma = noise_level(model, sigma)
     if not (isinstance(margin, Real) and 0 < margin < 1):
         raise ValueError(f"margin must be between 0 and 1; got {margin!r}.")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays.namespace import dense
+from .._estimators.fitting import check_counts
 from .._typing import ArrayLike, Axes, MatrixLike, RandomState, Self
 from ..generative import sample_walkback
 from ._grid import as_images, draw_sheet, drawable, limits_of, shape_of
@@ -73,6 +74,8 @@ class ChainDisplay:
         display : ChainDisplay
             What was drawn, with ``ax_`` and ``figure_``.
         """
+        if not callable(sampler):
+            raise TypeError(f"sampler must be a function of skae.generative; got {sampler!r}.")
         start, rows = drawable(X), dense(X)
         states = sampler(estimator, rows, n_steps, random_state=random_state, **options)
         drawn = {"start": start, "n_chains": len(start), "n_states": n_states}
@@ -122,10 +125,7 @@ class ChainDisplay:
             raise ValueError(
                 f"states must be (n_states, n_chains, n_features), none of them 0; got shape {states.shape}."
             )
-        if n_chains < 1 or n_states < 1:
-            raise ValueError(
-                f"n_chains and n_states must be at least 1; got {n_chains} and {n_states}."
-            )
+        check_counts(n_chains=n_chains, n_states=n_states)
         shape = shape_of(image_shape, states.shape[2])
         places = np.linspace(0, len(states) - 1, min(n_states, len(states))).round().astype(int)
         shown = states[places, :n_chains]

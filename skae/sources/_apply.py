@@ -10,7 +10,7 @@ import scipy.sparse
 from .._compat import _safe_indexing
 from .._typing import ArrayLike, MatrixLike, PathLike
 from ._gather import Checks, _named
-from ._parts import Part, parts_of, slices_of
+from ._parts import Part, Sliceable, parts_of, slices_of
 
 
 def apply(
@@ -43,6 +43,8 @@ def apply(
     ------
     ValueError
         If ``out`` has another number of rows than X, or is a folder with parts of something else.
+    TypeError
+        If ``model`` has no such method, or ``out`` takes no slices.
 
     Examples
     --------
@@ -57,7 +59,10 @@ def apply(
     >>> bool(np.allclose(codes, model.transform(X)))
     True
     """
-    parts, is_folder = parts_of(X), isinstance(out, (str, os.PathLike))
+    run, is_folder = _method_of(model, method), isinstance(out, (str, os.PathLike))
+    if not (out is None or is_folder or isinstance(out, Sliceable)):
+        raise TypeError(f"out must be an array that takes slices, or a folder; got {out!r}.")
+    parts = parts_of(X)
     if is_folder and any(Path(out).glob("part-*.np?")):
         raise ValueError(
             f"out={os.fspath(out)!r} has parts already: choose a new or an empty folder."
@@ -65,7 +70,7 @@ def apply(
     checked, results, start = Checks(allow_nan=True), [], 0
     for number, part in enumerate(_pieces(X, out is not None) if parts is None else parts):
         rows = part.rows if parts is None else _named(checked(part), part.names)
-        result = getattr(model, method)(rows)
+        result = run(rows)
         stop = start + result.shape[0]
         if out is None:
             results.append(result)
@@ -85,6 +90,16 @@ def apply(
     if not is_folder and start < out.shape[0]:
         raise ValueError(f"out has {out.shape[0]} rows, and X only {start}, which are written.")
     return out
+
+
+def _method_of(model, method):
+    """Return a method of ``model``; raise TypeError where it has none of that name."""
+    run = getattr(model, method, None) if isinstance(method, str) else None
+    if isinstance(model, type) or not callable(run):
+        raise TypeError(
+            f"model must be a fitted estimator that has the method {method!r}; got {model!r}."
+        )
+    return run
 
 
 def _pieces(X, cut):

@@ -293,7 +293,7 @@ def test_chains_stand_in_rows():
     assert wide.ax_.images[0].get_array().shape == (5 * 5 - 1, 10 * 17 - 1)
     for options, message in [
         ({"start": start[:4]}, "start must have the shape of a state"),
-        ({"n_chains": 0}, "n_chains and n_states must be at least 1"),
+        ({"n_chains": 0}, "n_chains == 0, must be >= 1"),
         ({"image_shape": (8, 9)}, "image_shape must be"),
     ]:
         with pytest.raises(ValueError, match=message):
