@@ -63,13 +63,15 @@ def limits_of(rows):
 
 def new_axes(ax):
     """Return ``ax``, or the axes of a new figure; raise TypeError where it is no axes."""
+    try:
+        from matplotlib.axes import Axes
+    except ImportError as error:
+        raise ImportError("skae.plotting needs matplotlib: pip install 'skae[plot]'.") from error
     if ax is None:
         import matplotlib.pyplot as plt
 
         _, ax = plt.subplots(layout="constrained")
         return ax
-    from matplotlib.axes import Axes
-
     if not isinstance(ax, Axes):
         raise TypeError(
             f"ax must be one axes of matplotlib; got {ax!r}. Of several, as plt.subplots returns, give axes[0] or another."

@@ -1,5 +1,7 @@
 """Displays of codes, maps, saturation and chains, colors in all of them, and what is passed on to matplotlib."""
 
+import sys
+
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
@@ -312,3 +314,11 @@ def test_colors_of_signed_bytes_are_those_of_numbers():
         return np.asarray(display.ax_.images[0].get_array())
 
     np.testing.assert_allclose(sheet(pixels[np.newaxis]), sheet(pixels[np.newaxis].astype(float)))
+
+
+def test_the_extra_is_named_where_matplotlib_is_missing(monkeypatch):
+    model = MODEL.fit(X)
+    monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
+    for Display in (LossCurveDisplay, FilterDisplay):
+        with pytest.raises(ImportError, match=r"pip install 'skae\[plot\]'"):
+            Display.from_estimator(model)
