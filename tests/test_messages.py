@@ -427,3 +427,35 @@ def test_axes_that_are_several():
     with pytest.raises(TypeError, match="sampler must be a function"):
         ChainDisplay.from_estimator(model, SMALL, sampler="chain")
     pyplot.close(figure)
+
+
+SUPERVISED = StackedAE([("low", AutoEncoder(2, max_iter=1))], fine_tune="supervised", max_iter=1)
+CLASSIFIER = StackedAEClassifier([("low", AutoEncoder(2, max_iter=1))], max_iter=1)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("whole", "name"),
+    [
+        (lambda part: TangentNeighborsClassifier(part), "encoder"),
+        (lambda part: ManifoldTangentClassifier(part, n_tangents=1, max_iter=1), "base"),
+        (
+            lambda part: ConvolutionalFeatures(
+                dictionary=part,
+                encoder="code",
+                patch_size=(1, 2),
+                contrast=None,
+                pool_grid=(1, 1),
+                image_shape=(2, 2),
+            ),
+            "dictionary",
+        ),
+    ],
+)
+@pytest.mark.parametrize("part", [SUPERVISED, CLASSIFIER])
+def test_parts_that_need_y_are_told_so(whole, name, part):
+    y = np.arange(20) % 2
+    if name == "base" and part is CLASSIFIER:
+        return  # refused as no stack
+    with pytest.raises(TypeError, match=f"{name} is a .* needs y.*give {name}=FrozenEstimator"):
+        whole(part).fit(SMALL, y)

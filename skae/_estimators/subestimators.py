@@ -5,9 +5,9 @@ from itertools import zip_longest
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import validate_data
 
 from ..nn.network import Network
@@ -74,6 +74,7 @@ def ready_copy(name, estimator, whole, rng, *, verbose, checkpoint, resume):
     with its name.
     """
     check_instance(**{name: estimator})
+    check_needs_no_y(**{name: estimator})
     if checkpoint is not None:
         checked_path(checkpoint)  # now, as it is not written before the parts are trained
     estimator = clone(estimator)
@@ -97,6 +98,16 @@ def check_instance(**parts):
         if isinstance(part, type):
             raise TypeError(
                 f"{name}={part!r} is a class: give an instance of it, {part.__name__}()."
+            )
+
+
+def check_needs_no_y(**parts):
+    """Raise where a sub-estimator, which is fitted to X alone, needs y."""
+    for name, part in parts.items():
+        if isinstance(part, BaseEstimator) and get_tags(part).target_tags.required:
+            raise TypeError(
+                f"{name} is a {type(part).__name__}, which needs y, and is fitted to X alone here: fit it, and give "
+                f"{name}=FrozenEstimator({name})."
             )
 
 

@@ -15,7 +15,7 @@ from .._estimators.doc_links import linked
 from .._estimators.fitting import DTYPES, gathered, gathered_with_y, unchanged_on_error
 from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.parameters import check_set
-from .._estimators.subestimators import check_instance, check_prefit, for_parts
+from .._estimators.subestimators import check_instance, check_needs_no_y, check_prefit, for_parts
 from .._estimators.versions import versioned
 from .._threads import share_items, team
 from .._typing import AnyArray, ArrayLike, BaseEstimator, ClassifierMixin, FloatArray, Self
@@ -171,6 +171,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
                 check_prefit(encoder=self.encoder_)
             else:
                 check_instance(encoder=self.encoder)
+                check_needs_no_y(encoder=self.encoder)
                 encoder = ContractiveAE() if self.encoder is None else clone(self.encoder)
                 self.encoder_ = encoder.fit(frame)
             self._n_tangents = self.n_tangents
