@@ -38,10 +38,10 @@ def in_library(library, *arrays):
     return [xp.asarray(array) for array in arrays]
 
 
-def assert_same_numbers(pairs, beside, **tolerance):
+def assert_same_numbers(pairs, prototype, **tolerance):
     """Compare arrays of the library of ``beside`` with those of numpy that they are paired with."""
     for found, numbers in pairs:
-        assert type(found) is type(beside)
+        assert type(found) is type(prototype)
         np.testing.assert_allclose(np.from_dlpack(found), numbers, **tolerance)
 
 

@@ -61,7 +61,7 @@ def array_kind(x):
 
 
 def empty(shape, like, dtype=None):
-    """Return an array beside ``like``, of its dtype by default, whose values are not set."""
+    """Return an uninitialized array in the library and on the device of ``like``, of its dtype by default."""
     if isinstance(like, np.ndarray):
         return np.empty(shape, like.dtype if dtype is None else dtype)
     dtype = like.dtype if dtype is None else dtype
@@ -69,7 +69,7 @@ def empty(shape, like, dtype=None):
 
 
 def zeros(shape, like, dtype=None):
-    """Return zeros beside ``like``, of its dtype by default."""
+    """Return zeros in the library and on the device of ``like``, of its dtype by default."""
     dtype = like.dtype if dtype is None else dtype
     if isinstance(like, np.ndarray):
         return np.zeros(shape, dtype)
@@ -257,12 +257,12 @@ def like(x, other):
 
 
 class Constant:
-    """An array of numpy that does not change, and its copies beside other arrays, each made once."""
+    """An array of numpy that does not change, and its copies in other libraries and on devices, each made once."""
 
     def __init__(self, array):
         self.array, self._copies = array, {}
 
-    def beside(self, other):
+    def like(self, other):
         """Return it in the library and on the device of ``other``."""
         if isinstance(other, np.ndarray):
             return self.array

@@ -1,4 +1,4 @@
-"""Where an estimator computes: beside an array of another library, on a device of a parameter, or where a block says."""
+"""The library and device on which an estimator computes: those of X, of the parameter ``device``, or of a block."""
 
 import importlib
 import threading
@@ -15,37 +15,37 @@ from .._arrays.products import precision
 from .._compat import StrOptions
 from .._threads import alone, has_workers
 
-_place_of_minibatches = ContextVar("place of minibatches", default=None)
+_elsewhere = ContextVar("where minibatches are computed", default=None)
 _averages = ContextVar("averages of parameters", default=(None, None))
 
 CONSTRAINTS = {"device": [str, None], "precision": [StrOptions({"float32", "bfloat16"})]}
 
 
 class _Local(threading.local):
-    # Of the fit of an estimator of several parts: an empty array where its parts compute, and the ``Place`` of its X.
-    beside = place = None
+    # While an estimator of several parts is fitted: an empty array where its parts compute, and the ``Backend`` of its X.
+    prototype = backend = None
 
 
 _local = _Local()
 
 
-class Place(NamedTuple):
-    """A library of arrays and one of its devices, by their names: what pickles keep of an array."""
+class Backend(NamedTuple):
+    """Names of an array library and of one of its devices; pickles keep these instead of arrays."""
 
     library: str
     device: str
 
 
-def place_of(x):
-    """Return the ``Place`` of an array of another library, or None for numpy and everything else."""
+def backend_of(x):
+    """Return the ``Backend`` of an array of another library, or None for numpy and everything else."""
     if x is None or is_numpy(x) or not is_array(x):
         return None
-    return Place(namespace(x).__name__, str(device(x)))
+    return Backend(namespace(x).__name__, str(device(x)))
 
 
 def dispatched(X):
-    """Return the ``Place`` of X if it is an array of another library and scikit-learn's dispatch is on, else None."""
-    return place_of(X) if get_config()["array_api_dispatch"] else None
+    """Return the ``Backend`` of X if it is an array of another library and scikit-learn's dispatch is on, else None."""
+    return backend_of(X) if get_config()["array_api_dispatch"] else None
 
 
 def in_numpy(X):
@@ -58,28 +58,28 @@ def check_dispatch(estimator, X):
 
     Raise where the estimator, or scikit-learn as configured, does not take X.
     """
-    place, name = place_of(X), type(estimator).__name__
-    if place is None:
+    backend, name = backend_of(X), type(estimator).__name__
+    if backend is None:
         return None
     if not get_config()["array_api_dispatch"]:
-        if place.device == "cpu":
+        if backend.device == "cpu":
             return None  # read by numpy as any array-like
         raise TypeError(
-            f"X is on the device {place.device}: turn scikit-learn's dispatch on, "
+            f"X is on the device {backend.device}: turn scikit-learn's dispatch on, "
             "sklearn.set_config(array_api_dispatch=True), or give an array of numpy."
         )
     if not get_tags(estimator).array_api_support:
         raise TypeError(
-            f"{name} takes arrays of numpy only: convert X, which is of {place.library.rpartition('.')[2]}."
+            f"{name} takes arrays of numpy only: convert X, which is of {backend.library.rpartition('.')[2]}."
         )
-    return place
+    return backend
 
 
-def check_place(before, X, method):
-    """Raise where X is not at the ``Place`` of the X of ``fit``, with scikit-learn's dispatch on."""
+def check_backend(before, X, method):
+    """Raise where X has another ``Backend`` than the X of ``fit``, with scikit-learn's dispatch on."""
     if not get_config()["array_api_dispatch"]:
         return
-    now = place_of(X)
+    now = backend_of(X)
     if before != now:
         raise ValueError(
             f"Inputs passed to {method}() must use the same namespace and the same device as those "
@@ -88,13 +88,13 @@ def check_place(before, X, method):
         )
 
 
-def check_beside(X, **others):
+def check_same_backend(X, **others):
     """Raise where, with scikit-learn's dispatch on, one of the ``others`` is not of the library and on the device of X."""
     for name, array in others.items():
-        if get_config()["array_api_dispatch"] and place_of(array) != place_of(X):
+        if get_config()["array_api_dispatch"] and backend_of(array) != backend_of(X):
             raise TypeError(
-                f"{name} must be an array of the library and on the device of X, {place_of(X) or 'numpy'}; got "
-                f"{place_of(array) or 'numpy'}. Convert it."
+                f"{name} must be an array of the library and on the device of X, {backend_of(X) or 'numpy'}; got "
+                f"{backend_of(array) or 'numpy'}. Convert it."
             )
 
 
@@ -106,13 +106,13 @@ def reference(estimator, X):
     ValueError
         If the parameters need a library or device that is not available, or contradict X.
     """
-    if _local.beside is not None:
-        return _local.beside
-    name, place = getattr(estimator, "device", None), dispatched(X)
-    if place is not None:
+    if _local.prototype is not None:
+        return _local.prototype
+    name, backend = getattr(estimator, "device", None), dispatched(X)
+    if backend is not None:
         if name is not None:
             raise ValueError(
-                f"device={name!r} is for arrays of numpy: X is on the device {place.device} already. Set device=None."
+                f"device={name!r} is for arrays of numpy: X is on the device {backend.device} already. Set device=None."
             )
         return namespace(X).empty((0,), dtype=X.dtype, device=device(X))
     _check_precision(estimator)
@@ -138,16 +138,16 @@ def _check_precision(estimator):
         )
 
 
-def note_place(estimator, place):
-    """Keep the ``Place`` of the X of ``fit`` in an attribute, or no attribute for numpy."""
-    vars(estimator).pop("_place", None)
-    if place is not None:
-        vars(estimator)["_place"] = place
+def keep_backend(estimator, backend):
+    """Keep the ``Backend`` of the X of ``fit`` in an attribute, or no attribute for numpy."""
+    vars(estimator).pop("_backend", None)
+    if backend is not None:
+        vars(estimator)["_backend"] = backend
 
 
-def place_of_fit(estimator):
-    """Return the ``Place`` of the X of ``fit``, None for numpy."""
-    return vars(estimator).get("_place")
+def backend_of_fit(estimator):
+    """Return the ``Backend`` of the X of ``fit``, None for numpy."""
+    return vars(estimator).get("_backend")
 
 
 @contextmanager
@@ -157,33 +157,33 @@ def fitting_parts(estimator, X):
     The rest of the fit is on arrays of numpy.
     """
     check_dispatch(estimator, X)
-    before = _local.beside, _local.place
-    _local.beside = reference(estimator, X)
-    _local.place = dispatched(X) or _local.place
-    note_place(estimator, _local.place)
+    before = _local.prototype, _local.backend
+    _local.prototype = reference(estimator, X)
+    _local.backend = dispatched(X) or _local.backend
+    keep_backend(estimator, _local.backend)
     try:
         with precision(getattr(estimator, "precision", "float32")):
             yield
     finally:
-        _local.beside, _local.place = before
+        _local.prototype, _local.backend = before
 
 
 def current():
     """Return an empty array where the parts of the estimator that is fitted compute; None for numpy on the CPU."""
-    return _local.beside
+    return _local.prototype
 
 
 @contextmanager
-def computing(estimator, beside, dtype):
-    """Compute in the block with the estimator's precision, and beside ``beside`` if it is not None."""
+def computing(estimator, prototype, dtype):
+    """Compute in the block with the estimator's precision, on the device of ``prototype`` if it is not None."""
     reduced = getattr(estimator, "precision", "float32")
     if reduced != "float32" and str(dtype).rpartition(".")[2] != "float32":
         raise ValueError(
             f"precision={reduced!r} needs X in float32; got {dtype}. Convert X, X.astype('float32'), or set "
             "precision='float32'."
         )
-    shared = beside is None and has_workers()
-    with precision(reduced, shared), nullcontext() if beside is None else alone():
+    shared = prototype is None and has_workers()
+    with precision(reduced, shared), nullcontext() if prototype is None else alone():
         try:
             yield
         except RuntimeError as error:
@@ -200,22 +200,22 @@ def training_there(estimator, problem, state, solver):
 
     The state is on the device in the block.
     """
-    beside = _local.beside if problem.beside is None else problem.beside
-    place = _place_of_minibatches.get()
+    prototype = _local.prototype if problem.prototype is None else problem.prototype
+    elsewhere = _elsewhere.get()
     with (
-        computing(estimator, beside, state.params.dtype),
-        nullcontext(problem) if beside is None else _moved(problem, state, beside) as there,
-        nullcontext(there) if place is None else place(there, solver) as there,
+        computing(estimator, prototype, state.params.dtype),
+        nullcontext(problem) if prototype is None else _moved(problem, state, prototype) as there,
+        nullcontext(there) if elsewhere is None else elsewhere(there, solver) as there,
     ):
         yield there
 
 
 @contextmanager
-def _moved(problem, state, beside):
-    """Bring the data and the state of a training to the device of ``beside``; the state comes back after the block."""
+def _moved(problem, state, prototype):
+    """Move the data and the state of a training to the device of ``prototype``; the state comes back after the block."""
     try:
-        state.move(lambda array: like(array, beside))
-        yield problem.moved(beside)
+        state.move(lambda array: like(array, prototype))
+        yield problem.moved(prototype)
     finally:
         state.move(to_numpy)
 
@@ -226,33 +226,33 @@ def as_given(result, X):
     return like(result, X) if numbers and dispatched(X) else result
 
 
-def shown(place, array):
-    """Return a fitted attribute at the ``Place`` of the X of ``fit``, while scikit-learn's dispatch is on."""
-    if place is None or not get_config()["array_api_dispatch"]:
+def shown(backend, array):
+    """Return a fitted attribute in the ``Backend`` of the X of ``fit``, while scikit-learn's dispatch is on."""
+    if backend is None or not get_config()["array_api_dispatch"]:
         return array
-    return like(array, _beside(place))
+    return like(array, _empty_array(backend))
 
 
-def _beside(place):
-    """Return an empty array at a ``Place``."""
-    xp = importlib.import_module(place.library)
+def _empty_array(backend):
+    """Return an empty array of a ``Backend``."""
+    xp = importlib.import_module(backend.library)
     devices = {str(each): each for each in xp.__array_namespace_info__().devices() if each}
-    return xp.empty((0,), device=devices.get(place.device, place.device))
+    return xp.empty((0,), device=devices.get(backend.device, backend.device))
 
 
 @contextmanager
-def computing_at(place, averages=(None, None)):
-    """Let trainings in the block compute minibatches where ``place`` says.
+def computing_at(elsewhere, averages=(None, None)):
+    """Let trainings in the block compute their minibatches in other processes.
 
-    That is a function from a ``Problem`` and its solver to a context manager of the same problem elsewhere.
-    ``averages`` are steps and parts that parameters are averaged over there, ``sync_every`` and ``n_parts``: it is
-    another training then.
+    ``elsewhere`` is a function from a ``Problem`` and its solver to a context manager of the same problem on the
+    workers of a cluster. ``averages`` are ``sync_every`` and ``n_parts``, the steps after which parameters are averaged
+    and the parts of the data: with them it is another training.
     """
-    tokens = _place_of_minibatches.set(place), _averages.set(averages)
+    tokens = _elsewhere.set(elsewhere), _averages.set(averages)
     try:
         yield
     finally:
-        _place_of_minibatches.reset(tokens[0])
+        _elsewhere.reset(tokens[0])
         _averages.reset(tokens[1])
 
 

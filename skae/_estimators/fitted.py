@@ -19,7 +19,7 @@ from .._typing import (
 from ..nn.linear_maps import spectra
 from ..nn.model import Model
 from ..nn.network import Params, network_of
-from .devices import check_place, computing, dispatched, reference, shown
+from .devices import check_backend, computing, dispatched, reference, shown
 from .fitting import (
     BLOCK,
     MeanScore,
@@ -42,17 +42,17 @@ def by_block_of_model(self, X, function, width, *, method, check=False, block=BL
     A function may be named, of ``model_``; ``check`` says whether X has to be in the range of its losses.
     """
     check_is_fitted(self)
-    check_place(self._place, X, f"{type(self).__name__}.{method}")
+    check_backend(self._backend, X, f"{type(self).__name__}.{method}")
     model = self.model_
     X = validated_rows(self, X, dtype=model.dtype, reset=False)
     if check:
         self._units.check(to_numpy(X) if dispatched(X) else X, column_names(self, X))
-    beside = reference(self, X)
-    with computing(self, beside, X.dtype):
-        model = model if beside is None else model.beside(beside)
+    prototype = reference(self, X)
+    with computing(self, prototype, X.dtype):
+        model = model if prototype is None else model.moved(prototype)
         named = isinstance(function, str)
         rows = getattr(model, function) if named else partial(function, model)
-        return by_block(X, rows, width, block, beside)
+        return by_block(X, rows, width, block, prototype)
 
 
 class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -106,16 +106,16 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             Means of the output units: probabilities for binary columns and one-hot groups.
         """
         check_is_fitted(self)
-        codes, beside = dense(X), reference(self, X)
-        if beside is None or not dispatched(X):
+        codes, prototype = dense(X), reference(self, X)
+        if prototype is None or not dispatched(X):
             codes = np.asarray(codes, dtype=self._params.dtype)
         check_codes(self, codes, self.n_components_)
         if not all_finite(codes):
             raise ValueError("X contains NaN or infinity; give finite codes.")
-        if beside is None:
+        if prototype is None:
             return self.model_.decode(codes)
-        with computing(self, beside, codes.dtype):
-            decoded = self.model_.beside(beside).decode(like(codes, beside))
+        with computing(self, prototype, codes.dtype):
+            decoded = self.model_.moved(prototype).decode(like(codes, prototype))
         return decoded if dispatched(X) else to_numpy(decoded)
 
     @available_if(_decodes)
@@ -241,13 +241,13 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def center_(self) -> FloatArray:
         """What is subtracted from each column of X before the network: ndarray of shape (n_features,)."""
         check_is_fitted(self)
-        return shown(self._place, self._units.scaling.center)
+        return shown(self._backend, self._units.scaling.center)
 
     @property
     def scale_(self) -> FloatArray:
         """By what each column of X is then divided: ndarray of shape (n_features,)."""
         check_is_fitted(self)
-        return shown(self._place, self._units.scaling.scale)
+        return shown(self._backend, self._units.scaling.scale)
 
     @property
     def column_losses_(self) -> list[tuple[str, IntArray]]:
@@ -334,7 +334,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             widen(bias) if not layer else bias for layer, bias in enumerate(params.decoder_biases)
         ]
         parts = encoder, params.encoder_biases, decoder, biases
-        return Params(*([shown(self._place, each) for each in part] for part in parts))
+        return Params(*([shown(self._backend, each) for each in part] for part in parts))
 
     def _single_layer(self, name):
         params = self._shown_params(name)

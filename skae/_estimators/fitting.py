@@ -240,7 +240,7 @@ def check_unchanged(before, now):
         raise ValueError(f"{' '.join(changed)} Set warm_start=False and call fit to start anew.")
 
 
-def by_block(X, function, width, block=BLOCK, beside=None):
+def by_block(X, function, width, block=BLOCK, prototype=None):
     """Return ``function`` of the dense rows of X, computed block by block.
 
     Parameters
@@ -252,7 +252,7 @@ def by_block(X, function, width, block=BLOCK, beside=None):
         Shape of a row's result; None for a number.
     block : int, default=1024
         Rows at once, or fewer where memory does not suffice.
-    beside : array or None, default=None
+    prototype : array or None, default=None
         An array of another library, as which ``function`` gets rows and returns results; the whole result is as X.
     """
     shape = () if width is None else tuple(np.atleast_1d(width).tolist())
@@ -264,10 +264,10 @@ def by_block(X, function, width, block=BLOCK, beside=None):
     block = rows_at_once(block, 2 * X.shape[1] + int(np.prod(shape)), np.dtype(dtype_name(X)))
     for rows in gen_batches(X.shape[0], block):
         x = X[rows, ...] if is_array(X) else dense(X[rows])
-        if beside is None or not is_numpy(x):
+        if prototype is None or not is_numpy(x):
             out[rows, ...] = function(x)
         else:
-            out[rows] = to_numpy(function(like(x, beside)))
+            out[rows] = to_numpy(function(like(x, prototype)))
     return out
 
 

@@ -311,9 +311,9 @@ class BaseSupervised(
 
             def error(params):
                 views = network.views(params)
-                beside = None if is_numpy(params) else params
+                prototype = None if is_numpy(params) else params
                 means = partial(self._means, network, views)
-                outputs = by_block(X, means, width, beside=beside)
+                outputs = by_block(X, means, width, prototype=prototype)
                 return float(np.average(self._kind.errors(outputs, targets), weights=weights))
 
             return error

@@ -44,7 +44,7 @@ FIXED = (
 class TrainedModel(CallbackSupportMixin):
     """Parameters of a training, the minimization of a ``Problem``, and its results, which are in ``_state``."""
 
-    _place = None  # of the X of ``fit``, where that was no array of numpy, see devices.py
+    _backend = None  # of the X of ``fit``, where that was no array of numpy, see devices.py
     # Of a part of another estimator: its name there, and whether its seed was drawn anew.
     _called, _seed_is_drawn = (), False
     solver: SolverLike = "adam"

@@ -15,7 +15,7 @@ from .._typing import ArrayLike, Estimator, MatrixLike, available_if
 from ..nn.scaling import unscaled
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
-from .devices import dispatched, in_numpy, note_place, reference
+from .devices import dispatched, in_numpy, keep_backend, reference
 from .fit_warnings import warn_of_constant_codes
 from .fitting import (
     DTYPES,
@@ -62,10 +62,10 @@ def begin(self, X, sample_weight, *, again=False):
         Whether to go on from the last fit, if there was one, instead of from new weights.
     """
     frame = X = gathered(self, X)
-    again, beside = again and is_fitted(self), reference(self, X)
+    again, prototype = again and is_fitted(self), reference(self, X)
     dtype = self.model_.dtype if again else DTYPES
     X = in_numpy(validated_rows(self, X, dtype=dtype, reset=not again))
-    note_place(self, dispatched(frame))
+    keep_backend(self, dispatched(frame))
     sample_weight = in_numpy(sample_weight)
     X, sample_weight, _ = counted_rows(X, sample_weight)
     if again:
@@ -79,7 +79,7 @@ def begin(self, X, sample_weight, *, again=False):
     state = self._last_state() if again else self._first_state(rows, sample_weight)
     objective = self.objective(self._network, units)
     constant = units.constant_loss * objective.largest_cell_weight
-    return Problem(objective, rows, sample_weight, constant=constant, beside=beside), state
+    return Problem(objective, rows, sample_weight, constant=constant, prototype=prototype), state
 
 
 def _check_parameters(estimator):

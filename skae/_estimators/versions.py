@@ -12,7 +12,7 @@ _KEY = "_skae_version"
 def getstate(estimator):
     """Return the attributes of an estimator with the version that writes them: a class's ``__getstate__``."""
     state = {**BaseEstimator.__getstate__(estimator), _KEY: __version__}
-    state.pop("_place", None)  # what is written is of numpy, wherever it was fitted
+    state.pop("_backend", None)  # what is written is of numpy, wherever it was fitted
     return state
 
 

@@ -154,7 +154,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         rows = validated_rows(self, X, dtype=self._params.dtype, reset=False)
         rows = dense(in_numpy(rows))
         filled = np.where(np.isnan(rows), by_block(rows, self._filled, rows.shape[1]), rows)
-        return shown(self._place, filled) if dispatched(X) else filled
+        return shown(self._backend, filled) if dispatched(X) else filled
 
     def _filled(self, x):
         model = self.model_

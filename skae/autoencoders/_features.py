@@ -8,7 +8,7 @@ from sklearn.utils import Bunch, check_array, check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense
-from .._estimators.devices import check_place, dispatched, in_numpy, shown
+from .._estimators.devices import check_backend, dispatched, in_numpy, shown
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import (
     BLOCK,
@@ -171,7 +171,7 @@ class FittedFeatures(FittedNetwork):
             raise AttributeError(
                 "thresholds_ exists with activation='batch_topk', 'jumprelu' and 'relu' only."
             )
-        return shown(self._place, unit.limits)
+        return shown(self._backend, unit.limits)
 
     def _width(self):
         check_is_fitted(self)
@@ -180,7 +180,7 @@ class FittedFeatures(FittedNetwork):
     def _blocks(self, X, method):
         """Yield blocks of the rows of X, scaled, and their codes as a CSR matrix, for the public ``method``."""
         check_is_fitted(self)
-        check_place(self._place, X, f"{type(self).__name__}.{method}")
+        check_backend(self._backend, X, f"{type(self).__name__}.{method}")
         X = in_numpy(validated_rows(self, X, dtype=self._params.dtype, reset=False))
         model, width = self.model_, 2 * X.shape[1] + self.n_components_
         n_rows = min(rows_at_once(BLOCK, width, X.dtype), X.shape[0])

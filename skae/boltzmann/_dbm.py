@@ -308,14 +308,14 @@ class DBM(
         """Weights between neighboring layers: list of ndarray of shape (n_upper, n_lower)."""
         lowest, *others = self.model_.weights()
         weights = [self._units.scaling.widened(lowest), *others]
-        return [shown(self._place, each) for each in weights]
+        return [shown(self._backend, each) for each in weights]
 
     @property
     def biases_(self) -> list[FloatArray]:
         """Biases of each layer, from the visible one up: list of ndarray of shape (n_units,)."""
         visible, *hidden = self.model_.biases()
         biases = [self._units.scaling.widened(visible), *hidden]
-        return [shown(self._place, each) for each in biases]
+        return [shown(self._backend, each) for each in biases]
 
     def _learn(self, X, weights, lowest):
         rows = self._units.scaling.rows(X)

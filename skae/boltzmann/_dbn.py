@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import _BaseComposition, _fit_context
 from .._estimators import named_layers
-from .._estimators.devices import as_given, check_place, in_numpy, place_of_fit
+from .._estimators.devices import as_given, backend_of_fit, check_backend, in_numpy
 from .._estimators.fitting import (
     MeanScore,
     by_block,
@@ -259,7 +259,7 @@ class DBN(
     def _fitted_for(self, X, method):
         """Return the fitted stack, for X of a public ``method``."""
         check_is_fitted(self)
-        check_place(place_of_fit(self.stack_), X, f"{type(self).__name__}.{method}")
+        check_backend(backend_of_fit(self.stack_), X, f"{type(self).__name__}.{method}")
         return self.stack_
 
     @property

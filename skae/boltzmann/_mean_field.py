@@ -26,9 +26,9 @@ class FittedMachine:
         self.machine, self.flat, self.units, self.n_steps = machine, flat, units, n_steps
         self.params, self.dtype = machine.network.views(flat), flat.dtype
 
-    def beside(self, other):
-        """Return the same machine, with parameters beside the array ``other``."""
-        return FittedMachine(self.machine, like(self.flat, other), self.units, self.n_steps)
+    def moved(self, prototype):
+        """Return the same machine with its parameters in the library and on the device of ``prototype``."""
+        return FittedMachine(self.machine, like(self.flat, prototype), self.units, self.n_steps)
 
     def sides(self, x):
         """Return the scaled rows x and the means of the even hidden layers side by side, and the means of the odd layers."""

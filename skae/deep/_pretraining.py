@@ -233,15 +233,15 @@ class Pretraining:
         rows = self.units.scaling.rows(X)
         if not n_layers:
             return rows
-        beside, params = current(), self.params
-        if beside is not None:
-            params = self.network.views(like(self.flat, beside))
-        with computing(self.layers[0][1], beside, rows.dtype):
+        prototype, params = current(), self.params
+        if prototype is not None:
+            params = self.network.views(like(self.flat, prototype))
+        with computing(self.layers[0][1], prototype, rows.dtype):
             return by_block(
                 rows,
                 lambda x: self.network.encode(params, x, n_layers=n_layers),
                 self.network.sizes[n_layers],
-                beside=beside,
+                prototype=prototype,
             )
 
     def _begin(self, layer, start, X, sample_weight):
@@ -260,7 +260,7 @@ class Pretraining:
         flat = Constant(self.flat)
 
         def encode(rows, out):
-            params = self.network.views(flat.beside(rows))
+            params = self.network.views(flat.like(rows))
             self.network.encode(params, rows, out=out, n_layers=start)
 
         rows = self.units.scaling.rows(X)

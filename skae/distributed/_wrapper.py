@@ -187,10 +187,10 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         n_parts = self.n_parts or cluster.n_threads
         weights = computed(sample_weight)
         options = {} if weights is None else {"sample_weight": weights}
-        place = partial(on_cluster, cluster, n_parts, self.sync_every)
+        elsewhere = partial(on_cluster, cluster, n_parts, self.sync_every)
         averages = (None, None) if self.sync_every is None else (self.sync_every, n_parts)
         try:
-            with computing_at(place, averages):
+            with computing_at(elsewhere, averages):
                 getattr(estimator, method)(X, computed(y), **options)
         except (KeyboardInterrupt, OSError, DivergenceError) as error:
             began = not isinstance(error, DivergenceError) or getattr(estimator, "n_iter_", 0)

@@ -31,7 +31,7 @@ from .._estimators.columns import power_of_two
 
 _STEPS_BEFORE_CHECK = 8  # steps beyond the number of vectors before the first look
 # By what share the steps grow between two looks: on a device a look costs as much as many steps.
-_GROWTH, _GROWTH_BESIDE = 1 / 8, 1 / 2
+_GROWTH, _GROWTH_ON_DEVICES = 1 / 8, 1 / 2
 _EIGENPROBLEMS = 64  # that a thread solves at once
 _ROUNDINGS = 20  # how many roundings of the largest singular value a residual may be
 
@@ -61,12 +61,12 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None, n_jobs=-1):
         follows.
     values : ndarray of shape (n_samples, n_vectors)
     """
-    n_features, beside = linear_map.n_features, linear_map.beside
-    xp = namespace(beside)
-    vectors = empty((linear_map.n_samples, n_vectors, n_features), beside)
-    values = empty((linear_map.n_samples, n_vectors), beside)
+    n_features, prototype = linear_map.n_features, linear_map.prototype
+    xp = namespace(prototype)
+    vectors = empty((linear_map.n_samples, n_vectors, n_features), prototype)
+    values = empty((linear_map.n_samples, n_vectors), prototype)
     n_steps = min(n_vectors + max(n_vectors, _STEPS_BEFORE_CHECK), n_features)
-    growth = _GROWTH if xp is np else _GROWTH_BESIDE
+    growth = _GROWTH if xp is np else _GROWTH_ON_DEVICES
     process = _Process(linear_map, n_steps, start, rng)
     waiting, n_waiting = process.units[:, 0] > 0, linear_map.n_samples  # a mask of all samples
     while n_waiting:
@@ -100,20 +100,20 @@ class _Process:
     """The bidiagonalization of some samples, as far as it has come."""
 
     def __init__(self, linear_map, n_steps, start, rng):
-        n_samples, beside = linear_map.n_samples, linear_map.beside
-        self.map, self._rng, self._xp = linear_map, rng, namespace(beside)
-        self._float64, self._eps = self._xp.float64, precision_of(beside)
+        n_samples, prototype = linear_map.n_samples, linear_map.prototype
+        self.map, self._rng, self._xp = linear_map, rng, namespace(prototype)
+        self._float64, self._eps = self._xp.float64, precision_of(prototype)
         # Maps are taken in multiples of these, powers of two: squares of their values need not be numbers of the dtype.
-        self.units = zeros((n_samples, 1), beside) + 1
+        self.units = zeros((n_samples, 1), prototype) + 1
         self._next = (
-            self._random(n_samples) if start is None else cast(in_rows(start), beside.dtype)
+            self._random(n_samples) if start is None else cast(in_rows(start), prototype.dtype)
         )
-        self.n_done, self.basis = 0, empty((n_samples, n_steps, linear_map.n_features), beside)
+        self.n_done, self.basis = 0, empty((n_samples, n_steps, linear_map.n_features), prototype)
         # b_1 belongs to no pair of vectors.
-        self.alphas = zeros((n_samples, n_steps), beside, self._float64)
-        self.betas = zeros((n_samples, n_steps + 1), beside, self._float64)
-        self._left = empty((n_samples, 0), beside)
-        self._lengths = empty(n_samples, beside)
+        self.alphas = zeros((n_samples, n_steps), prototype, self._float64)
+        self.betas = zeros((n_samples, n_steps + 1), prototype, self._float64)
+        self._left = empty((n_samples, 0), prototype)
+        self._lengths = empty(n_samples, prototype)
         orthonormalize(self.basis, 0, self._next, self._lengths)
 
     def run(self):
@@ -157,7 +157,7 @@ class _Process:
 
     def _random(self, n_samples):
         numbers = self._rng.standard_normal((n_samples, self.map.n_features))
-        return like(numbers.astype(dtype_name(self.map.beside)), self.map.beside)
+        return like(numbers.astype(dtype_name(self.map.prototype)), self.map.prototype)
 
     def ritz(self, n_jobs):
         """Return eigenvalues of B'B, largest first, and eigenvectors in columns."""
@@ -165,11 +165,11 @@ class _Process:
         n_samples, n_steps = alphas.shape
         tridiagonal = np.zeros((n_samples, n_steps, n_steps))
         diagonal = alphas**2 + betas[:, :-1] ** 2
-        beside = alphas[:, :-1] * betas[:, 1:-1]
+        off_diagonal = alphas[:, :-1] * betas[:, 1:-1]
         for step in range(n_steps):
             tridiagonal[:, step, step] = diagonal[:, step]
         for step in range(n_steps - 1):
-            tridiagonal[:, step, step + 1] = tridiagonal[:, step + 1, step] = beside[:, step]
+            tridiagonal[:, step, step + 1] = tridiagonal[:, step + 1, step] = off_diagonal[:, step]
         if not all_finite(tridiagonal):
             raise ValueError(
                 f"The slopes of the codes by X are beyond the range of {dtype_name(self.basis)}: scale X, or give it in float64."

@@ -395,7 +395,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         self.tangent_penalty_ = 0.0
         if not self._is_penalized():
             return [], []
-        network, beside = self._network, current()
+        network, prototype = self._network, current()
         store = TangentStore(
             network,
             inputs,
@@ -405,9 +405,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             random=self.tangent_sampling == "random",
             tol=_TOL,
             seed=state.seed,
-            beside=beside,
+            prototype=prototype,
         )
-        with nullcontext() if beside is None else computing(self, beside, inputs.dtype):
+        with nullcontext() if prototype is None else computing(self, prototype, inputs.dtype):
             store.update(state.params)
         automatic = automatic_penalty(inputs, rows, weights, store, state.seed)
         if n_labeled < len(rows):

@@ -18,7 +18,7 @@ from .._protocols import Observer
 from .._threads import ELEMENT, share, share_items
 from ..nn.linear_maps import encoder_map
 from ._bidiagonalization import leading_vectors
-from ._tangents import BLOCK, rows_beside
+from ._tangents import BLOCK, rows_at_once_like
 
 
 class TangentStore:
@@ -39,12 +39,12 @@ class TangentStore:
         of all of them: since E e e' = I, the mean of its squared slope is the sum of theirs.
     tol : float
     seed : int
-    beside : array or None, default=None
-        An array of another library beside which tangents are computed; by default by numpy.
+    prototype : array or None, default=None
+        An array on whose device, and by whose library, tangents are computed; numpy by default.
     """
 
-    def __init__(self, network, X, rows, n_tangents, *, dtype, random, tol, seed, beside=None):
-        self.network, self.X, self.rows, self.beside = network, X, rows, beside
+    def __init__(self, network, X, rows, n_tangents, *, dtype, random, tol, seed, prototype=None):
+        self.network, self.X, self.rows, self.prototype = network, X, rows, prototype
         self.n_tangents, self.random, self.tol, self.seed = n_tangents, random, tol, seed
         self.n_directions = 1 if random else n_tangents
         self._places = np.zeros(X.shape[0], np.intp)
@@ -57,7 +57,7 @@ class TangentStore:
 
     def __getstate__(self):
         """Return what looks up tangents: a copy in another process takes no new ones."""
-        return {**vars(self), "X": None, "beside": None}
+        return {**vars(self), "X": None, "prototype": None}
 
     def update(self, flat):
         """Take the tangents of the encoder with the parameters ``flat``."""
@@ -67,13 +67,13 @@ class TangentStore:
 
         def fill(part):
             inputs = dense(self.X[self.rows[part]])
-            if self.beside is not None:
-                inputs = like(inputs, self.beside)
+            if self.prototype is not None:
+                inputs = like(inputs, self.prototype)
             self._basis[part] = to_numpy(self._tangents(inputs))
 
         block = BLOCK
-        if self.beside is not None:
-            block = rows_beside(self.beside, self.n_tangents, self.X.shape[1])
+        if self.prototype is not None:
+            block = rows_at_once_like(self.prototype, self.n_tangents, self.X.shape[1])
         share_items(fill, list(gen_batches(len(self.rows), block)))
         if self._copy is not None:
             basis = self._basis.astype(dtype_name(self._copy), copy=False)
@@ -123,7 +123,7 @@ class TangentStore:
         if self._copy is None:
             known = self._basis.dtype if hasattr(xp, "float16") else np.float32
             self._copy = like(self._basis.astype(known, copy=False), out)
-        places = xp.take(self._row_places.beside(out), rows, axis=0)
+        places = xp.take(self._row_places.like(out), rows, axis=0)
         return xp.astype(xp.take(self._copy, places, axis=0), out.dtype)
 
     def _compute(self, inputs, signs, out):

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state, check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense, dtype_name, like, namespace
-from .._estimators.devices import check_beside, check_place, dispatched, place_of_fit
+from .._estimators.devices import backend_of_fit, check_backend, check_same_backend, dispatched
 from .._estimators.fitting import (
     check_counts,
     check_jobs,
@@ -114,7 +114,7 @@ def tangent_basis(
     """
     X = _checked(model, X)
     if start is not None:
-        check_beside(X, start=start)
+        check_same_backend(X, start=start)
         start = named_array(start, "start", dtype=X.dtype, ensure_2d=False, allow_nd=True)
     return tangents_at(
         model, X, n_tangents, tol=tol, start=start, random_state=random_state, n_jobs=n_jobs
@@ -126,7 +126,7 @@ def tangents_at(model, X, n_tangents, *, tol=1e-4, start=None, random_state=0, n
     check_jobs(n_jobs)
     solve = _solver(model, X, n_tangents, tol, start, random_state, n_jobs)
     if dispatched(X):
-        block = rows_beside(X, n_tangents, X.shape[1])
+        block = rows_at_once_like(X, n_tangents, X.shape[1])
         with alone():
             parts = [solve(rows) for rows in gen_batches(X.shape[0], block)]
         return Tangents(*(namespace(X).concat(part, axis=0) for part in zip(*parts)))
@@ -141,9 +141,9 @@ def tangents_at(model, X, n_tangents, *, tol=1e-4, start=None, random_state=0, n
     return Tangents(basis, values)
 
 
-def rows_beside(beside, n_tangents, n_features):
+def rows_at_once_like(prototype, n_tangents, n_features):
     """Return how many samples an array of another library has at once: a whole number of numpy's blocks."""
-    dtype = np.dtype(dtype_name(beside))
+    dtype = np.dtype(dtype_name(prototype))
     return max(rows_at_once(_MOST, 4 * n_tangents * n_features, dtype) // BLOCK, 1) * BLOCK
 
 
@@ -222,7 +222,7 @@ def _checked(model, X):
             f"model must be a fitted encoder with a Jacobian, such as ContractiveAE or StackedAE; got {model!r}."
         )
     dtype = model.model_.dtype
-    check_place(place_of_fit(model), X, "tangent_basis")
+    check_backend(backend_of_fit(model), X, "tangent_basis")
     return validated_rows(model, X, dtype=dtype, reset=False)
 
 
@@ -232,7 +232,7 @@ def _solver(model, X, n_tangents, tol, start, random_state, n_jobs):
     if not (isinstance(tol, Real) and tol > 0):
         raise ValueError(f"tol must be positive; got {tol!r}.")
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    fitted = model.model_.beside(X) if dispatched(X) else model.model_
+    fitted = model.model_.moved(X) if dispatched(X) else model.model_
     width = min(X.shape[1], fitted.n_outputs)
     if not 1 <= n_tangents <= width:
         raise ValueError(f"n_tangents must be between 1 and {width} here; got {n_tangents!r}.")

@@ -253,7 +253,7 @@ class BoltzmannObjective(TrainingObjective):
         out, bias = grad.encoder_weights[0], grad.encoder_biases[0]
         record, stacks = phases.encoder[0], (phases.means, phases.visible)
         add = partial(add_up, multiplier(out), *stacks, weights, record.row_scales, [], out)
-        mask = None if self.mask is None else self.mask.beside(out)
+        mask = None if self.mask is None else self.mask.like(out)
 
         def some(units):
             kernels.weigh(phases.coefficients, phases.means, bias, units.start, units.stop)

@@ -52,7 +52,7 @@ class SharedEncoder(TrainingObjective):
         return value
 
     def _buffer(self, flat):
-        """Return what holds parameters and gradient of ``second``, beside ``flat``."""
+        """Return arrays for the parameters and the gradient of ``second``, on the device of ``flat``."""
         key = array_kind(flat)
         if key not in self._buffers:
             size = self.second.network.size

@@ -33,7 +33,7 @@ def _grouped(column_keys, groups):
     """Return for each column the key of its group, a ``Constant`` or None."""
     if groups is None:
         return column_keys
-    return namespace(column_keys).take(column_keys, groups.beside(column_keys), axis=0)
+    return namespace(column_keys).take(column_keys, groups.like(column_keys), axis=0)
 
 
 def dropout_mask(X, seed, level, out):
@@ -123,7 +123,7 @@ class SaltAndPepper(_CellCorruption):
         if (name, shape) not in self._limits:
             limits = [np.full(shape, each, name) for each in (self.low, self.high)]
             self._limits[name, shape] = [Constant(each) for each in limits]
-        return [each.beside(X) for each in self._limits[name, shape]]
+        return [each.like(X) for each in self._limits[name, shape]]
 
 
 class Swap(_CellCorruption):

@@ -17,13 +17,13 @@ class ChainMap:
     Attributes
     ----------
     n_features : int
-    beside : array
+    prototype : array
         Whose library, device and dtype are those of vectors.
     """
 
     def __init__(self, layers, n_samples):
         self.layers, self.n_samples = layers, n_samples
-        self.n_features, self.beside = layers[0].weights.shape[1], layers[0].weights
+        self.n_features, self.prototype = layers[0].weights.shape[1], layers[0].weights
 
     def jvp(self, vectors):
         """Return J_i v_i, a row for each sample."""
@@ -48,7 +48,7 @@ class DenseMap:
     def __init__(self, matrices):
         self.matrices = matrices
         self.n_samples, _, self.n_features = matrices.shape
-        self.beside = matrices
+        self.prototype = matrices
 
     def jvp(self, vectors):
         """Return J_i v_i, a row for each sample."""

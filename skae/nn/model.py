@@ -31,9 +31,9 @@ class Model:
         self.n_layers = network.depth if n_layers is None else n_layers
         self._all_layers = self.n_layers == network.depth
 
-    def beside(self, other):
-        """Return the same model, with parameters beside the array ``other``."""
-        flat = like(self.flat, other)
+    def moved(self, prototype):
+        """Return the same model with its parameters in the library and on the device of ``prototype``."""
+        flat = like(self.flat, prototype)
         options = {"scaling": self.scaling, "loss": self.loss, "n_layers": self.n_layers}
         return Model(self.network, flat, self.units, **options)
 

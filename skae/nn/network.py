@@ -102,7 +102,7 @@ class Network:
         return self.depth == 1 and self.activations[0].kind is not None
 
     def trace(self, n_samples, flat, penalties=()):
-        """Return the buffers of a batch beside the parameters ``flat``, with the rows that ``penalties`` claim."""
+        """Return the buffers of a batch on the device of ``flat``, with the rows that ``penalties`` claim."""
         n_claimed = 0
         for penalty in penalties:
             n_claimed += penalty.n_rows(n_samples)

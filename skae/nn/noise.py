@@ -34,9 +34,9 @@ def keys(X, seed, n_columns=None):
 def _keys_beside(X, seed, n_columns):
     """Return the same for an array of another library."""
     bits = portable.words(X)
-    columns = _wide_column_keys(bits.shape[1]).beside(X)
+    columns = _wide_column_keys(bits.shape[1]).like(X)
     rows = run(portable.row_keys, (bits, columns, seed))
-    return rows, _wide_column_keys(n_columns or X.shape[1]).beside(X)
+    return rows, _wide_column_keys(n_columns or X.shape[1]).like(X)
 
 
 def shifted_seed(seed, number):
@@ -48,11 +48,11 @@ def fresh_keys(x, rng):
     """Return keys of the rows of ``x`` that are drawn, whatever they hold, and of columns."""
     n_rows, n_columns = x.shape
     if isinstance(rng, portable.Drawn):
-        return rng.take(n_rows), _wide_column_keys(n_columns).beside(x)
+        return rng.take(n_rows), _wide_column_keys(n_columns).like(x)
     rows = draw_keys(n_rows, rng)
     if is_numpy(x):
         return rows, _column_keys(n_columns)
-    return like(rows.astype(np.int64), x), _wide_column_keys(n_columns).beside(x)
+    return like(rows.astype(np.int64), x), _wide_column_keys(n_columns).like(x)
 
 
 def draw_seeds(rng):

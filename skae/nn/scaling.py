@@ -88,7 +88,7 @@ class Scaling:
         return by_input if self.columns is None else self._widened(by_input, fill)
 
     def _varying(self, x):
-        """Return center and scale of the columns that vary, beside ``x`` and in its dtype."""
+        """Return center and scale of the columns that vary, in the library, device and dtype of ``x``."""
         center, scale, dtype = self.center, self.scale, dtype_name(x)
         if self.columns is not None:
             center, scale = center[self.columns], scale[self.columns]

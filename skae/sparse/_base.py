@@ -15,10 +15,10 @@ from .._arrays.namespace import dense, is_numpy, like, namespace, row_products, 
 from .._compat import Interval, _fit_context
 from .._estimators.columns import Columns
 from .._estimators.devices import (
-    check_place,
+    check_backend,
     dispatched,
     in_numpy,
-    note_place,
+    keep_backend,
     reference,
     shown,
 )
@@ -177,22 +177,22 @@ class BaseCoder(
 
     def _learn(self, X, sample_weight, train, again, *, held_out):
         """Learn by ``train(problem, state)``, from the last state or a first one; return the validated X."""
-        X, weights, beside = self._check_training_data(X, sample_weight, reset=not again)
+        X, weights, prototype = self._check_training_data(X, sample_weight, reset=not again)
         if not self._take_given(X):
             problem, state = self._prepared(X, weights, again, held_out=held_out)
-            problem.beside = beside
+            problem.prototype = prototype
             train(problem, state)
         self._learn_from_trained(X)
         return X
 
     def _check_training_data(self, X, sample_weight, reset):
-        """Return rows and weights as arrays of numpy, and an array beside which to train or None."""
+        """Return rows and weights as arrays of numpy, and an array on whose device to train, or None."""
         dtype, X = DTYPES if reset else self._atoms.dtype, gathered(self, X)
         self._check_library(X)
-        beside, place = reference(self, X), dispatched(X)
+        prototype, backend = reference(self, X), dispatched(X)
         X = in_numpy(validated_rows(self, X, dtype=dtype, reset=reset))
-        note_place(self, place)
-        return *counted_rows(X, in_numpy(sample_weight))[:2], beside
+        keep_backend(self, backend)
+        return *counted_rows(X, in_numpy(sample_weight))[:2], prototype
 
     def _prepared(self, X, weights, again, held_out):
         """Return the ``Problem``, and the state to train from: the last one, or a first one of training rows."""
@@ -248,7 +248,7 @@ class BaseCoder(
         check_set(self, *self._count_after_fit)
         dtype = self._atoms.dtype
         if dispatched(X):
-            check_place(self._place, X, f"{type(self).__name__}.inverse_transform")
+            check_backend(self._backend, X, f"{type(self).__name__}.inverse_transform")
             dtype = dtypes_of_library(X, dtype)
         codes = check_array(X, accept_sparse="csr", dtype=dtype)
         check_codes(self, codes, self._n_features_out)
@@ -300,13 +300,13 @@ class BaseCoder(
         check_is_fitted(self)
         check_set(self, *self._count_after_fit)
         self._check_library(X)
-        check_place(self._place, X, f"{type(self).__name__}.{method}")
+        check_backend(self._backend, X, f"{type(self).__name__}.{method}")
         return validated_rows(self, X, dtype=self._atoms.dtype, reset=False)
 
     @property
     def components_(self) -> FloatArray:
         """The atoms: ndarray of shape (n_components, n_features)."""
-        return shown(self._place, self._atoms_of(self._history("components_")["params"]))
+        return shown(self._backend, self._atoms_of(self._history("components_")["params"]))
 
     @property
     def _atoms(self):

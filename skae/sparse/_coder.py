@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from scipy.sparse import csr_matrix
 
 from .._compat import Interval, StrOptions
-from .._estimators.devices import check_beside, dispatched, in_numpy
+from .._estimators.devices import check_same_backend, dispatched, in_numpy
 from .._estimators.fit_warnings import warn_of_gaps
 from .._estimators.fitting import check_squares, named_array
 from .._estimators.parameters import estimator
@@ -231,7 +231,7 @@ class SparseCoder(BaseCoder):
         """
         X = self._check(X, "infer")
         if init is not None:
-            check_beside(X, init=init)
+            check_same_backend(X, init=init)
             init = named_array(init, "init", accept_sparse="csr", dtype=X.dtype, order="C")
             if init.shape != (X.shape[0], self._n_atoms):
                 raise ValueError(

@@ -18,7 +18,7 @@ from .._arrays.namespace import (
     zeros,
 )
 from .._arrays.shrinkage import shrink_rows
-from .._estimators.devices import place_of
+from .._estimators.devices import backend_of
 from .._estimators.fitting import rows_at_once
 from .._kernels.compression import compress, count_nonzeros
 from .._threads import alone, share_items, team
@@ -75,7 +75,7 @@ def infer_codes(
     Parameters
     ----------
     X : {C-ordered ndarray, csr_matrix} of shape (n_samples, n_features)
-        Or an array of another library, beside the dictionary of ``problem``; codes are then dense.
+        Or an array of the library and on the device of the dictionary of ``problem``; codes are then dense.
     problem : Lasso, GroupLasso or Pursuit
     algorithm : 'auto' or one of ``problem.algorithms``
         ``'auto'`` is ``'cd'`` where ``init`` is given and ``'cd'`` is among them, else the first of them.
@@ -98,8 +98,7 @@ def infer_codes(
     gaps : ndarray of shape (n_samples,)
     """
     solve = ALGORITHMS[chosen_algorithm(problem, algorithm, init is not None)]
-    beside = place_of(X)
-    gaps = empty(X.shape[0], X, namespace(X).float64) if beside else np.empty(X.shape[0])
+    gaps = empty(X.shape[0], X, namespace(X).float64) if backend_of(X) else np.empty(X.shape[0])
 
     def fill(rows, codes):
         codes[...] = 0 if init is None else dense(_rows(init, rows))
@@ -115,7 +114,7 @@ def infer_codes(
 
 def squared_norms(X):
     """Return the squared norms of the rows of ``X``, of any library, as an array of numpy."""
-    return to_numpy(row_products(X, X)) if place_of(X) else row_norms(X, squared=True)
+    return to_numpy(row_products(X, X)) if backend_of(X) else row_norms(X, squared=True)
 
 
 def threshold_codes(X, dictionary, alpha, *, positive=False, n_jobs=None, sparse_output=False):
@@ -131,12 +130,12 @@ def threshold_codes(X, dictionary, alpha, *, positive=False, n_jobs=None, sparse
 
 
 def _rows(X, rows):
-    return X[rows, ...] if place_of(X) else X[rows]
+    return X[rows, ...] if backend_of(X) else X[rows]
 
 
 def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
     """Return the codes that ``fill(rows, codes)`` finds for all rows, several blocks at a time."""
-    if place_of(X):
+    if backend_of(X):
         return _by_large_blocks(fill, X, n_atoms)
     n_rows, n_threads = X.shape[0], effective_n_jobs(n_jobs)
     out = None if sparse_output else np.empty((n_rows, n_atoms), X.dtype)

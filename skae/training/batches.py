@@ -45,11 +45,11 @@ class Batch:
             drawn = rng.take(3)
             return [drawn[place] for place in range(3)]
         seeds = rng.integers(2**63, size=3, dtype=np.uint64)
-        return seeds if self._data.beside is None else seeds.tolist()
+        return seeds if self._data.prototype is None else seeds.tolist()
 
     def pick(self, constant):
         """Return the numbers of these rows, of a ``Constant`` with one for each row of the data."""
-        array = constant.beside(self.indices)
+        array = constant.like(self.indices)
         return namespace(array).take(array, self.indices, axis=0)
 
     def rows(self, out):
@@ -137,7 +137,7 @@ class Batches:
         What is to be predicted, if anything.
     equal_noise : bool, default=False
         Whether equal rows of a batch get equal noise, so that a row of weight 2 has the effect of two rows.
-    beside : array or None, default=None
+    prototype : array or None, default=None
         See :class:`~skae.training.problem.Problem`.
     """
 
@@ -151,7 +151,7 @@ class Batches:
         indices=None,
         targets=None,
         equal_noise=False,
-        beside=None,
+        prototype=None,
     ):
         self.X, self.batch_size, self.shuffle = X, batch_size, shuffle
         self.targets, self.equal_noise, self._copies = targets, equal_noise, {}
@@ -159,8 +159,8 @@ class Batches:
         self.sample_weight = None
         if sample_weight is not None:
             self.sample_weight = sample_weight / sample_weight[self.indices].mean()
-        self.beside, self.may_miss = beside, True
-        if beside is not None:
+        self.prototype, self.may_miss = prototype, True
+        if prototype is not None:
             self._move()
 
     def _move(self):
@@ -169,7 +169,7 @@ class Batches:
         Look there whether values are missing, to not wait for it in each step.
         """
         self.targets, self.sample_weight = (
-            like(each, self.beside) for each in (self.targets, self.sample_weight)
+            like(each, self.prototype) for each in (self.targets, self.sample_weight)
         )
         if not in_host_memory(self.X):
             xp = namespace(self.X)
@@ -200,7 +200,7 @@ class Batches:
     def epoch(self, rng):
         """Yield each row once."""
         order = shuffled(self.indices, self.shuffle, rng)
-        order = order if self.beside is None else like(order, self.beside)
+        order = order if self.prototype is None else like(order, self.prototype)
         n_rows = order.shape[0]
         for start in range(0, n_rows, self.batch_size):
             yield self.batch(order[start : min(start + self.batch_size, n_rows)])
@@ -250,7 +250,7 @@ class Mixture(Batches):
         others = np.split(self._drawn(rng), cuts * self._n_others // len(order))
         for rows in zip(np.split(order, cuts), others):
             rows = np.concatenate(rows)
-            yield self.batch(rows if self.beside is None else like(rows, self.beside))
+            yield self.batch(rows if self.prototype is None else like(rows, self.prototype))
 
     def _drawn(self, rng):
         n_whole, n_more = divmod(self._n_others, max(len(self._others), 1))

@@ -43,7 +43,7 @@ class Problem:
         Called before and after epochs, besides the objective's own ones.
     constant : float or None
         The objective of the best constant outputs, if it is known.
-    beside : array or None
+    prototype : array or None
         An array of the library and on the device on which batches are used, where that is not numpy's; ``X`` may be
         there.
     elsewhere : object or None
@@ -63,7 +63,7 @@ class Problem:
     constant: float | None = None
     labeled: np.ndarray | None = None
     unlabeled_per_labeled: float | None = None
-    beside: Any = None
+    prototype: Any = None
     elsewhere: Any = None
 
     def __post_init__(self):
@@ -88,18 +88,18 @@ class Problem:
             arrays |= observer.kept(params)
         return arrays
 
-    def moved(self, beside):
-        """Return the same problem with the data on the device of ``beside``, dense and scaled, where they fit there.
+    def moved(self, prototype):
+        """Return the same problem with the data on the device of ``prototype``, dense and scaled, if they fit there.
 
         Of larger data each batch is brought to the device by itself.
         """
         other = copy(self)
-        other.beside = beside
+        other.prototype = prototype
         n_rows, n_columns = self.X.shape
-        if n_rows * n_columns * np.dtype(self.X.dtype).itemsize > free_memory(beside) / 2:
+        if n_rows * n_columns * np.dtype(self.X.dtype).itemsize > free_memory(prototype) / 2:
             return other
         rows = self.X if is_numpy(self.X) else self.X[np.arange(self.X.shape[0])]
-        other.X = like(dense(rows), beside)
+        other.X = like(dense(rows), prototype)
         return other
 
     def batches(self, rows, batch_size, *, equal_noise=False):
@@ -122,7 +122,7 @@ class Problem:
             batch_size,
             indices=rows,
             targets=self.targets,
-            beside=self.beside,
+            prototype=self.prototype,
             **options,
         )
         return batches if self.elsewhere is None else self.elsewhere.batches(batches, by_steps)
