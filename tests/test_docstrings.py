@@ -5,7 +5,10 @@ import inspect
 import pytest
 from test_typing import PUBLIC, _functions
 
+import skae
+
 validate = pytest.importorskip("numpydoc.validate").validate
+ClassDoc = pytest.importorskip("numpydoc.docscrape").ClassDoc
 
 # As in scikit-learn: results may have names (RT02), and summaries start beside their quotes (GL01, GL02).
 RULES = ("GL", "SS", "PR", "RT", "YD")
@@ -31,3 +34,46 @@ def test_numpydoc(public):
             if code.startswith(RULES) and code not in LEFT_OUT
         ]
         assert not found, f"{path}: {found}"
+
+
+# Estimators that share parameters, and the parameters that do more, or less, in one of them.
+FAMILIES = [
+    (
+        (skae.AutoEncoder, skae.DenoisingAE, skae.ContractiveAE),
+        {"learning_rate_init", "loss", "standardize", "tied_weights"},
+    ),
+    (
+        (skae.StackedAE, skae.StackedAEClassifier, skae.StackedAERegressor, skae.RecurrentAE),
+        {
+            "corruption",
+            "pretraining",
+            "reconstruction_weight",
+            "supervision_weight",
+            "weight_decay",
+        },
+    ),
+    (
+        (skae.ManifoldTangentClassifier, skae.BoltzmannClassifier),
+        {
+            "base",
+            "checkpoint",
+            "corruption",
+            "dropout",
+            "prefit",
+            "random_state",
+            "resume",
+            "verbose",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("family", "different"), FAMILIES)
+def test_shared_parameters_have_one_description(family, different):
+    texts = {}
+    for Model in family:
+        for parameter in ClassDoc(Model)["Parameters"]:
+            texts.setdefault(parameter.name, []).append(" ".join(parameter.desc))
+    shared = {name: set(each) for name, each in texts.items() if len(each) > 1}
+    assert len(shared) > 15
+    assert {name for name, each in shared.items() if len(each) > 1} <= different
