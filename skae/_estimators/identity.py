@@ -34,8 +34,14 @@ def identity(estimator, data, free):
         for name, value in estimator.get_params().items()
         if name.rpartition("__")[2] not in free
     }
-    known = {"skae": __version__, "class": _name(type(estimator)), "X": joblib.hash(data)}
+    data = joblib.hash([_in_c_order(each) for each in data])
+    known = {"skae": __version__, "class": _name(type(estimator)), "X": data}
     return {**known, **_given(estimator), **params}
+
+
+def _in_c_order(value):
+    """Return an array in C order, as a hash depends on the order; everything else as it is."""
+    return np.ascontiguousarray(value) if type(value) is np.ndarray else value
 
 
 def _given(estimator):
@@ -58,7 +64,12 @@ def _content(value, above):
         return f"above {[value is each for each in above].index(True)}"
     above = (*above, value)
     if type(value) is np.ndarray:
-        return joblib.hash(value)
+        return joblib.hash(_in_c_order(value))
+    if hasattr(value, "columns") and hasattr(value, "to_numpy"):
+        # The memory of a frame depends on how it was made.
+        names = list(value.columns)
+        columns = [np.asarray(value[name]) for name in dict.fromkeys(names)]
+        return f"{_name(type(value))}({_content([names, columns], above)})"
     if isinstance(value, (list, tuple, set, frozenset)):
         parts = [_content(each, above) for each in value]
         return f"[{', '.join(sorted(parts) if isinstance(value, (set, frozenset)) else parts)}]"

@@ -181,6 +181,17 @@ def test_frames_are_compared_to_the_last_entry():
     other = frame.copy()
     other.iloc[100, 25] = 1
     assert content(frame) == content(frame.copy()) != content(other)
+    assert content(frame) != content(frame.rename(columns=str))
+    words = pd.DataFrame({"a": ["x", "y"], "b": [0.0, 1.0]})
+    assert content(words) == content(words.copy()) != content(words.replace("y", "z"))
+
+
+def test_the_order_of_arrays_in_memory_does_not_count(tmp_path):
+    rows = np.random.default_rng(0).random((30, 6))
+    assert content(rows) == content(np.asfortranarray(rows)) == content(np.repeat(rows, 2, 0)[::2])
+    options = {"max_iter": 2, "checkpoint": tmp_path / "state.npz", "random_state": 0}
+    AutoEncoder(3, **options).fit(np.asfortranarray(rows))
+    AutoEncoder(3, resume=True, **options).fit(rows)
 
 
 LEVEL = 0.1
