@@ -34,14 +34,17 @@ def warn_of_constant_codes(encode, rows, name, cure):
         )
 
 
-def warn_of_zero_codes(codes, name, alpha):
-    """Warn if ``codes``, those of some training rows, are all 0."""
+def warn_of_equal_codes(codes, name, alpha):
+    """Warn if ``codes``, those of some training rows, are all 0 or all the same."""
     if not codes.any():
-        warnings.warn(
-            f"The codes of {name} are 0 on the training data: lower alpha={alpha:g}.",
-            UserWarning,
-            stacklevel=4,
+        problem = f"0 on the training data: lower alpha={alpha:g}."
+    elif len(codes) > 1 and np.ptp(codes, axis=0).max() <= _CONSTANT * np.abs(codes).max():
+        problem = (
+            f"the same for all training rows: give rows that differ, or lower alpha={alpha:g}."
         )
+    else:
+        return
+    warnings.warn(f"The codes of {name} are {problem}", UserWarning, stacklevel=4)
 
 
 def warn_of_gaps(gaps, squares, tol, max_iter):

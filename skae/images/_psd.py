@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._estimators.fit_warnings import warn_of_gaps, warn_of_zero_codes
+from .._estimators.fit_warnings import warn_of_equal_codes, warn_of_gaps
 from .._estimators.fitting import (
     check_codes,
     check_unchanged,
@@ -225,7 +225,7 @@ class ConvolutionalPSD(
             self._train(problem, state)
             pictures = problem.X[:_JUDGED].reshape(-1, *self.image_shape_)
             codes = self._codes_of(as_floats(pictures, self.components_.dtype))[0]
-            warn_of_zero_codes(codes, type(self).__name__, self.alpha)
+            warn_of_equal_codes(codes, type(self).__name__, self.alpha)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)

@@ -22,7 +22,7 @@ from .._estimators.devices import (
     reference,
     shown,
 )
-from .._estimators.fit_warnings import warn_of_scales, warn_of_zero_codes
+from .._estimators.fit_warnings import warn_of_equal_codes, warn_of_scales
 from .._estimators.fitting import (
     BLOCK,
     DTYPES,
@@ -144,7 +144,7 @@ class BaseCoder(
             again = self.warm_start and hasattr(self, "_state")
             X = self._learn(X, sample_weight, self._train, again, held_out=True)
             codes = self._codes(X[:_JUDGED], sparse_output=False)
-            warn_of_zero_codes(codes, type(self).__name__, self.alpha)
+            warn_of_equal_codes(codes, type(self).__name__, self.alpha)
             names = getattr(self, "feature_names_in_", range(X.shape[1]))
             warn_of_scales(Columns(in_numpy(X[:_JUDGED])), names, "Scale X (StandardScaler).")
         return self

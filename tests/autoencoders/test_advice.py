@@ -112,13 +112,17 @@ def test_a_machine_worse_than_constants_is_told():
 
 
 @pytest.mark.parametrize("Model", [SparseCoder, PSD, ConvolutionalPSD])
-def test_codes_of_zeros_are_told(Model):
+def test_equal_codes_are_told(Model):
     options = {"max_iter": 5, "random_state": 0}
     images = {"patch_size": 3, "image_shape": (8, 8)} if Model is ConvolutionalPSD else {}
     words = f"The codes of {Model.__name__} are 0 on the training data: lower alpha=1e"
     with pytest.warns(UserWarning, match=words):
         model = Model(5, alpha=1e6, **images, **options).fit(DIGITS)
     assert not model.transform(DIGITS).any()
+    with pytest.warns(
+        UserWarning, match="are the same for all training rows: give rows that differ"
+    ):
+        Model(5, alpha=0.1, **images, **options).fit(np.repeat(DIGITS[:1], 20, axis=0))
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         Model(5, alpha=0.1, **images, **options).fit(DIGITS)
