@@ -2,9 +2,9 @@
 What contraction does
 =====================
 
-Two auto-encoders of the same shape learn the digits, one of them with a penalty on the Jacobian of its
-code. Its filters become spots and strokes, and its code keeps few directions in which it still moves: those
-along the data, while the others are contracted (Rifai et al. 2011, figure 2).
+Two auto-encoders of the same shape learn the digits, one of them with a penalty on the Jacobian of its code. Its
+filters become spots and strokes, and its code varies in few directions only: those along the data, while the others are
+contracted (Rifai et al. 2011, figure 2).
 """
 
 # %%
@@ -22,7 +22,7 @@ X, y = load_digits(return_X_y=True)
 X = MinMaxScaler().fit_transform(X)
 
 # %%
-# The same training for both.
+# Both are trained in the same way.
 options = {"loss": "bernoulli", "batch_size": 64, "learning_rate_init": 3e-3, "max_iter": 150}
 models = {
     "auto-encoder": AutoEncoder(100, **options, random_state=0),
@@ -40,7 +40,7 @@ for name, model in models.items():
     )
 
 # %%
-# Filters and reconstructions, one column a model.
+# Filters and reconstructions, one column per model.
 figure, axes = plt.subplots(2, 2, figsize=(9, 5.8), layout="constrained", height_ratios=[4, 1])
 for (upper, lower), (name, model) in zip(axes.T, models.items()):
     FilterDisplay.from_estimator(model, n_filters=36, ax=upper)
@@ -50,7 +50,7 @@ figure.suptitle("The penalty turns filters of noise into spots and strokes", wei
 figure.savefig("contraction_filters.png", dpi=150)
 
 # %%
-# The penalty leaves few directions in which the code moves.
+# With the penalty, the code varies in few directions.
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for name, model in models.items():
     SpectrumDisplay.from_estimator(model, X[:500], n_values=60, label=name, ax=ax)

@@ -2,9 +2,10 @@
 Codes learned without labels, in a pipeline
 ===========================================
 
-First a grid search over an auto-encoder and a support vector machine, on raw digits. Then few labels: an auto-encoder
-learns from all training images without a label, and a linear classifier from its codes and 20 to 1000 labels. Last,
-noise that it was never shown is taken off digits that it has not seen. Prints the figures and saves a picture.
+First, a grid search over an auto-encoder and a support vector machine on raw digits. Second, few labels: an
+auto-encoder learns from all training images without labels, and a linear classifier from its codes and 20 to 1000
+labels. Third, the auto-encoder removes noise from held-out digits, though it was trained without noise. Prints the
+results and saves a figure.
 """
 
 # %%
@@ -39,7 +40,7 @@ print(f"chosen: {search.best_params_}")
 
 # %%
 # With few labels a stronger contraction is better: this one was chosen among 1, 3, 10 and 30 on these digits, where
-# 'auto' is 0.13, and so were 20 components for the noise among 10, 20 and 30.
+# 'auto' is 0.13. In the same way, 20 components for denoising were chosen among 10, 20 and 30.
 N_LABELS, N_SPLITS, N_DRAWS = (20, 50, 100, 200, 500, 1000), 5, 2
 found = {"codes of ContractiveAE": [], "PCA": [], "pixels": []}
 for split in range(N_SPLITS):
@@ -72,7 +73,7 @@ cells = (f"{gain:+.1f} +- {half:.1f}" for gain, half in zip(gains.mean(axis=0), 
 print(f"{'gain over pixels':25s}" + "".join(f"{cell:>12s}" for cell in cells))
 
 # %%
-# Noise: reconstructions beside those from principal components.
+# Denoising: reconstructions by the auto-encoder and from principal components.
 clean = X[test]
 noisy = clean + np.random.default_rng(0).normal(scale=4, size=clean.shape)
 pca = PCA(20).fit(X[rest])

@@ -2,9 +2,9 @@
 Samples of a denoiser
 =====================
 
-A deep denoising auto-encoder learns to take salt-and-pepper noise off digits. Its chain adds that noise and draws the
-pixels anew from the reconstruction (walkback, Bengio et al. 2013). It begins with noise, and after some steps each
-state is a digit, of all classes in turn.
+A deep denoising auto-encoder learns to remove salt-and-pepper noise from digits. Its chain adds such noise and draws
+new pixels from the reconstruction (walkback, Bengio et al. 2013). It begins with noise. After a few steps each state is
+a digit, and the chain visits all classes.
 """
 
 # %%
@@ -20,7 +20,7 @@ from skae.plotting import ChainDisplay
 X, y = load_digits(return_X_y=True)
 X = X / 16
 rng = np.random.default_rng(0)
-# A gray pixel is on with the probability of its value: the chain draws pixels, and has to see such ones in training.
+# A gray pixel is on with the probability of its value: the chain draws pixels, so training must contain drawn ones.
 drawn = (rng.random((10, *X.shape)) < X).reshape(-1, 64).astype(np.float32)
 dae = DenoisingAE(
     256,
@@ -37,7 +37,7 @@ dae = DenoisingAE(
 ).fit(drawn)
 
 # %%
-# 200 chains from noise, 300 steps each. What a classifier of neighbors sees in their last states:
+# 200 chains from noise, 300 steps each, whose last states a nearest-neighbors classifier labels.
 noise = rng.random((200, 64)).astype(np.float32)
 states = sample_walkback(dae, noise, n_steps=300, random_state=0)
 images = np.stack([dae.reconstruct(state) for state in states[::10]])
@@ -48,7 +48,7 @@ print("share of each digit:", " ".join(f"{share:.2f}" for share in shares))
 print(f"a chain visits {visited:.1f} digits in 300 steps")
 
 # %%
-# A row is a chain: its start, and every thirtieth state, as the mean of its pixels.
+# Each row is a chain: its start, then every thirtieth state, shown as the mean of its pixels.
 figure, axes = plt.subplots(1, 2, figsize=(11, 5), width_ratios=[2, 1], layout="constrained")
 ChainDisplay.from_states(images, start=noise, ax=axes[0])
 axes[0].set_title("Eight chains from noise (left), every thirtieth state")

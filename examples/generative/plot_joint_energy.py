@@ -1,10 +1,10 @@
 """
-What an auto-encoder knows, and where it does not
-=================================================
+The uncertainty of an auto-encoder
+==================================
 
-The criterion of an auto-encoder is taken for an energy of data and parameters together (Bengio, Courville & Vincent
-2012). Parameters drawn given the data then say how sure a reconstruction is: the draws agree along the arc that the
-data are on, and differ more and more away from it. Data drawn given the parameters come back to the arc.
+The criterion of an auto-encoder is used as a joint energy of data and parameters (Bengio, Courville & Vincent
+2012). Parameters drawn given the data then show how certain a reconstruction is: the draws agree along the arc of the
+data, and differ more and more away from it. Data drawn given the parameters return to the arc.
 """
 
 # %%
@@ -23,9 +23,9 @@ grid = np.linspace(-2, 2, 80)
 plane = np.column_stack([part.ravel() for part in np.meshgrid(grid, grid)])
 
 # %%
-# The code is wider than the data; the contraction of the reconstruction holds x to the arc. The temperature is the
-# variance of the noise. R-hat tells how far the spread of r(x) is to be trusted: it is below 1.1 where the chains agree,
-# and above it far from the data, where the spread is known in its order only.
+# The code is wider than the data; the contraction of the reconstruction keeps x near the arc. The temperature is the
+# variance of the noise. R-hat tells how reliable the spread of r(x) is: it is below 1.1 where the chains agree, and
+# larger far from the data, where only the order of magnitude of the spread is known.
 base = ContractiveAE(20, activation="tanh", loss="gaussian", solver="lbfgs", random_state=0)
 base.set_params(contracted="reconstruction", contraction=0.02)
 model = JointEnergy(base, n_draws=400, temperature=NOISE**2, random_state=0).fit(X)
@@ -39,7 +39,7 @@ for low, high in zip(edges, edges[1:]):
     print(f"{low:15.1f} and up {spread[there].mean():22.3f} {np.median(r_hat[there]):19.3f}")
 
 # %%
-# Left: the standard deviation of r(x) over the draws. Right: chains that begin at normal noise, before and after.
+# Left: the standard deviation of r(x) over the draws. Right: chains that begin at normal noise, at their start and end.
 start = rng.normal(X.mean(axis=0), 0.8, (200, 2))
 samples = model.sample(x0=start, n_steps=300, step_size=0.1, random_state=0)
 

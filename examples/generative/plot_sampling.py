@@ -2,10 +2,10 @@
 Samples along the manifold
 ==========================
 
-A stack of two contractive auto-encoders learns the digits. From held-out digits chains then walk in its code: noise is
-added to h, and the decoder makes the next image (Rifai et al. 2012). Noise ``J J' e`` goes where the code can move,
-since J = dh/dx; the control ``e`` goes everywhere alike. Two figures belong together: whether samples look like digits,
-and whether the chain gets anywhere. A chain that stands still has the best samples.
+A stack of two contractive auto-encoders learns the digits. Chains then start at held-out digits and walk in code space:
+noise is added to h, and the decoder computes the next image (Rifai et al. 2012). The noise ``J J' e`` follows the
+directions in which the code can move, since J = dh/dx; the control ``e`` is isotropic. Two measures belong together:
+whether samples look like digits, and how far the chain moves. A chain that stands still has the best samples.
 """
 
 # %%
@@ -33,7 +33,7 @@ residual = ((model.reconstruct(X_test) - X_test) ** 2).sum() / (
 print(f"reconstructions of held-out digits miss {residual:.0%} of the variance")
 
 # %%
-# The sizes of the noise are matched. The mean squared norm of ``J J' e`` over codes of training digits is
+# Both kinds of noise have the same size. The mean squared norm of ``J J' e`` over codes of training digits is
 # ``sigma^2 E ||J J'||_F^2``, and that of isotropic noise is ``sigma^2`` times the number of units.
 high = model.named_layers_.high
 jacobians = high.jacobian(model.named_layers_.low.transform(X))
@@ -41,9 +41,9 @@ products = jacobians @ jacobians.transpose(0, 2, 1)
 ratio = np.sqrt((products**2).sum(axis=(1, 2)).mean() / high.n_components_)
 
 # %%
-# "near" is the share of states nearer to a training digit than the median held-out digit is (blurred ones are near, too);
-# "moved" is the mean distance of the last state from the start; "classes" is how many of them a chain visits, as a
-# classifier of neighbors sees it. The size is the root mean squared norm of the noise.
+# "near" is the fraction of states that are closer to a training digit than the median held-out digit is (blurred ones
+# are close, too); "moved" is the mean distance of the last state from the start; "classes" is the number of classes
+# that a chain visits, according to a nearest-neighbors classifier. The size is the root mean squared norm of the noise.
 neighbors = KNeighborsClassifier(3).fit(X, y)
 typical = np.median(neighbors.kneighbors(X_test, 1)[0])
 start, sheets = X_test[:100], {}
@@ -64,8 +64,8 @@ for sigma in (0.1, 0.2, 0.4, 0.8):
         sheets[covariance, sigma] = title, states[:, :8]
 
 # %%
-# Each row is a chain, every tenth state of it, from the held-out digit on the left. At equal size isotropic noise
-# moves less and visits fewer classes. At twice the size it moves about as far, and its digits are worse.
+# Each row shows every tenth state of a chain, from the held-out digit on the left. At equal size, isotropic noise moves
+# less and visits fewer classes. At twice the size it moves about as far, and its digits are worse.
 shown = [("jacobian", 0.4), ("isotropic", 0.4), ("isotropic", 0.8)]
 figure, axes = plt.subplots(3, 1, figsize=(8, 9), layout="constrained")
 for ax, key in zip(axes, shown):

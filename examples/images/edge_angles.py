@@ -1,4 +1,4 @@
-"""Orientations of filters, for the examples of this folder that print by how much those of neighbors differ."""
+"""Orientations of filters, for the examples in this folder that print how much those of neighbors differ."""
 
 import numpy as np
 

@@ -1,11 +1,11 @@
 """
-Two numbers for a digit: a deep auto-encoder beside PCA
-=======================================================
+Two-dimensional codes of digits: a deep auto-encoder and PCA
+============================================================
 
-A stack of auto-encoders squeezes the 8 x 8 digits into two numbers (Hinton & Salakhutdinov 2006, figure 3): its
-layers are learned one above the other and then all together. Beside it are the first two principal components.
-Both see no label. Prints how well the nearest neighbors in the plane tell the class of held-out digits, and the
-squared error of what can be rebuilt from the two numbers.
+A stack of auto-encoders reduces the 8 x 8 digits to two dimensions (Hinton & Salakhutdinov 2006, figure 3). Its
+layers are trained one after the other and then all together. It is compared with the first two principal components.
+Neither uses labels. Prints how accurately nearest neighbors in the plane predict the class of held-out digits, and the
+squared error of the reconstructions from two dimensions.
 """
 
 # %%
@@ -25,7 +25,7 @@ X_train, X_test, y_train, y_test = train_test_split(
 )
 
 # %%
-# The code is linear, so that it is free to spread out over the plane.
+# The code is linear, so it can spread over the plane.
 options = {"loss": "bernoulli", "batch_size": 32, "learning_rate_init": 3e-3, "max_iter": 40}
 stack = StackedAE(
     [

@@ -2,9 +2,9 @@
 Convolutional features without labels
 =====================================
 
-Filters are learned on patches of all training digits; a linear classifier on the pooled codes then has few labels
-or many. Prints its accuracy beside that on pixels, and beside a support vector machine. The other picture has
-filters of two color photographs: edges, gratings and patches of one color.
+Filters are learned on patches of all training digits. A linear classifier is then trained on the pooled codes with few
+or many labels. Prints its accuracy, and that of a linear classifier and of a support vector machine on pixels. The
+figure also shows filters of two color photographs: edges, gratings and patches of one color.
 """
 
 # %%
@@ -25,7 +25,7 @@ images, y = digits.images, digits.target
 N_LABELS, N_SPLITS = (50, 100, 300, 1000), 3
 
 # %%
-# One stage of 3 x 3 patches, and two stages: the upper one sees the pooled maps of the lower one.
+# One stage of 3 x 3 patches, and two stages, of which the upper one takes the pooled maps of the lower one as input.
 one = ConvolutionalFeatures(200, patch_size=3)
 two = ConvolutionalStack(
     [
@@ -36,7 +36,7 @@ two = ConvolutionalStack(
 )
 
 # %%
-# Features learn from all 1097 training digits, classifiers from the few that have labels.
+# Features learn from all 1097 training digits, classifiers from the labeled ones.
 scores = {"pixels": [], "pixels, SVC": [], "one stage": [], "two stages": []}
 for split in range(N_SPLITS):
     train, test = train_test_split(np.arange(len(y)), test_size=700, stratify=y, random_state=split)

@@ -2,10 +2,10 @@
 Tangents of digits
 ==================
 
-A contractive auto-encoder of the bundled digits has learned where digits live: near each of them its code varies
-along few directions, the tangents of the manifold. Moving a digit along them makes it another digit of its kind. The
-principal components of a digit's neighbors, which share nothing across space, are the baseline. Then the same
-tangents train a classifier with few labels (Rifai et al. 2011).
+A contractive auto-encoder learns the manifold of the digits: near each digit, its code varies along few directions, the
+tangents of the manifold. Moving a digit along them gives another digit of the same kind. The baseline is local PCA, the
+principal components of a digit's neighbors, which are estimated for each digit on its own. The same tangents then train
+a classifier with few labels (Rifai et al. 2011).
 """
 
 # %%
@@ -23,7 +23,7 @@ options = {"loss": "bernoulli", "batch_size": 64, "learning_rate_init": 3e-3, "m
 cae = ContractiveAE(200, contraction=1.0, **options, random_state=0).fit(X)
 
 # %%
-# Six digits, their tangents, and moves along the first one; beside them those of the neighbors.
+# Six digits, their tangents, and moves along the first one; on the right those of local PCA.
 digits = X[[np.flatnonzero(y == digit)[0] for digit in (0, 2, 3, 5, 7, 9)]]
 figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 for ax, name, model in zip(axes, ("contractive", "local PCA"), (cae, LocalPCA(30).fit(X))):
@@ -35,14 +35,14 @@ figure.suptitle(
 figure.savefig("tangents.png", dpi=120)
 
 # %%
-# The spectrum says how many tangents there are: the singular values fall.
+# The decay of the singular values shows how many tangents there are.
 figure, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 SpectrumDisplay.from_estimator(cae, X, n_values=40, label="contractive", ax=ax)
 ax.set_title("Singular values of the code's Jacobian: few directions matter")
 figure.savefig("tangents_spectrum.png", dpi=120)
 
 # %%
-# With 50 labels the tangents say what the labels leave open.
+# With 50 labels, the tangents add what the labels do not tell.
 test = np.arange(len(y)) >= 1000
 few = {"batch_size": 10, "max_iter": 100, "learning_rate_init": 3e-3, "random_state": 0}
 print("tangent penalty   test accuracy with 50 labels, mean of 5 draws")

@@ -2,12 +2,12 @@
 Filters that are shared by positions 7 apart
 ============================================
 
-Sparse codes of pieces of two photographs, with two filters at each position. They are not the same everywhere: only
-positions 7 down or across share them, so that there are two maps of 7 x 7 filters. Without pooling neighboring
-positions have filters of any orientation. With the sparsity of windows of 5 x 5 positions these turn slowly: the tiles
-are topographic maps, whose left and right, and upper and lower borders meet. Features that are pooled over neighboring
-positions then change little with small turns and shifts (Le et al. 2010; Gregor & LeCun 2010). Prints by how much
-orientations of neighbors differ, beside pairs at random (``edge_angles.py``, beside this file).
+Sparse codes of pieces of two photographs, with two filters at each position. Filters differ between positions: only
+positions 7 down or across share them, so there are two maps of 7 x 7 filters. Without pooling, neighboring positions
+have unrelated orientations. With the sparsity of windows of 5 x 5 positions, orientations change slowly: the tiles are
+topographic maps, whose opposite borders meet. Features pooled over neighboring positions then change little with small
+rotations and shifts (Le et al. 2010; Gregor & LeCun 2010). Prints how much the orientations of neighbors differ, and
+those of random pairs (``edge_angles.py`` in this folder).
 """
 
 # %%
@@ -23,7 +23,7 @@ SIDE, TILE, N_FILTERS = 9, 7, 2
 
 
 def whitened(image):
-    """Return an image whose frequencies have like power, but for the highest ones, which are noise."""
+    """Return an image with equal power at all frequencies but the highest ones, which are noise."""
     frequencies = np.meshgrid(*map(np.fft.fftfreq, image.shape), indexing="ij")
     radius = np.hypot(*frequencies)
     white = np.fft.ifft2(np.fft.fft2(image) * radius * np.exp(-((radius / 0.35) ** 4))).real

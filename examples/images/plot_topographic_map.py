@@ -2,10 +2,10 @@
 A topographic map of edges
 ==========================
 
-Predictive sparse decomposition of whitened patches of two photographs, with the sparsity of overlapping windows
-on a 12 x 12 torus of units. Each unit becomes an edge detector, and neighbors turn slowly in orientation, place
-and frequency (Kavukcuoglu et al. 2009, figure 1). Prints by how much neighbors' orientations differ,
-beside pairs at random (``edge_angles.py``, beside this file).
+Predictive sparse decomposition of whitened patches of two photographs, with the sparsity of overlapping windows on a 12
+x 12 torus of units. Each unit becomes an edge detector, and orientation, position and frequency change slowly between
+neighbors (Kavukcuoglu et al. 2009, figure 1). Prints how much the orientations of neighbors differ, and those of random
+pairs (``edge_angles.py`` in this folder).
 """
 
 # %%

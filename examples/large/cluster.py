@@ -2,8 +2,8 @@
 Training on a cluster
 =====================
 
-One model learns on the workers of a Dask cluster, here two threads of this process, and codes are computed lazily. With
-another cluster only the line with ``LocalCluster`` changes, to ``Client("tcp://scheduler:8786")``.
+One model is trained on the workers of a Dask cluster, here two threads of this process, and codes are computed lazily.
+For another cluster, only the line with ``LocalCluster`` changes, to ``Client("tcp://scheduler:8786")``.
 """
 
 # %%
@@ -21,8 +21,9 @@ rows = array.from_array(X, chunks=(300, 64))  # such as array.from_zarr("rows.za
 model = AutoEncoder(20, max_iter=30, random_state=0)
 
 # %%
-# With the gradient of each minibatch from all workers the steps are those of one process. ``sync_every`` averages parameters instead, and waits
-# less for the network; as each of two parts takes half of the steps of an epoch, there are twice as many epochs.
+# If all workers compute the gradient of each minibatch, the steps are those of one process. ``sync_every`` averages
+# parameters instead, and waits less for the network. As each of two parts takes half of the steps of an epoch, there
+# are twice as many epochs.
 options = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
 with LocalCluster(**options) as cluster, Client(cluster):
     exact = Distributed(model, n_parts=2).fit(rows)
@@ -33,7 +34,7 @@ for name, each in {"one process": model.fit(X), "exact": exact, "averaged": aver
     print(f"{name:12} {each.score(X):.4f}")
 
 # %%
-# The fitted estimator is a plain one, and codes of a Dask array need no cluster.
+# ``to_local`` returns the plain fitted estimator, and codes of a Dask array need no cluster.
 codes = exact.transform(rows)
 print(codes)
 print(type(exact.to_local()).__name__, codes[:3].compute().shape)

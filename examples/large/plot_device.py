@@ -2,8 +2,8 @@
 One auto-encoder on a CPU or a GPU
 ==================================
 
-The same lines run on either: where PyTorch sees a GPU the training goes there, and elsewhere it stays with numpy. Codes
-come back as arrays of numpy, and the model can be read on a machine without a GPU.
+The same lines run on either: training uses the GPU if PyTorch finds one, and numpy otherwise. Codes are returned as
+numpy arrays, and the model can be loaded on a machine without a GPU.
 """
 
 # %%
@@ -30,6 +30,6 @@ codes = model.fit_transform(X)
 print(f"device={device!r}: {time.perf_counter() - start:.1f} s, loss {model.loss_:.2f}")
 
 # %%
-# Pickles hold arrays of numpy.
+# Pickles contain numpy arrays.
 copy = pickle.loads(pickle.dumps(model)).set_params(device=None)
 print("largest difference of the codes:", abs(copy.transform(X) - codes).max())

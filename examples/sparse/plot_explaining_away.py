@@ -3,10 +3,10 @@ Explaining away with the filters of an auto-encoder
 ===================================================
 
 A contractive auto-encoder learns 256 filters of 8 x 8 patches of two photographs. The same filters then encode new
-patches in two ways: by a soft threshold, where each filter answers for itself, and by sparse inference, where
-a filter that explains a part of the patch silences those that would explain it again (Coates & Ng 2011). Prints
-how many filters answer, which share of the patches they explain, and how often a linear classifier tells from the
-code which photograph a patch is of.
+patches in two ways: by a soft threshold, where filters do not compete, and by sparse inference, where a filter that
+explains a part of the patch suppresses those that would explain it again (Coates & Ng 2011). Prints the number of
+active filters, the fraction of the patches that they explain, and the accuracy of a linear classifier that predicts
+from the code which photograph a patch comes from.
 """
 
 # %%
@@ -23,7 +23,7 @@ photographs = [image.mean(axis=2).astype(np.float32) / 255 for image in load_sam
 
 
 def patches(halves, n):
-    """Return patches and the number of the photograph that each is of."""
+    """Return patches and the index of the photograph that each comes from."""
     parts = [sample_patches([half], (8, 8), n // 2, random_state=0) for half in halves]
     return np.concatenate(parts), np.repeat([0, 1], n // 2)
 
@@ -40,7 +40,7 @@ cae = ContractiveAE(256, **options).fit(X_train)
 
 # %%
 def measure(encoder, alpha):
-    """Return nonzeros a code, share explained at the best scale, accuracy and reconstructions."""
+    """Return nonzeros per code, fraction explained at the best scale, accuracy and reconstructions."""
     coder = SparseCoder.from_estimator(cae, alpha=alpha, transform_encoder=encoder, n_jobs=-1)
     H_train, H_test = coder.fit_transform(X_train), coder.transform(X_test)
     sums = H_test @ coder.components_
@@ -62,7 +62,7 @@ for encoder in ("soft_threshold", "inference"):
     for alpha, (nonzeros, share, accuracy, _) in zip(alphas, results):
         print(f"{encoder:14s} {alpha:6g} {nonzeros:9.1f} {share:10.3f} {accuracy:9.3f}")
     axes["curve"].plot(*zip(*(result[:2] for result in results)), "o-", label=encoder)
-    # The one with about ten nonzeros, for the patches of the most contrast.
+    # Show the one with about ten nonzeros, for patches of high contrast.
     nonzeros, share, _, sums = min(results, key=lambda result: abs(result[0] - 10))
     chosen = np.argsort(-X_test.std(axis=1))[:400:40]
     display = {"originals": X_test[chosen], "reconstructions": sums[chosen]}

@@ -2,10 +2,10 @@
 Features of digits
 ==================
 
-A sparse auto-encoder learns 128 features of digits, of which each digit has 6. Drawn are how often each feature is
-active, and for ten of them its direction and the digits that have most of it. Prints how much of the pixels' variance
-the features explain, for TopK, BatchTopK and JumpReLU, and whether any of them is dead; and how well one feature alone
-tells each digit from the others.
+A sparse auto-encoder learns 128 features of digits, 6 of which are active in each digit. The figure shows how often
+each feature is active, and for ten features the direction and the digits with the largest activations. Prints how much
+of the variance of the pixels the features explain, for TopK, BatchTopK and JumpReLU, and how many of them are dead; and
+how well a single feature separates each digit from the others.
 """
 
 # %%

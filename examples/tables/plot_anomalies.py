@@ -2,13 +2,13 @@
 Anomalies: rows that do not fit, with a threshold
 =================================================
 
-Twelve gauges of a machine depend on four hidden states. In some rows each gauge has a usual value, but one that does
-not fit those of the others. ``AnomalyDetector`` fits an auto-encoder to all rows without labels, and takes those for
-anomalies that are reconstructed badly or whose code is far from the others'. IsolationForest, which looks at one
-column at a time, finds fewer of them.
+Twelve gauges of a machine depend on four hidden states. In some rows each gauge has a usual value, but the values do
+not fit together. ``AnomalyDetector`` fits an auto-encoder to all rows without labels, and flags rows that are
+reconstructed badly or whose code is far from the others. IsolationForest, which looks at one column at a time, finds
+fewer of them.
 
-Top: the scores, and the threshold, below which each detector puts the share of rows that is asked for. Bottom: the
-same for images, zeros among which there are some other digits.
+Top: the scores and the threshold, below which each detector puts the requested fraction of rows. Bottom: the same for
+images, zeros with a few other digits among them.
 """
 
 # %%
@@ -55,7 +55,7 @@ figure.suptitle(
 figure.savefig("anomalies.png", dpi=120)
 
 # %%
-# Zeros, among which there are some other digits.
+# Zeros with a few other digits among them.
 digits, labels = load_digits(return_X_y=True)
 rows = np.concatenate([np.flatnonzero(labels == 0), np.flatnonzero(labels != 0)[::90]])
 X, strange = digits[rows], labels[rows] != 0

@@ -1,14 +1,14 @@
 """
-Missing values: a denoising auto-encoder beside scikit-learn's imputers
-=======================================================================
+Missing values: a denoising auto-encoder and scikit-learn's imputers
+====================================================================
 
-A share of the cells of two tables is taken away at random, and filled in again. A denoising auto-encoder is trained
-to do just that: it takes NaN in ``fit``, and ``impute`` returns the table without gaps. The error is that of the cells
-that were taken away, in standard deviations of their columns, so that 1 is what the mean of the column reaches.
+A fraction of the cells of two tables is removed at random and filled in again. A denoising auto-encoder is trained
+to do just that: it accepts NaN in ``fit``, and ``impute`` returns the table without gaps. The error is that of the
+removed cells, in standard deviations of their columns, so filling in the mean of the column has an error of 1.
 
-Top: the error, as more and more is missing. Where few columns that depend on each other linearly are nearly all there
-is to know, as in breast cancer, IterativeImputer, a regression for each column, is ahead. Bottom: digits of which half
-of the pixels are missing, and what each method makes of them.
+Top: the error as more and more cells are missing. If a table mostly consists of columns that depend on each other
+linearly, such as breast cancer, IterativeImputer, a regression for each column, is better. Bottom: digits with half of
+the pixels missing, and how each method fills them in.
 """
 
 # %%
@@ -30,12 +30,12 @@ SHARES = [0.1, 0.2, 0.3, 0.5]
 
 
 def by_auto_encoder(X):
-    """Return X, whose columns have whatever units they have, without gaps."""
+    """Return X without gaps, whatever the units of its columns."""
     return DenoisingAE(random_state=0).fit(X).impute(X)
 
 
 def by(imputer):
-    """Return a function that fills in standardized columns by an imputer of scikit-learn."""
+    """Return a function that fills in standardized columns with an imputer of scikit-learn."""
 
     def fill(X):
         scaler = StandardScaler().fit(X)
@@ -53,7 +53,7 @@ METHODS = {
 
 
 def with_gaps(X, share, seed=0):
-    """Return a copy of X with NaN in a share of its cells, and where they are."""
+    """Return a copy of X with NaN in a fraction of its cells, and the mask of these cells."""
     gaps = np.random.default_rng(seed).random(X.shape) < share
     return np.where(gaps, np.nan, X), gaps
 

@@ -2,9 +2,9 @@
 A table with text and gaps
 ==========================
 
-A table of customers has two columns of text, three of numbers, and a seventh of its cells is missing. Each category
-becomes a column of 0 and 1, which is missing where the text is; the auto-encoder takes that as it is. Its codes go to a
-classifier, and ``impute`` fills the gaps, of numbers and of text.
+A table of customers has two columns of text and three of numbers, and a seventh of its cells is missing. Each category
+becomes a 0/1 column, which is missing where the text is; the auto-encoder accepts this. A classifier uses its codes,
+and ``impute`` fills the gaps in numbers and text.
 """
 
 # %%
@@ -39,9 +39,10 @@ print(table.head())
 
 
 # %%
-# A column of 0 and 1 for each category. All of them are NaN where the text is missing: ``OneHotEncoder`` would make a category of that.
+# A 0/1 column for each category, all of which are NaN where the text is missing: ``OneHotEncoder`` would turn missing
+# text into another category.
 def one_hot(table):
-    """Return numbers as they are and a column for each category."""
+    """Return numbers as they are and one column per category."""
     parts = [table.select_dtypes("number")]
     for name in table.select_dtypes(exclude="number"):
         columns = pd.get_dummies(table[name], prefix=name, dtype=float)
@@ -65,7 +66,7 @@ for name, model in scores.items():
     print(f"{name:15s} accuracy {scores[name]:.3f}")
 
 # %%
-# The gaps: of numbers an estimate, of a category the column of the largest probability.
+# Fill the gaps: numbers with an estimate, categories with the column of the largest probability.
 filled = pd.DataFrame(DenoisingAE(random_state=0).fit(X).impute(X), columns=X.columns)
 right, errors = {}, {}
 for name in ("city", "plan"):

@@ -2,12 +2,12 @@
 A table with few labels: swap noise before logistic regression
 ==============================================================
 
-A table of real, binary and one-hot columns, as in competitions, where few rows have a class. It is generated: rows
-belong to hidden segments, of which each column shows a little, and the class depends on the segment. A stack of
-denoising auto-encoders learns from rows without a class to guess the true cells where some were swapped with those
-of other rows (the winner of Porto Seguro's competition of 2017 did so). Logistic regression on its codes meets
-logistic regression and gradient boosting on the columns themselves: the codes win with few labels, and gradient
-boosting with many. The table is made so that its rows have something to say without a class; not every table has.
+A generated table of real, binary and one-hot columns, as in competitions, where few rows have a class. Rows belong to
+hidden segments, each column depends a little on the segment, and so does the class. A stack of denoising auto-encoders
+learns from unlabeled rows to restore cells that were swapped with those of other rows (as did the winner of Porto
+Seguro's competition of 2017). Logistic regression on its codes is compared with logistic regression and gradient
+boosting on the columns themselves: the codes win with few labels, and gradient boosting with many. The table is built
+so that unlabeled rows are informative, which is not true of every table.
 """
 
 # %%
@@ -50,7 +50,7 @@ X_unlabeled = prepare.fit_transform(unlabeled).astype(np.float32)
 X = prepare.transform(rest).astype(np.float32)
 
 # %%
-# The first layer finds by itself which columns are real, binary or groups of one-hot columns.
+# The first layer detects which columns are real, binary or groups of one-hot columns.
 options = {"corruption": "swap", "corruption_level": 0.2, "batch_size": 128, "max_iter": 40}
 stack = StackedAE(
     [("low", DenoisingAE(300, **options)), ("high", DenoisingAE(300, **options))], random_state=0

@@ -1,4 +1,4 @@
-"""The corpus of the examples beside this file: what the documentation of installed functions says in prose."""
+"""The corpus of the examples in this folder: the prose in the documentation of installed functions."""
 
 import inspect
 import re
@@ -16,7 +16,7 @@ STOP_WORDS = [*ENGLISH_STOP_WORDS, "read", "user", "guide", "true", "false", "no
 
 
 def prose(docstring):
-    """Return the summary and the notes of a docstring: its other sections, of parameters and references, are much alike."""
+    """Return the summary and the notes of a docstring, without the sections that are alike in most docstrings."""
     parts = re.split(r"\n([A-Z][\w ]+)\n-{3,}\n", docstring)
     notes = [text for name, text in zip(parts[1::2], parts[2::2]) if name == "Notes"]
     summary = re.sub(r"^\w+\(.*\)", "", parts[0])  # without the signature
@@ -24,7 +24,7 @@ def prose(docstring):
 
 
 def function_texts():
-    """Return a dict of the names of public functions and classes by their texts, each text once."""
+    """Return a dict from texts to names of public functions and classes, with each text once."""
     texts = {}
     for name in MODULES:
         for member, value in inspect.getmembers(import_module(name)):

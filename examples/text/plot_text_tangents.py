@@ -2,10 +2,10 @@
 Tangents of texts, read as words
 ================================
 
-An auto-encoder of bags of words has tangents too: directions in which a text may change and stay a text of its kind.
-Read back, they are words that come and words that go. The texts are the documentation of the functions that are
-installed with this package, their summaries and notes (``function_texts.py``, beside this file); with a folder that
-holds ``reuters.npz`` (SKAE_DATA), news of the Reuters-21578 collection.
+An auto-encoder of bags of words also has tangents: directions in which a text may change and remain a text of the same
+kind. They can be read as words that appear and words that disappear. The texts are the documentation of the functions
+that are installed with this package, their summaries and notes (``function_texts.py`` in this folder), or news of the
+Reuters-21578 collection if the folder SKAE_DATA has ``reuters.npz``.
 """
 
 # %%
@@ -23,7 +23,7 @@ from skae.manifold import tangent_basis, tangent_terms
 
 
 def documentation():
-    """Return the names of functions, how often each frequent word is in their texts, and the words."""
+    """Return the names of functions, the counts of frequent words in their texts, and the words."""
     texts = function_texts()
     words = CountVectorizer(
         stop_words=STOP_WORDS,
@@ -50,14 +50,14 @@ titles, counts, words = reuters(path) if path.exists() else documentation()
 print(f"{counts.shape[0]} texts, {counts.shape[1]} words")
 
 # %%
-# Whether a word is there: binary cells, each with its cross-entropy. Rows stay sparse but for a minibatch.
+# Whether a word occurs: binary cells, each with its cross-entropy. Only one minibatch at a time is made dense.
 X = (counts > 0).astype(np.float32).tocsr()
 cae = ContractiveAE(
     200, contraction=0.3, loss="bernoulli", batch_size=100, max_iter=30, random_state=0
 ).fit(X)
 
 # %%
-# Each text with the words that it has, and its three leading tangents.
+# Each text with some of its words, and its three leading tangents.
 sizes = np.asarray(X.sum(axis=1)).ravel()
 chosen = np.flatnonzero(sizes > 30)[:: max(1, np.sum(sizes > 30) // 6)][:6]
 basis, values = tangent_basis(cae, X[chosen], n_tangents=3)
@@ -67,7 +67,7 @@ for text, tangents, s in zip(chosen, tangent_terms(basis, words, n_terms=7), val
         print(f"  {value:5.2f}  {terms}")
 
 # %%
-# The leading tangent of three texts: words that come in one color, words that go in the other.
+# The leading tangent of three texts: words that appear in one color, words that disappear in the other.
 figure, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
 for ax, text, tangents in zip(axes, chosen, basis):
     direction = tangents[0]

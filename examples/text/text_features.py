@@ -2,10 +2,10 @@
 Features of texts, read as words
 ================================
 
-Texts become TF-IDF weights, these 100 numbers by a truncated SVD, and a sparse auto-encoder finds 200 features of
-these, of which each text has 8. The direction of a feature, taken back through the SVD, is read as words; the texts
-that have most of it say whether the words are right. The texts are the documentation of the functions that are
-installed with this package, their summaries and notes (``function_texts.py``, beside this file).
+A truncated SVD reduces the TF-IDF weights of texts to 100 columns, and a sparse auto-encoder learns 200 features of
+these, 8 of which are active in each text. The direction of a feature is mapped back through the SVD to words; the texts
+with the largest activations tell whether the words are right. The texts are the documentation of the functions that are
+installed with this package, their summaries and notes (``function_texts.py`` in this folder).
 """
 
 # %%
