@@ -1,9 +1,9 @@
-"""Training speed of tied contractive and denoising auto-encoders, 784 -> 1000, beside PyTorch.
+"""Training speed of tied contractive and denoising auto-encoders, 784 -> 1000, compared with PyTorch.
 
-One process, the same arrays, the same thread count. Prints samples per second, GFLOP/s of the five
-matrix products that a step needs (10 * n_features * n_components per sample) and their share of the
-sgemm rate measured in the same run. Turns of two epochs alternate between the libraries: medians
-of the times and of the ratios of neighboring turns are shown, since another tenant may slow a few of them.
+One process, the same arrays, the same thread count. Prints samples per second, GFLOP/s of the five matrix products that
+a step needs (10 * n_features * n_components per sample) and their share of the sgemm rate measured in the same run. The
+libraries take turns of two epochs. The table has medians of the times and of the ratios of neighboring turns, since
+other work on the machine may slow a few of them.
 
     python benchmarks/bench_autoencoder.py --data DIR [--compile] [--repeats 5] [--samples 60000]
 

@@ -1,10 +1,10 @@
-"""Sparse codes of pictures and signals: seconds to an objective within a share of the least one, beside sporco and alphacsc.
+"""Sparse codes of images and signals: seconds to an objective near the minimum, compared with sporco and alphacsc.
 
-A picture with normalized contrast, and random 9 x 9 patches of it as filters, beside ADMM of sporco. Borders are each
-solver's own: here codes stand where a filter is whole in the picture, in sporco pictures are periodic. alphacsc has
-signals only: its locally greedy coordinate descent codes the lines of the picture one behind the other, by windows of
-64 samples; codes and objective are then the same ones. The least objective is that of a run several times as long. One
-thread, seconds of CPU; solvers take turns, and the fastest run counts.
+The image has normalized contrast, and random 9 x 9 patches of it are the filters. sporco solves by ADMM. Each solver
+has its own borders: skae places codes where a filter lies inside the image, while images are periodic in sporco.
+alphacsc supports only signals: its locally greedy coordinate descent encodes the concatenated lines of the image, by
+windows of 64 samples; codes and objective are then the same. The minimal objective is that of a run several times as
+long. One thread, CPU seconds; solvers take turns, and the fastest run counts.
 
     python benchmarks/bench_convolutional.py --data DIR [--repeats 3] [--only picture signal]
 """

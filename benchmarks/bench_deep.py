@@ -1,10 +1,10 @@
 """The deep auto-encoder 784-1000-500-250-30 of Hinton & Salakhutdinov 2006: speed beside PyTorch, error beside PCA.
 
-Speed: sigmoid layers around a linear code, cross-entropy of the pixels, a decoder with weights of its own, Adam:
-the network that ``StackedAE(fine_tune="reconstruction")`` trains jointly, by the calls with which it does, and
-the same layers in PyTorch. One process, the same arrays, the same thread count. Prints samples per second,
-GFLOP/s of the matrix products that a step needs and their share of the sgemm rate measured in the same run.
-Epochs alternate between the libraries: medians of the times and of the ratios of neighboring epochs are shown.
+Speed: sigmoid layers around a linear code, cross-entropy of the pixels, a decoder with its own weights, Adam. This is
+the network that ``StackedAE(fine_tune="reconstruction")`` trains jointly, run by the same calls, and the same layers in
+PyTorch. One process, the same arrays, the same thread count. Prints samples per second, GFLOP/s of the matrix products
+that a step needs and their share of the sgemm rate measured in the same run. The libraries take turns of one epoch. The
+table has medians of the times and of the ratios of neighboring epochs.
 
 Error: mean squared error per image of the held-out MNIST digits (pixels in [0, 1], summed over pixels), of a
 stack pre-trained layer by layer and then fine-tuned, and of PCA with 30 components.

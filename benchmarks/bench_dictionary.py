@@ -1,4 +1,4 @@
-"""Time of dictionary learning to the objective that SPAMS reaches, beside SPAMS and scikit-learn.
+"""Time until dictionary learning reaches the objective of SPAMS, compared with SPAMS and scikit-learn.
 
 10,000 patches of natural images, 12 x 12, mean 0 and norm 1; 256 atoms, alpha 0.15, batches of 256, the same number of
 threads (scikit-learn: processes of its own would only slow it). SPAMS (``trainDL``) and scikit-learn run 5 epochs

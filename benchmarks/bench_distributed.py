@@ -1,16 +1,17 @@
-"""Training on a Dask cluster beside one process: rows a second, and the time that a synchronization takes.
+"""Training on a Dask cluster and in one process: rows per second, and the time of a synchronization.
 
-``ContractiveAE`` on rows of 100 float32 columns in minibatches of 1024. One process with as many threads as there are
-workers at most, then ``LocalCluster`` with workers of one thread: parameters averaged every ``--sync-every`` steps, and
-gradients summed in each step. A fit of one epoch is subtracted from one of more, so that reading X and sending it to
-workers do not count. All take turns, ``--repeats`` times, and the median counts.
+``ContractiveAE`` on rows of 100 float32 columns in minibatches of 1024: in one process with as many threads as the
+largest number of workers, then on a ``LocalCluster`` of single-threaded workers, with parameters averaged every
+``--sync-every`` steps, and with gradients summed in each step. The time of a fit of one epoch is subtracted from that
+of a longer one, so reading X and sending it to workers do not count. All take turns, ``--repeats`` times, and the
+median counts.
 
-Printed are seconds of an epoch; processor seconds of this process, which has the scheduler, and of the busiest worker;
-and what an epoch takes where each process has a processor of its own, which is a calculation: the sum of these two, or
-of one process its processor seconds divided by its threads.
+The table has the seconds per epoch, and the CPU seconds of this process, which runs the scheduler, and of the busiest
+worker. It also has a calculated time per epoch for one processor per process: the sum of these two, or for one process
+its CPU seconds divided by its threads.
 
-From these a cost model of ``--model-workers`` workers is printed. It is a calculation, no measurement: work is divided,
-and an average takes as long for each worker as it took here.
+The last lines are a cost model of ``--model-workers`` workers. It is calculated, not measured: work is divided, and an
+average takes as long for each worker as it took here.
 
     python benchmarks/bench_distributed.py [--rows 200000] [--workers 1 2] [--sync-every 50] [--components 50]
     [--repeats 3]

@@ -1,11 +1,11 @@
-"""Training speed on a GPU, or in bfloat16 on the CPU, beside PyTorch on the same machine.
+"""Training speed on a GPU, or in bfloat16 on the CPU, compared with PyTorch on the same machine.
 
 Tied contractive and denoising auto-encoders 784-1000, a deep auto-encoder 784-1000-500-250-30, an RBM of 784 and 1000
 units (CD-1), and the manifold tangent classifier 784-1000-1000-10 with 10 tangents of each sample; batches of 256 and
 1024. PyTorch runs eagerly in float32, and compiled; on the CPU eagerly in float32 and with
-``set_float32_matmul_precision("medium")``. Data are in the memory of the device. Epochs alternate between the
-libraries: medians of the times. On a GPU each comparison has a process of its own: all compile side by side, then they
-are timed one after another. At the end fifteen tangents of each sample are found there.
+``set_float32_matmul_precision("medium")``. Data are in the memory of the device. The libraries take turns of one epoch,
+and medians of the times are shown. On a GPU each comparison runs in its own process: all compile in parallel, and are
+then timed one after another. Last, fifteen tangents of each sample are computed there.
 
     python benchmarks/bench_engines.py --data DIR [--device cuda] [--samples 60000] [--repeats 3] [--models CAE DAE
     deep]

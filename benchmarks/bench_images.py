@@ -1,13 +1,13 @@
-"""Pictures a second through one stage of 1600 filters of 6 x 6 x 3, beside the same arithmetic in PyTorch.
+"""Images per second through one stage of 1600 filters of 6 x 6 x 3, compared with the same arithmetic in PyTorch.
 
-PyTorch has the fitted numbers of skae and computes the same float32 features: filters as a convolution or as a product
-with unfolded patches, means and deviations of patches as box averages, the triangle or the threshold, and the means of
-quadrants; way and batch are the fastest of some. Both take turns. The share of sgemm counts products of patches with
-filters (and with the whitening, for the triangle) only.
+PyTorch uses the fitted parameters of skae and computes the same float32 features: filters as a convolution or as a
+product with unfolded patches, means and deviations of patches as box averages, the triangle or the threshold, and the
+means of quadrants. The fastest method and batch size of several are used. Both take turns. The fraction of sgemm counts
+only products of patches with filters (and with the whitening, for the triangle).
 
     python benchmarks/bench_images.py [--data DIR] [--pictures 10000] [--threads 2] [--repeats 3] [--cpu]
 
-Without data the pictures are noise, which takes the same time.
+Without data the images are noise, which takes the same time.
 """
 
 import argparse

@@ -1,14 +1,14 @@
-"""One epoch of the manifold tangent classifier's fine-tuning, beside double back-propagation in PyTorch.
+"""One epoch of the manifold tangent classifier's fine-tuning, compared with double back-propagation in PyTorch.
 
 784-1000-1000-10, sigmoid units, softmax outputs, 10 tangents of each sample (or others), Adam, the penalty exact or
-along one random combination of the tangents. PyTorch takes slopes with ``torch.func.jvp`` (mapped over the tangents)
-and differentiates them once more. One process, the same arrays, the same number of threads; the tangents are random
-orthonormal bases, kept in float16 by skae and in float32 by PyTorch. Epochs alternate between the libraries, from
-random weights on: medians of the times and of the ratios of neighboring epochs are shown.
+along one random combination of the tangents. PyTorch computes slopes with ``torch.func.jvp`` (mapped over the tangents)
+and differentiates them again. One process, the same arrays, the same number of threads; the tangents are random
+orthonormal bases, stored in float16 by skae and in float32 by PyTorch. The libraries take turns of one epoch, from
+random weights on; medians of the times and of the ratios of neighboring epochs are shown.
 
-skae leaves out outputs that are sure of a sample: ``kept`` is the share of gradients of the outputs that would come
-down for the first batch at the last weights. A line then says how far the gradient of the penalty is from PyTorch's
-there, which is float16's doing too. ``--random-labels`` shows the times where nothing is left out.
+skae skips outputs that are certain for a sample: ``kept`` is the fraction of output gradients that it would propagate
+for the first batch at the last weights. A line then has the difference of the gradient of the penalty from PyTorch's
+there, which is partly due to float16. ``--random-labels`` shows the times if nothing is skipped.
 
     python benchmarks/bench_mtc.py --data DIR [--samples 50000] [--batch-sizes 32 64 128 256] [--tangents 10]
         [--repeats 3] [--random-labels]

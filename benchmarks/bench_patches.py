@@ -1,8 +1,8 @@
-"""Sparse codes of patches from a file to files, beside those of the same patches in memory.
+"""Sparse codes of patches, from a file to files and in memory.
 
-``SparseCoder`` learns 64 atoms from patches of 6 x 6 pixels of pictures that are made here (edges and spots in noise,
-without their means). Then all patches are coded twice, in turns of 250,000, so that other work on the machine meets
-both: ``transform`` of an array in memory, whose CSR codes stay there, and :func:`skae.sources.apply` of a memory map,
+``SparseCoder`` learns 64 atoms from patches of 6 x 6 pixels of generated images (edges and spots in noise, without
+their means). Then all patches are encoded twice, in turns of 250,000, so that other work on the machine affects both:
+by ``transform`` of an array in memory, whose CSR codes stay there, and by :func:`skae.sources.apply` of a memory map,
 which writes a CSR file for each part.
 
     python benchmarks/bench_patches.py [--patches 5000000] [--threads 1] [--folder DIR]

@@ -1,18 +1,18 @@
-"""Test error with few labels, by how the layers of the same net were pre-trained: c < b < a is the claim.
+"""Test error with few labels of one network, pre-trained in three ways: the claim is c < b < a.
 
-(a) not at all: random initial weights; (b) greedily with the labels, each layer as the hidden one of a net (Bengio
-et al. 2006); (c) without labels on all training images, as contractive auto-encoders (digits) or denoising ones
-(MNIST). All three are then fine-tuned alike with the labels, for the same number of steps, enough to bring the training
-error to zero. Each seed draws labeled rows (stratified), initial weights and noise anew; the error is that of all test
-rows.
+(a) no pre-training: random initial weights; (b) greedily with the labels, each layer as the hidden layer of a network
+(Bengio et al. 2006); (c) without labels on all training images, as contractive auto-encoders (digits) or denoising ones
+(MNIST). All three are then fine-tuned in the same way with the labels, for the same number of steps, enough to bring
+the training error to zero. Each seed draws labeled rows (stratified), initial weights and noise; the error is that of
+all test rows.
 
     python benchmarks/bench_pretraining.py --data DIR [--seeds 5]
 
-Once with sigmoids, as in those papers, and once with rectifiers. The last column is the mean over seeds of the
+It runs once with sigmoids, as in those papers, and once with rectifiers. The last column is the mean over seeds of the
 difference to (a), with its standard error.
 
-DIR (or SKAE_DATA) holds mnist.npz; scikit-learn's digits are taken in any case. For (c), labels take part in
-fine-tuning only: a seed's layers are pre-trained once, and later fits take them from their checkpoints.
+DIR (or SKAE_DATA) holds mnist.npz; scikit-learn's digits are used in any case. For (c), labels are used only in
+fine-tuning: the layers of a seed are pre-trained once, and later fits load them from their checkpoints.
 """
 
 import argparse

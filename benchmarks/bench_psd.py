@@ -1,8 +1,8 @@
-"""How well and how fast PSD's encoders predict exact codes, beside a soft threshold of the same dictionary.
+"""How well and how fast PSD's encoders predict exact codes, compared with a soft threshold of the same dictionary.
 
 Whitened 12 x 12 patches of natural images, 144 atoms. R^2 is that of held-out codes of the dictionary alone
-(lasso), for the encoder and for the best of a grid of soft thresholds; then the accuracy of a linear
-classifier on digits with predicted and with exact codes. Times are per 10,000 rows, one thread of ours.
+(lasso), for the encoder and for the best of a grid of soft thresholds. Accuracies are those of a linear
+classifier on digits with predicted and with exact codes. Times are per 10,000 rows, with one thread.
 
     python benchmarks/bench_psd.py --data DIR
 """

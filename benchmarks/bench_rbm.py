@@ -1,8 +1,8 @@
-"""One epoch of an RBM's persistent contrastive divergence, beside scikit-learn and the same steps in PyTorch.
+"""One epoch of an RBM's persistent contrastive divergence, in skae, in scikit-learn and in PyTorch.
 
 784 bernoulli visible and 500 hidden units, PCD-1, as many chains as rows in a batch, plain gradient steps, float32: the
 same five matrix products a step for all (codes of the data, samples of visible units, their codes, and the two parts of
-the gradient). One process, the same array, the same number of threads. Epochs alternate between the libraries: medians
+the gradient). One process, the same array, the same number of threads. The libraries take turns of one epoch; medians
 of the times and of the ratios of neighboring epochs are shown.
 
     python benchmarks/bench_rbm.py --data DIR [--samples 10000] [--batch-sizes 100 500] [--repeats 9]

@@ -1,14 +1,13 @@
-"""Rows a second of sparse auto-encoders beside PyTorch: training and codes.
+"""Rows per second of sparse auto-encoders in skae and PyTorch: training and encoding.
 
 TopK, 384 inputs, 4096 features, k = 32, minibatches of 1024 rows, float32, on random rows. skae trains by
-``partial_fit``, with everything that a fit has; the PyTorch model (``torch_sae.py``) is eager and compiled.
-``transform`` of skae gives a CSR matrix, encoding in PyTorch dense codes. Models take turns, after a warm-up; medians
-are shown.
+``partial_fit``, which does all that a fit does; the PyTorch model (``torch_sae.py``) is eager and compiled. In skae,
+``transform`` returns a CSR matrix; in PyTorch, codes are dense. Models take turns, after a warm-up; medians are shown.
 
     python benchmarks/bench_sae.py [--threads 2] [--repeats 5] [--rows 20480] [--compiled]
 
-With ``--memory ROWS`` it instead trains on a memory map of so many rows for an epoch and shows the largest memory of
-the process beyond the pages of the map, and the loss of that epoch beside that of the same rows in memory.
+With ``--memory ROWS`` it instead trains for one epoch on a memory map of this many rows. It shows the peak memory of
+the process beyond the pages of the map, and the loss of that epoch, from the map and from memory.
 
     python benchmarks/bench_sae.py --memory 1000000 [--folder /tmp]
 """

@@ -1,11 +1,11 @@
-"""Training and coding of rows that are not in memory, beside the same rows in memory.
+"""Training on and encoding of rows that are not in memory, compared with the same rows in memory.
 
-Each measurement is a process of its own. Rows of 100 float32 columns: in memory, in a memory map, in Parquet files, and
-as batches that an iterator makes. A fit of ``ContractiveAE(50)`` in minibatches of 1024 (with what precedes it: checks,
-moments, the temporary file, which is read once however many epochs there are), then codes of all rows into a memory
-map. Printed: seconds and processor seconds for a million rows, the least of all repeats, as other work on the machine
-only adds to them; the ratio of processor seconds to those in memory; and the largest memory of the process that is not
-pages of files, above what it has before X is there. Imports and compilation precede all that.
+Each measurement runs in its own process. Rows of 100 float32 columns are in memory, in a memory map, in Parquet files,
+or batches of an iterator. ``ContractiveAE(50)`` is fitted in minibatches of 1024 (including checks, moments and the
+temporary file, for which X is read once whatever the number of epochs), and then encodes all rows into a memory map.
+The table has the seconds and CPU seconds per million rows, the smallest of all repeats, as other work on the machine
+only adds to them; the ratio of CPU seconds to those in memory; and the peak memory of the process without pages of
+files, beyond what it uses before X exists. Imports and compilation are not counted.
 
     python benchmarks/bench_scale.py [--rows 100000 1000000 10000000] [--epochs 5] [--threads 2] [--folder DIR]
     [--repeats 3]

@@ -1,9 +1,9 @@
-"""Time of lasso codes beside SPAMS and scikit-learn, at equal objective.
+"""Time of lasso codes in skae, SPAMS and scikit-learn, at equal objective.
 
 Patches of natural images, mean removed and scaled to norm 1; the dictionary is learned on some of them.
 For each size and number of nonzeros the codes are found by skae (``auto``), SPAMS (``lasso``) and
-scikit-learn (``sparse_encode`` with lasso_cd and lasso_lars, on a share of the rows, scaled up) with the same
-number of threads. Calls alternate; medians are shown, and the worst mean objective above SPAMS's.
+scikit-learn (``sparse_encode`` with lasso_cd and lasso_lars, on a part of the rows, scaled up) with the same
+number of threads. Calls alternate; medians are shown, and the largest excess of the mean objective over SPAMS's.
 
     python benchmarks/bench_sparse.py --data DIR [--threads 2] [--repeats 5] [--quick]
 

@@ -1,6 +1,6 @@
-"""What the package costs before the first result: import, first fit with cold and with warm caches.
+"""Time to the first result: import, and first fit with cold and with warm caches.
 
-Each figure is the median of fresh processes. The import is what skae adds to scikit-learn and numba.
+Each figure is the median over fresh processes. The import time is what skae adds to scikit-learn and numba.
 
     python benchmarks/bench_start.py [--repeats 5]
 """

@@ -1,8 +1,8 @@
-"""Fifteen tangents of every sample: beside scipy's svds and PyTorch's batched singular value decompositions.
+"""Fifteen tangents of every sample, compared with scipy's svds and PyTorch's batched singular value decompositions.
 
-Two encoders trained for a short while, 784-1000 and 784-1000-1000. All get the loosest setting with which all of their
-tangent spaces are within ``ANGLE`` of those of np.linalg.svd in float64. The peers need the Jacobians: two ratios are
-shown, without and with the time to form them. One process, the same samples, the same number of threads; peers are
+Two encoders, 784-1000 and 784-1000-1000, are trained briefly. Each method has the loosest setting with which all of its
+tangent spaces are within ``ANGLE`` of those of np.linalg.svd in float64. The peers need the Jacobians, so two ratios
+are shown, without and with the time to form them. One process, the same samples, the same number of threads; peers are
 timed on fewer samples. Times are medians, per sample.
 
     python benchmarks/bench_tangents.py --data DIR [--samples 1000 2000 4000 8000] [--repeats 3]

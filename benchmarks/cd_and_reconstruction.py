@@ -1,17 +1,17 @@
-"""Contrastive divergence and the gradient of the reconstruction, beside the gradient of the log-likelihood.
+"""Contrastive divergence and the gradient of the reconstruction, compared with the gradient of the log-likelihood.
 
 Bengio & Delalleau (2009) expand the gradient of an RBM's log-likelihood at x along a Gibbs chain from x. CD-k keeps the
-first 2k terms. The gradient of the tied auto-encoder's cross-entropy is, with the hidden units' means for their draws,
-the first term alone, and so a cruder approximation. The claim is that CD-k comes close to the gradient as k grows,
-closer where the weights are small; that its signs are mostly right even for k = 1; and that the auto-encoder comes
-after CD-1.
+first 2k terms. The gradient of the tied auto-encoder's cross-entropy is the first term alone, with the means of the
+hidden units instead of draws, and so a cruder approximation. The claims are that CD-k approaches the gradient as k
+grows, and is closer if the weights are small; that its signs are mostly right even for k = 1; and that the auto-encoder
+is worse than CD-1.
 
     python benchmarks/cd_and_reconstruction.py [--seeds 3] [--results benchmarks/results] [--picture PATH]
 
-The machine has 9 visible units, 3 x 3 patches of scikit-learn's digits (on or off), and 12 hidden ones, so that nothing
-is drawn: likelihood, Gibbs transitions and the expectation of CD-k are sums over all states. It is trained by CD-1, and
-apart from that by PCD-1. Compared are the gradients of the mean over the data, which vanish where a training ends, and
-those at single x, as in the paper, whose angles and signs are then averaged over the data. Values are means over seeds.
+The machine has 9 visible units, 3 x 3 patches of scikit-learn's digits (on or off), and 12 hidden ones, so no sampling
+is needed: likelihood, Gibbs transitions and the expectation of CD-k are sums over all states. It is trained by CD-1,
+and separately by PCD-1. The table compares the gradients of the mean over the data, which vanish where a training ends,
+and those at single x, as in the paper, with angles and signs averaged over the data. Values are means over seeds.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""How often learned filters are shifted copies of each other: learned on patches, and convolutionally.
+"""How similar learned filters are to shifted copies of each other: learned on patches, and convolutionally.
 
-On crops of natural images, whitened and with normalized contrast: for each filter the largest correlation with another
-one over all shifts at which at least half of the filters overlap, divided by their norms. The mean over filters, for
-random filters too.
+The data are crops of natural images, whitened and with normalized contrast. The measure is, for each filter, the
+largest correlation with another one over all shifts at which at least half of the filters overlap, divided by their
+norms. The table has means over filters, also for random filters.
 
     python benchmarks/conv_filters.py --data DIR [--epochs 5]
 """

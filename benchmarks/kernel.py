@@ -1,4 +1,4 @@
-"""A Gaussian kernel classifier for so many rows that their kernel only just fits into memory: least squares."""
+"""A least-squares classifier with a Gaussian kernel, for data whose kernel matrix just fits into memory."""
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve

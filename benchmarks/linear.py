@@ -1,4 +1,4 @@
-"""A linear classifier for many rows of many columns: least squares, or squared hinges from there on."""
+"""A linear classifier for many rows of many columns: least squares, or squared hinges that start from it."""
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve

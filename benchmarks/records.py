@@ -1,4 +1,4 @@
-"""Measurements in a JSON-lines file: a benchmark that was stopped goes on where it was."""
+"""Measurements in a JSON-lines file, from which a stopped benchmark resumes."""
 
 import json
 import time

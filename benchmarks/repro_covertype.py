@@ -1,12 +1,12 @@
-"""Forest cover types, all 581,012 rows: MTC beside an MLP, trees, neighbors and an SVM, and the 3.13% of Rifai et al. (2011).
+"""Forest cover types, all 581,012 rows: MTC, an MLP, trees, neighbors and an SVM, and the 3.13% of Rifai et al. (2011).
 
 The 54 columns are 10 quantities (standardized) and two one-hot groups; the auto-encoder takes each with its own loss.
-The split is random, since that of the paper is not known: 100,000 rows test, 20,000 select, the others train. All
-networks have the same layers of relus and are trained by the same steps, of a size that falls along half a cosine; the
-number of layers is chosen with the MLP, the penalty with MTC, on the rows that select. MTC takes one random direction
-of each tangent plane at a time. One SVM cannot be fitted to so many rows in minutes: there is one for each of the cells
-of k-means, of 20,000 rows in the mean, with the width and C that are best on the rows that select. One run of each,
-with its 95% interval on the test rows.
+The split is random, since that of the paper is not known: 100,000 test rows, 20,000 validation rows, and the others for
+training. All networks have the same relu layers and are trained with the same learning rate, which falls along half a
+cosine. The number of layers is chosen with the MLP and the penalty with MTC, on the validation rows. MTC uses one
+random direction of each tangent plane at a time. A single SVM cannot be fitted to so many rows in minutes: there is one
+for each cell of k-means, of 20,000 rows on average, with the width and C that are best on the validation rows. Results
+are from one run each, with a 95% interval on the test rows.
 
     python benchmarks/repro_covertype.py --data DIR [--samples 461012] [--epochs 60] [--threads 2] [--list]
 

@@ -1,8 +1,8 @@
-"""The deep auto-encoder of Hinton & Salakhutdinov (Science 2006), 784-1000-500-250-30, on MNIST beside PCA.
+"""The deep auto-encoder of Hinton & Salakhutdinov (Science 2006), 784-1000-500-250-30, and PCA on MNIST.
 
-Printed is the mean squared error of a test image, summed over its pixels in [0, 1]. The network has rectifiers but for
-a linear code, logistic outputs and their cross-entropy. Layers are trained one above the other for a short while, then
-all together with a step size that falls along a cosine. Nothing is chosen: the setting was fixed before the first fit.
+It prints the mean squared error per test image, summed over its pixels in [0, 1]. The network has rectifiers, a linear
+code, and logistic outputs with the cross-entropy. Layers are pre-trained briefly one after the other, then trained
+together with a learning rate that falls along a cosine. Nothing is tuned: the setting was fixed before the first fit.
 
     python benchmarks/repro_deep.py --data DIR [--epochs 40] [--threads 2]
 

@@ -1,20 +1,20 @@
 """CIFAR-10, MNIST and digits of Larochelle et al.: convolutional features, learned without labels, and a classifier.
 
-CIFAR-10 is read from ``cifar10_jpeg.npz``: JPEG files of the pictures, of about 30 dB, while published figures are of
-the originals; the test pictures are encoded without JPEG too. Turned digits (rot) and digits before pictures (bg-img)
-are regenerated (``skae.datasets``). Each fit has its accuracy on all test pictures, with the 95% interval, and its
-minutes of CPU and by the clock. The classifier is linear, or least squares with a Gaussian kernel where that is said.
-Its penalty, and the width of the kernel, are chosen on the last rows for training: a fifth, or the 2,000 published ones.
-It is then fitted to these rows, too.
+CIFAR-10 is read from ``cifar10_jpeg.npz``: JPEG files of the images, of about 30 dB, while published figures are for
+the originals; the test images are also encoded without JPEG. Rotated digits (rot) and digits on images (bg-img) are
+regenerated (``skae.datasets``). For each fit, the table has the accuracy on all test images, with the 95% interval, and
+the CPU and wall-clock minutes. The classifier is linear, unless a Gaussian kernel with least squares is named. Its
+penalty, and the width of the kernel, are chosen on the last training rows: a fifth, or the 2,000 published ones. It is
+then fitted to these rows, too.
 
-In names, "half size" is a second stage on pictures of half the size, whose features are put beside those of the first
-one, "mirrored" the sum of the features of a picture and of its mirror image, "turned" that of a picture turned by 0,
-90, 180 and 270 degrees, and "root" the square root of each feature after that.
+In names, "half size" is a second stage on images of half the size, whose features are appended to those of the first
+one; "mirrored" is the sum of the features of an image and of its mirror image; "turned" is that of an image rotated by
+0, 90, 180 and 270 degrees; and "root" is the square root of each feature after that.
 
-Last, where labels are few: for draws of 1000 labels of CIFAR-10, lasso codes of patches beside the soft threshold of
-the same dictionary, both split into positive and negative parts and pooled in quadrants. ``alpha`` of each, and nothing
-else, is chosen on pictures that no draw has; least squares with the penalty of the best leave-one-out predictions are
-the classifier.
+Last, few labels: for draws of 1000 labels of CIFAR-10, lasso codes of patches are compared with the soft threshold of
+the same dictionary, both split into positive and negative parts and pooled in quadrants. Only ``alpha`` of each is
+chosen, on images that are in no draw. The classifier is least squares with the penalty that gives the best
+leave-one-out predictions.
 
     python benchmarks/repro_images.py --data DIR [--threads 2] [--only NAME ...] [--list]
 

@@ -1,25 +1,26 @@
 """The sets of Larochelle et al. (ICML 2007) with contractive, denoising and plain stacks, machines and an SVM.
 
-The sets are regenerated from the published recipe (``skae.datasets``), since the archives cannot be had: compare ranks,
-not digits, and the SVM first. Rows train / select / test as published: 1,000 / 200 / 50,000 for rect, else 10,000 /
-2,000 / 50,000. Stacks have layers of 1000 sigmoid units, tied weights and the cross-entropy loss, are pre-trained
-greedily on the rows of the first two parts, without labels, and fine-tuned together on the first part with steps that
-fall along a cosine, all for as many epochs (``TRAINING`` below); each keeps the weights of the epoch with the least
-validation error (its seed says which of these rows validate).
+The sets are regenerated from the published recipe (``skae.datasets``), since the archives are not available: compare
+ranks, not digits, and the SVM first. Training / validation / test rows are as published: 1,000 / 200 / 50,000 for rect,
+else 10,000 / 2,000 / 50,000. Stacks have layers of 1000 sigmoid units, tied weights and the cross-entropy loss, are
+pre-trained greedily on the rows of the first two parts, without labels, and fine-tuned together on the first part with
+a learning rate that falls along a cosine, all for the same number of epochs (``TRAINING`` below). Each keeps the
+weights of the epoch with the smallest validation error (the seed determines which of these rows validate).
 
-What is chosen, by the validation error of the first seed (of CAE-2 by the mean of two, since by one of them settings
-differ by two images of 2,000; this was changed after its test errors had been seen): first the setting of the layers
-(``GRID``), with a quarter of the inputs masked at random in fine-tuning; then how many are masked (``MASKED``). The
-other seeds repeat it (an SVM has none). The papers name no masking in fine-tuning: the column ``unmasked`` has the same
-stack without it. That it helps was seen on test errors of basic before; its share is chosen on validation here.
+Settings are chosen by the validation error of the first seed (for CAE-2 by the mean of two, since with one of them
+settings differ by two images of 2,000; this was changed after its test errors had been seen): first the setting of the
+layers (``GRID``), with a quarter of the inputs masked at random in fine-tuning; then the fraction that is masked
+(``MASKED``). The other seeds repeat it (an SVM has none). The papers do not mention masking in fine-tuning: the column
+``unmasked`` has the same stack without it. That it helps was seen on test errors of basic before; its fraction is
+chosen on validation rows here.
 
     python benchmarks/repro_larochelle.py --data DIR [--sets rect basic rot ...] [--models CAE-2 ...] [--seeds 3]
     [--device cuda]
 
-DIR (or SKAE_DATA) has mnist.npz, and natural_images.npz for the sets with pictures. Each fit is kept in
-``repro_larochelle.jsonl`` of ``--results``, and skipped when the script is started again; sets, models and seeds that
-are not there yet are added then. ``repro_larochelle_unmasked.txt`` has the table of an earlier recipe: constant steps,
-no masking. ``--table`` prints what is there. ``--short`` takes a tenth of the epochs and one setting.
+DIR (or SKAE_DATA) has mnist.npz, and natural_images.npz for the sets with images. Each fit is kept in
+``repro_larochelle.jsonl`` of ``--results``, and skipped when the script is started again, which adds missing sets,
+models and seeds. ``repro_larochelle_unmasked.txt`` has the table of an earlier recipe: constant steps, no masking.
+``--table`` prints the results so far. ``--short`` uses a tenth of the epochs and one setting.
 """
 
 import argparse

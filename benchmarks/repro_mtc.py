@@ -1,14 +1,14 @@
-"""The semi-supervised and the full MNIST results of Rifai et al. (NIPS 2011) again: NN, SVM, CAE, MTC.
+"""The semi-supervised and the full MNIST results of Rifai et al. (NIPS 2011) reproduced: NN, SVM, CAE, MTC.
 
-Of the first 50,000 training images so many are labeled, the others are seen by the auto-encoder and by the tangent
-penalty only. The last 10,000 select, the 10,000 test images are looked at once. All networks are 784-1000-1000-10: NN
-from random weights, CAE from a stack of two contractive auto-encoders, MTC from the same stack with the penalty along
-its 15 tangents, exact or by random directions, at the labeled rows and as many of 5,000 unlabeled ones. The stack is
-trained once. All are fine-tuned with inputs masked at random, which the paper does not name (that it helps was seen on
-test errors before). Settings (``GRID`` below) are chosen on the validation images with the first draw of labels; all
-methods see the same draws, and differences are paired. ``repro_mtc_unmasked.txt`` has the table of an earlier recipe:
-no masking, no unlabeled rows, constant steps, curvature. With all labels there is one draw, and other epochs and
-penalties.
+A given number of the first 50,000 training images are labeled; only the auto-encoder and the tangent penalty use the
+others. The last 10,000 are for validation, and the 10,000 test images are used once. All networks are 784-1000-1000-10:
+NN starts from random weights, CAE from a stack of two contractive auto-encoders, and MTC from the same stack with the
+penalty along its 15 tangents, exact or by random directions, at the labeled rows and as many of 5,000 unlabeled ones.
+The stack is trained once. All are fine-tuned with inputs masked at random, which the paper does not mention (that it
+helps was seen on test errors before). Settings (``GRID`` below) are chosen on the validation images with the first draw
+of labels; all methods use the same draws, and differences are paired. ``repro_mtc_unmasked.txt`` has the table of an
+earlier recipe: no masking, no unlabeled rows, constant steps, curvature. With all labels there is one draw, and other
+epochs and penalties.
 
     python benchmarks/repro_mtc.py --data DIR [--labels 100 600 1000 3000] [--draws 10 5] [--full] [--short]
     [--device cuda]

@@ -2,8 +2,8 @@
 
 1000 digits are labeled, 10,000 are tested. Contractive layers of 1000 sigmoids (tied weights, cross-entropy) learn from
 20,000 images without labels. Tangents are those of one layer, codes those of one and of two. The contraction, the
-number of neighbors and of tangents, and whose planes count are chosen by the first draw of labels on 2000 validation
-images; the other draws repeat them. The test images are looked at once for each draw.
+numbers of neighbors and tangents, and whether the tangent planes of one or both points are used, are chosen with the
+first draw of labels on 2000 validation images; the other draws repeat them. The test images are used once per draw.
 
     python benchmarks/repro_neighbors.py --data DIR [--draws 3] [--threads 1]
 

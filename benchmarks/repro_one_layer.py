@@ -1,12 +1,12 @@
-"""Table 1 of Rifai et al. (ICML 2011) again: one layer of 1000 units on MNIST, pre-trained and fine-tuned.
+"""Table 1 of Rifai et al. (ICML 2011) reproduced: one layer of 1000 units on MNIST, pre-trained and fine-tuned.
 
-The first 50,000 training images train, the last 10,000 select, the 10,000 test images are looked at once. All models
-have sigmoid units, tied weights and the cross-entropy loss, and as many epochs as each other. The setting of each is
-the one of its grid (``GRID`` below) with the least validation error for the first seed; the other seeds repeat it. All
-are fine-tuned with inputs masked at random, which the paper does not name (that it helps was seen on test errors
-before); ``repro_one_layer_unmasked.txt`` has the table without. ||J||_F and saturation (codes below 0.05 or above 0.95)
-are means over the validation images before fine-tuning, as ``report`` defines them. The paper prints the mean of the
-squared entries of J: here is the root of that times their number.
+The first 50,000 training images are for training, the last 10,000 for validation, and the 10,000 test images are used
+once. All models have sigmoid units, tied weights, the cross-entropy loss and the same number of epochs. The setting of
+each is the one of its grid (``GRID`` below) with the smallest validation error for the first seed; the other seeds
+repeat it. All are fine-tuned with inputs masked at random, which the paper does not mention (that it helps was seen on
+test errors before); ``repro_one_layer_unmasked.txt`` has the table without masking. ||J||_F and saturation (codes below
+0.05 or above 0.95) are means over the validation images before fine-tuning, as defined by ``report``. The paper prints
+the mean of the squared entries of J; this table has the root of that times their number.
 
     python benchmarks/repro_one_layer.py --data DIR [--seeds 2] [--threads 1] [--results benchmarks/results]
 

@@ -1,33 +1,34 @@
-"""Samples of MNIST from a DBN, from contractive and from denoising auto-encoders: what they look like, and their Parzen scores.
+"""Samples of MNIST from a DBN and from contractive and denoising auto-encoders: their appearance and Parzen scores.
 
-The table of Rifai et al. (ICML 2012) again, and the sheets of samples. Two hidden layers each, 10,000 samples, a
-gaussian kernel around each, its width chosen on the last 10,000 training images, the 10,000 test images scored once.
+The table of Rifai et al. (ICML 2012) and the sheets of samples are reproduced. Each model has two hidden layers and
+draws 10,000 samples. A gaussian kernel is put around each; its width is chosen on the last 10,000 training images, and
+the 10,000 test images are scored once.
 
-- DBN-2 is a chain of its highest RBM.
+- DBN-2 is a chain of its top RBM.
 - CAE-2 walks in code space with the Jacobian's covariance, with that of the code's own reconstruction and, for
   comparison, with isotropic noise, whose size is chosen on validation images.
 - DAE-2 is one deep denoiser of images whose pixels are drawn (on with the probability of their gray value): relu,
-  untied, salt-and-pepper noise of half of the pixels. Its chain corrupts and draws from the reconstruction. The
-  published sheet is of a greedy stack of masking denoisers: noise at its codes is no noise at the pixels, and its chain
-  ends in black images.
+  untied, salt-and-pepper noise on half of the pixels. Its chain corrupts and draws from the reconstruction. The
+  published sheet is that of a greedy stack of masking denoisers: noise on its codes is not noise on the pixels, and its
+  chain ends in black images.
 
 All have 1000 chains, which begin at training images; after a burn-in of 20 steps, 10 states are kept, 5 steps apart.
-Samples are means of the output units. Long chains, of 1000 steps from training images and from noise, are looked at
-where they end.
+Samples are means of the output units. Long chains, of 1000 steps from training images and from noise, are judged by
+their last states.
 
-Parzen scores mislead: k-means centers beat real data (Theis et al. 2016), and of samples that are like no image they
-hardly take notice. The other columns: the share of samples that are farther from all training images than 99% of
-held-out ones are (``junk``, by the angle between images, for blank ones are close to all thin strokes otherwise); the
-smallest share of a class (1-NN); the mean distance of a sample from the start of its chain, beside that of two training
-images; and the steps after which the correlation with a state falls below 1/e (``memory``).
+Parzen scores mislead: k-means centers beat real data (Theis et al. 2016), and samples that are unlike any image hardly
+lower the score. The other columns are the fraction of samples that are farther from all training images than 99% of
+held-out ones are (``junk``, by the angle between images, since blank ones would otherwise be close to all thin
+strokes); the smallest fraction of a class (1-NN); the mean distance of a sample from the start of its chain, and that
+of two training images; and the steps after which the correlation with a state falls below 1/e (``memory``).
 
     python benchmarks/repro_parzen.py --data DIR [--epochs 30] [--samples 10000]
 
-``repro_parzen_greedy.txt`` and its sheets are of an earlier form of this benchmark, with the greedy stack of masking
-denoisers, a DBN and isotropic noise; these two have not been run in the present form.
+``repro_parzen_greedy.txt`` and its sheets are from an earlier form of this benchmark, with the greedy stack of masking
+denoisers, a DBN and isotropic noise; the latter two have not been run in the present form.
 
 Each row is kept in ``repro_parzen.jsonl`` and skipped when the script is started again; layers have checkpoints. Sheets
-of samples are ``repro_parzen_*.png``: a chain in each row, from its start to step 1000.
+of samples are ``repro_parzen_*.png``: each row is a chain, from its start to step 1000.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""One recipe in PyTorch, written without looking at skae: CAE-1 on basic, beside skae's in the same run.
+"""One recipe in PyTorch, written independently of skae: CAE-1 on basic, and skae's in the same run.
 
 784-1000-10, sigmoid units. Pre-training: tied weights, cross-entropy and the contractive penalty, Adam with a cosine,
 15 epochs of batch 100 on 12,000 images without labels. Fine-tuning: cross-entropy of the classes, a quarter of the
 inputs masked at random and the others scaled up, Adam with a cosine, 60 epochs on 10,000 of them. The last weights are
-tested on 50,000 images. Nothing is chosen here. What counts is whether the two means are closer than the seeds are to
-each other.
+tested on 50,000 images. Nothing is tuned here. The question is whether the two means are closer to each other than the
+seeds are.
 
     python benchmarks/repro_torch.py --data DIR [--seeds 3] [--threads 1] [--contraction 1.0]
 

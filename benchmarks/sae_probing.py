@@ -1,10 +1,10 @@
-"""How much of a topic, or of a digit, is in one feature, in five, in twenty: k-sparse probing (Gurnee et al. 2023).
+"""How well one, five and twenty features predict a topic or a digit: k-sparse probing (Gurnee et al. 2023).
 
-For each target against the rest, the features of the largest F statistic on training rows go into a logistic
-regression. Shown is the mean over targets of the area under the ROC curve on test rows, with a 95 % interval of 200
+For each target against the rest, a logistic regression uses the features with the largest F statistic on training rows.
+The table has the mean over targets of the area under the ROC curve on test rows, with a 95 % interval from 200
 resamples of these. Targets are the ten digits of scikit-learn, and the ten most frequent topics of Reuters-21578, whose
-TF-IDF weights become 100 numbers by a truncated SVD (the folder that SKAE_DATA names holds ``reuters.npz``; without it
-there are digits only). All models have 256 features, but PCA and the columns themselves.
+TF-IDF weights are reduced to 100 columns by a truncated SVD (the folder SKAE_DATA holds ``reuters.npz``; without it,
+only digits are used). All models have 256 features, except PCA and the columns themselves.
 
     python benchmarks/sae_probing.py [--data DIR] [--results benchmarks/results]
 """

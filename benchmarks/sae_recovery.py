@@ -1,15 +1,15 @@
-"""Whether sparse auto-encoders find a dictionary that is known.
+"""Whether sparse auto-encoders recover a known dictionary.
 
-Samples are sums of features in 256 dimensions, of 1024 with norm 1, about 10 in a sample; frequencies fall as a power
-of the rank, amplitudes are in [0.5, 1.5], noise has a standard deviation of 0.01. Shown are the mean over true features
-of the largest cosine with a learned one, the share of features that no sample has, the variance unexplained, features a
-sample, and seconds: for TopK, BatchTopK and JumpReLU of skae, for SparseCoder, and for TopK written in PyTorch (if it
-is installed). Same steps, batches and learning rates; one thread. A measurement that the result file has is not made
-again.
+Samples are sums of about 10 of 1024 features of norm 1 in 256 dimensions. Frequencies fall as a power of the rank,
+amplitudes are in [0.5, 1.5], and noise has a standard deviation of 0.01. The table has the mean over true features of
+the largest cosine with a learned one, the fraction of features active in no sample, the unexplained variance, features
+per sample, and seconds: for TopK, BatchTopK and JumpReLU of skae, for SparseCoder, and for TopK written in PyTorch (if
+it is installed). All use the same steps, batches and learning rates, and one thread. Measurements in the result file
+are not repeated.
 
     python benchmarks/sae_recovery.py [--samples 50000] [--epochs 30 60] [--models "skae TopK" ...] [--table]
 
-``--table`` prints what is there.
+``--table`` prints the results so far.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""A TopK sparse auto-encoder in PyTorch, as people write it after Gao et al. 2024: what skae's is measured beside."""
+"""A TopK sparse auto-encoder in PyTorch, as usually written after Gao et al. 2024: the baseline for skae's."""
 
 import numpy as np
 import torch

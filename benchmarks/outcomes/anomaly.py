@@ -1,4 +1,4 @@
-"""Anomalies: ROC AUC of the default detector and auto-encoders on raw columns, beside two detectors of scikit-learn.
+"""Anomalies: ROC AUC of the default detector and auto-encoders on raw columns, and of two detectors of scikit-learn.
 
 Protocol ``all`` fits on all rows and ranks the same rows; ``normal`` fits on half of the normal rows and ranks the
 other half and all anomalies. The anomalies are the rarer class of mammography and the malignant rows of breast cancer.

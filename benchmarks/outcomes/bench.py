@@ -1,4 +1,4 @@
-"""What all parts share: measurements that are made once, warnings counted, intervals over seeds."""
+"""Shared by all parts: measurements made once, counts of warnings, intervals over seeds."""
 
 import hashlib
 import os

@@ -1,10 +1,10 @@
-"""Missing cells of mixed tables: the default denoising auto-encoder, of raw columns, beside scikit-learn's imputers.
+"""Missing cells of mixed tables: the default denoising auto-encoder on raw columns, and scikit-learn's imputers.
 
-A fifth of the cells of 10,000 rows is taken away at random; a category that is missing leaves its one-hot columns
-empty. The quantities of the controls are standardized, the errors of all are in standard deviations; '?' in Adult is
-missing too, and not looked at. KNNImputer fills the first rows only. All are measured on those first rows. One-hot
-columns of a category determine each other, so that IterativeImputer stays at their means: it is shown once more without
-the first column of each.
+A fifth of the cells of 10,000 rows is removed at random; the one-hot columns of a missing category are all empty.
+Quantities are standardized for the controls, and all errors are in standard deviations. '?' in Adult is also missing,
+and not scored. KNNImputer fills only the first rows, and all methods are scored on these. The one-hot columns of a
+category determine each other, so IterativeImputer stays at their means: it is shown again without the first column of
+each category.
 """
 
 import time

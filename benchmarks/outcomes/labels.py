@@ -1,4 +1,4 @@
-"""MNIST with labels for some of 10,000 images: stacks and tangents beside the same without them, and an SVM."""
+"""MNIST with labels for some of 10,000 images: networks with and without pre-training and tangents, and an SVM."""
 
 import inspect
 

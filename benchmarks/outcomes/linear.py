@@ -1,4 +1,4 @@
-"""Codes of the default auto-encoder before a linear classifier, beside raw columns and as many principal components."""
+"""A linear classifier on codes of the default auto-encoder, on raw columns and on as many principal components."""
 
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression

@@ -1,7 +1,7 @@
 """Predictions of the default pipeline for X and for X * 1000 + 5 (quantities only): they should be the same.
 
-A column that is constant in training has no unit: a scaler leaves it as it is, and a test row that is different there
-moves with the unit. Each method is therefore shown once more with those columns as they were.
+A column that is constant in training has no unit: a scaler leaves it as it is, so a test row with another value there
+moves with the unit. Each method is therefore also shown with these columns unchanged.
 """
 
 import numpy as np

