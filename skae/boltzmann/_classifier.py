@@ -21,32 +21,32 @@ from ._rbm import RBM
 
 @estimator
 class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
-    """Network that begins as a Boltzmann machine's way up, trained with labels.
+    """Classifier whose network is initialized by a Boltzmann machine and trained with labels.
 
-    (a) The base is trained without labels, on all rows; (b) its weights are those of a network of sigmoids, and an
-    output layer stands above it; (c) all layers are trained together on the rows with a label. The network of a DBM
-    takes, besides x, the mean-field means of its second hidden layer at x, weighted by W2', so that it begins with what
-    the first hidden layer has input from both sides (Salakhutdinov & Hinton 2009, section 3.3).
+    (a) The base is trained without labels, on all rows. (b) Its weights initialize a network of sigmoids, which gets an
+    output layer. (c) All layers are trained together on the labeled rows. The network of a DBM has an additional input,
+    the mean-field means of the second hidden layer at x, weighted by W2': its first hidden layer thus starts with the
+    same input from both sides as in the machine (Salakhutdinov & Hinton 2009, section 3.3).
 
     Parameters
     ----------
     base : RBM, DBN or DBM
-        Cloned, unless ``prefit``.
+        Machine that initializes the network. It is cloned, unless ``prefit``.
     prefit : bool, default=False
-        Whether ``base`` is fitted already, and taken as it is; in cross-validation give ``FrozenEstimator(base)``
-        instead, which clones leave fitted.
+        Whether ``base`` is already fitted and used as it is. In cross-validation, pass ``FrozenEstimator(base)``
+        instead, which stays fitted when it is cloned.
     class_weight : dict, list of dict, 'balanced' or None, default=None
         Weights of the classes in (c), as elsewhere in scikit-learn.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
-        Noise on what the network of (c) sees: X, and for a DBM the means too, drawn anew at each step; prediction sees
-        clean inputs. Masking sets cells to 0 and divides the others by ``1 - corruption_level``, as dropout does; salt
-        and pepper sets them to an end of their column's range; swap takes the same column of another row of the
-        minibatch; gaussian adds noise to every cell. A callable is ``f(X, seed, out)``. ``'auto'`` masks a share 0.3
-        where the network sees 500 inputs or more, in proportion less of fewer, and none below a share of 0.05.
+        Corruption of the inputs of the network in (c): X and, for a DBM, the means. It is drawn anew at each step;
+        prediction uses clean inputs. Masking sets cells to 0 and divides the others by ``1 - corruption_level``, as
+        dropout does; salt and pepper sets cells to an end of the range of their column; swap takes the same column of
+        another row of the minibatch; gaussian adds noise to every cell. A callable is ``f(X, seed, out)``. ``'auto'``
+        masks a fraction 0.3 of 500 inputs or more, proportionally less of fewer, and nothing if that is below 0.05.
     corruption_level : float, default=0.3
         Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
     dropout : float, default=0.0
-        Share of the units of each layer that a step of (c) leaves out.
+        Fraction of the units of each layer that are dropped in a step of (c).
     frozen : int or 'all', default=0
         So many of the lowest hidden layers stay as ``base`` has them; with ``'all'`` only the output layer learns.
     weight_decay : float, default=0.0
@@ -82,7 +82,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         Whether to train once more from the same start, on the held-out samples too, for the number of epochs after
         which their error was least. Needs ``early_stopping``.
     random_state : int, RandomState instance or None, default=None
-        Seed of shuffles, and of a ``base`` that has none of its own.
+        Random seed of shuffling, and of a ``base`` that has none of its own.
     verbose : int, default=0
         If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped.
     checkpoint : path-like, default=None
@@ -95,11 +95,11 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
     classes_ : ndarray of shape (n_classes,)
         Labels in the order of ``predict_proba``.
     base_ : RBM, DBN or DBM
-        The fitted base.
+        Fitted base.
     n_iter_ : int
-        Epochs of (c).
+        Number of epochs of (c).
     loss_curve_, validation_curve_ : list of float
-        Objective of each epoch, and share of wrong labels on held-out samples.
+        Objective of each epoch, and fraction of wrong labels on held-out samples.
 
     References
     ----------
@@ -130,7 +130,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Train the base, and the classifier that begins with its weights.
+        """Train the base, then the classifier that starts from its weights.
 
         Parameters
         ----------
@@ -149,8 +149,8 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         Raises
         ------
         ValueError
-            If X, y or a parameter is invalid (the estimator is then as before), or if the loss of (c) becomes
-            infinite (the weights of the last finite epoch are then kept).
+            If X, y or a parameter is invalid (the estimator is then as before), or if the loss of (c) becomes infinite
+            (the weights of the last finite epoch are then kept).
         TypeError
             If ``base`` is no Boltzmann machine.
         """
@@ -166,7 +166,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         return self
 
     def _begin(self, targets, base):
-        """Take the way up of ``base``, with an output layer above it; publish and return that state."""
+        """Build the network from the encoder of ``base`` and an output layer; publish and return its state."""
         self.base_, self._units = base, base.model_.units
         layers = base.model_.encoder_layers()
         widths = [len(encoder) for encoder, _ in layers]

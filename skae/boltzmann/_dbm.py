@@ -57,31 +57,31 @@ class DBM(
     TransformerMixin,
     _BaseComposition,
 ):
-    """Deep Boltzmann machine: hidden layers each joined with the one below and the one above.
+    """Deep Boltzmann machine: each hidden layer is connected with the one below and the one above.
 
-    ``p(x, h1, h2)`` is in proportion to ``exp(h1'W1 x + h2'W2 h1 + biases)``. RBMs are trained first, one on the codes
-    of the other, with doubled weights towards a layer that will have a neighbor on its other side too. Then all weights
-    follow the gradient of the likelihood: the data's phase by mean field, the model's by persistent chains
-    (Salakhutdinov & Hinton 2009). The parameters of training below are those of this joint training, which takes
-    ``max_iter`` epochs; ``loss_curve_`` has the loss of reconstructing x, which is no reason to stop.
+    ``p(x, h1, h2)`` is proportional to ``exp(h1'W1 x + h2'W2 h1 + biases)``. First, each RBM is trained on the codes of
+    the one below, with doubled weights towards each layer that will have a neighbor on its other side too. Then all
+    weights follow the gradient of the likelihood, with mean field for the data phase and persistent chains for the
+    model phase (Salakhutdinov & Hinton 2009). The training parameters below belong to this joint training. It takes
+    ``max_iter`` epochs, since the reconstruction loss in ``loss_curve_`` does not tell when to stop.
 
     Parameters
     ----------
     layers : list of (str, RBM)
-        Two or more, from the lowest to the highest. They are cloned. Their parameters are ``name__parameter`` for
-        ``set_params`` and grids.
+        Names and layers, two or more, from the lowest to the highest. They are cloned. Their parameters are
+        ``name__parameter`` in ``set_params`` and grids.
     pretraining : {'greedy'} or None, default='greedy'
-        How the layers are initialized; with None, by random weights.
+        Initialization of the layers; None means random weights.
     n_mean_field_steps : int, default=10
-        Steps of mean field; each goes up and down and renews all layers.
+        Number of mean-field steps, each of which updates all layers once.
     n_gibbs_steps : int, default=1
-        Steps of the chains in each step of training.
+        Number of Gibbs steps of the chains in each training step.
     n_chains : int, default=None
         Number of chains; ``batch_size`` by default.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     momentum : float, default=0.0
-        Of ``solver='sgd'``.
+        Momentum of ``solver='sgd'``.
     solver : {'sgd', 'adam'} or solver, default='sgd'
         How steps follow the gradient of the joint training.
     learning_rate_init : float, default=0.01
@@ -109,7 +109,7 @@ class DBM(
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     random_state : int, RandomState instance or None, default=None
-        Seed of initial weights, shuffles and chains, and of layers that have none of their own.
+        Random seed of initial weights, shuffling and chains, and of layers that have none of their own.
     verbose : int, default=0
         If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped; also
         of layers whose own ``verbose`` is 0.
@@ -122,17 +122,17 @@ class DBM(
     Attributes
     ----------
     layers_ : list of (str, RBM)
-        Layers as pre-training left them; without it, unfitted.
+        Layers after pre-training; unfitted without it.
     named_layers_ : Bunch
-        The same, by name.
+        Layers by name.
     weights_ : list of ndarray of shape (n_upper, n_lower)
         Weights between neighboring layers, from the lowest up.
     biases_ : list of ndarray of shape (n_units,)
         Biases of each layer, from the visible one up.
     n_iter_ : int
-        Epochs of the joint training.
+        Number of epochs of the joint training.
     loss_curve_, validation_curve_ : list of float
-        Loss of reconstructing x in each epoch.
+        Reconstruction loss of x in each epoch.
 
     References
     ----------
@@ -177,7 +177,7 @@ class DBM(
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Learn the layers one by one, then all of them together.
+        """Train the layers one by one, then all of them together.
 
         Parameters
         ----------
@@ -199,7 +199,7 @@ class DBM(
             If X or a parameter is invalid (the estimator is then as before), or if weights become infinite (those of
             the last finite epoch are then kept).
         TypeError
-            If a layer is no RBM.
+            If a layer is not an RBM.
         """
         with unchanged_on_error(self), fitting_parts(self, X):
             check_machines(self.layers, least=2)
@@ -261,7 +261,7 @@ class DBM(
         return self._by_block(X, visible, self.n_features_in_, method="reconstruct")
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
-        """Return a lower bound of each sample's unnormalized log density, by mean field.
+        """Return a mean-field lower bound on the unnormalized log density of each sample.
 
         Parameters
         ----------
@@ -283,7 +283,7 @@ class DBM(
         n_temperatures: int = 10_000,
         random_state: RandomState = None,
     ) -> LogPartition:
-        """Return a lower bound of the mean log-likelihood of X, with the error bars of log Z.
+        """Return a lower bound on the mean log-likelihood of X, with the error bars of log Z.
 
         Parameters
         ----------
@@ -292,7 +292,7 @@ class DBM(
         n_runs, n_temperatures : int, default=100 and 10000
             See :meth:`log_partition`.
         random_state : int, RandomState instance or None, default=None
-            Seed of the runs.
+            Random seed of the runs.
 
         Returns
         -------
@@ -338,7 +338,7 @@ class DBM(
         self._train(Problem(OnCodes(objective, n_visible, beside_zeros), rows, weights), state)
 
     def _by_block(self, X, function, width, **options):
-        """Return ``function(machine, even, odd)`` of the states of layers at all rows of X: see ``by_block_of_model``."""
+        """Return ``function(machine, even, odd)`` of the layer states at all rows of X: see ``by_block_of_model``."""
 
         def at_states(fitted, x):
             return function(fitted, *fitted.sides(self._units.scaling.apply(x)))
@@ -354,7 +354,7 @@ class DBM(
 
     @property
     def model_(self) -> Any:
-        """The fitted machine, which takes and gives columns of X."""
+        """The fitted machine, which takes and returns columns of X."""
         flat = self._history("model_")["params"]
         check_set(self, "n_mean_field_steps")
         return FittedMachine(self._machine, flat, self._units, self.n_mean_field_steps)

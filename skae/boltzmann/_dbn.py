@@ -43,22 +43,21 @@ from ._rbm import RBM
 class DBN(
     MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _BaseComposition, BaseEstimator
 ):
-    """Deep belief network: RBMs one above the other, of which the highest makes samples.
+    """Deep belief network: a stack of RBMs, the highest of which generates samples.
 
-    Each RBM learns the hidden units' means of the one below (Hinton et al. 2006). The density is that of the highest
-    RBM over its visible units, and each lower layer given the one above:
-    ``p(x, h1, h2) = p(x | h1) p(h1, h2)``. Codes are the means on the way up. :class:`BoltzmannClassifier` trains all
-    layers together with labels.
+    Each RBM learns the means of the hidden units of the one below (Hinton et al. 2006). The density is that of the
+    highest RBM, times that of each lower layer given the one above: ``p(x, h1, h2) = p(x | h1) p(h1, h2)``. Codes are
+    the means on the way up. :class:`BoltzmannClassifier` trains all layers together with labels.
 
     Parameters
     ----------
     layers : list of (str, RBM)
-        From the lowest to the highest. They are cloned. Their parameters are ``name__parameter`` for ``set_params``
-        and grids.
+        Names and layers, from the lowest to the highest. They are cloned. Their parameters are ``name__parameter`` in
+        ``set_params`` and grids.
     random_state : int, RandomState instance or None, default=None
-        Seed of layers that have none of their own.
+        Random seed of layers that have none of their own.
     verbose : int, default=0
-        ``verbose`` of layers whose own is 0.
+        Value of ``verbose`` for layers whose own is 0.
     checkpoint : path-like, default=None
         File beside which layers that have none write their checkpoints, with their names added.
     resume : bool, default=False
@@ -69,9 +68,9 @@ class DBN(
     layers_ : list of (str, RBM)
         Fitted layers.
     named_layers_ : Bunch
-        The same, by name.
+        Fitted layers by name.
     stack_ : StackedAE
-        The network of their encoders and decoders.
+        Network of their encoders and decoders.
 
     References
     ----------
@@ -106,7 +105,7 @@ class DBN(
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Learn the layers from X, from the lowest to the highest.
+        """Train the layers on X, from the lowest to the highest.
 
         Parameters
         ----------
@@ -127,7 +126,7 @@ class DBN(
         ValueError
             If X or a parameter is invalid; the estimator is then as before.
         TypeError
-            If a layer is no RBM.
+            If a layer is not an RBM.
         """
         with unchanged_on_error(self, learned="stack_"):
             check_machines(self.layers)
@@ -143,7 +142,7 @@ class DBN(
         return self
 
     def _adopt(self, stack):
-        """Take a stack and the columns that it has learned from."""
+        """Adopt a stack and the columns that it was trained on."""
         self.stack_ = stack
         take_columns(self, stack)
 
@@ -163,7 +162,7 @@ class DBN(
         return self._fitted_for(X, "transform").transform(X)
 
     def inverse_transform(self, X: ArrayLike) -> FloatArray:
-        """Return what codes lead to, one pass of means down.
+        """Return the reconstruction from codes: one pass of means down.
 
         Parameters
         ----------
@@ -178,7 +177,7 @@ class DBN(
         return self._fitted_for(X, "inverse_transform").inverse_transform(X)
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
-        """Return minus the loss of reconstructing each sample from its code.
+        """Return minus the reconstruction loss of each sample.
 
         Parameters
         ----------
@@ -201,20 +200,21 @@ class DBN(
         means: bool = False,
         random_state: RandomState = None,
     ) -> FloatArray:
-        """Return samples: Gibbs chains of the highest RBM, then one pass of draws down.
+        """Return samples: Gibbs chains of the highest RBM, followed by one pass of draws down.
 
         Parameters
         ----------
         n_samples : int, default=1
-            Number of chains; with ``start``, its rows are.
+            Number of chains; with ``start``, the number of its rows.
         n_steps : int, default=1000
-            Steps of each chain.
+            Number of steps of each chain.
         start : array-like of shape (n_samples, n_features), default=None
-            Data whose means below the highest RBM chains start at; by default, at draws by base rates there.
+            Data at whose means below the highest RBM the chains start. By default, they start at draws from the base
+            rates there.
         means : bool, default=False
             Whether to return the means of the visible units given the layer above, instead of draws.
         random_state : int, RandomState instance or None, default=None
-            Seed of the draws.
+            Random seed of the draws.
 
         Returns
         -------
@@ -233,7 +233,7 @@ class DBN(
                 lowest.units.check(start, column_names(self, start))
             for layer in lower:
                 start = by_block(start, layer.model_.encode, layer.n_components_)
-        # Of a single RBM the chain itself ends at the visible units.
+        # The chain of a single RBM itself ends at the visible units.
         means_of_top = means and not lower
         states = top.sample(
             n_samples,
@@ -248,7 +248,7 @@ class DBN(
 
     @property
     def model_(self) -> Any:
-        """The layers end to end, as :class:`StackedAE` has them: Model."""
+        """The layers end to end, as in :class:`StackedAE`: Model."""
         return self.stack_.model_
 
     @property
@@ -257,7 +257,7 @@ class DBN(
         return self.stack_.layers_
 
     def _fitted_for(self, X, method):
-        """Return the fitted stack, for X of a public ``method``."""
+        """Return the fitted stack, after checking the library of X for a public ``method``."""
         check_is_fitted(self)
         check_backend(backend_of_fit(self.stack_), X, f"{type(self).__name__}.{method}")
         return self.stack_

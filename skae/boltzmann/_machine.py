@@ -1,4 +1,4 @@
-"""What RBMs and deep Boltzmann machines have in common: gradient steps, Gibbs chains and the normalizer."""
+"""Base of RBMs and deep Boltzmann machines: gradient steps, Gibbs chains and the normalizer."""
 
 from abc import ABC, abstractmethod
 
@@ -13,15 +13,15 @@ from ._partition import LogPartition, log_partition
 
 
 class BoltzmannMachine(TrainedModel, ABC):
-    """Steps with ``momentum``, samples and log Z, by what a machine says about itself in two abstract methods."""
+    """Gradient steps with ``momentum``, samples and log Z, for machines that define two abstract methods."""
 
     @abstractmethod
     def _ends_of_chains(self, n_chains, n_steps, X, means, rng):
-        """Return where Gibbs chains end that start at the rows of X, or, where that is None, at draws by base rates."""
+        """Return the ends of Gibbs chains from the rows of X or, if it is None, from draws by the base rates."""
 
     @abstractmethod
     def _two_sides(self):
-        """Return the machine's parameters as those of one RBM, its visible units, and their biases without hidden ones."""
+        """Return the machine as one RBM: its parameters, its visible units, and their biases without hidden units."""
 
     def sample(
         self,
@@ -37,16 +37,16 @@ class BoltzmannMachine(TrainedModel, ABC):
         Parameters
         ----------
         n_samples : int, default=1
-            Number of chains; with ``start``, its rows are.
+            Number of chains; with ``start``, the number of its rows.
         n_steps : int, default=1000
-            Steps of each chain.
+            Number of steps of each chain.
         start : array-like of shape (n_samples, n_features), default=None
-            Visible states to begin with, the hidden layers of a :class:`~skae.boltzmann.DBM` being at their mean
-            field; by default, draws by the base rates of the training data.
+            Initial visible states; the hidden layers of a :class:`~skae.boltzmann.DBM` start at their mean field. By
+            default, draws from the base rates of the training data.
         means : bool, default=False
             Whether to return the means of the last visible units given the hidden ones, instead of draws.
         random_state : int, RandomState instance or None, default=None
-            Seed of the draws.
+            Random seed of the draws.
 
         Returns
         -------
@@ -69,23 +69,23 @@ class BoltzmannMachine(TrainedModel, ABC):
     ) -> LogPartition:
         """Return log Z, the logarithm of the normalizer of ``score_samples``.
 
-        Exactly for at most 20 hidden units, or units in the odd hidden layers of a :class:`~skae.boltzmann.DBM`;
-        otherwise by annealed importance sampling from independent visible units with the base rates of the training
-        data.
+        It is exact for at most 20 hidden units (in a :class:`~skae.boltzmann.DBM`, units of the odd hidden layers).
+        Otherwise it is estimated by annealed importance sampling that starts from independent visible units with the
+        base rates of the training data.
 
         Parameters
         ----------
         n_runs : int, default=100
-            Independent runs, whose weights are averaged.
+            Number of independent runs, whose weights are averaged.
         n_temperatures : int, default=10000
-            Steps from the independent units to the machine; too few underestimate Z.
+            Number of steps from the independent units to the machine; with too few, Z is underestimated.
         random_state : int, RandomState instance or None, default=None
-            Seed of the draws.
+            Random seed of the draws.
 
         Returns
         -------
         estimate : LogPartition
-            ``value``, and ``low`` and ``high``, three standard errors of Z away: a named tuple.
+            Named tuple of ``value``, and of ``low`` and ``high``, three standard errors of Z below and above it.
 
         References
         ----------
@@ -95,7 +95,7 @@ class BoltzmannMachine(TrainedModel, ABC):
         return log_partition(*self._two_sides(), n_runs, n_temperatures, random_state)
 
     def _make_solver(self):
-        """Return the solver that the parameters name: plain gradient steps, or steps with ``momentum``, for ``'sgd'``."""
+        """Return the solver that the parameters name; ``'sgd'`` takes gradient steps with ``momentum``."""
         if self.solver == "sgd":
             return SGD(momentum=self.momentum, nesterov=False)
         if self.momentum:

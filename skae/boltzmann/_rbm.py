@@ -44,15 +44,16 @@ from ._visible import check_groups
 @NetworkLayer.register
 @estimator
 class RBM(BoltzmannMachine, FittedNetwork):
-    """Restricted Boltzmann machine: binary hidden units that explain visible ones.
+    """Restricted Boltzmann machine: binary hidden units that explain the visible units.
 
-    The density of x is in proportion to ``sum_h exp(h'Wx + b'h + c'x)``; for gaussian columns, of unit variance, times
-    ``exp(-||x||^2 / 2)``. Its code is the mean of h given x, its reconstruction the mean of x given that code: weights
-    and code are those of a tied auto-encoder with sigmoids, and it may be a layer of :class:`StackedAE`.
+    The density of x is proportional to ``sum_h exp(h'Wx + b'h + c'x)``, times ``exp(-||x||^2 / 2)`` for gaussian
+    columns, which have unit variance. The code is the mean of h given x, and the reconstruction is the mean of x given
+    the code. Weights and code are those of a tied auto-encoder with sigmoids, so that an RBM can be a layer of
+    :class:`StackedAE`.
 
-    Training follows the gradient of the mean free energy of data minus that of samples of the model, for ``max_iter``
-    epochs: what ``loss_curve_`` has, the reconstruction loss of some rows, is no reason to stop. With
-    ``early_stopping`` training does stop, by the reconstruction loss of held-out samples.
+    Training follows the gradient of the mean free energy of the data minus that of samples of the model. It takes
+    ``max_iter`` epochs, since the reconstruction loss of some rows, which ``loss_curve_`` records, does not tell when
+    to stop. With ``early_stopping``, training stops by the reconstruction loss of held-out samples.
 
     Parameters
     ----------
@@ -64,22 +65,23 @@ class RBM(BoltzmannMachine, FittedNetwork):
         in ColumnTransformer. ``'auto'`` takes runs of one-hot columns as multinomial groups, 0/1 columns and
         real columns in [0, 1] or of one unit, such as pixels, as bernoulli, and the rest as gaussian.
     gradient : {'cd', 'pcd', 'autoencoder'}, default='cd'
-        Where the model's samples come from: short chains from the data, or chains that persist from step to step; or
-        none, and the gradient of the reconstruction loss instead.
+        Estimate of the gradient: with samples of short chains from the data (``'cd'``), with samples of chains that
+        persist from step to step (``'pcd'``), or the gradient of the reconstruction loss instead.
     n_gibbs_steps : int, default=1
-        Steps of these chains in each step of training.
+        Number of Gibbs steps of these chains in each training step.
     n_chains : int, default=None
         Number of persistent chains; ``batch_size`` by default.
     sparsity : float, default=0.0
-        Weight of the divergence of the units' mean activities from ``sparsity_target``.
+        Weight of the divergence of the mean activities of the units from ``sparsity_target``.
     sparsity_target : float, default=0.1
-        In (0, 1).
+        Target of the mean activities, in (0, 1).
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
         How columns of X are scaled inside the model, as in :class:`AutoEncoder`.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     momentum : float, default=0.0
-        Of ``solver='sgd'``. With persistent chains of one Gibbs step it costs likelihood: they fall behind.
+        Momentum of ``solver='sgd'``. With persistent chains of one Gibbs step it lowers the likelihood, since the
+        chains fall behind.
     solver : {'adam', 'sgd'} or solver, default='adam'
         An instance from :mod:`skae.training` has options. ``'lbfgs'`` for the gradient of the auto-encoder only.
     learning_rate_init : float, default=3e-3
@@ -113,7 +115,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
         ``learning_rate='constant'`` two fits of n epochs are one of 2 n. Other parameters than ``n_components``,
         ``visible`` and ``standardize``, which have to stay, may change in between.
     random_state : int, RandomState instance or None, default=None
-        Seed of initial weights, shuffles and chains.
+        Random seed of initial weights, shuffling and chains.
     verbose : int, default=0
         If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped.
     checkpoint : path-like, default=None
@@ -122,9 +124,9 @@ class RBM(BoltzmannMachine, FittedNetwork):
         Whether ``fit`` continues from ``checkpoint`` if the file exists, with bitwise the same result as without the
         interruption.
     device : str, default=None
-        Where to compute if X is a numpy array: None or ``'cpu'``, or a GPU by PyTorch, ``'cuda'`` or ``'cuda:1'``;
-        results are numpy arrays. With scikit-learn's ``array_api_dispatch``, arrays of other libraries stay on the
-        device where they are.
+        Device to compute on if X is a numpy array: None or ``'cpu'``, or a GPU through PyTorch, ``'cuda'`` or
+        ``'cuda:1'``; results are numpy arrays. With scikit-learn's ``array_api_dispatch``, arrays of other libraries
+        stay on their device.
     precision : {'float32', 'bfloat16'}, default='float32'
         ``'bfloat16'`` rounds the factors of matrix products; weights and sums stay in float32. It needs X in float32,
         and PyTorch, also on a CPU.
@@ -181,7 +183,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
     device: str | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
 
-    scales = (1, 1)  # of the weights on the way up and down: others in the layers of a DBM
+    scales = (1, 1)  # of the weights on the way up and down; others in a DBM
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
@@ -218,8 +220,8 @@ class RBM(BoltzmannMachine, FittedNetwork):
         Raises
         ------
         ValueError
-            If X or a parameter is invalid (the estimator is then as before), or if the loss becomes
-            infinite (the weights of the last finite epoch are then kept).
+            If X or a parameter is invalid (the estimator is then as before), or if the loss becomes infinite (the
+            weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self):
             self._fit_network(X, sample_weight)
@@ -231,8 +233,8 @@ class RBM(BoltzmannMachine, FittedNetwork):
     def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return the logarithm of each sample's unnormalized density: minus its (free) energy.
 
-        The unknown normalizer is the same for all samples: differences are exact, and low values are anomalies. Two
-        models have two normalizers: neither these scores nor their mean, ``score``, tell which one is better.
+        The unknown normalizer is the same for all samples: differences are exact, and low values are anomalies.
+        Different models have different normalizers: neither these scores nor their mean, ``score``, can compare models.
 
         Parameters
         ----------
@@ -258,7 +260,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
         n_temperatures: int = 10_000,
         random_state: RandomState = None,
     ) -> LogPartition:
-        """Return the mean log-likelihood of X, with the bounds that come from those of log Z.
+        """Return the mean log-likelihood of X, with bounds that follow from those of log Z.
 
         Parameters
         ----------
@@ -267,7 +269,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
         n_runs, n_temperatures : int, default=100 and 10000
             See :meth:`log_partition`.
         random_state : int, RandomState instance or None, default=None
-            Seed of the runs.
+            Random seed of the runs.
 
         Returns
         -------
@@ -291,12 +293,12 @@ class RBM(BoltzmannMachine, FittedNetwork):
         Returns
         -------
         training : LayerTraining
-            Functions that train it, and what the stack asks about it.
+            Functions that train it, and its properties that the stack needs.
         """
         return unsupervised.layer_training(self, units_parameter="visible", tied=True)
 
     def objective(self, network, units):
-        """Return what the gradient of the likelihood is estimated by, or that of the reconstruction loss.
+        """Return the objective that estimates the gradient of the likelihood, or that of the reconstruction loss.
 
         Parameters
         ----------
@@ -332,13 +334,13 @@ class RBM(BoltzmannMachine, FittedNetwork):
 
     @property
     def _base_bias(self):
-        """ndarray of shape (n_inputs,): biases of visible units that have the base rates of the columns."""
+        """ndarray of shape (n_inputs,): biases with which the visible units have the base rates of the columns."""
         return self._base_rates.array
 
     def _first_state(self, rows, sample_weight):
-        """Return the state before the first step on scaled rows: visible units have the base rates of the columns."""
+        """Return the initial state for scaled rows: visible units have the base rates of the columns."""
         check_groups(rows, self._units.loss)
-        # No array among the attributes, which would have to be of the library of X.
+        # Not an array: attributes that are arrays would have to be of the library of X.
         self._base_rates = Constant(self._units.base_logits.astype(rows.dtype))
         return self._start(self._network, rows.dtype, output_bias=self._base_bias)
 

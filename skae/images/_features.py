@@ -41,86 +41,86 @@ from ._whitening import ZCA
 
 @estimator
 class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Features of pictures: codes of the patch at every position, by filters learned on patches, and pooled.
+    """Pooled features of images: filters that are learned on patches encode the patch at every position.
 
-    ``fit`` draws patches, subtracts from each its mean and divides by its deviation, whitens them, and learns filters
-    on them. ``transform`` does the same at every position: it encodes, rectifies, normalizes contrast among the codes
-    (if asked to), and pools (Coates, Lee & Ng 2011; Jarrett et al. 2009). X has pictures, of shape
-    ``(n_samples, height, width)`` or ``(n_samples, height, width, channels)``, or rows of ``image_shape``. 8-bit pixels
-    are divided by 255.
+    ``fit`` draws patches, subtracts the mean of each and divides by its deviation, whitens them, and learns filters on
+    them. ``transform`` prepares the patch at every position in the same way, encodes and rectifies it, optionally
+    normalizes the contrast of the codes, and pools them (Coates, Lee & Ng 2011; Jarrett et al. 2009). X contains
+    images, of shape ``(n_samples, height, width)`` or ``(n_samples, height, width, channels)``, or rows of
+    ``image_shape``. 8-bit pixels are divided by 255.
 
     Parameters
     ----------
     n_filters : int, default=256
-        Number of filters of ``'kmeans'`` and of ``'patches'``, in each tile; others have their own.
+        Number of filters of each tile with ``'kmeans'`` and ``'patches'``; other dictionaries define their own.
     dictionary : {'kmeans', 'patches'}, estimator or array-like, default='kmeans'
-        What learns filters on whitened patches: k-means on minibatches, patches as they are, or any transformer or
-        clusterer of rows, for instance ``SparseCoder``, ``PSD``, ``ContractiveAE``, ``RBM``, ``PCA`` or ``KMeans``; one
-        in a ``FrozenEstimator`` of scikit-learn is taken as it was fitted. Or filters themselves, as in ``components_``
-        or in ``filters_``, tile by tile.
+        Model that learns filters on whitened patches: minibatch k-means, the patches themselves, or any transformer or
+        clusterer of rows, for instance ``SparseCoder``, ``PSD``, ``ContractiveAE``, ``RBM``, ``PCA`` or ``KMeans``; in
+        a ``FrozenEstimator`` of scikit-learn it is used as fitted. An array holds the filters themselves, as in
+        ``components_`` or ``filters_``, tile by tile.
     encoder : {'triangle', 'threshold', 'linear', 'code'}, default='triangle'
-        ``'triangle'``: by how much a filter is nearer to the patch than filters are on average. The others are given by
-        filters of norm 1: ``'linear'``, their products with the patch, and ``'threshold'``, the products less ``alpha``
-        where positive, and then, as further maps, the same of minus the products. ``'code'`` is ``transform`` of
-        ``dictionary``.
+        Encoder of patches. ``'triangle'`` is the mean distance of the patch to the filters minus its distance to each
+        filter, where positive. ``'linear'`` is the product of the patch and each filter, scaled to norm 1.
+        ``'threshold'`` is that product minus ``alpha``, where positive, followed by maps of the same for minus the
+        product. ``'code'`` is ``transform`` of ``dictionary``.
     alpha : float, default=0.25
         Threshold of ``'threshold'``.
     rectification : {'absolute', 'split'}, default=None
-        Absolute values of ``'linear'`` and ``'code'``, or their positive and then their negative parts. The other codes
-        have no negative values.
+        Rectification of ``'linear'`` and ``'code'``: absolute values, or positive parts followed by negative parts.
+        Other codes have no negative values.
     patch_size : int or (int, int), default=6
         Height and width of a patch.
     tiling : int or (int, int), default=1
-        Rows and columns between positions that share their filters: with k there are ``k * k`` dictionaries, one for
-        each tile, learned on the patches at its positions. Contrast and whitening are common to all. In each window of
-        pooling codes of a tile are pooled by themselves, so that there are ``k * k`` times as many features.
+        Number of rows and columns between positions that share their filters: with k there are ``k * k`` dictionaries,
+        one for each tile, learned on the patches at its positions. Contrast and whitening are common to all tiles. Each
+        pooling window pools the codes of each tile separately, so that there are ``k * k`` times as many features.
     contrast : float or None, default=0.3
-        Added to the variance of a patch before its root is the divisor, as a share of the mean variance of patches.
-        None leaves patches as they are. Coates, Lee & Ng (2011) have 0.01; more of it keeps the noise of smooth
-        patches, for instance that of JPEG files, from being as large as structure.
+        Value added to the variance of a patch before dividing by its root, as a fraction of the mean variance of
+        patches. None leaves patches as they are. Coates, Lee & Ng (2011) use 0.01; larger values keep the noise of
+        smooth patches, for instance that of JPEG files, from becoming as large as structure.
     whitening : float or None, default=0.1
-        ``epsilon`` of :class:`~skae.images.ZCA`. None does not whiten.
+        Value of ``epsilon`` of :class:`~skae.images.ZCA`. With None, patches are not whitened.
     local_contrast : float, default=None
-        Deviation in positions of the Gaussian window in which codes are normalized; None leaves them.
+        Standard deviation, in positions, of the Gaussian window in which codes are normalized. With None, they are not.
     pooling : {'mean', 'sum', 'max', 'l2'}, default='mean'
-        What is kept of the codes of a window; ``'l2'`` is the root of the sum of squares.
+        Statistic of the codes in a window; ``'l2'`` is the root of the sum of squares.
     pool_grid : int or (int, int), default=2
-        Windows down and across, of equal size as far as possible; not used with ``pool_size``.
+        Number of windows down and across, as equal in size as possible. Not used with ``pool_size``.
     pool_size : int or (int, int), default=None
-        Positions of a window. Where windows do not fit the last one is smaller.
+        Height and width of a window, in positions. If windows do not fit, the last ones are smaller.
     pool_stride : int or (int, int), default=None
-        Positions from window to window; by default those of ``pool_size``.
+        Number of positions between windows; ``pool_size`` by default.
     image_shape : tuple of int, default=None
-        (height, width) or (height, width, channels) of the rows of X; by default those are square and gray, or else
-        lines of one pixel's height. Not needed where X has pictures.
+        Shape of the images that are rows of X: (height, width) or (height, width, channels). By default, rows are
+        square gray images or, if they cannot be, images of one pixel in height. Not needed if X contains images.
     n_patches : int, default=100_000
-        Maximum number of patches to learn from, of all tiles together.
+        Maximum number of patches to learn from, over all tiles.
     n_jobs : int, default=None
-        Threads of ``transform``, as in joblib.
+        Number of threads of ``transform``, as in joblib.
     random_state : int, RandomState instance or None, default=None
-        Seed of the patches and of ``dictionary``.
+        Random seed of the patches and of ``dictionary``.
 
     Attributes
     ----------
     components_ : ndarray of shape (n_tiles * n_filters, n_patch_features)
-        Filters of whitened patches, in the order height, width, channel; the tiles row by row. With ``'code'``, None if
-        ``dictionary`` has none.
+        Filters of whitened patches, in the order height, width, channel, tile by tile in row order. With ``'code'``,
+        None if ``dictionary`` has none.
     filters_ : ndarray of shape (n_tiles * n_filters, height, width, channels)
-        The same as pictures, with whitening undone, or None.
+        Filters as images, with whitening undone, or None.
     dictionary_ : estimator, list of estimator or None
-        What learned them; of several tiles a list.
+        Estimator that learned the filters, or a list of one for each tile.
     zca_ : ZCA or None
-        The whitening.
+        Fitted whitening.
     floor_ : float or None
-        What ``contrast`` adds to variances.
+        Value that ``contrast`` adds to variances.
     image_shape_ : (int, int, int)
-        Of a picture.
+        Height, width and channels of an image.
     map_shape_ : (int, int, int)
-        Rows, columns and maps, tile by tile, of the features of a picture, in the order of ``transform``.
+        Rows, columns and maps of the features of an image, in the order of ``transform``; maps are tile by tile.
     tiling_ : (int, int)
-        Rows and columns between positions that share their filters.
+        Number of rows and columns between positions that share their filters.
     n_features_in_ : int
-        Numbers of a picture.
+        Number of values of an image.
 
     References
     ----------
@@ -187,7 +187,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Learn filters on patches of pictures.
+        """Learn filters on patches of images.
 
         Parameters
         ----------
@@ -232,17 +232,17 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return self
 
     def transform(self, X: ArrayLike) -> FloatArray:
-        """Return the pooled codes of pictures.
+        """Return the pooled codes of images.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
-            Pictures.
+            Images.
 
         Returns
         -------
         features : ndarray of shape (n_samples, n_features_out)
-            In the order of ``map_shape_``; float64 where ``fit`` had float64, else float32.
+            Features in the order of ``map_shape_``, in float64 if ``fit`` had float64, else in float32.
         """
         check_is_fitted(self)
         check_set(self, "n_jobs")
@@ -259,13 +259,13 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     @property
     def map_shape_(self) -> tuple[int, int, int]:
-        """Rows, columns and maps, tile by tile, of the features, in the order of ``transform``: (int, int, int)."""
+        """Rows, columns and maps of the features, in the order of ``transform``: (int, int, int)."""
         check_is_fitted(self)
         return self._maps.shape
 
     @property
     def filters_(self) -> FloatArray | None:
-        """Ndarray of shape (n_tiles * n_filters, height, width, channels): filters as pictures, with whitening undone."""
+        """Ndarray of shape (n_tiles * n_filters, height, width, channels): filters as images, with whitening undone."""
         check_is_fitted(self)
         if self.components_ is None:
             return None
@@ -295,7 +295,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             )
 
     def _whitened(self, patches):
-        """Return patches as filters are learned on them, and which of them these are."""
+        """Return the normalized patches that filters are learned on, and which of the patches they are."""
         patches, self.floor_, kept = over_contrast(patches, self.contrast)
         self.zca_ = None
         if self.whitening is not None:
@@ -304,7 +304,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return patches, kept
 
     def _keep(self, learned):
-        """Keep dictionaries and filters, those of tiles tile by tile."""
+        """Store dictionaries and filters, tile by tile."""
         dictionaries, filters = zip(*learned)
         self.dictionary_, self.components_ = learned[0]
         if len(learned) > 1:
@@ -312,7 +312,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             self.components_ = None if filters[0] is None else np.concatenate(filters)
 
     def _encoders(self, learned, n_values, dtype):
-        """Return the encoder of each tile; raise where they do not have equal numbers of maps."""
+        """Return the encoder of each tile; raise if their numbers of maps differ."""
         whitening = self._whitening(n_values).astype(dtype)
         encoders = [self._encoder(whitening, *each) for each in learned]
         numbers = sorted({each.n_maps for each in encoders})
@@ -338,7 +338,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return Linear(whitening, atoms, self.rectification)
 
     def _whitening(self, n_values):
-        """Return the matrix from a normalized patch, with a 1 behind it, to the whitened one."""
+        """Return the matrix that maps a normalized patch, followed by a 1, to the whitened one."""
         if self.zca_ is None:
             return np.eye(n_values + 1, n_values)
         whitening, mean = self.zca_.whitening_, self.zca_.mean_

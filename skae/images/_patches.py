@@ -14,7 +14,7 @@ from ._pictures import smoothed
 
 
 def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01) -> FloatArray:
-    """Return ``image`` minus its local mean, over its local standard deviation.
+    """Return ``image`` minus its local mean, divided by its local standard deviation.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01
     sigma : float, default=4.0
         Standard deviation of the Gaussian neighborhood, in pixels.
     floor : float, default=0.01
-        Smallest divisor, in units of ``image``: flat regions stay flat.
+        Minimum divisor, in units of ``image``, so that flat regions stay flat.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01
     Raises
     ------
     ValueError
-        If ``image`` is not finite and of two dimensions, or if ``sigma`` or ``floor`` is not positive.
+        If ``image`` is not finite or not two-dimensional, or if ``sigma`` or ``floor`` is not positive.
 
     References
     ----------
@@ -66,7 +66,7 @@ def sample_patches(
     center: bool = True,
     random_state: RandomState = None,
 ) -> FloatArray:
-    """Return random patches of gray images as rows, in equal numbers from each image.
+    """Return random patches of gray images as rows, equally many from each image.
 
     Parameters
     ----------
@@ -77,19 +77,19 @@ def sample_patches(
     n_patches : int
         Number of patches.
     center : bool, default=True
-        Whether to take each patch's mean away.
+        Whether to subtract the mean of each patch.
     random_state : int, RandomState instance or None, default=None
-        Seed of the places and of the order.
+        Random seed of the positions and of the order.
 
     Returns
     -------
     X : ndarray of shape (n_patches, height * width)
-        In random order.
+        Patches in random order.
 
     Raises
     ------
     ValueError
-        If an image is not finite, is smaller than a patch or has fewer places than its share of patches.
+        If an image is not finite, is smaller than a patch, or has too few positions for its part of the patches.
 
     Examples
     --------
@@ -135,19 +135,19 @@ def denoise(image: ArrayLike, coder: Any, patch_size: tuple[int, int]) -> FloatA
     image : array-like of shape (height, width)
         A gray image.
     coder : fitted estimator
-        With ``reconstruct``, of patches without their means; for instance a ``SparseCoder``.
+        Estimator whose ``reconstruct`` takes patches without their means, for instance a ``SparseCoder``.
     patch_size : (int, int)
-        Height and width of the patches that ``coder`` knows.
+        Height and width of the patches that ``coder`` was fitted to.
 
     Returns
     -------
     clean : ndarray of shape (height, width)
-        The image without the noise.
+        Denoised image.
 
     Raises
     ------
     ValueError
-        If ``image`` is not finite and of two dimensions, or if ``coder`` knows patches of another size.
+        If ``image`` is not finite or not two-dimensional, or if ``coder`` was fitted to patches of another size.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Predictive sparse decomposition of whole pictures."""
+"""Predictive sparse decomposition of whole images."""
 
 from dataclasses import field
 from functools import partial
@@ -42,50 +42,50 @@ from ._convolution import Convolution, ConvolutionalObjective, TiledEncoder
 from ._pictures import as_floats, checked_patch_size, drawn_filters, pair, validated_pictures
 
 _AFTER_FIT = "alpha beta pool_size transform_algorithm gap_tol max_inference_iter n_jobs".split()
-_JUDGED = 4  # pictures by whose codes a fit is judged
-_CODES = 2**22  # numbers of the codes that are found at once
+_JUDGED = 4  # images whose codes the check after a fit looks at
+_CODES = 2**22  # maximum number of codes in a block
 
 
 @estimator
 class ConvolutionalPSD(
     TrainedModel, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
-    """Sparse codes of whole pictures by filters at all positions, and a fast encoder that predicts them.
+    """Convolutional sparse coding of whole images, with a fast encoder that predicts the codes.
 
-    Minimizes the mean over pictures of ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1 + beta ||h - f(x)||^2 / 2`` over
+    Minimizes the mean over images of ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1 + beta ||h - f(x)||^2 / 2`` over
     maps of codes h, filters d of norm 1 and the encoder f, which sees the patch at each position (Kavukcuoglu et al.
-    2010). Since a filter is at all positions, no other one has to be its shifted copy, as in a dictionary of patches.
-    Pictures should have their contrast normalized (``normalize_contrast``) or be whitened.
+    2010). Since each filter applies at all positions, the filters need not be shifted copies of each other, as they are
+    in a dictionary of patches. Images should have normalized contrast (``normalize_contrast``) or be whitened.
 
     Parameters
     ----------
     n_filters : int, default=16
-        Number of filters at a position.
+        Number of filters at each position.
     patch_size : int or (int, int), default=7
         Height and width of a filter.
     tiling : int or (int, int), default=1
-        Rows and columns between positions that share their filters: with k there are ``k * k * n_filters`` of them,
-        tile by tile.
+        Number of rows and columns between positions that share their filters: with k there are ``k * k * n_filters`` of
+        them, tile by tile.
     alpha : float, default=0.1
         Weight of the absolute values of the codes.
     pool_size : int, default=None
-        Width in positions of the windows in which codes of a filter are pooled: sparsity is then that of
-        ``sum_P sqrt(sum_j w_Pj h_j^2)`` over a window P around each position, and the filters of neighboring positions
-        become alike if they are tiled: the tiles are topographic maps. No duality gap is known then.
+        Width, in positions, of the windows in which the codes of a filter are pooled. The sparsity penalty is then
+        ``sum_P sqrt(sum_j w_Pj h_j^2)`` over a window P around each position. With ``tiling`` it makes the filters of
+        neighboring positions similar, so that the tiles are topographic maps. No duality gap is then known.
     beta : float, default=1.0
-        Weight of half the squared distance between codes and their prediction.
+        Weight of half the squared distance between codes and their predictions.
     encoder : {'tanh', 'soft_threshold'}, default='soft_threshold'
-        ``g tanh(K x + b)`` of a patch x, as in the paper; or a soft threshold of ``K x``.
+        Form of the encoder: ``g tanh(K x + b)`` of a patch x, as in the paper, or a soft threshold of ``K x``.
     transform_algorithm : {'encoder', 'inference', 'lasso'}, default='encoder'
-        What ``transform`` returns: f(x); the codes that minimize the three terms; or those of the filters alone,
-        without the encoder's term.
+        Codes that ``transform`` returns: f(x); the codes that minimize all three terms; or those of the filters alone,
+        without the term of the encoder.
     gap_tol : float, default=1e-2
-        Largest duality gap of the codes of a picture, relative to the objective of zero codes; with ``pool_size``, the
-        relative change of the codes in a pass at which inference stops.
+        Maximum duality gap of the codes of an image, relative to the objective of zero codes; with ``pool_size``,
+        inference stops when a pass changes the codes by less than this fraction.
     max_inference_iter : int, default=200
-        Maximum number of passes of coordinate descent over the codes of a picture that may be nonzero.
+        Maximum number of passes of coordinate descent over the codes of an image that may be nonzero.
     image_shape : tuple of int, default=None
-        (height, width) or (height, width, channels) of the rows of X, see :class:`ConvolutionalFeatures`.
+        Shape of the images that are rows of X, see :class:`ConvolutionalFeatures`.
     solver : {'adam', 'sgd'} or solver, default='adam'
         An instance from :mod:`skae.training` has options.
     learning_rate_init : float, default=1e-3
@@ -94,32 +94,32 @@ class ConvolutionalPSD(
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs. Training that is resumed then needs the same ``max_iter``.
     batch_size : int, default=16
-        Pictures in a minibatch.
+        Images in a minibatch.
     max_iter : int or 'auto', default=20
         Maximum number of epochs. ``'auto'`` means two minibatches per sample, but between 1000 and 2000 minibatches,
         and between 12 and 1000 epochs.
     tol : float, default=1e-4
         Training stops when, for ``n_iter_no_change`` epochs in a row, the objective (with ``learning_rate='constant'``)
-        or that of held-out pictures (with ``early_stopping``) improves by less than this fraction.
+        or that of held-out images (with ``early_stopping``) improves by less than this fraction.
     shuffle : bool or int, default=True
-        Whether to shuffle the pictures in each epoch. An int shuffles within blocks of that many consecutive pictures
+        Whether to shuffle the images in each epoch. An int shuffles within blocks of that many consecutive images
         only, so that a file is read in order.
     early_stopping : bool, default=False
-        Whether to stop when the objective of held-out pictures no longer improves, and keep the weights at which it was
+        Whether to stop when the objective of held-out images no longer improves, and keep the weights at which it was
         least.
     validation_fraction : float, default=0.1
-        Share of pictures to hold out for ``early_stopping``.
+        Share of images to hold out for ``early_stopping``.
     n_iter_no_change : int, default=5
         Epochs without improvement after which to stop.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the last fit, optimizer state included. Other parameters than ``n_filters``,
         ``patch_size``, ``tiling`` and ``encoder``, which have to stay, may change in between.
     n_jobs : int, default=None
-        Threads, as in joblib.
+        Number of threads, as in joblib.
     random_state : int, RandomState instance or None, default=None
-        Seed of the first filters and of shuffles.
+        Random seed of the initial filters and of shuffling.
     verbose : int, default=0
-        If positive, print loss, seconds and pictures per second every ``verbose`` epochs, and why training stopped.
+        If positive, print loss, seconds and images per second every ``verbose`` epochs, and why training stopped.
     checkpoint : path-like, default=None
         File to which the state of training is written after each epoch, atomically.
     resume : bool, default=False
@@ -129,21 +129,21 @@ class ConvolutionalPSD(
     Attributes
     ----------
     components_ : ndarray of shape (n_tiles * n_filters, n_patch_features)
-        Filters, in the order height, width, channel; the tiles row by row.
+        Filters, in the order height, width, channel, tile by tile in row order.
     filters_ : ndarray of shape (n_tiles * n_filters, height, width, channels)
-        The same as pictures.
+        Filters as images.
     encoder_parameters_ : list of ndarray
-        Gains, filters and biases of ``'tanh'``; filters and logarithms of thresholds. Tiles are their first axis.
+        Gains, filters and biases of ``'tanh'``, or filters and logarithms of thresholds. Tiles are the first axis.
     image_shape_ : (int, int, int)
-        Of a picture.
+        Height, width and channels of an image.
     map_shape_ : (int, int, int)
-        Rows, columns and filters of the codes of a picture, in the order of ``transform``.
+        Rows, columns and filters of the codes of an image, in the order of ``transform``.
     tiling_ : (int, int)
-        Rows and columns between positions that share their filters.
+        Number of rows and columns between positions that share their filters.
     n_iter_ : int
         Epochs so far.
     loss_curve_, validation_curve_ : list of float
-        Mean objective of each epoch, on training and on held-out pictures.
+        Mean objective of each epoch, on training and on held-out images.
     converged_ : bool
         Whether training stopped by itself.
 
@@ -203,7 +203,7 @@ class ConvolutionalPSD(
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Learn filters and encoder.
+        """Learn the filters and the encoder.
 
         Parameters
         ----------
@@ -212,7 +212,7 @@ class ConvolutionalPSD(
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the pictures in the mean of the objective.
+            Weights of the images in the mean of the objective.
 
         Returns
         -------
@@ -237,11 +237,11 @@ class ConvolutionalPSD(
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
-            Pictures.
+            Images.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the pictures.
+            Weights of the images.
 
         Returns
         -------
@@ -253,7 +253,7 @@ class ConvolutionalPSD(
         return self
 
     def _prepared(self, X, sample_weight, again):
-        """Return the ``Problem`` and the state to train from: the last one, or a first one."""
+        """Return the ``Problem`` and the initial state: the last one, or a new one."""
         image_shape = self.image_shape_ if again and self.image_shape is None else self.image_shape
         pictures = validated_pictures(self, X, image_shape, reset=not again)
         size = checked_patch_size(self.patch_size, pictures)
@@ -276,17 +276,17 @@ class ConvolutionalPSD(
         return Problem(objective, rows, weights, constant=loss_of_zeros(rows, weights)), state
 
     def transform(self, X: ArrayLike) -> FloatArray:
-        """Return the codes of pictures.
+        """Return the codes of images.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
-            Pictures.
+            Images.
 
         Returns
         -------
         H : ndarray of shape (n_samples, n_features_out)
-            In the order of ``map_shape_``.
+            Codes in the order of ``map_shape_``.
         """
         parts = [self._codes_of(block) for block in self._blocks(X)]
         codes, gaps, squares = map(np.concatenate, zip(*parts))
@@ -294,31 +294,31 @@ class ConvolutionalPSD(
         return codes
 
     def infer(self, X: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Return the codes of pictures by the filters alone, and how far each may be from its optimum.
+        """Return the codes of images by the filters alone, and an upper bound on the distance of each from its optimum.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
-            Pictures.
+            Images.
 
         Returns
         -------
         codes : ndarray of shape (n_samples, n_features_out)
-            Codes of the pictures.
+            Codes of the images.
         gaps : ndarray of shape (n_samples,)
-            Upper bounds of ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1`` at each code minus the least one. With
-            ``pool_size`` not known: NaN, or infinite after ``max_inference_iter`` passes.
+            Upper bound on ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1`` at each code minus its minimum. Unknown
+            with ``pool_size``: NaN, or infinite after ``max_inference_iter`` passes.
         """
         parts = [self._codes(block, self.components_) for block in self._blocks(X)]
         return tuple(map(np.concatenate, zip(*parts)))
 
     def inverse_transform(self, X: ArrayLike) -> FloatArray:
-        """Return the pictures that codes stand for, as rows.
+        """Return the images that are reconstructed from codes, as rows.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features_out)
-            Samples.
+            Codes.
 
         Returns
         -------
@@ -339,24 +339,24 @@ class ConvolutionalPSD(
 
     @property
     def filters_(self) -> FloatArray:
-        """The filters as pictures: ndarray of shape (n_filters, height, width, channels)."""
+        """The filters as images: ndarray of shape (n_filters, height, width, channels)."""
         filters = self.components_
         return filters.reshape(-1, *self._convolution.patch_size, self.image_shape_[2])
 
     @property
     def encoder_parameters_(self) -> list[FloatArray]:
-        """Gains, filters and biases of ``'tanh'``; filters and logarithms of thresholds: list of ndarray."""
+        """Gains, filters and biases of ``'tanh'``, or filters and logarithms of thresholds: list of ndarray."""
         params, encoder = self._history("encoder_parameters_")["params"], self._make_encoder()
         return encoder.parts(params[-encoder.size :])
 
     @property
     def map_shape_(self) -> tuple[int, int, int]:
-        """Rows, columns and filters of the codes of a picture: (int, int, int)."""
+        """Rows, columns and filters of the codes of an image: (int, int, int)."""
         check_is_fitted(self)
         return *self._convolution.n_positions, self._shape["n_filters"]
 
     def _initial(self, pictures, _, seed):
-        """Return random filters and the encoder that goes with them."""
+        """Return random filters and the matching parameters of the encoder."""
         rng = np.random.RandomState(seed)
         n_filters, size = self._convolution.n_tiles * self.n_filters, self._convolution.patch_size
         filters = drawn_filters(pictures, size, n_filters, rng)
@@ -369,12 +369,12 @@ class ConvolutionalPSD(
         return TiledEncoder(encoder, self._convolution)
 
     def _make_solver(self):
-        """Return the solver that the parameters name, which keeps filters at norm 1."""
+        """Return the solver that the parameters name, wrapped to keep filters at norm 1."""
         n_filters = self._convolution.n_tiles * self.n_filters
         return UnitAtoms(super()._make_solver(), n_filters, self._convolution.n_values)
 
     def _blocks(self, X):
-        """Yield pictures in blocks whose codes take little memory."""
+        """Yield images in blocks whose codes take little memory."""
         check_is_fitted(self)
         check_set(self, *_AFTER_FIT)
         pictures = validated_pictures(self, X, self.image_shape_, reset=False)
@@ -389,18 +389,18 @@ class ConvolutionalPSD(
         return codes.reshape(len(pictures), -1)
 
     def _codes_of(self, pictures):
-        """Return codes, how far each may be from its optimum, and twice the objective of its zero code."""
+        """Return codes, a bound on the distance of each from its optimum, and twice the objective of the zero code."""
         squares = row_norms(pictures.reshape(len(pictures), -1), squared=True)
         if self.transform_algorithm == "lasso":
             return *self._codes(pictures, self.components_), squares
         prior = self._predicted(pictures)
-        if self.transform_algorithm == "encoder":  # of which nothing is asked
+        if self.transform_algorithm == "encoder":  # these need not be optimal
             return prior, np.zeros_like(squares), squares
         squares += self.beta * row_norms(prior, squared=True)
         return *self._codes(pictures, self.components_, ridge=self.beta, prior=prior), squares
 
     def _inferred(self, pictures, filters, prediction):
-        """Return codes near the encoder's prediction, and their penalties."""
+        """Return codes near the prediction of the encoder, and their penalties."""
         codes, _ = self._codes(pictures, filters, ridge=self.beta, prior=prediction)
         pool = self._pool()
         sizes = np.abs(codes) if pool is None else pool.roots(codes)

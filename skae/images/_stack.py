@@ -1,4 +1,4 @@
-"""Stages of convolutional features one above the other."""
+"""Stacked stages of convolutional features."""
 
 from dataclasses import field
 from numbers import Integral
@@ -30,42 +30,42 @@ from .._typing import (
 from ._features import ConvolutionalFeatures
 from ._pictures import validated_pictures
 
-_BLOCK = 512  # pictures that go up through the stages together
-_NUMBERS = 2**27  # of the maps that an upper stage learns from
+_BLOCK = 512  # images that pass through the stages together
+_NUMBERS = 2**27  # maximum number of values in the maps that an upper stage learns from
 
 
 @estimator
 class ConvolutionalStack(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, _BaseComposition, BaseEstimator
 ):
-    """Convolutional features of convolutional features: each stage is learned on the pooled maps of the one below.
+    """Stack of convolutional features: each stage is learned on the pooled maps of the one below.
 
-    Maps go up as pictures with as many channels as there are maps. Parameters of stages are ``name__parameter``, as in
-    ``Pipeline``.
+    The maps of a stage are the channels of the images that the next one sees. Parameters of stages are
+    ``name__parameter``, as in ``Pipeline``.
 
     Parameters
     ----------
     layers : list of (str, ConvolutionalFeatures)
-        Names and stages, the lowest one first.
+        Names and stages, from the lowest to the highest.
     all_stages : bool, default=False
-        Whether ``transform`` gives the features of all stages, the lowest ones first, or those of the last one.
+        Whether ``transform`` returns the features of all stages, the lowest first, instead of those of the last one.
     image_shape : tuple of int, default=None
-        (height, width) or (height, width, channels) of the rows of X, see :class:`ConvolutionalFeatures`.
+        Shape of the images that are rows of X, see :class:`ConvolutionalFeatures`.
     n_jobs : int, default=None
-        Threads for all stages, as in joblib; by default each has its own.
+        Number of threads for all stages, as in joblib; by default, each stage uses its own ``n_jobs``.
     random_state : int, RandomState instance or None, default=None
-        Seed of the stages that have none.
+        Random seed of stages that have none of their own.
 
     Attributes
     ----------
     layers_ : list of (str, ConvolutionalFeatures)
-        The fitted stages.
+        Fitted stages.
     named_layers_ : Bunch
-        The same, by name.
+        Fitted stages by name.
     image_shape_ : (int, int, int)
-        Of a picture.
+        Height, width and channels of an image.
     n_features_in_ : int
-        Numbers of a picture.
+        Number of values of an image.
 
     References
     ----------
@@ -102,9 +102,9 @@ class ConvolutionalStack(
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Learn the stages, the lowest one first.
+        """Learn the stages, from the lowest to the highest.
 
-        An upper stage learns from maps of 512 MB of float32 at most: of all pictures, or of some drawn at random.
+        An upper stage learns from the maps of all images, or of a random subset if those exceed 512 MB in float32.
 
         Parameters
         ----------
@@ -140,17 +140,17 @@ class ConvolutionalStack(
         return self
 
     def transform(self, X: ArrayLike) -> FloatArray:
-        """Return the features of the last stage, or of all.
+        """Return the features of the last stage or of all stages.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
-            Pictures.
+            Images.
 
         Returns
         -------
         features : ndarray of shape (n_samples, n_features_out)
-            See :meth:`ConvolutionalFeatures.transform`.
+            Features, see :meth:`ConvolutionalFeatures.transform`.
         """
         check_is_fitted(self)
         check_set(self, "n_jobs")
@@ -198,7 +198,7 @@ class ConvolutionalStack(
 
 
 def _maps_of_stages(pictures, layers):
-    """Yield the pooled maps of each stage as pictures."""
+    """Yield the pooled maps of each stage as images."""
     for _, stage in layers:
         maps = np.asarray(stage.transform(pictures))
         pictures = maps.reshape(len(maps), *stage.map_shape_)

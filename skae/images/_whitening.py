@@ -25,20 +25,20 @@ from .._typing import (
 @linked
 @versioned
 class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Whitening that stays as near to the input as it can: ``(x - mean) U (S + epsilon I)^(-1/2) U'``.
+    """Whitening that changes the input as little as possible: ``(x - mean) U (S + epsilon I)^(-1/2) U'``.
 
     Parameters
     ----------
     epsilon : float, default=0.01
-        Share of the mean variance of the features that is added to each variance, so that directions of noise
-        are not blown up.
+        Fraction of the mean variance of the features that is added to each variance, so that directions of noise are
+        not amplified.
 
     Attributes
     ----------
     mean_ : ndarray of shape (n_features,)
         Means of the features.
     whitening_, coloring_ : ndarray of shape (n_features, n_features)
-        Symmetric matrices of ``transform`` and of ``inverse_transform``.
+        Symmetric matrices of ``transform`` and ``inverse_transform``.
 
     References
     ----------
@@ -64,7 +64,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Learn means and covariance.
+        """Learn the means and the covariance.
 
         Parameters
         ----------
@@ -81,7 +81,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X is invalid, or beyond the range of its dtype.
+            If X is invalid, or exceeds the range of its dtype.
         """
         with unchanged_on_error(self):
             X = gathered(self, X)
@@ -91,10 +91,10 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return self
 
     def _learned(self, X):
-        """Return mean, whitening and coloring."""
+        """Return the mean and the matrices of whitening and coloring."""
         mean = X.mean(axis=0)
         centered = X - mean
-        # In multiples of the largest value, whose square need not be a number of the dtype.
+        # In units of the largest value, whose square could overflow.
         unit = np.abs(centered).max() or X.dtype.type(1)
         centered /= unit
         variances, directions = np.linalg.eigh(centered.T @ centered / len(X))
@@ -124,7 +124,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return (X - self.mean_) @ self.whitening_
 
     def inverse_transform(self, X: ArrayLike) -> FloatArray:
-        """Return rows as they were before whitening.
+        """Return rows with the whitening undone.
 
         Parameters
         ----------

@@ -49,12 +49,12 @@ from .._typing import (
 )
 from ._dictionary import first_atoms
 
-COUNT_AFTER_FIT = "alpha", "gap_tol", "max_inference_iter", "n_jobs"  # what codes are found by
-_JUDGED = 128  # rows by whose codes a fit is judged
+COUNT_AFTER_FIT = "alpha", "gap_tol", "max_inference_iter", "n_jobs"  # parameters of the inference
+_JUDGED = 128  # rows whose codes the checks after a fit look at
 
 
 def positive_part(codes):
-    """Return codes, dense or sparse, with 0 in place of what is negative."""
+    """Return codes, dense or sparse, with negative entries set to 0."""
     if scipy.sparse.issparse(codes):
         return codes.maximum(0)
     return namespace(codes).maximum(codes, zeros_like(codes))
@@ -64,7 +64,7 @@ def positive_part(codes):
 class BaseCoder(
     TrainedModel, MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
 ):
-    """``fit`` and the methods of a fitted coder; the parameters in ``_state`` begin with the atoms."""
+    """Base of sparse coders: ``fit`` and the fitted methods. The parameters in ``_state`` begin with the atoms."""
 
     alpha: float = 1.0
     gap_tol: float = 1e-4
@@ -85,36 +85,36 @@ class BaseCoder(
 
     @abstractmethod
     def _wanted_shape(self, n_features):
-        """Return a dict of ``n_components`` and the other parameters that must not change when training goes on."""
+        """Return a dict of ``n_components`` and the other parameters that must not change when training continues."""
 
     @abstractmethod
     def _check_algorithm(self, atoms):
-        """Raise where ``algorithm`` cannot find codes by ``atoms``."""
+        """Raise if ``algorithm`` cannot find codes for ``atoms``."""
 
     @abstractmethod
     def _problem(self, X, weights):
-        """Return the ``Problem`` of training."""
+        """Return the training ``Problem``."""
 
     def _check_library(self, X):
-        """Raise where the parameters do not go with the library of X."""
+        """Raise if the parameters do not support the library of X."""
 
     @abstractmethod
     def _codes(self, X, sparse_output):
-        """Return the codes of the validated ``X``, as a CSR matrix where they are sparse and that is asked for."""
+        """Return the codes of the validated ``X``, as a CSR matrix if ``sparse_output`` and the codes are sparse."""
 
     def _take_given(self, X):
-        """Return whether the parameters give the dictionary, so that nothing is trained.
+        """Return whether the parameters contain the dictionary, so that there is nothing to train.
 
-        ``_state`` is then set to it.
+        If so, store it in ``_state``.
         """
         return False
 
     def _initial(self, atoms):
-        """Return all parameters before the first step, of which ``atoms`` are the first."""
+        """Return all initial parameters, which begin with ``atoms``."""
         return atoms.ravel()
 
     def _learn_from_trained(self, X):
-        """Set what else ``fit`` finds once the parameters are trained, from the validated X."""
+        """Set the attributes that ``fit`` derives from the validated X after training."""
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -176,7 +176,7 @@ class BaseCoder(
         return self
 
     def _learn(self, X, sample_weight, train, again, *, held_out):
-        """Learn by ``train(problem, state)``, from the last state or a first one; return the validated X."""
+        """Learn by ``train(problem, state)``, from the last state or a new one; return the validated X."""
         X, weights, prototype = self._check_training_data(X, sample_weight, reset=not again)
         if not self._take_given(X):
             problem, state = self._prepared(X, weights, again, held_out=held_out)
@@ -186,7 +186,7 @@ class BaseCoder(
         return X
 
     def _check_training_data(self, X, sample_weight, reset):
-        """Return rows and weights as arrays of numpy, and an array on whose device to train, or None."""
+        """Return rows and weights as numpy arrays, and an array that determines the device of training, or None."""
         dtype, X = DTYPES if reset else self._atoms.dtype, gathered(self, X)
         self._check_library(X)
         prototype, backend = reference(self, X), dispatched(X)
@@ -195,7 +195,7 @@ class BaseCoder(
         return *counted_rows(X, in_numpy(sample_weight))[:2], prototype
 
     def _prepared(self, X, weights, again, held_out):
-        """Return the ``Problem``, and the state to train from: the last one, or a first one of training rows."""
+        """Return the ``Problem`` and the initial state: the last one, or a new one whose atoms are training rows."""
         shape = self._wanted_shape(X.shape[1])
         if again:
             check_unchanged(self._shape, shape)
@@ -221,7 +221,7 @@ class BaseCoder(
         Returns
         -------
         H : {ndarray, csr_matrix} of shape (n_samples, n_components)
-            Twice as many columns with ``split_sign``. Codes of an X of another library than numpy are dense.
+            Codes, in twice as many columns with ``split_sign``. They are dense if X is an array of another library.
         """
         codes = self._codes(self._check(X, "transform"), self.sparse_output)
         if not self.split_sign:
@@ -232,7 +232,7 @@ class BaseCoder(
         return np.hstack(parts) if is_numpy(codes) else namespace(codes).concat(parts, axis=1)
 
     def inverse_transform(self, X: MatrixLike) -> FloatArray:
-        """Return the sum of atoms that each code stands for.
+        """Return the weighted sum of atoms of each code.
 
         Parameters
         ----------
@@ -257,7 +257,7 @@ class BaseCoder(
         return codes @ self._atoms_beside(codes)
 
     def reconstruct(self, X: MatrixLike) -> FloatArray:
-        """Return the sum of atoms that each sample's code stands for.
+        """Return the reconstruction of each sample: the weighted sum of atoms of its code.
 
         Parameters
         ----------
@@ -310,7 +310,7 @@ class BaseCoder(
 
     @property
     def _atoms(self):
-        """The atoms as an array of numpy."""
+        """The atoms as a numpy array."""
         return self._atoms_of(self._state["params"])
 
     def _atoms_beside(self, X):

@@ -28,55 +28,56 @@ from ._inference import (
 from ._problems import Lasso, Pursuit
 
 _PORTABLE = "fista", "ista"  # algorithms for arrays of any library
-_FIXED = {"solver", "learning_rate_init", "learning_rate"}  # the solver takes whole steps
+_FIXED = {"solver", "learning_rate_init", "learning_rate"}  # the solver has no step size
 
 
 @estimator
 class SparseCoder(BaseCoder):
     """Codes with few nonzeros whose atoms add up to the input (Olshausen & Field 1996).
 
-    ``fit`` minimizes the mean over samples of ``||x - h D||^2 / 2 + alpha ||h||_1 + ridge ||h||^2 / 2``,
-    summed over features, over codes h and atoms D of norm at most 1 (Mairal et al. 2010). ``transform``
-    finds the codes, each with a certificate: its objective is within ``gap_tol`` times that of the zero
-    code of the optimum. ``infer`` returns the certificates too, and takes codes to start from. Parameters of
-    the inference may be changed without another ``fit``.
+    ``fit`` minimizes the mean over samples of ``||x - h D||^2 / 2 + alpha ||h||_1 + ridge ||h||^2 / 2``, summed over
+    features, over codes h and atoms D of norm at most 1 (Mairal et al. 2010). ``transform`` finds the codes, whose
+    objectives exceed their minima by at most ``gap_tol`` times the objective of the zero code. ``infer`` also returns
+    bounds on these differences, and accepts initial codes. Parameters of the inference may be changed without another
+    ``fit``.
 
     Parameters
     ----------
     n_components : int, default=None
-        Number of atoms; by default as many as features. Not used with ``dictionary``.
+        Number of atoms; the number of features by default. Not used with ``dictionary``.
     alpha : float, default=1.0
-        Weight of the absolute values of the codes. Codes are zero from ``max |D x|`` on; at 0 they are least
-        squares.
+        Weight of the absolute values of the codes. The code of x is zero if ``alpha >= max |D x|``; with 0, codes are
+        least-squares solutions.
     ridge : float, default=0.0
         Weight of half the squared codes (elastic net).
     groups : list of array-like of int, default=None
-        Atoms of each group; groups may overlap. The penalty is then ``alpha sum_g ||h_g||``, which makes whole
-        groups zero (Jenatton et al. 2011).
+        Indices of the atoms of each group; groups may overlap. The penalty is then ``alpha sum_g ||h_g||``, which sets
+        whole groups to zero (Jenatton et al. 2011).
     algorithm : {'auto', 'homotopy', 'cd', 'fista', 'ista', 'omp'}, default='auto'
-        How codes are found: the exact path, coordinate descent on working sets, or proximal gradient steps with and
-        without momentum (the only ones with ``groups``). ``'auto'`` is what ``fit`` expects to be fastest from the
-        number of atoms and the sparsity of some of its samples: the path, or ``'fista'`` where codes are hardly sparse
-        and atoms well conditioned; in ``infer`` with codes to start from, coordinate descent. ``'omp'``, orthogonal
-        matching pursuit, has a limit on the number of atoms in place of a penalty. An X of another library than numpy,
-        with scikit-learn's ``array_api_dispatch``, needs ``'fista'`` or ``'ista'``.
+        Algorithm that finds the codes: the exact homotopy path, coordinate descent on working sets, or proximal
+        gradient steps with (``'fista'``) and without momentum (``'ista'``), the only two that support ``groups``.
+        ``'omp'``, orthogonal matching pursuit, limits the number of atoms instead of penalizing them. ``'auto'`` is the
+        algorithm that ``fit`` expects to be fastest, given the number of atoms and the sparsity of some samples: the
+        path, or ``'fista'`` if codes are hardly sparse and atoms well conditioned; ``infer`` with ``init`` takes
+        coordinate descent. Arrays of libraries other than numpy, with scikit-learn's ``array_api_dispatch``, need
+        ``'fista'`` or ``'ista'``.
     n_nonzero_coefs : int, default=10
-        Maximum number of atoms of a code with ``algorithm='omp'``.
+        Maximum number of nonzeros of a code with ``algorithm='omp'``.
     gap_tol : float, default=1e-4
-        Largest duality gap of a code, relative to the objective of the zero code.
+        Maximum duality gap of a code, relative to the objective of the zero code.
     max_inference_iter : int, default=1000
-        Maximum number of iterations for a code.
+        Maximum number of iterations per code.
     dictionary : array-like of shape (n_components, n_features), default=None
         Atoms to use as they are; ``fit`` then trains nothing.
     positive : bool, default=False
         Whether codes must not be negative.
     split_sign : bool, default=False
-        Whether ``transform`` returns positive parts and then negative parts, twice as many columns.
+        Whether ``transform`` returns the positive parts followed by the negative parts, in twice as many columns.
     transform_encoder : {'inference', 'soft_threshold'}, default='inference'
-        What ``transform`` does: inference by ``algorithm``, or the soft threshold of D x at ``alpha``, in which atoms
-        do not compete (Coates & Ng 2011).
+        Encoder that ``transform`` uses: inference by ``algorithm``, or the soft threshold of D x at ``alpha``, in which
+        atoms do not compete (Coates & Ng 2011).
     sparse_output : bool, default=False
-        Whether codes are a CSR matrix.
+        Whether to return codes as a CSR matrix.
     batch_size : int, default=256
         Samples in a minibatch of learning.
     max_iter : int or 'auto', default=10
@@ -99,9 +100,9 @@ class SparseCoder(BaseCoder):
         Whether ``fit`` goes on from the last fit, statistics of its codes included. ``n_components`` has to stay, other
         parameters may change in between.
     n_jobs : int, default=None
-        Threads, as in joblib.
+        Number of threads, as in joblib.
     random_state : int, RandomState instance or None, default=None
-        Seed of the first atoms and of shuffles.
+        Random seed of the initial atoms and of shuffling.
     verbose : int, default=0
         If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped.
     checkpoint : path-like, default=None
@@ -115,12 +116,12 @@ class SparseCoder(BaseCoder):
     components_ : ndarray of shape (n_components, n_features)
         Atoms.
     algorithm_ : str
-        The algorithm of the inference: ``algorithm``, or what ``'auto'`` chose.
+        Algorithm of the inference: ``algorithm``, or the one that ``'auto'`` chose.
     n_iter_ : int
         Epochs so far.
     loss_curve_, validation_curve_ : list of float
-        Mean objective of each epoch: on training samples, each at the dictionary of its minibatch, and on held-out
-        samples, at the dictionary after the epoch.
+        Mean objective of each epoch: on training samples, with the dictionary that each minibatch saw, and on held-out
+        samples, with the dictionary after the epoch.
     converged_ : bool
         Whether training stopped by itself.
 
@@ -158,7 +159,7 @@ class SparseCoder(BaseCoder):
     tol: float = 1e-3
     n_iter_no_change: int = 3
 
-    # Those in _FIXED are attributes of the class here, and no parameters.
+    # Class attributes here, not parameters: see _FIXED.
     solver: ClassVar[None] = None
     learning_rate_init: ClassVar[float] = 1.0
     learning_rate: ClassVar[str] = "constant"
@@ -187,42 +188,41 @@ class SparseCoder(BaseCoder):
     def from_estimator(cls, estimator: Any, **params: Any) -> Self:
         """Return a coder whose atoms are the filters of a fitted estimator, scaled to norm 1.
 
-        Learning with one model and encoding with another (Coates & Ng 2011).
+        One model learns the atoms and another one encodes (Coates & Ng 2011).
 
         Parameters
         ----------
         estimator : fitted estimator
-            With ``components_`` (an auto-encoder, NMF, RBM) or ``cluster_centers_``.
+            Estimator with ``components_`` (an auto-encoder, NMF, RBM) or ``cluster_centers_``.
         **params : dict
             Parameters of the coder.
 
         Returns
         -------
         coder : SparseCoder
-            Not fitted: ``fit`` checks X only.
+            Unfitted coder, whose ``fit`` only checks X.
         """
         return cls(dictionary=unit_rows(atoms_of(estimator)), **params)
 
     def infer(
         self, X: MatrixLike, init: MatrixLike | None = None
     ) -> tuple[FloatArray | csr_matrix, FloatArray]:
-        """Return codes and how far each may be from its optimum.
+        """Return codes, and an upper bound on the distance of each from its optimum.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples.
         init : {array-like, sparse matrix} of shape (n_samples, n_components), default=None
-            Codes to start from, for instance those of a nearby ``alpha``. ``'auto'`` is then coordinate descent;
+            Initial codes, for instance those of a similar ``alpha``. ``'auto'`` is then coordinate descent;
             ``'homotopy'`` and ``'omp'`` always start from zero.
 
         Returns
         -------
         codes : {ndarray, csr_matrix} of shape (n_samples, n_components)
-            With their signs, whatever ``split_sign`` says.
+            Signed codes, regardless of ``split_sign``.
         gaps : ndarray of shape (n_samples,)
-            Upper bounds of how far the objective of each code is above the least one. For ``'omp'`` the objective
-            itself.
+            Upper bound on the objective of each code minus its minimum; for ``'omp'``, the objective itself.
 
         Raises
         ------
@@ -332,11 +332,11 @@ class SparseCoder(BaseCoder):
         problem = self._code_problem(atoms)
         options = self._inference() | {"algorithm": self._algorithm_for(problem)}
         codes, gaps = infer_codes(X, problem, sparse_output=sparse_output, **options)
-        if "omp" not in problem.algorithms:  # whose codes have no bound
+        if "omp" not in problem.algorithms:  # OMP codes have no such bound
             warn_of_gaps(gaps, squared_norms(X), self.gap_tol, self.max_inference_iter)
         return codes
 
     def _algorithm_for(self, problem):
-        """Return ``algorithm``; for ``'auto'`` what ``fit`` chose, where that can solve ``problem``."""
+        """Return ``algorithm``; for ``'auto'`` the choice of ``fit``, if it can solve ``problem``."""
         known = self.algorithm == "auto" and self.algorithm_ in problem.algorithms
         return self.algorithm_ if known else self.algorithm

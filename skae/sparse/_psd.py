@@ -28,41 +28,41 @@ from ._topography import SmoothGroups, pooling
 @Layer.register
 @estimator
 class PSD(BaseCoder):
-    """Sparse codes and, learned with them, a fast encoder that predicts them.
+    """Sparse coding with a fast encoder, learned jointly, that predicts the codes.
 
     Minimizes the mean over samples of ``||x - h D||^2 / 2 + alpha ||h||_1 + beta ||h - f(x)||^2 / 2``, summed over
-    features, over codes h, atoms D of norm 1 and the encoder f. The code step minimizes all three terms:
-    it is a lasso with Gram matrix ``D D' + beta I`` and linear term ``D x + beta f(x)``.
+    features, over codes h, atoms D of norm 1 and the encoder f. The code step minimizes all three terms: it is a lasso
+    with Gram matrix ``D D' + beta I`` and linear term ``D x + beta f(x)``.
 
     Parameters
     ----------
     n_components : int, default=100
         Number of atoms.
     alpha : float, default=1.0
-        Weight of the sparsity of the codes.
+        Weight of the sparsity penalty on the codes.
     beta : float, default=1.0
-        Weight of half the squared distance between codes and their prediction.
+        Weight of half the squared distance between codes and their predictions.
     encoder : {'tanh', 'soft_threshold', 'lista'}, default='soft_threshold'
-        ``g tanh(K x + b)``, as in the paper, the only one for a layer of a stack; a soft threshold of ``K x``; or
-        ``n_steps`` learned steps of ISTA. The last two are zero where codes are, and predict them better.
+        Form of the encoder: ``g tanh(K x + b)``, as in the paper and required in a stack; a soft threshold of ``K x``;
+        or ``n_steps`` learned steps of ISTA. The last two can be exactly zero, as codes are, and predict them better.
     n_steps : int, default=3
-        Steps of ``'lista'``.
+        Number of steps of ``'lista'``.
     topology : (int, int), default=None
-        Rows and columns of a torus of ``n_components`` units. Sparsity is then that of ``sum_P sqrt(sum_j w_Pj
-        h_j^2)`` over a window P around each unit, and neighbors become alike. No duality gap is known then.
+        Rows and columns of a torus of ``n_components`` units. The sparsity penalty is then ``sum_P sqrt(sum_j w_Pj
+        h_j^2)`` over a window P around each unit, which makes neighbors similar. No duality gap is then known.
     pool_size : int, default=5
-        Width of the windows.
+        Width of the windows of ``topology``.
     transform_algorithm : {'encoder', 'inference', 'lasso'}, default='encoder'
-        What ``transform`` returns: f(x); the codes that minimize the three terms; or those of the dictionary
-        alone, without the encoder's term.
+        Codes that ``transform`` returns: f(x); the codes that minimize all three terms; or those of the dictionary
+        alone, without the term of the encoder.
     algorithm : {'auto', 'homotopy', 'cd', 'fista', 'ista'}, default='auto'
-        How codes are found; ``'auto'`` is ``'fista'`` from f(x), and ``'homotopy'`` for
-        ``transform_algorithm='lasso'``. With ``topology`` it must be ``'auto'``, which is majorize-minimize.
+        Algorithm that finds the codes. ``'auto'`` is ``'fista'``, started at f(x), or ``'homotopy'`` for
+        ``transform_algorithm='lasso'``. With ``topology`` it must be ``'auto'``, which is then majorize-minimize.
     gap_tol : float, default=1e-3
-        Largest duality gap of a code, relative to the objective of the zero code; with ``topology``, the relative
-        change of the codes in a step at which inference stops.
+        Maximum duality gap of a code, relative to the objective of the zero code; with ``topology``, inference stops
+        when a step changes the codes by less than this fraction.
     max_inference_iter : int, default=500
-        Maximum number of iterations for a code.
+        Maximum number of iterations per code.
     solver : {'adam', 'sgd'} or solver, default='adam'
         An instance from :mod:`skae.training` has options.
     learning_rate_init : float, default=1e-3
@@ -93,9 +93,9 @@ class PSD(BaseCoder):
         Whether ``fit`` goes on from the last fit, optimizer state included. ``n_components``, ``encoder`` and
         ``n_steps`` have to stay, other parameters may change in between.
     n_jobs : int, default=None
-        Threads of the inference, as in joblib.
+        Number of threads of the inference, as in joblib.
     random_state : int, RandomState instance or None, default=None
-        Seed of the first atoms and of shuffles.
+        Random seed of the initial atoms and of shuffling.
     verbose : int, default=0
         If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped.
     checkpoint : path-like, default=None
@@ -181,7 +181,7 @@ class PSD(BaseCoder):
         return np.concatenate([atoms.ravel(), first]).astype(atoms.dtype)
 
     def layer_shapes(self):
-        """Return width and activation of the encoder, for stacks, where the gains are part of the decoder.
+        """Return width and activation of the encoder, as a stack needs them; its gains belong to the decoder.
 
         Returns
         -------
@@ -212,7 +212,7 @@ class PSD(BaseCoder):
 
     @property
     def encoder_parameters_(self) -> list[FloatArray]:
-        """Gains, filters and biases of ``'tanh'``, or what the encoder's formula has: list of ndarray."""
+        """Gains, filters and biases of ``'tanh'``, or the parameters of the other encoders: list of ndarray."""
         flat = self._history("encoder_parameters_")["params"]
         return self._make_encoder().parts(flat[self.components_.size :])
 
