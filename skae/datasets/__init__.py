@@ -1,4 +1,4 @@
-"""Data: MNIST, and the sets of Larochelle et al. (ICML 2007) made anew from their recipe."""
+"""Data sets: MNIST, and those of Larochelle et al. (ICML 2007), regenerated from their recipe."""
 
 from ._mnist import fetch_mnist
 from ._rectangles import make_rectangles

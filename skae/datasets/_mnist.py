@@ -14,26 +14,26 @@ _SHAPES = (784,), (28, 28)
 def fetch_mnist(folder: PathLike | None = None, *, data_home: PathLike | None = None) -> Bunch:
     """Return the 70,000 MNIST digits in their original order.
 
-    The first 60,000 are the training images, of which papers take the last 10,000 for validation; the last 10,000 are
-    the test images.
+    The first 60,000 are the training images, the last 10,000 the test images. Papers use the last 10,000 training
+    images for validation.
 
     Parameters
     ----------
     folder : path-like, default=None
-        Where ``mnist.npz`` is, with ``x_train``, ``y_train``, ``x_test`` and ``y_test`` (pixels 0 to 255, as rows or
-        as 28 x 28 images). Without it the digits come from OpenML, over the network the first time.
+        Folder of ``mnist.npz``, with ``x_train``, ``y_train``, ``x_test`` and ``y_test`` (pixels 0 to 255, as rows or
+        as 28 x 28 images). If None, the digits come from OpenML, over the network the first time.
     data_home : path-like, default=None
-        Where scikit-learn keeps what it has from OpenML.
+        Folder in which scikit-learn caches OpenML data.
 
     Returns
     -------
     mnist : Bunch
-        ``data``, ndarray of shape (70000, 784) of float32 in [0, 1], and ``target``, ndarray of shape (70000,) of ints.
+        ``data``, float32 ndarray of shape (70000, 784) in [0, 1], and ``target``, int ndarray of shape (70000,).
 
     Raises
     ------
     ValueError
-        If the file cannot be read, or images and labels are not as many, of another size or out of range.
+        If the file cannot be read, or its images and labels differ in number, have wrong shapes or are out of range.
 
     References
     ----------
@@ -59,11 +59,11 @@ def fetch_mnist(folder: PathLike | None = None, *, data_home: PathLike | None = 
 
 
 def _stored(path):
-    """Return images and labels of the two parts in the file."""
+    """Return images and labels of the training and the test part of the file."""
     try:
         with np.load(path, allow_pickle=False) as file:
             return [(file[f"x_{part}"], file[f"y_{part}"]) for part in ("train", "test")]
-    except OSError:  # there is none
+    except OSError:  # the file does not exist, for instance
         raise
     except Exception as error:  # a file can be damaged in any way
         raise ValueError(
@@ -73,7 +73,7 @@ def _stored(path):
 
 
 def _checked(images, labels, path):
-    """Return images as rows, and labels, that are what they should be."""
+    """Return images as rows, and labels; raise if they are invalid."""
     if images.dtype.kind not in "uif" or images.shape[1:] not in _SHAPES or not len(images):
         raise ValueError(
             f"{path} must have images of 28 x 28 numbers; got {images.dtype} of shape {images.shape}."

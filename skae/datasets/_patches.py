@@ -1,18 +1,18 @@
-"""Pieces of pictures that backgrounds are made of."""
+"""Image patches for backgrounds."""
 
 import numpy as np
 
-_LEAST_DEVIATION = 0.1  # of a patch with texture; the paper says only that others were left out
+_LEAST_DEVIATION = 0.1  # of a textured patch; the paper only says that others were left out
 _MOST_ROUNDS = 100
 
 
 def textured_patches(images, side, n_samples, rng):
-    """Return random square patches of which the pixels vary.
+    """Return random square patches whose pixels vary.
 
     Parameters
     ----------
     images : sequence of ndarray of shape (height, width)
-        Gray pictures in [0, 1].
+        Gray images in [0, 1].
     side : int
     n_samples : int
     rng : RandomState
@@ -20,12 +20,12 @@ def textured_patches(images, side, n_samples, rng):
     Returns
     -------
     patches : ndarray of shape (n_samples, side, side)
-        In float32.
+        Patches in float32.
 
     Raises
     ------
     ValueError
-        If a picture is too small or out of range, or if there is hardly any texture in them.
+        If an image is too small or out of range, or if the images have hardly any texture.
     """
     if not (hasattr(images, "__len__") and len(images)):
         raise ValueError(f"images must be a list of at least one gray picture; got {images!r}.")

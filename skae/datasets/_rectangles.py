@@ -1,4 +1,4 @@
-"""Tall or wide: rectangles, as outlines or with pictures."""
+"""Tall or wide rectangles, as outlines or filled with images."""
 
 from collections.abc import Sequence
 from numbers import Integral
@@ -18,29 +18,30 @@ def make_rectangles(
     images: Sequence[ArrayLike] | None = None,
     random_state: RandomState = None,
 ) -> tuple[FloatArray, AnyArray]:
-    """Return 28 x 28 images of a rectangle, which is tall or wide: the task is to tell which.
+    """Return 28 x 28 images of rectangles; the task is to tell whether they are tall or wide.
 
-    Height and width are uniform among the allowed pairs, and so is the position. Outlines (``rect``) have sides that
-    differ by 3 pixels or more. With ``images`` (``rect-img``) the rectangle shows one picture in front of another; its
-    sides are 10 pixels or longer, they differ by 5 or more, and it covers between 25% and 75% of the image.
+    Height and width are uniform among the allowed pairs, and so is the position. The sides of outlines (``rect``)
+    differ by 3 pixels or more. With ``images`` (``rect-img``), a patch of one image fills the rectangle and a patch of
+    another one the background; the sides are 10 pixels or longer and differ by 5 or more, and the rectangle covers
+    between 25% and 75% of the area.
 
-    Regenerated from the published recipe: compare ranks with published results, not digits.
+    The data are regenerated from the published recipe: compare ranks with published results, not values.
 
     Parameters
     ----------
     n_samples : int, default=51200
-        As published: 51,200 outlines or 62,000 with pictures, see :func:`published_split`.
+        Number of images. Published: 51,200 outlines, or 62,000 with ``images``, see :func:`published_split`.
     images : sequence of array-like of shape (height, width), default=None
-        Gray pictures with values in [0, 1].
+        Gray images with values in [0, 1].
     random_state : int, RandomState instance or None, default=None
-        Seed of the draws.
+        Random seed of the draws.
 
     Returns
     -------
     X : ndarray of shape (n_samples, 784)
         Pixels in [0, 1], in float32.
     y : ndarray of shape (n_samples,)
-        1 where the rectangle is tall, 0 where it is wide.
+        Labels: 1 for a tall rectangle, 0 for a wide one.
 
     References
     ----------
@@ -79,7 +80,7 @@ def _sizes(with_pictures):
 
 
 def _masks(sizes, rng):
-    """Return which pixels lie in the rectangles, and which on their outlines."""
+    """Return masks of the rectangles and of their outlines."""
     first = rng.randint(_SIDE + 1 - sizes)[..., np.newaxis]
     last = first + sizes[..., np.newaxis] - 1
     pixels = np.arange(_SIDE)

@@ -1,4 +1,4 @@
-"""Which rows train, select and test."""
+"""Published splits into training, validation and test rows."""
 
 from typing import Literal
 
@@ -21,7 +21,7 @@ def published_split(
     y: ArrayLike,
     name: Literal["basic", "rot", "bg-rand", "bg-img", "bg-img-rot", "rect", "rect-img"],
 ) -> Bunch:
-    """Split one of the sets of Larochelle et al. (2007) as they did.
+    """Split a data set of Larochelle et al. (2007) as they did.
 
     Parameters
     ----------
@@ -30,18 +30,19 @@ def published_split(
     y : array-like of shape (n_samples,)
         Labels.
     name : {'basic', 'rot', 'bg-rand', 'bg-img', 'bg-img-rot', 'rect', 'rect-img'}
-        ``'rect'`` has 1,000 rows for training and 200 for validation, the others 10,000 and 2,000.
+        Name of the data set: ``'rect'`` has 1,000 rows for training and 200 for validation, the others 10,000 and
+        2,000.
 
     Returns
     -------
     parts : Bunch
-        ``train``, ``validation`` and ``test``, each a pair of X and y, as views where they are arrays. What is left
-        after training and validation is for the test: 50,000 rows as published.
+        ``train``, ``validation`` and ``test``, each a pair of X and y, which are views if X and y are arrays. The test
+        part has all remaining rows, 50,000 of the published sizes.
 
     Raises
     ------
     ValueError
-        If ``name`` is unknown, there are too few rows, or X and y have different numbers of them.
+        If ``name`` is unknown, there are too few rows, or X and y differ in their number of rows.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Digits made harder: rotated, or in front of noise or of pictures."""
+"""Variations of digits: rotated, or in front of noise or images."""
 
 from collections.abc import Sequence
 from math import isqrt
@@ -12,7 +12,7 @@ from sklearn.utils import check_array, check_random_state, check_scalar, gen_bat
 from .._typing import AnyArray, ArrayLike, FloatArray, RandomState
 from ._patches import textured_patches
 
-_BLOCK = 1000  # images at once
+_BLOCK = 1000  # images rotated at once
 VARIATIONS = ("basic", "rot", "bg-rand", "bg-img", "bg-img-rot")
 
 
@@ -25,10 +25,10 @@ def make_digits(
     n_samples: int = 62_000,
     random_state: RandomState = None,
 ) -> tuple[FloatArray, AnyArray]:
-    """Return digits in random order, with one of the variations of Larochelle et al.
+    """Return digits in random order, varied as by Larochelle et al.
 
-    Regenerated from the published recipe: compare ranks with published results, not digits. That noise and digit are
-    joined by their maximum, and which pictures are taken, are choices of ours.
+    The data are regenerated from the published recipe: compare ranks with published results, not values. Combining
+    digit and background by their maximum, and the choice of background images, are decisions of ours.
 
     Parameters
     ----------
@@ -37,14 +37,15 @@ def make_digits(
     y : array-like of shape (n_images,)
         Classes.
     variation : {'basic', 'rot', 'bg-rand', 'bg-img', 'bg-img-rot'}, default='basic'
-        ``'rot'`` rotates each image by an angle uniform in [0, 2 pi); ``'bg-rand'`` has noise uniform in 0, 1/255, ...
-        1 as background, ``'bg-img'`` a random piece of a picture; ``'bg-img-rot'`` rotates the digit and then does so.
+        Variation of the digits. ``'rot'`` rotates each image by an angle uniform in [0, 2 pi). The background is noise
+        uniform in 0, 1/255, ... 1 with ``'bg-rand'``, and a random patch of ``images`` with ``'bg-img'``;
+        ``'bg-img-rot'`` also rotates the digit first.
     images : sequence of array-like of shape (height, width), default=None
-        Gray pictures with values in [0, 1], for the backgrounds.
+        Gray images with values in [0, 1], for the backgrounds.
     n_samples : int, default=62000
-        How many of the images to take, all at most. As published: 62,000, see :func:`published_split`.
+        Number of images to return, at most all of them. Published: 62,000, see :func:`published_split`.
     random_state : int, RandomState instance or None, default=None
-        Seed of order and draws. Equal seeds choose equal digits in all variations.
+        Random seed of order and draws. Equal seeds choose the same digits in all variations.
 
     Returns
     -------
@@ -98,7 +99,7 @@ def rotated(X, angles):
     ----------
     X : ndarray of shape (n_samples, n_features)
     angles : ndarray of shape (n_samples,)
-        In radians, counterclockwise for rows that go down.
+        Angles in radians, counterclockwise for rows that go down.
     """
     side = isqrt(X.shape[1])
     down, right = np.mgrid[:side, :side].reshape(2, 1, -1) - (side - 1) / 2

@@ -1,4 +1,4 @@
-"""Hamiltonian chains that learn in their first steps how long and which way their steps are to be."""
+"""Hamiltonian chains that adapt the size and the coordinates of their steps during burn-in."""
 
 from dataclasses import dataclass, replace
 
@@ -6,24 +6,24 @@ import numpy as np
 
 from ._mcmc import transition
 
-_LENGTH = np.pi / 2  # of a trajectory, after which a normal law of unit variance is forgotten
+_LENGTH = np.pi / 2  # of a trajectory, after which a standard normal state is forgotten
 _MOST_LEAPFROG = 32
-# Shares of the burn-in after which the coordinates are chosen anew.
+# Fractions of the burn-in after which the coordinates are chosen anew.
 _WINDOWS = 0.05, 0.15, 0.4, 0.85
-_MOST_ROWS = 256  # states that tell of the covariance
+_MOST_ROWS = 256  # states from which to estimate the covariance
 _FEWEST_ROWS = 10
-_N_PROBES = 8  # directions in which curvatures are looked at
+_N_PROBES = 8  # directions in which curvatures are estimated
 
 
 @dataclass
 class Coordinates:
-    """Coordinates z of x = origin + A z, A = diag(scales) (I + V diag(stretches - 1) V'), in which a law is about round."""
+    """Coordinates z of x = origin + A z, A = diag(scales) (I + V diag(stretches - 1) V'), to make a density round."""
 
     origin: np.ndarray
     scales: np.ndarray
     directions: np.ndarray
     stretches: np.ndarray
-    longest: float  # standard deviation in any direction, as far as is known
+    longest: float  # largest known standard deviation in any direction
 
     def invert(self, z):
         """Return x."""
@@ -37,10 +37,10 @@ class Coordinates:
         return rows + (rows @ self.directions * (self.stretches - 1)) @ self.directions.T
 
     def learned(self, origin, states):
-        """Return those in which ``states``, of shape (n_states, n_numbers), have unit covariance as far as they can tell.
+        """Return coordinates in which ``states``, of shape (n_states, n_numbers), have about unit covariance.
 
-        The scales are standard deviations. Of the correlations only those eigenvalues count that so many independent
-        states do not have by chance (Marchenko & Pastur 1967).
+        The scales are standard deviations. Eigenvalues of the correlations are used only if as many independent states
+        would not have them by chance (Marchenko & Pastur 1967).
         """
         states = states[:: -(-len(states) // _MOST_ROWS)]
         deviations = states.std(axis=0)
@@ -51,17 +51,17 @@ class Coordinates:
         roots, directions, spread = _principal_directions(states / scales)
         told = (roots > 1 + spread) | ((roots < 1 - spread) & (roots > 0))
         before, _, _ = _principal_directions(self._straightened(states / self.scales))
-        # Chains that have come further than they were to come have not come to an end.
+        # Chains that moved further than expected have not yet reached the whole density.
         longest = max(before.max() / (1 + spread), 1.0)
         return Coordinates(origin, scales, directions[told].T, roots[told], longest)
 
     def _straightened(self, rows):
-        """Return what ``_stretched`` takes to ``rows``."""
+        """Return the inverse of ``_stretched`` at ``rows``."""
         return rows + (rows @ self.directions * (1 / self.stretches - 1)) @ self.directions.T
 
 
 def _principal_directions(rows):
-    """Return deviations of ``rows`` along their principal directions, these, and by how much chance spreads the former."""
+    """Return the deviations along principal directions, these directions, and the random spread of the deviations."""
     n_rows, n_numbers = rows.shape
     centered = (rows - rows.mean(axis=0)) / np.sqrt(n_rows)
     _, roots, directions = np.linalg.svd(centered, full_matrices=False)
@@ -69,9 +69,10 @@ def _principal_directions(rows):
 
 
 def curvature_scales(log_density, x, rng):
-    """Return a first guess of the standard deviations of a law around x: one over the root of the curvatures there.
+    """Return a first guess of the standard deviations of a density around x: one over the root of the curvatures.
 
-    The curvature of a number is the norm of its row of the Hessian, from differences of gradients in random directions.
+    The curvature of a coordinate is the norm of its row of the Hessian, estimated by differences of gradients in random
+    directions.
     """
     step = 1e-3 * max(np.sqrt(np.mean(np.square(x))), 1e-3)
     shifts = step * rng.choice([-1.0, 1.0], (_N_PROBES, len(x)))
@@ -83,7 +84,7 @@ def curvature_scales(log_density, x, rng):
 
 
 class StepSize:
-    """Step of a leapfrog that has the chains accept ``target`` of their steps, by dual averaging (Hoffman & Gelman 2014)."""
+    """Leapfrog step size at which chains accept a fraction ``target``, by dual averaging (Hoffman & Gelman 2014)."""
 
     target = 0.8
 
@@ -92,7 +93,7 @@ class StepSize:
         self._error, self.log, self._log_average = 0.0, np.log(first), 0.0
 
     def update(self, probability):
-        """Take notice of the mean probability with which a step was accepted."""
+        """Adapt to the mean acceptance probability of a step."""
         self._n_steps += 1
         t = self._n_steps
         self._error += (self.target - probability - self._error) / (t + 10)
@@ -102,21 +103,21 @@ class StepSize:
 
     @property
     def average(self):
-        """What the steps come to: float."""
+        """The averaged step size: float."""
         return float(np.exp(self._log_average if self._n_steps else self.log))
 
 
 class AdaptiveChains:
-    """Hamiltonian chains side by side.
+    """Parallel Hamiltonian chains that adapt during burn-in.
 
     Parameters
     ----------
     log_density : callable
-        From x of shape (n_chains, n_numbers) to log densities and their gradients.
+        Takes x of shape (n_chains, n_numbers) to log densities and their gradients.
     start : ndarray of shape (n_chains, n_numbers)
     rng : Generator
     step_size : float or None
-        Of a leapfrog step, in standard deviations; it is adapted where it is None.
+        Size of a leapfrog step, in standard deviations; None adapts it.
     """
 
     def __init__(self, log_density, start, rng, step_size=None):
@@ -129,16 +130,16 @@ class AdaptiveChains:
 
     @property
     def x(self):
-        """Where the chains are: ndarray of shape (n_chains, n_numbers)."""
+        """The states of the chains: ndarray of shape (n_chains, n_numbers)."""
         return self._coordinates.invert(self._state[0])
 
     @property
     def log_densities(self):
-        """The log densities there: ndarray of shape (n_chains,)."""
+        """The log densities of the states: ndarray of shape (n_chains,)."""
         return self._state[1]
 
     def burn_in(self, n_steps):
-        """Yield after each step; the steps learn from those before."""
+        """Yield after each step; steps adapt to those before."""
         ends, states = {round(share * n_steps) for share in _WINDOWS}, []
         sizes = self._first_step_size()
         for step in range(1, n_steps + 1):
@@ -152,13 +153,13 @@ class AdaptiveChains:
         self.step_size, self.n_accepted = self._fixed or sizes.average, 0
 
     def draws(self, n_steps):
-        """Yield after each step; all steps are of one kind, so that the law is right."""
+        """Yield after each step; steps no longer adapt, so that the stationary distribution is right."""
         for _ in range(n_steps):
             self._move(self.step_size)
             yield
 
     def _take(self, coordinates, value, gradient_by_x):
-        """Go on in other coordinates from where the chains are."""
+        """Continue from the present states in other coordinates."""
         self._coordinates = coordinates
         z = np.zeros_like(coordinates.origin)
         self._state = (z, value, coordinates.derivatives(gradient_by_x))
@@ -172,7 +173,7 @@ class AdaptiveChains:
         return value, self._coordinates.derivatives(gradient)
 
     def _move(self, step_size):
-        # Trajectories of one length could come round to where they began.
+        # Trajectories of equal length could return to their start.
         varied = step_size * self._rng.uniform(0.75, 1.25)
         length = _LENGTH * self._coordinates.longest
         n_leapfrog = int(np.clip(np.rint(length / step_size), 1, _MOST_LEAPFROG))
@@ -183,7 +184,7 @@ class AdaptiveChains:
         return gain
 
     def _first_step_size(self):
-        """Return a ``StepSize`` from half the one where a single leapfrog is about as often accepted as not."""
+        """Return a ``StepSize`` that starts at half the size at which about half of single leapfrogs are accepted."""
         if self._fixed is not None:
             return StepSize(self._fixed)
         size, direction = 1.0, 0

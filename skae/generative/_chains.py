@@ -1,4 +1,4 @@
-"""Markov chains of a fitted auto-encoder, which walk where it has learned that data are dense."""
+"""Markov chains of a fitted auto-encoder, which move where it has learned that data are dense."""
 
 from typing import Any, Literal
 
@@ -34,45 +34,45 @@ def sample_chain(
     """Return states of chains that move in code space along the manifold (Rifai et al. 2012).
 
     A step encodes h = f(x), moves to ``h* = h + J J' e`` with J = dh/dx and e normal of standard deviation sigma, and
-    decodes x' = g(h*), the means of the output units. J J' e is along what x can do: isotropic noise in the code
-    is the control. With ``covariance='reconstruction'`` the noise has the covariance that the code's own reconstruction
-    f(g(h)) estimates. Codes may leave the range of their activation.
+    decodes x' = g(h*), the means of the output units. J J' e follows the directions in which x can vary; isotropic
+    noise in the code is the control. With ``covariance='reconstruction'`` the noise has the covariance that the
+    reconstruction of the code, f(g(h)), estimates. Codes may leave the range of their activation.
 
-    Of several layers the highest one has the chain, on the outputs of the layer below; its states then go down
-    through the rest of the decoder.
+    In a network of several layers, the chain is that of the highest layer, on the outputs of the layer below. The rest
+    of the decoder then decodes its states.
 
     Parameters
     ----------
     model : fitted auto-encoder or StackedAE
-        One with an encoder and a decoder, not RecurrentAE.
+        Model with an encoder and a decoder, not RecurrentAE.
     x0 : array-like of shape (n_chains, n_features)
-        Where the chains start.
+        Initial states of the chains.
     n_steps : int, default=100
-        Steps of each chain.
+        Number of steps of each chain.
     sigma : float, default=1.0
         Standard deviation of e.
     covariance : {'jacobian', 'reconstruction', 'isotropic'}, default='jacobian'
-        Whether codes move by J J' e, by normal noise of covariance ``sigma**2 K`` or by e. K is d f(g(h)) / dh with
-        the derivatives of its units on both sides, which makes it symmetric and leaves its eigenvalues as they are; it
+        Noise of the codes: J J' e, normal noise of covariance ``sigma**2 K``, or e. K is d f(g(h)) / dh, with the roots
+        of the derivatives of f's units on both sides, which makes it symmetric without changing its eigenvalues. It
         needs tied weights and elementwise units.
     burn_in : int, default=0
         Number of first steps whose states are dropped.
     thin : int, default=1
-        Every ``thin``-th state after ``burn_in`` is kept.
+        Interval between the states that are kept after ``burn_in``.
     random_state : int, RandomState instance or None, default=None
-        Seed of the noise.
+        Random seed of the noise.
 
     Returns
     -------
     samples : ndarray of shape (n_kept, n_chains, n_features)
-        With ``n_kept = (n_steps - burn_in) // thin``.
+        States of the chains, with ``n_kept = (n_steps - burn_in) // thin``.
 
     Raises
     ------
     ValueError
-        If x0 or a parameter is invalid, or the model has not what the covariance needs.
+        If x0 or a parameter is invalid, or the model does not meet the conditions of ``covariance``.
     TypeError
-        If the model has no encoder and decoder of layers.
+        If the model has no layered encoder and decoder.
 
     References
     ----------
@@ -116,41 +116,42 @@ def sample_langevin(
     thin: int = 1,
     random_state: RandomState = None,
 ) -> FloatArray:
-    """Return states of Langevin chains on the score that the reconstruction estimates.
+    """Return states of Langevin chains, with the score that the reconstruction estimates.
 
     A step is ``x <- x + step_size / 2 (r(x) - x) / sigma^2 + sqrt(step_size) e``, e standard normal. For a model
-    trained with normal noise of standard deviation sigma the field is the gradient of the log density of noisy data
-    (Alain & Bengio 2014). Steps are not adjusted: large ones widen the density.
+    trained with normal noise of standard deviation sigma, (r(x) - x) / sigma^2 is the gradient of the log density of
+    noisy data (Alain & Bengio 2014). Steps are not adjusted: large ones widen the density.
 
     Parameters
     ----------
     model : fitted auto-encoder, StackedAE or RecurrentAE
-        One with a decoder.
+        Model with a decoder.
     x0 : array-like of shape (n_chains, n_features)
-        Where the chains start.
+        Initial states of the chains.
     n_steps : int, default=100
-        Steps of each chain.
+        Number of steps of each chain.
     sigma : float, default=None
-        In the units of the scaled columns, see ``scale_``. By default that of the training: ``corruption_level`` of
-        gaussian noise, or the root of twice the ``contraction`` of the reconstruction.
+        Standard deviation of the noise, in the units of the scaled columns (see ``scale_``). By default, that of
+        training: ``corruption_level`` of gaussian noise, or the root of twice the ``contraction`` of the
+        reconstruction.
     step_size : float, default=None
-        In the same units; ``sigma**2`` by default: half of the way to the reconstruction.
+        Step size in the same units; the default, ``sigma**2``, moves x half of the way to the reconstruction.
     burn_in : int, default=0
         Number of first steps whose states are dropped.
     thin : int, default=1
-        Every ``thin``-th state after ``burn_in`` is kept.
+        Interval between the states that are kept after ``burn_in``.
     random_state : int, RandomState instance or None, default=None
-        Seed of the noise.
+        Random seed of the noise.
 
     Returns
     -------
     samples : ndarray of shape (n_kept, n_chains, n_features)
-        With ``n_kept = (n_steps - burn_in) // thin``.
+        States of the chains, with ``n_kept = (n_steps - burn_in) // thin``.
 
     Raises
     ------
     ValueError
-        If x0 or a parameter is invalid, or sigma is not given and the training had none.
+        If x0 or a parameter is invalid, or sigma is None and training had none.
     TypeError
         If the model has no decoder.
 
@@ -185,7 +186,7 @@ def sample_langevin(
 
 
 def _check_tied(fitted):
-    """Raise where the highest layer is not one of elementwise units whose decoder has its weights."""
+    """Raise unless the highest layer has elementwise units and tied weights."""
     encoder, decoder = fitted.params.encoder_layers[-1], fitted.params.decoder_layers[0]
     tied = np.array_equal(encoder.weights, decoder.weights.T)
     outputs_elementwise = fitted.network.depth > 1 or fitted.loss.elementwise
@@ -197,7 +198,7 @@ def _check_tied(fitted):
 
 
 def _code_chain(fitted, x, sigma, noise, rng):
-    """Yield x' = g(h + sigma noise), where f and g are those of the highest layer."""
+    """Yield x' = g(h + sigma noise), with f and g of the highest layer."""
     top = _TopLayer(fitted)
     while True:
         codes = top.encoder.forward(x)
@@ -220,12 +221,12 @@ class _TopLayer:
         self._loss = fitted.loss if fitted.network.depth == 1 else None
 
     def decode(self, codes):
-        """Return g(h), the means of the output units where it is the only layer."""
+        """Return g(h), the means of the output units if this is the only layer."""
         x = self.decoder.forward(codes)
         return x if self._loss is None else self._loss.activate(x)
 
     def output_derivatives(self, x):
-        """Return those of g's elementwise units where they put out x."""
+        """Return the derivatives of g's elementwise units at their outputs x."""
         if self._loss is None:
             return self.decoder.unit.derivatives(x).first
         first = np.empty_like(x)
@@ -244,9 +245,9 @@ def _along_jacobian(top, x, codes, rng):
 
 
 def _as_reconstructed(top, x, codes, rng):
-    """Return normal noise of covariance D^1/2 W R W' D^1/2, for the units' derivatives D of f at h and R of g at x.
+    """Return normal noise of covariance D^1/2 W R W' D^1/2, with the derivatives D of f's units at h and R of g's at x.
 
-    It is similar to D W R W' = d f(g(h)) / dh.
+    This matrix is similar to D W R W' = d f(g(h)) / dh.
     """
     outer = top.encoder.unit.derivatives(codes).first
     inner = top.output_derivatives(x).clip(0)
@@ -262,7 +263,7 @@ _NOISE = {
 
 
 def _decoded_states(fitted, states):
-    """Return what the decoder below the highest layer makes of ``states``, of shape (n_kept, n_chains, n_outputs)."""
+    """Decode ``states``, of shape (n_kept, n_chains, n_outputs), by the decoder below the highest layer."""
     below = fitted.params.decoder_layers[1:]
 
     def decode(outputs):

@@ -1,4 +1,4 @@
-"""What the samplers ask of a model and of their chains."""
+"""Checks and defaults that the samplers share."""
 
 from itertools import islice
 from numbers import Integral, Real
@@ -15,7 +15,7 @@ from ..nn.network import Network
 
 
 def check_decoder(model):
-    """Raise where ``model`` is no fitted auto-encoder with a decoder."""
+    """Raise unless ``model`` is a fitted auto-encoder with a decoder."""
     if not (
         isinstance(model, (BaseAutoEncoder, StackedAE, RecurrentAE))
         and hasattr(model, "reconstruct")
@@ -27,7 +27,7 @@ def check_decoder(model):
 
 
 def layers_of(model):
-    """Return the network of ``model`` and its parameters, where that is a chain of layers up and down."""
+    """Return the network of ``model`` and its parameters; raise unless it is feed-forward."""
     check_decoder(model)
     fitted = model.model_
     if not isinstance(fitted.network, Network):
@@ -38,13 +38,13 @@ def layers_of(model):
 
 
 def check_gaussian(loss):
-    """Raise where ``loss`` is not gaussian in all columns."""
+    """Raise unless ``loss`` is gaussian in all columns."""
     if not all(isinstance(part, Gaussian) for part in loss.parts):
         raise ValueError("model must have loss='gaussian' in all columns, for moments of its data.")
 
 
 def checked_rows(model, X, name="x0"):
-    """Return X, the argument ``name``, in the dtype of ``model``, and scaled as its network sees it."""
+    """Return X, the argument ``name``, in the dtype of ``model`` and scaled for its network."""
     fitted = model.model_
     with errors_of(name):
         X = validate_data(model, X, dtype=fitted.dtype, order="C", reset=False)
@@ -52,20 +52,20 @@ def checked_rows(model, X, name="x0"):
 
 
 def check_positive(name, value):
-    """Raise where ``value`` is no positive number."""
+    """Raise unless ``value`` is a positive number."""
     if not (isinstance(value, Real) and 0 < value < np.inf):
         raise ValueError(f"{name} must be a positive number; got {value!r}.")
 
 
 def check_squared(name, value):
-    """Raise where ``value`` is no positive number whose square is one."""
+    """Raise unless ``value`` is a positive number whose square is neither infinite nor 0."""
     check_positive(name, value)
     if not 1e-150 < value < 1e150:
         raise ValueError(f"{name} must be within 1e-150 and 1e150, to be squared; got {value!r}.")
 
 
 def noise_level(model, sigma):
-    """Return sigma, by default the standard deviation of the noise that ``model`` was trained with, or stands for."""
+    """Return sigma, by default the standard deviation of the training noise of ``model``, or its equivalent."""
     params = getattr(model, "trained_with_", {})
     if sigma is None and params.get("corruption") == "gaussian":
         sigma = params["corruption_level"]
@@ -82,7 +82,7 @@ def noise_level(model, sigma):
 
 
 def check_schedule(n_steps, burn_in, thin):
-    """Raise where no state would be kept, or a number is no count."""
+    """Raise if no state would be kept, or an argument is not a valid count."""
     for name, value, least in (("n_steps", n_steps, 1), ("burn_in", burn_in, 0), ("thin", thin, 1)):
         if not (isinstance(value, Integral) and value >= least):
             raise ValueError(f"{name} must be an integer of at least {least}; got {value!r}.")
@@ -93,7 +93,7 @@ def check_schedule(n_steps, burn_in, thin):
 
 
 def kept_states(states, x, n_steps, burn_in, thin):
-    """Return the states like ``x`` that are to be kept."""
+    """Return the states, each like ``x``, that ``burn_in`` and ``thin`` keep."""
     out = np.empty(((n_steps - burn_in) // thin, *x.shape), x.dtype)
     for place, state in zip(out, islice(states, burn_in + thin - 1, None, thin)):
         place[...] = state
@@ -101,7 +101,7 @@ def kept_states(states, x, n_steps, burn_in, thin):
 
 
 def finite_states(states):
-    """Return ``states`` of chains; raise ``ValueError`` where they are not finite."""
+    """Return ``states`` of chains; raise ``ValueError`` unless they are finite."""
     if not np.isfinite(states).all():
         raise ValueError(
             "The chain diverged (NaN or infinity): take a smaller step_size or less noise."
@@ -110,12 +110,12 @@ def finite_states(states):
 
 
 def column_moments(X, weights):
-    """Return mean and standard deviation of each column."""
+    """Return the mean and the standard deviation of each column."""
     columns = Columns(X, weights)
     return columns.mean, columns.deviation
 
 
 def like_columns(moments, n_samples, dtype, rng):
-    """Return normal rows with these means and standard deviations, where chains may start."""
+    """Return normal rows with these means and standard deviations, as initial states of chains."""
     mean, spread = moments
     return (mean + spread * rng.standard_normal((n_samples, len(mean)))).astype(dtype)

@@ -1,4 +1,4 @@
-"""How far Markov chains have come: effective sample size and R-hat."""
+"""Diagnostics of Markov chains: effective sample size and R-hat."""
 
 from typing import NamedTuple
 
@@ -7,20 +7,21 @@ import scipy.fft
 
 from .._typing import FloatArray
 
-FEWEST = 4  # draws of a chain, of which each half needs two
-_COLUMNS = 1000  # numbers of a state whose autocovariances are in memory at once
+FEWEST = 4  # draws of a chain: each half needs two
+_COLUMNS = 1000  # components of a state whose autocovariances are in memory at once
 
 
 class ChainDiagnostics(NamedTuple):
-    """Effective sample size and R-hat of each of some numbers that chains have drawn.
+    """Effective sample size and R-hat of each quantity that chains have drawn.
 
     Parameters
     ----------
     effective_sample_size : ndarray
-        How many independent draws would tell as much of the mean; 0 where the draws are too few to tell.
+        Number of independent draws that would estimate the mean equally well; 0 if there are too few draws to estimate
+        it.
     r_hat : ndarray
-        Ratio of the standard deviation in all chains to that within one, near 1 where they have mixed; infinite where
-        the draws are too few to tell.
+        Ratio of the standard deviation over all chains to that within one, near 1 if they have mixed; infinite if there
+        are too few draws.
     """
 
     effective_sample_size: FloatArray
@@ -30,7 +31,7 @@ class ChainDiagnostics(NamedTuple):
 def diagnose(draws):
     """Return the :class:`ChainDiagnostics` of ``draws``, (n_steps, n_chains, ...) (Gelman et al. 2013, 11.4 and 11.5).
 
-    Each chain is cut in two, so that one that still moves differs from itself.
+    Each chain is split in two, so that the halves of a chain that still drifts differ.
     """
     shape = draws.shape[2:]
     if len(draws) < FEWEST:
@@ -48,8 +49,8 @@ def diagnose(draws):
 def _diagnose(draws):
     """Return both for ``draws`` of shape (n_steps, n_chains, n_numbers).
 
-    They are 1 and infinite where each chain has a number of its own that it stays at; one that is the same in all is
-    known.
+    They are 1 and infinite for a quantity that is constant in each chain but differs between chains. One that is the
+    same in all chains counts as known.
     """
     n_steps, n_chains, _ = draws.shape
     means = draws.mean(axis=0)
@@ -66,7 +67,7 @@ def _diagnose(draws):
 
 
 def _autocovariances(centered):
-    """Return those of each chain at lags 0 to n_steps - 1, over n_steps, of shape (n_steps, n_chains, n_numbers)."""
+    """Return autocovariances at lags 0 to n_steps - 1, over n_steps, of shape (n_steps, n_chains, n_numbers)."""
     n_steps = len(centered)
     size = scipy.fft.next_fast_len(2 * n_steps, real=True)
     spectrum = scipy.fft.rfft(centered, size, axis=0)
@@ -74,13 +75,14 @@ def _autocovariances(centered):
 
 
 def _correlation_time(correlations):
-    """Return one plus twice the sum of the correlations by lag, up to where they are noise.
+    """Return one plus twice the sum of the autocorrelations, up to the lag from which they are noise.
 
-    The sums of neighbors are positive and fall in a reversible chain: where they do not is noise (Geyer 1992).
+    In a reversible chain, the sums of adjacent pairs are positive and decreasing; where they are not, they are noise
+    (Geyer 1992).
     """
     even = len(correlations) // 2 * 2
     pairs = correlations[:even:2] + correlations[1:even:2]
     pairs[0] += 1 - correlations[0]  # at lag 0 it is 1
     pairs = np.minimum.accumulate(np.maximum(pairs, 0), axis=0)
-    # Draws that alternate around the mean tell more than independent ones, within reason.
+    # Draws that alternate around the mean are better than independent ones, but the gain is capped.
     return np.maximum(2 * pairs.sum(axis=0) - 1, 0.3)

@@ -1,4 +1,4 @@
-"""The energy E(x, theta): its values and gradients, and the chains that draw x given theta."""
+"""The energy E(x, theta), its gradient, and the chains that draw x given theta."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from ..nn.objective import Objective
 from ..nn.penalties import Curvature, WeightDecay
 from ._mcmc import langevin
 
-_SEED = np.uint64(0)  # of penalties that draw: a row's draws are then the same at each call
+_SEED = np.uint64(0)  # of penalties that draw: a row gets the same draws at each call
 
 
 class ReconstructionMoments(NamedTuple):
@@ -31,7 +31,7 @@ class ReconstructionMoments(NamedTuple):
 
 
 def clean_energy(base):
-    """Return the objective of ``base`` without what is no function of a clean x."""
+    """Return the objective of ``base`` as a function of clean x: no corruption, no weight decay."""
     fitted = base.model_
     objective = base.objective(fitted.network, fitted.units)
     penalties = [each for each in objective.penalties if not isinstance(each, WeightDecay)]
@@ -39,7 +39,7 @@ def clean_energy(base):
 
 
 def differentiable_energy(base):
-    """Return the same where its gradient at x can be had."""
+    """Return ``clean_energy``; raise if it cannot be differentiated by x."""
     energy = clean_energy(base)
     if any(isinstance(each, (Curvature, JacobianCurvature)) for each in energy.penalties):
         raise ValueError(
@@ -50,17 +50,17 @@ def differentiable_energy(base):
 
 
 def mean_energies(objective, draws, x):
-    """Return loss plus penalties of each row of ``x``, as the mean over ``draws``."""
+    """Return the mean over ``draws`` of loss plus penalties for each row of ``x``."""
     return sum(_energies(objective, params, x) for params in draws) / len(draws)
 
 
 def mean_gradients(objective, draws, x):
-    """Return the gradient of the same at each row of ``x``."""
+    """Return the gradient of ``mean_energies`` at each row of ``x``."""
     return sum(_gradients(objective, params, x) for params in draws) / len(draws)
 
 
 def _passed_up(network, params, trace, x):
-    """Return ``trace`` with ``x``, which counts one a row, its codes and its logits."""
+    """Return ``trace`` after a forward pass of ``x``, with weight 1 for each row."""
     trace.start()
     trace.inputs[...] = x
     trace.sample_weights[:] = 1
@@ -69,14 +69,14 @@ def _passed_up(network, params, trace, x):
 
 
 def _lost(loss, trace):
-    """Return each row's loss, and leave its gradient at the logits in their place."""
+    """Return the loss of each row, and replace the logits by the gradient of the loss."""
     no_cells = np.empty((0, 0), trace.logits.dtype)
     loss.delta(trace.logits, trace.inputs, trace.sample_weights, no_cells, trace.losses)
     return trace.losses
 
 
 def _energies(objective, params, x):
-    """Return loss plus penalties of each row of ``x``."""
+    """Return loss plus penalties for each row of ``x``."""
     network = objective.network
     trace = _passed_up(network, params, network.trace(len(x), x), x)
     energies = _lost(objective.loss, trace)
@@ -89,7 +89,7 @@ def _energies(objective, params, x):
 
 
 def _gradients(objective, params, x):
-    """Return its gradient at each row of ``x``."""
+    """Return the gradient of loss plus penalties at each row of ``x``."""
     network, loss = objective.network, objective.loss
     trace = _passed_up(network, params, network.trace(len(x), x), x)
     for penalty in objective.penalties:
@@ -108,7 +108,7 @@ _TARGET_GRADIENTS = {
 
 
 def _target_gradient(loss, logits, x):
-    """Return the gradient of the loss by its target x, the logits being as they are."""
+    """Return the gradient of the loss by its target x, for fixed logits."""
     out = np.empty_like(x)
     for part in loss.parts:
         columns = part.columns
@@ -117,7 +117,7 @@ def _target_gradient(loss, logits, x):
 
 
 def moments(arrays):
-    """Return mean and standard deviation over ``arrays``, without keeping them (Welford 1962)."""
+    """Return the mean and the standard deviation over ``arrays``, without storing them (Welford 1962)."""
     mean = squares = 0.0
     for count, array in enumerate(arrays, 1):
         deviation = array.astype(np.float64) - mean
@@ -127,7 +127,7 @@ def moments(arrays):
 
 
 def draw_data(base, draws, start, n_steps, step_size, temperature, rng):
-    """Return where chains end that begin at the rows of ``start``, each with one of ``draws``, which is drawn too."""
+    """Return the ends of chains from the rows of ``start``, each with a random one of ``draws``."""
     loss = base.model_.loss
     if not loss.elementwise:
         raise ValueError(

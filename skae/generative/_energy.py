@@ -43,7 +43,7 @@ def _half_square_of_positive(a):
     return np.square(np.maximum(a, 0)) / 2
 
 
-# Of each activation, the function whose derivative it is.
+# For each activation, its integral.
 _INTEGRALS = {
     "sigmoid": _softplus,
     "tanh": _log_cosh,
@@ -54,26 +54,26 @@ _INTEGRALS = {
 
 @estimator
 class EnergyAE(TrainedModel, FittedNetwork):
-    """Auto-encoder whose r(x) - x is minus the gradient of an energy, so that it has a density.
+    """Auto-encoder with a density: r(x) - x is the negative gradient of an energy.
 
-    With x the scaled columns and z = x / noise, tied weights and a linear decoder,
-    ``E(x) = ||z - c||^2 / 2 - sum_j S(w_j z + b_j)``, where S' = s, has the negative gradient ``W's(Wz + b) + c - z``
-    by z. The reconstruction r(x) is noise times ``W's(Wz + b) + c``. Training minimizes
-    ``E ||x - r(x + e)||^2 / (2 noise^2)`` over data and normal noise e of standard deviation ``noise``: (r(x) - x) /
-    noise^2 is then the gradient of the log density of noisy data, and that log density is -E(x) up to a constant
-    (denoising score matching).
+    Weights are tied and the decoder is linear. With x the scaled columns and z = x / noise, the energy is
+    ``E(x) = ||z - c||^2 / 2 - sum_j S(w_j z + b_j)``, where S' = s. Its negative gradient by z is
+    ``W's(Wz + b) + c - z``, and the reconstruction r(x) is noise times ``W's(Wz + b) + c``. Training minimizes
+    ``E ||x - r(x + e)||^2 / (2 noise^2)`` over data and normal noise e of standard deviation ``noise`` (denoising score
+    matching). Then (r(x) - x) / noise^2 is the gradient of the log density of noisy data, and -E(x) is that log density
+    up to a constant.
 
     With sigmoids this is a gaussian RBM: a mixture of normal densities of standard deviation ``noise``.
 
     Parameters
     ----------
     n_components : int, default=100
-        Width of the code.
+        Number of hidden units.
     activation : {'sigmoid', 'tanh', 'relu', 'identity'}, default='sigmoid'
-        Activation s of the code.
+        Activation s of the hidden units.
     noise : float, default=0.5
-        Standard deviation of the noise, in the units of the scaled columns (see ``standardize``): the width to which
-        the density is blurred.
+        Standard deviation of the noise, in the units of the scaled columns (see ``standardize``), which is the width of
+        the blur of the density.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
         How columns of X are scaled inside the model, as in :class:`AutoEncoder`.
     weight_decay : float, default=0.0
@@ -111,7 +111,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         of n epochs are one of 2 n. Other parameters than ``n_components``, ``activation``, ``noise`` and
         ``standardize``, which have to stay, may change in between.
     random_state : int, RandomState instance or None, default=None
-        Seed of initial weights, shuffles and noise.
+        Random seed of initial weights, shuffling and noise.
     verbose : int, default=0
         If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped.
     checkpoint : path-like, default=None
@@ -124,7 +124,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        Weights W, which see x in units of ``noise``.
+        Weights W, which apply to x in units of ``noise``.
     encoder_bias_ : ndarray of shape (n_components,)
         Biases b.
     decoder_bias_ : ndarray of shape (n_features,)
@@ -219,8 +219,8 @@ class EnergyAE(TrainedModel, FittedNetwork):
     def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return the logarithm of each sample's unnormalized density: minus its energy.
 
-        The unknown normalizer is the same for all samples: differences are exact, and low values are anomalies. Two
-        models have two normalizers: neither these scores nor their mean, ``score``, tell which one is better.
+        The unknown normalizer is the same for all samples: differences are exact, and low values are anomalies.
+        Different models have different normalizers: neither these scores nor their mean, ``score``, can compare models.
 
         Parameters
         ----------
@@ -245,27 +245,27 @@ class EnergyAE(TrainedModel, FittedNetwork):
         start: ArrayLike | None = None,
         random_state: RandomState = None,
     ) -> FloatArray:
-        """Return the ends of Markov chains, whose density is that of data with noise.
+        """Return the ends of Markov chains, whose density is that of noisy data.
 
-        Chains hardly ever cross from one far mode to another: give a ``start`` that is near all of them.
+        Chains hardly ever move between distant modes: give a ``start`` with rows near all of them.
 
         Parameters
         ----------
         n_samples : int, default=1
-            Number of chains; with ``start``, its rows are.
+            Number of chains; with ``start``, the number of its rows.
         method : {'hmc', 'langevin'}, default='hmc'
-            Metropolis-adjusted Hamiltonian Monte Carlo, or Langevin steps without adjustment.
+            Metropolis-adjusted Hamiltonian Monte Carlo, or unadjusted Langevin dynamics.
         n_steps : int, default=100
-            Steps of each chain.
+            Number of steps of each chain.
         step_size : float, default=None
-            In the units of the scaled columns. Of a leapfrog step, by default ``noise / 2``, or of a Langevin step, by
-            default ``noise**2 / 4``.
+            Size of a leapfrog step, ``noise / 2`` by default, or of a Langevin step, ``noise**2 / 4`` by default, in
+            the units of the scaled columns.
         n_leapfrog : int, default=10
-            Leapfrog steps of a trajectory.
+            Number of leapfrog steps of a trajectory.
         start : array-like of shape (n_samples, n_features), default=None
-            Where chains start; by default at draws with the mean and variance of each training column.
+            Initial states; by default, normal draws with the mean and variance of each training column.
         random_state : int, RandomState instance or None, default=None
-            Seed of the draws.
+            Random seed of the draws.
 
         Returns
         -------
@@ -301,7 +301,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         return finite_states(self._units.scaling.invert(end))
 
     def _chain_start(self, n_samples, start, rng):
-        """Return scaled rows."""
+        """Return the initial states as scaled rows."""
         dtype = self._params.dtype
         if start is None:
             return like_columns(self._moments, n_samples, dtype, rng)
@@ -310,7 +310,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         return self._units.scaling.apply(X)
 
     def objective(self, network, units):
-        """Return the loss of reconstructing rows from noisy copies of them, in units of the noise.
+        """Return the loss of reconstructing rows from noisy copies, in units of the noise.
 
         Parameters
         ----------
@@ -343,7 +343,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         return {"sizes": sizes, "activation": (self.activation,), "decoder": "tied"}
 
     def _first_state(self, rows, sample_weight):
-        """Return the state before the first step on scaled rows: outputs are the columns' means."""
+        """Return the initial state for scaled rows: outputs are the means of the columns."""
         self._noise = self.noise
         self._moments = column_moments(rows, sample_weight)
         return self._start(self._network, rows.dtype, output_bias=self._moments[0] / self.noise)
@@ -352,7 +352,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
 
     @property
     def model_(self) -> Any:
-        """The fitted network with its parameters and units, which takes and gives columns of X: Model."""
+        """The fitted network with its parameters and units, which takes and returns columns of X: Model."""
         flat, scaling = self._history("model_")["params"], self._units.scaling
         in_noise = Scaling(scaling.center, scaling.scale * self._noise, scaling.varies)
         return Model(self._network, flat, self._units, scaling=in_noise)
@@ -369,7 +369,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         return (model.reconstruct_scaled(z) - z) / x.dtype.type(self._noise)
 
     def _densities_and_scores(self, model, x):
-        """Return both, which share the product with W."""
+        """Return log densities and their gradients, which share the product with W."""
         network, params, noise = model.network, model.params, x.dtype.type(self._noise)
         z = x / noise
         a = _pre_activations(params, z)

@@ -1,4 +1,4 @@
-"""Joint energy of data and parameters: a Bayesian auto-encoder."""
+"""Bayesian auto-encoder: a joint energy of data and parameters."""
 
 from dataclasses import field
 from functools import partial
@@ -51,57 +51,59 @@ from ._posterior import (
 
 @estimator
 class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Bayesian auto-encoder: parameters drawn given the data, and data drawn given the parameters.
+    """Bayesian auto-encoder that samples parameters given data, and data given parameters.
 
-    The criterion of an auto-encoder is taken for an energy of data X and parameters theta together,
-    ``P(X, theta) = exp(-sum_t E(x_t, theta) / temperature - ||theta||^2 / (2 prior_scale^2)) / Z``, with
-    ``E(x, theta) = loss(x, r(x)) + penalties`` and Z free of theta. Weight decay of the base counts as a part of the
-    prior. ``fit`` trains the base and draws theta given X from there on, by Hamiltonian Monte Carlo on all rows of X.
-    In ``burn_in`` the chains learn the length of their steps and the covariance of theta. ``sample`` draws x given
-    theta.
+    The objective of an auto-encoder serves as the joint energy of data X and parameters theta, ``P(X, theta) =
+    exp(-sum_t E(x_t, theta) / temperature - ||theta||^2 / (2 prior_scale^2)) / Z``, with
+    ``E(x, theta) = loss(x, r(x)) + penalties`` and Z independent of theta. Weight decay of the base counts as part of
+    the prior. ``fit`` trains the base, then draws theta given X by Hamiltonian Monte Carlo on all rows of X, starting
+    from the trained parameters. During ``burn_in`` the chains adapt their step size and the covariance of theta.
+    ``sample`` draws x given theta.
 
-    The chains begin at one optimum and may not find others. Where they have not mixed ``fit`` warns, see ``r_hat_``;
-    :meth:`diagnose` looks at r(x), which units may swap places without changing. The noise of a :class:`DenoisingAE` is
-    drawn once for each row.
+    The chains start at one optimum and may not find others. ``fit`` warns if they have not mixed, see ``r_hat_``.
+    :meth:`diagnose` checks r(x) instead, which does not change when units swap places. The noise of a
+    :class:`DenoisingAE` is drawn once for each row.
 
     Parameters
     ----------
     base : estimator, default=None
-        An :class:`AutoEncoder` (also the default), :class:`DenoisingAE` or :class:`ContractiveAE`, which is cloned;
-        in a ``FrozenEstimator`` of scikit-learn one that is fitted and taken as it is.
+        An :class:`AutoEncoder` (the default), :class:`DenoisingAE` or :class:`ContractiveAE`, which is cloned. In a
+        ``FrozenEstimator`` of scikit-learn, it is already fitted and used as it is.
     n_draws : int, default=1000
-        Parameter vectors to keep, of all chains. The relative error of a standard deviation is ``1 / sqrt(2 n_draws)``.
+        Number of draws to keep, over all chains. The relative error of a standard deviation is ``1 / sqrt(2 n_draws)``.
     n_chains : int, default=4
-        Chains side by side.
+        Number of parallel chains.
     thin : int, default=1
-        Steps of a chain from one draw to the next.
+        Number of steps of a chain between draws.
     burn_in : int, default=200
-        Steps of a chain before the first ones, in which it adapts.
+        Number of steps of a chain before the first draw, during which it adapts.
     step_size : float or 'auto', default='auto'
-        Of a leapfrog step, in standard deviations; ``'auto'`` is one with which about 0.8 of the steps are accepted.
+        Size of a leapfrog step, in standard deviations; ``'auto'`` adapts it to accept about 0.8 of the steps.
     temperature : float, default=1.0
-        Of the energy of the data. For gaussian columns it is the variance of the noise around r(x), which the loss
-        alone takes for 1: the mean squared error of the reconstruction is a fair value. For the likelihood of other
-        columns it is 1.
+        Temperature of the energy of the data. For gaussian columns it is the variance of the noise around r(x), which
+        the loss assumes to be 1: the mean squared reconstruction error is a reasonable value. For other columns, 1
+        gives their likelihood.
     prior_scale : float, default=1.0
         Standard deviation of the normal prior of each weight and bias.
     batch_size : int, default=1024
-        Samples in memory at once: each step of a chain goes through all.
+        Number of samples in memory at once; each step of a chain uses all samples.
     random_state : int, RandomState instance or None, default=None
-        Seed of the chain, and of ``base`` where it has none of its own.
+        Random seed of the chains, and of a ``base`` that has none of its own.
     verbose : int, default=0
         If positive, print the mean energy every ``verbose`` steps; also ``verbose`` of a ``base`` whose own is 0.
 
     Attributes
     ----------
     base_ : estimator
-        The base as trained: the mode where the prior is flat.
+        Trained base: the mode of the posterior if the prior is flat.
     draws_ : ndarray of shape (n_draws, n_parameters)
-        Parameters of its network.
+        Draws of the parameters of its network.
     effective_sample_size_ : ndarray of shape (n_parameters,)
-        How many independent draws would tell as much of a parameter's mean; 0 with too few draws to tell.
+        Number of independent draws that would estimate the mean of a parameter equally well; 0 if there are too few
+        draws to estimate it.
     r_hat_ : ndarray of shape (n_parameters,)
-        Deviation of a parameter in all chains over that within one: below 1.1 where they have mixed; infinite as above.
+        Ratio of the deviation of a parameter over all chains to that within one: below 1.1 if they have mixed; infinite
+        if there are too few draws.
     loss_curve_ : list of float
         Objective of the base after each step, as the mean over chains.
     n_features_in_ : int
@@ -169,7 +171,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            How many times each sample counts.
+            Number of times that each sample counts.
 
         Returns
         -------
@@ -181,7 +183,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         ValueError
             If X or a parameter is invalid, or if the energy becomes infinite; the estimator is then as before.
         TypeError
-            If ``base`` is no auto-encoder.
+            If ``base`` is not an auto-encoder.
         """
         with unchanged_on_error(self, learned="draws_"):
             rng, base = check_random_state(self.random_state), checked_base(self.base)
@@ -198,7 +200,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return self
 
     def transform(self, X: MatrixLike) -> FloatArray:
-        """Return the codes of X in ``base_``: a mean over draws means nothing, for units drift apart or swap places.
+        """Return the codes of ``base_``; a mean over draws would be meaningless, since units drift and swap places.
 
         Parameters
         ----------
@@ -229,9 +231,9 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return self.predict_distribution(X).mean
 
     def predict_distribution(self, X: MatrixLike) -> ReconstructionMoments:
-        """Return mean and standard deviation of r(x) over the draws: what is not known because theta is not.
+        """Return mean and standard deviation of r(x) over the draws: its uncertainty due to that of theta.
 
-        The noise of x around r(x) is not in it.
+        The noise of x around r(x) is not included.
 
         Parameters
         ----------
@@ -241,12 +243,12 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Returns
         -------
         moments : ReconstructionMoments
-            ``mean`` and ``standard_deviation``, each of shape (n_samples, n_features), a named tuple.
+            Named tuple of ``mean`` and ``standard_deviation``, each of shape (n_samples, n_features).
         """
         X, models, scaling = self._checked(X), self._models, self.base_.model_.scaling
 
         def mean_and_deviation(x):
-            # In the units of the network, whose squares are numbers in any units of X.
+            # In the units of the network, whose squares do not overflow.
             z = scaling.apply(x)
             mean, deviation = moments(model.reconstruct_scaled(z) for model in models)
             return np.stack([scaling.invert(mean), scaling.invert_difference(deviation)], axis=1)
@@ -255,7 +257,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return ReconstructionMoments(both[:, 0], both[:, 1])
 
     def diagnose(self, X: MatrixLike) -> ChainDiagnostics:
-        """Return effective sample size and R-hat of r(x) over the draws: how far to trust :meth:`predict_distribution`.
+        """Return effective sample size and R-hat of r(x), which tell whether to trust :meth:`predict_distribution`.
 
         Parameters
         ----------
@@ -265,7 +267,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Returns
         -------
         diagnostics : ChainDiagnostics
-            ``effective_sample_size`` and ``r_hat``, each of shape (n_samples, n_features), a named tuple.
+            Named tuple of ``effective_sample_size`` and ``r_hat``, each of shape (n_samples, n_features).
         """
         X, models = self._checked(X), self._models
         block = rows_at_once(BLOCK, 2 * len(models) * X.shape[1], X.dtype)
@@ -274,9 +276,9 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return ChainDiagnostics(both[:, 0], both[:, 1])
 
     def energy(self, X: MatrixLike) -> FloatArray:
-        """Return E(x, theta), the loss plus the penalties on x, as its mean over the draws.
+        """Return the mean over the draws of E(x, theta), the loss plus the penalties on x.
 
-        Input is not corrupted, and weight decay is left out. Penalties are taken row by row, which is slower.
+        The input is not corrupted, and weight decay is left out. Penalties are computed row by row, which is slower.
 
         Parameters
         ----------
@@ -293,14 +295,14 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return by_block(X, partial(mean_energies, clean_energy(self.base_), self._draws), None)
 
     def energy_gradient(self, X: MatrixLike, draw: int | None = None) -> FloatArray:
-        """Return dE/dx: through the network, and through x as what is to be reconstructed.
+        """Return dE/dx, in which x is both the input and the target of the reconstruction.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples.
         draw : int, default=None
-            Which of ``draws_`` to take; the mean over all of them by default.
+            Index of the row of ``draws_`` to use; by default, the mean over all of them.
 
         Returns
         -------
@@ -348,30 +350,30 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         step_size: float = 0.1,
         random_state: RandomState = None,
     ) -> FloatArray:
-        """Draw x given theta, each x by a chain of its own with one of the ``draws_``, which is drawn too.
+        """Draw x given theta, each x by its own chain with a random one of the ``draws_``.
 
         A step of Langevin dynamics is ``x <- x - step_size / 2 * dE/dx + sqrt(step_size * temperature) * e``. Bernoulli
-        columns are reflected at 0 and 1. With codes that are not bounded, or between optima, the energy need not
-        hold x back, or chains may be far from their law after ``n_steps``.
+        columns are reflected at 0 and 1. With unbounded codes, or between optima, the energy may not confine x, or
+        chains may be far from their distribution after ``n_steps``.
 
         Parameters
         ----------
         n_samples : int, default=1
             Number of chains.
         x0 : array-like of shape (n_chains, n_features), default=None
-            Where chains start, one from each row, whatever ``n_samples`` is; by default at normal noise with the
-            mean and variance of each training column.
+            Initial states, one for each chain, regardless of ``n_samples``; by default, normal draws with the mean and
+            variance of each training column.
         n_steps : int, default=200
-            Steps of each chain.
+            Number of steps of each chain.
         step_size : float, default=0.1
-            In the units of the scaled columns.
+            Step size in the units of the scaled columns.
         random_state : int, RandomState instance or None, default=None
-            Seed of the draws.
+            Random seed of the draws.
 
         Returns
         -------
         X : ndarray of shape (n_chains, n_features)
-            Where the chains end.
+            Ends of the chains.
 
         Raises
         ------

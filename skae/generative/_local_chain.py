@@ -1,4 +1,4 @@
-"""The chain of local moments: each state is normal around the reconstruction of the last one."""
+"""Chain of local moments: each state is normal around the reconstruction of the previous one."""
 
 from typing import Any
 
@@ -32,45 +32,46 @@ def sample_local_moments(
     thin: int = 1,
     random_state: RandomState = None,
 ) -> FloatArray:
-    """Return states of chains that draw x' from the normal distribution that the model has learned near x.
+    """Return states of chains that draw x' from the normal distribution that the model estimates near x.
 
-    A step draws ``x' ~ N(r(x), C(x))`` (Bengio et al. 2012) with ``C = sigma^2 (J + J^2)`` and J = dr/dx. It is the sum
-    of two covariances: that of r at x with noise of standard deviation sigma, sigma^2 J^2, and that of a clean sample
-    given its noisy copy, sigma^2 J. For normal data and the best r, whose C0 = sigma^2 J (I - J)^-1 is their
-    covariance, the chain has exactly their distribution; of other data it has a smoothed one, the closer the smaller
-    sigma was in training.
+    A step draws ``x' ~ N(r(x), C(x))`` (Bengio et al. 2012) with ``C = sigma^2 (J + J^2)`` and J = dr/dx. C is the sum
+    of two covariances: sigma^2 J^2, that of r at x with noise of standard deviation sigma, and sigma^2 J, that of a
+    clean sample given its noisy copy. For normal data and the optimal r, for which C0 = sigma^2 J (I - J)^-1 is their
+    covariance, the chain has exactly their distribution. For other data its distribution is smoothed, less so the
+    smaller sigma was in training.
 
     J is symmetrized, and its eigenvalues are brought into [0, 1].
 
     Parameters
     ----------
     model : fitted auto-encoder or StackedAE
-        With ``loss='gaussian'``, trained with gaussian noise or contraction of the reconstruction.
+        Model with ``loss='gaussian'``, trained with gaussian noise or contraction of the reconstruction.
     x0 : array-like of shape (n_chains, n_features)
-        Where the chains start.
+        Initial states of the chains.
     n_steps : int, default=100
-        Steps of each chain. Each takes the eigenvectors of J, ``O(n_features^3)`` for each chain.
+        Number of steps of each chain. A step computes the eigenvectors of J, which costs ``O(n_features^3)`` per chain.
     sigma : float, default=None
-        In the units of the scaled columns, see ``scale_``. By default that of the training: ``corruption_level`` of
-        gaussian noise, or the root of twice the ``contraction`` of the reconstruction.
+        Standard deviation of the noise, in the units of the scaled columns (see ``scale_``). By default, that of
+        training: ``corruption_level`` of gaussian noise, or the root of twice the ``contraction`` of the
+        reconstruction.
     burn_in : int, default=0
         Number of first steps whose states are dropped.
     thin : int, default=1
-        Every ``thin``-th state after ``burn_in`` is kept.
+        Interval between the states that are kept after ``burn_in``.
     random_state : int, RandomState instance or None, default=None
-        Seed of the noise.
+        Random seed of the noise.
 
     Returns
     -------
     samples : ndarray of shape (n_kept, n_chains, n_features)
-        With ``n_kept = (n_steps - burn_in) // thin``.
+        States of the chains, with ``n_kept = (n_steps - burn_in) // thin``.
 
     Raises
     ------
     ValueError
-        If x0 or a parameter is invalid, the loss is not gaussian, or sigma is not given and the training had none.
+        If x0 or a parameter is invalid, the loss is not gaussian, or sigma is None and training had none.
     TypeError
-        If the model has no encoder and decoder of layers.
+        If the model has no layered encoder and decoder.
 
     See Also
     --------

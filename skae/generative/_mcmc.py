@@ -1,4 +1,4 @@
-"""Markov chain Monte Carlo on arrays: many chains side by side, a row for each."""
+"""Markov chain Monte Carlo on arrays: parallel chains, a row for each."""
 
 import warnings
 
@@ -8,14 +8,14 @@ import numpy as np
 def langevin(score, x, n_steps, step_size, rng):
     """Yield x after each step of unadjusted Langevin dynamics, x <- x + step_size / 2 score(x) + sqrt(step_size) e.
 
-    Chains that diverge leave the finite numbers.
+    Chains that diverge become infinite or NaN.
 
     Parameters
     ----------
     score : callable
-        From x to the gradient of the log density at each row.
+        Takes x to the gradient of the log density at each row.
     x : ndarray of shape (n_chains, n_features)
-        Where the chains start; it is not written to.
+        Initial states, which are not modified.
     n_steps : int
     step_size : float
     rng : Generator
@@ -37,14 +37,14 @@ def hamiltonian(log_density, x, n_steps, step_size, n_leapfrog, rng):
     Parameters
     ----------
     log_density : callable
-        From x to its log densities, of shape (n_chains,), and their gradients; up to a constant.
+        Takes x to its log densities, of shape (n_chains,), up to a constant, and their gradients.
     x : ndarray of shape (n_chains, n_features)
-        Where the chains start; it is not written to.
+        Initial states, which are not modified.
     n_steps : int
     step_size : float
-        Of a leapfrog step.
+        Size of a leapfrog step.
     n_leapfrog : int
-        Leapfrog steps of a trajectory.
+        Number of leapfrog steps of a trajectory.
     rng : Generator
     """
     state = (x, *log_density(x))
@@ -54,9 +54,9 @@ def hamiltonian(log_density, x, n_steps, step_size, n_leapfrog, rng):
 
 
 def transition(log_density, state, step_size, n_leapfrog, rng):
-    """Return the state after one step of :func:`hamiltonian`, the gain of log density it was judged by, and whether it moved.
+    """Return the state after a step of :func:`hamiltonian`, its gain of log density, and whether it was accepted.
 
-    A state is x, its log densities and their gradients.
+    A state consists of x, its log densities and their gradients. The gain includes the kinetic energy.
     """
     x = state[0]
     momentum = rng.standard_normal(x.shape, x.dtype)
@@ -72,7 +72,7 @@ def transition(log_density, state, step_size, n_leapfrog, rng):
 
 
 def moving(steps):
-    """Yield x of each (x, accepted) of :func:`hamiltonian`; warn at the end where no step was accepted."""
+    """Yield x of each (x, accepted) of :func:`hamiltonian`; warn at the end if no step was accepted."""
     moved = False
     for x, accepted in steps:
         moved = moved or accepted.any()
@@ -85,7 +85,7 @@ def moving(steps):
 
 
 def _trajectory(log_density, state, momentum, step, n_leapfrog):
-    """Return the state, which is (x, log density, gradient), and the momentum after some leapfrog steps."""
+    """Return the state (x, log density, gradient) and the momentum after ``n_leapfrog`` steps."""
     x, value, gradient = state
     for _ in range(n_leapfrog):
         momentum = momentum + step / 2 * gradient

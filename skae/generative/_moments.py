@@ -1,4 +1,4 @@
-"""Local mean and covariance of the data density: from an auto-encoder's reconstruction, and from the data."""
+"""Local mean and covariance of the data density, estimated by an auto-encoder or from the data."""
 
 from numbers import Real
 from typing import Any, NamedTuple
@@ -35,44 +35,44 @@ class LocalMoments(NamedTuple):
 def local_moments(
     model: Any, X: ArrayLike, sigma: float | None = None, *, margin: float = 1e-3
 ) -> LocalMoments:
-    """Return the local mean and covariance that an auto-encoder has learned (Bengio et al. 2012).
+    """Return the local mean and covariance that an auto-encoder estimates (Bengio et al. 2012).
 
     The minimizer of ``E ||x - r(x)||^2 + alpha ||dr/dx||_F^2`` over a neighborhood with mean m0 and covariance C0 has
-    ``r = m0`` and ``J = dr/dx = C0 (C0 + alpha I)^-1`` there, so that ``C0 = alpha J (I - J)^-1``. Normal noise of
-    standard deviation sigma stands for alpha = sigma^2.
+    ``r = m0`` and ``J = dr/dx = C0 (C0 + alpha I)^-1`` there, so that ``C0 = alpha J (I - J)^-1``. Training with normal
+    noise of standard deviation sigma corresponds to alpha = sigma^2.
 
-    For gaussian data C0 is their covariance, at every point. In general it is that of the gaussian which, with the
-    noise added, has the curvature of the log density of noisy data at x; within the reach of the noise the
-    covariance of data is sigma^2 J.
+    For gaussian data, C0 is their covariance at every point. In general, C0 is the covariance of the gaussian that,
+    with the noise added, has the curvature of the log density of noisy data at x. Within the reach of the noise, the
+    covariance of the data is sigma^2 J.
 
-    J is symmetrized, and its eigenvalues are brought into [0, 1 - margin]: they are above where the density has a
-    valley.
+    J is symmetrized, and its eigenvalues are clipped to [0, 1 - margin]; they are larger in valleys of the density.
 
     Parameters
     ----------
     model : fitted auto-encoder or StackedAE
-        With ``loss='gaussian'``, trained with gaussian noise or contraction of the reconstruction.
+        Model with ``loss='gaussian'``, trained with gaussian noise or contraction of the reconstruction.
     X : array-like of shape (n_samples, n_features)
-        Where to look.
+        Points at which to estimate the moments.
     sigma : float, default=None
-        In the units of the scaled columns, see ``scale_``. By default that of the training: ``corruption_level`` of
-        gaussian noise, or the root of twice the ``contraction`` of the reconstruction.
+        Standard deviation of the noise, in the units of the scaled columns (see ``scale_``). By default, that of
+        training: ``corruption_level`` of gaussian noise, or the root of twice the ``contraction`` of the
+        reconstruction.
     margin : float, default=1e-3
-        Bounds variances by about ``sigma**2 / margin``.
+        Minimum distance of the eigenvalues of J from 1, which bounds variances by about ``sigma**2 / margin``.
 
     Returns
     -------
     moments : LocalMoments
-        ``mean`` r(x) of shape (n_samples, n_features) and ``covariance`` of shape (n_samples, n_features, n_features),
-        a named tuple. Large: give few samples.
+        Named tuple of ``mean``, r(x), of shape (n_samples, n_features) and ``covariance`` of shape (n_samples,
+        n_features, n_features), which is large: give few samples.
 
     Raises
     ------
     ValueError
-        If X or a parameter is invalid, the loss is not gaussian, sigma is not given and the training had none, or
-        moments are beyond the range of numbers.
+        If X or a parameter is invalid, the loss is not gaussian, sigma is None and training had none, or moments
+        overflow.
     TypeError
-        If the model has no encoder and decoder of layers.
+        If the model has no layered encoder and decoder.
 
     References
     ----------
@@ -114,10 +114,10 @@ def local_moments(
 
 
 def ball_moments(X: ArrayLike, centers: ArrayLike, radius: float) -> LocalMoments:
-    """Return mean and covariance of the data within a ball around each center.
+    """Return the mean and the covariance of the data within a ball around each center.
 
-    With ``radius = sigma * sqrt(n_features + 2)`` a ball is as wide as normal noise: its mean is then close to r(x)
-    of :func:`local_moments`, and its covariance to sigma^2 dr/dx.
+    With ``radius = sigma * sqrt(n_features + 2)`` a ball is as wide as normal noise. Its mean is then close to r(x) of
+    :func:`local_moments`, and its covariance is close to sigma^2 dr/dx.
 
     Parameters
     ----------
@@ -131,13 +131,13 @@ def ball_moments(X: ArrayLike, centers: ArrayLike, radius: float) -> LocalMoment
     Returns
     -------
     moments : LocalMoments
-        ``mean`` of shape (n_centers, n_features) and ``covariance``, with the degrees of freedom one less than the
-        rows, of shape (n_centers, n_features, n_features), a named tuple.
+        Named tuple of ``mean`` of shape (n_centers, n_features) and ``covariance`` of shape (n_centers, n_features,
+        n_features), which is divided by the number of rows minus one.
 
     Raises
     ------
     ValueError
-        If data are invalid, a ball has fewer than two rows of X, or moments are beyond the range of numbers.
+        If data are invalid, a ball has fewer than two rows of X, or moments overflow.
 
     References
     ----------
@@ -180,7 +180,7 @@ def _variances(covariance):
 
 
 def _in_range(moments, varies):
-    """Return ``moments``; raise where one has overflowed, or a variance of what ``varies`` is 0."""
+    """Return ``moments``; raise if one has overflowed, or a variance of columns that vary is 0."""
     finite = np.isfinite(moments.mean).all() and np.isfinite(moments.covariance).all()
     if not finite or (varies & (_variances(moments.covariance) == 0)).any():
         raise ValueError(f"Moments of X are beyond the range of {moments.mean.dtype}: scale X.")
@@ -188,8 +188,8 @@ def _in_range(moments, varies):
 
 
 def _balls(X, centers, radius):
-    """Return which rows of X are within ``radius`` of each center."""
-    # In multiples of the radius, whose square need not be a number.
+    """Return the indices of the rows of X within ``radius`` of each center."""
+    # In units of the radius, whose square could be out of range.
     unit = power_of_two(float(radius))
     with np.errstate(over="ignore"):
         X, centers = (np.divide(each, unit, dtype=np.float64) for each in (X, centers))
@@ -210,13 +210,13 @@ def _reconstruction_and_jacobian(params, X):
 
 
 def symmetric_eigen(jacobian, largest):
-    """Return eigenvalues, brought into [0, ``largest``], and eigenvectors of the symmetric part of each Jacobian."""
+    """Return eigenvalues, clipped to [0, ``largest``], and eigenvectors of the symmetric part of each Jacobian."""
     values, vectors = np.linalg.eigh((jacobian + jacobian.transpose(0, 2, 1)) / 2)
     return np.clip(values, 0, largest), vectors
 
 
 def _covariance(jacobian, alpha, margin):
-    """Return alpha J (I - J)^-1, with the eigenvalues of J in [0, 1 - margin]."""
+    """Return alpha J (I - J)^-1, with the eigenvalues of J clipped to [0, 1 - margin]."""
     values, vectors = symmetric_eigen(jacobian, 1 - margin)
     variances = alpha * values / (1 - values)
     return (vectors * variances[:, np.newaxis, :]) @ vectors.transpose(0, 2, 1)

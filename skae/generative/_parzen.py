@@ -1,4 +1,4 @@
-"""How likely data are under a density of gaussian kernels around the samples of a model."""
+"""Likelihood of data under a density of gaussian kernels around the samples of a model."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from .._threads import share_items, team
 from .._typing import ArrayLike, FloatArray, RandomState
 
 _COARSE_WIDTHS = np.logspace(-3, 0.5, 20)  # times the spread of the samples
-_FINE_FACTORS = np.logspace(-0.2, 0.2, 21)  # times the best of these: a little beyond its neighbors
+_FINE_FACTORS = np.logspace(-0.2, 0.2, 21)  # times the best of these, just beyond its neighbors
 _BASELINES = ("training data", "k-means")
 
 
@@ -27,7 +27,7 @@ class ParzenLikelihood(NamedTuple):
     mean : float
         Mean log-density of the rows.
     standard_error : float
-        Of the mean.
+        Standard error of the mean.
     sigma : float
         Standard deviation of the kernels.
     log_likelihoods : ndarray of shape (n_samples,)
@@ -49,39 +49,40 @@ def parzen_log_likelihood(
     n_jobs: int = -1,
     block_size: int = 1024,
 ) -> ParzenLikelihood:
-    """Return the log-likelihood of data under gaussian kernels around the samples of a model.
+    """Return the log-likelihood of data under gaussian kernels centered at samples of a model.
 
     The log-density at x, of D features, is ``log mean_j exp(-||x - s_j||^2 / (2 sigma^2)) - D log(sigma sqrt(2 pi))``.
-    It depends on sigma and on the number of samples, and centers of clusters often do better than real data: see
+    It depends on sigma and on the number of samples, and cluster centers often score better than real data: see
     :func:`parzen_comparison`.
 
     Parameters
     ----------
     samples : array-like of shape (n_centers, n_features)
-        Samples of a model, the centers of the kernels. Products are in their dtype, relative to their mean; with
-        float32 a log-density is off by about ``1e-7 ||x - mean||^2 / sigma^2``.
+        Samples of a model, the centers of the kernels. Products are computed in their dtype, relative to their mean;
+        with float32, a log-density has an error of about ``1e-7 ||x - mean||^2 / sigma^2``.
     X_test : array-like of shape (n_samples, n_features)
-        Two rows or more.
+        Data to score, at least two rows.
     sigma : float, sequence of float or 'cv', default='cv'
-        Standard deviation of the kernels. Of a sequence, that with the best mean on ``X_validation``. ``'cv'`` tries 20
-        from 0.001 to 3.2 times the root mean variance of the features of ``samples``, and 21 around the best.
+        Standard deviation of the kernels. From a sequence, the value with the best mean on ``X_validation`` is taken.
+        ``'cv'`` tries 20 values from 0.001 to 3.2 times the root mean variance of the features of ``samples``, then 21
+        around the best.
     X_validation : array-like of shape (n_validation, n_features), default=None
-        Held-out data that choose sigma. Leaving out one of the samples at a time would not do: those of a chain
-        resemble each other.
+        Held-out data on which sigma is chosen. Leaving out one sample at a time would not work, since the samples of a
+        chain resemble each other.
     n_jobs : int, default=-1
-        Threads, as in joblib.
+        Number of threads, as in joblib.
     block_size : int, default=1024
-        Rows, and samples, of a matrix product.
+        Number of rows and of samples in a matrix product.
 
     Returns
     -------
     likelihood : ParzenLikelihood
-        ``mean``, ``standard_error``, ``sigma`` and ``log_likelihoods`` of shape (n_samples,), a named tuple.
+        Named tuple of ``mean``, ``standard_error``, ``sigma`` and ``log_likelihoods`` of shape (n_samples,).
 
     Raises
     ------
     ValueError
-        If data or a parameter is invalid, or there is no ``X_validation`` to choose sigma.
+        If data or a parameter is invalid, or ``X_validation`` is missing but needed to choose sigma.
 
     Warns
     -----
@@ -136,31 +137,31 @@ def parzen_comparison(
     random_state: RandomState = None,
     n_jobs: int = -1,
 ) -> dict[str, ParzenLikelihood]:
-    """Return Parzen log-likelihoods for the samples of models, and for training data and k-means beside them.
+    """Return Parzen log-likelihoods for samples of models and, for comparison, for training data and k-means.
 
-    Training data are what an ideal model would draw. Centers of k-means, which nobody takes for data, often do better
-    still (Theis et al. 2016): a figure alone says little about a model.
+    An ideal model would draw samples like the training data. Centers of k-means, which clearly are not data, often
+    score even better (Theis et al. 2016): a score alone says little about a model.
 
     Parameters
     ----------
     samples : array-like of shape (n_centers, n_features) or dict of str to array-like
         Samples of one model, or of several by name.
     X_train : array-like of shape (n_train, n_features)
-        Of which as many rows are drawn as the largest of ``samples`` has, or all if there are fewer.
+        Training data, of which as many rows are drawn as the largest of ``samples`` has, or all if there are fewer.
     X_test : array-like of shape (n_samples, n_features)
-        Samples that are scored.
+        Data to score.
     X_validation : array-like of shape (n_validation, n_features)
-        Held-out data that choose sigma, for each density its own.
+        Held-out data on which sigma is chosen, separately for each density.
     random_state : int, RandomState instance or None, default=None
-        Seed of the drawn rows and of k-means.
+        Random seed of the drawn rows and of k-means.
     n_jobs : int, default=-1
-        Threads, as in joblib.
+        Number of threads, as in joblib.
 
     Returns
     -------
     likelihoods : dict of str to ParzenLikelihood
-        ``'samples'``, or the names in ``samples``; ``'training data'``; and ``'k-means'``, with as many centers but
-        at most half as many as X_train has rows.
+        Results for ``'samples'``, or the names in ``samples``; ``'training data'``; and ``'k-means'``, with as many
+        centers, but at most half as many as X_train has rows.
 
     Raises
     ------
@@ -209,7 +210,7 @@ def _checked(X, name, samples):
 
 
 def _candidates(sigma, samples, X_validation):
-    """Return the standard deviations to choose from, checked."""
+    """Return the checked standard deviations to choose from."""
     search = isinstance(sigma, str) and sigma == "cv"
     sigmas = _spread(samples) * _COARSE_WIDTHS if search else np.atleast_1d(sigma)
     if sigmas.dtype.kind not in "iuf" or sigmas.ndim != 1 or not sigmas.size:
@@ -228,7 +229,7 @@ def _spread(samples):
 
 
 def _best(sigmas, samples, X_validation, block_size):
-    """Return the position of the standard deviation with the highest mean log-density of held-out data."""
+    """Return the index of the standard deviation with the highest mean log-density of held-out data."""
     return np.argmax(_log_densities(samples, X_validation, sigmas, block_size).mean(axis=1))
 
 
@@ -244,7 +245,7 @@ def _warn_at_an_end(best, sigma):
 def _log_densities(samples, X, sigmas, block_size):
     """Return the log-density of each row of X for each sigma, of shape (n_sigmas, n_samples)."""
     center = samples.mean(axis=0, dtype=np.float64).astype(samples.dtype)
-    # Products of vectors far from the origin would drown their distances in rounding.
+    # Products of vectors far from the origin would lose their distances to rounding.
     samples = samples - center
     half_norms = _half_norms(samples).astype(samples.dtype)
 
@@ -264,7 +265,7 @@ def _log_densities(samples, X, sigmas, block_size):
 
 
 def _log_sums(x, samples, half_norms, precisions, block_size):
-    """Return log sum_j exp(-precision_k ||x_i - s_j||^2 / 2), where ||x||^2 / 2 is taken off at the end."""
+    """Return log sum_j exp(-precision_k ||x_i - s_j||^2 / 2); ||x||^2 / 2 is subtracted at the end."""
     highest = np.full(len(x), -np.inf)
     totals = np.zeros((len(precisions), len(x)))
     for part in gen_batches(len(samples), block_size):
@@ -281,7 +282,7 @@ def _half_norms(rows):
 
 
 def _baselines(X_train, n_centers, random_state):
-    """Return rows of the training data and centers of k-means, as many as a model has samples."""
+    """Return rows of the training data and k-means centers, as many as a model has samples."""
     rows = resample(
         X_train,
         replace=False,

@@ -1,4 +1,4 @@
-"""The law of a network's parameters given data, and chains that draw from it."""
+"""Posterior of the parameters of a network given data, and chains that draw from it."""
 
 import warnings
 
@@ -17,11 +17,11 @@ from ._adaptation import AdaptiveChains
 from ._diagnostics import FEWEST, diagnose
 
 MOST_R_HAT = 1.1
-FEWEST_INDEPENDENT = 50  # a standard deviation of so many independent draws is right to 10 %
+FEWEST_INDEPENDENT = 50  # these estimate a standard deviation to 10 %
 
 
 def checked_base(base):
-    """Return the auto-encoder that is ``base``, in a ``FrozenEstimator`` or not."""
+    """Return the auto-encoder ``base``, taken out of its ``FrozenEstimator`` if it is in one."""
     base = AutoEncoder() if base is None else unfrozen(base)
     if not isinstance(base, BaseAutoEncoder):
         raise TypeError(f"base must be an AutoEncoder, DenoisingAE or ContractiveAE; got {base!r}.")
@@ -29,7 +29,7 @@ def checked_base(base):
 
 
 def fitted_base(model, base, X, sample_weight, rng):
-    """Return ``base`` of ``model`` fitted to X, unless it is to be taken as it is."""
+    """Return ``base`` of ``model`` fitted to X, or as it is if it is frozen."""
     if is_prefit(model):
         check_prefit(base=base)
         validate_data(base, X, reset=False, skip_check_array=True)
@@ -39,10 +39,10 @@ def fitted_base(model, base, X, sample_weight, rng):
 
 
 def reconstruction_diagnostics(models, n_chains, x):
-    """Return effective sample size and R-hat of the reconstructions of x by ``models``, side by side."""
+    """Return effective sample size and R-hat of the reconstructions of x by ``models``, stacked."""
     n_steps = len(models) // n_chains
     z, widened = models[0].inputs(x), models[0].scaling.widened
-    # In the units of the network, whose squares are numbers in any units of X.
+    # In the units of the network, whose squares do not overflow.
     each = [model.reconstruct_scaled(z) for model in models[: n_steps * n_chains]]
     sizes, r_hats = diagnose(np.reshape(each, (n_steps, n_chains, *z.shape)))
     # A constant column is known.
@@ -52,7 +52,7 @@ def reconstruction_diagnostics(models, n_chains, x):
 class Posterior:
     """``exp(-n_samples F(theta) / temperature - ||theta||^2 / (2 prior_scale^2))``, F a mean objective, up to a constant.
 
-    Noise in the objective is drawn once: it belongs to ``seed`` and to the rows.
+    Noise in the objective is drawn once: it is determined by ``seed`` and the rows.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Posterior:
     temperature, prior_scale : float
     seed : int
     batch_size : int
-        Rows at once.
+        Number of rows at once.
     """
 
     def __init__(self, problem, n_samples, temperature, prior_scale, seed, batch_size=BLOCK):
@@ -72,7 +72,7 @@ class Posterior:
         self._n_samples, self._dtype = float(n_samples), problem.X.dtype
 
     def __call__(self, theta):
-        """Return the log density of each row of ``theta``, and its gradient."""
+        """Return the log density and its gradient at each row of ``theta``."""
         values, gradients = np.empty(len(theta)), np.empty_like(theta)
         grad = np.empty(theta.shape[1], self._dtype)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -92,16 +92,16 @@ class Posterior:
         ----------
         theta : ndarray of shape (n_chains, n_parameters)
         log_densities : ndarray of shape (n_chains,)
-            What calling the posterior with ``theta`` returned.
+            Log densities that the posterior returned for ``theta``.
         """
         prior = self._precision / 2 * np.square(theta).sum(axis=1)
         return float(np.mean((-log_densities - prior) / self._factor))
 
 
 def draw_parameters(model, X, weights, seed):
-    """Set what ``model`` has of draws of its parameters given the data, by chains from those of ``model.base_`` on.
+    """Draw the parameters of ``model`` given the data, by chains that start at those of ``model.base_``.
 
-    Chains that are interrupted leave the draws so far, if there are any.
+    Sets the attributes of ``model`` that describe the draws. After an interrupt, these are the draws so far, if any.
     """
     posterior, flat = _posterior(model, X, weights, seed), model.base_.model_.flat
     start = flat.astype(np.float64)[np.newaxis]
@@ -130,7 +130,7 @@ def draw_parameters(model, X, weights, seed):
 
 
 def _climbed(posterior, theta, n_steps):
-    """Return where ``n_steps`` of L-BFGS come to from ``theta``: nearer to where chains are to draw."""
+    """Return the end of ``n_steps`` of L-BFGS from ``theta``, a better start for the chains."""
 
     def value_and_gradient(theta):
         value, gradient = posterior(theta[np.newaxis])
@@ -142,7 +142,7 @@ def _climbed(posterior, theta, n_steps):
 
 
 def _posterior(model, X, weights, seed):
-    """Return the law of the parameters of ``model`` given X."""
+    """Return the posterior of the parameters of ``model`` given X."""
     fitted = model.base_.model_
     objective = model.base_.objective(fitted.network, fitted.units)
     problem = Problem(objective, fitted.scaling.rows(X), weights)
@@ -152,7 +152,7 @@ def _posterior(model, X, weights, seed):
 
 
 class _Draws:
-    """What chains leave behind: states every ``thin`` steps after ``burn_in``, and the mean objective after each step."""
+    """Results of chains: states every ``thin`` steps after ``burn_in``, and the mean objective after each step."""
 
     def __init__(self, model, posterior, flat):
         self._burn_in, self._thin, self._verbose = model.burn_in, model.thin, int(model.verbose)
@@ -162,7 +162,7 @@ class _Draws:
         self.n_kept, self.curve = 0, []
 
     def take(self, chains):
-        """Take notice of where the chains are."""
+        """Record the present states of the chains."""
         x = chains.x
         self.curve.append(self._posterior.objective(x, chains.log_densities))
         n_steps = len(self.curve)
@@ -173,7 +173,7 @@ class _Draws:
             self.n_kept += 1
 
     def publish(self, model):
-        """Set the draws of ``model`` and what tells of them, if there are any."""
+        """Set the draws of ``model`` and their diagnostics, if there are any draws."""
         if not self.n_kept:
             return
         states = self._states[: self.n_kept]
@@ -183,7 +183,7 @@ class _Draws:
 
 
 def warn_of_mixing(model):
-    """Warn where the draws of ``model`` tell less than they seem to, with the cure."""
+    """Warn, with the cure, if the chains of ``model`` have not mixed or have too few draws to tell."""
     sizes, r_hats = model.effective_sample_size_, model.r_hat_
     least, worst = sizes.min(), r_hats.max()
     if least >= FEWEST_INDEPENDENT and worst <= MOST_R_HAT:

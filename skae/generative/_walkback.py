@@ -1,4 +1,4 @@
-"""The chain of a denoising auto-encoder: corrupt, reconstruct, draw."""
+"""Chain of a denoising auto-encoder: corrupt, reconstruct, draw."""
 
 from collections import Counter
 from numbers import Real
@@ -25,40 +25,41 @@ def sample_walkback(
     thin: int = 1,
     random_state: RandomState = None,
 ) -> FloatArray:
-    """Return states of chains that corrupt x and draw it anew from the decoder's units (Bengio et al. 2013).
+    """Return states of chains that corrupt x and redraw it from the output units (Bengio et al. 2013).
 
-    A step draws a corruption x~ of x and then ``x' ~ p(x | x~)``. The stationary law is that of the data where p is the
-    law of what was corrupted. Bernoulli cells and one of each multinomial group are drawn; gaussian columns are
-    normal around their mean with standard deviation ``output_noise``, since the model does not know how wide they are.
+    A step draws a corruption x~ of x, then ``x' ~ p(x | x~)``. The stationary distribution is that of the data if p is
+    the distribution of clean data given corrupted data. Bernoulli cells and one of each multinomial group are drawn.
+    Gaussian columns are normal around their mean with standard deviation ``output_noise``, which the model does not
+    learn.
 
     Parameters
     ----------
     model : fitted auto-encoder, StackedAE or RecurrentAE
-        One with a decoder.
+        Model with a decoder.
     x0 : array-like of shape (n_chains, n_features)
-        Where the chains start.
+        Initial states of the chains.
     n_steps : int, default=100
-        Steps of each chain.
+        Number of steps of each chain.
     corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'} or callable, default=None
-        By default that of the model's training. Swap takes values of the other chains. A callable is ``f(X, seed,
-        out)``.
+        Kind of corruption, by default that of training. Swap takes values of the other chains. A callable is
+        ``f(X, seed, out)``.
     corruption_level : float, default=None
-        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise in the units of the
-        scaled columns. By default that of the model's training, if ``corruption`` is that too.
+        Fraction of the cells that are corrupted; for gaussian, the standard deviation of the noise in the units of the
+        scaled columns. By default that of training, if ``corruption`` is too.
     output_noise : float or array-like of shape (n_features,), default=None
-        Standard deviation with which gaussian columns are drawn, in the units of X: take the root of their mean squared
-        error in reconstructing corrupted data. None returns their means, which makes the chains too narrow.
+        Standard deviation of the draws of gaussian columns, in the units of X. A good value is the root of their mean
+        squared error in reconstructing corrupted data. None takes their means, which makes the chains too narrow.
     burn_in : int, default=0
         Number of first steps whose states are dropped.
     thin : int, default=1
-        Every ``thin``-th state after ``burn_in`` is kept.
+        Interval between the states that are kept after ``burn_in``.
     random_state : int, RandomState instance or None, default=None
-        Seed of corruptions and draws.
+        Random seed of corruptions and draws.
 
     Returns
     -------
     samples : ndarray of shape (n_kept, n_chains, n_features)
-        With ``n_kept = (n_steps - burn_in) // thin``.
+        States of the chains, with ``n_kept = (n_steps - burn_in) // thin``.
 
     Raises
     ------
@@ -96,7 +97,7 @@ def sample_walkback(
 
 
 def _chosen_corruption(model, corruption, level):
-    """Return the corruption of the parameters, or of the training of ``model``."""
+    """Return the given corruption, by default that of the training of ``model``."""
     if corruption is None:
         params = getattr(model, "trained_with_", {})
         corruption = params.get("corruption")
@@ -140,7 +141,7 @@ def _denoising_chain(fitted, x, corruption, noise, rng):
 
 
 def _corrupted(x, corruption, rng):
-    """Return a corruption of each row; equal rows get seeds of their own, or their chains would stay together."""
+    """Return a corruption of each row; equal rows get different seeds, or their chains would stay together."""
     out = np.empty_like(x)
     for rows in _without_copies(x):
         clean = x[rows]
@@ -151,7 +152,7 @@ def _corrupted(x, corruption, rng):
 
 
 def _without_copies(x):
-    """Return the rows in parts, in each of which all are different."""
+    """Return lists of row indices, such that the rows of each list are all different."""
     seen, parts = Counter(), []
     for i, row in enumerate(x):
         content = row.tobytes()

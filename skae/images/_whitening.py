@@ -94,7 +94,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Return the mean and the matrices of whitening and coloring."""
         mean = X.mean(axis=0)
         centered = X - mean
-        # In units of the largest value, whose square could overflow.
+        # In units of the largest value, whose square could be out of range.
         unit = np.abs(centered).max() or X.dtype.type(1)
         centered /= unit
         variances, directions = np.linalg.eigh(centered.T @ centered / len(X))
