@@ -1,4 +1,4 @@
-"""Displays: what an auto-encoder learned, drawn with matplotlib (extra ``plot``)."""
+"""Displays of what an auto-encoder learned, drawn with matplotlib (extra ``plot``)."""
 
 from ._chains import ChainDisplay
 from ._codes import CodeDisplay

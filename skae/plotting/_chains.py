@@ -13,14 +13,14 @@ from ._grid import as_images, draw_sheet, drawable, limits_of, shape_of
 
 
 class ChainDisplay:
-    """Chains of images, one in each row, from its first state on the left to its last.
+    """Chains of images, one per row, from the first state on the left to the last on the right.
 
     Parameters
     ----------
     states : ndarray of shape (n_states, n_chains, n_features)
-        As :func:`skae.generative.sample_walkback` and the other samplers return them.
+        States as :func:`skae.generative.sample_walkback` and the other samplers return them.
     image_shape : tuple of int
-        Height and width of an image, and 3 channels of colors.
+        Height and width of an image, and 3 for color channels.
     """
 
     def __init__(self, *, states, image_shape):
@@ -42,28 +42,28 @@ class ChainDisplay:
         im_kw: dict[str, Any] | None = None,
         **options: Any,
     ) -> Self:
-        """Draw chains that a fitted model walks from the rows of X.
+        """Draw chains of a fitted model that start at the rows of X.
 
         Parameters
         ----------
         estimator : fitted auto-encoder, StackedAE or RecurrentAE
-            What the sampler takes.
+            Model that the sampler takes.
         X : {array-like, sparse matrix} of shape (n_chains, n_features)
-            Where the chains start; they are drawn on the left.
+            Initial states of the chains, drawn on the left.
         sampler : callable, default=sample_walkback
             A function of :mod:`skae.generative`, such as :func:`~skae.generative.sample_chain`.
         n_steps : int, default=100
-            Steps of each chain.
+            Number of steps of each chain.
         n_states : int, default=10
-            Most states that are drawn, equally far apart.
+            Maximum number of equally spaced states to draw.
         image_shape : tuple of int, default=None
-            Height and width, and 3 channels of colors; square by default.
+            Height and width, and 3 for color channels; square by default.
         random_state : int, RandomState instance or None, default=None
-            Seed of the chains.
+            Random seed of the chains.
         ax : matplotlib axes, default=None
-            Where to draw; a new figure by default.
+            Axes to draw in; a new figure by default.
         cmap : str or Colormap, default='gray'
-            Colors of the pixels, unless they have their own.
+            Colormap of gray images.
         im_kw : dict, default=None
             Passed on to ``Axes.imshow``.
         **options : object
@@ -72,7 +72,7 @@ class ChainDisplay:
         Returns
         -------
         display : ChainDisplay
-            What was drawn, with ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         if not callable(sampler):
             raise TypeError(f"sampler must be a function of skae.generative; got {sampler!r}.")
@@ -96,29 +96,29 @@ class ChainDisplay:
         cmap: Any = "gray",
         im_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw some states of some chains, equally far apart.
+        """Draw equally spaced states of some chains.
 
         Parameters
         ----------
         states : array-like of shape (n_states, n_chains, n_features)
-            As the samplers of :mod:`skae.generative` return them.
+            States as the samplers of :mod:`skae.generative` return them.
         start : array-like of shape (n_chains, n_features), default=None
-            Where the chains began, to be drawn on the left.
+            Initial states of the chains, drawn on the left.
         image_shape : tuple of int, default=None
-            Height and width, and 3 channels of colors; square by default.
+            Height and width, and 3 for color channels; square by default.
         n_chains, n_states : int, default=8 and 10
-            Largest number of chains and of states of each to draw.
+            Maximum number of chains, and of states of each, to draw.
         ax : matplotlib axes, default=None
-            Where to draw; a new figure by default.
+            Axes to draw in; a new figure by default.
         cmap : str or Colormap, default='gray'
-            Colors of the pixels, unless they have their own.
+            Colormap of gray images.
         im_kw : dict, default=None
             Passed on to ``Axes.imshow``.
 
         Returns
         -------
         display : ChainDisplay
-            What was drawn, with ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         states = np.asarray(states)
         if states.ndim != 3 or 0 in states.shape:
@@ -141,21 +141,21 @@ class ChainDisplay:
     def plot(
         self, ax: Axes | None = None, *, cmap: Any = "gray", im_kw: dict[str, Any] | None = None
     ) -> Self:
-        """Draw, and return what was drawn.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib axes, default=None
-            Where to draw; a new figure by default.
+            Axes to draw in; a new figure by default.
         cmap : str or Colormap, default='gray'
-            Colors of the pixels, unless they have their own.
+            Colormap of gray images.
         im_kw : dict, default=None
             Passed on to ``Axes.imshow``.
 
         Returns
         -------
         display : ChainDisplay
-            With ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         n_states, n_chains, width = self.states.shape
         rows = self.states.transpose(1, 0, 2).reshape(n_chains * n_states, width)

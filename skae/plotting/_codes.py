@@ -14,16 +14,16 @@ _CLASS_COLORS = ("tab10", 10), ("tab20", 20)
 
 
 class CodeDisplay:
-    """Codes of two numbers, or the first two principal components of wider ones.
+    """Scatter plot of two-dimensional codes, or of the first two principal components of wider codes.
 
     Parameters
     ----------
     points : ndarray of shape (n_samples, 2)
-        Places of the samples.
+        Coordinates of the samples.
     y : ndarray of shape (n_samples,) or None
-        Classes or numbers, for the colors.
+        Classes or numbers that determine the colors.
     names : (str, str)
-        What the axes are.
+        Labels of the axes.
     """
 
     def __init__(self, *, points, y=None, names=("code 1", "code 2")):
@@ -46,25 +46,25 @@ class CodeDisplay:
         Parameters
         ----------
         estimator : fitted estimator
-            One with ``transform``.
+            Estimator with ``transform``.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples.
         y : array-like of shape (n_samples,), default=None
-            Classes, which have a legend, or numbers, which have a color bar.
+            Classes, shown by a legend, or numbers, shown by a color bar.
         components : (int, int), default=None
-            Which two components of the code to draw. None takes both of two, and else the first two principal
-            components of all.
+            Indices of the two components of the code to draw. None draws a two-dimensional code as it is, and the first
+            two principal components of any other.
         ax : matplotlib axes, default=None
-            Where to draw; a new figure by default.
+            Axes to draw in; a new figure by default.
         cmap : str or Colormap, default=None
-            By default ``'tab10'``, ``'tab20'`` or ``'turbo'`` for classes and ``'viridis'`` for numbers.
+            Colormap, by default ``'tab10'``, ``'tab20'`` or ``'turbo'`` for classes and ``'viridis'`` for numbers.
         scatter_kw : dict, default=None
             Passed on to ``Axes.scatter``.
 
         Returns
         -------
         display : CodeDisplay
-            What was drawn, with ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         codes = drawable(method_of(estimator, "transform", "give an encoder")(X))
         points, names = _in_the_plane(codes, components)
@@ -77,21 +77,21 @@ class CodeDisplay:
         cmap: Any = None,
         scatter_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw, and return what was drawn.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib axes, default=None
-            Where to draw; a new figure by default.
+            Axes to draw in; a new figure by default.
         cmap : str or Colormap, default=None
-            By default ``'tab10'``, ``'tab20'`` or ``'turbo'`` for classes and ``'viridis'`` for numbers.
+            Colormap, by default ``'tab10'``, ``'tab20'`` or ``'turbo'`` for classes and ``'viridis'`` for numbers.
         scatter_kw : dict, default=None
             Passed on to ``Axes.scatter``.
 
         Returns
         -------
         display : CodeDisplay
-            With ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         ax, options = new_axes(ax), {"s": 12, "alpha": 0.7, "linewidths": 0, **(scatter_kw or {})}
         y = None if self.y is None else _checked_y(self.y, len(self.points))
@@ -114,7 +114,7 @@ class CodeDisplay:
 
 
 def _in_the_plane(codes, components):
-    """Return two columns, and what they are."""
+    """Return the two columns to draw, and their names."""
     width = codes.shape[1]
     if components is not None:
         chosen = np.asarray(components)
@@ -142,13 +142,13 @@ def _checked_y(y, n_samples):
 
 
 def _numbered(y):
-    """Return the classes in y, and the number of each row's class."""
+    """Return the classes in y, and the index of the class of each row."""
     try:
         return np.unique(y, return_inverse=True)
-    except TypeError:  # labels of several kinds, such as None or NaN beside words
+    except TypeError:  # labels of mixed types, such as strings and None or NaN
         return np.unique([str(label) for label in y], return_inverse=True)
 
 
 def _are_classes(y):
-    """Return whether y has few values, or words."""
+    """Return whether y has few distinct values, or strings."""
     return y.dtype.kind not in "fiu" or len(np.unique(y)) <= _MOST_CLASSES

@@ -1,4 +1,4 @@
-"""The loss by epochs."""
+"""Loss curves."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from ._grid import method_of, new_axes
 
 
 class LossCurveDisplay:
-    """Loss of each epoch, on training and on held-out samples; of a stack also of each layer.
+    """Loss of each epoch on training and held-out samples, and of each layer of a stack.
 
     Parameters
     ----------
     curves : dict of str to sequence of float
-        Losses by epoch, by the name in the legend.
+        Losses by epoch, for each name in the legend.
     """
 
     def __init__(self, *, curves):
@@ -29,23 +29,23 @@ class LossCurveDisplay:
         ax: Axes | None = None,
         line_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw what a fitted estimator minimized, epoch by epoch.
+        """Draw the training objective of a fitted estimator by epoch.
 
         Parameters
         ----------
         estimator : fitted estimator of skae
-            A stack has a curve for each layer, and one for the joint training, if there was any.
+            Estimator whose curves are drawn: for a stack, one of each layer, and one of the joint training if any.
         label : str, default=None
             Name in the legend; the class name by default.
         ax : matplotlib axes, default=None
-            Give the axes of another display to compare.
+            Axes to draw in, such as those of another display to compare with; a new figure by default.
         line_kw : dict, default=None
             Passed on to ``Axes.plot``.
 
         Returns
         -------
         display : LossCurveDisplay
-            What was drawn, with ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         own = method_of(estimator, "loss_curve_", "give a fitted estimator of skae")
         label = label or type(estimator).__name__
@@ -61,19 +61,19 @@ class LossCurveDisplay:
         return cls(curves=curves).plot(ax=ax, line_kw=line_kw)
 
     def plot(self, ax: Axes | None = None, *, line_kw: Any = None) -> Self:
-        """Draw, and return what was drawn.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib axes, default=None
-            Where to draw; a new figure by default.
+            Axes to draw in; a new figure by default.
         line_kw : dict, default=None
             Passed on to ``Axes.plot``.
 
         Returns
         -------
         display : LossCurveDisplay
-            With ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         ax = new_axes(ax)
         for name, curve in self.curves.items():

@@ -1,4 +1,4 @@
-"""How often sparse features are active, and what they stand for."""
+"""Frequencies and directions of sparse features."""
 
 from collections.abc import Callable, Sequence
 from numbers import Integral
@@ -12,20 +12,20 @@ from ._grid import as_images, draw_images, drawable, method_of, new_axes, shape_
 
 
 class SparseFeatureDisplay:
-    """Frequencies of sparse features, and some of them as pictures or as words.
+    """Frequencies of sparse features, and some features as images or as words.
 
     Parameters
     ----------
     frequencies : ndarray of shape (n_components,)
-        Shares of the samples that have each feature.
+        Fraction of the samples in which each feature is active.
     features : ndarray of int of shape (n_features,)
-        Those that are shown.
+        Indices of the features that are shown.
     rows : ndarray of shape (n_features, n_pictures, n_pixels) or None
-        For each of them its direction and the samples in which it is largest; missing ones are NaN.
+        Direction of each of them, and the samples in which it is largest; missing samples are NaN.
     image_shape : tuple of int or None
-        Height and width of a picture, and 3 channels of colors.
+        Height and width of an image, and 3 for color channels.
     words : list of list of (str, float) or None
-        For each of them words with their weights, the heaviest first.
+        Words of each of them with their weights, the largest first.
     """
 
     def __init__(self, *, frequencies, features, rows=None, image_shape=None, words=None):
@@ -54,26 +54,26 @@ class SparseFeatureDisplay:
         Parameters
         ----------
         estimator : fitted SparseAutoEncoder
-            What is shown.
+            Model whose features are drawn.
         X : {array-like, sparse matrix} of shape (n_samples, n_columns)
             Samples.
         features : sequence of int, default=None
-            Which ones; by default those of the largest sum of codes.
+            Indices of the features to draw; by default, those with the largest sums of codes.
         n_features : int, default=8
-            How many, without ``features``.
+            Number of features to draw if ``features`` is None.
         n_samples : int, default=8
-            Samples, or words, for each.
+            Number of samples, or of words, for each feature.
         image_shape : tuple of int, default=None
-            Height and width of a sample, and 3 channels of colors; square by default.
+            Height and width of a sample, and 3 for color channels; square by default.
         words : array-like of str, default=None
-            Names of the columns, for words in place of pictures.
+            Names of the columns, to draw words instead of images.
         to_words : callable, default=None
-            Takes directions among the columns of X to weights of the ``words``, such as ``inverse_transform`` of a
-            TruncatedSVD before the model.
+            Function that maps directions in the columns of X to weights of the ``words``, such as ``inverse_transform``
+            of a TruncatedSVD before the model.
         ax : pair of matplotlib axes, default=None
-            For the frequencies and for the features.
+            Axes of the frequencies and of the features; a new figure by default.
         cmap : str or Colormap, default='gray'
-            Colors of the pixels, unless they have their own.
+            Colormap of gray images.
         im_kw : dict, default=None
             Passed on to ``Axes.imshow``.
         line_kw : dict, default=None
@@ -82,7 +82,7 @@ class SparseFeatureDisplay:
         Returns
         -------
         display : SparseFeatureDisplay
-            What was drawn, with ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         method_of(estimator, "top_samples", "give a SparseAutoEncoder")
         check_scalar(n_features, "n_features", Integral, min_val=1)
@@ -109,14 +109,14 @@ class SparseFeatureDisplay:
         im_kw: dict[str, Any] | None = None,
         line_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw, and return what was drawn.
+        """Draw the display.
 
         Parameters
         ----------
         ax : pair of matplotlib axes, default=None
-            Where to draw; a new figure by default.
+            Axes of the frequencies and of the features; a new figure by default.
         cmap : str or Colormap, default='gray'
-            Colors of the pixels, unless they have their own.
+            Colormap of gray images.
         im_kw : dict, default=None
             Passed on to ``Axes.imshow``.
         line_kw : dict, default=None
@@ -125,7 +125,7 @@ class SparseFeatureDisplay:
         Returns
         -------
         display : SparseFeatureDisplay
-            With ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         axes = _pair() if ax is None else np.ravel(ax)
         if len(axes) != 2:
@@ -144,7 +144,7 @@ class SparseFeatureDisplay:
         return self
 
     def _draw(self, ax, cmap, im_kw):
-        """Draw a row of pictures for each feature: its direction, then samples."""
+        """Draw a row of images for each feature: its direction, then samples."""
         n_features, n_pictures, n_pixels = self.rows.shape
         images = as_images(self.rows.reshape(-1, n_pixels), self.image_shape)
         axes = tuple(range(1, images.ndim))
@@ -164,7 +164,7 @@ class SparseFeatureDisplay:
             line = f"{feature} ({self.frequencies[feature]:.1%}): {text}"
             height = 1 - (place + 0.5) / len(self.features)
             drawn = ax.text(0, height, line, va="center", fontsize="small", transform=ax.transAxes)
-            # A long line leaves the other axes their place.
+            # A long line must not shrink the other axes.
             drawn.set_in_layout(False)
         ax.set_title("Words with their weights", loc="left")
 
@@ -178,7 +178,7 @@ def _pair():
 
 
 def _checked_features(features, n_components):
-    """Return indices of features as an array; raise where one is none."""
+    """Return indices of features as an array; raise if one is invalid."""
     features = np.asarray(features)
     whole = features.ndim == 1 and features.size and features.dtype.kind in "iu"
     if not whole or features.min() < 0 or features.max() >= n_components:
@@ -189,19 +189,19 @@ def _checked_features(features, n_components):
 
 
 def _rows(estimator, X, features, directions, n_samples):
-    """Return directions and the strongest samples of each feature."""
+    """Return the direction and the strongest samples of each feature."""
     images = drawable(X)
     rows = np.full((len(features), 1 + n_samples, images.shape[1]), np.nan)
     rows[:, 0] = directions
     for place, feature in enumerate(features):
-        # X as it came: a data frame has the names of fit.
+        # The original X: a data frame has the names that fit saw.
         found = images[estimator.top_samples(X, int(feature), n_samples).indices]
         rows[place, 1 : 1 + len(found)] = found
     return rows
 
 
 def _heaviest(weights, words, n_words):
-    """Return, for each row of ``weights``, the heaviest of the ``words`` with their weights, as shares of the largest."""
+    """Return, for each row, the words of largest weight and these weights, as fractions of the largest."""
     if weights.shape[1] != len(words):
         raise ValueError(
             f"words must name {weights.shape[1]} columns; got {len(words)}. With another transformer before the model, give its "

@@ -1,4 +1,4 @@
-"""The encoder's weights, or the atoms of a dictionary, as images."""
+"""Encoder weights or dictionary atoms as images."""
 
 from numbers import Integral
 from typing import Any
@@ -15,20 +15,20 @@ _GAP = 4  # pixels between maps
 
 
 class FilterDisplay:
-    """Filters of the first layer, or atoms of a dictionary, each scaled to its own largest weight.
+    """Filters of the first layer, or atoms of a dictionary, each scaled by its largest weight.
 
-    Atoms that were learned on a torus stand on their places there, the topographic map, and filters of tiles on the
-    places of their positions.
+    Atoms that were learned on a torus are arranged as on it, in a topographic map, and filters of tiles by their
+    positions.
 
     Parameters
     ----------
     filters : ndarray of shape (n_filters, n_features)
-        Or of any shape with as many numbers.
+        Filters as rows, or in any shape with as many values.
     image_shape : (int, int) or (int, int, int)
-        Height and width of a filter, and channels: 1, or 3 for colors.
+        Height and width of a filter, and its channels: 1, or 3 for colors.
     map_shape : (int, int) or (int, int, int), default=None
-        Rows and columns of the map whose places the filters have in this order, or number of maps, which stand in a
-        square, rows and columns. None shows the filters in a square.
+        Rows and columns of the map that the filters fill in order; or number of maps, rows and columns, for several
+        maps arranged in a square. None arranges the filters in a square.
     """
 
     def __init__(self, *, filters, image_shape, map_shape=None):
@@ -45,30 +45,30 @@ class FilterDisplay:
         cmap: Any = "gray",
         im_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw the filters of largest norm of a fitted estimator, or all of them where they make a map.
+        """Draw the filters of largest norm of a fitted estimator, or all filters if they form a map.
 
         Parameters
         ----------
         estimator : fitted estimator
-            An auto-encoder or machine, a dictionary, or features of pictures: what has ``encoder_weights_``,
-            ``filters_``, ``components_`` or ``cluster_centers_``. Of a :class:`~skae.PSD` with a ``topology`` the map
-            is drawn, and with the ``tiling`` of :class:`~skae.images.ConvolutionalPSD` and
-            :class:`~skae.images.ConvolutionalFeatures` one for each filter of a position.
+            Auto-encoder, Boltzmann machine, dictionary or image features: an estimator with ``encoder_weights_``,
+            ``filters_``, ``components_`` or ``cluster_centers_``. The filters of a :class:`~skae.PSD` with a
+            ``topology`` form a map; those of :class:`~skae.images.ConvolutionalPSD` and
+            :class:`~skae.images.ConvolutionalFeatures` with ``tiling`` form a map for each filter of a position.
         n_filters : int, default=None
-            Most filters to draw, the strongest first. None is 100, or the whole map.
+            Maximum number of filters to draw, the strongest first. None means 100, or the whole map.
         image_shape : tuple of int, default=None
-            Height and width, and 3 channels of colors; those of ``filters_``, or square, by default.
+            Height and width, and 3 for color channels; by default, those of ``filters_``, or square.
         ax : matplotlib axes, default=None
-            Where to draw; a new figure by default.
+            Axes to draw in; a new figure by default.
         cmap : str or Colormap, default='gray'
-            Colors of the pixels, unless they have their own.
+            Colormap of gray images.
         im_kw : dict, default=None
             Passed on to ``Axes.imshow``.
 
         Returns
         -------
         display : FilterDisplay
-            What was drawn, with ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         if n_filters is not None:
             check_scalar(n_filters, "n_filters", Integral, min_val=1)
@@ -86,21 +86,21 @@ class FilterDisplay:
     def plot(
         self, ax: Axes | None = None, *, cmap: Any = "gray", im_kw: dict[str, Any] | None = None
     ) -> Self:
-        """Draw, and return what was drawn.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib axes, default=None
-            Where to draw; a new figure by default.
+            Axes to draw in; a new figure by default.
         cmap : str or Colormap, default='gray'
-            Colors of the pixels, unless they have their own.
+            Colormap of gray images.
         im_kw : dict, default=None
             Passed on to ``Axes.imshow``.
 
         Returns
         -------
         display : FilterDisplay
-            With ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         filters = check_array(self.filters, allow_nd=True, input_name="filters")
         images = as_images(filters.reshape(len(filters), -1), self.image_shape)
@@ -116,7 +116,7 @@ class FilterDisplay:
 
 
 def _placed(estimator, weights):
-    """Return filters in the order of their map, and its rows and columns, None where there is no map."""
+    """Return filters in the order of their map, and the shape of the map, None if there is no map."""
     if getattr(estimator, "topology", None) is not None:
         return weights, tuple(estimator.topology)
     down, across = getattr(estimator, "tiling_", (1, 1))
@@ -127,7 +127,7 @@ def _placed(estimator, weights):
 
 
 def _maps(images, map_shape):
-    """Return one picture of the maps of images, in a square; raise where images do not fill them."""
+    """Return one image of all maps, in a square; raise if ``images`` do not fill them."""
     if np.shape(map_shape) not in ((2,), (3,)) or np.prod(map_shape) != len(images):
         raise ValueError(
             f"map_shape must be (rows, columns) with rows * columns = {len(images)}, the number of filters, or (maps, rows, "
@@ -139,7 +139,7 @@ def _maps(images, map_shape):
 
 
 def _filters_of(estimator):
-    """Return the filters of a fitted estimator, as rows, and the shape of a picture where they have one."""
+    """Return the filters of a fitted estimator as rows, and their image shape if they have one."""
     check_instance(estimator=estimator)
     check_is_fitted(estimator)
     if hasattr(estimator, "encoder_weights_"):

@@ -1,4 +1,4 @@
-"""Images side by side in one axes, and what all displays check."""
+"""Grids of images in one axes, and checks that all displays share."""
 
 from numbers import Integral
 
@@ -11,12 +11,12 @@ from .._estimators.subestimators import check_instance
 
 
 def shape_of(image_shape, n_features):
-    """Return the height and width of images, square ones where ``image_shape`` is None, and 3 channels if there are.
+    """Return height and width of images, and 3 for color channels; images are square if ``image_shape`` is None.
 
     Raises
     ------
     ValueError
-        If ``image_shape`` is no height and width of ``n_features`` pixels, or is needed.
+        If ``image_shape`` does not match ``n_features``, or is None and images cannot be square.
     """
     if image_shape is None:
         side = int(round(n_features**0.5))
@@ -37,7 +37,7 @@ def shape_of(image_shape, n_features):
 
 
 def method_of(estimator, name, cure):
-    """Return a method of a fitted ``estimator``; raise TypeError with the ``cure`` where it has none."""
+    """Return a method of a fitted ``estimator``; raise TypeError with the ``cure`` if it has none."""
     check_instance(estimator=estimator)
     if not hasattr(estimator, name):
         raise TypeError(f"estimator={estimator!r} has no {name}: {cure}.")
@@ -51,18 +51,18 @@ def as_images(rows, image_shape):
 
 
 def drawable(X):
-    """Return the rows of X, array, frame or sparse matrix, as an ndarray that can be drawn."""
+    """Return X, an array, data frame or sparse matrix, as an ndarray that can be drawn."""
     return check_array(dense(X), ensure_all_finite=False)
 
 
 def limits_of(rows):
-    """Return the smallest and the largest value of ``rows``, of which some may be NaN; 0 and 1 where there is none."""
+    """Return the smallest and the largest finite value of ``rows``; 0 and 1 if there is none."""
     values = rows[np.isfinite(rows)]
     return (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
 
 
 def new_axes(ax):
-    """Return ``ax``, or the axes of a new figure; raise TypeError where it is no axes."""
+    """Return ``ax``, or the axes of a new figure if it is None; raise TypeError if it is not an axes."""
     try:
         from matplotlib.axes import Axes
     except ImportError as error:
@@ -82,7 +82,7 @@ def new_axes(ax):
 def draw_images(ax, images, n_columns, limits, *, cmap, im_kw):
     """Draw images side by side, in rows of ``n_columns``, from black at the lower of the ``limits`` to white.
 
-    Colors, which have no scale of their own, go from 0 to 1 between the limits, and are white between the images.
+    Color images, to which no colormap applies, are scaled from the limits to [0, 1], with white gaps.
     """
     sheet, (low, high), options = tile(images, n_columns), limits, dict(im_kw or {})
     if sheet.ndim == 3:
@@ -94,7 +94,7 @@ def draw_images(ax, images, n_columns, limits, *, cmap, im_kw):
 
 
 def draw_sheet(ax, images, n_columns, limits, title, *, cmap, im_kw):
-    """Draw images as :func:`draw_images` does, alone in their axes, a new one if ``ax`` is None; return the axes."""
+    """Draw images as :func:`draw_images` does, with a title, in ``ax`` or new axes; return the axes."""
     ax = new_axes(ax)
     draw_images(ax, images, n_columns, limits, cmap=cmap, im_kw=im_kw)
     ax.set_axis_off()
@@ -103,7 +103,7 @@ def draw_sheet(ax, images, n_columns, limits, title, *, cmap, im_kw):
 
 
 def tile(images, n_columns, gap=1):
-    """Return one picture of ``images`` (n, height, width[, channels]) in rows of ``n_columns``, NaN in the gaps."""
+    """Return one image of ``images`` (n, height, width[, channels]) in rows of ``n_columns``, NaN in the gaps."""
     n, height, width, *channels = images.shape
     down, across, n_rows = height + gap, width + gap, -(-n // n_columns)
     sheet = np.full((n_rows * down - gap, n_columns * across - gap, *channels), np.nan)

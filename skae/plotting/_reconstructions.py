@@ -16,7 +16,7 @@ class ReconstructionDisplay:
     originals, reconstructions : ndarray of shape (n_samples, n_features)
         Rows of pixels.
     image_shape : tuple of int
-        Height and width of an image, and 3 channels of colors.
+        Height and width of an image, and 3 for color channels.
     """
 
     def __init__(self, *, originals, reconstructions, image_shape):
@@ -34,27 +34,27 @@ class ReconstructionDisplay:
         cmap: Any = "gray",
         im_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw X and what a fitted auto-encoder makes of it.
+        """Draw X and its reconstructions by a fitted auto-encoder.
 
         Parameters
         ----------
         estimator : fitted auto-encoder
-            What is shown.
+            Model that reconstructs X.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            A dozen samples fit well.
+            Samples; about a dozen fit well.
         image_shape : tuple of int, default=None
-            Height and width, and 3 channels of colors; square by default.
+            Height and width, and 3 for color channels; square by default.
         ax : matplotlib axes, default=None
-            Where to draw; a new figure by default.
+            Axes to draw in; a new figure by default.
         cmap : str or Colormap, default='gray'
-            Colors of the pixels, unless they have their own.
+            Colormap of gray images.
         im_kw : dict, default=None
             Passed on to ``Axes.imshow``.
 
         Returns
         -------
         display : ReconstructionDisplay
-            What was drawn, with ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         reconstruct = method_of(estimator, "reconstruct", "give an auto-encoder")
         originals = drawable(X)
@@ -66,21 +66,21 @@ class ReconstructionDisplay:
     def plot(
         self, ax: Axes | None = None, *, cmap: Any = "gray", im_kw: dict[str, Any] | None = None
     ) -> Self:
-        """Draw, and return what was drawn.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib axes, default=None
-            Where to draw; a new figure by default.
+            Axes to draw in; a new figure by default.
         cmap : str or Colormap, default='gray'
-            Colors of the pixels, unless they have their own.
+            Colormap of gray images.
         im_kw : dict, default=None
             Passed on to ``Axes.imshow``.
 
         Returns
         -------
         display : ReconstructionDisplay
-            With ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         originals, reconstructions = drawable(self.originals), drawable(self.reconstructions)
         if originals.shape != reconstructions.shape:

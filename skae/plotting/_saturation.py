@@ -1,4 +1,4 @@
-"""How codes are distributed."""
+"""Distribution of codes."""
 
 from numbers import Integral
 from typing import Any
@@ -18,7 +18,7 @@ class SaturationDisplay:
     Parameters
     ----------
     shares : ndarray of shape (n_bins,)
-        Shares of the codes in each bin.
+        Fraction of the codes in each bin.
     edges : ndarray of shape (n_bins + 1,)
         Edges of the bins.
     label : str
@@ -39,28 +39,28 @@ class SaturationDisplay:
         ax: Axes | None = None,
         line_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw how the codes of X are distributed.
+        """Draw the distribution of the codes of X.
 
         Parameters
         ----------
         estimator : fitted estimator
-            One with ``transform``.
+            Estimator with ``transform``.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples.
         n_bins : int, default=50
-            Bins of the histogram.
+            Number of bins of the histogram.
         label : str, default=None
-            Name in the legend; by default the class name, with the share of codes below 0.05 or above 0.95 where all
+            Name in the legend; by default, the class name, with the fraction of codes below 0.05 or above 0.95 if all
             are between 0 and 1.
         ax : matplotlib axes, default=None
-            Give the axes of another display to compare.
+            Axes to draw in, such as those of another display to compare with; a new figure by default.
         line_kw : dict, default=None
             Passed on to ``Axes.stairs``.
 
         Returns
         -------
         display : SaturationDisplay
-            What was drawn, with ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         check_scalar(n_bins, "n_bins", Integral, min_val=1)
         codes = drawable(method_of(estimator, "transform", "give an encoder")(X)).ravel()
@@ -75,19 +75,19 @@ class SaturationDisplay:
         return display.plot(ax=ax, line_kw=line_kw)
 
     def plot(self, ax: Axes | None = None, *, line_kw: dict[str, Any] | None = None) -> Self:
-        """Draw, and return what was drawn.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib axes, default=None
-            Where to draw; a new figure by default.
+            Axes to draw in; a new figure by default.
         line_kw : dict, default=None
             Passed on to ``Axes.stairs``.
 
         Returns
         -------
         display : SaturationDisplay
-            With ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         ax = new_axes(ax)
         ax.stairs(self.shares, self.edges, **{"label": self.label, **(line_kw or {})})

@@ -1,4 +1,4 @@
-"""How fast the code changes along its directions of change."""
+"""Spectrum of the Jacobian of the encoder."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from ._grid import method_of, new_axes
 
 
 class SpectrumDisplay:
-    """Mean singular values of the encoder's Jacobian, largest first (Rifai et al. 2011, figure 2).
+    """Mean singular values of the Jacobian of the encoder, largest first (Rifai et al. 2011, figure 2).
 
     Parameters
     ----------
@@ -39,22 +39,22 @@ class SpectrumDisplay:
         Parameters
         ----------
         estimator : fitted auto-encoder
-            What is shown.
+            Model whose spectrum is drawn.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples.
         n_values : int, default=None
-            So many of the largest values, which take much less time than all of them, by :func:`tangent_basis`.
+            Number of the largest values to draw, computed by :func:`tangent_basis` in much less time than all of them.
         label : str, default=None
             Name in the legend; the class name by default.
         ax : matplotlib axes, default=None
-            Give the axes of another display to compare.
+            Axes to draw in, such as those of another display to compare with; a new figure by default.
         line_kw : dict, default=None
             Passed on to ``Axes.plot``.
 
         Returns
         -------
         display : SpectrumDisplay
-            What was drawn, with ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         if n_values is None:
             cure = "give n_values of an encoder that tangent_basis takes"
@@ -66,19 +66,19 @@ class SpectrumDisplay:
         return display.plot(ax=ax, line_kw=line_kw)
 
     def plot(self, ax: Axes | None = None, *, line_kw: dict[str, Any] | None = None) -> Self:
-        """Draw, and return what was drawn.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib axes, default=None
-            Where to draw; a new figure by default.
+            Axes to draw in; a new figure by default.
         line_kw : dict, default=None
             Passed on to ``Axes.plot``.
 
         Returns
         -------
         display : SpectrumDisplay
-            With ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         ax = new_axes(ax)
         ranks = np.arange(1, len(self.spectrum) + 1)

@@ -1,4 +1,4 @@
-"""Images, their tangents, and what moving along them does."""
+"""Images, their tangents, and images moved along tangents."""
 
 from collections.abc import Sequence
 from numbers import Real
@@ -12,7 +12,7 @@ from ._grid import draw_images, drawable, limits_of, new_axes, shape_of
 
 
 class TangentDisplay:
-    """A row for each image: the image, its tangents, and the image moved along the first of them.
+    """A row for each image: the image, its tangents, and the image moved along the first tangent.
 
     Parameters
     ----------
@@ -21,9 +21,9 @@ class TangentDisplay:
     basis : ndarray of shape (n_samples, n_tangents, n_features)
         Tangents of each sample.
     steps : ndarray of shape (n_steps,)
-        How far the image is moved along its first tangent.
+        Distances by which the image is moved along its first tangent.
     image_shape : tuple of int
-        Height and width, and 3 channels of colors.
+        Height and width, and 3 for color channels.
     """
 
     def __init__(self, *, images, basis, steps, image_shape):
@@ -48,26 +48,26 @@ class TangentDisplay:
         Parameters
         ----------
         estimator : fitted model
-            What :func:`~skae.manifold.tangent_basis` takes.
+            Model that :func:`~skae.manifold.tangent_basis` takes.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             A few images.
         n_tangents : int, default=6
-            Tangents of each.
+            Number of tangents of each image.
         steps : sequence of float, default=(-2, -1, 1, 2)
-            How far the image is moved along its first tangent, which has length one.
+            Distances by which the image is moved along its first tangent, which has unit length.
         image_shape : tuple of int, default=None
-            Height and width, and 3 channels of colors; square by default.
+            Height and width, and 3 for color channels; square by default.
         ax : matplotlib axes, default=None
-            Where to draw; a new figure by default.
+            Axes to draw in; a new figure by default.
         cmap : str or Colormap, default='gray'
-            Colors of the pixels, unless they have their own.
+            Colormap of gray images.
         im_kw : dict, default=None
             Passed on to ``Axes.imshow``.
 
         Returns
         -------
         display : TangentDisplay
-            What was drawn, with ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         images = drawable(X)
         shape = shape_of(image_shape, images.shape[1])
@@ -79,21 +79,21 @@ class TangentDisplay:
     def plot(
         self, ax: Axes | None = None, *, cmap: Any = "gray", im_kw: dict[str, Any] | None = None
     ) -> Self:
-        """Draw, and return what was drawn.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib axes, default=None
-            Where to draw; a new figure by default.
+            Axes to draw in; a new figure by default.
         cmap : str or Colormap, default='gray'
-            Colors of the pixels, unless they have their own.
+            Colormap of gray images.
         im_kw : dict, default=None
             Passed on to ``Axes.imshow``.
 
         Returns
         -------
         display : TangentDisplay
-            With ``ax_`` and ``figure_``.
+            The display, with ``ax_`` and ``figure_``.
         """
         shape = shape_of(self.image_shape, self.images.shape[1])
         steps = _checked_steps(self.steps)
@@ -102,7 +102,7 @@ class TangentDisplay:
         for image, tangents in zip(self.images.astype(float), self.basis):
             moved = np.clip(image + steps[:, np.newaxis] * tangents[0], low, high)
             gray = (np.vstack([image[np.newaxis], moved]) - low) / (high - low or 1)
-            # Tangents have a sign: gray is none.
+            # Tangents have a sign: gray is 0.
             largest = np.maximum(np.abs(tangents).max(axis=1, keepdims=True), 1e-12)
             signed = 0.5 + 0.5 * tangents / largest
             rows.append(np.vstack([gray[:1], signed, gray[1:]]))
@@ -124,7 +124,7 @@ class TangentDisplay:
 
 
 def _checked_steps(steps):
-    """Return ``steps`` as an array; raise where they are no sequence of finite numbers."""
+    """Return ``steps`` as an array; raise unless they are a sequence of finite numbers."""
     values = np.asarray(steps, dtype=object)
     if values.ndim != 1 or not all(isinstance(each, Real) and np.isfinite(each) for each in values):
         raise ValueError(f"steps must be a sequence of finite numbers; got {steps!r}.")
