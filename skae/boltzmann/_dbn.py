@@ -59,7 +59,7 @@ class DBN(
     verbose : int, default=0
         Value of ``verbose`` for layers whose own is 0.
     checkpoint : path-like, default=None
-        File beside which layers that have none write their checkpoints, with their names added.
+        File next to which layers that have none write their checkpoints, with their names added.
     resume : bool, default=False
         Whether ``fit`` continues from these files if they exist.
 

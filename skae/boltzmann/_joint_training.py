@@ -1,4 +1,4 @@
-"""Training of all layers of a deep Boltzmann machine together, and of each before."""
+"""Joint training of the layers of a deep Boltzmann machine, and pre-training of each."""
 
 from functools import partial
 
@@ -8,14 +8,14 @@ from ._passes import upward_means
 
 
 def double_weights(layers):
-    """Double the weights of ``layers`` towards each side that will get a second input from a layer beyond (in place)."""
+    """Double, in place, the weights of ``layers`` towards each side that will have a second neighboring layer."""
     for number, (_, layer) in enumerate(layers):
         layer.scales = (1 if number == len(layers) - 1 else 2, 2 if number else 1)
     return layers
 
 
 def pretrain(layers, machine, params, rows, weights, lowest):
-    """Fit each layer on the codes of those below, the first on ``lowest``, and put it into ``params``."""
+    """Fit each layer on the codes of the one below, the first on ``lowest``, and copy it into ``params``."""
     for number, (_, layer) in enumerate(layers, 1):
         X, sample_weight = lowest if number == 1 else (rows, weights)
         try:
@@ -29,18 +29,18 @@ def pretrain(layers, machine, params, rows, weights, lowest):
 
 
 def _take(layer, number, machine, params):
-    """Put a fitted layer into ``params``."""
+    """Copy a fitted layer into ``params``."""
     fitted = layer.model_.params
     decoder_bias = fitted.decoder_biases[0]
     machine.block(params.encoder_weights[0], number)[...] = fitted.encoder_weights[0]
     machine.bias(params, number)[...] = fitted.encoder_biases[0]
     below = machine.bias(params, number - 1)
-    # A hidden layer had a bias as the upper and one as the lower of two.
+    # A hidden layer was the upper layer of one RBM and the lower one of another, each with a bias.
     below[...] = (below + decoder_bias) / 2 if number > 1 else decoder_bias
 
 
 def joint_objective(machine, loss, mask, *, n_steps, n_mean_field_steps, chains, penalties):
-    """Return the objective of all layers, which infers the hidden ones by mean field."""
+    """Return the objective of all layers, which infers the hidden layers by mean field."""
 
     def infer(params, states, odd):
         machine.mean_field(params, states, odd, n_mean_field_steps)

@@ -5,7 +5,7 @@ from ._rbm import RBM
 
 
 def check_machines(layers, least=1):
-    """Raise where ``layers`` is not a list of (name, RBM)."""
+    """Raise unless ``layers`` is a list of at least ``least`` pairs (name, RBM) that can be stacked."""
     check_layers(layers)
     for name, layer in layers:
         if not isinstance(layer, RBM):

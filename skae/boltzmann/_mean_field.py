@@ -9,17 +9,17 @@ from ..nn.boltzmann import gibbs_step, visible_logits
 
 
 class FittedMachine:
-    """A machine with its parameters, scaling and visible units.
+    """Deep Boltzmann machine with its parameters, scaling and visible units.
 
     Parameters
     ----------
     machine : DeepMachine
     flat : ndarray
-        Its parameters.
+        Parameters of the machine.
     units : Units
-        How the machine sees X.
+        Visible units and scaling of X.
     n_steps : int
-        Mean-field steps.
+        Number of mean-field steps.
     """
 
     def __init__(self, machine, flat, units, n_steps):
@@ -31,7 +31,7 @@ class FittedMachine:
         return FittedMachine(self.machine, like(self.flat, prototype), self.units, self.n_steps)
 
     def sides(self, x):
-        """Return the scaled rows x and the means of the even hidden layers side by side, and the means of the odd layers."""
+        """Return x next to the means of the even hidden layers, and the means of the odd layers, for scaled rows x."""
         n_even, n_odd = self.machine.network.sizes
         states, odd = zeros((x.shape[0], n_even), x), empty((x.shape[0], n_odd), x)
         beside_zeros(x, states)
@@ -47,20 +47,20 @@ class FittedMachine:
 
     @property
     def visible(self):
-        """Reconstruction: the units of the even layers, of which those of X are the first."""
+        """Reconstruction: the units of the even layers, beginning with those of X."""
         return self.machine.units(self.units.loss)
 
     def bounds(self, states, odd):
-        """Return lower bounds of the unnormalized log densities."""
+        """Return lower bounds on the unnormalized log densities."""
         return self.machine.bounds(self.params, self.units.loss, states, odd)
 
     def base_logits(self):
-        """Return the logits of the even layers without the odd ones: X has its base rates."""
+        """Return the logits of the even layers without the odd ones: base rates for X, 0 for hidden units."""
         hidden = np.zeros(self.machine.n_latent, self.dtype)
         return np.concatenate([self.units.base_logits.astype(self.dtype), hidden])
 
     def sample(self, n_chains, n_steps, X, means, rng):
-        """Return where Gibbs chains end that start at the rows of X, or, where that is None, at draws by base rates."""
+        """Return the ends of Gibbs chains from the rows of X or, if it is None, from draws by the base rates."""
         if X is None:
             states = self.visible.draws(self.base_logits(), n_chains, rng)
         else:
@@ -83,18 +83,18 @@ class FittedMachine:
         return [self.machine.bias(self.params, n) for n in range(len(self.machine.sizes))]
 
     def encoder_layers(self):
-        """Return weights and biases of a network on ``network_inputs``, whose way up is one mean-field pass."""
+        """Return weights and biases of a network on ``network_inputs`` that computes one mean-field pass up."""
         weights, biases = self.weights(), self.biases()
         lowest = np.hstack([weights[0], weights[1].T])
         return list(zip([lowest, *weights[1:]], biases[1:]))
 
     def network_inputs(self, X):
-        """Return the rows of X and, beside them, the mean-field means of the second hidden layer."""
+        """Return the rows of X next to the mean-field means of the second hidden layer."""
         width, rows = self.machine.sizes[0] + self.machine.sizes[2], self.units.scaling.rows(X)
         return by_block(rows, lambda x: self.sides(x)[0][:, :width], width)
 
 
 def beside_zeros(rows, out):
-    """Fill ``out`` with the rows, and zeros for what is to be inferred."""
+    """Fill ``out`` with the rows, and with zeros for the layers to infer."""
     out[:, : rows.shape[1]] = rows
     out[:, rows.shape[1] :] = 0

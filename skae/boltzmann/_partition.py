@@ -1,4 +1,4 @@
-"""The logarithm of the normalizer of an RBM: exactly for few hidden units, or by annealed importance sampling."""
+"""Logarithm of the normalizer of an RBM: exact for few hidden units, else by annealed importance sampling."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from .._threads import product, team
 from ..nn.activations import ACTIVATIONS
 from ..nn.boltzmann import draw
 
-_MOST_EXACT = 20  # hidden units whose states are counted through
+_MOST_EXACT = 20  # hidden units whose states are enumerated
 _BLOCK = 4096
 
 
@@ -23,7 +23,7 @@ class LogPartition(NamedTuple):
     value : float
         The estimate.
     low, high : float
-        Three standard errors of Z below and above it; both are ``value`` where it is exact.
+        Estimates three standard errors of Z below and above it; both equal ``value`` if it is exact.
     """
 
     value: float
@@ -32,7 +32,7 @@ class LogPartition(NamedTuple):
 
 
 def log_partition(params, units, base_bias, n_runs, n_temperatures, random_state):
-    """Return log Z, exactly where that is possible."""
+    """Return log Z, exactly if there are few hidden units."""
     if len(params.encoder_biases[0]) <= _MOST_EXACT:
         return exact_log_partition(params, units)
     if n_runs < 2:
@@ -51,7 +51,7 @@ def log_partition(params, units, base_bias, n_runs, n_temperatures, random_state
 
 
 def normalized(score, log_partition):
-    """Return the mean log-likelihood from the mean unnormalized one, with bounds the other way round."""
+    """Return the mean log-likelihood from the mean unnormalized one; the bounds of log Z swap."""
     value, low, high = log_partition
     return LogPartition(score - value, score - high, score - low)
 
@@ -73,8 +73,9 @@ def exact_log_partition(params, units):
 def annealed_log_partition(params, units, base_bias, n_runs, n_temperatures, rng):
     """Return log Z by annealed importance sampling (Neal 2001; Salakhutdinov & Murray 2008, section 4.1).
 
-    The path goes from independent visible units with logits ``base_bias`` to the machine, by temperatures b at which
-    the hidden units have the biases and weights times b, and the visible units a mean of both biases.
+    The path leads from independent visible units with logits ``base_bias`` to the machine. At temperature b, the
+    weights and the biases of the hidden units are multiplied by b, and the biases of the visible units are a weighted
+    mean of both.
     """
     weights, bias = params.encoder_weights[0], params.encoder_biases[0]
     no_bias = np.zeros_like(bias)
@@ -104,7 +105,7 @@ def _softplus_sums(pre_activations):
 
 
 def _log_mean(log_weights, start):
-    """Return the logarithm of the mean weight, and of three standard errors below and above."""
+    """Return the logarithms of the mean weight, and of three standard errors below and above it."""
     top = log_weights.max()
     ratios = np.exp(log_weights - top)
     mean, error = ratios.mean(), 3 * ratios.std(ddof=1) / np.sqrt(len(ratios))

@@ -1,4 +1,4 @@
-"""What visible units ask of X."""
+"""Checks of X for visible units."""
 
 import numpy as np
 from sklearn.utils import gen_batches
@@ -8,7 +8,7 @@ from ..nn.losses import Multinomial
 
 
 def check_groups(X, units):
-    """Raise where a row of ``X`` has not one of each multinomial group."""
+    """Raise unless each multinomial group of ``X`` sums to 1 in each row."""
     groups = [part.columns for part in units.parts if isinstance(part, Multinomial)]
     for rows in gen_batches(X.shape[0], BLOCK):
         for columns in groups:

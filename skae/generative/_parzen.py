@@ -147,7 +147,7 @@ def parzen_comparison(
     samples : array-like of shape (n_centers, n_features) or dict of str to array-like
         Samples of one model, or of several by name.
     X_train : array-like of shape (n_train, n_features)
-        Training data, of which as many rows are drawn as the largest of ``samples`` has, or all if there are fewer.
+        Training data. As many random rows are taken as the largest of ``samples`` has, or all if there are fewer.
     X_test : array-like of shape (n_samples, n_features)
         Data to score.
     X_validation : array-like of shape (n_validation, n_features)

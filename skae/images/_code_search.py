@@ -1,4 +1,4 @@
-"""Sparse codes of whole pictures, by coordinate descent."""
+"""Sparse codes of whole images, by coordinate descent."""
 
 import numpy as np
 from scipy.ndimage import correlate1d
@@ -7,18 +7,18 @@ from .._kernels.convolution import descend_places, subtract_filters, working_pla
 from .._kernels.shrinkage import gap_rows
 from .._threads import share_items
 
-_PASSES = 30  # most over a working set
-_ROUNDING = {np.dtype(np.float32): 1e-14, np.dtype(np.float64): 1e-31}  # of the objective's fall
-_SMOOTHING = 1e-4  # of the roots of groups
+_PASSES = 30  # maximum number over a working set
+_ROUNDING = {np.dtype(np.float32): 1e-14, np.dtype(np.float64): 1e-31}  # of the objective
+_SMOOTHING = 1e-4  # of the square roots
 
 
 def infer_maps(
     pictures, convolution, filters, alpha, *, pool=None, ridge=0.0, prior=None, tol, max_iter
 ):
-    """Return the codes of pictures by coordinate descent, and how far each may be from its optimum.
+    """Return the codes of images by coordinate descent, and upper bounds on their distance from the optimum.
 
-    Codes minimize ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1 + ridge ||h - prior||^2 / 2``, or with ``pool`` what
-    it adds up in place of absolute values.
+    Codes minimize ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1 + ridge ||h - prior||^2 / 2``, or, with ``pool``, its
+    roots in place of the absolute values.
 
     Parameters
     ----------
@@ -28,18 +28,18 @@ def infer_maps(
     alpha, ridge : float
     pool : NeighborPools or None
     prior : ndarray of shape (n, n_codes) or None
-        Where to start too, unless zero codes are better; zero by default.
+        Target of the ridge term, 0 by default. It is also the start, unless zero codes are better.
     tol : float
-        Stop where the duality gap is at most ``tol`` times the objective of the zero code; with ``pool``, where a pass
-        changes the codes by at most ``tol`` of their norm.
+        Stop when the duality gap is at most ``tol`` times the objective of the zero code; with ``pool``, when a pass
+        changes the codes by at most ``tol`` times their norm.
     max_iter : int
-        Most passes over the codes of a picture that may be nonzero.
+        Maximum number of passes over the codes of an image that may be nonzero.
 
     Returns
     -------
     codes : ndarray of shape (n, n_codes)
     gaps : ndarray of shape (n,)
-        With ``pool`` not known: NaN, or infinite after ``max_iter`` passes.
+        Unknown with ``pool``: NaN, or infinite after ``max_iter`` passes.
     """
     n_codes = len(convolution.tiles) * (len(filters) // convolution.n_tiles)
     codes = np.zeros((len(pictures), n_codes), filters.dtype) if prior is None else prior.copy()
@@ -54,9 +54,9 @@ def infer_maps(
 
 
 class NeighborPools:
-    """Roots of the sums of squares of each filter's codes in Gaussian windows around all positions.
+    """Root sums of squares of the codes of each filter in Gaussian windows around all positions.
 
-    Filters of neighboring positions are so made alike, if they are tiled.
+    They make filters of neighboring positions similar, if these are tiled.
 
     Parameters
     ----------
@@ -71,11 +71,11 @@ class NeighborPools:
         self._window, self._positions = window / window.sum(), n_positions
 
     def roots(self, codes):
-        """Return the roots, smoothed so that a group of zeros has a gradient, in the order of codes."""
+        """Return the roots in the order of codes, smoothed so that a group of zeros has a gradient."""
         return np.sqrt(self._means(codes**2) + codes.dtype.type(_SMOOTHING**2))
 
     def parabolas(self, codes):
-        """Return the second derivatives by each code of the parabolas that touch the roots at ``codes``."""
+        """Return the second derivatives, by each code, of the parabolas that touch the roots at ``codes``."""
         return self._means(1 / self.roots(codes))
 
     def _means(self, values):
@@ -99,13 +99,13 @@ class _Search:
         height, n_channels = convolution.patch_size[0], convolution.picture_shape[2]
         offsets = convolution.tiles * self._n_filters
         self._layout = offsets, height, convolution.n_positions[1], n_channels
-        self._nothing = np.empty(0, filters.dtype)  # None would be compiled apart
+        self._nothing = np.empty(0, filters.dtype)  # None would need another compilation
 
     def sparse(self, picture, prior, codes):
         """Improve ``codes`` of ``picture`` on working sets; return the duality gap.
 
-        A working set has the nonzero codes and, at each position, the filter that would lower the objective most:
-        others that explain the same would have to be taken back. Between working sets all codes are looked at.
+        A working set contains the nonzero codes and, at each position, the filter that would lower the objective most:
+        others that explain the same would have to be removed again. Between working sets, all codes are checked.
         """
         correlations, norm = self._correlations(picture), np.vdot(picture, picture)
         if prior is not None:
@@ -130,17 +130,17 @@ class _Search:
             n_passes, fall = self._descend(
                 self._alpha, weights, prior, members, n_passes, codes, lines
             )
-            # Where rounding leaves nothing to gain, the gap is looked at once more.
+            # If the decrease is down to rounding, the gap is computed one last time.
             n_left = n_left - n_passes if fall > _ROUNDING[codes.dtype] * norm else 0
 
     def pooled(self, picture, prior, codes, pool):
-        """Improve ``codes`` of ``picture`` by passes over all, each below a quadratic bound of the roots.
+        """Improve ``codes`` of ``picture`` by passes over all codes, each on a quadratic upper bound of the roots.
 
         Returns NaN, since the duality gap is not known, or infinity after ``max_iter`` passes.
         """
         members = np.arange(len(codes))
         lines = self._residual(picture, codes, members)
-        weights = np.full_like(codes, self._alpha)  # groups of zeros would hardly grow
+        weights = np.full_like(codes, self._alpha)  # else groups of zeros would hardly grow
         for _ in range(self._max_iter):
             before = codes.copy()
             self._descend(self._alpha * 0, weights, prior, members, 1, codes, lines)
@@ -150,12 +150,12 @@ class _Search:
         return np.inf
 
     def _value(self, picture, codes):
-        """Return the objective of codes that are the prior."""
+        """Return the objective of codes that equal the prior."""
         lines = self._residual(picture, codes, np.flatnonzero(codes))
         return 0.5 * np.vdot(lines, lines) + self._alpha * np.abs(codes).sum()
 
     def _residual(self, picture, codes, members):
-        """Return the lines of ``picture`` minus those of ``codes``, which are zero beside ``members``."""
+        """Return the rows of ``picture`` minus its reconstruction; only ``codes`` in ``members`` are nonzero."""
         lines = picture.reshape(len(picture), -1).copy()
         subtract_filters(codes, members, self._filters, self._layout, lines)
         return lines
@@ -164,7 +164,7 @@ class _Search:
         return self._convolution.correlations(picture[np.newaxis], self._filters)[0]
 
     def _descend(self, alpha, weights, prior, members, max_iter, codes, lines):
-        """Return the number of passes over a working set, and by how much the objective fell."""
+        """Make passes over a working set; return their number and the decrease of the objective."""
         prior = self._nothing if prior is None else prior
         problem = self._filters, self._curvatures, self._layout, alpha, self._ridge, weights, prior
         return descend_places(*problem, members, max_iter, codes, lines)

@@ -1,4 +1,4 @@
-"""Pictures as sums of filters at all positions."""
+"""Images as sums of filters at all positions."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from .._protocols import TrainingObjective
 from .._threads import product
 from ._tiles import checked_tiling, tile_numbers
 
-_BAND = 400_000  # numbers of a band of positions, its patches and products, that stay in the cache of a core
+_BAND = 400_000  # values of the patches and products in a band, which fit the cache of a core
 
 
 class Convolution:
-    """The linear map from codes to pictures: ``x = sum_k d_k * h_k``, each code the weight of a filter at a position.
+    """Linear map from codes to images: ``x = sum_k d_k * h_k``, where a code is the weight of a filter at a position.
 
-    Codes are rows: positions down, across and filters. Filters are shared by positions ``tiling`` apart: they are rows,
-    those of the first tile first.
+    Codes are rows in the order of positions down, positions across and filters. Positions ``tiling`` apart share
+    filters, which are rows, tile by tile.
 
     Parameters
     ----------
@@ -32,14 +32,14 @@ class Convolution:
         self.tiles = tile_numbers(self.n_positions, tiling)
 
     def groups(self, n, first=0):
-        """Return, for each tile, which of the ``n`` positions from the ``first`` one on it has."""
+        """Return the indices, among the ``n`` positions from ``first`` on, of those in each tile."""
         if self.n_tiles == 1:
             return [slice(None)]
         tiles = self.tiles[(first + np.arange(n)) % len(self.tiles)]
         return [np.flatnonzero(tiles == tile) for tile in range(self.n_tiles)]
 
     def by_tile(self, rows):
-        """Return ``rows``, of filters or parameters, with the tiles as first axis."""
+        """Return ``rows`` of filters or parameters, with the tiles as first axis."""
         return rows.reshape(self.n_tiles, -1, *rows.shape[1:])
 
     def patches(self, pictures):
@@ -64,7 +64,7 @@ class Convolution:
         return products.reshape(len(pictures), -1)
 
     def sums(self, codes, filters):
-        """Return the pictures that codes stand for."""
+        """Return the images that are reconstructed from codes."""
         pictures = np.zeros((len(codes), *self.picture_shape), codes.dtype)
         filters = self.by_tile(filters)
         codes = codes.reshape(-1, filters.shape[1])
@@ -75,7 +75,7 @@ class Convolution:
         return pictures
 
     def filter_gradient(self, codes, errors, out):
-        """Fill ``out`` with the gradient by filters of the sum of ``codes * correlations`` of ``errors``."""
+        """Fill ``out`` with the gradient, by filters, of the sum of ``codes * correlations`` of ``errors``."""
         out = self.by_tile(out)
         codes, patches = codes.reshape(-1, out.shape[1]), self.patches(errors)
         for rows, part in zip(self.groups(len(codes)), out):
@@ -83,7 +83,7 @@ class Convolution:
 
 
 class TiledEncoder:
-    """An encoder of patches for each tile.
+    """Encoder of patches with separate parameters for each tile.
 
     Parameters
     ----------
@@ -97,17 +97,17 @@ class TiledEncoder:
         self.size = encoder.size * convolution.n_tiles
 
     def parts(self, params):
-        """Return the parameters by their kinds, with the tiles as first axis where there are some."""
+        """Return the parameters by kind, with the tiles as first axis if there are several."""
         tiles = [self._encoder.parts(each) for each in self._convolution.by_tile(params)]
         return list(tiles[0]) if len(tiles) == 1 else [np.stack(each) for each in zip(*tiles)]
 
     def initial(self, filters, alpha, ridge):
-        """Return the parameters that go with filters."""
+        """Return the initial parameters for filters."""
         tiles = self._convolution.by_tile(filters)
         return np.concatenate([self._encoder.initial(each, alpha, ridge) for each in tiles])
 
     def forward(self, params, patches):
-        """Return codes of the patches of all positions, and what the way back needs."""
+        """Return codes of the patches of all positions, and what ``backward`` needs."""
         parts, memories = [], []
         groups = self._convolution.groups(len(patches))
         for rows, own in zip(groups, self._convolution.by_tile(params)):
@@ -120,7 +120,7 @@ class TiledEncoder:
         return codes, memories
 
     def backward(self, params, patches, memories, delta, grad):
-        """Fill ``grad``."""
+        """Fill ``grad`` with the gradient by the parameters."""
         groups = self._convolution.groups(len(patches))
         tiles = (self._convolution.by_tile(each) for each in (params, grad))
         for rows, own, memory, out in zip(groups, next(tiles), memories, next(tiles)):
@@ -128,17 +128,17 @@ class TiledEncoder:
 
 
 class ConvolutionalObjective(TrainingObjective):
-    """The mean over pictures of the three terms of :class:`ConvolutionalPSD` at the best codes, and its gradient.
+    """Mean over images of the three terms of :class:`ConvolutionalPSD` at the optimal codes, and its gradient.
 
-    The codes are optimal, so that the gradient of the optimum is the partial one with codes held fixed.
+    Since the codes are optimal, the gradient is the partial one at fixed codes.
 
     Parameters
     ----------
     convolution : Convolution
     encoder : encoder
-        Of patches.
+        Encoder of patches.
     infer : callable
-        ``infer(pictures, filters, prediction)`` gives codes and their penalties.
+        ``infer(pictures, filters, prediction)`` returns codes and their penalties.
     beta : float
     """
 
@@ -146,7 +146,7 @@ class ConvolutionalObjective(TrainingObjective):
         self.convolution, self.encoder, self.infer, self.beta = convolution, encoder, infer, beta
 
     def split(self, flat):
-        """Return views of the filters and of the encoder's parameters."""
+        """Return views of the filters and of the parameters of the encoder."""
         size = flat.size - self.encoder.size
         return flat[:size].reshape(-1, self.convolution.n_values), flat[size:]
 

@@ -1,4 +1,4 @@
-"""What a stage learns on patches: how much contrast they have, and filters, of each tile its own."""
+"""Learning of a stage on patches: their contrast, and the filters of each tile."""
 
 import numpy as np
 from sklearn.cluster import MiniBatchKMeans
@@ -9,19 +9,19 @@ from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.subestimators import atoms_of, check_prefit, ready_copy
 from .._kernels.pictures import normalize_patches
 
-_CONSTANT = 1e-6  # of the mean variance of patches: less is a constant patch
+_CONSTANT = 1e-6  # fraction of the mean variance below which a patch is constant
 
 
 def over_contrast(patches, contrast):
-    """Return patches over their contrast, but for constant ones, from which nothing can be learned.
+    """Return patches divided by their contrast, without constant ones, from which nothing can be learned.
 
     Returns
     -------
     normalized : ndarray
     floor : float or None
-        What is added to variances.
+        Value added to variances.
     kept : ndarray or slice
-        Which of the patches they are.
+        Index of the patches that are returned.
     """
     if contrast is None:
         return patches, None, slice(None)
@@ -35,7 +35,7 @@ def over_contrast(patches, contrast):
             "X has constant patches only: no contrast to learn from. Give other pictures or a larger patch_size, or set "
             "contrast=None to learn from their brightness."
         )
-    # In float32 a smaller one would be 0, and constant patches are divided by it.
+    # A smaller one would be 0 in float32, and constant patches are divided by it.
     floor = max(float(contrast * variances.mean()), float(np.finfo(patches.dtype).tiny))
     kept = variances > _CONSTANT * variances.mean()
     patches = patches[kept]
@@ -45,23 +45,23 @@ def over_contrast(patches, contrast):
 
 
 def learned_dictionaries(stage, patches, numbers, tiling, rng):
-    """Return the dictionary, None if nothing was fitted, and the filters of each tile.
+    """Return the dictionary (None if nothing was fitted) and the filters of each tile.
 
     Parameters
     ----------
     stage : ConvolutionalFeatures
-        Says what is learned.
+        Stage whose parameters say what to learn.
     patches : ndarray of shape (n_patches, n_patch_features)
-        Whitened.
+        Whitened patches.
     numbers : ndarray of shape (n_patches,)
-        Of the tiles of patches.
+        Index of the tile of each patch.
     tiling : (int, int)
     rng : RandomState
 
     Raises
     ------
     ValueError
-        If a tile has too few patches, or if filters that are given do not fit.
+        If a tile has too few patches, or if given filters have a wrong shape.
     """
     n_tiles = tiling[0] * tiling[1]
     if not (isinstance(stage.dictionary, str) or hasattr(stage.dictionary, "fit")):

@@ -1,8 +1,8 @@
-"""How patches become codes: each encoder is one matrix product and what follows it.
+"""Encoders of patches: each is a matrix product and a function of the products.
 
-``matrix`` has the whitening multiplied in; its last row belongs to the 1 that ends each normalized patch. ``width``
-numbers of a position, products and codes, are in use at once. ``encode`` makes codes of products, and ``pool`` adds
-those of positions ``first``, ... to windows, by kernels that need no codes in between where there is one.
+``matrix`` includes the whitening; its last row belongs to the 1 at the end of each normalized patch. ``width`` is the
+number of values, products and codes, that a position needs at once. ``encode`` turns products into codes. ``pool`` adds
+the codes of positions from ``first`` on to windows, if possible by a kernel that does not store the codes.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from .._kernels.pictures import pool, pool_split, pool_triangle, split_threshold
 
 
 class Linear:
-    """The products of a whitened patch and atoms, or their absolute values."""
+    """Products of a whitened patch and the atoms, or their absolute values."""
 
     def __init__(self, whitening, atoms, rectification):
         self.matrix = whitening @ atoms.T
@@ -29,7 +29,7 @@ class Linear:
 
 
 class Threshold:
-    """The soft threshold of these products, positive parts and then negative parts (Coates & Ng 2011)."""
+    """Soft threshold of these products, positive parts followed by negative parts (Coates & Ng 2011)."""
 
     def __init__(self, whitening, atoms, alpha):
         self.matrix = whitening @ atoms.T
@@ -46,7 +46,7 @@ class Threshold:
 
 
 class Triangle:
-    """By how much a center is nearer to the patch than centers are on average (Coates, Lee & Ng 2011)."""
+    """Mean distance to the centers minus the distance to each, where positive (Coates, Lee & Ng 2011)."""
 
     def __init__(self, whitening, centers):
         self.matrix = np.hstack([whitening @ centers.T, whitening])
@@ -66,7 +66,7 @@ class Triangle:
 
 
 class Coder:
-    """What an estimator's ``transform`` makes of whitened patches, rectified."""
+    """Rectified ``transform`` of an estimator on whitened patches."""
 
     def __init__(self, whitening, estimator, rectification):
         self.matrix = np.ascontiguousarray(whitening)
@@ -86,14 +86,14 @@ class Coder:
 
 
 def rectified(codes, kind):
-    """Return codes, their absolute values, or their positive and then negative parts."""
+    """Return codes, their absolute values, or their positive parts followed by their negative parts."""
     if kind == "split":
         return split(codes, codes.dtype.type(0))
     return np.abs(codes) if kind == "absolute" else codes
 
 
 def split(products, alpha):
-    """Return what products have above ``alpha``, and then what their negatives have."""
+    """Return the excess of products over ``alpha``, followed by that of minus the products."""
     codes = np.empty((len(products), 2 * products.shape[1]), products.dtype)
     split_threshold(products, alpha, codes)
     return codes

@@ -1,4 +1,4 @@
-"""From pictures to pooled feature maps, a block at a time."""
+"""Pooled feature maps of images, a block at a time."""
 
 import numpy as np
 
@@ -14,28 +14,28 @@ from ._pictures import pair, smoothed
 from ._tiles import tiles
 
 KINDS = {"mean": SUM, "sum": SUM, "max": MAX, "l2": SQUARES}
-_BAND = 400_000  # numbers of a band of positions, its products and codes, that stay in the cache of a core
-_FEWEST, _MOST = 64, 4096  # positions of a band
-_POSITIONS = 4096  # of a patch, in a tile, in the pictures that a thread takes at once
-_TILES = 16  # of which they are at most, so that pictures take little memory
+_BAND = 400_000  # values of the products and codes in a band, which fit the cache of a core
+_FEWEST, _MOST = 64, 4096  # number of positions in a band
+_POSITIONS = 4096  # per tile, in the images that a thread takes at once
+_TILES = 16  # maximum factor of this number, so that images take little memory
 
 
 class FeatureMaps:
-    """What a fitted stage computes.
+    """Pooled feature maps that a fitted stage computes.
 
     Parameters
     ----------
     patch_size : (int, int)
     floor : float or None
-        Added to the variance of a patch; None leaves patches as they are.
+        Value added to the variance of a patch; None leaves patches as they are.
     encoders : list of object
-        See ``_encoders``: one for each tile.
+        Encoder of each tile, see ``_encoders``.
     tiling : (int, int)
-        Rows and columns between positions of a tile.
+        Number of rows and columns between positions of a tile.
     sigma : float or None
-        Of local contrast normalization.
+        Standard deviation of the window of local contrast normalization.
     n_positions : (int, int)
-        Of a patch in a picture, down and across.
+        Number of positions of a patch in an image, down and across.
     rows, columns : ndarray of shape (n_windows, 2)
         [start, stop) of the pooling windows, among the rows and the columns of positions.
     pooling : {'mean', 'sum', 'max', 'l2'}
@@ -51,23 +51,23 @@ class FeatureMaps:
 
     @property
     def dtype(self):
-        """Of pictures and features."""
+        """The dtype of images and features."""
         return self._encoders[0].matrix.dtype
 
     @property
     def n_pictures(self):
-        """Number of pictures that a thread takes at once."""
+        """Number of images that a thread takes at once."""
         n_positions = _POSITIONS
         if self._sigma is None:  # else the codes of all positions are in memory
             n_positions *= min(len(self._encoders), _TILES)
         return max(n_positions // (self._positions[0] * self._positions[1]), 1)
 
     def fill(self, pictures, pooled):
-        """Fill ``pooled`` (n, *shape) from pictures (n, height, width, channels)."""
+        """Fill ``pooled`` (n, *shape) from images (n, height, width, channels)."""
         codes = None if self._sigma is None else self._normalized(pictures)
         parts = np.split(pooled, len(self._encoders), axis=3)
         for tile, encoder, part in zip(self._tiles(), self._encoders, parts):
-            # Of several tiles a copy, as kernels are for arrays in C order.
+            # A copy if there are several tiles, since kernels need arrays in C order.
             own = np.ascontiguousarray(part)
             if codes is None:
                 bands = self._products(pictures, tile, encoder)
@@ -81,7 +81,7 @@ class FeatureMaps:
         return tiles(self._positions, self._tiling)
 
     def _pool(self, add, bands, tile, pooled):
-        """Fill ``pooled`` with what ``add`` makes of bands of the positions of a tile."""
+        """Fill ``pooled`` by calling ``add`` for the bands of positions of a tile."""
         kind, (rows, columns) = KINDS[self._pooling], tile.windows(self._rows, self._columns)
         pooled[:] = -np.inf if kind == MAX else 0
         for first, band in bands:
@@ -93,7 +93,7 @@ class FeatureMaps:
             np.sqrt(pooled, out=pooled)
 
     def _normalized(self, pictures):
-        """Return the codes of all positions, each by its tile, with their contrast normalized in each picture."""
+        """Return the codes of all positions, with their contrast normalized in each image."""
         n_maps = self._encoders[0].n_maps
         codes = np.empty((len(pictures), *self._positions, n_maps), pictures.dtype)
         for tile, encoder in zip(self._tiles(), self._encoders):
@@ -108,7 +108,7 @@ class FeatureMaps:
         return codes
 
     def _products(self, pictures, tile, encoder):
-        """Yield first position, of those of a tile, and products of bands, in a buffer that is used again."""
+        """Yield the first position within a tile and the products of each band, in a reused buffer."""
         matrix, n_all = encoder.matrix, len(pictures) * tile.shape[0] * tile.shape[1]
         size = int(np.clip(_BAND // encoder.width, _FEWEST, _MOST))
         size = min(size, n_all)
@@ -127,10 +127,10 @@ def _pool_codes(codes, first, windows, kind, pooled):
 
 
 def normalize_maps(maps, sigma):
-    """Subtract from maps (height, width, n_maps) their local mean, and divide by their local deviation, in place.
+    """Subtract the local mean of maps (height, width, n_maps) and divide by their local deviation, in place.
 
-    Mean and deviation are of all maps in a Gaussian window; the divisor is no less than the mean deviation of the
-    picture (Jarrett et al. 2009).
+    Mean and deviation are over all maps in a Gaussian window; the divisor is at least the mean deviation of the image
+    (Jarrett et al. 2009).
     """
     maps -= smoothed(maps.mean(axis=2), sigma)[:, :, np.newaxis]
     squares = np.einsum("ijk,ijk->ij", maps, maps) / maps.dtype.type(maps.shape[2])
@@ -140,7 +140,7 @@ def normalize_maps(maps, sigma):
 
 
 def pooling_windows(shape, *, size, stride, grid):
-    """Return [start, stop) of the rows, and of the columns, of the windows over maps of ``shape``.
+    """Return [start, stop) of the rows and of the columns of pooling windows over maps of ``shape``.
 
     Raises
     ------
@@ -167,6 +167,6 @@ def _parts(n, count):
 
 
 def _strided(n, size, stride):
-    """Return windows until all positions have been in one, or between two; the last may be smaller."""
+    """Return windows until each position is in one or between two of them; the last one may be smaller."""
     starts = np.arange(0, min(max(n - size + stride, 1), n), stride)
     return np.column_stack([starts, np.minimum(starts + size, n)])

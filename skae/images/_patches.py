@@ -54,7 +54,7 @@ def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01
     centered = image - smoothed(image, sigma)
     unit = np.abs(centered).max() or image.dtype.type(1)
     deviation = unit * np.sqrt(smoothed((centered / unit) ** 2, sigma))
-    # In float32 a smaller floor would be 0.
+    # A smaller floor would be 0 in float32.
     return centered / np.maximum(deviation, max(floor, np.finfo(image.dtype).tiny))
 
 

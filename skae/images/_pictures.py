@@ -1,4 +1,4 @@
-"""What pictures may be given as, and patches drawn from them."""
+"""Validation of images, and patches drawn from them."""
 
 from numbers import Integral
 
@@ -21,18 +21,18 @@ def validated_pictures(estimator, X, image_shape, *, reset):
     Parameters
     ----------
     estimator : estimator
-        Keeps number and names of features.
+        Estimator that stores number and names of features.
     X : array-like
-        Pictures, with or without channels, or rows.
+        Images, with or without channels, or rows.
     image_shape : tuple of int or None
-        Shape of a picture. Without it rows are square gray pictures, or else lines of one pixel's height.
+        Shape of an image. If None, rows are square gray images or, if they cannot be, images of one pixel in height.
     reset : bool
-        Whether this is ``fit``.
+        Whether ``fit`` is the caller.
 
     Raises
     ------
     ValueError
-        If X is not finite, pictures are not of ``image_shape``, or pixels have another scale than in ``fit``.
+        If X is not finite, images are not of ``image_shape``, or pixels have another scale than in ``fit``.
     """
     shape = None if image_shape is None else _checked_shape(image_shape)
     check_dispatch(estimator, X)
@@ -60,8 +60,8 @@ def validated_pictures(estimator, X, image_shape, *, reset):
 
 
 def _check_pixels(estimator, X, reset):
-    """Note in ``fit`` whether pixels are of 8 bits, which are divided by 255; raise where other ones come later."""
-    # Without a copy of X.
+    """Record in ``fit`` whether pixels are of 8 bits, which are divided by 255; raise if that changes later."""
+    # Computed without a copy of X.
     eight_bit, largest = X.dtype == np.uint8, max(float(X.max()), -float(X.min()))
     if reset:
         estimator.pixels_ = {"eight_bit": eight_bit, "largest": largest}
@@ -94,13 +94,13 @@ def _shape_of_row(n_features):
 
 
 def dtype_of(pictures):
-    """Return the floating-point type that pictures are seen in: float64 where they have as many digits, else float32."""
+    """Return the dtype for computing with images: float64 for floats of at least 64 bits, else float32."""
     wide = pictures.dtype.kind == "f" and pictures.dtype.itemsize >= 8
     return np.dtype(np.float64 if wide else np.float32)
 
 
 def as_floats(pictures, dtype=None):
-    """Return pictures in C order and a floating-point type, by default theirs; 8-bit pixels are divided by 255.
+    """Return images as floats in C order, by default of ``dtype_of``; 8-bit pixels are divided by 255.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def as_floats(pictures, dtype=None):
 
 
 def checked_patch_size(patch_size, pictures):
-    """Return (height, width) of patches; raise where a picture is smaller."""
+    """Return (height, width) of patches; raise if an image is smaller."""
     height, width = pair(patch_size, "patch_size")
     if height > pictures.shape[1] or width > pictures.shape[2]:
         raise ValueError(
@@ -132,7 +132,7 @@ def checked_patch_size(patch_size, pictures):
 
 
 def pair(value, name):
-    """Return two positive integers from one or two."""
+    """Return a pair of positive integers, given one or two."""
     values = (value, value) if isinstance(value, Integral) else tuple(value)
     if len(values) != 2 or not all(isinstance(n, Integral) and n > 0 for n in values):
         raise ValueError(f"{name} must be a positive integer or a pair of them; got {value!r}.")
@@ -140,9 +140,9 @@ def pair(value, name):
 
 
 def drawn_patches(pictures, size, n_patches, dtype, rng):
-    """Return different patches as rows, by height, width and channel, and where in their pictures each is.
+    """Return distinct patches as rows, in the order height, width, channel, and their positions in the images.
 
-    Positions are numbered row by row. All patches are returned where there are no more than asked for.
+    Positions are numbered row by row. All patches are returned if there are at most ``n_patches``.
     """
     windows = sliding_window_view(pictures, size, axis=(1, 2))
     n_places = int(np.prod(windows.shape[:3]))
@@ -155,7 +155,7 @@ def drawn_patches(pictures, size, n_patches, dtype, rng):
 
 
 def drawn_filters(pictures, size, n_filters, rng):
-    """Return random patches without their means as filters of norm 1; constant ones get a direction."""
+    """Return random patches, centered and with a little noise, as filters of norm 1."""
     patches, _ = drawn_patches(pictures, size, n_filters, pictures.dtype, rng)
     noise = rng.standard_normal((n_filters, patches.shape[1])).astype(patches.dtype)
     filters = np.resize(patches - patches.mean(axis=1, keepdims=True), noise.shape)
@@ -164,5 +164,5 @@ def drawn_filters(pictures, size, n_filters, rng):
 
 def smoothed(image, sigma):
     """Return local means of ``image`` in a Gaussian window of standard deviation ``sigma``."""
-    # From 4 times its longer side on, they are the mean of the whole.
+    # For larger ``sigma`` they are the mean of the whole image.
     return gaussian_filter(image, min(sigma, 4 * max(image.shape)))

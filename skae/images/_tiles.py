@@ -1,4 +1,4 @@
-"""Tiles: positions that share their filters, those ``tiling`` rows and columns apart."""
+"""Tiles: sets of positions that share their filters, ``tiling`` rows and columns apart."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from ._pictures import pair
 
 
 def checked_tiling(tiling, n_positions):
-    """Return the rows and columns between positions that share their filters.
+    """Return the number of rows and columns between positions that share their filters.
 
     Raises
     ------
     ValueError
-        If there are fewer positions.
+        If there are fewer positions than that.
     """
     tiling = pair(tiling, "tiling")
     if any(k > n for k, n in zip(tiling, n_positions)):
@@ -23,22 +23,22 @@ def checked_tiling(tiling, n_positions):
 
 
 def tile_numbers(n_positions, tiling):
-    """Return the number of the tile of each position, both row by row."""
+    """Return the index of the tile of each position; tiles and positions are numbered row by row."""
     rows, columns = (np.arange(n) % k for n, k in zip(n_positions, tiling))
     return (rows[:, np.newaxis] * tiling[1] + columns).ravel()
 
 
 class Tile:
-    """Positions ``first``, the first one down and across, and every ``step``-th row and column from it on."""
+    """Positions from ``first`` (down, across) on, in every ``step``-th row and column."""
 
     def __init__(self, first, step, n_positions):
         self.first, self.step = first, step
         self.shape = tuple(-(-(n - i) // k) for n, i, k in zip(n_positions, first, step))
-        # Of maps (n, rows, columns, n_maps).
+        # Index into maps (n, rows, columns, n_maps).
         self.places = (slice(None), *(slice(i, None, k) for i, k in zip(first, step)))
 
     def windows(self, *axes):
-        """Return windows of rows, and of columns, as those of the rows and columns of this tile."""
+        """Convert windows of rows and of columns to those of the rows and columns of this tile."""
         return [-(-(each - i) // k) for each, i, k in zip(axes, self.first, self.step)]
 
 
@@ -48,7 +48,7 @@ def tiles(n_positions, tiling):
 
 
 def check_windows(tiling, rows, columns):
-    """Raise where a window of pooling has no position of some tile."""
+    """Raise if a pooling window contains no position of some tile."""
     smallest = tuple(int(np.diff(windows).min()) for windows in (rows, columns))
     if any(n < k for n, k in zip(smallest, tiling)):
         raise ValueError(

@@ -1,7 +1,7 @@
-"""How codes of a block of rows are found: ``algorithm(problem, rows, codes, gaps, *, tol, max_iter)``.
+"""Algorithms that find the codes of a block of rows: ``algorithm(problem, rows, codes, gaps, *, tol, max_iter)``.
 
-``rows`` are the block's ``problem.statistics``. ``codes`` come as the start and leave as the answer, ``gaps`` as
-bounds of its distance from the optimum.
+``rows`` are the ``problem.statistics`` of the block. ``codes`` contain the initial codes and are overwritten by the
+solution; ``gaps`` are filled with upper bounds on its distance from the optimum.
 """
 
 import numpy as np
@@ -12,11 +12,11 @@ from .._kernels.coordinate_descent import descend_rows
 from .._kernels.homotopy import follow_rows
 from .._kernels.pursuit import pursue_rows
 
-_MOST_WORKING_SETS = 3  # working sets of a path in float32, before float64 is cheaper
+_MOST_WORKING_SETS = 3  # of a path in float32; with more, float64 is cheaper
 
 
 def homotopy(problem, rows, codes, gaps, *, tol, max_iter):
-    """Follow each row's path from its first atom; redo in float64 the rows that miss the tolerance in float32."""
+    """Follow the path of each row from its first atom; repeat in float64 the rows that miss ``tol`` in float32."""
     if codes.dtype == np.float64:
         return _follow(problem, rows, codes, gaps, tol, max_iter, max_iter)
     _follow(problem, rows, codes, gaps, tol, max_iter, _MOST_WORKING_SETS)
@@ -25,7 +25,7 @@ def homotopy(problem, rows, codes, gaps, *, tol, max_iter):
         finer = problem.in_float64
         c, norms, alphas = (part[inexact].astype(np.float64) for part in rows)
         exact, bounds = np.empty((inexact.size, codes.shape[1])), np.empty(inexact.size)
-        # Half of what is asked for: codes are rounded to float32 afterwards.
+        # Half the tolerance, since codes are rounded to float32 afterwards.
         _follow(finer, (c, norms, alphas), exact, bounds, 0.5 * tol, max_iter, max_iter)
         codes[inexact] = exact
         exact = codes[inexact].astype(np.float64)
@@ -42,7 +42,7 @@ def _follow(problem, rows, codes, gaps, tol, max_iter, max_sets):
 
 
 def coordinate_descent(problem, rows, codes, gaps, *, tol, max_iter):
-    """Improve given codes by coordinate descent on working sets."""
+    """Improve the initial codes by coordinate descent on working sets."""
     correlations, norms, alphas = rows
     gram, positive = problem.gram, problem.positive
     descend_rows(gram, alphas, positive, tol, max_iter, norms, correlations, codes, gaps)
@@ -54,7 +54,7 @@ def ista(problem, rows, codes, gaps, *, tol, max_iter):
 
 
 def fista(problem, rows, codes, gaps, *, tol, max_iter):
-    """ISTA with momentum, which is reset in rows where it points uphill (O'Donoghue & Candes 2015)."""
+    """ISTA with momentum, which is reset in rows in which it points uphill (O'Donoghue & Candes 2015)."""
     _proximal_steps(problem, rows, codes, gaps, tol, max_iter, momentum=True)
 
 
@@ -87,20 +87,20 @@ def _proximal_steps(problem, rows, codes, gaps, tol, max_iter, momentum):
 
 
 def pursuit(problem, rows, codes, gaps, *, tol, max_iter):
-    """Orthogonal matching pursuit. The optimum is only known to be 0 or more, so ``gaps`` are the objectives themselves."""
+    """Orthogonal matching pursuit. The optimum is only known to be at least 0, so ``gaps`` are the objectives."""
     correlations, norms, _ = rows
     codes[:] = 0
     pursue_rows(problem.gram, problem.n_nonzero, correlations, codes)
-    # The residual is orthogonal to what the code explains.
+    # The residual is orthogonal to the reconstruction.
     explained = np.einsum("ij,ij->i", codes, correlations, dtype=np.float64)
     gaps[:] = np.maximum(0.5 * (norms - explained), 0)
 
 
 def majorization(problem, rows, codes, gaps, *, tol, max_iter):
-    """Majorize-minimize steps (de Leeuw 1977), until one changes the codes by less than ``tol`` of their norm.
+    """Majorize-minimize steps (de Leeuw 1977), until one changes the codes by at most ``tol`` times their norm.
 
-    Each step goes to the minimum of a quadratic upper bound that equals the objective at the present codes, so that the
-    objective never rises. No bound of the distance from the optimum is known: ``gaps`` are NaN, or infinite after
+    Each step moves to the minimum of a quadratic upper bound that equals the objective at the current codes, so the
+    objective never rises. No bound on the distance from the optimum is known: ``gaps`` are NaN, or infinite after
     ``max_iter`` steps.
     """
     correlations, _, _ = rows

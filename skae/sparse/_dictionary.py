@@ -1,4 +1,4 @@
-"""Online dictionary learning (Mairal et al. 2010) as an objective and a solver of the one training loop."""
+"""Online dictionary learning (Mairal et al. 2010) as an objective and a solver of the training loop."""
 
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
@@ -24,30 +24,30 @@ from ._inference import infer_codes
 
 
 def first_atoms(X, weights, rows, n_atoms, rng):
-    """Return some of ``rows`` of ``X``, drawn by ``rng`` from those of a positive weight and scaled to norm 1."""
+    """Return random ``rows`` of ``X`` as atoms of norm 1, drawn by ``rng`` from those of positive weight."""
     rows = rows if weights is None else rows[weights[rows] > 0]
     chosen = rng.choice(rows, n_atoms, replace=n_atoms > len(rows))
     atoms = dense(X[np.sort(chosen)])
     largest = np.abs(atoms).max() or 1
     unit = power_of_two(largest).astype(X.dtype)
-    # A little noise sets equal and empty samples apart.
+    # A little noise distinguishes equal and zero samples.
     noise = 1e-3 * float(largest / unit) * rng.standard_normal(atoms.shape)
     return unit_rows(atoms / unit + noise.astype(X.dtype))
 
 
 class DictionaryObjective(TrainingObjective):
-    """The mean objective of a batch's codes at the dictionary; the codes are kept for the solver.
+    """Mean objective of the codes of a batch for a dictionary; the codes are kept for the solver.
 
     Parameters
     ----------
     n_atoms : int
     problem : callable
-        ``problem(dictionary)`` returns what codes minimize, such as a ``Lasso``.
+        ``problem(dictionary)`` returns the problem that codes solve, such as a ``Lasso``.
     inference : dict
         Options of ``infer_codes``.
     """
 
-    # As atoms have norm 1 at most; computing the loss after the last step of an epoch would cost another inference.
+    # Since atoms have norm 1 at most. Computing the loss after the last step of an epoch would cost another inference.
     finite_where_params_are = True
 
     def __init__(self, n_atoms, problem, inference):
@@ -67,11 +67,11 @@ class DictionaryObjective(TrainingObjective):
         return dot(problem.values(self.errors, self.codes), shares)
 
     def outcome(self):
-        """Return what the solver needs of the last batch, where that is a part of another one."""
+        """Return the results that the solver needs from the last batch, a part of a larger one."""
         return csr_matrix(self.codes), self.rows, self.shares, self.errors
 
     def take_outcomes(self, parts):
-        """Take what :meth:`outcome` returned for all parts of a batch as that of the last batch."""
+        """Merge the results of :meth:`outcome` for all parts of a batch into those of the last batch."""
         codes, rows, shares, errors = zip(*parts)
         self.codes = np.ascontiguousarray(vstack(codes).toarray())
         self.rows, self.errors = np.concatenate(rows), np.concatenate(errors)
@@ -82,11 +82,11 @@ class DictionaryObjective(TrainingObjective):
 
 
 class DictionarySolver(TakesNoRate):
-    """Block coordinate descent on the surrogate that past codes define.
+    """Block coordinate descent on the surrogate objective that past codes define.
 
     The statistics A = sum h h' and B = sum h x' are multiplied by (1 - 1/t)^rho at the t-th batch (Mairal et al. 2010,
-    section 3.4.2): the larger rho, the faster the codes of early, poor dictionaries lose their weight. An atom that no
-    code of ``patience`` batches used is replaced by the sample with the largest error. Samples of weight 0 neither use
+    section 3.4.2): the larger rho, the faster the codes of early, poor dictionaries lose weight. An atom that no code
+    has used for ``patience`` batches is replaced by the sample with the largest error. Samples of weight 0 neither use
     nor replace atoms.
     """
 
@@ -94,7 +94,7 @@ class DictionarySolver(TakesNoRate):
         self.objective, self.rho, self.patience = objective, rho, patience
 
     def start(self, params):
-        """Return the state before the first step."""
+        """Return the initial state."""
         n_atoms = self.objective.n_atoms
         n_features = params.size // n_atoms
         return {

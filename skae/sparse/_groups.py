@@ -7,7 +7,7 @@ from ._problems import Quadratic
 
 
 def check_groups(groups, n_atoms):
-    """Return ``(starts, members)`` of lists of atoms; raise ValueError unless each atom is in one."""
+    """Return ``(starts, members)`` of lists of atoms; raise ValueError unless each atom is in a group."""
     groups = [np.unique(np.asarray(group, dtype=np.intp)) for group in groups]
     members = np.concatenate([*groups, np.empty(0, np.intp)])
     missing = np.setdiff1d(np.arange(n_atoms), members)
@@ -50,7 +50,7 @@ class GroupLasso(Quadratic):
         return sizes
 
     def start(self, n_rows):
-        """Return the memory of ``shrink`` from step to step: the dual variables of rows, 0."""
+        """Return the initial memory of ``shrink``: the dual variables of rows, 0."""
         return np.zeros((n_rows, self._groups[1].size), self.dictionary.dtype)
 
     def shrink(self, points, alphas, step, precision, memory, out):
@@ -59,9 +59,9 @@ class GroupLasso(Quadratic):
         shrink_groups(points, alphas, step, self.positive, precision, *self._groups, memory, out)
 
     def gaps(self, alphas, norms, correlations, residual_corr, codes, shrunk):
-        """Return upper bounds of the distance of rows from their optimum.
+        """Return upper bounds on the distance of rows from their optimum.
 
-        ``shrunk`` are the dual variables of the last step over its step size, which split the correlations among
+        ``shrunk`` are the dual variables of the last step, divided by its step size; they split the correlations among
         groups.
         """
         bounds, precision = np.empty(len(codes)), residual_corr.dtype.type(1e-6)

@@ -1,4 +1,4 @@
-"""Sparse codes of many rows: blocks of rows in threads, each block one matrix product and one kernel."""
+"""Sparse codes of many rows: threads take blocks of rows, each by one matrix product and one kernel."""
 
 import numpy as np
 import scipy.sparse
@@ -24,13 +24,13 @@ from .._kernels.compression import compress, count_nonzeros
 from .._threads import alone, share_items, team
 from ._algorithms import ALGORITHMS
 
-_SAMPLE = 32  # rows by which ``'auto'`` estimates how sparse codes are
-_PATH_COST = 2.3  # of a multiplication on a homotopy path, in those of a matrix product: measured
+_SAMPLE = 32  # rows on which ``'auto'`` estimates the sparsity of codes
+_PATH_COST = 2.3  # measured cost of a multiplication on a path, relative to a matrix product
 _BLOCK = 512  # rows whose correlations stay in the cache of a core
 
 
 def chosen_algorithm(problem, algorithm, warm=False):
-    """Return the algorithm's name, with ``'auto'`` resolved; raise ValueError if it cannot solve the problem."""
+    """Return the name of the algorithm, with ``'auto'`` resolved; raise ValueError if it cannot solve the problem."""
     if algorithm == "auto":
         return "cd" if warm and "cd" in problem.algorithms else problem.algorithms[0]
     if algorithm not in problem.algorithms:
@@ -42,11 +42,11 @@ def chosen_algorithm(problem, algorithm, warm=False):
 
 
 def fastest_algorithm(problem, X, tol, max_iter):
-    """Return the name of the algorithm that ``'auto'`` stands for, for rows like those of ``X``.
+    """Return the algorithm that ``'auto'`` chooses for rows like those of ``X``.
 
-    With k nonzeros of m atoms a path costs about ``k^2 m``, and FISTA ``m^2`` a step. It needs about ``10 sqrt(L / l)``
-    steps: L is the largest eigenvalue of the Gram matrix, l the least one of its part at the nonzeros.
-    FISTA is chosen where that is less and it reaches ``tol`` on some rows within ``max_iter``.
+    With m atoms and k nonzeros, a path costs about ``k^2 m`` and a step of FISTA ``m^2``. FISTA needs about
+    ``10 sqrt(L / l)`` steps, where L is the largest eigenvalue of the Gram matrix, and l the smallest one of its block
+    at the nonzeros. FISTA is chosen if it costs less and reaches ``tol`` on some rows within ``max_iter``.
     """
     if problem.algorithms[0] != "homotopy":
         return problem.algorithms[0]
@@ -70,25 +70,26 @@ def infer_codes(
     X, problem, *, algorithm="auto", tol=1e-4, max_iter=1000, init=None, prior=None, n_jobs=None,
     sparse_output=False,
 ):  # fmt: skip
-    """Return the codes of the rows of ``X``, and bounds of how far their objectives are above the least ones.
+    """Return the codes of the rows of ``X``, and upper bounds on their objectives minus the minima.
 
     Parameters
     ----------
     X : {C-ordered ndarray, csr_matrix} of shape (n_samples, n_features)
-        Or an array of the library and on the device of the dictionary of ``problem``; codes are then dense.
+        Rows, or an array in the library and on the device of the dictionary of ``problem``; codes are then dense.
     problem : Lasso, GroupLasso or Pursuit
     algorithm : 'auto' or one of ``problem.algorithms``
-        ``'auto'`` is ``'cd'`` where ``init`` is given and ``'cd'`` is among them, else the first of them.
+        ``'auto'`` is ``'cd'`` if ``init`` is given and the problem supports it, else the first of
+        ``problem.algorithms``.
     tol : float
-        Stop where the duality gap is at most ``tol`` times the objective of the zero code.
+        Stop when the duality gap is at most ``tol`` times the objective of the zero code.
     max_iter : int
-        Most iterations: steps of the path, working sets or proximal steps.
+        Maximum number of iterations: steps of the path, working sets or proximal steps.
     init : {ndarray, csr_matrix} of shape (n_samples, n_atoms) or None
-        Codes to start from, by default 0. Homotopy and OMP always start from 0.
+        Initial codes, 0 by default. Homotopy and OMP always start from 0.
     prior : ndarray of shape (n_samples, n_atoms) or None
-        p in the ridge term ``ridge ||h - p||^2 / 2``, by default 0.
+        Value of p in the ridge term ``ridge ||h - p||^2 / 2``, 0 by default.
     n_jobs : int or None
-        Threads, as in joblib.
+        Number of threads, as in joblib.
     sparse_output : bool
         Whether to return a CSR matrix.
 
@@ -113,12 +114,12 @@ def infer_codes(
 
 
 def squared_norms(X):
-    """Return the squared norms of the rows of ``X``, of any library, as an array of numpy."""
+    """Return the squared norms of the rows of ``X``, an array of any library, as a numpy array."""
     return to_numpy(row_products(X, X)) if backend_of(X) else row_norms(X, squared=True)
 
 
 def threshold_codes(X, dictionary, alpha, *, positive=False, n_jobs=None, sparse_output=False):
-    """Return the soft threshold of each row's correlations at ``alpha``: codes without inference."""
+    """Return codes without inference: the soft threshold of the correlations of each row at ``alpha``."""
 
     def fill(rows, codes):
         points = dense(_rows(X, rows)) @ dictionary.T
@@ -147,7 +148,7 @@ def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
         fill(rows, codes)
         return _compressed(codes)
 
-    # Several blocks a thread, since some take longer.
+    # Several blocks for each thread, since some take longer.
     memory = rows_at_once(_BLOCK * n_threads, X.shape[1] + 3 * n_atoms, X.dtype)
     size = max(min(_BLOCK, -(-n_rows // (4 * n_threads)), memory // n_threads), 1)
     parts = share_items(one, list(gen_batches(n_rows, size)))
@@ -161,7 +162,7 @@ def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
 def _by_large_blocks(fill, X, n_atoms):
     """Return the codes of an array of another library, block by block."""
     codes = empty((X.shape[0], n_atoms), X)
-    # Of rows there are codes, those before, those ahead, correlations and what these are at present.
+    # Each row needs codes, the previous and the extrapolated ones, correlations and their current values.
     n_rows = rows_at_once(X.shape[0], X.shape[1] + 8 * n_atoms, np.dtype(dtype_name(X)))
     with alone():
         for rows in gen_batches(X.shape[0], n_rows):

@@ -1,4 +1,4 @@
-"""What predictive sparse decomposition minimizes, and its gradient."""
+"""Objective of predictive sparse decomposition, and its gradient."""
 
 import numpy as np
 
@@ -7,9 +7,9 @@ from .._threads import product
 
 
 class PSDObjective(TrainingObjective):
-    """The mean of the three terms at the best codes of a batch, and its gradient by D and the encoder.
+    """Mean of the three terms at the optimal codes of a batch, and its gradient by D and the encoder.
 
-    As the codes are optimal, the gradient is the partial one at fixed codes (the envelope theorem).
+    Since the codes are optimal, the gradient is the partial one at fixed codes (the envelope theorem).
 
     Parameters
     ----------
@@ -26,14 +26,14 @@ class PSDObjective(TrainingObjective):
         self.encoder, self.infer, self.beta, self.n_atoms = encoder, infer, beta, n_atoms
 
     def split(self, flat, n_features):
-        """Return views of the dictionary and of the encoder's parameters."""
+        """Return views of the dictionary and of the parameters of the encoder."""
         size = self.n_atoms * n_features
         return flat[:size].reshape(self.n_atoms, n_features), flat[size:]
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` unless it is None."""
         if not np.isfinite(flat).all():
-            return np.nan  # training has diverged, which inference does not notice
+            return np.nan  # training has diverged, which inference does not detect
         n_features = (flat.size - self.encoder.size) // self.n_atoms
         dictionary, params = self.split(flat, n_features)
         X, shares = np.empty((len(batch), n_features), flat.dtype), np.empty(len(batch), flat.dtype)

@@ -1,4 +1,4 @@
-"""What codes minimize: the quadratic term that all problems share, and the penalty or limit of each."""
+"""Problems that codes solve: a quadratic term that all share, and the penalty or limit of each."""
 
 from abc import ABC, abstractmethod
 from functools import cached_property
@@ -19,21 +19,21 @@ from .._arrays.shrinkage import gap_rows, shrink_rows
 
 
 class Quadratic(ABC):
-    """||x - h D||^2 / 2 + ridge ||h - p||^2 / 2 for each row x, with prior p: the terms that all problems share.
+    """Base of problems: ||x - h D||^2 / 2 + ridge ||h - p||^2 / 2 for each row x, with prior p.
 
     Parameters
     ----------
     dictionary : ndarray of shape (n_atoms, n_features)
     alpha : float
-        Weight of the penalty. 0 is taken as a small share of each row's largest correlation.
+        Weight of the penalty; 0 is replaced by a small fraction of the largest correlation of each row.
     ridge : float
-        Weight of the squared distance from the prior (without one: from 0, the elastic net).
+        Weight of the squared distance from the prior; without a prior, from 0 (elastic net).
     positive : bool
         Whether codes must not be negative.
     """
 
-    kind: ClassVar[str]  # what error messages call it
-    algorithms: ClassVar[tuple]  # names of what can find the codes, the best first
+    kind: ClassVar[str]  # its name in error messages
+    algorithms: ClassVar[tuple]  # names of the algorithms that find the codes, the best first
 
     def __init__(self, dictionary, alpha, *, ridge=0.0, positive=False):
         self.dictionary = dictionary
@@ -41,7 +41,7 @@ class Quadratic(ABC):
 
     @abstractmethod
     def size(self, codes):
-        """Return the penalty of each row of codes, without its weight."""
+        """Return the unweighted penalty of each row of codes."""
 
     def values(self, errors, codes):
         """Return the objective of each row of codes without a prior; ``errors`` are x - h D."""
@@ -65,7 +65,7 @@ class Quadratic(ABC):
         return max(largest_eigenvalue(self.gram), tiny)
 
     def statistics(self, X, prior=None):
-        """Return correlations c, norms q and thresholds of the rows of ``X``."""
+        """Return correlations, squared norms and thresholds of the rows of ``X``."""
         correlations = X @ self.dictionary.T
         norms = row_products(X, X, np.float64)
         if prior is not None:
@@ -86,7 +86,7 @@ class Lasso(Quadratic):
 
     @cached_property
     def in_float64(self):
-        """Lasso: the same in float64."""
+        """Lasso: the same problem in float64."""
         options = {"ridge": self.ridge, "positive": self.positive}
         return Lasso(self.dictionary.astype(np.float64), self.alpha, **options)
 
@@ -96,7 +96,7 @@ class Lasso(Quadratic):
         return xp.sum(xp.abs(codes), axis=1)
 
     def start(self, n_rows):
-        """Return the memory of ``shrink`` from step to step: none."""
+        """Return the initial memory of ``shrink``, which has none."""
         return empty((n_rows, 0), self.dictionary)
 
     def shrink(self, points, alphas, step, precision, memory, out):
@@ -104,7 +104,7 @@ class Lasso(Quadratic):
         shrink_rows(points, alphas, step, self.positive, out)
 
     def gaps(self, alphas, norms, correlations, residual_corr, codes, shrunk):
-        """Return upper bounds of the distance of rows from their optimum."""
+        """Return upper bounds on the distance of rows from their optimum."""
         gaps = empty(codes.shape[0], norms)
         gap_rows(alphas, self.positive, norms, correlations, residual_corr, codes, gaps)
         return gaps
@@ -121,5 +121,5 @@ class Pursuit(Quadratic):
         self.n_nonzero = min(n_nonzero, len(dictionary))
 
     def size(self, codes):
-        """Return 0 for each row of codes: they are limited, not penalized."""
+        """Return 0 for each row of codes, which are limited, not penalized."""
         return np.zeros(len(codes), codes.dtype)

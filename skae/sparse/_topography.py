@@ -10,8 +10,8 @@ _SMOOTHING = 1e-4
 def pooling(topology, pool_size):
     """Return the weights of the units in each pool, of shape (n_units, n_units).
 
-    There is a pool around each unit of the (rows, columns) torus: a Gaussian with a standard deviation of
-    ``pool_size / 3``, cut off at ``pool_size`` units across, whose weights sum to 1.
+    Each unit of the (rows, columns) torus is the center of a pool: a Gaussian with a standard deviation of
+    ``pool_size / 3``, truncated to a width of ``pool_size`` units, whose weights sum to 1.
     """
     windows = []
     for length in topology:
@@ -26,8 +26,8 @@ def pooling(topology, pool_size):
 class SmoothGroups(Quadratic):
     """min_h ||x - h D||^2 / 2 + alpha sum_P sqrt(sum_j w_Pj h_j^2) + ridge ||h - p||^2 / 2, p a prior.
 
-    Groups overlap, so that the proximal step has no closed form: each root is replaced by a parabola above it that
-    touches it at the present codes. The roots are smoothed a little, so that a group of zeros has a gradient.
+    Groups overlap, so the proximal step has no closed form. Instead, each root is replaced by a parabola above it that
+    touches it at the current codes. The roots are smoothed slightly, so that a group of zeros has a gradient.
     """
 
     kind = "a topology"
@@ -45,5 +45,5 @@ class SmoothGroups(Quadratic):
         return self._roots(codes).sum(axis=1)
 
     def parabolas(self, codes):
-        """Return the second derivatives by each code of the parabolas that touch the roots at ``codes``."""
+        """Return the second derivatives, by each code, of the parabolas that touch the roots at ``codes``."""
         return (1 / self._roots(codes)) @ self._weights
