@@ -27,6 +27,7 @@ from ..nn.composition import SharedEncoder
 from ..nn.corruption import CORRUPTIONS, make_input_noise
 from ..nn.losses import Reconstruction
 from ..nn.model import Model
+from ..nn.network import network_of
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
@@ -81,7 +82,6 @@ class BaseSupervised(
     # What it has in common with networks that decode, without being one.
     center_, scale_ = FittedNetwork.center_, FittedNetwork.scale_
     column_losses_ = FittedNetwork.column_losses_
-    _params, _network = FittedNetwork._params, FittedNetwork._network
     _by_block = by_block_of_model
     _check_refit, _train_twice = check_refit, train_twice
 
@@ -335,6 +335,14 @@ class BaseSupervised(
 
     def _means(self, network, params, x):
         return self._output_units.activate(network.encode(params, x))
+
+    @property
+    def _params(self):
+        return self._state["params"]
+
+    @property
+    def _network(self):
+        return network_of(**self._shape)
 
     @property
     def _n_features_out(self):
