@@ -1,1 +1,1 @@
-"""What estimators share: training, fitted models, units of X, labels."""
+"""Code shared by estimators: training, fitted models, units of X, labels."""

@@ -17,9 +17,9 @@ class Callbacks(Observer):
     X : array-like or callable
         The training data, or a function that returns them.
     n_parts : int
-        The largest number of parts.
+        Maximum number of parts.
     publish : callable
-        ``publish(state)`` makes the state of a training that of the fitted estimator.
+        ``publish(state)`` gives the fitted estimator the state of a training.
     part : str, default='epoch'
         Name of a part.
     """
@@ -51,7 +51,7 @@ class Callbacks(Observer):
         self._part.call_on_fit_task_begin(estimator=self._estimator, X=self._X)
 
     def epoch_end(self, state):
-        """Close it; return whether a callback asks to stop."""
+        """Close the task of a part; return whether a callback asks to stop."""
         return self._part is not None and self._end(self._part, state)
 
     def close(self, state):

@@ -1,14 +1,14 @@
-"""What the columns of X are like: constant, binary, one-hot, or real, and in what units."""
+"""Kinds and statistics of the columns of X: constant, binary, one-hot or real, and their units."""
 
 import numpy as np
 from sklearn.utils import gen_batches
 
 from .._arrays.namespace import dense
 
-_CELLS = 2**18  # of a dense block
-_SHARED = 0.75  # share of the real columns that must have the common range for all to be taken to have one unit
-_TINY = 1e-280  # smallest variance whose squares have all digits
-# Share of the variance of binary columns of the same means; evenly spread values have a third of it.
+_CELLS = 2**18  # cells of a dense block
+_SHARED = 0.75  # fraction of the real columns that must have the common range, for all to count as one unit
+_TINY = 1e-280  # smallest variance from squares with all digits
+# Fraction of the variance of binary columns with the same means; evenly spread values have a third of it.
 _NEARLY_BINARY = 0.6
 
 
@@ -24,11 +24,11 @@ class Columns:
     Attributes
     ----------
     mean, deviation, low, high : ndarray of shape (n_features,)
-        In float64.
+        Mean, standard deviation, minimum and maximum of each column, in float64.
     zero_one : ndarray of bool of shape (n_features,)
-        Columns without other values than 0 and 1.
+        Mask of the columns that have only the values 0 and 1.
     varies : ndarray of bool of shape (n_features,)
-        Columns that are not constant.
+        Mask of the columns that are not constant.
     total : float
         Sum of the weights.
     """
@@ -46,7 +46,7 @@ class Columns:
         self.mean, variance = sums.moments()
         self.total, self.varies = sums.total, self._varies(X.dtype)
         if not self.varies.any():
-            # The network sees all columns then, whose differences are rounding.
+            # The network then sees all columns, although they differ by rounding only.
             variance[:], self.varies[:] = 0, True
         elif not (np.isfinite(variance).all() and (variance[self.varies] > _TINY).all()):
             # A square has overflowed or underflowed.
@@ -57,7 +57,7 @@ class Columns:
         self.deviation = np.sqrt(variance) * sums.unit
 
     def _varies(self, dtype):
-        """Return which columns have a range that is larger than rounding errors of their values."""
+        """Return a mask of the columns whose range is larger than rounding errors of their values."""
         with np.errstate(invalid="ignore", over="ignore"):
             width = self.high - self.low
             size = np.maximum(np.abs(self.low), np.abs(self.high))
@@ -70,9 +70,9 @@ class Columns:
         return bool(variance >= _NEARLY_BINARY * (means * (1 - means)).sum())
 
     def common_range(self, columns):
-        """Return (low, high) of the ``columns`` where they look like values of one unit, as pixels; else None.
+        """Return (low, high) of the ``columns`` if they look like values of one unit, such as pixels; else None.
 
-        Three quarters of them have the lowest value of all as their own, and reach half of the range.
+        Three quarters of them must have the lowest value of all as their minimum, and reach half of the range.
         """
         if len(columns) < 2:
             return None
@@ -84,12 +84,12 @@ class Columns:
 
 
 def power_of_two(values):
-    """Return the largest power of two that is not above each of the positive ``values``: division by it is exact."""
+    """Return the largest power of two not above each of the positive ``values``; division by it is exact."""
     return np.ldexp(1.0, np.frexp(values)[1] - 1)
 
 
 def unit_of_squares(X):
-    """Return a power of two in whose multiples squares of the values of X are numbers of its dtype; 1 where they are."""
+    """Return a power of two to divide X by, so that its squares neither overflow nor underflow; 1 if none is needed."""
     largest, limits = float(np.abs(X).max()), np.finfo(X.dtype)
     if limits.tiny**0.25 < largest < limits.max**0.25 or not largest:
         return X.dtype.type(1)
@@ -107,7 +107,7 @@ class _Sums:
     def add(self, x, weights):
         """Add the rows ``x``."""
         if self.shift is None:
-            # Deviations from any value of the column: squares of values far from 0 would lose digits.
+            # Deviations from some value of the column, since squares of values far from 0 would lose digits.
             low = np.fmin.reduce(x, axis=0)
             self.shift = np.where(np.isfinite(low), low, 0).astype(x.dtype) / self.unit
         missing = np.isnan(x)
@@ -121,9 +121,9 @@ class _Sums:
             self.squares += weights @ np.square(deviations, out=deviations)
 
     def moments(self):
-        """Return means of the columns, and variances in multiples of the square of the unit.
+        """Return the means of the columns, and their variances in multiples of the squared unit.
 
-        Raise where one has no value.
+        Raise if a column has no value.
         """
         if not (self.count > 0).all():
             raise ValueError(
@@ -136,7 +136,7 @@ class _Sums:
 
 
 def _blocks(X, sample_weight):
-    """Yield dense blocks of the rows of X that have a weight, and their weights in float64."""
+    """Yield dense blocks of the rows of X with a positive weight, and their weights in float64."""
     for rows in gen_batches(X.shape[0], max(1, _CELLS // X.shape[1])):
         x = dense(X[rows])
         weights = np.ones(len(x)) if sample_weight is None else sample_weight[rows].astype(float)
@@ -153,7 +153,7 @@ def one_hot_groups(X, zero_one, sample_weight=None):
     ----------
     X : ndarray or CSR matrix of shape (n_samples, n_features)
     zero_one : ndarray of bool of shape (n_features,)
-        Columns without other values than 0 and 1.
+        Mask of the columns that have only the values 0 and 1.
     sample_weight : ndarray of shape (n_samples,) or None
         Rows of weight 0 are left out.
     """
@@ -183,7 +183,7 @@ def one_hot_groups(X, zero_one, sample_weight=None):
 
 
 def _places_of_ones(X, zero_one, sample_weight):
-    """Return the 0/1 columns that are 1 in each row, row after row, and where each row starts."""
+    """Return the indices of the 0/1 columns that are 1, row after row, and the start of each row."""
     if hasattr(X, "indptr"):
         X = X.copy() if sample_weight is None else X[sample_weight > 0]
         X.sum_duplicates()

@@ -22,7 +22,7 @@ CONSTRAINTS = {"device": [str, None], "precision": [StrOptions({"float32", "bflo
 
 
 class _Local(threading.local):
-    # While an estimator of several parts is fitted: an empty array where its parts compute, and the ``Backend`` of its X.
+    # While an estimator with parts is fitted: an empty array on the device of the parts, and the ``Backend`` of X.
     prototype = backend = None
 
 
@@ -49,14 +49,14 @@ def dispatched(X):
 
 
 def in_numpy(X):
-    """Return an array of any library as one of numpy, on the CPU; everything else as it is."""
+    """Return an array of any library as a numpy array; return everything else as it is."""
     return to_numpy(X) if is_array(X) else X
 
 
 def check_dispatch(estimator, X):
     """Return what :func:`dispatched` does.
 
-    Raise where the estimator, or scikit-learn as configured, does not take X.
+    Raise if the estimator, or scikit-learn as configured, does not accept X.
     """
     backend, name = backend_of(X), type(estimator).__name__
     if backend is None:
@@ -76,7 +76,7 @@ def check_dispatch(estimator, X):
 
 
 def check_backend(before, X, method):
-    """Raise where X has another ``Backend`` than the X of ``fit``, with scikit-learn's dispatch on."""
+    """Raise if scikit-learn's dispatch is on and X has another ``Backend`` than the X of ``fit``."""
     if not get_config()["array_api_dispatch"]:
         return
     now = backend_of(X)
@@ -89,7 +89,7 @@ def check_backend(before, X, method):
 
 
 def check_same_backend(X, **others):
-    """Raise where, with scikit-learn's dispatch on, one of the ``others`` is not of the library and on the device of X."""
+    """Raise if scikit-learn's dispatch is on and one of ``others`` is not in the library and on the device of X."""
     for name, array in others.items():
         if get_config()["array_api_dispatch"] and backend_of(array) != backend_of(X):
             raise TypeError(
@@ -99,7 +99,7 @@ def check_same_backend(X, **others):
 
 
 def reference(estimator, X):
-    """Return an empty array of the library and on the device on which to compute for X; None for numpy on the CPU.
+    """Return an empty array in the library and on the device that compute for X; None for numpy on the CPU.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def _check_precision(estimator):
 
 
 def keep_backend(estimator, backend):
-    """Keep the ``Backend`` of the X of ``fit`` in an attribute, or no attribute for numpy."""
+    """Store the ``Backend`` of the X of ``fit`` in an attribute; numpy gets none."""
     vars(estimator).pop("_backend", None)
     if backend is not None:
         vars(estimator)["_backend"] = backend
@@ -152,9 +152,9 @@ def backend_of_fit(estimator):
 
 @contextmanager
 def fitting_parts(estimator, X):
-    """Fit an estimator and its parts in the block where ``estimator`` and X say.
+    """Let the parts of an estimator compute, within the block, on the device that ``estimator`` and X choose.
 
-    The rest of the fit is on arrays of numpy.
+    The rest of the fit uses numpy arrays.
     """
     check_dispatch(estimator, X)
     before = _local.prototype, _local.backend
@@ -169,7 +169,7 @@ def fitting_parts(estimator, X):
 
 
 def current():
-    """Return an empty array where the parts of the estimator that is fitted compute; None for numpy on the CPU."""
+    """Return an empty array on the device where parts compute during a fit; None for numpy on the CPU."""
     return _local.prototype
 
 
@@ -196,9 +196,9 @@ def computing(estimator, prototype, dtype):
 
 @contextmanager
 def training_there(estimator, problem, state, solver):
-    """Yield the problem as it is where its training computes: on a device, or where :func:`computing_at` says.
+    """Yield the problem moved to where its training computes: a device, or the workers of :func:`computing_at`.
 
-    The state is on the device in the block.
+    The state is on the device within the block.
     """
     prototype = _local.prototype if problem.prototype is None else problem.prototype
     elsewhere = _elsewhere.get()
@@ -221,7 +221,7 @@ def _moved(problem, state, prototype):
 
 
 def as_given(result, X):
-    """Return a result, an array of numpy, in the library and on the device of X, where there are such numbers."""
+    """Return a numeric numpy array in the library and on the device of X; return other results as they are."""
     numbers = isinstance(result, np.ndarray) and result.dtype.kind in "bif"
     return like(result, X) if numbers and dispatched(X) else result
 
@@ -245,8 +245,8 @@ def computing_at(elsewhere, averages=(None, None)):
     """Let trainings in the block compute their minibatches in other processes.
 
     ``elsewhere`` is a function from a ``Problem`` and its solver to a context manager of the same problem on the
-    workers of a cluster. ``averages`` are ``sync_every`` and ``n_parts``, the steps after which parameters are averaged
-    and the parts of the data: with them it is another training.
+    workers of a cluster. ``averages`` are ``sync_every`` and ``n_parts``, the number of steps after which parameters
+    are averaged and the number of parts of the data. They make it another training.
     """
     tokens = _elsewhere.set(elsewhere), _averages.set(averages)
     try:
@@ -257,5 +257,5 @@ def computing_at(elsewhere, averages=(None, None)):
 
 
 def averages():
-    """Return what :func:`computing_at` says about averages of parameters, a dict."""
+    """Return the ``averages`` of :func:`computing_at` as a dict."""
     return dict(zip(("sync_every", "n_parts"), _averages.get()))

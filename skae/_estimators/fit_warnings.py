@@ -7,17 +7,17 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._arrays.namespace import dense, to_numpy
 
-_CONSTANT = 1e-3  # largest standard deviation of a code unit that counts as constant, as a share of the largest code
-_DEAD = 0.5  # share of features that are active nowhere above which there is a warning
-_ROWS = 1024  # whose codes are computed
-_LITTLE_LEARNED = 0.75  # share of the error of constant outputs above which there is a warning
-_STEADY = 1e-3  # relative rise of a loss that is no rise
-_WORSE = 3.0  # multiple of the objective of constant outputs above which there is a warning
-_DWARFED = 100.0  # multiple of the median deviation of the columns above which there is a warning
+_CONSTANT = 1e-3  # standard deviation of a constant code unit, as a fraction of the largest code
+_DEAD = 0.5  # warn above this fraction of features that are active nowhere
+_ROWS = 1024  # rows whose codes are computed
+_LITTLE_LEARNED = 0.75  # warn above this fraction of the error of constant outputs
+_STEADY = 1e-3  # relative rise of a loss that does not count
+_WORSE = 3.0  # warn above this multiple of the objective of constant outputs
+_DWARFED = 100.0  # warn above this multiple of the median deviation of the columns
 
 
 def warn_of_constant_codes(encode, rows, name, cure):
-    """Warn where most code units have about the same value at all of the first rows."""
+    """Warn if most code units are nearly constant over the first rows."""
     if rows.shape[0] < 2:
         return
     x = rows[:_ROWS]
@@ -48,12 +48,12 @@ def warn_of_equal_codes(codes, name, alpha):
 
 
 def warn_of_gaps(gaps, squares, tol, max_iter):
-    """Warn where codes are not within ``tol`` of their optimum, beyond rounding.
+    """Warn if codes are not within ``tol`` of their optimum, beyond rounding.
 
     Parameters
     ----------
     gaps, squares : ndarray of shape (n_samples,)
-        How far each may be from its optimum, NaN where that is not known, and twice the objective of its zero code.
+        Upper bound on how far each code is from its optimum, NaN if unknown, and twice the objective of its zero code.
     tol : float
     max_iter : int
     """
@@ -70,7 +70,7 @@ def warn_of_gaps(gaps, squares, tol, max_iter):
 
 
 def warn_of_dead_features(dead, name):
-    """Warn where most features are dead; ``dead`` says which ones."""
+    """Warn if most features are dead; ``dead`` says which ones."""
     if dead.mean() > _DEAD:
         warnings.warn(
             f"{dead.mean():.0%} of the features of {name} were active at none of the last samples. Lower n_components, alpha or "
@@ -81,11 +81,11 @@ def warn_of_dead_features(dead, name):
 
 
 def warn_of_rising_loss(curve, name, has_rate):
-    """Warn where training ended with a larger loss than it began with, by more than epochs differ by chance."""
+    """Warn if training ended with a larger loss than it began with, beyond random differences between epochs."""
     if len(curve) < 2:
         return
     cure = "lower learning_rate_init" if has_rate else "raise batch_size"
-    # Differences between epochs vary little in a steady rise, and as much as they are large in noise.
+    # Differences between epochs vary little in a steady rise, and as much as their size in noise.
     chance = max(2 * np.std(np.diff(curve)), _STEADY * abs(curve[0]))
     if curve[-1] - curve[0] > chance:
         warnings.warn(
@@ -96,7 +96,7 @@ def warn_of_rising_loss(curve, name, has_rate):
 
 
 def warn_of_useless_outputs(objective, constant, name):
-    """Warn where training ended with an objective far above that of constant outputs."""
+    """Warn if training ended with an objective far above that of constant outputs."""
     if objective > _WORSE * constant > 0:
         warnings.warn(
             f"{name} is worse than constant outputs: its objective is {objective:.3g}, theirs {constant:.3g}. Lower "
@@ -107,7 +107,7 @@ def warn_of_useless_outputs(objective, constant, name):
 
 
 def warn_of_max_iter(max_iter, name, has_rate):
-    """Warn where training did not stop by itself."""
+    """Warn if training did not stop by itself."""
     other = ", or set learning_rate='cosine', which ends at max_iter" if has_rate else ""
     warnings.warn(
         f"{name} stopped at max_iter={max_iter} before it converged: raise max_iter or tol{other}.",
@@ -117,7 +117,7 @@ def warn_of_max_iter(max_iter, name, has_rate):
 
 
 def warn_of_scales(columns, names, cure="Set standardize='auto', or scale X."):
-    """Warn where one column's deviation dwarfs those of most others, of columns that the model does not standardize."""
+    """Warn if one column's deviation dwarfs most others, when the model does not standardize columns."""
     deviations = columns.deviation
     present = deviations[columns.varies]
     # Codes of a layer below have a common range.
@@ -135,7 +135,7 @@ def warn_of_scales(columns, names, cure="Set standardize='auto', or scale X."):
 
 
 def warn_of_constant_outputs(error, chance, penalty):
-    """Warn where labeled rows are predicted little better than by outputs that do not depend on X."""
+    """Warn if labeled rows are predicted hardly better than by outputs that do not depend on X."""
     if error > _LITTLE_LEARNED * chance:
         warnings.warn(
             f"Outputs hardly depend on X: of the labeled rows {error:.0%} are predicted wrong, and {chance:.0%} by "

@@ -1,4 +1,4 @@
-"""What a fitted auto-encoder does: encode, decode, score, and show its weights and Jacobian."""
+"""Methods of a fitted auto-encoder: encode, decode, score, and show its weights and Jacobian."""
 
 from functools import partial
 
@@ -39,7 +39,7 @@ def _decodes(self):
 def by_block_of_model(self, X, function, width, *, method, check=False, block=BLOCK):
     """Return ``function(model, x)`` for all rows of X, for the public ``method`` of a fitted estimator.
 
-    A function may be named, of ``model_``; ``check`` says whether X has to be in the range of its losses.
+    ``function`` may be the name of a method of ``model_``; with ``check``, X must be in the range of its losses.
     """
     check_is_fitted(self)
     check_backend(self._backend, X, f"{type(self).__name__}.{method}")
@@ -67,7 +67,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     @property
     def model_(self) -> Model:
-        """The fitted network with its parameters and units, from and to columns of X: Model."""
+        """The fitted network with its parameters and units, which takes and returns columns of X: Model."""
         flat = self._history("model_")["params"]
         return Model(self._network, flat, self._units)
 
@@ -187,7 +187,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Returns
         -------
         J : ndarray of shape (n_samples, n_components, n_features)
-            Large: give few samples.
+            Jacobian of each sample. The array is large: give few samples.
         """
         check_is_fitted(self)
         shape = self.n_components_, self.n_features_in_
@@ -204,7 +204,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Returns
         -------
         S : ndarray of shape (n_samples, min(n_components, n_features))
-            Of each sample, the largest first.
+            Singular values of each sample, largest first.
         """
         check_is_fitted(self)
         width = min(self.n_components_, self.n_features_in_)
@@ -225,8 +225,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Returns
         -------
         report : Bunch
-            ``saturation``, the share of codes below 0.05 or above 0.95; ``jacobian_norm``, the mean
-            of ||dh/dx||_F; ``singular_values``, the mean spectrum of dh/dx, largest first.
+            ``saturation``, the fraction of codes below 0.05 or above 0.95; ``jacobian_norm``, the mean of ||dh/dx||_F;
+            ``singular_values``, the mean spectrum of dh/dx, largest first.
         """
         # Not by transform, which may return a data frame.
         codes = to_numpy(self._by_block(X, "encode", self.n_components_, method="report"))
@@ -239,23 +239,23 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     @property
     def center_(self) -> FloatArray:
-        """What is subtracted from each column of X before the network: ndarray of shape (n_features,)."""
+        """The value that is subtracted from each column of X before the network: ndarray of shape (n_features,)."""
         check_is_fitted(self)
         return shown(self._backend, self._units.scaling.center)
 
     @property
     def scale_(self) -> FloatArray:
-        """By what each column of X is then divided: ndarray of shape (n_features,)."""
+        """The value by which each column of X is then divided: ndarray of shape (n_features,)."""
         check_is_fitted(self)
         return shown(self._backend, self._units.scaling.scale)
 
     @property
     def column_losses_(self) -> list[tuple[str, IntArray]]:
-        """The losses of the reconstruction with the columns of X that have them: list of (str, ndarray)."""
+        """The losses of the reconstruction, each with the columns of X that it applies to: list of (str, ndarray)."""
         check_is_fitted(self)
         return self._units.column_losses
 
-    # Weights are those of the network, of scaled columns; constant columns have weights of 0.
+    # Weights are those of the network for scaled columns; constant columns have weights of 0.
 
     @property
     def components_(self) -> FloatArray:
@@ -321,7 +321,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return self._network.views(flat)
 
     def _shown_params(self, name):
-        """Return the parameters with weights of all columns of X."""
+        """Return the parameters with weights for all columns of X."""
         if name.startswith("decoder") and not self._has_decoder:
             raise AttributeError(f"{type(self).__name__} has no {name}: it is trained to predict.")
         params, widen = self._fitted_params(name), self._units.scaling.widened

@@ -1,4 +1,4 @@
-"""What every ``fit`` does besides training: validation, sample weights, checkpoints, attributes after errors."""
+"""Steps of every ``fit`` besides training: validation, sample weights, checkpoints, attributes after errors."""
 
 import os
 from contextlib import contextmanager
@@ -31,22 +31,22 @@ from .devices import averages, check_dispatch
 from .identity import content, identity
 
 DTYPES = [np.float64, np.float32]  # of X, which is converted to the first one if it has neither
-BLOCK = 1024  # rows a matrix product of transform takes: enough for full speed, little memory
+BLOCK = 1024  # rows per matrix product of transform: enough for full speed, little memory
 
 
 @contextmanager
 def unchanged_on_error(estimator, n_threads=None, learned="_state"):
     """Run the block of a fit in a :func:`team`, and restore the attributes of ``estimator`` if it raises.
 
-    The team is there for the whole fit and not for training alone, as results of BLAS depend, in the last bit, on the
-    number of its threads.
+    The team covers the whole fit and not training alone, because the last bit of BLAS results depends on its number of
+    threads.
 
-    Where training was interrupted, could not write its checkpoint or diverged, and has set the attribute ``learned``,
-    the attributes are kept; unless it diverged in the first epoch of joint training and there was an earlier fit.
+    The attributes are kept if training was interrupted, could not write its checkpoint or diverged, and has set the
+    attribute ``learned``; unless it diverged in the first epoch of joint training and there was an earlier fit.
     """
     before = vars(estimator).copy()
     try:
-        # numpy says nothing of underflow unless users tell it to, and nothing is wrong with it.
+        # Underflow is harmless, and numpy ignores it unless users change its settings.
         with team(n_threads), np.errstate(under="ignore"):
             yield
     except BaseException as error:
@@ -56,7 +56,7 @@ def unchanged_on_error(estimator, n_threads=None, learned="_state"):
 
 
 def _is_worth_keeping(new, old, error):
-    """Return whether what a fit has learned before ``error``, ``new``, takes the place of what there was before, ``old``."""
+    """Return whether ``new``, learned by a fit before ``error``, replaces ``old``, learned before that fit."""
     diverged = isinstance(error, DivergenceError)
     cut_short = diverged or isinstance(error, (KeyboardInterrupt, OSError))
     if new is old or not cut_short:
@@ -67,7 +67,7 @@ def _is_worth_keeping(new, old, error):
 
 
 def gathered(estimator, X):
-    """Return X, or a memory map of its rows where these are not in memory, see :func:`skae.sources.gather`."""
+    """Return X, or a memory map of its rows if they are not in memory, see :func:`skae.sources.gather`."""
     return X if type(X) is np.ndarray else gathered_with_y(estimator, X, None)[0]
 
 
@@ -82,12 +82,12 @@ def gathered_with_y(estimator, X, y):
 def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
     """Return X in C order, dense or CSR, by :func:`sklearn.utils.validation.validate_data`.
 
-    Values may be missing (NaN) where the tags of the estimator say so.
+    Values may be missing (NaN) if the tags of the estimator say so.
 
     Raises
     ------
     ValueError
-        Also where columns hold text: the message says how to encode them.
+        If X is invalid; for columns of text, the message says how to encode them.
     """
     X = gathered(estimator, X)
     if check_dispatch(estimator, X):
@@ -152,7 +152,7 @@ def counted_rows(X, sample_weight):
 
 
 def _checked_weights(sample_weight, rows, dtype=None):
-    """Return the weights of ``rows`` as an array; raise where a mean by them is none."""
+    """Return the weights of ``rows`` as an array; raise if they do not define a mean."""
     try:
         sample_weight = _check_sample_weight(sample_weight, rows, dtype=dtype)
     except (TypeError, ValueError) as error:
@@ -167,7 +167,7 @@ def _checked_weights(sample_weight, rows, dtype=None):
 
 
 def opened_checkpoint(estimator, data, fresh, fixed, suffix, own):
-    """Return the ``Checkpoint`` of an estimator that is fitted to ``data``, and the state in it to go on from, or None.
+    """Return the ``Checkpoint`` of a fit to ``data``, and the stored state to continue from, or None.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def opened_checkpoint(estimator, data, fresh, fixed, suffix, own):
     fresh : TrainingState
         The state before the first step.
     fixed : sequence of str
-        Parameters that may not change, of those that otherwise may.
+        Parameters that must not change, although they may in other trainings.
     suffix : str
         Added to the name of the file.
     own : dict
@@ -197,7 +197,7 @@ def opened_checkpoint(estimator, data, fresh, fixed, suffix, own):
 
 
 def _seeds(estimator):
-    """Return the seeds among the parameters, but for one that was drawn anew for a part of another estimator."""
+    """Return the seeds among the parameters, except one drawn anew for a part of another estimator."""
     drawn = "random_state" if estimator._seed_is_drawn else None
     return {
         name: kind_of_seed(value)
@@ -207,12 +207,12 @@ def _seeds(estimator):
 
 
 def kind_of_seed(random_state):
-    """Return a string that differs between integers; what draws other numbers each time is known by its class."""
+    """Return a string that identifies an integer seed by its value, and any other random state by its class."""
     return str(random_state) if isinstance(random_state, Integral) else type(random_state).__name__
 
 
 def check_squares(X):
-    """Raise where squared errors of rows are beyond the range of their dtype."""
+    """Raise if squared errors of rows overflow in their dtype."""
     with np.errstate(over="ignore"):
         if not np.isfinite(loss_of_zeros(X, None)):
             raise ValueError(f"X has values whose squares overflow in {X.dtype}: scale X.")
@@ -224,12 +224,12 @@ def loss_of_zeros(X, sample_weight):
 
 
 def check_unchanged(before, now):
-    """Raise where parameters that set the shape and the units of a network, or of a dictionary, have changed.
+    """Raise if parameters that determine the shape or the units of a network, or of a dictionary, have changed.
 
     Parameters
     ----------
     before, now : dict of str
-        Parameters by their names, as of the first fit and now.
+        Parameters by name, at the first fit and now.
     """
     changed = [
         f"{name} must stay as it was when training goes on, {before[name]}; got {now[name]}."
@@ -247,20 +247,20 @@ def by_block(X, function, width, block=BLOCK, prototype=None):
     ----------
     X : ndarray or CSR matrix of shape (n_samples, n_features)
     function : callable
-        From a block of rows to its results.
+        Function from a block of rows to its results.
     width : int, tuple of int or None
-        Shape of a row's result; None for a number.
+        Shape of a row's result; None for a scalar.
     block : int, default=1024
-        Rows at once, or fewer where memory does not suffice.
+        Number of rows in a block, or fewer if memory does not suffice.
     prototype : array or None, default=None
-        An array of another library, as which ``function`` gets rows and returns results; the whole result is as X.
+        Array of another library, which ``function`` takes and returns; the whole result is in the library of X.
     """
     shape = () if width is None else tuple(np.atleast_1d(width).tolist())
     if is_array(X) and not is_numpy(X):
         out = empty((X.shape[0], *shape), X)
     else:
         out = np.empty((X.shape[0], *shape), X.dtype)
-    # Rows, what the network sees of them, and results.
+    # Rows, inputs of the network, and results.
     block = rows_at_once(block, 2 * X.shape[1] + int(np.prod(shape)), np.dtype(dtype_name(X)))
     for rows in gen_batches(X.shape[0], block):
         x = X[rows, ...] if is_array(X) else dense(X[rows])
@@ -272,26 +272,26 @@ def by_block(X, function, width, block=BLOCK, prototype=None):
 
 
 def rows_at_once(most, n_numbers, dtype):
-    """Return how many rows that need ``n_numbers`` each go into scikit-learn's ``working_memory``: 1 to ``most``."""
+    """Return how many rows of ``n_numbers`` values fit into scikit-learn's ``working_memory``, from 1 to ``most``."""
     memory = get_config()["working_memory"] * 2**20
     return max(min(most, int(memory // (n_numbers * dtype.itemsize))), 1)
 
 
 def check_counts(**counts):
-    """Raise where one of the arguments is not a positive integer."""
+    """Raise if one of the arguments is not a positive integer."""
     for name, value in counts.items():
         check_scalar(value, name, Integral, min_val=1)
 
 
 def named_array(value, name, **options):
-    """Return ``value`` by :func:`sklearn.utils.check_array`, whose errors begin with the ``name`` of the argument then."""
+    """Return :func:`sklearn.utils.check_array` of ``value``, whose errors begin with the ``name`` of the argument."""
     with errors_of(name):
         return check_array(value, input_name=name, **options)
 
 
 @contextmanager
 def errors_of(name):
-    """Let ``TypeError`` and ``ValueError`` begin with the ``name`` of an argument."""
+    """Prefix ``TypeError`` and ``ValueError`` with the ``name`` of an argument."""
     try:
         yield
     except (TypeError, ValueError) as error:
@@ -300,13 +300,13 @@ def errors_of(name):
 
 
 def check_jobs(n_jobs):
-    """Raise where ``n_jobs`` is neither None nor an integer."""
+    """Raise if ``n_jobs`` is neither None nor an integer."""
     if n_jobs is not None:
         check_scalar(n_jobs, "n_jobs", Integral)
 
 
 def check_same_names(tables):
-    """Raise where two of ``tables``, a dict, have columns with names, and these are not the same in the same order."""
+    """Raise if two of ``tables``, a dict, have named columns that differ in their names or order."""
     named = [
         (name, list(each.columns)) for name, each in tables.items() if hasattr(each, "columns")
     ]
@@ -319,12 +319,12 @@ def check_same_names(tables):
 
 
 def column_names(estimator, X):
-    """Return the names of the columns of X as of ``fit``, or their indices."""
+    """Return the names of the columns of X in ``fit``, or their indices."""
     return getattr(estimator, "feature_names_in_", range(X.shape[1]))
 
 
 def check_codes(estimator, X, n_columns):
-    """Raise ``ValueError`` where X is not of the shape of what ``transform`` returns: rows of ``n_columns``."""
+    """Raise ``ValueError`` if X does not have the shape of codes, with ``n_columns`` columns."""
     if X.ndim != 2 or X.shape[1] != n_columns:
         raise ValueError(
             f"X must have shape (n_samples, {n_columns}), as {type(estimator).__name__}.transform returns; got {X.shape}."
@@ -332,7 +332,7 @@ def check_codes(estimator, X, n_columns):
 
 
 def take_columns(estimator, fitted):
-    """Give ``estimator`` the number and the names of the columns that ``fitted`` was fitted on."""
+    """Copy the number and the names of the columns from ``fitted`` to ``estimator``."""
     estimator.n_features_in_ = fitted.n_features_in_
     vars(estimator).pop("feature_names_in_", None)
     if hasattr(fitted, "feature_names_in_"):
@@ -345,7 +345,7 @@ def generator(random_state):
 
 
 def mean_score(scores, sample_weight):
-    """Return the mean of the scores of samples, by their weights: those of weight 0 do not count, whatever their score."""
+    """Return the weighted mean of the scores of samples; samples of weight 0 do not count, whatever their score."""
     scores = to_numpy(scores) if is_array(scores) else scores
     sample_weight = to_numpy(sample_weight) if is_array(sample_weight) else sample_weight
     if sample_weight is None:

@@ -1,4 +1,4 @@
-"""Rows that are held out of a training, which stops by the error on them."""
+"""Rows that are held out of a training, whose error decides when it stops."""
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -11,9 +11,9 @@ def held_out_rows(rows, fraction, strata, seed):
     ----------
     rows : ndarray of int
     fraction : float
-        Share of the rows that is held out.
+        Fraction of the rows to hold out.
     strata : ndarray of shape (n_samples,) or None
-        Classes of which the held-out rows have the same shares as all.
+        Classes, whose fractions are the same among held-out rows as among all.
     seed : int
 
     Raises

@@ -1,4 +1,4 @@
-"""Descriptions of a training, by content: a checkpoint is only resumed by one with the same class, parameters and data."""
+"""Descriptions of a training by content: only one with the same class, parameters and data resumes a checkpoint."""
 
 import hashlib
 import types
@@ -11,9 +11,9 @@ from sklearn.base import BaseEstimator
 from .._version import __version__
 from .frozen import is_prefit, unfrozen
 
-# Classes of these are known by their names and versions; of others, their code counts too.
+# Classes of these packages are identified by name and version; for others, their code counts too.
 _KNOWN = {"builtins", "numpy", "scipy", "skae", "sklearn"}
-_PLACE = {"__doc__", "__module__", "__firstlineno__"}  # of a class, which may move
+_PLACE = {"__doc__", "__module__", "__firstlineno__"}  # location of a class, which may change
 _WRAPPED = "__func__", "fget", "func"  # of static and class methods, properties, cached properties
 _PLAIN = str, bytes, bool, int, float, complex, type(None), type(...)
 
@@ -45,7 +45,7 @@ def _in_c_order(value):
 
 
 def _given(estimator):
-    """Return what is no parameter: the weights of a fitted ``base``."""
+    """Return what is not a parameter: the weights of a fitted ``base``."""
     if not is_prefit(estimator):
         return {}
     return {"weights of base": joblib.hash(unfrozen(estimator.base).model_.flat)}
@@ -57,7 +57,7 @@ def content(value):
 
 
 def _content(value, above):
-    """Return the same of a part of the values ``above``, of which one may be the part itself."""
+    """Return the content of a part of the values ``above``, one of which may be the part itself."""
     if isinstance(value, (*_PLAIN, np.generic)):
         return repr(value)
     if any(value is each for each in above):
@@ -100,7 +100,7 @@ def _content_of_function(value, above):
 
 
 def _content_of_object(value, above):
-    """Return the content of an instance: what it keeps, or what its class says it is made of, and the code of the class."""
+    """Return the content of an instance: attributes, or the pickle if its class defines one, and code of the class."""
     name = f"{_name(type(value))}{_code_of_class(type(value))}"
     if hasattr(value, "py_func"):  # compiled by numba
         return f"{name}({_content(value.py_func, above)})"
@@ -118,12 +118,12 @@ def _content_of_object(value, above):
         return f"{name}({_content(kept, above)})"
     try:
         return f"{name}({joblib.hash(value)})"
-    except Exception:  # of what cannot be pickled
+    except Exception:  # value cannot be pickled
         return f"{name}({_content(kept, above) if kept else repr(value)})"
 
 
 def _code_of_class(Class):
-    """Return a string of what classes outside of ``_KNOWN`` define: methods, and numbers, texts and arrays."""
+    """Return a string for what classes outside of ``_KNOWN`` define: methods, numbers, strings and arrays."""
     parts = []
     for each in Class.__mro__:
         if each.__module__.partition(".")[0] not in _KNOWN:
@@ -133,7 +133,7 @@ def _code_of_class(Class):
 
 
 def _member(value):
-    """Return the content of what a class defines, where that is a function, a number, a text or an array."""
+    """Return the content of a class member that is a function, number, string or array; else an empty string."""
     for name in _WRAPPED:
         value = getattr(value, name, value)
     if isinstance(value, types.FunctionType):
@@ -142,19 +142,19 @@ def _member(value):
 
 
 def _seen(value, module):
-    """Return ``value`` as a function of ``module`` sees it: of a function of another one the name says enough."""
+    """Return ``value`` as a function of ``module`` sees it; for functions of other modules, the name is enough."""
     foreign = isinstance(value, types.FunctionType) and value.__module__ != module
     return _name(value) if foreign else value
 
 
 def _names(code):
-    """Return the names that a function looks up, and those in it."""
+    """Return the names that a function and the functions in it look up."""
     inner = [_names(each) for each in code.co_consts if isinstance(each, types.CodeType)]
     return {*code.co_names}.union(*inner)
 
 
 def _code(code):
-    """Return the instructions and constants of a function, without its place in a file."""
+    """Return the instructions and constants of a function, without its position in a file."""
     constants = [
         _code(each) if isinstance(each, types.CodeType) else content(each).encode()
         for each in code.co_consts

@@ -28,7 +28,7 @@ class Targets:
     bias : ndarray of shape (n_outputs,) or float
         Initial biases of the output units.
     strata : ndarray of shape (n_samples,) or None
-        Classes of which held-out rows should have the same shares.
+        Classes by which the split of held-out rows is stratified.
     """
 
     values: np.ndarray
@@ -46,7 +46,7 @@ class Targets:
 
 @dataclass
 class Classes:
-    """Classes, one for each row, or labels, several for each row; turns outputs into predictions of them.
+    """Classes, one per row, or labels, several per row; turns outputs into predictions of them.
 
     Parameters
     ----------
@@ -71,13 +71,13 @@ class Classes:
         return outputs
 
     def errors(self, outputs, values):
-        """Return whether the prediction of each row is wrong, or the share of its labels for which it is."""
+        """Return whether the prediction of each row is wrong, or the fraction of its labels that are wrong."""
         if self.multilabel:
             return ((outputs > 0.5) != values).mean(axis=1)
         return outputs.argmax(axis=1) != values.argmax(axis=1)
 
     def balanced(self, weights, targets, class_weight):
-        """Return the weights of the samples times those of their classes, or None where all count once."""
+        """Return the weights of the samples times those of their classes, or None if all are 1."""
         if class_weight is None:
             return weights
         y = targets.values if self.multilabel else self.classes[targets.strata]
@@ -92,7 +92,7 @@ class Classes:
 
 @dataclass
 class Values:
-    """Numbers to predict, which the network sees as multiples of their standard deviation from their mean.
+    """Numbers to predict, which the network sees standardized to mean 0 and standard deviation 1.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class Values:
 def read_classes(y, dtype):
     """Return the ``Classes`` in y, and the ``Targets``."""
     y, of_text = _labels_of_text(y)
-    # scikit-learn does not know of arrays of text and numbers.
+    # scikit-learn does not support arrays of text and numbers.
     named = y[_labeled(y)] if of_text else y
     kind = type_of_target(named, input_name="y")
     if kind == "multilabel-indicator":
@@ -139,7 +139,7 @@ def read_classes(y, dtype):
 
 
 def _labels_of_text(y):
-    """Return y, as an array where it has labels of text, and whether it has.
+    """Return y, as an array if it has labels of text, and whether it has any.
 
     Labels may be -1, and none may be missing.
     """
@@ -170,7 +170,7 @@ def _is_missing(label):
 
 
 def read_values(y, dtype, rows, weights):
-    """Return the kind of ``Values`` in some rows of y, and their ``Targets``; mean and deviation are weighted."""
+    """Return the ``Values`` and the ``Targets`` of some rows of y; mean and deviation are weighted."""
     values = _numbers(y)
     if values.ndim == 2 and values.shape[1] == 1:
         values = column_or_1d(values, warn=True)
@@ -180,7 +180,7 @@ def read_values(y, dtype, rows, weights):
         center = np.average(values, axis=0, weights=weights)
         deviations = values - center
         scale = np.sqrt(np.average(deviations**2, axis=0, weights=weights))
-        # Of equal values the deviations are 0, or the rounding of their mean.
+        # Deviations of equal values are 0, or rounding errors of their mean.
         varies = np.abs(deviations).max(axis=0) > 1e-12 * np.abs(center)
     _check_range(values, scale[varies], dtype)
     scale[~varies] = 1
@@ -189,7 +189,7 @@ def read_values(y, dtype, rows, weights):
 
 
 def _numbers(y):
-    """Return y as an array of numbers; raise where it has text."""
+    """Return y as an array of numbers; raise if it has text."""
     try:
         return check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
     except (TypeError, ValueError) as error:
@@ -201,7 +201,7 @@ def _numbers(y):
 
 
 def _check_range(values, deviations, dtype):
-    """Raise where predictions of ``dtype``, or squares of ``values`` in float64, would overflow or be 0."""
+    """Raise if predictions of ``dtype``, or squares of ``values`` in float64, would overflow or be 0."""
     squares, predictions = np.finfo(np.float64), np.finfo(dtype)
     low = max(float(predictions.tiny), float(squares.tiny) ** 0.5)
     high = min(float(predictions.max), float(squares.max) ** 0.5)
@@ -229,7 +229,7 @@ def _too_few_classes(only):
 
 
 def _labeled(y):
-    """Return which rows have a label: -1 means none, unless y has the values -1 and 1 only, which are then two classes."""
+    """Return which rows have a label: -1 means none, unless a numeric y has only one other value."""
     all_rows = np.ones(len(y), bool)
     if y.dtype == object:
         return np.array([isinstance(label, str) or label != _UNLABELED for label in y], bool)

@@ -1,4 +1,4 @@
-"""The methods that an estimator needs as a layer of a stack, and those by which a stack trains it in other ways."""
+"""The methods that an estimator needs as a layer of a stack, and those with which a stack trains it itself."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 class Layer(ABC):
-    """An estimator that may be a layer of :class:`~skae.StackedAE` and of the classifiers and regressors over stacks.
+    """Base of estimators that can be layers of :class:`~skae.StackedAE` and of classifiers and regressors over stacks.
 
     To write one, derive from this class and from scikit-learn's ``BaseEstimator``, and implement
 
@@ -31,17 +31,17 @@ class Layer(ABC):
 
     @abstractmethod
     def layer_weights(self):
-        """Return a list with (encoder weights, encoder bias, decoder weights, decoder bias) for each of these.
+        """Return a list of (encoder weights, encoder bias, decoder weights, decoder bias), from the input to the code.
 
         Weights have the shape (n_upper, n_lower); a layer without a decoder has None for its weights and bias.
         """
 
 
 class NetworkLayer(Layer):
-    """A layer that is one network with an objective of its own, as auto-encoders and RBMs are.
+    """A layer that is one network with its own objective, such as an auto-encoder or an RBM.
 
     ``schedule='simultaneous'``, ``corrupted='input'`` and ``pretraining='supervised'`` or ``'partial'`` need such
-    layers: they train the layer's network in a way of their own. Once it is fitted, the layer has a ``model_``, a
+    layers, because they train the layer's network themselves. A fitted layer has a ``model_``, a
     :class:`~skae.nn.model.Model`.
     """
 
@@ -52,13 +52,13 @@ class NetworkLayer(Layer):
 
 @dataclass(frozen=True)
 class LayerTraining:
-    """What a stack needs to train the network of a layer in a way of its own.
+    """What a stack needs to train the network of a layer itself.
 
     Parameters
     ----------
     make_units : callable
         ``make_units(X, frame, sample_weight)`` returns the ``Units`` in which the network sees the validated ``X``,
-        which was ``frame``.
+        which the user gave as ``frame``.
     begin : callable
         ``begin(X, sample_weight)`` returns the ``Problem`` of the layer and the ``TrainingState`` before the first
         step.
@@ -67,25 +67,24 @@ class LayerTraining:
     make_solver : callable
         ``make_solver()`` returns the solver that the layer's parameters name.
     step_size : callable
-        ``step_size()`` returns the size of its first steps.
+        ``step_size()`` returns its initial step size.
     new_state : callable
         ``new_state(initial)`` returns a ``TrainingState`` before the first step, at the parameters
         ``initial(rng, seed)``.
     train : callable
-        ``train(problem, state, publish)`` minimizes ``problem`` from ``state`` on, and calls ``publish(state)`` when
+        ``train(problem, state, publish)`` minimizes ``problem`` from ``state``, and calls ``publish(state)`` when
         training ends, also by an error.
     publish : callable
-        ``publish(state)`` makes the parameters and the history in ``state`` those of the fitted layer: the default of
+        ``publish(state)`` gives the fitted layer the parameters and the history in ``state``; it is the default of
         ``train``.
     units_parameter : str
         Name of the parameter that says what kind of units the layer reconstructs.
     tied : bool
-        Whether the decoder has the weights of the encoder.
+        Whether the decoder is tied to the encoder.
     make_noise : callable or None
-        ``make_noise(units)`` returns the corruption of columns in ``Units``; None where the layer sees them as they
-        are.
+        ``make_noise(units)`` returns the corruption of columns in ``Units``; None if the layer sees them without noise.
     weighs_cells : bool
-        Whether the loss of corrupted cells has another weight than that of clean ones.
+        Whether corrupted and clean cells have different weights in the loss.
     """
 
     make_units: Callable

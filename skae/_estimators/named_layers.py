@@ -1,6 +1,6 @@
-"""Methods of an estimator whose parameter ``layers`` is a list of (name, estimator), as a Pipeline has its steps.
+"""Methods of an estimator whose parameter ``layers`` is a list of (name, estimator), like the steps of a Pipeline.
 
-A class takes them as its own, and derives from scikit-learn's ``_BaseComposition``::
+A class takes these functions as methods, and derives from scikit-learn's ``_BaseComposition``::
 
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_ = named_layers.named_layers_
@@ -21,7 +21,7 @@ def get_params(self, deep: bool = True) -> dict[str, Any]:
     Parameters
     ----------
     deep : bool, default=True
-        Whether to return those of the layers too.
+        Whether to return the parameters of the layers too.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def set_params(self: Estimator, **params: Any) -> Estimator:
 
 @property
 def named_layers_(self) -> Bunch:
-    """The layers as pre-training left them, by name: Bunch."""
+    """The layers after pre-training, by name: Bunch."""
     return Bunch(**dict(self.layers_))
 
 
@@ -68,5 +68,5 @@ def visual_block(self):
 
 
 def check_names(self):
-    """Raise where names are not unique, or those of parameters."""
+    """Raise if names are not unique, or are names of parameters."""
     self._validate_names([name for name, _ in self.layers])

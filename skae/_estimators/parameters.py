@@ -17,7 +17,8 @@ Class = TypeVar("Class")
 def estimator(cls: type[Class]) -> type[Class]:
     """Make ``cls`` a dataclass whose fields and signature have the order of the parameters in its docstring.
 
-    Fields are keyword-only unless they say otherwise. A base class, which has no such docstring, keeps their order.
+    Fields are keyword-only unless they say otherwise. A base class without such a docstring keeps the order of its
+    fields.
     """
     cls = linked(versioned(dataclass(kw_only=True, eq=False, repr=False)(cls)))
     names, fields = documented(cls), cls.__dataclass_fields__
@@ -42,7 +43,7 @@ def documented(cls):
 
 
 def check_set(self, *names):
-    """Raise where parameters that count after ``fit`` were set to what it would have refused."""
+    """Raise if parameters that are used after ``fit`` have values that ``fit`` would refuse."""
     constraints = {name: self._parameter_constraints[name] for name in names}
     params = {name: getattr(self, name) for name in names}
     validate_parameter_constraints(constraints, params, type(self).__name__)

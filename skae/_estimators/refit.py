@@ -1,6 +1,6 @@
-"""Training that is done twice: held-out rows say how many epochs are best, and all rows are then trained on for as many.
+"""Training in two rounds: held-out rows give the best number of epochs, and all rows are then trained on for as many.
 
-These are methods that a class takes as its own.
+A class takes these functions as methods.
 """
 
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from .callbacks import reported
 
 
 def check_refit(self):
-    """Raise where the other parameters rule out ``refit``."""
+    """Raise if the other parameters rule out ``refit``."""
     if not self.early_stopping:
         raise ValueError(
             "refit=True needs early_stopping=True, which chooses the number of epochs."
@@ -26,7 +26,7 @@ def check_refit(self):
 
 
 def train_twice(self, problem, state):
-    """Minimize ``problem`` from ``state`` on with held-out rows, and then from the same state on all rows."""
+    """Minimize ``problem`` from ``state`` with held-out rows, and then from the same state on all rows."""
     start = TrainingState.from_dict(state.to_dict())
     with _reporting_both(self, problem):
         self._train(problem, state)
@@ -51,7 +51,7 @@ def _reporting_both(self, problem):
 
 
 def _train_for(self, problem, state, n_epochs):
-    """Minimize ``problem`` from ``state`` on for the first ``n_epochs`` of a training, on all rows, and publish."""
+    """Minimize ``problem`` from ``state`` on all rows, for the first ``n_epochs`` of a training, and publish."""
     n_usual = self._n_epochs(problem)
     checkpoint, stored = self._checkpoint(problem, state, ".refit")
     if stored is not None and stored.n_epochs <= n_epochs:

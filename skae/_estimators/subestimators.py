@@ -19,7 +19,7 @@ from .layer import Layer, NetworkLayer
 
 
 def check_layers(layers):
-    """Raise where ``layers`` is not a list of (name, estimator) with encoder weights."""
+    """Raise if ``layers`` is not a list of (name, estimator) with encoder weights."""
     if not layers:
         raise ValueError("layers must be a list of (name, estimator) with at least one; got none.")
     for entry in layers:
@@ -41,14 +41,14 @@ def check_layers(layers):
 
 
 def kind_of_units(layer):
-    """Return what the parameters of ``layer`` say that it reconstructs: real numbers where it is no network."""
+    """Return the kind of units that ``layer`` reconstructs, by its parameters; gaussian if it is not a network."""
     if not isinstance(layer, NetworkLayer):
         return "gaussian"
     return getattr(layer, layer.layer_training().units_parameter)
 
 
 def copies(layers, whole):
-    """Return clones of the ``layers`` of ``whole``, to be fitted each on the codes of the one below.
+    """Return clones of the ``layers`` of ``whole``, each to be fitted on the codes of the one below.
 
     See :func:`ready_copy`; ``'auto'`` losses become the cross-entropy above sigmoid codes. Codes are not standardized.
     """
@@ -69,14 +69,14 @@ def copies(layers, whole):
 def ready_copy(name, estimator, whole, rng, *, verbose, checkpoint, resume):
     """Return a clone of a sub-estimator, called ``name``, of the estimator ``whole``, which is being fitted.
 
-    Parameters that it does not set are set: its seed comes from ``rng``, the same in another process only if ``whole``
-    has one; ``verbose`` is that of the whole, and so is the checkpoint, with its name added. Lines that it prints begin
-    with its name.
+    Parameters that it leaves open are set. Its seed comes from ``rng``, and is the same in another process only if
+    ``whole`` has a seed. ``verbose`` and the checkpoint are those of ``whole``, the latter with ``name`` appended.
+    Lines that it prints begin with its name.
     """
     check_instance(**{name: estimator})
     check_needs_no_y(**{name: estimator})
     if checkpoint is not None:
-        checked_path(checkpoint)  # now, as it is not written before the parts are trained
+        checked_path(checkpoint)  # now, since it is written only after the parts are trained
     estimator = clone(estimator)
     estimator._called = [name]
     params = estimator.get_params(deep=False)
@@ -93,7 +93,7 @@ def ready_copy(name, estimator, whole, rng, *, verbose, checkpoint, resume):
 
 
 def check_instance(**parts):
-    """Raise where a sub-estimator is a class."""
+    """Raise if a sub-estimator is a class."""
     for name, part in parts.items():
         if isinstance(part, type):
             raise TypeError(
@@ -102,7 +102,7 @@ def check_instance(**parts):
 
 
 def check_needs_no_y(**parts):
-    """Raise where a sub-estimator, which is fitted to X alone, needs y."""
+    """Raise if a sub-estimator that is fitted to X alone needs y."""
     for name, part in parts.items():
         if isinstance(part, BaseEstimator) and get_tags(part).target_tags.required:
             raise TypeError(
@@ -112,23 +112,23 @@ def check_needs_no_y(**parts):
 
 
 def for_parts(frame, sample_weight, X, weights):
-    """Return the data to which a sub-estimator that sees the columns of X is fitted, and their weights.
+    """Return the data and weights to which a sub-estimator that sees the columns of X is fitted.
 
     Parameters
     ----------
     frame, sample_weight : array-like
-        As the user gave them: a sub-estimator takes names of columns from them.
+        Data and weights as the user gave them, from which a sub-estimator takes names of columns.
     X, weights : ndarray or CSR matrix, ndarray
-        The validated rows with positive weights, which are used where columns have no names.
+        Validated rows with positive weights, which are used if columns have no names.
     """
     return (frame, sample_weight) if hasattr(frame, "columns") else (X, weights)
 
 
 def fitted_base(estimator, base, X, sample_weight, publish):
-    """Return a copy of ``base`` fitted without labels, or ``base`` itself where it is fitted already.
+    """Return a copy of ``base`` fitted without labels, or ``base`` itself if it is already fitted.
 
-    Where its training is interrupted, cannot write its checkpoint or diverges, ``publish(base)`` is called with the
-    weights it has, if it has any.
+    If its training is interrupted, cannot write its checkpoint or diverges, ``publish(base)`` is called, provided that
+    ``base`` has weights.
     """
     if is_prefit(estimator):
         check_prefit(base=base)
@@ -148,7 +148,7 @@ def fitted_base(estimator, base, X, sample_weight, publish):
 
 
 def fit_or_publish(base, X, sample_weight, publish):
-    """Return ``base`` fitted to X; call ``publish(base)`` with what it has learned where its training was cut short."""
+    """Return ``base`` fitted to X; call ``publish(base)`` with what it has learned if its training is cut short."""
     options = {} if sample_weight is None else {"sample_weight": sample_weight}
     try:
         return base.fit(X, **options)
@@ -175,7 +175,7 @@ def atoms_of(estimator):
 
 
 def check_prefit(**parts):
-    """Raise NotFittedError, a ValueError, unless the parameter that is given is a fitted estimator."""
+    """Raise NotFittedError, a ValueError, unless the given parameter is a fitted estimator."""
     for name, part in parts.items():
         if part is None or not is_fitted(part):
             raise NotFittedError(
@@ -196,7 +196,7 @@ def layer_weights(params):
 
 
 def fill(params, start, weights):
-    """Put the ``weights`` of fitted layers into ``params``, from the network's layer ``start`` on."""
+    """Copy the ``weights`` of fitted layers to ``params``, starting at layer ``start`` of the network."""
     for layer, (encoder, bias, decoder, decoder_bias) in enumerate(weights, start):
         params.encoder_weights[layer][...] = encoder
         params.encoder_biases[layer][...] = bias
@@ -209,13 +209,13 @@ def fill(params, start, weights):
 
 
 def fill_encoder(params, source):
-    """Put the encoder of ``source`` into the lowest layers of ``params``, as far as both go."""
+    """Copy the encoder of ``source`` to the lowest layers of ``params``, as many as both have."""
     pairs = zip(source.encoder_weights, source.encoder_biases, params.encoder_weights)
     fill(params, 0, [(weights, bias, None, None) for weights, bias, _ in pairs])
 
 
 def without_output(deep, flat):
-    """Return shape and parameters of an encoder from those of ``deep``, a network with an output layer above it."""
+    """Return shape and parameters of the encoder in ``deep``, a network with an output layer above it."""
     shape = {"sizes": deep.sizes[:-1], "activation": deep.names[:-1], "decoder": None}
     network = Network(**shape)
     params = np.empty(network.size, flat.dtype)

@@ -40,13 +40,13 @@ from .refit import check_refit, train_twice
 from .training import TrainedModel
 from .unlabeled import constant_loss
 
-# Constraints of the parameters of noise at the inputs, while all layers are trained together.
+# Constraints of the parameters of noise at the inputs in the joint training of all layers.
 NOISE = {
     "corruption": [StrOptions({"auto", *CORRUPTIONS}), callable, None],
     "corruption_level": [Interval(Real, 0, None, closed="left")],
 }
 _DECAY = 0.3  # 'auto' weight decay times the number of rows, as alpha of sklearn.linear_model.Ridge
-# Share of masked inputs where there are _MANY_INPUTS or more, as in pictures; fewer say less about each other.
+# Fraction of masked inputs with _MANY_INPUTS or more, as in images; fewer inputs say less about each other.
 _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
 
 
@@ -54,9 +54,9 @@ _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
 class BaseSupervised(
     TrainedModel, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
 ):
-    """An encoder and an output layer on top, trained together: everything but the encoder's initial weights.
+    """Base of an encoder and an output layer trained together: everything but the encoder's initial weights.
 
-    y has classes where the estimator is a classifier, and numbers otherwise.
+    y has classes if the estimator is a classifier, and numbers otherwise.
     """
 
     corruption: Literal["auto"] | Corruption = "auto"
@@ -106,7 +106,7 @@ class BaseSupervised(
         return self._by_block(X, encode, self._n_features_out, method="transform")
 
     def predict(self, X: MatrixLike) -> AnyArray:
-        """Return the predictions: the most probable classes, which labels are more probable than not, or numbers.
+        """Return the most probable class of each row, its labels that are more probable than not, or predicted values.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class BaseSupervised(
         Returns
         -------
         P : ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
+            Probabilities, in the order of ``classes_``.
         """
         outputs = in_numpy(self._outputs(X, "predict_proba"))
         return as_given(self._kind.probabilities(outputs), X)
@@ -169,7 +169,7 @@ class BaseSupervised(
         return tags
 
     def _check_supervised_data(self, X, y, sample_weight):
-        """Return X, the weights of its rows without labels and with them, and the ``Targets``."""
+        """Return X, the weights of its rows without and with class weights, and the ``Targets``."""
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
@@ -197,7 +197,7 @@ class BaseSupervised(
     def _add_output(self, widths, activations, targets, unit, *, n_inputs=None):
         """Set the shape of the network and the output units; return the state before the first step.
 
-        There are as many inputs as columns of X that vary, unless ``n_inputs`` says otherwise.
+        By default there are as many inputs as columns of X that vary.
         """
         n_outputs = targets.values.shape[1]
         if self.frozen != "all" and self.frozen > len(widths):
@@ -277,14 +277,14 @@ class BaseSupervised(
             self._train(problem, state)
 
     def _weight_decays(self, targets, weights):
-        """Return the penalties that weight decay comes to: ``'auto'`` counts a row of weight 2 as two rows."""
+        """Return the penalties of weight decay; ``'auto'`` counts a row of weight 2 as two rows."""
         n_rows = np.sum(targets.labeled if weights is None else weights[targets.labeled])
         return weight_decays(resolved(self.weight_decay, "weight_decay", _DECAY / n_rows))
 
     def _noise(self, n_inputs, groups=None, limits=None):
         """Return the corruption of ``n_inputs`` inputs in training.
 
-        ``groups`` and ``limits`` are those of the first ones.
+        ``groups`` and ``limits`` are those of the first inputs.
         """
         if groups is not None:
             groups = np.append(groups, np.arange(len(groups), n_inputs))

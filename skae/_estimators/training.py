@@ -1,4 +1,4 @@
-"""Parameters of a training and its results, shared by all estimators that are trained by minibatches or L-BFGS."""
+"""Training parameters and results, shared by all estimators that are trained by minibatches or L-BFGS."""
 
 import warnings
 from contextlib import contextmanager, nullcontext
@@ -23,9 +23,9 @@ from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless
 from .fitting import BLOCK, kind_of_seed, opened_checkpoint
 from .held_out import held_out_rows
 
-# What methods of a fitted model ask for of the parameters of its training,
+# Training parameters that methods of a fitted model need,
 _REMEMBERED = ("corruption", "corruption_level", "contraction", "contracted")
-# and what the shape of its network and its units come from.
+# and those that determine the shape of its network and its units.
 FIXED = (
     "n_components",
     "expansion",
@@ -42,10 +42,10 @@ FIXED = (
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class TrainedModel(CallbackSupportMixin):
-    """Parameters of a training, the minimization of a ``Problem``, and its results, which are in ``_state``."""
+    """Training parameters, the minimization of a ``Problem``, and its results, which are in ``_state``."""
 
-    _backend = None  # of the X of ``fit``, where that was no array of numpy, see devices.py
-    # Of a part of another estimator: its name there, and whether its seed was drawn anew.
+    _backend = None  # of the X of ``fit``, if that was not a numpy array; see devices.py
+    # For a part of another estimator: its name there, and whether its seed was drawn anew.
     _called, _seed_is_drawn = (), False
     solver: SolverLike = "adam"
     learning_rate_init: float = 1e-3
@@ -126,11 +126,11 @@ class TrainedModel(CallbackSupportMixin):
         return SOLVERS[self.solver]() if isinstance(self.solver, str) else self.solver
 
     def _step_size(self):
-        """Return the step size at the beginning."""
+        """Return the initial step size."""
         return self.learning_rate_init
 
     def _start(self, network, dtype, **options):
-        """Return the state before the first step, with ``options`` of the network's initial parameters."""
+        """Return the state before the first step, with ``options`` for the network's initial parameters."""
         return self._new_state(lambda rng, seed: network.initial(rng, dtype, **options))
 
     def _new_state(self, initial):
@@ -140,7 +140,7 @@ class TrainedModel(CallbackSupportMixin):
         return TrainingState(params, self._make_solver().start(params), rng, seed)
 
     def _last_state(self):
-        """Return the state of the last fit, to continue from; with another ``random_state`` it has a new seed."""
+        """Return the state of the last fit, to continue from; another ``random_state`` gives it a new seed."""
         state = TrainingState.from_dict(self._state)
         state.best, state.n_stale, state.best_params, state.converged = np.inf, 0, None, False
         fresh = self._make_solver().start(state.params)
@@ -151,21 +151,21 @@ class TrainedModel(CallbackSupportMixin):
         return state
 
     def _seed(self):
-        """Return a seed and the generator of it, from ``random_state``."""
+        """Return a seed from ``random_state``, and its generator."""
         self._seeded_by = kind_of_seed(self.random_state)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         return seed, np.random.default_rng(seed)
 
     def _remember_parameters(self):
-        """Note the parameters of a training that are asked for after it."""
+        """Store the training parameters that are needed later."""
         params = self.get_params(deep=False)
         self.trained_with_ = {name: params[name] for name in _REMEMBERED if name in params}
-        # Copies, as a list may be changed in place.
+        # Copies, since a list may be changed in place.
         fixed = {name: params[name] for name in FIXED if name in params}
         self.trained_with_.update(deepcopy(fixed))
 
     def _train(self, problem, state, publish=None):
-        """Minimize ``problem`` from ``state`` on, as the parameters say, and make the result that of the estimator.
+        """Minimize ``problem`` from ``state``, as the parameters say, and publish the result.
 
         Parameters
         ----------
@@ -181,7 +181,7 @@ class TrainedModel(CallbackSupportMixin):
             state.extra = {name: value for name, value in state.extra.items() if name in kept}
         checkpoint, stored = self._checkpoint(problem, state)
         if stored is not None and (stored.n_epochs > n_before or not n_before):
-            # A warm start goes on from the last fit, and not from the file of a training before it.
+            # A warm start continues from the last fit, and not from the file of an earlier training.
             state, n_before = stored, stored.n_epochs
         reporters = self._reporters(problem.rows, max_epochs)
         observers = [*problem.observers, *reporters, *([] if checkpoint is None else [checkpoint])]
@@ -200,14 +200,14 @@ class TrainedModel(CallbackSupportMixin):
 
     @contextmanager
     def _reporting(self, problem, state, n_epochs, publish):
-        """Yield a list of what reports the training to callbacks."""
+        """Yield a list of observers that report the training to callbacks."""
         shown = unscaled(problem.X) if problem.shown is None else problem.shown
         with reported(self, shown, n_epochs, publish or self._publish) as report:
             yield [report]
             report.close(state)
 
     def _warn(self, problem, state, solver, n_before, max_epochs):
-        """Warn where the loss rose or is useless, or where training ended at ``max_iter`` before it converged."""
+        """Warn if the loss rose or is useless, or if training ended at ``max_iter`` before it converged."""
         name, has_rate = type(self).__name__, "learning_rate_init" in self.get_params(deep=False)
         if problem.constant is not None and state.loss_curve:
             warn_of_useless_outputs(state.loss_curve[-1], problem.constant, name)
@@ -220,7 +220,7 @@ class TrainedModel(CallbackSupportMixin):
             warn_of_max_iter(self.max_iter, name, has_rate)
 
     def _train_epoch(self, problem, state):
-        """Minimize ``problem`` from ``state`` on for one epoch in constant steps, on all rows, and publish."""
+        """Minimize ``problem`` from ``state`` on all rows for one epoch, with a constant step size, and publish."""
         if self.early_stopping:
             raise ValueError(
                 "partial_fit trains on all rows for one epoch: set early_stopping=False."
@@ -228,7 +228,7 @@ class TrainedModel(CallbackSupportMixin):
         self._train_on_all_rows(problem, state, state.n_epochs + 1)
 
     def _train_on_all_rows(self, problem, state, max_epochs, *, schedule=None, observers=()):
-        """Minimize ``problem`` from ``state`` on until there are ``max_epochs``, on all rows, and publish."""
+        """Minimize ``problem`` from ``state`` on all rows until there are ``max_epochs``, and publish."""
         solver = problem.solver or self._make_solver()
         with self._publishing(state), training_there(self, problem, state, solver) as problem:
             minimize(
@@ -244,11 +244,11 @@ class TrainedModel(CallbackSupportMixin):
             )
 
     def _checkpoint(self, problem, state, suffix=""):
-        """Return the checkpoint of a training from ``state`` on, and the state in it to continue from; or None."""
+        """Return the checkpoint of a training from ``state``, and the stored state to continue from; or None."""
         if self.checkpoint is None:
             return None, None
         data = [problem.X, problem.sample_weight, problem.targets, problem.rows]
-        # As the learning rate falls to 0 at max_iter, another max_iter is another training.
+        # The learning rate falls to 0 at max_iter, so that another max_iter is another training.
         fixed = () if self.learning_rate == "constant" else ("max_iter",)
         fresh = replace(state, extra=problem.kept(state.params))
         return opened_checkpoint(self, data, fresh, fixed, suffix, problem.objective.identity)
@@ -306,7 +306,7 @@ class TrainedModel(CallbackSupportMixin):
         return Stopping(self.tol, self.n_iter_no_change, error)
 
     def _n_epochs(self, problem):
-        """Return the most epochs of a fit, or iterations of L-BFGS."""
+        """Return the maximum number of epochs of a fit, or of iterations of L-BFGS."""
         if self.max_iter != "auto":
             return self.max_iter
         if isinstance(self._make_solver(), LBFGS):
@@ -319,7 +319,7 @@ class TrainedModel(CallbackSupportMixin):
         return lambda epoch: factor(1 - (max_epochs - epoch) / n_epochs)
 
     def _publish(self, state):
-        """Make the parameters and the history in ``state`` those of the fitted estimator."""
+        """Give the fitted estimator the parameters and the history in ``state``."""
         self._remember_parameters()
         self._state = state.to_dict()
 

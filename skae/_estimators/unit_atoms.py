@@ -9,7 +9,7 @@ from .columns import power_of_two
 
 
 def unit_rows(rows):
-    """Return ``rows`` of any scale, divided by their norms; those of zeros stay as they are."""
+    """Return ``rows`` of any scale, divided by their norms; rows of zeros stay as they are."""
     largest = np.abs(rows).max(axis=1, keepdims=True)
     rows = rows / power_of_two(np.where(largest > 0, largest, 1)).astype(rows.dtype)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)

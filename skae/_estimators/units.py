@@ -12,8 +12,8 @@ from ..nn.scaling import Scaling, no_scaling
 from .columns import Columns, one_hot_groups, power_of_two
 from .fit_warnings import warn_of_scales
 
-_ROWS = 512  # some, for a mean
-_PIXELS = 32  # fewer columns of one unit are no image
+_ROWS = 512  # rows from which a mean is estimated
+_PIXELS = 32  # fewer columns of one unit are not an image
 
 
 @dataclass
@@ -24,22 +24,21 @@ class Units:
     ----------
     scaling : Scaling
     loss : Reconstruction
-        Of the scaled columns that vary.
+        Loss of the scaled columns that vary.
     named : Reconstruction or None
-        Losses of the columns of X, where the user has named them: X has to be in their range.
+        Losses of the columns of X, if the user has named them; X must be in their range.
     column_losses : list of (str, ndarray)
-        Names of losses with the columns of X that have them.
+        Name of each loss and the columns of X that it applies to.
     base_logits : ndarray of shape (n_inputs,)
         Logits of the best constant reconstruction, the columns' means.
     constant_losses : dict of float
-        For each name of a loss, how far the mean loss of that reconstruction is above its minimum: the scale of the
-        loss.
+        Mean loss of that reconstruction above its minimum, by name of the loss: the scale of the loss.
     least_loss : float, default=0.0
-        That minimum: of gray values in [0, 1] the cross-entropy is never 0.
+        That minimum; the cross-entropy of gray values in [0, 1] is never 0.
     groups : ndarray of int of shape (n_inputs,) or None
-        For each input the one that stands for its one-hot group; None where there is none.
+        For each input, the index of the first input of its one-hot group; None if there is no group.
     limits : (ndarray, ndarray) or None
-        The least and the largest value of each input in training; None where they are not known.
+        Smallest and largest value of each input in training; None if they are not known.
     """
 
     scaling: Scaling
@@ -58,7 +57,7 @@ class Units:
         return self.least_loss + sum(self.constant_losses.values())
 
     def check(self, X, names):
-        """Raise ``ValueError`` where X is outside the range of a loss that the user has named."""
+        """Raise ``ValueError`` if X is outside the range of a loss that the user has named."""
         if self.named is not None:
             self.named.check(X, names)
 
@@ -81,15 +80,15 @@ def make_units(
     loss : str or list of (str, columns)
     X : ndarray or CSR matrix
     frame : array-like
-        What the user gave, in which columns may have names.
+        X as the user gave it, with columns that may have names.
     sample_weight : ndarray or None
     standardize : {'auto', 'columns', 'shared', False}
     machine : bool, default=False
-        Whether the units are those of a Boltzmann machine, which takes columns in a common range for probabilities.
+        Whether the units are those of a Boltzmann machine, which treats columns in a common range as probabilities.
     parameter : str, default='loss'
-        The estimator's name of ``loss``, for error messages.
+        Name of ``loss`` in the estimator, for error messages.
     n_units : int, default=None
-        Number of sigmoid units with tied weights: gaussian columns are scaled to the variance that suits them, see
+        Number of sigmoid units with tied weights. Gaussian columns are scaled to the variance that suits them, see
         :func:`suitable_variance`.
 
     Raises
@@ -128,7 +127,7 @@ def make_units(
 
 
 def plain_units(n_features):
-    """Return the ``Units`` of real columns that a network sees as they are."""
+    """Return the ``Units`` of real columns that are not scaled."""
     columns = np.arange(n_features)
     loss = Reconstruction([LOSSES["gaussian"](columns)])
     pairs, losses = [("gaussian", columns)], {"gaussian": n_features / 2}
@@ -138,17 +137,17 @@ def plain_units(n_features):
 def suitable_variance(n_units, n_inputs, *, beside_groups=False):
     """Return the variance of the inputs that suits sigmoid units with tied weights.
 
-    Many units for few columns would each use a small, linear part of the sigmoid only, so that codes would be a linear
-    map of X; few units for many columns would be saturated by noise. One-hot groups are not scaled: codes would hardly
-    depend on them beside columns of a larger variance.
+    With many units for few columns, each unit would use only a small, linear part of the sigmoid, so that codes would
+    be a linear map of X. With few units for many columns, noise would saturate the units. One-hot groups are not
+    scaled: codes would hardly depend on them if other columns had a larger variance.
     """
     return float(np.clip(n_units / n_inputs, 0.1, 4 if beside_groups else 8))
 
 
 def _found(X, columns, standardize, machine, sample_weight, binary_as_real):
-    """Return pairs of a loss and columns that suit X, and the scaling.
+    """Return (loss, columns) pairs that suit X, and the scaling.
 
-    With ``binary_as_real`` 0/1 columns outside of one-hot groups are gaussian, and standardized.
+    With ``binary_as_real``, 0/1 columns outside of one-hot groups are gaussian and standardized.
     """
     groups = one_hot_groups(X, columns.zero_one, sample_weight)
     grouped = np.zeros(X.shape[1], bool)
@@ -159,7 +158,7 @@ def _found(X, columns, standardize, machine, sample_weight, binary_as_real):
     if machine and (columns.low[real] >= 0).all() and (columns.high[real] <= 1).all():
         # Values in [0, 1] are probabilities of ones.
         binary, real = binary | real, np.zeros_like(real)
-    # Columns of one unit, as pixels: shares of [low, high] where they are nearly binary, else scaled by one deviation.
+    # Columns of one unit, such as pixels, become fractions of [low, high] if nearly binary, else share a deviation.
     block, limits = _shared_block(columns, real, binary, standardize)
     real, binary = real & ~block, binary & ~block
     if binary_as_real:
@@ -186,7 +185,7 @@ def _found(X, columns, standardize, machine, sample_weight, binary_as_real):
 
 
 def _shared_block(columns, real, binary, standardize):
-    """Return which columns have one unit, a mask, and their (low, high)."""
+    """Return a mask of the columns that have one unit, and their (low, high)."""
     none = np.zeros(len(real), bool), None
     if standardize == "columns" or not real.any():
         return none
@@ -202,7 +201,7 @@ def _shared_block(columns, real, binary, standardize):
 
 
 def _standardize(columns, chosen, center, scale, how):
-    """Fill in mean and standard deviation of the ``chosen`` columns: each one's own, or with a shared deviation."""
+    """Fill in means and standard deviations of the ``chosen`` columns; the deviation may be a shared one."""
     if not how or not chosen.any():
         return
     deviation = columns.deviation[chosen]
@@ -218,7 +217,7 @@ def _standardize(columns, chosen, center, scale, how):
 
 
 def _scaling_of_named(pairs, columns, standardize):
-    """Return the scaling where losses are named: gaussian columns are standardized, others have their range already."""
+    """Return the scaling for named losses: gaussian columns are standardized, others already have their range."""
     n_features = len(columns.mean)
     center, scale, gaussian = np.zeros(n_features), np.ones(n_features), np.zeros(n_features, bool)
     for name, chosen in pairs:
@@ -242,7 +241,7 @@ def _without_constants(columns, center, scale, standardize):
 
 
 def _within(pairs, scaling):
-    """Return the losses of the inputs of the network, that is without constant columns."""
+    """Return the losses of the inputs of the network, which are the columns that vary."""
     place, parts = np.cumsum(scaling.varies) - 1, []
     for name, columns in pairs:
         columns = columns[scaling.varies[columns]]
@@ -252,7 +251,7 @@ def _within(pairs, scaling):
 
 
 def _base_logits(loss, columns, scaling):
-    """Return the logits of the columns' means, with half a sample of each kind more, so that none is infinite."""
+    """Return the logits of the columns' means; half an extra sample of each kind keeps them finite."""
     means = scaling.apply(columns.mean).astype(float)
     for part in loss.parts:
         if not isinstance(part, Gaussian):
@@ -261,10 +260,10 @@ def _base_logits(loss, columns, scaling):
 
 
 def _constant_losses(X, pairs, columns, scaling, sample_weight):
-    """Return, by loss, the mean loss of the best constant reconstruction: half a variance, or an entropy.
+    """Return the mean loss of the best constant reconstruction, by name of the loss: half a variance, or an entropy.
 
-    The entropy of the values themselves, as of gray pixels, is subtracted and comes second: it is the least loss of any
-    reconstruction.
+    The entropy of the values themselves, as of gray pixels, is subtracted. It is the second result: the least loss of
+    any reconstruction.
     """
     losses, least = dict.fromkeys(LOSSES, 0.0), 0.0
     for name, chosen in pairs:
@@ -278,7 +277,7 @@ def _constant_losses(X, pairs, columns, scaling, sample_weight):
             if not columns.zero_one[chosen].all():
                 least += _mean_entropy(X, chosen, center, scale, sample_weight)
         else:
-            # Of counts with the sum S, -sum_j m_j log(m_j / S).
+            # For counts with the sum S, -sum_j m_j log(m_j / S).
             losses[name] += float(entr(means).sum() + xlogy(means.sum(), means.sum()))
     if not np.isfinite(losses["gaussian"]):
         raise ValueError("X has values whose squares overflow: scale X, or set standardize='auto'.")
@@ -287,7 +286,7 @@ def _constant_losses(X, pairs, columns, scaling, sample_weight):
 
 
 def _mean_entropy(X, chosen, center, scale, sample_weight):
-    """Return the sum over columns of the mean entropy of their shares in [0, 1], of some rows that count."""
+    """Return the sum over columns of the mean entropy of their values, scaled to [0, 1], in some weighted rows."""
     rows = np.arange(X.shape[0]) if sample_weight is None else np.flatnonzero(sample_weight)
     rows = rows[:: max(1, len(rows) // _ROWS)]
     x = dense(X[rows])
@@ -301,7 +300,7 @@ def _mean_entropy(X, chosen, center, scale, sample_weight):
 
 
 def _groups(loss, columns, scaling):
-    """Return for each input the one that stands for its one-hot group, or None."""
+    """Return for each input the first input of its one-hot group, or None."""
     groups, zero_one = np.arange(scaling.n_inputs), columns.zero_one[scaling.varies]
     for part in loss.parts:
         if isinstance(part, Multinomial) and zero_one[part.columns].all():
@@ -310,7 +309,7 @@ def _groups(loss, columns, scaling):
 
 
 def _limits(columns, scaling):
-    """Return the least and the largest value of each input; 0 for columns that are missing in all rows."""
+    """Return the smallest and the largest value of each input; 0 for columns that are missing in all rows."""
     limits = np.stack([columns.low, columns.high])
     limits[~np.isfinite(limits)] = 0
     return tuple(scaling.apply(limits))
@@ -321,7 +320,7 @@ def _parts(pairs):
 
 
 def _named(loss, X, frame, parameter):
-    """Return pairs of a loss and its columns from what the user has given."""
+    """Return (loss, columns) pairs from the parameter that the user has set."""
     n_features = X.shape[1]
     if isinstance(loss, str):
         return [(loss, np.arange(n_features))]

@@ -30,7 +30,7 @@ class AddedReconstruction:
     ----------
     network : Network
     flat : ndarray
-        Its parameters; those of the encoder are not used.
+        Parameters of the network; those of the encoder are not used.
     loss : Reconstruction
     weight : float
         Weight of its mean loss.
@@ -56,13 +56,13 @@ def reconstruction(autoencoder, units, weight, targets, sample_weight):
     sample_weight : ndarray of shape (n_samples,) or None
     """
     largest = sum(units.constant_losses.values())
-    # A constant X has no loss to be a multiple of.
+    # A constant X has no loss that could set the scale.
     scale = constant_loss(targets, sample_weight) / largest if largest > 0 else 0.0
     return AddedReconstruction(*autoencoder, units.loss, weight * scale)
 
 
 def new_autoencoder(shape, units, state):
-    """Return a network and its initial parameters: its outputs are the columns' means."""
+    """Return a network and its initial parameters, for which outputs are the columns' means."""
     network = Network(**shape)
     flat = network.initial(np.random.default_rng(state.seed), state.params.dtype)
     network.views(flat).decoder_biases[0][...] = units.base_logits
@@ -70,9 +70,9 @@ def new_autoencoder(shape, units, state):
 
 
 def all_rows(targets, weights, ratio):
-    """Return the rows of a training in which unlabeled ones are reconstructed, and the factors of the supervised loss.
+    """Return the rows to train on when unlabeled ones are reconstructed, and row factors of the supervised loss.
 
-    ``ratio`` is how many unlabeled rows there are for each labeled one, or None for all of them.
+    ``ratio`` is the number of unlabeled rows per labeled row, or None for all of them.
     """
     labeled = targets.labeled
     rows = np.arange(len(labeled))
@@ -83,7 +83,7 @@ def all_rows(targets, weights, ratio):
 
 
 def labeled_share(labeled, weights, ratio):
-    """Return the share of the labeled rows, by weight, among the rows of an epoch."""
+    """Return the fraction of labeled rows, by weight, among the rows of an epoch."""
     if ratio is None or labeled.all():
         return np.average(labeled, weights=weights)
     weights = np.ones(len(labeled)) if weights is None else weights
@@ -94,7 +94,7 @@ def labeled_share(labeled, weights, ratio):
 
 
 def unlabeled_ratio(estimator, used):
-    """Return how many unlabeled rows there are for each labeled one in a batch, or None for all of them.
+    """Return the number of unlabeled rows per labeled row in a minibatch, or None for all of them.
 
     ``used`` is whether unlabeled rows take part in the joint training.
     """
@@ -104,7 +104,7 @@ def unlabeled_ratio(estimator, used):
 
 
 def check_unlabeled(estimator, used, needed):
-    """Raise where ``unlabeled_per_labeled`` has no effect, or the solver is L-BFGS."""
+    """Raise if ``unlabeled_per_labeled`` has no effect, or the solver is L-BFGS."""
     if estimator.unlabeled_per_labeled in ("auto", None):
         return
     if not used:
@@ -113,7 +113,7 @@ def check_unlabeled(estimator, used, needed):
 
 
 def need_steps(estimator, name):
-    """Raise where the solver is L-BFGS: the parameter ``name`` needs minibatches."""
+    """Raise if the solver is L-BFGS, since the parameter ``name`` needs minibatches."""
     if is_full_batch(estimator.solver):
         raise ValueError(
             f"{name}={getattr(estimator, name)} changes what is minimized, and needs a solver of minibatches, such as "

@@ -1,6 +1,6 @@
-"""Training of one network without labels, from its first state or that of the last fit, whatever its objective.
+"""Training of one network without labels, from its first state or that of the last fit, for any objective.
 
-These are methods that a class takes as its own, besides its ``objective`` and three methods of its own:
+A class takes these functions as methods. It defines ``objective`` and three more methods:
 ``_make_units(X, frame, sample_weight)`` returns the ``Units`` in which the network sees X, ``_network_shape(n_inputs)``
 the arguments of the ``Network``, and ``_first_state(rows, sample_weight)`` the ``TrainingState`` before the first
 step::
@@ -43,7 +43,7 @@ CURE_OF_CONSTANT_CODES = "Lower n_components, or train longer (max_iter, learnin
 
 
 def takes_steps(estimator):
-    """Raise AttributeError where the solver takes no minibatch steps, which ``partial_fit`` needs."""
+    """Raise AttributeError if the solver takes no minibatch steps, which ``partial_fit`` needs."""
     if is_full_batch(estimator.solver):
         raise AttributeError(
             "partial_fit needs a solver of minibatches, such as 'adam'; solver='lbfgs' has none."
@@ -59,7 +59,7 @@ def begin(self, X, sample_weight, *, again=False):
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
     sample_weight : array-like of shape (n_samples,) or None
     again : bool
-        Whether to go on from the last fit, if there was one, instead of from new weights.
+        Whether to continue from the last fit, if there was one, instead of starting from new weights.
     """
     frame = X = gathered(self, X)
     again, prototype = again and is_fitted(self), reference(self, X)
@@ -83,7 +83,7 @@ def begin(self, X, sample_weight, *, again=False):
 
 
 def _check_parameters(estimator):
-    """Raise where parameters that set the shape and the units of the network have changed since the first fit."""
+    """Raise if parameters that determine the shape or the units of the network have changed since the first fit."""
     before, now = estimator.trained_with_, estimator.get_params(deep=False)
     names = [name for name in FIXED if name in before]
     check_unchanged(
@@ -105,7 +105,7 @@ def fit_network(self, X, sample_weight, cure=CURE_OF_CONSTANT_CODES):
 
 
 def layer_training(self, **facts):
-    """Return how a stack may train the network of this layer, and ``facts`` about it: a ``LayerTraining``."""
+    """Return a ``LayerTraining``: how a stack may train the network of this layer, with ``facts`` about it."""
     return LayerTraining(
         make_units=self._make_units,
         begin=self._begin,
@@ -127,7 +127,7 @@ def partial_fit(
     y: object = None,
     sample_weight: ArrayLike | None = None,
 ) -> Estimator:
-    """Train for one epoch on X, with steps of ``learning_rate_init`` whatever ``learning_rate`` is.
+    """Train for one epoch on X, with the constant step size ``learning_rate_init``.
 
     On the same X, n calls equal one ``fit`` of n epochs with ``learning_rate='constant'``.
 

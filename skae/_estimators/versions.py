@@ -1,4 +1,4 @@
-"""The version of skae in what pickle, joblib and skops write, and a warning where another one reads it."""
+"""The version of skae in files of pickle, joblib and skops, and a warning if another version reads them."""
 
 import warnings
 
@@ -12,12 +12,12 @@ _KEY = "_skae_version"
 def getstate(estimator):
     """Return the attributes of an estimator with the version that writes them: a class's ``__getstate__``."""
     state = {**BaseEstimator.__getstate__(estimator), _KEY: __version__}
-    state.pop("_backend", None)  # what is written is of numpy, wherever it was fitted
+    state.pop("_backend", None)  # files hold numpy arrays, wherever the estimator was fitted
     return state
 
 
 def setstate(estimator, state):
-    """Take attributes; warn where another version wrote them: a class's ``__setstate__``."""
+    """Set attributes, and warn if another version wrote them: a class's ``__setstate__``."""
     version = state.get(_KEY, "an unknown version")
     if version != __version__:
         warnings.warn(
@@ -30,6 +30,6 @@ def setstate(estimator, state):
 
 
 def versioned(cls):
-    """Let instances of ``cls`` be written with the version of skae."""
+    """Make instances of ``cls`` store the version of skae in files."""
     cls.__getstate__, cls.__setstate__ = getstate, setstate
     return cls

@@ -24,21 +24,21 @@ class AutoEncoder(BaseAutoEncoder):
     tied_weights : bool, default=True
         Whether the decoder uses the transposed weights of the encoder.
     loss : str or list of (str, columns), default='auto'
-        ``'gaussian'`` (half squared error), ``'bernoulli'`` (cross-entropy, X in [0, 1]) or
-        ``'multinomial'`` (the row is one group) for all columns; or pairs as in ColumnTransformer, in
-        which the columns of a multinomial pair are one group, or a dict of named groups. ``'auto'``
-        takes runs of one-hot columns as multinomial groups, columns with both 0 and 1 and nothing
-        else as bernoulli, 32 or more real columns of one unit that are nearly binary, as pixels of ink (their variance
-        is at least 0.6 of that of 0/1 columns with the same means), as bernoulli in their common range, and the rest as
-        gaussian: see ``column_losses_``.
+        Loss of all columns: ``'gaussian'`` (half squared error), ``'bernoulli'`` (cross-entropy, X in [0, 1]) or
+        ``'multinomial'`` (the row is one group). A list of (loss, columns) pairs, as in ColumnTransformer, sets the
+        loss by column; the columns of a multinomial pair are one group, or a dict of named groups. ``'auto'`` chooses
+        multinomial for runs of one-hot columns and bernoulli for columns that hold both 0 and 1 and nothing else. It
+        also chooses bernoulli, in their common range, for 32 or more real columns of one unit that are nearly binary,
+        such as pixels of ink (their variance is at least 0.6 of that of 0/1 columns with the same means). The other
+        columns are gaussian; see ``column_losses_``.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
-        How columns of X are scaled inside the model, so that their units do not matter. ``'columns'`` gives each real
-        column mean 0 and variance 1; ``'shared'`` takes one variance for all of them, as pixels have one unit.
-        ``'auto'`` takes ``'shared'`` where three quarters of the real columns have the same minimum and reach half of
-        the largest range, else ``'columns'``. Columns of probabilities are scaled from their common range to [0, 1];
-        0/1 columns and one-hot groups stay as they are, and constant columns are left out. False takes X as it is.
-        Methods give and take the units of X; ``center_`` and ``scale_`` have what was found. Later calls of a warm
-        start and of ``partial_fit`` keep it.
+        How to scale the columns of X inside the model, so that their units do not matter. ``'columns'`` scales each
+        real column to mean 0 and variance 1. ``'shared'`` uses one variance for all of them, for columns of one unit
+        such as pixels. ``'auto'`` means ``'shared'`` if three quarters of the real columns have the same minimum and
+        reach half of the largest range, else ``'columns'``. Columns of probabilities are scaled from their common range
+        to [0, 1]; 0/1 columns and one-hot groups are not scaled, and constant columns are left out. False uses X as it
+        is. Methods take and return values in the units of X. ``center_`` and ``scale_`` hold the scaling, which warm
+        starts and ``partial_fit`` keep.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
@@ -94,7 +94,7 @@ class AutoEncoder(BaseAutoEncoder):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        Weights of the encoder, which see scaled columns (without hidden layers; else ``encoder_weights_``).
+        Weights of the encoder for scaled columns, if there are no hidden layers; else see ``encoder_weights_``.
     encoder_bias_ : ndarray of shape (n_components,)
         Bias of the encoder.
     decoder_components_ : ndarray of shape (n_components, n_features)
@@ -102,11 +102,11 @@ class AutoEncoder(BaseAutoEncoder):
     decoder_bias_ : ndarray of shape (n_features,)
         Bias of the output units.
     center_, scale_ : ndarray of shape (n_features,)
-        The network sees ``(X - center_) / scale_``, without constant columns, whose weights are given as 0.
+        Scaling: the network sees ``(X - center_) / scale_`` without constant columns, which get weights of 0.
     column_losses_ : list of (str, ndarray)
-        Losses with the columns of X that have them.
+        Name of each loss and the columns of X that it applies to.
     n_iter_ : int
-        Epochs so far.
+        Number of epochs so far.
     loss_curve_, validation_curve_ : list of float
         Objective of each epoch, on training and on held-out samples.
     converged_ : bool
@@ -134,11 +134,11 @@ class AutoEncoder(BaseAutoEncoder):
         network : Network
             The network, without its parameters.
         units : Units
-            How it sees the columns of X, with the loss.
+            How the network sees the columns of X, and their loss.
 
         Returns
         -------
         objective : Objective
-            What :mod:`skae.training` minimizes.
+            Objective that :mod:`skae.training` minimizes.
         """
         return Objective(network, units.loss, penalties=weight_decays(self.weight_decay))

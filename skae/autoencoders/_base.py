@@ -69,23 +69,23 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
 
     _cure_of_constant_codes = CURE_OF_CONSTANT_CODES
     _fit_network = unsupervised.fit_network
-    _imputation = None  # what ``fit`` measured for ``impute``
+    _imputation = None  # learned by ``fit`` for ``impute``
 
     @abstractmethod
     def objective(self, network, units):
-        """Compose the training objective of ``network``, which sees columns of X in these ``Units``, from its parts.
+        """Return the training objective of ``network``, composed of loss, corruption and penalties.
 
         Parameters
         ----------
         network : Network
             The network, without its parameters.
         units : Units
-            How it sees the columns of X, with the loss.
+            How the network sees the columns of X, and their loss.
 
         Returns
         -------
         objective : Objective
-            What :mod:`skae.training` minimizes.
+            Objective that :mod:`skae.training` minimizes.
         """
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -123,11 +123,11 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     def impute(self, X: ArrayLike) -> FloatArray:
         """Return X with its missing values (NaN) filled in from reconstructions.
 
-        The first reconstruction sees 0 (of a scaled column, its mean) where values are missing, further ones what was
-        filled in before. Of gaussian columns ``mean + slope * (r - mean)`` is filled in, as reconstructions of what the
-        network does not see are too near to the mean, and iterated ones too far from it. ``fit`` measures the slopes on
-        known values that it hides, a tenth of at most 2000 rows, and takes as many reconstructions as lower the error
-        on them; after ``partial_fit`` it is one, with slopes of 1.
+        The first reconstruction sees 0 in place of missing values (the mean of a scaled column); later ones see the
+        values filled in before. Gaussian columns are filled with ``mean + slope * (r - mean)``, because reconstructions
+        of hidden values are too near to the mean, and iterated ones too far from it. ``fit`` measures the slopes on
+        known values that it hides, a tenth of at most 2000 rows, and adds reconstructions as long as the error on them
+        falls. After ``partial_fit`` there is one reconstruction, with slopes of 1.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            A copy; of a binary column or a one-hot group, probabilities are filled in.
+            Copy of X; binary columns and one-hot groups are filled with probabilities.
 
         Examples
         --------
@@ -165,7 +165,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         return model.scaling.invert(imputation.fill(model.reconstruct_scaled, z))
 
     def _input_means(self, gaussian, dtype):
-        """Return the means of the ``gaussian`` inputs of the network, and 0 of others."""
+        """Return the means of the ``gaussian`` inputs of the network, and 0 for the others."""
         return np.where(gaussian, self._units.base_logits, 0).astype(dtype)
 
     def _gaussian_inputs(self):
@@ -175,7 +175,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         return gaussian
 
     def _learned_imputation(self, fitted, X):
-        """Measure how reconstructions of hidden cells are to be stretched, on some rows of X."""
+        """Learn from some rows of X how far to stretch reconstructions of hidden cells."""
         z, gaussian = fitted.scaling.apply(some_rows(X)), self._gaussian_inputs()
         means = self._input_means(gaussian, z.dtype)
         return learned_imputation(fitted.reconstruct_scaled, z, means, gaussian, self._units.groups)
@@ -188,7 +188,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     def _begin(self, *args, **kwargs):
         """Begin a training, see :func:`~skae._estimators.unsupervised.begin`.
 
-        What was learned of imputation is void then.
+        The imputation that was learned before is discarded.
         """
         self._imputation = None
         return unsupervised.begin(self, *args, **kwargs)
@@ -201,12 +201,12 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         Returns
         -------
         training : LayerTraining
-            Functions that train it, and what the stack asks about it.
+            Functions that train the network, and facts that the stack needs.
         """
         return unsupervised.layer_training(self, units_parameter="loss", tied=self.tied_weights)
 
     def _make_units(self, X, frame, sample_weight):
-        """Return how the network sees the columns of the validated X, which was ``frame``."""
+        """Return the ``Units`` in which the network sees the validated X, which the user gave as ``frame``."""
         return make_units(self.loss, X, frame, sample_weight, standardize=self.standardize)
 
     def layer_shapes(self):
@@ -230,7 +230,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         return {"sizes": (n_inputs, *widths), "activation": activations, "decoder": decoder}
 
     def _first_state(self, rows, sample_weight):
-        """Return the state before the first step on scaled rows: outputs are the columns' means."""
+        """Return the state before the first step on scaled rows, in which outputs are the columns' means."""
         return self._start(self._network, rows.dtype, output_bias=self._units.base_logits)
 
     def layer_weights(self):

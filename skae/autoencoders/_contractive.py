@@ -16,7 +16,7 @@ from ..nn.objective import Objective
 from ..nn.penalties import Contraction, Curvature, weight_decays
 from ._base import BaseAutoEncoder
 
-# Of each loss that the automatic penalty is worth at the start.
+# Fraction of each loss that the automatic penalty amounts to at the start.
 _LOSS_SHARES = {"gaussian": 0.03, "bernoulli": 0.1, "multinomial": 0.03}
 _FEW_FEATURES = 64  # up to here all input directions cost less than an epoch on images does
 
@@ -29,43 +29,42 @@ class ContractiveAE(BaseAutoEncoder):
     E ||J(x) - J(x + e)||_F^2``, each summed over features; J = dh/dx and e is normal noise, drawn
     anew at each step.
 
-    Without hidden layers both penalties are in closed form, the second given e. With hidden layers
-    they go through the encoder by forward mode, see ``n_directions``.
+    Without hidden layers both penalties have a closed form, the second one for given e. With hidden layers they are
+    computed in forward mode; see ``n_directions``.
 
     With ``contracted="reconstruction"`` the first penalty is on dr/dx instead. For gaussian columns
     and small sigma, ``contraction=sigma**2 / 2`` then has the optimum of a DenoisingAE with normal
     noise of standard deviation sigma, exactly so for linear models.
 
-    Weights are tied: with a decoder of its own a penalty on the code is beaten by a small encoder and
-    a large decoder, which the penalty does not see.
+    Weights are tied: otherwise a small encoder and a large decoder would evade a penalty on the code.
 
     Parameters
     ----------
     n_components : int, default=500
         Width of the code.
     contraction : float, 'auto' or str, default='auto'
-        Weight of the squared Frobenius norm of the encoder's Jacobian by the scaled columns. ``'auto'`` is
-        ``(0.03 gaussian + 0.1 bernoulli + 0.03 multinomial) / J0``, see ``contraction_``: the numerator has the losses
-        of the best constant reconstruction (less the entropy of the values themselves, as of gray pixels), by kind of
-        column, and J0 is the mean of the squared norm for initial weights at pre-activations of 0, times
-        ``max(1, k / d)`` for a code of k units and d columns. For one layer of sigmoids the norm is
-        ``k d / (8 (k + d))``. So the kind of loss does not change what it means, and many units for few columns are
-        contracted less: their codes would be constant around each row, and lose columns that matter. For r(x), J0 is d.
-        ``'2*auto'`` is a multiple: search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``.
+        Weight of the squared Frobenius norm of the encoder's Jacobian with respect to the scaled columns. ``'auto'`` is
+        ``(0.03 gaussian + 0.1 bernoulli + 0.03 multinomial) / J0``; see ``contraction_``. The numerator sums the losses
+        of the best constant reconstruction by kind of column, less the entropy of the values themselves, as of gray
+        pixels. J0 is the mean squared norm for initial weights at pre-activations of 0, times ``max(1, k / d)`` for a
+        code of k units and d columns. For one layer of sigmoids this norm is ``k d / (8 (k + d))``. The value thus
+        means the same for every kind of loss. Many units for few columns are contracted less, since their codes would
+        be constant around each row and lose columns that matter. For r(x), J0 is d. ``'2*auto'`` is a multiple: search
+        on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``.
     curvature : float, default=0.0
         Weight of the Jacobian's expected squared change (CAE+H).
     curvature_noise : float, default=0.1
-        Standard deviation of e.
+        Standard deviation of the noise e.
     n_curvature_samples : int, default=1
-        Draws of e at each step.
+        Number of draws of e at each step.
     contracted : {'code', 'reconstruction'}, default='code'
-        What varies little: h(x), or r(x), for which the weights may be untied and the loss must not
-        be multinomial.
+        Whether the code h(x) or the reconstruction r(x) is to vary little. With ``'reconstruction'`` the weights may be
+        untied, and the loss must not be multinomial.
     n_directions : 'auto', 'all' or int, default='auto'
-        Directions v in which forward mode takes ``||J||_F^2 = sum_v ||J v||^2``. ``'all'`` input
-        directions are exact, at the cost of as many passes through the network as X has features. An
-        int is a number of random vectors of signs for each sample at each step: an unbiased estimate.
-        ``'auto'`` is ``'all'`` up to 64 features, and 1 beyond.
+        Directions v for which forward mode computes ``||J||_F^2 = sum_v ||J v||^2``. ``'all'`` uses each input
+        direction, which is exact and costs one pass through the network per feature of X. An int is the number of
+        random sign vectors for each sample at each step, which give an unbiased estimate. ``'auto'`` is ``'all'`` up to
+        64 features, and 1 beyond.
     hidden_layer_sizes : sequence of int, default=()
         Widths of encoder layers before the code; the decoder mirrors them.
     activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'}, default='sigmoid'
@@ -73,24 +72,24 @@ class ContractiveAE(BaseAutoEncoder):
     tied_weights : bool, default=True
         Whether the decoder uses the transposed weights of the encoder.
     loss : str or list of (str, columns), default='auto'
-        ``'gaussian'`` (half squared error), ``'bernoulli'`` (cross-entropy, X in [0, 1]) or
-        ``'multinomial'`` (the row is one group) for all columns; or pairs as in ColumnTransformer, in
-        which the columns of a multinomial pair are one group, or a dict of named groups. ``'auto'``
-        takes runs of one-hot columns as multinomial groups, columns with both 0 and 1 and nothing
-        else as bernoulli, 32 or more real columns of one unit that are nearly binary, as pixels of ink (their variance
-        is at least 0.6 of that of 0/1 columns with the same means), as bernoulli in their common range, and the rest as
-        gaussian; a contracted code with more sigmoids than columns takes 0/1 columns as gaussian too, to scale them:
-        see ``column_losses_``.
+        Loss of all columns: ``'gaussian'`` (half squared error), ``'bernoulli'`` (cross-entropy, X in [0, 1]) or
+        ``'multinomial'`` (the row is one group). A list of (loss, columns) pairs, as in ColumnTransformer, sets the
+        loss by column; the columns of a multinomial pair are one group, or a dict of named groups. ``'auto'`` chooses
+        multinomial for runs of one-hot columns and bernoulli for columns that hold both 0 and 1 and nothing else. It
+        also chooses bernoulli, in their common range, for 32 or more real columns of one unit that are nearly binary,
+        such as pixels of ink (their variance is at least 0.6 of that of 0/1 columns with the same means). The other
+        columns are gaussian, and so are 0/1 columns if a contracted code has more sigmoids than columns, so that they
+        can be scaled; see ``column_losses_``.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
-        How columns of X are scaled inside the model, so that their units do not matter. ``'columns'`` gives each real
-        column mean 0 and variance 1; ``'shared'`` takes one variance for all of them, as pixels have one unit.
-        ``'auto'`` takes ``'shared'`` where three quarters of the real columns have the same minimum and reach half of
-        the largest range, else ``'columns'``. Columns of probabilities are scaled from their common range to [0, 1];
-        0/1 columns and one-hot groups stay as they are, and constant columns are left out. Where the code of sigmoids
-        is contracted, the variance is not 1 but the number of units over that of columns, between 0.1 and 8, or 4
-        beside one-hot groups: many units for few columns would be linear otherwise, so that 0/1 columns are scaled too
-        if there are fewer than units. False takes X as it is. Methods give and take the units of X; ``center_`` and
-        ``scale_`` have what was found. Later calls of a warm start and of ``partial_fit`` keep it.
+        How to scale the columns of X inside the model, so that their units do not matter. ``'columns'`` scales each
+        real column to mean 0 and variance 1. ``'shared'`` uses one variance for all of them, for columns of one unit
+        such as pixels. ``'auto'`` means ``'shared'`` if three quarters of the real columns have the same minimum and
+        reach half of the largest range, else ``'columns'``. Columns of probabilities are scaled from their common range
+        to [0, 1]; 0/1 columns and one-hot groups are not scaled, and constant columns are left out. If the code of
+        sigmoids is contracted, the variance is not 1 but the number of units divided by that of columns, clipped to
+        [0.1, 8], or to [0.1, 4] with one-hot groups: many units for few columns would be linear otherwise. With fewer
+        columns than units, 0/1 columns are scaled too. False uses X as it is. Methods take and return values in the
+        units of X. ``center_`` and ``scale_`` hold the scaling, which warm starts and ``partial_fit`` keep.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
@@ -146,7 +145,7 @@ class ContractiveAE(BaseAutoEncoder):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        Weights of the encoder, which see scaled columns (without hidden layers; else ``encoder_weights_``).
+        Weights of the encoder for scaled columns, if there are no hidden layers; else see ``encoder_weights_``.
     encoder_bias_ : ndarray of shape (n_components,)
         Bias of the encoder.
     decoder_components_ : ndarray of shape (n_components, n_features)
@@ -154,13 +153,13 @@ class ContractiveAE(BaseAutoEncoder):
     decoder_bias_ : ndarray of shape (n_features,)
         Bias of the output units.
     center_, scale_ : ndarray of shape (n_features,)
-        The network sees ``(X - center_) / scale_``, without constant columns, whose weights are given as 0.
+        Scaling: the network sees ``(X - center_) / scale_`` without constant columns, which get weights of 0.
     column_losses_ : list of (str, ndarray)
-        Losses with the columns of X that have them.
+        Name of each loss and the columns of X that it applies to.
     contraction_ : float
-        The weight of the squared Jacobian that was used.
+        Weight of the squared Jacobian that was used.
     n_iter_ : int
-        Epochs so far.
+        Number of epochs so far.
     loss_curve_, validation_curve_ : list of float
         Objective of each epoch, on training and on held-out samples.
     converged_ : bool
@@ -224,12 +223,12 @@ class ContractiveAE(BaseAutoEncoder):
         network : Network
             The network, without its parameters.
         units : Units
-            How it sees the columns of X, with the loss.
+            How the network sees the columns of X, and their loss.
 
         Returns
         -------
         objective : Objective
-            What :mod:`skae.training` minimizes.
+            Objective that :mod:`skae.training` minimizes.
         """
         penalties = [self._contraction(network, units), *weight_decays(self.weight_decay)]
         if self.curvature:
@@ -237,7 +236,7 @@ class ContractiveAE(BaseAutoEncoder):
         return Objective(network, units.loss, penalties=penalties)
 
     def _make_units(self, X, frame, sample_weight):
-        """Return how the network sees the columns of the validated X, which was ``frame``."""
+        """Return the ``Units`` in which the network sees the validated X, which the user gave as ``frame``."""
         width, activation = self.layer_shapes()[0]
         suits = activation == "sigmoid" and self.contracted == "code"
         options = {"standardize": self.standardize, "n_units": width if suits else None}

@@ -29,12 +29,12 @@ class DenoisingAE(BaseAutoEncoder):
     n_components : int, default=500
         Width of the code.
     corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'} or callable, default='masking'
-        Masking sets cells to 0; salt and pepper to an end of their column's range; swap takes the same column of
-        another row of the minibatch; gaussian adds noise to every cell. Of scaled columns, see ``standardize``: 0 is
-        then the mean of a real column. The one-hot columns of a category are masked or swapped together. A callable is
-        ``f(X, seed, out)``.
+        Corruption of the scaled columns, see ``standardize``. ``'masking'`` sets cells to 0, the mean of a real column;
+        ``'salt_and_pepper'`` sets them to an end of their column's range; ``'swap'`` takes the same column of another
+        row of the minibatch; ``'gaussian'`` adds noise to every cell. The one-hot columns of a category are masked or
+        swapped together. A callable has the signature ``f(X, seed, out)``.
     corruption_level : float, default=0.3
-        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
+        Fraction of the cells that are corrupted; for gaussian noise, its standard deviation.
     emphasis : (float, float), default=None
         Loss weights of the corrupted and of the clean cells (Vincent et al. 2010, section 5).
     hidden_layer_sizes : sequence of int, default=()
@@ -42,24 +42,23 @@ class DenoisingAE(BaseAutoEncoder):
     activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'}, default='sigmoid'
         Activation of every layer but the output.
     tied_weights : bool, default=False
-        Whether the decoder uses the transposed weights of the encoder. Weights of its own fill in missing values
-        better.
+        Whether the decoder uses the transposed weights of the encoder. Untied weights fill in missing values better.
     loss : str or list of (str, columns), default='auto'
-        ``'gaussian'`` (half squared error), ``'bernoulli'`` (cross-entropy, X in [0, 1]) or
-        ``'multinomial'`` (the row is one group) for all columns; or pairs as in ColumnTransformer, in
-        which the columns of a multinomial pair are one group, or a dict of named groups. ``'auto'``
-        takes runs of one-hot columns as multinomial groups, columns with both 0 and 1 and nothing
-        else as bernoulli, 32 or more real columns of one unit that are nearly binary, as pixels of ink (their variance
-        is at least 0.6 of that of 0/1 columns with the same means), as bernoulli in their common range, and the rest as
-        gaussian: see ``column_losses_``.
+        Loss of all columns: ``'gaussian'`` (half squared error), ``'bernoulli'`` (cross-entropy, X in [0, 1]) or
+        ``'multinomial'`` (the row is one group). A list of (loss, columns) pairs, as in ColumnTransformer, sets the
+        loss by column; the columns of a multinomial pair are one group, or a dict of named groups. ``'auto'`` chooses
+        multinomial for runs of one-hot columns and bernoulli for columns that hold both 0 and 1 and nothing else. It
+        also chooses bernoulli, in their common range, for 32 or more real columns of one unit that are nearly binary,
+        such as pixels of ink (their variance is at least 0.6 of that of 0/1 columns with the same means). The other
+        columns are gaussian; see ``column_losses_``.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
-        How columns of X are scaled inside the model, so that their units do not matter. ``'columns'`` gives each real
-        column mean 0 and variance 1; ``'shared'`` takes one variance for all of them, as pixels have one unit.
-        ``'auto'`` takes ``'shared'`` where three quarters of the real columns have the same minimum and reach half of
-        the largest range, else ``'columns'``. Columns of probabilities are scaled from their common range to [0, 1];
-        0/1 columns and one-hot groups stay as they are, and constant columns are left out. False takes X as it is.
-        Methods give and take the units of X; ``center_`` and ``scale_`` have what was found. Later calls of a warm
-        start and of ``partial_fit`` keep it.
+        How to scale the columns of X inside the model, so that their units do not matter. ``'columns'`` scales each
+        real column to mean 0 and variance 1. ``'shared'`` uses one variance for all of them, for columns of one unit
+        such as pixels. ``'auto'`` means ``'shared'`` if three quarters of the real columns have the same minimum and
+        reach half of the largest range, else ``'columns'``. Columns of probabilities are scaled from their common range
+        to [0, 1]; 0/1 columns and one-hot groups are not scaled, and constant columns are left out. False uses X as it
+        is. Methods take and return values in the units of X. ``center_`` and ``scale_`` hold the scaling, which warm
+        starts and ``partial_fit`` keep.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
@@ -116,7 +115,7 @@ class DenoisingAE(BaseAutoEncoder):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        Weights of the encoder, which see scaled columns (without hidden layers; else ``encoder_weights_``).
+        Weights of the encoder for scaled columns, if there are no hidden layers; else see ``encoder_weights_``.
     encoder_bias_ : ndarray of shape (n_components,)
         Bias of the encoder.
     decoder_components_ : ndarray of shape (n_components, n_features)
@@ -124,11 +123,11 @@ class DenoisingAE(BaseAutoEncoder):
     decoder_bias_ : ndarray of shape (n_features,)
         Bias of the output units.
     center_, scale_ : ndarray of shape (n_features,)
-        The network sees ``(X - center_) / scale_``, without constant columns, whose weights are given as 0.
+        Scaling: the network sees ``(X - center_) / scale_`` without constant columns, which get weights of 0.
     column_losses_ : list of (str, ndarray)
-        Losses with the columns of X that have them.
+        Name of each loss and the columns of X that it applies to.
     n_iter_ : int
-        Epochs so far.
+        Number of epochs so far.
     loss_curve_, validation_curve_ : list of float
         Objective of each epoch, on training and on held-out samples.
     converged_ : bool
@@ -170,12 +169,12 @@ class DenoisingAE(BaseAutoEncoder):
         network : Network
             The network, without its parameters.
         units : Units
-            How it sees the columns of X, with the loss.
+            How the network sees the columns of X, and their loss.
 
         Returns
         -------
         objective : Objective
-            What :mod:`skae.training` minimizes.
+            Objective that :mod:`skae.training` minimizes.
         """
         corruption = self._make_noise(units)
         return Objective(
@@ -187,7 +186,7 @@ class DenoisingAE(BaseAutoEncoder):
         )
 
     def _step_size(self):
-        """Return the step size at the beginning."""
+        """Return the initial step size."""
         if self.learning_rate_init != "auto":
             return self.learning_rate_init
         units = vars(self).get("_units")
@@ -206,7 +205,7 @@ class DenoisingAE(BaseAutoEncoder):
         Returns
         -------
         training : LayerTraining
-            Functions that train it, and what the stack asks about it.
+            Functions that train the network, and facts that the stack needs.
         """
         weighs_cells = self.emphasis is not None
         return replace(

@@ -1,4 +1,4 @@
-"""Anomalies by an auto-encoder: reconstruction errors and codes that are unlike those of the training data."""
+"""Anomaly detection with an auto-encoder, by reconstruction errors and codes."""
 
 from functools import partial
 from numbers import Real
@@ -26,11 +26,11 @@ from .._typing import BaseEstimator, FloatArray, IntArray, MatrixLike, OutlierMi
 from ._autoencoder import AutoEncoder
 
 _BLOCK = 1024
-_RIDGE = 1e-3  # of the mean variance of the codes, added to each
-_VARIANCE_FLOOR = 1e-6  # of a column's variance: the least variance of its residuals
-_SUPPORT, _STEPS = 0.9, 3  # share of the rows that show what is normal, and in how many steps
-_LEAST_SHARE = 0.3  # of the mean square of a column's residuals in all rows: the least in those
-_TUKEY_FACTOR = 1.5  # Tukey's, in interquartile ranges
+_RIDGE = 1e-3  # multiple of the mean variance of the codes that is added to each variance
+_VARIANCE_FLOOR = 1e-6  # least variance of a column's residuals, as a fraction of its variance
+_SUPPORT, _STEPS = 0.9, 3  # fraction of the rows that define what is normal, and steps to find them
+_LEAST_SHARE = 0.3  # least mean square of residuals in those rows, as a fraction of that in all
+_TUKEY_FACTOR = 1.5  # of Tukey's fence, in interquartile ranges
 
 
 @linked
@@ -43,27 +43,27 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         D = sum_j e_j^2 / v_j + (h - m)' (C + l I)^-1 (h - m),
 
     where v_j is the mean of e_j^2, m and C are mean and covariance of the codes, and l is 0.001 times the mean variance
-    of a code. The first term is large where columns do not fit together, the second where they do but the row as a
-    whole is far out. Of a linear auto-encoder, D is the Mahalanobis distance of principal component analysis (the index
-    of Yue & Qin 2001); with nonlinear codes it follows the shape of the data.
+    of a code. The first term is large if columns do not fit together. The second is large if they do, but the row as a
+    whole is far out. For a linear auto-encoder, D is the Mahalanobis distance of principal component analysis (the
+    index of Yue & Qin 2001); with nonlinear codes it follows the shape of the data.
 
-    v, m and C are those of the nine tenths of the training rows with the least D, which are found in three steps from
-    all rows (as those of Rousseeuw & Van Driessen 1999), so that anomalies among the training rows do not hide
-    themselves; v_j is at least 0.3 of what it is in all rows.
+    v, m and C are those of the nine tenths of the training rows with the least D, so that anomalies among the training
+    rows do not hide themselves. These rows are found in three steps, starting from all rows (as in Rousseeuw & Van
+    Driessen 1999). v_j is at least 0.3 of its value in all rows.
 
     Parameters
     ----------
     base : estimator, default=None
-        An auto-encoder, with ``transform`` and ``reconstruct``; by default ``AutoEncoder(100)``.
+        Auto-encoder with ``transform`` and ``reconstruct``. None means ``AutoEncoder(100)``.
     contamination : 'auto' or float, default='auto'
-        Share of the training rows that are anomalies, in (0, 0.5], which sets the threshold. ``'auto'`` takes rows for
-        anomalies whose ``D ** (1 / 3)``, which is nearly normal for normal data, is above the third quartile by more
-        than 1.5 interquartile ranges.
+        Fraction of the training rows that are anomalies, in (0, 0.5], which sets the threshold. With ``'auto'``, rows
+        are anomalies if their ``D ** (1 / 3)``, which is nearly normal for normal data, exceeds the third quartile by
+        more than 1.5 interquartile ranges.
     prefit : bool, default=False
-        Whether ``base`` is fitted already, and is to be used as it is; in cross-validation give
-        ``FrozenEstimator(base)`` instead, which clones leave fitted.
+        Whether ``base`` is already fitted and is used as it is. In cross-validation use ``FrozenEstimator(base)``
+        instead, which stays fitted when it is cloned.
     random_state : int, RandomState instance or None, default=None
-        Seed of a ``base`` that has none of its own.
+        Seed of ``base`` if it has none of its own.
 
     Attributes
     ----------
@@ -72,13 +72,13 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     offset_ : float
         The threshold: ``decision_function(X) = score_samples(X) - offset_``.
     residual_variance_ : ndarray of shape (n_features,)
-        v, in the units of X; columns that were constant, which are not looked at, have infinity.
+        v, in the units of X; infinity for constant columns, which are ignored.
     code_mean_ : ndarray of shape (n_components,)
-        m.
+        m, the mean of the codes.
     n_features_in_ : int
-        Columns of X.
+        Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features,)
-        Names of the columns, where X has names that are strings.
+        Names of the columns, if X has names that are strings.
 
     References
     ----------
@@ -120,12 +120,12 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: MatrixLike, y: object = None) -> Self:
-        """Fit the auto-encoder to X, and what is normal of residuals and codes.
+        """Fit the auto-encoder to X, and learn which residuals and codes are normal.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Missing values are NaN.
+            Training data, in which NaN is a missing value.
         y : None
             Ignored.
 
@@ -137,8 +137,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X or a parameter is invalid; the estimator is then as before. Where the training of ``base`` is
-            interrupted or diverges, it is fitted with what ``base`` has learned.
+            If X or a parameter is invalid; the estimator is then as before. If the training of ``base`` is interrupted
+            or diverges, the detector is fitted with what ``base`` has learned.
         """
         with unchanged_on_error(self, learned="offset_"):
             X = gathered(self, X)
@@ -148,9 +148,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         return self
 
     def _learn_residuals(self, X, rows, base):
-        """Set what is normal of the rows of X and their residuals by the fitted ``base``."""
+        """Learn which residuals and codes of the rows of X are normal, with the fitted ``base``."""
         self.base_, columns = base, Columns(rows)
-        # Squares of very large or small residuals would leave the range of numbers.
+        # Squares of very large or small residuals would overflow or underflow.
         self._unit = power_of_two(np.where(columns.deviation > 0, columns.deviation, 1))
         residuals, codes = self._residuals(X, rows), self._codes(X)
         self._learn_normal(columns, residuals, codes)
@@ -167,9 +167,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         return fit_or_publish(base, X, None, publish)
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
-        """Return -D / 2 of each row, see above. Low values are anomalies.
+        """Return -D / 2 of each row, see above; low values are anomalies.
 
-        A missing value counts as much as a column does on the average.
+        A missing value counts as much as a column does on average.
 
         Parameters
         ----------
@@ -247,7 +247,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             yield rows, np.square(np.divide(residuals[rows], self._unit, dtype=np.float64))
 
     def _mean_squares(self, residuals, kept):
-        """Return the mean square of each column's residuals in the rows that are kept; 0 of a column without values."""
+        """Return the mean square of each column's residuals in the ``kept`` rows; 0 for a column without values."""
         total, count = np.zeros((2, residuals.shape[1]))
         for rows, squares in self._squares(residuals):
             squares = squares[kept[rows]]
@@ -260,7 +260,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         return np.asarray(dense(self.base_.transform(X)), dtype=np.float64)
 
     def _learn_normal(self, columns, residuals, codes):
-        """Set what is normal of the residuals of the ``columns`` and of the codes."""
+        """Learn the variances of the residuals and the moments of the codes from the most normal rows."""
         kept = np.ones(len(codes), bool)
         usual = self._mean_squares(residuals, kept)
         least = np.maximum(
@@ -302,6 +302,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
 
 def _fence(distances):
-    """Return how large normal ones of the distances are at most."""
+    """Return the upper bound on normal ``distances``: Tukey's fence of their cube roots, cubed."""
     low, high = np.percentile(np.cbrt(distances), [25, 75])
     return float((high + _TUKEY_FACTOR * (high - low)) ** 3)

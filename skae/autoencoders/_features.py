@@ -1,4 +1,4 @@
-"""What fitted sparse features do: encode, decode, and show what they are like."""
+"""Methods of fitted sparse features: encode, decode, and report."""
 
 from numbers import Integral
 
@@ -38,7 +38,7 @@ class FittedFeatures(FittedNetwork):
         Returns
         -------
         H : {csr_matrix, ndarray} of shape (n_samples, n_components)
-            Codes. Those of an X of another library than numpy are a dense array of that library.
+            Codes; a dense array of the library of X if that is not numpy.
         """
         if dispatched(X):
             return self._by_block(X, "encode", self._width(), method="transform")
@@ -47,7 +47,7 @@ class FittedFeatures(FittedNetwork):
         return codes if self.sparse_output else codes.toarray()
 
     def inverse_transform(self, X: MatrixLike) -> FloatArray:
-        """Return what codes add up to.
+        """Return decoded codes.
 
         Parameters
         ----------
@@ -105,7 +105,7 @@ class FittedFeatures(FittedNetwork):
         )
 
     def report(self, X: MatrixLike) -> Bunch:
-        """Return how well, and with how many features, X is reconstructed.
+        """Return how well X is reconstructed, and with how many features.
 
         Parameters
         ----------
@@ -116,9 +116,9 @@ class FittedFeatures(FittedNetwork):
         -------
         report : Bunch
             ``unexplained``, the squared error over the squared deviation from the mean of X, both summed over scaled
-            columns; ``n_active``, the mean number of features of a sample; ``dead``, the share of features that no
-            sample has; ``largest_cosine`` between two rows of D; ``frequencies``, the share of samples that have each
-            feature.
+            columns; ``n_active``, the mean number of active features of a sample; ``dead``, the fraction of features
+            that are active in no sample; ``largest_cosine``, the largest cosine between two rows of D; ``frequencies``,
+            the fraction of samples in which each feature is active.
         """
         counts, n_samples = np.zeros(self._width(), np.int64), 0
         error, sums, squares = 0.0, 0.0, 0.0
@@ -144,15 +144,15 @@ class FittedFeatures(FittedNetwork):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples.
         feature : int
-            Which one, a column of what ``transform`` returns.
+            Index of the feature, a column of the codes.
         n_samples : int, default=10
-            How many samples, at most.
+            Maximum number of samples.
 
         Returns
         -------
         samples : Bunch
-            ``indices``, rows of X, the largest code first, and ``codes``, that of each; of samples that have the
-            feature only.
+            ``indices`` of rows of X, the largest code first, and their ``codes``. Samples without the feature are left
+            out.
         """
         last = self._width() - 1
         check_scalar(feature, "feature", Integral, min_val=0, max_val=last)
@@ -216,7 +216,7 @@ def check_groups(groups, n_components):
 
 
 def largest_cosine(atoms):
-    """Return the largest cosine between two of the ``atoms``, which have norm 1; NaN of a single one."""
+    """Return the largest cosine between two of the ``atoms``, which have norm 1; NaN if there is only one."""
     largest = np.nan
     for rows in gen_batches(len(atoms), BLOCK):
         cosines = atoms[rows] @ atoms.T
@@ -229,7 +229,7 @@ def largest_cosine(atoms):
 def given_parameters(
     components, encoder_bias, decoder_components, decoder_bias, activation, k, thresholds
 ):
-    """Return the parts of a ``SparseNetwork``'s vector from given weights, or raise ``ValueError``."""
+    """Return given weights as the parts of a ``SparseNetwork``'s parameters, or raise ``ValueError``."""
     weights = named_array(components, "components", dtype=DTYPES)
     parts = {
         "decoder_components": (decoder_components, weights.shape),

@@ -1,32 +1,32 @@
-"""Missing values from reconstructions, whose slopes are measured on known values that are hidden for it."""
+"""Imputation of missing values by reconstructions, with slopes measured on known values that are hidden."""
 
 import numpy as np
 
 from .._arrays.namespace import dense
 
-_HIDDEN_SHARE = 0.1  # of the cells that are hidden
-_CELLS, _ROWS = 2**15, 2000  # of X in which they are, at most
+_HIDDEN_SHARE = 0.1  # fraction of the cells that are hidden
+_CELLS, _ROWS = 2**15, 2000  # upper bounds on the cells and rows of X that are used
 _FEWEST_ROWS = 30
 _N_DRAWS = 3
-# Standard deviation of the columns' slopes about their mean, to which uncertain estimates are shrunken.
+# Standard deviation of the columns' slopes about their mean; uncertain estimates are shrunk to the mean.
 _SPREAD = 0.3
 _MOST_PASSES = 5
-_LEAST_GAIN = 0.01  # of the error that a further pass must take off
+_LEAST_GAIN = 0.01  # fraction of the error that a further pass must remove
 
 
 class Imputation:
-    """How the missing values of scaled rows are filled in: passes of reconstruction, each with slopes.
+    """Imputation of missing values in scaled rows by repeated reconstruction, with slopes for each pass.
 
-    A network that has learned to copy what it sees gives too little where it sees nothing, and, fed with what it gave,
-    too much. What is filled in is therefore ``mean + slope * (r - mean)``, with the slopes of the regression of known
-    values on their reconstructions where they are hidden.
+    A network that has learned to copy its input gives too little for hidden values, and too much if it is fed its own
+    output. Missing values are therefore filled with ``mean + slope * (r - mean)``. The slopes come from the regression
+    of known values on their reconstructions when hidden.
 
     Parameters
     ----------
     means : ndarray of shape (n_inputs,)
         Means of the inputs.
     slopes : ndarray of shape (n_passes, n_inputs)
-        1 for inputs that are no gaussian ones.
+        Slopes of each pass; 1 for inputs that are not gaussian.
     """
 
     def __init__(self, means, slopes):
@@ -38,7 +38,7 @@ class Imputation:
         Parameters
         ----------
         reconstruct : callable
-            From rows of z to those of r.
+            Function from rows of z to their reconstructions.
         z : ndarray of shape (n_samples, n_inputs)
             NaN where a value is missing.
         """
@@ -65,7 +65,7 @@ def some_rows(X):
 
 
 def learned_imputation(reconstruct, z, means, gaussian, groups):
-    """Return the ``Imputation`` that suits hidden cells of the rows ``z``: passes are added as long as they help.
+    """Return the ``Imputation`` learned from hidden cells of the rows ``z``, with passes as long as they help.
 
     Parameters
     ----------
@@ -100,10 +100,10 @@ def learned_imputation(reconstruct, z, means, gaussian, groups):
 
 
 def _slopes(true, guessed, gaussian):
-    """Return for each input the slope of true values on reconstructions: 1 where it is not gaussian.
+    """Return for each input the slope of true values on reconstructions, or 1 if it is not gaussian.
 
-    The slopes of single columns are drawn to their common mean, the more the less certain they are, as where few large
-    values tell most of them.
+    The slopes of single columns are shrunk to their common mean. Uncertain slopes, such as those determined by a few
+    large values, are shrunk more.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def _slopes(true, guessed, gaussian):
         return np.ones(len(gaussian))
     squares = np.where(some, squares, 1)
     slopes = (true * guessed).sum(axis=0, dtype=float) / squares
-    # Residuals of a slope that others share: those of its own are 0 where one cell tells all.
+    # Residuals of the common slope: those of a column's own slope are 0 if one cell determines it.
     usual = np.median(slopes[some])
     off = np.square(guessed * (true - usual * guessed)).sum(axis=0, dtype=float)
     variances = np.where(some, off, 0) / squares**2

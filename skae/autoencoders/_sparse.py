@@ -20,54 +20,57 @@ from ..nn.sparse_objective import SparseObjective
 from ..nn.sparse_units import SPARSE_UNITS
 from ._features import FittedFeatures, check_groups, given_parameters
 
-_ACTIVE = 32  # features of a sample, by default; and at most a share of one in so many:
+_ACTIVE = 32  # active features of a sample by default, but at most one in _SPARSE features
 _SPARSE = 8
-_STEP = 0.04  # of a weight, in multiples of an entry of a direction of norm 1
+_STEP = 0.04  # step of a weight, in multiples of an entry of a direction of norm 1
 _LONGEST_STEP = 5e-3
 
 
 @estimator
 class SparseAutoEncoder(TrainedModel, FittedFeatures):
-    """Auto-encoder with many features, of which a sample has few.
+    """Auto-encoder with many features, few of which are active in a sample.
 
-    The code is h = s(W x + b) and the reconstruction h D + c, where the rows of D, the features' directions, have norm
-    1. ``fit`` minimizes the mean over samples of ``||x - h D - c||^2 / 2``, summed over features, plus the price of the
-    codes where ``activation`` has one, plus ``aux`` times the loss of features that would otherwise stay dead (Gao et
-    al. 2024). A product with D, and all gradients, need the active features only.
+    The code is h = s(W x + b) and the reconstruction is h D + c. The rows of D, the directions of the features, have
+    norm 1. ``fit`` minimizes the mean over samples of ``||x - h D - c||^2 / 2``, summed over features, plus the penalty
+    on the codes if ``activation`` has one, plus ``aux`` times the loss of features that would otherwise stay dead (Gao
+    et al. 2024). Products with D, and all gradients, need the active features only.
 
     Parameters
     ----------
     n_components : int, default=None
-        Number of features; by default ``expansion`` times as many as columns of X.
+        Number of features. None means ``expansion`` times the number of columns of X.
     expansion : int, default=4
-        Features for each column of X, where ``n_components`` is None.
+        Number of features per column of X, if ``n_components`` is None.
     activation : {'topk', 'batch_topk', 'jumprelu', 'relu'}, default='topk'
-        ``'topk'`` keeps the k largest positive pre-activations of each sample. ``'batch_topk'`` keeps k a sample on
-        average over a minibatch, so that some samples have more than others; ``transform`` then keeps what is above
-        ``thresholds_``, the running mean of the smallest that was kept in training. ``'jumprelu'`` keeps what is above
-        a threshold learned for each feature, and pays ``alpha`` for each feature of a sample. ``'relu'`` keeps what is
-        positive, and pays ``alpha`` times the sum of the codes, which makes codes too small.
+        Activation of the code. ``'topk'`` keeps the k largest positive pre-activations of each sample. ``'batch_topk'``
+        keeps k per sample on average over a minibatch, so that some samples have more than others; ``transform`` then
+        keeps those above ``thresholds_``, the running mean of the smallest one kept in training. ``'jumprelu'`` keeps
+        those above a threshold learned for each feature, with a penalty of ``alpha`` per active feature of a sample.
+        ``'relu'`` keeps positive ones, with a penalty of ``alpha`` times the sum of the codes, which makes codes too
+        small.
     k : int or 'auto', default='auto'
-        Features of a sample, of ``'topk'`` and ``'batch_topk'``. ``'auto'`` is 32, or an eighth of ``n_components`` if
-        that is less.
+        Number of active features per sample, for ``'topk'`` and ``'batch_topk'``. ``'auto'`` is 32, or an eighth of
+        ``n_components`` if that is less.
     alpha : float, default=0.3
-        Price of the codes, of ``'jumprelu'`` and ``'relu'``, for columns of variance 1 (see ``standardize``).
+        Weight of the penalty on the codes, for ``'jumprelu'`` and ``'relu'`` and columns of variance 1 (see
+        ``standardize``).
     groups : sequence of int, default=None
-        Ends of nested groups of features, the last one ``n_components``, such as (64, 256, 1024): the loss is then the
-        mean of those of the first 64, of the first 256 and of all features, so that the first ones learn what is most
-        general (Matryoshka, Bussmann et al. 2025).
+        Ends of nested groups of features, such as (64, 256, 1024); the last one is ``n_components``. The loss is then
+        the mean of the losses of the first 64, the first 256 and all features, so that the first ones learn what is
+        most general (Matryoshka, Bussmann et al. 2025).
     aux : float, default=0.03125
-        Weight of the loss of dead features: how well they reconstruct what the others leave over.
+        Weight of the loss with which dead features reconstruct the residual of the others.
     dead_after : int, default=20
-        A feature is dead after this many minibatches in a row in which it was not active.
+        Number of consecutive minibatches without activity after which a feature is dead.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
-        How columns of X are scaled inside the model. ``'columns'`` gives each column mean 0 and variance 1;
-        ``'shared'`` takes one variance for all of them, as embeddings and pixels have one unit. ``'auto'`` takes
-        ``'shared'`` where three quarters of the columns have the same minimum and reach half of the largest range, else
-        ``'columns'``. Constant columns are left out. False takes X as it is. Methods give and take the units of X;
-        ``center_`` and ``scale_`` have what was found. Later calls of a warm start and of ``partial_fit`` keep it.
+        How to scale the columns of X inside the model. ``'columns'`` scales each column to mean 0 and variance 1.
+        ``'shared'`` uses one variance for all of them, for columns of one unit such as embeddings and pixels.
+        ``'auto'`` means ``'shared'`` if three quarters of the columns have the same minimum and reach half of the
+        largest range, else ``'columns'``. Constant columns are left out. False uses X as it is. Methods take and return
+        values in the units of X. ``center_`` and ``scale_`` hold the scaling, which warm starts and ``partial_fit``
+        keep.
     sparse_output : bool, default=True
-        Whether ``transform`` returns a CSR matrix, of rows of numpy; of other libraries it is a dense array.
+        Whether ``transform`` returns a CSR matrix for numpy arrays. For other libraries it returns a dense array.
     solver : {'adam', 'sgd'} or solver, default='adam'
         An instance from :mod:`skae.training` has options.
     learning_rate_init : float or 'auto', default='auto'
@@ -112,19 +115,19 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        W, the encoder's weights, which see scaled columns.
+        W, the weights of the encoder for scaled columns.
     encoder_bias_ : ndarray of shape (n_components,)
-        b.
+        b, the bias of the encoder.
     decoder_components_ : ndarray of shape (n_components, n_features)
-        D, the directions of the features among scaled columns, of norm 1.
+        D, the directions of the features in scaled columns, with norm 1.
     decoder_bias_ : ndarray of shape (n_features,)
-        c.
+        c, the bias of the reconstruction.
     thresholds_ : ndarray of shape (n_components,)
-        Above what a pre-activation is a code of ``'batch_topk'``, ``'jumprelu'`` or ``'relu'``.
+        Threshold above which a pre-activation becomes a code, for ``'batch_topk'``, ``'jumprelu'`` and ``'relu'``.
     center_, scale_ : ndarray of shape (n_features,)
-        The network sees ``(X - center_) / scale_``, without constant columns, whose weights are given as 0.
+        Scaling: the network sees ``(X - center_) / scale_`` without constant columns, which get weights of 0.
     n_iter_ : int
-        Epochs so far.
+        Number of epochs so far.
     loss_curve_, validation_curve_ : list of float
         Objective of each epoch, on training and on held-out samples.
     converged_ : bool
@@ -196,9 +199,9 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         k: int | None = None,
         thresholds: ArrayLike | None = None,
     ) -> Self:
-        """Return a fitted model with given weights, which sees X as it is.
+        """Return a fitted model with given weights, which does not scale X.
 
-        Training that goes on from it scales the directions to norm 1 first.
+        Further training first scales the directions to norm 1.
 
         Parameters
         ----------
@@ -211,11 +214,11 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         decoder_bias : array-like of shape (n_features,)
             Bias of the output.
         activation : {'topk', 'jumprelu', 'relu'}, default='relu'
-            What makes codes sparse.
+            Activation of the code.
         k : int, default=None
-            For ``'topk'``.
+            Number of active features per sample, for ``'topk'``.
         thresholds : array-like of shape (n_components,), default=None
-            For ``'jumprelu'``.
+            Thresholds of the pre-activations, for ``'jumprelu'``.
 
         Returns
         -------
@@ -229,7 +232,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         return cls(len(params[0]), standardize=False, **options)._with_weights(params)
 
     def _with_weights(self, params):
-        """Return self, fitted with the parts ``params`` of the network's vector."""
+        """Return self, fitted with ``params``, the parts of the network's parameter vector."""
         self.n_features_in_ = params[0].shape[1]
         units = plain_units(self.n_features_in_)
         self._set_network(units, self._network_shape(self.n_features_in_))
@@ -278,10 +281,10 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         tags.array_api_support = True
         return tags
 
-    # What begin and train call.
+    # Methods that begin and train call.
 
     def _make_units(self, X, frame, sample_weight):
-        """Return how the network sees the columns of the validated X, which was ``frame``."""
+        """Return the ``Units`` in which the network sees the validated X, which the user gave as ``frame``."""
         return make_units("gaussian", X, frame, sample_weight, standardize=self.standardize)
 
     def _network_shape(self, n_inputs):
@@ -294,19 +297,19 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         return {"sizes": (n_inputs, n), "activation": self.activation, "k": k}
 
     def objective(self, network, units):
-        """Compose the objective of ``network``.
+        """Return the objective of ``network``.
 
         Parameters
         ----------
         network : Network
             The network, without its parameters.
         units : Units
-            How it sees the columns of X, with the loss.
+            How the network sees the columns of X, and their loss.
 
         Returns
         -------
         objective : Objective
-            What :mod:`skae.training` minimizes.
+            Objective that :mod:`skae.training` minimizes.
         """
         return SparseObjective(
             network,
@@ -317,7 +320,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         )
 
     def _first_state(self, rows, sample_weight):
-        """Return the state before the first step: the encoder sees differences from the columns' means."""
+        """Return the state before the first step, in which the encoder sees deviations from the columns' means."""
         state = self._start(self._network, rows.dtype)
         params = self._network.views(state.params)
         params.thresholds[...] = self._network.units.first_thresholds(self.alpha)
@@ -326,7 +329,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         return state
 
     def _step_size(self):
-        """Return the step size at the beginning."""
+        """Return the initial step size."""
         if self.learning_rate_init != "auto":
             return self.learning_rate_init
         return min(_STEP / math.sqrt(self._shape["sizes"][0]), _LONGEST_STEP)

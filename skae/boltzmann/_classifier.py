@@ -44,11 +44,12 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         another row of the minibatch; gaussian adds noise to every cell. A callable is ``f(X, seed, out)``. ``'auto'``
         masks a fraction 0.3 of 500 inputs or more, proportionally less of fewer, and nothing if that is below 0.05.
     corruption_level : float, default=0.3
-        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
+        Fraction of the cells that are corrupted; for gaussian noise, its standard deviation.
     dropout : float, default=0.0
         Fraction of the units of each layer that are dropped in a step of (c).
     frozen : int or 'all', default=0
-        So many of the lowest hidden layers stay as ``base`` has them; with ``'all'`` only the output layer learns.
+        Number of the lowest hidden layers that keep the weights of ``base``. With ``'all'``, only the output layer is
+        trained.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in (c).
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'

@@ -19,7 +19,7 @@ from ._layers import LAYERS, chosen_layers, units_of
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
-    """A composition of layers; the parameters of ``TrainedModel`` are those of training all of them together."""
+    """Base of unsupervised stacks; the parameters of ``TrainedModel`` apply to training all layers together."""
 
     layers: Sequence[int] | NamedLayers | None = field(default=None, kw_only=False)
     schedule: Literal["greedy", "simultaneous"] = "greedy"
@@ -44,14 +44,14 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
 
     @property
     def n_iter_(self) -> int:
-        """Epochs of the joint training; without one, those of the layer that took most: int."""
+        """The number of epochs of the joint training; without one, the largest number of a layer: int."""
         n_epochs = super().n_iter_
         return n_epochs or max(getattr(layer, "n_iter_", 0) for _, layer in self.layers_)
 
     def _check_input(self, frame, sample_weight):
-        """Check what is to be reconstructed, and set how it is seen: as the first layer sees it.
+        """Check X, and set the ``Units`` in which the first layer sees it.
 
-        Return rows and their weights, and what the first layer is fitted to.
+        Return the rows, their weights, and the data to which the first layer is fitted.
         """
         frame = gathered(self, frame)
         X = validated_rows(self, frame, dtype=DTYPES)

@@ -1,4 +1,4 @@
-"""Layers of a stack: what is asked of them, copies to fit, and their weights in the stack's network."""
+"""Layers of a stack: defaults, checks, names, units and shapes."""
 
 from numbers import Integral
 
@@ -12,7 +12,7 @@ from .._estimators.subestimators import check_layers, kind_of_units
 from .._estimators.units import plain_units
 from ..autoencoders import ContractiveAE
 
-# Constraints of the parameters that say how layers are trained, one above the other.
+# Constraints of the parameters for the layers and their pre-training.
 LAYERS = {
     "layers": [list, tuple, None],
     "schedule": [StrOptions({"greedy", "simultaneous"})],
@@ -26,7 +26,7 @@ def default_layers():
 
 
 def chosen_layers(stack):
-    """Return the ``layers`` of ``stack``: the default ones for None, contractive auto-encoders for widths."""
+    """Return the ``layers`` of ``stack``: default ones for None, contractive auto-encoders for widths."""
     if stack.layers is None:
         return default_layers()
     if not _are_widths(stack.layers):
@@ -37,7 +37,7 @@ def chosen_layers(stack):
 
 
 def check_stack(stack):
-    """Raise where ``layers`` are no layers, or cannot stand one above the other."""
+    """Raise if ``layers`` are not layers, or cannot be stacked."""
     if stack.layers is None or _are_widths(stack.layers):
         return
     check_layers(stack.layers)
@@ -46,7 +46,7 @@ def check_stack(stack):
 
 
 def named(layers):
-    """Return (name, estimator) of ``layers`` that are estimators or widths, named as ``make_pipeline`` names them."""
+    """Return (name, estimator) pairs for ``layers``, estimators or widths, named as in ``make_pipeline``."""
     steps = [
         ContractiveAE(int(layer)) if isinstance(layer, Integral) else layer for layer in layers
     ]
@@ -72,19 +72,19 @@ def layer_shapes(layers):
 
 
 def ties(layer):
-    """Return whether the decoder of ``layer`` has the weights of its encoder."""
+    """Return whether the decoder of ``layer`` is tied to its encoder."""
     return isinstance(layer, NetworkLayer) and layer.layer_training().tied
 
 
 def units_of(layer, X, frame, sample_weight):
-    """Return the ``Units`` with which ``layer`` sees the validated ``X``, which was ``frame``."""
+    """Return the ``Units`` in which ``layer`` sees the validated ``X``, which the user gave as ``frame``."""
     if isinstance(layer, NetworkLayer):
         return layer.layer_training().make_units(X, frame, sample_weight)
     return plain_units(X.shape[1])
 
 
 def check_losses(layers):
-    """Raise where a layer above the first has a loss that codes do not have."""
+    """Raise if a layer above the first has a loss that does not suit codes."""
     for name, layer in layers[1:]:
         loss = kind_of_units(layer)
         if loss not in ("auto", "gaussian", "bernoulli"):
@@ -95,7 +95,7 @@ def check_losses(layers):
 
 
 def downward(layers):
-    """Return the activations of the decoder's hidden layers that lead through each layer's own decoder."""
+    """Return the activations of the hidden layers of a decoder that joins the decoders of all layers."""
     names = []
     for number, (_, layer) in enumerate(layers):
         activations = [activation for _, activation in layer.layer_shapes()]

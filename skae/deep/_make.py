@@ -7,19 +7,20 @@ from ._stacked import StackedAE
 
 
 def make_stack(*layers: Any, **options: Any) -> StackedAE:
-    """Return a :class:`StackedAE` of layers that get their names from their classes, as ``make_pipeline`` names steps.
+    """Return a :class:`StackedAE` whose layers are named after their classes, as in ``make_pipeline``.
 
     Parameters
     ----------
     *layers : estimator or int
-        From the lowest to the highest; a number is a :class:`ContractiveAE` of this width. They are cloned.
+        Layers from the lowest to the highest, which are cloned. An int stands for a :class:`ContractiveAE` of this
+        width.
     **options : object
         Parameters of the stack.
 
     Returns
     -------
     stack : StackedAE
-        Unfitted.
+        Unfitted stack.
 
     Raises
     ------

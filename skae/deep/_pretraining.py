@@ -1,4 +1,4 @@
-"""Layer by layer: unsupervised one after the other or all at once, or supervised."""
+"""Pre-training of layers: unsupervised, one after the other or all at once, or supervised."""
 
 import os
 from contextlib import ExitStack, contextmanager
@@ -31,7 +31,7 @@ from ._layers import layer_shapes
 
 @contextmanager
 def reported_layers(stack, X, state, publish, n_more):
-    """Let callbacks of ``stack`` see the training of its layers, and ``n_more`` tasks after it, as parts of the fit."""
+    """Report the training of layers, and ``n_more`` tasks after it, to callbacks of ``stack`` as parts of the fit."""
     n_parts = 1 if stack.schedule == "simultaneous" else len(stack.layers_)
 
     with reported(stack, X, n_parts + n_more, lambda _: publish(state), "layer") as report:
@@ -40,7 +40,7 @@ def reported_layers(stack, X, state, publish, n_more):
 
 
 def pretrain(stack, network, flat, units, X, sample_weight, lowest, report):
-    """Fit the ``layers_`` of ``stack`` without labels, as its parameters say, and put their weights into ``flat``.
+    """Fit the ``layers_`` of ``stack`` without labels, as its parameters say, and copy their weights to ``flat``.
 
     See :class:`Pretraining` for the arguments.
     """
@@ -55,26 +55,26 @@ def pretrain(stack, network, flat, units, X, sample_weight, lowest, report):
 
 
 class Pretraining:
-    """Fit ``layers`` one on the codes of the other, and put their weights into a network as they come.
+    """Training of each layer on the codes of the one below, with copies of their weights in a network.
 
-    Only one matrix of codes is in memory at a time: it is computed from X by blocks, through the network.
+    Only one matrix of codes is in memory at a time; the network computes it from X block by block.
 
     Parameters
     ----------
     layers : list of (str, estimator)
-        Fitted in place.
+        Layers, which are fitted in place.
     network : Network
-        Whose encoder is that of the layers end to end (and more, perhaps).
+        Network whose encoder consists of the layers end to end, and possibly more layers.
     flat : ndarray
-        The network's parameters.
+        Parameters of the network.
     units : Units
         How the first layer sees X.
     lowest : (array-like, array-like)
-        What the first layer is fitted to, and weights: as the user gave them where columns have names.
+        Data to which the first layer is fitted, and their weights; as given by the user if columns have names.
     report : Callbacks
-        Of the whole, whose parts the layers are.
+        Callbacks of the whole fit, of which the layers are parts.
     noise_below : bool, default=False
-        Whether noise comes in at X instead of at the codes.
+        Whether noise is added to X instead of to the codes.
     """
 
     def __init__(self, layers, network, flat, units, lowest, report, noise_below=False):
@@ -93,13 +93,13 @@ class Pretraining:
                 if self.noise_below and start:
                     self._fit_with_noise_below(layer, start, X, sample_weight)
                 elif start:
-                    # No name for the codes: they are gone before those of the next layer are computed.
+                    # The codes get no name, so that they are freed before those of the next layer are computed.
                     layer.fit(self._codes(X, start), sample_weight=sample_weight)
                 else:
                     layer.fit(self.lowest[0], sample_weight=self.lowest[1])
 
     def simultaneous(self, X, sample_weight, checkpoint, resume):
-        """Fit all layers at once, in the batches and for the epochs of the first one."""
+        """Fit all layers at once, with the minibatches and epochs of the first one."""
         self._need_networks("schedule='simultaneous'")
         layers = [layer for _, layer in self.layers]
         objectives, states = [], []
@@ -130,12 +130,12 @@ class Pretraining:
 
     @contextmanager
     def _reporting(self, X, n_epochs, publish):
-        """Yield observers that tell callbacks, those of layers and those of the whole, of epochs of all layers at once."""
+        """Yield observers that report epochs of all layers at once to the callbacks of the layers and of the whole."""
         with ExitStack() as opened:
             reports = [self.report.inner(n_epochs)]
             for (_, layer), start in zip(self.layers, self.starts):
                 shown = partial(self._codes, X, start) if start else X
-                # A layer is published by the observer.
+                # The observer publishes the layer.
                 report = reported(layer, shown, n_epochs, lambda state: None)
                 reports.append(opened.enter_context(report))
             watched = [report for report in reports if report.has_callbacks]
@@ -151,7 +151,7 @@ class Pretraining:
             fill(self.params, start, layer.layer_weights())
 
     def supervised(self, X, sample_weight, targets, loss, rows, strata):
-        """Fit each layer as the hidden one of a net that predicts ``targets`` from the codes below."""
+        """Fit each layer as the hidden layer of a network that predicts ``targets`` from the codes below."""
         self._need_networks("pretraining='supervised'")
         for (name, layer), start in zip(self.layers, self.starts):
             codes = self._codes(X, start)
@@ -180,12 +180,12 @@ class Pretraining:
         ----------
         X : ndarray or CSR matrix of shape (n_samples, n_features)
         sample_weight, balanced : ndarray of shape (n_samples,) or None
-            Weights of the rows, and with those of the classes.
+            Weights of the rows, without and with class weights.
         targets : Targets
         loss : Reconstruction
-            Of the output units.
+            Loss of the output units.
         weight : float
-            Of the prediction, as a multiple of what makes it count as much as the reconstruction.
+            Weight of the prediction; 1 makes it count as much as the reconstruction.
         """
         self._need_networks("pretraining='partial'")
         labeled, factors, scale = targets.labeled, None, constant_loss(targets, balanced)
@@ -216,7 +216,7 @@ class Pretraining:
 
     @contextmanager
     def _fitting(self, name, layer, start):
-        """Take the weights of ``layer`` over, however its training ends, and name it in errors."""
+        """Copy the weights of ``layer`` to the network, however its training ends, and name it in errors."""
         self.report.epoch_begin(None)
         try:
             yield
@@ -229,7 +229,7 @@ class Pretraining:
         self.report.epoch_end(None)
 
     def _codes(self, X, n_layers):
-        """Return the outputs of the network's first layers."""
+        """Return the outputs of the first ``n_layers`` layers of the network."""
         rows = self.units.scaling.rows(X)
         if not n_layers:
             return rows
@@ -245,12 +245,12 @@ class Pretraining:
             )
 
     def _begin(self, layer, start, X, sample_weight):
-        """Let the layer check what it is to be trained on; return its ``Problem`` and first state."""
+        """Let the layer check its training data; return its ``Problem`` and first state."""
         given = (self._codes(X, start), sample_weight) if start else self.lowest
         training = layer.layer_training()
         problem, state = training.begin(*given)
         if start and self.noise_below and training.make_noise is not None:
-            # Of the columns of X, where the noise comes in, and not of the codes.
+            # The noise is that of the columns of X, to which it is added, and not that of the codes.
             problem.objective.corruption = training.make_noise(self.units)
         return problem, state
 
@@ -290,18 +290,18 @@ def _initial(network, dtype, rng, seed):
 
 
 def _publish_part(layer, params, whole):
-    """Let ``layer`` have its ``params``, and the history of the whole training."""
+    """Give ``layer`` its ``params`` and the history of the whole training."""
     params, training = params.copy(), layer.layer_training()
     training.publish(replace(whole, params=params, solver=training.make_solver().start(params)))
 
 
 def _publish_first(layer, size, state):
-    """Let ``layer`` have the first ``size`` parameters, without those of the output layer."""
+    """Give ``layer`` the first ``size`` parameters, without those of the output layer."""
     _publish_part(layer, state.params[:size], state)
 
 
 def _publish_encoder(layer, network, units, seen, state):
-    """Let ``layer``, which has ``seen`` these columns, have the parameters of ``network`` below its output layer."""
+    """Give ``layer`` the columns of ``seen``, and the parameters of ``network`` below its output layer."""
     shape, params = without_output(network, state.params)
     validate_data(layer, seen, skip_check_array=True)  # sets number and names of the columns
     training = layer.layer_training()
@@ -325,9 +325,9 @@ class _JointTraining(TrainedModel, BaseEstimator):
     """The training of several layers at once."""
 
     def n_epochs(self, problem):
-        """Return the most epochs of the training."""
+        """Return the maximum number of epochs of the training."""
         return self._n_epochs(problem)
 
     def train(self, problem, state, publish):
-        """Minimize ``problem`` from ``state`` on, and call ``publish(state)`` when training ends, also by an error."""
+        """Minimize ``problem`` from ``state``, and call ``publish(state)`` when training ends, also by an error."""
         self._train(problem, state, publish)

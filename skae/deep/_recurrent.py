@@ -22,36 +22,36 @@ from ._pretraining import pretrain, reported_layers
 class RecurrentAE(BaseStack):
     """Deep auto-encoder whose hidden layers get input from the layer below and the one above.
 
-    After the way up, ``h_l = s(W_l h_(l-1) + b_l)``, each of ``n_steps`` mean-field steps renews the layers from the
-    lowest to the highest: ``h_l = s((W_l h_(l-1) + W_(l+1)' h_(l+1)) / 2 + b_l)`` with halved weights, and the
-    highest as on the way up. The output is that of ``W_1' h_1 + c``. All of it minimizes the mean over samples of
-    the first layer's ``loss(x, r(x~))``, summed over features, with x~ a new corruption of x at each step, by
-    back-propagation through the steps.
+    An upward pass computes ``h_l = s(W_l h_(l-1) + b_l)``. Each of ``n_steps`` mean-field steps then updates the layers
+    from the lowest to the highest: ``h_l = s((W_l h_(l-1) + W_(l+1)' h_(l+1)) / 2 + b_l)`` with halved weights, and the
+    highest as in the upward pass. The output is that of ``W_1' h_1 + c``. Back-propagation through the steps minimizes
+    the mean over samples of the first layer's ``loss(x, r(x~))``, summed over features, where x~ is a new corruption of
+    x at each training step.
 
-    ``transform`` returns the highest layer after the last step; ``inverse_transform`` goes one way down from it.
+    ``transform`` returns the highest layer after the last step; ``inverse_transform`` is one downward pass from it.
 
     Parameters
     ----------
     layers : list of (str, estimator) or list of int, default=None
-        None takes two :class:`ContractiveAE` with their own defaults, of 500 units each, and numbers take contractive
-        ones of these widths. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with
-        ``encoder='tanh'`` (whose gains go into its decoder); :func:`make_stack` names them. They are cloned.
-        ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. Their parameters are ``name__parameter``
-        for ``set_params`` and grids.
+        Layers from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'``, whose gains go
+        into its decoder. They are cloned; :func:`make_stack` names them. A list of int stands for
+        :class:`ContractiveAE` of these widths, None for two of them with their defaults, 500 units each.
+        ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. ``set_params`` and parameter grids take
+        the parameters of layers as ``name__parameter``.
     n_steps : int, default=3
-        Mean-field steps after the way up.
+        Number of mean-field steps after the upward pass.
     pretraining : {'unsupervised'} or None, default='unsupervised'
-        Whether weights come from the layers' own training; None starts from random ones.
+        Whether to start from the weights of the pre-trained layers; None starts from random ones.
     corruption : {'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='masking'
-        Noise of the joint training, as for :class:`DenoisingAE`.
+        Noise added to X in the joint training, as in :class:`DenoisingAE`.
     corruption_level : float, default=0.3
-        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
+        Fraction of the cells that are corrupted; for gaussian noise, its standard deviation.
     schedule : {'greedy', 'simultaneous'}, default='greedy'
-        Whether each layer is trained when those below are ready, or all at once, each on the codes of the
-        moment, in the batches and for the epochs of the first one.
+        Whether to train the layers one after the other, or all at once, each on the current codes, with the minibatches
+        and epochs of the first one.
     corrupted : {'code', 'input'}, default='code'
-        Where the noise of a denoising layer comes in: at the codes that it reconstructs, or at X, of which
-        it then sees the noisy codes.
+        Where the noise of a denoising layer is added: to the codes that it reconstructs, or to X, so that the layer
+        sees the codes of the noisy X.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in the joint training.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
@@ -96,17 +96,17 @@ class RecurrentAE(BaseStack):
     Attributes
     ----------
     encoder_weights_ : list of ndarray of shape (n_upper, n_lower)
-        Weights between neighboring layers, used both ways.
+        Weights between neighboring layers, used in both directions.
     layers_ : list of (str, estimator)
-        Layers as pre-training left them.
+        Layers after pre-training.
     named_layers_ : Bunch
-        The same, by name.
+        The same layers by name.
     n_iter_ : int
         Epochs of the joint training.
     loss_curve_ : list of float
         Objective of each epoch.
     validation_curve_ : list of float
-        The objective on held-out samples after each epoch.
+        Objective on held-out samples after each epoch.
 
     References
     ----------

@@ -16,53 +16,56 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     """Regressor over stacked auto-encoders: layers pre-trained, then trained together with an output layer.
 
     Minimizes the mean over samples of half the squared error, summed over outputs, in units of each output's standard
-    deviation: neither the scale nor the mean of y matters. The parameters of training below are those of this joint
-    training; early stopping looks at its loss on held-out samples, without dropout.
+    deviation, so that neither the scale nor the mean of y matters. The training parameters below apply to this joint
+    training. Early stopping monitors its loss on held-out samples, without dropout.
 
     Parameters
     ----------
     layers : list of (str, estimator) or list of int, default=None
-        None takes two :class:`ContractiveAE` with their own defaults, of 500 units each, and numbers take contractive
-        ones of these widths. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with
-        ``encoder='tanh'`` (whose gains go into its decoder); :func:`make_stack` names them. They are cloned.
-        ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. Their parameters are ``name__parameter``
-        for ``set_params`` and grids.
+        Layers from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'``, whose gains go
+        into its decoder. They are cloned; :func:`make_stack` names them. A list of int stands for
+        :class:`ContractiveAE` of these widths, None for two of them with their defaults, 500 units each.
+        ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. ``set_params`` and parameter grids take
+        the parameters of layers as ``name__parameter``.
     schedule : {'greedy', 'simultaneous'}, default='greedy'
-        Whether each layer is trained when those below are ready, or all at once, each on the codes of the
-        moment, in the batches and for the epochs of the first one.
+        Whether to train the layers one after the other, or all at once, each on the current codes, with the minibatches
+        and epochs of the first one.
     corrupted : {'code', 'input'}, default='code'
-        Where the noise of a denoising layer comes in: at the codes that it reconstructs, or at X, of which
-        it then sees the noisy codes.
+        Where the noise of a denoising layer is added: to the codes that it reconstructs, or to X, so that the layer
+        sees the codes of the noisy X.
     pretraining : {'unsupervised', 'supervised', 'partial'} or None, default='unsupervised'
-        How layers are prepared: by their own objectives; each as the hidden layer of a net that predicts y from the
-        codes below; by both at once (Bengio et al. 2006), for data whose largest variation says little of y; or, with
-        None, not at all.
+        How to pre-train the layers. ``'unsupervised'`` uses their own objectives. ``'supervised'`` trains each as the
+        hidden layer of a network that predicts y from the codes below. ``'partial'`` does both at once (Bengio et al.
+        2006), for data whose largest variation says little about y. None skips pre-training.
     supervision_weight : float, default=1.0
-        With ``pretraining='partial'``, a layer minimizes its own objective plus
-        ``supervision_weight * (R / S) * loss(y, o(h))``, in which o is an output layer above its codes h that is thrown
-        away afterwards, and R and S are the losses of the best constants: what the layer would lose by reconstructing
-        means, and half the variance of y. The second part is a mean over rows.
+        Weight of predicting y with ``pretraining='partial'``. A layer then minimizes its own objective plus
+        ``supervision_weight * (R / S) * loss(y, o(h))``, where o is an output layer above its codes h, which is
+        discarded afterwards. R and S are the losses of the best constants: the layer's loss if it reconstructs means,
+        and half the variance of y. The second term is a mean over rows.
     reconstruction_weight : float, default=0.0
-        Weight of reconstructing X in the joint training, so that layers still learn to represent X: adds
-        ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over rows, in which R is the loss of the constant
-        reconstruction and S half the variance of y: neither the width of X nor units matter. r goes through all hidden
-        layers, without dropout, and back through a decoder that begins as pre-training left it; its weights are those
-        of the encoder, or its own where a layer has a decoder with its own. ``corruption`` is to be undone.
+        Weight of reconstructing X in the joint training, so that layers still learn to represent X. This adds
+        ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over rows. R is the loss of the constant
+        reconstruction and S half the variance of y, so that neither the width nor the units of X matter. r passes
+        through all hidden layers, without dropout, and back through a decoder that starts from pre-training. The
+        decoder is tied to the encoder unless a layer has an untied one. With ``corruption``, the clean X is
+        reconstructed.
     dropout : float, default=0.0
-        Share of the units of each layer that a step of the joint training leaves out.
+        Fraction of the units of each layer that are dropped at each step of the joint training.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
-        Noise on X in the joint training, drawn anew at each step; prediction sees the clean X. Masking sets cells to 0
-        and divides the others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to an end of
-        their column's range; swap takes the same column of another row of the minibatch; gaussian adds noise to every
-        cell. A callable is ``f(X, seed, out)``. ``'auto'`` masks a share 0.3 where the network sees 500 inputs or more,
-        in proportion less of fewer, and none below a share of 0.05.
+        Noise added to X in the joint training, drawn anew at each step; prediction uses the clean X. ``'masking'`` sets
+        cells to 0 and divides the others by ``1 - corruption_level``, as dropout does; ``'salt_and_pepper'`` sets them
+        to an end of their column's range; ``'swap'`` takes the same column of another row of the minibatch;
+        ``'gaussian'`` adds noise to every cell. A callable has the signature ``f(X, seed, out)``. ``'auto'`` masks a
+        fraction of 0.3 with 500 inputs or more, proportionally less with fewer inputs, and none below a fraction of
+        0.05.
     corruption_level : float, default=0.3
-        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
+        Fraction of the cells that are corrupted; for gaussian noise, its standard deviation.
     frozen : int or 'all', default=0
-        So many of the lowest hidden layers stay as pre-training left them; with ``'all'`` only the output layer learns.
+        Number of the lowest hidden layers that keep their pre-trained weights. With ``'all'``, only the output layer is
+        trained.
     weight_decay : float or str, default='auto'
-        Weight of half the squared norm of the weights in the joint training. ``'auto'`` is 0.3 over the number of rows,
-        or over the sum of their weights: that of ``sklearn.linear_model.Ridge(alpha=0.3)`` on a standardized y.
+        Weight of half the squared norm of the weights in the joint training. ``'auto'`` is 0.3 divided by the number of
+        rows, or by the sum of their weights, as in ``sklearn.linear_model.Ridge(alpha=0.3)`` with a standardized y.
         ``'3*auto'`` is three times that.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
@@ -116,15 +119,15 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     Attributes
     ----------
     layers_ : list of (str, estimator)
-        Layers as pre-training left them.
+        Layers after pre-training.
     named_layers_ : Bunch
-        The same, by name.
+        The same layers by name.
     target_center_, target_scale_ : ndarray of shape (n_outputs,)
         Mean and standard deviation of each column of y; 1 in place of a deviation of 0.
     n_iter_ : int
         Epochs of the joint training.
     loss_curve_ : list of float
-        Objective of each epoch, of y in units of ``target_scale_``.
+        Objective of each epoch, with y in units of ``target_scale_``.
     validation_curve_ : list of float
         Half the squared error on held-out samples after each epoch, in the same units.
 

@@ -24,7 +24,7 @@ from ._layers import check_stack, chosen_layers, downward, layer_shapes
 from ._pretraining import pretrain, reported_layers
 from ._regressor import StackedAERegressor
 
-# Where scikit-learn keeps callbacks that were set on an estimator, and the task that it is a part of.
+# Attributes in which scikit-learn keeps the callbacks of an estimator, and the task that it is a part of.
 _CALLBACK_ATTRIBUTES = ("_skl_callbacks", "_parent_callback_ctx")
 
 
@@ -41,40 +41,39 @@ def _predicts(method):
 class StackedAE(BaseStack):
     """Auto-encoders one above the other: a deep representation, learned layer by layer.
 
-    Each layer minimizes its own objective on the codes of the layer below (Bengio et al. 2006). The parameters
-    of training below are those of ``fine_tune``: all encoders and decoders end to end then minimize the mean
-    over samples of the first layer's ``loss(x, r(x))``, summed over features (Hinton & Salakhutdinov 2006), or
-    the encoders with an output layer predict y.
+    Each layer minimizes its own objective on the codes of the layer below (Bengio et al. 2006). The training parameters
+    below apply to ``fine_tune``. All encoders and decoders, joined end to end, then minimize the mean over samples of
+    the first layer's ``loss(x, r(x))``, summed over features (Hinton & Salakhutdinov 2006), or the encoders and an
+    output layer predict y.
 
-    Before fine-tuning ``transform`` and ``inverse_transform`` are the composition of the layers' own (a decoder
-    of relu codes gives no negative ones). The decoder that is fine-tuned has weights of its own and mirrors the
-    encoder's activations.
+    Without fine-tuning, ``transform`` and ``inverse_transform`` compose those of the layers (decoded relu codes are
+    clipped at 0). The fine-tuned decoder has its own weights and mirrors the encoder's activations.
 
     Parameters
     ----------
     layers : list of (str, estimator) or list of int, default=None
-        None takes two :class:`ContractiveAE` with their own defaults, of 500 units each, and numbers take contractive
-        ones of these widths. Else from the lowest to the highest: auto-encoders, or :class:`PSD` with
-        ``encoder='tanh'`` (whose gains go into its decoder); :func:`make_stack` names them. They are cloned.
-        ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. Their parameters are ``name__parameter``
-        for ``set_params`` and grids.
+        Layers from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'``, whose gains go
+        into its decoder. They are cloned; :func:`make_stack` names them. A list of int stands for
+        :class:`ContractiveAE` of these widths, None for two of them with their defaults, 500 units each.
+        ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. ``set_params`` and parameter grids take
+        the parameters of layers as ``name__parameter``.
     fine_tune : {'reconstruction', 'supervised'}, default=None
-        What all layers are trained for together after pre-training. With ``'supervised'``, ``fit`` needs y, and the
-        stack predicts; it has no decoder then. It is a :class:`StackedAEClassifier` for a y of strings, booleans or
-        whole numbers, and a :class:`StackedAERegressor` for any other: take that one for targets that are counts.
-        To scikit-learn the stack then is what ``predictor_`` is, and a classifier before ``fit``.
+        Goal of training all layers together after pre-training. With ``'supervised'``, ``fit`` needs y, and the stack
+        predicts and has no decoder. It is a :class:`StackedAEClassifier` if y holds strings, booleans or whole numbers,
+        else a :class:`StackedAERegressor`; use the latter directly for targets that are counts. scikit-learn sees a
+        classifier before ``fit``, and the type of ``predictor_`` afterwards.
     schedule : {'greedy', 'simultaneous'}, default='greedy'
-        Whether each layer is trained when those below are ready, or all at once, each on the codes of the
-        moment, in the batches and for the epochs of the first one.
+        Whether to train the layers one after the other, or all at once, each on the current codes, with the minibatches
+        and epochs of the first one.
     corrupted : {'code', 'input'}, default='code'
-        Where the noise of a denoising layer comes in: at the codes that it reconstructs, or at X, of which
-        it then sees the noisy codes.
+        Where the noise of a denoising layer is added: to the codes that it reconstructs, or to X, so that the layer
+        sees the codes of the noisy X.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
-        Noise on X in fine-tuning. With ``fine_tune='reconstruction'`` the clean X is reconstructed from it, as by
-        :class:`DenoisingAE`; with ``'supervised'`` see :class:`StackedAEClassifier`. Codes are those of the clean X.
-        ``'auto'`` is no noise for reconstruction.
+        Noise added to X in fine-tuning. With ``fine_tune='reconstruction'`` the clean X is reconstructed from the noisy
+        one, as in :class:`DenoisingAE`, and ``'auto'`` means no noise. For ``'supervised'`` see
+        :class:`StackedAEClassifier`. Codes are those of the clean X.
     corruption_level : float, default=0.3
-        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
+        Fraction of the cells that are corrupted; for gaussian noise, its standard deviation.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in fine-tuning.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
@@ -126,15 +125,15 @@ class StackedAE(BaseStack):
     Attributes
     ----------
     layers_ : list of (str, estimator)
-        Layers as pre-training left them.
+        Layers after pre-training.
     named_layers_ : Bunch
-        The same, by name.
+        The same layers by name.
     encoder_weights_, decoder_weights_ : list of ndarray of shape (n_upper, n_lower)
         Weights of the whole network.
     predictor_ : StackedAEClassifier or StackedAERegressor
-        With ``fine_tune='supervised'``.
+        Fitted predictor, with ``fine_tune='supervised'``.
     classes_ : ndarray of shape (n_classes,), or list of them
-        With ``fine_tune='supervised'`` and a y of classes.
+        Classes of y, with ``fine_tune='supervised'``.
     n_iter_ : int
         Epochs of fine-tuning; without it, of the layer that took most.
     loss_curve_, validation_curve_ : list of float
@@ -173,7 +172,7 @@ class StackedAE(BaseStack):
     def fit(
         self, X: MatrixLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Learn the layers from X, and fine-tune them together where ``fine_tune`` says so.
+        """Learn the layers from X, and fine-tune them together if ``fine_tune`` is set.
 
         Parameters
         ----------
@@ -258,7 +257,7 @@ class StackedAE(BaseStack):
                 self._adopt(predictor)
 
     def _adopt(self, predictor):
-        """Take the encoder of ``predictor``, which is its network without the last layer."""
+        """Use the encoder of ``predictor``, its network without the last layer, as that of the stack."""
         self.predictor_, self.layers_ = predictor, predictor.layers_
         fitted = predictor.model_
         take_columns(self, predictor)
@@ -290,7 +289,7 @@ class StackedAE(BaseStack):
 
     @available_if(_predicts("predict_proba"))
     def predict_proba(self, X: MatrixLike) -> FloatArray:
-        """Return the probability of each class, where y had classes.
+        """Return the probability of each class, if y has classes.
 
         Parameters
         ----------
@@ -348,28 +347,28 @@ class StackedAE(BaseStack):
 
     @property
     def classes_(self) -> AnyArray | list[AnyArray]:
-        """The classes of y, of a stack that predicts classes: ndarray of shape (n_classes,) or list of them."""
+        """The classes of y, if the stack predicts classes: ndarray of shape (n_classes,) or list of them."""
         if not hasattr(self, "predictor_"):
             raise AttributeError("classes_ needs fine_tune='supervised' and a fit with y.")
         return self.predictor_.classes_
 
     @property
     def _predicts(self):
-        """Whether there is a prediction instead of a decoder: as the stack was fitted, or else as it will be: bool."""
+        """Whether the fitted stack predicts instead of decoding, or would once it is fitted: bool."""
         if hasattr(self, "_state"):
             return hasattr(self, "predictor_")
         return self.fine_tune == "supervised"
 
     @property
     def _has_decoder(self):
-        """Whether codes can be decoded, which a stack that predicts has no use for: bool."""
+        """Whether codes can be decoded; a stack that predicts has no decoder: bool."""
         return not self._predicts
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.array_api_support = True
         if self._predicts:
-            # Before fit y is not known: a classifier, whose folds have the same share of each class.
+            # y is unknown before fit: the tags of a classifier make cross-validation stratified.
             kind = get_tags(getattr(self, "predictor_", StackedAEClassifier()))
             tags.estimator_type = kind.estimator_type
             tags.target_tags = kind.target_tags

@@ -1,4 +1,4 @@
-"""What the classifier and the regressor over a stack share: pre-training, an output layer, joint training."""
+"""Pre-training, output layer and joint training, shared by the classifier and the regressor over a stack."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from ._pretraining import Pretraining, pretrain, reported_layers
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class BaseSupervisedStack(BaseSupervised, _BaseComposition):
-    """Everything but the kind of the targets."""
+    """Base of the classifier and the regressor: everything but the kind of targets."""
 
     layers: Sequence[int] | NamedLayers | None = field(default=None, kw_only=False)
     schedule: Literal["greedy", "simultaneous"] = "greedy"
@@ -59,7 +59,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             )
 
     def _unlabeled_ratio(self):
-        """Return how many unlabeled rows there are for each labeled one in a batch, or None for all of them."""
+        """Return the number of unlabeled rows per labeled row in a minibatch, or None for all of them."""
         return None
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -71,8 +71,8 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data, kept in float32 or float64.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets. For a classifier with two or more other classes, rows with -1 are unlabeled: they take
-            part in what needs no labels.
+            Targets. For a classifier with two or more other classes, rows with -1 are unlabeled, and are used where no
+            labels are needed.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the mean of each objective.
 
@@ -131,7 +131,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             pretraining.partly_supervised(X, weights, balanced, targets, self._output_units, weight)
 
     def _train_together(self, X, targets, balanced, state):
-        """Train all layers and the output layer, from ``state`` on."""
+        """Train all layers and the output layer, starting from ``state``."""
         rows = np.flatnonzero(targets.labeled)
         inputs, options = self._units.scaling.rows(X), {}
         if self.reconstruction_weight:
@@ -143,7 +143,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         self._train_outputs(inputs, targets, balanced, state, rows, **options)
 
     def _autoencoder(self, state):
-        """Return encoders and decoders end to end: a network and its parameters."""
+        """Return a network of all encoders and decoders end to end, and its parameters."""
         widths, activations = layer_shapes(self.layers_)
         shape = {
             "sizes": (self._units.scaling.n_inputs, *widths),

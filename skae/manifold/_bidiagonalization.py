@@ -1,8 +1,8 @@
 """Leading right singular vectors of many linear maps at once, by Golub-Kahan bidiagonalization.
 
-All samples share the matrix products of a step; each has a basis of its own, and leaves when it is done. With V_m
+All samples share the matrix products of a step. Each has its own basis, and is removed when it has converged. With V_m
 orthonormal, J V_m = U_m B_m and J'J V_m = V_m B_m'B_m + a_m b_(m+1) v_(m+1) e_m' (Golub & Kahan 1965). Only V is
-orthogonalized again: that suffices, and what U lacks does not show in it (Simon & Zha 2000).
+reorthogonalized; this suffices, and lost orthogonality of U does not affect V (Simon & Zha 2000).
 """
 
 import numpy as np
@@ -29,36 +29,35 @@ from .._arrays.orthogonal import orthonormalize
 from .._compat import _get_threadpool_controller
 from .._estimators.columns import power_of_two
 
-_STEPS_BEFORE_CHECK = 8  # steps beyond the number of vectors before the first look
-# By what share the steps grow between two looks: on a device a look costs as much as many steps.
+_STEPS_BEFORE_CHECK = 8  # steps beyond the number of vectors before the first check
+# Relative growth of the steps between two checks: on a device a check costs as much as many steps.
 _GROWTH, _GROWTH_ON_DEVICES = 1 / 8, 1 / 2
-_EIGENPROBLEMS = 64  # that a thread solves at once
-_ROUNDINGS = 20  # how many roundings of the largest singular value a residual may be
+_EIGENPROBLEMS = 64  # solved per task of a thread
+_ROUNDINGS = 20  # residual that counts as rounding, in units of eps times the largest eigenvalue
 
 
 def leading_vectors(linear_map, n_vectors, tol, rng, start=None, n_jobs=-1):
-    """Return the right singular vectors of the largest singular values of each map, and these.
+    """Return the leading right singular vectors of each map, and their singular values.
 
     Parameters
     ----------
     linear_map : ChainMap or DenseMap
-        Of ``n_samples`` matrices with ``n_features`` columns.
+        ``n_samples`` matrices with ``n_features`` columns.
     n_vectors : int
-        At most ``n_features``.
+        Number of vectors, at most ``n_features``.
     tol : float
-        Bound of the angle, in radians, between the space of the result and the exact one.
+        Upper bound on the angle, in radians, between the space of the result and the exact one.
     rng : numpy Generator
-        For vectors to start from.
+        Generator of start vectors.
     start : ndarray of shape (n_samples, n_features), default=None
-        Vectors to start from: the nearer they are to the space that is looked for, the sooner it is found.
+        Start vectors: the closer they are to the solution, the sooner it is found.
     n_jobs : int, default=-1
-        Threads for the small eigenproblems, where the arrays are not of numpy.
+        Number of threads for the small eigenproblems, if the arrays are not of numpy.
 
     Returns
     -------
     vectors : ndarray of shape (n_samples, n_vectors, n_features)
-        Orthonormal rows, those of the largest singular values first. In the library of ``linear_map``, like all that
-        follows.
+        Orthonormal rows, those of the largest singular values first; in the library of ``linear_map``, like the values.
     values : ndarray of shape (n_samples, n_vectors)
     """
     n_features, prototype = linear_map.n_features, linear_map.prototype
@@ -86,7 +85,7 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None, n_jobs=-1):
 
 
 def _eigh_in_threads(matrices, n_jobs):
-    """Do ``np.linalg.eigh``: on a GPU PyTorch takes one matrix after another, a millisecond each."""
+    """Return ``np.linalg.eigh``: PyTorch on a GPU solves one matrix after another, a millisecond each."""
     parts = gen_batches(len(matrices), _EIGENPROBLEMS)
     # With threads of BLAS as well, this takes longer than one thread.
     with _get_threadpool_controller().limit(limits=1, user_api="blas"):
@@ -97,13 +96,13 @@ def _eigh_in_threads(matrices, n_jobs):
 
 
 class _Process:
-    """The bidiagonalization of some samples, as far as it has come."""
+    """State of the bidiagonalization of some samples."""
 
     def __init__(self, linear_map, n_steps, start, rng):
         n_samples, prototype = linear_map.n_samples, linear_map.prototype
         self.map, self._rng, self._xp = linear_map, rng, namespace(prototype)
         self._float64, self._eps = self._xp.float64, precision_of(prototype)
-        # Maps are taken in multiples of these, powers of two: squares of their values need not be numbers of the dtype.
+        # Maps are divided by these powers of two, as squares of their values could overflow or underflow.
         self.units = zeros((n_samples, 1), prototype) + 1
         self._next = (
             self._random(n_samples) if start is None else cast(in_rows(start), prototype.dtype)
@@ -117,7 +116,7 @@ class _Process:
         orthonormalize(self.basis, 0, self._next, self._lengths)
 
     def run(self):
-        """Go on until the basis is full."""
+        """Take steps until the basis is full."""
         for step in range(self.n_done, self.basis.shape[1]):
             self._step(step)
         self.n_done = self.basis.shape[1]
@@ -137,14 +136,14 @@ class _Process:
         self._left, self.alphas[:, step] = left, cast(norms, self._float64)
         after = self.map.vjp(left)
         after /= self.units
-        # Nearly all that is not new is along the last vector; without it one pass over the basis is enough.
+        # Nearly all of its part in the basis is along the last vector; without that, one pass over the basis is enough.
         after -= norms[:, None] * self._next
         self._next = after
         self._orthonormalize(step + 1)
         self.betas[:, step + 1] = cast(self._lengths, self._float64)
 
     def _orthonormalize(self, count):
-        """Make ``_next`` orthogonal to the basis; where nothing of it is left, take any vector that is."""
+        """Orthonormalize ``_next`` against the basis; replace it by a random orthogonal vector if nothing is left."""
         orthonormalize(self.basis, count, self._next, self._lengths)
         xp = self._xp
         size = xp.maximum(xp.max(self.alphas[:, :count], axis=1), xp.max(self.betas, axis=1))
@@ -182,7 +181,7 @@ class _Process:
         return like(values, self.basis), like(vectors, self.basis)
 
     def settled(self, values, vectors, n_vectors, tol):
-        """Return which samples' leading vectors are within ``tol``: residual over gap bounds the angle's sine."""
+        """Return a mask of samples with leading vectors within ``tol``: residual / gap bounds the angle's sine."""
         xp, n_steps = self._xp, values.shape[1]
         if n_steps == self.map.n_features:
             return xp.isfinite(values[:, 0])  # all
@@ -193,16 +192,16 @@ class _Process:
         return residuals <= xp.maximum(tol * gaps, floor)
 
     def lift(self, coefficients, samples):
-        """Return the combinations of basis vectors, of shape (n_samples, n_vectors, n_features)."""
+        """Return linear combinations of the basis vectors, of shape (n_samples, n_vectors, n_features)."""
         xp = self._xp
-        # Signs do not depend on LAPACK: each vector has a part along the first one of the basis.
+        # Make signs independent of LAPACK: the component along the first basis vector becomes positive.
         ones = xp.ones_like(coefficients[:, :1, :])
         coefficients = coefficients * xp.where(coefficients[:, :1, :] < 0, -ones, ones)
         rows = in_rows(cast(xp.moveaxis(coefficients, 1, 2), self.basis.dtype))
         return xp.matmul(rows, self.basis[samples])
 
     def go_on(self, samples, n_steps):
-        """Go on with some of the samples, a mask, to a basis of ``n_steps`` vectors; return how many there are."""
+        """Keep the ``samples`` of a mask and extend the basis to ``n_steps`` vectors; return the number of samples."""
         samples, n_samples = chosen(samples)
         self.map = self.map.take(samples, n_samples)
         for name, n_columns in (("alphas", n_steps), ("betas", n_steps + 1)):
@@ -212,7 +211,7 @@ class _Process:
             setattr(self, name, longer)
         basis = empty((n_samples, n_steps, self.basis.shape[2]), self.basis)
         if is_numpy(basis):
-            # One by one: all at once would be copied twice.
+            # One by one, as indexing all at once would make another copy.
             for place, sample in enumerate(samples):
                 basis[place, : self.n_done] = self.basis[sample]
         else:

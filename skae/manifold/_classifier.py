@@ -40,92 +40,93 @@ from ..nn.tangent_propagation import TangentPropagation
 from ._store import TangentStore, TangentUpdates
 from ._strength import automatic_penalty
 
-_N_JUDGED = 1000  # rows by which that is judged
+_N_JUDGED = 1000  # labeled rows on which constant outputs are detected
 _MOST_TANGENTS, _MOST_UNLABELED = 15, 10_000
 # With fewer labels a penalty at unlabeled rows would flatten the outputs there, and is made smaller.
 _MANY_LABELS = 1000
-_LARGEST = 0.05  # share of the loss of constant outputs above which the penalty of a batch counts by its logarithm
-_TOL = 1e-2  # radians: a penalty does not see less, and a third of the steps are saved
+_LARGEST = 0.05  # fraction of the loss of constant outputs above which the penalty of a minibatch is logarithmic
+_TOL = 1e-2  # in radians: smaller angles do not matter to the penalty, and this saves a third of the steps
 
 
 @estimator
 class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
-    """Classifier that is trained to ignore movement along the data's manifold, whose tangents an auto-encoder learns.
+    """Classifier trained to ignore movement along the data manifold, whose tangents an auto-encoder learns.
 
-    ``fit`` (a) trains the auto-encoder ``base`` on all rows of X; (b) takes, at each labeled row, the ``n_tangents``
+    ``fit`` (a) trains the auto-encoder ``base`` on all rows of X; (b) computes, at each labeled row, the ``n_tangents``
     leading right singular vectors u of the encoder's Jacobian, which span the plane tangent to the manifold; (c) adds
     an output layer o and trains all layers to minimize the mean over samples of
-    ``loss(y, o(x)) + tangent_penalty * sum_u ||do/dx u||^2``. o are probabilities, so slopes of outputs that are sure
-    of their class cost nothing.
+    ``loss(y, o(x)) + tangent_penalty * sum_u ||do/dx u||^2``. The outputs o are probabilities, so that slopes of
+    confident outputs cost nothing.
 
-    Semi-supervised learning is as elsewhere in scikit-learn: rows with ``y == -1`` are unlabeled and take part in (a),
-    and in (c) with ``penalize_unlabeled`` in the penalty, with ``reconstruction_weight`` in the reconstruction. Where
-    -1 and one other label are all there is, both are classes. The parameters of training below are those of (c); early
-    stopping looks at the share of wrong labels among held-out samples.
+    Semi-supervised learning is as elsewhere in scikit-learn: rows with ``y == -1`` are unlabeled. They take part in
+    (a), in the penalty of (c) with ``penalize_unlabeled``, and in its reconstruction with ``reconstruction_weight``. If
+    y has -1 and only one other label, both are classes. The training parameters below apply to (c). Early stopping
+    monitors the fraction of wrong labels among held-out samples.
 
     Parameters
     ----------
     base : estimator, default=None
-        A :class:`ContractiveAE` or other auto-encoder, or a :class:`StackedAE` of them. It is cloned. None is
-        ``StackedAE()``, two contractive layers; the paper has them with ``curvature``.
+        Auto-encoder, such as :class:`ContractiveAE`, or a :class:`StackedAE` of them. It is cloned. None means
+        ``StackedAE()``, two contractive layers; those of the paper have ``curvature``.
     n_tangents : int or 'auto', default='auto'
-        Tangents of each sample, at most as many as features or code units; ``'auto'`` takes half as many, and at most
-        15.
+        Number of tangents per sample, at most the number of features or code units; ``'auto'`` is half that, up to 15.
     tangent_penalty : float, 'auto' or str, default='auto'
-        Weight of the squared slopes of the outputs along the tangents; 0 leaves (b) out. Slopes are per unit of X.
+        Weight of the squared slopes of the outputs along the tangents; 0 skips (b). Slopes are per unit of X.
         ``'auto'`` is the mean variance of the data along the tangents, ``mean(u' Cov(X) u)`` for scaled columns, and
-        does not depend on the units of X; where unlabeled rows are penalized and n < 1000 have labels, it is
-        ``(n / 1000) ** 1.5`` times that. It comes from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a
-        multiple: search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``, ``'30*auto'``; few steps bear a larger
-        one, few labels with ``penalize_unlabeled`` want a smaller one. Where the penalty P of a minibatch is above L, 5
-        % of the loss of constant outputs, ``L * (1 + log(P / L))`` takes its place: a weight that is much too large
-        then costs little accuracy, and does not end with constant outputs.
+        does not depend on the units of X. If unlabeled rows are penalized and n < 1000 have labels, it is
+        ``(n / 1000) ** 1.5`` times that. It is estimated from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is
+        a multiple: search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``, ``'30*auto'``. Short training tolerates
+        larger values; few labels with ``penalize_unlabeled`` need smaller ones. If the penalty P of a minibatch exceeds
+        L, 5 % of the loss of constant outputs, it is replaced by ``L * (1 + log(P / L))``. A weight that is much too
+        large then costs little accuracy and does not lead to constant outputs.
     tangent_sampling : {'exact', 'random'}, default='random'
-        Whether a step goes through all tangents, or through one random combination of each sample's, which is
-        unbiased: it costs two passes through the network instead of ``1 + n_tangents``. The exact form
-        costs less than that where there are more tangents than classes, as it then takes the gradients of the outputs
-        down instead, and it skips outputs whose contribution is below rounding error: it gets cheaper as the network
-        becomes confident.
+        Whether a step uses all tangents of each sample, or one random combination of them, which is unbiased. The
+        random form costs two passes through the network instead of ``1 + n_tangents``. The exact form costs less than
+        that if there are more tangents than classes, since it then back-propagates the gradients of the outputs
+        instead. It also skips outputs whose contribution is below rounding error, so that it gets cheaper as the
+        network becomes confident.
     update_tangents : int, default=None
-        Epochs after which the tangents are computed anew, from the layers as they then are; None keeps those of
-        ``base``, as in the paper. Not with ``solver='lbfgs'``, which needs an objective that stays as it is.
+        Number of epochs after which the tangents are recomputed from the current layers. None keeps those of ``base``,
+        as in the paper. Not available with ``solver='lbfgs'``, which needs a fixed objective.
     tangent_storage : {'float16', 'float32', None}, default='float16'
-        In what precision the tangents are kept: ``n_labeled * n_tangents * n_features`` numbers of 2 or 4 bytes, 1.4
-        GB for all of MNIST with 15 in ``'float16'``. None computes them anew for each batch.
+        Precision in which the tangents are stored: ``n_labeled * n_tangents * n_features`` values of 2 or 4 bytes, 1.4
+        GB for all of MNIST with 15 tangents in ``'float16'``. None recomputes them for each minibatch.
     penalize_unlabeled : bool or 'auto', default='auto'
-        Whether rows without a label are penalized too; the mean of the loss is still over the labeled ones. Needs
-        ``output='softmax'``, with which ``'auto'`` does so, for at most 10,000 unlabeled rows.
+        Whether to penalize rows without a label too; the mean of the loss is still over the labeled ones. This needs
+        ``output='softmax'``, with which ``'auto'`` penalizes at most 10,000 unlabeled rows.
     output : {'softmax', 'sigmoid'}, default='softmax'
-        Output units: of which one is right, or each by itself, as in the paper; ``predict_proba`` then divides by
-        their sum.
+        Output units. ``'softmax'`` makes one class right, ``'sigmoid'`` treats each by itself, as in the paper, and
+        ``predict_proba`` then divides by their sum.
     prefit : bool, default=False
-        Whether ``base`` is fitted already, and is to be used as it is; in cross-validation give
-        ``FrozenEstimator(base)`` instead, which clones leave fitted.
+        Whether ``base`` is already fitted and is used as it is. In cross-validation use ``FrozenEstimator(base)``
+        instead, which stays fitted when it is cloned.
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes in (c), as elsewhere in scikit-learn.
     reconstruction_weight : float, default=0.0
-        Weight of reconstructing X in (c), so that unlabeled rows teach the layers too: adds
-        ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over labeled and unlabeled rows, in which R is the
-        loss of the constant reconstruction and S the entropy of y: neither the width of X nor units matter. r goes
-        through all hidden layers, without dropout, and back through the decoder of ``base``, which learns too.
-        ``corruption`` is to be undone.
+        Weight of reconstructing X in (c), so that unlabeled rows train the layers too. This adds
+        ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over labeled and unlabeled rows. R is the loss of
+        the constant reconstruction and S the entropy of y, so that neither the width nor the units of X matter. r
+        passes through all hidden layers, without dropout, and back through the decoder of ``base``, which is trained
+        too. With ``corruption``, the clean X is reconstructed.
     unlabeled_per_labeled : float, 'auto' or None, default='auto'
-        With ``penalize_unlabeled`` or ``reconstruction_weight``, how many unlabeled rows, drawn anew in each epoch,
-        there are for each labeled one: epochs and ``batch_size`` then count labeled rows only, and few labels among
-        many rows are no more work. ``'auto'`` takes one; None goes over all rows, as ``solver='lbfgs'`` needs it.
+        Number of unlabeled rows per labeled row with ``penalize_unlabeled`` or ``reconstruction_weight``, drawn anew in
+        each epoch. Epochs and ``batch_size`` then count labeled rows only, so that few labels among many rows are no
+        more work. ``'auto'`` means one. None uses all rows, as ``solver='lbfgs'`` requires.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
-        Noise on X in (c), drawn anew at each step; prediction sees the clean X. Masking sets cells to 0 and divides the
-        others by ``1 - corruption_level``, as dropout does; salt and pepper sets them to an end of their column's
-        range; swap takes the same column of another row of the minibatch; gaussian adds noise to every cell. A callable
-        is ``f(X, seed, out)``. Tangents stay those of the clean X; the slopes are taken at its corrupted copy.
-        ``'auto'`` masks a share 0.3 where the network sees 500 inputs or more, in proportion less of fewer, and none
-        below a share of 0.05.
+        Noise added to X in (c), drawn anew at each step; prediction uses the clean X. ``'masking'`` sets cells to 0 and
+        divides the others by ``1 - corruption_level``, as dropout does; ``'salt_and_pepper'`` sets them to an end of
+        their column's range; ``'swap'`` takes the same column of another row of the minibatch; ``'gaussian'`` adds
+        noise to every cell. A callable has the signature ``f(X, seed, out)``. Tangents stay those of the clean X; the
+        slopes are taken at its corrupted copy. ``'auto'`` masks a fraction of 0.3 with 500 inputs or more,
+        proportionally less with fewer inputs, and none below a fraction of 0.05.
     corruption_level : float, default=0.3
-        Share of the cells that are corrupted; for gaussian, the standard deviation of the noise.
+        Fraction of the cells that are corrupted; for gaussian noise, its standard deviation.
     dropout : float, default=0.0
-        Share of the units of each layer that a step of (c) leaves out, and that the tangents then do not go through.
+        Fraction of the units of each layer that are dropped at each step of (c), also for the slopes along the
+        tangents.
     frozen : int or 'all', default=0
-        So many of the lowest hidden layers stay as ``base`` has them; with ``'all'`` only the output layer learns.
+        Number of the lowest hidden layers that keep the weights of ``base``. With ``'all'``, only the output layer is
+        trained.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights in (c).
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
@@ -159,7 +160,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         Whether to train once more from the same start, on the held-out samples too, for the number of epochs after
         which their error was least. Needs ``early_stopping``.
     random_state : int, RandomState instance or None, default=None
-        Seed of initial weights, shuffles and directions, and of ``base`` where it has none of its own.
+        Seed of initial weights, shuffles and directions, and of ``base`` if it has none of its own.
     verbose : int, default=0
         If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped; also
         of a ``base`` whose own ``verbose`` is 0.
@@ -179,15 +180,15 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     classes_ : ndarray of shape (n_classes,)
         Labels in the order of ``predict_proba``.
     base_ : estimator
-        The auto-encoder, as (a) left it.
+        The auto-encoder after (a).
     tangent_penalty_ : float
-        The weight of the squared slopes that was used.
+        Weight of the squared slopes that was used.
     n_iter_ : int
         Epochs of (c).
     loss_curve_ : list of float
         Objective of each epoch.
     validation_curve_ : list of float
-        Share of wrong labels on held-out samples after each epoch.
+        Fraction of wrong labels on held-out samples after each epoch.
 
     References
     ----------
@@ -249,7 +250,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data, kept in float32 or float64.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Labels, -1 for rows without one; or an indicator matrix of several labels a row, for which the output
+            Labels, -1 for rows without one; or an indicator matrix of several labels per row, for which the output
             units are sigmoids.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the mean of each objective.
@@ -265,7 +266,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             If X, y or a parameter is invalid (the estimator is then as before), or if the loss of (c) becomes
             infinite (the weights of the last finite epoch are then kept).
         TypeError
-            If ``base`` is no auto-encoder.
+            If ``base`` is not an auto-encoder.
         """
         with unchanged_on_error(self), fitting_parts(self, X):
             X, y, sample_weight = map(in_numpy, (X, y, sample_weight))
@@ -310,7 +311,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         check_unlabeled(self, used, "penalize_unlabeled=True or reconstruction_weight > 0")
 
     def _begin(self, targets, base):
-        """Take the encoder of ``base``, with an output layer above it; publish and return that state."""
+        """Add an output layer to the encoder of ``base``; publish and return the resulting state."""
         fitted = base.model_
         self.base_, self._units, encoder = base, fitted.units, fitted.network
         state = self._add_output(encoder.sizes[1:], encoder.names, targets, targets.unit)
@@ -325,7 +326,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         return fitted_base(self, base, X, weights, publish)
 
     def _warn_of_constant_outputs(self, X, values, labeled):
-        """Warn where even the labeled rows are predicted little better than by outputs that do not depend on X."""
+        """Warn if even the labeled rows are predicted hardly better than by outputs that do not depend on X."""
         rows = np.flatnonzero(labeled)
         rows = rows[:: -(-len(rows) // _N_JUDGED)]
         network, values = self._network, values[rows]
@@ -341,7 +342,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         return resolved(self.tangent_penalty, "tangent_penalty", 1.0) > 0
 
     def _check_width(self, sizes):
-        """Check the number of tangents by the widths from the input to the outputs."""
+        """Check the number of tangents against the widths from the input to the outputs."""
         width = min(sizes[0], sizes[-2])
         if self.n_tangents == "auto":
             self._n_tangents = min(_MOST_TANGENTS, max(1, width // 2))
@@ -369,7 +370,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         return unlabeled_ratio(self, self.reconstruction_weight > 0 or self._penalizes_unlabeled())
 
     def _rows(self, targets, weights, seed):
-        """Return the rows of the training; let unlabeled ones have no loss."""
+        """Return the rows to train on, and set the loss of unlabeled ones to 0."""
         labeled = targets.labeled
         if not self._penalizes_unlabeled():
             return np.flatnonzero(labeled)
@@ -391,7 +392,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         return new_autoencoder(shape, self._units, state)
 
     def _propagation(self, inputs, rows, n_labeled, weights, state, largest):
-        """Return the penalty, and what renews its tangents."""
+        """Return the penalty, and the observers that update its tangents."""
         self.tangent_penalty_ = 0.0
         if not self._is_penalized():
             return [], []

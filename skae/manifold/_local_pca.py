@@ -1,4 +1,4 @@
-"""Tangents without a model that is shared across space: principal components of neighbors."""
+"""Tangents without a global model: principal components of neighbors."""
 
 from numbers import Integral
 from typing import Any
@@ -20,18 +20,18 @@ from ._search import Search, check_neighbors
 @linked
 @versioned
 class LocalPCA(BaseEstimator):
-    """Principal components of each point's nearest neighbors: what tangents are without learning.
+    """Tangents without learning: principal components of each point's nearest neighbors.
 
-    :func:`tangent_basis` takes it like an encoder. The singular values are then the standard deviations of the
+    :func:`tangent_basis` accepts it in place of an encoder. The singular values are then the standard deviations of the
     neighbors along the tangents.
 
     Parameters
     ----------
     n_neighbors : int, default=30
-        Training points around each point, which have ``n_neighbors - 1`` tangents at most. It may be changed without
-        another ``fit``.
+        Number of training points around each point, which give at most ``n_neighbors - 1`` tangents. It may be changed
+        after ``fit``.
     n_jobs : int, default=None
-        Processes or threads of the search, as in scikit-learn.
+        Number of processes or threads of the search, as in scikit-learn.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class LocalPCA(BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Keep the points among which neighbors are looked for.
+        """Store the points among which neighbors are searched.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class LocalPCA(BaseEstimator):
 
     @property
     def model_(self) -> Any:
-        """The fitted neighborhoods, which stand in the place of an encoder."""
+        """The fitted neighborhoods, in place of an encoder."""
         check_is_fitted(self)
         check_set(self, "n_neighbors")
         check_neighbors(self.n_neighbors, self._points)
@@ -103,14 +103,14 @@ class LocalPCA(BaseEstimator):
 
 
 class _Deviations:
-    """Deviations of neighbors from their mean, in the place of a Jacobian."""
+    """Deviations of neighbors from their mean, in place of a Jacobian."""
 
     def __init__(self, points, search, n_neighbors):
         self._points, self._search, self._n_neighbors = points, search, n_neighbors
         self.dtype, self.n_outputs = points.dtype, n_neighbors - 1
 
     def linear_map(self, x):
-        """Return the deviations over the root of their degrees of freedom."""
+        """Return the deviations divided by the square root of their degrees of freedom."""
         places = self._search.nearest(x, self._n_neighbors)
         neighbors = self._points[places]
         neighbors -= neighbors.mean(axis=1, keepdims=True)

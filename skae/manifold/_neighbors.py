@@ -24,25 +24,25 @@ from ._search import Search, check_neighbors, in_units
 from ._tangents import tangent_basis, tangents_at
 
 _RIDGE = 1e-4  # keeps planes that share a direction apart, as in Simard et al.
-_BLOCK = 64  # samples that a thread has at once
+_BLOCK = 64  # samples per task of a thread
 
 
 def tangent_distances(differences, here, there=None):
-    """Return the squared distance of pairs of points, less what moving in tangent planes makes up for.
+    """Return the squared distances of pairs of points, minimized over movement in their tangent planes.
 
     Parameters
     ----------
     differences : ndarray of shape (n_pairs, n_features)
-        One point minus the other.
+        First point of each pair minus the second.
     here : ndarray of shape (n_pairs, n_tangents, n_features)
-        Orthonormal tangents at the one.
+        Orthonormal tangents at the first point.
     there : ndarray of shape (n_pairs, n_tangents, n_features), default=None
-        Orthonormal tangents at the other; by default it does not move.
+        Orthonormal tangents at the second point, which does not move by default.
 
     Returns
     -------
     distances : ndarray of shape (n_pairs,)
-        Squared.
+        Squared distances.
     """
     planes = here if there is None else np.concatenate([here, there], axis=1)
     along = np.matmul(planes, differences[:, :, np.newaxis])
@@ -58,29 +58,29 @@ def tangent_distances(differences, here, there=None):
 @linked
 @versioned
 class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
-    """Vote of the nearest neighbors by tangent distance, with learned tangents.
+    """Nearest neighbors classifier by tangent distance, with learned tangents.
 
-    The distance of two points is that between the planes through them which their tangents span. It is computed for
-    the ``n_candidates`` nearest points in Euclidean distance.
+    The distance of two points is that between the planes that their tangents span through them. It is computed for the
+    ``n_candidates`` nearest points in Euclidean distance.
 
     Parameters
     ----------
     encoder : estimator, default=None
-        Any model that :func:`tangent_basis` takes; a clone is fitted to X without y. :class:`ContractiveAE` by default.
+        Model that :func:`tangent_basis` accepts; a clone is fitted to X without y. None means ``ContractiveAE()``.
     n_neighbors : int, default=5
-        Neighbors that vote. It and ``n_candidates`` may be changed without another ``fit``.
+        Number of neighbors that vote. It and ``n_candidates`` may be changed after ``fit``.
     n_tangents : int, default=1
-        Tangents of each point: few, as a plane of many comes near to points of other classes.
+        Number of tangents of each point. Keep it small: a plane of many tangents comes near to points of other classes.
     planes : {'both', 'query'}, default='query'
-        Whose planes count. With ``'both'`` the tangents of all training points are kept, n_samples * n_tangents *
-        n_features numbers, and training points whose tangents fit by chance are near to all others.
+        Whether to use the tangent planes of query points only, or of training points too. ``'both'`` stores n_samples *
+        n_tangents * n_features values, and training points whose tangents fit by chance are near to all others.
     n_candidates : int, default=100
-        Points nearest in Euclidean distance, whose tangent distance is computed.
+        Number of nearest points in Euclidean distance whose tangent distance is computed.
     prefit : bool, default=False
-        Whether ``encoder`` is fitted already, and is to be used as it is; in cross-validation give
-        ``FrozenEstimator(encoder)`` instead, which clones leave fitted.
+        Whether ``encoder`` is already fitted and is used as it is. In cross-validation use ``FrozenEstimator(encoder)``
+        instead, which stays fitted when it is cloned.
     n_jobs : int, default=-1
-        Threads, as in joblib.
+        Number of threads, as in joblib.
 
     Attributes
     ----------
@@ -175,7 +175,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
                 encoder = ContractiveAE() if self.encoder is None else clone(self.encoder)
                 self.encoder_ = encoder.fit(frame)
             self._n_tangents = self.n_tangents
-            # An encoder without these tangents, or of other columns, is refused here and not at the first prediction.
+            # An encoder without these tangents, or with other columns, is refused here and not at the first prediction.
             tangent_basis(self.encoder_, _safe_indexing(frame, slice(1)), self.n_tangents)
             self._points, self._tangents = X, None
             if self.planes == "both":
@@ -188,7 +188,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         return tangents_at(self.encoder_, X, self._n_tangents, n_jobs=n_jobs).basis
 
     def predict_proba(self, X: ArrayLike) -> FloatArray:
-        """Return each class's share of the votes.
+        """Return the fraction of votes for each class.
 
         Parameters
         ----------
@@ -229,7 +229,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         return np.take_along_axis(candidates, order, axis=1)
 
     def predict(self, X: ArrayLike) -> AnyArray:
-        """Return the class with most votes.
+        """Return the class with the most votes.
 
         Parameters
         ----------

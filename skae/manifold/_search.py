@@ -6,7 +6,7 @@ from .._estimators.columns import unit_of_squares
 
 
 def check_neighbors(n_neighbors, points):
-    """Raise ``ValueError`` where there are fewer than ``n_neighbors`` points."""
+    """Raise ``ValueError`` if there are fewer than ``n_neighbors`` points."""
     if n_neighbors > len(points):
         raise ValueError(
             f"n_neighbors={n_neighbors} needs as many samples; got n_samples = {len(points)}."
@@ -14,16 +14,16 @@ def check_neighbors(n_neighbors, points):
 
 
 class Search:
-    """A search for neighbors whose files hold the points only: its tree is built anew, as a damaged one could do harm."""
+    """Nearest-neighbor search that pickles its points only: the tree is rebuilt, as a damaged one could do harm."""
 
     def __init__(self, points, n_jobs=None):
-        from sklearn.neighbors import NearestNeighbors  # a quarter of the time of importing skae
+        from sklearn.neighbors import NearestNeighbors  # takes a quarter of skae's import time
 
         self._points, self._n_jobs, self.unit = points, n_jobs, unit_of_squares(points)
         self._neighbors = NearestNeighbors(n_jobs=n_jobs).fit(in_units(points, self.unit))
 
     def nearest(self, X, n_neighbors):
-        """Return the places of the points that are nearest to each row of X, of shape (n_samples, n_neighbors).
+        """Return the indices of the points nearest to each row of X, of shape (n_samples, n_neighbors).
 
         Raises
         ------
@@ -48,7 +48,7 @@ def in_units(X, unit):
 
 
 def _check_range(X, rows):
-    """Raise where squares of ``rows``, which are those of X in the unit of a search, overflow."""
+    """Raise if squares of ``rows``, the rows of X in the unit of a search, overflow."""
     if np.abs(rows).max() > 1e-3 * np.finfo(rows.dtype).max ** 0.5:
         raise ValueError(
             f"X has values up to {np.abs(X).max():.1e}, so much larger than those of fit that squares of distances overflow "

@@ -22,25 +22,25 @@ from ._tangents import BLOCK, rows_at_once_like
 
 
 class TangentStore:
-    """The directions of a :class:`~skae.nn.tangent_propagation.TangentPropagation`: tangents of an encoder.
+    """Tangents of an encoder, as directions of a :class:`~skae.nn.tangent_propagation.TangentPropagation`.
 
     Parameters
     ----------
     network : Network
-        Whose layers below the output are the encoder.
+        Network whose layers below the output layer are the encoder.
     X : C-ordered ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
     rows : ndarray of int
         Rows of X that have tangents.
     n_tangents : int
     dtype : str or None
-        In which they are kept, ``len(rows) * n_tangents * n_features`` numbers; None computes them for each batch.
+        Dtype of the ``len(rows) * n_tangents * n_features`` stored values; None recomputes them for each minibatch.
     random : bool
-        Whether a batch gets one random combination of each sample's tangents, with signs of a fair coin, instead
-        of all of them: since E e e' = I, the mean of its squared slope is the sum of theirs.
+        Whether a minibatch gets one combination of each sample's tangents with random signs e, instead of all of them.
+        Since E e e' = I, the mean of its squared slope is the sum of theirs.
     tol : float
     seed : int
     prototype : array or None, default=None
-        An array on whose device, and by whose library, tangents are computed; numpy by default.
+        Array in whose library and on whose device tangents are computed; numpy by default.
     """
 
     def __init__(self, network, X, rows, n_tangents, *, dtype, random, tol, seed, prototype=None):
@@ -56,11 +56,11 @@ class TangentStore:
             self._basis = np.empty((len(rows), n_tangents, X.shape[1]), dtype)
 
     def __getstate__(self):
-        """Return what looks up tangents: a copy in another process takes no new ones."""
+        """Return what is needed to look up tangents; a copy in another process does not update them."""
         return {**vars(self), "X": None, "prototype": None}
 
     def update(self, flat):
-        """Take the tangents of the encoder with the parameters ``flat``."""
+        """Update the tangents to those of the encoder with the parameters ``flat``."""
         self._flat = to_numpy(flat).copy()
         if self._basis is None:
             return
@@ -86,7 +86,7 @@ class TangentStore:
             return
         signs = None
         if self.random:
-            # Of the whole batch, so that a sample's do not depend on which others are asked for.
+            # Coins of the whole minibatch, so that those of a sample do not depend on the other ``samples``.
             coins = self.draw(len(rows), seed).reshape(len(rows), -1)
             signs = (2 * coins[samples] - 1).astype(out.dtype)
         if self._basis is None:
@@ -96,15 +96,15 @@ class TangentStore:
 
     @property
     def can_be_captured(self):
-        """Whether directions are looked up on a device: they are stored: bool."""
+        """Whether directions are stored, so that a device can look them up: bool."""
         return self._basis is not None
 
     def n_coins(self, n_samples):
-        """Return how many coins are tossed for a batch."""
+        """Return the number of coins for a minibatch."""
         return n_samples * self.n_tangents if self.random else 0
 
     def draw(self, n_samples, seed):
-        """Return the coins of a batch, 0 or 1."""
+        """Return the coins of a minibatch: random values 0 or 1."""
         return np.random.default_rng(seed).integers(0, 2, self.n_coins(n_samples))
 
     def _fill_beside(self, rows, inputs, seed, out):
@@ -152,14 +152,14 @@ class TangentStore:
     def _tangents(self, inputs):
         params, rng = self.network.views(like(self._flat, inputs)), np.random.default_rng(self.seed)
         jacobians, start = encoder_map(params, inputs, self.network.depth - 1), None
-        if not is_numpy(inputs):  # where each block of numpy's would start
+        if not is_numpy(inputs):  # the start vectors of numpy's blocks
             block = rng.standard_normal((BLOCK, inputs.shape[1])).astype(dtype_name(inputs))
             start = like(np.resize(block, inputs.shape), inputs)
         return leading_vectors(jacobians, self.n_tangents, self.tol, rng, start)[0]
 
 
 class TangentUpdates(Observer):
-    """Observer of training: new tangents every few epochs, which a checkpoint can bring back.
+    """Observer that updates the tangents every few epochs; a checkpoint can restore them.
 
     ``listeners`` are called when the tangents have changed.
     """
@@ -169,12 +169,12 @@ class TangentUpdates(Observer):
         self.listeners = []
 
     def epoch_begin(self, state):
-        """Compute those that are due."""
+        """Update the tangents if that is due."""
         due = state.n_epochs // self._every * self._every
         if due == state.n_epochs:
             state.extra["encoder"] = copy(state.params)
             if due and state.best_params is None:
-                # What the loss with the old tangents came to says nothing about that with new ones.
+                # The loss with the old tangents says nothing about that with new ones.
                 state.best, state.n_stale = np.inf, 0
         if due != self._as_of:
             self._store.update(state.extra["encoder"])
@@ -183,5 +183,5 @@ class TangentUpdates(Observer):
                 changed()
 
     def kept(self, params):
-        """Return an array like the parameters of the encoder that the present tangents are of."""
+        """Return an array like the parameters of the encoder whose tangents are in use."""
         return {"encoder": params}

@@ -1,27 +1,27 @@
-"""How strong a penalty on slopes along tangents is, in units that do not depend on those of the data."""
+"""Automatic weight of the penalty on slopes along tangents, independent of the units of the data."""
 
 import numpy as np
 
 from .._arrays.namespace import dense
 
-_N_ROWS = 500  # of the data and with tangents: enough for two digits
+_N_ROWS = 500  # rows of the data, and rows with tangents: enough for two digits
 
 
 def automatic_penalty(X, rows, weights, store, seed):
     """Return the mean variance of the data along the tangents.
 
-    Where x moves along a tangent by as much as the data vary, outputs move by about the slope times the standard
-    deviation: the penalty is the mean square of that.
+    If x moves along a tangent by the standard deviation of the data, outputs change by about the slope times that
+    deviation. The penalty is the mean square of this change.
 
     Parameters
     ----------
     X : C-ordered ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
     rows : ndarray of int
-        That have tangents.
+        Rows that have tangents.
     weights : ndarray of shape (n_samples,) or None
     store : TangentStore
     seed : int
-        Of a choice of some rows where there are many.
+        Seed for the choice of some rows, if there are many.
     """
     rng = np.random.default_rng(seed)
     some = _some(np.arange(X.shape[0]), weights, rng)
@@ -41,6 +41,6 @@ def automatic_penalty(X, rows, weights, store, seed):
 
 
 def _some(rows, weights, rng):
-    """Return some of ``rows`` with a weight, in their order."""
+    """Return some of the ``rows`` with a positive weight, in their order."""
     rows = rows if weights is None else rows[weights[rows] > 0]
     return np.sort(rng.permutation(rows)[:_N_ROWS])

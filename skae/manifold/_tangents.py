@@ -24,7 +24,7 @@ from ._bidiagonalization import leading_vectors
 
 # Samples that share matrix products: enough for their full speed, few enough for the cache.
 BLOCK = 128
-_MOST = 4096  # samples that an array of another library has at once, of which each step is a call
+_MOST = 4096  # samples per block in other libraries, where each step is a call
 
 
 class Tangents(NamedTuple):
@@ -35,7 +35,7 @@ class Tangents(NamedTuple):
     basis : ndarray of shape (n_samples, n_tangents, n_features)
         Orthonormal right singular vectors of dh/dx, those of the largest singular values first.
     singular_values : ndarray of shape (n_samples, n_tangents)
-        How fast the code varies along each.
+        Rate at which the code varies along each tangent.
     """
 
     basis: FloatArray
@@ -54,35 +54,35 @@ def tangent_basis(
 ) -> Tangents:
     """Return the tangents at each sample: leading right singular vectors of the Jacobian dh/dx.
 
-    By Golub-Kahan bidiagonalization of blocks of samples, which share the matrix products with the weights: no Jacobian
-    is formed. A sample leaves its block when residual over gap, which bounds the sine of the angle between its tangents
-    and the exact ones, is below ``tol``, or when the residual is mere rounding. An angle then is at most about
-    ``max(tol, 20 eps s_1^2 / (s_k^2 - s_(k+1)^2))``, with the singular values s and the precision eps of X's dtype:
-    without a gap behind s_k the space of the leading k is not defined. Of singular values that coincide exactly one may
-    be found only.
+    Golub-Kahan bidiagonalization runs on blocks of samples, which share the matrix products with the weights; no
+    Jacobian is formed. A sample leaves its block when the residual divided by the gap, which bounds the sine of the
+    angle between its tangents and the exact ones, is below ``tol``, or when the residual is at rounding level. The
+    angle is then at most about ``max(tol, 20 eps s_1^2 / (s_k^2 - s_(k+1)^2))``, with the singular values s and the
+    precision eps of X's dtype. Without a gap behind s_k, the space of the leading k is not defined. If singular values
+    coincide exactly, only one of them may be found.
 
     Parameters
     ----------
     model : fitted auto-encoder, StackedAE, network classifier, PSD or LocalPCA
-        PSD not with ``encoder='lista'``; of classifiers, the layers below the output.
+        Fitted encoder. A classifier contributes the layers below its output; a PSD must not have ``encoder='lista'``.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Samples; arrays of the library of ``fit``, with scikit-learn's dispatch, have tangents of that library.
+        Samples. With scikit-learn's dispatch, arrays of the library of ``fit`` give tangents of that library.
     n_tangents : int, default=15
-        Tangents of each sample; at most as many as features, code units or neighbors.
+        Number of tangents per sample, at most the number of features, code units or neighbors.
     tol : float, default=1e-4
         Largest angle, in radians, to the exact space.
     start : ndarray of shape (n_samples, n_tangents, n_features), default=None
         Tangents to start from, for instance those of the same samples before some more training.
     random_state : int, RandomState instance or None, default=0
-        Seed of the vectors to start from otherwise.
+        Seed of the start vectors if ``start`` is None.
     n_jobs : int, default=-1
-        Threads, as in joblib.
+        Number of threads, as in joblib.
 
     Returns
     -------
     tangents : Tangents
-        ``basis`` of shape (n_samples, n_tangents, n_features) and ``singular_values`` of shape (n_samples,
-        n_tangents), a named tuple.
+        Named tuple of ``basis``, of shape (n_samples, n_tangents, n_features), and ``singular_values``, of shape
+        (n_samples, n_tangents).
 
     Raises
     ------
@@ -122,7 +122,7 @@ def tangent_basis(
 
 
 def tangents_at(model, X, n_tangents, *, tol=1e-4, start=None, random_state=0, n_jobs=-1):
-    """Do :func:`tangent_basis` for X that the model has checked."""
+    """Return :func:`tangent_basis` of X that the model has checked."""
     check_jobs(n_jobs)
     solve = _solver(model, X, n_tangents, tol, start, random_state, n_jobs)
     if dispatched(X):
@@ -142,7 +142,7 @@ def tangents_at(model, X, n_tangents, *, tol=1e-4, start=None, random_state=0, n
 
 
 def rows_at_once_like(prototype, n_tangents, n_features):
-    """Return how many samples an array of another library has at once: a whole number of numpy's blocks."""
+    """Return the number of samples per block in another library, a multiple of that in numpy."""
     dtype = np.dtype(dtype_name(prototype))
     return max(rows_at_once(_MOST, 4 * n_tangents * n_features, dtype) // BLOCK, 1) * BLOCK
 
@@ -166,22 +166,22 @@ def iter_tangents(
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Samples.
     n_tangents : int, default=15
-        Tangents at each sample.
+        Number of tangents of each sample.
     tol : float, default=1e-4
         See :func:`tangent_basis`.
     block_size : int, default=1024
-        Samples in a block; a multiple of 128 gives the same bits as :func:`tangent_basis`.
+        Number of samples in a block; a multiple of 128 gives bitwise the results of :func:`tangent_basis`.
     random_state : int, RandomState instance or None, default=0
-        Seed of the vectors to start from.
+        Seed of the start vectors.
     n_jobs : int, default=-1
-        Threads, as in joblib.
+        Number of threads, as in joblib.
 
     Yields
     ------
     rows : slice
-        Which samples of X.
+        Rows of the block in X.
     tangents : Tangents
-        Theirs.
+        Tangents of these rows.
 
     Examples
     --------
@@ -214,7 +214,7 @@ def iter_tangents(
 
 
 def _checked(model, X):
-    """Return X in the dtype of a model that has tangents."""
+    """Return X in the dtype of the model, which must have tangents."""
     if hasattr(type(model), "model_"):
         check_is_fitted(model)
     if not hasattr(getattr(model, "model_", None), "linear_map"):
@@ -227,7 +227,7 @@ def _checked(model, X):
 
 
 def _solver(model, X, n_tangents, tol, start, random_state, n_jobs):
-    """Return the function that solves some rows of X."""
+    """Return a function that computes the tangents of some rows of X."""
     check_scalar(n_tangents, "n_tangents", Integral)
     if not (isinstance(tol, Real) and tol > 0):
         raise ValueError(f"tol must be positive; got {tol!r}.")
@@ -245,7 +245,7 @@ def _solver(model, X, n_tangents, tol, start, random_state, n_jobs):
         x = X[rows, ...] if dispatched(X) else dense(X[rows])
         rng = np.random.default_rng([seed, rows.start])
         if start is not None:
-            # Of the space that the old tangents span, one vector with a part along each does.
+            # One vector with a component along each of the old tangents is enough.
             first = namespace(start).sum(start[rows, ...], axis=1)
         else:
             first = _first_of_blocks(x, rows, seed) if dispatched(X) else None
@@ -255,7 +255,7 @@ def _solver(model, X, n_tangents, tol, start, random_state, n_jobs):
 
 
 def _first_of_blocks(x, rows, seed):
-    """Return vectors to start from, which are those of numpy's blocks."""
+    """Return start vectors, the same as those of numpy's blocks."""
     parts = [
         np.random.default_rng([seed, first]).standard_normal(
             (min(BLOCK, rows.stop - first), x.shape[1])

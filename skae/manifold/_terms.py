@@ -14,28 +14,29 @@ def tangent_terms(
 ) -> NDArray[np.str_]:
     """Return each tangent as the words that it adds and takes away, such as ``'+gilt +stg -slow'``.
 
-    The sign of a tangent means nothing: it is turned so that its largest component is positive.
+    The sign of a tangent is arbitrary; it is chosen so that the largest component is positive.
 
     Parameters
     ----------
     basis : ndarray of shape (..., n_features)
-        Tangents, for instance of :func:`tangent_basis`.
+        Tangents, for instance from :func:`tangent_basis`.
     feature_names : sequence of str
-        The word of each feature, for instance of ``CountVectorizer.get_feature_names_out``.
+        Word of each feature, for instance from ``CountVectorizer.get_feature_names_out``.
     n_terms : int, default=8
-        Words of each tangent, those of the largest components first.
+        Number of words of each tangent.
 
     Returns
     -------
     terms : ndarray of str of shape (...)
-        Words, those of the largest weights first.
+        Words of each tangent, those of the largest components first.
 
     Raises
     ------
     ValueError
-        If ``feature_names`` has not one name for each feature, ``basis`` is not finite, or ``n_terms`` is not positive.
+        If ``feature_names`` does not have a name for each feature, ``basis`` is not finite, or ``n_terms`` is not
+        positive.
     TypeError
-        If a name is no string.
+        If a name is not a string.
 
     Examples
     --------
