@@ -27,9 +27,9 @@ class Unit(ABC):
     """
 
     whole_row = True
-    kind = None  # its code in the kernels, where penalties on its Jacobian have a closed form
-    derivative_at_zero = 1.0  # s'(0), by which the Jacobian of initial weights is judged
-    rectifies = False  # whether initial weights are those of a rectifier
+    kind = None  # code of the unit in the kernels, if penalties on its Jacobian have a closed form
+    derivative_at_zero = 1.0  # s'(0), for the scale of the Jacobian at initial weights
+    rectifies = False  # whether to initialize weights as for a rectifier
 
     @abstractmethod
     def forward(self, a, bias, rows=ALL, units=ALL):
@@ -39,8 +39,8 @@ class Unit(ABC):
     def derivatives(self, outputs, order=1, memory=None):
         """Return the ``Derivatives`` at ``outputs`` of some samples.
 
-        ``order`` is 2 where second derivatives are needed too. ``memory`` is what an earlier call for outputs of the
-        same shape has returned, which may be used again.
+        ``order=2`` includes second derivatives. ``memory`` is the result of an earlier call for outputs of the same
+        shape, whose arrays may be reused.
         """
 
     def backward(self, outputs, delta, extra, sums, rows=ALL, units=ALL):
@@ -55,14 +55,14 @@ class Unit(ABC):
 
 
 class Rows(NamedTuple):
-    """Rows of vectors, some for each of some samples of a batch, those of a sample together.
+    """Rows of vectors that belong to some samples of a batch, grouped by sample.
 
     Attributes
     ----------
     samples : ndarray of int
-        Numbers of the samples that have any.
+        Indices of the samples that have rows.
     starts : ndarray of shape (n_samples + 1,)
-        Where the rows of each begin, and the last ones end.
+        Index of the first row of each sample, and the end of the last one's rows.
     """
 
     samples: np.ndarray
@@ -79,14 +79,14 @@ class Rows(NamedTuple):
         return np.repeat(self.samples, np.diff(self.starts))
 
     def each(self, vectors):
-        """Return a vector for each row, from as many as one sample has; or ``vectors``, if they are that many."""
+        """Return one vector for each row: ``vectors``, repeated for each sample if they are those of one."""
         n_rows = self.starts[-1]
         return vectors if len(vectors) == n_rows else np.tile(vectors, (n_rows // len(vectors), 1))
 
     def share(self, kernel, size, *arrays):
-        """Call ``kernel(*arrays, first, last)`` for all samples, those of a thread together.
+        """Call ``kernel(*arrays, first, last)`` for ranges of samples, shared among threads.
 
-        ``size`` is that of all rows.
+        ``size`` is the number of entries of all rows.
         """
 
         def some(places):
@@ -96,18 +96,18 @@ class Rows(NamedTuple):
 
 
 class Derivatives(ABC):
-    """Jacobians J_i of a unit at some samples i, which take rows of vectors.
+    """Jacobians J_i of a unit at some samples i, applied to rows of vectors.
 
-    They are symmetric, as all are of units that are the gradient of a function: elementwise ones, softmax, top-k. To
-    add one that is not ``Diagonal``, implement ``jvp``, ``jvp_backward`` and ``take``. ``rows`` are ``Rows``; without
-    them there is one vector for each sample.
+    They are symmetric, as for any unit that is the gradient of a function: elementwise units, softmax, top-k. To add
+    one that is not ``Diagonal``, implement ``jvp``, ``jvp_backward`` and ``take``. ``rows`` is a ``Rows``; without it
+    there is one vector for each sample.
     """
 
     @abstractmethod
     def jvp(self, tangents, out=None, rows=None):
         """Return J_i t_r, in ``out`` if it is given.
 
-        ``tangents`` may be as many as one sample has, see :meth:`Rows.each`.
+        ``tangents`` may be those of one sample, shared by all: see :meth:`Rows.each`.
         """
 
     def vjp(self, cotangents, out=None, rows=None):
@@ -116,14 +116,14 @@ class Derivatives(ABC):
 
     @abstractmethod
     def jvp_backward(self, tangents, cotangents, delta, rows):
-        """Go back through ``jvp``: u_r <- J_i' u_r; delta_i <- delta_i + the derivative of sum_r u_r' J_i t_r by a_i."""
+        """Backpropagate through ``jvp``: u_r <- J_i' u_r; delta_i <- delta_i + d(sum_r u_r' J_i t_r) / da_i."""
 
     def vjp_backward(self, cotangents, tangents, delta, rows):
-        """Go back through ``vjp``, where the gradient at J_i' u_r is t_r: t_r <- J_i t_r, and ``delta`` as there."""
+        """Backpropagate through ``vjp``, from t_r at J_i' u_r: t_r <- J_i t_r; ``delta`` as in ``jvp_backward``."""
         self.jvp_backward(cotangents, tangents, delta, rows)
 
     def combine_backward(self, coefficients, tangents, cotangents, combined, out, delta, rows):
-        """Do ``jvp_backward`` for the tangents sum_k c_rk t_k of each sample's; combined_r <- what ``jvp`` makes of them."""
+        """Do ``jvp_backward`` for the tangents sum_k c_rk t_k of each sample; combined_r <- ``jvp`` of these."""
         rows.share(combine, out.size, coefficients, rows.starts, tangents, combined)
         out[...] = cotangents
         self.jvp_backward(combined, out, delta, rows)
@@ -144,16 +144,16 @@ class Derivatives(ABC):
         return out.reshape(n_samples, n_columns, width).transpose(0, 2, 1)
 
     def masked(self, mask):
-        """Return the derivatives of the outputs times ``mask``; these may be changed."""
+        """Return the derivatives of the outputs times ``mask``, possibly by changing these in place."""
         return _Masked(self, mask)
 
     def active_units(self):
-        """Return which units are needed for a product with any vector: all but those that ``select`` may leave out."""
+        """Return the units that products with vectors need: all but those that ``select`` may leave out."""
         return ALL
 
 
 class Diagonal(Derivatives):
-    """Jacobians with s'(a) on the diagonal, and nothing else; ``second`` has s''(a)."""
+    """Diagonal Jacobians: ``first`` has s'(a), ``second`` has s''(a)."""
 
     def __init__(self, first, second=None):
         self.first, self.second = first, second
@@ -172,12 +172,12 @@ class Diagonal(Derivatives):
     vjp = jvp  # a diagonal matrix is its own transpose
 
     def jvp_backward(self, tangents, cotangents, delta, rows):
-        """Go back through ``jvp``."""
+        """Backpropagate through ``jvp``."""
         arrays = self.first, self.second, *rows, tangents, cotangents, delta
         rows.share(scale_rows_backward, cotangents.shape[0] * cotangents.shape[1], *arrays)
 
     def combine_backward(self, coefficients, tangents, cotangents, combined, out, delta, rows):
-        """Do the same at once, with each row in the cache."""
+        """Do the same in one pass, while each row is in the cache."""
         arrays = self.first, self.second, *rows, tangents, cotangents, combined, out, delta
         rows.share(combine_backward, tangents.size, coefficients, *arrays)
 
@@ -186,7 +186,7 @@ class Diagonal(Derivatives):
         return self.first[:, :, None] * matrices
 
     def masked(self, mask):
-        """Return the derivatives of the outputs times ``mask``: these, changed."""
+        """Return the derivatives of the outputs times ``mask``: these, changed in place."""
         self.first *= mask
         if self.second is not None:
             self.second *= mask
@@ -201,7 +201,7 @@ class Diagonal(Derivatives):
         return Diagonal(np.ascontiguousarray(self.first[:, units]))
 
     def active_units(self):
-        """Return which units are not saturated at all samples, so that their part of any J v is lost in rounding."""
+        """Return the units without those saturated at every sample, whose part of any J v is lost in rounding."""
         if not is_numpy(self.first):
             return ALL
         largest = np.abs(self.first).max(axis=0)
@@ -226,12 +226,12 @@ class _Masked(Derivatives):
         return self._inner.vjp(cotangents * self._rows(rows), out, rows)
 
     def jvp_backward(self, tangents, cotangents, delta, rows):
-        """Go back through ``jvp``."""
+        """Backpropagate through ``jvp``."""
         cotangents *= self._rows(rows)
         self._inner.jvp_backward(tangents, cotangents, delta, rows)
 
     def vjp_backward(self, cotangents, tangents, delta, rows):
-        """Go back through ``vjp``."""
+        """Backpropagate through ``vjp``."""
         mask = self._rows(rows)
         self._inner.vjp_backward(cotangents * mask, tangents, delta, rows)
         tangents *= mask
@@ -245,7 +245,7 @@ class _Masked(Derivatives):
 
 
 class Elementwise(Unit):
-    """A unit of one pre-activation: its code in the kernels, and the kernel that applies it in place."""
+    """A unit of one pre-activation: ``kind`` is its code in the kernels, ``kernel`` applies it in place."""
 
     whole_row = False
 
@@ -291,15 +291,15 @@ ACTIVATIONS = {
 
 
 def make_unit(activation):
-    """Return the unit of a name, or a unit as it is."""
+    """Return the unit called ``activation``, or ``activation`` itself if it is a unit."""
     return ACTIVATIONS[activation] if isinstance(activation, str) else activation
 
 
 def initial_bound(unit, fan_in, fan_out, shallow):
-    """Half-width of the uniform initial weights: He et al. 2015 for rectifiers, Glorot & Bengio 2010 for the rest.
+    """Return the half-width of uniform initial weights: He et al. 2015 for rectifiers, else Glorot & Bengio 2010.
 
-    Their factor 4 for sigmoids is left out in a ``shallow`` auto-encoder, of one layer: it trains no better with it,
-    and the noise stays visible in the filters. Deeper ones, and classifiers, learn little or nothing without it.
+    The latter's factor 4 for sigmoids is omitted in a ``shallow`` (one-layer) auto-encoder: it trains no better with
+    it, and noise stays visible in the filters. Deeper ones, and classifiers, learn little or nothing without it.
     """
     if unit.rectifies:
         return np.sqrt(6 / fan_in)

@@ -1,7 +1,7 @@
-"""Restricted Boltzmann machines: p(x, h) in proportion to exp(h'Wx + b'h + c'x) times the base of the visible units.
+"""Restricted Boltzmann machines: p(x, h) proportional to exp(h'Wx + b'h + c'x) times the visible units' base density.
 
-The parameters are those of a tied one-layer network: means of h given x are its codes, and W'h + c are the logits of
-its output units.
+The parameters are those of a tied one-layer network: its codes are the means of h given x, and the logits of its
+output units are W'h + c.
 """
 
 from functools import partial
@@ -31,7 +31,7 @@ from .activations import ACTIVATIONS
 from .layer import Layer, LayerRecord, add_up, forget_penalties
 from .noise import draw_keys, fresh_keys
 
-_SHARE_WATCHED = 32  # of a batch: one row in so many is reconstructed, to see how training goes
+_SHARE_WATCHED = 32  # one row in 32 of a minibatch is reconstructed, to monitor training
 
 
 def hidden_means(params, visible, out, scale=1):
@@ -57,7 +57,7 @@ def draw(means, rng, out):
 
 
 class _BinaryDraws(NamedTuple):
-    """Takes the place of a unit where outputs are drawn at once."""
+    """Stands in for a unit: its outputs are Bernoulli draws."""
 
     rows: np.ndarray
     columns: np.ndarray
@@ -81,14 +81,14 @@ def draw_visible(params, units, hidden, rng, out, scale=1):
 
 
 def gibbs_step(params, units, visible, means, hidden, rng):
-    """Draw ``hidden`` given ``visible``, and ``visible`` given ``hidden``; ``means`` are those of hidden."""
+    """Draw ``hidden`` given ``visible``, then ``visible`` given ``hidden``; ``means`` <- p(hidden = 1 | visible)."""
     hidden_means(params, visible, means)
     draw(means, rng, hidden)
     draw_visible(params, units, hidden, rng, visible)
 
 
 def log_densities(params, units, X):
-    """Return log p(x) of each row up to the normalizer, in float64: minus the free energy."""
+    """Return log p(x) of each row up to the normalizer (minus the free energy), in float64."""
     pre_activations = X @ params.encoder_weights[0].T + params.encoder_biases[0]
     if is_numpy(X):
         values = np.logaddexp(0, pre_activations).sum(axis=1, dtype=np.float64)
@@ -103,7 +103,7 @@ def _scaled(weights, scale):
 
 
 class Chains(Observer):
-    """Gibbs chains that outlive a step (persistent contrastive divergence), and are part of the training's state.
+    """Gibbs chains that persist across steps (persistent contrastive divergence), kept in the training state.
 
     Parameters
     ----------
@@ -114,28 +114,28 @@ class Chains(Observer):
 
     def __init__(self, n_chains, n_hidden, dtype):
         self.n_chains, self.key = n_chains, "chains"
-        # Units that are all off: the first samples are those of the visible biases alone.
+        # All units start off: the first samples depend on the visible biases alone.
         self.hidden = np.zeros((n_chains, n_hidden), dtype)
 
     def epoch_begin(self, state):
-        """Take the chains of ``state``, if it has as many; else begin anew."""
-        # Where the training computes, from its first epoch on.
+        """Restore the chains from ``state`` if it has the same number of them; else start new ones."""
+        # Move the chains to the library and device of the training.
         self.hidden = like(self.hidden, state.params)
         stored = state.extra.get(self.key)
         if stored is not None and stored.shape == self.hidden.shape:
             self.hidden[...] = stored
 
     def epoch_end(self, state):
-        """Leave them in ``state``."""
+        """Store the chains in ``state``."""
         state.extra[self.key] = copy(self.hidden)
         return False
 
     def kept(self, params):
-        """Return the chains by their name in ``state``."""
+        """Return the chains under their key in ``state``."""
         return {self.key: self.hidden}
 
     def merge(self, parts):
-        """Go on with chains of each of ``parts``, which ``kept`` returned after steps on parts of the rows."""
+        """Take the chains in turn from ``parts``, the results of ``kept`` after steps on parts of the rows."""
         for number, part in enumerate(parts):
             self.hidden[number :: len(parts)] = part[self.key][number :: len(parts)]
 
@@ -143,9 +143,9 @@ class Chains(Observer):
 class BoltzmannObjective(TrainingObjective):
     """Contrastive divergence: the gradient of mean F(data) - mean F(samples of the model), F the free energy.
 
-    The samples are held still, as if the parameters moved under them. Short chains start at the data
-    (CD-k, Hinton 2002) or go on from the last step (PCD, Tieleman 2008). The value is not that contrast, which is
-    about 0 throughout, but the mean loss of reconstructing some of the rows.
+    The samples are treated as constants. Short chains start at the data (CD-k, Hinton 2002) or continue from the last
+    step (PCD, Tieleman 2008). The value is not this contrast, which stays near 0, but the mean reconstruction loss of
+    some of the rows.
 
     Parameters
     ----------
@@ -156,17 +156,17 @@ class BoltzmannObjective(TrainingObjective):
     n_steps : int
         Gibbs steps between data and samples, or from one sample to the next.
     chains : Chains or None
-        Persistent ones.
+        Persistent chains.
     penalties : sequence of Penalty
         See :mod:`skae.nn.penalties`.
     watched : Reconstruction or None
-        The units whose reconstruction is the value; all of them by default.
+        Units whose reconstruction loss is the value; ``units`` by default.
     infer : callable
         ``infer(params, visible, out)`` fills ``out`` with the hidden means at data.
     scales : (float, float)
-        Of the weights on the way up and down.
+        Factors on the weights on the way up and down.
     mask : ndarray or None
-        Of the weights; where it is 0 there is no connection.
+        Mask of the weights: 0 where there is no connection.
     """
 
     monitors_loss = False
@@ -194,7 +194,7 @@ class BoltzmannObjective(TrainingObjective):
 
     @property
     def observers(self):
-        """list: what has to happen between epochs."""
+        """list: observers to call between epochs."""
         return [] if self.chains is None else [self.chains]
 
     def __call__(self, flat, batch, grad, rng):
@@ -217,7 +217,7 @@ class BoltzmannObjective(TrainingObjective):
         hidden_means(params, visible, out, self._up)
 
     def _reconstruction_loss(self, params, phases, n_rows):
-        """Return the batch's part of the mean loss, from its first rows."""
+        """Return the batch's part of the mean loss, estimated from its first rows."""
         logits, losses = phases.logits[:n_rows, ...], phases.losses[:n_rows]
         weights, target = phases.sample_weights[:n_rows], phases.data[:n_rows, ...]
         visible_logits(params, phases.codes[:n_rows, ...], logits, self._down)
@@ -238,7 +238,7 @@ class BoltzmannObjective(TrainingObjective):
             draw(phases.sample_codes, rng, hidden)
 
     def _contrast(self, params, phases, grad):
-        """Turn both phases into the gradient: one product of codes and states, data with a minus."""
+        """Compute the gradient from both phases: one product of codes and states, with a minus for the data."""
         weights = phases.sample_weights
         multiply_into(weights, -1, phases.data_coefficients)
         own = weights
@@ -268,14 +268,14 @@ class BoltzmannObjective(TrainingObjective):
 
     @property
     def can_be_captured(self):
-        """bool: whether a step on a device is the same work whatever the data, without a wait for the device."""
+        """bool: whether a step on a device is the same work for any data, without waiting for the device."""
         parts = all(each.can_be_captured for each in self.penalties)
         return parts and self._infer == self._means and self.mask is None
 
     def draw(self, n_samples, rng):
         """Return the random numbers of a step on ``n_samples`` samples, in int64."""
         n = n_samples if self.chains is None else self.chains.n_chains
-        # Of hidden states before each step (of chains, after it), and of visible ones.
+        # Keys of the hidden states before each step (of chains: after it), and of the visible states.
         return np.concatenate([draw_keys(n, rng) for _ in range(2 * self.n_steps)]).astype(np.int64)
 
     def _workspace(self, n_samples, flat):
@@ -287,7 +287,7 @@ class BoltzmannObjective(TrainingObjective):
 
 
 class Phases:
-    """States of a batch and of the model's samples, one above the other, with buffers that penalties use.
+    """States of a batch, stacked on those of the model's samples, and buffers for penalties.
 
     Parameters
     ----------
@@ -295,7 +295,7 @@ class Phases:
     sizes : (int, int)
         Numbers of visible and of hidden units.
     like : ndarray
-        Whose library, device and dtype they have.
+        Array whose library, device and dtype the buffers have.
     """
 
     def __init__(self, n_samples, n_chains, sizes, like):
@@ -314,11 +314,11 @@ class Phases:
         self._scratch = {}
 
     def start(self):
-        """Forget what the penalties of the last batch left."""
+        """Clear what the penalties of the last batch left."""
         forget_penalties(self.encoder)
 
     def scratch(self, owner, create):
-        """Return what ``create()`` made for ``owner`` at its first call."""
+        """Return the result of ``create()`` for ``owner``, created at its first call."""
         if owner not in self._scratch:
             self._scratch[owner] = create()
         return self._scratch[owner]

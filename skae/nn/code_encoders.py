@@ -1,4 +1,4 @@
-"""Encoders that predict sparse codes: their formulas, forwards and backwards, over one flat vector."""
+"""Encoders that predict sparse codes: forward and backward passes over one flat parameter vector."""
 
 from abc import ABC, abstractmethod
 
@@ -17,21 +17,21 @@ class CodeEncoder(ABC):
 
     @abstractmethod
     def initial(self, dictionary, alpha, ridge):
-        """Return parameters to begin with."""
+        """Return initial parameters."""
 
     @abstractmethod
     def forward(self, params, X):
-        """Return codes, and what ``backward`` needs of them."""
+        """Return the codes, and the values that ``backward`` needs."""
 
     @abstractmethod
     def backward(self, params, X, memory, delta, grad):
         """Fill ``grad`` from the gradient ``delta`` at the codes.
 
-        ``memory`` is what ``forward`` returned beside them.
+        ``memory`` is the second value that ``forward`` returned.
         """
 
     def linearize(self, params, X):
-        """Return K and the diagonals D of the Jacobians D K, where they have this form."""
+        """Return K and the diagonals D of the Jacobians D K, if they have this form."""
         raise TypeError(
             "encoder='lista' has no Jacobian, which tangents need: use encoder='tanh' or 'soft_threshold'."
         )
@@ -45,7 +45,7 @@ class Tanh(CodeEncoder):
         self.size = self.parts.size
 
     def initial(self, dictionary, alpha, ridge):
-        """Return parameters of the right directions and a gain of 1."""
+        """Return the dictionary as filters, gains of 1 and biases of 0."""
         flat = np.zeros(self.size, dictionary.dtype)
         gains, filters, _ = self.parts(flat)
         gains[:], filters[:] = 1, dictionary
@@ -74,7 +74,7 @@ class Tanh(CodeEncoder):
 
 
 class SoftThreshold(CodeEncoder):
-    """f(x) = shrink(K x, exp t): one step of ISTA with filters and thresholds of its own."""
+    """f(x) = shrink(K x, exp t): one step of ISTA with learned filters and thresholds."""
 
     def __init__(self, n_atoms, n_features):
         self.parts = Parts([(n_atoms, n_features), (n_atoms,)])
@@ -90,7 +90,7 @@ class SoftThreshold(CodeEncoder):
         return flat
 
     def forward(self, params, X):
-        """Return codes and themselves: what is not zero let the gradient through."""
+        """Return the codes twice: gradients pass where they are not zero."""
         filters, thresholds = self.parts(params)
         codes = _shrink(product(X, filters.T), np.exp(thresholds))
         return codes, codes
@@ -130,7 +130,7 @@ class Unrolled(CodeEncoder):
         return flat
 
     def forward(self, params, X):
-        """Return codes and those of every step."""
+        """Return the codes, and those of every step."""
         filters, feedback, thresholds = self.parts(params)
         pre_activations, limit = product(X, filters.T), np.exp(thresholds)
         steps = [_shrink(pre_activations, limit)]

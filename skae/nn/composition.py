@@ -1,4 +1,4 @@
-"""Two objectives at once, of networks whose encoders have layers in common."""
+"""The sum of two objectives, of networks whose encoders share layers."""
 
 import numpy as np
 
@@ -7,10 +7,10 @@ from .._protocols import TrainingObjective
 
 
 class SharedEncoder(TrainingObjective):
-    """The objective ``first`` plus ``weight`` times ``second``, whose encoder has the lowest layers of that of ``first``.
+    """The objective ``first`` plus ``weight`` times ``second``, where both share the lowest encoder layers.
 
-    As many layers as both encoders have are the same ones. The flat vector is that of ``first``, and behind it the
-    parameters that ``second`` has for itself.
+    They share as many layers as both encoders have. The flat vector is that of ``first``, followed by the parameters
+    that only ``second`` has.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class SharedEncoder(TrainingObjective):
         return np.concatenate([each.draw(n_samples, rng) for each in (self.first, self.second)])
 
     def join(self, first, second):
-        """Return the flat vector of both from that of each; layers in common are those of ``first``."""
+        """Return the flat vector of both from that of each; shared layers are those of ``first``."""
         own = [second[mine] for mine, theirs in self._places if theirs.start >= len(first)]
         return np.concatenate([first, *own]).astype(first.dtype)
 
@@ -61,8 +61,8 @@ class SharedEncoder(TrainingObjective):
 
 
 def _places(first, second):
-    """Return pairs of slices: of the flat vector of ``second``, and where in that of both these numbers are."""
-    # The place of each number of ``second``: that of ``first`` in layers of both, and one behind ``first`` otherwise.
+    """Return pairs of slices: of the flat vector of ``second``, and of the same entries in the vector of both."""
+    # The position of each entry of ``second``: that in ``first`` for shared layers, else one after ``first``.
     places = np.full(second.size, -1)
     theirs, ours = first.views(np.arange(first.size)), second.views(places)
     layers = (
@@ -73,7 +73,7 @@ def _places(first, second):
         part[...] = source
     own = places < 0
     places[own] = first.size + np.arange(own.sum())
-    # As slices of numbers that follow each other.
+    # Consecutive positions become slices.
     breaks = (np.diff(places) != 1) | (own[1:] != own[:-1])
     ends = [*(np.flatnonzero(breaks) + 1).tolist(), second.size]
     return [

@@ -1,4 +1,4 @@
-"""Corruptions of the encoder's input, each a function of (X, seed): noise depends on a row's content, not on its place.
+"""Corruptions of the encoder's input, each a function of (X, seed): noise depends on a row's content, not on its index.
 
 A user's own corruption is any object with ``__call__(X, seed, out)`` that fills ``out``.
 """
@@ -18,7 +18,7 @@ def _threshold(level):
 def _by_rows(fill, X, seed, groups=None):
     """Call ``fill(rows, row_keys, column_keys)`` for parts of the rows of ``X``, shared among threads.
 
-    ``groups``, a ``Constant`` or None, has for each column the one whose draws it shares.
+    ``groups``, a ``Constant`` or None, maps each column to the one whose draws it shares.
     """
     row_keys, column_keys = keys(X, seed)
     column_keys = _grouped(column_keys, groups)
@@ -30,17 +30,17 @@ def _by_rows(fill, X, seed, groups=None):
 
 
 def _grouped(column_keys, groups):
-    """Return for each column the key of its group, a ``Constant`` or None."""
+    """Return the key of each column's group; ``groups`` is a ``Constant`` or None."""
     if groups is None:
         return column_keys
     return namespace(column_keys).take(column_keys, groups.like(column_keys), axis=0)
 
 
 def dropout_mask(X, seed, level, out):
-    """Fill ``out`` with 0 in a share ``level`` of its cells, 1 / (1 - level) elsewhere.
+    """Fill ``out`` with 0 in a fraction ``level`` of its cells, 1 / (1 - level) elsewhere.
 
-    A row's cells are drawn by the content of the same row of ``X``: not of what is masked, so that the mask
-    stays when the parameters move.
+    The draws of a row depend on the same row of ``X``, not on what is masked, so the mask stays the same when the
+    parameters change.
     """
     rows, columns = keys(X, seed, out.shape[1])
     numbers = scalar(0, out), scalar(1 / (1 - level), out)
@@ -48,18 +48,18 @@ def dropout_mask(X, seed, level, out):
 
 
 class Noise:
-    """A corruption that works on arrays of any library, without a wait for the device; those of users need not."""
+    """A corruption that works on arrays of any library, without waiting for the device; users' own need not."""
 
 
 class _CellCorruption(Noise):
-    """What the corruptions of a share of the cells have in common: the share, and which cells.
+    """Base class of the corruptions of a fraction of the cells.
 
     Parameters
     ----------
     level : float
-        The share.
+        Fraction of the cells.
     groups : ndarray of int of shape (n_columns,) or None
-        For each column the one whose draws it shares: one-hot columns of a category are corrupted together.
+        Index of the column whose draws each column shares: one-hot columns of a category are corrupted together.
     """
 
     def __init__(self, level, groups=None):
@@ -78,7 +78,7 @@ class _CellCorruption(Noise):
 
 
 class Masking(_CellCorruption):
-    """Set a share ``level`` of the cells to 0 (Vincent et al. 2008)."""
+    """Set a fraction ``level`` of the cells to 0 (Vincent et al. 2008)."""
 
     def __call__(self, X, seed, out):
         def fill(rows, *keys):
@@ -88,7 +88,7 @@ class Masking(_CellCorruption):
 
 
 class InputDropout(Masking):
-    """Mask, and divide the cells that are kept by ``1 - level``: the mean of each cell stays (Srivastava et al. 2014)."""
+    """Mask, and divide the kept cells by ``1 - level``, which preserves the means (Srivastava et al. 2014)."""
 
     def __call__(self, X, seed, out):
         super().__call__(X, seed, out)
@@ -96,7 +96,7 @@ class InputDropout(Masking):
 
 
 class SaltAndPepper(_CellCorruption):
-    """Set a share ``level`` of the cells to ``low`` or ``high`` by a fair coin (Vincent et al. 2010).
+    """Set a fraction ``level`` of the cells to ``low`` or ``high`` by a fair coin (Vincent et al. 2010).
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class SaltAndPepper(_CellCorruption):
 
 
 class Swap(_CellCorruption):
-    """Replace a share ``level`` of the cells by the same column's value of another row of the batch."""
+    """Replace a fraction ``level`` of the cells by the value of the same column in another row of the batch."""
 
     def __call__(self, X, seed, out):
         def fill(rows, *keys):
@@ -160,17 +160,17 @@ CORRUPTIONS = {
 
 
 def make_corruption(corruption, level, groups=None, limits=None):
-    """Return the corruption of a name, with its level, or a callable as it is.
+    """Return the corruption with this name and level, or a callable unchanged.
 
-    ``groups`` has for each column the one with which it is masked or swapped, and ``limits`` are the least and largest
-    values of the columns, by default 0 and 1, which salt and pepper are.
+    ``groups`` maps each column to the one with which it is masked or swapped. ``limits`` are the minima and maxima of
+    the columns, the values of salt and pepper, by default 0 and 1.
 
     Raises
     ------
     ValueError
-        If a share of cells is above 1.
+        If a fraction of cells is above 1.
     TypeError
-        If a class is given in place of a callable.
+        If a class is given instead of a callable.
     """
     if isinstance(corruption, type):
         raise TypeError(
@@ -190,14 +190,14 @@ def make_corruption(corruption, level, groups=None, limits=None):
 
 
 def make_input_noise(corruption, level, groups=None, limits=None):
-    """Return the corruption of a network's inputs that are clean in prediction, or None.
+    """Return the corruption of a network's inputs, which are clean in prediction, or None.
 
-    As :func:`make_corruption`, but what masking keeps is scaled up, as in dropout.
+    Like :func:`make_corruption`, but masking scales up the cells that it keeps, as in dropout.
 
     Raises
     ------
     ValueError
-        If a share of cells is above 1, or nothing is kept.
+        If a fraction of cells is above 1, or nothing is kept.
     """
     if corruption != "masking":
         return None if corruption is None else make_corruption(corruption, level, groups, limits)

@@ -1,7 +1,7 @@
-"""Deep Boltzmann machines: layers x, h1, h2, ... each joined with the next; p in proportion to exp of the sum.
+"""Deep Boltzmann machines: layers x, h1, h2, ... each connected to the next; p proportional to exp of the sum.
 
-Units of even layers touch odd ones only: the machine is an RBM whose visible units are x and the even hidden layers
-(here side by side), and whose hidden units are the odd layers. It has that RBM's parameters, samples and normalizer.
+Even layers are connected to odd layers only, so the machine is an RBM: its visible units are x and the even hidden
+layers (here concatenated), its hidden units the odd layers. It has that RBM's parameters, samples and normalizer.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from .network import Network
 
 
 class DeepMachine:
-    """Where the layers of a deep machine are in its RBM.
+    """Positions of the layers of a deep machine in its RBM.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class DeepMachine:
     def __init__(self, sizes):
         self.sizes = tuple(sizes)
         ends = [0, 0]
-        self.places = []  # of each layer among the units of its side
+        self.places = []  # slice of each layer among the units of its side
         for layer, size in enumerate(self.sizes):
             self.places.append(slice(ends[layer % 2], ends[layer % 2] + size))
             ends[layer % 2] += size
@@ -33,7 +33,7 @@ class DeepMachine:
         self.n_latent = ends[0] - self.sizes[0]
 
     def units(self, visible):
-        """Return the units of the even layers: ``visible`` and, beside them, hidden ones."""
+        """Return the units of the even layers: ``visible``, followed by the hidden ones."""
         latent = np.arange(self.sizes[0], self.network.sizes[0])
         return Reconstruction([*visible.parts, *([Bernoulli(latent)] if latent.size else [])])
 
@@ -48,7 +48,7 @@ class DeepMachine:
         return side[0][self.places[layer]]
 
     def mask(self):
-        """Return 1 where units are joined and 0 elsewhere; None if all are."""
+        """Return 1 where units are connected and 0 elsewhere; None if all are."""
         odd, even = self.network.sizes[1], self.network.sizes[0]
         mask = np.zeros((odd, even), np.float32)
         for layer in range(1, len(self.sizes)):
@@ -58,8 +58,8 @@ class DeepMachine:
     def mean_field(self, params, states, odd, n_steps):
         """Fill the means of the odd layers, and those of the even hidden layers in ``states``, whose first columns are x.
 
-        The first pass up has no input from above; the fixed point of the passes that follow minimizes the free energy
-        of independent units.
+        The first pass up has no input from above. The fixed point of the later passes minimizes the free energy of
+        independent units.
         """
         weights, bias = params.encoder_weights[0], params.encoder_biases[0]
         n_visible = self.sizes[0]
@@ -76,7 +76,7 @@ class DeepMachine:
             sigmoid.forward(odd, bias)
 
     def bounds(self, params, visible, states, odd):
-        """Return a lower bound of each row's log p(x), up to the normalizer, at means of the hidden units."""
+        """Return a lower bound of each row's log p(x), up to the normalizer, at these means of the hidden units."""
         joint = row_products(odd, states @ params.encoder_weights[0].T, np.float64)
         linear = odd @ params.encoder_biases[0] + states @ params.decoder_biases[0]
         latent = states[:, self.sizes[0] :]

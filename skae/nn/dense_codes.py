@@ -1,4 +1,4 @@
-"""Codes with many nonzeros, for which products of whole matrices are faster than those of the active features alone."""
+"""Codes with many nonzeros, for which dense matrix products are faster than products of the active features."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ from .._arrays.namespace import is_numpy
 from .._threads import product
 from .sparse_codes import SparseCodes
 
-_DENSE = 1 / 8  # share of nonzeros from which on they do
+_DENSE = 1 / 8  # fraction of nonzeros above which they are
 
 
 class DenseCodes(SparseCodes):
-    """Sparse codes whose products with atoms and gradients are those of matrices with their zeros."""
+    """Sparse codes whose products with atoms and gradients are dense matrix products."""
 
     def explain(self, atoms, bias, ends, targets, weights, errors, losses):
         """Fill ``errors`` and ``losses`` as sparse codes do; return the gradient at the codes."""
@@ -32,18 +32,18 @@ class DenseCodes(SparseCodes):
         return out[self.rows, self.columns]
 
     def by_column(self, n_columns):
-        """Return what adds up gradients over samples."""
+        """Return an object that adds up gradients over samples."""
         return _Filled(self, n_columns)
 
     def filled(self, values, n_columns):
-        """Return a dense matrix with ``values`` where the codes are."""
+        """Return a dense matrix with ``values`` at the positions of the codes."""
         out = np.zeros((len(self), n_columns), values.dtype)
         out[self.rows, self.columns] = values
         return out
 
 
 class _Filled:
-    """What ``ByColumn`` does, by products of matrices."""
+    """The counterpart of ``ByColumn`` for dense matrix products."""
 
     def __init__(self, codes, n_columns):
         self._codes, self._n_columns = codes, n_columns
@@ -55,7 +55,7 @@ class _Filled:
 
 
 def suited(codes, n_columns):
-    """Return the codes as those whose products take the least time."""
+    """Return the codes in the form whose products are faster."""
     if not is_numpy(codes.values) or len(codes.values) <= _DENSE * len(codes) * n_columns:
         return codes
     return DenseCodes(codes.starts, codes.columns, codes.values)

@@ -1,7 +1,7 @@
-"""Rows of tangents J v that go up a chain of layers by forward mode, and the way back (double back-propagation).
+"""Tangents J v through a chain of layers by forward mode, and the backward pass (double back-propagation).
 
-Tangents t become z = W t, then D z, layer by layer, where D is the Jacobian of a layer's unit at a sample. On the way
-back the gradient at the last ones goes to the weights W and, since D depends on them, to the pre-activations.
+Layer by layer, tangents t become z = W t and then D z, where D is the Jacobian of a layer's unit at a sample. The
+backward pass takes the gradient at the last tangents to the weights W and, through D, to the pre-activations.
 """
 
 import numpy as np
@@ -12,25 +12,25 @@ from .activations import Rows
 
 
 class Link:
-    """A layer at the samples of a batch, and memory for rows of tangents that go through it.
+    """A layer at the samples of a batch, with buffers for rows of tangents.
 
     Parameters
     ----------
     n_samples, n_rows : int
-        As many rows may go through at once.
+        Number of samples, and largest number of rows at once.
     width : int
-        Outputs of the layer.
+        Number of outputs of the layer.
     like : ndarray
-        Whose library, device and dtype the memory has.
+        Array whose library, device and dtype the buffers have.
 
     Attributes
     ----------
     outputs : ndarray of shape (n_rows, width)
-        Memory for what comes out.
+        Buffer for the outgoing tangents.
     tangents : ndarray
-        W t of the rows that have gone through last.
+        W t of the last rows.
     delta : ndarray of shape (n_samples, width)
-        The gradient at the pre-activations, which the way back adds up.
+        Gradient at the pre-activations, which the backward pass adds up.
     """
 
     def __init__(self, n_samples, n_rows, width, like):
@@ -39,7 +39,7 @@ class Link:
         self.tangents = self.weights = self.derivatives = None
 
     def start(self, layer, outputs, mask=None):
-        """Begin a batch, in which ``layer`` puts out ``outputs``, times ``mask`` where there is one."""
+        """Begin a batch with ``outputs`` of ``layer``, which are multiplied by ``mask`` if there is one."""
         self.weights = layer.weights
         self.derivatives = layer.unit.derivatives(outputs, 2, self.derivatives)
         if mask is not None:
@@ -47,7 +47,7 @@ class Link:
         self.delta[...] = 0
 
     def jvp(self, inputs, out, rows):
-        """out <- what comes out for the rows ``inputs``, which may be a slice of the unit vectors that all samples share."""
+        """out <- D W t for the rows t of ``inputs``, or for a slice of the unit vectors, which all samples share."""
         if isinstance(inputs, slice):
             self.tangents = in_rows(self.weights.T[inputs, :])
         else:
@@ -55,21 +55,21 @@ class Link:
         return self.derivatives.jvp(self.tangents, out, rows)
 
     def jvp_backward(self, cotangents, rows):
-        """Turn ``cotangents``, the gradient at what came out, into that at ``tangents``; add to ``delta`` that of D."""
+        """Turn ``cotangents``, the gradient at D z, into that at ``tangents``; add that through D to ``delta``."""
         self.derivatives.jvp_backward(self.tangents, cotangents, self.delta, rows)
 
 
 class Chain:
-    """Links one behind the other, with the gradient of their weights.
+    """A sequence of links, with the gradient of their weights.
 
     Parameters
     ----------
     layers : list of Layer
     n_samples : int
     n_directions : int
-        As many tangents of each sample may go through at once.
+        Largest number of tangents of each sample at once.
     n_down : int, default=0
-        So many of the last layers are those of a decoder, whose weights are kept transposed.
+        Number of last layers that belong to a decoder, whose weights are stored transposed.
     """
 
     def __init__(self, layers, n_samples, n_directions, n_down=0):
@@ -83,7 +83,7 @@ class Chain:
         self._empty = True
 
     def start(self, layers, outputs):
-        """Begin a batch: ``layers`` as they are now, and what they put out."""
+        """Begin a batch with the current ``layers`` and their ``outputs``."""
         for link, layer, output in zip(self.links, layers, outputs):
             link.start(layer, output)
         self._empty = True
@@ -100,7 +100,7 @@ class Chain:
         return reshape(below, (len(self._samples), -1, below.shape[1]))
 
     def jvp_backward(self, directions, cotangents):
-        """Add what ``cotangents``, the gradient at J v, comes to; they are overwritten."""
+        """Add the gradients that follow from ``cotangents``, the gradient at J v, which is overwritten."""
         rows, directions = self._rows(directions)
         cotangents = reshape(cotangents, (int(rows.starts[-1]), -1))
         for number in reversed(range(len(self.links))):
@@ -114,7 +114,7 @@ class Chain:
         self._empty = False
 
     def backward(self, inputs, outputs):
-        """Take ``delta`` of each link, which puts out ``outputs``, down to the weights and the links below it."""
+        """Take ``delta`` of each link, with its ``outputs``, down to the weights and the links below."""
         for number in reversed(range(len(self.links))):
             link, below = self.links[number], outputs[number - 1] if number else inputs
             self._add_gradient(number, below, link.delta)
@@ -124,18 +124,18 @@ class Chain:
                 lower.delta += lower.derivatives.vjp(gradient, out=gradient)
 
     def _rows(self, directions):
-        """Return which rows are whose, and the directions as rows."""
+        """Return the ``Rows`` of the samples, and the directions as rows."""
         if isinstance(directions, slice):
             return Rows.equal(self._samples, directions.stop - directions.start), directions
         _, count, width = directions.shape
         return Rows.equal(self._samples, count), reshape(directions, (-1, width))
 
     def _stored(self, number, array):
-        """Return ``array``, in the shape of a layer's weights, as the parameters have it."""
+        """Return ``array``, of the shape of a layer's weights, oriented as in the parameters."""
         return array.T if number >= len(self.links) - self._n_down else array
 
     def _add_gradient(self, number, below, cotangents):
-        """Add the gradient of a layer's weights from rows that come in, and the gradient at what the weights make of them."""
+        """Add the gradient of a layer's weights, from its input rows and the gradient at the products."""
         total = self.gradients[number]
         if isinstance(below, slice):
             self._add_unit_gradient(self._stored(number, total), below, cotangents)
@@ -149,7 +149,7 @@ class Chain:
             total += product(left.T, right, self._products[number])
 
     def _add_unit_gradient(self, total, directions, cotangents):
-        """Add it from unit vectors, which all samples share."""
+        """Do the same for unit vectors, which all samples share."""
         if self._empty:
             total[...] = 0
         total = total.T[directions, :]

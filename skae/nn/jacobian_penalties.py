@@ -8,7 +8,7 @@ from .forward_mode import Chain
 from .noise import keys, shifted_seed
 from .penalties import Penalty
 
-_ROWS = 4096  # directions times samples that are carried at once: full speed in bounded memory
+_ROWS = 4096  # directions times samples at once: full speed in bounded memory
 
 
 class Directions:
@@ -17,8 +17,8 @@ class Directions:
     Parameters
     ----------
     count : int or None
-        None for all unit vectors, which is exact. Otherwise the number of random vectors of signs for
-        each sample; since E v v' = I, the mean of ||J v||^2 over them is unbiased (Hutchinson 1990).
+        Number of random vectors of signs for each sample; since E v v' = I, the mean of ||J v||^2 over them is
+        unbiased (Hutchinson 1990). None takes all unit vectors, which is exact.
     """
 
     def __init__(self, count):
@@ -50,7 +50,7 @@ class Directions:
             yield block
 
     def memory(self, X):
-        """Return room for a block."""
+        """Return a buffer for a block."""
         count = 0 if self.count is None else self.at_once(*X.shape)
         return empty((X.shape[0], count, X.shape[1]), X)
 
@@ -102,7 +102,7 @@ class JacobianContraction(Penalty):
 
 
 class _Workspace:
-    """Memory of the penalty for batches of one size."""
+    """Buffers of the penalty for batches of one size."""
 
     def __init__(self, penalty, layers, trace):
         n_down = len(layers) - penalty.network.depth
@@ -116,8 +116,8 @@ class _Workspace:
 class JacobianCurvature(Penalty):
     """``strength`` times the mean of ||J(x) - J(x + e)||_F^2, e normal, for an encoder of any depth.
 
-    ``n_samples`` draws of e a step; for each, the same ``n_directions`` (see :class:`Directions`) go
-    through both Jacobians.
+    Each step draws e ``n_samples`` times; for each draw, both Jacobians are applied to the same ``n_directions`` (see
+    :class:`Directions`).
     """
 
     can_be_captured = True
@@ -169,7 +169,7 @@ class JacobianCurvature(Penalty):
 
 
 class _ShiftWorkspace:
-    """Memory for an encoder's tangents at the samples and at shifted samples."""
+    """Buffers for an encoder's tangents at the samples and at shifted samples."""
 
     def __init__(self, layers, trace, directions):
         count = directions.at_once(*trace.inputs.shape)

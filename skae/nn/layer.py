@@ -1,6 +1,6 @@
 """One layer of a network: its forward pass, its Jacobians, and its part of the backward pass.
 
-Work is shared by units of which each thread has its own.
+Threads share the work by units.
 """
 
 from dataclasses import dataclass, field
@@ -72,9 +72,9 @@ class Layer:
     def backward_part(self, record, above, extra, sums, multiply, rows=ALL, units=ALL):
         """Leave the gradient at the pre-activations in ``record.delta``, and its sum over samples in ``sums``.
 
-        The gradient at the outputs is what the layer ``above`` sends down, a pair of that layer and its record; without
-        one it is in ``record.delta`` already. ``extra`` is added at the pre-activations, if it is not None.
-        ``multiply`` is the product of matrices.
+        The gradient at the outputs comes from ``above``, a pair of the layer above and its record; if that is None, it
+        is already in ``record.delta``. ``extra`` is added at the pre-activations, if it is not None. ``multiply`` is
+        the matrix product.
         """
         delta = record.delta
         if above is not None:
@@ -93,7 +93,7 @@ class LinearLayer:
     ----------
     weights : ndarray of shape (n_outputs, n_inputs)
     derivatives : Derivatives
-        Those of its unit.
+        Derivatives of its unit.
     """
 
     weights: np.ndarray
@@ -109,16 +109,16 @@ class LinearLayer:
         return self.derivatives.vjp(vectors) @ self.weights
 
     def matmul(self, matrices, n_samples):
-        """Return D_i W M_i for matrices of shape (n_samples, n_inputs, n_columns), or D_i W where these are None."""
+        """Return D_i W M_i for matrices of shape (n_samples, n_inputs, n_columns), or D_i W if these are None."""
         moved = self.weights[None, ...] if matrices is None else self.weights @ matrices
         return self.derivatives.matmul(moved, n_samples)
 
     def take(self, samples):
-        """Return those of some of the samples."""
+        """Return the Jacobians at some of the samples."""
         return LinearLayer(self.weights, self.derivatives.take(samples))
 
     def active(self):
-        """Return the Jacobians without the outputs that hardly vary at any sample, and which outputs are left."""
+        """Return the Jacobians without the outputs that hardly vary at any sample, and the outputs that are left."""
         units = self.derivatives.active_units()
         if units is ALL:
             return self, units
@@ -127,19 +127,19 @@ class LinearLayer:
 
 @dataclass(slots=True, eq=False)
 class LayerRecord:
-    """What one layer keeps of a batch, and what penalties add to its gradient.
+    """Values of one layer for a batch, and the terms that penalties add to its gradient.
 
     Attributes
     ----------
     inputs, outputs : ndarray
     delta : ndarray
-        The gradient at the pre-activations, once the backward pass has been there.
+        Gradient at the pre-activations, after the backward pass.
     mask : ndarray or None
-        By which dropout multiplies the outputs on their way up.
+        Factors by which dropout multiplies the outputs.
     delta_terms, weight_terms, bias_terms : list of ndarray
         Gradients of penalties at the pre-activations, at the weights, of shape (n_upper, n_lower), and at the bias.
     row_scales : list of ndarray of shape (n_upper,)
-        By these multiples of the rows of the weights the gradient grows, too.
+        Factors on the rows of the weights; the products are added to the gradient.
     """
 
     inputs: np.ndarray
@@ -162,14 +162,14 @@ class LayerRecord:
 
 
 def forget_penalties(records):
-    """Empty what the penalties of the last batch have added to the gradients of layers."""
+    """Clear what the penalties of the last batch added to the gradients of layers."""
     for record in records:
         record.delta_terms, record.weight_terms, record.bias_terms = [], [], []
         record.row_scales = []
 
 
 def add_up(multiply, upper, lower, weights, row_scales, terms, out, units):
-    """out <- upper' lower, each of ``row_scales`` times the rows of ``weights``, and ``terms``; for some units."""
+    """out <- upper' lower + each of ``row_scales`` times the rows of ``weights`` + ``terms``, for some units."""
     multiply(upper[:, units].T, lower, out[units, ...])
     for scales in row_scales:
         add_scaled_rows(scales[units], weights[units, ...], out[units, ...])

@@ -1,4 +1,4 @@
-"""Layers that are trained on the codes of the layers below, by objectives of their own."""
+"""Layers that are trained on the codes of the layers below, each by its own objective."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ class CodeBatch:
     encode : callable
         ``encode(rows, out)`` fills ``out`` with codes.
     noise_below : bool
-        Whether a corruption is that of the rows of ``batch``, whose noisy codes are taken, instead of one of the codes.
+        Whether to corrupt the rows of ``batch`` and encode them, instead of corrupting the codes.
     """
 
     def __init__(self, batch, n_features, encode, noise_below):
@@ -35,7 +35,7 @@ class CodeBatch:
         self._encode(self._below, out)
 
     def corrupt(self, corruption, rows, seed, out):
-        """Fill ``out`` with a corruption of ``rows``, which are the codes, or with codes of corrupted rows."""
+        """Fill ``out`` with a corruption of ``rows`` (the codes), or with codes of corrupted rows."""
         if not self._noise_below:
             self._batch.corrupt(corruption, rows, seed, out)
             return
@@ -57,7 +57,7 @@ class CodeBatch:
         return self._batch.seeds(rng)
 
     def weights(self, out):
-        """Fill ``out`` with each row's share of the batch's mean."""
+        """Fill ``out`` with each row's weight in the batch's mean."""
         self._batch.weights(out=out)
 
 
@@ -83,20 +83,20 @@ class OnCodes(TrainingObjective):
         return self.objective.draw(n_samples, rng)
 
     def __call__(self, flat, batch, grad, rng):
-        """Return the value at ``flat``; noise comes in at the rows."""
+        """Return the value at ``flat``; noise is added to the rows."""
         codes = CodeBatch(batch, self.n_features, self.encode, True)
         return self.objective(flat, codes, grad, rng)
 
 
 class Layerwise(TrainingObjective):
-    """The sum of the objectives of several layers, each on the codes of those below; no gradient goes down.
+    """The sum of the objectives of several layers, each on the codes of those below; no gradient passes between layers.
 
     Parameters
     ----------
     objectives : sequence of Objective
-        From the lowest layer to the highest; the flat vector is theirs end to end.
+        Objectives from the lowest layer to the highest; the flat vector concatenates theirs.
     noise_below : bool
-        Whether corruptions are those of the input instead of the codes.
+        Whether to corrupt the input instead of the codes.
     """
 
     def __init__(self, objectives, noise_below):
@@ -130,14 +130,14 @@ class Layerwise(TrainingObjective):
 
 
 class JointSolver:
-    """Solvers side by side, each with its part of the flat vector and its own step size.
+    """Several solvers, each with its part of the flat vector and its own step size.
 
     Parameters
     ----------
     solvers : sequence of (solver, float)
-        Each with its learning rate.
+        Solvers with their learning rates.
     split : callable
-        From a flat vector to the parts.
+        Function that splits a flat vector into the parts.
     """
 
     def __init__(self, solvers, split):

@@ -11,14 +11,14 @@ class ChainMap:
     Parameters
     ----------
     layers : list of LinearLayer
-        From the lowest one up.
+        Layers from the lowest up.
     n_samples : int
 
     Attributes
     ----------
     n_features : int
     prototype : array
-        Whose library, device and dtype are those of vectors.
+        Array with the library, device and dtype of vectors.
     """
 
     def __init__(self, layers, n_samples):
@@ -43,7 +43,7 @@ class ChainMap:
 
 
 class DenseMap:
-    """J_i as they are, in an array of shape (n_samples, n_outputs, n_features)."""
+    """Explicit J_i, in an array of shape (n_samples, n_outputs, n_features)."""
 
     def __init__(self, matrices):
         self.matrices = matrices
@@ -66,7 +66,7 @@ class DenseMap:
 def encoder_map(params, X, n_layers):
     """Return the Jacobians of the first layers of a network with ``params`` at the rows of ``X``.
 
-    Units that are saturated at every row, so that their part of any J v is lost in rounding, are left out.
+    Units saturated at every row are left out, since their part of any J v is lost in rounding.
     """
     chain, n_samples, columns = [], X.shape[0], slice(None)
     for layer in params.encoder_layers[:n_layers]:
@@ -80,8 +80,8 @@ def encoder_map(params, X, n_layers):
 def spectra(matrices, width):
     """Return the singular values of each matrix, largest first, of shape (n_matrices, width).
 
-    Rows and columns that are lost in rounding beside the largest are left out: those of saturated units are, and their
-    denormal numbers would cost a hundred times as much.
+    Rows and columns that are lost in rounding, relative to the largest, are left out: those of saturated units are, and
+    their denormal values would cost a hundred times as much.
     """
     values = np.zeros((len(matrices), width), matrices.dtype)
     for matrix, out in zip(matrices, values):

@@ -24,7 +24,7 @@ def _runs(columns):
 
 
 class Gaussian:
-    """Real columns: ||x - r||^2 / 2 with r the logits, minus the log-likelihood of unit variance."""
+    """Real columns: ||x - r||^2 / 2 with r the logits, the negative log-likelihood at unit variance."""
 
     def __init__(self, columns):
         self.columns = np.sort(columns)
@@ -44,7 +44,7 @@ class Gaussian:
         """Turn means into logits, in place."""
 
     def derive(self, means, first, second):
-        """Fill in the mean's first and second derivative by its logit."""
+        """Fill in the first and second derivative of the mean by its logit."""
         for start, stop in self._runs.tolist():
             first[:, start:stop], second[:, start:stop] = 1, 0
 
@@ -60,7 +60,7 @@ class Gaussian:
         return -0.5 * sum(xp.sum(part * part, axis=1, dtype=xp.float64) for part in parts)
 
     def log_normalizer(self, logits):
-        """Return A of each row: the logarithm of the integral of exp(x a) times the base."""
+        """Return A(a) of each row: the logarithm of the integral of exp(x a) times the base."""
         return -self.log_base(logits) + 0.5 * np.log(2 * np.pi) * self.columns.size
 
 
@@ -72,7 +72,7 @@ class Bernoulli:
         self._runs = _runs(self.columns)
 
     def check(self, X, names, parameter):
-        """Raise where a value is outside [0, 1]."""
+        """Raise if a value is outside [0, 1]."""
         low, high = X.min(axis=0), X.max(axis=0)
         outside = self.columns[(low[self.columns] < 0) | (high[self.columns] > 1)]
         if outside.size:
@@ -100,7 +100,7 @@ class Bernoulli:
         means[:, self.columns] = logit(means[:, self.columns])
 
     def derive(self, means, first, second):
-        """Fill in the mean's first and second derivative by its logit."""
+        """Fill in the first and second derivative of the mean by its logit."""
         for start, stop in self._runs.tolist():
             mean = means[:, start:stop]
             first[:, start:stop] = mean * (1 - mean)
@@ -117,7 +117,7 @@ class Bernoulli:
         return 0.0
 
     def log_normalizer(self, logits):
-        """Return A of each row: the sum of softplus(a)."""
+        """Return A(a) of each row: the sum of softplus(a)."""
         return np.logaddexp(0, logits[:, self.columns]).sum(axis=1, dtype=np.float64)
 
 
@@ -129,7 +129,7 @@ class Multinomial:
         self._offsets = np.array([0, self.columns.size], dtype=np.int64)
 
     def check(self, X, names, parameter):
-        """Raise where a value is negative."""
+        """Raise if a value is negative."""
         low = X.min(axis=0)[self.columns]
         if (low < 0).any():
             j = self.columns[np.argmin(low)]
@@ -166,7 +166,7 @@ class Multinomial:
         return 0.0
 
     def log_normalizer(self, logits):
-        """Return A of each row: log sum exp(a)."""
+        """Return A(a) of each row: log sum exp(a)."""
         return logsumexp(logits[:, self.columns].astype(np.float64), axis=1)
 
 
@@ -180,14 +180,14 @@ class Reconstruction:
     ----------
     parts : iterable of losses
     parameter : str, default='loss'
-        The estimator's parameter that chose them, for errors.
+        Name of the estimator's parameter that chose them, for error messages.
     """
 
     def __init__(self, parts, parameter="loss"):
         self.parts, self.parameter = list(parts), parameter
 
     def check(self, X, names):
-        """Raise ``ValueError`` where ``X`` (dense or CSR) is outside the range of its loss."""
+        """Raise ``ValueError`` if ``X`` (dense or CSR) is outside the range of its loss."""
         X = _Extremes(X)
         for part in self.parts:
             part.check(X, names, self.parameter)
@@ -256,7 +256,7 @@ class Reconstruction:
 
 
 class _Extremes:
-    """Column minima and maxima without missing values, computed once and alike for arrays and sparse matrices."""
+    """Column minima and maxima that ignore missing values, computed once, for arrays and sparse matrices."""
 
     def __init__(self, X):
         self._X, self._low, self._high = X, None, None

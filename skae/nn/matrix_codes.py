@@ -1,4 +1,4 @@
-"""Codes of few nonzeros in arrays of other libraries than numpy: a matrix with all zeros, and products of whole matrices."""
+"""Codes with few nonzeros in arrays of libraries other than numpy: a dense matrix, and dense matrix products."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from .._threads import product
 
 @dataclass(eq=False)
 class MatrixCodes:
-    """What :class:`~skae.nn.sparse_codes.SparseCodes` does, for a matrix ``values``: each of its cells is an entry.
+    """The counterpart of :class:`~skae.nn.sparse_codes.SparseCodes` for a dense matrix: each of its cells is an entry.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ class MatrixCodes:
     """
 
     values: Any
-    columns = None  # of the entries: all of them
+    columns = None  # columns of the entries: all of them
 
     @property
     def active(self):
@@ -26,7 +26,7 @@ class MatrixCodes:
         return cast(self.values > 0, self.values.dtype)
 
     def spread(self, by_sample):
-        """Return a number for each entry from one for each sample."""
+        """Return a value for each entry, from one for each sample."""
         return by_sample[:, None]
 
     def fill(self, out):
@@ -57,7 +57,7 @@ class MatrixCodes:
         return out
 
     def by_column(self, n_columns):
-        """Return what adds up gradients over samples."""
+        """Return an object that adds up gradients over samples."""
         return self
 
     def add(self, coefficients, vectors, out, columns=slice(None)):
@@ -71,7 +71,7 @@ class MatrixCodes:
         counts[...] = xp.where(active, xp.zeros_like(counts), counts)
 
     def follow_from_below(self, threshold, fraction):
-        """Move ``threshold`` by a ``fraction`` of the way to below the smallest code; all the way while it is 0."""
+        """Move ``threshold`` a ``fraction`` of the way to just below the smallest code; all the way while it is 0."""
         kernels.follow_from_below(threshold, kernels.least_positive(self.values), fraction)
 
 
@@ -87,7 +87,7 @@ def top_k(a, bias, k):
 
 
 def top_k_of(a, bias, chosen, k):
-    """Return the same among the ``chosen`` columns, a mask."""
+    """Return the same for the columns in the mask ``chosen``."""
     xp = namespace(a)
     a = xp.where(chosen, a + bias, xp.full_like(a, -float("inf")))
     return MatrixCodes(kernels.top_k(a, min(k, a.shape[1])))
@@ -99,7 +99,7 @@ def above(a, bias, limits):
 
 
 def batch_top_k(a, bias, count):
-    """Return the ``count`` largest positive entries of a + bias; of equal ones the first."""
+    """Return the ``count`` largest positive entries of a + bias; ties go to the first."""
     xp = namespace(a)
     codes = kernels.top_k(xp.reshape(a + bias, (1, -1)), count)
     return MatrixCodes(xp.reshape(codes, a.shape))

@@ -1,4 +1,4 @@
-"""The fitted object: a network with its parameters and units, which takes and gives columns of X."""
+"""The fitted object: a network with its parameters and units, which takes and returns columns of X."""
 
 from .._arrays.namespace import cast, copy, empty, like, namespace, zeros
 from .linear_maps import encoder_map
@@ -12,15 +12,15 @@ class Model:
     ----------
     network : Network or RecurrentNetwork
     flat : ndarray
-        Its parameters.
+        Parameters of the network.
     units : Units
-        How the network sees columns of X (``scaling``) and reconstructs them (``loss``).
+        Scaling of the columns of X (``scaling``) and units that reconstruct them (``loss``).
     scaling : Scaling or None
-        From columns of X to inputs of the network, where it is not that of the units.
+        Map from columns of X to inputs of the network, if it is not that of ``units``.
     loss : Reconstruction or None
-        The output units, where they do not reconstruct X.
+        Output units, if they do not reconstruct X.
     n_layers : int or None
-        Layers of the encoder; all of them by default.
+        Number of layers of the encoder; all of them by default.
     """
 
     def __init__(self, network, flat, units, *, scaling=None, loss=None, n_layers=None):
@@ -47,11 +47,11 @@ class Model:
         return list(zip(self.params.encoder_weights, self.params.encoder_biases))
 
     def network_inputs(self, X):
-        """Return what the network sees of the rows of X, of which only those that are asked for are made dense and scaled."""
+        """Return the network's inputs for the rows of X, which are made dense and scaled when they are taken."""
         return self.scaling.rows(X)
 
     def inputs(self, x):
-        """Return what the network sees of x: scaled columns, with 0 in the place of missing values."""
+        """Return the network's inputs for x: scaled columns, with 0 for missing values."""
         return _without_missing(self.scaling.apply(x))
 
     def encode(self, x):
@@ -105,7 +105,7 @@ class Model:
         return values
 
     def reconstruct_scaled(self, z):
-        """Return r in the units of the network for rows z in them."""
+        """Return the reconstruction of scaled rows z, in the same units."""
         return self.loss.activate(self.network.reconstruct(self.params, z))
 
 

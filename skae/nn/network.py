@@ -17,7 +17,7 @@ from .noise import shifted_seed
 
 
 class Parts:
-    """Arrays of the given shapes, one behind the other in a flat vector of length ``size``."""
+    """Arrays of the given shapes, one after the other in a flat vector of length ``size``."""
 
     def __init__(self, shapes):
         self._shapes = list(shapes)
@@ -34,7 +34,7 @@ class Parts:
 class Params:
     """Named views of the flat vector; weights are (n_upper, n_lower), shared by the decoder when tied.
 
-    The layers go from the input up to the code, of feed-forward networks, and from there down to the logits.
+    The layers, of feed-forward networks, go from the input up to the code and from there down to the logits.
     """
 
     encoder_weights: list
@@ -53,16 +53,15 @@ class Network:
     sizes : sequence of int
         Widths from the input to the code.
     activation : str or Unit, or a sequence of these
-        A key of ``ACTIVATIONS`` or a unit for all layers, or one for each layer of the encoder. The decoder's hidden
-        layers have that of the encoder's layer of the same width.
+        Key of ``ACTIVATIONS`` or unit, for all layers or for each layer of the encoder. Hidden layers of the decoder
+        have that of the encoder's layer of the same width.
     decoder : {'tied', 'untied', None}
-        Whether the decoder uses the encoder's weights, has its own, or does not exist: the logits are then
-        the code.
+        Whether the decoder uses the encoder's weights, has its own, or does not exist, so that the logits are the code.
     downward : sequence of str or None
-        Activations of the decoder's hidden layers from the input up, instead.
+        Activations of the decoder's hidden layers from the input up, if they differ from the encoder's.
     dropout : float
-        Share of the hidden units that a training step leaves out (Srivastava et al. 2014); the rest is scaled
-        up. For networks without a decoder.
+        Fraction of the hidden units that a training step drops (Srivastava et al. 2014); the rest is scaled up. For
+        networks without a decoder.
     """
 
     def __init__(self, sizes, activation, *, decoder="tied", downward=None, dropout=0.0):
@@ -84,7 +83,7 @@ class Network:
         self.size = self._parts.size
 
     def views(self, flat):
-        """Return the ``Params`` that look into ``flat``."""
+        """Return the ``Params`` that view ``flat``."""
         parts = self._parts(flat)
         n = self.depth
         weights, biases, decoder_biases = parts[:n], parts[n : 2 * n], parts[2 * n : 3 * n]
@@ -98,7 +97,7 @@ class Network:
 
     @property
     def has_closed_form(self):
-        """bool: whether penalties on the encoder's Jacobian have one: that of one layer of elementwise units."""
+        """bool: whether penalties on the encoder's Jacobian have a closed form: for one layer of elementwise units."""
         return self.depth == 1 and self.activations[0].kind is not None
 
     def trace(self, n_samples, flat, penalties=()):
@@ -116,7 +115,7 @@ class Network:
         )
 
     def initial(self, rng, dtype, output_bias=None):
-        """Return a fresh flat vector: uniform weights of the usual width, biases zero but perhaps that of the outputs."""
+        """Return initial parameters: uniform weights of the usual width and zero biases, but perhaps ``output_bias``."""
         flat = np.zeros(self.size, dtype)
         params = self.views(flat)
         matrices = list(zip(self.activations, params.encoder_weights))
@@ -164,9 +163,9 @@ class Network:
             layer.forward(record.inputs, record.outputs)
 
     def backward(self, params, trace, grad, n_frozen=0):
-        """Turn the gradient at the logits, and what the penalties left in ``trace``, into ``grad``.
+        """Fill ``grad`` from the gradient at the logits and what the penalties left in ``trace``.
 
-        That of the encoder's ``n_frozen`` lowest layers is set to 0, without a pass through them.
+        The gradient of the encoder's ``n_frozen`` lowest layers is set to 0, without a pass through them.
         """
         above = None
         for number, layer in enumerate(reversed(params.decoder_layers)):
@@ -194,7 +193,7 @@ class Network:
         share(add, weights.shape[0], size(lower))
 
     def _encoder_gradients(self, number, layer, above, trace, grad):
-        """Take the gradient from ``above`` one layer down, and add up that of the weights."""
+        """Take the gradient from ``above`` one layer down, and add up the gradient of the weights."""
         record, extra = trace.encoder[number], trace.encoder[number].extra_delta()
         upper, lower = trace.stacks(number)
         if self.decoder == "untied":
@@ -210,7 +209,7 @@ class Network:
             layer.backward_part(record, above, extra, d_bias, multiply, units=units)
             add(units)
 
-        # Of few rows each thread adds up what it has just taken down.
+        # With few rows, each thread adds up the gradient that it has just taken down.
         if trace.n_samples > n_upper or layer.unit.whole_row:
             layer.backward(record, above, extra, d_bias)
             share(add, n_upper, size(lower))
@@ -222,30 +221,30 @@ class Network:
 
 @lru_cache(maxsize=32)
 def network_of(**shape):
-    """Return the ``Network`` with these arguments, which is made once: it has no state."""
+    """Return the ``Network`` with these arguments, created once, since it has no state."""
     return Network(**shape)
 
 
 class Trace:
-    """What one batch leaves in the network, in buffers that the next batch of that size uses again.
+    """Activations and gradients of one batch, in buffers that the next batch of that size reuses.
 
-    For each layer the encoder's input stands on top of the decoder's gradient, and the encoder's
-    gradient on top of the decoder's input: with tied weights the gradient of a layer is then one
-    matrix product of the two stacks. Without a decoder the logits are the outputs of the last layer.
-    On top of both are rows that penalties claim, whose product belongs to the encoder's weights too.
+    For each layer, the encoder's input is stacked on the decoder's gradient, and the encoder's gradient on the
+    decoder's input: with tied weights, the gradient of a layer is then one matrix product of the two stacks. Without a
+    decoder, the logits are the outputs of the last layer. On top of both stacks are rows that penalties claim, whose
+    product is added to the gradient of the encoder's weights.
 
     Parameters
     ----------
     n_samples : int
     sizes : sequence of int
     like : ndarray
-        Whose library, device and dtype the buffers have.
+        Array whose library, device and dtype the buffers have.
     decoder : bool
         Whether the network has a decoder.
     dropout : bool
-        Whether outputs of hidden layers are masked on their way up.
+        Whether dropout masks the outputs of hidden layers.
     n_claimed : int, default=0
-        Rows of each layer that penalties can claim.
+        Number of rows of each layer that penalties can claim.
 
     Attributes
     ----------
@@ -268,7 +267,7 @@ class Trace:
         codes = self._upper[-1][-n:, ...] if decoder else empty_like(deltas[-1])
         outputs, masks = [*inputs[1:], codes], [None] * len(widths)
         if dropout:
-            # What a hidden layer puts out is masked on its way into the next one.
+            # The outputs of a hidden layer are masked before they enter the next one.
             outputs = [*map(empty_like, inputs[1:]), codes]
             masks = [*map(empty_like, inputs[1:]), None]
         self.encoder = list(map(LayerRecord, inputs, outputs, deltas, masks))
@@ -279,14 +278,14 @@ class Trace:
         self._n_free = n_claimed
 
     def _decoder_records(self):
-        """Return the records from the code down; the logits and the gradient there are one array."""
+        """Return the records from the code down; the logits and their gradient share one array."""
         rows = slice(-self.n_samples, None)
         inputs, deltas = _parts(self._upper, rows), _parts(self._lower, rows)
         outputs = [deltas[0], *inputs[:-1]]
         return list(map(LayerRecord, inputs, outputs, deltas))[::-1]
 
     def start(self):
-        """Forget what the penalties of the last batch left for the backward pass."""
+        """Clear what the penalties of the last batch left for the backward pass."""
         self._n_free = self._n_claimed
         forget_penalties(self.encoder + self.decoder)
 
@@ -298,11 +297,11 @@ class Trace:
         return _parts(self._upper, rows), _parts(self._lower, rows)
 
     def stacks(self, layer):
-        """Return the rows of the batch whose product is the gradient of a layer's weights: upper and lower ones."""
+        """Return the upper and lower rows of the batch, whose product is the gradient of a layer's weights."""
         return self._upper[layer][self._n_free :, ...], self._lower[layer][self._n_free :, ...]
 
     def scratch(self, owner, create):
-        """Return what ``create()`` made for ``owner`` at its first call with this trace."""
+        """Return the result of ``create()`` for ``owner``, created at its first call with this trace."""
         if owner not in self._scratch:
             self._scratch[owner] = create()
         return self._scratch[owner]
@@ -314,7 +313,7 @@ def _parts(stacks, rows):
 
 
 def outputs_and_jacobian(layers, inputs):
-    """Return what a chain of layers puts out, and its derivative, of shape (n_samples, n_outputs, n_inputs)."""
+    """Return the outputs of a chain of layers and their Jacobian, of shape (n_samples, n_outputs, n_inputs)."""
     jacobian = None
     for layer in layers:
         inputs = layer.forward(inputs)

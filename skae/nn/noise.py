@@ -1,4 +1,4 @@
-"""Keys from which the kernels draw: one for each row, by its content and a seed, and one for each column."""
+"""Keys of the kernels' draws: one for each row, from its content and a seed, and one for each column."""
 
 from functools import lru_cache
 
@@ -14,8 +14,8 @@ from .._threads import ELEMENT, share
 def keys(X, seed, n_columns=None):
     """Return the row keys of ``X`` under ``seed`` and column keys, arrays of uint32.
 
-    The same row and seed give the same keys in every batch, the second of equal rows as the second in every batch, and
-    so on. There are as many columns as in ``X`` by default.
+    The same row and seed give the same key in every batch; so do the second of equal rows, the third, and so on.
+    ``n_columns`` is by default that of ``X``.
     """
     if not is_numpy(X):
         return _keys_beside(X, seed, n_columns)
@@ -40,12 +40,12 @@ def _keys_beside(X, seed, n_columns):
 
 
 def shifted_seed(seed, number):
-    """Return the seed that is ``number`` behind ``seed``: an integer of numpy, or an array on a device."""
+    """Return ``seed`` plus ``number``, where ``seed`` is an integer of numpy or an array on a device."""
     return seed + np.uint64(number) if isinstance(seed, np.uint64) else seed + number
 
 
 def fresh_keys(x, rng):
-    """Return keys of the rows of ``x`` that are drawn, whatever they hold, and of columns."""
+    """Return random keys of the rows of ``x``, whatever their content, and keys of the columns."""
     n_rows, n_columns = x.shape
     if isinstance(rng, portable.Drawn):
         return rng.take(n_rows), _wide_column_keys(n_columns).like(x)

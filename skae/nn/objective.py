@@ -1,4 +1,4 @@
-"""The formula of the package: loss of a corrupted input's output, plus penalties, on one batch."""
+"""The package's objective on one batch: the loss of the output for a corrupted input, plus penalties."""
 
 from functools import partial
 
@@ -23,23 +23,23 @@ from .noise import draw_seeds
 class Objective(TrainingObjective):
     """Mean over samples of a loss, plus penalties.
 
-    The loss is that of reconstructing x from its corruption; of a network without a decoder, that of
-    predicting the batch's targets from x.
+    The loss is that of the reconstruction of x from corrupted x or, for a network without a decoder, that of the
+    prediction of the batch's targets from x.
 
     Parameters
     ----------
     network : Network
     loss : Reconstruction
     corruption : callable or None
-        Fills its third argument with a corruption of the first, drawn by the seed in between.
+        Function of (X, seed, out) that fills ``out`` with a corruption of ``X``.
     emphasis : pair of float or None
         Loss weights of the corrupted and of the clean cells (Vincent et al. 2010, section 5).
     penalties : sequence of Penalty
         See :mod:`skae.nn.penalties`.
     n_frozen : int
-        So many of the encoder's lowest layers stay as they are: their gradient is 0.
+        Number of the encoder's lowest layers that stay as they are: their gradient is 0.
     row_factors : ndarray of shape (n_samples,) or None
-        By how much more each row of the data counts here than by its sample weight: 0 for one without a target.
+        Factors on the sample weights of the rows of the data: 0 for a row without a target.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Objective(TrainingObjective):
 
     @property
     def can_be_captured(self):
-        """bool: whether a step on a device is the same work whatever the data, without a wait for the device."""
+        """bool: whether a step on a device is the same work for any data, without waiting for the device."""
         known = self.corruption is None or isinstance(self.corruption, Noise)
         return known and all(each.can_be_captured for each in self.penalties)
 
@@ -109,11 +109,11 @@ class Objective(TrainingObjective):
 
     @property
     def largest_cell_weight(self):
-        """float: by what the loss of a cell is multiplied at most."""
+        """float: largest factor on the loss of a cell."""
         return 1.0 if self.emphasis is None else max(self.emphasis)
 
     def _views(self, flat, grad):
-        """Return the parts of both, which are mostly the same arrays as in the last step."""
+        """Return the views of both vectors, which are mostly the same arrays as in the last step."""
         if self._flat is not flat:
             self._flat, self._params = flat, self.network.views(flat)
         if grad is not None and self._grad is not grad:
@@ -146,7 +146,7 @@ class Objective(TrainingObjective):
 
 
 def _fill_missing(rows):
-    """Set missing values to 0, in place; return where they were, or None where there are none."""
+    """Set missing values to 0, in place; return a mask of them, or None if there are none."""
     xp = namespace(rows)
     if is_numpy(rows) and not np.isnan(rows.sum()):
         return None
@@ -156,5 +156,5 @@ def _fill_missing(rows):
 
 
 def _present(missing, rows):
-    """Return 1 where no value is missing, and 0 elsewhere, in the dtype of ``rows``."""
+    """Return 0 where a value is missing and 1 elsewhere, in the dtype of ``rows``."""
     return cast(~missing, rows.dtype)

@@ -28,9 +28,9 @@ from .noise import shifted_seed
 
 
 class Penalty(ABC):
-    """A term of an objective; a class overrides what is otherwise for it than here.
+    """A term of an objective; subclasses override what differs from the defaults here.
 
-    ``can_be_captured`` says that the penalty works on arrays of any library, and is the same work for each batch.
+    ``can_be_captured`` says that the penalty works on arrays of any library and does the same work for each batch.
     """
 
     can_be_captured = False
@@ -40,11 +40,11 @@ class Penalty(ABC):
         """Return the value; leave the gradient in the records of ``trace``."""
 
     def n_rows(self, n_samples):
-        """Return how many rows of a trace's stacks it can claim, whose product adds to the gradient of the encoder."""
+        """Return how many rows of a trace's stacks it can claim; their product is added to the encoder's gradient."""
         return 0
 
     def draw(self, n_samples, seed):
-        """Return what it draws on the processor, in int64: in a captured step ``trace.rng`` has these numbers."""
+        """Return what it draws on the CPU, in int64; in a captured step, ``trace.rng`` has these draws."""
         return np.empty(0, np.int64)
 
 
@@ -75,12 +75,12 @@ class WeightDecay(Penalty):
 
 
 def weight_decays(strength):
-    """Return the penalties that weight decay of ``strength`` comes to: none for 0."""
+    """Return the list of penalties for weight decay of ``strength``: empty for 0."""
     return [WeightDecay(strength)] if strength else []
 
 
 class ActivitySparsity(Penalty):
-    """``strength`` times the divergence of each unit's mean activity q from a target p, of sigmoid units.
+    """``strength`` times the divergence of the mean activities q of sigmoid units from a target p.
 
     sum_j p log(p / q_j) + (1 - p) log((1 - p) / (1 - q_j)), with q the mean of the codes of a batch (Hinton 2010,
     section 11).
@@ -134,8 +134,8 @@ class Contraction(Penalty):
 class Curvature(Penalty):
     """``strength`` times the mean of ||J(x) - J(x + e)||_F^2, e normal: CAE+H (Rifai et al. ECML 2011, eq. 5).
 
-    The expectation over e is estimated by ``n_samples`` draws a step; given the draws, value and
-    gradient are exact for a one-layer encoder.
+    The expectation over e is estimated from ``n_samples`` draws per step; given the draws, value and gradient are exact
+    for a one-layer encoder.
     """
 
     can_be_captured = True

@@ -1,4 +1,4 @@
-"""A stack whose hidden layers get input from the layer below and the one above, run for some mean-field steps."""
+"""A stack whose hidden layers take input from the layers below and above, for a number of mean-field steps."""
 
 import numpy as np
 
@@ -10,17 +10,17 @@ from .network import Params, Parts
 
 
 class RecurrentNetwork:
-    """Relaxation h_l <- s((W_l h_(l-1) + W_(l+1)' h_(l+1)) / 2 + b_l) from the way up on (Savard 2011).
+    """Relaxation h_l <- s((W_l h_(l-1) + W_(l+1)' h_(l+1)) / 2 + b_l), started by the way up (Savard 2011).
 
-    The way up, h_l = s(W_l h_(l-1) + b_l), is step 0. In each of ``n_steps`` steps the layers are renewed from
-    the lowest to the highest, which has one input only, with whole weights. The logits are W_1' h_1 + c.
+    The way up, h_l = s(W_l h_(l-1) + b_l), is step 0. Each of ``n_steps`` steps updates the layers from the lowest to
+    the highest, which has one input only, with full weights. The logits are W_1' h_1 + c.
 
     Parameters
     ----------
     sizes : sequence of int
         Widths from the input to the highest layer.
     activation : sequence of str
-        A key of ``ACTIVATIONS`` for each hidden layer.
+        Keys of ``ACTIVATIONS``, one for each hidden layer.
     n_steps : int
     """
 
@@ -35,7 +35,7 @@ class RecurrentNetwork:
         self.size = self._parts.size
 
     def views(self, flat):
-        """Return the ``Params`` that look into ``flat``; there is one decoder bias, that of the output."""
+        """Return the ``Params`` that view ``flat``; there is one decoder bias, that of the output."""
         parts = self._parts(flat)
         weights, biases = parts[: self.depth], parts[self.depth : 2 * self.depth]
         output_bias = parts[2 * self.depth :]
@@ -48,7 +48,7 @@ class RecurrentNetwork:
         return RecurrentTrace(self, n_samples, flat.dtype)
 
     def initial(self, rng, dtype):
-        """Return a fresh flat vector: uniform weights of the usual width, biases zero."""
+        """Return initial parameters: uniform weights of the usual width and zero biases."""
         flat = np.zeros(self.size, dtype)
         for unit, weights in zip(self.activations, self.views(flat).encoder_weights):
             bound = initial_bound(unit, weights.shape[1], weights.shape[0], shallow=True)
@@ -66,7 +66,7 @@ class RecurrentNetwork:
         return out
 
     def decode(self, params, codes):
-        """Return the logits that the highest layer alone leads to, one way down."""
+        """Return the logits from the highest layer alone, by one pass down."""
         for layer in params.decoder_layers:
             codes = layer.forward(codes)
         return codes
@@ -103,7 +103,7 @@ class RecurrentNetwork:
         params.decoder_layers[-1].forward(trace.states[-1][0], trace.logits)
 
     def backward(self, params, trace, grad):
-        """Turn the gradient at the logits into ``grad``, back through the steps."""
+        """Fill ``grad`` from the gradient at the logits, back through the steps."""
         weights, d_weights = params.encoder_weights, grad.encoder_weights
         np.sum(trace.logits, axis=0, out=grad.decoder_biases[0])
         product(trace.states[-1][0].T, trace.logits, d_weights[0])
@@ -136,7 +136,7 @@ class RecurrentNetwork:
                 add_scaled_rows(scale, weights[layer], d_weights[layer])
 
     def states(self, n_samples, dtype, n_steps):
-        """Return memory for the hidden layers at each step."""
+        """Return buffers for the hidden layers at each step."""
         return [
             [np.empty((n_samples, width), dtype) for width in self.sizes[1:]]
             for _ in range(n_steps + 1)
@@ -162,7 +162,7 @@ class RecurrentNetwork:
 
 
 class RecurrentTrace:
-    """What one batch leaves in a recurrent network."""
+    """Activations and gradients of one batch in a recurrent network."""
 
     def __init__(self, network, n_samples, dtype):
         self.n_samples = n_samples
@@ -175,5 +175,5 @@ class RecurrentTrace:
         self.decoder = []
 
     def start(self):
-        """Forget what the penalties of the last batch left for the backward pass."""
+        """Clear what the penalties of the last batch left for the backward pass."""
         forget_penalties(self.encoder)

@@ -14,7 +14,7 @@ class Scaling:
     ----------
     center, scale : ndarray of shape (n_features,)
     varies : ndarray of bool of shape (n_features,)
-        Columns that the network sees. The others are constant: ``center`` is their value.
+        Mask of the network's input columns. The others are constant: ``center`` is their value.
     """
 
     def __init__(self, center, scale, varies):
@@ -32,7 +32,7 @@ class Scaling:
         return Scaling(self.center, scale, self.varies)
 
     def rows(self, X):
-        """Return X, an ndarray or CSR matrix, in the units of the network: scaled where rows are taken from it."""
+        """Return X, an ndarray or CSR matrix, in the units of the network, scaled when rows are taken from it."""
         return X if self.identity else ScaledRows(X, self)
 
     def apply(self, x):
@@ -58,25 +58,25 @@ class Scaling:
         return self._widened(z, self.center)
 
     def apply_difference(self, x):
-        """Return the difference of two rows of z from that of their x."""
+        """Return the difference of two rows of z, from that of their rows of x."""
         if self.identity:
             return x
         return x[..., self.varies] / self._varying(x)[1]
 
     def invert_difference(self, z):
-        """Return the difference of two rows of X from that of their z; constant columns have 0."""
+        """Return the difference of two rows of X, from that of their rows of z; constant columns have 0."""
         if self.identity:
             return z
         return self._widened(z * self._varying(z)[1], 0)
 
     def derivatives(self, by_z):
-        """Return derivatives by x from those by z, whose last axis is that of the inputs."""
+        """Return derivatives by x from those by z, along the last axis."""
         if self.identity:
             return by_z
         return self._widened(by_z / self._varying(by_z)[1], 0)
 
     def linear_map(self, by_z):
-        """Return a ``ChainMap`` from differences of x from one from differences of z."""
+        """Return the ``ChainMap`` that takes differences of x, from one that takes differences of z."""
         if self.identity:
             return by_z
         lowest, *others = by_z.layers
@@ -84,7 +84,7 @@ class Scaling:
         return ChainMap([lowest, *others], by_z.n_samples)
 
     def widened(self, by_input, fill=0):
-        """Return an array with a number for each column of X from one for each input: ``fill`` in constant columns."""
+        """Return a value for each column of X, from one for each input: ``fill`` in constant columns."""
         return by_input if self.columns is None else self._widened(by_input, fill)
 
     def _varying(self, x):
@@ -141,5 +141,5 @@ class ScaledRows:
 
 
 def unscaled(rows):
-    """Return X from what :meth:`Scaling.rows` made of it."""
+    """Return X from the result of :meth:`Scaling.rows`."""
     return rows.X if isinstance(rows, ScaledRows) else rows

@@ -1,4 +1,4 @@
-"""Codes of few nonzeros, as CSR arrays: how they are found among pre-activations, and their products with atoms."""
+"""Codes with few nonzeros, as CSR arrays: their selection from pre-activations, and their products with atoms."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from .._kernels.winners import count_above, maxima_rows, take_above, top_k_rows
 from .._threads import ELEMENT, share
 from . import matrix_codes
 
-_GROUP = 16  # entries of a row of which the largest stands for all
+_GROUP = 16  # entries of a row that are represented by their largest
 
 
 @dataclass(eq=False)
@@ -47,7 +47,7 @@ class SparseCodes:
         return self.values > 0
 
     def spread(self, by_sample):
-        """Return a number for each value from one for each sample."""
+        """Return a value for each entry, from one for each sample."""
         return by_sample[self.rows]
 
     def fill(self, out):
@@ -95,7 +95,7 @@ class SparseCodes:
         return gradient
 
     def by_column(self, n_columns):
-        """Return what adds up gradients over samples."""
+        """Return an object that adds up gradients over samples."""
         return ByColumn(self, n_columns)
 
     def reset(self, counts):
@@ -103,7 +103,7 @@ class SparseCodes:
         counts[self.columns[self.active]] = 0
 
     def follow_from_below(self, threshold, fraction):
-        """Move ``threshold`` by a ``fraction`` of the way to below the smallest value; all the way while it is 0."""
+        """Move ``threshold`` a ``fraction`` of the way to just below the smallest value; all the way while it is 0."""
         smallest = self.values.min(initial=np.inf)
         if np.isfinite(smallest):
             fraction = threshold.dtype.type(fraction if threshold[0] > 0 else 1)
@@ -155,7 +155,7 @@ def top_k(a, bias, k):
 
 
 def top_k_of(a, bias, chosen, k):
-    """Return the same among the ``chosen`` columns, a mask."""
+    """Return the same for the columns in the mask ``chosen``."""
     if not is_numpy(a):
         return matrix_codes.top_k_of(a, bias, chosen, k)
     places = np.flatnonzero(chosen).astype(np.int32)
@@ -184,7 +184,7 @@ def above(a, bias, limits):
 
 
 def batch_top_k(a, bias, count):
-    """Return the ``count`` largest positive entries of a + bias; of equal ones the first."""
+    """Return the ``count`` largest positive entries of a + bias; ties go to the first."""
     if not is_numpy(a):
         return matrix_codes.batch_top_k(a, bias, count)
     n_samples, n = a.shape
@@ -196,7 +196,7 @@ def batch_top_k(a, bias, count):
     share(some, n_samples, ELEMENT * n)
     bound = a.dtype.type(0)
     if count < largest.size:
-        # So many entries are not below it, and few more.
+        # At least ``count`` entries reach it, and few more.
         bound = max(bound, np.nextafter(_nth_largest(largest, count), -np.inf, dtype=a.dtype))
     codes = above(a, bias, np.full(n, bound))
     if len(codes.values) <= count:
@@ -210,9 +210,9 @@ def batch_top_k(a, bias, count):
 
 
 def above_or_near(a, bias, limits, fraction):
-    """Return the entries of a + bias above the ``limits``, and these sums at all entries.
+    """Return the entries of a + bias above the ``limits``, and a + bias at all entries.
 
-    Those that are below their limit by less than this ``fraction`` of it are entries too, with the value 0.
+    Values below their limit by less than this ``fraction`` of it are entries too, with the value 0.
     """
     if not is_numpy(a):
         return matrix_codes.above(a, bias, limits), a + bias

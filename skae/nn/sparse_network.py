@@ -13,7 +13,7 @@ from .sparse_units import SPARSE_UNITS
 
 @dataclass
 class SparseParams(Params):
-    """The views of a ``SparseNetwork``; ``thresholds`` are those of the units that have any."""
+    """The views of a ``SparseNetwork``; ``thresholds`` are for units that have any."""
 
     thresholds: np.ndarray = None
 
@@ -26,17 +26,17 @@ class SparseNetwork(Network):
     Parameters
     ----------
     sizes : (int, int)
-        Inputs and features.
+        Numbers of inputs and features.
     activation : str
-        A key of ``SPARSE_UNITS``.
+        Key of ``SPARSE_UNITS``.
     k : int
-        Active features of a sample, for the units that need it.
+        Number of active features of a sample, for the units that need it.
     """
 
     def __init__(self, sizes, activation, k):
         self.activation = activation
         self.units = SPARSE_UNITS[activation](sizes[1], k)
-        # The unit of initial weights; that of fitted ones may have thresholds.
+        # The unit for initial weights; the fitted one may have thresholds.
         super().__init__(sizes, "relu", decoder="untied")
         (low, high), n_thresholds = sizes, self.units.n_thresholds
         self._parts = Parts([(high, low), (high, low), (high,), (low,), (n_thresholds,)])
@@ -47,7 +47,7 @@ class SparseNetwork(Network):
         return self._parts(flat)
 
     def views(self, flat):
-        """Return the ``SparseParams`` that look into ``flat``."""
+        """Return the ``SparseParams`` that view ``flat``."""
         atoms, weights, bias, decoder_bias, thresholds = self.parts(flat)
         upward = [Layer(weights, bias, self.units.unit(thresholds))]
         downward = [Layer(atoms.T, decoder_bias, self._decoder_units[0])]
@@ -56,7 +56,7 @@ class SparseNetwork(Network):
         )
 
     def initial(self, rng, dtype):
-        """Return a fresh flat vector: atoms of random directions, of which the encoder is the transpose."""
+        """Return initial parameters: atoms of random directions, and the encoder as their transpose."""
         flat = np.zeros(self.size, dtype)
         atoms, weights, *_ = self.parts(flat)
         atoms[...] = rng.standard_normal(atoms.shape)
@@ -75,5 +75,5 @@ class SparseNetwork(Network):
 
 @lru_cache(maxsize=32)
 def sparse_network_of(**shape):
-    """Return the ``SparseNetwork`` with these arguments, which is made once: it has no state."""
+    """Return the ``SparseNetwork`` with these arguments, created once, since it has no state."""
     return SparseNetwork(**shape)

@@ -1,4 +1,4 @@
-"""The objective of sparse auto-encoders on one batch; decoder and gradients need the active features only."""
+"""The objective of sparse auto-encoders on one batch; decoder and gradients use the active features only."""
 
 import numpy as np
 
@@ -9,27 +9,27 @@ from .._threads import product
 from .dense_codes import suited
 from .sparse_codes import top_k_of
 
-_LEAST_UNEXPLAINED = 0.01  # share of the variation, for the weight of the loss of dead features
-_LEAST_SCALE = 0.01  # of what dead features add up to, in the direction of the rest
+_LEAST_UNEXPLAINED = 0.01  # lower bound on u, in the weight of the loss of dead features
+_LEAST_SCALE = 0.01  # lower bound on s
 _TINY = float(np.finfo(np.float32).tiny)
 
 
 class SparseObjective(TrainingObjective, Observer):
-    """Mean over samples and nested groups of ``||x - r_g(x)||^2 / 2``, and the price of the codes.
+    """Mean over samples and nested groups of ``||x - r_g(x)||^2 / 2``, plus the price of the codes.
 
-    To the gradient, not to the value, belongs a loss of the dead features, which were active in none of the last
-    ``dead_after`` minibatches: ``aux`` times ``||e - s h' D||^2 / (2 u)``, where e is what the others leave over, u the
-    share that it has in the squared deviation of x from its mean, and h' the largest pre-activations of dead features,
-    half as many as inputs (Gao et al. 2024, appendix A.2). s is the scale that suits e best: without it dead features
-    become as small as e, and then stay dead. e, u and s are held still.
+    The gradient, but not the value, includes a loss of the dead features, which were active in none of the last
+    ``dead_after`` minibatches: ``aux`` times ``||e - s h' D||^2 / (2 u)``. Here e is the error that the others leave, u
+    its fraction of the squared deviation of x from its mean, and h' the largest pre-activations of dead features, half
+    as many as inputs (Gao et al. 2024, appendix A.2). s is the scale that fits e best: without it, dead features become
+    as small as e and then stay dead. e, u and s are treated as constants.
 
     Parameters
     ----------
     network : SparseNetwork
     ends : sequence of int
-        Where nested groups of features end; the last one is their number.
+        Ends of the nested groups of features; the last one is the number of features.
     alpha : float
-        Price of what is active, for the units that have one.
+        Price of active features, for the units that have one.
     aux : float
         Weight of the loss of dead features.
     dead_after : int
@@ -43,25 +43,25 @@ class SparseObjective(TrainingObjective, Observer):
 
     @property
     def observers(self):
-        """list: what has to happen between epochs."""
+        """list: observers to call between epochs."""
         return [self]
 
     def epoch_begin(self, state):
-        """Take from ``state`` for how many minibatches each feature was idle."""
+        """Restore from ``state`` the number of minibatches for which each feature was idle."""
         self.idle = like(self.idle, state.params)
         self.idle[...] = state.extra.get("idle", self.idle)
 
     def epoch_end(self, state):
-        """Leave it in ``state``."""
+        """Store it in ``state``."""
         state.extra["idle"] = copy(self.idle)
         return False
 
     def kept(self, params):
-        """Return it by its name in ``state``."""
+        """Return it under its key in ``state``."""
         return {"idle": self.idle}
 
     def merge(self, parts):
-        """Go on from what ``kept`` returned after steps on ``parts`` of the rows: a feature is active that is so in any."""
+        """Merge what ``kept`` returned after steps on ``parts`` of the rows: a feature is active if it is in any."""
         np.minimum.reduce([part["idle"] for part in parts], out=self.idle)
 
     def __call__(self, flat, batch, grad, rng):
@@ -97,17 +97,17 @@ class SparseObjective(TrainingObjective, Observer):
         return value
 
     def _dead_codes(self, a, bias):
-        """Return the codes of dead features alone, from pre-activations; None where no feature is dead."""
+        """Return the codes of dead features alone, from pre-activations; None if no feature is dead."""
         dead = self.idle >= self.dead_after
         if not (self.aux and namespace(dead).any(dead)):
             return None
         return top_k_of(a, bias, dead, max(self.network.sizes[0] // 2, 1))
 
     def _revive(self, dead, atoms, space):
-        """Return the gradient of the loss of dead features at their codes and at what these add up to."""
+        """Return the gradients of the loss of dead features at their codes and at the sum of their atoms."""
         xp, weights, inputs = namespace(atoms), space.weights, space.inputs
         shares = weights[:, None]
-        rest = -len(self.ends) * space.errors[-1, ...]  # its share of x - r(x)
+        rest = -len(self.ends) * space.errors[-1, ...]  # x - r(x) times the weights
         made = dead.decode(atoms, zeros(atoms.shape[1], atoms))
         mean = xp.matmul(weights, inputs) / xp.sum(weights)
         variation = xp.sum(weights * xp.sum((inputs - mean) ** 2, axis=1))

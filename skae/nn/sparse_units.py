@@ -1,8 +1,8 @@
 """Units of sparse auto-encoders: which features of a sample are active, in training and afterwards.
 
-``topk`` keeps the k largest pre-activations of a row (Makhzani & Frey 2014, Gao et al. 2024); ``batch_topk`` as many of
-a whole batch, and afterwards those above a threshold (Bussmann et al. 2024); ``jumprelu`` learns a threshold for each
-feature (Rajamanoharan et al. 2024); ``relu`` pays for the sum of the codes.
+``topk`` keeps the k largest pre-activations of a row (Makhzani & Frey 2014, Gao et al. 2024); ``batch_topk`` keeps k
+per row on average over a batch, and after training those above a threshold (Bussmann et al. 2024); ``jumprelu`` learns
+a threshold for each feature (Rajamanoharan et al. 2024); ``relu`` pays for the sum of the codes.
 """
 
 import numpy as np
@@ -12,13 +12,13 @@ from .._arrays.sparse_codes import threshold_gradients
 from .activations import ALL, Diagonal, Unit
 from .sparse_codes import above, above_or_near, batch_top_k, top_k
 
-_FORGET = 0.01  # share of the present batch in the running mean of thresholds
-_BANDWIDTH = 0.2  # of the kernel around the thresholds of jumprelu, in multiples of these
-_LEAST_THRESHOLD = 0.1  # at the start
+_FORGET = 0.01  # weight of the current batch in the running mean of thresholds
+_BANDWIDTH = 0.2  # width of the kernel around the thresholds of jumprelu, relative to them
+_LEAST_THRESHOLD = 0.1  # lower bound on initial thresholds
 
 
 class TopK(Unit):
-    """The k largest pre-activations of a row, where they are positive; 0 elsewhere.
+    """The k largest pre-activations of a row, if they are positive; 0 elsewhere.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class TopK(Unit):
         self.select(part, bias).fill(part)
 
     def derivatives(self, outputs, order=1, memory=None):
-        """Return 1 where a unit is active, and 0."""
+        """Return derivatives of 1 where a unit is active, and 0 elsewhere."""
         return _where_active(outputs)
 
     def select(self, a, bias):
@@ -64,7 +64,7 @@ class Above(Unit):
         part[...] = namespace(a).where(part <= self.limits[units], zeros_like(part), part)
 
     def derivatives(self, outputs, order=1, memory=None):
-        """Return 1 where a unit is active, and 0."""
+        """Return derivatives of 1 where a unit is active, and 0 elsewhere."""
         return _where_active(outputs)
 
     def select(self, a, bias):
@@ -77,7 +77,7 @@ def _where_active(outputs):
 
 
 class Winners:
-    """``'topk'``: how its units are trained.
+    """``'topk'``: the training of its units.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class Winners:
     Attributes
     ----------
     n_thresholds : int
-        Parameters besides weights and biases.
+        Number of parameters besides weights and biases.
     """
 
     n_thresholds = 0
@@ -97,7 +97,7 @@ class Winners:
         self.n, self.k = n, k
 
     def first_thresholds(self, alpha):
-        """Return the thresholds to begin with, or a number for all."""
+        """Return the initial thresholds, or one value for all."""
         return 0.0
 
     def unit(self, thresholds):
@@ -114,7 +114,7 @@ class Winners:
         return 0.0
 
     def learn(self, codes, raw, gradient, weights, alpha, thresholds, grad):
-        """Fill ``grad``, the gradient at the ``thresholds``, or set these."""
+        """Fill ``grad``, the gradient at the ``thresholds``, or set the thresholds."""
 
 
 class BatchWinners(Winners):
@@ -164,7 +164,7 @@ class Jumps(Winners):
         self.n_thresholds = n
 
     def first_thresholds(self, alpha):
-        """Return those of which a feature on its own is worth its price: theta^2 / 2 = alpha."""
+        """Return the logarithm of the threshold at which a single feature is worth its price: theta^2 / 2 = alpha."""
         return np.log(max(np.sqrt(2 * alpha), _LEAST_THRESHOLD))
 
     def unit(self, thresholds):
@@ -172,7 +172,7 @@ class Jumps(Winners):
         return Above(namespace(thresholds).exp(thresholds))
 
     def training_codes(self, a, bias, thresholds):
-        """Return the codes of a batch, with zeros where the kernel is not zero, and the pre-activations there."""
+        """Return the codes of a batch, with entries of 0 where the kernel is not 0, and their pre-activations."""
         return above_or_near(a, bias, namespace(a).exp(thresholds), _BANDWIDTH / 2)
 
     def penalty(self, codes, weights, alpha, gradient):

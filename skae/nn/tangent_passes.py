@@ -1,4 +1,4 @@
-"""Tangents that go up through a network by forward mode and gradients that come down to meet them, and the way back."""
+"""Tangents in forward mode that meet gradients in reverse mode inside a network, and the backward pass."""
 
 import numpy as np
 
@@ -10,11 +10,11 @@ from .forward_mode import Link
 
 
 def switch_layer(sizes, n_up, n_down):
-    """Return the layer to whose inputs ``n_up`` rows of directions go up, and ``n_down`` gradients come down.
+    """Return the layer at whose inputs ``n_up`` rows of directions and ``n_down`` gradients meet.
 
-    It is that with the fewest multiplications. All take products on the way there, on the way back, and for the
-    gradient of the weights; but below the layer where they meet what goes back is as few as what came down, and has
-    gone up.
+    It has the fewest multiplications. Each layer takes products on the way to the meeting, on the way back and for the
+    gradient of the weights. Below the meeting, only as many rows go back as gradients came down, and their products
+    with the weights are known from the way up.
     """
     products = [low * high for low, high in zip(sizes, sizes[1:])]
     depth = len(products)
@@ -26,20 +26,20 @@ def switch_layer(sizes, n_up, n_down):
         down = 2 * below - sum(products[: min(layer, 1)])
         return n_up * below + n_down * (down + 3 * above)
 
-    # There is room for as many rows as go up; more that come down would cost more anyway.
+    # The buffers hold as many rows as go up; more gradients than that would cost more anyway.
     layers = range(depth if n_down <= n_up else 0)
     return min([depth, *layers], key=cost)
 
 
 class PassMemory:
-    """What the passes of :class:`Passes` need for batches of one size.
+    """Buffers of :class:`Passes` for batches of one size.
 
     Parameters
     ----------
     trace : Trace
-        Of a network without a decoder.
+        Trace of a network without a decoder.
     n_rows : int
-        As many rows may go up or come down.
+        Largest number of rows that go up or come down.
     """
 
     def __init__(self, trace, n_rows):
@@ -51,18 +51,18 @@ class PassMemory:
 
 
 class Passes:
-    """The ways of one batch's directions and gradients through the network.
+    """Passes of one batch's directions and gradients through the network.
 
     Parameters
     ----------
     weights : list of ndarray of shape (n_upper, n_lower)
     trace : Trace
     memory : PassMemory
-        With the links of the hidden layers started.
+        Buffers, with the links of the hidden layers started.
     kept : Kept
-        The outputs whose gradients come down.
+        Outputs whose gradients come down.
     n_directions : int
-        Of each sample.
+        Number of directions of each sample.
     """
 
     def __init__(self, weights, trace, memory, kept, n_directions):
@@ -80,9 +80,10 @@ class Passes:
         Parameters
         ----------
         look_up : callable
-            Fills in the directions, each a row.
+            Function that fills in the directions, one per row.
         squares : callable
-            Turns slopes of shape (n_samples, n_directions, n_outputs) into the gradient there; returns the penalty.
+            Function that turns slopes of shape (n_samples, n_directions, n_outputs) into the gradient at them and
+            returns the penalty.
         """
         upper, lower = self._trace.claim(self.n_up)
         look_up(lower[0])
@@ -97,14 +98,14 @@ class Passes:
     def forward_and_reverse(self, switch, selection, look_up, squares):
         """Return the penalty, for directions t and gradients g that meet at the inputs of the layer ``switch``.
 
-        With slopes s_rk = g_r' t_k, and c_rk the gradient there, what is left is the gradient of the sum of g_r' t_r,
-        where t_r = sum_k c_rk t_k: gradients and combined tangents, as many, go on where only the others have been.
+        With slopes s_rk = g_r' t_k and c_rk the gradient at them, the rest is the gradient of the sum of g_r' t_r,
+        where t_r = sum_k c_rk t_k: the gradients go on down, and as many combined tangents t_r go on up.
 
         Parameters
         ----------
         switch : int
         selection : ndarray of shape (n_rows, n_outputs)
-            The gradients at the logits.
+            Gradients at the logits.
         look_up, squares : callable
             See :meth:`forward_only`.
         """
@@ -144,11 +145,11 @@ class Passes:
         return self._memory.cotangents[layer][: self._down.starts[-1]]
 
     def _come_down(self, layer, upper):
-        """Take the gradients at what the weights of ``layer`` make of its inputs down to those, and return them."""
+        """Take the gradients at the pre-activations of ``layer`` down to its inputs, and return them."""
         return product(upper[layer], self._weights[layer], self._cotangents(layer))
 
     def _combination(self, tangents, gradients, n_outputs, squares):
-        """Return the penalty and the gradient at the slopes of tangents and gradients that have met."""
+        """Return the penalty and the gradient at the slopes, where tangents and gradients meet."""
         inner = np.empty((len(gradients), self._n_directions), gradients.dtype)
         every = self._down.starts, tangents, gradients, inner
         self._down.share(kernels.inner_products, tangents.size, *every)

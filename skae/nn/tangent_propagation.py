@@ -20,9 +20,9 @@ from .losses import Multinomial
 from .penalties import Penalty
 from .tangent_passes import Passes, PassMemory, switch_layer
 
-# What is left out changes the gradient less than rounding does: on MNIST by 1e-6 of its norm beside 2e-6 in float32, and
-# by 2e-5 beside 5e-5 with tangents in half precision.
-_UNITS = 80  # of rounding in the arithmetic that the bound on what is left out may come to,
+# What is left out changes the gradient less than rounding does: on MNIST by 1e-6 of its norm, against 2e-6 in float32,
+# and by 2e-5, against 5e-5 with tangents in half precision.
+_UNITS = 80  # bound on what is left out, in units of rounding in the arithmetic,
 _UNITS_OF_DIRECTIONS = 0.1  # or of rounding in the directions
 
 
@@ -32,26 +32,26 @@ class TangentPropagation(Penalty):
     Simard et al. 1992; Rifai et al. NIPS 2011, equation 7. o are the means of the output units. Directions u go up
     through the network by forward mode, all the way or until they meet gradients of the logits, which come down by
     reverse mode: the slopes are then inner products. In each batch they meet where few rows go through wide layers.
-    Outputs are left out at samples of which they are so sure that the slopes would be lost in rounding, if those of the
-    logits are of like size.
+    Outputs are left out at samples where they are so certain that their slopes would be lost in rounding, provided that
+    the slopes of the logits are of similar size.
 
-    Where inputs are corrupted, or hidden units left out, slopes are those of the network as it is in the step, at the
-    corrupted inputs; directions are those of the clean sample.
+    With corrupted inputs or dropout, slopes are those of the step's network at the corrupted inputs; directions are
+    those of the clean sample.
 
     Parameters
     ----------
     strength : float
     network : Network
-        Without a decoder.
+        Network without a decoder.
     loss : Reconstruction
-        Of one part: the output units.
+        Output units, of one part.
     directions : object
-        ``directions.n_directions`` of each sample, which ``directions(rows, inputs, samples, seed, out)`` fills into
-        ``out`` of shape (n_samples, n_directions, n_features) for ``samples`` of a batch, whose rows of the data and
-        clean inputs are given; ``directions.rounding`` is how far they may be rounded, relative to their size.
+        Has ``directions.n_directions`` directions of each sample. ``directions(rows, inputs, samples, seed, out)``
+        fills ``out``, of shape (n_samples, n_directions, n_features), for ``samples`` of a batch with these rows of the
+        data and clean inputs. ``directions.rounding`` bounds their rounding, relative to their size.
     largest : float, default=inf
-        Where the penalty P of a batch is above it, ``largest * (1 + log(P / largest))`` is minimized in its place,
-        whose gradient is that of P times largest / P.
+        Bound on the penalty P of a batch. Above it, ``largest * (1 + log(P / largest))`` is minimized instead, whose
+        gradient is that of P times largest / P.
     """
 
     def __init__(self, strength, network, loss, directions, largest=math.inf):
@@ -99,7 +99,7 @@ class TangentPropagation(Penalty):
     def _squares(self, means, slopes, shares):
         """Return the penalty, or what replaces a large one, and the gradient at the logits.
 
-        Leave the other one in ``slopes``.
+        Leave the gradient at the slopes in ``slopes``.
         """
         value, at_logits = self._units.squares(means, slopes, shares)
         value, factor = bounded(value, self.largest, means)
@@ -107,7 +107,7 @@ class TangentPropagation(Penalty):
         return value, at_logits * factor
 
     def _of_all(self, params, trace, seed, memory, means, delta):
-        """Return the penalty without leaving outputs out: on a device each batch is the same work."""
+        """Return the penalty on all outputs: on a device, each batch is the same work."""
         samples, k = np.arange(trace.n_samples), self.directions.n_directions
         if isinstance(trace.rng, Drawn):
             seed = trace.rng.take(self.directions.n_coins(trace.n_samples))
@@ -136,22 +136,22 @@ class TangentPropagation(Penalty):
         return self.directions.can_be_captured
 
     def significant(self, means, shares):
-        """Return the ``Kept`` outputs that are not left out, of samples with given ``shares`` in the penalty."""
+        """Return the ``Kept`` outputs, of samples with the weights ``shares`` in the penalty."""
         units = _UNITS * np.finfo(means.dtype).eps, _UNITS_OF_DIRECTIONS * self.directions.rounding
         return significant_rows(self._units.significance(means, shares), max(units))
 
 
 def bounded(value, largest, like):
-    """Return ``largest * (1 + log(value / largest))`` in place of a ``value`` above it, and its derivative by ``value``.
+    """Return ``value``, or ``largest * (1 + log(value / largest))`` if it is above ``largest``, and the derivative.
 
-    ``value`` is a float where ``like`` is an array of numpy, else an array beside it. A ``largest`` of 0, the loss of
-    constants where there is one class, bounds nothing.
+    ``value`` is a float if ``like`` is an array of numpy, else an array in its library and on its device. A ``largest``
+    of 0, the loss of constants if there is one class, bounds nothing.
     """
     if not largest:
         return value, like.dtype.type(1) if is_numpy(like) else scalar(1.0, like)
     if is_numpy(like):
         excess = value / largest
-        # What is not a number stays, so that training is seen to diverge.
+        # NaN is returned as it is, so that divergence is detected.
         if not excess > 1:
             return value, like.dtype.type(1)
         return largest * (1 + math.log(excess)), like.dtype.type(1 / excess)
@@ -162,16 +162,16 @@ def bounded(value, largest, like):
 
 
 class Kept(NamedTuple):
-    """Outputs of a batch's samples that are not left out, those of a sample together.
+    """Outputs of a batch's samples that are not left out, grouped by sample.
 
     Attributes
     ----------
     samples : ndarray of int
-        Numbers of the samples that have any.
+        Indices of the samples that have outputs.
     starts : ndarray of shape (n_samples + 1,)
-        Where the outputs of each begin, and the last ones end.
+        Position of the first output of each sample, and the end of the last one's outputs.
     places, outputs : ndarray of shape (n_rows,)
-        Of each output its sample's place among ``samples``, and its number.
+        Position among ``samples`` of each output's sample, and index of the output.
     """
 
     samples: np.ndarray
@@ -181,16 +181,16 @@ class Kept(NamedTuple):
 
 
 def significant_rows(significance, tolerance):
-    """Return the ``Kept`` ones without those that together come to no more than a share ``tolerance`` of all.
+    """Return the ``Kept`` outputs, without those that add up to at most a fraction ``tolerance`` of all.
 
     Parameters
     ----------
     significance : ndarray of shape (n_samples, n_outputs)
-        What each adds to a sum, up to a common factor.
+        Contribution of each output to a sum, up to a common factor.
     tolerance : float
     """
     least = tolerance * significance.sum() / significance.size
-    # What is not a number is kept, so that training is seen to diverge.
+    # NaN is kept, so that divergence is detected.
     kept = ~(significance <= least)
     samples = np.flatnonzero(kept.any(axis=1))
     places, outputs = np.nonzero(kept[samples])
@@ -199,23 +199,23 @@ def significant_rows(significance, tolerance):
 
 
 class _Softmax:
-    """What the penalty is for softmax outputs o of logits a."""
+    """The penalty for softmax outputs o of logits a."""
 
     def significance(self, means, shares):
-        """Return how far each slope matters, of all outputs but each sample's largest: that is less their sum."""
+        """Return the weight of each slope: 0 for each sample's largest output, whose slope follows from the others."""
         others = means.copy()
         others[np.arange(len(others)), others.argmax(axis=1)] = 0
         return others * (others.sum(axis=1) * shares)[:, np.newaxis]
 
     def selection(self, means, kept):
-        """Return the gradients at the logits, from the means of ``kept.samples``: each row's less its sample's largest."""
+        """Return the gradients at the logits, from the means of ``kept.samples``: each output's minus the largest's."""
         units = np.eye(means.shape[1], dtype=means.dtype)
         return units[kept.outputs] - units[means.argmax(axis=1)[kept.places]]
 
     def squares(self, means, slopes, shares):
         """Return sum_ki v_i ||z_ki||^2, where z = o (t - o't) are slopes of o, and its gradient at the logits.
 
-        Leave the one at ``slopes``, which are those t of the logits, in their place.
+        Overwrite ``slopes``, the slopes t of the logits, with the gradient at them.
 
         Parameters
         ----------
@@ -241,7 +241,7 @@ class _Elementwise:
         self._loss = loss
 
     def significance(self, means, shares):
-        """Return how far each slope matters."""
+        """Return the weight of each slope."""
         return np.square(self._derive(means)[0]) * shares[:, np.newaxis]
 
     def selection(self, means, kept):
