@@ -30,7 +30,7 @@ except ImportError:  # scikit-learn < 1.9
     from contextlib import nullcontext as callback_management_context
 
     class UntypedCallbackSupportMixin:
-        """Stands in where scikit-learn has no callbacks."""
+        """Stands in for scikit-learn's class where scikit-learn has no callbacks."""
 
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _fit_context: Callable[..., SameType] = _untyped_fit_context
 
 
 def set_blas_threads(library, n_threads):
-    """Set the threads of one BLAS of threadpoolctl, which otherwise lets only one Python thread do so (3.7 and later)."""
+    """Set the threads of one BLAS from any thread; threadpoolctl 3.7 and later lets only one Python thread do so."""
     getattr(library, "_real_set_num_threads", library.set_num_threads)(n_threads)
 
 

@@ -1,4 +1,4 @@
-"""How many cores there are for this process."""
+"""The number of cores that this process can use."""
 
 import os
 from functools import cache
@@ -9,7 +9,7 @@ _MEMBERSHIP, _GROUPS = "/proc/self/cgroup", "/sys/fs/cgroup"
 
 @cache
 def allowed_cores():
-    """Return how many cores' time the control groups of this process allow it; infinity where they set no limit."""
+    """Return the number of cores that control groups allow this process; infinity if they set no limit."""
     limits = [inf]
     for line in _text(_MEMBERSHIP).splitlines():
         _, names, group = line.split(":", 2)
@@ -17,7 +17,7 @@ def allowed_cores():
             continue
         while True:
             limits.append(_allowed_in(os.path.join(_GROUPS, names, group.strip("/"))))
-            # A container may see its own group as the top one, whatever the name.
+            # A container may see its own group as the root, whatever its name.
             if group in {"", "/"}:
                 break
             group = os.path.dirname(group)
@@ -46,7 +46,7 @@ def _text(path):
 
 
 def own_cores():
-    """Return on how many cores threads of this process can run at once."""
+    """Return the number of cores on which threads of this process can run at once."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,10 +1,10 @@
-"""What estimators can compute on."""
+"""The engines on which estimators can compute."""
 
 from ._arrays.namespace import torch_or_none
 
 
 def show_engines() -> None:
-    """Print where estimators can compute on this machine: parameters, libraries and devices.
+    """Print the engines of this machine for estimators: parameters, libraries and devices.
 
     Examples
     --------
@@ -20,7 +20,7 @@ def show_engines() -> None:
 
 
 def _engines():
-    """Yield a line for each engine, or what it needs."""
+    """Yield a line for each engine, or for what it requires."""
     import numpy
 
     torch = torch_or_none()

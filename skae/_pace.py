@@ -1,18 +1,18 @@
-"""Whether several threads are faster than one, which may be otherwise beside busy processes."""
+"""The choice between several threads and one, which can be faster when other processes are busy."""
 
 import time
 
-_TRIAL = 8  # pieces of work by which either way is timed
-_WAITING = 1.5  # multiple of the processor time of a part that work takes, before one thread alone is tried
+_TRIAL = 8  # pieces of work for timing each way
+_WAITING = 1.5  # ratio of wall time to a part's CPU time above which one thread alone is tried
 _SHORTEST, _LONGEST = 0.1, 3.0  # seconds between trials
 
 
 class Pace:
-    """Choose between all threads of a team and one alone, by how long the last pieces of work took.
+    """Choose between all threads of a team and one alone, by the times of the last pieces of work.
 
-    Where another process runs on a core, a thread is suspended in the middle of its part for longer than the whole work
-    takes, and the others wait. One thread alone is not tried while work takes about as long as the processor time of a
-    part, nor after a single slow measurement.
+    If another process runs on a core, a thread can be suspended in its part for longer than the whole work takes, while
+    the others wait. One thread alone is not tried while work takes about as long as the CPU time of a part, nor after a
+    single slow measurement.
     """
 
     def __init__(self):
@@ -24,7 +24,7 @@ class Pace:
         self._n, self._size, self._seconds, self._own_seconds = 0, 0, 0.0, 0.0
 
     def note(self, size, seconds, own_seconds):
-        """Note a piece of work of ``size``: its time, and the processor time of this thread's part."""
+        """Record a piece of work of ``size``: its time, and the CPU time of this thread's part."""
         self._n += 1
         self._size += size
         self._seconds += seconds
@@ -35,7 +35,7 @@ class Pace:
             self._restart()
 
     def _hopeless(self):
-        """Return whether a trial of all threads has already taken longer than one alone would take for all of it."""
+        """Return whether a trial of all threads has already taken longer than one thread would for the whole trial."""
         whole = _TRIAL * self._size / self._n
         return self._trying and not self.alone and self._seconds > self._rates[True] * whole
 

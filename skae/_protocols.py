@@ -1,4 +1,4 @@
-"""What the training loop, and training on a cluster, ask of objectives, observers, solvers and batches."""
+"""Interfaces of objectives, observers, solvers and batches for the training loop and training on a cluster."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -7,22 +7,22 @@ import numpy as np
 
 
 class TrainingObjective(ABC):
-    """What is minimized: a mean over rows, and its gradient. A class overrides what is otherwise for it than here.
+    """A mean over rows to minimize, and its gradient. Subclasses override what differs from the defaults here.
 
     Attributes
     ----------
     observers : sequence of Observer
-        What has to happen between epochs.
+        Observers to call between epochs.
     monitors_loss : bool
-        Whether the value falls in a training that succeeds, so that training may stop where it does not.
+        Whether the value decreases in a successful training, so that training may stop when it does not.
     finite_where_params_are : bool
         Whether the value is finite wherever the parameters are.
     can_be_captured : bool
-        Whether a step on a device is the same work whatever the data, without a wait for the device.
+        Whether a step on a device is the same work for any data, without waiting for the device.
     largest_cell_weight : float
-        By what the loss of a cell is multiplied at most.
+        Largest factor on the loss of a cell.
     identity : dict
-        What tells it apart from other trainings and is no parameter of the estimator, by name.
+        Named values, other than parameters of the estimator, that distinguish it from other trainings.
     """
 
     observers = ()
@@ -45,9 +45,9 @@ class TrainingObjective(ABC):
 
 
 class Observer:
-    """What is called before and after epochs; a class overrides what it does.
+    """An object that is called before and after epochs; subclasses override the methods that they need.
 
-    ``keeps_states`` says that it writes each state, which must be finite then.
+    ``keeps_states`` says that it stores each state, which must then be finite.
     """
 
     keeps_states = False
@@ -56,7 +56,7 @@ class Observer:
         """Called before an epoch."""
 
     def epoch_end(self, state: Any) -> bool:
-        """Called after it; return whether to stop."""
+        """Called after an epoch; return whether to stop."""
         return False
 
     def kept(self, params: Any) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class Observer:
         return {}
 
     def merge(self, parts: list[dict[str, Any]]) -> None:
-        """Go on from what ``kept`` returned after steps on each of ``parts`` of the rows, on a cluster."""
+        """Continue from ``parts``, the results of ``kept`` after steps on parts of the rows, on a cluster."""
         if any(parts):
             raise NotImplementedError(f"{type(self).__name__} keeps arrays and needs a merge().")
 
@@ -77,28 +77,28 @@ class TrainingSteps(Protocol):
 
 
 class TrainingBatches(Protocol):
-    """Minibatches, which know where the steps on them are made: in this process, on a device or on a cluster."""
+    """Minibatches that determine where steps are made: in this process, on a device or on a cluster."""
 
     def __len__(self) -> int:
         """Return the number of rows of an epoch."""
 
     def make_steps(self, objective: Any, state: Any, solver: Any) -> TrainingSteps:
-        """Return the steps of a training of ``state``, which they change in place."""
+        """Return the steps of a training, which change ``state`` in place."""
 
 
 @runtime_checkable
 class SumsOutcomes(Protocol):
-    """An objective that leaves more than a gradient to its solver, as that of a dictionary does."""
+    """An objective whose solver needs more than a gradient, such as that of a dictionary."""
 
     def outcome(self) -> Any:
-        """Return what the solver needs of the last batch, where that is a part of another one."""
+        """Return what the solver needs from the last batch, which is a part of a larger one."""
 
     def take_outcomes(self, parts: list) -> None:
-        """Take what :meth:`outcome` returned for all parts of a batch as that of the last batch."""
+        """Combine the results of :meth:`outcome` for all parts of a batch into the outcome of that batch."""
 
 
 class TakesNoRate:
-    """A solver without a step size, which a message could advise to lower."""
+    """A solver without a step size, so that messages do not advise lowering it."""
 
 
 @runtime_checkable
@@ -106,11 +106,11 @@ class Restricts(Protocol):
     """A solver whose steps keep parameters in a set, such as atoms of norm 1."""
 
     def restrict(self, params: np.ndarray) -> None:
-        """Bring parameters back to that set, in place."""
+        """Project parameters back onto that set, in place."""
 
 
 @runtime_checkable
 class Announces(Protocol):
-    """An observer that calls its listeners when it has changed the objective."""
+    """An observer that notifies its listeners after it has changed the objective."""
 
     listeners: list

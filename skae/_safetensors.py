@@ -1,4 +1,4 @@
-"""Arrays in a file of the safetensors format: a header in JSON, then the numbers. Nothing in it is code."""
+"""Arrays in a file of the safetensors format: a header in JSON, then the values. It contains no code."""
 
 import json
 import math
@@ -15,7 +15,7 @@ _LONGEST_HEADER = 10**7
 
 
 def write_arrays(path: PathLike, arrays: dict[str, AnyArray]) -> None:
-    """Write arrays of floats, a dict, in one move."""
+    """Write a dict of arrays of floats, in one move."""
     header, place = {}, 0
     for name, array in arrays.items():
         end = place + array.nbytes
@@ -23,7 +23,7 @@ def write_arrays(path: PathLike, arrays: dict[str, AnyArray]) -> None:
         header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [place, end]}
         place = end
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # so that numbers are aligned
+    text += b" " * (-len(text) % 8)  # aligns the values
     with replacing(os.fspath(path)) as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for array in arrays.values():
@@ -36,7 +36,7 @@ def read_arrays(path: PathLike) -> dict[str, AnyArray]:
     Raises
     ------
     ValueError
-        If the file is damaged, or has numbers other than floats of 16, 32 and 64 bits.
+        If the file is damaged, or has values other than floats of 16, 32 and 64 bits.
     """
     with open(path, "rb") as file:
         content = file.read()
@@ -52,7 +52,7 @@ def read_arrays(path: PathLike) -> dict[str, AnyArray]:
 
 
 def _array(numbers, dtype, shape, data_offsets):
-    """Return one array; whatever the header says, it is within ``numbers``."""
+    """Return one array, which lies within ``numbers`` whatever the header says."""
     start, end = data_offsets
     kind = np.dtype(_DTYPES[dtype])
     whole = all(isinstance(each, int) and each >= 0 for each in (start, end, *shape))

@@ -1,7 +1,7 @@
-"""Threads for the products of a training step, in place of those of BLAS.
+"""Threads for the products of a training step, instead of those of BLAS.
 
-In the threads of BLAS each core reads memory that another one has written. Here each thread has the same units in every
-product, so that weights and gradients stay in the cache of its core.
+With BLAS threads, each core reads memory that another one has written. Here each thread has the same units in every
+product, so weights and gradients stay in the cache of its core.
 """
 
 import os
@@ -21,12 +21,12 @@ from ._workers import Worker, local
 ELEMENT = 16  # one element of an elementwise kernel
 _SMALLEST_WORK = 1_000_000  # the smallest work that is shared
 _MOST_THREADS = 8  # more, with smaller parts, are no faster
-_SLACK_SHARE = 0.25  # of the time of its own part that a thread busy-waits for the rest,
-_SLACK = 5e-5  # and seconds beyond that
+_SLACK_SHARE = 0.25  # fraction of its own part's time that a thread busy-waits for the others,
+_SLACK = 5e-5  # plus this many seconds
 
 
 class _BlasLimit:
-    """Limits BLAS to one thread while it has any holder, and gives it as many as before when the last one releases it.
+    """Limits BLAS to one thread while there is a holder, and restores its threads when the last one releases it.
 
     Each method may be called again after an interrupt.
     """
@@ -35,7 +35,7 @@ class _BlasLimit:
         self._lock, self._holders, self._counts = threading.Lock(), set(), []
 
     def n_threads(self):
-        """Return how many threads BLAS has without the limit."""
+        """Return the number of threads of BLAS without the limit."""
         with self._lock:
             return min([count for _, count in self._counts or _blas_threads()], default=1)
 
@@ -48,14 +48,14 @@ class _BlasLimit:
                 set_blas_threads(library, 1)
 
     def release(self, holder):
-        """Give BLAS its threads back, unless there is another holder."""
+        """Restore the threads of BLAS, unless there is another holder."""
         with self._lock:
             self._holders.discard(holder)
             if not self._holders:
                 self._restore()
 
     def after_fork(self):
-        """Give BLAS its threads back in a forked process, which has no other threads."""
+        """Restore the threads of BLAS in a forked process, which has no other threads."""
         self._lock = threading.Lock()
         self._holders.clear()
         self._restore()
@@ -75,7 +75,7 @@ _blas = _BlasLimit()
 
 
 class _Team:
-    """Workers beside this thread, with BLAS limited to one thread."""
+    """Workers in addition to this thread, with BLAS limited to one thread."""
 
     def __init__(self, n_threads):
         spins = n_threads <= own_cores()
@@ -88,7 +88,7 @@ class _Team:
         local.team, local.pace = self._workers, Pace()
 
     def close(self):
-        """End; if this was interrupted, call it again."""
+        """End the team; call this again if it was interrupted."""
         local.team = None
         for worker in self._workers:
             worker.end()
@@ -98,9 +98,9 @@ class _Team:
 
 @contextmanager
 def team(n_threads=None):
-    """Let ``share`` and ``share_items`` use ``n_threads`` threads, by default those of BLAS, which has one meanwhile.
+    """Let ``share`` and ``share_items`` use ``n_threads`` threads (default: those of BLAS, which has one meanwhile).
 
-    They are at most as many as the cores that a container allows. Within another team this does nothing.
+    The number of threads is at most that of the cores that a container allows. Within another team this does nothing.
     """
     if local.team is not None:
         yield
@@ -129,7 +129,7 @@ def team(n_threads=None):
 
 @contextmanager
 def alone():
-    """Let nothing be shared among threads in the block, as where the arrays are on a device."""
+    """Share nothing among threads within the block, for example because the arrays are on a device."""
     before, local.team = local.team, []
     try:
         yield
@@ -153,14 +153,14 @@ def is_shared(cost):
 
 
 def share(work, size, cost):
-    """Call ``work(part)`` for slices that together are ``range(size)``: in a ``team`` side by side.
+    """Call ``work(part)`` for slices that together are ``range(size)``, in parallel within a ``team``.
 
     Parameters
     ----------
     work : callable
     size : int
     cost : int
-        Of one of ``size``, in multiplications of a matrix product; small work stays in this thread.
+        Cost of one of ``size``, in multiplications of a matrix product; small work stays in this thread.
     """
     if size < 2 or size * cost < 2 * _SMALLEST_WORK or not local.team:
         work(slice(0, size))
@@ -174,18 +174,18 @@ def share(work, size, cost):
 
 
 def share_matrix(work, n_rows, n_columns, cost, *, whole_rows=False):
-    """Call ``work(rows, columns)`` for parts of a matrix, cut across its longer side: near-square products are quicker.
+    """Call ``work(rows, columns)`` for parts of a matrix, cut across its longer side: near-square products are faster.
 
-    It is for work that :func:`is_shared`: other work needs no parts.
+    It is meant for work that :func:`is_shared`; other work needs no parts.
 
     Parameters
     ----------
     work : callable
     n_rows, n_columns : int
     cost : int
-        Of one element, in multiplications of a matrix product.
+        Cost of one element, in multiplications of a matrix product.
     whole_rows : bool
-        Whether rows must not be cut.
+        Whether to keep rows whole.
     """
     everything = slice(None)
     if whole_rows or n_rows > n_columns:
@@ -195,7 +195,7 @@ def share_matrix(work, n_rows, n_columns, cost, *, whole_rows=False):
 
 
 def share_items(function, items):
-    """Return ``function`` of each item; a thread of the ``team`` that is done takes the next one."""
+    """Return ``function`` of each item; each thread of the ``team`` takes the next item when it is done."""
     waiting, results = deque(enumerate(items)), [None] * len(items)
 
     def work(_):
@@ -216,9 +216,9 @@ def has_workers():
 
 
 def _run(work, parts, alone=False):
-    """Call ``work`` of each part, and return the processor time of the first one.
+    """Call ``work`` for each part, and return the CPU time of the first one.
 
-    This thread does the first part and those that no worker has begun meanwhile; with ``alone``, all parts.
+    This thread does the first part and those that no worker has started meanwhile; with ``alone``, all parts.
     """
     present = local.team
     workers = [] if alone else (present or [])[: len(parts) - 1]

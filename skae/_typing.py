@@ -1,4 +1,4 @@
-"""Types in public signatures, for mypy and pyright; nothing here is needed to run."""
+"""Types in public signatures, for mypy and pyright; nothing here is needed at run time."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +11,7 @@ from sklearn import base
 from sklearn.utils import metaestimators
 
 if TYPE_CHECKING:
-    # Both type checkers bring this module along; Python 3.10 has neither name.
+    # Both type checkers ship this module; Python 3.10 has neither name.
     from matplotlib.axes import Axes as Axes
     from typing_extensions import Self as Self
     from typing_extensions import dataclass_transform as dataclass_transform
@@ -72,7 +72,7 @@ else:
     Axes = Self = Any
 
     def dataclass_transform(**_):
-        """Leave what is decorated as it is."""
+        """Return the decorated class unchanged."""
         return lambda function: function
 
 
@@ -105,13 +105,13 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Solver(Protocol):
-    """An instance of a solver of :mod:`skae.training`, or of one with its methods."""
+    """An instance of a solver of :mod:`skae.training`, or of a class with the same methods."""
 
     def start(self, params: Any, /) -> Any: ...
 
 
 class SameType(Protocol):
-    """A decorator whose result has the signature of what it decorates."""
+    """A decorator whose result has the signature of the decorated function."""
 
     def __call__(self, function: Function, /) -> Function: ...
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from ._kernels.signals import DONE, GO, SIZE, wait_for_done, wait_for_go
 
-_SPIN_SECONDS = 3e-4  # seconds that a thread looks for work before it goes to sleep
-_HEAD_START = 12e-6  # seconds that a woken worker spins so that the caller can release the GIL
+_SPIN_SECONDS = 3e-4  # seconds for which a thread looks for work before it sleeps
+_HEAD_START = 12e-6  # seconds that a woken worker spins, so that the caller can release the GIL
 
 
 class _Local(threading.local):
-    # Of each thread: the other threads that it may give work to, None outside of a team, and their ``Pace``.
+    # For each thread: the threads to which it may give work (None outside of a team), and their ``Pace``.
     team = pace = None
 
 
@@ -25,19 +25,19 @@ local = _Local()
 
 @cache
 def _looks_a_second():
-    """Return how often in a second a thread can read a signal."""
+    """Return how many times per second a thread can read a signal."""
     flags, n = np.zeros(SIZE, np.int64), 20_000
     wait_for_done(flags, 1, 1)
-    # The fastest of some: in the others the thread may have been interrupted.
+    # The fastest of several trials: the thread may have been interrupted in the others.
     return n / min(repeat(lambda: wait_for_done(flags, 1, n), number=1, repeat=5))
 
 
 class Worker:
     """Worker that busy-waits for its next task: waking a sleeping thread takes about 50 microseconds.
 
-    Its thread starts with the first task, as small fits have none.
+    Its thread starts with the first task, since small fits have none.
 
-    Ctrl-C may interrupt the caller between any two lines of its methods, after which the others still work: a task that
+    Ctrl-C may interrupt the caller between any two lines of its methods, and the other methods still work: a task that
     was not announced is taken back, and a worker that was not woken is woken by the thread that waits for it.
 
     Parameters
@@ -53,7 +53,7 @@ class Worker:
         self._thread, self._may_start = threading.Thread(target=self._serve, daemon=True), True
 
     def _start(self):
-        """Start the thread, once: if this is interrupted, its tasks are taken back."""
+        """Start the thread, only once: if this is interrupted, its tasks are taken back."""
         self._may_start = False
         if self._spins:
             self._rate = _looks_a_second()
@@ -76,7 +76,7 @@ class Worker:
         self._announce(work, part)
 
     def _announce(self, work, part):
-        """Put a task where the thread looks; without work it ends."""
+        """Put a task in the queue of the thread, which ends if ``work`` is None."""
         self._tasks.append((work, part))
         self._flags[GO] += 1
         if self._asleep:
@@ -90,7 +90,7 @@ class Worker:
             return None
 
     def finish(self, seconds):
-        """Wait until the task is done: busy for ``seconds``, then with sleeps, since the worker may need this core."""
+        """Wait until the task is done: busy-wait for ``seconds``, then sleep, since the worker may need this core."""
         turn, n_looks = int(self._flags[GO]), max(int(self._rate * seconds), 1)
         while not wait_for_done(self._flags, turn, n_looks) and self._thread.is_alive():
             if self._asleep:

@@ -1,4 +1,4 @@
-"""Models in files that hold data only: reading one runs no code of it, unlike a pickle.
+"""Models in files that hold data only: unlike reading a pickle, reading one runs no code from it.
 
 ``save`` and ``load`` need skops (``skae[io]``).
 """
@@ -19,7 +19,7 @@ from ._version import __version__
 from .autoencoders import SparseAutoEncoder
 from .training.files import replacing
 
-# The classes of skae that a fitted model consists of. Those of numpy and scikit-learn that skops knows are allowed too.
+# The classes of skae in a fitted model. The classes of numpy and scikit-learn that skops knows are allowed too.
 TRUSTED = (
     "skae._arrays.namespace.Constant",
     "skae._estimators.labels.Classes",
@@ -80,14 +80,14 @@ def save(model: Any, path: PathLike) -> None:
     Parameters
     ----------
     model : estimator
-        Of skae, or of scikit-learn with some of skae in it, such as a pipeline; fitted or not.
+        Estimator of skae, or of scikit-learn with parts from skae, such as a pipeline; fitted or not.
     path : path-like
-        File to write, in one move; a name in ``.skops`` is usual.
+        File to write, in one move. The usual extension is ``.skops``.
 
     Raises
     ------
     TypeError
-        If the model holds what :func:`load` refuses, such as functions, or corruptions and solvers of one's own.
+        If the model holds objects that :func:`load` refuses, such as functions, or custom corruptions and solvers.
     ImportError
         If skops is not installed.
 
@@ -121,13 +121,13 @@ def save(model: Any, path: PathLike) -> None:
 def load(path: PathLike) -> Any:
     """Return the model in a file that :func:`save` wrote.
 
-    Nothing but classes in ``skae.io.TRUSTED``, and those of numpy and scikit-learn that skops trusts, is made; no code
-    comes out of the file. That a file does no harm cannot be promised all the same: skops is no sandbox.
+    Only classes in ``skae.io.TRUSTED``, and those of numpy and scikit-learn that skops trusts, are created; no code
+    comes from the file. This is no guarantee that a file does no harm: skops is not a sandbox.
 
     Parameters
     ----------
     path : path-like
-        A file that :func:`save` wrote.
+        File that :func:`save` wrote.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def load(path: PathLike) -> Any:
     ValueError
         If the file is damaged, compressed, or holds anything else.
     OSError
-        If it cannot be opened.
+        If the file cannot be opened.
     ImportError
         If skops is not installed.
 
@@ -178,20 +178,20 @@ _ARCHITECTURES = {
 
 
 def save_features(model: Any, folder: PathLike) -> None:
-    """Write the weights of a sparse auto-encoder as tools for such models read them, SAELens and others.
+    """Write the weights of a sparse auto-encoder in the format of SAELens and similar tools.
 
     The folder has ``sae_weights.safetensors`` with ``W_enc`` of shape (n_features, n_components), ``b_enc``, ``W_dec``
-    of shape (n_components, n_features), ``b_dec`` and, of all but ``'topk'`` and ``'relu'``, ``threshold``; and
+    of shape (n_components, n_features), ``b_dec`` and, except for ``'topk'`` and ``'relu'``, ``threshold``; and
     ``cfg.json`` with the architecture (``'topk'``, ``'standard'`` for ``'relu'``, ``'jumprelu'`` for the others),
-    ``d_in``, ``d_sae`` and ``k``. The weights take and give X in its own units: codes are those of ``transform``, and
+    ``d_in``, ``d_sae`` and ``k``. The weights take and return X in its own units: codes are those of ``transform``, and
     rows of ``W_dec`` are directions times ``scale_``.
 
     Parameters
     ----------
     model : fitted SparseAutoEncoder
-        Whose weights are written.
+        Model whose weights are written.
     folder : path-like
-        Made if it is not there.
+        Folder to write to, created if it does not exist.
     """
     if not isinstance(model, SparseAutoEncoder):
         raise TypeError(f"model must be a SparseAutoEncoder; got {model!r}.")
@@ -236,7 +236,7 @@ def load_features(folder: PathLike) -> SparseAutoEncoder:
     Parameters
     ----------
     folder : path-like
-        With ``cfg.json`` and ``sae_weights.safetensors``.
+        Folder with ``cfg.json`` and ``sae_weights.safetensors``.
 
     Returns
     -------
@@ -246,9 +246,9 @@ def load_features(folder: PathLike) -> SparseAutoEncoder:
     Raises
     ------
     ValueError
-        If a file is damaged, or describes what this model is not.
+        If a file is damaged, or describes another kind of model.
     OSError
-        If one cannot be opened.
+        If a file cannot be opened.
     """
     arrays = read_arrays(os.path.join(folder, _WEIGHTS))
     with open(os.path.join(folder, _CONFIG), "rb") as file:
@@ -297,7 +297,7 @@ def _refused(skops, content):
 
 
 def _check_sizes(content):
-    """Raise where the members of the file would be larger than it: ``save`` compresses nothing."""
+    """Raise if the members of the file would be larger than the file: ``save`` does not compress."""
     with zipfile.ZipFile(io.BytesIO(content)) as file:
         members = file.infolist()
     if any(each.compress_type != zipfile.ZIP_STORED for each in members):

@@ -27,7 +27,7 @@ _UNITS = {
 _OUTPUTS = {Gaussian: "Identity", Bernoulli: "Sigmoid", Multinomial: "Softmax"}
 _OPSET = 17
 _PREDICTIONS = "predict", "predict_proba"
-_COARSE = 0.01  # share of a column's deviation to which its values may be rounded
+_COARSE = 0.01  # fraction of a column's deviation by which rounding may change its values
 
 
 def to_onnx(
@@ -36,17 +36,17 @@ def to_onnx(
 ) -> "ModelProto":
     """Return an ONNX model that computes one method of a fitted estimator.
 
-    It has the input ``X``, float32 of shape (n_samples, n_features) in the units of the training data, and the output
-    named as below. Missing values (NaN) are what they are to the estimator: those of auto-encoders are seen as 0, and
-    are not filled in.
+    It has the input ``X``, float32 of shape (n_samples, n_features) in the units of the training data, and the outputs
+    named below. Missing values (NaN) are treated as by the estimator: auto-encoders see them as 0 and do not fill them
+    in.
 
     Parameters
     ----------
     estimator : fitted auto-encoder, stack, RBM or classifier
-        One with a feed-forward network.
+        Estimator with a feed-forward network.
     method : {'transform', 'reconstruct', 'predict_proba', 'predict'}, default='transform'
-        The outputs are ``codes``; ``reconstruction``; ``probabilities``; ``label`` and ``probabilities``, or ``values``
-        of a regressor.
+        Method to compute. The outputs are, in this order: ``codes``; ``reconstruction``; ``probabilities``; ``label``
+        and ``probabilities``, or ``values`` for a regressor.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def to_onnx(
     ImportError
         If onnx is not installed.
     TypeError
-        If the estimator has no feed-forward network, or not the method.
+        If the estimator has no feed-forward network or lacks the method.
     ValueError
         If there is no such method, or columns of X or y are in units that float32 cannot hold.
 
@@ -78,7 +78,7 @@ def to_onnx(
     """
     check_is_fitted(estimator)
     if isinstance(estimator, StackedAE) and method in _PREDICTIONS and hasattr(estimator, method):
-        # Its own network is the encoder alone.
+        # The network of the estimator itself is the encoder alone.
         estimator = estimator.predictor_
     fitted = getattr(estimator, "model_", None)
     network = getattr(fitted, "network", None)
@@ -97,7 +97,7 @@ def to_onnx(
 
 
 class _Graph:
-    """Nodes of a graph, each of which has one output."""
+    """Nodes of a graph, with one output each."""
 
     def __init__(self, n_features, takes_nan):
         onnx = _onnx()
@@ -117,7 +117,7 @@ class _Graph:
         return output
 
     def give(self, name, value, width, kind="FLOAT"):
-        """Make ``value`` an output of the graph of that name; ``width`` is its number of columns, None without any."""
+        """Make ``value`` the output ``name`` of the graph; ``width`` is its number of columns, or None for a vector."""
         self._nodes.append(self._helper.make_node("Identity", [value], [name]))
         shape = [None] if width is None else [None, width]
         kind = getattr(self._types, kind)
@@ -156,7 +156,7 @@ def _onnx():
 
 
 def _singles(name, center, scale):
-    """Return center and scale of the columns of ``name`` in float32; raise where that cannot hold them."""
+    """Return center and scale of the columns of ``name`` in float32; raise if that cannot hold them."""
     limits = np.finfo(np.float32)
     held = (np.abs(center) <= limits.max) & (limits.tiny <= scale) & (scale <= limits.max)
     if not np.all(held):
@@ -168,7 +168,7 @@ def _singles(name, center, scale):
 
 
 def _warn_of_rounding(center, scale):
-    """Warn where values of X lose in float32, the input of the graph, what tells them apart."""
+    """Warn if float32, the input of the graph, rounds values of X too coarsely."""
     coarse = np.abs(center) * np.finfo(np.float32).eps > _COARSE * scale
     if coarse.any():
         worst = int(np.argmax(np.abs(center) / scale))
@@ -198,14 +198,14 @@ def _unscaled(graph, scaling, z):
     center, scale = _singles("X", scaling.center, scaling.scale)
     if scaling.columns is None:
         return graph.add("Add", graph.add("Mul", z, scale), center)
-    # A product with one entry in each row puts every column in its place.
+    # A product with a matrix that has one entry in each row moves each column to its position.
     places = np.zeros((scaling.n_inputs, scaling.n_features))
     places[np.arange(scaling.n_inputs), scaling.columns] = scale[scaling.columns]
     return graph.add("Add", graph.add("MatMul", z, places), center)
 
 
 def _through(graph, x, layers):
-    """Return what a chain of layers makes of x."""
+    """Return the outputs of a chain of layers for x."""
     for layer in layers:
         operator = next(
             (_UNITS.get(name) for name, unit in ACTIVATIONS.items() if unit is layer.unit), None
@@ -247,7 +247,7 @@ def _reconstruct(graph, estimator, fitted):
 
 
 def _predicted(graph, fitted):
-    """Return the means of the output units of a supervised network, and how many there are."""
+    """Return the means of the output units of a supervised network, and their number."""
     layers = fitted.params.encoder_layers
     logits = _through(graph, _scaled(graph, fitted.scaling), layers)
     return _means(graph, logits, fitted.loss), len(layers[-1].bias)
@@ -259,12 +259,12 @@ def _predict_proba(graph, estimator, fitted):
 
 
 def _n_dimensions(estimator):
-    """Return 1 where a row has one prediction, and 2 where it has several labels or values."""
+    """Return 1 if a row has one prediction, and 2 if it has several labels or values."""
     return estimator.predict(np.zeros((1, estimator.n_features_in_))).ndim
 
 
 def _normalized(graph, means, estimator):
-    """Return probabilities that sum to one where there is one class for each row."""
+    """Return probabilities, which sum to one if each row has one class."""
     if _n_dimensions(estimator) == 2:
         return means
     total = graph.add("ReduceSum", means, np.array([1]), keepdims=1)

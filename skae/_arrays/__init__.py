@@ -1,1 +1,1 @@
-"""Arrays of other libraries than numpy: their functions, products, and a portable version of each kernel."""
+"""Arrays of libraries other than numpy: their functions, products, and a portable version of each kernel."""

@@ -27,7 +27,7 @@ def positive_part(a):
 
 
 def _applied(function):
-    """Return the kernel that puts ``function(a + bias)`` in the place of a."""
+    """Return the kernel that replaces a by ``function(a + bias)``, in place."""
 
     def kernel(a, bias, start, stop):
         a[:, start:stop] = function(a[:, start:stop] + bias[start:stop])
@@ -81,7 +81,7 @@ def second_derivative(kind, h):
 
 @portable(compiled.backpropagate, at=1)
 def backpropagate(kind, h, delta, extra, sums, start, stop):
-    """delta <- delta * s'(a) + extra, from a gradient at h to one at a; sums <- its sum over samples."""
+    """delta <- delta * s'(a) + extra, which turns a gradient at h into one at a; sums <- its sum over samples."""
     gradients = delta[:, start:stop]
     if kind != IDENTITY:
         gradients = gradients * derivative(kind, h[:, start:stop])

@@ -1,10 +1,10 @@
-"""Work on a device that is recorded once and replayed as a whole: CUDA graphs of torch."""
+"""Work on a device that is recorded once and replayed as a whole, by CUDA graphs of torch."""
 
 from contextlib import nullcontext
 
 from .fusion import fused
 
-# Runs before the recording, in which kernels are compiled and libraries allocate their memory.
+# Number of runs before the recording, in which kernels are compiled and libraries allocate memory.
 _WARM_UP = 3
 
 
@@ -14,13 +14,13 @@ def captures(x):
 
 
 class Recorded:
-    """Work that always uses the same memory: its first runs are as usual, the next one records it.
+    """Work that always uses the same memory: it runs normally at first, then it is recorded.
 
     Parameters
     ----------
     work : callable
     compiled : bool
-        Whether portable kernels are compiled, each to one kernel of the device.
+        Whether to compile each portable kernel to one kernel of the device.
     """
 
     def __init__(self, work, compiled):

@@ -1,4 +1,4 @@
-"""Kernels for any array: those that numba has compiled for numpy, and array functions for all others."""
+"""Kernels for any array: compiled by numba for numpy, and made of array functions for all other libraries."""
 
 from functools import wraps
 
@@ -8,10 +8,10 @@ from . import fusion
 
 
 def portable(compiled, at=0, places=()):
-    """Make the decorated function stand in for the kernel ``compiled`` where the argument ``at`` is no array of numpy.
+    """Make the decorated function replace the kernel ``compiled`` if the argument ``at`` is no array of numpy.
 
-    It gets the arguments ``places``, arrays of numpy with integers, as nested tuples; other arrays of numpy, of which
-    it has no need, as None; and numbers of numpy as Python's.
+    It gets the arguments ``places``, integer arrays of numpy, as nested tuples; other arrays of numpy, which it does
+    not need, as None; and scalars of numpy as Python scalars.
     """
 
     def decorate(function):
@@ -33,5 +33,5 @@ def portable(compiled, at=0, places=()):
 
 
 def _tuples(values):
-    """Return lists in lists as tuples in tuples."""
+    """Return nested lists as nested tuples."""
     return tuple(map(_tuples, values)) if isinstance(values, list) else values

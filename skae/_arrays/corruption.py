@@ -10,7 +10,7 @@ from .random import draw, mix, normal
 def mask(clean, rows, columns, threshold, out):
     """out <- clean, with 0 in the cells drawn below ``threshold``."""
     xp, bits = namespace(clean), draw(rows, columns)
-    # Not by a product: -0 has other bits than 0, on which later noise depends.
+    # No product: later noise depends on the bits, and those of -0 and 0 differ.
     out[...] = xp.where(bits >= int(threshold), clean, xp.zeros_like(clean))
 
 
@@ -24,7 +24,7 @@ def salt_and_pepper(clean, rows, columns, threshold, low, high, out):
 
 @portable(compiled.swap)
 def swap(clean, first, rows, columns, threshold, out):
-    """out <- rows of clean from ``first`` on, with the same column of another row in the cells drawn below ``threshold``."""
+    """out <- rows of clean from ``first`` on; cells drawn below ``threshold`` take the column's value of another row."""
     xp, n_rows, n_out = namespace(clean), clean.shape[0], out.shape[0]
     bits = draw(rows, columns)
     numbers = xp.arange(first, first + n_out, dtype=xp.int64, device=bits.device)

@@ -17,7 +17,7 @@ def accumulate(codes, rows, shares, decay, second, cross):
 def update_atoms(second, cross, dictionary):
     """Minimize tr(D' A D)/2 - tr(D' B) atom by atom, each inside the unit ball, with A = ``second``.
 
-    Atoms that no code has used stay.
+    Atoms that no code has used stay unchanged.
     """
     xp = namespace(dictionary)
     for j in range(dictionary.shape[0]):

@@ -1,4 +1,4 @@
-"""Portable kernels as one kernel of the device each, by ``torch.compile``, inside of steps that are captured."""
+"""Portable kernels compiled to one device kernel each, by ``torch.compile``, within captured steps."""
 
 import threading
 import warnings
@@ -16,7 +16,7 @@ _compiled = {}
 
 @contextmanager
 def fused():
-    """Run portable kernels in the block as compiled by torch."""
+    """Run portable kernels within the block as compiled by torch."""
     before, _local.active = _local.active, True
     try:
         yield
@@ -37,11 +37,11 @@ def run(function, args):
 def _first_run(function, args, key):
     """Compile a kernel for arguments like these, and call it.
 
-    If that fails, as without a C compiler, it stays as it is.
+    If compilation fails, for example without a C compiler, the kernel stays as it is.
     """
     import torch
 
-    # A code of its own, since torch compiles one only a few times.
+    # A new code object, since torch compiles each one only a few times.
     code = function.__code__.replace(co_name=f"{function.__name__}_{len(_compiled)}")
     parts = function.__globals__, function.__name__, function.__defaults__, function.__closure__
     _compiled[key] = torch.compile(FunctionType(code, *parts), dynamic=False, fullgraph=True)
@@ -58,7 +58,7 @@ def _first_run(function, args, key):
 
 
 def _signature(value):
-    """Return what a compiled kernel depends on: of arrays, all but their content."""
+    """Return what a compiled kernel depends on: everything but the content of arrays."""
     if hasattr(value, "shape"):
         return tuple(value.shape), str(value.dtype), value.stride()
     return value

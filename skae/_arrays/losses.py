@@ -7,7 +7,7 @@ from .namespace import namespace
 
 
 def _cells(cell_weights, start, stop):
-    """Return the loss weights of some columns: 1 where there are none."""
+    """Return the loss weights of some columns, or 1 if there are no weights."""
     return cell_weights[:, start:stop] if cell_weights.shape[0] else 1
 
 
@@ -66,7 +66,7 @@ def put_back(values, runs, out):
 
 
 def runs_of(columns):
-    """Return slices [start, stop) that together are ``columns``, in their order."""
+    """Return the runs [start, stop) that together are ``columns``, in their order."""
     runs = [[columns[0], columns[0] + 1]]
     for column in columns[1:]:
         if column == runs[-1][1]:

@@ -1,4 +1,4 @@
-"""What the code above asks of an array, whatever its library: numpy itself, or one with the Python array API."""
+"""Array functions for the modules above, for numpy and for any library with the Python array API."""
 
 import math
 from functools import cache
@@ -24,7 +24,7 @@ def is_array(x):
 
 
 def torch_or_none():
-    """Return PyTorch, or None where it is not installed."""
+    """Return PyTorch, or None if it is not installed."""
     try:
         import torch
     except ImportError:
@@ -54,7 +54,7 @@ def device(x):
 
 
 def array_kind(x):
-    """Return what tells arrays of one library, device and dtype from all others: a key of a dict."""
+    """Return a dict key that identifies the library, device and dtype of ``x``."""
     if isinstance(x, np.ndarray):
         return x.dtype
     return namespace(x).__name__, str(device(x)), str(x.dtype)
@@ -77,7 +77,7 @@ def zeros(shape, like, dtype=None):
 
 
 def empty_like(x):
-    """Return an array of the shape and dtype of ``x`` whose values are not set."""
+    """Return an uninitialized array of the shape and dtype of ``x``."""
     return np.empty_like(x) if isinstance(x, np.ndarray) else namespace(x).empty_like(x)
 
 
@@ -108,17 +108,17 @@ def dtype_name(x):
 
 def cast(x, dtype):
     """Return ``x`` in another dtype."""
-    # numpy has a function for it since 2.1.
+    # The numpy function exists only since 2.1.
     return x.astype(dtype) if isinstance(x, np.ndarray) else namespace(x).astype(x, dtype)
 
 
 def precision_of(x):
-    """Return the difference of 1 and the next larger number in the dtype of ``x``: float."""
+    """Return the difference between 1 and the next larger number in the dtype of ``x``, as a float."""
     return float(namespace(x).finfo(x.dtype).eps)
 
 
 def scalar(value, like):
-    """Return a scalar that leaves arrays like ``like`` in their dtype."""
+    """Return a scalar that preserves the dtype of arrays like ``like``."""
     if isinstance(like, np.ndarray):
         return like.dtype.type(value)
     return float(value) if np.isscalar(value) else value
@@ -127,7 +127,7 @@ def scalar(value, like):
 def take(x, indices, out):
     """Fill ``out`` with rows of ``x``."""
     if isinstance(x, np.ndarray):
-        # mode="clip": with the default, numpy goes through a second buffer.
+        # mode="clip", since numpy uses a second buffer with the default.
         np.take(x, indices, axis=0, out=out, mode="clip")
     elif hasattr(namespace(x), "index_select"):
         namespace(x).index_select(x, 0, indices, out=out)
@@ -149,12 +149,12 @@ def take_one(x, place):
 
 
 def joined(arrays):
-    """Return vectors of one length as rows, of a library other than numpy."""
+    """Return vectors of equal length, of a library other than numpy, as the rows of a matrix."""
     return namespace(arrays[0]).stack(arrays)
 
 
 def dot(a, b):
-    """Return the inner product of two vectors: a float for numpy, else an array, so that the device is not waited for."""
+    """Return the inner product of two vectors: a float for numpy, else an array, without waiting for the device."""
     if isinstance(a, np.ndarray):
         return float(np.dot(a, b))
     return namespace(a).sum(a * b)
@@ -178,7 +178,7 @@ def row_norms(x):
 
 
 def chosen(mask):
-    """Return what takes the elements or rows of a ``mask``, and their number: in numpy their places."""
+    """Return an index of the elements or rows in a ``mask`` (positions in numpy), and their number."""
     if isinstance(mask, np.ndarray):
         places = np.flatnonzero(mask)
         return places, len(places)
@@ -187,7 +187,7 @@ def chosen(mask):
 
 
 def largest_eigenvalue(matrix):
-    """Return the largest eigenvalue of a symmetric matrix: float."""
+    """Return the largest eigenvalue of a symmetric matrix, as a float."""
     if isinstance(matrix, np.ndarray):
         last = len(matrix) - 1
         return float(eigvalsh(matrix, subset_by_index=(last, last))[0])
@@ -214,14 +214,14 @@ def reshape(x, shape):
 
 
 def in_rows(x):
-    """Return ``x`` with its rows one behind the other in memory, where the library has such an order."""
+    """Return ``x`` in row-major order, if the library has memory orders."""
     if isinstance(x, np.ndarray):
         return np.ascontiguousarray(x)
     return x.contiguous() if hasattr(x, "contiguous") else namespace(x).asarray(x, copy=True)
 
 
 def free_memory(x):
-    """Return how many bytes are free on the device of ``x``; infinity where that is not known."""
+    """Return the number of free bytes on the device of ``x``; infinity if unknown."""
     if getattr(x, "is_cuda", False):
         return torch_or_none().cuda.mem_get_info(x.device)[0]
     return math.inf
@@ -247,23 +247,23 @@ def host_copy(x):
 
 
 def like(x, other):
-    """Return ``x``, an array of numpy or None, in the library and on the device of ``other``; dtypes stay."""
+    """Return ``x``, an array of numpy or None, in the library and on the device of ``other``, with the same dtype."""
     if x is None or isinstance(other, np.ndarray) or not isinstance(x, np.ndarray):
         return x
     x = np.ascontiguousarray(x)
-    # Not every library takes arrays that are read-only.
+    # Not every library accepts read-only arrays.
     x = x if x.flags.writeable else x.copy()
     return namespace(other).asarray(x, device=device(other), copy=True)
 
 
 class Constant:
-    """An array of numpy that does not change, and its copies in other libraries and on devices, each made once."""
+    """A constant array of numpy, with copies in other libraries and on devices, each made once."""
 
     def __init__(self, array):
         self.array, self._copies = array, {}
 
     def like(self, other):
-        """Return it in the library and on the device of ``other``."""
+        """Return the array in the library and on the device of ``other``."""
         if isinstance(other, np.ndarray):
             return self.array
         key = array_kind(other)[:2]

@@ -1,4 +1,4 @@
-"""Products of matrices, which may be of less precision than the arrays: each factor rounded to bfloat16, sums in float32."""
+"""Matrix products, optionally with less precision than the arrays: factors rounded to bfloat16, sums in float32."""
 
 import threading
 from contextlib import contextmanager, nullcontext
@@ -17,9 +17,9 @@ _local = _Local()
 
 @contextmanager
 def precision(name, shared=False):
-    """Let products of float32 matrices in this thread have the precision 'float32' or 'bfloat16', within 'bfloat16' that.
+    """Set the precision of float32 products in this thread, 'float32' or 'bfloat16'; within 'bfloat16' that stays.
 
-    ``shared`` is whether they are cut into parts among threads, each of which then calls torch.
+    ``shared`` says whether products are cut into parts among threads, each of which then calls torch.
     """
     before, _local.reduced = _local.reduced, _local.reduced or name == "bfloat16"
     try:
@@ -31,7 +31,7 @@ def precision(name, shared=False):
 
 @contextmanager
 def _torch_in_bfloat16(shared):
-    """Let torch multiply float32 matrices of the CPU in bfloat16; this holds in all threads."""
+    """Let torch multiply float32 matrices on the CPU in bfloat16, in all threads."""
     import torch
 
     before, n_threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
@@ -47,7 +47,7 @@ def _torch_in_bfloat16(shared):
 
 
 def multiplier(out):
-    """Return the function ``multiply(a, b, out)`` that fills an array like ``out`` with a b, in any thread."""
+    """Return a function ``multiply(a, b, out)`` that fills an array like ``out`` with a b, in any thread."""
     reduced = _local.reduced
     if not reduced and isinstance(out, np.ndarray):
         return np.matmul
@@ -78,6 +78,6 @@ def _reduced_numpy(a, b, out):
     """Fill an array of numpy, by torch."""
     import torch
 
-    torch.get_num_threads()  # a new thread takes over how many it may use only when it is asked
+    torch.get_num_threads()  # a new thread adopts its thread limit only at this call
     factors = [each if each.flags.writeable else each.copy() for each in (a, b)]
     torch.matmul(*map(torch.from_numpy, factors), out=torch.from_numpy(out))

@@ -1,6 +1,6 @@
 """Randomness as a hash of (row key, column key): see :mod:`skae._kernels.random`.
 
-Keys are 32-bit numbers, kept here in int64.
+Keys are 32-bit integers, stored here in int64.
 """
 
 import math
@@ -37,7 +37,7 @@ _FAR = (
 
 
 class Drawn:
-    """Numbers that a generator has drawn before, in an int64 vector on a device, in the order of their use."""
+    """Random numbers drawn in advance, in an int64 vector on a device, in the order of their use."""
 
     def __init__(self, values):
         self._values, self._place = values, 0
@@ -58,12 +58,12 @@ def mix(x):
 
 
 def column_keys(n_columns):
-    """Return a scrambled number for each column, an array of numpy."""
+    """Return a scrambled integer for each column, as an array of numpy."""
     return mix((np.arange(1, n_columns + 1, dtype=np.int64) * 0x9E3779B9) & _MASK)
 
 
 def draw(rows, columns):
-    """Return 32 uniform bits of each cell."""
+    """Return 32 uniform bits for each cell."""
     return mix((rows[:, None] + columns[None, :]) & _MASK)
 
 
@@ -87,7 +87,7 @@ def row_keys(bits, columns, seed):
 
 
 def separate(keys):
-    """Return keys of which equal ones are replaced: the second by another one than the third, and so on."""
+    """Return the keys with repeated ones replaced: the second of equal keys differs from the third, and so on."""
     xp, n = namespace(keys), keys.shape[0]
     order = xp.argsort(keys, stable=True)
     in_order = xp.take(keys, order, axis=0)

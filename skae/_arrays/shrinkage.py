@@ -1,4 +1,4 @@
-"""Soft thresholds and gaps of whole blocks of codes: see :mod:`skae._kernels.shrinkage` and :mod:`skae._kernels.gap`."""
+"""Soft thresholds and gaps of blocks of codes: see :mod:`skae._kernels.shrinkage` and :mod:`skae._kernels.gap`."""
 
 from .._kernels import shrinkage as compiled
 from .choice import portable
@@ -16,13 +16,13 @@ def shrink_rows(points, alphas, step, positive, out):
 
 @portable(compiled.step_rows)
 def step_rows(correlations, step, points, products):
-    """products_i <- points_i + step (c_i - products_i), a gradient step where products are G points."""
+    """products_i <- points_i + step (c_i - products_i), a gradient step if products are G points."""
     products[...] = points + step * (correlations - products)
 
 
 @portable(compiled.lead_rows)
 def lead_rows(codes, before, weights, points):
-    """points_i <- codes_i and their momentum (Beck & Teboulle 2009), begun anew where the last step went uphill."""
+    """points_i <- codes_i plus momentum (Beck & Teboulle 2009), which is restarted after a step uphill."""
     xp, change = namespace(codes), codes - before
     uphill = xp.sum((points - codes) * change, axis=1) > 0
     weight = xp.where(uphill, xp.ones_like(weights), weights)

@@ -1,4 +1,4 @@
-"""Codes of few nonzeros as whole matrices: see :mod:`skae._kernels.winners` and :mod:`skae._kernels.sparse_codes`."""
+"""Codes with few nonzeros as dense matrices: see :mod:`skae._kernels.winners` and :mod:`skae._kernels.sparse_codes`."""
 
 from .._kernels import sparse_codes as compiled
 from .choice import portable
@@ -6,9 +6,9 @@ from .namespace import namespace
 
 
 def top_k(a, k):
-    """Return ``a`` with 0 in place of all but the k largest positive entries of each row.
+    """Return ``a`` with all but the k largest positive entries of each row set to 0.
 
-    Of equal ones the first ones stay.
+    Ties go to the first.
     """
     xp = namespace(a)
     if hasattr(xp, "topk"):
@@ -22,18 +22,18 @@ def top_k(a, k):
 
 
 def above(a, limits):
-    """Return ``a`` with 0 in place of entries that are not above the ``limits``, one for each column."""
+    """Return ``a`` with entries set to 0 unless they are above the ``limits``, one for each column."""
     return namespace(a).where(a > limits, a, namespace(a).zeros_like(a))
 
 
 def least_positive(codes):
-    """Return the smallest positive entry, infinity where there is none."""
+    """Return the smallest positive entry, or infinity if there is none."""
     xp = namespace(codes)
     return xp.min(xp.where(codes > 0, codes, xp.full_like(codes, float("inf"))))
 
 
 def follow_from_below(threshold, smallest, fraction):
-    """threshold <- threshold + fraction (b - threshold), or b while it is 0; b is next below a finite ``smallest``."""
+    """threshold <- threshold + fraction (b - threshold), or b while it is 0; b is just below a finite ``smallest``."""
     xp = namespace(threshold)
     below = xp.nextafter(smallest, xp.zeros_like(smallest))
     moved = xp.where(threshold > 0, threshold + fraction * (below - threshold), below)
@@ -48,7 +48,7 @@ def column_sums(columns, coefficients, out):
 
 @portable(compiled.threshold_gradients, at=1)
 def threshold_gradients(columns, values, gradients, weights, thresholds, alpha, bandwidth, out):
-    """out_j <- out_j + the gradient at log theta_j, by straight-through estimates, from pre-activations ``values``."""
+    """out_j <- out_j + the straight-through gradient at log theta_j, from pre-activations ``values``."""
     xp = namespace(out)
     near = xp.abs(values - thresholds) < 0.5 * bandwidth * thresholds
     terms = (thresholds * gradients + alpha * weights) / bandwidth
@@ -57,7 +57,7 @@ def threshold_gradients(columns, values, gradients, weights, thresholds, alpha, 
 
 @portable(compiled.project_rows)
 def project_rows(gradients, atoms):
-    """gradients_j <- gradients_j - (gradients_j D_j) D_j / ||D_j||^2, without the part along the atom."""
+    """gradients_j <- gradients_j - (gradients_j D_j) D_j / ||D_j||^2, which removes the part along the atom."""
     xp = namespace(atoms)
     products = xp.sum(gradients * atoms, axis=1, keepdims=True)
     squares = xp.sum(atoms * atoms, axis=1, keepdims=True)

@@ -1,6 +1,6 @@
 """Products of the tangents and cotangents of a batch: see :mod:`skae._kernels.tangents`.
 
-Here each sample of the batch has as many rows as any other.
+Here all samples of the batch have the same number of rows.
 """
 
 from .._kernels import tangents as compiled
@@ -9,7 +9,7 @@ from .namespace import namespace
 
 
 def _of_samples(vectors, n_rows):
-    """Return rows as an array of shape (n_samples, n_rows, width); of 1 sample where all have the same."""
+    """Return rows as an array of shape (n_samples, n_rows, width), with 1 sample if all share the same rows."""
     return namespace(vectors).reshape(vectors, (-1, n_rows, vectors.shape[1]))
 
 
@@ -24,7 +24,7 @@ def scale_rows(derivatives, samples, starts, tangents, out, first, last):
 def scale_rows_backward(
     derivatives, second_derivatives, samples, starts, tangents, cotangents, delta, first, last
 ):
-    """From cotangents u of s'(a) t: u_r <- s'(a_i) u_r, that at t; s''(a_i) t_r u_r, that at a, is added to ``delta``."""
+    """From cotangents u of s'(a) t: u_r <- s'(a_i) u_r, the one at t; delta_i += s''(a_i) t_r u_r, the one at a."""
     n_rows = cotangents.shape[0] // derivatives.shape[0]
     u, t = _of_samples(cotangents, n_rows), _of_samples(tangents, n_rows)
     delta += second_derivatives * namespace(delta).sum(t * u, axis=1)
@@ -33,7 +33,7 @@ def scale_rows_backward(
 
 @portable(compiled.squares)
 def squares(tangents, sample_weights, gradient):
-    """Return sum_ik v_i ||t_ik||^2; ``gradient`` <- its gradient. They may be one array."""
+    """Return sum_ik v_i ||t_ik||^2; ``gradient`` <- its gradient, perhaps in the array of ``tangents``."""
     weighted = sample_weights[:, None, None] * tangents
     value = namespace(tangents).sum(weighted * tangents)
     gradient[...] = 2 * weighted

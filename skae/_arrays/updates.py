@@ -8,7 +8,7 @@ from .namespace import namespace
 
 
 def corrected(n_steps, dtype, rate, beta_1, beta_2, epsilon):
-    """Return step size and epsilon of Adam with both bias corrections, after ``n_steps``, an array of one integer."""
+    """Return Adam's step size and epsilon with both bias corrections after ``n_steps``, an array of one integer."""
     xp = namespace(n_steps)
     t = xp.astype(n_steps, xp.float64)
     correction = xp.sqrt(-xp.expm1(t * math.log(beta_2)))
@@ -26,7 +26,7 @@ def adam(params, grad, first, second, rate, beta_1, beta_2, epsilon):
 
 @portable(compiled.momentum)
 def momentum(params, grad, velocity, rate, decay, nesterov):
-    """velocity <- decay * velocity - rate * grad; params move along it (or ahead of it: Nesterov)."""
+    """velocity <- decay * velocity - rate * grad; params move by it, or by the next one (Nesterov)."""
     velocity *= decay
     velocity -= rate * grad
     params += decay * velocity - rate * grad if nesterov else velocity

@@ -1,9 +1,9 @@
-"""The workers of a Dask cluster: what they have, what they do, and what happens where one is lost."""
+"""The workers of a Dask cluster: their data, their tasks, and recovery when one is lost."""
 
 import time
 
-_TRIES = 10  # of a task whose worker was lost
-_LOOK = 1.0  # seconds between two looks at the workers
+_TRIES = 10  # attempts for a task whose worker was lost
+_LOOK = 1.0  # seconds between checks of the workers
 
 
 def client_or_default(client):
@@ -12,9 +12,9 @@ def client_or_default(client):
     Raises
     ------
     ImportError
-        Without Dask.
+        If Dask is not installed.
     ValueError
-        If there is none.
+        If there is no active client.
     """
     try:
         from distributed import Client, default_client
@@ -33,14 +33,14 @@ def client_or_default(client):
 
 
 class Cluster:
-    """Workers to which tasks are given; a task whose worker is lost is done again by another one.
+    """Workers that run tasks; if a worker is lost, another one runs its task again.
 
     Parameters
     ----------
     client : distributed.Client
     min_workers : int
     timeout : float
-        Seconds for which there may be fewer workers.
+        Number of seconds for which there may be fewer workers.
     """
 
     def __init__(self, client, min_workers, timeout):
@@ -49,7 +49,7 @@ class Cluster:
 
     @property
     def n_threads(self):
-        """int: threads of all workers."""
+        """int: number of threads of all workers."""
         return sum(self.client.nthreads().values())
 
     def wait_for_workers(self):
@@ -72,7 +72,7 @@ class Cluster:
             time.sleep(0.05)
 
     def send(self, number, something):
-        """Return the future of an object of part ``number``, on the worker that has the others of this part."""
+        """Return the future of an object of part ``number``, on the worker that has this part's other objects."""
         for _ in range(_TRIES):
             self.wait_for_workers()
             try:
@@ -85,22 +85,22 @@ class Cluster:
         )
 
     def _home(self, number):
-        """Return the address of the worker of a part, another one where that is gone."""
+        """Return the address of a part's worker, or of another one if that is gone."""
         workers = sorted(self.client.scheduler_info(n_workers=-1)["workers"])
         if self._homes.get(number) not in workers:
             self._homes[number] = workers[number % len(workers)]
         return self._homes[number]
 
     def run(self, function, held, tasks, **options):
-        """Return a list of what ``function(*objects, *arguments, **options)`` returns for each task.
+        """Return the list of results of ``function(*objects, *arguments, **options)`` for each task.
 
         Parameters
         ----------
         function : callable
         held : list of Held
-            Which have an object of each number.
+            Held objects, which have one for each number.
         tasks : dict
-            Arguments by number.
+            Arguments of the tasks, by number.
         """
         results = {}
         for attempt in range(_TRIES):
@@ -122,7 +122,7 @@ class Cluster:
         )
 
     def _submitted(self, function, held, number, arguments, options):
-        """Return the future of a task, or None where what it needs is lost."""
+        """Return the future of a task, or None if an object that it needs is lost."""
         try:
             objects = [each[number] for each in held]
             return self.client.submit(function, *objects, *arguments, **options, pure=False)
@@ -130,9 +130,9 @@ class Cluster:
             return None
 
     def _take(self, number, future, objects, results):
-        """Put the result of a future under its number, unless it or what it needs was lost.
+        """Store the result of a future under its number, unless it or an object that it needs was lost.
 
-        Raise what the task raised.
+        Raise the error that the task raised.
         """
         patience = _LOOK
         while future is not None and future.status in ("pending", "finished", "error"):
@@ -147,11 +147,11 @@ class Cluster:
             self.wait_for_workers()
             if any(each.status != "finished" for each in objects):
                 return
-            patience = 2 * patience  # a large result takes its time
+            patience = 2 * patience  # a large result takes longer
 
 
 def _lost():
-    """Return the errors of tasks and of data whose worker was lost."""
+    """Return the errors that are raised for tasks and data whose worker was lost."""
     import asyncio
     from concurrent.futures import CancelledError
 
@@ -162,7 +162,7 @@ def _lost():
 
 
 class Held:
-    """Objects that workers hold for tasks, by number; they are sent again where they are lost.
+    """Objects that workers hold for tasks, by number; lost ones are sent again.
 
     Parameters
     ----------
@@ -180,6 +180,6 @@ class Held:
         return self._futures[number]
 
     def send_again(self, numbers):
-        """Bring the objects of ``numbers`` to workers that are there, one by one: this process has one at a time."""
+        """Send the objects of ``numbers`` to present workers, one by one: this process has one at a time."""
         for number in numbers:
             self._futures[number] = self._cluster.send(number, self._make(number))

@@ -1,4 +1,4 @@
-"""Results of a fitted model on arrays and data frames of Dask, computed when they are asked for."""
+"""Lazy results of a fitted model on arrays and data frames of Dask."""
 
 import numpy as np
 
@@ -15,12 +15,12 @@ def is_dask(X):
 
 
 def computed(values):
-    """Return y or weights, as an array in memory where they are a collection of Dask."""
+    """Return y or weights, as an array in memory if they are a collection of Dask."""
     return np.asarray(values.compute()) if is_dask(values) else values
 
 
 def lazy(model, method, X):
-    """Return what a method of a fitted model makes of X, as an array of Dask with a part for each of X."""
+    """Return the result of a method of a fitted model, as an array of Dask with one part for each part of X."""
     from dask import array, delayed
 
     if not isinstance(X, array.Array):
@@ -40,10 +40,10 @@ def lazy(model, method, X):
 
 
 def _apply(rows, model, method, nothing):
-    """Return the results of ``rows``, or ``nothing`` where there are none, as a filter leaves them."""
+    """Return the results of ``rows``, or ``nothing`` if there are no rows, for example after a filter."""
     return getattr(model, method)(rows) if len(rows) else nothing
 
 
 def _result_of_a_row(model, method, row):
-    """Return an array of the width and dtype of results."""
+    """Return the result of one row, which shows the width and dtype of results."""
     return np.asarray(dense(getattr(model, method)(row)))

@@ -1,4 +1,4 @@
-"""What a worker has and does: some rows of X, an objective of its own, and the loss or the steps on these rows."""
+"""The part of a worker: some rows of X, its own objective, and the loss or the steps on these rows."""
 
 import pickle
 from copy import deepcopy
@@ -15,7 +15,7 @@ from ..training.batches import Batch, Batches, shuffled
 
 
 class ShardBatch(Batch):
-    """Rows of a batch that are on one worker; ``indices`` are those in the whole X.
+    """Rows of a batch that are on one worker; ``indices`` are those of the whole X.
 
     Parameters
     ----------
@@ -24,10 +24,10 @@ class ShardBatch(Batch):
     weights : ndarray or None
         Sample weights of the rows, with a mean of 1 over all rows.
     rng : numpy.random.Generator or None
-        The source of seeds, the same for all parts of a batch: noise depends on a row and a seed, and not on its place.
-        By default that of the objective.
+        Source of seeds, the same for all parts of a batch: noise depends on a row and a seed, not on the row's
+        position. By default that of the objective.
     clean : bool, default=False
-        Whether no corruption changes the rows.
+        If True, corruptions leave the rows unchanged.
     equal_noise : bool, default=False
         See :class:`~skae.training.batches.Batches`.
     """
@@ -51,28 +51,28 @@ class ShardBatch(Batch):
         self._here.targets(out)
 
     def corrupt(self, corruption, rows, seed, out):
-        """Fill ``out`` with a corruption of ``rows``, which are this batch's."""
+        """Fill ``out`` with a corruption of ``rows``, the rows of this batch."""
         if self._clean:
             out[...] = rows
         else:
             super().corrupt(corruption, rows, seed, out)
 
     def weights(self, out):
-        """Fill ``out`` with each row's share of the mean over this batch."""
+        """Fill ``out`` with each row's weight in the mean over this batch."""
         out[...] = 1 if self._weights is None else self._weights
         out /= len(self)
 
 
 @dataclass
 class Plan:
-    """The rows of a shard that a training goes through.
+    """The rows of a shard that are used in a training.
 
     Parameters
     ----------
     indices : ndarray of int
-        In the whole X.
+        Indices of the rows in the whole X.
     weights : ndarray or None
-        Their sample weights, with a mean of 1 over all rows of the training.
+        Sample weights of the rows, with a mean of 1 over all rows of the training.
     batch_size : int
     """
 
@@ -86,7 +86,7 @@ class Plan:
 
     @property
     def n_batches(self):
-        """int: batches of an epoch."""
+        """int: number of batches in an epoch."""
         return -(-len(self.indices) // self.batch_size)
 
     def epoch(self, seed, number, shuffle):
@@ -99,12 +99,12 @@ class Plan:
 
 @dataclass
 class Recipe:
-    """An objective, and the solver of steps on one worker, as bytes: each part makes its own ones.
+    """An objective, and the solver of steps on one worker, as bytes, from which each part makes its own.
 
     Parameters
     ----------
     version : int
-        Differs between recipes of one training.
+        Number that differs between recipes of one training.
     pickled : bytes
     """
 
@@ -114,7 +114,7 @@ class Recipe:
 
 @dataclass
 class Shard:
-    """The rows ``start`` and following of X, and their targets.
+    """The rows of X from ``start`` on, and their targets.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class Shard:
     _made: dict = field(default_factory=dict)
 
     def __getstate__(self):
-        """Return what another worker needs."""
+        """Return the state that another worker needs."""
         return {**vars(self), "_made": {}}
 
     def data(self, equal_noise):
@@ -151,7 +151,7 @@ class Shard:
 
 @dataclass
 class Result:
-    """What a worker found on its rows.
+    """Results of a worker on its rows.
 
     Parameters
     ----------
@@ -159,15 +159,15 @@ class Result:
         Sum of the losses of the rows.
     n_rows : int
     grad : ndarray or None
-        The sum of the gradients.
+        Sum of the gradients.
     kept : list of dict
         Arrays that the objective changes from step to step, see ``observers``.
     rng : Generator or None
-        The source of seeds, after the batch.
+        Source of seeds, after the batch.
     outcome : object
-        What the solver needs besides the gradient.
+        Values that the solver needs in addition to the gradient.
     params, solver : ndarray and dict of ndarray
-        After steps on this worker alone.
+        Parameters and solver state after steps on this worker alone.
     """
 
     value: float
@@ -181,7 +181,7 @@ class Result:
 
 
 def _own_rng(rng, *numbers):
-    """Return a generator for a part alone, by the state of that of all of them."""
+    """Return a generator for one part, seeded by the state of the generator of all parts."""
     state = rng.bit_generator.state["state"]["state"]
     return np.random.default_rng([state, *numbers])
 
@@ -195,20 +195,20 @@ def kept_by(objective, params):
 
 
 def _go_on(objective, kept, params):
-    """Let the objective go on from the arrays ``kept``."""
+    """Let the objective continue from the arrays ``kept``."""
     for observer, arrays in zip(objective.observers, kept):
         for name, array in observer.kept(params).items():
             array[...] = arrays[name]
 
 
 def evaluate(shard, recipe, params, kept, noise, rows, *, with_grad, clean):
-    """Return the ``Result`` of ``rows``, indices and weights of a part of a batch.
+    """Return the ``Result`` of ``rows``, the indices and weights of a part of a batch.
 
-    ``noise`` is the generator of all parts, and the number of the call at this state of it.
+    ``noise`` is the generator of all parts, and the number of calls at this state of it.
     """
     with team(1):
         objective, _ = shard.make(recipe)
-        # Copies: parts may be computed by threads of one process, and rounding depends on how arrays are aligned.
+        # Copies: threads of one process may compute several parts, and rounding depends on the alignment of arrays.
         params, (rng, n_calls) = params.copy(), deepcopy(noise)
         own = _own_rng(rng, shard.number, n_calls)
         grad = np.empty_like(params) if with_grad else None
@@ -241,8 +241,8 @@ def evaluate_all(shard, recipe, plan, params, kept, noise, *, with_grad):
 def advance(shard, recipe, plan, params, solver_state, kept, place, rates, *, shuffle):
     """Return the ``Result`` of steps of this part alone.
 
-    They are on the batches from number ``first`` on, of an epoch whose order comes from ``seed``: ``place`` is (seed,
-    first).
+    The steps are on the batches from number ``first`` on, in an epoch whose order comes from ``seed``; ``place`` is
+    (seed, first).
     """
     with team(1):
         (objective, solver), (seed, first) = shard.make(recipe), place
@@ -263,7 +263,7 @@ def advance(shard, recipe, plan, params, solver_state, kept, place, rates, *, sh
 
 
 def rows_of(X, start, stop):
-    """Return some rows of X in memory of their own."""
+    """Return a copy of some rows of X."""
     rows = unscaled(X)[start:stop]
     rows = rows if scipy.sparse.issparse(rows) else np.array(rows, order="C")
     return X.scaling.rows(rows) if isinstance(X, ScaledRows) else rows

@@ -1,4 +1,4 @@
-"""A problem whose rows are on workers: the loop, the solver and the checkpoints see one process."""
+"""A problem whose rows are on workers, while the loop, the solver and the checkpoints see one process."""
 
 from contextlib import contextmanager
 from copy import copy
@@ -27,17 +27,17 @@ _versions = count()
 
 
 class Parts:
-    """The rows of a problem in ``n_parts`` parts on the workers of a cluster, and its objective beside each of them.
+    """The rows of a problem in ``n_parts`` parts on the workers of a cluster, each with a copy of its objective.
 
     Parameters
     ----------
     cluster : Cluster
     problem : Problem
     solver : solver
-        Of the steps that parts make on their own.
+        Solver of the steps that parts make on their own.
     n_parts : int
     sync_every : int or None
-        How many of these there are before parameters are averaged; None for one step of all parts together.
+        Number of these steps before parameters are averaged; None for joint steps of all parts.
     """
 
     def __init__(self, cluster, problem, solver, n_parts, sync_every):
@@ -52,18 +52,18 @@ class Parts:
         return Held(self._cluster, make, numbers)
 
     def run(self, function, held, tasks, **options):
-        """Return the results of a function of a ``Shard``, a ``Recipe`` and what else there is for each part."""
+        """Return the results of a function of ``Shard``, ``Recipe``, ``held`` objects and arguments, for each part."""
         if self._recipes is None:
             recipe = self._recipe()
             self._recipes = self.held(lambda number: recipe, range(len(self._bounds) - 1))
         return self._cluster.run(function, [self._shards, self._recipes, *held], tasks, **options)
 
     def renew(self):
-        """Send the objective again, which has changed."""
+        """Send the objective again, after it has changed."""
         self._recipes = None
 
     def split(self, indices, weights):
-        """Return the indices and weights of each part that has any of ``indices``, a dict by its number."""
+        """Return a dict of the indices and weights of each part that has any of ``indices``, by number."""
         owners = np.searchsorted(self._bounds, indices, side="right") - 1
         places = {number: owners == number for number in np.unique(owners).tolist()}
         return {
@@ -72,7 +72,7 @@ class Parts:
         }
 
     def batches(self, local, by_steps):
-        """Return the batches ``local`` as they are on workers: minibatches of steps, or all rows at once."""
+        """Return the counterpart of the batches ``local`` on workers: minibatches of steps, or all rows at once."""
         if not by_steps:
             return WholeBatches(local, self)
         if self.sync_every is None:
@@ -99,7 +99,7 @@ class RemoteBatch:
     data : StepBatches
     indices : ndarray of int
     is_clean : bool, default=False
-        Whether no corruption changes them.
+        If True, corruptions leave the rows unchanged.
     """
 
     data: Any
@@ -174,7 +174,7 @@ class WholeBatches(StepBatches):
 
 
 class AveragedBatches(StepBatches):
-    """Minibatches of each part by itself, which makes some steps before parameters are averaged."""
+    """Minibatches of each part by itself, with several steps before parameters are averaged."""
 
     def __init__(self, local, parts):
         super().__init__(local, parts)
@@ -188,11 +188,11 @@ class AveragedBatches(StepBatches):
 
     @property
     def n_steps(self):
-        """int: the steps of an epoch."""
+        """int: number of steps in an epoch."""
         return max(plan.n_batches for plan in self._plan.values())
 
     def n_seen(self, step):
-        """Return how many rows all parts have seen before a step."""
+        """Return the number of rows that all parts have seen before a step."""
         size = self.local.batch_size
         return sum(min(step * size, len(plan.indices)) for plan in self._plan.values())
 
@@ -217,7 +217,7 @@ class AveragedBatches(StepBatches):
 
 
 class _AveragedSteps:
-    """Steps of all parts side by side, and the means of their parameters and of the states of their solvers."""
+    """Parallel steps of all parts, and the means of their parameters and solver states."""
 
     def __init__(self, batches, objective, state, solver):
         if isinstance(objective.local, SumsOutcomes):
@@ -256,14 +256,14 @@ class _AveragedSteps:
 
 
 def _mean(arrays, n_rows):
-    """Return the mean of arrays by the numbers of rows that they come from; of counts, the largest."""
+    """Return the mean of arrays, weighted by their numbers of rows; for counts, the maximum."""
     if arrays[0].dtype.kind in "iu":
         return np.maximum.reduce(arrays)
     return sum(array * (n / sum(n_rows)) for array, n in zip(arrays, n_rows))
 
 
 def merge(objective, results):
-    """Let an objective go on from the arrays that its copies on all parts have come to."""
+    """Let an objective continue from the arrays of its copies on all parts."""
     for observer, *parts in zip(objective.observers, *(result.kept for result in results)):
         observer.merge(parts)
 
@@ -274,7 +274,7 @@ class RemoteObjective(TrainingObjective):
     Parameters
     ----------
     local : TrainingObjective
-        That of this process.
+        Objective of this process.
     """
 
     def __init__(self, local):
@@ -300,7 +300,7 @@ class RemoteObjective(TrainingObjective):
         return sum(result.value for result in results) / len(batch)
 
     def _number(self, rng):
-        """Return how many calls there were at this state of ``rng``: parts that do not use it draw other noise in each."""
+        """Return the number of calls at this state of ``rng``; parts that do not use it draw other noise in each."""
         state = rng.bit_generator.state
         self._n_calls = self._n_calls + 1 if state == self._last_state else 0
         self._last_state = state
@@ -309,7 +309,7 @@ class RemoteObjective(TrainingObjective):
 
 @contextmanager
 def on_cluster(cluster, n_parts, sync_every, problem, solver):
-    """Yield ``problem`` as it is on the workers of ``cluster``."""
+    """Yield the counterpart of ``problem`` on the workers of ``cluster``."""
     parts = Parts(cluster, problem, solver, n_parts, sync_every)
     other = copy(problem)
     other.objective, other.elsewhere = RemoteObjective(problem.objective), parts

@@ -1,4 +1,4 @@
-"""One estimator for all others: trained on a cluster of Dask, applied to its collections."""
+"""A wrapper of any estimator, trained on a cluster of Dask and applied to its collections."""
 
 from functools import partial
 from numbers import Integral, Real
@@ -19,7 +19,7 @@ from ._training import on_cluster
 
 
 def _has(name):
-    """Return a check of whether the wrapped estimator has a method."""
+    """Return a function that checks whether the wrapped estimator has a method."""
 
     def check(self):
         getattr(getattr(self, "estimator_", self.estimator), name)
@@ -54,12 +54,12 @@ def _applied(name):
 class Distributed(MetaEstimatorMixin, BaseEstimator):
     """An estimator whose training is computed by the workers of a Dask cluster.
 
-    The rows of X are kept by the workers, in ``n_parts`` parts. The process that calls ``fit`` reads X once into a
-    temporary file (:func:`skae.sources.gather`), finds scales and first weights, draws minibatches, takes the steps and
-    writes checkpoints; losses and gradients, which are sums over rows, come from the workers, and so do the codes of
-    dictionary learning. L-BFGS thus takes the same steps as in one process, and so do minibatch solvers with
-    ``sync_every=None``, up to the rounding of sums. What depends on a minibatch as a whole, such as thresholds of
-    ``'batch_topk'`` and noise that swaps rows, depends on the part of it that one worker has.
+    The workers keep the rows of X, in ``n_parts`` parts. The process that calls ``fit`` reads X once into a temporary
+    file (:func:`skae.sources.gather`), computes scales and initial weights, draws minibatches, takes the steps and
+    writes checkpoints. The workers compute losses and gradients, which are sums over rows, and the codes of dictionary
+    learning. L-BFGS thus takes the same steps as in one process, and so do minibatch solvers with ``sync_every=None``,
+    up to the rounding of sums. Quantities of a whole minibatch, such as thresholds of ``'batch_topk'`` and noise that
+    swaps rows, use only the part of it on one worker.
 
     Results depend on ``n_parts`` and not on the number of workers. A checkpoint of averages is resumed with the same
     ``sync_every`` and ``n_parts`` only. A task whose worker is lost is done again by another one.
@@ -67,18 +67,19 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
     Parameters
     ----------
     estimator : estimator
-        Any of skae; it is cloned.
+        Estimator of skae; it is cloned.
     client : distributed.Client, str or None, default=None
-        A client, or the address of a scheduler; by default the client that is active in this process.
+        Client, or address of a scheduler; by default the client that is active in this process.
     n_parts : int, default=None
-        In how many parts each step is computed; by default as many as the workers have threads when training begins.
+        Number of parts in which each step is computed; by default the number of threads of the workers when training
+        begins.
     sync_every : int, default=None
-        After how many steps, which each part takes on minibatches of its own rows, parameters are averaged. None
+        Number of steps, which each part takes on minibatches of its own rows, after which parameters are averaged. None
         computes each step on all parts, which waits for the network in each step.
     min_workers : int, default=1
-        Least number of workers to begin with. Training waits for them, and raises ``RuntimeError`` after ``timeout``.
+        Minimum number of workers to start with. Training waits for them, and raises ``RuntimeError`` after ``timeout``.
     timeout : float, default=60
-        Seconds to wait for workers.
+        Number of seconds to wait for workers.
 
     Attributes
     ----------
@@ -133,9 +134,9 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or Dask collection of shape (n_samples, n_features)
-            Training data, or what else ``fit`` of the estimator takes.
+            Training data, or anything else that ``fit`` of the estimator takes.
         y : array-like or Dask collection of shape (n_samples,), default=None
-            Targets, where the estimator needs them.
+            Targets, if the estimator needs them.
         sample_weight : array-like or Dask collection of shape (n_samples,), default=None
             Weights of the samples.
 
@@ -161,7 +162,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         X : array-like or Dask collection of shape (n_samples, n_features)
             Training data.
         y : array-like or Dask collection of shape (n_samples,), default=None
-            Targets, where the estimator needs them.
+            Targets, if the estimator needs them.
         sample_weight : array-like or Dask collection of shape (n_samples,), default=None
             Weights of the samples.
 
@@ -218,7 +219,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         X : array-like or Dask collection of shape (n_samples, n_features)
             Samples.
         y : array-like or Dask collection of shape (n_samples,), default=None
-            Targets, where the estimator needs them.
+            Targets, if the estimator needs them.
         sample_weight : array-like or Dask collection of shape (n_samples,), default=None
             Weights of the samples.
 
@@ -253,7 +254,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Names of the columns of X, where these have some.
+            Names of the columns of X, if they have names.
 
         Returns
         -------
@@ -264,7 +265,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
 
     @available_if(_has("set_output"))
     def set_output(self, *, transform=None):
-        """Let ``transform`` return arrays or data frames, but for collections of Dask.
+        """Let ``transform`` return arrays or data frames, except for collections of Dask.
 
         Parameters
         ----------
@@ -281,17 +282,17 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
 
     @property
     def classes_(self):
-        """The classes of y, of a classifier: ndarray of shape (n_classes,)."""
+        """Classes of y, for a classifier: ndarray of shape (n_classes,)."""
         return self.estimator_.classes_
 
     @property
     def n_features_in_(self):
-        """Columns of X: int."""
+        """Number of columns of X: int."""
         return self.estimator_.n_features_in_
 
     @property
     def feature_names_in_(self):
-        """Names of the columns, where X had names that are strings: ndarray of shape (n_features,)."""
+        """Names of the columns, if X had names that are strings: ndarray of shape (n_features,)."""
         return self.estimator_.feature_names_in_
 
     def to_local(self):
@@ -306,7 +307,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         return self.estimator_
 
     def __sklearn_tags__(self):
-        # A class is refused by fit.
+        # ``fit`` refuses a class.
         if isinstance(self.estimator, type):
             return super().__sklearn_tags__()
         return get_tags(getattr(self, "estimator_", self.estimator))

@@ -56,7 +56,7 @@ class DeepMachine:
         return None if mask.all() else mask
 
     def mean_field(self, params, states, odd, n_steps):
-        """Fill the means of the odd layers, and those of the even hidden layers in ``states``, whose first columns are x.
+        """Fill ``odd`` with the means of odd layers, and ``states``, after its columns x, with those of even ones.
 
         The first pass up has no input from above. The fixed point of the later passes minimizes the free energy of
         independent units.

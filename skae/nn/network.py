@@ -115,7 +115,7 @@ class Network:
         )
 
     def initial(self, rng, dtype, output_bias=None):
-        """Return initial parameters: uniform weights of the usual width and zero biases, but perhaps ``output_bias``."""
+        """Return initial parameters: uniform weights of the usual width; zero biases, but perhaps ``output_bias``."""
         flat = np.zeros(self.size, dtype)
         params = self.views(flat)
         matrices = list(zip(self.activations, params.encoder_weights))

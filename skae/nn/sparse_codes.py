@@ -84,7 +84,7 @@ class SparseCodes:
         return self.gradients(atoms, ends, errors)
 
     def gradients(self, atoms, ends, errors):
-        """Return the gradient at the codes of the groups that end at ``ends``, from ``errors`` at what each group adds."""
+        """Return the gradient at the codes of the groups that end at ``ends``, from the ``errors`` of each group."""
         gradient = np.empty_like(self.values)
 
         def some(rows):

@@ -1,4 +1,4 @@
-"""Penalty on how much a network's outputs vary along given directions: see :mod:`skae.nn.penalties` for the protocol."""
+"""Penalty on how much a network's outputs vary along given directions; :mod:`skae.nn.penalties` has the protocol."""
 
 import math
 from typing import NamedTuple

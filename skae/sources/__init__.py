@@ -1,6 +1,6 @@
-"""Rows that are not in memory: HDF5, zarr, Parquet, Arrow, lazy frames, Dask collections, and batches one by one.
+"""Rows that are not in memory: HDF5, zarr, Parquet, Arrow, lazy frames, Dask collections, and iterables of batches.
 
-``fit`` and the other methods of all estimators take them as X; :func:`apply` writes what a fitted model makes of them.
+``fit`` and the other methods of all estimators take them as X; :func:`apply` writes the results of a fitted model.
 """
 
 from ._apply import apply

@@ -1,4 +1,4 @@
-"""What a fitted model makes of rows that are not in memory."""
+"""Results of a fitted model on rows that are not in memory."""
 
 import os
 from pathlib import Path
@@ -16,35 +16,35 @@ from ._parts import Part, Sliceable, parts_of, slices_of
 def apply(
     model: Any, X: MatrixLike, out: ArrayLike | PathLike | None = None, *, method: str = "transform"
 ) -> Any:
-    """Return what a method of a fitted model makes of X, or write it to ``out``, part by part.
+    """Return the result of a method of a fitted model on X, or write it to ``out``, part by part.
 
-    Neither X nor the result need to fit into memory. The model may be any estimator of scikit-learn, such as a
+    Neither X nor the result needs to fit into memory. The model may be any estimator of scikit-learn, such as a
     pipeline.
 
     Parameters
     ----------
     model : estimator
-        A fitted one.
+        Fitted estimator.
     X : array-like, or rows that are elsewhere
-        See :func:`gather`; arrays, matrices and data frames are cut into parts of 16 MB where there is an ``out``.
+        See :func:`gather`. Arrays, matrices and data frames are cut into parts of 16 MB if ``out`` is given.
     out : array-like or path-like, default=None
-        What is written to: an array that takes slices, such as a memory map, or a dataset of h5py or zarr; or a folder,
-        which gets a file for each part, ``part-00000.npy``, or ``part-00000.npz`` of sparse results. With None the
-        result is returned.
+        Destination of the result: an array that takes slices, such as a memory map, or a dataset of h5py or zarr; or a
+        folder, which gets a file for each part, ``part-00000.npy``, or ``part-00000.npz`` for sparse results. If None,
+        the result is returned.
     method : str, default='transform'
-        Such as ``'predict'``, ``'predict_proba'`` or ``'score_samples'``.
+        Name of the method, such as ``'predict'``, ``'predict_proba'`` or ``'score_samples'``.
 
     Returns
     -------
     out : array-like
-        ``out``, or the result of all parts, one behind the other.
+        ``out``, or the concatenated results of all parts.
 
     Raises
     ------
     ValueError
-        If ``out`` has another number of rows than X, or is a folder with parts of something else.
+        If ``out`` has a different number of rows than X, or is a folder with parts of something else.
     TypeError
-        If ``model`` has no such method, or ``out`` takes no slices.
+        If ``model`` has no such method, or ``out`` does not take slices.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def apply(
 
 
 def _method_of(model, method):
-    """Return a method of ``model``; raise TypeError where it has none of that name."""
+    """Return a method of ``model``; raise TypeError if it has none of that name."""
     run = getattr(model, method, None) if isinstance(method, str) else None
     if isinstance(model, type) or not callable(run):
         raise TypeError(
@@ -103,9 +103,9 @@ def _method_of(model, method):
 
 
 def _pieces(X, cut):
-    """Yield the parts of rows that are in memory, or in a file that is mapped.
+    """Yield the parts of rows that are in memory, or in a memory-mapped file.
 
-    They come all at once where they are not to be ``cut``.
+    Unless ``cut``, there is one part with all rows.
     """
     shape = getattr(X, "shape", (0,))
     if not cut or not shape[0]:

@@ -1,4 +1,4 @@
-"""Rows from anywhere, in a temporary file that is mapped into memory."""
+"""Rows from any source, in a temporary file that is mapped into memory."""
 
 import mmap
 import tempfile
@@ -16,33 +16,33 @@ _PLAIN = (np.float32, np.float64)
 def gather(X: MatrixLike, *, allow_nan: bool = False, folder: PathLike | None = None) -> Any:
     """Return X as an array that scikit-learn can check: a memory map of its rows, read part by part.
 
-    What is in memory is returned as it is, and so is a C-ordered memory map of floats. Everything else is read once, in
-    order, into a temporary file without a name, whose disk space is free again when the result is. Its rows can then be
-    taken in any order, so that training on them is, to the last bit, training on the same rows in memory.
+    Data in memory and C-ordered memory maps of floats are returned unchanged. Everything else is read once, in order,
+    into an unnamed temporary file, whose disk space is freed together with the result. Its rows can then be taken in
+    any order, so that training on them is bitwise equal to training on the same rows in memory.
 
     Parameters
     ----------
     X : array-like, or rows that are elsewhere
-        - an array with ``shape``, ``dtype`` and slices, as of h5py and zarr;
+        - an array with ``shape``, ``dtype`` and slices, such as those of h5py and zarr;
         - a dataset, table, ``ParquetFile`` or reader of pyarrow, or a lazy frame of polars;
         - an array or data frame of Dask;
         - an iterable of batches of rows, each an array, CSR matrix or data frame, or a pair of such a batch and its y.
     allow_nan : bool, default=False
         Whether values may be missing.
     folder : path-like, default=None
-        Where the file is written; None is :func:`tempfile.gettempdir`, which the environment variable ``TMPDIR`` sets.
+        Folder of the temporary file. None is :func:`tempfile.gettempdir`, set by the environment variable ``TMPDIR``.
 
     Returns
     -------
     X : array-like
-        Of float32 where X is, else float64; a data frame over the same memory where columns have names and pandas is
-        there. Parts that are sparse become one CSR matrix, in memory.
+        Array of float32 if X is float32, else float64; a data frame over the same memory if columns have names and
+        pandas is installed. Sparse parts become one CSR matrix, in memory.
 
     Raises
     ------
     ValueError
-        If a part is empty or not two-dimensional, has other columns or another dtype than the first, or missing or
-        infinite values: the message names the part.
+        If a part is empty or not two-dimensional, differs from the first in its columns or dtype, or has missing or
+        infinite values. The message names the part.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def gather(X: MatrixLike, *, allow_nan: bool = False, folder: PathLike | None = 
 
 
 def gather_with_y(X, *, allow_nan=False, folder=None):
-    """Return X as :func:`gather` does, and the y of its parts, or None where these have none."""
+    """Return X as :func:`gather` does, and the y of its parts, or None if they have none."""
     parts = parts_of(X)
     if parts is None:
         return X, None
@@ -80,9 +80,9 @@ def gather_with_y(X, *, allow_nan=False, folder=None):
 
 
 def _mapped(file, dtype):
-    """Return the numbers of a file.
+    """Return the values in a file.
 
-    They are no ``numpy.memmap``, which joblib gives to other processes by the name of its file: this one has none.
+    The array is no ``numpy.memmap``, which joblib passes to other processes by file name: this file has none.
     """
     file.flush()
     return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype)
@@ -100,7 +100,7 @@ def _write(rows, file):
 
 
 def _named(rows, names):
-    """Return ``rows`` as a data frame over the same memory, where it has names and pandas is there."""
+    """Return ``rows`` as a data frame over the same memory, if there are names and pandas is installed."""
     if names is None:
         return rows
     try:
@@ -111,7 +111,7 @@ def _named(rows, names):
 
 
 class Checks:
-    """What parts must have in common.
+    """Checks that all parts have the same columns, dtype and kind.
 
     Parameters
     ----------
@@ -166,14 +166,14 @@ class Checks:
             self._refuse("has {}, and the first one {}".format(*_order(has_y, "a y", "none")))
 
     def _has_bad(self, values):
-        """Return whether values are missing or infinite; where their sum is finite, none is."""
+        """Return whether values are missing or infinite; if their sum is finite, none is."""
         with np.errstate(over="ignore", invalid="ignore"):
             if np.isfinite(values.sum()):
                 return False
         return np.isinf(values).any() or not self._allow_nan and np.isnan(values).any()
 
     def finish(self):
-        """Raise where there was no part."""
+        """Raise if there was no part."""
         if not self._number:
             raise ValueError(
                 "X has no rows. An iterator gives its batches once: pass one that has not been used."
@@ -184,5 +184,5 @@ class Checks:
 
 
 def _order(first, yes, no):
-    """Return the word for a part and that for the first one, which differ."""
+    """Return the word for the part and the word for the first one, which differ."""
     return (yes, no) if first else (no, yes)

@@ -1,4 +1,4 @@
-"""What X can be besides an array: how each kind is read in parts, in the order of its rows."""
+"""The kinds of X other than arrays, each read in parts in the order of its rows."""
 
 import math
 import os
@@ -10,9 +10,9 @@ import numpy as np
 import scipy.sparse
 from sklearn.utils import gen_batches
 
-_BYTES = 2**24  # of a part that is cut out of a larger array
-_ROWS = 2**16  # of a part of a table
-_CACHED = 1024  # rows that are put together at once
+_BYTES = 2**24  # bytes of a part of a larger array
+_ROWS = 2**16  # rows of a part of a table
+_CACHED = 1024  # rows that are joined at once
 # Packages whose arrays and frames are in memory already.
 _IN_MEMORY = {"numpy", "scipy", "pandas", "modin", "cudf", "xarray", "torch", "cupy", "jaxlib"}
 _IN_MEMORY |= {"sklearn", "array_api_strict", "jax"}
@@ -20,7 +20,7 @@ _IN_MEMORY |= {"sklearn", "array_api_strict", "jax"}
 
 @runtime_checkable
 class Sliceable(Protocol):
-    """An array whose rows are read by slices, as of HDF5 and zarr."""
+    """An array whose rows are read by slices, such as those of HDF5 and zarr."""
 
     shape: tuple
     dtype: Any
@@ -30,15 +30,15 @@ class Sliceable(Protocol):
 
 @dataclass
 class Part:
-    """Some rows that follow each other.
+    """Some consecutive rows.
 
     Parameters
     ----------
     rows : ndarray or sparse matrix
     names : list of str or None
-        Of the columns.
+        Names of the columns.
     y : array-like or None
-        Their targets, where they came with them.
+        Targets of the rows, if these came with targets.
     """
 
     rows: Any
@@ -47,7 +47,7 @@ class Part:
 
 
 def parts_of(X):
-    """Return an iterator over the ``Part``\\ s of X, or None where X is in memory, or no kind of data that is known.
+    """Return an iterator over the ``Part``\\ s of X, or None if X is in memory or of an unknown kind.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def parts_of(X):
 
 
 def _refuse_places(X):
-    """Raise where X says where rows are, and is no rows itself."""
+    """Raise if X is the location of rows instead of the rows themselves."""
     if isinstance(X, (str, bytes, os.PathLike)):
         raise TypeError(
             f"X is the path {os.fspath(X)!r}: open it first, for instance by np.load(path, mmap_mode='r') or "
@@ -89,7 +89,7 @@ def _slices(X):
 
 
 def slices_of(shape):
-    """Return the slices of an array of ``shape`` that are parts."""
+    """Return the slices that cut an array of ``shape`` into parts."""
     n_rows, *others = shape
     return gen_batches(n_rows, max(1, _BYTES // (8 * max(math.prod(others), 1))))
 
@@ -106,7 +106,7 @@ def _batches(X):
 
 
 def _batch(batch):
-    """Return the ``Part`` that an iterable has given: rows, or a pair of rows and targets."""
+    """Return the ``Part`` for an item of an iterable: rows, or a pair of rows and targets."""
     if isinstance(batch, tuple) and len(batch) == 2:
         rows, y = batch
         return Part(*_rows_and_names(rows), y)
@@ -169,7 +169,7 @@ def _arrow(X):
 
 
 def _batches_of_dataset(X):
-    """Return the batches of a dataset; of Parquet files without what pyarrow reads ahead, up to a gigabyte."""
+    """Return the batches of a dataset; for Parquet files, without pyarrow's read-ahead of up to a gigabyte."""
     files = _parquet_files(X)
     if files is None:
         return X.to_batches(batch_size=_ROWS, batch_readahead=1, fragment_readahead=1)
@@ -177,22 +177,22 @@ def _batches_of_dataset(X):
 
 
 def _parquet_files(X):
-    """Return an iterator over the files of a dataset, or None where it has a filter or files other than Parquet."""
+    """Return an iterator over the files of a dataset, or None if it has a filter or files other than Parquet."""
     from pyarrow.dataset import ParquetFileFormat
 
     if not isinstance(getattr(X, "format", None), ParquetFileFormat):
         return None
     try:
         return X.get_fragments()
-    except ValueError:  # a filter, which pyarrow does not let fragments have
+    except ValueError:  # a filter, which pyarrow does not apply to fragments
         return None
 
 
 def _alike(files, X):
     """Yield the files of a dataset, which must have the columns of the first one.
 
-    Where the dataset was given another schema than that of the first file, pyarrow converts, adds and leaves out as
-    that says.
+    If the dataset was given a schema that differs from that of the first file, pyarrow converts, adds and drops columns
+    accordingly.
     """
     first, wanted = None, dict(zip(X.schema.names, X.schema.types))
     folders = [] if X.partitioning is None else X.partitioning.schema.names
@@ -212,18 +212,17 @@ def _alike(files, X):
 
 
 def _read(file, schema):
-    """Yield the batches of one file; an error has its path."""
+    """Yield the batches of one file; errors name its path."""
     try:
         yield from _batches_of_file(file, schema)
-    except OSError as error:  # that of pyarrow where a file is not whole
+    except OSError as error:  # from pyarrow, if a file is incomplete
         raise OSError(f"The file {file.path!r} of X could not be read: {error}") from error
 
 
 def _batches_of_file(file, schema):
-    """Yield the batches of one file of a dataset, decoded as they are asked for where its columns are those of the dataset.
+    """Yield the batches of one file of a dataset, decoded on demand if its columns are those of the dataset.
 
-    Otherwise a row group is decoded at once, which pyarrow completes by the columns that other files or names of
-    folders have.
+    Otherwise a row group is decoded at once, and pyarrow adds the columns that come from other files or folder names.
     """
     from pyarrow.dataset import ParquetFragmentScanOptions
     from pyarrow.fs import LocalFileSystem
@@ -262,7 +261,7 @@ def _side_by_side(columns):
 
 
 def _polars(X):
-    """Read a lazy frame; a frame is in memory."""
+    """Read a lazy frame; other frames are in memory."""
     from polars import LazyFrame
 
     if not isinstance(X, LazyFrame):
@@ -271,7 +270,7 @@ def _polars(X):
 
 
 def _frames(X):
-    """Return the frames of a query, which is computed once, by polars before 1.34 once for each of them."""
+    """Return the frames of a query, which is computed once (by polars before 1.34, once for each frame)."""
     import polars
 
     if "collect_batches" in vars(polars.LazyFrame):
@@ -300,7 +299,7 @@ def _dask(X):
 def _computed(partition, number):
     try:
         return partition.compute()
-    except Exception as error:  # of any kind, as it is computed by other code
+    except Exception as error:  # of any kind, since other code computes it
         raise RuntimeError(
             f"Part {number} of X, counted from 0, could not be computed ({type(error).__name__}: {error})."
         ) from error

@@ -1,4 +1,4 @@
-"""What turns any objective into fitted parameters; knows no network."""
+"""Training of any objective's parameters; it knows no network."""
 
 from .solvers import LBFGS, SGD, Adam
 

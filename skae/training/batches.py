@@ -1,7 +1,7 @@
 """Minibatches of rows, and the mean of an objective over them.
 
 There is one minibatch iterator: shuffled rows of an array, a CSR matrix or ``ScaledRows``, with their weights.
-``Mixture`` has labeled rows with some unlabeled ones beside them.
+``Mixture`` adds unlabeled rows to batches of labeled ones.
 """
 
 import numpy as np
@@ -25,12 +25,12 @@ from .loop import Steps
 
 
 def in_host_memory(X):
-    """Return whether the rows ``X`` are in the memory of numpy: an array, a sparse matrix or ``ScaledRows``."""
+    """Return whether the rows ``X`` are in host memory: an array of numpy, a sparse matrix or ``ScaledRows``."""
     return is_numpy(X) or scipy.sparse.issparse(X) or not hasattr(X, "device")
 
 
 class Batch:
-    """Some rows of a data set, ``indices``, copied only when and where the objective asks for them."""
+    """The rows ``indices`` of a data set, copied only when and where the objective asks for them."""
 
     def __init__(self, data, indices):
         self._data, self.indices = data, indices
@@ -40,7 +40,7 @@ class Batch:
         return self.indices.shape[0]
 
     def seeds(self, rng):
-        """Return three seeds of noise, drawn by a generator or before."""
+        """Return three seeds of noise, drawn by the generator ``rng`` or in advance."""
         if isinstance(rng, Drawn):
             drawn = rng.take(3)
             return [drawn[place] for place in range(3)]
@@ -48,7 +48,7 @@ class Batch:
         return seeds if self._data.prototype is None else seeds.tolist()
 
     def pick(self, constant):
-        """Return the numbers of these rows, of a ``Constant`` with one for each row of the data."""
+        """Return the entries of these rows in a ``Constant`` with one entry for each row of the data."""
         array = constant.like(self.indices)
         return namespace(array).take(array, self.indices, axis=0)
 
@@ -71,7 +71,7 @@ class Batch:
         share(some, len(self.indices), ELEMENT * X.shape[1])
 
     def _rows_beside(self, X, out):
-        """Fill an array of another library, from one of it or from data that are elsewhere."""
+        """Fill an array of another library, from data of that library or in host memory."""
         if in_host_memory(X):
             out[...] = like(dense(X[to_numpy(self.indices)]), out)
         else:
@@ -82,7 +82,7 @@ class Batch:
         take(self._data.targets, self.indices, out)
 
     def corrupt(self, corruption, rows, seed, out):
-        """Fill ``out`` with a corruption of ``rows``, which are this batch's."""
+        """Fill ``out`` with a corruption of ``rows``, the rows of this batch."""
         self.draw(lambda some, noisy: corruption(some, seed, noisy), rows, out)
 
     def draw(self, function, rows, out):
@@ -98,7 +98,7 @@ class Batch:
         take(noisy, places, out)
 
     def weights(self, out):
-        """Fill ``out`` with each row's share of the batch's mean: its sample weight over the batch's size."""
+        """Fill ``out`` with each row's weight in the batch's mean: its sample weight divided by the batch size."""
         weights = self._data.sample_weight
         n_rows = self.indices.shape[0]
         if weights is None:
@@ -127,14 +127,14 @@ class Batches:
     ----------
     X : C-ordered ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
     sample_weight : ndarray of shape (n_samples,) or None
-        Scaled here to a mean of one over ``indices``.
+        Sample weights, which are scaled to a mean of one over ``indices``.
     batch_size : int
     shuffle : bool or int
         Whether each epoch takes the rows in a new order, see :func:`shuffled`.
     indices : ndarray of int or None
-        The rows to use; all of them by default.
+        Rows to use; all of them by default.
     targets : C-ordered ndarray of shape (n_samples, n_outputs) or None
-        What is to be predicted, if anything.
+        Targets of the rows, if any.
     equal_noise : bool, default=False
         Whether equal rows of a batch get equal noise, so that a row of weight 2 has the effect of two rows.
     prototype : array or None, default=None
@@ -166,7 +166,7 @@ class Batches:
     def _move(self):
         """Bring targets and weights to the device.
 
-        Look there whether values are missing, to not wait for it in each step.
+        Missing values are looked for here, so that no step has to wait for the device.
         """
         self.targets, self.sample_weight = (
             like(each, self.prototype) for each in (self.targets, self.sample_weight)
@@ -179,9 +179,9 @@ class Batches:
         return len(self.indices)
 
     def copies(self, indices, rows):
-        """Return the distinct rows of the batch of ``indices`` and each row's place among them.
+        """Return the distinct rows of the batch of ``indices`` and each row's position among them.
 
-        It is None if all are distinct.
+        The result is None if all are distinct.
         """
         start = int(indices[0])
         if start not in self._copies:
@@ -194,7 +194,7 @@ class Batches:
 
     @property
     def can_be_captured(self):
-        """bool: whether full batches can be taken from the data without the processor."""
+        """bool: whether full batches can be taken from the data without the CPU."""
         return not in_host_memory(self.X) and not self.equal_noise
 
     def epoch(self, rng):
@@ -219,7 +219,7 @@ class Mixture(Batches):
     """Batches of ``batch_size`` labeled rows each and some unlabeled ones, which are drawn anew in each epoch.
 
     The unlabeled rows of an epoch are all different, unless it takes more than there are: then the numbers of times
-    that they are taken differ by one at most.
+    that rows are taken differ by at most one.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ class Mixture(Batches):
         See :class:`Batches`; ``batch_size`` counts labeled rows.
     labeled : ndarray of bool of shape (n_samples,)
     n_unlabeled : int
-        Unlabeled rows in an epoch.
+        Number of unlabeled rows in an epoch.
     """
 
     def __init__(self, *args, labeled, n_unlabeled, **options):
@@ -246,7 +246,7 @@ class Mixture(Batches):
         """Yield each labeled row once, and some of the others."""
         order = shuffled(self._labeled, self.shuffle, rng)
         cuts = np.arange(self.batch_size, len(order), self.batch_size)
-        # So that each batch has as many unlabeled rows for each labeled one.
+        # The ratio of unlabeled to labeled rows is the same in each batch.
         others = np.split(self._drawn(rng), cuts * self._n_others // len(order))
         for rows in zip(np.split(order, cuts), others):
             rows = np.concatenate(rows)
@@ -276,8 +276,8 @@ def shuffled(rows, shuffle, rng):
     ----------
     rows : ndarray of int
     shuffle : bool or int
-        Whether the order is a random one; a number shuffles within buffers of that many consecutive rows, so
-        that a file is read from its beginning to its end. The buffers begin elsewhere in each epoch.
+        Whether the order is random. An integer shuffles within buffers of that many consecutive rows, so that a file
+        is read from beginning to end. The buffers begin at different rows in each epoch.
     rng : numpy.random.Generator
     """
     if isinstance(shuffle, (bool, np.bool_)):
@@ -296,7 +296,7 @@ def mean_objective(objective, params, batches, seed, grad=None):
     total = 0.0
     for batch in batches.epoch(np.random.default_rng(seed)):
         part = len(batch) / len(batches)
-        # Each batch begins with the same generator, so that noise depends on the row alone.
+        # Each batch starts with the same generator, so that noise depends on the row alone.
         total += part * objective(params, batch, piece, np.random.default_rng(seed))
         if grad is not None:
             piece *= scalar(part, piece)

@@ -1,4 +1,4 @@
-"""Checkpoints: files that are whole even if the process is killed, and whose content is checked when they are read."""
+"""Checkpoints: files that are complete even if the process is killed, and whose content is checked when read."""
 
 import json
 import math
@@ -11,15 +11,15 @@ from .._protocols import Observer
 from .files import check_writable, remove_leftovers, replacing
 from .loop import TrainingState
 
-_NPY_HEADER = 10_000  # bytes of an array's own header, at most
-_HEADER = 2**28  # bytes of ours, at most
+_NPY_HEADER = 10_000  # upper bound on the bytes of an array's own header
+_HEADER = 2**28  # upper bound on the bytes of ours
 _LONGER = " With learning_rate='constant' max_iter may grow: the steps of 'cosine' end at max_iter."
 
 
 def checked_path(path):
-    """Return ``path`` with links followed, without what killed writes left.
+    """Return ``path`` with links followed; remove what killed writes left.
 
-    Raise ``ValueError`` where no file can be written.
+    Raise ``ValueError`` if no file can be written there.
     """
     try:
         if not os.fspath(path):
@@ -41,9 +41,9 @@ class Checkpoint(Observer):
     Parameters
     ----------
     path : path-like
-        A link is followed; the file keeps its mode.
+        File to write. Links are followed; the file keeps its mode.
     identity : dict of str
-        What must be the same when training goes on: versions, parameters, a hash of the data.
+        Values that must be the same when training is resumed: versions, parameters, a hash of the data.
 
     Raises
     ------
@@ -51,7 +51,7 @@ class Checkpoint(Observer):
         If no file can be written there.
     """
 
-    keeps_states = True  # so that the loss of each must be finite
+    keeps_states = True  # the loss of each state must be finite
 
     def __init__(self, path, identity):
         self.path, self.identity = checked_path(path), identity
@@ -65,12 +65,12 @@ class Checkpoint(Observer):
         return False
 
     def load(self, fresh):
-        """Return the state in the file, or None where there is no file yet.
+        """Return the state in the file, or None if there is no file yet.
 
         Parameters
         ----------
         fresh : TrainingState
-            The state before the first step: that in the file has the same arrays, in shape and dtype.
+            State before the first step: the state in the file must have arrays of the same shapes and dtypes.
 
         Raises
         ------
@@ -151,9 +151,9 @@ def _check_numbers(plain):
 
 
 def _array(archive, name, like=None):
-    """Return an array of the shape and dtype of ``like``, which are checked before it is read.
+    """Return an array, whose shape and dtype must be those of ``like`` and are checked before it is read.
 
-    Without ``like`` it is a string.
+    Without ``like``, it is a string.
     """
     info = archive.getinfo(f"{name}.npy")
     limit = _NPY_HEADER + (_HEADER if like is None else like.nbytes)

@@ -1,4 +1,4 @@
-"""The minibatch steps of an epoch on a device, which is not waited for before the epoch ends."""
+"""The minibatch steps of an epoch on a device, without waiting for it before the epoch ends."""
 
 from itertools import groupby
 
@@ -9,14 +9,14 @@ from .._arrays.namespace import empty_like, joined, like, take_one, zeros
 from .._arrays.random import Drawn
 from .solvers import SGD, Adam
 
-# Steps of a training after which one is recorded, in a tenth of a second, and recorded anew with compiled kernels, in 20
-# seconds, which save 0.1 to 0.3 ms a step of an auto-encoder 784-1000 on an H200.
+# Numbers of steps after which a step is recorded (0.1 seconds), and recorded again with compiled kernels (20 seconds),
+# which save 0.1 to 0.3 ms per step of an auto-encoder 784-1000 on an H200.
 _RECORDED_AFTER, _COMPILED_AFTER = 50, 50_000
-_MOST_SIZES = 2  # of batches with a recording of their own: that of most, and that of the last one
+_MOST_SIZES = 2  # batch sizes with their own recording: that of most, and that of the last one
 
 
 class DeviceSteps:
-    """Steps on arrays of another library: for each size of batches a recorded one, where that is possible."""
+    """Steps on arrays of another library, recorded for each batch size if possible."""
 
     def __init__(self, objective, state, solver, batches):
         self.objective, self.state, self.solver, self.batches = objective, state, solver, batches
@@ -55,7 +55,7 @@ class DeviceSteps:
         return self._able and self._n_steps >= _RECORDED_AFTER and known
 
     def _recording(self, size):
-        """Return the recorded step on batches of a size, which is made anew where kernels are compiled from now on."""
+        """Return the recorded step on batches of this size; record it again when compiled kernels become due."""
         compiled = self._n_steps >= _COMPILED_AFTER
         if size not in self._recorded or self._recorded[size].compiled != compiled:
             self._recorded[size] = _RecordedStep(self, size, compiled)
@@ -65,8 +65,8 @@ class DeviceSteps:
 class _RecordedStep:
     """A step on batches of one size, recorded once and replayed by one call.
 
-    What differs between the steps of an epoch is brought to the device at once; a recorded step takes the next part of
-    it.
+    The inputs that differ between the steps of an epoch are brought to the device at once; each recorded step takes the
+    next part of them.
     """
 
     def __init__(self, steps, size, compiled):

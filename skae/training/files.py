@@ -1,4 +1,4 @@
-"""Files that are written aside and put in place in one move, so that a kill at any moment leaves a whole one."""
+"""Files that are written to a temporary name and moved into place, so that a kill at any moment leaves a whole one."""
 
 import os
 import re
@@ -14,9 +14,9 @@ except ImportError:  # Windows, where an open file cannot be removed
 
 @contextmanager
 def replacing(path):
-    """Open a file that takes the place of ``path``, and its mode, when the block ends without an error.
+    """Open a file that replaces ``path``, with its mode, when the block ends without an error.
 
-    A link is followed.
+    Links are followed.
     """
     path = os.path.realpath(path)
     file = _opened_beside(path)
@@ -27,7 +27,7 @@ def replacing(path):
             os.fsync(file.fileno())
             with suppress(FileNotFoundError):
                 os.chmod(file.name, stat.S_IMODE(os.stat(path).st_mode))
-            if fcntl is not None:  # before the lock goes with the open file
+            if fcntl is not None:  # before closing the file releases the lock
                 os.replace(file.name, path)
         if fcntl is None:
             os.replace(file.name, path)
@@ -38,7 +38,7 @@ def replacing(path):
 
 
 def check_writable(path):
-    """Raise OSError where no file can be put at ``path``, which is no link to another one."""
+    """Raise OSError if no file can be put at ``path``, which must not be a link to another one."""
     if os.path.islink(path) or (os.path.exists(path) and not os.path.isfile(path)):
         raise OSError("it is not a regular file")  # or a link to itself
     file = _opened_beside(path)
@@ -47,11 +47,11 @@ def check_writable(path):
 
 
 def remove_leftovers(path):
-    """Remove what writes of ``path`` that were killed have left beside it."""
+    """Remove the temporary files that killed writes of ``path`` left."""
     folder, name = os.path.split(path)
     ours = re.compile(re.escape(name) + r"\.[0-9a-f]{8}\.tmp")
     for other in filter(ours.fullmatch, os.listdir(folder)):
-        with suppress(OSError):  # of one that is being written, too
+        with suppress(OSError):  # also for a file that is being written
             if fcntl is not None:
                 with open(os.path.join(folder, other), "r+b") as file:
                     _lock(file, wait=False)

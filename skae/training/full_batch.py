@@ -9,9 +9,9 @@ from .loop import DivergenceError
 
 
 def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, stopping, observers):
-    """Run scipy's L-BFGS on ``state``, with an iteration for an epoch and the same noise at each evaluation.
+    """Run scipy's L-BFGS on ``state``: an iteration counts as an epoch, and each evaluation has the same noise.
 
-    ``stopping`` is a ``Stopping`` by held-out rows, or None.
+    ``stopping`` is a ``Stopping`` on held-out rows, or None.
     """
     dtype, grad = dtype_name(state.params), empty_like(state.params)
 

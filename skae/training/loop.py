@@ -1,4 +1,4 @@
-"""The only training loop of the package, its state, when it stops and what it prints.
+"""The only training loop of the package, with its state, stopping rule and output.
 
 It knows an objective, parameters, batches and a solver.
 """
@@ -17,7 +17,7 @@ from .._protocols import Observer, TakesNoRate
 class TrainingState:
     """Parameters, optimizer state, random generator and history after a number of whole epochs.
 
-    ``extra`` has arrays of observers, without which training could not go on.
+    ``extra`` has arrays of observers that training needs to continue.
     """
 
     params: np.ndarray
@@ -115,7 +115,7 @@ class Stopping:
 
 
 class DivergenceError(ValueError):
-    """The objective is not finite any more; the state was taken back to the last finite epoch."""
+    """The objective is no longer finite; the state was reset to the last finite epoch."""
 
     def __init__(self, epoch, solver):
         lower = "" if isinstance(solver, TakesNoRate) else " or lower learning_rate_init"
@@ -139,7 +139,7 @@ def minimize(
     observers,
     schedule=None,
 ):
-    """Run epochs of minibatch steps on ``state`` until ``max_epochs`` or ``stopping`` says so.
+    """Run epochs of minibatch steps on ``state`` until ``max_epochs``, or until ``stopping`` ends them.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def minimize(
     stopping : Stopping or None
     observers : sequence of Observer
     schedule : callable or None
-        From the number of epochs so far, a float in the middle of one, to a factor of ``learning_rate``.
+        Function from the number of epochs so far, a float within an epoch, to a factor of ``learning_rate``.
     """
     steps = batches.make_steps(objective, state, solver)
     finite = _LastFinite(state, solver)
@@ -175,7 +175,7 @@ def minimize(
         n_epochs += 1
         stop = stopping is not None and stopping.update(state)
         last = stop or n_epochs == max_epochs
-        # Otherwise the first batch of the next epoch shows it.
+        # In other epochs, the first batch of the next one shows it.
         if (last or written) and not _has_finite_loss(objective, state, batch):
             finite.restore()
         stop_requests = [observer.epoch_end(state) for observer in observers]
@@ -194,8 +194,8 @@ class Steps:
     def epoch(self, rate, keep):
         """Make the steps of an epoch; return the sum of the losses of all rows and the last batch.
 
-        The sum is not finite where training has diverged. ``rate`` is the function from the number of rows so far to
-        the step size; ``keep`` is called before the first step, if the loss is finite there.
+        The sum is not finite if training has diverged. ``rate`` is a function from the number of rows so far to the
+        step size. ``keep`` is called before the first step if the loss is finite there.
         """
         total, n_seen, state = 0.0, 0, self.state
         for batch in self.batches.epoch(state.rng):
@@ -211,7 +211,7 @@ class Steps:
 
 
 class _LastFinite:
-    """A copy of what steps change, from the beginning of an epoch whose first loss was finite."""
+    """A copy of what steps change, from the start of an epoch whose first loss was finite."""
 
     def __init__(self, state, solver):
         self._state, self._of = state, solver
@@ -219,14 +219,14 @@ class _LastFinite:
         self._solver = {name: copy(value) for name, value in state.solver.items()}
 
     def keep(self):
-        """Copy the present state, into memory that is there already: new one would cost more than the copies."""
+        """Copy the current state into existing memory: allocating would cost more than the copies."""
         state, self._n_epochs = self._state, len(self._state.loss_curve)
         self._params[...] = state.params
         for name, value in state.solver.items():
             self._solver[name][...] = value
 
     def restore(self):
-        """Take the state back, and raise ``DivergenceError``."""
+        """Restore the state, and raise ``DivergenceError``."""
         state = self._state
         state.params, state.solver = self._params, self._solver
         del state.loss_curve[self._n_epochs :], state.validation_curve[self._n_epochs :]
@@ -255,13 +255,13 @@ class Verbose(Observer):
     Parameters
     ----------
     name : str
-        What is trained.
+        Name of what is trained.
     n_samples : int
-        Samples in an epoch.
+        Number of samples in an epoch.
     every : int
-        Epochs from line to line.
+        Number of epochs between lines.
     max_epochs : int or None
-        The last epoch, where that is known.
+        The last epoch, if it is known.
     """
 
     def __init__(self, name, n_samples, every, max_epochs=None):
@@ -273,7 +273,7 @@ class Verbose(Observer):
         self._start = time.perf_counter()
 
     def epoch_end(self, state):
-        """Print where it is due."""
+        """Print a line if it is due."""
         if state.n_epochs % self._every:
             return False
         seconds = time.perf_counter() - self._start

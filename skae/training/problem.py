@@ -1,4 +1,4 @@
-"""What a training is about: an objective, and the rows that it is the mean over."""
+"""A training problem: an objective, and the rows over which it is the mean."""
 
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -22,32 +22,30 @@ class Problem:
     X : C-ordered ndarray or CSR matrix of shape (n_samples, n_features)
     sample_weight : ndarray of shape (n_samples,) or None
     targets : C-ordered ndarray of shape (n_samples, n_outputs) or None
-        What is to be predicted from X, if anything.
+        Targets to predict from X, if any.
     rows : ndarray of int or None
-        The rows to train on; all of them by default. Rows of weight 0 are left out.
+        Rows to train on; all of them by default. Rows of weight 0 are left out.
     strata : ndarray of shape (n_samples,) or None
-        Classes of which held-out rows have the same shares.
+        Classes whose proportions held-out rows preserve.
     monitor : callable or None
-        ``monitor(rows)`` returns the function of parameters that is the error on held-out rows; the objective
-        by default.
+        ``monitor(rows)`` returns the error on held-out rows, as a function of the parameters; the objective by default.
     labeled : ndarray of bool of shape (n_samples,) or None
-        Which rows the targets are known of.
+        Mask of the rows with known targets.
     unlabeled_per_labeled : float or None
-        How many of the other rows a minibatch of training has for each of these, see
-        :class:`~skae.training.batches.Mixture`; None goes through all rows alike.
+        Number of other rows for each labeled row in a training minibatch, see
+        :class:`~skae.training.batches.Mixture`; None treats all rows alike.
     solver : solver or None
-        The solver, where the objective has one of its own; by default that of the estimator.
+        Solver that the objective requires; by default that of the estimator.
     shown : array-like, callable or None
         X as given to callbacks, or a function that returns it; by default ``X``, not scaled.
     observers : sequence of Observer
-        Called before and after epochs, besides the objective's own ones.
+        Observers called before and after epochs, in addition to the objective's own.
     constant : float or None
-        The objective of the best constant outputs, if it is known.
+        Value of the objective for the best constant outputs, if known.
     prototype : array or None
-        An array of the library and on the device on which batches are used, where that is not numpy's; ``X`` may be
-        there.
+        Array with the library and device on which batches are used, if not those of numpy; ``X`` may be there.
     elsewhere : object or None
-        ``elsewhere.batches(batches, by_steps)`` returns ``batches`` as they are in other processes.
+        ``elsewhere.batches(batches, by_steps)`` returns the counterpart of ``batches`` in other processes.
     """
 
     objective: TrainingObjective
@@ -76,13 +74,13 @@ class Problem:
 
     @property
     def n_rows(self):
-        """int: the number of rows of an epoch, of those that ``batch_size`` counts."""
+        """int: number of rows of an epoch, among those that ``batch_size`` counts."""
         if self.unlabeled_per_labeled is None:
             return len(self.rows)
         return int(self.labeled[self.rows].sum())
 
     def kept(self, params):
-        """Return arrays of the shape and dtype of those that observers keep in the ``extra`` of the training's state."""
+        """Return arrays of the shapes and dtypes that observers keep in the ``extra`` of the training's state."""
         arrays = {}
         for observer in self.observers:
             arrays |= observer.kept(params)
@@ -91,7 +89,7 @@ class Problem:
     def moved(self, prototype):
         """Return the same problem with the data on the device of ``prototype``, dense and scaled, if they fit there.
 
-        Of larger data each batch is brought to the device by itself.
+        If they do not fit, each batch is brought to the device by itself.
         """
         other = copy(self)
         other.prototype = prototype
@@ -103,11 +101,11 @@ class Problem:
         return other
 
     def batches(self, rows, batch_size, *, equal_noise=False):
-        """Return ``rows`` in minibatches for the mean of an objective, between which parameters stay."""
+        """Return ``rows`` in minibatches for the mean of an objective at fixed parameters."""
         return self._batches(Batches, rows, batch_size, by_steps=False, equal_noise=equal_noise)
 
     def training_batches(self, rows, batch_size, *, shuffle):
-        """Return ``rows`` in the minibatches of the steps of a training."""
+        """Return ``rows`` in minibatches for the steps of a training."""
         if self.unlabeled_per_labeled is None:
             return self._batches(Batches, rows, batch_size, by_steps=True, shuffle=shuffle)
         n_unlabeled = round(self.unlabeled_per_labeled * self.labeled[rows].sum())
@@ -115,7 +113,7 @@ class Problem:
         return self._batches(Mixture, rows, batch_size, by_steps=True, **options)
 
     def _batches(self, Kind, rows, batch_size, *, by_steps, **options):
-        """Return ``rows`` as a ``Kind`` of batches, or as they are in other processes."""
+        """Return ``rows`` as a ``Kind`` of batches, or their counterpart in other processes."""
         batches = Kind(
             self.X,
             self.sample_weight,
@@ -128,7 +126,7 @@ class Problem:
         return batches if self.elsewhere is None else self.elsewhere.batches(batches, by_steps)
 
     def error(self, rows, batch_size, seed):
-        """Return the function of parameters that is the error on held-out ``rows``, for early stopping."""
+        """Return the error on held-out ``rows`` as a function of the parameters, for early stopping."""
         if self.monitor is not None:
             return self.monitor(rows)
         batches = self.batches(rows, batch_size)

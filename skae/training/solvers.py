@@ -1,6 +1,6 @@
-"""Optimizers of one flat parameter vector; how long they train, and how their learning rate changes.
+"""Optimizers of one flat parameter vector, with numbers of epochs and learning rate schedules.
 
-Their state is plain arrays, so a checkpoint can hold it.
+Their state consists of plain arrays, so a checkpoint can hold it.
 """
 
 import math
@@ -15,8 +15,8 @@ from .._protocols import TakesNoRate
 from .._threads import ELEMENT, share
 
 AUTO_ITERATIONS = 200  # of L-BFGS
-_STEPS = 1000, 2000  # fewest and most minibatches of max_iter='auto': two for each row,
-_EPOCHS = 12, 1000  # if these are so many epochs
+_STEPS = 1000, 2000  # bounds on the minibatches of max_iter='auto', which are two for each row
+_EPOCHS = 12, 1000  # bounds on its epochs
 
 
 @dataclass
@@ -26,9 +26,9 @@ class Adam:
     Parameters
     ----------
     beta_1, beta_2 : float, default=0.9, 0.999
-        Decay of the averages of the gradient and of its square.
+        Decay rates of the averages of the gradient and of its square.
     epsilon : float, default=1e-8
-        Keeps the division finite.
+        Added to the denominator, to keep the division finite.
     """
 
     beta_1: float = 0.9
@@ -57,7 +57,7 @@ class Adam:
     def _corrected(self, params, n_steps, learning_rate):
         """Return step size and epsilon with both bias corrections.
 
-        On a device, where the count of steps stays, they are arrays.
+        On a device, which holds the step count, they are arrays.
         """
         if is_numpy(params):
             t = int(n_steps[0])
@@ -76,7 +76,7 @@ class SGD:
     ----------
     momentum : float, default=0.9
     nesterov : bool, default=True
-        Whether momentum is Nesterov's, as in scikit-learn's MLP.
+        Whether to use Nesterov's momentum, as in scikit-learn's MLP.
     """
 
     momentum: float = 0.9
@@ -104,7 +104,7 @@ class LBFGS(TakesNoRate):
     Parameters
     ----------
     n_corrections : int, default=10
-        How many past steps approximate the curvature.
+        Number of past steps that approximate the curvature.
     """
 
     n_corrections: int = 10
@@ -123,18 +123,18 @@ def is_full_batch(solver):
 
 
 def auto_epochs(n_rows, batch_size):
-    """Return the number of epochs that ``max_iter='auto'`` stands for: small data need more of them."""
+    """Return the number of epochs for ``max_iter='auto'``, which is larger for small data."""
     n_steps = np.clip(2 * n_rows, *_STEPS)
     return int(np.clip(math.ceil(n_steps / math.ceil(n_rows / batch_size)), *_EPOCHS))
 
 
 def constant(share):
-    """Return 1, at any ``share`` of the training."""
+    """Return 1, at any fraction ``share`` of the training."""
     return 1.0
 
 
 def cosine(share):
-    """Return half a cosine of the ``share`` of the training: 1 at its start, 0 at its end (Loshchilov & Hutter 2017)."""
+    """Return half a cosine of the fraction ``share`` of the training: from 1 to 0 (Loshchilov & Hutter 2017)."""
     return (1 + math.cos(math.pi * share)) / 2
 
 
