@@ -1,4 +1,4 @@
-"""The one place that says how kernels are compiled, and kept on disk."""
+"""The compilation of kernels and their cache on disk."""
 
 import hashlib
 import logging
@@ -21,10 +21,10 @@ _CACHE = os.environ.get("SKAE_NUMBA_CACHE", "1") != "0"
 
 
 def kernel(function):
-    """Compile ``function`` at its first call, and keep the result on disk where that is possible.
+    """Compile ``function`` at its first call, and cache the result on disk if possible.
 
-    Where no folder can be written (read-only install and no home), where the disk is full or files are damaged, the
-    kernel lives in memory only. Set ``SKAE_NUMBA_CACHE=0`` to never write.
+    If no folder can be written (read-only install and no home), the disk is full or files are damaged, the kernel is
+    kept in memory only. Set ``SKAE_NUMBA_CACHE=0`` to never write.
     """
     compiled = njit(**_OPTIONS)(function)
     if _CACHE and not config.DISABLE_JIT:
@@ -36,13 +36,13 @@ def kernel(function):
 
 
 class _KernelCache(FunctionCache):
-    """Machine code on disk, valid for the present state of all kernel files: a kernel may have others inlined."""
+    """Machine code on disk, valid for the current state of all kernel files, since a kernel may inline others."""
 
     def _index_key(self, signature, codegen):
         return (*super()._index_key(signature, codegen), __version__, _state_of_kernels())
 
     def load_overload(self, signature, target_context):
-        """Return the machine code, or None where there is none or it cannot be read; announce the compilation once."""
+        """Return the machine code, or None if it is missing or unreadable; announce the compilation once."""
         try:
             found = super().load_overload(signature, target_context)
         except Exception:
@@ -68,7 +68,7 @@ class _KernelCache(FunctionCache):
 
 @cache
 def _announce_compilation():
-    """Log, once in a process, why the first call takes seconds."""
+    """Log once per process why the first call takes seconds."""
     logging.getLogger("skae").warning(
         "Compiling numba kernels, once for each version of skae on this machine; this takes seconds."
     )

@@ -1,9 +1,9 @@
 """Activations in place, and their derivatives read off the activated value.
 
-Every activation s here is monotone enough that s'(a) and s''(a) are functions of h = s(a): the
-pre-activation need not be kept. The integer codes below choose among them inside the kernels.
-Units ``start`` to ``stop`` are a thread's own; slices, since an index from a variable might be negative and
-that stops vectorization.
+For every activation s here, s'(a) and s''(a) are functions of h = s(a), so pre-activations need not be kept. The
+integer codes below select the activation inside the kernels.
+Units ``start`` to ``stop`` are those of one thread. They are taken as slices, since an index from a variable might be
+negative, which prevents vectorization.
 """
 
 from ._jit import kernel
@@ -91,9 +91,9 @@ def second_derivative(kind, h, one):
 
 @kernel
 def backpropagate(kind, h, delta, extra, sums, start, stop):
-    """delta <- delta * s'(a) + extra, from a gradient at h to one at a; sums <- its sum over samples.
+    """delta <- delta * s'(a) + extra, which turns a gradient at h into one at a; sums <- its sum over samples.
 
-    Without any rows, ``extra`` is 0: None would have the kernel compiled twice.
+    An ``extra`` without rows stands for 0: None would compile the kernel twice.
     """
     one = h.dtype.type(1)
     sums = sums[start:stop]

@@ -9,7 +9,7 @@ from .random import draw, normal
 
 @kernel
 def _uniform(row_key, column_key):
-    """Return a uniform number of [0, 1), in float32."""
+    """Return a uniform number in [0, 1), in float32."""
     return np.float32(draw(row_key, column_key) >> np.uint32(8)) * np.float32(2.0**-24)
 
 
@@ -40,7 +40,7 @@ def gaussian_units(a, runs, rows, columns):
     number = a.dtype.type
     for i in range(a.shape[0]):
         for run in range(runs.shape[0]):
-            # Slices, since an index from an array might be negative and that stops vectorization.
+            # Slices, since an index from an array might be negative, which prevents vectorization.
             means, keys = a[i, runs[run, 0] : runs[run, 1]], columns[runs[run, 0] : runs[run, 1]]
             for j in range(means.size):
                 means[j] += number(normal(draw(rows[i], keys[j])))

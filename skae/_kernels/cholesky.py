@@ -42,7 +42,7 @@ def remove(factor, count, place):
 
 @kernel
 def forward(factor, signs, first, count, out):
-    """Solve L y = signs from row ``first`` on; the rows before are solved already."""
+    """Solve L y = signs from row ``first`` on; earlier rows are already solved."""
     for i in range(first, count):
         total = signs[i]
         row = factor[i]

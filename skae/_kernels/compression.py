@@ -1,4 +1,4 @@
-"""From rows with few nonzeros to the arrays of a CSR matrix."""
+"""Conversion of rows with few nonzeros to the arrays of a CSR matrix."""
 
 from ._jit import kernel
 

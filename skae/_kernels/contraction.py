@@ -30,7 +30,7 @@ def add_scaled_rows(scales, weights, grad):
 def contract(kind, codes, row_norms, sample_weights, delta, row_scales, start, stop):
     """Differentiate P = sum_i v_i sum_j d_ij^2 n_j, for units ``start`` to ``stop``.
 
-    delta_ij <- dP/da_ij; row_scales_j <- the number c_j of dP/dw_j = c_j w_j.
+    delta_ij <- dP/da_ij; row_scales_j <- the factor c_j in dP/dw_j = c_j w_j.
     """
     one = codes.dtype.type(1)
     two = one + one
@@ -49,7 +49,7 @@ def contract(kind, codes, row_norms, sample_weights, delta, row_scales, start, s
 def curve(
     kind, codes, shifted, row_norms, sample_weights, delta, shifted_delta, row_scales, start, stop
 ):
-    """Add the same for P = sum_i v_i sum_j (d_ij - d~_ij)^2 n_j, the Jacobian's change from x to x~.
+    """Do the same for P = sum_i v_i sum_j (d_ij - d~_ij)^2 n_j, the Jacobian's change from x to x~.
 
     ``delta`` and ``row_scales`` are added to; shifted_delta_ij <- dP/da~_ij.
     """

@@ -1,14 +1,14 @@
-"""Coordinate descent for the sparse codes of one picture, which keeps the picture's residual up to date.
+"""Coordinate descent for the sparse codes of one image, which keeps the image's residual up to date.
 
-Codes are numbered position by position, row by row, and filter by filter at each. Pictures are lines, (rows, columns *
-channels), and filters are rows as ``gather_patches`` makes them. A ``layout`` is (offsets, height, n_across,
-n_channels): of each position the first filter that it has, the height of patches, positions in a row, and channels.
+Codes are numbered by position, row by row, and by filter within a position. Images are arrays of lines, (rows,
+columns * channels), and filters are rows in the format of ``gather_patches``. A ``layout`` is (offsets, height,
+n_across, n_channels): the first filter of each position, the height of patches, positions per row, and channels.
 """
 
 from ._jit import kernel
 from .coordinate_descent import shrink
 
-_SHARE = 0.02  # of the first pass's gain: passes go on while they gain more
+_SHARE = 0.02  # fraction of the first pass's gain: passes continue while they gain more
 
 
 @kernel
@@ -22,7 +22,7 @@ def read_patch(lines, top, start, height, length, patch):
 
 @kernel
 def write_patch(lines, top, start, height, length, patch):
-    """Put ``patch`` where ``read_patch`` has it from."""
+    """Write ``patch`` to where ``read_patch`` reads it."""
     for i in range(height):
         line, part = lines[top + i, start : start + length], patch[i * length : (i + 1) * length]
         for k in range(length):
@@ -31,7 +31,7 @@ def write_patch(lines, top, start, height, length, patch):
 
 @kernel
 def subtract_filters(codes, members, filters, layout, residual):
-    """residual <- residual - sum of filters by their ``codes``, of which those beside ``members`` are zero."""
+    """residual <- residual - sum of filters times their ``codes``, which are zero outside of ``members``."""
     offsets, height, n_across, n_channels = layout
     n_filters, length, q = codes.shape[0] // offsets.shape[0], filters.shape[1] // height, 0
     patch = filters[0].copy()
@@ -50,8 +50,7 @@ def subtract_filters(codes, members, filters, layout, residual):
 
 @kernel
 def working_places(pulls, codes, alpha, n_filters, members):
-    """List the codes that are nonzero and, of each position, the zero one that violates optimality most; return their number.
-
+    """List the nonzero codes and, at each position, the zero code that violates optimality most; return their number.
     ``pulls`` are minus the gradients of the codes.
     """
     count = 0
@@ -73,10 +72,10 @@ def working_places(pulls, codes, alpha, n_filters, members):
 def sweep_places(
     filters, curvatures, layout, alpha, ridge, weights, prior, members, codes, residual
 ):
-    """Minimize over each code of ``members`` in turn; return by how much the objective fell at least.
+    """Minimize over each code of ``members`` in turn; return a lower bound on the decrease of the objective.
 
-    ``residual`` is the picture minus the sum of filters, ``curvatures`` are second derivatives by the codes of filters,
-    with ``ridge``, and ``weights``, of each code, come on top. These and ``prior`` may be empty.
+    ``residual`` is the image minus the sum of filters. ``curvatures`` are the second derivatives by the codes of
+    filters, including ``ridge``; the ``weights`` of codes are added to them. ``weights`` and ``prior`` may be empty.
     """
     patch = filters[0].copy()
     offsets, height, n_across, n_channels = layout
@@ -117,9 +116,9 @@ def sweep_places(
 def descend_places(
     filters, curvatures, layout, alpha, ridge, weights, prior, members, max_iter, codes, residual
 ):
-    """Call ``sweep_places`` until one lowers the objective by at most ``_SHARE`` of what the first one did.
+    """Call ``sweep_places`` until it lowers the objective by at most ``_SHARE`` of the first decrease.
 
-    Returns the number of calls and by how much the objective fell.
+    Return the number of calls and the total decrease.
     """
     total, first = 0.0, 0.0
     for n in range(max_iter):

@@ -29,7 +29,7 @@ def gather(codes, support, values):
 
 @kernel
 def _working_set(residual_corr, codes, alpha, top, positive, members):
-    """List the atoms with nonzero codes and those that violate optimality most, beyond the middle of alpha and ``top``."""
+    """List the atoms with nonzero codes, and those whose violation is beyond the midpoint of alpha and ``top``."""
     limit = residual_corr.dtype.type(0.5) * (alpha + top)
     count = 0
     for j in range(residual_corr.size):
@@ -42,7 +42,7 @@ def _working_set(residual_corr, codes, alpha, top, positive, members):
 
 @kernel
 def _sweep(gram, alpha, positive, members, codes, residual_corr):
-    """Go once over a working set with its own Gram matrix; return by how much the objective fell."""
+    """Make one pass over a working set with its own Gram matrix; return the decrease of the objective."""
     fall = 0.0
     for k in range(members.size):
         row = gram[k]
@@ -77,8 +77,8 @@ def descend(
 ):
     """Improve ``codes`` until the gap is at most ``tol * norm / 2`` or at the level of rounding; return the gap.
 
-    On return ``residual_corr`` is c - Gh, up to rounding. ``local``, of n_atoms + 1 rows, is memory for the Gram matrix
-    and the ``residual_corr`` of a working set.
+    On return ``residual_corr`` is c - Gh, up to rounding. ``local``, with n_atoms + 1 rows, is a buffer for the Gram
+    matrix and the ``residual_corr`` of a working set.
     """
     target = 0.5 * tol * norm
     precision = 0.1 * target
@@ -117,7 +117,7 @@ def descend(
 
 @kernel
 def descend_rows(gram, alphas, positive, tol, max_iter, norms, correlations, codes, gaps):
-    """Call ``descend`` for each row of ``codes``, which starts from them."""
+    """Call ``descend`` for each row of ``codes``, starting from these codes."""
     n_atoms = gram.shape[0]
     residual_corr = np.empty(n_atoms, gram.dtype)
     values = np.empty(n_atoms, gram.dtype)

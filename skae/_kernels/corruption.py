@@ -28,7 +28,7 @@ def salt_and_pepper(clean, rows, columns, threshold, low, high, out):
 
 @kernel
 def swap(clean, first, rows, columns, threshold, out):
-    """out <- rows of clean from ``first`` on, with the same column of another row in the cells drawn below ``threshold``."""
+    """out <- rows of clean from ``first`` on; cells drawn below ``threshold`` take the column's value of another row."""
     n_rows = clean.shape[0]
     for k in range(out.shape[0]):
         i = first + k

@@ -9,7 +9,7 @@ from .gap import add_rows
 
 @kernel
 def accumulate(codes, rows, shares, decay, second, cross):
-    """second <- decay second + sum_i v_i h_i h_i'; cross the same with h_i x_i'. Only nonzeros of h are touched."""
+    """second <- decay second + sum_i v_i h_i h_i'; cross the same with h_i x_i'. Only nonzeros of h are used."""
     values = np.empty(codes.shape[1], codes.dtype)
     support = np.empty(codes.shape[1], np.int64)
     for j in range(second.shape[0]):
@@ -33,7 +33,7 @@ def accumulate(codes, rows, shares, decay, second, cross):
 def update_atoms(second, cross, dictionary):
     """Minimize tr(D' A D)/2 - tr(D' B) atom by atom, each inside the unit ball, with A = ``second``.
 
-    Atoms that no code has used stay.
+    Atoms that no code has used stay unchanged.
     """
     n_atoms, n_features = dictionary.shape
     zero, one = dictionary.dtype.type(0), dictionary.dtype.type(1)

@@ -23,7 +23,7 @@ def log1p_unit(x):
 
 
 def unpacked(x):
-    """Return the float32 of which ``x`` are the bits in half precision, as uint16; a float as it is."""
+    """Return the float32 value of ``x``, the bits of a half-precision number as uint16; floats stay unchanged."""
     return np.float32(np.uint16(x).view(np.float16))
 
 
@@ -107,8 +107,8 @@ def _unpacked_half(bits):
     sign = np.uint32((np.uint32(bits) & np.uint32(0x8000)) << np.uint32(16))
     rest = np.uint32((np.uint32(bits) & np.uint32(0x7FFF)) << np.uint32(13))
     normal = np.uint32(rest + np.uint32(112 << 23))
-    # A subnormal half is a multiple of 2**-24: computed as the last bits of a normal number near 2**-14, as operations on
-    # subnormal ones are slow.
+    # A subnormal half is a multiple of 2**-24. It is computed as the last bits of a normal number near 2**-14, since
+    # operations on subnormal numbers are slow.
     tiny = np.uint32(rest + np.uint32(113 << 23)).view(np.float32) - np.float32(2.0**-14)
     magnitude = np.float32(tiny).view(np.uint32) if rest < np.uint32(1 << 23) else normal
     return np.uint32(magnitude | sign).view(np.float32)

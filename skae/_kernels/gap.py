@@ -1,4 +1,4 @@
-"""Duality gap of lasso codes, a bound of how far the objective is above the optimum, by which every algorithm stops.
+"""Duality gap of lasso codes, the stopping criterion of every algorithm: it bounds the objective minus its optimum.
 
 For one sample, P(h) = q/2 - c'h + h'Gh/2 + alpha ||h||_1 with q = ||x||^2, c = D x and G = D D' (any ridge
 already in G). The residual x - D'h, scaled by s until ||s (c - Gh)||_inf <= alpha, is dual feasible; the
@@ -12,7 +12,7 @@ from ._jit import kernel
 
 @kernel
 def copy(values, out):
-    """out <- values: for ``out[:] = values`` numba compiles the text of an error, which takes seconds."""
+    """out <- values: for ``out[:] = values``, numba compiles an error message, which takes seconds."""
     for j in range(out.size):
         out[j] = values[j]
 
@@ -51,7 +51,7 @@ def violation(residual_corr, positive):
 
 @kernel
 def duality_gap(norm, alpha, positive, correlation, residual_corr, support, codes, count):
-    """Return an upper bound of P(h) - min P, in float64.
+    """Return an upper bound on P(h) - min P, in float64.
 
     ``residual_corr`` is c - Gh, the correlations of all atoms with the residual; ``codes[:count]`` are the values of h
     at the atoms ``support``.

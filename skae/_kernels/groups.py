@@ -14,7 +14,7 @@ _MOST_SWEEPS = 100
 
 @kernel
 def _group_norm(rest, members, duals, start, stop):
-    """Return the norm of group ``start:stop``'s part of the rest and of its dual vector together."""
+    """Return the norm of the sum of the group ``start:stop``'s part of the rest and its dual vector."""
     total = 0.0
     for k in range(start, stop):
         total += np.float64(rest[members[k]] + duals[k]) ** 2
@@ -23,9 +23,9 @@ def _group_norm(rest, members, duals, start, stop):
 
 @kernel
 def project(limit, precision, starts, members, duals, rest):
-    """Move from ``rest`` into ``duals``, whose groups have norms of ``limit`` at most, to make the rest as small as possible.
+    """Move parts of ``rest`` into ``duals``, whose groups have norms of at most ``limit``, to minimize the rest.
 
-    Block coordinate descent, group by group, until no number changes by more than ``precision`` in a sweep.
+    Block coordinate descent, group by group, until no entry changes by more than ``precision`` in a sweep.
     """
     for _ in range(_MOST_SWEEPS):
         moved = rest.dtype.type(0)
@@ -44,7 +44,7 @@ def project(limit, precision, starts, members, duals, rest):
 
 @kernel
 def shrink_groups(points, alphas, step, positive, precision, starts, members, duals, out):
-    """out_i <- the proximal step at points_i with t = alphas_i * step; ``duals`` are its start and its answer."""
+    """out_i <- the proximal step at points_i with t = alphas_i * step; ``duals`` are its start and its solution."""
     zero = out.dtype.type(0)
     for i in range(points.shape[0]):
         limit = alphas[i] * step
@@ -75,9 +75,9 @@ def group_norms(codes, starts, members, out):
 
 @kernel
 def group_bounds(residual_corr, alphas, positive, precision, starts, members, counts, duals, out):
-    """out_i <- an upper bound of the dual norm of r = ``residual_corr_i``, close to it where it is near alphas_i.
+    """out_i <- an upper bound on the dual norm of r = ``residual_corr_i``, which is close if the norm is near alphas_i.
 
-    The dual norm is the least ``max_g ||v_g||`` over all vectors v_g of the groups that add up to r. The bound takes
+    The dual norm is the minimum of ``max_g ||v_g||`` over vectors v_g of the groups that add up to r. The bound takes
     those of the projection, started from ``duals``, and splits the rest evenly among the ``counts`` groups of an atom.
     """
     rest = np.empty(residual_corr.shape[1], residual_corr.dtype)

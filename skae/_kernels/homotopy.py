@@ -1,8 +1,8 @@
 """The lasso path of one sample, from its first atom down to alpha (LARS; Efron et al. 2004, section 3).
 
 Active atoms have |r_j| = lambda, where r = c - Gh. With a Cholesky factor of their Gram matrix, the direction in which
-these |r_j| decrease alike takes two triangular solves. The next atom joins where its |r_j| reaches lambda, and an
-active one leaves where its code becomes 0.
+these |r_j| decrease equally takes two triangular solves. The next atom joins when its |r_j| reaches lambda, and an
+active one leaves when its code becomes 0.
 """
 
 import numpy as np
@@ -17,8 +17,8 @@ from .gap import add_rows, copy
 def _next_join(residual_corr, rates, barriers, level, positive, steps, bits):
     """Return the step at which the first inactive atom reaches the level, and that atom.
 
-    ``bits`` is the memory of ``steps`` as integers: non-negative floats have the order of their bits, and
-    a minimum of integers is a loop that vectorizes.
+    ``bits`` is the buffer of ``steps`` viewed as integers: non-negative floats have the order of their bits, and the
+    loop for a minimum of integers vectorizes.
     """
     one, zero = residual_corr.dtype.type(1), residual_corr.dtype.type(0)
     tiny, huge = residual_corr.dtype.type(1e-6), residual_corr.dtype.type(1e30)
@@ -41,7 +41,7 @@ def _next_join(residual_corr, rates, barriers, level, positive, steps, bits):
 
 @kernel
 def _first_exit(codes, direction, count, step):
-    """Return the step, ``step`` at most, at which the first code becomes 0, and its place or -1."""
+    """Return the step, at most ``step``, at which the first code becomes 0, and its position or -1."""
     leaving = -1
     for k in range(count):
         if codes[k] * direction[k] < 0:
@@ -53,7 +53,7 @@ def _first_exit(codes, direction, count, step):
 
 @kernel
 def _turn(factor, gram, support, signs, first, count, solved, direction, rates):
-    """Find the ``direction`` of the codes along which all active |r_j| fall alike, and the ``rates`` at which all r_j fall."""
+    """Find the ``direction`` of the codes in which all active |r_j| fall equally, and the ``rates`` of all r_j."""
     forward(factor, signs, first, count, solved)
     for k in range(count):
         direction[k] = solved[k]
@@ -79,10 +79,10 @@ def follow_path(
 ):
     """Return the number of active atoms at ``alpha``; ``support`` are these atoms, and ``codes`` their codes.
 
-    ``residual_corr`` is c at first and c - Gh on return, up to rounding. ``work`` is memory of shape (6, n_atoms):
+    ``residual_corr`` is c on entry and c - Gh on return, up to rounding. ``work`` is a buffer of shape (6, n_atoms):
     rates at which r falls, signs, the half-solved system, the direction, barriers (huge where an atom must not join)
-    and steps; ``bits`` is that of the steps, seen as integers. Atoms that are linear combinations of active ones do not
-    join.
+    and steps; ``bits`` is the buffer of the steps viewed as integers. Atoms that are linear combinations of active ones
+    do not join.
     """
     zero = residual_corr.dtype.type(0)
     one = residual_corr.dtype.type(1)
@@ -92,7 +92,7 @@ def follow_path(
     direction, barriers, steps = work[3], work[4], work[5]
     barriers[:] = zero
     level, joining = _strongest(residual_corr, positive)
-    count, fresh, left = np.int64(0), np.int64(0), -1  # what gets a plain 0 is compiled twice
+    count, fresh, left = np.int64(0), np.int64(0), -1  # plain zeros would compile functions twice
     for _ in range(max_steps):
         if level <= alpha:
             break
@@ -130,7 +130,7 @@ def follow_path(
 def follow_rows(
     gram, alphas, positive, tol, max_iter, max_sets, norms, correlations, codes, gaps, work, bits
 ):
-    """Follow the path of each row, and write its codes into ``codes``, which are 0 before.
+    """Follow the path of each row, and write its codes into ``codes``, which are 0 on entry.
 
     ``descend`` then corrects rounding errors, on at most ``max_sets`` working sets.
     """

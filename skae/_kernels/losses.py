@@ -1,7 +1,7 @@
-"""Reconstruction losses from logits: per-sample values, and the gradient left in the logits' place.
+"""Reconstruction losses from logits: per-sample values, and the gradient, which overwrites the logits.
 
 ``columns`` are the runs [start, stop) of columns with that loss. ``sample_weights`` multiply the gradient but not
-``values``; ``cell_weights`` (an empty array where all are 1) multiply both.
+``values``; ``cell_weights`` (an empty array if all are 1) multiply both.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ def gaussian(logits, target, columns, sample_weights, cell_weights, values):
         weight = sample_weights[i]
         for run in range(columns.shape[0]):
             total = logits.dtype.type(0)
-            # Slices, since an index from an array might be negative and that stops vectorization.
+            # Slices, since an index from an array might be negative, which prevents vectorization.
             a = logits[i, columns[run, 0] : columns[run, 1]]
             x = target[i, columns[run, 0] : columns[run, 1]]
             if cell_weights.size:
@@ -52,7 +52,7 @@ def bernoulli(logits, target, columns, sample_weights, cell_weights, values):
         weight = sample_weights[i]
         for run in range(columns.shape[0]):
             total = zero
-            # Slices, since an index from an array might be negative and that stops vectorization.
+            # Slices, since an index from an array might be negative, which prevents vectorization.
             a = logits[i, columns[run, 0] : columns[run, 1]]
             x = target[i, columns[run, 0] : columns[run, 1]]
             if cell_weights.size:

@@ -1,15 +1,15 @@
-"""Gram-Schmidt for many samples at once, each with a basis of its own."""
+"""Gram-Schmidt for many samples at once, each with its own basis."""
 
 import numpy as np
 
 from ._jit import kernel
 
-_KEPT_LENGTH = 0.5  # share of its norm that a vector must keep, or there is another pass against rounding (Daniel et al. 1976)
+_KEPT_LENGTH = 0.5  # a vector that keeps a smaller fraction of its norm takes another pass (Daniel et al. 1976)
 
 
 @kernel
 def orthonormalize(basis, count, vectors, lengths):
-    """vectors_i <- vectors_i without its components along the first rows of basis_i, of norm 1; lengths_i <- the norm before."""
+    """vectors_i <- the part orthogonal to the first rows of basis_i, at norm 1; lengths_i <- its norm before."""
     zero = vectors.dtype.type(0)
     for i in range(vectors.shape[0]):
         vector = vectors[i]
@@ -37,7 +37,7 @@ def _length(vector):
 
 @kernel
 def _remove(directions, count, vector):
-    """Subtract the components along the first ``count`` directions, four at a time to load and store ``vector`` less often."""
+    """Subtract the components along the first ``count`` directions, four at a time to access ``vector`` less often."""
     zero = vector.dtype.type(0)
     whole = count // 4 * 4
     for q in range(0, whole, 4):

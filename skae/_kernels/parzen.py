@@ -1,4 +1,4 @@
-"""Sums of gaussian kernels, from their exponents."""
+"""Sums of Gaussian kernels, from their exponents."""
 
 import numpy as np
 

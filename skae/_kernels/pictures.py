@@ -1,6 +1,6 @@
-"""Patches of pictures, their codes, and the codes pooled: a band of positions at a time, which stays in the cache.
+"""Patches of images, their codes and pooled codes, by bands of positions that stay in the cache.
 
-Positions of a block of pictures are numbered picture by picture, row by row.
+Positions of a block of images are numbered image by image, row by row.
 """
 
 import numpy as np
@@ -35,7 +35,7 @@ def gather_tile(pictures, height, width, top, left, down, across, first, patches
 
 @kernel
 def add_patches(patches, height, width, pictures):
-    """Add to pictures the patches of all their positions: the adjoint of ``gather_patches``."""
+    """Add the patches of all positions to ``pictures``: the adjoint of ``gather_patches``."""
     n_down, n_across = pictures.shape[1] - height + 1, pictures.shape[2] - width + 1
     n_channels, length = pictures.shape[3], width * pictures.shape[3]
     lines = pictures.reshape(pictures.shape[0], pictures.shape[1], pictures.shape[2] * n_channels)
@@ -50,7 +50,7 @@ def add_patches(patches, height, width, pictures):
 
 @kernel
 def normalize_patches(patches, floor):
-    """x <- (x - mean(x)) / sqrt(var(x) + floor) in each row but its last column."""
+    """x <- (x - mean(x)) / sqrt(var(x) + floor) in each row, except for its last column."""
     one, n = patches.dtype.type(1), patches.shape[1] - 1
     for r in range(patches.shape[0]):
         total = patches.dtype.type(0)
@@ -152,7 +152,7 @@ def pool_split(products, alpha, first, n_down, n_across, rows, columns, kind, po
 
 @kernel
 def pool_split_run(products, alpha, kind, pooled):
-    """Add positions side by side to one window, four at a time where codes are added up."""
+    """Add adjacent positions to one window, four at a time if codes are summed."""
     n, r = products.shape[1], 0
     if kind == SUM:
         while r + 4 <= products.shape[0]:
@@ -200,7 +200,7 @@ def pool_triangle(
 ):
     """Do ``triangle`` and then ``pool`` at once, without storing the codes.
 
-    ``distances`` is memory for one position.
+    ``distances`` is a buffer for one position.
     """
     for r in range(products.shape[0]):
         mean = distances_of(products[r], squared_norms, distances)

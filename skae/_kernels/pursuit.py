@@ -9,7 +9,7 @@ from .gap import add_rows, copy
 
 @kernel
 def _best_atom(residual_corr, scales, chosen):
-    """Return the atom not yet chosen that, at norm 1, correlates most with the residual, and by how much."""
+    """Return the atom not yet chosen that, scaled to norm 1, correlates most with the residual, and how much."""
     best, size = -1, residual_corr.dtype.type(0)
     for j in range(residual_corr.size):
         if not chosen[j] and scales[j] * abs(residual_corr[j]) > size:
@@ -49,7 +49,7 @@ def _pursue(
 
 @kernel
 def pursue_rows(gram, n_nonzero, correlations, codes):
-    """Choose up to ``n_nonzero`` atoms for each row of ``codes``, 0 before: always the one most correlated with r."""
+    """Choose up to ``n_nonzero`` atoms for each row of ``codes`` (0 on entry), each time the most correlated one."""
     n_atoms = gram.shape[0]
     scales = np.zeros(n_atoms, gram.dtype)
     for j in range(n_atoms):

@@ -1,7 +1,7 @@
 """Randomness as a hash of (row key, column key): no state, and any cell can be drawn again.
 
-A row's key comes from a seed and the row's content, so that noise depends neither on who computes it nor on the rows
-beside it; equal rows have keys of their own.
+A row's key comes from a seed and the row's content, so noise depends neither on the thread that computes it nor on
+other rows; equal rows have different keys.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ def mix(x):
 
 @kernel
 def draw(row_key, column_key):
-    """Return 32 uniform bits that belong to one cell."""
+    """Return 32 uniform bits for one cell."""
     return mix(np.uint32(row_key + column_key))
 
 
@@ -41,10 +41,10 @@ def row_keys(bits, columns, seed, out):
 
 @kernel
 def separate(keys, places, counts):
-    """Replace repeated keys in place, the second of equal ones by another key than the third, and so on.
+    """Replace repeated keys in place: the second of equal keys differs from the third, and so on.
 
-    ``places``, filled with -1, is the memory of a hash table: a power of two that is larger than the number of keys.
-    ``counts`` is memory of the length of ``keys``.
+    ``places``, filled with -1, is the buffer of a hash table; its size is a power of two above the number of keys.
+    ``counts`` is a buffer of the length of ``keys``.
     """
     last = np.uint32(places.size - 1)
     for i in range(keys.size):

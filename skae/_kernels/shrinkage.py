@@ -1,4 +1,4 @@
-"""Soft thresholds and gaps of whole blocks of codes, for the iterations that are matrix products."""
+"""Soft thresholds and gaps of blocks of codes, for iterations made of matrix products."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def shrink_rows(points, alphas, step, positive, out):
 
 @kernel
 def step_rows(correlations, step, points, products):
-    """products_i <- points_i + step (c_i - products_i), a gradient step where products are G points."""
+    """products_i <- points_i + step (c_i - products_i), a gradient step if products are G points."""
     for i in range(points.shape[0]):
         for j in range(points.shape[1]):
             products[i, j] = points[i, j] + step * (correlations[i, j] - products[i, j])
@@ -26,7 +26,7 @@ def step_rows(correlations, step, points, products):
 
 @kernel
 def lead_rows(codes, before, weights, points):
-    """points_i <- codes_i and their momentum (Beck & Teboulle 2009), begun anew where the last step went uphill."""
+    """points_i <- codes_i plus momentum (Beck & Teboulle 2009), which is restarted after a step uphill."""
     zero, one = codes.dtype.type(0), codes.dtype.type(1)
     two, four = one + one, codes.dtype.type(4)
     for i in range(codes.shape[0]):

@@ -1,11 +1,11 @@
-"""Signals between threads that wait outside of the interpreter lock: a word in memory, read until it changes."""
+"""Signals between threads that wait without the GIL: a word in memory, which is read until it changes."""
 
 from numba import config, types
 from numba.extending import intrinsic
 
 from ._jit import kernel
 
-GO, DONE = 0, 8  # words of ``flags``, in cache lines of their own
+GO, DONE = 0, 8  # words of ``flags``, in separate cache lines
 SIZE = 16
 
 
@@ -43,7 +43,7 @@ if config.DISABLE_JIT:
 
 @kernel
 def wait_for_go(flags, turn, n_looks, n_more):
-    """Report ``turn`` as done, look for the next until it is there and ``n_more`` times more; return whether it is."""
+    """Report ``turn`` as done, and look for the next one until it is there, plus ``n_more`` times; return whether it is."""
     _store(flags, DONE, turn)
     for _ in range(n_looks):
         if _load(flags, GO) != turn:
@@ -55,7 +55,7 @@ def wait_for_go(flags, turn, n_looks, n_more):
 
 @kernel
 def wait_for_done(flags, turn, n_looks):
-    """Look ``n_looks`` times at most whether ``turn`` is done, and return it."""
+    """Return whether ``turn`` is done, after at most ``n_looks`` looks."""
     for _ in range(n_looks):
         if _load(flags, DONE) == turn:
             return True

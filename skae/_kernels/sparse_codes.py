@@ -1,4 +1,4 @@
-"""Products with sparse codes: what atoms add up to, and the gradients, of the active atoms only.
+"""Products with sparse codes: reconstructions and gradients, which use the active atoms only.
 
 Codes are CSR arrays: row i has ``values[starts[i]:starts[i + 1]]`` in ascending ``columns``. Nested groups of atoms end
 at ``ends``; the g-th reconstruction is the sum of the atoms of the first g groups.
@@ -28,7 +28,7 @@ def explain_rows(
 ):
     """Reconstruct the rows of ``targets`` from ``first`` to ``last`` by each of the nested groups.
 
-    errors_gi <- weight_i / G sum over g' >= g of r_g'i - x_i, the gradient at what group g adds; losses_i <- the mean
+    errors_gi <- weight_i / G sum over g' >= g of r_g'i - x_i, the gradient at the part of group g; losses_i <- the mean
     over groups of ||r_gi - x_i||^2 / 2.
     """
     n_groups, half = len(ends), weights.dtype.type(0.5)
@@ -58,7 +58,7 @@ def explain_rows(
 
 @kernel
 def code_gradients(starts, columns, atoms, ends, errors, out, first, last):
-    """out_p <- errors_gi D_j, the gradient at the p-th code, which is that of atom j in group g; for some rows."""
+    """out_p <- errors_gi D_j, the gradient at the p-th code, of atom j in group g, for some rows."""
     for i in range(first, last):
         g = 0
         for p in range(starts[i], starts[i + 1]):
@@ -72,7 +72,7 @@ def code_gradients(starts, columns, atoms, ends, errors, out, first, last):
 
 @kernel
 def by_column(starts, columns, column_starts, rows, places):
-    """Sort entries by column: those of column j are from ``column_starts_j`` on in ``rows`` and ``places``."""
+    """Sort entries by column: those of column j begin at ``column_starts_j`` in ``rows`` and ``places``."""
     column_starts[:] = 0
     for p in range(len(columns)):
         column_starts[columns[p] + 1] += 1
@@ -90,7 +90,7 @@ def by_column(starts, columns, column_starts, rows, places):
 
 @kernel
 def add_weighted_rows(column_starts, rows, places, coefficients, vectors, first, last, out):
-    """out_j <- out_j + sum_i coefficient_ij v_i over the entries of column j, for the columns from ``first`` to ``last``."""
+    """out_j <- out_j + sum_i coefficient_ij v_i over the entries of column j, for columns ``first`` to ``last``."""
     for j in range(first, last):
         row = out[j]
         for q in range(column_starts[j], column_starts[j + 1]):
@@ -108,10 +108,10 @@ def column_sums(columns, coefficients, out):
 
 @kernel
 def threshold_gradients(columns, values, gradients, weights, thresholds, alpha, bandwidth, out):
-    """out_j <- out_j + the gradient at log theta_j, by straight-through estimates with a rectangle of width w as the kernel.
+    """out_j <- out_j + the straight-through gradient at log theta_j, with a rectangle K of width w as the kernel.
 
-    Of the code a H(a - theta) that at theta is -theta K / w, of its count H(a - theta) -K / w (Rajamanoharan et al.
-    2024); w is ``bandwidth`` times theta.
+    The gradient at theta is -theta K / w for the code a H(a - theta), and -K / w for its count H(a - theta)
+    (Rajamanoharan et al. 2024); w is ``bandwidth`` times theta.
     """
     half = thresholds.dtype.type(0.5)
     for p in range(len(columns)):
@@ -123,7 +123,7 @@ def threshold_gradients(columns, values, gradients, weights, thresholds, alpha, 
 
 @kernel
 def project_rows(gradients, atoms):
-    """gradients_j <- gradients_j - (gradients_j D_j) D_j / ||D_j||^2, without the part along the atom."""
+    """gradients_j <- gradients_j - (gradients_j D_j) D_j / ||D_j||^2, which removes the part along the atom."""
     zero = atoms.dtype.type(0)
     for j in range(atoms.shape[0]):
         gradient, atom, product, squares = gradients[j], atoms[j], zero, zero

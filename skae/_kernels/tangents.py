@@ -1,8 +1,8 @@
-"""Products of the tangents and cotangents of a batch: with an elementwise unit's Jacobian, with each other, and squares.
+"""Products of a batch's tangents and cotangents: with an elementwise unit's Jacobian, with each other, and squares.
 
 Tangents and cotangents are rows, several for each of some samples: rows ``starts[p]`` to ``starts[p + 1]`` belong to
-the p-th of these, which is row ``samples[p]`` of the batch. Where there are only as many tangents as one sample has,
-all samples have the same. Kernels do the samples p from ``first`` to ``last``.
+the p-th of these, which is row ``samples[p]`` of the batch. If there are only as many tangents as one sample has, all
+samples share them. Kernels process the samples p from ``first`` to ``last``.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ def scale_rows(derivatives, samples, starts, tangents, out, first, last):
 def scale_rows_backward(
     derivatives, second_derivatives, samples, starts, tangents, cotangents, delta, first, last
 ):
-    """From cotangents u of s'(a) t: u_r <- s'(a_i) u_r, that at t; s''(a_i) t_r u_r, that at a, is added to ``delta``."""
+    """From cotangents u of s'(a) t: u_r <- s'(a_i) u_r, the one at t; delta_i += s''(a_i) t_r u_r, the one at a."""
     shared = tangents.shape[0] < cotangents.shape[0]
     for p in range(first, last):
         i, offset = samples[p], starts[p] if shared else 0
@@ -41,7 +41,7 @@ def scale_rows_backward(
 
 @kernel
 def inner_products(starts, tangents, cotangents, out, first, last):
-    """out_rk <- u_r' t_k for the tangents t_k of each sample, as many of all."""
+    """out_rk <- u_r' t_k for the tangents t_k of each sample; all samples have the same number of them."""
     n_tangents = out.shape[1]
     for p in range(first, last):
         for k in range(n_tangents):
@@ -88,7 +88,7 @@ def combine_backward(
         for r in range(starts[p], starts[p + 1]):
             _combine(coefficients[r], tangents[p * n_tangents : (p + 1) * n_tangents], row)
             cotangent, down, up = cotangents[r], out[r], combined[r]
-            # One loop for each array that is written: more are not vectorized.
+            # One loop per written array: a loop that writes several is not vectorized.
             for j in range(row.size):
                 total[j] += second[j] * cotangent[j] * row[j]
             for j in range(row.size):
@@ -115,7 +115,7 @@ def _combine(coefficients, tangents, out):
 
 @kernel
 def squares(tangents, sample_weights, gradient):
-    """Return sum_ik v_i ||t_ik||^2; ``gradient`` <- its gradient. They may be one array."""
+    """Return sum_ik v_i ||t_ik||^2; ``gradient`` <- its gradient, perhaps in the array of ``tangents``."""
     two = tangents.dtype.type(2)
     value = 0.0
     for i in range(tangents.shape[0]):
@@ -130,7 +130,7 @@ def squares(tangents, sample_weights, gradient):
 
 @kernel
 def gather(basis, places, out, start, stop):
-    """out_ik <- the k-th vector of basis[places[i]], for i from ``start`` to ``stop``; half-precision numbers as their bits."""
+    """out_ik <- the k-th vector of basis[places[i]], for i from ``start`` to ``stop``; half precision as bits."""
     for i in range(start, stop):
         vectors = basis[places[i]]
         for k in range(vectors.shape[0]):

@@ -20,7 +20,7 @@ def adam(params, grad, first, second, rate, beta_1, beta_2, epsilon):
 
 @kernel
 def momentum(params, grad, velocity, rate, decay, nesterov):
-    """velocity <- decay * velocity - rate * grad; params move along it (or ahead of it: Nesterov)."""
+    """velocity <- decay * velocity - rate * grad; params move by it, or by the next one (Nesterov)."""
     for i in range(params.size):
         v = decay * velocity[i] - rate * grad[i]
         velocity[i] = v

@@ -4,13 +4,13 @@ import numpy as np
 
 from ._jit import kernel
 
-_GROUPS = 4  # of entries of a row, for each that is kept
-_BISECTIONS = 12  # of the range of the largest entries
+_GROUPS = 4  # groups of entries of a row, per entry that is kept
+_BISECTIONS = 12  # bisections of the range of the largest entries
 
 
 @kernel
 def kth_largest(values, count, k):
-    """Return the k-th largest of the first ``count`` values, which are moved about (Hoare 1961)."""
+    """Return the k-th largest of the first ``count`` values, which are reordered (Hoare 1961)."""
     low, high, place = 0, count - 1, count - k
     while low < high:
         pivot = values[(low + high) // 2]
@@ -48,9 +48,9 @@ def biased_maxima(row, bias, out):
 
 @kernel
 def _lower_bound(largest, k):
-    """Return a number of 0 or more that is hardly below the k-th of the ``largest``.
+    """Return a non-negative number slightly below the k-th of the ``largest``.
 
-    It is 0 where fewer than k are positive.
+    It is 0 if fewer than k are positive.
     """
     low = high = largest.dtype.type(0)
     half = largest.dtype.type(0.5)
@@ -94,7 +94,7 @@ def _candidates(row, bias, bound, largest, groups, columns, values):
 
 @kernel
 def _keep(k, bound, count, found, places, scratch, columns, values):
-    """Write the k largest of ``count`` candidates, of equal ones the first; return how many there are."""
+    """Write the k largest of ``count`` candidates, where ties go to the first; return their number."""
     limit, n_ties = bound, k
     if count > k:
         scratch[:count] = found[:count]
@@ -114,7 +114,7 @@ def _keep(k, bound, count, found, places, scratch, columns, values):
 
 @kernel
 def top_k_rows(a, bias, k, columns, values, counts):
-    """Find the k largest positive entries of each row of ``a`` + ``bias``, by column; of equal ones the first.
+    """Find the k largest positive entries of each row of ``a`` + ``bias``, by column; ties go to the first.
 
     Row i has ``counts_i`` of them, at the beginning of row i of ``columns`` and ``values``.
     """
@@ -124,7 +124,7 @@ def top_k_rows(a, bias, k, columns, values, counts):
     groups, places = np.empty(n, np.int32), np.empty(n, np.int32)
     for i in range(a.shape[0]):
         biased_maxima(a[i], bias, largest)
-        # k entries are not below the k-th largest of the maxima of groups, and few more.
+        # At least k entries, and few more, reach the k-th largest of the maxima of groups.
         bound = _lower_bound(largest, k)
         count = _candidates(a[i], bias, bound, largest, groups, places, found)
         counts[i] = _keep(k, bound, count, found, places, scratch, columns[i], values[i])
@@ -149,7 +149,7 @@ def count_above(a, bias, limits, counts):
 
 @kernel
 def take_above(a, bias, limits, starts, columns, values):
-    """Fill ``columns`` and ``values`` from ``starts_i`` on with the entries of row i of a + bias above the ``limits``."""
+    """Fill ``columns`` and ``values`` from ``starts_i`` on with the entries of row i of a + bias above ``limits``."""
     for i in range(a.shape[0]):
         row, place = a[i], starts[i]
         for j in range(row.size):
