@@ -36,7 +36,7 @@ def _applied(name):
         return lazy(self.estimator_, name, X) if is_dask(X) else getattr(self.estimator_, name)(X)
 
     method.__name__, method.__qualname__ = name, f"Distributed.{name}"
-    method.__doc__ = f"""Return what ``estimator_.{name}(X)`` returns; of a Dask collection a lazy Dask array, which needs no cluster.
+    method.__doc__ = f"""Return ``estimator_.{name}(X)``; for a Dask collection a lazy Dask array, which needs no cluster.
 
         Parameters
         ----------

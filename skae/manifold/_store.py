@@ -82,7 +82,7 @@ class TangentStore:
     def __call__(self, rows, inputs, samples, seed, out):
         """Fill ``out``, of shape (n_samples, n_directions, n_features), for ``samples`` of a batch."""
         if not is_numpy(out):
-            self._fill_beside(rows, inputs, seed, out)
+            self._fill_on_device(rows, inputs, seed, out)
             return
         signs = None
         if self.random:
@@ -107,10 +107,12 @@ class TangentStore:
         """Return the coins of a minibatch: random values 0 or 1."""
         return np.random.default_rng(seed).integers(0, 2, self.n_coins(n_samples))
 
-    def _fill_beside(self, rows, inputs, seed, out):
+    def _fill_on_device(self, rows, inputs, seed, out):
         """Fill ``out``, an array of another library, for all samples of a batch; ``seed`` may be the coins."""
         xp = namespace(out)
-        basis = self._tangents(inputs) if self._basis is None else self._look_up_beside(rows, out)
+        basis = (
+            self._tangents(inputs) if self._basis is None else self._look_up_on_device(rows, out)
+        )
         if self.random:
             coins = like(self.draw(rows.shape[0], seed), out) if isinstance(seed, int) else seed
             coins = xp.reshape(coins, (rows.shape[0], self.n_tangents))
@@ -118,7 +120,7 @@ class TangentStore:
             basis = xp.sum(signs[:, :, None] * basis, axis=1, keepdims=True)
         out[...] = basis
 
-    def _look_up_beside(self, rows, out):
+    def _look_up_on_device(self, rows, out):
         xp = namespace(out)
         if self._copy is None:
             known = self._basis.dtype if hasattr(xp, "float16") else np.float32

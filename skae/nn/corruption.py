@@ -110,14 +110,14 @@ class SaltAndPepper(_CellCorruption):
         self._limits = {}
 
     def __call__(self, X, seed, out):
-        low, high = self._limits_beside(X)
+        low, high = self._limits_like(X)
 
         def fill(rows, *keys):
             kernels.salt_and_pepper(X[rows, ...], *keys, self._threshold, low, high, out[rows, ...])
 
         _by_rows(fill, X, seed)
 
-    def _limits_beside(self, X):
+    def _limits_like(self, X):
         """Return both limits of each column, in the dtype of ``X``."""
         name, shape = dtype_name(X), X.shape[1]
         if (name, shape) not in self._limits:

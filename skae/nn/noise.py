@@ -18,7 +18,7 @@ def keys(X, seed, n_columns=None):
     ``n_columns`` is by default that of ``X``.
     """
     if not is_numpy(X):
-        return _keys_beside(X, seed, n_columns)
+        return _keys_on_device(X, seed, n_columns)
     bits, columns = X.view(np.uint32), _column_keys(X.view(np.uint32).shape[1])
     rows = np.empty(len(X), np.uint32)
 
@@ -31,7 +31,7 @@ def keys(X, seed, n_columns=None):
     return rows, _column_keys(n_columns or X.shape[1])
 
 
-def _keys_beside(X, seed, n_columns):
+def _keys_on_device(X, seed, n_columns):
     """Return the same for an array of another library."""
     bits = portable.words(X)
     columns = _wide_column_keys(bits.shape[1]).like(X)

@@ -99,13 +99,13 @@ class Scaling:
         if self.columns is None:
             return z
         if not is_numpy(z):
-            return self._widened_beside(z, fill)
+            return self._widened_on_device(z, fill)
         x = np.empty((*z.shape[:-1], self.n_features), z.dtype)
         x[...] = fill
         x[..., self.columns] = z
         return x
 
-    def _widened_beside(self, z, fill):
+    def _widened_on_device(self, z, fill):
         """Return the same for an array of another library."""
         xp, places = namespace(z), np.cumsum(self.varies) - 1
         x = xp.take(z, like(np.maximum(places, 0), z), axis=-1)

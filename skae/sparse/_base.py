@@ -254,7 +254,7 @@ class BaseCoder(
         check_codes(self, codes, self._n_features_out)
         if self.split_sign:
             codes = codes[:, : self._n_atoms] - codes[:, self._n_atoms :]
-        return codes @ self._atoms_beside(codes)
+        return codes @ self._atoms_like(codes)
 
     def reconstruct(self, X: MatrixLike) -> FloatArray:
         """Return the reconstruction of each sample: the weighted sum of atoms of its code.
@@ -270,7 +270,7 @@ class BaseCoder(
             Reconstructions, in the units of X.
         """
         X = self._check(X, "reconstruct")
-        return self._codes(X, True) @ self._atoms_beside(X)
+        return self._codes(X, True) @ self._atoms_like(X)
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return minus half the squared reconstruction error of each sample, summed over features.
@@ -287,7 +287,7 @@ class BaseCoder(
         """
         X = self._check(X, "score_samples")
         if dispatched(X):
-            errors = X - self._codes(X, False) @ self._atoms_beside(X)
+            errors = X - self._codes(X, False) @ self._atoms_like(X)
             return -0.5 * row_products(errors, errors)
         codes, scores = self._codes(X, True), np.empty(X.shape[0], X.dtype)
         for rows in gen_batches(len(scores), rows_at_once(BLOCK, 2 * X.shape[1], X.dtype)):
@@ -313,7 +313,7 @@ class BaseCoder(
         """The atoms as a numpy array."""
         return self._atoms_of(self._state["params"])
 
-    def _atoms_beside(self, X):
+    def _atoms_like(self, X):
         """Return the atoms in the library and on the device of X."""
         return like(self._atoms, X) if dispatched(X) else self._atoms
 

@@ -239,7 +239,7 @@ class SparseCoder(BaseCoder):
                 )
             init = positive_part(init) if self.positive else init
         options = self._inference() | {"init": init, "sparse_output": self.sparse_output}
-        problem = self._code_problem(self._atoms_beside(X))
+        problem = self._code_problem(self._atoms_like(X))
         if init is None:
             options["algorithm"] = self._algorithm_for(problem)
         return infer_codes(X, problem, **options)
@@ -325,7 +325,7 @@ class SparseCoder(BaseCoder):
         }
 
     def _codes(self, X, sparse_output):
-        atoms = self._atoms_beside(X)
+        atoms = self._atoms_like(X)
         if self.transform_encoder == "soft_threshold":
             options = {"positive": self.positive, "n_jobs": self.n_jobs}
             return threshold_codes(X, atoms, self.alpha, sparse_output=sparse_output, **options)

@@ -56,7 +56,7 @@ class Batch:
         """Fill the C-ordered ``out`` with the rows."""
         X = self._data.X
         if not is_numpy(out):
-            self._rows_beside(X, out)
+            self._rows_on_device(X, out)
             return
         if scipy.sparse.issparse(X):
             X[self.indices].toarray(out=out)
@@ -70,7 +70,7 @@ class Batch:
 
         share(some, len(self.indices), ELEMENT * X.shape[1])
 
-    def _rows_beside(self, X, out):
+    def _rows_on_device(self, X, out):
         """Fill an array of another library, from data of that library or in host memory."""
         if in_host_memory(X):
             out[...] = like(dense(X[to_numpy(self.indices)]), out)

@@ -19,7 +19,7 @@ def replacing(path):
     Links are followed.
     """
     path = os.path.realpath(path)
-    file = _opened_beside(path)
+    file = _opened_next_to(path)
     try:
         with file:
             yield file
@@ -41,7 +41,7 @@ def check_writable(path):
     """Raise OSError if no file can be put at ``path``, which must not be a link to another one."""
     if os.path.islink(path) or (os.path.exists(path) and not os.path.isfile(path)):
         raise OSError("it is not a regular file")  # or a link to itself
-    file = _opened_beside(path)
+    file = _opened_next_to(path)
     file.close()
     os.unlink(file.name)
 
@@ -58,7 +58,7 @@ def remove_leftovers(path):
             os.unlink(os.path.join(folder, other))
 
 
-def _opened_beside(path):
+def _opened_next_to(path):
     """Return a new open file, locked until it is closed."""
     while True:
         file = open(f"{path}.{secrets.token_hex(4)}.tmp", "xb")
