@@ -5,8 +5,8 @@ The split is random, since that of the paper is not known: 100,000 test rows, 20
 training. All networks have the same relu layers and are trained with the same learning rate, which falls along half a
 cosine. The number of layers is chosen with the MLP and the penalty with MTC, on the validation rows. MTC uses one
 random direction of each tangent plane at a time. A single SVM cannot be fitted to so many rows in minutes: there is one
-for each cell of k-means on the quantities, of 20,000 rows on average, with the gamma and C that are best on the
-validation rows. Results are from one run each, with a 95% interval on the test rows.
+for each cell of k-means, of 20,000 rows on average, with the gamma and C that are best on the validation rows. Results
+are from one run each, with a 95% interval on the test rows.
 
     python benchmarks/repro_covertype.py --data DIR [--samples 461012] [--epochs 60] [--threads 2] [--list]
 
@@ -62,7 +62,7 @@ def load(folder, n_train):
 
 
 class CellSVC:
-    """An SVM for each cell of k-means on the quantities, for rows too many for one; each has two classes or more.
+    """An SVM for each cell of k-means, for too many rows for one; each cell must have two classes or more.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class CellSVC:
 
     def fit(self, X, y):
         """Fit cells and SVMs."""
-        numbers = self.cells.fit_predict(X[:, QUANTITIES])
+        numbers = self.cells.fit_predict(X)
         self.svms_ = [
             SVC(cache_size=1000, **self.options).fit(X[numbers == cell], y[numbers == cell])
             for cell in range(self.cells.n_clusters)
@@ -85,7 +85,7 @@ class CellSVC:
 
     def score(self, X, y):
         """Return the accuracy."""
-        numbers, hits = self.cells.predict(X[:, QUANTITIES]), 0
+        numbers, hits = self.cells.predict(X), 0
         for cell, svm in enumerate(self.svms_):
             rows = numbers == cell
             hits += int(np.sum(svm.predict(X[rows]) == y[rows])) if rows.any() else 0
