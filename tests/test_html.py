@@ -13,7 +13,7 @@ from skae.manifold import LocalPCA
     ("Estimator", "page", "tooltip"),
     [
         (AutoEncoder, "skae.AutoEncoder", "Width of the code."),
-        (LocalPCA, "skae.manifold.LocalPCA", "Training points around each point"),
+        (LocalPCA, "skae.manifold.LocalPCA", "Number of training points around each point"),
     ],
 )
 def test_html_links_to_the_page_of_an_estimator(monkeypatch, Estimator, page, tooltip):

@@ -226,12 +226,21 @@ def test_the_last_finite_epoch_is_kept(how, tmp_path):
 
 
 def test_slopes_by_tiny_columns_are_finite_or_refused():
-    tiny = (1e-40 * X).astype(np.float32)
-    model = ContractiveAE(3, max_iter=1, random_state=0).fit(tiny)
+    unit, options = np.float32(2.0**-120), {"max_iter": 1, "random_state": 0}
+    usual = X.astype(np.float32)
+    expected = tangent_basis(ContractiveAE(3, **options).fit(usual), usual, 2).singular_values
+    model = ContractiveAE(3, **options).fit(unit * usual)
+    found = tangent_basis(model, unit * usual, 2).singular_values
+    np.testing.assert_allclose(unit * found, expected, rtol=1e-4)
+    model._state["params"] *= 1e5
     with (
         np.errstate(all="ignore"),
         pytest.raises(ValueError, match="slopes .* scale X, or give it in float64"),
     ):
-        tangent_basis(model, tiny, 2)
+        tangent_basis(model, np.zeros_like(usual), 2)
+    subnormal = (1e-40 * X).astype(np.float32)
+    with pytest.warns(UserWarning, match="codes of ContractiveAE are constant"):
+        constant = ContractiveAE(3, **options).fit(subnormal)
+    assert np.isfinite(tangent_basis(constant, subnormal, 2).singular_values).all()
     wide = ContractiveAE(3, max_iter=1, random_state=0).fit(1e-40 * X)
     assert np.isfinite(tangent_basis(wide, 1e-40 * X, 2).singular_values).all()
