@@ -67,6 +67,7 @@ def put_back(values, runs, out):
 
 def runs_of(columns):
     """Return the runs [start, stop) that together are ``columns``, in their order."""
+    # Plain Python, which torch.compile traces; columns are a tuple there.
     runs = [[columns[0], columns[0] + 1]]
     for column in columns[1:]:
         if column == runs[-1][1]:
