@@ -41,7 +41,7 @@ def identity(estimator, data, free):
 
 def _in_c_order(value):
     """Return an array in C order, as a hash depends on the order; everything else as it is."""
-    return np.ascontiguousarray(value) if type(value) is np.ndarray else value
+    return np.asarray(value, order="C") if type(value) is np.ndarray else value
 
 
 def _given(estimator):

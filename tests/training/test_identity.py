@@ -189,6 +189,7 @@ def test_frames_are_compared_to_the_last_entry():
 def test_the_order_of_arrays_in_memory_does_not_count(tmp_path):
     rows = np.random.default_rng(0).random((30, 6))
     assert content(rows) == content(np.asfortranarray(rows)) == content(np.repeat(rows, 2, 0)[::2])
+    assert content(np.array(1.0)) != content(np.array([1.0]))  # the shape does
     options = {"max_iter": 2, "checkpoint": tmp_path / "state.npz", "random_state": 0}
     AutoEncoder(3, **options).fit(np.asfortranarray(rows))
     AutoEncoder(3, resume=True, **options).fit(rows)
