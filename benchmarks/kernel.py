@@ -1,10 +1,10 @@
 """A least-squares classifier with a Gaussian kernel, for data whose kernel matrix just fits into memory."""
 
 import numpy as np
+from linear import ROWS, blocks
 from scipy.linalg import cho_factor, cho_solve
 from scipy.linalg.blas import ssyrk
-
-_ROWS = 5000
+from sklearn.utils import gen_batches
 
 
 class KernelClassifier:
@@ -37,7 +37,7 @@ class KernelClassifier:
         y : ndarray of int
         """
         self.mean_ = X.mean(axis=0, dtype=np.float64).astype(np.float32)
-        variance = sum(np.sum((rows - self.mean_) ** 2, axis=0) for rows in _blocks(X)) / len(X)
+        variance = sum(np.sum((rows - self.mean_) ** 2, axis=0) for rows in blocks(X)) / len(X)
         # So that the mean squared norm is 1.
         self.scale_ = np.sqrt(variance * X.shape[1]) + np.float32(1e-6)
         self.X_ = self._standardize(X)
@@ -52,14 +52,14 @@ class KernelClassifier:
     def score(self, X, y):
         """Return the accuracy on other rows, which are standardized in place."""
         hits = 0
-        for rows, labels in zip(_blocks(self._standardize(X)), _blocks(y)):
+        for rows, labels in zip(blocks(self._standardize(X)), blocks(y)):
             kernel = _kernel_between(rows, self.X_, self.chosen_["width"])
             found = (kernel @ self.coefficients_ + self.offset_).argmax(axis=1)
             hits += int(np.sum(found == labels))
         return hits / len(y)
 
     def _standardize(self, X):
-        for rows in _blocks(X):
+        for rows in blocks(X):
             rows -= self.mean_
             rows /= self.scale_
         return X
@@ -79,10 +79,6 @@ class KernelClassifier:
         return max(self.validation_, key=self.validation_.get)
 
 
-def _blocks(X):
-    return (X[start : start + _ROWS] for start in range(0, len(X), _ROWS))
-
-
 def _products(X):
     """Return the upper triangle of XX'."""
     return ssyrk(1.0, X.T, trans=1)
@@ -91,12 +87,12 @@ def _products(X):
 def _kernel(products, width):
     """Turn the upper triangle of XX' into that of the kernel, in place."""
     norms = products.diagonal().copy()
-    for stop in range(_ROWS, len(norms) + _ROWS, _ROWS):
+    for columns in gen_batches(len(norms), ROWS):
         # Columns are contiguous; what is below the diagonal is not looked at.
-        block = products[:stop, stop - _ROWS : stop]
+        block = products[: columns.stop, columns]
         block *= np.float32(2)
-        block -= norms[:stop, np.newaxis]
-        block -= norms[stop - _ROWS : stop]
+        block -= norms[: columns.stop, np.newaxis]
+        block -= norms[columns]
         block *= np.float32(width)
         np.exp(block, out=block)
     return products

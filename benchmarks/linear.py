@@ -4,7 +4,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.linalg.blas import ssyrk
 
-_ROWS = 5000
+ROWS = 5000
 
 
 class LinearClassifier:
@@ -38,11 +38,11 @@ class LinearClassifier:
         """
         self.mean_ = X.mean(axis=0, dtype=np.float64).astype(np.float32)
         self.scale_ = np.zeros_like(self.mean_)
-        for block in _blocks(X):
+        for block in blocks(X):
             block -= self.mean_
             self.scale_ += np.einsum("ij,ij->j", block, block) / np.float32(len(X))
         self.scale_ = np.sqrt(self.scale_) + np.float32(1e-6)
-        for block in _blocks(X):
+        for block in blocks(X):
             block /= self.scale_
         targets = np.where(y[:, np.newaxis] == np.arange(y.max() + 1), 1, -1).astype(np.float32)
         split = len(X) - self.n_validation
@@ -79,20 +79,21 @@ class LinearClassifier:
         return _squared_hinge(X, targets, penalty, weights, offset, factor, self.n_steps)
 
 
-def _blocks(X):
-    return (X[start : start + _ROWS] for start in range(0, len(X), _ROWS))
+def blocks(X):
+    """Return views of some rows at a time, in order."""
+    return (X[start : start + ROWS] for start in range(0, len(X), ROWS))
 
 
 def _gram(X):
     """Return the upper triangle of X'X."""
     total = np.zeros((X.shape[1],) * 2, np.float32, order="F")
-    for block in _blocks(X):
+    for block in blocks(X):
         ssyrk(1.0, block.T, beta=1.0, c=total, overwrite_c=True)
     return total
 
 
 def _products(X, targets):
-    return sum(x.T @ t for x, t in zip(_blocks(X), _blocks(targets)))
+    return sum(x.T @ t for x, t in zip(blocks(X), blocks(targets)))
 
 
 def _squared_hinge(X, targets, penalty, weights, offset, factor, n_steps):

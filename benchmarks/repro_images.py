@@ -171,6 +171,7 @@ def recipes():
 
     ours = {"views": MIRRORED, "root": True}
     many = {**ours, "classifier": partial(LinearClassifier, PENALTIES[1:])}
+    two_sizes = stage(1600, pool_grid=3, **cifar), stage(2400, **cifar)
     gaussian = {**ours, "classifier": partial(KernelClassifier, WIDTHS, NOISES)}
     return {
         "k-means 1600, triangle": Recipe("cifar", "77.9", (stage(1600, **sharp),)),
@@ -186,11 +187,9 @@ def recipes():
             "cifar", "", (stage(800, pool_grid=3, **cifar), stage(1600, **cifar)), **many
         ),
         "k-means 1600, 3 x 3; half size 2400; mirrored, root": Recipe(
-            "cifar", "", (stage(1600, pool_grid=3, **cifar), stage(2400, **cifar)), **many
+            "cifar", "", two_sizes, **many
         ),
-        "the same, Gaussian kernel": Recipe(
-            "cifar", "", (stage(1600, pool_grid=3, **cifar), stage(2400, **cifar)), **gaussian
-        ),
+        "the same, Gaussian kernel": Recipe("cifar", "", two_sizes, **gaussian),
         "patches 800, threshold, 3 x 3, mirrored": Recipe(
             "cifar", "", (stage(800, pool_grid=3, **patches),), views=MIRRORED
         ),
