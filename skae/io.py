@@ -60,6 +60,7 @@ TRUSTED = (
     "skae.nn.losses.Multinomial",
     "skae.nn.losses.Reconstruction",
     "skae.nn.scaling.Scaling",
+    "skae.nn.sparse_units.TopK",
     "skae.sparse._coder.SparseCoder",
     "skae.sparse._psd.PSD",
     "skae.training.solvers.Adam",

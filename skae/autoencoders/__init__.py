@@ -1,6 +1,8 @@
 """Auto-encoders: one short file each."""
 
 from .._estimators.parameters import estimator
+from ..nn.activations import Unit
+from ..nn.sparse_units import TopK
 from ._autoencoder import AutoEncoder
 from ._base import BaseAutoEncoder
 from ._contractive import ContractiveAE
@@ -15,5 +17,7 @@ __all__ = [
     "ContractiveAE",
     "DenoisingAE",
     "SparseAutoEncoder",
+    "TopK",
+    "Unit",
     "estimator",
 ]

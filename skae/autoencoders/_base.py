@@ -32,7 +32,7 @@ from .._typing import (
     Self,
     Standardize,
 )
-from ..nn.activations import ACTIVATIONS
+from ..nn.activations import ACTIVATIONS, Unit
 from ..nn.losses import LOSSES, Gaussian
 from ._imputation import learned_imputation, plain_imputation, some_rows
 
@@ -44,7 +44,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
 
     n_components: int = field(default=100, kw_only=False)
     hidden_layer_sizes: Sequence[int] = ()
-    activation: Activation = "sigmoid"
+    activation: Activation | Unit = "sigmoid"
     tied_weights: bool = True
     loss: Loss = "auto"
     standardize: Standardize = "auto"
@@ -62,7 +62,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         **CONSTRAINTS,
         **ENGINE,
         "hidden_layer_sizes": ["array-like"],
-        "activation": [StrOptions(set(ACTIVATIONS))],
+        "activation": [StrOptions(set(ACTIVATIONS)), Unit],
         "tied_weights": ["boolean"],
         "loss": [StrOptions({"auto", *LOSSES}), list],
     }

@@ -67,8 +67,9 @@ class ContractiveAE(BaseAutoEncoder):
         64 features, and 1 beyond.
     hidden_layer_sizes : sequence of int, default=()
         Widths of encoder layers before the code; the decoder mirrors them.
-    activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'}, default='sigmoid'
-        Activation of every layer but the output.
+    activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'} or Unit, default='sigmoid'
+        Activation of every layer but the output. ``TopK(k)`` of :mod:`skae.autoencoders` keeps the k largest units
+        of a sample; other units are written as in "Add a unit" of the documentation.
     tied_weights : bool, default=True
         Whether the decoder uses the transposed weights of the encoder.
     loss : str or list of (str, columns), default='auto'

@@ -39,8 +39,9 @@ class DenoisingAE(BaseAutoEncoder):
         Loss weights of the corrupted and of the clean cells (Vincent et al. 2010, section 5).
     hidden_layer_sizes : sequence of int, default=()
         Widths of encoder layers before the code; the decoder mirrors them.
-    activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'}, default='sigmoid'
-        Activation of every layer but the output.
+    activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'} or Unit, default='sigmoid'
+        Activation of every layer but the output. ``TopK(k)`` of :mod:`skae.autoencoders` keeps the k largest units
+        of a sample; other units are written as in "Add a unit" of the documentation.
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder. Untied weights fill in missing values better.
     loss : str or list of (str, columns), default='auto'

@@ -22,8 +22,8 @@ class Unit(ABC):
     - ``forward``, s itself;
     - ``derivatives``, read off the outputs;
 
-    and name it in ``ACTIVATIONS``. A unit whose outputs depend on one pre-activation each is an ``Elementwise``; one
-    that needs its whole row (``whole_row``) never gets a part of one.
+    and pass an instance as ``activation``, or name it in ``ACTIVATIONS``. A unit whose outputs depend on one
+    pre-activation each is an ``Elementwise``; one that needs its whole row (``whole_row``) never gets a part of one.
     """
 
     whole_row = True

@@ -5,7 +5,10 @@ per row on average over a batch, and after training those above a threshold (Bus
 a threshold for each feature (Rajamanoharan et al. 2024); ``relu`` pays for the sum of the codes.
 """
 
+from numbers import Integral
+
 import numpy as np
+from sklearn.utils import check_scalar
 
 from .._arrays.namespace import cast, dot, namespace, scalar, zeros, zeros_like
 from .._arrays.sparse_codes import threshold_gradients
@@ -18,17 +21,46 @@ _LEAST_THRESHOLD = 0.1  # lower bound on initial thresholds
 
 
 class TopK(Unit):
-    """The k largest pre-activations of a row, if they are positive; 0 elsewhere.
+    """The k largest pre-activations of a sample, if they are positive; 0 elsewhere (Makhzani & Frey 2014, section 2.1).
+
+    An ``activation`` of :class:`skae.AutoEncoder`, :class:`skae.DenoisingAE` and :class:`skae.ContractiveAE`, whose
+    decoders, losses and depths it then has; codes are dense arrays. For thousands of features,
+    :class:`skae.SparseAutoEncoder` is faster, has sparse codes and revives features that are never active.
 
     Parameters
     ----------
     k : int
+        Number of units of a layer that stay active; all of them in a layer of fewer.
+
+    Raises
+    ------
+    TypeError
+        If k is no integer.
+    ValueError
+        If k is less than 1.
+
+    References
+    ----------
+    Makhzani, A., Frey, B. k-Sparse autoencoders. ICLR 2014.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoEncoder
+    >>> from skae.autoencoders import TopK
+    >>> X = load_digits().data
+    >>> codes = AutoEncoder(64, activation=TopK(8), max_iter=5, random_state=0).fit_transform(X)
+    >>> int((codes != 0).sum(axis=1).max())
+    8
     """
 
     rectifies = True
 
     def __init__(self, k):
-        self.k = k
+        self.k = check_scalar(k, "k", Integral, min_val=1)
+
+    def __repr__(self):
+        return f"TopK({self.k})"
 
     def forward(self, a, bias, rows=ALL, units=ALL):
         """a <- s(a + bias), for some rows."""

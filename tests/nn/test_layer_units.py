@@ -17,6 +17,7 @@ from skae.nn.network import Network
 from skae.nn.objective import Objective
 from skae.nn.penalties import WeightDecay
 from skae.nn.recurrent import RecurrentNetwork
+from skae.nn.sparse_units import TopK
 from skae.nn.tangent_propagation import TangentPropagation
 from skae.training.batches import Batches
 
@@ -70,7 +71,7 @@ class _SoftmaxDerivatives(Derivatives):
         return _SoftmaxDerivatives(self.outputs[samples])
 
 
-UNITS = {"top-k": _TopK(), "softmax": _Softmax()}
+UNITS = {"top-k": _TopK(), "positive top-k": TopK(3), "softmax": _Softmax()}
 COLUMNS = np.arange(7)
 
 
