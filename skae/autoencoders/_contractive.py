@@ -126,7 +126,7 @@ class ContractiveAE(BaseAutoEncoder):
         of n epochs are one of 2 n. Other parameters than ``n_components``, ``hidden_layer_sizes``, ``activation``,
         ``tied_weights``, ``loss`` and ``standardize``, which have to stay, may change in between.
     random_state : int, RandomState instance or None, default=None
-        Seed of initial weights, shuffles and noise.
+        Random seed of initial weights, shuffling and noise.
     verbose : int, default=0
         If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped.
     checkpoint : path-like, default=None

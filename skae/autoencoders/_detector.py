@@ -63,7 +63,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         Whether ``base`` is already fitted and is used as it is. In cross-validation use ``FrozenEstimator(base)``
         instead, which stays fitted when it is cloned.
     random_state : int, RandomState instance or None, default=None
-        Seed of ``base`` if it has none of its own.
+        Random seed of ``base`` if it has none of its own.
 
     Attributes
     ----------

@@ -103,7 +103,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         Whether ``fit`` goes on from the last fit, optimizer state included. Other parameters than ``n_components``,
         ``expansion``, ``activation``, ``k`` and ``standardize``, which have to stay, may change in between.
     random_state : int, RandomState instance or None, default=None
-        Seed of initial weights and shuffles.
+        Random seed of initial weights and shuffling.
     verbose : int, default=0
         If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped.
     checkpoint : path-like, default=None

@@ -82,7 +82,7 @@ class RecurrentAE(BaseStack):
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     random_state : int, RandomState instance or None, default=None
-        Seed of initial weights, shuffles and noise, and of layers that have none of their own.
+        Random seed of initial weights, shuffling and noise, and of layers that have none of their own.
     verbose : int, default=0
         If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped; also
         of layers whose own ``verbose`` is 0.

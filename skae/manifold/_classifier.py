@@ -160,7 +160,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         Whether to train once more from the same start, on the held-out samples too, for the number of epochs after
         which their error was least. Needs ``early_stopping``.
     random_state : int, RandomState instance or None, default=None
-        Seed of initial weights, shuffles and directions, and of ``base`` if it has none of its own.
+        Random seed of initial weights, shuffling and directions, and of ``base`` if it has none of its own.
     verbose : int, default=0
         If positive, print loss, seconds and samples per second every ``verbose`` epochs, and why training stopped; also
         of a ``base`` whose own ``verbose`` is 0.

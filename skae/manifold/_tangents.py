@@ -74,7 +74,7 @@ def tangent_basis(
     start : ndarray of shape (n_samples, n_tangents, n_features), default=None
         Tangents to start from, for instance those of the same samples before some more training.
     random_state : int, RandomState instance or None, default=0
-        Seed of the start vectors if ``start`` is None.
+        Random seed of the start vectors if ``start`` is None.
     n_jobs : int, default=-1
         Number of threads, as in joblib.
 
@@ -172,7 +172,7 @@ def iter_tangents(
     block_size : int, default=1024
         Number of samples in a block; a multiple of 128 gives bitwise the results of :func:`tangent_basis`.
     random_state : int, RandomState instance or None, default=0
-        Seed of the start vectors.
+        Random seed of the start vectors.
     n_jobs : int, default=-1
         Number of threads, as in joblib.
 
