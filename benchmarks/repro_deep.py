@@ -2,9 +2,11 @@
 
 It prints the mean squared error per test image, summed over its pixels in [0, 1]. The network has rectifiers, a linear
 code, and logistic outputs with the cross-entropy. Layers are pre-trained briefly one after the other, then trained
-together with a learning rate that falls along a cosine. Nothing is tuned: the setting was fixed before the first fit.
+together with a learning rate that falls along a cosine. The first setting, fixed before the first fit, had a learning
+rate of 1e-3 and no weight decay, and a test error of 3.25 after 40 epochs. Rate and weight decay were then chosen among
+ten settings by the error on the last 10,000 training images after 10 epochs on the others: 3.94 before, 3.75 now.
 
-    python benchmarks/repro_deep.py --data DIR [--epochs 40] [--threads 2]
+    python benchmarks/repro_deep.py --data DIR [--epochs 60] [--threads 2]
 
 DIR (or SKAE_DATA) has mnist.npz. Each fit is kept in ``repro_deep.jsonl``, and skipped when the script is started
 again; training goes on from a checkpoint after a kill.
@@ -25,21 +27,23 @@ from skae.datasets import fetch_mnist
 RESULTS = Path(__file__).parent / "results"
 PUBLISHED = {"PCA": 13.87, "deep auto-encoder": 3.00}
 WIDTHS = (1000, 500, 250)
+RATE, WEIGHT_DECAY = 2e-3, 1e-2
 
 
 def deep(n_epochs, checkpoint):
     """Return the stack."""
-    options = {"batch_size": 128, "learning_rate_init": 1e-3, "tol": 0}
+    options = {"batch_size": 128, "weight_decay": WEIGHT_DECAY, "tol": 0}
+    briefly = {"max_iter": 2, "learning_rate_init": 1e-3, **options}
     layers = [
-        (f"layer {width}", AutoEncoder(width, activation="relu", max_iter=2, **options))
-        for width in WIDTHS
+        (f"layer {width}", AutoEncoder(width, activation="relu", **briefly)) for width in WIDTHS
     ]
     layers[0][1].set_params(loss="bernoulli")
-    code = AutoEncoder(30, activation="identity", max_iter=2, **options)
+    code = AutoEncoder(30, activation="identity", **briefly)
     return StackedAE(
         [*layers, ("code", code)],
         fine_tune="reconstruction",
         max_iter=n_epochs,
+        learning_rate_init=RATE,
         checkpoint=checkpoint,
         resume=True,
         random_state=0,
@@ -57,7 +61,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default=os.environ.get("SKAE_DATA"))
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     X = fetch_mnist(options.data).data
@@ -81,7 +85,9 @@ def main():
     ]
     with threadpool_limits(options.threads):
         for name, measure in {"PCA": pca, "deep auto-encoder": stack}.items():
-            key = {"model": name, "epochs": 0 if name == "PCA" else options.epochs}
+            key = {"model": name}
+            if name != "PCA":
+                key |= {"epochs": options.epochs, "rate": RATE, "weight_decay": WEIGHT_DECAY}
             error = records.once(key, measure)["error"]
             lines.append(f"{name:18s} {error:5.2f}  {PUBLISHED[name]:9.2f}")
     records.table("\n".join(lines))
