@@ -86,8 +86,8 @@ def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
 
     Raises
     ------
-    ValueError
-        If X is invalid; for columns of text, the message says how to encode them.
+    ValueError, TypeError
+        If X is invalid; the message has the cure.
     """
     X = gathered(estimator, X)
     if check_dispatch(estimator, X):
@@ -103,18 +103,34 @@ def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
             ensure_all_finite=finite,
             **options,
         )
-    except ValueError as error:
-        if getattr(X, "ndim", 2) > 2:
-            raise ValueError(
-                f"{error} Make a row of each sample, X.reshape(len(X), -1); for pictures see also skae.images."
-            ) from error
-        if "convert string to float" not in str(error):
+    except (TypeError, ValueError) as error:
+        message = _with_cure(str(error), getattr(X, "ndim", 2))
+        if message is None:
             raise
-        raise ValueError(
-            f"X has columns of text ({error}). Encode them first, for instance with make_column_transformer("
-            "(OneHotEncoder(handle_unknown='ignore'), make_column_selector(dtype_exclude='number')), "
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(message) from error
+
+
+def _with_cure(problem, n_dimensions):
+    """Return the message of an error of scikit-learn's with the cure, or None if it needs none."""
+    if n_dimensions > 2:
+        return f"{problem} Make a row of each sample, X.reshape(len(X), -1); for pictures see also skae.images."
+    if "convert string to float" in problem:
+        return (
+            f"X has columns of text ({problem}). Encode them first, for instance with make_column_transformer("
+            "(OneHotEncoder(handle_unknown='ignore'), make_column_selector(dtype_exclude=['number', 'datetime'])), "
             "remainder='passthrough')."
-        ) from error
+        )
+    if "could not be promoted" in problem or "real number, not" in problem:
+        return (
+            f"X has columns that hold no numbers ({problem.split('. ')[0]}). Turn dates into numbers, for "
+            "instance (dates - dates.min()).dt.days, or leave such columns out."
+        )
+    if "Input X contains NaN" in problem:
+        return (
+            "Input X contains NaN. Fill in missing values first, by SimpleImputer in a Pipeline or by "
+            "DenoisingAE().fit(X).impute(X). AutoEncoder, DenoisingAE and ContractiveAE take NaN in X themselves."
+        )
+    return None
 
 
 def dtypes_of_library(X, dtype):

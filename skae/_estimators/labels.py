@@ -13,6 +13,7 @@ from ..nn.losses import Bernoulli, Gaussian, Multinomial
 CLASS_WEIGHT = {"class_weight": [StrOptions({"balanced"}), dict, list, None]}  # constraints
 _UNLABELED = -1
 _HOW_TO_MARK = "Rows without a label have the integer -1; with labels of text y is then a list or an array of objects."
+_HOW_TO_LEAVE_OUT = "Rows without a target cannot be marked: fit a StackedAE on all rows, and a regressor on the codes of the others."
 
 
 @dataclass
@@ -193,6 +194,8 @@ def _numbers(y):
     try:
         return check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
     except (TypeError, ValueError) as error:
+        if "contains NaN" in str(error):
+            raise ValueError(f"Input y contains NaN. {_HOW_TO_LEAVE_OUT}") from error
         if "to float" not in str(error) and "float()" not in str(error):
             raise
         raise ValueError(

@@ -10,8 +10,10 @@ from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import validate_data
 
 from .._estimators.devices import check_dispatch
+from .._estimators.fitting import validated_rows
 from .._estimators.unit_atoms import unit_rows
 
+_DTYPES = [np.dtype(kind) for kind in "dfe?bBhHiIlLqQ"]  # kept; all others become the first one
 _LARGEST = {np.dtype(t): 1e-6 * np.sqrt(np.finfo(t).max) for t in (np.float32, np.float64)}
 
 
@@ -38,7 +40,7 @@ def validated_pictures(estimator, X, image_shape, *, reset):
     check_dispatch(estimator, X)
     n_axes = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
     if n_axes <= 2:
-        X = validate_data(estimator, X, dtype="numeric", reset=reset)
+        X = validated_rows(estimator, X, dtype=_DTYPES, accept_sparse=False, reset=reset)
         shape = shape or _shape_of_row(X.shape[1])
         if np.prod(shape) != X.shape[1]:
             raise ValueError(

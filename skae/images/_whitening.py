@@ -5,12 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, _fit_context
-from .._estimators.devices import check_dispatch
 from .._estimators.doc_links import linked
-from .._estimators.fitting import check_codes, gathered, unchanged_on_error
+from .._estimators.fitting import DTYPES, check_codes, unchanged_on_error, validated_rows
 from .._estimators.versions import versioned
 from .._typing import (
     ArrayLike,
@@ -84,9 +83,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             If X is invalid, or exceeds the range of its dtype.
         """
         with unchanged_on_error(self):
-            X = gathered(self, X)
-            check_dispatch(self, X)
-            X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+            X = validated_rows(self, X, dtype=DTYPES, accept_sparse=False, ensure_min_samples=2)
             self.mean_, self.whitening_, self.coloring_ = self._learned(X)
         return self
 
@@ -120,7 +117,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             Whitened samples.
         """
         check_is_fitted(self)
-        X = validate_data(self, gathered(self, X), dtype=self.mean_.dtype, reset=False)
+        X = validated_rows(self, X, dtype=self.mean_.dtype, accept_sparse=False, reset=False)
         return (X - self.mean_) @ self.whitening_
 
     def inverse_transform(self, X: ArrayLike) -> FloatArray:

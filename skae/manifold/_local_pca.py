@@ -4,12 +4,11 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, _fit_context
-from .._estimators.devices import check_dispatch
 from .._estimators.doc_links import linked
-from .._estimators.fitting import DTYPES, gathered, unchanged_on_error
+from .._estimators.fitting import DTYPES, unchanged_on_error, validated_rows
 from .._estimators.parameters import check_set
 from .._estimators.versions import versioned
 from .._typing import ArrayLike, BaseEstimator, Self
@@ -83,9 +82,7 @@ class LocalPCA(BaseEstimator):
             If X is invalid or has fewer samples than ``n_neighbors``; the estimator is then as before.
         """
         with unchanged_on_error(self):
-            X = gathered(self, X)
-            check_dispatch(self, X)
-            X = validate_data(self, X, dtype=DTYPES, ensure_min_samples=2)
+            X = validated_rows(self, X, dtype=DTYPES, accept_sparse=False, ensure_min_samples=2)
             check_neighbors(self.n_neighbors, X)
             self._points, self._search = X, Search(X, self.n_jobs)
         return self

@@ -7,12 +7,16 @@ from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
-from .._estimators.devices import check_dispatch
 from .._estimators.doc_links import linked
-from .._estimators.fitting import DTYPES, gathered, gathered_with_y, unchanged_on_error
+from .._estimators.fitting import (
+    DTYPES,
+    gathered_with_y,
+    unchanged_on_error,
+    validated_rows,
+)
 from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.parameters import check_set
 from .._estimators.subestimators import check_instance, check_needs_no_y, check_prefit, for_parts
@@ -160,8 +164,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             X, y = gathered_with_y(self, X, y)
             frame = X
-            check_dispatch(self, X)
-            X, y = validate_data(self, X, y, dtype=DTYPES, order="C")
+            X, y = validated_rows(self, X, y=y, dtype=DTYPES, accept_sparse=False)
             frame, _ = for_parts(frame, None, X, None)
             check_classification_targets(y)
             check_neighbors(self.n_neighbors, X)
@@ -203,8 +206,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         check_set(self, "n_neighbors", "n_candidates", "n_jobs")
         check_neighbors(self.n_neighbors, self._points)
-        X = gathered(self, X)
-        X = validate_data(self, X, dtype=self._points.dtype, order="C", reset=False)
+        X = validated_rows(self, X, dtype=self._points.dtype, accept_sparse=False, reset=False)
         classes = np.arange(len(self.classes_))
 
         def votes(rows):

@@ -25,7 +25,8 @@ from skae import (
 )
 from skae._estimators.fit_warnings import warn_of_rising_loss
 from skae.boltzmann import DBM
-from skae.images import ConvolutionalPSD
+from skae.images import ZCA, ConvolutionalFeatures, ConvolutionalPSD
+from skae.manifold import LocalPCA, TangentNeighborsClassifier
 
 DIGITS, NUMBERS = (each[:400] for each in load_digits(return_X_y=True))
 IRIS, SPECIES = load_iris(return_X_y=True)
@@ -208,12 +209,52 @@ def test_good_fits_are_silent(data, Model):
     _silent(Model(random_state=0), data)
 
 
-@pytest.mark.parametrize(
+_of_many_families = pytest.mark.parametrize(
     "model",
-    [AutoEncoder(2), StackedAE(), StackedAEClassifier(), SparseCoder(), AnomalyDetector(), MACHINE],
+    [
+        *(AutoEncoder(2), StackedAE(), StackedAEClassifier(), SparseCoder(), AnomalyDetector()),
+        *(MACHINE, LocalPCA(2), TangentNeighborsClassifier(), ZCA(), ConvolutionalFeatures()),
+    ],
     ids=lambda model: type(model).__name__,
 )
+
+
+@_of_many_families
 def test_columns_of_text_are_refused_with_the_cure(model):
     frame = pd.DataFrame({"age": np.arange(20.0), "work": pd.Categorical(["a", "b"] * 10)})
     with pytest.raises(ValueError, match=r"columns of text .*'a'.* Encode .*OneHotEncoder"):
         model.fit(frame, np.arange(20) % 2)
+
+
+@_of_many_families
+@pytest.mark.parametrize(
+    "dates",
+    [
+        pd.date_range("2026-01-01", periods=20),
+        pd.date_range("2026-01-01", periods=20, tz="UTC"),
+        pd.timedelta_range("1D", periods=20),
+        pd.date_range("2026-01-01", periods=20).astype(object),
+    ],
+    ids=["dates", "zone", "durations", "objects"],
+)
+def test_columns_of_dates_are_refused_with_the_cure(model, dates):
+    frame = pd.DataFrame({"age": np.arange(20.0), "since": dates})
+    with pytest.raises(TypeError, match=r"hold no numbers .*Turn dates into numbers"):
+        model.fit(frame, np.arange(20) % 2)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *(RBM(2), PSD(2), SparseCoder(2), SparseAutoEncoder(8), StackedAEClassifier([2]), MACHINE),
+        *(LocalPCA(2), TangentNeighborsClassifier(), ZCA(), ConvolutionalFeatures()),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_missing_values_are_refused_with_the_cure(model):
+    holes = np.where(np.eye(20, 4), np.nan, 1.0)
+    with pytest.raises(
+        ValueError, match=r"^Input X contains NaN\. Fill in .*SimpleImputer.*impute"
+    ):
+        model.fit(holes, np.arange(20) % 2)
+    assert np.isfinite(DenoisingAE(2, max_iter=1).fit(holes).impute(holes)).all()

@@ -331,3 +331,10 @@ def test_labels_that_are_missing_or_mixed_are_refused(odd, words):
         StackedAEClassifier([4], max_iter=1).fit(data, texts)
     signs = np.where(classes > 0, "1", "-1")
     assert StackedAEClassifier([4], max_iter=1).fit(data, signs).classes_.tolist() == ["-1", "1"]
+
+
+def test_targets_that_are_missing_are_refused_with_the_cure():
+    data, _ = _overlapping()
+    targets = np.where(np.arange(len(data)) < 9, data[:, 0], np.nan)
+    with pytest.raises(ValueError, match="^Input y contains NaN.*fit a StackedAE on all rows"):
+        StackedAERegressor([4], max_iter=1).fit(data, targets)
