@@ -70,7 +70,7 @@ class _KernelCache(FunctionCache):
 def _announce_compilation():
     """Log once per process why the first call takes seconds."""
     logging.getLogger("skae").warning(
-        "Compiling numba kernels, once for each version of skae on this machine; this takes seconds."
+        "Compiling numba kernels that were not used before on this machine, once for each version of skae; this takes seconds."
     )
 
 
