@@ -47,6 +47,23 @@ def test_import_loads_no_extra():
 
 
 @pytest.mark.slow
+def test_modules_need_no_import_of_their_own():
+    """As in scikit-learn: every module without an underscore is an attribute of the package."""
+    code = """
+        import pkgutil, skae
+        names = {module.name for module in pkgutil.iter_modules(skae.__path__)}
+        names = {name for name in names if not name.startswith("_")}
+        shown = {name for name in dir(skae) if not name.startswith("__")}
+        assert shown == {*skae.__all__, *names} - {"__version__"}, shown ^ names
+        print(all(getattr(skae, name).__name__ == f"skae.{name}" for name in names))
+        skae.pictures
+    """
+    result = _run(code)
+    assert result.stdout.strip() == "True"
+    assert "AttributeError: module 'skae' has no attribute 'pictures'" in result.stderr
+
+
+@pytest.mark.slow
 def test_ctrl_c_publishes_weights():
     code = """
         import signal
