@@ -84,8 +84,9 @@ def to_onnx(
     network = getattr(fitted, "network", None)
     if not (isinstance(network, Network) and network.sizes[0] == fitted.scaling.n_inputs):
         raise TypeError(
-            "estimator must have a feed-forward network that sees X alone, such as ContractiveAE or StackedAE; got a "
-            f"{type(estimator).__name__}. Of a Pipeline export the steps one by one."
+            "estimator must have a feed-forward network that sees X alone, such as ContractiveAE or StackedAE; got one "
+            f"of type {type(estimator).__name__}. Of a Pipeline export the steps one by one, of an AnomalyDetector its "
+            "base_."
         )
     if method not in _METHODS:
         raise ValueError(f"method must be one of {sorted(_METHODS)}; got {method!r}.")
@@ -211,7 +212,10 @@ def _through(graph, x, layers):
             (_UNITS.get(name) for name, unit in ACTIVATIONS.items() if unit is layer.unit), None
         )
         if operator is None:
-            raise TypeError(f"The unit {type(layer.unit).__name__} has no ONNX operator.")
+            raise TypeError(
+                f"ONNX has no operator for the activation {type(layer.unit).__name__}. skae.io.save_features writes "
+                "the weights of a SparseAutoEncoder for other tools."
+            )
         x = graph.add("Gemm", x, layer.weights, layer.bias, transB=1)
         x = graph.add(operator, x)
     return x

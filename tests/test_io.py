@@ -215,6 +215,14 @@ def test_what_cannot_be_written_is_told(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_is_missing_is_named(tmp_path):
+    pytest.importorskip("skops.io")
+    folder = tmp_path / "nowhere"
+    with pytest.raises(FileNotFoundError) as error:
+        skae_io.save(AutoEncoder(3, **SHORT).fit(X), folder / "model.skops")
+    assert error.value.filename == str(folder)
+
+
 class _Evil:
     def __reduce__(self):
         return exec, ("raise SystemExit('code ran')",)

@@ -106,7 +106,7 @@ def _chosen_corruption(model, corruption, level):
     if not (callable(corruption) or known):
         raise ValueError(
             f"corruption must be one of {sorted(CORRUPTIONS)} or a callable, for a model that was trained "
-            f"without one; got {corruption!r}."
+            f"without one; got {corruption!r}. The chains of skae.generative.sample_chain need none."
         )
     if not callable(corruption) and not (isinstance(level, Real) and 0 <= level < np.inf):
         raise ValueError(

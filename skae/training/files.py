@@ -61,7 +61,10 @@ def remove_leftovers(path):
 def _opened_next_to(path):
     """Return a new open file, locked until it is closed."""
     while True:
-        file = open(f"{path}.{secrets.token_hex(4)}.tmp", "xb")
+        try:
+            file = open(f"{path}.{secrets.token_hex(4)}.tmp", "xb")
+        except FileNotFoundError as error:  # it has the name of the temporary file
+            raise FileNotFoundError(error.errno, error.strerror, os.path.dirname(path)) from None
         with suppress(OSError):  # a file system without locks
             _lock(file, wait=True)
         if os.fstat(file.fileno()).st_nlink:

@@ -161,7 +161,7 @@ def test_seeds_schedules_and_stacks():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "corruption must be one of .* for a model that was trained without one"),
+        ({}, "corruption must be one of .* for a model that was trained without one.*sample_chain"),
         ({"corruption": "blur"}, "corruption must be one of"),
         ({"corruption": "masking"}, "corruption_level must be a number >= 0"),
         ({"corruption": "masking", "corruption_level": -1}, "corruption_level must be a number"),

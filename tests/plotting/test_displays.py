@@ -16,7 +16,16 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
 
-from skae import PSD, RBM, AutoEncoder, SparseAutoEncoder, SparseCoder, StackedAE
+from skae import (
+    DBN,
+    PSD,
+    RBM,
+    AnomalyDetector,
+    AutoEncoder,
+    SparseAutoEncoder,
+    SparseCoder,
+    StackedAE,
+)
 from skae.images import ConvolutionalFeatures
 from skae.plotting import (
     ChainDisplay,
@@ -276,8 +285,16 @@ def test_loss_curves_of_layers_and_of_held_out_samples():
     plain = StackedAE(layers, random_state=0).fit(X)
     again = LossCurveDisplay.from_estimator(plain, ax=display.ax_)
     assert again.ax_ is display.ax_ and len(again.curves) == 2
-    with pytest.raises(TypeError, match="has no loss_curve_"):
+    with pytest.raises(TypeError, match="has no loss_curve_: give one that trains itself"):
         LossCurveDisplay.from_estimator(PCA().fit(X))
+    detector = AnomalyDetector(AutoEncoder(2, max_iter=3)).fit(X)
+    with pytest.raises(TypeError, match="such as the base_ of an AnomalyDetector"):
+        LossCurveDisplay.from_estimator(detector)
+    machine = DBN([("low", RBM(2, max_iter=3))]).fit(X)
+    with pytest.raises(TypeError, match="or the stack_ of a DBN"):
+        LossCurveDisplay.from_estimator(machine)
+    drawn = [LossCurveDisplay.from_estimator(each) for each in (detector.base_, machine.stack_)]
+    assert [len(curve) for each in drawn for curve in each.curves.values()] == [3, 3]
 
 
 def test_chains_stand_in_rows():
