@@ -7,6 +7,7 @@ A class takes these functions as methods, and derives from scikit-learn's ``_Bas
     _sk_visual_block_ = named_layers.visual_block
 """
 
+from numbers import Integral
 from typing import Any
 
 from sklearn.utils import Bunch
@@ -68,5 +69,20 @@ def visual_block(self):
 
 
 def check_names(self):
-    """Raise if names are not unique, or are names of parameters."""
+    """Raise if names are not unique, or are names of parameters; widths have none."""
+    if are_widths(self.layers):
+        return
     self._validate_names([name for name, _ in self.layers])
+
+
+def of_widths(layers, Layer):
+    """Return named layers of the class ``Layer`` for a list of widths, and other ``layers`` as they are."""
+    if not are_widths(layers):
+        return layers
+    return [(f"layer{number}", Layer(int(width))) for number, width in enumerate(layers)]
+
+
+def are_widths(layers):
+    """Return whether ``layers`` are one or more integers."""
+    widths = [isinstance(layer, Integral) and not isinstance(layer, bool) for layer in layers]
+    return bool(widths) and all(widths)

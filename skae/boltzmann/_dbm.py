@@ -1,5 +1,6 @@
 """Deep Boltzmann machine."""
 
+from collections.abc import Sequence
 from dataclasses import field
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
@@ -47,6 +48,7 @@ from ._layers import check_machines
 from ._machine import BoltzmannMachine
 from ._mean_field import FittedMachine, beside_zeros
 from ._partition import LogPartition, normalized
+from ._rbm import RBM
 
 
 @estimator
@@ -67,9 +69,10 @@ class DBM(
 
     Parameters
     ----------
-    layers : list of (str, RBM)
-        Names and layers, two or more, from the lowest to the highest. They are cloned. Their parameters are
-        ``name__parameter`` in ``set_params`` and grids.
+    layers : list of (str, RBM) or list of int
+        Names and layers, two or more, from the lowest to the highest, or widths of layers with the defaults of
+        :class:`RBM`, such as ``[200, 100]``. Layers are cloned. Their parameters are ``name__parameter`` in
+        ``set_params`` and grids.
     pretraining : {'greedy'} or None, default='greedy'
         Initialization of the layers; None means random weights.
     n_mean_field_steps : int, default=10
@@ -149,7 +152,7 @@ class DBM(
     ((1797, 20), (4, 64))
     """
 
-    layers: NamedLayers = field(kw_only=False)
+    layers: Sequence[int] | NamedLayers = field(kw_only=False)
     pretraining: Literal["greedy"] | None = "greedy"
     n_mean_field_steps: int = 10
     n_gibbs_steps: int = 1
@@ -202,7 +205,8 @@ class DBM(
             If a layer is not an RBM.
         """
         with unchanged_on_error(self), fitting_parts(self, X):
-            check_machines(self.layers, least=2)
+            layers = named_layers.of_widths(self.layers, RBM)
+            check_machines(layers, least=2)
             named_layers.check_names(self)
             if isinstance(self._make_solver(), LBFGS):
                 raise ValueError("solver='lbfgs' needs an exact gradient: take 'sgd' or 'adam'.")
@@ -210,9 +214,9 @@ class DBM(
             sample_weight = in_numpy(sample_weight)
             X = validated_rows(self, X, dtype=DTYPES)
             X, weights, _ = counted_rows(X, sample_weight)
-            self._units = self.layers[0][1].layer_training().make_units(X, frame, weights)
+            self._units = layers[0][1].layer_training().make_units(X, frame, weights)
             self._check_range(X)
-            self.layers_ = double_weights(copies(self.layers, self))
+            self.layers_ = double_weights(copies(layers, self))
             widths = [layer.n_components for _, layer in self.layers_]
             self._sizes = (self._units.scaling.n_inputs, *widths)
             self._learn(X, weights, for_parts(frame, sample_weight, X, weights))

@@ -1,5 +1,6 @@
 """Deep belief network."""
 
+from collections.abc import Sequence
 from dataclasses import field
 from typing import Any, ClassVar
 
@@ -51,8 +52,9 @@ class DBN(
 
     Parameters
     ----------
-    layers : list of (str, RBM)
-        Names and layers, from the lowest to the highest. They are cloned. Their parameters are ``name__parameter`` in
+    layers : list of (str, RBM) or list of int
+        Names and layers, from the lowest to the highest, or widths of layers with the defaults of :class:`RBM`, such as
+        ``[200, 100]``. Layers are cloned. Their parameters are ``name__parameter`` in
         ``set_params`` and grids.
     random_state : int, RandomState instance or None, default=None
         Random seed of layers that have none of their own.
@@ -86,7 +88,7 @@ class DBN(
     ((1797, 30), (4, 64))
     """
 
-    layers: NamedLayers = field(kw_only=False)
+    layers: Sequence[int] | NamedLayers = field(kw_only=False)
     random_state: RandomState = None
     verbose: int = 0
     checkpoint: PathLike | None = None
@@ -129,11 +131,10 @@ class DBN(
             If a layer is not an RBM.
         """
         with unchanged_on_error(self, learned="stack_"):
-            check_machines(self.layers)
+            layers = named_layers.of_widths(self.layers, RBM)
+            check_machines(layers)
             options = {"random_state": self.random_state, "verbose": self.verbose}
-            stack = StackedAE(
-                self.layers, checkpoint=self.checkpoint, resume=self.resume, **options
-            )
+            stack = StackedAE(layers, checkpoint=self.checkpoint, resume=self.resume, **options)
             try:
                 stack.fit(X, sample_weight=sample_weight)
             finally:

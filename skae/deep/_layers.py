@@ -7,7 +7,7 @@ from sklearn.pipeline import make_pipeline
 
 from .._compat import StrOptions
 from .._estimators.layer import NetworkLayer
-from .._estimators.named_layers import check_names
+from .._estimators.named_layers import are_widths, check_names, of_widths
 from .._estimators.subestimators import check_layers, kind_of_units
 from .._estimators.units import plain_units
 from ..autoencoders import ContractiveAE
@@ -27,18 +27,12 @@ def default_layers():
 
 def chosen_layers(stack):
     """Return the ``layers`` of ``stack``: default ones for None, contractive auto-encoders for widths."""
-    if stack.layers is None:
-        return default_layers()
-    if not _are_widths(stack.layers):
-        return stack.layers
-    return [
-        (f"layer{number}", ContractiveAE(int(width))) for number, width in enumerate(stack.layers)
-    ]
+    return default_layers() if stack.layers is None else of_widths(stack.layers, ContractiveAE)
 
 
 def check_stack(stack):
     """Raise if ``layers`` are not layers, or cannot be stacked."""
-    if stack.layers is None or _are_widths(stack.layers):
+    if stack.layers is None or are_widths(stack.layers):
         return
     check_layers(stack.layers)
     check_names(stack)
@@ -51,11 +45,6 @@ def named(layers):
         ContractiveAE(int(layer)) if isinstance(layer, Integral) else layer for layer in layers
     ]
     return [(name.replace("-", ""), clone(step)) for name, step in make_pipeline(*steps).steps]
-
-
-def _are_widths(layers):
-    widths = [isinstance(layer, Integral) and not isinstance(layer, bool) for layer in layers]
-    return bool(widths) and all(widths)
 
 
 def layer_shapes(layers):

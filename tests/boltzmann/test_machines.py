@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.special import expit, logsumexp
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from skae import DBM, DBN, RBM, AutoEncoder, BoltzmannClassifier
@@ -256,3 +257,16 @@ def test_bad_chains(model, arguments):
     model.fit(DIGITS)
     with pytest.raises((TypeError, ValueError), match=next(iter(arguments))):
         model.sample(**arguments)
+
+
+@pytest.mark.parametrize("Machine", [DBN, DBM])
+def test_widths_stand_for_machines_with_defaults(Machine):
+    few = DIGITS[:100]
+    named = [(f"layer{number}", RBM(width)) for number, width in enumerate((6, 4))]
+    expected = Machine(named, random_state=0).fit(few).transform(few)
+    machine = clone(Machine([6, np.int64(4)], random_state=0)).fit(few)
+    np.testing.assert_array_equal(machine.transform(few), expected)
+    assert list(machine.named_layers_) == ["layer0", "layer1"] and machine._repr_html_()
+    for layers in ([6, ("high", RBM(4))], [True, 4], [6, 0], []):
+        with pytest.raises(ValueError, match="layers|n_components"):
+            Machine(layers).fit(few)
