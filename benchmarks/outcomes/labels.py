@@ -1,9 +1,11 @@
-"""MNIST with labels for some of 10,000 images: networks with and without pre-training and tangents, and an SVM."""
+"""MNIST with labels for some of 10,000 images: networks with and without pre-training and tangents, and controls."""
 
 import inspect
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.model_selection import train_test_split
+from sklearn.semi_supervised import LabelSpreading
 from sklearn.svm import SVC
 
 from skae import ContractiveAE, ManifoldTangentClassifier, StackedAEClassifier
@@ -19,12 +21,16 @@ METHODS = (
     "MTC, penalty x 10",
     "MTC, penalty x 100",
     "SVC",
+    "LabelSpreading",
 )
+CONTROLS = {"SVC": SVC(), "LabelSpreading": LabelSpreading(kernel="knn")}
 PAIRS = (
     ("stack", "stack, no pretraining"),
     ("stack", "SVC"),
     ("MTC", "MTC, penalty 0"),
     ("MTC", "SVC"),
+    ("stack", "LabelSpreading"),
+    ("MTC", "LabelSpreading"),
     ("MTC", "stack"),
     ("MTC, penalty x 10", "MTC"),
     ("MTC, penalty x 100", "MTC"),
@@ -42,8 +48,8 @@ def stack(seed, **options):
 
 def build(method, seed):
     """Return an unfitted classifier."""
-    if method == "SVC":
-        return SVC()
+    if method in CONTROLS:
+        return clone(CONTROLS[method])
     if method.startswith("stack"):
         return stack(seed, pretraining=None) if "no" in method else stack(seed)
     model = ManifoldTangentClassifier(random_state=seed)
@@ -78,7 +84,7 @@ def measured(bench, n_labels):
         method: bench.runs(
             {"labels": n_labels, "method": method},
             lambda seed, method=method: measure(method, seed),
-            ours=method != "SVC",
+            ours=method not in CONTROLS,
             most=1 if " x " in method else None,
         )
         for method in METHODS
