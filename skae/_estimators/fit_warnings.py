@@ -20,11 +20,13 @@ def warn_of_constant_codes(encode, rows, name, cure):
     """Warn if most code units are nearly constant over the first rows."""
     if rows.shape[0] < 2:
         return
-    x = rows[:_ROWS]
-    codes = encode(dense(x))
+    x = dense(rows[:_ROWS])
+    codes = encode(x)
     constant = codes.std(axis=0) <= _CONSTANT * np.abs(codes).max()
     if constant.mean() > 0.5:
-        if not codes[:, constant].any():
+        if (x == x[0]).all():
+            cure = "So are the rows of X: give rows that differ."
+        elif not codes[:, constant].any():
             cure = "They are 0 in every row: lower learning_rate_init."
         warnings.warn(
             f"{constant.mean():.0%} of the codes of {name} are constant on the training data: the codes say little about "

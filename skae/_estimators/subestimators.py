@@ -25,7 +25,8 @@ def check_layers(layers):
     for entry in layers:
         if not (isinstance(entry, (tuple, list)) and len(entry) == 2):
             raise ValueError(
-                f"layers must be a list of (name, estimator); got the entry {entry!r}."
+                f"layers must be a list of (name, estimator), or of widths alone; got the entry {entry!r}. make_stack "
+                "names the layers of a StackedAE."
             )
         name, layer = entry
         if isinstance(layer, type):

@@ -258,3 +258,9 @@ def test_missing_values_are_refused_with_the_cure(model):
     ):
         model.fit(holes, np.arange(20) % 2)
     assert np.isfinite(DenoisingAE(2, max_iter=1).fit(holes).impute(holes)).all()
+
+
+def test_equal_rows_are_told_to_differ():
+    rows = np.tile(DIGITS[0], (50, 1))
+    with pytest.warns(UserWarning, match="codes of ContractiveAE are constant.*So are the rows"):
+        ContractiveAE(5, **FAST).fit(rows)

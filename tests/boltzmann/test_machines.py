@@ -268,5 +268,5 @@ def test_widths_stand_for_machines_with_defaults(Machine):
     np.testing.assert_array_equal(machine.transform(few), expected)
     assert list(machine.named_layers_) == ["layer0", "layer1"] and machine._repr_html_()
     for layers in ([6, ("high", RBM(4))], [True, 4], [6, 0], []):
-        with pytest.raises(ValueError, match="layers|n_components"):
+        with pytest.raises(ValueError, match="layers must|n_components"):
             Machine(layers).fit(few)

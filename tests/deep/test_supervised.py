@@ -338,3 +338,9 @@ def test_targets_that_are_missing_are_refused_with_the_cure():
     targets = np.where(np.arange(len(data)) < 9, data[:, 0], np.nan)
     with pytest.raises(ValueError, match="^Input y contains NaN.*fit a StackedAE on all rows"):
         StackedAERegressor([4], max_iter=1).fit(data, targets)
+
+
+def test_layers_without_names_are_told_of_make_stack():
+    for layers in ([AutoEncoder(4)], [AutoEncoder(4), 3], [("low", AutoEncoder(4)), 3]):
+        with pytest.raises(ValueError, match=r"list of \(name, estimator\).*make_stack"):
+            StackedAEClassifier(layers).fit(*_overlapping())
