@@ -34,10 +34,13 @@ from skae import (
     SparseAutoEncoder,
     SparseCoder,
     StackedAE,
+    StackedAEClassifier,
+    StackedAERegressor,
 )
 from skae._kernels._jit import _OPTIONS, kernel
 from skae.datasets import fetch_mnist
-from skae.generative import EnergyAE
+from skae.generative import EnergyAE, parzen_log_likelihood
+from skae.images import ConvolutionalFeatures
 from skae.manifold import LocalPCA, TangentNeighborsClassifier, tangent_basis
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -239,6 +242,64 @@ def test_kinds_of_values(estimator):
         clone(estimator).fit(X + 1j, Y)
     with pytest.raises(ValueError, match="could not convert|columns of text"):
         clone(estimator).fit(np.full(X.shape, "a", dtype=object), Y)
+
+
+def _unlike_numbers():
+    """Yield values that numpy would read as other numbers, and a word of what refuses them."""
+    yield np.ma.masked_array(X, X > 0.9), "masked values"
+    dates = np.full(X.shape, np.datetime64("2026-01-02"))
+    dates[0, 0] = np.datetime64("NaT")
+    yield dates, "dates or durations"
+    yield dates - dates, "dates or durations"
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    names = "abcdef"
+    frame = pandas.DataFrame(X, columns=list(names))
+    for column in (dates[:, 0], pandas.Series(dates[:, 0]).dt.tz_localize("UTC")):
+        yield frame.assign(b=column), r"dates or durations in the columns \['b'\]"
+    days = polars.Series("b", dates[1:, 0]).cast(polars.Date)
+    yield polars.DataFrame(X[1:], schema=list(names)).with_columns(days), r"columns \['b'\]"
+    missing = X.astype(object)
+    missing[2, 1] = pandas.NA
+    yield missing, "hold no numbers"
+
+
+@_each([*ESTIMATORS, ConvolutionalFeatures(2, patch_size=1, pool_grid=1, contrast=None)])
+def test_what_is_read_as_other_numbers_is_refused(estimator):
+    """Masked values would count, and a missing date would be -9.2e18."""
+    model = clone(estimator).fit(X, Y)
+    method = next(
+        (each for each in ("transform", "score_samples", "predict") if hasattr(model, each)), None
+    )
+    for values, words in _unlike_numbers():
+        with pytest.raises((TypeError, ValueError), match=words):
+            clone(estimator).fit(values, Y[: len(values)])
+        if method is not None:
+            with pytest.raises((TypeError, ValueError), match=words):
+                getattr(model, method)(values)
+
+
+def test_masked_targets_weights_and_arguments_are_refused():
+    masked = np.ma.masked_array(Y, Y == 1)
+    for Model in (StackedAEClassifier, StackedAERegressor):
+        with pytest.raises(ValueError, match="y has masked values"):
+            Model(LAYERS, **SHORT).fit(X, masked)
+    with pytest.raises(TypeError, match="y has dates"):
+        StackedAERegressor(LAYERS, **SHORT).fit(X, np.full(60, np.datetime64("2026-01-02")))
+    dates = np.array(["2026-01-02", "2026-01-03", "NaT"] * 20, "M8[D]")
+    with pytest.raises(ValueError, match="y contains NaT"):
+        StackedAEClassifier(LAYERS, **SHORT).fit(X, dates)
+    with pytest.raises(ValueError, match="sample_weight has masked values"):
+        AutoEncoder(3, **SHORT).fit(X, sample_weight=masked)
+    with pytest.raises(ValueError, match="samples has masked values"):
+        parzen_log_likelihood(np.ma.masked_array(X, X > 0.9), X, sigma=1.0)
+    codes = np.ma.masked_array(X[:, :3], X[:, :3] > 0.9)
+    for model in (AutoEncoder(3, **SHORT), SparseCoder(3, **SHORT)):
+        with pytest.raises(ValueError, match="X has masked values"):
+            model.fit(X).inverse_transform(codes)
+    rows = np.ma.masked_array(X, X > 0.9)
+    for batch in (rows, (X, masked)):
+        with pytest.raises(ValueError, match="Part 1 of X.*has masked values"):
+            AutoEncoder(3, **SHORT).fit(iter([(X, Y) if type(batch) is tuple else X, batch]))
 
 
 def _layouts(tmp_path):

@@ -28,6 +28,7 @@ from .fitting import (
     column_names,
     validated_rows,
 )
+from .reading import refuse_unlike_numbers
 
 
 def _decodes(self):
@@ -106,6 +107,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             Means of the output units: probabilities for binary columns and one-hot groups.
         """
         check_is_fitted(self)
+        refuse_unlike_numbers(X, "X")
         codes, prototype = dense(X), reference(self, X)
         if prototype is None or not dispatched(X):
             codes = np.asarray(codes, dtype=self._params.dtype)

@@ -7,9 +7,9 @@ from numbers import Integral
 import numpy as np
 from sklearn import get_config
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import check_array, check_random_state, check_scalar, gen_batches, get_tags
+from sklearn.utils import check_random_state, check_scalar, gen_batches, get_tags
 from sklearn.utils.extmath import row_norms
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import (
     dense,
@@ -29,6 +29,7 @@ from ..training.checkpoint import Checkpoint
 from ..training.loop import DivergenceError
 from .devices import averages, check_dispatch
 from .identity import content, identity
+from .reading import named_array, refuse_unlike_numbers, validated
 
 DTYPES = [np.float64, np.float32]  # of X, which is converted to the first one if it has neither
 BLOCK = 1024  # rows per matrix product of transform: enough for full speed, little memory
@@ -80,7 +81,7 @@ def gathered_with_y(estimator, X, y):
 
 
 def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
-    """Return X in C order, dense or CSR, by :func:`sklearn.utils.validation.validate_data`.
+    """Return X in C order, dense or CSR, by :func:`validated`.
 
     Values may be missing (NaN) if the tags of the estimator say so.
 
@@ -93,44 +94,15 @@ def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
     if check_dispatch(estimator, X):
         dtype = dtypes_of_library(X, dtype)
     finite = "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
-    try:
-        return validate_data(
-            estimator,
-            X,
-            accept_sparse=accept_sparse,
-            dtype=dtype,
-            order="C",
-            ensure_all_finite=finite,
-            **options,
-        )
-    except (TypeError, ValueError) as error:
-        message = _with_cure(str(error), getattr(X, "ndim", 2))
-        if message is None:
-            raise
-        raise (TypeError if isinstance(error, TypeError) else ValueError)(message) from error
-
-
-def _with_cure(problem, n_dimensions):
-    """Return the message of an error of scikit-learn's with the cure, or None if it needs none."""
-    if n_dimensions > 2:
-        return f"{problem} Make a row of each sample, X.reshape(len(X), -1); for pictures see also skae.images."
-    if "convert string to float" in problem:
-        return (
-            f"X has columns of text ({problem}). Encode them first, for instance with make_column_transformer("
-            "(OneHotEncoder(handle_unknown='ignore'), make_column_selector(dtype_exclude=['number', 'datetime'])), "
-            "remainder='passthrough')."
-        )
-    if "could not be promoted" in problem or "real number, not" in problem:
-        return (
-            f"X has columns that hold no numbers ({problem.split('. ')[0]}). Turn dates into numbers, for "
-            "instance (dates - dates.min()).dt.days, or leave such columns out."
-        )
-    if "Input X contains NaN" in problem:
-        return (
-            "Input X contains NaN. Fill in missing values first, by SimpleImputer in a Pipeline or by "
-            "DenoisingAE().fit(X).impute(X). AutoEncoder, DenoisingAE and ContractiveAE take NaN in X themselves."
-        )
-    return None
+    return validated(
+        estimator,
+        X,
+        accept_sparse=accept_sparse,
+        dtype=dtype,
+        order="C",
+        ensure_all_finite=finite,
+        **options,
+    )
 
 
 def dtypes_of_library(X, dtype):
@@ -169,6 +141,7 @@ def counted_rows(X, sample_weight):
 
 def _checked_weights(sample_weight, rows, dtype=None):
     """Return the weights of ``rows`` as an array; raise if they do not define a mean."""
+    refuse_unlike_numbers(sample_weight, "sample_weight")
     try:
         sample_weight = _check_sample_weight(sample_weight, rows, dtype=dtype)
     except (TypeError, ValueError) as error:
@@ -299,22 +272,6 @@ def check_counts(**counts):
         check_scalar(value, name, Integral, min_val=1)
 
 
-def named_array(value, name, **options):
-    """Return :func:`sklearn.utils.check_array` of ``value``, whose errors begin with the ``name`` of the argument."""
-    with errors_of(name):
-        return check_array(value, input_name=name, **options)
-
-
-@contextmanager
-def errors_of(name):
-    """Prefix ``TypeError`` and ``ValueError`` with the ``name`` of an argument."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{name}: {error}") from error
-
-
 def check_jobs(n_jobs):
     """Raise if ``n_jobs`` is neither None nor an integer."""
     if n_jobs is not None:
@@ -345,6 +302,13 @@ def check_codes(estimator, X, n_columns):
         raise ValueError(
             f"X must have shape (n_samples, {n_columns}), as {type(estimator).__name__}.transform returns; got {X.shape}."
         )
+
+
+def checked_codes(estimator, X, n_columns, dtype):
+    """Return codes as an array in C order or a CSR matrix, with ``n_columns`` columns."""
+    codes = named_array(X, "X", accept_sparse="csr", dtype=dtype, order="C")
+    check_codes(estimator, codes, n_columns)
+    return codes
 
 
 def take_columns(estimator, fitted):

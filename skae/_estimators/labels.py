@@ -9,6 +9,8 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from .._arrays.namespace import dense
 from .._compat import StrOptions
 from ..nn.losses import Bernoulli, Gaussian, Multinomial
+from ..sources._parts import refuse_masked
+from .reading import refuse_unlike_numbers
 
 CLASS_WEIGHT = {"class_weight": [StrOptions({"balanced"}), dict, list, None]}  # constraints
 _UNLABELED = -1
@@ -119,6 +121,7 @@ class Values:
 
 def read_classes(y, dtype):
     """Return the ``Classes`` in y, and the ``Targets``."""
+    refuse_masked(y, "y")
     y, of_text = _labels_of_text(y)
     # scikit-learn does not support arrays of text and numbers.
     named = y[_labeled(y)] if of_text else y
@@ -147,6 +150,8 @@ def _labels_of_text(y):
     if isinstance(y, (list, tuple)) and any(isinstance(label, str) for label in y):
         y = np.array(y, dtype=object)
     found = np.asarray(y)
+    if found.dtype.kind in "mM" and np.isnat(found).any():
+        raise ValueError(f"Input y contains NaT. {_HOW_TO_MARK}")
     if found.ndim != 1 or found.dtype.kind not in "OUT":
         return y, False
     if found.dtype == object and any(_is_missing(label) for label in found):
@@ -190,7 +195,8 @@ def read_values(y, dtype, rows, weights):
 
 
 def _numbers(y):
-    """Return y as an array of numbers; raise if it has text."""
+    """Return y as an array of numbers; raise if it has text or dates."""
+    refuse_unlike_numbers(y, "y")
     try:
         return check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
     except (TypeError, ValueError) as error:

@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 import scipy.sparse
-from sklearn.utils import Bunch, check_array, check_scalar, gen_batches
+from sklearn.utils import Bunch, check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense
@@ -13,11 +13,11 @@ from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import (
     BLOCK,
     DTYPES,
-    check_codes,
-    named_array,
+    checked_codes,
     rows_at_once,
     validated_rows,
 )
+from .._estimators.reading import named_array
 from .._threads import team
 from .._typing import FloatArray, MatrixLike
 from ..nn.sparse_network import sparse_network_of
@@ -62,8 +62,7 @@ class FittedFeatures(FittedNetwork):
         check_is_fitted(self)
         if dispatched(X):
             return super().inverse_transform(X)
-        codes = check_array(X, accept_sparse="csr", dtype=self._params.dtype, input_name="X")
-        check_codes(self, codes, self.n_components_)
+        codes = checked_codes(self, X, self.n_components_, self._params.dtype)
         return self._units.scaling.invert(self._decoded(codes))
 
     def reconstruct(self, X: MatrixLike) -> FloatArray:

@@ -5,7 +5,7 @@ from dataclasses import field
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import _BaseComposition, _fit_context
 from .._estimators import named_layers
@@ -15,13 +15,13 @@ from .._estimators.fitting import (
     by_block,
     check_counts,
     column_names,
-    errors_of,
     generator,
     is_fitted,
     take_columns,
     unchanged_on_error,
 )
 from .._estimators.parameters import estimator
+from .._estimators.reading import errors_of, validated
 from .._typing import (
     ArrayLike,
     BaseEstimator,
@@ -228,8 +228,9 @@ class DBN(
         rng, given = generator(random_state), start
         if start is not None:
             dtype = top.model_.dtype
+            start = in_numpy(start)
+            start = validated(self, start, "start", dtype=dtype, order="C", reset=False)
             with errors_of("start"):
-                start = validate_data(self, in_numpy(start), dtype=dtype, order="C", reset=False)
                 lowest = self.layers_[0][1].model_
                 lowest.units.check(start, column_names(self, start))
             for layer in lower:

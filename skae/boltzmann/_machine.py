@@ -2,10 +2,11 @@
 
 from abc import ABC, abstractmethod
 
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._estimators.devices import as_given, in_numpy
-from .._estimators.fitting import check_counts, column_names, errors_of, generator
+from .._estimators.fitting import check_counts, column_names, generator
+from .._estimators.reading import errors_of, validated
 from .._estimators.training import TrainedModel
 from .._typing import ArrayLike, FloatArray, RandomState
 from ..training.solvers import SGD
@@ -58,8 +59,8 @@ class BoltzmannMachine(TrainedModel, ABC):
         X = in_numpy(start)
         if X is not None:
             dtype = self._state["params"].dtype
+            X = validated(self, X, "start", dtype=dtype, order="C", reset=False)
             with errors_of("start"):
-                X = validate_data(self, X, dtype=dtype, order="C", reset=False)
                 self._check_range(X)
         ends = self._ends_of_chains(n_samples, n_steps, X, means, generator(random_state))
         return as_given(ends, start)

@@ -4,10 +4,10 @@ from itertools import islice
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._estimators.columns import Columns
-from .._estimators.fitting import errors_of
+from .._estimators.reading import validated
 from ..autoencoders import BaseAutoEncoder
 from ..deep import RecurrentAE, StackedAE
 from ..nn.losses import Gaussian
@@ -46,8 +46,7 @@ def check_gaussian(loss):
 def checked_rows(model, X, name="x0"):
     """Return X, the argument ``name``, in the dtype of ``model`` and scaled for its network."""
     fitted = model.model_
-    with errors_of(name):
-        X = validate_data(model, X, dtype=fitted.dtype, order="C", reset=False)
+    X = validated(model, X, name, dtype=fitted.dtype, order="C", reset=False)
     return fitted.scaling.apply(X)
 
 

@@ -6,13 +6,14 @@ from numbers import Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
 from .._estimators.fitted import FittedNetwork
-from .._estimators.fitting import check_counts, errors_of, generator, unchanged_on_error
+from .._estimators.fitting import check_counts, generator, unchanged_on_error
 from .._estimators.parameters import estimator
+from .._estimators.reading import validated
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
 from .._estimators.unsupervised import CONSTRAINTS
@@ -305,8 +306,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         dtype = self._params.dtype
         if start is None:
             return like_columns(self._moments, n_samples, dtype, rng)
-        with errors_of("start"):
-            X = validate_data(self, start, dtype=dtype, order="C", reset=False)
+        X = validated(self, start, "start", dtype=dtype, order="C", reset=False)
         return self._units.scaling.apply(X)
 
     def objective(self, network, units):

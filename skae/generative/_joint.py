@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state, check_scalar
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import (
@@ -19,7 +19,6 @@ from .._estimators.fitting import (
     check_counts,
     column_names,
     counted_rows,
-    errors_of,
     gathered,
     generator,
     rows_at_once,
@@ -27,6 +26,7 @@ from .._estimators.fitting import (
     validated_rows,
 )
 from .._estimators.parameters import estimator
+from .._estimators.reading import validated
 from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Self
 from ..nn.model import Model
 from ._checks import check_positive, check_squared, column_moments, finite_states, like_columns
@@ -388,8 +388,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         if x0 is None:
             start = like_columns(self._moments, n_samples, dtype, rng)
         else:
-            with errors_of("x0"):
-                start = validate_data(self, x0, dtype=dtype, order="C", reset=False)
+            start = validated(self, x0, "x0", dtype=dtype, order="C", reset=False)
         steps = n_steps, step_size, self._temperature, rng
         drawn = draw_data(self.base_, self._draws, scaling.apply(start), *steps)
         return finite_states(scaling.invert(drawn))

@@ -8,7 +8,8 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
 from .._estimators.columns import power_of_two
-from .._estimators.fitting import DTYPES, check_same_names, named_array
+from .._estimators.fitting import DTYPES, check_same_names
+from .._estimators.reading import named_array
 from .._typing import ArrayLike, FloatArray
 from ..nn.network import outputs_and_jacobian
 from ._checks import check_gaussian, check_positive, checked_rows, layers_of, noise_level

@@ -9,7 +9,8 @@ from joblib import effective_n_jobs
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import gen_batches, resample
 
-from .._estimators.fitting import DTYPES, check_counts, check_jobs, check_same_names, named_array
+from .._estimators.fitting import DTYPES, check_counts, check_jobs, check_same_names
+from .._estimators.reading import named_array
 from .._kernels.parzen import add_exponentials
 from .._threads import share_items, team
 from .._typing import ArrayLike, FloatArray, RandomState

@@ -4,8 +4,8 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils.validation import validate_data
 
-from .._estimators.fitting import named_array
 from .._estimators.frozen import is_prefit, unfrozen
+from .._estimators.reading import named_array
 from .._estimators.subestimators import atoms_of, check_prefit, ready_copy
 from .._kernels.pictures import normalize_patches
 

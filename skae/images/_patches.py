@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.feature_extraction.image import extract_patches_2d, reconstruct_from_patches_2d
 from sklearn.utils import check_random_state, check_scalar
 
-from .._estimators.fitting import DTYPES, named_array
+from .._estimators.fitting import DTYPES
+from .._estimators.reading import named_array
 from .._typing import ArrayLike, FloatArray, RandomState
 from ._pictures import smoothed
 

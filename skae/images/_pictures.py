@@ -5,12 +5,12 @@ from numbers import Integral
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import gaussian_filter
-from sklearn.utils import check_array
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import validate_data
 
 from .._estimators.devices import check_dispatch
 from .._estimators.fitting import validated_rows
+from .._estimators.reading import named_array
 from .._estimators.unit_atoms import unit_rows
 
 _DTYPES = [np.dtype(kind) for kind in "dfe?bBhHiIlLqQ"]  # kept; all others become the first one
@@ -48,7 +48,7 @@ def validated_pictures(estimator, X, image_shape, *, reset):
             )
         _check_pixels(estimator, X, reset)
         return X.reshape(len(X), *shape)
-    X = check_array(X, allow_nd=True, dtype="numeric", input_name="X")
+    X = named_array(X, "X", allow_nd=True, dtype="numeric")
     if X.ndim > 4 or 0 in X.shape:
         raise ValueError(
             f"X must be (n, height, width) or (n, height, width, channels); got shape {X.shape}."

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.utils import check_array, gen_batches
+from sklearn.utils import gen_batches
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,8 +15,8 @@ from .._arrays.namespace import dense
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fit_warnings import warn_of_equal_codes, warn_of_gaps
 from .._estimators.fitting import (
-    check_codes,
     check_unchanged,
+    checked_codes,
     counted_rows,
     loss_of_zeros,
     unchanged_on_error,
@@ -326,9 +326,8 @@ class ConvolutionalPSD(
             Samples, in the units of the training data.
         """
         check_is_fitted(self)
-        codes = check_array(X, accept_sparse="csr", dtype=self.components_.dtype, input_name="X")
-        codes = np.ascontiguousarray(dense(codes))
-        check_codes(self, codes, self._n_features_out)
+        dtype = self.components_.dtype
+        codes = dense(checked_codes(self, X, self._n_features_out, dtype))
         return self._convolution.sums(codes, self.components_).reshape(len(codes), -1)
 
     @property

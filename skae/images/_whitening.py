@@ -4,12 +4,12 @@ from numbers import Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, _fit_context
 from .._estimators.doc_links import linked
 from .._estimators.fitting import DTYPES, check_codes, unchanged_on_error, validated_rows
+from .._estimators.reading import named_array
 from .._estimators.versions import versioned
 from .._typing import (
     ArrayLike,
@@ -134,7 +134,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             Samples, in the units of the training data.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=self.mean_.dtype, input_name="X")
+        X = named_array(X, "X", dtype=self.mean_.dtype)
         check_codes(self, X, self.n_features_in_)
         return X @ self.coloring_ + self.mean_
 

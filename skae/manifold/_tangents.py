@@ -14,10 +14,10 @@ from .._estimators.devices import backend_of_fit, check_backend, check_same_back
 from .._estimators.fitting import (
     check_counts,
     check_jobs,
-    named_array,
     rows_at_once,
     validated_rows,
 )
+from .._estimators.reading import named_array
 from .._threads import alone, share_items, team
 from .._typing import FloatArray, MatrixLike, RandomState
 from ._bidiagonalization import leading_vectors

@@ -84,6 +84,15 @@ def _refuse_places(X):
         )
 
 
+def refuse_masked(X, name):
+    """Raise ``ValueError`` if an array has masked values, which numpy reads as if they were not masked."""
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise ValueError(
+            f"{name} has masked values. Leave them out or fill them, with .filled(numpy.nan) where missing values are "
+            "accepted."
+        )
+
+
 def _slices(X):
     return (Part(np.asarray(X[rows])) for rows in slices_of(X.shape))
 
@@ -109,6 +118,7 @@ def _batch(batch):
     """Return the ``Part`` for an item of an iterable: rows, or a pair of rows and targets."""
     if isinstance(batch, tuple) and len(batch) == 2:
         rows, y = batch
+        refuse_masked(y, "its y")
         return Part(*_rows_and_names(rows), y)
     return Part(*_rows_and_names(batch))
 
@@ -116,6 +126,7 @@ def _batch(batch):
 def _rows_and_names(rows):
     if scipy.sparse.issparse(rows):
         return rows, None
+    refuse_masked(rows, "it")
     package = type(rows).__module__.partition(".")[0]
     if package not in ("pandas", "polars"):
         return np.asarray(rows), None

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import scipy.sparse
 from joblib import effective_n_jobs
-from sklearn.utils import check_array, gen_batches
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense, is_numpy, like, namespace, row_products, zeros_like
@@ -27,8 +27,8 @@ from .._estimators.fitting import (
     BLOCK,
     DTYPES,
     MeanScore,
-    check_codes,
     check_unchanged,
+    checked_codes,
     counted_rows,
     dtypes_of_library,
     gathered,
@@ -250,8 +250,7 @@ class BaseCoder(
         if dispatched(X):
             check_backend(self._backend, X, f"{type(self).__name__}.inverse_transform")
             dtype = dtypes_of_library(X, dtype)
-        codes = check_array(X, accept_sparse="csr", dtype=dtype)
-        check_codes(self, codes, self._n_features_out)
+        codes = checked_codes(self, X, self._n_features_out, dtype)
         if self.split_sign:
             codes = codes[:, : self._n_atoms] - codes[:, self._n_atoms :]
         return codes @ self._atoms_like(codes)

@@ -9,8 +9,9 @@ from scipy.sparse import csr_matrix
 from .._compat import Interval, StrOptions
 from .._estimators.devices import check_same_backend, dispatched, in_numpy
 from .._estimators.fit_warnings import warn_of_gaps
-from .._estimators.fitting import check_squares, named_array
+from .._estimators.fitting import check_squares
 from .._estimators.parameters import estimator
+from .._estimators.reading import named_array
 from .._estimators.subestimators import atoms_of
 from .._estimators.unit_atoms import unit_rows
 from .._typing import ArrayLike, FloatArray, MatrixLike, Self

@@ -1,0 +1,99 @@
+"""Input that scikit-learn would read as numbers other than those it stands for, or refuse without a cure."""
+
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from ..sources._parts import refuse_masked
+
+
+def validated(estimator, X, name=None, **options):
+    """Return :func:`sklearn.utils.validation.validate_data` of X; its errors begin with ``name`` if that is given.
+
+    Raises
+    ------
+    ValueError
+        If X is invalid, has masked values, or columns of text; the message says what to do.
+    TypeError
+        If X has dates, or other values that are no numbers.
+    """
+    refuse_unlike_numbers(X, name or "X")
+    try:
+        return validate_data(estimator, X, **options)
+    except (TypeError, ValueError) as error:
+        message = f"{name}: {error}" if name else _with_cure(str(error), getattr(X, "ndim", 2))
+        if message is None:
+            raise
+        raise _kind_of(error)(message) from error
+
+
+def named_array(value, name, **options):
+    """Return :func:`sklearn.utils.check_array` of ``value``, whose errors begin with the ``name`` of the argument."""
+    refuse_unlike_numbers(value, name)
+    with errors_of(name):
+        return check_array(value, input_name=name, **options)
+
+
+@contextmanager
+def errors_of(name):
+    """Prefix ``TypeError`` and ``ValueError`` with the ``name`` of an argument."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise _kind_of(error)(f"{name}: {error}") from error
+
+
+def _kind_of(error):
+    return TypeError if isinstance(error, TypeError) else ValueError
+
+
+def _with_cure(problem, n_dimensions):
+    """Return the message of an error of scikit-learn's with the cure, or None if it needs none."""
+    if n_dimensions > 2:
+        return f"{problem} Make a row of each sample, X.reshape(len(X), -1); for pictures see also skae.images."
+    if "convert string to float" in problem:
+        return (
+            f"X has columns of text ({problem}). Encode them first, for instance with make_column_transformer("
+            "(OneHotEncoder(handle_unknown='ignore'), make_column_selector(dtype_exclude=['number', 'datetime'])), "
+            "remainder='passthrough')."
+        )
+    if "could not be promoted" in problem or "real number, not" in problem:
+        return (
+            f"X has columns that hold no numbers ({problem.split('. ')[0]}). Turn dates into numbers, for "
+            "instance (dates - dates.min()).dt.days, or leave such columns out."
+        )
+    if "Input X contains NaN" in problem:
+        return (
+            "Input X contains NaN. Fill in missing values first, by SimpleImputer in a Pipeline or by "
+            "DenoisingAE().fit(X).impute(X). AutoEncoder, DenoisingAE and ContractiveAE take NaN in X themselves."
+        )
+    return None
+
+
+def refuse_unlike_numbers(value, name):
+    """Raise if ``value`` has masked values, dates or durations.
+
+    Numpy reads masked values as if they were not masked, and a missing date as the number -9.2e18.
+    """
+    if type(value) is np.ndarray and value.dtype.kind in "fiub":
+        return
+    refuse_masked(value, name)
+    if hasattr(value, "columns") and hasattr(value, "dtypes"):
+        found = [column for column, dtype in zip(value.columns, value.dtypes) if _is_time(dtype)]
+        where = f" in the columns {found}"
+    else:
+        found, where = _is_time(getattr(value, "dtype", None)), ""
+    if found:
+        raise TypeError(
+            f"{name} has dates or durations{where}, which hold no numbers to learn from. Turn dates into numbers, for instance "
+            "(dates - dates.min()).dt.days, or leave such columns out."
+        )
+
+
+def _is_time(dtype):
+    """Return whether a dtype of numpy, pandas or polars is one of dates or durations."""
+    if hasattr(dtype, "is_temporal"):
+        return dtype.is_temporal()
+    return getattr(dtype, "kind", None) in ("m", "M")
