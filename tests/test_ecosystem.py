@@ -345,7 +345,7 @@ def test_layouts_of_memory(estimator, tmp_path):
 def test_sparse_rows(estimator):
     data = np.where(X > 0.5, X, 0)
     expected = _outputs(clone(estimator).fit(data, Y), data)
-    for kind in (scipy.sparse.csr_matrix, scipy.sparse.csc_array):
+    for kind in (scipy.sparse.csr_matrix, scipy.sparse.csc_array, scipy.sparse.dok_array):
         rows = kind(data)
         try:
             found = _outputs(clone(estimator).fit(rows, Y), rows)

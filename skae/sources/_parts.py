@@ -78,7 +78,7 @@ def _refuse_places(X):
             f"X is the path {os.fspath(X)!r}: open it first, for instance by np.load(path, mmap_mode='r') or "
             "pyarrow.dataset.dataset(path)."
         )
-    if isinstance(X, Mapping):
+    if isinstance(X, Mapping) and not scipy.sparse.issparse(X):  # the DOK format is a dict
         raise TypeError(
             f"X is of the type {type(X).__name__}: give one of its arrays, of {[*X][:5]}."
         )
