@@ -19,21 +19,21 @@ def replacing(path):
     Links are followed.
     """
     path = os.path.realpath(path)
-    file = _opened_next_to(path)
+    name = _name_next_to(path)
     try:
-        with file:
+        with _opened(name) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
             with suppress(FileNotFoundError):
-                os.chmod(file.name, stat.S_IMODE(os.stat(path).st_mode))
+                os.chmod(name, stat.S_IMODE(os.stat(path).st_mode))
             if fcntl is not None:  # before closing the file releases the lock
-                os.replace(file.name, path)
+                os.replace(name, path)
         if fcntl is None:
-            os.replace(file.name, path)
-    except BaseException:
+            os.replace(name, path)
+    except BaseException:  # Ctrl-C may also come before the file has been opened
         with suppress(OSError):
-            os.unlink(file.name)
+            os.unlink(name)
         raise
 
 
@@ -41,9 +41,14 @@ def check_writable(path):
     """Raise OSError if no file can be put at ``path``, which must not be a link to another one."""
     if os.path.islink(path) or (os.path.exists(path) and not os.path.isfile(path)):
         raise OSError("it is not a regular file")  # or a link to itself
-    file = _opened_next_to(path)
-    file.close()
-    os.unlink(file.name)
+    name = _name_next_to(path)
+    try:
+        _opened(name).close()
+        os.unlink(name)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)
+        raise
 
 
 def remove_leftovers(path):
@@ -58,13 +63,18 @@ def remove_leftovers(path):
             os.unlink(os.path.join(folder, other))
 
 
-def _opened_next_to(path):
+def _name_next_to(path):
+    """Return the name of a temporary file for ``path``."""
+    return f"{path}.{secrets.token_hex(4)}.tmp"
+
+
+def _opened(name):
     """Return a new open file, locked until it is closed."""
     while True:
         try:
-            file = open(f"{path}.{secrets.token_hex(4)}.tmp", "xb")
+            file = open(name, "xb")
         except FileNotFoundError as error:  # it has the name of the temporary file
-            raise FileNotFoundError(error.errno, error.strerror, os.path.dirname(path)) from None
+            raise FileNotFoundError(error.errno, error.strerror, os.path.dirname(name)) from None
         with suppress(OSError):  # a file system without locks
             _lock(file, wait=True)
         if os.fstat(file.fileno()).st_nlink:

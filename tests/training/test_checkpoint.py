@@ -30,7 +30,8 @@ from skae import (
     StackedAE,
     StackedAEClassifier,
 )
-from skae.training.files import remove_leftovers, replacing
+from skae.training import files
+from skae.training.files import check_writable, remove_leftovers, replacing
 
 resource = pytest.importorskip("resource")  # not of Windows
 X = np.random.default_rng(0).random((60, 6)).astype(np.float32)
@@ -380,3 +381,49 @@ def test_a_checkpoint_has_what_observers_keep(tmp_path):
         model.set_params(max_iter=3, checkpoint=tmp_path / "state", resume=False).fit(X, y)
         model.set_params(max_iter=5, resume=True).fit(X, y)
         np.testing.assert_array_equal(model._params, whole)
+
+
+class _InterruptAtLine:
+    """Raise KeyboardInterrupt at one of the lines of ``files.py`` that run within the block, counted from 0."""
+
+    def __init__(self, number):
+        self.left = number
+
+    def _trace(self, frame, event, _):
+        if frame.f_code.co_filename != files.__file__:
+            return None
+        if event == "line":
+            self.left -= 1
+            if self.left < 0:
+                raise KeyboardInterrupt
+        return self._trace
+
+    def __enter__(self):
+        self._before = sys.gettrace()
+        sys.settrace(self._trace)
+        return self
+
+    def __exit__(self, *_):
+        sys.settrace(self._before)
+
+
+def _replace(path):
+    with replacing(path) as file:
+        file.write(b"new")
+
+
+@pytest.mark.parametrize("write", [_replace, check_writable])
+def test_an_interrupt_at_any_line_leaves_no_file(write, tmp_path):
+    path = tmp_path / "state"
+    for number in range(100):
+        path.write_bytes(b"old")
+        try:
+            with _InterruptAtLine(number) as tracer:
+                write(path)
+        except KeyboardInterrupt:
+            pass
+        assert os.listdir(tmp_path) == ["state"]
+        assert path.read_bytes() in (b"old", b"new")
+        if tracer.left >= 0:
+            break
+    assert 5 < number < 99
