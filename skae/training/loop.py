@@ -281,7 +281,7 @@ class Verbose(Observer):
         if state.validation_curve:
             validation = f", validation = {state.validation_curve[-1]:.6g}"
         most = "" if self._max_epochs is None else f"/{self._max_epochs}"
-        print(
+        _say(
             f"[{self._name}] epoch {state.n_epochs}{most}: loss = {state.loss_curve[-1]:.6g}{validation}, "
             f"{seconds:.3g} s, {self._n_samples / max(seconds, 1e-9):,.0f} samples/s"
         )
@@ -293,4 +293,12 @@ class Verbose(Observer):
         if state.converged:
             measured = "error on held-out samples" if state.validation_curve else "training loss"
             why = f"the {measured} no longer improves"
-        print(f"[{self._name}] stopped after {state.n_epochs} epochs: {why}")
+        _say(f"[{self._name}] stopped after {state.n_epochs} epochs: {why}")
+
+
+def _say(line):
+    """Print a line; letters that the output cannot encode, as in the names of layers, are escaped."""
+    try:
+        print(line)
+    except UnicodeEncodeError:
+        print(line.encode("ascii", "backslashreplace").decode())

@@ -1,6 +1,8 @@
 """What is told during training."""
 
+import io
 import re
+import sys
 
 import pytest
 from sklearn.datasets import load_digits
@@ -97,3 +99,13 @@ def test_verbose_names_the_layer_and_why_training_stopped(capsys):
     assert last == "[AutoEncoder] stopped after 3 epochs: the training loss no longer improves"
     AutoEncoder(5, max_iter=50, verbose=50, early_stopping=True, **options).fit(X)
     assert "error on held-out samples no longer improves" in capsys.readouterr().out
+
+
+def test_an_output_without_the_letters_of_a_name_does_not_end_the_training(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    layer = AutoEncoder(3, max_iter=2, learning_rate="constant", verbose=1, random_state=0)
+    StackedAE([("größe", layer)], random_state=0).fit(X)
+    sys.stdout.flush()
+    lines = written.getvalue().decode().splitlines()
+    assert len(lines) == 3 and all(line.startswith(r"[gr\xf6\xdfe: ") for line in lines)
