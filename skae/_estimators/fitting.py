@@ -1,7 +1,7 @@
 """Steps of every ``fit`` besides training: validation, sample weights, checkpoints, attributes after errors."""
 
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack
 from numbers import Integral
 
 import numpy as np
@@ -35,8 +35,7 @@ DTYPES = [np.float64, np.float32]  # of X, which is converted to the first one i
 BLOCK = 1024  # rows per matrix product of transform: enough for full speed, little memory
 
 
-@contextmanager
-def unchanged_on_error(estimator, n_threads=None, learned="_state"):
+class unchanged_on_error:
     """Run the block of a fit in a :func:`team`, and restore the attributes of ``estimator`` if it raises.
 
     The team covers the whole fit and not training alone, because the last bit of BLAS results depends on its number of
@@ -44,16 +43,46 @@ def unchanged_on_error(estimator, n_threads=None, learned="_state"):
 
     The attributes are kept if training was interrupted, could not write its checkpoint or diverged, and has set the
     attribute ``learned``; unless it diverged in the first epoch of joint training and there was an earlier fit.
+
+    This is no generator, which Python would end with its traceback, after a later fit, if Ctrl-C comes as it begins.
     """
-    before = vars(estimator).copy()
-    try:
+
+    def __init__(self, estimator, n_threads=None, learned="_state"):
+        self._estimator, self._learned, self._within = estimator, learned, ExitStack()
+        self._n_threads, self._before = n_threads, vars(estimator).copy()
+
+    def __enter__(self):
         # Underflow is harmless, and numpy ignores it unless users change its settings.
-        with team(n_threads), np.errstate(under="ignore"):
-            yield
-    except BaseException as error:
-        if not _is_worth_keeping(vars(estimator).get(learned), before.get(learned), error):
-            estimator.__dict__ = before
-        raise
+        self._within.enter_context(np.errstate(under="ignore"))
+        self._within.enter_context(team(self._n_threads))
+
+    def __exit__(self, _, error, __):
+        try:
+            self._within.close()
+        except BaseException as late:  # Ctrl-C
+            error = late
+            raise
+        finally:
+            if error is not None:
+                self._restore(error)
+
+    def _restore(self, error):
+        new, old = (each.get(self._learned) for each in (vars(self._estimator), self._before))
+        if not _is_worth_keeping(new, old, error):
+            self._estimator.__dict__ = self._before
+
+
+class AtEnd:
+    """Call ``function`` when the block ends, also by an error, and at no later time: see ``unchanged_on_error``."""
+
+    def __init__(self, function):
+        self._function = function
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, *_):
+        self._function()
 
 
 def _is_worth_keeping(new, old, error):

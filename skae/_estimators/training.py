@@ -4,6 +4,7 @@ import warnings
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar, Literal
 
@@ -20,7 +21,7 @@ from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_
 from .callbacks import reported
 from .devices import training_there
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
-from .fitting import BLOCK, kind_of_seed, opened_checkpoint
+from .fitting import BLOCK, AtEnd, kind_of_seed, opened_checkpoint
 from .held_out import held_out_rows
 
 # Training parameters that methods of a fitted model need,
@@ -323,19 +324,18 @@ class TrainedModel(CallbackSupportMixin):
         self._remember_parameters()
         self._state = state.to_dict()
 
-    @contextmanager
     def _publishing(self, state, publish=None):
         """Publish ``state``, with its best parameters, when the block ends, also by an error."""
-        try:
-            yield
-        finally:
-            if state.best_params is not None:
-                state.params, state.best_params = state.best_params, None
-            if publish is None:
-                self._publish(state)
-            else:
-                self._remember_parameters()
-                publish(state)
+        return AtEnd(partial(self._publish_best, state, publish))
+
+    def _publish_best(self, state, publish):
+        if state.best_params is not None:
+            state.params, state.best_params = state.best_params, None
+        if publish is None:
+            self._publish(state)
+        else:
+            self._remember_parameters()
+            publish(state)
 
     def _split(self, problem, seed):
         """Return the rows to train on and the held-out ones, or None."""

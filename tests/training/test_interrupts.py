@@ -1,5 +1,8 @@
 """An interrupt in any stage of a fit leaves what the stages have learned so far."""
 
+import contextlib
+import sys
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -172,3 +175,56 @@ def test_interrupted_chains_leave_their_draws(monkeypatch):
         model.fit(X)
     np.testing.assert_array_equal(model.draws_, whole.draws_[:2])
     assert np.isfinite(model.sample(3, random_state=0)).all()
+
+
+class _InterruptAtLine:
+    """Raise KeyboardInterrupt at one of the lines that run in the files of ``modules`` within the block, from 0 on."""
+
+    modules = (contextlib,)
+
+    def __init__(self, number):
+        self.left, self._files = number, {each.__file__ for each in self.modules}
+
+    def _trace(self, frame, event, _):
+        if frame.f_code.co_filename not in self._files:
+            return None
+        if event in ("line", "return"):
+            self.left -= 1
+            if self.left == -1:
+                raise KeyboardInterrupt
+        return self._trace
+
+    def __enter__(self):
+        self._before = sys.gettrace()
+        sys.settrace(self._trace)
+        return self
+
+    def __exit__(self, *_):
+        sys.settrace(self._before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("again", [False, True], ids=["first fit", "second fit"])
+def test_an_interrupt_at_any_line_leaves_a_whole_model(again):
+    """Also where it comes as a context manager begins, whose end Python then calls with the traceback, or never."""
+    for number in range(2000):
+        model = AutoEncoder(2, **{**SHORT, "max_iter": 1})
+        if again:
+            model.fit(X)
+        before, wide = vars(model).copy(), np.hstack([X, X])
+        caught = None
+        try:
+            with _InterruptAtLine(number) as tracer:
+                model.fit(wide)
+        except KeyboardInterrupt as error:
+            caught = error
+        if caught is None and tracer.left >= 0:
+            break
+        at_once = vars(model).copy()
+        del caught
+        assert vars(model) == at_once
+        if hasattr(model, "_state") and model._state is not before.get("_state"):
+            assert model.transform(wide).shape == (len(X), 2)
+        else:
+            assert vars(model) == before
+    assert 100 < number < 1999
