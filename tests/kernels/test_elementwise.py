@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, log_softmax
 
 from skae._kernels import activations, losses, updates
 from skae._kernels import tangents as kernels
 from skae._kernels.contraction import add_scaled_rows, contract, curve, squared_row_norms
 from skae._kernels.tangents import gather, gather_sum, squares
+from skae.training import SGD, Adam
 
 DTYPES = [np.float32, np.float64]
 KINDS = {
@@ -104,6 +106,32 @@ def test_momentum(dtype, nesterov):
     updates.momentum(params, grad, velocity, dtype(0.1), dtype(0.9), nesterov)
     _close(params, expected, 32)
     _close(velocity, v, 32)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kernel", ["adam", "momentum"])
+def test_steps_leave_no_subnormal_numbers(kernel, dtype):
+    limits = np.finfo(dtype)
+    sizes = np.geomspace(1, float(limits.smallest_subnormal), 400).astype(dtype)
+    params, state, grad = sizes.copy(), [sizes.copy()], np.zeros_like(sizes)
+    if kernel == "adam":
+        state.append(sizes.copy())
+        updates.adam(params, grad, *state, *map(dtype, (0, 0.9, 0.9, 1)))
+    else:
+        state[0][:] = 0
+        updates.momentum(params, grad, *state, dtype(0.1), dtype(0.9), False)
+    for array, factor in zip((params, *state), (1, 0.9, 0.9) if kernel == "adam" else (1, 0)):
+        kept = factor * sizes.astype(np.longdouble)
+        kept[kept < limits.tiny / limits.eps] = 0
+        assert_allclose(array, kept, rtol=8 * limits.eps, atol=0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("solver", [Adam(), SGD()], ids=["adam", "sgd"])
+def test_steps_keep_nan(solver, dtype):
+    params = np.ones(3, dtype)
+    solver.step(params, np.array([np.nan, 0, 1], dtype), solver.start(params), 0.1)
+    assert_array_equal(np.isnan(params), [True, False, False])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
