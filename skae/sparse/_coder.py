@@ -81,7 +81,7 @@ class SparseCoder(BaseCoder):
         Whether to return codes as a CSR matrix.
     batch_size : int, default=256
         Samples in a minibatch of learning.
-    max_iter : int or 'auto', default=10
+    max_iter : int or 'auto', default=100
         Maximum number of epochs. ``'auto'`` means two minibatches per sample, but between 1000 and 2000 minibatches,
         and between 12 and 1000 epochs.
     tol : float, default=1e-3
@@ -156,7 +156,7 @@ class SparseCoder(BaseCoder):
     split_sign: bool = False
     transform_encoder: Literal["inference", "soft_threshold"] = "inference"
     sparse_output: bool = False
-    max_iter: int | Literal["auto"] = 10
+    max_iter: int | Literal["auto"] = 100
     tol: float = 1e-3
     n_iter_no_change: int = 3
 

@@ -12,7 +12,7 @@ from .._estimators.fitting import by_block, loss_of_zeros
 from .._estimators.layer import Layer
 from .._estimators.parameters import estimator
 from .._estimators.unit_atoms import UnitAtoms
-from .._typing import FloatArray, StepSolverLike
+from .._typing import FloatArray, Schedule, StepSolverLike
 from ..nn.activations import Diagonal
 from ..nn.code_encoders import ENCODERS, make_encoder
 from ..nn.layer import LinearLayer
@@ -65,9 +65,9 @@ class PSD(BaseCoder):
         Maximum number of iterations per code.
     solver : {'adam', 'sgd'} or solver, default='adam'
         An instance from :mod:`skae.training` has options.
-    learning_rate_init : float, default=1e-3
+    learning_rate_init : float, default=3e-3
         Step size.
-    learning_rate : {'constant', 'cosine'}, default='constant'
+    learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs; with ``warm_start`` anew in each ``fit``. ``partial_fit``
         takes constant steps. Training that is resumed then needs the same ``max_iter``.
@@ -144,6 +144,8 @@ class PSD(BaseCoder):
     gap_tol: float = 1e-3
     max_inference_iter: int = 500
     solver: StepSolverLike = "adam"
+    learning_rate_init: float = 3e-3
+    learning_rate: Schedule = "cosine"
     batch_size: int = 100
     max_iter: int | Literal["auto"] = 30
     n_iter_no_change: int = 5

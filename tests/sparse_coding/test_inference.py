@@ -227,7 +227,7 @@ def test_codes_beyond_their_tolerance_warn_once():
 def test_max_iter_warns_once_in_fit_and_never_in_partial_fit(Model):
     X = np.random.default_rng(0).random((60, 10))
     model = Model(3, max_iter=2, tol=0.0, random_state=0)
-    if Model is AutoEncoder:
+    if Model in (AutoEncoder, PSD):
         model.set_params(learning_rate="constant")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

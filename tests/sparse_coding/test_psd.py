@@ -179,7 +179,7 @@ def test_neighbors_on_the_torus_have_like_orientations():
 
 
 def test_partial_fits_equal_one_fit():
-    whole = PSD(**SMALL, n_iter_no_change=100).fit(X[:500])
+    whole = PSD(**SMALL, learning_rate="constant", n_iter_no_change=100).fit(X[:500])
     parts = PSD(**SMALL)
     for _ in range(3):
         parts.partial_fit(X[:500])
