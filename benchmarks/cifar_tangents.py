@@ -110,7 +110,7 @@ def draw(models, X, path):
             model, X[list(SHOWN)], steps=(-10, -5, 5, 10), image_shape=SHAPE, ax=ax
         )
         ax.set_title(name)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120, bbox_inches="tight")
 
 
 def measured(records, name, train, validation, test):
