@@ -2,7 +2,7 @@
 
 - A linear model or nearest neighbors come next: ``ContractiveAE``; with few columns ``DenoisingAE``.
 - Most rows have no label: ``StackedAEClassifier``, for digits and faces ``ManifoldTangentClassifier``.
-- Cells are missing: ``DenoisingAE`` and its method ``impute``.
+- Cells are missing: ``Imputer``, before any estimator.
 - Which rows are anomalous: ``AnomalyDetector``.
 - Images: ``skae.images.ConvolutionalFeatures``.
 - Sparse codes: ``SparseCoder``, ``PSD``, ``SparseAutoEncoder``.
@@ -22,6 +22,7 @@ from .autoencoders import (
     AutoEncoder,
     ContractiveAE,
     DenoisingAE,
+    Imputer,
     SparseAutoEncoder,
 )
 from .boltzmann import DBM, DBN, RBM, BoltzmannClassifier
@@ -48,6 +49,7 @@ __all__ = [
     "BoltzmannClassifier",
     "ContractiveAE",
     "DenoisingAE",
+    "Imputer",
     "ManifoldTangentClassifier",
     "RecurrentAE",
     "SparseAutoEncoder",

@@ -9,6 +9,7 @@ from skae import (
     AutoEncoder,
     BoltzmannClassifier,
     ContractiveAE,
+    Imputer,
     ManifoldTangentClassifier,
     RecurrentAE,
     SparseCoder,
@@ -38,6 +39,7 @@ TRAINED = [
 OTHERS = [
     DBN(MACHINES, random_state=0),
     AnomalyDetector(AutoEncoder(3, **SHORT)),
+    Imputer(AutoEncoder(3, **SHORT)),
     LocalPCA(4),
     JointEnergy(AutoEncoder(3, **SHORT), n_draws=2, burn_in=1, random_state=0),
     ZCA(),

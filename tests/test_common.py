@@ -15,6 +15,7 @@ from skae import (
     AutoEncoder,
     BoltzmannClassifier,
     DenoisingAE,
+    Imputer,
     ManifoldTangentClassifier,
     RecurrentAE,
     SparseAutoEncoder,
@@ -92,6 +93,8 @@ OTHERS = [
     *[SparseAutoEncoder(6, activation=each, max_iter=3) for each in SPARSE],
     AnomalyDetector(AutoEncoder(3, max_iter=5)),
     AnomalyDetector(),
+    Imputer(AutoEncoder(3, max_iter=5)),
+    Imputer(),
     LocalPCA(2),
     TangentNeighborsClassifier(LocalPCA(3), n_neighbors=1, n_tangents=1),
     ManifoldTangentClassifier(

@@ -85,7 +85,8 @@ def _outputs(estimator, X):
     method = next(
         each for each in ("transform", "score_samples", "predict") if hasattr(estimator, each)
     )
-    return np.asarray(getattr(estimator, method)(X))
+    found = getattr(estimator, method)(X)
+    return found.toarray() if scipy.sparse.issparse(found) else np.asarray(found)
 
 
 def _arrays(value):

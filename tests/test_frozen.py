@@ -19,6 +19,7 @@ from skae import (
     AutoEncoder,
     BoltzmannClassifier,
     ContractiveAE,
+    Imputer,
     ManifoldTangentClassifier,
     StackedAE,
 )
@@ -33,6 +34,7 @@ BASE = ContractiveAE(6, **SHORT).fit(X)
 MACHINE = DBN([("low", RBM(6, **SHORT))], random_state=0).fit(X)
 WHOLES = [
     AnomalyDetector(FrozenEstimator(BASE)),
+    Imputer(FrozenEstimator(BASE)),
     ManifoldTangentClassifier(FrozenEstimator(BASE), n_tangents=2, **SHORT),
     BoltzmannClassifier(FrozenEstimator(MACHINE), **SHORT),
     TangentNeighborsClassifier(FrozenEstimator(BASE), n_neighbors=3, n_tangents=2),

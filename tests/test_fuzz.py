@@ -64,7 +64,7 @@ DATA_NAMES = {
 UNSUPERVISED = ["AutoEncoder", "DenoisingAE", "ContractiveAE", "RBM", "PSD"]
 LAYERS = {"DBN": ["RBM"], "DBM": ["RBM"], "ConvolutionalStack": ["ConvolutionalFeatures"]}
 BASES = {"BoltzmannClassifier": ["RBM", "DBN", "DBM"], "JointEnergy": ["EnergyAE", "AutoEncoder"]}
-BASES |= {"ManifoldTangentClassifier": [*UNSUPERVISED, "StackedAE"]}
+BASES |= {"ManifoldTangentClassifier": [*UNSUPERVISED, "StackedAE"], "Imputer": UNSUPERVISED[:3]}
 
 
 def _part(rng, names):

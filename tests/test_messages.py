@@ -19,6 +19,7 @@ from skae import (
     AutoEncoder,
     ContractiveAE,
     DenoisingAE,
+    Imputer,
     SparseCoder,
     StackedAE,
     StackedAEClassifier,
@@ -287,6 +288,7 @@ def test_reports_and_scores_do_not_depend_on_the_output_of_transform(output):
         StackedAE([("low", AutoEncoder(3, max_iter=1))], fine_tune="supervised", max_iter=1),
         StackedAEClassifier([("low", AutoEncoder(3, max_iter=1))], max_iter=1),
         ZCA(),
+        Imputer(AutoEncoder(3, max_iter=1)),
     ],
 )
 def test_names_of_an_earlier_fit_are_forgotten(estimator):
@@ -302,6 +304,7 @@ def test_names_of_an_earlier_fit_are_forgotten(estimator):
         (ManifoldTangentClassifier(ContractiveAE), "base"),
         (StackedAEClassifier([("low", ContractiveAE)]), "low"),
         (AnomalyDetector(AutoEncoder), "base"),
+        (Imputer(AutoEncoder), "base"),
         (TangentNeighborsClassifier(ContractiveAE), "encoder"),
         (JointEnergy(AutoEncoder), "base"),
         (

@@ -14,6 +14,7 @@ from skae import (
     AutoEncoder,
     ContractiveAE,
     DenoisingAE,
+    Imputer,
     ManifoldTangentClassifier,
     RecurrentAE,
     SparseCoder,
@@ -86,6 +87,7 @@ COMPOSITIONS = {
         AutoEncoder(4, loss=loss, **SHORT), n_draws=1, burn_in=1, random_state=0
     ),
     "anomalies": lambda loss: AnomalyDetector(AutoEncoder(4, loss=loss, **SHORT)),
+    "imputation": lambda loss: Imputer(AutoEncoder(4, loss=loss, **SHORT)),
     "neighbors": lambda loss: TangentNeighborsClassifier(
         ContractiveAE(4, loss=loss, **SHORT), n_tangents=2
     ),

@@ -8,6 +8,7 @@ from ._base import BaseAutoEncoder
 from ._contractive import ContractiveAE
 from ._denoising import DenoisingAE
 from ._detector import AnomalyDetector
+from ._imputer import Imputer
 from ._sparse import SparseAutoEncoder
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "BaseAutoEncoder",
     "ContractiveAE",
     "DenoisingAE",
+    "Imputer",
     "SparseAutoEncoder",
     "TopK",
     "Unit",

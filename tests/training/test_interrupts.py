@@ -13,6 +13,7 @@ from skae import (
     RBM,
     AnomalyDetector,
     AutoEncoder,
+    Imputer,
     ManifoldTangentClassifier,
     StackedAE,
     StackedAEClassifier,
@@ -130,6 +131,20 @@ def test_an_interrupted_detector_judges_by_what_its_base_has_learned(again, monk
     assert model.base_.n_iter_ == 2
     np.testing.assert_array_equal(model.score_samples(X), expected.score_samples(X))
     assert model.offset_ == expected.offset_
+
+
+def test_an_interrupted_imputer_fills_in_what_its_base_has_learned():
+    holes = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
+    model = Imputer(_interrupted(AutoEncoder))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(holes)
+    # The fit that was interrupted has not measured how far to stretch reconstructions, nor does partial_fit.
+    expected = AutoEncoder(4, **SHORT)
+    assert model.base_.n_iter_ == 2
+    for _ in range(2):
+        expected.partial_fit(holes)
+    np.testing.assert_array_equal(model.base_.components_, expected.components_)
+    np.testing.assert_array_equal(model.transform(holes), expected.impute(holes))
 
 
 @pytest.mark.parametrize(

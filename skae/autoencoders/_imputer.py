@@ -1,0 +1,199 @@
+"""Imputation of missing values as a step of a pipeline."""
+
+import numpy as np
+from scipy.sparse import csr_matrix, issparse
+from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._compat import HasMethods, _fit_context, _safe_indexing
+from .._estimators.doc_links import linked
+from .._estimators.fitting import (
+    BLOCK,
+    DTYPES,
+    counted_rows,
+    gathered,
+    rows_at_once,
+    unchanged_on_error,
+    validated_rows,
+)
+from .._estimators.frozen import is_prefit, unfrozen
+from .._estimators.subestimators import check_prefit, fit_or_publish, ready_copy
+from .._estimators.versions import versioned
+from .._typing import (
+    ArrayLike,
+    BaseEstimator,
+    FloatArray,
+    MatrixLike,
+    OneToOneFeatureMixin,
+    Self,
+    TransformerMixin,
+)
+from ._denoising import DenoisingAE
+
+
+@linked
+@versioned
+class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Transformer that fills in missing values (NaN) with the reconstructions of an auto-encoder.
+
+    A denoising auto-encoder learns to reconstruct rows from copies in which cells are set to the mean of their column,
+    which is what it sees in place of a missing value. ``transform`` returns X with the values that the auto-encoder's
+    ``impute`` gives for missing cells; the others stay as they are, to the last bit. Unlike an auto-encoder, whose
+    ``transform`` returns codes, this is a step before any estimator that takes no NaN.
+
+    Parameters
+    ----------
+    base : estimator, default=None
+        Auto-encoder with ``impute``: a :class:`DenoisingAE`, :class:`AutoEncoder` or :class:`ContractiveAE`, of which
+        a copy is fitted. ``FrozenEstimator(base)`` is used as it is. None means ``DenoisingAE()``.
+    random_state : int, RandomState instance or None, default=None
+        Random seed of ``base`` if it has none of its own.
+
+    Attributes
+    ----------
+    base_ : estimator
+        The fitted auto-encoder.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
+
+    References
+    ----------
+    Vincent, P. et al. Extracting and composing robust features with denoising autoencoders. ICML (2008). Gondara, L. &
+    Wang, K. MIDA: Multiple imputation using denoising autoencoders. arXiv:1705.02737 (2018), where several tables are
+    filled in instead of one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skae import Imputer
+    >>> X, y = load_wine(return_X_y=True)
+    >>> X[np.random.default_rng(0).random(X.shape) < 0.2] = np.nan
+    >>> pipeline = make_pipeline(Imputer(random_state=0), StandardScaler(), LogisticRegression())
+    >>> bool(cross_val_score(pipeline, X, y).mean() > 0.9)
+    True
+    """
+
+    _parameter_constraints = {
+        "base": [HasMethods(["fit", "impute"]), None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, base=None, *, random_state=None):
+        self.base = base
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # A class is refused by fit.
+        base = DenoisingAE() if self.base is None or isinstance(self.base, type) else self.base
+        tags.input_tags.sparse = base.__sklearn_tags__().input_tags.sparse
+        tags.input_tags.allow_nan = base.__sklearn_tags__().input_tags.allow_nan
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit the auto-encoder to X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data, in which NaN is a missing value; there need not be any.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the objective of ``base``. A ``FrozenEstimator`` has no use for them.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or a parameter is invalid, or a column has no value at all; the estimator is then as before. If the
+            training of ``base`` is interrupted or diverges, the imputer has what ``base`` has learned.
+        """
+        with unchanged_on_error(self, learned="base_"):
+            X = gathered(self, X)
+            rows = self._validated(X, reset=True)
+            self._take(self._fitted_base(_named(X, rows), rows, sample_weight))
+        return self
+
+    def transform(self, X: MatrixLike) -> FloatArray | csr_matrix:
+        """Return a copy of X whose missing values are filled in.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+            Float32 if X is, else float64; sparse if X is, where stored values alone may be missing. Binary columns and
+            one-hot groups are filled with probabilities.
+        """
+        check_is_fitted(self)
+        X = gathered(self, X)
+        rows = self._validated(X, reset=False)
+        return _filled(rows, _named(X, rows), self.base_.impute)
+
+    def _validated(self, X, *, reset):
+        tags = self.__sklearn_tags__().input_tags
+        return validated_rows(
+            self, X, accept_sparse="csr" if tags.sparse else False, dtype=DTYPES, reset=reset
+        )
+
+    def _fitted_base(self, X, rows, sample_weight):
+        if is_prefit(self):
+            base = unfrozen(self.base)
+            check_prefit(base=base)
+            # Number, names and order of the columns.
+            validate_data(base, X, reset=False, skip_check_array=True)
+            counted_rows(rows, sample_weight)  # checks the weights
+            return base
+        base = DenoisingAE() if self.base is None else self.base
+        rng = check_random_state(self.random_state)
+        base = ready_copy("base", base, self, rng, verbose=0, checkpoint=None, resume=False)
+        return fit_or_publish(base, X, sample_weight, self._take)
+
+    def _take(self, base):
+        self.base_ = base
+
+
+def _named(X, rows):
+    """Return X if its columns have names, which the base knows, else its validated ``rows``."""
+    return X if hasattr(X, "columns") else rows
+
+
+def _filled(rows, X, impute):
+    """Return a copy of ``rows`` whose missing cells are those of ``impute``, a function of rows of X."""
+    if issparse(rows):
+        filled = rows.copy()
+        filled.sum_duplicates()
+    else:
+        filled = np.array(rows)
+    size = rows_at_once(BLOCK, 4 * rows.shape[1], rows.dtype)
+    for part in gen_batches(rows.shape[0], size):
+        values, places = _stored(filled, part)
+        missing = np.isnan(values)
+        if missing.any():
+            values[missing] = impute(_safe_indexing(X, part))[places][missing]
+    return filled
+
+
+def _stored(rows, part):
+    """Return a view of the values of ``rows[part]``, those that are stored if it is sparse, and their places in it."""
+    if not issparse(rows):
+        return rows[part], ...
+    within = rows[part].tocoo()
+    return rows.data[slice(*rows.indptr[[part.start, part.stop]])], (within.row, within.col)
