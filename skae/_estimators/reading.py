@@ -66,8 +66,8 @@ def _with_cure(problem, n_dimensions):
         )
     if "Input X contains NaN" in problem:
         return (
-            "Input X contains NaN. Fill in missing values first, by SimpleImputer in a Pipeline or by "
-            "DenoisingAE().fit(X).impute(X). AutoEncoder, DenoisingAE and ContractiveAE take NaN in X themselves."
+            "Input X contains NaN. Fill in missing values first, in a Pipeline, by Imputer of skae or SimpleImputer of "
+            "scikit-learn. AutoEncoder, DenoisingAE and ContractiveAE take NaN in X themselves."
         )
     return None
 

@@ -47,7 +47,7 @@ class LossCurveDisplay:
         display : LossCurveDisplay
             The display, with ``ax_`` and ``figure_``.
         """
-        cure = "give one that trains itself, such as the base_ of an AnomalyDetector or the stack_ of a DBN"
+        cure = "give one that trains itself, such as the base_ of an AnomalyDetector or Imputer, or the stack_ of a DBN"
         own = method_of(estimator, "loss_curve_", cure)
         label = label or type(estimator).__name__
         curves = {

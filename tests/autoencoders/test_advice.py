@@ -16,6 +16,7 @@ from skae import (
     AutoEncoder,
     ContractiveAE,
     DenoisingAE,
+    Imputer,
     ManifoldTangentClassifier,
     SparseAutoEncoder,
     SparseCoder,
@@ -212,7 +213,14 @@ def test_good_fits_are_silent(data, Model):
 _of_many_families = pytest.mark.parametrize(
     "model",
     [
-        *(AutoEncoder(2), StackedAE(), StackedAEClassifier(), SparseCoder(), AnomalyDetector()),
+        *(
+            AutoEncoder(2),
+            StackedAE(),
+            StackedAEClassifier(),
+            SparseCoder(),
+            AnomalyDetector(),
+            Imputer(),
+        ),
         *(MACHINE, LocalPCA(2), TangentNeighborsClassifier(), ZCA(), ConvolutionalFeatures()),
     ],
     ids=lambda model: type(model).__name__,
@@ -253,11 +261,9 @@ def test_columns_of_dates_are_refused_with_the_cure(model, dates):
 )
 def test_missing_values_are_refused_with_the_cure(model):
     holes = np.where(np.eye(20, 4), np.nan, 1.0)
-    with pytest.raises(
-        ValueError, match=r"^Input X contains NaN\. Fill in .*SimpleImputer.*impute"
-    ):
+    with pytest.raises(ValueError, match=r"^Input X contains NaN\. Fill in .* by Imputer of skae"):
         model.fit(holes, np.arange(20) % 2)
-    assert np.isfinite(DenoisingAE(2, max_iter=1).fit(holes).impute(holes)).all()
+    assert np.isfinite(Imputer(DenoisingAE(2, max_iter=1)).fit_transform(holes)).all()
 
 
 def test_equal_rows_are_told_to_differ():
