@@ -20,9 +20,12 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skae import DenoisingAE
+from skae import DenoisingAE, Imputer
 
 warnings.simplefilter("ignore", ConvergenceWarning)  # of IterativeImputer, which gets 5 rounds
 TABLES = {"wine": load_wine().data, "breast cancer": load_breast_cancer().data}
@@ -78,6 +81,16 @@ for (name, X), ax in zip(TABLES.items(), axes):
     ax.legend(loc="lower right", fontsize="small")
 figure.suptitle("Error of the cells that are filled in (lower is better)", weight="bold")
 figure.savefig("missing_values.png", dpi=120)
+
+# %%
+# ``Imputer`` has ``impute`` of an auto-encoder as its ``transform``: in a pipeline a classifier sees the filled table.
+X, y = load_breast_cancer(return_X_y=True)
+X_gaps, _ = with_gaps(X, 0.3)
+imputers = [SimpleImputer(), KNNImputer(), IterativeImputer(max_iter=5, tol=0.01, random_state=0)]
+for imputer in (*imputers, Imputer(random_state=0)):
+    pipeline = make_pipeline(StandardScaler(), imputer, LogisticRegression(max_iter=1000))
+    accuracy = cross_val_score(pipeline, X_gaps, y).mean()
+    print(f"{type(imputer).__name__:24s}accuracy of a linear classifier {accuracy:.3f}")
 
 # %%
 digits = load_digits().data

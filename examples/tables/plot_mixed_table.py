@@ -4,7 +4,7 @@ A table with text and gaps
 
 A table of customers has two columns of text and three of numbers, and a seventh of its cells is missing. Each category
 becomes a 0/1 column, which is missing where the text is; the auto-encoder accepts this. A classifier uses its codes,
-and ``impute`` fills the gaps in numbers and text.
+and ``Imputer`` fills the gaps in numbers and text.
 """
 
 # %%
@@ -17,7 +17,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skae import DenoisingAE
+from skae import DenoisingAE, Imputer
 
 rng = np.random.default_rng(0)
 n_rows = 1500
@@ -67,7 +67,7 @@ for name, model in scores.items():
 
 # %%
 # Fill the gaps: numbers with an estimate, categories with the column of the largest probability.
-filled = pd.DataFrame(DenoisingAE(random_state=0).fit(X).impute(X), columns=X.columns)
+filled = Imputer(DenoisingAE(random_state=0)).set_output(transform="pandas").fit_transform(X)
 right, errors = {}, {}
 for name in ("city", "plan"):
     label = filled.filter(like=f"{name}_").idxmax(axis=1).str.removeprefix(f"{name}_")
