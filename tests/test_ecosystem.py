@@ -252,6 +252,8 @@ def _unlike_numbers():
     dates[0, 0] = np.datetime64("NaT")
     yield dates, "dates or durations"
     yield dates - dates, "dates or durations"
+    yield [list(row) for row in dates], "dates or durations"
+    yield [*np.ma.masked_array(X, X > 0.9)], "masked values"
     pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
     names = "abcdef"
     frame = pandas.DataFrame(X, columns=list(names))
@@ -281,13 +283,19 @@ def test_what_is_read_as_other_numbers_is_refused(estimator):
 
 def test_masked_targets_weights_and_arguments_are_refused():
     masked = np.ma.masked_array(Y, Y == 1)
-    for Model in (StackedAEClassifier, StackedAERegressor):
+    stacks = [Model(LAYERS, **SHORT) for Model in (StackedAEClassifier, StackedAERegressor)]
+    for model in (*stacks, TangentNeighborsClassifier()):
         with pytest.raises(ValueError, match="y has masked values"):
-            Model(LAYERS, **SHORT).fit(X, masked)
+            model.fit(X, masked)
+    for kind in (StackedAERegressor, StackedAEClassifier):
+        with pytest.raises((TypeError, ValueError), match="y has dates|y contains NaN or NaT"):
+            kind(LAYERS, **SHORT).fit(X, [np.datetime64("2026-01-02"), np.datetime64("NaT")] * 30)
+    with pytest.raises(ValueError, match="y contains NaN or NaT.*-1"):
+        StackedAEClassifier(LAYERS, **SHORT).fit(X, np.where(Y == 1, np.nan, Y))
     with pytest.raises(TypeError, match="y has dates"):
         StackedAERegressor(LAYERS, **SHORT).fit(X, np.full(60, np.datetime64("2026-01-02")))
     dates = np.array(["2026-01-02", "2026-01-03", "NaT"] * 20, "M8[D]")
-    with pytest.raises(ValueError, match="y contains NaT"):
+    with pytest.raises(ValueError, match="y contains NaN or NaT"):
         StackedAEClassifier(LAYERS, **SHORT).fit(X, dates)
     with pytest.raises(ValueError, match="sample_weight has masked values"):
         AutoEncoder(3, **SHORT).fit(X, sample_weight=masked)

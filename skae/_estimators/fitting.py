@@ -52,9 +52,13 @@ class unchanged_on_error:
         self._n_threads, self._before = n_threads, vars(estimator).copy()
 
     def __enter__(self):
-        # Underflow is harmless, and numpy ignores it unless users change its settings.
-        self._within.enter_context(np.errstate(under="ignore"))
-        self._within.enter_context(team(self._n_threads))
+        try:
+            # Underflow is harmless, and numpy ignores it unless users change its settings.
+            self._within.enter_context(np.errstate(under="ignore"))
+            self._within.enter_context(team(self._n_threads))
+        except BaseException:  # Ctrl-C, after which __exit__ is not called
+            self._within.close()
+            raise
 
     def __exit__(self, _, error, __):
         try:

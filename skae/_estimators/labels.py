@@ -150,8 +150,8 @@ def _labels_of_text(y):
     if isinstance(y, (list, tuple)) and any(isinstance(label, str) for label in y):
         y = np.array(y, dtype=object)
     found = np.asarray(y)
-    if found.dtype.kind in "mM" and np.isnat(found).any():
-        raise ValueError(f"Input y contains NaT. {_HOW_TO_MARK}")
+    if found.dtype.kind in "fmM" and np.any(found != found):
+        raise ValueError(f"Input y contains NaN or NaT. {_HOW_TO_MARK}")
     if found.ndim != 1 or found.dtype.kind not in "OUT":
         return y, False
     if found.dtype == object and any(_is_missing(label) for label in found):

@@ -1,6 +1,6 @@
 """Input that scikit-learn would read as numbers other than those it stands for, or refuse without a cure."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 from sklearn.utils import check_array
@@ -20,6 +20,8 @@ def validated(estimator, X, name=None, **options):
         If X has dates, or other values that are no numbers.
     """
     refuse_unlike_numbers(X, name or "X")
+    if "y" in options:
+        refuse_masked(options["y"], "y")
     try:
         return validate_data(estimator, X, **options)
     except (TypeError, ValueError) as error:
@@ -56,7 +58,7 @@ def _with_cure(problem, n_dimensions):
     if "convert string to float" in problem:
         return (
             f"X has columns of text ({problem}). Encode them first, for instance with make_column_transformer("
-            "(OneHotEncoder(handle_unknown='ignore'), make_column_selector(dtype_exclude=['number', 'datetime'])), "
+            "(OneHotEncoder(handle_unknown='ignore'), make_column_selector(dtype_exclude=['number', 'datetime', 'datetimetz'])), "
             "remainder='passthrough')."
         )
     if "could not be promoted" in problem or "real number, not" in problem:
@@ -79,6 +81,11 @@ def refuse_unlike_numbers(value, name):
     """
     if type(value) is np.ndarray and value.dtype.kind in "fiub":
         return
+    if isinstance(value, (list, tuple)):
+        for row in value:
+            refuse_masked(row, name)
+        with suppress(ValueError):  # of rows of different lengths, which scikit-learn refuses
+            value = np.asarray(value)
     refuse_masked(value, name)
     if hasattr(value, "columns") and hasattr(value, "dtypes"):
         found = [column for column, dtype in zip(value.columns, value.dtypes) if _is_time(dtype)]
