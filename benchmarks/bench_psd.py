@@ -24,6 +24,7 @@ from skae import PSD
 from skae.images import ZCA, sample_patches
 
 ALPHA = 0.5
+CONSTANT = {"learning_rate": "constant"}
 ENCODERS = ("tanh", "soft_threshold", "lista")
 
 
@@ -59,7 +60,7 @@ def digits_accuracy(encoder):
     X = X / 16
     scores = []
     for train, test in StratifiedKFold(3, shuffle=True, random_state=0).split(X, y):
-        options = {"encoder": encoder, "learning_rate_init": 1e-2, "max_iter": 60}
+        options = {"encoder": encoder, **CONSTANT, "learning_rate_init": 1e-2, "max_iter": 60}
         psd = PSD(100, alpha=0.1, **options, random_state=0).fit(X[train])
         pair = []
         for algorithm in ("encoder", "lasso"):
@@ -81,8 +82,8 @@ def main():
     train, test = white[:30_000], white[30_000:]
     print("encoder         R2  soft  inference s  encoder s  ratio  digits: encoder  exact")
     for encoder in ENCODERS:
-        options = {"encoder": encoder, "learning_rate_init": 3e-3, "max_iter": 10, "n_jobs": 2}
-        psd = PSD(144, alpha=ALPHA, **options, random_state=0).fit(train)
+        options = {"encoder": encoder, **CONSTANT, "learning_rate_init": 3e-3, "max_iter": 10}
+        psd = PSD(144, alpha=ALPHA, **options, n_jobs=2, random_state=0).fit(train)
         psd.set_params(n_jobs=1)
         fast, prediction = timed(lambda psd=psd: psd.transform(test))
         psd.set_params(transform_algorithm="lasso")

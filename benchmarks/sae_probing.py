@@ -64,11 +64,12 @@ def sparse_autoencoder(activation):
     return lambda: SparseAutoEncoder(N_COMPONENTS, activation=activation, **options, **shared)
 
 
+CONSTANT_STEPS = {"learning_rate": "constant", "learning_rate_init": 1e-3}
 MODELS = {
     "columns": None,
     "PCA": lambda: PCA(random_state=0),
-    "SparseCoder": lambda: SparseCoder(N_COMPONENTS, alpha=1.0, random_state=0),
-    "PSD": lambda: PSD(N_COMPONENTS, alpha=1.0, random_state=0),
+    "SparseCoder": lambda: SparseCoder(N_COMPONENTS, alpha=1.0, max_iter=10, random_state=0),
+    "PSD": lambda: PSD(N_COMPONENTS, alpha=1.0, **CONSTANT_STEPS, random_state=0),
     "TopK": sparse_autoencoder("topk"),
     "BatchTopK": sparse_autoencoder("batch_topk"),
     "JumpReLU": sparse_autoencoder("jumprelu"),

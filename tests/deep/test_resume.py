@@ -93,7 +93,10 @@ def test_killed_in_fine_tuning(kind, tmp_path):
 
 CODERS = {
     "dictionary": (SparseCoder, {"n_components": 20, "alpha": 0.2}),
-    "psd": (PSD, {"n_components": 20, "alpha": 0.2, "encoder": "tanh"}),
+    "psd": (
+        PSD,
+        {"n_components": 20, "alpha": 0.2, "encoder": "tanh", "learning_rate": "constant"},
+    ),
 }
 
 
@@ -122,6 +125,7 @@ def test_killed_coder(kind, tmp_path):
 
 def test_a_coder_that_has_converged_stays(tmp_path):
     options = {"checkpoint": tmp_path / "coder", "n_iter_no_change": 1, "tol": 1.0}
+    options["learning_rate"] = "constant"
     first = PSD(10, random_state=0, **options).fit(X)
     again = PSD(10, random_state=0, resume=True, **options).fit(X)
     assert again.n_iter_ == first.n_iter_ < first.max_iter

@@ -109,7 +109,7 @@ def test_momentum(dtype, nesterov):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("kernel", ["adam", "momentum"])
+@pytest.mark.parametrize("kernel", ["adam", "momentum", "nesterov"])
 def test_steps_leave_no_subnormal_numbers(kernel, dtype):
     limits = np.finfo(dtype)
     sizes = np.geomspace(1, float(limits.smallest_subnormal), 400).astype(dtype)
@@ -118,11 +118,12 @@ def test_steps_leave_no_subnormal_numbers(kernel, dtype):
         state.append(sizes.copy())
         updates.adam(params, grad, *state, *map(dtype, (0, 0.9, 0.9, 1)))
     else:
-        state[0][:] = 0
-        updates.momentum(params, grad, *state, dtype(0.1), dtype(0.9), False)
-    for array, factor in zip((params, *state), (1, 0.9, 0.9) if kernel == "adam" else (1, 0)):
+        updates.momentum(params, grad, *state, dtype(0.1), dtype(0.9), kernel == "nesterov")
+    factors = {"adam": (1, 0.9, 0.9), "momentum": (1.9, 0.9), "nesterov": (1.81, 0.9)}
+    for array, factor in zip((params, *state), factors[kernel]):
         kept = factor * sizes.astype(np.longdouble)
         kept[kept < limits.tiny / limits.eps] = 0
+        assert (kept > 0).any() and (kept == 0).any()
         assert_allclose(array, kept, rtol=8 * limits.eps, atol=0)
 
 

@@ -161,7 +161,7 @@ def test_interrupt_publishes_consistent_weights():
 @pytest.mark.parametrize("Model", [AutoEncoder, SparseCoder, PSD])
 def test_warm_start_goes_on_after_convergence(Model):
     model = Model(8, tol=0.5, n_iter_no_change=2, max_iter=20, warm_start=True, random_state=0)
-    if Model is AutoEncoder:
+    if Model is not SparseCoder:
         model.set_params(learning_rate="constant")
     n_epochs = model.fit(X).n_iter_
     assert model.converged_ and n_epochs < 20

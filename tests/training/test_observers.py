@@ -51,6 +51,8 @@ def test_callbacks_see_the_model_of_each_epoch():
 def test_callbacks_see_the_coder_of_each_epoch(Coder):
     recorder = Recorder()
     options = {"alpha": 0.3, "batch_size": 50, "random_state": 0}
+    if Coder is PSD:
+        options["learning_rate"] = "constant"
     Coder(5, **options, max_iter=4).set_callbacks(recorder).fit(X)
     model, expected = Coder(5, **options), []
     for _ in range(4):
