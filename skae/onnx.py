@@ -85,8 +85,8 @@ def to_onnx(
     if not (isinstance(network, Network) and network.sizes[0] == fitted.scaling.n_inputs):
         raise TypeError(
             "estimator must have a feed-forward network that sees X alone, such as ContractiveAE or StackedAE; got one "
-            f"of type {type(estimator).__name__}. Of a Pipeline export the steps one by one, of an AnomalyDetector its "
-            "base_."
+            f"of type {type(estimator).__name__}. Of a Pipeline export the steps one by one, of an AnomalyDetector "
+            "or Imputer its base_."
         )
     if method not in _METHODS:
         raise ValueError(f"method must be one of {sorted(_METHODS)}; got {method!r}.")
@@ -213,8 +213,8 @@ def _through(graph, x, layers):
         )
         if operator is None:
             raise TypeError(
-                f"ONNX has no operator for the activation {type(layer.unit).__name__}. skae.io.save_features writes "
-                "the weights of a SparseAutoEncoder for other tools."
+                f"to_onnx exports the activations {sorted(_UNITS)}; got {type(layer.unit).__name__}. Of a "
+                "SparseAutoEncoder, skae.io.save_features writes the weights for other tools."
             )
         x = graph.add("Gemm", x, layer.weights, layer.bias, transB=1)
         x = graph.add(operator, x)
