@@ -1,4 +1,7 @@
-"""One step of an optimizer over the flat parameter vector: see :mod:`skae._kernels.updates`."""
+"""One step of an optimizer over the flat parameter vector: see :mod:`skae._kernels.updates`.
+
+Tiny numbers stay as they are here: GPUs compute with subnormal ones at full speed.
+"""
 
 import math
 

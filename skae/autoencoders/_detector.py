@@ -137,8 +137,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X or a parameter is invalid; the estimator is then as before. If the training of ``base`` is interrupted
-            or diverges, the detector is fitted with what ``base`` has learned.
+            If X or a parameter is invalid; the estimator is then as before. If the training of ``base`` is interrupted,
+            or diverges in a first fit, the detector is fitted with what ``base`` has learned.
         """
         with unchanged_on_error(self, learned="offset_"):
             X = gathered(self, X)

@@ -120,7 +120,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         ------
         ValueError
             If X or a parameter is invalid, or a column has no value at all; the estimator is then as before. If the
-            training of ``base`` is interrupted or diverges, the imputer has what ``base`` has learned.
+            training of ``base`` is interrupted, or diverges in a first fit, the imputer has what ``base`` has learned.
         """
         with unchanged_on_error(self, learned="base_"):
             X = gathered(self, X)

@@ -54,8 +54,7 @@ class DBN(
     ----------
     layers : list of (str, RBM) or list of int
         Names and layers, from the lowest to the highest, or widths of layers with the defaults of :class:`RBM`, such as
-        ``[200, 100]``. Layers are cloned. Their parameters are ``name__parameter`` in
-        ``set_params`` and grids.
+        ``[200, 100]``. Layers are cloned. Their parameters are ``name__parameter`` in ``set_params`` and grids.
     random_state : int, RandomState instance or None, default=None
         Random seed of layers that have none of their own.
     verbose : int, default=0
