@@ -106,7 +106,10 @@ def test_models_are_the_same_when_they_are_read(model, tmp_path):
         warnings.simplefilter("error")
         again = skae_io.load(path)
     assert type(again) is type(fitted) and again.get_params().keys() == fitted.get_params().keys()
-    np.testing.assert_array_equal(_outputs(again, _data(model)), _outputs(fitted, _data(model)))
+    # The last bit of a product may depend on where its arrays are in memory.
+    np.testing.assert_allclose(
+        _outputs(again, _data(model)), _outputs(fitted, _data(model)), rtol=1e-12
+    )
     assert list(tmp_path.iterdir()) == [path]
 
 
