@@ -5,25 +5,18 @@ from numbers import Real
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.columns import Columns, power_of_two
 from .._estimators.doc_links import linked
-from .._estimators.fitting import (
-    DTYPES,
-    gathered,
-    rows_at_once,
-    unchanged_on_error,
-    validated_rows,
-)
-from .._estimators.frozen import is_prefit, unfrozen
-from .._estimators.subestimators import check_prefit, fit_or_publish, ready_copy
+from .._estimators.fitting import gathered, rows_at_once, unchanged_on_error
 from .._estimators.versions import versioned
 from .._typing import BaseEstimator, FloatArray, IntArray, MatrixLike, OutlierMixin, Self
 from ._autoencoder import AutoEncoder
+from ._composed import fitted_base, take_tags_of_base, validated_for_base
 
 _BLOCK = 1024
 _RIDGE = 1e-3  # multiple of the mean variance of the codes that is added to each variance
@@ -112,10 +105,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        # A class is refused by fit.
-        base = AutoEncoder() if self.base is None or isinstance(self.base, type) else self.base
-        tags.input_tags.sparse = base.__sklearn_tags__().input_tags.sparse
-        tags.input_tags.allow_nan = base.__sklearn_tags__().input_tags.allow_nan
+        take_tags_of_base(tags, self.base, AutoEncoder())
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -142,9 +132,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """
         with unchanged_on_error(self, learned="offset_"):
             X = gathered(self, X)
-            rows = self._validated(X, reset=True)
+            rows = validated_for_base(self, X, reset=True)
             learn = partial(self._learn_residuals, X, rows)
-            learn(self._fitted_base(X, learn))
+            learn(fitted_base(self, AutoEncoder(100), X, None, learn))
         return self
 
     def _learn_residuals(self, X, rows, base):
@@ -155,16 +145,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         residuals, codes = self._residuals(X, rows), self._codes(X)
         self._learn_normal(columns, residuals, codes)
         self.offset_ = self._threshold(-self._distances(residuals, codes) / 2)
-
-    def _fitted_base(self, X, publish):
-        if is_prefit(self):
-            base = unfrozen(self.base)
-            check_prefit(base=base)
-            return base
-        base = AutoEncoder(100) if self.base is None else self.base
-        rng = check_random_state(self.random_state)
-        base = ready_copy("base", base, self, rng, verbose=0, checkpoint=None, resume=False)
-        return fit_or_publish(base, X, None, publish)
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return -D / 2 of each row, see above; low values are anomalies.
@@ -183,7 +163,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = gathered(self, X)
-        rows = self._validated(X, reset=False)
+        rows = validated_for_base(self, X, reset=False)
         scores = np.empty(rows.shape[0])
         # Rows, reconstructions, residuals and their squares.
         size = rows_at_once(_BLOCK, 4 * rows.shape[1], scores.dtype)
@@ -222,16 +202,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             1 for samples that are like the training data, -1 for anomalies.
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
-
-    def _validated(self, X, *, reset):
-        tags = self.__sklearn_tags__().input_tags
-        return validated_rows(
-            self,
-            X,
-            accept_sparse="csr" if tags.sparse else False,
-            dtype=DTYPES,
-            reset=reset,
-        )
 
     def _residuals(self, X, rows):
         """Return r(x) - x in the dtype of the rows; NaN where a value is missing."""

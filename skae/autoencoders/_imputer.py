@@ -2,22 +2,19 @@
 
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, _fit_context, _safe_indexing
 from .._estimators.doc_links import linked
 from .._estimators.fitting import (
     BLOCK,
-    DTYPES,
     counted_rows,
     gathered,
     rows_at_once,
     unchanged_on_error,
-    validated_rows,
 )
-from .._estimators.frozen import is_prefit, unfrozen
-from .._estimators.subestimators import check_prefit, fit_or_publish, ready_copy
+from .._estimators.frozen import is_prefit
 from .._estimators.versions import versioned
 from .._typing import (
     ArrayLike,
@@ -28,6 +25,7 @@ from .._typing import (
     Self,
     TransformerMixin,
 )
+from ._composed import fitted_base, take_tags_of_base, validated_for_base
 from ._denoising import DenoisingAE
 
 
@@ -91,10 +89,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        # A class is refused by fit.
-        base = DenoisingAE() if self.base is None or isinstance(self.base, type) else self.base
-        tags.input_tags.sparse = base.__sklearn_tags__().input_tags.sparse
-        tags.input_tags.allow_nan = base.__sklearn_tags__().input_tags.allow_nan
+        take_tags_of_base(tags, self.base, DenoisingAE())
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -124,7 +119,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         with unchanged_on_error(self, learned="base_"):
             X = gathered(self, X)
-            rows = self._validated(X, reset=True)
+            rows = validated_for_base(self, X, reset=True)
             self._take(self._fitted_base(_named(X, rows), rows, sample_weight))
         return self
 
@@ -144,27 +139,16 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = gathered(self, X)
-        rows = self._validated(X, reset=False)
+        rows = validated_for_base(self, X, reset=False)
         return _filled(rows, _named(X, rows), self.base_.impute)
 
-    def _validated(self, X, *, reset):
-        tags = self.__sklearn_tags__().input_tags
-        return validated_rows(
-            self, X, accept_sparse="csr" if tags.sparse else False, dtype=DTYPES, reset=reset
-        )
-
     def _fitted_base(self, X, rows, sample_weight):
+        base = fitted_base(self, DenoisingAE(), X, sample_weight, self._take)
         if is_prefit(self):
-            base = unfrozen(self.base)
-            check_prefit(base=base)
             # Number, names and order of the columns.
             validate_data(base, X, reset=False, skip_check_array=True)
             counted_rows(rows, sample_weight)  # checks the weights
-            return base
-        base = DenoisingAE() if self.base is None else self.base
-        rng = check_random_state(self.random_state)
-        base = ready_copy("base", base, self, rng, verbose=0, checkpoint=None, resume=False)
-        return fit_or_publish(base, X, sample_weight, self._take)
+        return base
 
     def _take(self, base):
         self.base_ = base
