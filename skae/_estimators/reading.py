@@ -8,6 +8,8 @@ from sklearn.utils.validation import validate_data
 
 from ..sources._parts import refuse_masked
 
+_CURE_OF_DATES = "Turn dates into numbers, for instance (dates - dates.min()).dt.days, or leave such columns out."
+
 
 def validated(estimator, X, name=None, **options):
     """Return :func:`sklearn.utils.validation.validate_data` of X; its errors begin with ``name`` if that is given.
@@ -62,10 +64,7 @@ def _with_cure(problem, n_dimensions):
             "remainder='passthrough')."
         )
     if "could not be promoted" in problem or "real number, not" in problem:
-        return (
-            f"X has columns that hold no numbers ({problem.split('. ')[0]}). Turn dates into numbers, for "
-            "instance (dates - dates.min()).dt.days, or leave such columns out."
-        )
+        return f"X has columns that hold no numbers ({problem.split('. ')[0]}). {_CURE_OF_DATES}"
     if "Input X contains NaN" in problem:
         return (
             "Input X contains NaN. Fill in missing values first, in a Pipeline, by Imputer of skae or SimpleImputer of "
@@ -94,8 +93,7 @@ def refuse_unlike_numbers(value, name):
         found, where = _is_time(getattr(value, "dtype", None)), ""
     if found:
         raise TypeError(
-            f"{name} has dates or durations{where}, which hold no numbers to learn from. Turn dates into numbers, for instance "
-            "(dates - dates.min()).dt.days, or leave such columns out."
+            f"{name} has dates or durations{where}, which hold no numbers to learn from. {_CURE_OF_DATES}"
         )
 
 
