@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from interrupts import InterruptAtLine
 from sklearn.base import clone
 
 from skae import (
@@ -383,30 +384,6 @@ def test_a_checkpoint_has_what_observers_keep(tmp_path):
         np.testing.assert_array_equal(model._params, whole)
 
 
-class _InterruptAtLine:
-    """Raise KeyboardInterrupt at one of the lines of ``files.py`` that run within the block, counted from 0."""
-
-    def __init__(self, number):
-        self.left = number
-
-    def _trace(self, frame, event, _):
-        if frame.f_code.co_filename != files.__file__:
-            return None
-        if event == "line":
-            self.left -= 1
-            if self.left < 0:
-                raise KeyboardInterrupt
-        return self._trace
-
-    def __enter__(self):
-        self._before = sys.gettrace()
-        sys.settrace(self._trace)
-        return self
-
-    def __exit__(self, *_):
-        sys.settrace(self._before)
-
-
 def _replace(path):
     with replacing(path) as file:
         file.write(b"new")
@@ -418,7 +395,7 @@ def test_an_interrupt_at_any_line_leaves_no_file(write, tmp_path):
     for number in range(100):
         path.write_bytes(b"old")
         try:
-            with _InterruptAtLine(number) as tracer:
+            with InterruptAtLine(number, files) as tracer:
                 write(path)
         except KeyboardInterrupt:
             pass

@@ -1,10 +1,10 @@
 """An interrupt in any stage of a fit leaves what the stages have learned so far."""
 
 import contextlib
-import sys
 
 import numpy as np
 import pytest
+from interrupts import InterruptAtLine
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 
@@ -192,32 +192,6 @@ def test_interrupted_chains_leave_their_draws(monkeypatch):
     assert np.isfinite(model.sample(3, random_state=0)).all()
 
 
-class _InterruptAtLine:
-    """Raise KeyboardInterrupt at one of the lines that run in the files of ``modules`` within the block, from 0 on."""
-
-    modules = (contextlib,)
-
-    def __init__(self, number):
-        self.left, self._files = number, {each.__file__ for each in self.modules}
-
-    def _trace(self, frame, event, _):
-        if frame.f_code.co_filename not in self._files:
-            return None
-        if event in ("line", "return"):
-            self.left -= 1
-            if self.left == -1:
-                raise KeyboardInterrupt
-        return self._trace
-
-    def __enter__(self):
-        self._before = sys.gettrace()
-        sys.settrace(self._trace)
-        return self
-
-    def __exit__(self, *_):
-        sys.settrace(self._before)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("again", [False, True], ids=["first fit", "second fit"])
 def test_an_interrupt_at_any_line_leaves_a_whole_model(again):
@@ -229,7 +203,7 @@ def test_an_interrupt_at_any_line_leaves_a_whole_model(again):
         before, wide = vars(model).copy(), np.hstack([X, X])
         caught = None
         try:
-            with _InterruptAtLine(number) as tracer:
+            with InterruptAtLine(number, contextlib, events=("line", "return")) as tracer:
                 model.fit(wide)
         except KeyboardInterrupt as error:
             caught = error
