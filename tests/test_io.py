@@ -106,10 +106,10 @@ def test_models_are_the_same_when_they_are_read(model, tmp_path):
         warnings.simplefilter("error")
         again = skae_io.load(path)
     assert type(again) is type(fitted) and again.get_params().keys() == fitted.get_params().keys()
-    # The last bit of a product may depend on where its arrays are in memory.
-    np.testing.assert_allclose(
-        _outputs(again, _data(model)), _outputs(fitted, _data(model)), rtol=1e-12
-    )
+    # The last bit of codes of ConvolutionalFeatures differed once, on a busy machine.
+    tolerance = 1e-12 if isinstance(model, ConvolutionalFeatures) else 0
+    actual, expected = (_outputs(each, _data(model)) for each in (again, fitted))
+    np.testing.assert_allclose(actual, expected, rtol=tolerance)
     assert list(tmp_path.iterdir()) == [path]
 
 
