@@ -17,7 +17,7 @@ from .._estimators.reading import validated
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
 from .._estimators.unsupervised import CONSTRAINTS
-from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Self, Standardize
+from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Schedule, Self, Standardize
 from ..nn.corruption import Gaussian
 from ..nn.layerwise import OnCodes
 from ..nn.model import Model
@@ -81,16 +81,16 @@ class EnergyAE(TrainedModel, FittedNetwork):
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
-    learning_rate_init : float, default=1e-3
+    learning_rate_init : float, default=3e-2
         Step size of adam and sgd.
-    learning_rate : {'constant', 'cosine'}, default='constant'
+    learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs; with ``warm_start`` anew in each ``fit``. ``partial_fit``,
         which knows of no last epoch, takes constant steps. Training that is resumed then needs the same
         ``max_iter``. Not used by L-BFGS.
     batch_size : int, default=256
         Samples in a minibatch.
-    max_iter : int or 'auto', default=100
+    max_iter : int or 'auto', default='auto'
         Maximum number of epochs, or of iterations of L-BFGS. ``'auto'`` means two minibatches per sample, but between
         1000 and 2000 minibatches, and between 12 and 1000 epochs (for L-BFGS, 200 iterations).
     tol : float, default=1e-4
@@ -160,6 +160,9 @@ class EnergyAE(TrainedModel, FittedNetwork):
     noise: float = 0.5
     standardize: Standardize = "auto"
     weight_decay: float = 0.0
+    learning_rate_init: float = 3e-2
+    learning_rate: Schedule = "cosine"
+    max_iter: int | Literal["auto"] = "auto"
     warm_start: bool = False
 
     _parameter_constraints: ClassVar[dict] = {

@@ -1,5 +1,7 @@
 """EnergyAE against finite differences, and against the known density of mixtures."""
 
+import warnings
+
 import numpy as np
 import pytest
 from common import sklearn_checks
@@ -95,6 +97,20 @@ def test_density_of_a_mixture(mixture):
     score = mixture.score(X, noise)
     error = model.score_field(X) / noise**2 - score
     assert np.linalg.norm(error) < 0.1 * np.linalg.norm(score)
+
+
+@pytest.mark.parametrize("mixture", [LINE, PLANE])
+def test_default_training_finds_the_score(mixture):
+    """The score of 2000 rows is right to 20%, and nothing warns."""
+    model = EnergyAE(standardize=False, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(mixture.draw(2000))
+    X = mixture.draw(2000)
+    X += model.noise * rng.standard_normal(X.shape)
+    score = mixture.score(X, model.noise)
+    error = model.score_field(X) / model.noise**2 - score
+    assert np.linalg.norm(error) < 0.2 * np.linalg.norm(score)
 
 
 @pytest.mark.slow
