@@ -53,13 +53,12 @@ def main():
     crops = crops.reshape(-1, CROP, CROP)
     patches = sample_patches(list(crops), (SIDE, SIDE), 20_000, random_state=0)
     options = {"alpha": ALPHA, "max_iter": arguments.epochs, "random_state": 0}
+    steps = {"learning_rate_init": 5e-3, "learning_rate": "constant"}
     with threadpool_limits(1):
         start = time.process_time()
         coder = SparseCoder(N_FILTERS, **options).fit(patches)
         middle = time.process_time()
-        psd = ConvolutionalPSD(
-            N_FILTERS, patch_size=SIDE, beta=0.5, learning_rate_init=5e-3, **options
-        ).fit(crops)
+        psd = ConvolutionalPSD(N_FILTERS, patch_size=SIDE, beta=0.5, **steps, **options).fit(crops)
         end = time.process_time()
     noise = np.random.default_rng(0).standard_normal((N_FILTERS, SIDE, SIDE))
     print("mean of the largest correlation with another filter over shifts; seconds of CPU")

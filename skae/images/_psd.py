@@ -31,6 +31,7 @@ from .._typing import (
     ClassNamePrefixFeaturesOutMixin,
     FloatArray,
     ImageShape,
+    Schedule,
     Self,
     StepSolverLike,
     TransformerMixin,
@@ -88,9 +89,9 @@ class ConvolutionalPSD(
         Shape of the images that are rows of X, see :class:`ConvolutionalFeatures`.
     solver : {'adam', 'sgd'} or solver, default='adam'
         An instance from :mod:`skae.training` has options.
-    learning_rate_init : float, default=1e-3
+    learning_rate_init : float, default=3e-3
         Step size.
-    learning_rate : {'constant', 'cosine'}, default='constant'
+    learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs. Training that is resumed then needs the same ``max_iter``.
     batch_size : int, default=16
@@ -177,6 +178,8 @@ class ConvolutionalPSD(
     max_inference_iter: int = 200
     solver: StepSolverLike = "adam"
     image_shape: ImageShape = None
+    learning_rate_init: float = 3e-3
+    learning_rate: Schedule = "cosine"
     batch_size: int = 16
     max_iter: int | Literal["auto"] = 20
     n_iter_no_change: int = 5
@@ -258,13 +261,11 @@ class ConvolutionalPSD(
         pictures = validated_pictures(self, X, image_shape, reset=not again)
         size = checked_patch_size(self.patch_size, pictures)
         shape = {"n_filters": self.n_filters, "patch_size": size, "encoder": self.encoder}
-        shape["image_shape"] = pictures.shape[1:]
-        shape["tiling"] = pair(self.tiling, "tiling")
+        shape |= {"image_shape": pictures.shape[1:], "tiling": pair(self.tiling, "tiling")}
         if again:
             check_unchanged(self._shape, shape)
-        rows = as_floats(pictures, self.components_.dtype if again else None).reshape(
-            len(pictures), -1
-        )
+        dtype = self.components_.dtype if again else None
+        rows = as_floats(pictures, dtype).reshape(len(pictures), -1)
         rows, weights, _ = counted_rows(rows, sample_weight)
         self.image_shape_, self.tiling_, self._shape = pictures.shape[1:], shape["tiling"], shape
         self._convolution = Convolution(self.image_shape_, size, self.tiling_)

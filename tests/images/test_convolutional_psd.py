@@ -8,6 +8,7 @@ import pytest
 from common import relative_gradient_error, sklearn_checks
 from scipy.optimize import approx_fprime
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso
 
@@ -179,6 +180,7 @@ def test_a_convolution_learns_filters_that_made_pictures():
     codes = rng.standard_normal((200, 8 * 8 * 2)) * (rng.random((200, 8 * 8 * 2)) < 0.03)
     pictures = Convolution((10, 10, 1), (3, 3)).sums(codes, true.reshape(2, 9))
     options = {"alpha": 0.05, "beta": 0.1, "learning_rate_init": 0.02, "max_iter": 15}
+    options["learning_rate"] = "constant"
     psd = ConvolutionalPSD(2, patch_size=3, **options, random_state=1).fit(pictures)
     likeness = np.abs(psd.components_ @ true.reshape(2, 9).T)
     assert likeness.max(axis=0).min() > 0.95
@@ -272,7 +274,13 @@ def test_bad_input(options, X, words):
 
 def test_training_that_is_cut_short_is_told():
     with pytest.warns(ConvergenceWarning, match="max_iter=1"):
-        ConvolutionalPSD(2, patch_size=3, max_iter=1, random_state=0).fit(PICTURES)
+        ConvolutionalPSD(2, **STEADY, max_iter=1).fit(PICTURES)
+
+
+def test_default_training_ends_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ConvolutionalPSD(4, patch_size=4, random_state=0).fit(load_digits().images[:100])
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -287,7 +295,13 @@ def test_sklearn(estimator, check):
     check(estimator)
 
 
-STEADY = {"patch_size": 3, "batch_size": 2, "tol": 0, "random_state": 0}
+STEADY = {
+    "patch_size": 3,
+    "batch_size": 2,
+    "tol": 0,
+    "random_state": 0,
+    "learning_rate": "constant",
+}
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
