@@ -9,12 +9,14 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 import scipy.sparse
 import small_models
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from numba.core.registry import CPUDispatcher
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
@@ -27,6 +29,7 @@ import skae
 from skae import (
     PSD,
     RBM,
+    AnomalyDetector,
     AutoEncoder,
     ContractiveAE,
     DenoisingAE,
@@ -42,7 +45,9 @@ from skae.datasets import fetch_mnist
 from skae.generative import EnergyAE, parzen_log_likelihood
 from skae.images import ConvolutionalFeatures
 from skae.manifold import LocalPCA, TangentNeighborsClassifier, tangent_basis
+from skae.plotting import CodeDisplay, SaturationDisplay, SparseFeatureDisplay
 
+matplotlib.use("Agg")
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 RNG = np.random.default_rng(0)
@@ -576,3 +581,51 @@ def test_one_warning_for_each_fit_of_a_pipeline():
         warnings.simplefilter("always")
         make_pipeline(MinMaxScaler(), model).fit(X)
     assert len([each for each in caught if each.category is ConvergenceWarning]) == 1
+
+
+def _points(display):
+    return display.ax_.collections[0].get_offsets()
+
+
+SPARSE = SparseAutoEncoder(12, k=2, **SHORT)
+SPARSE_CODER = SparseCoder(4, sparse_output=True, **SHORT)
+
+
+# Of composed estimators and of displays, whose own results are no data frames.
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize(
+    "result",
+    [
+        lambda: AnomalyDetector(SPARSE, random_state=0).fit(X).score_samples(X),
+        lambda: (
+            ConvolutionalFeatures(
+                4,
+                dictionary=SPARSE_CODER,
+                encoder="code",
+                patch_size=2,
+                pool_grid=1,
+                image_shape=(2, 3),
+                random_state=0,
+            )
+            .set_output(transform="default")
+            .fit_transform(X)
+        ),
+        lambda: _points(CodeDisplay.from_estimator(AutoEncoder(3, **SHORT).fit(X), X)),
+        lambda: _points(CodeDisplay.from_estimator(clone(SPARSE).fit(X), X)),
+        lambda: SaturationDisplay.from_estimator(clone(SPARSE).fit(X), X).shares,
+        lambda: (
+            SparseFeatureDisplay.from_estimator(
+                clone(SPARSE).fit(X), X, image_shape=(2, 3)
+            ).features
+        ),
+        lambda: (
+            SparseFeatureDisplay.from_estimator(
+                clone(SPARSE).set_params(sparse_output=False).fit(X), X, image_shape=(2, 3)
+            ).features
+        ),
+    ],
+)
+def test_data_frames_as_output_are_for_users_alone(library, result):
+    expected = result()
+    with config_context(transform_output=library):
+        np.testing.assert_array_equal(result(), expected)

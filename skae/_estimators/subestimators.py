@@ -5,6 +5,8 @@ from itertools import zip_longest
 from numbers import Integral
 
 import numpy as np
+import scipy.sparse
+from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state, get_tags
@@ -13,6 +15,7 @@ from sklearn.utils.validation import validate_data
 from ..nn.network import Network
 from ..training.checkpoint import checked_path
 from ..training.loop import DivergenceError
+from .devices import in_numpy
 from .fitting import is_fitted
 from .frozen import is_prefit
 from .layer import Layer, NetworkLayer
@@ -173,6 +176,16 @@ def atoms_of(estimator):
     raise ValueError(
         f"estimator={estimator!r} has neither components_ nor cluster_centers_: {cure}."
     )
+
+
+def plain_codes(estimator, X):
+    """Return ``transform(X)`` of a fitted estimator as an array or sparse matrix.
+
+    With scikit-learn's ``transform_output``, which is meant for users, it would be a data frame, or fail if sparse.
+    """
+    with config_context(transform_output="default"):
+        codes = in_numpy(estimator.transform(X))
+    return codes if scipy.sparse.issparse(codes) else np.asarray(codes)
 
 
 def check_prefit(**parts):

@@ -13,6 +13,7 @@ from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.columns import Columns, power_of_two
 from .._estimators.doc_links import linked
 from .._estimators.fitting import gathered, rows_at_once, unchanged_on_error
+from .._estimators.subestimators import plain_codes
 from .._estimators.versions import versioned
 from .._typing import BaseEstimator, FloatArray, IntArray, MatrixLike, OutlierMixin, Self
 from ._autoencoder import AutoEncoder
@@ -226,8 +227,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         return total / np.maximum(count, 1)
 
     def _codes(self, X):
-        # transform may give a data frame, or a sparse matrix.
-        return np.asarray(dense(self.base_.transform(X)), dtype=np.float64)
+        return np.asarray(dense(plain_codes(self.base_, X)), dtype=np.float64)
 
     def _learn_normal(self, columns, residuals, codes):
         """Learn the variances of the residuals and the moments of the codes from the most normal rows."""

@@ -6,8 +6,9 @@ the codes of positions from ``first`` on to windows, if possible by a kernel tha
 """
 
 import numpy as np
-import scipy.sparse
 
+from .._arrays.namespace import dense
+from .._estimators.subestimators import plain_codes
 from .._kernels.pictures import pool, pool_split, pool_triangle, split_threshold, triangle
 
 
@@ -76,8 +77,7 @@ class Coder:
 
     def encode(self, products):
         """Return codes."""
-        codes = self._estimator.transform(products)
-        codes = codes.toarray() if scipy.sparse.issparse(codes) else np.asarray(codes)
+        codes = dense(plain_codes(self._estimator, products))
         return rectified(np.ascontiguousarray(codes, dtype=products.dtype), self._rectification)
 
     def pool(self, products, first, windows, kind, pooled):

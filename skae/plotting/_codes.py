@@ -6,8 +6,9 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.utils import column_or_1d
 
+from .._estimators.subestimators import plain_codes
 from .._typing import ArrayLike, Axes, MatrixLike, Self
-from ._grid import drawable, method_of, new_axes
+from ._grid import codes_of, new_axes
 
 _MOST_CLASSES = 20
 _CLASS_COLORS = ("tab10", 10), ("tab20", 20)
@@ -66,8 +67,7 @@ class CodeDisplay:
         display : CodeDisplay
             The display, with ``ax_`` and ``figure_``.
         """
-        codes = drawable(method_of(estimator, "transform", "give an encoder")(X))
-        points, names = _in_the_plane(codes, components)
+        points, names = _in_the_plane(codes_of(estimator, X), components)
         return cls(points=points, y=y, names=names).plot(ax=ax, cmap=cmap, scatter_kw=scatter_kw)
 
     def plot(
@@ -131,7 +131,8 @@ def _in_the_plane(codes, components):
             f"codes of shape {codes.shape} have no two principal components: give two samples, and a code of two."
         )
     axes = ("first", "second")
-    return PCA(2).fit_transform(codes), tuple(f"{each} principal component" for each in axes)
+    points = plain_codes(PCA(2).fit(codes), codes)
+    return points, tuple(f"{each} principal component" for each in axes)
 
 
 def _checked_y(y, n_samples):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_scalar
 
+from .._estimators.subestimators import plain_codes
 from .._typing import ArrayLike, Axes, MatrixLike, Self
 from ._grid import as_images, draw_images, drawable, method_of, new_axes, shape_of
 
@@ -88,7 +89,7 @@ class SparseFeatureDisplay:
         check_scalar(n_features, "n_features", Integral, min_val=1)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         if features is None:
-            sums = np.asarray(estimator.transform(X).sum(axis=0)).ravel()
+            sums = np.asarray(plain_codes(estimator, X).sum(axis=0)).ravel()
             features = np.argsort(-sums, kind="stable")[:n_features]
         features = _checked_features(features, estimator.n_components_)
         directions = (estimator.decoder_components_ * estimator.scale_)[features]

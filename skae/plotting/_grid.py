@@ -3,11 +3,12 @@
 from numbers import Integral
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense
-from .._estimators.subestimators import check_instance
+from .._estimators.subestimators import check_instance, plain_codes
 
 
 def shape_of(image_shape, n_features):
@@ -40,9 +41,17 @@ def method_of(estimator, name, cure):
     """Return a method of a fitted ``estimator``; raise TypeError with the ``cure`` if it has none."""
     check_instance(estimator=estimator)
     if not hasattr(estimator, name):
+        if isinstance(estimator, BaseEstimator):
+            check_is_fitted(estimator)  # there may be one after fit
         raise TypeError(f"estimator={estimator!r} has no {name}: {cure}.")
     check_is_fitted(estimator)
     return getattr(estimator, name)
+
+
+def codes_of(estimator, X):
+    """Return the codes of X by a fitted ``estimator``, as an ndarray; raise TypeError if it has no ``transform``."""
+    method_of(estimator, "transform", "give an encoder")
+    return drawable(plain_codes(estimator, X))
 
 
 def as_images(rows, image_shape):

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from .._typing import Axes, MatrixLike, Self
-from ._grid import drawable, method_of, new_axes
+from ._grid import codes_of, new_axes
 
 _LOW, _HIGH = 0.05, 0.95
 
@@ -63,7 +63,7 @@ class SaturationDisplay:
             The display, with ``ax_`` and ``figure_``.
         """
         check_scalar(n_bins, "n_bins", Integral, min_val=1)
-        codes = drawable(method_of(estimator, "transform", "give an encoder")(X)).ravel()
+        codes = codes_of(estimator, X).ravel()
         bounded = codes.min() >= 0 and codes.max() <= 1
         counts, edges = np.histogram(codes, n_bins, range=(0, 1) if bounded else None)
         if label is None:

@@ -203,6 +203,7 @@ def test_filters_of_pictures_have_their_shape():
         (lambda model: FilterDisplay.from_estimator(model, n_filters=0), ValueError, "n_filters"),
         (lambda model: FilterDisplay.from_estimator(model, n_filters=2.5), TypeError, "n_filters"),
         (lambda model: FilterDisplay.from_estimator(AutoEncoder(3)), NotFittedError, "not fitted"),
+        (lambda model: LossCurveDisplay.from_estimator(AutoEncoder(3)), NotFittedError, "not fitted"),
         (lambda model: FilterDisplay.from_estimator(AutoEncoder), TypeError, "is a class"),
         (lambda model: FilterDisplay.from_estimator(StandardScaler().fit(X)), ValueError, "components_"),
         (lambda model: ReconstructionDisplay.from_estimator(PCA(2).fit(X), X), TypeError, "reconstruct"),
