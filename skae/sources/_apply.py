@@ -32,7 +32,8 @@ def apply(
         folder, which gets a file for each part, ``part-00000.npy``, or ``part-00000.npz`` for sparse results. If None,
         the result is returned.
     method : str, default='transform'
-        Name of the method, such as ``'predict'``, ``'predict_proba'`` or ``'score_samples'``.
+        Name of the method, such as ``'predict'``, ``'predict_proba'`` or ``'score_samples'``, which returns an array or
+        a sparse matrix with a row for each one of X.
 
     Returns
     -------
@@ -42,9 +43,11 @@ def apply(
     Raises
     ------
     ValueError
-        If ``out`` has a different number of rows than X, or is a folder with parts of something else.
+        If ``out`` has a different number of rows than X, rows of another shape than the result, or a dtype that would
+        change it; or if it is a folder with parts of something else.
     TypeError
-        If ``model`` has no such method, or ``out`` does not take slices.
+        If ``model`` has no such method, the method fits it or returns no row for each one of X, or ``out`` does not
+        take slices.
 
     Examples
     --------
@@ -70,7 +73,7 @@ def apply(
     checked, results, start = Checks(allow_nan=True), [], 0
     for number, part in enumerate(_pieces(X, out is not None) if parts is None else parts):
         rows = part.rows if parts is None else _named(checked(part), part.names)
-        result = run(rows)
+        result = _checked(run(rows), rows, method)
         stop = start + result.shape[0]
         if out is None:
             results.append(result)
@@ -81,7 +84,7 @@ def apply(
                 f"out has {out.shape[0]} rows, and X has more: its part {number}, counted from 0, ends at {stop}."
             )
         else:
-            out[start:stop] = result.toarray() if scipy.sparse.issparse(result) else result
+            out[start:stop] = _held(result, out, method)
         start = stop
     if parts is not None:
         checked.finish()
@@ -99,7 +102,54 @@ def _method_of(model, method):
         raise TypeError(
             f"model must be a fitted estimator that has the method {method!r}; got {model!r}."
         )
+    if method.startswith(("fit", "partial_fit")):
+        raise TypeError(
+            f"method={method!r} would fit the model to each part alone: fit it before, and give the name of another method."
+        )
     return run
+
+
+def _checked(result, rows, method):
+    """Return the ``result`` of a method; raise TypeError unless it has a row for each of ``rows``."""
+    n_rows = rows.shape[0] if hasattr(rows, "shape") else len(rows)
+    if not hasattr(result, "shape") or tuple(result.shape[:1]) != (n_rows,):
+        raise TypeError(
+            f"method={method!r} returns no array with a row for each one of X, but {type(result).__name__}: give the "
+            "name of one that does, such as 'transform' or 'predict'."
+        )
+    return result
+
+
+def _held(result, out, method):
+    """Return ``result`` as an array; raise if rows of ``out`` have another shape, or a dtype that would change it."""
+    values = result.toarray() if scipy.sparse.issparse(result) else np.asarray(result)
+    if tuple(out.shape[1:]) != values.shape[1:]:
+        raise ValueError(
+            f"out has rows of shape {tuple(out.shape[1:])}, and the results of {method!r} of {values.shape[1:]}."
+        )
+    if _is_changed_by(values, out.dtype):
+        raise ValueError(
+            f"out has the dtype {out.dtype}, which would change results of {method!r}: give one of {values.dtype}."
+        )
+    return values
+
+
+def _is_changed_by(values, dtype):
+    """Return whether a dtype other than one of floats changes ``values``, or a smaller one of floats makes them infinite."""
+    try:
+        dtype = np.dtype(dtype)
+    except TypeError:  # of another library than numpy
+        return False
+    if dtype in (values.dtype, object):
+        return False
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            kept = values.astype(dtype)
+    except (TypeError, ValueError):  # text as numbers
+        return True
+    if dtype.kind == "f" and values.dtype.kind in "fiub":
+        return bool((np.isfinite(values) & ~np.isfinite(kept)).any())
+    return not np.array_equal(kept, values)
 
 
 def _pieces(X, cut):

@@ -492,6 +492,54 @@ def test_apply_refuses_places_that_do_not_suit(tmp_path):
         apply(model, X[:5], str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("method", "out", "message"),
+    [
+        # Three rows in a part, whose scores numpy would write into each row.
+        ("score_samples", np.zeros((300, 3)), r"rows of shape \(3,\), and the results of 'score_samples' of \(\)"),
+        ("transform", np.zeros((300, 5)), r"rows of shape \(5,\), and the results of 'transform' of \(6,\)"),
+        ("score_samples", np.zeros(300, int), "would change results of 'score_samples': give one of float32"),
+        ("transform", np.zeros((300, 6), np.uint8), "dtype uint8, which would change"),
+        ("impute", np.zeros((300, 64), np.float16), "dtype float16, which would change"),
+    ],
+)  # fmt: skip
+def test_apply_writes_no_other_values(method, out, message):
+    model = AutoEncoder(6, loss="gaussian", **FAST).fit(X * 1e6)
+    with pytest.raises(ValueError, match=message):
+        apply(model, iter(np.split(X * 1e6, 100)), out, method=method)
+
+
+def test_apply_writes_labels_as_they_are():
+    classes = np.array(["none", "some"])
+    model = LogisticRegression(max_iter=2000).fit(X, classes[(y > 4).astype(int)])
+    with pytest.raises(ValueError, match="dtype <U1, which would change"):
+        apply(model, iter([X]), np.empty(300, "U1"), method="predict")
+    with pytest.raises(ValueError, match="dtype float64, which would change"):
+        apply(model, iter([X]), np.empty(300), method="predict")
+    for dtype in ("U9", object):
+        found = apply(model, iter([X]), np.empty(300, dtype), method="predict")
+        np.testing.assert_array_equal(found, model.predict(X))
+    model.fit(X, y)
+    found = apply(model, iter([X]), np.empty(300, np.uint8), method="predict")
+    np.testing.assert_array_equal(found, model.predict(X))
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "fit_transform"])
+def test_apply_fits_nothing(method):
+    model = AutoEncoder(6, **FAST).fit(X)
+    before = model.transform(X)
+    with pytest.raises(TypeError, match="would fit the model to each part alone"):
+        apply(model, iter(np.split(X, 10)), method=method)
+    np.testing.assert_array_equal(model.transform(X), before)
+
+
+@pytest.mark.parametrize("method", ["score", "report"])
+def test_apply_refuses_what_is_no_row_for_each_row(method):
+    model = AutoEncoder(6, **FAST).fit(X)
+    with pytest.raises(TypeError, match=f"method='{method}' returns no array with a row for each"):
+        apply(model, iter(np.split(X, 10)), method=method)
+
+
 def test_apply_writes_sparse_codes(tmp_path):
     model = SparseAutoEncoder(20, **FAST).fit(X)
     found = apply(model, iter(np.array_split(X, 4)))
