@@ -67,12 +67,12 @@ def sample_patches(
     center: bool = True,
     random_state: RandomState = None,
 ) -> FloatArray:
-    """Return random patches of gray images as rows, equally many from each image.
+    """Return random patches of images as rows, equally many from each image.
 
     Parameters
     ----------
-    images : sequence of array-like of shape (height, width)
-        Gray images.
+    images : sequence of array-like of shape (height, width) or (height, width, channels)
+        Images, all gray or all with as many channels.
     patch_size : (int, int)
         Height and width of a patch.
     n_patches : int
@@ -84,13 +84,14 @@ def sample_patches(
 
     Returns
     -------
-    X : ndarray of shape (n_patches, height * width)
-        Patches in random order.
+    X : ndarray of shape (n_patches, height * width) or (n_patches, height * width * channels)
+        Patches in random order, in the dtype of the images if they are not centered.
 
     Raises
     ------
     ValueError
-        If an image is not finite, is smaller than a patch, or has too few positions for its part of the patches.
+        If an image is not finite, is smaller than a patch, or has too few positions for its part of the patches, or if
+        the numbers of channels differ.
 
     Examples
     --------
@@ -107,6 +108,12 @@ def sample_patches(
     if not is_list or not len(images) or any(np.ndim(image) < 2 for image in images):
         raise ValueError(
             "images must be a list of at least one picture: [picture] for a single one."
+        )
+    images = [_picture(image, f"images[{k}]", patch_size) for k, image in enumerate(images)]
+    channels = sorted({image.shape[2:] for image in images})
+    if len(channels) > 1:
+        raise ValueError(
+            f"images must all be gray, or have as many channels; got the shapes {channels[0]} and {channels[1]} of a pixel."
         )
     share = -(-n_patches // len(images))
     parts = [
@@ -126,6 +133,25 @@ def _check_patch_size(patch_size):
     sizes = patch_size if isinstance(patch_size, (tuple, list)) else ()
     if len(sizes) != 2 or not all(isinstance(size, Integral) and size > 0 for size in sizes):
         raise ValueError(f"patch_size must be two positive integers; got {patch_size!r}.")
+
+
+def _picture(image, name, patch_size):
+    """Return ``image`` as an array; raise unless it has two or three axes and a place for a patch."""
+    image = named_array(image, name, dtype="numeric", allow_nd=True)
+    if image.ndim > 3:
+        raise ValueError(
+            f"{name} must be of shape (height, width) or (height, width, channels); got {image.shape}."
+        )
+    _check_fits(image, name, patch_size)
+    return image
+
+
+def _check_fits(image, name, patch_size):
+    if any(n < k for n, k in zip(image.shape, patch_size)):
+        raise ValueError(
+            f"{name} has the height {image.shape[0]} and the width {image.shape[1]}, less than patch_size={patch_size}: make that "
+            "smaller."
+        )
 
 
 def denoise(image: ArrayLike, coder: Any, patch_size: tuple[int, int]) -> FloatArray:
@@ -169,6 +195,7 @@ def denoise(image: ArrayLike, coder: Any, patch_size: tuple[int, int]) -> FloatA
     """
     image = named_array(image, "image", dtype=DTYPES)
     _check_patch_size(patch_size)
+    _check_fits(image, "image", patch_size)
     if isinstance(coder, type) or not hasattr(coder, "reconstruct"):
         raise TypeError(f"coder must be a fitted estimator with reconstruct; got {coder!r}.")
     X = extract_patches_2d(image, patch_size)

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from common import sklearn_checks
 from scipy.ndimage import convolve1d
@@ -63,6 +64,21 @@ def test_patches_come_from_the_images():
     np.testing.assert_allclose(centered, X - X.mean(axis=1, keepdims=True))
 
 
+@pytest.mark.parametrize("make", [np.ndarray.tolist, pd.DataFrame])
+def test_patches_of_lists_and_frames(make):
+    images = [rng.random((9, 7)), rng.random((6, 8))]
+    expected = sample_patches(images, (3, 4), 20, random_state=0)
+    found = sample_patches([make(image) for image in images], (3, 4), 20, random_state=0)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_patches_in_color_are_in_the_order_height_width_channel():
+    image = np.arange(9 * 8 * 3).reshape(9, 8, 3)
+    for row in sample_patches([image], (2, 4), 20, center=False, random_state=0):
+        top, left = divmod(row[0] // 3, 8)
+        np.testing.assert_array_equal(row.reshape(2, 4, 3), image[top : top + 2, left : left + 4])
+
+
 def test_denoising_gains_decibels():
     waves = np.sin(np.arange(80) / 3)
     clean = np.outer(waves, np.cos(np.arange(90) / 4))
@@ -84,8 +100,27 @@ IMAGE = np.zeros((20, 20))
             lambda: sample_patches([IMAGE], (3, 3), 325),
             "n_patches=325 takes 325 patches of each image",
         ),
-        (lambda: sample_patches([IMAGE], (21, 3), 5), "Height of the patch"),
-        (lambda: sample_patches([IMAGE * np.nan], (3, 3), 5), "NaN"),
+        (
+            lambda: sample_patches([IMAGE, IMAGE[:2]], (3, 3), 5),
+            "images[1] has the height 2 and the width 20, less than patch_size=(3, 3)",
+        ),
+        (
+            lambda: denoise(IMAGE, SparseCoder(2).fit(np.eye(9)), (21, 3)),
+            "image has the height 20 and the width 20, less than patch_size=(21, 3)",
+        ),
+        (lambda: sample_patches([IMAGE, IMAGE * np.nan], (3, 3), 5), "images[1]"),
+        (
+            lambda: sample_patches([IMAGE, np.ma.masked_less(IMAGE, 1)], (3, 3), 5),
+            "images[1] has masked values",
+        ),
+        (
+            lambda: sample_patches([IMAGE, np.stack(3 * [IMAGE], axis=2)], (3, 3), 5),
+            "all be gray, or have as many channels",
+        ),
+        (
+            lambda: sample_patches([IMAGE.reshape(20, 5, 2, 2)], (3, 3), 5),
+            "(height, width, channels)",
+        ),
         (lambda: normalize_contrast(IMAGE, sigma=0), "must be positive"),
         (lambda: normalize_contrast(IMAGE[0]), "2D array"),
         (lambda: denoise(IMAGE, SparseCoder(2).fit(np.eye(5)), (3, 3)), "expecting 5 features"),
