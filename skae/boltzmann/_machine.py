@@ -77,7 +77,7 @@ class BoltzmannMachine(TrainedModel, ABC):
         Parameters
         ----------
         n_runs : int, default=100
-            Number of independent runs, whose weights are averaged.
+            Number of independent runs, at least 2, whose weights are averaged.
         n_temperatures : int, default=10000
             Number of steps from the independent units to the machine; with too few, Z is underestimated.
         random_state : int, RandomState instance or None, default=None
@@ -87,6 +87,13 @@ class BoltzmannMachine(TrainedModel, ABC):
         -------
         estimate : LogPartition
             Named tuple of ``value``, and of ``low`` and ``high``, three standard errors of Z below and above it.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, or log Z is beyond the range of numbers.
+        TypeError
+            If a number of runs or temperatures is no integer.
 
         References
         ----------

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils import gen_batches
 
-from .._estimators.fitting import generator
+from .._estimators.fitting import check_counts, generator
 from .._threads import product, team
 from ..nn.activations import ACTIVATIONS
 from ..nn.boltzmann import draw
@@ -32,14 +32,13 @@ class LogPartition(NamedTuple):
 
 
 def log_partition(params, units, base_bias, n_runs, n_temperatures, random_state):
-    """Return log Z, exactly if there are few hidden units."""
-    if len(params.encoder_biases[0]) <= _MOST_EXACT:
-        return exact_log_partition(params, units)
+    """Return log Z, exactly if there are few hidden units; parameters of estimates are checked in any case."""
+    check_counts(n_runs=n_runs, n_temperatures=n_temperatures)
     if n_runs < 2:
         raise ValueError(f"n_runs must be at least 2, for an error bar; got {n_runs!r}.")
-    if n_temperatures < 1:
-        raise ValueError(f"n_temperatures must be at least 1; got {n_temperatures!r}.")
     rng = generator(random_state)
+    if len(params.encoder_biases[0]) <= _MOST_EXACT:
+        return exact_log_partition(params, units)
     with np.errstate(over="ignore", invalid="ignore"):
         estimate = annealed_log_partition(params, units, base_bias, n_runs, n_temperatures, rng)
     if not np.isfinite(estimate.value):

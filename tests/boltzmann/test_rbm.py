@@ -349,8 +349,14 @@ def test_bad_requests():
     rbm = RBM(30, visible="bernoulli", max_iter=1).fit(DIGITS)
     with pytest.raises(ValueError, match="n_samples"):
         rbm.sample(0)
-    with pytest.raises(ValueError, match="n_runs"):
-        rbm.log_partition(n_runs=1)
+    few = RBM(3, visible="bernoulli", max_iter=1).fit(DIGITS)  # log Z of which is exact
+    for machine in (rbm, few):
+        for options in ({"n_runs": 1}, {"n_temperatures": 0}, {"random_state": "a"}):
+            with pytest.raises(ValueError, match="|".join([*options, "cannot be used to seed"])):
+                machine.log_partition(**options)
+        for name, value in (("n_runs", "many"), ("n_runs", 2.5), ("n_temperatures", None)):
+            with pytest.raises(TypeError, match=f"{name} must be an instance of int"):
+                machine.log_likelihood(DIGITS, **{name: value})
     with pytest.raises(ValueError, match="visible='bernoulli' needs"):
         rbm.sample(start=DIGITS[:2] + 1)
     with pytest.raises(ValueError, match=r"visible='bernoulli' .*\[0, 1\].* visible='gaussian'"):
