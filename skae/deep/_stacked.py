@@ -236,6 +236,12 @@ class StackedAE(BaseStack):
                 rows, constant = self._units.scaling.rows(X), self._units.constant_loss
                 self._train(Problem(objective, rows, weights, constant=constant), state)
 
+    def _remember_parameters(self):
+        """Store the parameters of training, with the corruption that the layers together have seen."""
+        super()._remember_parameters()
+        if self.fine_tune is None or self.corruption == "auto":
+            self.trained_with_["corruption"] = None
+
     def _fit_predictor(self, X, y, sample_weight):
         X, y = gathered_with_y(self, X, y)
         if y is None:

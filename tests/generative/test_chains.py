@@ -6,7 +6,7 @@ from sklearn.exceptions import NotFittedError
 
 from skae import PSD, AutoEncoder, ContractiveAE, DenoisingAE, RecurrentAE, StackedAE
 from skae._estimators.fitting import generator
-from skae.generative import sample_chain, sample_langevin
+from skae.generative import sample_chain, sample_langevin, sample_walkback
 
 X = load_digits().data[:300] / 16
 GAUSSIAN = {"loss": "gaussian", "standardize": False, "random_state": 0}
@@ -185,6 +185,20 @@ def test_sigma_and_step_are_those_of_the_training():
     for model in (noisy.fit(X), contracted.fit(X)):
         given = sample_langevin(model, X[:5], 9, 0.2, step_size=0.04, random_state=0)
         np.testing.assert_allclose(sample_langevin(model, X[:5], 9, random_state=0), given)
+
+
+def test_noise_of_a_stack_is_that_of_its_fine_tuning():
+    options = {"corruption": "gaussian", "corruption_level": 0.2, "max_iter": 2, "random_state": 0}
+    tuned = StackedAE([20], fine_tune="reconstruction", **options).fit(X)
+    given = sample_langevin(tuned, X[:5], 9, 0.2, random_state=0)
+    np.testing.assert_array_equal(sample_langevin(tuned, X[:5], 9, random_state=0), given)
+    options["corruption"] = "auto"
+    for stack in (StackedAE([20], **(options | {"corruption": "gaussian"})),
+                  StackedAE([20], fine_tune="reconstruction", **options)):  # fmt: skip
+        with pytest.raises(ValueError, match="sigma must be given"):
+            sample_langevin(stack.fit(X), X[:5])
+        with pytest.raises(ValueError, match="corruption must be one of .*; got None"):
+            sample_walkback(stack, X[:5])
 
 
 def test_langevin_goes_by_whatever_reconstructs():
