@@ -385,7 +385,7 @@ def _sampled(model, **options):
         (lambda: _sampled(EnergyAE(2, max_iter=1), start="a"), "start: "),
         (
             lambda: _sampled(JointEnergy(AutoEncoder(2), n_draws=1, burn_in=1), x0=[[np.nan] * 4]),
-            "x0: Input X contains NaN",
+            "^x0 contains NaN. Fill in missing values first, by Imputer of skae or .*SimpleImputer of scikit-learn.$",
         ),
         (
             lambda: sample_chain(AutoEncoder(2).fit(SMALL), [[1.0]], sigma=0.1),

@@ -27,7 +27,10 @@ def validated(estimator, X, name=None, **options):
     try:
         return validate_data(estimator, X, **options)
     except (TypeError, ValueError) as error:
-        message = f"{name}: {error}" if name else _with_cure(str(error), getattr(X, "ndim", 2))
+        problem = str(error)
+        message = (
+            _of_argument(problem, name) if name else _with_cure(problem, getattr(X, "ndim", 2))
+        )
         if message is None:
             raise
         raise _kind_of(error)(message) from error
@@ -51,6 +54,14 @@ def errors_of(name):
 
 def _kind_of(error):
     return TypeError if isinstance(error, TypeError) else ValueError
+
+
+def _of_argument(problem, name):
+    """Return the message of an error of scikit-learn's about the argument ``name`` of a fitted model."""
+    if "Input X contains NaN" in problem:
+        # The rest is about fit, in which the model may take missing values.
+        return f"{name} contains NaN. Fill in missing values first, by Imputer of skae or SimpleImputer of scikit-learn."
+    return f"{name}: {problem}"
 
 
 def _with_cure(problem, n_dimensions):
