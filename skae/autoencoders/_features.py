@@ -115,18 +115,28 @@ class FittedFeatures(FittedNetwork):
         -------
         report : Bunch
             ``unexplained``, the squared error over the squared deviation from the mean of X, both summed over scaled
-            columns; ``n_active``, the mean number of active features of a sample; ``dead``, the fraction of features
-            that are active in no sample; ``largest_cosine``, the largest cosine between two rows of D; ``frequencies``,
-            the fraction of samples in which each feature is active.
+            columns, and NaN if all rows are equal; ``n_active``, the mean number of active features of a sample;
+            ``dead``, the fraction of features that are active in no sample; ``largest_cosine``, the largest cosine
+            between two rows of D; ``frequencies``, the fraction of samples in which each feature is active.
+
+        Raises
+        ------
+        ValueError
+            If X is invalid, or so far from the columns of fit that squares of errors overflow.
         """
         counts, n_samples = np.zeros(self._width(), np.int64), 0
-        error, sums, squares = 0.0, 0.0, 0.0
+        error, sums, squares, near = 0.0, 0.0, 0.0, None
         for z, codes in self._blocks(X, "report"):
             counts += np.bincount(codes.indices, minlength=len(counts))
             n_samples += len(z)
-            error += float(np.sum((z - self._decoded(codes)) ** 2, dtype=float))
-            sums, squares = sums + z.sum(axis=0, dtype=float), squares + np.sum(z**2, dtype=float)
-        variation = squares - np.sum(sums**2) / n_samples
+            # Squares of values far from 0 would lose their deviations to rounding.
+            near = z[0].astype(float) if near is None else near
+            with np.errstate(over="ignore"):
+                error += float(np.sum((z - self._decoded(codes)) ** 2, dtype=float))
+                sums, squares = sums + (z - near).sum(axis=0), squares + np.sum((z - near) ** 2)
+        if not np.isfinite([error, squares]).all():
+            raise ValueError(f"X has values whose squares overflow in {z.dtype}: scale X.")
+        variation = squares - np.sum((sums / n_samples) ** 2) * n_samples
         return Bunch(
             unexplained=float(error / variation) if variation > 0 else np.nan,
             n_active=float(counts.sum() / n_samples),

@@ -67,6 +67,22 @@ def test_report(fitted):
     D = fitted.decoder_components_
     cosines = D @ D.T - 2 * np.eye(len(D))
     assert report.largest_cosine == pytest.approx(cosines.max())
+    with pytest.raises(ValueError, match="squares overflow in float64"):
+        fitted.report(X * 1e300)
+
+
+@pytest.mark.parametrize(("dtype", "center"), [(np.float64, 2.0**30), (np.float32, 2.0**12)])
+def test_what_is_unexplained_of_columns_far_from_0(dtype, center):
+    # Integers, so that only the report can round them; weights from elsewhere do not scale X.
+    rows = np.random.default_rng(0).integers(-9, 10, (3000, 4)) + center
+    atoms = np.eye(4)
+    model = SparseAutoEncoder.from_weights(
+        *(each.astype(dtype) for each in (atoms, np.full(4, -center), atoms, np.full(4, center)))
+    )
+    away = rows - rows.mean(axis=0)
+    expected = np.sum(np.minimum(rows - center, 0) ** 2) / np.sum(away**2)
+    assert model.report(rows.astype(dtype)).unexplained == pytest.approx(expected, rel=1e-5)
+    assert np.isnan(model.report(np.full((9, 4), 0.1, dtype)).unexplained)
 
 
 def test_top_samples(fitted):
