@@ -8,7 +8,7 @@ from ._problems import Quadratic
 
 def check_groups(groups, n_atoms):
     """Return ``(starts, members)`` of lists of atoms; raise ValueError unless each atom is in a group."""
-    groups = [np.unique(np.asarray(group, dtype=np.intp)) for group in groups]
+    groups = [_indices(group) for group in groups]
     members = np.concatenate([*groups, np.empty(0, np.intp)])
     missing = np.setdiff1d(np.arange(n_atoms), members)
     if missing.size:
@@ -20,6 +20,14 @@ def check_groups(groups, n_atoms):
         raise ValueError(f"groups must hold indices of atoms, from 0 to {n_atoms - 1}.")
     starts = np.cumsum([0, *(len(group) for group in groups if len(group))])
     return starts, members
+
+
+def _indices(group):
+    """Return the indices of a group, in order; numpy would take fractions and masks for indices, too."""
+    indices = np.asarray(group)
+    if indices.size and indices.dtype.kind not in "iu":
+        raise ValueError(f"groups must hold lists of indices of atoms; got {group!r}.")
+    return np.unique(indices).astype(np.intp)
 
 
 class GroupLasso(Quadratic):

@@ -275,6 +275,13 @@ def test_float32_stays():
         ({"algorithm": "omp", "positive": True}, "neither positive, ridge nor groups"),
         ({"algorithm": "cd", "groups": [range(30)]}, "does not go with groups"),
         ({"dictionary": np.eye(3, 64), "groups": [[0, 3]]}, "groups must hold"),
+        # As indices, these would be 0, 0 and 1, and no number.
+        ({"dictionary": np.eye(3, 64), "groups": [[0, 1, 2], [0.5]]}, "lists of indices of atoms"),
+        (
+            {"dictionary": np.eye(2, 64), "groups": [[False, True], [0, 1]]},
+            "lists of indices of atoms",
+        ),
+        ({"dictionary": np.eye(3, 64), "groups": [[0, 1, 2], ["a"]]}, "lists of indices of atoms"),
         ({"n_jobs": 0}, "n_jobs"),
     ],
 )
