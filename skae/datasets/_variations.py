@@ -74,7 +74,8 @@ def make_digits(
         raise ValueError(
             f"variation={variation!r} needs images, gray pictures for the backgrounds."
         )
-    if np.ndim(y) != 1:
+    y = np.asarray(y)
+    if y.ndim != 1:
         raise ValueError(f"y must be the classes of the images in X, a vector; got {y!r}.")
     check_scalar(n_samples, "n_samples", Integral, min_val=1)
     rng = check_random_state(random_state)

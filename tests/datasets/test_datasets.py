@@ -4,6 +4,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.ndimage import rotate
 from sklearn.datasets import load_digits
@@ -233,3 +234,12 @@ def test_frames_are_split_by_place_whatever_their_index(index):
     found = [list(each) for X, y in parts.values() for each in (X["a"], y)]
     wanted = [list(range(*ends)) for ends in ((0, 1000), (1000, 1200), (1200, 1300))]
     assert found == [each for part in wanted for each in (part, part)]
+
+
+@pytest.mark.parametrize("make", [list, tuple, pd.Series])
+def test_classes_are_an_array(make):
+    X, y = load_digits(return_X_y=True)
+    options = {"n_samples": 50, "random_state": 0}
+    found = make_digits(X / 16, make(y), **options)[1]
+    assert type(found) is np.ndarray
+    np.testing.assert_array_equal(found, make_digits(X / 16, y, **options)[1])
