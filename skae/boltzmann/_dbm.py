@@ -289,6 +289,9 @@ class DBM(
     ) -> LogPartition:
         """Return a lower bound on the mean log-likelihood of X, with the error bars of log Z.
 
+        For gaussian columns it is that of the density of scaled columns (see ``standardize`` of :class:`RBM`), which
+        the units of X do not change.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)

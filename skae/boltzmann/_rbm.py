@@ -262,6 +262,9 @@ class RBM(BoltzmannMachine, FittedNetwork):
     ) -> LogPartition:
         """Return the mean log-likelihood of X, with bounds that follow from those of log Z.
 
+        For gaussian columns it is that of the density of scaled columns (see ``standardize``), which the units of X do
+        not change. For the density of X, subtract the sum of ``np.log(scale_)`` over these columns.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)

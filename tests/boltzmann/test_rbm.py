@@ -116,6 +116,16 @@ def test_annealing_agrees_with_counting(kind, dtype):
     assert estimate.high - estimate.low < 0.3
 
 
+def test_densities_of_gaussian_columns_are_those_of_scaled_ones():
+    X = 7 + 3 * np.random.default_rng(0).standard_normal((200, 1))
+    rbm = RBM(3, visible="gaussian", max_iter=5, random_state=0).fit(X)
+    grid = np.linspace(-53, 67, 60_001)[:, np.newaxis]
+    density = np.exp(rbm.score_samples(grid) - rbm.log_partition().value - np.log(rbm.scale_).sum())
+    assert density.sum() * (grid[1, 0] - grid[0, 0]) == pytest.approx(1)
+    other = RBM(3, visible="gaussian", max_iter=5, random_state=0).fit(1024 * X)
+    assert other.log_likelihood(1024 * X).value == pytest.approx(rbm.log_likelihood(X).value)
+
+
 def gradients(rbm, X, chains, n_steps, n_calls, **options):
     """Return the mean over calls of the objective's gradient at the parameters of ``rbm``."""
     objective = BoltzmannObjective(
