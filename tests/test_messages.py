@@ -92,6 +92,10 @@ def test_codes_may_be_sparse_and_have_the_right_width(model):
     np.testing.assert_array_equal(sparse, model.inverse_transform(codes))
     with pytest.raises(ValueError, match="X must have .*3.*got .*4"):
         model.inverse_transform(np.ones((2, 4)))
+    with pytest.raises(ValueError, match="X: Complex data not supported"):
+        model.inverse_transform(1j * codes)
+    with pytest.raises(ValueError, match="X: could not convert string to float"):
+        model.inverse_transform("codes")
 
 
 def test_whitened_rows_have_the_width_of_rows():

@@ -28,7 +28,7 @@ from .fitting import (
     column_names,
     validated_rows,
 )
-from .reading import refuse_unlike_numbers
+from .reading import named_array
 
 
 def _decodes(self):
@@ -107,10 +107,12 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             Means of the output units: probabilities for binary columns and one-hot groups.
         """
         check_is_fitted(self)
-        refuse_unlike_numbers(X, "X")
         codes, prototype = dense(X), reference(self, X)
         if prototype is None or not dispatched(X):
-            codes = np.asarray(codes, dtype=self._params.dtype)
+            # Shape and range are checked below; codes may have no rows.
+            unchecked = {"ensure_2d": False, "allow_nd": True, "ensure_all_finite": False}
+            options = unchecked | {"ensure_min_samples": 0}
+            codes = named_array(codes, "X", dtype=self._params.dtype, **options)
         check_codes(self, codes, self.n_components_)
         if not all_finite(codes):
             raise ValueError("X contains NaN or infinity; give finite codes.")
