@@ -1,6 +1,7 @@
 """Wrong arguments: each error names the parameter and says what to give instead."""
 
 import inspect
+import re
 import warnings
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import skae
 from skae import (
+    DBM,
     DBN,
     PSD,
     RBM,
@@ -20,6 +22,7 @@ from skae import (
     ContractiveAE,
     DenoisingAE,
     Imputer,
+    RecurrentAE,
     SparseCoder,
     StackedAE,
     StackedAEClassifier,
@@ -44,7 +47,7 @@ from skae.manifold import (
     tangent_terms,
 )
 from skae.sources import apply
-from skae.training import SGD, Adam
+from skae.training import LBFGS, SGD, Adam
 
 X = np.random.default_rng(0).random((40, 6))
 Y = (X[:, 0] > 0.5).astype(int)
@@ -466,3 +469,60 @@ def test_parts_that_need_y_are_told_so(whole, name, part):
         return  # refused as no stack
     with pytest.raises(TypeError, match=f"{name} is a .* needs y.*give {name}=FrozenEstimator"):
         whole(part).fit(SMALL, y)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_components": -1}, "n_components"),
+        ({"n_components": 2.5}, "n_components"),
+        ({"n_components": "many"}, "n_components"),
+        ({"max_iter": 0}, "max_iter"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("Stack", "layer"),
+    [
+        (StackedAE, AutoEncoder),
+        (StackedAEClassifier, AutoEncoder),
+        (RecurrentAE, AutoEncoder),
+        (DBN, RBM),
+        (DBM, RBM),
+    ],
+)
+def test_parameters_of_a_layer_are_named_before_anything_is_learned(Stack, layer, options, message):
+    layers = [("low", layer(3)), ("high", layer(3).set_params(**options))]
+    with pytest.raises(ValueError, match=f"In the layer 'high': The '{message}' parameter"):
+        Stack(layers).fit(X, Y)
+
+
+@pytest.mark.parametrize("Stack", [StackedAE, StackedAEClassifier, RecurrentAE, DBN, DBM])
+def test_widths_are_positive_integers(Stack):
+    with pytest.raises(ValueError, match="In the layer 'layer1': The 'n_components' parameter"):
+        Stack([3, -1]).fit(X, Y)
+    for wrong in (2.5, "a", None):
+        with pytest.raises(ValueError, match=re.escape(f"got the entry {wrong!r}")):
+            Stack([3, wrong]).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("solver", "message"),
+    [
+        (Adam(beta_1=2), "beta_1 of Adam must be a number in"),
+        (Adam(beta_2=1.0), "beta_2 of Adam must be a number in"),
+        (Adam(beta_1="a"), "beta_1 of Adam must be a number in"),
+        (Adam(epsilon=-1), "epsilon of Adam must be a positive number"),
+        (Adam(epsilon=np.nan), "epsilon of Adam must be a positive number"),
+        (SGD(momentum=2), "momentum of SGD must be a number in"),
+        (SGD(momentum=-0.1), "momentum of SGD must be a number in"),
+        (SGD(nesterov="yes"), "nesterov of SGD must be True or False"),
+        (LBFGS(n_corrections=0), "n_corrections of LBFGS must be a positive integer"),
+        (LBFGS(n_corrections=2.5), "n_corrections of LBFGS must be a positive integer"),
+    ],
+)
+def test_options_of_solvers_are_named(solver, message):
+    model = AutoEncoder(3, max_iter=1, random_state=0).fit(X)
+    before = model.transform(X)
+    with pytest.raises(ValueError, match=message):
+        model.set_params(solver=solver).fit(X)
+    np.testing.assert_array_equal(model.transform(X), before)

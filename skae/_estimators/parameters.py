@@ -47,3 +47,14 @@ def check_set(self, *names):
     constraints = {name: self._parameter_constraints[name] for name in names}
     params = {name: getattr(self, name) for name in names}
     validate_parameter_constraints(constraints, params, type(self).__name__)
+
+
+def check_part(name, part):
+    """Raise if a parameter of ``part``, the layer ``name`` of an estimator, has a value that its ``fit`` would refuse."""
+    constraints = getattr(part, "_parameter_constraints", {})  # classes of users have none
+    params = part.get_params(deep=False)
+    try:
+        check_set(part, *constraints.keys() & params.keys())
+    except ValueError as error:
+        error.args = (f"In the layer {name!r}: {error}",)
+        raise

@@ -19,19 +19,22 @@ from .devices import in_numpy
 from .fitting import is_fitted
 from .frozen import is_prefit
 from .layer import Layer, NetworkLayer
+from .parameters import check_part
 
 
 def check_layers(layers):
     """Raise if ``layers`` is not a list of (name, estimator) with encoder weights."""
     if not layers:
         raise ValueError("layers must be a list of (name, estimator) with at least one; got none.")
-    for entry in layers:
-        if not (isinstance(entry, (tuple, list)) and len(entry) == 2):
-            raise ValueError(
-                f"layers must be a list of (name, estimator), or of widths alone; got the entry {entry!r}. make_stack "
-                "names the layers of a StackedAE."
-            )
-        name, layer = entry
+    strange = [each for each in layers if not (isinstance(each, (tuple, list)) and len(each) == 2)]
+    if strange:
+        # Beside widths, what is no width.
+        entry = next((each for each in strange if not isinstance(each, Integral)), strange[0])
+        raise ValueError(
+            f"layers must be a list of (name, estimator), or of widths alone; got the entry {entry!r}. make_stack "
+            "names the layers of a StackedAE."
+        )
+    for name, layer in layers:
         if isinstance(layer, type):
             raise TypeError(
                 f"layers has {name!r}: {layer!r}, which is a class; give an instance of it."
@@ -42,6 +45,7 @@ def check_layers(layers):
                 "skae.deep.Layer. Give an auto-encoder, RBM or PSD, and put other transformers before the stack in a "
                 "Pipeline."
             )
+        check_part(name, layer)
 
 
 def kind_of_units(layer):

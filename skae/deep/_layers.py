@@ -7,7 +7,7 @@ from sklearn.pipeline import make_pipeline
 
 from .._compat import StrOptions
 from .._estimators.layer import NetworkLayer
-from .._estimators.named_layers import are_widths, check_names, of_widths
+from .._estimators.named_layers import check_names, of_widths
 from .._estimators.subestimators import check_layers, kind_of_units
 from .._estimators.units import plain_units
 from ..autoencoders import ContractiveAE
@@ -32,11 +32,12 @@ def chosen_layers(stack):
 
 def check_stack(stack):
     """Raise if ``layers`` are not layers, or cannot be stacked."""
-    if stack.layers is None or are_widths(stack.layers):
+    if stack.layers is None:
         return
-    check_layers(stack.layers)
+    layers = chosen_layers(stack)
+    check_layers(layers)
     check_names(stack)
-    check_losses(stack.layers)
+    check_losses(layers)
 
 
 def named(layers):

@@ -5,6 +5,7 @@ Their state consists of plain arrays, so a checkpoint can hold it.
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -26,9 +27,9 @@ class Adam:
     Parameters
     ----------
     beta_1, beta_2 : float, default=0.9, 0.999
-        Decay rates of the averages of the gradient and of its square.
+        Decay rates of the averages of the gradient and of its square, in [0, 1).
     epsilon : float, default=1e-8
-        Added to the denominator, to keep the division finite.
+        Positive number that is added to the denominator, to keep the division finite.
     """
 
     beta_1: float = 0.9
@@ -36,7 +37,13 @@ class Adam:
     epsilon: float = 1e-8
 
     def start(self, params):
-        """Return the state before the first step."""
+        """Return the state before the first step; raise ValueError if an option is out of range."""
+        for name in ("beta_1", "beta_2"):
+            value = getattr(self, name)
+            if not (isinstance(value, Real) and 0 <= value < 1):
+                raise ValueError(f"{name} of Adam must be a number in [0, 1); got {value!r}.")
+        if not (isinstance(self.epsilon, Real) and 0 < self.epsilon < math.inf):
+            raise ValueError(f"epsilon of Adam must be a positive number; got {self.epsilon!r}.")
         return {
             "first": zeros_like(params),
             "second": zeros_like(params),
@@ -75,6 +82,7 @@ class SGD:
     Parameters
     ----------
     momentum : float, default=0.9
+        Share of the last step that is added to the next one, in [0, 1).
     nesterov : bool, default=True
         Whether to use Nesterov's momentum, as in scikit-learn's MLP.
     """
@@ -83,7 +91,11 @@ class SGD:
     nesterov: bool = True
 
     def start(self, params):
-        """Return the state before the first step."""
+        """Return the state before the first step; raise ValueError if an option is out of range."""
+        if not (isinstance(self.momentum, Real) and 0 <= self.momentum < 1):
+            raise ValueError(f"momentum of SGD must be a number in [0, 1); got {self.momentum!r}.")
+        if not isinstance(self.nesterov, (bool, np.bool_)):
+            raise ValueError(f"nesterov of SGD must be True or False; got {self.nesterov!r}.")
         return {"velocity": zeros_like(params)}
 
     def step(self, params, grad, state, learning_rate):
@@ -110,7 +122,11 @@ class LBFGS(TakesNoRate):
     n_corrections: int = 10
 
     def start(self, params):
-        """Return the state before the first step: none."""
+        """Return the state before the first step: none; raise ValueError if an option is out of range."""
+        if not (isinstance(self.n_corrections, Integral) and self.n_corrections > 0):
+            raise ValueError(
+                f"n_corrections of LBFGS must be a positive integer; got {self.n_corrections!r}."
+            )
         return {}
 
 
