@@ -32,6 +32,10 @@ def lazy(model, method, X):
             for part in X.to_delayed()
         ]
         return array.concatenate(parts)
+    if X.ndim != 2:
+        raise ValueError(
+            f"X must have a row for each sample, with its columns; got shape {X.shape}."
+        )
     rows = X.rechunk({1: -1})
     meta = _result_of_a_row(model, method, np.zeros((1, X.shape[1]), X.dtype))
     like = {"dtype": meta.dtype, "meta": meta[:0]}

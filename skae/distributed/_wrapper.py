@@ -229,7 +229,9 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
             The score on X.
         """
         check_is_fitted(self)
-        return self.estimator_.score(X, computed(y), sample_weight=computed(sample_weight))
+        weights = computed(sample_weight)
+        options = {} if weights is None else {"sample_weight": weights}
+        return self.estimator_.score(X, computed(y), **options)
 
     @available_if(_has("transform"))
     def fit_transform(self, X, y=None, sample_weight=None):

@@ -318,6 +318,17 @@ def test_scorers_and_meta_estimators_take_it(client):
     np.testing.assert_array_equal(codes, first.to_local().transform(X))
 
 
+def test_scores_need_no_weights(client):
+    # score of PCA takes none.
+    assert Distributed(PCA(2)).fit(X).score(X) == pytest.approx(PCA(2).fit(X).score(X))
+
+
+def test_a_column_of_a_dask_array_is_no_matrix(client):
+    model, X_dask = Distributed(ContractiveAE(3, **FAST)).fit(X), array.from_array(X, chunks=100)
+    with pytest.raises(ValueError, match=r"a row for each sample.*got shape \(400,\)"):
+        model.transform(X_dask[:, 0])
+
+
 def test_a_client_that_fit_makes_is_closed():
     with _cluster(1) as cluster:
         model = Distributed(ContractiveAE(3, **FAST), client=cluster.scheduler_address)
