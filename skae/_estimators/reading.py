@@ -7,6 +7,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from ..sources._parts import refuse_masked
+from .devices import in_numpy
 
 _CURE_OF_DATES = "Turn dates into numbers, for instance (dates - dates.min()).dt.days, or leave such columns out."
 
@@ -21,6 +22,7 @@ def validated(estimator, X, name=None, **options):
     TypeError
         If X has dates, or other values that are no numbers.
     """
+    X = in_numpy(X) if name else X  # such arguments are of functions of numpy
     refuse_unlike_numbers(X, name or "X")
     if "y" in options:
         refuse_masked(options["y"], "y")
@@ -41,6 +43,11 @@ def named_array(value, name, **options):
     refuse_unlike_numbers(value, name)
     with errors_of(name):
         return check_array(value, input_name=name, **options)
+
+
+def numpy_array(value, name, **options):
+    """Return :func:`named_array` of ``value``, which may be an array of another library, for a function of numpy."""
+    return named_array(in_numpy(value), name, **options)
 
 
 @contextmanager

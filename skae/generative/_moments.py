@@ -9,7 +9,7 @@ from sklearn.utils import gen_batches
 
 from .._estimators.columns import power_of_two
 from .._estimators.fitting import DTYPES, check_same_names
-from .._estimators.reading import named_array
+from .._estimators.reading import numpy_array
 from .._typing import ArrayLike, FloatArray
 from ..nn.network import outputs_and_jacobian
 from ._checks import check_gaussian, check_positive, checked_rows, layers_of, noise_level
@@ -155,8 +155,8 @@ def ball_moments(X: ArrayLike, centers: ArrayLike, radius: float) -> LocalMoment
     ((2, 2), (2, 2, 2))
     """
     check_same_names({"X": X, "centers": centers})
-    X = named_array(X, "X", dtype=DTYPES)
-    centers = named_array(centers, "centers", dtype=X.dtype)
+    X = numpy_array(X, "X", dtype=DTYPES)
+    centers = numpy_array(centers, "centers", dtype=X.dtype)
     if centers.shape[1] != X.shape[1]:
         raise ValueError(
             f"centers must have the {X.shape[1]} features of X; got shape {centers.shape}."

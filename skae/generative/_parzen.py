@@ -10,7 +10,7 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import gen_batches, resample
 
 from .._estimators.fitting import DTYPES, check_counts, check_jobs, check_same_names
-from .._estimators.reading import named_array
+from .._estimators.reading import numpy_array
 from .._kernels.parzen import add_exponentials
 from .._threads import share_items, team
 from .._typing import ArrayLike, FloatArray, RandomState
@@ -107,7 +107,7 @@ def parzen_log_likelihood(
     True
     """
     check_same_names({"samples": samples, "X_test": X_test, "X_validation": X_validation})
-    samples = named_array(samples, "samples", dtype=DTYPES, order="C")
+    samples = numpy_array(samples, "samples", dtype=DTYPES, order="C")
     X_test = _checked(X_test, "X_test", samples)
     if X_validation is not None:
         X_validation = _checked(X_validation, "X_validation", samples)
@@ -192,8 +192,8 @@ def parzen_comparison(
         if each is None:
             raise ValueError(f"{name} must be an array of shape (n_samples, n_features); got None.")
     check_same_names({**data, **models})
-    models = {name: named_array(each, name, dtype=DTYPES) for name, each in models.items()}
-    X_train = named_array(X_train, "X_train", dtype=DTYPES, ensure_min_samples=2)
+    models = {name: numpy_array(each, name, dtype=DTYPES) for name, each in models.items()}
+    X_train = numpy_array(X_train, "X_train", dtype=DTYPES, ensure_min_samples=2)
     baselines = _baselines(X_train, max(map(len, models.values())), random_state)
     return {
         name: parzen_log_likelihood(centers, X_test, X_validation=X_validation, n_jobs=n_jobs)
@@ -202,7 +202,7 @@ def parzen_comparison(
 
 
 def _checked(X, name, samples):
-    X = named_array(X, name, dtype=samples.dtype, order="C")
+    X = numpy_array(X, name, dtype=samples.dtype, order="C")
     if X.shape[1] != samples.shape[1]:
         raise ValueError(
             f"{name} must have the {samples.shape[1]} features of samples; got {X.shape[1]}."

@@ -9,7 +9,7 @@ from sklearn.feature_extraction.image import extract_patches_2d, reconstruct_fro
 from sklearn.utils import check_random_state, check_scalar
 
 from .._estimators.fitting import DTYPES
-from .._estimators.reading import named_array
+from .._estimators.reading import numpy_array
 from .._typing import ArrayLike, FloatArray, RandomState
 from ._pictures import smoothed
 
@@ -49,7 +49,7 @@ def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01
     >>> bool(0.8 < dim / bright < 1.25)
     True
     """
-    image = named_array(image, "image", dtype=DTYPES)
+    image = numpy_array(image, "image", dtype=DTYPES)
     if not all(isinstance(value, Real) and value > 0 for value in (sigma, floor)):
         raise ValueError(f"sigma and floor must be positive; got {sigma!r} and {floor!r}.")
     centered = image - smoothed(image, sigma)
@@ -137,7 +137,7 @@ def _check_patch_size(patch_size):
 
 def _picture(image, name, patch_size):
     """Return ``image`` as an array; raise unless it has two or three axes and a place for a patch."""
-    image = named_array(image, name, dtype="numeric", allow_nd=True)
+    image = numpy_array(image, name, dtype="numeric", allow_nd=True)
     if image.ndim > 3:
         raise ValueError(
             f"{name} must be of shape (height, width) or (height, width, channels); got {image.shape}."
@@ -193,7 +193,7 @@ def denoise(image: ArrayLike, coder: Any, patch_size: tuple[int, int]) -> FloatA
     >>> bool(np.std(denoise(noisy, coder, (6, 6)) - clean) < 0.5 * np.std(noisy - clean))
     True
     """
-    image = named_array(image, "image", dtype=DTYPES)
+    image = numpy_array(image, "image", dtype=DTYPES)
     _check_patch_size(patch_size)
     _check_fits(image, "image", patch_size)
     if isinstance(coder, type) or not hasattr(coder, "reconstruct"):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_scalar
 
+from .._estimators.devices import in_numpy
 from .._estimators.subestimators import plain_codes
 from .._typing import ArrayLike, Axes, MatrixLike, Self
 from ._grid import as_images, draw_images, drawable, method_of, new_axes, shape_of
@@ -92,7 +93,7 @@ class SparseFeatureDisplay:
             sums = np.asarray(plain_codes(estimator, X).sum(axis=0)).ravel()
             features = np.argsort(-sums, kind="stable")[:n_features]
         features = _checked_features(features, estimator.n_components_)
-        directions = (estimator.decoder_components_ * estimator.scale_)[features]
+        directions = in_numpy(estimator.decoder_components_ * estimator.scale_)[features]
         data = {"frequencies": estimator.report(X).frequencies, "features": features}
         if words is not None:
             weights = directions if to_words is None else to_words(directions)

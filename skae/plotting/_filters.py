@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from .._estimators.devices import in_numpy
 from .._estimators.subestimators import atoms_of, check_instance
 from .._typing import Axes, Self
 from ._grid import as_images, draw_sheet, shape_of, tile
@@ -73,6 +74,7 @@ class FilterDisplay:
         if n_filters is not None:
             check_scalar(n_filters, "n_filters", Integral, min_val=1)
         weights, shape = _filters_of(estimator)
+        weights = in_numpy(weights)
         image_shape = shape if image_shape is None else image_shape
         data = {"filters": weights, "image_shape": shape_of(image_shape, weights.shape[1])}
         placed, map_shape = _placed(estimator, weights)

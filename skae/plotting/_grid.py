@@ -8,6 +8,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense
+from .._estimators.devices import in_numpy
 from .._estimators.subestimators import check_instance, plain_codes
 
 
@@ -61,7 +62,7 @@ def as_images(rows, image_shape):
 
 def drawable(X):
     """Return X, an array, data frame or sparse matrix, as an ndarray that can be drawn."""
-    return check_array(dense(X), ensure_all_finite=False)
+    return check_array(in_numpy(dense(X)), ensure_all_finite=False)
 
 
 def limits_of(rows):

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from .._estimators.devices import in_numpy
 from .._typing import Axes, MatrixLike, Self
 from ..manifold import tangent_basis
 from ._grid import method_of, new_axes
@@ -61,7 +62,7 @@ class SpectrumDisplay:
             values = method_of(estimator, "singular_values", cure)(X)
         else:
             values = tangent_basis(estimator, X, n_values).singular_values
-        spectrum = values.mean(axis=0)
+        spectrum = in_numpy(values).mean(axis=0)
         display = cls(spectrum=spectrum, label=label or type(estimator).__name__)
         return display.plot(ax=ax, line_kw=line_kw)
 

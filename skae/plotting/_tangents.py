@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._estimators.devices import in_numpy
 from .._typing import Axes, MatrixLike, Self
 from ..manifold import tangent_basis
 from ._grid import draw_images, drawable, limits_of, new_axes, shape_of
@@ -71,7 +72,7 @@ class TangentDisplay:
         """
         images = drawable(X)
         shape = shape_of(image_shape, images.shape[1])
-        basis = tangent_basis(estimator, X, n_tangents).basis
+        basis = in_numpy(tangent_basis(estimator, X, n_tangents).basis)
         return cls(images=images, basis=basis, steps=steps, image_shape=shape).plot(
             ax=ax, cmap=cmap, im_kw=im_kw
         )

@@ -203,7 +203,7 @@ class SparseCoder(BaseCoder):
         coder : SparseCoder
             Unfitted coder, whose ``fit`` only checks X.
         """
-        return cls(dictionary=unit_rows(atoms_of(estimator)), **params)
+        return cls(dictionary=unit_rows(in_numpy(atoms_of(estimator))), **params)
 
     def infer(
         self, X: MatrixLike, init: MatrixLike | None = None

@@ -1,0 +1,92 @@
+"""Functions and displays of numpy, given models and arrays of other libraries."""
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from common import in_library, some_digits
+from sklearn import config_context
+from sklearn.base import clone
+
+from skae import DenoisingAE, SparseAutoEncoder, SparseCoder
+from skae.generative import (
+    ball_moments,
+    local_moments,
+    parzen_log_likelihood,
+    sample_chain,
+    sample_langevin,
+    sample_walkback,
+)
+from skae.images import normalize_contrast, sample_patches
+from skae.plotting import (
+    ChainDisplay,
+    CodeDisplay,
+    FilterDisplay,
+    ReconstructionDisplay,
+    SaturationDisplay,
+    SparseFeatureDisplay,
+    SpectrumDisplay,
+    TangentDisplay,
+)
+
+pytest.importorskip("array_api_compat")
+pytestmark = pytest.mark.filterwarnings("ignore")  # few epochs learn little
+matplotlib.use("Agg")
+SHORT = {"max_iter": 2, "random_state": 0}
+NOISY = DenoisingAE(9, loss="gaussian", corruption="gaussian", **SHORT)
+
+
+def _image(display):
+    return display.ax_.images[0].get_array()
+
+
+def _nothing(X, seed, out):  # noise would depend on the last bits of X
+    out[...] = X
+
+
+@pytest.mark.parametrize("library", ["array_api_strict", "torch"])
+@pytest.mark.parametrize(
+    "result",
+    [
+        lambda model, X: sample_chain(model, X[:3, ...], 2, 0.1, random_state=0),
+        lambda model, X: sample_langevin(model, X[:3, ...], 2, random_state=0),
+        lambda model, X: sample_walkback(model, X[:3, ...], 2, corruption=_nothing),
+        lambda model, X: local_moments(model, X[:3, ...]).covariance,
+        lambda model, X: ball_moments(X, X[:3, ...], 9.0).mean,
+        lambda model, X: parzen_log_likelihood(X, X, 1.0).log_likelihoods,
+        lambda model, X: normalize_contrast(X),
+        lambda model, X: sample_patches([X], (3, 4), 20, random_state=0),
+        lambda model, X: SparseCoder.from_estimator(model).dictionary,
+        lambda model, X: _image(FilterDisplay.from_estimator(model)),
+        lambda model, X: _image(ReconstructionDisplay.from_estimator(model, X[:4, ...])),
+        lambda model, X: _image(TangentDisplay.from_estimator(model, X[:4, ...])),
+        lambda model, X: _image(
+            ChainDisplay.from_estimator(model, X[:4, ...], n_steps=3, corruption=_nothing)
+        ),
+        lambda model, X: SpectrumDisplay.from_estimator(model, X[:9, ...]).spectrum,
+        lambda model, X: SaturationDisplay.from_estimator(model, X).shares,
+        lambda model, X: CodeDisplay.from_estimator(model, X, components=(0, 1)).points,
+    ],
+)
+def test_results_are_those_of_numpy(library, result):
+    X = some_digits("float64")
+    (theirs,) = in_library(library, X)
+    expected = result(clone(NOISY).fit(X), X)
+    with config_context(array_api_dispatch=True):
+        found = result(clone(NOISY).fit(theirs), theirs)
+    plt.close("all")
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("library", ["array_api_strict", "torch"])
+def test_sparse_features_are_drawn(library):
+    X = some_digits("float64")
+    (theirs,) = in_library(library, X)
+    model = SparseAutoEncoder(20, k=3, **SHORT)
+    expected = SparseFeatureDisplay.from_estimator(clone(model).fit(X), X)
+    with config_context(array_api_dispatch=True):
+        found = SparseFeatureDisplay.from_estimator(clone(model).fit(theirs), theirs)
+    plt.close("all")
+    np.testing.assert_array_equal(found.features, expected.features)
+    np.testing.assert_allclose(found.rows, expected.rows, atol=1e-6)
