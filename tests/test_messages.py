@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 
@@ -23,6 +24,7 @@ from skae import (
     DenoisingAE,
     Imputer,
     RecurrentAE,
+    SparseAutoEncoder,
     SparseCoder,
     StackedAE,
     StackedAEClassifier,
@@ -526,3 +528,17 @@ def test_options_of_solvers_are_named(solver, message):
     with pytest.raises(ValueError, match=message):
         model.set_params(solver=solver).fit(X)
     np.testing.assert_array_equal(model.transform(X), before)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize(
+    "model", [SparseAutoEncoder(4, k=1, max_iter=1), SparseCoder(3, sparse_output=True, max_iter=1)]
+)
+def test_sparse_codes_are_no_data_frame(model, library):
+    fitted = clone(model).set_output(transform=library).fit(X)
+    with pytest.raises(ValueError, match=f"frames of {library} are not: set sparse_output=False"):
+        fitted.transform(X)
+    with config_context(transform_output=library):
+        with pytest.raises(ValueError, match="set sparse_output=False"):
+            clone(model).fit_transform(X)
+    assert list(fitted.set_params(sparse_output=False).transform(X).columns)

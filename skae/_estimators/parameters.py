@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from .._compat import validate_parameter_constraints
+from .._compat import _get_output_config, validate_parameter_constraints
 from .._typing import dataclass_transform
 from .doc_links import linked
 from .versions import versioned
@@ -58,3 +58,13 @@ def check_part(name, part):
     except ValueError as error:
         error.args = (f"In the layer {name!r}: {error}",)
         raise
+
+
+def check_sparse_output(self):
+    """Raise if ``transform`` is set to return data frames, which hold no sparse codes."""
+    library = _get_output_config("transform", self)["dense"]
+    if library != "default":
+        raise ValueError(
+            f"Codes of {type(self).__name__} are sparse, which data frames of {library} are not: set sparse_output=False, or "
+            "set_output(transform='default')."
+        )

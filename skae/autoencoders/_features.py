@@ -17,6 +17,7 @@ from .._estimators.fitting import (
     rows_at_once,
     validated_rows,
 )
+from .._estimators.parameters import check_sparse_output
 from .._estimators.reading import named_array
 from .._threads import team
 from .._typing import FloatArray, MatrixLike
@@ -42,6 +43,8 @@ class FittedFeatures(FittedNetwork):
         """
         if dispatched(X):
             return self._by_block(X, "encode", self._width(), method="transform")
+        if self.sparse_output:
+            check_sparse_output(self)
         blocks = self._blocks(X, "transform")
         codes = scipy.sparse.vstack([codes for _, codes in blocks], "csr")
         return codes if self.sparse_output else codes.toarray()

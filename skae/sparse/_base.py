@@ -36,7 +36,7 @@ from .._estimators.fitting import (
     unchanged_on_error,
     validated_rows,
 )
-from .._estimators.parameters import check_set
+from .._estimators.parameters import check_set, check_sparse_output
 from .._estimators.training import TrainedModel
 from .._typing import (
     ArrayLike,
@@ -224,6 +224,8 @@ class BaseCoder(
             Codes, in twice as many columns with ``split_sign``. They are dense if X is an array of another library.
         """
         codes = self._codes(self._check(X, "transform"), self.sparse_output)
+        if scipy.sparse.issparse(codes):
+            check_sparse_output(self)
         if not self.split_sign:
             return codes
         parts = [positive_part(codes), positive_part(-codes)]
