@@ -20,6 +20,7 @@ from ._autoencoder import AutoEncoder
 from ._composed import fitted_base, take_tags_of_base, validated_for_base
 
 _BLOCK = 1024
+_MOST_UNITS, _ROWS_PER_UNIT = 100, 5  # of the default auto-encoder
 _RIDGE = 1e-3  # multiple of the mean variance of the codes that is added to each variance
 _VARIANCE_FLOOR = 1e-6  # least variance of a column's residuals, as a fraction of its variance
 _SUPPORT, _STEPS = 0.9, 3  # fraction of the rows that define what is normal, and steps to find them
@@ -48,7 +49,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     Parameters
     ----------
     base : estimator, default=None
-        Auto-encoder with ``transform`` and ``reconstruct``. None means ``AutoEncoder(100)``.
+        Auto-encoder with ``transform`` and ``reconstruct``. None means an ``AutoEncoder`` of 100 units, or of a fifth of
+        the number of rows where that is less: with more it reproduces anomalies as well as the other rows.
     contamination : 'auto' or float, default='auto'
         Fraction of the training rows that are anomalies, in (0, 0.5], which sets the threshold. With ``'auto'``, rows
         are anomalies if their ``D ** (1 / 3)``, which is nearly normal for normal data, exceeds the third quartile by
@@ -135,7 +137,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             X = gathered(self, X)
             rows = validated_for_base(self, X, reset=True)
             learn = partial(self._learn_residuals, X, rows)
-            learn(fitted_base(self, AutoEncoder(100), X, None, learn))
+            n_units = min(_MOST_UNITS, -(-rows.shape[0] // _ROWS_PER_UNIT))
+            learn(fitted_base(self, AutoEncoder(n_units), X, None, learn))
         return self
 
     def _learn_residuals(self, X, rows, base):

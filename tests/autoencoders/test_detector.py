@@ -6,6 +6,7 @@ import pytest
 import scipy.sparse
 from scipy.stats import spearmanr
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
@@ -44,6 +45,18 @@ def test_scores_by_hand():
         kept = distances <= np.quantile(distances, 0.9)
     np.testing.assert_allclose(DETECTOR.residual_variance_, variance)
     np.testing.assert_allclose(DETECTOR.score_samples(X), -distances / 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("digit", [0, 3, 6])
+def test_few_rows_of_many_columns(digit):
+    """Three other digits among forty stand out, although the network could reproduce each of the rows."""
+    images, digits = load_digits(return_X_y=True)
+    rng = np.random.default_rng(0)
+    usual = rng.choice(np.flatnonzero(digits == digit), 40, replace=False)
+    others = rng.choice(np.flatnonzero(digits != digit), 3, replace=False)
+    rows = images[np.concatenate([usual, others])]
+    scores = AnomalyDetector(random_state=0).fit(rows).score_samples(rows)
+    assert roc_auc_score(np.arange(43) >= 40, -scores) > 0.85
 
 
 def test_a_linear_model_is_beside_principal_components():
