@@ -66,7 +66,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     base_ : estimator
         The fitted auto-encoder.
     offset_ : float
-        The threshold: ``decision_function(X) = score_samples(X) - offset_``.
+        The threshold: ``decision_function(X) = score_samples(X) - offset_``. It is lowered by more than rounding
+        errors, so that rows whose scores equal it are no anomalies.
     residual_variance_ : ndarray of shape (n_features,)
         v, in the units of X; infinity for constant columns, which are ignored.
     code_mean_ : ndarray of shape (n_components,)
@@ -148,7 +149,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self._unit = power_of_two(np.where(columns.deviation > 0, columns.deviation, 1))
         residuals, codes = self._residuals(X, rows), self._codes(X)
         self._learn_normal(columns, residuals, codes)
-        self.offset_ = self._threshold(-self._distances(residuals, codes) / 2)
+        threshold = self._threshold(-self._distances(residuals, codes) / 2)
+        # The scores of equal rows differ in their last digits, by the rows that are scored with them.
+        self.offset_ = threshold - float(np.sqrt(np.finfo(rows.dtype).eps)) * abs(threshold)
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return -D / 2 of each row, see above; low values are anomalies.

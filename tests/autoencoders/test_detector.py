@@ -91,6 +91,20 @@ def test_the_automatic_threshold_takes_few_normal_rows():
     np.testing.assert_array_equal(DETECTOR.predict(X) == -1, roots > fence)
 
 
+@pytest.mark.parametrize("contamination", ["auto", 0.3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("seed", range(4))
+def test_most_rows_are_equal_and_so_are_normal(seed, dtype, contamination):
+    """The quartiles are then equal, and the threshold is the score of the equal rows."""
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal((200, 8)).astype(dtype)
+    rows[:170] = rows[0]
+    base = AutoEncoder(4, max_iter=50, random_state=seed)
+    detector = AnomalyDetector(base, contamination=contamination).fit(rows)
+    np.testing.assert_array_equal(detector.predict(rows) == -1, np.arange(200) >= 170)
+    assert detector.predict(rows[:1]) == 1  # by another matrix product
+
+
 def test_units_do_not_matter():
     moved = clone(DETECTOR).fit(X * 1000 + 5)
     np.testing.assert_allclose(
