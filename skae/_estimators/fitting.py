@@ -42,7 +42,7 @@ class unchanged_on_error:
     threads.
 
     The attributes are kept if training was interrupted, could not write its checkpoint or diverged, and has set the
-    attribute ``learned``; unless it diverged in the first epoch of joint training and there was an earlier fit.
+    attribute ``learned``; unless there was an earlier fit and it diverged in the first epoch (of joint training) since.
 
     This is no generator, which Python would end with its traceback, after a later fit, if Ctrl-C comes as it begins.
     """
@@ -95,9 +95,9 @@ def _is_worth_keeping(new, old, error):
     cut_short = diverged or isinstance(error, (KeyboardInterrupt, OSError))
     if new is old or not cut_short:
         return False
-    # Without an epoch of joint training an earlier model is better than layers that diverged.
-    has_epochs = isinstance(new, dict) and bool(new["loss_curve"])
-    return has_epochs or old is None or not diverged
+    # Without a new epoch of joint training an earlier model is better than layers that diverged, and complete.
+    curve, earlier = (each["loss_curve"] if isinstance(each, dict) else [] for each in (new, old))
+    return (bool(curve) and curve != earlier) or old is None or not diverged
 
 
 def gathered(estimator, X):

@@ -9,6 +9,7 @@ import textwrap
 import time
 import warnings
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -16,8 +17,17 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
-from skae import PSD, AutoEncoder, ContractiveAE, DenoisingAE, SparseCoder
+from skae import (
+    PSD,
+    RBM,
+    AutoEncoder,
+    ContractiveAE,
+    DenoisingAE,
+    SparseAutoEncoder,
+    SparseCoder,
+)
 from skae._protocols import Observer
+from skae.generative import EnergyAE
 
 X = (load_digits().data / 16).astype(np.float32)
 SMALL = {"n_components": 16, "batch_size": 100, "random_state": 0}
@@ -136,6 +146,18 @@ def test_divergence_in_the_first_epoch_leaves_an_earlier_fit():
         model.set_params(loss="gaussian", standardize=False, activation="identity").fit(1e30 * X)
     np.testing.assert_array_equal(_weights(model), before)
     assert model.n_iter_ == 2
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("Model", [*MODELS, SparseAutoEncoder, SparseCoder, PSD, RBM, EnergyAE])
+@pytest.mark.parametrize("method", ["partial_fit", "fit"])
+def test_divergence_in_the_first_epoch_that_goes_on_leaves_all_as_it_was(Model, method):
+    rows = X[:200].astype(np.float64)
+    model = Model(8, max_iter=2, random_state=0, warm_start=method == "fit").fit(rows)
+    before = joblib.hash(vars(model))
+    with pytest.raises(ValueError, match="epoch 3"):
+        getattr(model, method)(1e300 * rows)
+    assert joblib.hash(vars(model)) == before
 
 
 def test_interrupt_publishes_consistent_weights():
