@@ -121,44 +121,63 @@ class Values:
 
 def read_classes(y, dtype):
     """Return the ``Classes`` in y, and the ``Targets``."""
-    refuse_masked(y, "y")
-    y, of_text = _labels_of_text(y)
-    # scikit-learn does not support arrays of text and numbers.
-    named = y[_labeled(y)] if of_text else y
+    y, named = _labels_of_text(y)
     kind = type_of_target(named, input_name="y")
     if kind == "multilabel-indicator":
         return _read_indicators(y, dtype)
     if kind == "multiclass-multioutput":
         raise ValueError("y must have one column of classes, or an indicator matrix of 0 and 1.")
-    y = column_or_1d(y, warn=True)
-    check_classification_targets(named)
-    labeled = _labeled(y)
-    classes, codes = np.unique(y[labeled], return_inverse=True)
+    classes, codes = _read_codes(y, named)
     if len(classes) < 2:
-        raise ValueError(_too_few_classes(classes[0]))
-    values, strata = np.zeros((len(y), len(classes)), dtype), np.zeros(len(y), int)
-    values[np.flatnonzero(labeled), codes] = 1
-    strata[labeled] = codes
+        raise ValueError(f"y must have two classes or more; got one class, {classes[0]}.")
+    labeled = codes >= 0
+    values = np.zeros((len(codes), len(classes)), dtype)
+    values[np.flatnonzero(labeled), codes[labeled]] = 1
+    strata = np.where(labeled, codes, 0)
     return Classes(classes, False), Targets(values, Multinomial, labeled, strata=strata)
 
 
-def _labels_of_text(y):
-    """Return y, as an array if it has labels of text, and whether it has any.
+def read_labels(y):
+    """Return the classes in y, and the index of the class of each row, which is -1 for rows without a label."""
+    return _read_codes(*_labels_of_text(y))
 
-    Labels may be -1, and none may be missing.
+
+def _read_codes(y, named):
+    """Return what ``read_labels`` does; -1 is a class if a numeric y has only one other value."""
+    y = column_or_1d(y, warn=True)
+    check_classification_targets(named)
+    labeled = np.ones(len(y), bool)
+    if y.dtype == object:
+        labeled[:] = [isinstance(label, str) for label in y]
+    elif y.dtype.kind in "if" and len(np.unique(y[y != _UNLABELED])) > 1:
+        labeled = y != _UNLABELED
+    codes = np.full(len(y), _UNLABELED)
+    classes, codes[labeled] = np.unique(y[labeled], return_inverse=True)
+    if len(classes) == 1 and classes[0] == _UNLABELED:
+        raise ValueError(
+            "y has no labels: all are -1, which marks unlabeled rows. Label rows of two classes or more."
+        )
+    return classes, codes
+
+
+def _labels_of_text(y):
+    """Return y, as an array if it has labels of text, and these labels; else y twice.
+
+    Labels may be -1, and none may be missing. scikit-learn does not support arrays of text and numbers.
     """
+    refuse_masked(y, "y")
     if isinstance(y, (list, tuple)) and any(isinstance(label, str) for label in y):
         y = np.array(y, dtype=object)
     found = np.asarray(y)
     if found.dtype.kind in "fmM" and np.any(found != found):
         raise ValueError(f"Input y contains NaN or NaT. {_HOW_TO_MARK}")
     if found.ndim != 1 or found.dtype.kind not in "OUT":
-        return y, False
+        return y, y
     if found.dtype == object and any(_is_missing(label) for label in found):
         raise ValueError(f"Input y contains NaN or None. {_HOW_TO_MARK}")
     texts = {label for label in found if isinstance(label, str)}
     if not texts:
-        return y, False
+        return y, y
     others = {label for label in found if not isinstance(label, str)} - {_UNLABELED}
     if others:
         raise ValueError(
@@ -166,7 +185,7 @@ def _labels_of_text(y):
         )
     if str(_UNLABELED) in texts and texts != {"-1", "1"}:
         raise ValueError(f"y has the label '-1' as text. {_HOW_TO_MARK}")
-    return found, True
+    return found, found[[isinstance(label, str) for label in found]]
 
 
 def _is_missing(label):
@@ -229,20 +248,3 @@ def _read_indicators(y, dtype):
         )
     targets = Targets(values, Bernoulli, np.ones(len(values), bool))
     return Classes(np.arange(values.shape[1]), True), targets
-
-
-def _too_few_classes(only):
-    if only == _UNLABELED:
-        return "y has no labels: all are -1, which marks unlabeled rows. Label rows of two classes or more."
-    return f"y must have two classes or more; got one class, {only}."
-
-
-def _labeled(y):
-    """Return which rows have a label: -1 means none, unless a numeric y has only one other value."""
-    all_rows = np.ones(len(y), bool)
-    if y.dtype == object:
-        return np.array([isinstance(label, str) or label != _UNLABELED for label in y], bool)
-    if y.dtype.kind not in "if":
-        return all_rows
-    labeled = y != _UNLABELED
-    return labeled if len(np.unique(y[labeled])) > 1 else all_rows

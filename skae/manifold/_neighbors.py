@@ -5,8 +5,7 @@ from numbers import Integral
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import clone
-from sklearn.utils import gen_batches
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils import check_consistent_length, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
@@ -18,6 +17,7 @@ from .._estimators.fitting import (
     validated_rows,
 )
 from .._estimators.frozen import is_prefit, unfrozen
+from .._estimators.labels import read_labels
 from .._estimators.parameters import check_set
 from .._estimators.subestimators import check_instance, check_needs_no_y, check_prefit, for_parts
 from .._estimators.versions import versioned
@@ -142,14 +142,14 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Fit the encoder on X and keep X with its tangents.
+        """Fit the encoder on X and keep the labeled rows with their tangents.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Training data.
         y : array-like of shape (n_samples,)
-            Labels.
+            Labels. For two or more other classes, -1 marks rows without a label: only the encoder learns from them.
 
         Returns
         -------
@@ -164,11 +164,17 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             X, y = gathered_with_y(self, X, y)
             frame = X
-            X, y = validated_rows(self, X, y=y, dtype=DTYPES, accept_sparse=False)
+            if y is None:
+                raise ValueError(
+                    "TangentNeighborsClassifier requires y to be passed, but the target y is None."
+                )
+            X = validated_rows(self, X, dtype=DTYPES, accept_sparse=False)
+            check_consistent_length(X, y)
             frame, _ = for_parts(frame, None, X, None)
-            check_classification_targets(y)
-            check_neighbors(self.n_neighbors, X)
-            self.classes_, self._labels = np.unique(y, return_inverse=True)
+            self.classes_, labels = read_labels(y)
+            known = labels >= 0
+            self._labels, points = labels[known], X if known.all() else X[known]
+            check_neighbors(self.n_neighbors, points)
             if is_prefit(self, "encoder"):
                 self.encoder_ = unfrozen(self.encoder)
                 check_prefit(encoder=self.encoder_)
@@ -180,10 +186,10 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             self._n_tangents = self.n_tangents
             # An encoder without these tangents, or with other columns, is refused here and not at the first prediction.
             tangent_basis(self.encoder_, _safe_indexing(frame, slice(1)), self.n_tangents)
-            self._points, self._tangents = X, None
+            self._points, self._tangents = points, None
             if self.planes == "both":
-                self._tangents = self._basis(X, self.n_jobs)
-            self._search = Search(X)
+                self._tangents = self._basis(points, self.n_jobs)
+            self._search = Search(points)
         return self
 
     def _basis(self, X, n_jobs):

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -69,6 +70,36 @@ def test_no_moves_is_plain_neighbors():
     model._basis = lambda X, n_jobs: np.zeros((len(X), 1, X.shape[1]))
     plain = KNeighborsClassifier(3).fit(X[:200], y[:200])
     np.testing.assert_allclose(model.predict_proba(X[900:]), plain.predict_proba(X[900:]))
+
+
+@pytest.mark.parametrize("planes", ["both", "query"])
+@pytest.mark.parametrize("names", [np.arange(10), np.array([*"abcdefghij"], dtype=object)])
+def test_rows_without_a_label_do_not_vote(planes, names):
+    """They count in the encoder only, as in a model whose encoder has seen them."""
+    few = np.where(np.arange(200) % 3 == 0, names[y[:200]], -1)
+    model = TangentNeighborsClassifier(LocalPCA(8), n_neighbors=2, planes=planes).fit(X[:200], few)
+    encoder, rows = LocalPCA(8).fit(X[:200]), few != -1
+    seen = TangentNeighborsClassifier(encoder, n_neighbors=2, planes=planes, prefit=True)
+    seen.fit(X[:200][rows], names[y[:200]][rows])
+    np.testing.assert_array_equal(model.classes_, names)
+    np.testing.assert_array_equal(model.predict(X[900:]), seen.predict(X[900:]))
+    two = TangentNeighborsClassifier(LocalPCA(8)).fit(X[:200], np.where(y[:200] > 4, 1, -1))
+    assert list(two.classes_) == [-1, 1]
+
+
+def test_labels_that_are_missing_are_refused():
+    for y_bad in (
+        np.where(y[:200] == 3, np.nan, y[:200]),
+        np.where(y[:200] == 3, None, y[:200].astype(str).astype(object)),
+        pd.Series(y[:200].astype(str), dtype="string").where(y[:200] != 3),
+        pd.Series(y[:200], dtype="Int64").where(y[:200] != 3),
+    ):
+        with pytest.raises(ValueError, match="y contains NaN.*have the integer -1"):
+            TangentNeighborsClassifier(LocalPCA(8)).fit(X[:200], y_bad)
+    with pytest.raises(ValueError, match="y has no labels"):
+        TangentNeighborsClassifier(LocalPCA(8)).fit(X[:200], np.full(200, -1))
+    with pytest.raises(ValueError, match="requires y"):
+        TangentNeighborsClassifier(LocalPCA(8)).fit(X[:200], None)
 
 
 def test_bad_parameters():
