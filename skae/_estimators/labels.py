@@ -10,7 +10,7 @@ from .._arrays.namespace import dense
 from .._compat import StrOptions
 from ..nn.losses import Bernoulli, Gaussian, Multinomial
 from ..sources._parts import refuse_masked
-from .reading import refuse_unlike_numbers
+from .reading import errors_of, refuse_unlike_numbers
 
 CLASS_WEIGHT = {"class_weight": [StrOptions({"balanced"}), dict, list, None]}  # constraints
 _UNLABELED = -1
@@ -86,11 +86,17 @@ class Classes:
         y = targets.values if self.multilabel else self.classes[targets.strata]
         factors = np.ones(len(targets.values))
         labeled = targets.labeled
-        factors[labeled] = compute_sample_weight(class_weight, y[labeled])
-        if (factors < 0).any():
-            raise ValueError(f"class_weight must not be negative; got {class_weight!r}.")
-        factors = factors.astype(targets.values.dtype)
-        return factors if weights is None else weights * factors
+        with errors_of("class_weight"):
+            factors[labeled] = compute_sample_weight(class_weight, y[labeled])
+        with np.errstate(over="ignore", invalid="ignore"):
+            factors = factors.astype(targets.values.dtype)
+            product = factors if weights is None else weights * factors
+            total = product.sum()
+        if (factors < 0).any() or not np.isfinite(total):
+            raise ValueError(
+                f"class_weight must not be negative, and needs a finite sum over the rows; got {class_weight!r}."
+            )
+        return product
 
 
 @dataclass

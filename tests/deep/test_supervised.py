@@ -256,10 +256,16 @@ def test_weights_of_the_labeled_rows_that_are_zero_leave_the_model(where):
     np.testing.assert_array_equal(model.predict_proba(X[300:400]), before)
 
 
-def test_class_weights_are_not_negative():
-    model = StackedAEClassifier(LAYERS, **FAST, class_weight={0: -1})
-    with pytest.raises(ValueError, match="class_weight must not be negative"):
-        model.fit(X[:300], y[:300])
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("weight", [-1, np.nan, np.inf, 1e300, "much"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_class_weights_define_a_mean(weight, dtype):
+    model = StackedAEClassifier(LAYERS, **FAST, class_weight={0: weight})
+    if weight == 1e300 and dtype == np.float64:
+        assert np.isfinite(model.fit(X[:300].astype(dtype), y[:300]).loss_)
+    else:
+        with pytest.raises(ValueError, match="^class_weight"):
+            model.fit(X[:300].astype(dtype), y[:300])
 
 
 def test_early_stopping_names_what_it_needs():
