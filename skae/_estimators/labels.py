@@ -1,6 +1,8 @@
 """From y to targets of the output units of a network, and from the units' means to predictions."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from numbers import Number
 
 import numpy as np
 from sklearn.utils import check_array, column_or_1d, compute_sample_weight
@@ -148,6 +150,20 @@ def read_labels(y):
     return _read_codes(*_labels_of_text(y))
 
 
+def is_continuous(y):
+    """Return whether y has numbers that are no integers; missing ones are left to :func:`read_values` to refuse."""
+    values = np.asarray(y)
+    if values.ndim == 0:  # a sparse indicator matrix
+        return False
+    if values.dtype == object:
+        known = [each for each in values.ravel() if not _is_missing(each)]
+        if any(isinstance(each, str) for each in known):
+            return False
+        with suppress(TypeError, ValueError):  # of objects that are no numbers
+            values = np.asarray(known, np.float64)
+    return values.dtype.kind == "f" and bool(np.any(values[np.isfinite(values)] % 1))
+
+
 def _read_codes(y, named):
     """Return what ``read_labels`` does; -1 is a class if a numeric y has only one other value."""
     y = column_or_1d(y, warn=True)
@@ -183,6 +199,7 @@ def _labels_of_text(y):
         raise ValueError(f"Input y contains NaN or None. {_HOW_TO_MARK}")
     texts = {label for label in found if isinstance(label, str)}
     if not texts:
+        _refuse_number_objects(found)
         return y, y
     others = {label for label in found if not isinstance(label, str)} - {_UNLABELED}
     if others:
@@ -192,6 +209,15 @@ def _labels_of_text(y):
     if str(_UNLABELED) in texts and texts != {"-1", "1"}:
         raise ValueError(f"y has the label '-1' as text. {_HOW_TO_MARK}")
     return found, found[[isinstance(label, str) for label in found]]
+
+
+def _refuse_number_objects(y):
+    """Raise if an array of objects has numbers, which scikit-learn takes for no kind of labels."""
+    if y.dtype == object and all(isinstance(label, (Number, np.bool_)) for label in y):
+        raise ValueError(
+            "Unknown label type: y has numbers in an array of objects. Convert it, for instance with y.astype(int). "
+            f"{_HOW_TO_MARK}"
+        )
 
 
 def _is_missing(label):

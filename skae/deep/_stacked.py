@@ -4,13 +4,13 @@ from dataclasses import fields
 from typing import ClassVar, Literal
 
 from sklearn.utils import get_tags
-from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _fit_context
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import fitting_parts, in_numpy
 from .._estimators.fitting import gathered_with_y, is_fitted, take_columns, unchanged_on_error
+from .._estimators.labels import is_continuous
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import copies, without_output
 from .._typing import AnyArray, ArrayLike, FloatArray, MatrixLike, Self, available_if
@@ -248,8 +248,7 @@ class StackedAE(BaseStack):
             raise ValueError(
                 "fine_tune='supervised' requires y to be passed, but the target y is None."
             )
-        continuous = type_of_target(y).startswith("continuous")
-        Predictor = StackedAERegressor if continuous else StackedAEClassifier
+        Predictor = StackedAERegressor if is_continuous(y) else StackedAEClassifier
         shared = {field.name: getattr(self, field.name) for field in fields(BaseStack)}
         predictor = Predictor(**shared, device=self.device, precision=self.precision)
         passed_on = {name: vars(self)[name] for name in _CALLBACK_ATTRIBUTES if name in vars(self)}

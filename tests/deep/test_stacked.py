@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from scipy.special import expit
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -13,7 +14,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from skae import PSD, AutoEncoder, ContractiveAE, DenoisingAE, RecurrentAE, StackedAE
+from skae import (
+    PSD,
+    AutoEncoder,
+    ContractiveAE,
+    DenoisingAE,
+    RecurrentAE,
+    StackedAE,
+    StackedAEClassifier,
+    StackedAERegressor,
+)
 from skae.nn.corruption import CORRUPTIONS
 
 X, y = load_digits(return_X_y=True)
@@ -191,6 +201,46 @@ def test_supervised_fine_tuning_predicts():
     assert not hasattr(real, "predict_proba")
     assert real.score(X, y + 0.5) > 0.5
     assert not hasattr(StackedAE(LAYERS), "predict")
+
+
+LETTERS = np.array([*"abcdefghij"], dtype=object)[y]
+
+
+@pytest.mark.parametrize(
+    ("target", "predictor"),
+    [
+        (np.where(y < 5, LETTERS, -1), StackedAEClassifier),
+        (LETTERS, StackedAEClassifier),
+        (y.astype(float), StackedAEClassifier),
+        (csr_array(np.eye(10)[y]), StackedAEClassifier),
+        ((y + 0.5).astype(object), StackedAERegressor),
+        (np.column_stack([y, y + 0.5]), StackedAERegressor),
+    ],
+    ids=["text and unlabeled", "text", "whole numbers", "indicators", "objects", "two columns"],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_target_of_fine_tuning_chooses_the_predictor(target, predictor):
+    stack = StackedAE([8], fine_tune="supervised", max_iter=1, random_state=0).fit(X, target)
+    alone = predictor([8], max_iter=1, random_state=0).fit(X, target)
+    assert type(stack.predictor_) is predictor
+    if predictor is StackedAEClassifier:
+        np.testing.assert_array_equal(stack.classes_, alone.classes_)
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        (np.where(y == 3, None, LETTERS), "y contains NaN or None.*integer -1"),
+        (np.where(y == 3, np.nan, y), "y contains NaN.*integer -1"),
+        (np.where(y == 3, np.nan, y + 0.5), "y contains NaN.*a regressor on the codes"),
+        (np.where(y == 3, None, y + 0.5), "y contains NaN.*a regressor on the codes"),
+        (y.astype(object), r"y has numbers in an array of objects.*y.astype\(int\)"),
+    ],
+    ids=["text", "classes", "numbers", "objects", "classes in objects"],
+)
+def test_targets_of_fine_tuning_that_are_missing_are_named(target, words):
+    with pytest.raises(ValueError, match=words):
+        StackedAE([8], fine_tune="supervised").fit(X, target)
 
 
 def test_interrupted_pretraining_leaves_a_usable_stack():
