@@ -3,20 +3,33 @@
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from numbers import Number
+from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array, column_or_1d, compute_sample_weight
+from sklearn.metrics import accuracy_score
+from sklearn.utils import (
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+    compute_sample_weight,
+)
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense
 from .._compat import StrOptions
+from .._typing import ArrayLike, ClassifierMixin, MatrixLike
 from ..nn.losses import Bernoulli, Gaussian, Multinomial
 from ..sources._parts import refuse_masked
+from .devices import in_numpy
 from .reading import errors_of, refuse_unlike_numbers
 
 CLASS_WEIGHT = {"class_weight": [StrOptions({"balanced"}), dict, list, None]}  # constraints
 _UNLABELED = -1
 _HOW_TO_MARK = "Rows without a label have the integer -1; with labels of text y is then a list or an array of objects."
+_NO_LABELS = (
+    "y has no labels: all are -1, which marks unlabeled rows. Label rows of two classes or more."
+)
 _HOW_TO_LEAVE_OUT = "Rows without a target cannot be marked: fit a StackedAE on all rows, and a regressor on the codes of the others."
 
 
@@ -150,6 +163,51 @@ def read_labels(y):
     return _read_codes(*_labels_of_text(y))
 
 
+def score(self: Any, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    """Return the accuracy of ``predict(X)`` on the rows with a label: those with -1 in y do not count.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Samples.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        True labels. In an indicator matrix all labels of a row must be right.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the samples in the mean.
+
+    Returns
+    -------
+    score : float
+        The mean over the samples.
+
+    Raises
+    ------
+    ValueError
+        If no row has a label, or labels are missing otherwise.
+    """
+    check_is_fitted(self)
+    labels = np.asarray(_labels_of_text(in_numpy(y))[0])
+    known = _known(labels, self.classes_)
+    if known.all():
+        return ClassifierMixin.score(self, X, y, sample_weight)
+    if not known.any():
+        raise ValueError(_NO_LABELS)
+    predictions = np.asarray(in_numpy(self.predict(X)))
+    check_consistent_length(predictions, labels, sample_weight)
+    weights = None if sample_weight is None else np.asarray(in_numpy(sample_weight))[known]
+    return float(accuracy_score(labels[known], predictions[known], sample_weight=weights))
+
+
+def _known(labels, classes):
+    """Return the mask of the rows with a label, of one row if all count: -1 is a class, or labels are indicators."""
+    if labels.ndim == 1 and _UNLABELED not in classes.tolist():
+        if labels.dtype == object:
+            return np.array([isinstance(label, str) for label in labels], bool)
+        if labels.dtype.kind in "if":
+            return labels != _UNLABELED
+    return np.ones(1, bool)
+
+
 def is_continuous(y):
     """Return whether y has numbers that are no integers; missing ones are left to :func:`read_values` to refuse."""
     values = np.asarray(y)
@@ -176,9 +234,7 @@ def _read_codes(y, named):
     codes = np.full(len(y), _UNLABELED)
     classes, codes[labeled] = np.unique(y[labeled], return_inverse=True)
     if len(classes) == 1 and classes[0] == _UNLABELED:
-        raise ValueError(
-            "y has no labels: all are -1, which marks unlabeled rows. Label rows of two classes or more."
-        )
+        raise ValueError(_NO_LABELS)
     return classes, codes
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from .._compat import HasMethods, _fit_context
 from .._estimators.fitting import gathered_with_y, unchanged_on_error
 from .._estimators.frozen import unfrozen
-from .._estimators.labels import CLASS_WEIGHT
+from .._estimators.labels import CLASS_WEIGHT, score
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import fill, fitted_base, for_parts
 from .._estimators.supervised import BaseSupervised
@@ -128,6 +128,8 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         "base": [HasMethods("fit")],
         "prefit": ["boolean"],
     }
+
+    score = score
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from .._estimators.labels import CLASS_WEIGHT
+from .._estimators.labels import CLASS_WEIGHT, score
 from .._estimators.parameters import estimator
 from .._estimators.unlabeled import UNLABELED, check_unlabeled, unlabeled_ratio
 from .._typing import ClassifierMixin, ClassWeight
@@ -164,6 +164,8 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
         **CLASS_WEIGHT,
         **UNLABELED,
     }
+
+    score = score
 
     def _check_parameters(self):
         super()._check_parameters()

@@ -15,7 +15,7 @@ from .._estimators.devices import computing, current, fitting_parts, in_numpy
 from .._estimators.fit_warnings import warn_of_constant_outputs
 from .._estimators.fitting import by_block, gathered_with_y, unchanged_on_error
 from .._estimators.frozen import unfrozen
-from .._estimators.labels import CLASS_WEIGHT
+from .._estimators.labels import CLASS_WEIGHT, score
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import fill_encoder, fitted_base, for_parts
 from .._estimators.supervised import BaseSupervised
@@ -240,6 +240,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         "output": [StrOptions({"softmax", "sigmoid"})],
         "prefit": ["boolean"],
     }
+
+    score = score
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:

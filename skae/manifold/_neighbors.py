@@ -17,7 +17,7 @@ from .._estimators.fitting import (
     validated_rows,
 )
 from .._estimators.frozen import is_prefit, unfrozen
-from .._estimators.labels import read_labels
+from .._estimators.labels import read_labels, score
 from .._estimators.parameters import check_set
 from .._estimators.subestimators import check_instance, check_needs_no_y, check_prefit, for_parts
 from .._estimators.versions import versioned
@@ -139,6 +139,8 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         self.n_candidates = n_candidates
         self.prefit = prefit
         self.n_jobs = n_jobs
+
+    score = score
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:

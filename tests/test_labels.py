@@ -1,0 +1,69 @@
+"""Rows without a label, marked by -1, in the score of all classifiers."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_wine
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import KFold, cross_val_score
+
+from skae import (
+    DBN,
+    BoltzmannClassifier,
+    ContractiveAE,
+    ManifoldTangentClassifier,
+    StackedAE,
+    StackedAEClassifier,
+)
+from skae.manifold import LocalPCA, TangentNeighborsClassifier
+
+X, y = load_wine(return_X_y=True)
+NAMES = np.array(["barolo", "grignolino", "barbera"], dtype=object)
+UNLABELED = np.arange(len(y)) % 3 == 0
+WEIGHTS = np.random.default_rng(0).random(len(y))
+SHORT = {"max_iter": 2, "random_state": 0}
+MODELS = [
+    StackedAEClassifier([5], **SHORT),
+    StackedAE([5], fine_tune="supervised", **SHORT),
+    ManifoldTangentClassifier(ContractiveAE(5, **SHORT), n_tangents=1, **SHORT),
+    BoltzmannClassifier(DBN([5]), **SHORT),
+    TangentNeighborsClassifier(LocalPCA(5)),
+]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+
+
+def _each(models):
+    return pytest.mark.parametrize("model", models, ids=lambda each: type(each).__name__)
+
+
+@_each(MODELS)
+@pytest.mark.parametrize(
+    "labels", [np.arange(3), np.arange(3.0), NAMES], ids=["int", "float", "text"]
+)
+@pytest.mark.parametrize("form", [np.asarray, list])
+def test_rows_without_a_label_do_not_count_in_the_score(model, labels, form):
+    target = form(np.where(UNLABELED, -1, labels[y]))
+    model = clone(model).fit(X, target)
+    truth, predicted = labels[y[~UNLABELED]], model.predict(X)[~UNLABELED]
+    assert model.score(X, target) == accuracy_score(truth, predicted)
+    weighted = accuracy_score(truth, predicted, sample_weight=WEIGHTS[~UNLABELED])
+    assert model.score(X, target, sample_weight=WEIGHTS) == pytest.approx(weighted)
+    assert model.score(X, labels[y]) == accuracy_score(labels[y], model.predict(X))
+    folds = KFold(3, shuffle=True, random_state=0)
+    assert np.isfinite(cross_val_score(model, X, target, cv=folds, error_score="raise")).all()
+
+
+@_each(MODELS)
+def test_minus_one_counts_where_it_is_a_class(model):
+    target = np.where(y == 1, 1, -1)
+    model = clone(model).fit(X, target)
+    assert model.score(X, target) == np.mean(model.predict(X) == target)
+
+
+@_each(MODELS)
+def test_no_row_with_a_label_has_no_score(model):
+    with pytest.raises(ValueError, match="y has no labels"):
+        clone(model).fit(X, y).score(X, np.full(len(y), -1))
