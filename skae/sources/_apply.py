@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
+from sklearn import config_context
 
 from .._compat import _safe_indexing
 from .._typing import ArrayLike, MatrixLike, PathLike
@@ -73,7 +74,8 @@ def apply(
     checked, results, start = Checks(allow_nan=True), [], 0
     for number, part in enumerate(_pieces(X, out is not None) if parts is None else parts):
         rows = part.rows if parts is None else _named(checked(part), part.names)
-        result = _checked(run(rows), rows, method)
+        with config_context(transform_output="default"):  # sparse results are no data frames
+            result = _checked(run(rows), rows, method)
         stop = start + result.shape[0]
         if out is None:
             results.append(result)

@@ -1,0 +1,57 @@
+"""scikit-learn's setting of what transformers give to users does not reach codes that are used inside."""
+
+import numpy as np
+import pytest
+from sklearn import config_context
+from sklearn.datasets import load_digits
+
+from skae import AnomalyDetector, AutoEncoder, SparseAutoEncoder, SparseCoder
+from skae.images import ConvolutionalFeatures, ConvolutionalStack
+from skae.plotting import CodeDisplay, SaturationDisplay, SparseFeatureDisplay
+from skae.sources import apply
+
+X = load_digits().data[:150] / 16
+FAST = {"max_iter": 2, "random_state": 0}
+DENSE = AutoEncoder(5, **FAST).fit(X)
+SPARSE = SparseAutoEncoder(20, k=3, **FAST).fit(X)
+PATCHES = {"patch_size": 3, "pool_grid": 4, "n_patches": 500, "random_state": 0}
+INSIDE = {
+    "detector": lambda: AnomalyDetector(SparseAutoEncoder(20, k=3, **FAST)).fit(X).score_samples(X),
+    "detector, coder": lambda: (
+        AnomalyDetector(SparseCoder(9, sparse_output=True, **FAST)).fit(X).score_samples(X)
+    ),
+    "features of pictures": lambda: (
+        ConvolutionalFeatures(
+            dictionary=SparseAutoEncoder(8, k=2, **FAST), encoder="code", **PATCHES
+        )
+        .fit(X)
+        .set_output(transform="default")
+        .transform(X)
+    ),
+    "stages": lambda: (
+        ConvolutionalStack(
+            [
+                ("low", ConvolutionalFeatures(4, **PATCHES)),
+                ("high", ConvolutionalFeatures(4, **{**PATCHES, "pool_grid": 1})),
+            ]
+        )
+        .fit(X)
+        .set_output(transform="default")
+        .transform(X)
+    ),
+    "plane": lambda: np.abs(CodeDisplay.from_estimator(DENSE, X).points),
+    "plane of sparse codes": lambda: np.abs(CodeDisplay.from_estimator(SPARSE, X).points),
+    "saturation": lambda: SaturationDisplay.from_estimator(SPARSE, X).shares,
+    "features": lambda: SparseFeatureDisplay.from_estimator(SPARSE, X).features,
+    "parts": lambda: apply(SPARSE, iter([X[:80], X[80:]])).toarray(),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+@pytest.mark.parametrize("name", INSIDE)
+def test_data_frames_as_output_change_nothing_inside(name, output):
+    pytest.importorskip(output)
+    expected = INSIDE[name]()
+    with config_context(transform_output=output):
+        np.testing.assert_array_equal(INSIDE[name](), expected)
