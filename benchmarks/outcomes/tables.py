@@ -76,15 +76,18 @@ def line(name, methods):
 
 
 def summary(results, title, names):
-    """Return the mean gains over tables, and on how many codes are ahead and behind."""
+    """Return the mean accuracy of scaled columns, the mean gains over tables, and on how many codes are ahead and behind."""
     for classifier in ("SVC", "linear"):
         gains = [
             differences(results[name]["codes"], results[name]["scaled"], classifier).mean()
             for name in names
         ]
+        level = np.mean(
+            [list(values(results[name]["scaled"], classifier).values()) for name in names]
+        )
         ahead, behind = np.sum(np.array(gains) > LEVEL), np.sum(np.array(gains) < -LEVEL)
         yield (
-            f"{title}, {len(gains)} tables, {classifier}: {np.mean(gains):+.2f} +- {half_interval(gains):.2f}"
+            f"{title}, {len(gains)} tables, {classifier}: {level:.2f} and {np.mean(gains):+.2f} +- {half_interval(gains):.2f}"
             f" in the mean; by more than {LEVEL} ahead on {ahead}, behind on {behind}; worst {min(gains):+.2f}"
         )
 
