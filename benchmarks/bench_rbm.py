@@ -3,9 +3,10 @@
 784 bernoulli visible and 500 hidden units, PCD-1, as many chains as rows in a batch, plain gradient steps, float32: the
 same five matrix products a step for all (codes of the data, samples of visible units, their codes, and the two parts of
 the gradient). One process, the same array, the same number of threads. The libraries take turns of one epoch; medians
-of the times and of the ratios of neighboring epochs are shown.
+of the times and of the ratios of neighboring epochs are shown. Seconds are those of the CPU with one thread, and of the
+clock with more.
 
-    python benchmarks/bench_rbm.py --data DIR [--samples 10000] [--batch-sizes 100 500] [--repeats 9]
+    python benchmarks/bench_rbm.py --data DIR [--samples 10000] [--batch-sizes 100 500] [--repeats 9] [--threads 2]
 
 DIR (or SKAE_DATA) holds mnist.npz; without it random data are used. PyTorch is optional.
 """
@@ -13,10 +14,13 @@ DIR (or SKAE_DATA) holds mnist.npz; without it random data are used. PyTorch is 
 import argparse
 import os
 import statistics
+import time
+from pathlib import Path
 
 import numpy as np
 from bench_autoencoder import load, sgemm_rate, timed
 from bench_deep import torch_with
+from records import Records
 from sklearn.neural_network import BernoulliRBM
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -29,6 +33,7 @@ from skae.training.problem import Problem
 from skae.training.solvers import SGD
 
 N_HIDDEN, RATE = 500, 0.01
+RESULTS = Path(__file__).parent / "results"
 
 
 def skae_epoch(X, batch_size):
@@ -101,20 +106,19 @@ def torch_epoch(X, batch_size):
     return epoch
 
 
-def compare(X, batch_size, rate, arguments):
-    """Time all libraries at one batch size."""
+def compare(X, batch_size, rate, clock, arguments):
+    """Time all libraries at one batch size and return a line for each."""
     epochs = {"skae": skae_epoch(X, batch_size), "scikit-learn": sklearn_epoch(X, batch_size)}
     if torch_with(arguments.threads) is not None:
         epochs["torch"] = torch_epoch(X, batch_size)
-    seconds = timed(epochs, arguments.repeats)
+    seconds = timed(epochs, arguments.repeats, clock=clock)
     flop = 5 * 2 * X.size * N_HIDDEN
     for name, values in seconds.items():
         value = statistics.median(values)
         ratio = statistics.median(v / own for v, own in zip(values, seconds["skae"]))
-        print(
+        yield (
             f"{batch_size:5d}  {name:12s} {value:8.3f} {len(X) / value:10,.0f} {flop / value / 1e9:8.0f} "
-            f"{100 * flop / value / 1e9 / rate:10.0f}% {ratio:14.2f}",
-            flush=True,
+            f"{100 * flop / value / 1e9 / rate:10.0f}% {ratio:14.2f}"
         )
 
 
@@ -126,17 +130,20 @@ def main():
     parser.add_argument("--batch-sizes", type=int, nargs="*", default=[100, 500])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--results", default=RESULTS)
     arguments = parser.parse_args()
     X = load(arguments.data, arguments.samples)
+    clock = time.process_time if arguments.threads == 1 else time.perf_counter
     with threadpool_limits(arguments.threads):
         pools = [f"{pool['internal_api']} {pool['num_threads']}" for pool in threadpool_info()]
-        rate = sgemm_rate()
-        print(
-            f"{len(X)} x {X.shape[1]} float32, {N_HIDDEN} hidden units, threads: {', '.join(pools)}; sgemm {rate:.0f} GFLOP/s"
-        )
-        print("batch  library       s/epoch  samples/s  GFLOP/s  % of sgemm  times skae's time")
+        rate = sgemm_rate(clock)
+        lines = [
+            f"{len(X)} x {X.shape[1]} float32, {N_HIDDEN} hidden units, threads: {', '.join(pools)}; sgemm {rate:.0f} GFLOP/s",
+            "batch  library       s/epoch  samples/s  GFLOP/s  % of sgemm  times skae's time",
+        ]
         for batch_size in arguments.batch_sizes:
-            compare(X, batch_size, rate, arguments)
+            lines += compare(X, batch_size, rate, clock, arguments)
+    Records(arguments.results, "bench_rbm").table("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 Patches of natural images, mean removed and scaled to norm 1; the dictionary is learned on some of them.
 For each size and number of nonzeros the codes are found by skae (``auto``), SPAMS (``lasso``) and
 scikit-learn (``sparse_encode`` with lasso_cd and lasso_lars, on a part of the rows, scaled up) with the same
-number of threads. Calls alternate; medians are shown, and the largest excess of the mean objective over SPAMS's.
+number of threads. Calls alternate; medians are shown, and the largest excess of the mean objective over SPAMS's. Seconds
+are those of the CPU with one thread, and of the clock with more. SPAMS is optional: ``pip install spams-bin``.
 
-    python benchmarks/bench_sparse.py --data DIR [--threads 2] [--repeats 5] [--quick]
+    python benchmarks/bench_sparse.py --data DIR [--threads 2] [--repeats 5] [--quick] [--results benchmarks/results]
 
 DIR (or SKAE_DATA) holds natural_images.npz; without it scikit-learn's sample images are used.
 """
@@ -15,8 +16,10 @@ import os
 import statistics
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
+from records import Records
 from sklearn.datasets import load_sample_images
 from sklearn.decomposition import sparse_encode
 from sklearn.feature_extraction.image import extract_patches_2d
@@ -25,6 +28,7 @@ from threadpoolctl import threadpool_limits
 from skae import SparseCoder
 
 TOLERANCE = 1e-5
+RESULTS = Path(__file__).parent / "results"
 
 
 def images(folder):
@@ -113,15 +117,17 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="10,000 rows only")
+    parser.add_argument("--results", default=RESULTS)
     arguments = parser.parse_args()
     # scikit-learn's coordinate descent says that 1000 iterations do not converge.
     os.environ["PYTHONWARNINGS"] = "ignore"
     warnings.simplefilter("ignore")
     pictures = images(arguments.data)
-    print(f"threads {arguments.threads}, float32, skae gap_tol {TOLERANCE:g}, medians of seconds")
-    print(
-        "patch atoms    rows nonzeros  alpha    skae   SPAMS  ratio  sklearn   ratio  objective - SPAMS's"
-    )
+    kind = "CPU seconds" if arguments.threads == 1 else "seconds"
+    lines = [
+        f"threads {arguments.threads}, float32, skae gap_tol {TOLERANCE:g}, medians of {kind}",
+        "patch atoms    rows nonzeros  alpha    skae   SPAMS  ratio  sklearn   ratio  objective / SPAMS's - 1",
+    ]
     with threadpool_limits(arguments.threads):
         for side, n_atoms in ((12, 256), (16, 1024)):
             everything = patches(pictures, side, 10_000 if arguments.quick else 100_000)
@@ -130,11 +136,14 @@ def main():
                 X = everything[:n_rows]
                 for n_nonzero in (6, 20, 35):
                     alpha = alpha_for(X, atoms, n_nonzero)
-                    row(side, X, atoms, n_nonzero, alpha, arguments)
+                    lines.append(row(side, X, atoms, n_nonzero, alpha, arguments))
+                    print(lines[-1], flush=True)
+    Records(arguments.results, "bench_sparse").table("\n".join(lines))
 
 
 def row(side, X, atoms, n_nonzero, alpha, arguments):
-    """Time the contestants and print a line."""
+    """Time the contestants and return a line."""
+    clock = time.process_time if arguments.threads == 1 else time.perf_counter
     calls = contestants(X, atoms, alpha, arguments.threads)
     times = {name: [] for name in calls}
     results = {}
@@ -142,9 +151,9 @@ def row(side, X, atoms, n_nonzero, alpha, arguments):
         for name, (call, share) in calls.items():
             if name.startswith("sklearn") and repeat:
                 continue
-            start = time.perf_counter()
+            start = clock()
             codes = call()
-            times[name].append((time.perf_counter() - start) / share)
+            times[name].append((clock() - start) / share)
             if not repeat and share == 1:
                 results[name] = objective(X, atoms, alpha, codes)
     medians = {name: statistics.median(values) for name, values in times.items()}
@@ -152,10 +161,9 @@ def row(side, X, atoms, n_nonzero, alpha, arguments):
     spams = medians.get("SPAMS", np.nan)
     peer = min(value for name, value in medians.items() if name.startswith("sklearn"))
     excess = results["skae"] / results["SPAMS"] - 1 if "SPAMS" in results else np.nan
-    print(
+    return (
         f"{side:2d}x{side:<2d} {len(atoms):5d} {len(X):7d} {n_nonzero:8d} {alpha:6.3f} {ours:7.3f} "
-        f"{spams:7.3f} {spams / ours:6.2f} {peer:8.2f} {peer / ours:7.1f} {excess:12.1e}",
-        flush=True,
+        f"{spams:7.3f} {spams / ours:6.2f} {peer:8.2f} {peer / ours:7.1f} {excess:12.1e}"
     )
 
 
