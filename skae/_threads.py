@@ -21,7 +21,7 @@ from ._workers import Worker, local
 ELEMENT = 16  # one element of an elementwise kernel
 _SMALLEST_WORK = 1_000_000  # the smallest work that is shared
 _MOST_THREADS = 8  # more, with smaller parts, are no faster
-_SLACK_SHARE = 0.25  # fraction of its own part's time that a thread busy-waits for the others,
+_SLACK_FRACTION = 0.25  # fraction of its own part's time that a thread busy-waits for the others,
 _SLACK = 5e-5  # plus this many seconds
 
 
@@ -243,7 +243,7 @@ def _run(work, parts, alone=False):
         while busy:
             try:
                 busy[-1].take_back()
-                patience = _SLACK_SHARE * (time.perf_counter() - start) + _SLACK
+                patience = _SLACK_FRACTION * (time.perf_counter() - start) + _SLACK
                 busy[-1].finish(patience)
                 busy.pop()
             except BaseException as error:  # Ctrl-C, or what another signal handler raises

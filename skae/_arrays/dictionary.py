@@ -6,9 +6,9 @@ from .namespace import namespace
 
 
 @portable(compiled.accumulate)
-def accumulate(codes, rows, shares, decay, second, cross):
+def accumulate(codes, rows, weights, decay, second, cross):
     """second <- decay second + sum_i v_i h_i h_i'; cross the same with h_i x_i'."""
-    xp, weighted = namespace(codes), (shares[:, None] * codes).T
+    xp, weighted = namespace(codes), (weights[:, None] * codes).T
     second[...] = decay * second + xp.matmul(weighted, codes)
     cross[...] = decay * cross + xp.matmul(weighted, rows)
 

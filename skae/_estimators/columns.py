@@ -6,7 +6,7 @@ from sklearn.utils import gen_batches
 from .._arrays.namespace import dense
 
 _CELLS = 2**18  # cells of a dense block
-_SHARED = 0.75  # fraction of the real columns that must have the common range, for all to count as one unit
+_SAME_UNIT = 0.75  # fraction of the real columns that must have the common range, for all to count as one unit
 _TINY = 1e-280  # smallest variance from squares with all digits
 # Fraction of the variance of binary columns with the same means; evenly spread values have a third of it.
 _NEARLY_BINARY = 0.6
@@ -80,7 +80,7 @@ class Columns:
         if not low < high:
             return None
         same = (self.low[columns] == low) & (self.high[columns] - low >= (high - low) / 2)
-        return (low, high) if same.mean() >= _SHARED else None
+        return (low, high) if same.mean() >= _SAME_UNIT else None
 
 
 def power_of_two(values):

@@ -290,8 +290,8 @@ def _mean_entropy(X, chosen, center, scale, sample_weight):
     rows = np.arange(X.shape[0]) if sample_weight is None else np.flatnonzero(sample_weight)
     rows = rows[:: max(1, len(rows) // _ROWS)]
     x = dense(X[rows])
-    shares = np.clip((x[:, chosen] - center) / scale, 0, 1)
-    entropies = entr(shares) + entr(1 - shares)
+    fractions = np.clip((x[:, chosen] - center) / scale, 0, 1)
+    entropies = entr(fractions) + entr(1 - fractions)
     present = ~np.isnan(entropies)
     entropies[~present] = 0
     weights = np.ones(len(rows)) if sample_weight is None else sample_weight[rows].astype(float)

@@ -79,10 +79,10 @@ def all_rows(targets, weights, ratio):
     if labeled.all():
         return rows, None
     mark_unlabeled(targets)
-    return rows, (labeled / labeled_share(labeled, weights, ratio)).astype(targets.values.dtype)
+    return rows, (labeled / labeled_fraction(labeled, weights, ratio)).astype(targets.values.dtype)
 
 
-def labeled_share(labeled, weights, ratio):
+def labeled_fraction(labeled, weights, ratio):
     """Return the fraction of labeled rows, by weight, among the rows of an epoch."""
     if ratio is None or labeled.all():
         return np.average(labeled, weights=weights)

@@ -8,7 +8,7 @@ n_across, n_channels): the first filter of each position, the height of patches,
 from ._jit import kernel
 from .coordinate_descent import shrink
 
-_SHARE = 0.02  # fraction of the first pass's gain: passes continue while they gain more
+_LEAST_GAIN = 0.02  # fraction of the first pass's gain: passes continue while they gain more
 
 
 @kernel
@@ -116,7 +116,7 @@ def sweep_places(
 def descend_places(
     filters, curvatures, layout, alpha, ridge, weights, prior, members, max_iter, codes, residual
 ):
-    """Call ``sweep_places`` until it lowers the objective by at most ``_SHARE`` of the first decrease.
+    """Call ``sweep_places`` until it lowers the objective by at most ``_LEAST_GAIN`` of the first decrease.
 
     Return the number of calls and the total decrease.
     """
@@ -127,6 +127,6 @@ def descend_places(
         )
         total += fall
         first = fall if n == 0 else first
-        if fall <= _SHARE * first:
+        if fall <= _LEAST_GAIN * first:
             return n + 1, total
     return max_iter, total

@@ -8,7 +8,7 @@ from .gap import add_rows
 
 
 @kernel
-def accumulate(codes, rows, shares, decay, second, cross):
+def accumulate(codes, rows, weights, decay, second, cross):
     """second <- decay second + sum_i v_i h_i h_i'; cross the same with h_i x_i'. Only nonzeros of h are used."""
     values = np.empty(codes.shape[1], codes.dtype)
     support = np.empty(codes.shape[1], np.int64)
@@ -20,7 +20,7 @@ def accumulate(codes, rows, shares, decay, second, cross):
     for i in range(codes.shape[0]):
         count = gather(codes[i], support, values)
         for a in range(count):
-            weight = shares[i] * values[a]
+            weight = weights[i] * values[a]
             row = second[support[a]]
             for b in range(count):
                 row[support[b]] += weight * values[b]

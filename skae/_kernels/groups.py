@@ -31,10 +31,10 @@ def project(limit, precision, starts, members, duals, rest):
         moved = rest.dtype.type(0)
         for g in range(starts.size - 1):
             norm = _group_norm(rest, members, duals, starts[g], starts[g + 1])
-            share = rest.dtype.type(limit / norm if norm > limit else 1.0)
+            factor = rest.dtype.type(limit / norm if norm > limit else 1.0)
             for k in range(starts[g], starts[g + 1]):
                 j = members[k]
-                new = share * (rest[j] + duals[k])
+                new = factor * (rest[j] + duals[k])
                 change = new - duals[k]
                 moved = max(moved, abs(change))
                 duals[k], rest[j] = new, rest[j] - change

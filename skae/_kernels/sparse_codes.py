@@ -130,9 +130,9 @@ def project_rows(gradients, atoms):
         for c in range(atom.size):
             product += gradient[c] * atom[c]
             squares += atom[c] * atom[c]
-        share = product / squares if squares > zero else zero
+        factor = product / squares if squares > zero else zero
         for c in range(atom.size):
-            gradient[c] -= share * atom[c]
+            gradient[c] -= factor * atom[c]
 
 
 @kernel

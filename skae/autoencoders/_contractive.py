@@ -17,7 +17,7 @@ from ..nn.penalties import Contraction, Curvature, weight_decays
 from ._base import BaseAutoEncoder
 
 # Fraction of each loss that the automatic penalty amounts to at the start.
-_LOSS_SHARES = {"gaussian": 0.03, "bernoulli": 0.1, "multinomial": 0.03}
+_LOSS_FRACTIONS = {"gaussian": 0.03, "bernoulli": 0.1, "multinomial": 0.03}
 _FEW_FEATURES = 64  # up to here all input directions cost less than an epoch on images does
 
 
@@ -213,7 +213,7 @@ class ContractiveAE(BaseAutoEncoder):
         if params["contracted"] == "code":
             n_inputs, n_units = network.sizes[0], network.sizes[-1]
             at_start = expected_squared_jacobian(network) * max(1, n_units / n_inputs)
-        scale = sum([_LOSS_SHARES[name] * loss for name, loss in units.constant_losses.items()])
+        scale = sum([_LOSS_FRACTIONS[name] * loss for name, loss in units.constant_losses.items()])
         return resolved(params["contraction"], "contraction", scale / at_start)
 
     def objective(self, network, units):

@@ -24,7 +24,7 @@ _MOST_UNITS, _ROWS_PER_UNIT = 100, 5  # of the default auto-encoder
 _RIDGE = 1e-3  # multiple of the mean variance of the codes that is added to each variance
 _VARIANCE_FLOOR = 1e-6  # least variance of a column's residuals, as a fraction of its variance
 _SUPPORT, _STEPS = 0.9, 3  # fraction of the rows that define what is normal, and steps to find them
-_LEAST_SHARE = 0.3  # least mean square of residuals in those rows, as a fraction of that in all
+_LEAST_FRACTION = 0.3  # least mean square of residuals in those rows, as a fraction of that in all
 _TUKEY_FACTOR = 1.5  # of Tukey's fence, in interquartile ranges
 
 
@@ -240,7 +240,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         kept = np.ones(len(codes), bool)
         usual = self._mean_squares(residuals, kept)
         least = np.maximum(
-            _LEAST_SHARE * usual, _VARIANCE_FLOOR * (columns.deviation / self._unit) ** 2
+            _LEAST_FRACTION * usual, _VARIANCE_FLOOR * (columns.deviation / self._unit) ** 2
         )
         seen = columns.varies & (usual > 0)
         for step in range(_STEPS + 1):

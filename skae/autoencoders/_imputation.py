@@ -4,7 +4,7 @@ import numpy as np
 
 from .._arrays.namespace import dense
 
-_HIDDEN_SHARE = 0.1  # fraction of the cells that are hidden
+_HIDDEN_FRACTION = 0.1  # fraction of the cells that are hidden
 _CELLS, _ROWS = 2**15, 2000  # upper bounds on the cells and rows of X that are used
 _FEWEST_ROWS = 30
 _N_DRAWS = 3
@@ -81,7 +81,7 @@ def learned_imputation(reconstruct, z, means, gaussian, groups):
         return plain_imputation(means)
     draws = [np.random.default_rng(seed).random(z.shape, np.float32) for seed in range(_N_DRAWS)]
     numbers, z = np.concatenate(draws), np.tile(z, (_N_DRAWS, 1))
-    taken = (numbers if groups is None else numbers[:, groups]) < _HIDDEN_SHARE
+    taken = (numbers if groups is None else numbers[:, groups]) < _HIDDEN_FRACTION
     unknown = np.isnan(z)
     hidden, missing = taken & ~unknown & gaussian, taken | unknown
     true, filled = np.where(hidden, z - means, 0), np.where(missing, z.dtype.type(0), z)

@@ -51,7 +51,7 @@ def joint_objective(machine, loss, mask, *, n_steps, n_mean_field_steps, chains,
         n_steps=n_steps,
         chains=chains,
         penalties=penalties,
-        watched=loss,
+        monitored=loss,
         infer=infer,
         mask=mask,
     )

@@ -74,8 +74,8 @@ def _sizes(with_pictures):
     difference = np.abs(pairs[:, 0] - pairs[:, 1])
     if not with_pictures:
         return pairs[difference >= 3]
-    share = pairs.prod(axis=1) / _SIDE**2
-    good = (difference >= 5) & (pairs.min(axis=1) >= 10) & (share >= 0.25) & (share <= 0.75)
+    covered = pairs.prod(axis=1) / _SIDE**2
+    good = (difference >= 5) & (pairs.min(axis=1) >= 10) & (covered >= 0.25) & (covered <= 0.75)
     return pairs[good]
 
 

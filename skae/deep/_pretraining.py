@@ -190,8 +190,8 @@ class Pretraining:
         self._need_networks("pretraining='partial'")
         labeled, factors, scale = targets.labeled, None, constant_loss(targets, balanced)
         if not labeled.all():
-            share = np.average(labeled, weights=balanced)
-            factors = (labeled / share).astype(targets.values.dtype)
+            fraction = np.average(labeled, weights=balanced)
+            factors = (labeled / fraction).astype(targets.values.dtype)
             mark_unlabeled(targets)
         for (name, layer), start in zip(self.layers, self.starts):
             with self._fitting(name, layer, start):

@@ -98,8 +98,8 @@ class StepSize:
         t = self._n_steps
         self._error += (self.target - probability - self._error) / (t + 10)
         self.log = self._center - np.sqrt(t) / 0.05 * self._error
-        share = t**-0.75
-        self._log_average += share * (self.log - self._log_average)
+        weight = t**-0.75
+        self._log_average += weight * (self.log - self._log_average)
 
     @property
     def average(self):
@@ -140,7 +140,7 @@ class AdaptiveChains:
 
     def burn_in(self, n_steps):
         """Yield after each step; steps adapt to those before."""
-        ends, states = {round(share * n_steps) for share in _WINDOWS}, []
+        ends, states = {round(fraction * n_steps) for fraction in _WINDOWS}, []
         sizes = self._first_step_size()
         for step in range(1, n_steps + 1):
             gain = self._move(self._fixed or np.exp(sizes.log))

@@ -155,9 +155,9 @@ class ConvolutionalObjective(TrainingObjective):
         filters, params = self.split(flat)
         shape = self.convolution.picture_shape
         X = np.empty((len(batch), int(np.prod(shape))), flat.dtype)
-        shares = np.empty(len(batch), flat.dtype)
+        weights = np.empty(len(batch), flat.dtype)
         batch.rows(out=X)
-        batch.weights(out=shares)
+        batch.weights(out=weights)
         pictures = X.reshape(-1, *shape)
         patches = self.convolution.patches(pictures)
         prediction, memory = self.encoder.forward(params, patches)
@@ -168,9 +168,9 @@ class ConvolutionalObjective(TrainingObjective):
         values += 0.5 * self.beta * np.einsum("ij,ij->i", misses, misses)
         if grad is not None:
             d_filters, d_params = self.split(grad)
-            weighted = codes * shares[:, np.newaxis]
+            weighted = codes * weights[:, np.newaxis]
             self.convolution.filter_gradient(weighted, errors, d_filters)
-            delta = misses * (flat.dtype.type(self.beta) * shares[:, np.newaxis])
+            delta = misses * (flat.dtype.type(self.beta) * weights[:, np.newaxis])
             delta = delta.reshape(prediction.shape)
             self.encoder.backward(params, patches, memory, delta, d_params)
-        return float(values @ shares)
+        return float(values @ weights)

@@ -115,14 +115,14 @@ def sample_patches(
         raise ValueError(
             f"images must all be gray, or have as many channels; got the shapes {channels[0]} and {channels[1]} of a pixel."
         )
-    share = -(-n_patches // len(images))
+    n_each = -(-n_patches // len(images))
     parts = [
-        extract_patches_2d(image, patch_size, max_patches=share, random_state=rng)
+        extract_patches_2d(image, patch_size, max_patches=n_each, random_state=rng)
         for image in images
     ]
-    if min(map(len, parts)) < share:
+    if min(map(len, parts)) < n_each:
         raise ValueError(
-            f"n_patches={n_patches} takes {share} patches of each image, and one has fewer of {patch_size}: lower n_patches."
+            f"n_patches={n_patches} takes {n_each} patches of each image, and one has fewer of {patch_size}: lower n_patches."
         )
     X = np.concatenate(parts).reshape(sum(map(len, parts)), -1)
     X = X[rng.permutation(len(X))[:n_patches]]

@@ -25,7 +25,7 @@ from .._estimators.unlabeled import (
     all_rows,
     check_unlabeled,
     constant_loss,
-    labeled_share,
+    labeled_fraction,
     mark_unlabeled,
     need_steps,
     new_autoencoder,
@@ -381,7 +381,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             others = np.random.default_rng(seed).permutation(np.flatnonzero(~labeled))
             rows = np.sort(np.append(np.flatnonzero(labeled), others[:_MOST_UNLABELED]))
         weights = None if weights is None else weights[rows]
-        targets.values /= labeled_share(labeled[rows], weights, self._unlabeled_ratio())
+        targets.values /= labeled_fraction(labeled[rows], weights, self._unlabeled_ratio())
         mark_unlabeled(targets)
         return rows
 

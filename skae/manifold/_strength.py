@@ -24,19 +24,19 @@ def automatic_penalty(X, rows, weights, store, seed):
         Seed for the choice of some rows, if there are many.
     """
     rng = np.random.default_rng(seed)
-    some = _some(np.arange(X.shape[0]), weights, rng)
-    data = dense(X[some])
-    shares = None if weights is None else weights[some]
-    data = data - np.average(data, axis=0, weights=shares)
-    chosen = _some(rows, weights, rng)
-    directions = np.empty((len(chosen), store.n_directions, X.shape[1]), data.dtype)
-    inputs = np.ascontiguousarray(dense(X[chosen]))
-    store(chosen, inputs, np.arange(len(chosen)), seed, directions)
-    along = np.square(data @ directions.reshape(-1, X.shape[1]).T)
-    variances = np.average(along, axis=0, weights=shares).reshape(len(chosen), -1)
+    data_rows = _some(np.arange(X.shape[0]), weights, rng)
+    data = dense(X[data_rows])
+    data_weights = None if weights is None else weights[data_rows]
+    data = data - np.average(data, axis=0, weights=data_weights)
+    tangent_rows = _some(rows, weights, rng)
+    directions = np.empty((len(tangent_rows), store.n_directions, X.shape[1]), data.dtype)
+    inputs = np.ascontiguousarray(dense(X[tangent_rows]))
+    store(tangent_rows, inputs, np.arange(len(tangent_rows)), seed, directions)
+    squares = np.square(data @ directions.reshape(-1, X.shape[1]).T)
+    variances = np.average(squares, axis=0, weights=data_weights).reshape(len(tangent_rows), -1)
     # A random combination of a sample's tangents has the sum of their variances on average.
-    shares = None if weights is None else weights[chosen]
-    total = np.average(variances.sum(axis=1), weights=shares)
+    row_weights = None if weights is None else weights[tangent_rows]
+    total = np.average(variances.sum(axis=1), weights=row_weights)
     return float(total) / store.n_tangents
 
 

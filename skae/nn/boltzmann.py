@@ -31,7 +31,7 @@ from .activations import ACTIVATIONS
 from .layer import Layer, LayerRecord, add_up, forget_penalties
 from .noise import draw_keys, fresh_keys
 
-_SHARE_WATCHED = 32  # one row in 32 of a minibatch is reconstructed, to monitor training
+_ROWS_PER_MONITORED = 32  # one row in 32 of a minibatch is reconstructed, to monitor training
 
 
 def hidden_means(params, visible, out, scale=1):
@@ -159,7 +159,7 @@ class BoltzmannObjective(TrainingObjective):
         Persistent chains.
     penalties : sequence of Penalty
         See :mod:`skae.nn.penalties`.
-    watched : Reconstruction or None
+    monitored : Reconstruction or None
         Units whose reconstruction loss is the value; ``units`` by default.
     infer : callable
         ``infer(params, visible, out)`` fills ``out`` with the hidden means at data.
@@ -179,7 +179,7 @@ class BoltzmannObjective(TrainingObjective):
         n_steps=1,
         chains=None,
         penalties=(),
-        watched=None,
+        monitored=None,
         infer=None,
         scales=(1, 1),
         mask=None,
@@ -189,7 +189,7 @@ class BoltzmannObjective(TrainingObjective):
         self.mask = None if mask is None else Constant(mask)
         self._up, self._down = scales
         self.identity = {"scales": scales}
-        self._infer, self._watched = infer or self._means, watched or units
+        self._infer, self._monitored = infer or self._means, monitored or units
         self._phases = {}
 
     @property
@@ -206,8 +206,8 @@ class BoltzmannObjective(TrainingObjective):
         batch.rows(out=phases.data)
         self._infer(params, phases.data, phases.codes)
         value = sum(penalty(params, phases, 0) for penalty in self.penalties)
-        n_watched = len(batch) if grad is None else -(-len(batch) // _SHARE_WATCHED)
-        value += self._reconstruction_loss(params, phases, n_watched)
+        n_monitored = len(batch) if grad is None else -(-len(batch) // _ROWS_PER_MONITORED)
+        value += self._reconstruction_loss(params, phases, n_monitored)
         if grad is not None:
             self._negative_phase(params, phases, rng)
             self._contrast(params, phases, self.network.views(grad))
@@ -221,7 +221,7 @@ class BoltzmannObjective(TrainingObjective):
         logits, losses = phases.logits[:n_rows, ...], phases.losses[:n_rows]
         weights, target = phases.sample_weights[:n_rows], phases.data[:n_rows, ...]
         visible_logits(params, phases.codes[:n_rows, ...], logits, self._down)
-        self._watched.delta(logits, target, weights, phases.no_cells, losses)
+        self._monitored.delta(logits, target, weights, phases.no_cells, losses)
         return dot(losses, weights) * phases.data.shape[0] / n_rows
 
     def _negative_phase(self, params, phases, rng):

@@ -180,7 +180,7 @@ def make_corruption(corruption, level, groups=None, limits=None):
         return corruption
     if corruption != "gaussian" and level > 1:
         raise ValueError(
-            f"corruption_level must be a share of cells in [0, 1] for corruption={corruption!r}; got {level}."
+            f"corruption_level must be a fraction of cells in [0, 1] for corruption={corruption!r}; got {level}."
         )
     if corruption in ("masking", "swap"):
         return CORRUPTIONS[corruption](level, groups)

@@ -82,10 +82,10 @@ class TangentPropagation(Penalty):
             directions = out.reshape(len(samples), self.directions.n_directions, -1)
             self.directions(trace.batch.indices, trace.clean, samples, seed, directions)
 
-        shares = trace.sample_weights[samples] * means.dtype.type(self.strength)
+        weights = trace.sample_weights[samples] * means.dtype.type(self.strength)
 
         def squares(slopes):
-            value, delta[samples] = self._squares(means, slopes, shares)
+            value, delta[samples] = self._squares(means, slopes, weights)
             return value
 
         passes = Passes(params.encoder_weights, trace, memory, kept, self.directions.n_directions)
@@ -96,12 +96,12 @@ class TangentPropagation(Penalty):
             switch, self._units.selection(means, kept), look_up, squares
         )
 
-    def _squares(self, means, slopes, shares):
+    def _squares(self, means, slopes, weights):
         """Return the penalty, or what replaces a large one, and the gradient at the logits.
 
         Leave the gradient at the slopes in ``slopes``.
         """
-        value, at_logits = self._units.squares(means, slopes, shares)
+        value, at_logits = self._units.squares(means, slopes, weights)
         value, factor = bounded(value, self.largest, means)
         slopes *= factor
         return value, at_logits * factor
@@ -111,14 +111,14 @@ class TangentPropagation(Penalty):
         samples, k = np.arange(trace.n_samples), self.directions.n_directions
         if isinstance(trace.rng, Drawn):
             seed = trace.rng.take(self.directions.n_coins(trace.n_samples))
-        shares = trace.sample_weights * scalar(self.strength, means)
+        weights = trace.sample_weights * scalar(self.strength, means)
 
         def look_up(out):
             directions = reshape(out, (trace.n_samples, k, -1))
             self.directions(trace.batch.indices, trace.clean, samples, seed, directions)
 
         def squares(slopes):
-            value, delta[...] = self._squares(means, slopes, shares)
+            value, delta[...] = self._squares(means, slopes, weights)
             return value
 
         outputs = np.tile(np.arange(means.shape[1]), trace.n_samples)
@@ -135,10 +135,10 @@ class TangentPropagation(Penalty):
         """bool: whether the directions can be looked up on a device."""
         return self.directions.can_be_captured
 
-    def significant(self, means, shares):
-        """Return the ``Kept`` outputs, of samples with the weights ``shares`` in the penalty."""
+    def significant(self, means, weights):
+        """Return the ``Kept`` outputs, of samples with these ``weights`` in the penalty."""
         units = _UNITS * np.finfo(means.dtype).eps, _UNITS_OF_DIRECTIONS * self.directions.rounding
-        return significant_rows(self._units.significance(means, shares), max(units))
+        return significant_rows(self._units.significance(means, weights), max(units))
 
 
 def bounded(value, largest, like):
@@ -201,18 +201,18 @@ def significant_rows(significance, tolerance):
 class _Softmax:
     """The penalty for softmax outputs o of logits a."""
 
-    def significance(self, means, shares):
+    def significance(self, means, weights):
         """Return the weight of each slope: 0 for each sample's largest output, whose slope follows from the others."""
         others = means.copy()
         others[np.arange(len(others)), others.argmax(axis=1)] = 0
-        return others * (others.sum(axis=1) * shares)[:, np.newaxis]
+        return others * (others.sum(axis=1) * weights)[:, np.newaxis]
 
     def selection(self, means, kept):
         """Return the gradients at the logits, from the means of ``kept.samples``: each output's minus the largest's."""
         units = np.eye(means.shape[1], dtype=means.dtype)
         return units[kept.outputs] - units[means.argmax(axis=1)[kept.places]]
 
-    def squares(self, means, slopes, shares):
+    def squares(self, means, slopes, weights):
         """Return sum_ki v_i ||z_ki||^2, where z = o (t - o't) are slopes of o, and its gradient at the logits.
 
         Overwrite ``slopes``, the slopes t of the logits, with the gradient at them.
@@ -221,12 +221,12 @@ class _Softmax:
         ----------
         means : ndarray of shape (n_samples, n_outputs)
         slopes : ndarray of shape (n_samples, n_directions, n_outputs)
-        shares : ndarray of shape (n_samples,)
+        weights : ndarray of shape (n_samples,)
         """
         outputs = means[:, None, :]
         centered = slopes - _along(outputs, slopes)
         moved = outputs * centered
-        gradient = 2 * shares[:, None, None] * moved
+        gradient = 2 * weights[:, None, None] * moved
         inner = _along(outputs, gradient)
         at_means = namespace(means).sum(gradient * centered - inner * slopes, axis=1)
         value = _inner(moved, gradient) / 2
@@ -240,19 +240,19 @@ class _Elementwise:
     def __init__(self, loss):
         self._loss = loss
 
-    def significance(self, means, shares):
+    def significance(self, means, weights):
         """Return the weight of each slope."""
-        return np.square(self._derive(means)[0]) * shares[:, np.newaxis]
+        return np.square(self._derive(means)[0]) * weights[:, np.newaxis]
 
     def selection(self, means, kept):
         """Return the gradients at the logits: unit vectors."""
         return np.eye(means.shape[1], dtype=means.dtype)[kept.outputs]
 
-    def squares(self, means, slopes, shares):
+    def squares(self, means, slopes, weights):
         """Return sum_ki v_i ||z_ki||^2, where z = s'(a) t; the rest as for a softmax."""
         first, second = (each[:, None, :] for each in self._derive(means))
         moved = first * slopes
-        gradient = 2 * shares[:, None, None] * moved
+        gradient = 2 * weights[:, None, None] * moved
         delta = namespace(means).sum(second * slopes * gradient, axis=1)
         multiply_into(first, gradient, slopes)
         return _inner(moved, gradient) / 2, delta

@@ -57,27 +57,27 @@ class DictionaryObjective(TrainingObjective):
         """Return the objective; no gradient is needed."""
         dictionary = reshape(flat, (self.n_atoms, -1))
         self.rows = empty((len(batch), dictionary.shape[1]), flat)
-        shares = empty(len(batch), flat)
+        weights = empty(len(batch), flat)
         batch.rows(out=self.rows)
-        batch.weights(out=shares)
+        batch.weights(out=weights)
         problem = self._problem(dictionary)
         self.codes, _ = infer_codes(self.rows, problem, **self._inference)
-        self.shares = shares
+        self.weights = weights
         self.errors = self.rows - product(self.codes, dictionary)
-        return dot(problem.values(self.errors, self.codes), shares)
+        return dot(problem.values(self.errors, self.codes), weights)
 
     def outcome(self):
         """Return the results that the solver needs from the last batch, a part of a larger one."""
-        return csr_matrix(self.codes), self.rows, self.shares, self.errors
+        return csr_matrix(self.codes), self.rows, self.weights, self.errors
 
     def take_outcomes(self, parts):
         """Merge the results of :meth:`outcome` for all parts of a batch into those of the last batch."""
-        codes, rows, shares, errors = zip(*parts)
+        codes, rows, weights, errors = zip(*parts)
         self.codes = np.ascontiguousarray(vstack(codes).toarray())
         self.rows, self.errors = np.concatenate(rows), np.concatenate(errors)
         n_rows = len(self.rows)
-        self.shares = np.concatenate(
-            [each * each.dtype.type(len(each) / n_rows) for each in shares]
+        self.weights = np.concatenate(
+            [each * each.dtype.type(len(each) / n_rows) for each in weights]
         )
 
 
@@ -106,13 +106,13 @@ class DictionarySolver(TakesNoRate):
 
     def step(self, params, grad, state, learning_rate):
         """Update the statistics and the dictionary by the last batch."""
-        codes, rows, shares = self.objective.codes, self.objective.rows, self.objective.shares
+        codes, rows, weights = self.objective.codes, self.objective.rows, self.objective.weights
         dictionary, xp = reshape(params, (self.objective.n_atoms, -1)), namespace(params)
         state["n_steps"] += 1
         decay = scalar((1 - 1 / (int(state["n_steps"][0]) + 1)) ** self.rho, params)
-        accumulate(codes, rows, shares, decay, state["second"], state["cross"])
+        accumulate(codes, rows, weights, decay, state["second"], state["cross"])
         update_atoms(state["second"], state["cross"], dictionary)
-        used, idle = xp.any((codes != 0)[shares > 0], axis=0), state["idle"]
+        used, idle = xp.any((codes != 0)[weights > 0], axis=0), state["idle"]
         idle[...] = xp.where(used, zeros_like(idle), idle + 1)
         self._replace(dictionary, state)
 
@@ -120,9 +120,9 @@ class DictionarySolver(TakesNoRate):
         dead = np.flatnonzero(to_numpy(state["idle"]) >= self.patience)
         if not dead.size:
             return
-        errors, shares = self.objective.errors, to_numpy(self.objective.shares)
+        errors, weights = self.objective.errors, to_numpy(self.objective.weights)
         worst = np.argsort(-to_numpy(row_products(errors, errors)))
-        for atom, row in zip(dead.tolist(), worst[shares[worst] > 0].tolist()):
+        for atom, row in zip(dead.tolist(), worst[weights[worst] > 0].tolist()):
             sample = to_numpy(self.objective.rows[row, ...])
             if sample.any():
                 dictionary[atom, ...] = like(unit_rows(sample[np.newaxis])[0], dictionary)

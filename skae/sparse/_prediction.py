@@ -36,9 +36,10 @@ class PSDObjective(TrainingObjective):
             return np.nan  # training has diverged, which inference does not detect
         n_features = (flat.size - self.encoder.size) // self.n_atoms
         dictionary, params = self.split(flat, n_features)
-        X, shares = np.empty((len(batch), n_features), flat.dtype), np.empty(len(batch), flat.dtype)
+        X = np.empty((len(batch), n_features), flat.dtype)
+        weights = np.empty(len(batch), flat.dtype)
         batch.rows(out=X)
-        batch.weights(out=shares)
+        batch.weights(out=weights)
         prediction, memory = self.encoder.forward(params, X)
         codes, penalty = self.infer(dictionary, X, prediction)
         errors, misses = product(codes, dictionary) - X, prediction - codes
@@ -46,7 +47,7 @@ class PSDObjective(TrainingObjective):
         values += 0.5 * self.beta * np.einsum("ij,ij->i", misses, misses)
         if grad is not None:
             d_dictionary, d_params = self.split(grad, n_features)
-            product((codes * shares[:, np.newaxis]).T, errors, d_dictionary)
-            delta = misses * (flat.dtype.type(self.beta) * shares[:, np.newaxis])
+            product((codes * weights[:, np.newaxis]).T, errors, d_dictionary)
+            delta = misses * (flat.dtype.type(self.beta) * weights[:, np.newaxis])
             self.encoder.backward(params, X, memory, delta, d_params)
-        return float(values @ shares)
+        return float(values @ weights)

@@ -144,14 +144,14 @@ def auto_epochs(n_rows, batch_size):
     return int(np.clip(math.ceil(n_steps / math.ceil(n_rows / batch_size)), *_EPOCHS))
 
 
-def constant(share):
-    """Return 1, at any fraction ``share`` of the training."""
+def constant(fraction):
+    """Return 1, at any fraction ``fraction`` of the training."""
     return 1.0
 
 
-def cosine(share):
-    """Return half a cosine of the fraction ``share`` of the training: from 1 to 0 (Loshchilov & Hutter 2017)."""
-    return (1 + math.cos(math.pi * share)) / 2
+def cosine(fraction):
+    """Return half a cosine of the fraction ``fraction`` of the training: from 1 to 0 (Loshchilov & Hutter 2017)."""
+    return (1 + math.cos(math.pi * fraction)) / 2
 
 
 SCHEDULES = {"constant": constant, "cosine": cosine}
