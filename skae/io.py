@@ -222,7 +222,7 @@ def save_features(model: Any, folder: PathLike) -> None:
         "metadata": {"skae_version": __version__},
     }
     if architecture == "topk":
-        config |= {"k": network.units.k, "rescale_acts_by_decoder_norm": False}
+        config |= {"k": network.unit_training.k, "rescale_acts_by_decoder_norm": False}
     os.makedirs(folder, exist_ok=True)
     write_arrays(
         os.path.join(folder, _WEIGHTS),

@@ -1,4 +1,4 @@
-"""Codes with few nonzeros as dense matrices: see :mod:`skae._kernels.winners` and :mod:`skae._kernels.sparse_codes`."""
+"""Codes with few nonzeros as dense matrices: see :mod:`skae._kernels.top_k` and :mod:`skae._kernels.sparse_codes`."""
 
 from .._kernels import sparse_codes as compiled
 from .choice import portable
@@ -32,7 +32,7 @@ def least_positive(codes):
     return xp.min(xp.where(codes > 0, codes, xp.full_like(codes, float("inf"))))
 
 
-def follow_from_below(threshold, smallest, fraction):
+def move_below_smallest(threshold, smallest, fraction):
     """threshold <- threshold + fraction (b - threshold), or b while it is 0; b is just below a finite ``smallest``."""
     xp = namespace(threshold)
     below = xp.nextafter(smallest, xp.zeros_like(smallest))

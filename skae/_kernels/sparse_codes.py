@@ -23,7 +23,7 @@ def decode_rows(starts, columns, values, atoms, bias, out, first, last):
 
 
 @kernel
-def explain_rows(
+def fill_errors(
     starts, columns, values, atoms, bias, ends, targets, weights, errors, losses, first, last
 ):
     """Reconstruct the rows of ``targets`` from ``first`` to ``last`` by each of the nested groups.
@@ -32,27 +32,27 @@ def explain_rows(
     over groups of ||r_gi - x_i||^2 / 2.
     """
     n_groups, half = len(ends), weights.dtype.type(0.5)
-    share = weights.dtype.type(1) / weights.dtype.type(n_groups)
-    now = np.empty(targets.shape[1], targets.dtype)
+    fraction = weights.dtype.type(1) / weights.dtype.type(n_groups)
+    residual = np.empty(targets.shape[1], targets.dtype)
     for i in range(first, last):
         target, p, loss = targets[i], starts[i], half - half
-        for c in range(now.size):
-            now[c] = bias[c] - target[c]
+        for c in range(residual.size):
+            residual[c] = bias[c] - target[c]
         for g in range(n_groups):
             while p < starts[i + 1] and columns[p] < ends[g]:
                 value, atom = values[p], atoms[columns[p]]
-                for c in range(now.size):
-                    now[c] += value * atom[c]
+                for c in range(residual.size):
+                    residual[c] += value * atom[c]
                 p += 1
-            error, squares, scale = errors[g, i], half - half, share * weights[i]
-            for c in range(now.size):
-                squares += now[c] * now[c]
-                error[c] = scale * now[c]
-            loss += half * share * squares
+            error, squares, scale = errors[g, i], half - half, fraction * weights[i]
+            for c in range(residual.size):
+                squares += residual[c] * residual[c]
+                error[c] = scale * residual[c]
+            loss += half * fraction * squares
         losses[i] = loss
         for g in range(n_groups - 2, -1, -1):
             error, above = errors[g, i], errors[g + 1, i]
-            for c in range(now.size):
+            for c in range(residual.size):
                 error[c] += above[c]
 
 

@@ -17,7 +17,7 @@ from .._estimators.unit_atoms import ProjectedAtoms
 from .._estimators.units import make_units, plain_units
 from .._typing import ArrayLike, MatrixLike, Schedule, Self, Standardize, StepSolverLike
 from ..nn.sparse_objective import SparseObjective
-from ..nn.sparse_units import SPARSE_UNITS
+from ..nn.sparse_units import SPARSE_TRAININGS
 from ._features import FittedFeatures, check_groups, given_parameters
 
 _ACTIVE = 32  # active features of a sample by default, but at most one in _SPARSE features
@@ -176,7 +176,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         **{name: unsupervised.CONSTRAINTS[name] for name in ("standardize", "warm_start")},
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "expansion": [Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(SPARSE_UNITS))],
+        "activation": [StrOptions(set(SPARSE_TRAININGS))],
         "k": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "groups": ["array-like", None],
@@ -323,7 +323,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         """Return the state before the first step, in which the encoder sees deviations from the columns' means."""
         state = self._start(self._network, rows.dtype)
         params = self._network.views(state.params)
-        params.thresholds[...] = self._network.units.first_thresholds(self.alpha)
+        params.thresholds[...] = self._network.unit_training.initial_thresholds(self.alpha)
         params.decoder_biases[0][...] = self._units.base_logits
         params.encoder_biases[0][...] = -params.encoder_weights[0] @ params.decoder_biases[0]
         return state

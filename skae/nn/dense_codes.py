@@ -12,17 +12,16 @@ _DENSE = 1 / 8  # fraction of nonzeros above which they are
 class DenseCodes(SparseCodes):
     """Sparse codes whose products with atoms and gradients are dense matrix products."""
 
-    def explain(self, atoms, bias, ends, targets, weights, errors, losses):
-        """Fill ``errors`` and ``losses`` as sparse codes do; return the gradient at the codes."""
-        codes, now = self.filled(self.values, len(atoms)), bias - targets
-        share, losses[:] = losses.dtype.type(1 / len(ends)), 0
+    def fill_errors(self, atoms, bias, ends, targets, weights, errors, losses):
+        """Fill ``errors`` and ``losses`` as sparse codes do."""
+        codes, residual = self.filled(self.values, len(atoms)), bias - targets
+        fraction, losses[:] = losses.dtype.type(1 / len(ends)), 0
         for error, first, last in zip(errors, [0, *ends], ends):
-            now += product(codes[:, first:last], atoms[first:last])
-            losses += share / 2 * np.einsum("ij,ij->i", now, now)
-            np.multiply(now, share * weights[:, np.newaxis], out=error)
+            residual += product(codes[:, first:last], atoms[first:last])
+            losses += fraction / 2 * np.einsum("ij,ij->i", residual, residual)
+            np.multiply(residual, fraction * weights[:, np.newaxis], out=error)
         for error, above in zip(errors[-2::-1], errors[:0:-1]):
             error += above
-        return self.gradients(atoms, ends, errors)
 
     def gradients(self, atoms, ends, errors):
         """Return the gradient at the codes of the groups that end at ``ends``."""

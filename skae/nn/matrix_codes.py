@@ -37,17 +37,16 @@ class MatrixCodes:
         """Return h D + bias."""
         return product(self.values, atoms) + bias
 
-    def explain(self, atoms, bias, ends, targets, weights, errors, losses):
-        """Fill ``errors`` and ``losses`` as sparse codes do; return the gradient at the codes."""
-        now, share = bias - targets, 1 / len(ends)
+    def fill_errors(self, atoms, bias, ends, targets, weights, errors, losses):
+        """Fill ``errors`` and ``losses`` as sparse codes do."""
+        residual, fraction = bias - targets, 1 / len(ends)
         losses[...] = 0
         for place, group in enumerate(_groups(ends)):
-            now = now + product(self.values[:, group], atoms[group, ...])
-            losses += share / 2 * namespace(now).sum(now * now, axis=1)
-            errors[place, ...] = share * weights[:, None] * now
+            residual = residual + product(self.values[:, group], atoms[group, ...])
+            losses += fraction / 2 * namespace(residual).sum(residual * residual, axis=1)
+            errors[place, ...] = fraction * weights[:, None] * residual
         for place in range(len(ends) - 1, 0, -1):
             errors[place - 1, ...] += errors[place, ...]
-        return self.gradients(atoms, ends, errors)
 
     def gradients(self, atoms, ends, errors):
         """Return the gradient at the codes of the groups that end at ``ends``."""
@@ -70,9 +69,9 @@ class MatrixCodes:
         active = xp.any(self.values > 0, axis=0)
         counts[...] = xp.where(active, xp.zeros_like(counts), counts)
 
-    def follow_from_below(self, threshold, fraction):
+    def move_below_smallest(self, threshold, fraction):
         """Move ``threshold`` a ``fraction`` of the way to just below the smallest code; all the way while it is 0."""
-        kernels.follow_from_below(threshold, kernels.least_positive(self.values), fraction)
+        kernels.move_below_smallest(threshold, kernels.least_positive(self.values), fraction)
 
 
 def _groups(ends):

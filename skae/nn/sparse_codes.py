@@ -7,7 +7,7 @@ import scipy.sparse
 
 from .._arrays.namespace import is_numpy
 from .._kernels import sparse_codes as kernels
-from .._kernels.winners import count_above, maxima_rows, take_above, top_k_rows
+from .._kernels.top_k import count_above, maxima_rows, take_above, top_k_rows
 from .._threads import ELEMENT, share
 from . import matrix_codes
 
@@ -70,18 +70,14 @@ class SparseCodes:
         self._share_rows(some, atoms)
         return out
 
-    def explain(self, atoms, bias, ends, targets, weights, errors, losses):
-        """Fill ``errors`` and ``losses`` of reconstructions by nested groups; return the gradient at the codes.
-
-        See :func:`skae._kernels.sparse_codes.explain_rows`.
-        """
+    def fill_errors(self, atoms, bias, ends, targets, weights, errors, losses):
+        """Fill ``errors`` and ``losses`` of reconstructions by nested groups: see the kernel of this name."""
 
         def some(rows):
             batch = targets, weights, errors, losses, rows.start, rows.stop
-            kernels.explain_rows(*self._arrays, atoms, bias, ends, *batch)
+            kernels.fill_errors(*self._arrays, atoms, bias, ends, *batch)
 
         self._share_rows(some, atoms)
-        return self.gradients(atoms, ends, errors)
 
     def gradients(self, atoms, ends, errors):
         """Return the gradient at the codes of the groups that end at ``ends``, from the ``errors`` of each group."""
@@ -102,7 +98,7 @@ class SparseCodes:
         """counts_j <- 0 for features that are active in any sample."""
         counts[self.columns[self.active]] = 0
 
-    def follow_from_below(self, threshold, fraction):
+    def move_below_smallest(self, threshold, fraction):
         """Move ``threshold`` a ``fraction`` of the way to just below the smallest value; all the way while it is 0."""
         smallest = self.values.min(initial=np.inf)
         if np.isfinite(smallest):

@@ -8,7 +8,7 @@ import numpy as np
 from .._threads import product
 from .layer import Layer
 from .network import Network, Params, Parts
-from .sparse_units import SPARSE_UNITS
+from .sparse_units import SPARSE_TRAININGS
 
 
 @dataclass
@@ -28,17 +28,17 @@ class SparseNetwork(Network):
     sizes : (int, int)
         Numbers of inputs and features.
     activation : str
-        Key of ``SPARSE_UNITS``.
+        Key of ``SPARSE_TRAININGS``.
     k : int
         Number of active features of a sample, for the units that need it.
     """
 
     def __init__(self, sizes, activation, k):
         self.activation = activation
-        self.units = SPARSE_UNITS[activation](sizes[1], k)
+        self.unit_training = SPARSE_TRAININGS[activation](sizes[1], k)
         # The unit for initial weights; the fitted one may have thresholds.
         super().__init__(sizes, "relu", decoder="untied")
-        (low, high), n_thresholds = sizes, self.units.n_thresholds
+        (low, high), n_thresholds = sizes, self.unit_training.n_thresholds
         self._parts = Parts([(high, low), (high, low), (high,), (low,), (n_thresholds,)])
         self.size = self._parts.size
 
@@ -49,7 +49,7 @@ class SparseNetwork(Network):
     def views(self, flat):
         """Return the ``SparseParams`` that view ``flat``."""
         atoms, weights, bias, decoder_bias, thresholds = self.parts(flat)
-        upward = [Layer(weights, bias, self.units.unit(thresholds))]
+        upward = [Layer(weights, bias, self.unit_training.unit(thresholds))]
         downward = [Layer(atoms.T, decoder_bias, self._decoder_units[0])]
         return SparseParams(
             [weights], [bias], [atoms], [decoder_bias], upward, downward, thresholds

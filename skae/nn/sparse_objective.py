@@ -15,7 +15,7 @@ _TINY = float(np.finfo(np.float32).tiny)
 
 
 class SparseObjective(TrainingObjective, Observer):
-    """Mean over samples and nested groups of ``||x - r_g(x)||^2 / 2``, plus the price of the codes.
+    """Mean over samples and nested groups of ``||x - r_g(x)||^2 / 2``, plus the penalty on the codes.
 
     The gradient, but not the value, includes a loss of the dead features, which were active in none of the last
     ``dead_after`` minibatches: ``aux`` times ``||e - s h' D||^2 / (2 u)``. Here e is the error that the others leave, u
@@ -29,7 +29,7 @@ class SparseObjective(TrainingObjective, Observer):
     ends : sequence of int
         Ends of the nested groups of features; the last one is the number of features.
     alpha : float
-        Price of active features, for the units that have one.
+        Weight of the penalty, for the units that have one.
     aux : float
         Weight of the loss of dead features.
     dead_after : int
@@ -66,35 +66,48 @@ class SparseObjective(TrainingObjective, Observer):
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` with the gradient unless it is None."""
-        params, space = self.network.views(flat), self._workspace(len(batch), flat)
-        batch.rows(out=space.inputs)
-        batch.weights(out=space.weights)
-        a, bias = space.pre_activations, params.encoder_biases[0]
-        product(space.inputs, params.encoder_weights[0].T, a)
-        codes, raw = self.network.units.training_codes(a, bias, params.thresholds)
-        codes = suited(codes, self.network.sizes[1])
-        atoms = params.decoder_weights[0], params.decoder_biases[0]
-        gradient = codes.explain(
-            *atoms, self.ends, space.inputs, space.weights, space.errors, space.losses
+        params, workspace = self.network.views(flat), self._workspace(len(batch), flat)
+        batch.rows(out=workspace.inputs)
+        batch.weights(out=workspace.weights)
+        bias, training = params.encoder_biases[0], self.network.unit_training
+        product(workspace.inputs, params.encoder_weights[0].T, workspace.pre_activations)
+        codes, entry_pre_activations = training.training_codes(
+            workspace.pre_activations, bias, params.thresholds
         )
-        value = dot(space.losses, space.weights)
-        value += self.network.units.penalty(codes, space.weights, self.alpha, gradient)
+        codes = suited(codes, self.network.sizes[1])
+        value, gradient = self._loss(codes, params, workspace)
+        value += training.penalty(codes, workspace.weights, self.alpha, gradient)
         if grad is None:
             return value
         grad[...] = 0
-        *grads, by_bias, by_thresholds = self.network.parts(grad)
-        self.network.units.learn(
-            codes, raw, gradient, space.weights, self.alpha, params.thresholds, by_thresholds
+        *grads, by_decoder_bias, by_thresholds = self.network.parts(grad)
+        training.update_thresholds(
+            codes,
+            entry_pre_activations,
+            gradient,
+            workspace.weights,
+            self.alpha,
+            params.thresholds,
+            by_thresholds,
         )
-        sum_rows(space.errors[0, ...], by_bias)
+        sum_rows(workspace.errors[0, ...], by_decoder_bias)
         gradient *= codes.active
-        self._add(codes, gradient, space.errors, self.ends, space, *grads)
-        dead = self._dead_codes(a, bias)
+        self._add(codes, gradient, workspace.errors, self.ends, workspace.inputs, *grads)
+        dead = self._dead_codes(workspace.pre_activations, bias)
         if dead is not None:
-            by_code, error = self._revive(dead, atoms[0], space)
-            self._add(dead, by_code, error, self.ends[-1:], space, *grads)
+            by_code, errors = self._dead_gradients(dead, params.decoder_weights[0], workspace)
+            self._add(dead, by_code, errors, self.ends[-1:], workspace.inputs, *grads)
         self._count(codes)
         return value
+
+    def _loss(self, codes, params, workspace):
+        """Return the loss of the reconstructions and its gradient at the codes; fill the errors in ``workspace``."""
+        atoms, bias = params.decoder_weights[0], params.decoder_biases[0]
+        inputs, weights = workspace.inputs, workspace.weights
+        codes.fill_errors(
+            atoms, bias, self.ends, inputs, weights, workspace.errors, workspace.losses
+        )
+        return dot(workspace.losses, weights), codes.gradients(atoms, self.ends, workspace.errors)
 
     def _dead_codes(self, a, bias):
         """Return the codes of dead features alone, from pre-activations; None if no feature is dead."""
@@ -103,27 +116,26 @@ class SparseObjective(TrainingObjective, Observer):
             return None
         return top_k_of(a, bias, dead, max(self.network.sizes[0] // 2, 1))
 
-    def _revive(self, dead, atoms, space):
+    def _dead_gradients(self, dead, atoms, workspace):
         """Return the gradients of the loss of dead features at their codes and at the sum of their atoms."""
-        xp, weights, inputs = namespace(atoms), space.weights, space.inputs
-        shares = weights[:, None]
-        rest = -len(self.ends) * space.errors[-1, ...]  # x - r(x) times the weights
-        made = dead.decode(atoms, zeros(atoms.shape[1], atoms))
-        mean = xp.matmul(weights, inputs) / xp.sum(weights)
-        variation = xp.sum(weights * xp.sum((inputs - mean) ** 2, axis=1))
-        unexplained = xp.sum(rest**2 / shares)
+        xp, inputs, weights = namespace(atoms), workspace.inputs, workspace.weights[:, None]
+        residuals = -len(self.ends) * workspace.errors[-1, ...]  # x - r(x) times the weights
+        explained = dead.decode(atoms, zeros(atoms.shape[1], atoms))
+        mean = xp.matmul(workspace.weights, inputs) / xp.sum(workspace.weights)
+        variation = xp.sum(workspace.weights * xp.sum((inputs - mean) ** 2, axis=1))
+        unexplained = xp.sum(residuals**2 / weights)
         unexplained = xp.maximum(unexplained, _LEAST_UNEXPLAINED * variation) + _TINY
-        scale = xp.sum(rest * made) / (xp.sum(shares * made**2) + _TINY)
+        scale = xp.sum(residuals * explained) / (xp.sum(weights * explained**2) + _TINY)
         scale = xp.maximum(scale, xp.full_like(scale, _LEAST_SCALE))
-        error = scale * shares * made - rest
+        error = scale * weights * explained - residuals
         error *= self.aux * scale * variation / unexplained
         error = error[None, ...]
         return dead.gradients(atoms, self.ends[-1:], error) * dead.active, error
 
-    def _add(self, codes, gradient, errors, ends, space, by_atoms, by_weights, by_bias):
+    def _add(self, codes, gradient, errors, ends, inputs, by_atoms, by_weights, by_bias):
         """Add the gradients at the atoms and at the encoder's weights and biases."""
         columns = codes.by_column(self.network.sizes[1])
-        columns.add(gradient, space.inputs, by_weights)
+        columns.add(gradient, inputs, by_weights)
         column_sums(codes.columns, gradient, by_bias)
         for place, (first, last) in enumerate(zip([0, *ends], ends)):
             columns.add(codes.values, errors[place, ...], by_atoms, slice(first, last))

@@ -2,9 +2,10 @@
 
 ``topk`` keeps the k largest pre-activations of a row (Makhzani & Frey 2014, Gao et al. 2024); ``batch_topk`` keeps k
 per row on average over a batch, and after training those above a threshold (Bussmann et al. 2024); ``jumprelu`` learns
-a threshold for each feature (Rajamanoharan et al. 2024); ``relu`` pays for the sum of the codes.
+a threshold for each feature (Rajamanoharan et al. 2024); ``relu`` has a penalty on the sum of the codes.
 """
 
+from abc import ABC, abstractmethod
 from numbers import Integral
 
 import numpy as np
@@ -15,7 +16,7 @@ from .._arrays.sparse_codes import threshold_gradients
 from .activations import ALL, Diagonal, Unit
 from .sparse_codes import above, above_or_near, batch_top_k, top_k
 
-_FORGET = 0.01  # weight of the current batch in the running mean of thresholds
+_AVERAGE_WEIGHT = 0.01  # weight of the current batch in the running mean of thresholds
 _BANDWIDTH = 0.2  # width of the kernel around the thresholds of jumprelu, relative to them
 _LEAST_THRESHOLD = 0.1  # lower bound on initial thresholds
 
@@ -108,14 +109,15 @@ def _where_active(outputs):
     return Diagonal(cast(outputs != 0, outputs.dtype), zeros_like(outputs))
 
 
-class Winners:
-    """``'topk'``: the training of its units.
+class UnitTraining(ABC):
+    """How units of one ``activation`` are trained; subclasses override what differs from the defaults here.
 
     Parameters
     ----------
     n : int
         Number of units.
     k : int
+        Number of active units of a sample, for those that need it.
 
     Attributes
     ----------
@@ -128,9 +130,29 @@ class Winners:
     def __init__(self, n, k):
         self.n, self.k = n, k
 
-    def first_thresholds(self, alpha):
+    @abstractmethod
+    def unit(self, thresholds):
+        """Return the unit of the fitted encoder."""
+
+    @abstractmethod
+    def training_codes(self, a, bias, thresholds):
+        """Return the codes of a batch, and the pre-activations of their entries."""
+
+    def initial_thresholds(self, alpha):
         """Return the initial thresholds, or one value for all."""
         return 0.0
+
+    def penalty(self, codes, weights, alpha, gradient):
+        """Return the penalty on codes of samples with ``weights``; add its gradient at the codes to ``gradient``."""
+        return 0.0
+
+    def update_thresholds(self, codes, pre_activations, gradient, weights, alpha, thresholds, grad):
+        """Fill ``grad``, the gradient at the ``thresholds``, or set the thresholds."""
+        grad[...] = 0
+
+
+class TopKTraining(UnitTraining):
+    """``'topk'``: training and fitted encoder have the same unit."""
 
     def unit(self, thresholds):
         """Return the unit of the fitted encoder."""
@@ -141,15 +163,8 @@ class Winners:
         codes = top_k(a, bias, self.k)
         return codes, codes.values
 
-    def penalty(self, codes, weights, alpha, gradient):
-        """Return the price of the codes of samples with ``weights``; add its gradient at the codes to ``gradient``."""
-        return 0.0
 
-    def learn(self, codes, raw, gradient, weights, alpha, thresholds, grad):
-        """Fill ``grad``, the gradient at the ``thresholds``, or set the thresholds."""
-
-
-class BatchWinners(Winners):
+class BatchTopKTraining(UnitTraining):
     """``'batch_topk'``: the threshold is the running mean of the smallest code of a batch."""
 
     n_thresholds = 1
@@ -163,14 +178,14 @@ class BatchWinners(Winners):
         codes = batch_top_k(a, bias, self.k * a.shape[0])
         return codes, codes.values
 
-    def learn(self, codes, raw, gradient, weights, alpha, thresholds, grad):
+    def update_thresholds(self, codes, pre_activations, gradient, weights, alpha, thresholds, grad):
         """Set the threshold."""
         grad[...] = 0
-        codes.follow_from_below(thresholds, _FORGET)
+        codes.move_below_smallest(thresholds, _AVERAGE_WEIGHT)
 
 
-class Rectifiers(Winners):
-    """``'relu'``: alpha times the sum of the codes is the price."""
+class ReLUTraining(UnitTraining):
+    """``'relu'``: the penalty is alpha times the sum of the codes."""
 
     def unit(self, thresholds):
         """Return the unit of the fitted encoder."""
@@ -182,21 +197,21 @@ class Rectifiers(Winners):
         return codes, codes.values
 
     def penalty(self, codes, weights, alpha, gradient):
-        """Return the price of the codes."""
-        prices = scalar(alpha, weights) * codes.spread(weights)
-        gradient += prices
-        return dot(prices, codes.values)
+        """Return the penalty."""
+        penalties = scalar(alpha, weights) * codes.spread(weights)
+        gradient += penalties
+        return dot(penalties, codes.values)
 
 
-class Jumps(Winners):
-    """``'jumprelu'``: alpha times the number of active units is the price; ``thresholds`` are logarithms."""
+class JumpReLUTraining(UnitTraining):
+    """``'jumprelu'``: the penalty is alpha times the number of active units; ``thresholds`` are logarithms."""
 
     def __init__(self, n, k):
         super().__init__(n, k)
         self.n_thresholds = n
 
-    def first_thresholds(self, alpha):
-        """Return the logarithm of the threshold at which a single feature is worth its price: theta^2 / 2 = alpha."""
+    def initial_thresholds(self, alpha):
+        """Return the logarithm of the threshold at which a feature lowers the error as much as its penalty: theta^2 / 2 = alpha."""
         return np.log(max(np.sqrt(2 * alpha), _LEAST_THRESHOLD))
 
     def unit(self, thresholds):
@@ -208,27 +223,27 @@ class Jumps(Winners):
         return above_or_near(a, bias, namespace(a).exp(thresholds), _BANDWIDTH / 2)
 
     def penalty(self, codes, weights, alpha, gradient):
-        """Return the price of the codes."""
+        """Return the penalty."""
         return alpha * dot(codes.spread(weights), codes.active)
 
-    def learn(self, codes, raw, gradient, weights, alpha, thresholds, grad):
+    def update_thresholds(self, codes, pre_activations, gradient, weights, alpha, thresholds, grad):
         """Fill ``grad``."""
         grad[...] = 0
         threshold_gradients(
             codes.columns,
-            raw,
+            pre_activations,
             gradient,
             codes.spread(weights),
             namespace(thresholds).exp(thresholds),
-            scalar(alpha, raw),
-            scalar(_BANDWIDTH, raw),
+            scalar(alpha, pre_activations),
+            scalar(_BANDWIDTH, pre_activations),
             grad,
         )
 
 
-SPARSE_UNITS = {
-    "topk": Winners,
-    "batch_topk": BatchWinners,
-    "jumprelu": Jumps,
-    "relu": Rectifiers,
+SPARSE_TRAININGS = {
+    "topk": TopKTraining,
+    "batch_topk": BatchTopKTraining,
+    "jumprelu": JumpReLUTraining,
+    "relu": ReLUTraining,
 }
