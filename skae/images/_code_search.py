@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.ndimage import correlate1d
 
-from .._kernels.convolution import descend_places, subtract_filters, working_places
+from .._kernels.convolution import CodeProblem, Layout, descend, subtract_filters, working_set
 from .._kernels.shrinkage import gap_rows
 from .._threads import share_items
 
@@ -98,7 +98,7 @@ class _Search:
         self._n_filters = len(filters) // convolution.n_tiles
         height, n_channels = convolution.patch_size[0], convolution.picture_shape[2]
         offsets = convolution.tiles * self._n_filters
-        self._layout = offsets, height, convolution.n_positions[1], n_channels
+        self._layout = Layout(offsets, height, convolution.n_positions[1], n_channels)
         self._nothing = np.empty(0, filters.dtype)  # None would need another compilation
 
     def sparse(self, picture, prior, codes):
@@ -116,22 +116,21 @@ class _Search:
         alphas, gap, n_left = np.full(1, self._alpha), np.empty(1), self._max_iter
         members, buffer = np.flatnonzero(codes), np.empty(len(codes), np.int64)
         while True:
-            lines = self._residual(picture, codes, members)
-            pulls = self._correlations(lines.reshape(picture.shape))
+            residual = self._residual(picture, codes, members)
+            residual_corr = self._correlations(residual.reshape(picture.shape))
             if prior is not None:
-                pulls += self._ridge * (prior - codes)
-            rows = (each[np.newaxis] for each in (correlations, pulls, codes))
+                residual_corr += self._ridge * (prior - codes)
+            rows = (each[np.newaxis] for each in (correlations, residual_corr, codes))
             gap_rows(alphas, False, np.full(1, norm), *rows, gap)
             if gap[0] <= 0.5 * self._tol * norm or n_left <= 0:
                 return gap[0]
-            size = working_places(pulls, codes, self._alpha, self._n_filters, buffer)
-            members = buffer[:size]
-            weights, n_passes = self._nothing, min(_PASSES, n_left)
-            n_passes, fall = self._descend(
-                self._alpha, weights, prior, members, n_passes, codes, lines
+            size = working_set(residual_corr, codes, self._alpha, self._n_filters, buffer)
+            members, n_most = buffer[:size], min(_PASSES, n_left)
+            n_passes, decrease = descend(
+                self._problem(prior), self._alpha, self._nothing, members, n_most, codes, residual
             )
             # If the decrease is down to rounding, the gap is computed one last time.
-            n_left = n_left - n_passes if fall > _ROUNDING[codes.dtype] * norm else 0
+            n_left = n_left - n_passes if decrease > _ROUNDING[codes.dtype] * norm else 0
 
     def pooled(self, picture, prior, codes, pool):
         """Improve ``codes`` of ``picture`` by passes over all codes, each on a quadratic upper bound of the roots.
@@ -139,11 +138,11 @@ class _Search:
         Returns NaN, since the duality gap is not known, or infinity after ``max_iter`` passes.
         """
         members = np.arange(len(codes))
-        lines = self._residual(picture, codes, members)
+        problem, residual = self._problem(prior), self._residual(picture, codes, members)
         weights = np.full_like(codes, self._alpha)  # else groups of zeros would hardly grow
         for _ in range(self._max_iter):
             before = codes.copy()
-            self._descend(self._alpha * 0, weights, prior, members, 1, codes, lines)
+            descend(problem, self._alpha * 0, weights, members, 1, codes, residual)
             if np.linalg.norm(codes - before) <= self._tol * np.linalg.norm(codes):
                 return np.nan
             weights = self._alpha * pool.parabolas(codes)
@@ -151,20 +150,18 @@ class _Search:
 
     def _value(self, picture, codes):
         """Return the objective of codes that equal the prior."""
-        lines = self._residual(picture, codes, np.flatnonzero(codes))
-        return 0.5 * np.vdot(lines, lines) + self._alpha * np.abs(codes).sum()
+        residual = self._residual(picture, codes, np.flatnonzero(codes))
+        return 0.5 * np.vdot(residual, residual) + self._alpha * np.abs(codes).sum()
 
     def _residual(self, picture, codes, members):
         """Return the rows of ``picture`` minus its reconstruction; only ``codes`` in ``members`` are nonzero."""
-        lines = picture.reshape(len(picture), -1).copy()
-        subtract_filters(codes, members, self._filters, self._layout, lines)
-        return lines
+        residual = picture.reshape(len(picture), -1).copy()
+        subtract_filters(codes, members, self._filters, self._layout, residual)
+        return residual
 
     def _correlations(self, picture):
         return self._convolution.correlations(picture[np.newaxis], self._filters)[0]
 
-    def _descend(self, alpha, weights, prior, members, max_iter, codes, lines):
-        """Make passes over a working set; return their number and the decrease of the objective."""
+    def _problem(self, prior):
         prior = self._nothing if prior is None else prior
-        problem = self._filters, self._curvatures, self._layout, alpha, self._ridge, weights, prior
-        return descend_places(*problem, members, max_iter, codes, lines)
+        return CodeProblem(self._filters, self._curvatures, self._layout, self._ridge, prior)
