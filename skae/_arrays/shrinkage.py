@@ -31,14 +31,14 @@ def lead_rows(codes, before, weights, points):
 
 
 @portable(compiled.gap_rows)
-def gap_rows(alphas, positive, norms, correlations, residual_corr, codes, gaps):
+def gap_rows(alphas, positive, squared_norms, correlations, residual_corr, codes, gaps):
     """gaps_i <- duality gap of codes_i, in float64, with ``residual_corr`` c - Gh."""
     xp = namespace(codes)
     alphas, c, r, h = (
         xp.astype(each, xp.float64) for each in (alphas, correlations, residual_corr, codes)
     )
-    zeros, ones = xp.zeros_like(norms), xp.ones_like(norms)
-    inner = norms - xp.sum(h * c, axis=1)
+    zeros, ones = xp.zeros_like(squared_norms), xp.ones_like(squared_norms)
+    inner = squared_norms - xp.sum(h * c, axis=1)
     residual = xp.maximum(inner - xp.sum(h * r, axis=1), zeros)
     bound = xp.maximum(xp.max(r if positive else xp.abs(r), axis=1), alphas)
     # The largest scale at which the residual is dual feasible; 1 where both are 0.

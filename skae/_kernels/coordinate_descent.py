@@ -1,9 +1,41 @@
 """Coordinate descent on a working set: the lasso of one sample, down to a duality gap."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ._jit import kernel
 from .gap import add_rows, copy, duality_gap, violation
+
+
+class DescentBuffers(NamedTuple):
+    """Memory of ``descend`` for one sample.
+
+    Parameters
+    ----------
+    residual_corr : ndarray of shape (n_atoms,)
+    support : ndarray of int of shape (n_atoms,)
+    values : ndarray of shape (n_atoms,)
+    local : ndarray of shape (n_atoms + 1, n_atoms)
+        Gram matrix and ``residual_corr`` of a working set.
+    """
+
+    residual_corr: np.ndarray
+    support: np.ndarray
+    values: np.ndarray
+    local: np.ndarray
+
+
+@kernel
+def descent_buffers(gram):
+    """Return the ``DescentBuffers`` for problems with this Gram matrix."""
+    n_atoms = gram.shape[0]
+    return DescentBuffers(
+        np.empty(n_atoms, gram.dtype),
+        np.empty(n_atoms, np.int64),
+        np.empty(n_atoms, gram.dtype),
+        np.empty((n_atoms + 1, n_atoms), gram.dtype),
+    )
 
 
 @kernel
@@ -43,7 +75,7 @@ def _working_set(residual_corr, codes, alpha, top, positive, members):
 @kernel
 def _sweep(gram, alpha, positive, members, codes, residual_corr):
     """Make one pass over a working set with its own Gram matrix; return the decrease of the objective."""
-    fall = 0.0
+    decrease = 0.0
     for k in range(members.size):
         row = gram[k]
         if row[k] <= 0:
@@ -56,33 +88,21 @@ def _sweep(gram, alpha, positive, members, codes, residual_corr):
         codes[members[k]] = new
         for j in range(residual_corr.size):
             residual_corr[j] -= step * row[j]
-        fall += 0.5 * row[k] * step * step
-    return fall
+        decrease += 0.5 * row[k] * step * step
+    return decrease
 
 
 @kernel
-def descend(
-    gram,
-    alpha,
-    positive,
-    tol,
-    max_iter,
-    norm,
-    correlation,
-    codes,
-    residual_corr,
-    support,
-    values,
-    local,
-):
-    """Improve ``codes`` until the gap is at most ``tol * norm / 2`` or at the level of rounding; return the gap.
+def descend(gram, alpha, positive, tol, max_iter, squared_norm, correlation, codes, buffers):
+    """Improve ``codes`` until the gap is at most ``tol / 2`` times the squared norm; return the gap.
 
-    On return ``residual_corr`` is c - Gh, up to rounding. ``local``, with n_atoms + 1 rows, is a buffer for the Gram
-    matrix and the ``residual_corr`` of a working set.
+    It ends earlier if the gap is at the level of rounding. On return ``buffers.residual_corr`` is c - Gh, up to
+    rounding.
     """
-    target = 0.5 * tol * norm
+    residual_corr, support, values, local = buffers
+    target = 0.5 * tol * squared_norm
     precision = 0.1 * target
-    noise = norm * (1e-14 if residual_corr.itemsize == 4 else 1e-31)
+    noise = squared_norm * (1e-14 if residual_corr.itemsize == 4 else 1e-31)
     stalled = False
     for iteration in range(max_iter + 1):
         count = gather(codes, support, values)
@@ -92,7 +112,9 @@ def descend(
         add_rows(gram, support, values, count, residual_corr)
         for k in range(count):
             values[k] = -values[k]
-        gap = duality_gap(norm, alpha, positive, correlation, residual_corr, support, values, count)
+        gap = duality_gap(
+            squared_norm, alpha, positive, correlation, residual_corr, support, values, count
+        )
         if gap <= target or stalled or iteration == max_iter:
             break
         size = _working_set(
@@ -106,9 +128,9 @@ def descend(
                 small[k, j] = gram[members[k], members[j]]
         total = 0.0
         for _ in range(100):
-            fall = _sweep(small, alpha, positive, members, codes, near)
-            total += fall
-            if fall <= precision:
+            decrease = _sweep(small, alpha, positive, members, codes, near)
+            total += decrease
+            if decrease <= precision:
                 break
         stalled = total <= noise
         precision *= 0.3
@@ -116,25 +138,12 @@ def descend(
 
 
 @kernel
-def descend_rows(gram, alphas, positive, tol, max_iter, norms, correlations, codes, gaps):
-    """Call ``descend`` for each row of ``codes``, starting from these codes."""
-    n_atoms = gram.shape[0]
-    residual_corr = np.empty(n_atoms, gram.dtype)
-    values = np.empty(n_atoms, gram.dtype)
-    support = np.empty(n_atoms, np.int64)
-    local = np.empty((n_atoms + 1, n_atoms), gram.dtype)
+def descend_rows(gram, rows, positive, tol, max_iter, codes, gaps):
+    """Call ``descend`` for each row of ``codes``, starting from these codes; ``rows`` are ``RowStatistics``."""
+    buffers = descent_buffers(gram)
     for i in range(codes.shape[0]):
+        alpha, correlation = rows.alphas[i], rows.correlations[i]
+        squared_norm = rows.squared_norms[i]
         gaps[i] = descend(
-            gram,
-            alphas[i],
-            positive,
-            tol,
-            max_iter,
-            norms[i],
-            correlations[i],
-            codes[i],
-            residual_corr,
-            support,
-            values,
-            local,
+            gram, alpha, positive, tol, max_iter, squared_norm, correlation, codes[i], buffers
         )

@@ -5,9 +5,29 @@ already in G). The residual x - D'h, scaled by s until ||s (c - Gh)||_inf <= alp
 best such s bounds the optimum from below.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ._jit import kernel
+
+
+class RowStatistics(NamedTuple):
+    """What the lasso of some samples depends on, besides the Gram matrix.
+
+    Parameters
+    ----------
+    correlations : ndarray of shape (n_samples, n_atoms)
+        c of each sample.
+    squared_norms : ndarray of shape (n_samples,)
+        q of each sample, in float64.
+    alphas : ndarray of shape (n_samples,)
+        Weights of the penalty.
+    """
+
+    correlations: np.ndarray
+    squared_norms: np.ndarray
+    alphas: np.ndarray
 
 
 @kernel
@@ -50,7 +70,7 @@ def violation(residual_corr, positive):
 
 
 @kernel
-def duality_gap(norm, alpha, positive, correlation, residual_corr, support, codes, count):
+def duality_gap(squared_norm, alpha, positive, correlation, residual_corr, support, codes, count):
     """Return an upper bound on P(h) - min P, in float64.
 
     ``residual_corr`` is c - Gh, the correlations of all atoms with the residual; ``codes[:count]`` are the values of h
@@ -62,8 +82,8 @@ def duality_gap(norm, alpha, positive, correlation, residual_corr, support, code
         explained += value * correlation[support[k]]
         moved += value * residual_corr[support[k]]
         size += abs(value)
-    residual = max(norm - explained - moved, 0.0)
-    inner = norm - explained
+    residual = max(squared_norm - explained - moved, 0.0)
+    inner = squared_norm - explained
     bound = np.float64(violation(residual_corr, positive))
     largest = alpha / bound if bound > alpha else 1.0
     scale = min(inner / residual, largest) if residual > 0 else 0.0

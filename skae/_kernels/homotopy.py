@@ -5,12 +5,44 @@ these |r_j| decrease equally takes two triangular solves. The next atom joins wh
 active one leaves when its code becomes 0.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ._jit import kernel
 from .cholesky import append, backward, forward, remove
-from .coordinate_descent import descend
+from .coordinate_descent import descend, descent_buffers
 from .gap import add_rows, copy
+
+
+class PathBuffers(NamedTuple):
+    """Memory of ``follow_path`` for one sample, in vectors of one number for each atom.
+
+    Parameters
+    ----------
+    rates : ndarray
+        Rates at which r falls.
+    signs : ndarray
+        Signs of r at active atoms.
+    solved : ndarray
+        Solution of the lower one of both triangular systems.
+    direction : ndarray
+        Direction of the codes of active atoms.
+    barriers : ndarray
+        Huge where an atom must not join, else 0.
+    steps : ndarray
+        Steps after which atoms join.
+    step_bits : ndarray of int
+        The memory of ``steps`` as integers.
+    """
+
+    rates: np.ndarray
+    signs: np.ndarray
+    solved: np.ndarray
+    direction: np.ndarray
+    barriers: np.ndarray
+    steps: np.ndarray
+    step_bits: np.ndarray
 
 
 @kernel
@@ -74,22 +106,17 @@ def _strongest(residual_corr, positive):
 
 
 @kernel
-def follow_path(
-    gram, alpha, positive, max_steps, residual_corr, support, codes, factor, work, bits
-):
+def follow_path(gram, alpha, positive, max_steps, residual_corr, support, codes, factor, buffers):
     """Return the number of active atoms at ``alpha``; ``support`` are these atoms, and ``codes`` their codes.
 
-    ``residual_corr`` is c on entry and c - Gh on return, up to rounding. ``work`` is a buffer of shape (6, n_atoms):
-    rates at which r falls, signs, the half-solved system, the direction, barriers (huge where an atom must not join)
-    and steps; ``bits`` is the buffer of the steps viewed as integers. Atoms that are linear combinations of active ones
-    do not join.
+    ``residual_corr`` is c on entry and c - Gh on return, up to rounding. ``factor`` is memory for the Cholesky factor.
+    Atoms that are linear combinations of active ones do not join.
     """
     zero = residual_corr.dtype.type(0)
     one = residual_corr.dtype.type(1)
     huge = residual_corr.dtype.type(1e30)
     smallest = residual_corr.dtype.type(1e-5 if residual_corr.itemsize == 4 else 1e-11)
-    rates, signs, solved = work[0], work[1], work[2]
-    direction, barriers, steps = work[3], work[4], work[5]
+    rates, signs, solved, direction, barriers, steps, bits = buffers
     barriers[:] = zero
     level, joining = _strongest(residual_corr, positive)
     count, fresh, left = np.int64(0), np.int64(0), -1  # plain zeros would compile functions twice
@@ -127,36 +154,22 @@ def follow_path(
 
 
 @kernel
-def follow_rows(
-    gram, alphas, positive, tol, max_iter, max_sets, norms, correlations, codes, gaps, work, bits
-):
+def follow_rows(gram, rows, positive, tol, max_iter, max_sets, codes, gaps, path_buffers):
     """Follow the path of each row, and write its codes into ``codes``, which are 0 on entry.
 
-    ``descend`` then corrects rounding errors, on at most ``max_sets`` working sets.
+    ``rows`` are ``RowStatistics``. ``descend`` then corrects rounding errors, on at most ``max_sets`` working sets.
     """
-    n_atoms = gram.shape[0]
-    residual_corr = np.empty(n_atoms, gram.dtype)
-    values = np.empty(n_atoms, gram.dtype)
-    support = np.empty(n_atoms, np.int64)
-    local = np.empty((n_atoms + 1, n_atoms), gram.dtype)
+    buffers = descent_buffers(gram)
+    residual_corr, support, values, local = buffers
     for i in range(codes.shape[0]):
-        copy(correlations[i], residual_corr)
+        alpha, correlation = rows.alphas[i], rows.correlations[i]
+        copy(correlation, residual_corr)
         count = follow_path(
-            gram, alphas[i], positive, max_iter, residual_corr, support, values, local, work, bits
+            gram, alpha, positive, max_iter, residual_corr, support, values, local, path_buffers
         )
         for k in range(count):
             codes[i, support[k]] = values[k]
+        squared_norm = rows.squared_norms[i]
         gaps[i] = descend(
-            gram,
-            alphas[i],
-            positive,
-            tol,
-            max_sets,
-            norms[i],
-            correlations[i],
-            codes[i],
-            residual_corr,
-            support,
-            values,
-            local,
+            gram, alpha, positive, tol, max_sets, squared_norm, correlation, codes[i], buffers
         )

@@ -41,12 +41,19 @@ def lead_rows(codes, before, weights, points):
 
 
 @kernel
-def gap_rows(alphas, positive, norms, correlations, residual_corr, codes, gaps):
+def gap_rows(alphas, positive, squared_norms, correlations, residual_corr, codes, gaps):
     """gaps_i <- duality gap of codes_i, with ``residual_corr`` c - Gh."""
     values = np.empty(codes.shape[1], codes.dtype)
     support = np.empty(codes.shape[1], np.int64)
     for i in range(codes.shape[0]):
         count = gather(codes[i], support, values)
         gaps[i] = duality_gap(
-            norms[i], alphas[i], positive, correlations[i], residual_corr[i], support, values, count
+            squared_norms[i],
+            alphas[i],
+            positive,
+            correlations[i],
+            residual_corr[i],
+            support,
+            values,
+            count,
         )

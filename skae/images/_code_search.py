@@ -107,11 +107,11 @@ class _Search:
         A working set contains the nonzero codes and, at each position, the filter that would lower the objective most:
         others that explain the same would have to be removed again. Between working sets, all codes are checked.
         """
-        correlations, norm = self._correlations(picture), np.vdot(picture, picture)
+        correlations, squared_norm = self._correlations(picture), np.vdot(picture, picture)
         if prior is not None:
             correlations += self._ridge * prior
-            norm += self._ridge * np.vdot(prior, prior)
-        if prior is not None and self._value(picture, prior) > 0.5 * norm:
+            squared_norm += self._ridge * np.vdot(prior, prior)
+        if prior is not None and self._value(picture, prior) > 0.5 * squared_norm:
             codes[:] = 0
         alphas, gap, n_left = np.full(1, self._alpha), np.empty(1), self._max_iter
         members, buffer = np.flatnonzero(codes), np.empty(len(codes), np.int64)
@@ -121,8 +121,8 @@ class _Search:
             if prior is not None:
                 residual_corr += self._ridge * (prior - codes)
             rows = (each[np.newaxis] for each in (correlations, residual_corr, codes))
-            gap_rows(alphas, False, np.full(1, norm), *rows, gap)
-            if gap[0] <= 0.5 * self._tol * norm or n_left <= 0:
+            gap_rows(alphas, False, np.full(1, squared_norm), *rows, gap)
+            if gap[0] <= 0.5 * self._tol * squared_norm or n_left <= 0:
                 return gap[0]
             size = working_set(residual_corr, codes, self._alpha, self._n_filters, buffer)
             members, n_most = buffer[:size], min(_PASSES, n_left)
@@ -130,7 +130,7 @@ class _Search:
                 self._problem(prior), self._alpha, self._nothing, members, n_most, codes, residual
             )
             # If the decrease is down to rounding, the gap is computed one last time.
-            n_left = n_left - n_passes if decrease > _ROUNDING[codes.dtype] * norm else 0
+            n_left = n_left - n_passes if decrease > _ROUNDING[codes.dtype] * squared_norm else 0
 
     def pooled(self, picture, prior, codes, pool):
         """Improve ``codes`` of ``picture`` by passes over all codes, each on a quadratic upper bound of the roots.

@@ -1,6 +1,6 @@
 """Algorithms that find the codes of a block of rows: ``algorithm(problem, rows, codes, gaps, *, tol, max_iter)``.
 
-``rows`` are the ``problem.statistics`` of the block. ``codes`` contain the initial codes and are overwritten by the
+``rows`` are the ``RowStatistics`` of the block. ``codes`` contain the initial codes and are overwritten by the
 solution; ``gaps`` are filled with upper bounds on its distance from the optimum.
 """
 
@@ -9,7 +9,8 @@ import numpy as np
 from .._arrays.namespace import copy, empty_like, namespace, precision_of, scalar, zeros_like
 from .._arrays.shrinkage import lead_rows, step_rows
 from .._kernels.coordinate_descent import descend_rows
-from .._kernels.homotopy import follow_rows
+from .._kernels.gap import RowStatistics
+from .._kernels.homotopy import PathBuffers, follow_rows
 from .._kernels.pursuit import pursue_rows
 
 _MOST_WORKING_SETS = 3  # of a path in float32; with more, float64 is cheaper
@@ -20,32 +21,30 @@ def homotopy(problem, rows, codes, gaps, *, tol, max_iter):
     if codes.dtype == np.float64:
         return _follow(problem, rows, codes, gaps, tol, max_iter, max_iter)
     _follow(problem, rows, codes, gaps, tol, max_iter, _MOST_WORKING_SETS)
-    inexact = np.flatnonzero(gaps > 0.5 * tol * rows[1])
+    inexact = np.flatnonzero(gaps > 0.5 * tol * rows.squared_norms)
     if inexact.size:
         finer = problem.in_float64
-        c, norms, alphas = (part[inexact].astype(np.float64) for part in rows)
+        rows = RowStatistics(*(each[inexact].astype(np.float64) for each in rows))
         exact, bounds = np.empty((inexact.size, codes.shape[1])), np.empty(inexact.size)
         # Half the tolerance, since codes are rounded to float32 afterwards.
-        _follow(finer, (c, norms, alphas), exact, bounds, 0.5 * tol, max_iter, max_iter)
+        _follow(finer, rows, exact, bounds, 0.5 * tol, max_iter, max_iter)
         codes[inexact] = exact
         exact = codes[inexact].astype(np.float64)
-        gaps[inexact] = finer.gaps(alphas, norms, c, c - exact @ finer.gram, exact, None)
+        residual_corr = rows.correlations - exact @ finer.gram
+        gaps[inexact] = finer.gaps(rows, residual_corr, exact, None)
 
 
 def _follow(problem, rows, codes, gaps, tol, max_iter, max_sets):
-    c, norms, alphas = rows
     codes[:] = 0
-    work = np.empty((6, codes.shape[1]), codes.dtype)
-    bits = work[5].view(f"i{codes.itemsize}")
+    vectors = np.empty((6, codes.shape[1]), codes.dtype)
+    buffers = PathBuffers(*vectors, vectors[-1].view(f"i{codes.itemsize}"))
     gram, positive = problem.gram, problem.positive
-    follow_rows(gram, alphas, positive, tol, max_iter, max_sets, norms, c, codes, gaps, work, bits)
+    follow_rows(gram, rows, positive, tol, max_iter, max_sets, codes, gaps, buffers)
 
 
 def coordinate_descent(problem, rows, codes, gaps, *, tol, max_iter):
     """Improve the initial codes by coordinate descent on working sets."""
-    correlations, norms, alphas = rows
-    gram, positive = problem.gram, problem.positive
-    descend_rows(gram, alphas, positive, tol, max_iter, norms, correlations, codes, gaps)
+    descend_rows(problem.gram, rows, problem.positive, tol, max_iter, codes, gaps)
 
 
 def ista(problem, rows, codes, gaps, *, tol, max_iter):
@@ -59,27 +58,28 @@ def fista(problem, rows, codes, gaps, *, tol, max_iter):
 
 
 def _proximal_steps(problem, rows, codes, gaps, tol, max_iter, momentum):
-    c, norms, alphas = rows
     xp, step = namespace(codes), scalar(1 / problem.curvature, codes)
     precision = max(1e-3 * tol, precision_of(codes))
-    active, memory = norms >= 0, problem.start(codes.shape[0])  # all rows are active
-    h, before, ahead, weights = copy(codes), empty_like(codes), copy(codes), zeros_like(alphas) + 1
+    active, memory = rows.squared_norms >= 0, problem.start(codes.shape[0])  # all rows are active
+    h, before, ahead = copy(codes), empty_like(codes), copy(codes)
+    weights = zeros_like(rows.alphas) + 1
     for iteration in range(max_iter + 1):
         if iteration % 10 == 0 or iteration == max_iter:
-            residual_corr = c - h @ problem.gram
-            here = problem.gaps(alphas, norms, c, residual_corr, h, memory / step)
-            gaps[active], codes[active] = here, h
-            rest = here > 0.5 * tol * norms
+            residual_corr = rows.correlations - h @ problem.gram
+            bounds = problem.gaps(rows, residual_corr, h, memory / step)
+            gaps[active], codes[active] = bounds, h
+            rest = bounds > 0.5 * tol * rows.squared_norms
             if not xp.any(rest) or iteration == max_iter:
                 break
             if not xp.all(rest):
                 active[copy(active)] = rest
-                parts = h, before, ahead, weights, memory, c, norms, alphas
-                h, before, ahead, weights, memory, c, norms, alphas = (x[rest] for x in parts)
+                rows = RowStatistics(*(each[rest] for each in rows))
+                parts = h, before, ahead, weights, memory
+                h, before, ahead, weights, memory = (each[rest] for each in parts)
         points = ahead @ problem.gram
-        step_rows(c, step, ahead, points)
+        step_rows(rows.correlations, step, ahead, points)
         h, before = before, h
-        problem.shrink(points, alphas, step, precision, memory, h)
+        problem.shrink(points, rows.alphas, step, precision, memory, h)
         if momentum:
             lead_rows(h, before, weights, ahead)
         else:
@@ -88,12 +88,11 @@ def _proximal_steps(problem, rows, codes, gaps, tol, max_iter, momentum):
 
 def pursuit(problem, rows, codes, gaps, *, tol, max_iter):
     """Orthogonal matching pursuit. The optimum is only known to be at least 0, so ``gaps`` are the objectives."""
-    correlations, norms, _ = rows
     codes[:] = 0
-    pursue_rows(problem.gram, problem.n_nonzero, correlations, codes)
+    pursue_rows(problem.gram, problem.n_nonzero, rows.correlations, codes)
     # The residual is orthogonal to the reconstruction.
-    explained = np.einsum("ij,ij->i", codes, correlations, dtype=np.float64)
-    gaps[:] = np.maximum(0.5 * (norms - explained), 0)
+    explained = np.einsum("ij,ij->i", codes, rows.correlations, dtype=np.float64)
+    gaps[:] = np.maximum(0.5 * (rows.squared_norms - explained), 0)
 
 
 def majorization(problem, rows, codes, gaps, *, tol, max_iter):
@@ -103,11 +102,10 @@ def majorization(problem, rows, codes, gaps, *, tol, max_iter):
     objective never rises. No bound on the distance from the optimum is known: ``gaps`` are NaN, or infinite after
     ``max_iter`` steps.
     """
-    correlations, _, _ = rows
     bound = codes.dtype.type(problem.curvature)
     gaps[:] = np.inf
     for _ in range(max_iter):
-        pre_activations = bound * codes + correlations - codes @ problem.gram
+        pre_activations = bound * codes + rows.correlations - codes @ problem.gram
         new = pre_activations / (bound + problem.alpha * problem.parabolas(codes))
         change = np.linalg.norm(new - codes)
         codes[:] = new

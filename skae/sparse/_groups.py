@@ -66,17 +66,18 @@ class GroupLasso(Quadratic):
         precision = points.dtype.type(precision)
         shrink_groups(points, alphas, step, self.positive, precision, *self._groups, memory, out)
 
-    def gaps(self, alphas, norms, correlations, residual_corr, codes, shrunk):
-        """Return upper bounds on the distance of rows from their optimum.
+    def gaps(self, rows, residual_corr, codes, shrunk):
+        """Return upper bounds on the distance of ``rows``, their ``RowStatistics``, from the optimum.
 
         ``shrunk`` are the dual variables of the last step, divided by its step size; they split the correlations among
         groups.
         """
+        correlations, squared_norms, alphas = rows
         bounds, precision = np.empty(len(codes)), residual_corr.dtype.type(1e-6)
         groups = (*self._groups, self._counts)
         group_bounds(residual_corr, alphas, self.positive, precision, *groups, shrunk, bounds)
         moved = np.einsum("ij,ij->i", codes, residual_corr, dtype=np.float64)
-        inner = norms - np.einsum("ij,ij->i", codes, correlations, dtype=np.float64)
+        inner = squared_norms - np.einsum("ij,ij->i", codes, correlations, dtype=np.float64)
         residual = np.maximum(inner - moved, 0)
         largest = alphas / np.maximum(bounds, alphas)
         best = np.divide(inner, residual, out=np.zeros_like(inner), where=residual > 0)

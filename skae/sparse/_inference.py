@@ -62,8 +62,8 @@ def fastest_algorithm(problem, X, tol, max_iter):
     if path <= 10 * np.sqrt(conditioning) * step:
         return "homotopy"
     _, gaps = infer_codes(rows, problem, algorithm="fista", tol=tol, max_iter=max_iter)
-    norms = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
-    return "fista" if (gaps <= 0.5 * tol * norms).all() else "homotopy"
+    squared_norms = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+    return "fista" if (gaps <= 0.5 * tol * squared_norms).all() else "homotopy"
 
 
 def infer_codes(

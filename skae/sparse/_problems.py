@@ -16,6 +16,7 @@ from .._arrays.namespace import (
     zeros,
 )
 from .._arrays.shrinkage import gap_rows, shrink_rows
+from .._kernels.gap import RowStatistics
 
 
 class Quadratic(ABC):
@@ -65,17 +66,17 @@ class Quadratic(ABC):
         return max(largest_eigenvalue(self.gram), tiny)
 
     def statistics(self, X, prior=None):
-        """Return correlations, squared norms and thresholds of the rows of ``X``."""
+        """Return the ``RowStatistics`` of ``X``."""
         correlations = X @ self.dictionary.T
-        norms = row_products(X, X, np.float64)
+        squared_norms = row_products(X, X, np.float64)
         if prior is not None:
             correlations += self.ridge * prior
-            norms += self.ridge * row_products(prior, prior, np.float64)
+            squared_norms += self.ridge * row_products(prior, prior, np.float64)
         alphas = zeros(X.shape[0], X) + self.alpha
         if not self.alpha:
             xp = namespace(X)
             alphas = 10 * precision_of(X) * xp.max(xp.abs(correlations), axis=1)
-        return correlations, norms, alphas
+        return RowStatistics(correlations, squared_norms, alphas)
 
 
 class Lasso(Quadratic):
@@ -103,10 +104,11 @@ class Lasso(Quadratic):
         """out <- the proximal step of the penalty at ``points``."""
         shrink_rows(points, alphas, step, self.positive, out)
 
-    def gaps(self, alphas, norms, correlations, residual_corr, codes, shrunk):
-        """Return upper bounds on the distance of rows from their optimum."""
-        gaps = empty(codes.shape[0], norms)
-        gap_rows(alphas, self.positive, norms, correlations, residual_corr, codes, gaps)
+    def gaps(self, rows, residual_corr, codes, shrunk):
+        """Return upper bounds on the distance of ``rows``, their ``RowStatistics``, from the optimum."""
+        gaps = empty(codes.shape[0], rows.squared_norms)
+        statistics = rows.squared_norms, rows.correlations
+        gap_rows(rows.alphas, self.positive, *statistics, residual_corr, codes, gaps)
         return gaps
 
 
