@@ -18,8 +18,10 @@ def add_scaled_rows(scales, weights, grad):
     grad += scales[:, None] * weights
 
 
-@portable(compiled.contract, at=1)
-def contract(kind, codes, row_norms, sample_weights, delta, row_scales, start, stop):
+@portable(compiled.differentiate_contraction, at=1)
+def differentiate_contraction(
+    kind, codes, row_norms, sample_weights, delta, row_scales, start, stop
+):
     """Differentiate P = sum_i v_i sum_j d_ij^2 n_j, for units ``start`` to ``stop``.
 
     delta_ij <- dP/da_ij; row_scales_j <- the factor c_j in dP/dw_j = c_j w_j.
@@ -30,8 +32,8 @@ def contract(kind, codes, row_norms, sample_weights, delta, row_scales, start, s
     row_scales[start:stop] = namespace(codes).sum(term * derivative(kind, h), axis=0)
 
 
-@portable(compiled.curve, at=1)
-def curve(
+@portable(compiled.differentiate_curvature, at=1)
+def differentiate_curvature(
     kind, codes, shifted, row_norms, sample_weights, delta, shifted_delta, row_scales, start, stop
 ):
     """Do the same for P = sum_i v_i sum_j (d_ij - d~_ij)^2 n_j, the Jacobian's change from x to x~.

@@ -27,7 +27,9 @@ def add_scaled_rows(scales, weights, grad):
 
 
 @kernel
-def contract(kind, codes, row_norms, sample_weights, delta, row_scales, start, stop):
+def differentiate_contraction(
+    kind, codes, row_norms, sample_weights, delta, row_scales, start, stop
+):
     """Differentiate P = sum_i v_i sum_j d_ij^2 n_j, for units ``start`` to ``stop``.
 
     delta_ij <- dP/da_ij; row_scales_j <- the factor c_j in dP/dw_j = c_j w_j.
@@ -46,7 +48,7 @@ def contract(kind, codes, row_norms, sample_weights, delta, row_scales, start, s
 
 
 @kernel
-def curve(
+def differentiate_curvature(
     kind, codes, shifted, row_norms, sample_weights, delta, shifted_delta, row_scales, start, stop
 ):
     """Do the same for P = sum_i v_i sum_j (d_ij - d~_ij)^2 n_j, the Jacobian's change from x to x~.

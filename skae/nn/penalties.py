@@ -10,7 +10,11 @@ from abc import ABC, abstractmethod
 import numpy as np
 from scipy.special import rel_entr
 
-from .._arrays.contraction import contract, curve, squared_row_norms
+from .._arrays.contraction import (
+    differentiate_contraction,
+    differentiate_curvature,
+    squared_row_norms,
+)
 from .._arrays.namespace import (
     dot,
     empty,
@@ -116,7 +120,7 @@ class Contraction(Penalty):
 
         def some(units):
             squared_row_norms(weights[units, ...], workspace.row_norms[units])
-            contract(
+            differentiate_contraction(
                 self.kind,
                 trace.codes,
                 workspace.row_norms,
@@ -159,7 +163,7 @@ class Curvature(Penalty):
             layer.forward(draws.shifted, draws.codes)
 
             def some(units):
-                curve(
+                differentiate_curvature(
                     self.unit.kind,
                     trace.codes,
                     draws.codes,

@@ -7,7 +7,12 @@ from scipy.special import expit, log_softmax
 
 from skae._kernels import activations, losses, updates
 from skae._kernels import tangents as kernels
-from skae._kernels.contraction import add_scaled_rows, contract, curve, squared_row_norms
+from skae._kernels.contraction import (
+    add_scaled_rows,
+    differentiate_contraction,
+    differentiate_curvature,
+    squared_row_norms,
+)
 from skae._kernels.tangents import gather, gather_sum, squares
 from skae.training import SGD, Adam
 
@@ -146,12 +151,12 @@ def test_contraction_kernels(dtype):
     d, e = h * (1 - h), other * (1 - other)
     push, scales = np.empty_like(h), np.empty(5, dtype)
     for units in ((0, 2), (2, 5)):
-        contract(activations.SIGMOID, h, norms, shares, push, scales, *units)
+        differentiate_contraction(activations.SIGMOID, h, norms, shares, push, scales, *units)
     v = 2 * shares[:, np.newaxis]
     _close(push, v * d * d * (1 - 2 * h) * norms, 32)
     _close(scales, (v * d * d).sum(axis=0), 32)
     push, far, scales = np.zeros_like(h), np.zeros_like(h), np.zeros(5, dtype)
-    curve(activations.SIGMOID, h, other, norms, shares, push, far, scales, 0, 5)
+    differentiate_curvature(activations.SIGMOID, h, other, norms, shares, push, far, scales, 0, 5)
     _close(push, v * (d - e) * norms * d * (1 - 2 * h), 32)
     _close(far, -v * (d - e) * norms * e * (1 - 2 * other), 32)
     _close(scales, (v * (d - e) ** 2).sum(axis=0), 32)
