@@ -113,8 +113,8 @@ def test_whitened_rows_have_the_width_of_rows():
         zca.inverse_transform(scipy.sparse.csr_matrix(X))
 
 
-def test_a_single_picture_is_no_list_of_pictures():
-    with pytest.raises(ValueError, match=r"images must be a list.*\[picture\] for a single one"):
+def test_a_single_image_is_no_list_of_images():
+    with pytest.raises(ValueError, match=r"images must be a list.*\[image\] for a single one"):
         sample_patches(np.ones((9, 9)), (3, 3), 5)
 
 
@@ -180,7 +180,7 @@ def test_numbers_of_threads_are_integers(n_jobs):
 
 
 @pytest.mark.parametrize("coder", [None, "coder", SparseCoder, PCA()])
-def test_pictures_are_cleaned_by_an_estimator(coder):
+def test_images_are_cleaned_by_an_estimator(coder):
     with pytest.raises(TypeError, match="coder must be a fitted estimator with reconstruct"):
         denoise(X, coder, (2, 2))
     with pytest.raises(ValueError, match="patch_size must be two positive integers"):
@@ -188,7 +188,7 @@ def test_pictures_are_cleaned_by_an_estimator(coder):
 
 
 @pytest.mark.parametrize("images", [0, np.float32(1), [], object])
-def test_pictures_are_a_list(images):
+def test_images_are_a_list(images):
     with pytest.raises(ValueError, match="images must be a list of at least one"):
         make_rectangles(5, images=images)
     with pytest.raises(ValueError, match="images must be a list of at least one"):

@@ -74,7 +74,7 @@ def _of_argument(problem, name):
 def _with_cure(problem, n_dimensions):
     """Return the message of an error of scikit-learn's with the cure, or None if it needs none."""
     if n_dimensions > 2:
-        return f"{problem} Make a row of each sample, X.reshape(len(X), -1); for pictures see also skae.images."
+        return f"{problem} Make a row of each sample, X.reshape(len(X), -1); for images see also skae.images."
     if "convert string to float" in problem:
         return (
             f"X has columns of text ({problem}). Encode them first, for instance with make_column_transformer("

@@ -28,7 +28,7 @@ def textured_patches(images, side, n_samples, rng):
         If an image is too small or out of range, or if the images have hardly any texture.
     """
     if not (hasattr(images, "__len__") and len(images)):
-        raise ValueError(f"images must be a list of at least one gray picture; got {images!r}.")
+        raise ValueError(f"images must be a list of at least one gray image; got {images!r}.")
     images = [np.asarray(image, dtype=np.float32) for image in images]
     for image in images:
         _check(image, side)
@@ -42,7 +42,7 @@ def textured_patches(images, side, n_samples, rng):
     if len(missing):
         raise ValueError(
             f"images have too few patches with a standard deviation of {_LEAST_DEVIATION} or more; "
-            "give pictures with more contrast."
+            "give images with more contrast."
         )
     return patches
 
@@ -58,4 +58,4 @@ def _check(image, side):
             f"images must be two-dimensional and {side} x {side} or larger; got shape {image.shape}."
         )
     if not (image.min() >= 0 and image.max() <= 1):
-        raise ValueError("images must have values in [0, 1]; divide 8-bit pictures by 255.")
+        raise ValueError("images must have values in [0, 1]; divide 8-bit images by 255.")

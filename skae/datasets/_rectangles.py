@@ -57,7 +57,7 @@ def make_rectangles(
     """
     check_scalar(n_samples, "n_samples", Integral, min_val=1)
     rng = check_random_state(random_state)
-    sizes = _sizes(with_pictures=images is not None)
+    sizes = _sizes(with_images=images is not None)
     sizes = sizes[rng.randint(len(sizes), size=n_samples)]
     inside, outline = _masks(sizes, rng)
     if images is None:
@@ -68,11 +68,11 @@ def make_rectangles(
     return X.reshape(n_samples, -1), (sizes[:, 0] > sizes[:, 1]).astype(np.int64)
 
 
-def _sizes(with_pictures):
+def _sizes(with_images):
     """Return the allowed pairs of height and width, of shape (n_pairs, 2)."""
     pairs = np.stack(np.mgrid[1 : _SIDE + 1, 1 : _SIDE + 1], axis=-1).reshape(-1, 2)
     difference = np.abs(pairs[:, 0] - pairs[:, 1])
-    if not with_pictures:
+    if not with_images:
         return pairs[difference >= 3]
     covered = pairs.prod(axis=1) / _SIDE**2
     good = (difference >= 5) & (pairs.min(axis=1) >= 10) & (covered >= 0.25) & (covered <= 0.75)

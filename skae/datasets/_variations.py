@@ -71,9 +71,7 @@ def make_digits(
     if not (isinstance(variation, str) and variation in VARIATIONS):
         raise ValueError(f"variation must be one of {VARIATIONS}; got {variation!r}.")
     if variation.startswith("bg-img") and images is None:
-        raise ValueError(
-            f"variation={variation!r} needs images, gray pictures for the backgrounds."
-        )
+        raise ValueError(f"variation={variation!r} needs images: gray ones for the backgrounds.")
     y = np.asarray(y)
     if y.ndim != 1:
         raise ValueError(f"y must be the classes of the images in X, a vector; got {y!r}.")

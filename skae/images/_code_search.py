@@ -13,7 +13,7 @@ _SMOOTHING = 1e-4  # of the square roots
 
 
 def infer_maps(
-    pictures, convolution, filters, alpha, *, pool=None, ridge=0.0, prior=None, tol, max_iter
+    images, convolution, filters, alpha, *, pool=None, ridge=0.0, prior=None, tol, max_iter
 ):
     """Return the codes of images by coordinate descent, and upper bounds on their distance from the optimum.
 
@@ -22,7 +22,7 @@ def infer_maps(
 
     Parameters
     ----------
-    pictures : ndarray of shape (n, height, width, channels)
+    images : ndarray of shape (n, height, width, channels)
     convolution : Convolution
     filters : ndarray of shape (n_filters, n_values)
     alpha, ridge : float
@@ -42,15 +42,15 @@ def infer_maps(
         Unknown with ``pool``: NaN, or infinite after ``max_iter`` passes.
     """
     n_codes = len(convolution.tiles) * (len(filters) // convolution.n_tiles)
-    codes = np.zeros((len(pictures), n_codes), filters.dtype) if prior is None else prior.copy()
+    codes = np.zeros((len(images), n_codes), filters.dtype) if prior is None else prior.copy()
     limits = {"ridge": ridge, "tol": tol, "max_iter": max_iter}
     search = _Search(convolution, np.ascontiguousarray(filters), alpha, **limits)
 
-    def search_picture(i):
-        start = pictures[i], None if prior is None else prior[i], codes[i]
+    def search_image(i):
+        start = images[i], None if prior is None else prior[i], codes[i]
         return search.sparse(*start) if pool is None else search.pooled(*start, pool)
 
-    return codes, np.array(share_items(search_picture, range(len(pictures))))
+    return codes, np.array(share_items(search_image, range(len(images))))
 
 
 class NeighborPools:
@@ -101,23 +101,23 @@ class _Search:
         self._layout = Layout(offsets, height, convolution.n_positions[1], n_channels)
         self._nothing = np.empty(0, filters.dtype)  # None would need another compilation
 
-    def sparse(self, picture, prior, codes):
-        """Improve ``codes`` of ``picture`` on working sets; return the duality gap.
+    def sparse(self, image, prior, codes):
+        """Improve ``codes`` of ``image`` on working sets; return the duality gap.
 
         A working set contains the nonzero codes and, at each position, the filter that would lower the objective most:
         others that explain the same would have to be removed again. Between working sets, all codes are checked.
         """
-        correlations, squared_norm = self._correlations(picture), np.vdot(picture, picture)
+        correlations, squared_norm = self._correlations(image), np.vdot(image, image)
         if prior is not None:
             correlations += self._ridge * prior
             squared_norm += self._ridge * np.vdot(prior, prior)
-        if prior is not None and self._value(picture, prior) > 0.5 * squared_norm:
+        if prior is not None and self._value(image, prior) > 0.5 * squared_norm:
             codes[:] = 0
         alphas, gap, n_left = np.full(1, self._alpha), np.empty(1), self._max_iter
         members, buffer = np.flatnonzero(codes), np.empty(len(codes), np.int64)
         while True:
-            residual = self._residual(picture, codes, members)
-            residual_corr = self._correlations(residual.reshape(picture.shape))
+            residual = self._residual(image, codes, members)
+            residual_corr = self._correlations(residual.reshape(image.shape))
             if prior is not None:
                 residual_corr += self._ridge * (prior - codes)
             rows = (each[np.newaxis] for each in (correlations, residual_corr, codes))
@@ -132,13 +132,13 @@ class _Search:
             # If the decrease is down to rounding, the gap is computed one last time.
             n_left = n_left - n_passes if decrease > _ROUNDING[codes.dtype] * squared_norm else 0
 
-    def pooled(self, picture, prior, codes, pool):
-        """Improve ``codes`` of ``picture`` by passes over all codes, each on a quadratic upper bound of the roots.
+    def pooled(self, image, prior, codes, pool):
+        """Improve ``codes`` of ``image`` by passes over all codes, each on a quadratic upper bound of the roots.
 
         Returns NaN, since the duality gap is not known, or infinity after ``max_iter`` passes.
         """
         members = np.arange(len(codes))
-        problem, residual = self._problem(prior), self._residual(picture, codes, members)
+        problem, residual = self._problem(prior), self._residual(image, codes, members)
         weights = np.full_like(codes, self._alpha)  # else groups of zeros would hardly grow
         for _ in range(self._max_iter):
             before = codes.copy()
@@ -148,19 +148,19 @@ class _Search:
             weights = self._alpha * pool.parabolas(codes)
         return np.inf
 
-    def _value(self, picture, codes):
+    def _value(self, image, codes):
         """Return the objective of codes that equal the prior."""
-        residual = self._residual(picture, codes, np.flatnonzero(codes))
+        residual = self._residual(image, codes, np.flatnonzero(codes))
         return 0.5 * np.vdot(residual, residual) + self._alpha * np.abs(codes).sum()
 
-    def _residual(self, picture, codes, members):
-        """Return the rows of ``picture`` minus its reconstruction; only ``codes`` in ``members`` are nonzero."""
-        residual = picture.reshape(len(picture), -1).copy()
+    def _residual(self, image, codes, members):
+        """Return the rows of ``image`` minus its reconstruction; only ``codes`` in ``members`` are nonzero."""
+        residual = image.reshape(len(image), -1).copy()
         subtract_filters(codes, members, self._filters, self._layout, residual)
         return residual
 
-    def _correlations(self, picture):
-        return self._convolution.correlations(picture[np.newaxis], self._filters)[0]
+    def _correlations(self, image):
+        return self._convolution.correlations(image[np.newaxis], self._filters)[0]
 
     def _problem(self, prior):
         prior = self._nothing if prior is None else prior

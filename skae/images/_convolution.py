@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._kernels.pictures import add_patches, gather_patches
+from .._kernels.patches import add_patches, gather_patches
 from .._protocols import TrainingObjective
 from .._threads import product
 from ._tiles import checked_tiling, tile_numbers
@@ -18,13 +18,14 @@ class Convolution:
 
     Parameters
     ----------
-    picture_shape : (int, int, int)
+    image_shape : (int, int, int)
     patch_size : (int, int)
     tiling : (int, int), default=(1, 1)
     """
 
-    def __init__(self, picture_shape, patch_size, tiling=(1, 1)):
-        self.picture_shape, self.patch_size = tuple(picture_shape), tuple(patch_size)
+    def __init__(self, image_shape, patch_size, tiling=(1, 1)):
+        # This is its name in models that are saved.
+        self.picture_shape, self.patch_size = tuple(image_shape), tuple(patch_size)
         (height, width, channels), (down, across) = self.picture_shape, self.patch_size
         self.n_positions = (height - down + 1, width - across + 1)
         tiling = checked_tiling(tiling, self.n_positions)
@@ -42,37 +43,37 @@ class Convolution:
         """Return ``rows`` of filters or parameters, with the tiles as first axis."""
         return rows.reshape(self.n_tiles, -1, *rows.shape[1:])
 
-    def patches(self, pictures):
+    def patches(self, images):
         """Return the patches of all positions as rows."""
-        n_rows = len(pictures) * self.n_positions[0] * self.n_positions[1]
-        patches = np.empty((n_rows, self.n_values), pictures.dtype)
-        gather_patches(pictures, *self.patch_size, 0, patches)
+        n_rows = len(images) * self.n_positions[0] * self.n_positions[1]
+        patches = np.empty((n_rows, self.n_values), images.dtype)
+        gather_patches(images, *self.patch_size, 0, patches)
         return patches
 
-    def correlations(self, pictures, filters):
+    def correlations(self, images, filters):
         """Return the products of filters and patches, in the order of codes: the adjoint of :meth:`sums`."""
-        n_rows, filters = len(pictures) * len(self.tiles), self.by_tile(filters)
-        products = np.empty((n_rows, filters.shape[1]), pictures.dtype)
+        n_rows, filters = len(images) * len(self.tiles), self.by_tile(filters)
+        products = np.empty((n_rows, filters.shape[1]), images.dtype)
         size = min(max(_BAND // (self.n_values + filters.shape[1]), 1), n_rows)
-        buffer = np.empty((size, self.n_values), pictures.dtype)
+        buffer = np.empty((size, self.n_values), images.dtype)
         for first in range(0, n_rows, size):
             band = products[first : first + size]
             patches = buffer[: len(band)]
-            gather_patches(pictures, *self.patch_size, first, patches)
+            gather_patches(images, *self.patch_size, first, patches)
             for rows, part in zip(self.groups(len(band), first), filters):
                 band[rows] = patches[rows] @ part.T
-        return products.reshape(len(pictures), -1)
+        return products.reshape(len(images), -1)
 
     def sums(self, codes, filters):
         """Return the images that are reconstructed from codes."""
-        pictures = np.zeros((len(codes), *self.picture_shape), codes.dtype)
+        images = np.zeros((len(codes), *self.picture_shape), codes.dtype)
         filters = self.by_tile(filters)
         codes = codes.reshape(-1, filters.shape[1])
         patches = np.empty((len(codes), self.n_values), codes.dtype)
         for rows, part in zip(self.groups(len(codes)), filters):
             patches[rows] = product(codes[rows], part)
-        add_patches(patches, *self.patch_size, pictures)
-        return pictures
+        add_patches(patches, *self.patch_size, images)
+        return images
 
     def filter_gradient(self, codes, errors, out):
         """Fill ``out`` with the gradient, by filters, of the sum of ``codes * correlations`` of ``errors``."""
@@ -138,7 +139,7 @@ class ConvolutionalObjective(TrainingObjective):
     encoder : encoder
         Encoder of patches.
     infer : callable
-        ``infer(pictures, filters, prediction)`` returns codes and their penalties.
+        ``infer(images, filters, prediction)`` returns codes and their penalties.
     beta : float
     """
 
@@ -158,11 +159,11 @@ class ConvolutionalObjective(TrainingObjective):
         weights = np.empty(len(batch), flat.dtype)
         batch.rows(out=X)
         batch.weights(out=weights)
-        pictures = X.reshape(-1, *shape)
-        patches = self.convolution.patches(pictures)
+        images = X.reshape(-1, *shape)
+        patches = self.convolution.patches(images)
         prediction, memory = self.encoder.forward(params, patches)
-        codes, values = self.infer(pictures, filters, prediction.reshape(len(X), -1))
-        errors = self.convolution.sums(codes, filters) - pictures
+        codes, values = self.infer(images, filters, prediction.reshape(len(X), -1))
+        errors = self.convolution.sums(codes, filters) - images
         misses = prediction.reshape(len(X), -1) - codes
         values = values + 0.5 * np.einsum("nijc,nijc->n", errors, errors)
         values += 0.5 * self.beta * np.einsum("ij,ij->i", misses, misses)

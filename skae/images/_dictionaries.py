@@ -7,7 +7,7 @@ from sklearn.utils.validation import validate_data
 from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.reading import named_array
 from .._estimators.subestimators import atoms_of, check_prefit, ready_copy
-from .._kernels.pictures import normalize_patches
+from .._kernels.patches import normalize_patches
 
 _CONSTANT = 1e-6  # fraction of the mean variance below which a patch is constant
 
@@ -32,7 +32,7 @@ def over_contrast(patches, contrast):
         )
     if not variances.max() > np.finfo(patches.dtype).eps * largest**2:
         raise ValueError(
-            "X has constant patches only: no contrast to learn from. Give other pictures or a larger patch_size, or set "
+            "X has constant patches only: no contrast to learn from. Give other images or a larger patch_size, or set "
             "contrast=None to learn from their brightness."
         )
     # A smaller one would be 0 in float32, and constant patches are divided by it.

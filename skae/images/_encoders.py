@@ -9,7 +9,7 @@ import numpy as np
 
 from .._arrays.namespace import dense
 from .._estimators.subestimators import plain_codes
-from .._kernels.pictures import pool, pool_split, pool_triangle, split_threshold, triangle
+from .._kernels.patches import pool, pool_split, pool_triangle, split_threshold, triangle
 
 
 class Linear:

@@ -27,15 +27,15 @@ from .._typing import (
 from ._dictionaries import learned_dictionaries, over_contrast
 from ._encoders import Coder, Linear, Threshold, Triangle
 from ._maps import KINDS, FeatureMaps, pooling_windows
-from ._pictures import (
+from ._tiles import check_windows, checked_tiling, tile_numbers
+from ._validation import (
     as_floats,
     checked_patch_size,
     drawn_patches,
     dtype_of,
     pair,
-    validated_pictures,
+    validated_images,
 )
-from ._tiles import check_windows, checked_tiling, tile_numbers
 from ._whitening import ZCA
 
 
@@ -203,17 +203,17 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         """
         self._check_combinations()
         with unchanged_on_error(self):
-            pictures = validated_pictures(self, X, self.image_shape, reset=True)
-            size = checked_patch_size(self.patch_size, pictures)
-            n_positions = tuple(n - k + 1 for n, k in zip(pictures.shape[1:], size))
+            images = validated_images(self, X, self.image_shape, reset=True)
+            size = checked_patch_size(self.patch_size, images)
+            n_positions = tuple(n - k + 1 for n, k in zip(images.shape[1:], size))
             tiling = checked_tiling(self.tiling, n_positions)
             grid = {"size": self.pool_size, "stride": self.pool_stride, "grid": self.pool_grid}
             rows, columns = pooling_windows(n_positions, **grid)
             check_windows(tiling, rows, columns)
             rng = check_random_state(self.random_state)
-            dtype = dtype_of(pictures)
-            patches, positions = drawn_patches(pictures, size, self.n_patches, dtype, rng)
-            self.image_shape_, self.tiling_ = pictures.shape[1:], tiling
+            dtype = dtype_of(images)
+            patches, positions = drawn_patches(images, size, self.n_patches, dtype, rng)
+            self.image_shape_, self.tiling_ = images.shape[1:], tiling
             whitened, kept = self._whitened(patches)
             numbers = tile_numbers(n_positions, tiling)[positions[kept]]
             learned = learned_dictionaries(self, whitened, numbers, tiling, rng)
@@ -246,15 +246,15 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         """
         check_is_fitted(self)
         check_set(self, "n_jobs")
-        pictures = validated_pictures(self, X, self.image_shape_, reset=False)
+        images = validated_images(self, X, self.image_shape_, reset=False)
         dtype = self._maps.dtype
-        features = np.empty((len(pictures), *self.map_shape_), dtype)
+        features = np.empty((len(images), *self.map_shape_), dtype)
 
         def fill(rows):
-            self._maps.fill(as_floats(pictures[rows], dtype), features[rows])
+            self._maps.fill(as_floats(images[rows], dtype), features[rows])
 
         with team(effective_n_jobs(self.n_jobs)):
-            share_items(fill, list(gen_batches(len(pictures), self._maps.n_pictures)))
+            share_items(fill, list(gen_batches(len(images), self._maps.n_images)))
         return features.reshape(len(features), -1)
 
     @property

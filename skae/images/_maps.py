@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._kernels.pictures import (
+from .._kernels.patches import (
     MAX,
     SQUARES,
     SUM,
@@ -10,8 +10,8 @@ from .._kernels.pictures import (
     normalize_patches,
     pool,
 )
-from ._pictures import pair, smoothed
 from ._tiles import tiles
+from ._validation import pair, smoothed
 
 KINDS = {"mean": SUM, "sum": SUM, "max": MAX, "l2": SQUARES}
 _BAND = 400_000  # values of the products and codes in a band, which fit the cache of a core
@@ -55,22 +55,22 @@ class FeatureMaps:
         return self._encoders[0].matrix.dtype
 
     @property
-    def n_pictures(self):
+    def n_images(self):
         """Number of images that a thread takes at once."""
         n_positions = _POSITIONS
         if self._sigma is None:  # else the codes of all positions are in memory
             n_positions *= min(len(self._encoders), _TILES)
         return max(n_positions // (self._positions[0] * self._positions[1]), 1)
 
-    def fill(self, pictures, pooled):
+    def fill(self, images, pooled):
         """Fill ``pooled`` (n, *shape) from images (n, height, width, channels)."""
-        codes = None if self._sigma is None else self._normalized(pictures)
+        codes = None if self._sigma is None else self._normalized(images)
         parts = np.split(pooled, len(self._encoders), axis=3)
         for tile, encoder, part in zip(self._tiles(), self._encoders, parts):
             # A copy if there are several tiles, since kernels need arrays in C order.
             own = np.ascontiguousarray(part)
             if codes is None:
-                bands = self._products(pictures, tile, encoder)
+                bands = self._products(images, tile, encoder)
                 self._pool(encoder.pool, bands, tile, own)
             else:
                 rows = np.ascontiguousarray(codes[tile.places]).reshape(-1, encoder.n_maps)
@@ -92,30 +92,30 @@ class FeatureMaps:
         elif self._pooling == "l2":
             np.sqrt(pooled, out=pooled)
 
-    def _normalized(self, pictures):
+    def _normalized(self, images):
         """Return the codes of all positions, with their contrast normalized in each image."""
         n_maps = self._encoders[0].n_maps
-        codes = np.empty((len(pictures), *self._positions, n_maps), pictures.dtype)
+        codes = np.empty((len(images), *self._positions, n_maps), images.dtype)
         for tile, encoder in zip(self._tiles(), self._encoders):
             part = codes[tile.places]
             own = np.ascontiguousarray(part)
             rows = own.reshape(-1, n_maps)
-            for first, products in self._products(pictures, tile, encoder):
+            for first, products in self._products(images, tile, encoder):
                 rows[first : first + len(products)] = encoder.encode(products)
             part[:] = own
         for maps in codes:
             normalize_maps(maps, self._sigma)
         return codes
 
-    def _products(self, pictures, tile, encoder):
+    def _products(self, images, tile, encoder):
         """Yield the first position within a tile and the products of each band, in a reused buffer."""
-        matrix, n_all = encoder.matrix, len(pictures) * tile.shape[0] * tile.shape[1]
+        matrix, n_all = encoder.matrix, len(images) * tile.shape[0] * tile.shape[1]
         size = int(np.clip(_BAND // encoder.width, _FEWEST, _MOST))
         size = min(size, n_all)
         patches, products = (np.ones((size, n), matrix.dtype) for n in matrix.shape)
         for first in range(0, n_all, size):
             n = min(size, n_all - first)
-            gather_tile(pictures, *self.patch_size, *tile.first, *tile.step, first, patches[:n])
+            gather_tile(images, *self.patch_size, *tile.first, *tile.step, first, patches[:n])
             if self._floor is not None:
                 normalize_patches(patches[:n], matrix.dtype.type(self._floor))
             np.matmul(patches[:n], matrix, out=products[:n])
@@ -156,7 +156,7 @@ def pooling_windows(shape, *, size, stride, grid):
         windows = [_strided(*each) for each in zip(shape, counts, steps)]
     if any(count > n for n, count in zip(shape, counts)):
         raise ValueError(
-            f"{name}={counts} is more than the {shape[0]} x {shape[1]} positions of a patch in a picture."
+            f"{name}={counts} is more than the {shape[0]} x {shape[1]} positions of a patch in an image."
         )
     return windows
 

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state, check_scalar
 from .._estimators.fitting import DTYPES
 from .._estimators.reading import numpy_array
 from .._typing import ArrayLike, FloatArray, RandomState
-from ._pictures import smoothed
+from ._validation import smoothed
 
 
 def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01) -> FloatArray:
@@ -106,10 +106,8 @@ def sample_patches(
     _check_patch_size(patch_size)
     is_list = hasattr(images, "__len__") and hasattr(images, "__iter__")
     if not is_list or not len(images) or any(np.ndim(image) < 2 for image in images):
-        raise ValueError(
-            "images must be a list of at least one picture: [picture] for a single one."
-        )
-    images = [_picture(image, f"images[{k}]", patch_size) for k, image in enumerate(images)]
+        raise ValueError("images must be a list of at least one image: [image] for a single one.")
+    images = [_checked_image(image, f"images[{k}]", patch_size) for k, image in enumerate(images)]
     channels = sorted({image.shape[2:] for image in images})
     if len(channels) > 1:
         raise ValueError(
@@ -135,7 +133,7 @@ def _check_patch_size(patch_size):
         raise ValueError(f"patch_size must be two positive integers; got {patch_size!r}.")
 
 
-def _picture(image, name, patch_size):
+def _checked_image(image, name, patch_size):
     """Return ``image`` as an array; raise unless it has two or three axes and a place for a patch."""
     image = numpy_array(image, name, dtype="numeric", allow_nd=True)
     if image.ndim > 3:

@@ -40,7 +40,7 @@ from ..nn.code_encoders import make_encoder
 from ..training.problem import Problem
 from ._code_search import NeighborPools, infer_maps
 from ._convolution import Convolution, ConvolutionalObjective, TiledEncoder
-from ._pictures import as_floats, checked_patch_size, drawn_filters, pair, validated_pictures
+from ._validation import as_floats, checked_patch_size, drawn_filters, pair, validated_images
 
 _AFTER_FIT = "alpha beta pool_size transform_algorithm gap_tol max_inference_iter n_jobs".split()
 _JUDGED = 4  # images whose codes the check after a fit looks at
@@ -226,8 +226,8 @@ class ConvolutionalPSD(
             again = self.warm_start and hasattr(self, "_state")
             problem, state = self._prepared(X, sample_weight, again)
             self._train(problem, state)
-            pictures = problem.X[:_JUDGED].reshape(-1, *self.image_shape_)
-            codes = self._codes_of(as_floats(pictures, self.components_.dtype))[0]
+            images = problem.X[:_JUDGED].reshape(-1, *self.image_shape_)
+            codes = self._codes_of(as_floats(images, self.components_.dtype))[0]
             warn_of_equal_codes(codes, type(self).__name__, self.alpha)
         return self
 
@@ -258,21 +258,21 @@ class ConvolutionalPSD(
     def _prepared(self, X, sample_weight, again):
         """Return the ``Problem`` and the initial state: the last one, or a new one."""
         image_shape = self.image_shape_ if again and self.image_shape is None else self.image_shape
-        pictures = validated_pictures(self, X, image_shape, reset=not again)
-        size = checked_patch_size(self.patch_size, pictures)
+        images = validated_images(self, X, image_shape, reset=not again)
+        size = checked_patch_size(self.patch_size, images)
         shape = {"n_filters": self.n_filters, "patch_size": size, "encoder": self.encoder}
-        shape |= {"image_shape": pictures.shape[1:], "tiling": pair(self.tiling, "tiling")}
+        shape |= {"image_shape": images.shape[1:], "tiling": pair(self.tiling, "tiling")}
         if again:
             check_unchanged(self._shape, shape)
         dtype = self.components_.dtype if again else None
-        rows = as_floats(pictures, dtype).reshape(len(pictures), -1)
+        rows = as_floats(images, dtype).reshape(len(images), -1)
         rows, weights, _ = counted_rows(rows, sample_weight)
-        self.image_shape_, self.tiling_, self._shape = pictures.shape[1:], shape["tiling"], shape
+        self.image_shape_, self.tiling_, self._shape = images.shape[1:], shape["tiling"], shape
         self._convolution = Convolution(self.image_shape_, size, self.tiling_)
         parts = self._convolution, self._make_encoder(), self._inferred
         objective = ConvolutionalObjective(*parts, self.beta)
-        pictures = rows.reshape(-1, *self.image_shape_)
-        fresh = partial(self._initial, pictures)
+        images = rows.reshape(-1, *self.image_shape_)
+        fresh = partial(self._initial, images)
         state = self._last_state() if again else self._new_state(fresh)
         return Problem(objective, rows, weights, constant=loss_of_zeros(rows, weights)), state
 
@@ -355,11 +355,11 @@ class ConvolutionalPSD(
         check_is_fitted(self)
         return *self._convolution.n_positions, self._shape["n_filters"]
 
-    def _initial(self, pictures, _, seed):
+    def _initial(self, images, _, seed):
         """Return random filters and the matching parameters of the encoder."""
         rng = np.random.RandomState(seed)
         n_filters, size = self._convolution.n_tiles * self.n_filters, self._convolution.patch_size
-        filters = drawn_filters(pictures, size, n_filters, rng)
+        filters = drawn_filters(images, size, n_filters, rng)
         params = self._make_encoder().initial(filters, self.alpha, self.beta)
         return np.concatenate([filters.ravel(), params]).astype(filters.dtype)
 
@@ -377,31 +377,31 @@ class ConvolutionalPSD(
         """Yield images in blocks whose codes take little memory."""
         check_is_fitted(self)
         check_set(self, *_AFTER_FIT)
-        pictures = validated_pictures(self, X, self.image_shape_, reset=False)
+        images = validated_images(self, X, self.image_shape_, reset=False)
         with team(effective_n_jobs(self.n_jobs)):
-            for rows in gen_batches(len(pictures), max(_CODES // self._n_features_out, 1)):
-                yield as_floats(pictures[rows], self.components_.dtype)
+            for rows in gen_batches(len(images), max(_CODES // self._n_features_out, 1)):
+                yield as_floats(images[rows], self.components_.dtype)
 
-    def _predicted(self, pictures):
+    def _predicted(self, images):
         encoder, params = self._make_encoder(), self._state["params"]
-        patches = self._convolution.patches(pictures)
+        patches = self._convolution.patches(images)
         codes, _ = encoder.forward(params[-encoder.size :], patches)
-        return codes.reshape(len(pictures), -1)
+        return codes.reshape(len(images), -1)
 
-    def _codes_of(self, pictures):
+    def _codes_of(self, images):
         """Return codes, a bound on the distance of each from its optimum, and twice the objective of the zero code."""
-        squares = row_norms(pictures.reshape(len(pictures), -1), squared=True)
+        squares = row_norms(images.reshape(len(images), -1), squared=True)
         if self.transform_algorithm == "lasso":
-            return *self._codes(pictures, self.components_), squares
-        prior = self._predicted(pictures)
+            return *self._codes(images, self.components_), squares
+        prior = self._predicted(images)
         if self.transform_algorithm == "encoder":  # these need not be optimal
             return prior, np.zeros_like(squares), squares
         squares += self.beta * row_norms(prior, squared=True)
-        return *self._codes(pictures, self.components_, ridge=self.beta, prior=prior), squares
+        return *self._codes(images, self.components_, ridge=self.beta, prior=prior), squares
 
-    def _inferred(self, pictures, filters, prediction):
+    def _inferred(self, images, filters, prediction):
         """Return codes near the prediction of the encoder, and their penalties."""
-        codes, _ = self._codes(pictures, filters, ridge=self.beta, prior=prediction)
+        codes, _ = self._codes(images, filters, ridge=self.beta, prior=prediction)
         pool = self._pool()
         sizes = np.abs(codes) if pool is None else pool.roots(codes)
         return codes, self.alpha * sizes.sum(axis=1)
@@ -410,9 +410,9 @@ class ConvolutionalPSD(
         size = self.pool_size
         return None if size is None else NeighborPools(size, self._convolution.n_positions)
 
-    def _codes(self, pictures, filters, **prior):
+    def _codes(self, images, filters, **prior):
         limits = {"tol": self.gap_tol, "max_iter": self.max_inference_iter, "pool": self._pool()}
-        return infer_maps(pictures, self._convolution, filters, self.alpha, **limits, **prior)
+        return infer_maps(images, self._convolution, filters, self.alpha, **limits, **prior)
 
     @property
     def _n_features_out(self):

@@ -28,7 +28,7 @@ from .._typing import (
     TransformerMixin,
 )
 from ._features import ConvolutionalFeatures
-from ._pictures import validated_pictures
+from ._validation import validated_images
 
 _BLOCK = 512  # images that pass through the stages together
 _NUMBERS = 2**27  # maximum number of values in the maps that an upper stage learns from
@@ -120,10 +120,10 @@ class ConvolutionalStack(
         """
         self._check_layers()
         with unchanged_on_error(self), team(effective_n_jobs(self.n_jobs)):
-            pictures = validated_pictures(self, X, self.image_shape, reset=True)
-            self.image_shape_ = pictures.shape[1:]
+            images = validated_images(self, X, self.image_shape, reset=True)
+            self.image_shape_ = images.shape[1:]
             rng = check_random_state(self.random_state)
-            fitted, maps = [], pictures
+            fitted, maps = [], images
             for name, stage in self.layers:
                 options = {"verbose": 0, "checkpoint": None, "resume": False}
                 stage = ready_copy(name, stage, self, rng, **options)
@@ -135,7 +135,7 @@ class ConvolutionalStack(
                     ) from error
                 fitted.append((name, stage))
                 if len(fitted) < len(self.layers):
-                    maps = self._maps_to_learn_from(pictures, fitted, rng)
+                    maps = self._maps_to_learn_from(images, fitted, rng)
             self.layers_ = fitted
         return self
 
@@ -154,21 +154,21 @@ class ConvolutionalStack(
         """
         check_is_fitted(self)
         check_set(self, "n_jobs")
-        pictures = validated_pictures(self, X, self.image_shape_, reset=False)
+        images = validated_images(self, X, self.image_shape_, reset=False)
         with team(effective_n_jobs(self.n_jobs)):
-            blocks = [self._features(pictures[rows]) for rows in gen_batches(len(pictures), _BLOCK)]
+            blocks = [self._features(images[rows]) for rows in gen_batches(len(images), _BLOCK)]
         return np.concatenate(blocks)
 
-    def _features(self, pictures):
-        stages = [maps.reshape(len(maps), -1) for maps in _maps_of_stages(pictures, self.layers_)]
+    def _features(self, images):
+        stages = [maps.reshape(len(maps), -1) for maps in _maps_of_stages(images, self.layers_)]
         return np.hstack(stages) if self.all_stages else stages[-1]
 
-    def _maps_to_learn_from(self, pictures, layers, rng):
+    def _maps_to_learn_from(self, images, layers, rng):
         n_most = max(_NUMBERS // int(np.prod(layers[-1][1].map_shape_)), 1)
-        rows = np.arange(len(pictures))
+        rows = np.arange(len(images))
         if n_most < len(rows):
             rows = np.sort(sample_without_replacement(len(rows), n_most, random_state=rng))
-        blocks = (pictures[rows[block]] for block in gen_batches(len(rows), _BLOCK))
+        blocks = (images[rows[block]] for block in gen_batches(len(rows), _BLOCK))
         return np.concatenate([list(_maps_of_stages(each, layers))[-1] for each in blocks])
 
     def _check_layers(self):
@@ -197,9 +197,9 @@ class ConvolutionalStack(
         return tags
 
 
-def _maps_of_stages(pictures, layers):
+def _maps_of_stages(images, layers):
     """Yield the pooled maps of each stage as images."""
     for _, stage in layers:
-        maps = np.asarray(stage.transform(pictures))
-        pictures = maps.reshape(len(maps), *stage.map_shape_)
-        yield pictures
+        maps = np.asarray(stage.transform(images))
+        images = maps.reshape(len(maps), *stage.map_shape_)
+        yield images

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._pictures import pair
+from ._validation import pair
 
 
 def checked_tiling(tiling, n_positions):
@@ -16,7 +16,7 @@ def checked_tiling(tiling, n_positions):
     tiling = pair(tiling, "tiling")
     if any(k > n for k, n in zip(tiling, n_positions)):
         raise ValueError(
-            f"tiling={tiling} is more than the {n_positions[0]} x {n_positions[1]} positions of a filter in a picture: some "
+            f"tiling={tiling} is more than the {n_positions[0]} x {n_positions[1]} positions of a filter in an image: some "
             "filters would be nowhere. Make it smaller."
         )
     return tiling

@@ -22,7 +22,7 @@ class SparseFeatureDisplay:
         Fraction of the samples in which each feature is active.
     features : ndarray of int of shape (n_features,)
         Indices of the features that are shown.
-    rows : ndarray of shape (n_features, n_pictures, n_pixels) or None
+    rows : ndarray of shape (n_features, n_images, n_pixels) or None
         Direction of each of them, and the samples in which it is largest; missing samples are NaN.
     image_shape : tuple of int or None
         Height and width of an image, and 3 for color channels.
@@ -147,7 +147,7 @@ class SparseFeatureDisplay:
 
     def _draw(self, ax, cmap, im_kw):
         """Draw a row of images for each feature: its direction, then samples."""
-        n_features, n_pictures, n_pixels = self.rows.shape
+        n_features, n_images, n_pixels = self.rows.shape
         images = as_images(self.rows.reshape(-1, n_pixels), self.image_shape)
         axes = tuple(range(1, images.ndim))
         low, high = (
@@ -156,7 +156,7 @@ class SparseFeatureDisplay:
         )
         with np.errstate(invalid="ignore"):
             images = (images - low) / np.maximum(high - low, 1e-12)
-        draw_images(ax, images, n_pictures, (0, 1), cmap=cmap, im_kw=im_kw)
+        draw_images(ax, images, n_images, (0, 1), cmap=cmap, im_kw=im_kw)
         ax.set_title("Directions, and samples that have most of them")
 
     def _write(self, ax):

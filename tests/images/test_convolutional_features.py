@@ -278,7 +278,7 @@ ERRORS = [
     (
         {},
         GRAY[:, :5],
-        "patch_size=6 is larger than the pictures, which are of height 5 and width 11",
+        "patch_size=6 is larger than the images, which are of height 5 and width 11",
     ),
     ({}, GRAY.reshape(7, -1), "patch_size=6 is larger"),
     (
@@ -286,7 +286,7 @@ ERRORS = [
         GRAY.reshape(7, -1),
         "X has 99 features; image_shape=(9, 12, 1) needs",
     ),
-    ({"image_shape": (9, 11, 3)}, GRAY, "X has pictures of height, width and channels (9, 11, 1)"),
+    ({"image_shape": (9, 11, 3)}, GRAY, "X has images of height, width and channels (9, 11, 1)"),
     ({"image_shape": (9,)}, GRAY, "image_shape must be (height, width) or"),
     ({"image_shape": (9, -1)}, GRAY, "image_shape must be (height, width) or"),
     ({}, GRAY * np.nan, "NaN"),
@@ -328,7 +328,7 @@ def test_bad_input_of_fit(options, X, words):
 @pytest.mark.parametrize(
     "X, words",
     [
-        (COLOR[..., 0], "X has pictures of height, width and channels (8, 9, 1), not (8, 9, 3)"),
+        (COLOR[..., 0], "X has images of height, width and channels (8, 9, 1), not (8, 9, 3)"),
         (COLOR[:, 1:], "(7, 9, 3), not (8, 9, 3)"),
         (COLOR.reshape(6, -1)[:, 1:], "215 features, but ConvolutionalFeatures is expecting 216"),
         (COLOR * np.inf, "infinity"),

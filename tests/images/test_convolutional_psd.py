@@ -253,7 +253,7 @@ def test_transform_is_the_encoder_of_each_patch():
 @pytest.mark.parametrize(
     "options, X, words",
     [
-        ({"patch_size": 7}, PICTURES, "patch_size=7 is larger than the pictures"),
+        ({"patch_size": 7}, PICTURES, "patch_size=7 is larger than the images"),
         ({"image_shape": (5, 5)}, PICTURES, "not (5, 5, 1)"),
         ({}, PICTURES * np.nan, "NaN"),
         ({"solver": "lbfgs"}, PICTURES, "'solver' parameter"),
@@ -342,5 +342,5 @@ def test_training_goes_on():
                 method(PICTURES)
         warm.set_params(**{name: old})
         np.testing.assert_array_equal(warm._state["params"], before)
-    with pytest.raises(ValueError, match="pictures of height"):
+    with pytest.raises(ValueError, match="images of height"):
         warm.partial_fit(PICTURES[:, 1:])

@@ -17,7 +17,7 @@ _DTYPES = [np.dtype(kind) for kind in "dfe?bBhHiIlLqQ"]  # kept; all others beco
 _LARGEST = {np.dtype(t): 1e-6 * np.sqrt(np.finfo(t).max) for t in (np.float32, np.float64)}
 
 
-def validated_pictures(estimator, X, image_shape, *, reset):
+def validated_images(estimator, X, image_shape, *, reset):
     """Return X as a view of shape (n, height, width, channels).
 
     Parameters
@@ -55,7 +55,7 @@ def validated_pictures(estimator, X, image_shape, *, reset):
         )
     given = (*X.shape[1:], 1)[:3]
     if shape is not None and given != shape:
-        raise ValueError(f"X has pictures of height, width and channels {given}, not {shape}.")
+        raise ValueError(f"X has images of height, width and channels {given}, not {shape}.")
     rows = validate_data(estimator, X.reshape(len(X), -1), reset=reset, skip_check_array=True)
     _check_pixels(estimator, rows, reset)
     return rows.reshape(len(X), *given)
@@ -95,13 +95,13 @@ def _shape_of_row(n_features):
     return (side, side, 1) if side * side == n_features else (1, n_features, 1)
 
 
-def dtype_of(pictures):
+def dtype_of(images):
     """Return the dtype for computing with images: float64 for floats of at least 64 bits, else float32."""
-    wide = pictures.dtype.kind == "f" and pictures.dtype.itemsize >= 8
+    wide = images.dtype.kind == "f" and images.dtype.itemsize >= 8
     return np.dtype(np.float64 if wide else np.float32)
 
 
-def as_floats(pictures, dtype=None):
+def as_floats(images, dtype=None):
     """Return images as floats in C order, by default of ``dtype_of``; 8-bit pixels are divided by 255.
 
     Raises
@@ -109,26 +109,26 @@ def as_floats(pictures, dtype=None):
     ValueError
         If a pixel is so large that sums of squares could overflow.
     """
-    dtype = dtype_of(pictures) if dtype is None else dtype
+    dtype = dtype_of(images) if dtype is None else dtype
     with np.errstate(over="ignore"):
-        floats = np.ascontiguousarray(pictures, dtype=dtype)
-    if pictures.dtype == np.uint8:
+        floats = np.ascontiguousarray(images, dtype=dtype)
+    if images.dtype == np.uint8:
         return floats / dtype.type(255)
     largest = np.abs(floats).max(initial=0)
     if largest > _LARGEST[dtype]:
         raise ValueError(
-            f"X has pixels of {np.abs(pictures).max():.3g}, too large for {dtype}; divide X by the largest pixel."
+            f"X has pixels of {np.abs(images).max():.3g}, too large for {dtype}; divide X by the largest pixel."
         )
     return floats
 
 
-def checked_patch_size(patch_size, pictures):
+def checked_patch_size(patch_size, images):
     """Return (height, width) of patches; raise if an image is smaller."""
     height, width = pair(patch_size, "patch_size")
-    if height > pictures.shape[1] or width > pictures.shape[2]:
+    if height > images.shape[1] or width > images.shape[2]:
         raise ValueError(
-            f"patch_size={patch_size} is larger than the pictures, which are of height {pictures.shape[1]} and width "
-            f"{pictures.shape[2]}; make it smaller, or give image_shape if X has rows that are other pictures."
+            f"patch_size={patch_size} is larger than the images, which are of height {images.shape[1]} and width "
+            f"{images.shape[2]}; make it smaller, or give image_shape if X has rows that are other images."
         )
     return height, width
 
@@ -141,12 +141,12 @@ def pair(value, name):
     return tuple(map(int, values))
 
 
-def drawn_patches(pictures, size, n_patches, dtype, rng):
+def drawn_patches(images, size, n_patches, dtype, rng):
     """Return distinct patches as rows, in the order height, width, channel, and their positions in the images.
 
     Positions are numbered row by row. All patches are returned if there are at most ``n_patches``.
     """
-    windows = sliding_window_view(pictures, size, axis=(1, 2))
+    windows = sliding_window_view(images, size, axis=(1, 2))
     n_places = int(np.prod(windows.shape[:3]))
     places = np.arange(n_places)
     if n_patches < n_places:
@@ -156,9 +156,9 @@ def drawn_patches(pictures, size, n_patches, dtype, rng):
     return rows, places % int(np.prod(windows.shape[1:3]))
 
 
-def drawn_filters(pictures, size, n_filters, rng):
+def drawn_filters(images, size, n_filters, rng):
     """Return random patches, centered and with a little noise, as filters of norm 1."""
-    patches, _ = drawn_patches(pictures, size, n_filters, pictures.dtype, rng)
+    patches, _ = drawn_patches(images, size, n_filters, images.dtype, rng)
     noise = rng.standard_normal((n_filters, patches.shape[1])).astype(patches.dtype)
     filters = np.resize(patches - patches.mean(axis=1, keepdims=True), noise.shape)
     return unit_rows(filters + 0.1 * (filters.std() or 1) * noise)

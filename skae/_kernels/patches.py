@@ -11,39 +11,39 @@ SUM, MAX, SQUARES = 0, 1, 2
 
 
 @kernel
-def gather_patches(pictures, height, width, first, patches):
-    """patches_r <- the patch at position ``first + r`` of pictures (n, rows, columns, channels)."""
-    gather_tile(pictures, height, width, 0, 0, 1, 1, first, patches)
+def gather_patches(images, height, width, first, patches):
+    """patches_r <- the patch at position ``first + r`` of images (n, rows, columns, channels)."""
+    gather_tile(images, height, width, 0, 0, 1, 1, first, patches)
 
 
 @kernel
-def gather_tile(pictures, height, width, top, left, down, across, first, patches):
+def gather_tile(images, height, width, top, left, down, across, first, patches):
     """Do ``gather_patches`` with every ``down``-th row and ``across``-th column from (top, left) on as positions."""
-    n_down = (pictures.shape[1] - height - top) // down + 1
-    n_across = (pictures.shape[2] - width - left) // across + 1
-    n_channels, length = pictures.shape[3], width * pictures.shape[3]
-    lines = pictures.reshape(pictures.shape[0], pictures.shape[1], pictures.shape[2] * n_channels)
+    n_down = (images.shape[1] - height - top) // down + 1
+    n_across = (images.shape[2] - width - left) // across + 1
+    n_channels, length = images.shape[3], width * images.shape[3]
+    lines = images.reshape(images.shape[0], images.shape[1], images.shape[2] * n_channels)
     for r in range(patches.shape[0]):
-        picture, place = divmod(first + r, n_down * n_across)
+        image, place = divmod(first + r, n_down * n_across)
         row, column = divmod(place, n_across)
         row, column = top + row * down, left + column * across
         for i in range(height):
-            line, patch = lines[picture, row + i], patches[r, i * length : (i + 1) * length]
+            line, patch = lines[image, row + i], patches[r, i * length : (i + 1) * length]
             for k in range(length):
                 patch[k] = line[column * n_channels + k]
 
 
 @kernel
-def add_patches(patches, height, width, pictures):
-    """Add the patches of all positions to ``pictures``: the adjoint of ``gather_patches``."""
-    n_down, n_across = pictures.shape[1] - height + 1, pictures.shape[2] - width + 1
-    n_channels, length = pictures.shape[3], width * pictures.shape[3]
-    lines = pictures.reshape(pictures.shape[0], pictures.shape[1], pictures.shape[2] * n_channels)
+def add_patches(patches, height, width, images):
+    """Add the patches of all positions to ``images``: the adjoint of ``gather_patches``."""
+    n_down, n_across = images.shape[1] - height + 1, images.shape[2] - width + 1
+    n_channels, length = images.shape[3], width * images.shape[3]
+    lines = images.reshape(images.shape[0], images.shape[1], images.shape[2] * n_channels)
     for r in range(patches.shape[0]):
-        picture, place = divmod(r, n_down * n_across)
+        image, place = divmod(r, n_down * n_across)
         top, left = divmod(place, n_across)
         for i in range(height):
-            line, patch = lines[picture, top + i], patches[r, i * length : (i + 1) * length]
+            line, patch = lines[image, top + i], patches[r, i * length : (i + 1) * length]
             for k in range(length):
                 line[left * n_channels + k] += patch[k]
 
@@ -110,13 +110,13 @@ def pool(codes, first, n_down, n_across, rows, columns, kind, pooled):
     Windows are pairs [start, stop) of rows or columns. ``kind`` is SUM, MAX or SQUARES.
     """
     for r in range(codes.shape[0]):
-        picture, place = divmod(first + r, n_down * n_across)
+        image, place = divmod(first + r, n_down * n_across)
         i, j = divmod(place, n_across)
         for a in range(rows.shape[0]):
             if rows[a, 0] <= i < rows[a, 1]:
                 for b in range(columns.shape[0]):
                     if columns[b, 0] <= j < columns[b, 1]:
-                        pool_row(codes[r], kind, pooled[picture, a, b])
+                        pool_row(codes[r], kind, pooled[image, a, b])
 
 
 @kernel
@@ -138,7 +138,7 @@ def pool_split(products, alpha, first, n_down, n_across, rows, columns, kind, po
     """Do ``split_threshold`` and then ``pool`` at once, without storing the codes."""
     n, r = products.shape[0], 0
     while r < n:
-        picture, place = divmod(first + r, n_down * n_across)
+        image, place = divmod(first + r, n_down * n_across)
         i, j = divmod(place, n_across)
         end = min(r + n_across - j, n)  # of this row of positions
         for a in range(rows.shape[0]):
@@ -146,7 +146,7 @@ def pool_split(products, alpha, first, n_down, n_across, rows, columns, kind, po
                 for b in range(columns.shape[0]):
                     start, stop = r + max(columns[b, 0] - j, 0), min(r + columns[b, 1] - j, end)
                     if start < stop:
-                        pool_split_run(products[start:stop], alpha, kind, pooled[picture, a, b])
+                        pool_split_run(products[start:stop], alpha, kind, pooled[image, a, b])
         r = end
 
 
@@ -204,13 +204,13 @@ def pool_triangle(
     """
     for r in range(products.shape[0]):
         mean = distances_of(products[r], squared_norms, distances)
-        picture, place = divmod(first + r, n_down * n_across)
+        image, place = divmod(first + r, n_down * n_across)
         i, j = divmod(place, n_across)
         for a in range(rows.shape[0]):
             if rows[a, 0] <= i < rows[a, 1]:
                 for b in range(columns.shape[0]):
                     if columns[b, 0] <= j < columns[b, 1]:
-                        pool_ramp_row(mean, distances, kind, pooled[picture, a, b])
+                        pool_ramp_row(mean, distances, kind, pooled[image, a, b])
 
 
 @kernel
