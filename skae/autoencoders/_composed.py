@@ -23,6 +23,11 @@ def validated_for_base(whole, X, *, reset):
     )
 
 
+def with_names(X, rows):
+    """Return X if its columns have names, which the base knows, else its validated ``rows``."""
+    return X if hasattr(X, "columns") else rows
+
+
 def fitted_base(whole, default, X, sample_weight, publish):
     """Return ``whole.base`` if that is fitted already, else a copy of it, or of ``default``, fitted to X.
 

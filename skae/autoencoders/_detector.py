@@ -9,7 +9,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense
-from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._compat import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
 from .._estimators.columns import Columns, power_of_two
 from .._estimators.doc_links import linked
 from .._estimators.fitting import gathered, rows_at_once, unchanged_on_error
@@ -17,7 +17,7 @@ from .._estimators.subestimators import plain_codes
 from .._estimators.versions import versioned
 from .._typing import BaseEstimator, FloatArray, IntArray, MatrixLike, OutlierMixin, Self
 from ._autoencoder import AutoEncoder
-from ._composed import fitted_base, take_tags_of_base, validated_for_base
+from ._composed import fitted_base, take_tags_of_base, validated_for_base, with_names
 
 _BLOCK = 1024
 _MOST_UNITS, _ROWS_PER_UNIT = 100, 5  # of the default auto-encoder
@@ -174,10 +174,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         scores = np.empty(rows.shape[0])
         # Rows, reconstructions, residuals and their squares.
         size = rows_at_once(_BLOCK, 4 * rows.shape[1], scores.dtype)
-        given = X if hasattr(X, "columns") else rows  # with the names that the base knows
-        given = getattr(given, "iloc", given)
+        named = with_names(X, rows)
         for part in gen_batches(len(scores), size):
-            scores[part] = self._scores(given[part], rows[part])
+            scores[part] = self._scores(_safe_indexing(named, part), rows[part])
         return scores
 
     def decision_function(self, X: MatrixLike) -> FloatArray:

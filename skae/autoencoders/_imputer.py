@@ -25,7 +25,7 @@ from .._typing import (
     Self,
     TransformerMixin,
 )
-from ._composed import fitted_base, take_tags_of_base, validated_for_base
+from ._composed import fitted_base, take_tags_of_base, validated_for_base, with_names
 from ._denoising import DenoisingAE
 
 
@@ -120,7 +120,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         with unchanged_on_error(self, learned="base_"):
             X = gathered(self, X)
             rows = validated_for_base(self, X, reset=True)
-            self._take(self._fitted_base(_named(X, rows), rows, sample_weight))
+            self._take(self._fitted_base(with_names(X, rows), rows, sample_weight))
         return self
 
     def transform(self, X: MatrixLike) -> FloatArray | csr_matrix:
@@ -140,7 +140,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         X = gathered(self, X)
         rows = validated_for_base(self, X, reset=False)
-        return _filled(rows, _named(X, rows), self.base_.impute)
+        return _filled(rows, with_names(X, rows), self.base_.impute)
 
     def _fitted_base(self, X, rows, sample_weight):
         base = fitted_base(self, DenoisingAE(), X, sample_weight, self._take)
@@ -152,11 +152,6 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _take(self, base):
         self.base_ = base
-
-
-def _named(X, rows):
-    """Return X if its columns have names, which the base knows, else its validated ``rows``."""
-    return X if hasattr(X, "columns") else rows
 
 
 def _filled(rows, X, impute):
