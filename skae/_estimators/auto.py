@@ -4,6 +4,13 @@ from numbers import Real
 
 import numpy as np
 
+from .._compat import Interval, StrOptions
+
+# Constraints of estimators that choose the step size by the data: see ``TrainedModel._auto_step_size``.
+AUTO_STEP_SIZE = {
+    "learning_rate_init": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})]
+}
+
 
 def factor(value, name):
     """Return the factor of the automatic value, or None where ``value`` is a number.

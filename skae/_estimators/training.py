@@ -128,7 +128,13 @@ class TrainedModel(CallbackSupportMixin):
 
     def _step_size(self):
         """Return the initial step size."""
+        if self.learning_rate_init == "auto":
+            return self._auto_step_size()
         return self.learning_rate_init
+
+    def _auto_step_size(self):
+        """Return the step size for ``learning_rate_init='auto'``, for estimators with ``AUTO_STEP_SIZE``."""
+        raise NotImplementedError
 
     def _start(self, network, dtype, **options):
         """Return the state before the first step, with ``options`` for the network's initial parameters."""
@@ -298,9 +304,7 @@ class TrainedModel(CallbackSupportMixin):
 
     def _stopping(self, problem, held_out, seed):
         """Return the ``Stopping`` by the error on held-out rows, or by the training loss, or None."""
-        error = None
-        if held_out is not None:
-            error = problem.error(held_out, self.batch_size, seed)
+        error = None if held_out is None else problem.error(held_out, self.batch_size, seed)
         # A falling learning rate gains most at its end: only held-out samples stop it earlier.
         if error is None and not (problem.monitors_loss and self.learning_rate == "constant"):
             return None

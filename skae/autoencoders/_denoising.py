@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from .._compat import Interval, StrOptions
+from .._estimators.auto import AUTO_STEP_SIZE
 from .._estimators.parameters import estimator
 from .._typing import Corruption
 from ..nn.corruption import CORRUPTIONS, make_corruption
@@ -156,10 +157,10 @@ class DenoisingAE(BaseAutoEncoder):
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseAutoEncoder._parameter_constraints,
+        **AUTO_STEP_SIZE,
         "corruption": [StrOptions(set(CORRUPTIONS)), callable],
         "corruption_level": [Interval(Real, 0, None, closed="left")],
         "emphasis": [tuple, list, None],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     }
 
     def objective(self, network, units):
@@ -186,10 +187,7 @@ class DenoisingAE(BaseAutoEncoder):
             penalties=weight_decays(self.weight_decay),
         )
 
-    def _step_size(self):
-        """Return the initial step size."""
-        if self.learning_rate_init != "auto":
-            return self.learning_rate_init
+    def _auto_step_size(self):
         units = vars(self).get("_units")
         if units is None:  # a layer that learns from labels
             return _LONGEST_STEP

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
+from .._estimators.auto import AUTO_STEP_SIZE
 from .._estimators.fit_warnings import warn_of_dead_features
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import estimator
@@ -173,6 +174,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
+        **AUTO_STEP_SIZE,
         **{name: unsupervised.CONSTRAINTS[name] for name in ("standardize", "warm_start")},
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "expansion": [Interval(Integral, 1, None, closed="left")],
@@ -183,7 +185,6 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         "aux": [Interval(Real, 0, None, closed="left")],
         "dead_after": [Interval(Integral, 1, None, closed="left")],
         "sparse_output": ["boolean"],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "solver": [StrOptions({"adam", "sgd"}), HasMethods(["start", "step"])],
     }
 
@@ -328,10 +329,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         params.encoder_biases[0][...] = -params.encoder_weights[0] @ params.decoder_biases[0]
         return state
 
-    def _step_size(self):
-        """Return the initial step size."""
-        if self.learning_rate_init != "auto":
-            return self.learning_rate_init
+    def _auto_step_size(self):
         return min(_STEP / math.sqrt(self._shape["sizes"][0]), _LONGEST_STEP)
 
     def _make_solver(self):
