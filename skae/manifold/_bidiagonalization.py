@@ -41,7 +41,7 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None, n_jobs=-1):
 
     Parameters
     ----------
-    linear_map : ChainMap or DenseMap
+    linear_map : ProductMap or DenseMap
         ``n_samples`` matrices with ``n_features`` columns.
     n_vectors : int
         Number of vectors, at most ``n_features``.

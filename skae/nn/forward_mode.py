@@ -11,8 +11,8 @@ from .._threads import ELEMENT, product, share
 from .activations import Rows
 
 
-class Link:
-    """A layer at the samples of a batch, with buffers for rows of tangents.
+class LayerTangents:
+    """Rows of tangents through one layer, at the samples of a batch.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Link:
     ----------
     outputs : ndarray of shape (n_rows, width)
         Buffer for the outgoing tangents.
-    tangents : ndarray
+    products : ndarray
         W t of the last rows.
     delta : ndarray of shape (n_samples, width)
         Gradient at the pre-activations, which the backward pass adds up.
@@ -36,7 +36,7 @@ class Link:
     def __init__(self, n_samples, n_rows, width, like):
         self.outputs, self._memory = (empty((n_rows, width), like) for _ in range(2))
         self.delta = empty((n_samples, width), like)
-        self.tangents = self.weights = self.derivatives = None
+        self.products = self.weights = self.derivatives = None
 
     def start(self, layer, outputs, mask=None):
         """Begin a batch with ``outputs`` of ``layer``, which are multiplied by ``mask`` if there is one."""
@@ -49,18 +49,18 @@ class Link:
     def jvp(self, inputs, out, rows):
         """out <- D W t for the rows t of ``inputs``, or for a slice of the unit vectors, which all samples share."""
         if isinstance(inputs, slice):
-            self.tangents = in_rows(self.weights.T[inputs, :])
+            self.products = in_rows(self.weights.T[inputs, :])
         else:
-            self.tangents = product(inputs, self.weights.T, self._memory[: inputs.shape[0], ...])
-        return self.derivatives.jvp(self.tangents, out, rows)
+            self.products = product(inputs, self.weights.T, self._memory[: inputs.shape[0], ...])
+        return self.derivatives.jvp(self.products, out, rows)
 
     def jvp_backward(self, cotangents, rows):
-        """Turn ``cotangents``, the gradient at D z, into that at ``tangents``; add that through D to ``delta``."""
-        self.derivatives.jvp_backward(self.tangents, cotangents, self.delta, rows)
+        """Turn ``cotangents``, the gradient at D z, into that at ``products``; add that through D to ``delta``."""
+        self.derivatives.jvp_backward(self.products, cotangents, self.delta, rows)
 
 
-class Chain:
-    """A sequence of links, with the gradient of their weights.
+class NetworkTangents:
+    """Tangents through a sequence of layers, and the gradients of their weights.
 
     Parameters
     ----------
@@ -74,18 +74,19 @@ class Chain:
 
     def __init__(self, layers, n_samples, n_directions, n_down=0):
         n_rows, like = n_samples * n_directions, layers[0].weights
-        self.links = [Link(n_samples, n_rows, each.weights.shape[0], like) for each in layers]
+        widths = [each.weights.shape[0] for each in layers]
+        self.layers = [LayerTangents(n_samples, n_rows, width, like) for width in widths]
         self._samples, self._n_down = np.arange(n_samples), n_down
         self.gradients = [
             empty_like(self._stored(n, each.weights)) for n, each in enumerate(layers)
         ]
-        self._products = [empty_like(each) for each in self.gradients]
+        self._scratch = [empty_like(each) for each in self.gradients]
         self._empty = True
 
     def start(self, layers, outputs):
         """Begin a batch with the current ``layers`` and their ``outputs``."""
-        for link, layer, output in zip(self.links, layers, outputs):
-            link.start(layer, output)
+        for own, layer, output in zip(self.layers, layers, outputs):
+            own.start(layer, output)
         self._empty = True
 
     def jvp(self, directions):
@@ -95,32 +96,32 @@ class Chain:
         samples then share.
         """
         rows, below = self._rows(directions)
-        for link in self.links:
-            below = link.jvp(below, link.outputs[: int(rows.starts[-1]), ...], rows)
+        for layer in self.layers:
+            below = layer.jvp(below, layer.outputs[: int(rows.starts[-1]), ...], rows)
         return reshape(below, (len(self._samples), -1, below.shape[1]))
 
     def jvp_backward(self, directions, cotangents):
         """Add the gradients that follow from ``cotangents``, the gradient at J v, which is overwritten."""
         rows, directions = self._rows(directions)
         cotangents = reshape(cotangents, (int(rows.starts[-1]), -1))
-        for number in reversed(range(len(self.links))):
-            link, below = self.links[number], directions
-            link.jvp_backward(cotangents, rows)
+        for number in reversed(range(len(self.layers))):
+            layer, below = self.layers[number], directions
+            layer.jvp_backward(cotangents, rows)
             if number:
-                below = self.links[number - 1].outputs[: cotangents.shape[0], ...]
+                below = self.layers[number - 1].outputs[: cotangents.shape[0], ...]
             self._add_gradient(number, below, cotangents)
             if number:
-                cotangents = product(cotangents, link.weights, below)
+                cotangents = product(cotangents, layer.weights, below)
         self._empty = False
 
     def backward(self, inputs, outputs):
-        """Take ``delta`` of each link, with its ``outputs``, down to the weights and the links below."""
-        for number in reversed(range(len(self.links))):
-            link, below = self.links[number], outputs[number - 1] if number else inputs
-            self._add_gradient(number, below, link.delta)
+        """Take ``delta`` of each layer, with its ``outputs``, down to the weights and the layers below."""
+        for number in reversed(range(len(self.layers))):
+            layer, below = self.layers[number], outputs[number - 1] if number else inputs
+            self._add_gradient(number, below, layer.delta)
             if number:
-                lower = self.links[number - 1]
-                gradient = product(link.delta, link.weights, lower.outputs[: below.shape[0], ...])
+                lower = self.layers[number - 1]
+                gradient = product(layer.delta, layer.weights, lower.outputs[: below.shape[0], ...])
                 lower.delta += lower.derivatives.vjp(gradient, out=gradient)
 
     def _rows(self, directions):
@@ -132,7 +133,7 @@ class Chain:
 
     def _stored(self, number, array):
         """Return ``array``, of the shape of a layer's weights, oriented as in the parameters."""
-        return array.T if number >= len(self.links) - self._n_down else array
+        return array.T if number >= len(self.layers) - self._n_down else array
 
     def _add_gradient(self, number, below, cotangents):
         """Add the gradient of a layer's weights, from its input rows and the gradient at the products."""
@@ -141,12 +142,12 @@ class Chain:
             self._add_unit_gradient(self._stored(number, total), below, cotangents)
             return
         left, right = cotangents, below
-        if number >= len(self.links) - self._n_down:
+        if number >= len(self.layers) - self._n_down:
             left, right = below, cotangents
         if self._empty:
             product(left.T, right, total)
         else:
-            total += product(left.T, right, self._products[number])
+            total += product(left.T, right, self._scratch[number])
 
     def _add_unit_gradient(self, total, directions, cotangents):
         """Do the same for unit vectors, which all samples share."""

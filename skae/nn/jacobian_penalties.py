@@ -4,7 +4,7 @@ from .._arrays.namespace import empty, empty_like, multiply_into, namespace, res
 from .._arrays.random import signs
 from .._arrays.tangents import squares
 from .corruption import Gaussian
-from .forward_mode import Chain
+from .forward_mode import NetworkTangents
 from .noise import keys, shifted_seed
 from .penalties import Penalty
 
@@ -79,21 +79,22 @@ class JacobianContraction(Penalty):
         if self.loss is not None:
             layers = [*layers, *params.decoder_layers]
         workspace = trace.scratch(self, lambda: _Workspace(self, layers, trace))
-        chain = workspace.chain
-        chain.start(layers, [each.outputs for each in self._records(trace)])
+        tangents = workspace.tangents
+        tangents.start(layers, [each.outputs for each in self._records(trace)])
         if self.loss is not None:
             workspace.means[...] = trace.logits
-            means, outer = self.loss.activate(workspace.means), chain.links[-1].derivatives
+            means, outer = self.loss.activate(workspace.means), tangents.layers[-1].derivatives
             self.loss.derive(means, outer.first, outer.second)
         scale = scalar(self.strength * self.directions.scale(), workspace.weights)
         multiply_into(trace.sample_weights, scale, workspace.weights)
         value = 0.0
         for directions in self.directions.blocks(trace.inputs, seed, workspace.signs):
-            tangents = chain.jvp(directions)
-            value += squares(tangents, workspace.weights, tangents)
-            chain.jvp_backward(directions, tangents)
-        for record, link, gradient in zip(self._records(trace), chain.links, chain.gradients):
-            record.delta_terms.append(link.delta)
+            outputs = tangents.jvp(directions)
+            value += squares(outputs, workspace.weights, outputs)
+            tangents.jvp_backward(directions, outputs)
+        parts = zip(self._records(trace), tangents.layers, tangents.gradients)
+        for record, layer, gradient in parts:
+            record.delta_terms.append(layer.delta)
             record.weight_terms.append(gradient)
         return value
 
@@ -107,7 +108,7 @@ class _Workspace:
     def __init__(self, penalty, layers, trace):
         n_down = len(layers) - penalty.network.depth
         count = penalty.directions.at_once(*trace.inputs.shape)
-        self.chain = Chain(layers, trace.n_samples, count, n_down)
+        self.tangents = NetworkTangents(layers, trace.n_samples, count, n_down)
         self.weights = empty_like(trace.sample_weights)
         self.signs = penalty.directions.memory(trace.inputs)
         self.means = empty_like(trace.logits)
@@ -140,10 +141,10 @@ class JacobianCurvature(Penalty):
         for k in range(self.n_samples):
             self.shift(trace.inputs, shifted_seed(seed, k), workspace.inputs)
             value += self._change(layers, workspace, trace.inputs, seed)
-        for record, link, gradient, total in zip(
-            trace.encoder, workspace.here.links, workspace.here.gradients, workspace.bias_totals
-        ):
-            record.delta_terms.append(link.delta)
+        here = workspace.here
+        parts = zip(trace.encoder, here.layers, here.gradients, workspace.bias_totals)
+        for record, layer, gradient, total in parts:
+            record.delta_terms.append(layer.delta)
             record.weight_terms.append(gradient)
             record.bias_terms.append(total)
         return value
@@ -162,9 +163,9 @@ class JacobianCurvature(Penalty):
             workspace.here.jvp_backward(directions, here)
             workspace.there.jvp_backward(directions, there)
         workspace.there.backward(workspace.inputs, workspace.outputs)
-        for number, link in enumerate(workspace.there.links):
+        for number, layer in enumerate(workspace.there.layers):
             workspace.here.gradients[number] += workspace.there.gradients[number]
-            workspace.bias_totals[number] += namespace(link.delta).sum(link.delta, axis=0)
+            workspace.bias_totals[number] += namespace(layer.delta).sum(layer.delta, axis=0)
         return value
 
 
@@ -173,7 +174,7 @@ class _ShiftWorkspace:
 
     def __init__(self, layers, trace, directions):
         count = directions.at_once(*trace.inputs.shape)
-        self.here, self.there = (Chain(layers, trace.n_samples, count) for _ in range(2))
+        self.here, self.there = (NetworkTangents(layers, trace.n_samples, count) for _ in range(2))
         self.inputs = empty_like(trace.inputs)
         self.outputs = [empty_like(record.outputs) for record in trace.encoder]
         self.bias_totals = [empty_like(layer.bias) for layer in layers]

@@ -5,7 +5,7 @@ import numpy as np
 from .layer import LinearLayer
 
 
-class ChainMap:
+class ProductMap:
     """J_i = D_iL W_L ... D_i1 W_1, where the samples i share the weights and differ in the units' Jacobians D.
 
     Parameters
@@ -39,7 +39,7 @@ class ChainMap:
 
     def take(self, samples, n_samples):
         """Return the map of some of the samples."""
-        return ChainMap([layer.take(samples) for layer in self.layers], n_samples)
+        return ProductMap([layer.take(samples) for layer in self.layers], n_samples)
 
 
 class DenseMap:
@@ -74,7 +74,7 @@ def encoder_map(params, X, n_layers):
         linear, active = layer.linearize(X).active()
         chain.append(LinearLayer(linear.weights[:, columns], linear.derivatives))
         columns = active
-    return ChainMap(chain, n_samples)
+    return ProductMap(chain, n_samples)
 
 
 def spectra(matrices, width):

@@ -4,7 +4,7 @@ import numpy as np
 
 from .._arrays.namespace import dense, dtype_name, in_rows, is_numpy, like, namespace
 from .layer import LinearLayer
-from .linear_maps import ChainMap
+from .linear_maps import ProductMap
 
 
 class Scaling:
@@ -76,12 +76,12 @@ class Scaling:
         return self._widened(by_z / self._varying(by_z)[1], 0)
 
     def linear_map(self, by_z):
-        """Return the ``ChainMap`` that takes differences of x, from one that takes differences of z."""
+        """Return the ``ProductMap`` that takes differences of x, from one that takes differences of z."""
         if self.identity:
             return by_z
         lowest, *others = by_z.layers
         lowest = LinearLayer(self.derivatives(lowest.weights), lowest.derivatives)
-        return ChainMap([lowest, *others], by_z.n_samples)
+        return ProductMap([lowest, *others], by_z.n_samples)
 
     def widened(self, by_input, fill=0):
         """Return a value for each column of X, from one for each input: ``fill`` in constant columns."""

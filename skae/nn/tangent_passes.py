@@ -6,7 +6,7 @@ from .._arrays.namespace import empty, reshape
 from .._kernels import tangents as kernels
 from .._threads import product
 from .activations import Rows
-from .forward_mode import Link
+from .forward_mode import LayerTangents
 
 
 def switch_layer(sizes, n_up, n_down):
@@ -45,7 +45,7 @@ class PassMemory:
     def __init__(self, trace, n_rows):
         widths, like = [record.inputs.shape[1] for record in trace.encoder], trace.inputs
         self.directions = empty((n_rows, widths[0]), like)
-        self.links = [Link(trace.n_samples, n_rows, width, like) for width in widths[1:]]
+        self.layers = [LayerTangents(trace.n_samples, n_rows, width, like) for width in widths[1:]]
         # Gradients at the inputs of each layer.
         self.cotangents = [empty((n_rows, width), like) for width in widths]
 
@@ -58,7 +58,7 @@ class Passes:
     weights : list of ndarray of shape (n_upper, n_lower)
     trace : Trace
     memory : PassMemory
-        Buffers, with the links of the hidden layers started.
+        Buffers, in which the tangents of the hidden layers are started.
     kept : Kept
         Outputs whose gradients come down.
     n_directions : int
@@ -66,7 +66,8 @@ class Passes:
     """
 
     def __init__(self, weights, trace, memory, kept, n_directions):
-        self._weights, self._trace, self._memory, self._links = weights, trace, memory, memory.links
+        self._weights, self._trace, self._memory = weights, trace, memory
+        self._layers = memory.layers
         self._n_directions, self.n_up = n_directions, len(kept.samples) * n_directions
         self._up, self._down = (
             Rows.equal(kept.samples, n_directions),
@@ -92,7 +93,7 @@ class Passes:
         value = squares(reshape(slopes, (-1, self._n_directions, slopes.shape[1])))
         for layer in reversed(range(1, len(self._weights))):
             product(upper[layer], self._weights[layer], upper[layer - 1])
-            self._links[layer - 1].jvp_backward(upper[layer - 1], self._up)
+            self._layers[layer - 1].jvp_backward(upper[layer - 1], self._up)
         return value
 
     def forward_and_reverse(self, switch, selection, look_up, squares):
@@ -110,35 +111,38 @@ class Passes:
             See :meth:`forward_only`.
         """
         upper, lower = self._trace.claim(len(selection))
-        met = [self._memory.directions, *[link.outputs for link in self._links[:switch]]]
-        met = [rows[: self.n_up] for rows in met]
-        look_up(met[0])
-        self._go_up(met)
+        # The directions, and their tangents in each layer up to the switch.
+        tangents = [self._memory.directions, *[each.outputs for each in self._layers[:switch]]]
+        tangents = [rows[: self.n_up] for rows in tangents]
+        look_up(tangents[0])
+        self._go_up(tangents)
         upper[-1][:] = selection
         for layer in reversed(range(switch, len(self._weights))):
             gradients = self._come_down(layer, upper)
             if layer > switch:
-                self._links[layer - 1].derivatives.vjp(gradients, upper[layer - 1], self._down)
-        value, coefficients = self._combination(met[-1], gradients, selection.shape[1], squares)
+                self._layers[layer - 1].derivatives.vjp(gradients, upper[layer - 1], self._down)
+        value, coefficients = self._combination(
+            tangents[-1], gradients, selection.shape[1], squares
+        )
         for layer in reversed(range(switch)):
-            link, combined = self._links[layer], lower[layer + 1]
-            every = link.tangents, self._cotangents(layer + 1), combined, upper[layer], link.delta
-            link.derivatives.combine_backward(coefficients, *every, self._down)
+            own, combined = self._layers[layer], lower[layer + 1]
+            arrays = own.products, self._cotangents(layer + 1), combined, upper[layer], own.delta
+            own.derivatives.combine_backward(coefficients, *arrays, self._down)
             if layer:
                 self._come_down(layer, upper)
-        every = coefficients, self._down.starts, met[0], lower[0]
-        self._down.share(kernels.combine, met[0].size, *every)
+        arrays = coefficients, self._down.starts, tangents[0], lower[0]
+        self._down.share(kernels.combine, tangents[0].size, *arrays)
         for layer in range(switch, len(self._weights) - 1):
-            link, combined = self._links[layer], lower[layer + 1]
+            own, combined = self._layers[layer], lower[layer + 1]
             product(lower[layer], self._weights[layer].T, combined)
             cotangents = self._cotangents(layer + 1)
-            link.derivatives.vjp_backward(cotangents, combined, link.delta, self._down)
+            own.derivatives.vjp_backward(cotangents, combined, own.delta, self._down)
         return value
 
     def _go_up(self, stacks):
         """Take the first of ``stacks`` up to each next one."""
-        for link, below, above in zip(self._links, stacks, stacks[1:]):
-            link.jvp(below, above, self._up)
+        for layer, below, above in zip(self._layers, stacks, stacks[1:]):
+            layer.jvp(below, above, self._up)
 
     def _cotangents(self, layer):
         """Return the gradients at the inputs of ``layer``."""
@@ -151,8 +155,8 @@ class Passes:
     def _combination(self, tangents, gradients, n_outputs, squares):
         """Return the penalty and the gradient at the slopes, where tangents and gradients meet."""
         inner = np.empty((len(gradients), self._n_directions), gradients.dtype)
-        every = self._down.starts, tangents, gradients, inner
-        self._down.share(kernels.inner_products, tangents.size, *every)
+        arrays = self._down.starts, tangents, gradients, inner
+        self._down.share(kernels.inner_products, tangents.size, *arrays)
         slopes = np.zeros((len(self._up.samples), self._n_directions, n_outputs), inner.dtype)
         slopes[self._places, :, self._outputs] = inner
         value = squares(slopes)

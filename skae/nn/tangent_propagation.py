@@ -66,9 +66,9 @@ class TangentPropagation(Penalty):
     def __call__(self, params, trace, seed):
         memory = trace.scratch(self, lambda: PassMemory(trace, self.n_rows(trace.n_samples)))
         delta = zeros_like(trace.logits)
-        for link, layer, record in zip(memory.links, params.encoder_layers, trace.encoder):
-            link.start(layer, record.outputs, record.mask)
-            record.delta_terms.append(link.delta)
+        for tangents, layer, record in zip(memory.layers, params.encoder_layers, trace.encoder):
+            tangents.start(layer, record.outputs, record.mask)
+            record.delta_terms.append(tangents.delta)
         trace.encoder[-1].delta_terms.append(delta)
         means = self.loss.activate(copy(trace.logits))
         if not is_numpy(means):

@@ -16,7 +16,7 @@ from .._typing import FloatArray, Schedule, StepSolverLike
 from ..nn.activations import Diagonal
 from ..nn.code_encoders import ENCODERS, make_encoder
 from ..nn.layer import LinearLayer
-from ..nn.linear_maps import ChainMap
+from ..nn.linear_maps import ProductMap
 from ..training.problem import Problem
 from ._base import COUNT_AFTER_FIT, BaseCoder
 from ._inference import chosen_algorithm, infer_codes, squared_norms
@@ -284,4 +284,4 @@ class _FittedEncoder:
     def linear_map(self, x):
         """Return dh/dx at dense rows as a linear map."""
         weights, diagonal = self._encoder.linearize(self._params, x)
-        return ChainMap([LinearLayer(weights, Diagonal(diagonal))], len(x))
+        return ProductMap([LinearLayer(weights, Diagonal(diagonal))], len(x))

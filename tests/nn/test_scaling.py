@@ -10,7 +10,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skae.nn.activations import Diagonal
 from skae.nn.layer import LinearLayer
-from skae.nn.linear_maps import ChainMap, spectra
+from skae.nn.linear_maps import ProductMap, spectra
 from skae.nn.scaling import Scaling, no_scaling
 
 rng = np.random.default_rng(0)
@@ -68,7 +68,7 @@ def test_derivatives_are_by_x(varies):
     numeric = numeric.T / (2e-3 * scaling.scale)
     np.testing.assert_allclose(scaling.derivatives(matrix), numeric, rtol=1e-7, atol=1e-12)
     diagonals = [rng.random((5, 3))]
-    mapped = scaling.linear_map(ChainMap([LinearLayer(matrix, Diagonal(diagonals[0]))], 5))
+    mapped = scaling.linear_map(ProductMap([LinearLayer(matrix, Diagonal(diagonals[0]))], 5))
     assert mapped.n_features == 4
     direction = rng.standard_normal((5, 4))
     expected = diagonals[0] * (direction @ numeric.T)
