@@ -264,8 +264,8 @@ def product(a, b, out=None):
         multiply(a, b, out)
         return out
 
-    def some(rows, columns):
+    def work(rows, columns):
         multiply(a[rows, ...], b[:, columns], out[rows, columns])
 
-    share_matrix(some, *out.shape, a.shape[1])
+    share_matrix(work, *out.shape, a.shape[1])
     return out

@@ -89,10 +89,10 @@ class Rows(NamedTuple):
         ``size`` is the number of entries of all rows.
         """
 
-        def some(places):
+        def work(places):
             kernel(*arrays, places.start, places.stop)
 
-        share(some, len(self.samples), ELEMENT * size // max(len(self.samples), 1))
+        share(work, len(self.samples), ELEMENT * size // max(len(self.samples), 1))
 
 
 class Derivatives(ABC):
@@ -264,13 +264,13 @@ class Elementwise(Unit):
         if at is None:
             at = Diagonal(empty_like(outputs), empty_like(outputs) if order == 2 else None)
 
-        def some(samples):
+        def work(samples):
             kernels.derivatives(self.kind, outputs[samples, ...], at.first[samples, ...])
             if order == 2:
                 here = outputs[samples, ...], at.second[samples, ...]
                 kernels.second_derivatives(self.kind, *here)
 
-        share(some, outputs.shape[0], ELEMENT * outputs.shape[1])
+        share(work, outputs.shape[0], ELEMENT * outputs.shape[1])
         return at
 
     def backward(self, outputs, delta, extra, sums, rows=ALL, units=ALL):

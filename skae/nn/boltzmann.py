@@ -50,10 +50,10 @@ def draw(means, rng, out):
     """out <- 1 with probability ``means``, else 0."""
     rows, columns = fresh_keys(means, rng)
 
-    def some(part):
+    def work(part):
         kernels.draw_bernoulli(means[part, ...], rows[part], columns, out[part, ...])
 
-    share(some, means.shape[0], ELEMENT * means.shape[1])
+    share(work, means.shape[0], ELEMENT * means.shape[1])
 
 
 class _BinaryDraws(NamedTuple):
@@ -255,7 +255,7 @@ class BoltzmannObjective(TrainingObjective):
         add = partial(add_up, multiplier(out), *stacks, weights, record.row_scales, [], out)
         mask = None if self.mask is None else self.mask.like(out)
 
-        def some(units):
+        def work(units):
             kernels.weigh(phases.coefficients, phases.means, bias, units.start, units.stop)
             for delta in record.delta_terms:
                 phases.codes[:, units] += delta[:, units]
@@ -264,7 +264,7 @@ class BoltzmannObjective(TrainingObjective):
             if mask is not None:
                 out[units, ...] *= mask[units, ...]
 
-        share(some, weights.shape[0], size(phases.visible))
+        share(work, weights.shape[0], size(phases.visible))
 
     @property
     def can_be_captured(self):

@@ -23,10 +23,10 @@ def _by_rows(fill, X, seed, groups=None):
     row_keys, column_keys = keys(X, seed)
     column_keys = _grouped(column_keys, groups)
 
-    def some(rows):
+    def work(rows):
         fill(rows, row_keys[rows], column_keys)
 
-    share(some, X.shape[0], X.shape[1] * ELEMENT)
+    share(work, X.shape[0], X.shape[1] * ELEMENT)
 
 
 def _grouped(column_keys, groups):

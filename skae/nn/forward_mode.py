@@ -156,8 +156,8 @@ class NetworkTangents:
         total = total.T[directions, :]
         cotangents = reshape(cotangents, (len(self._samples), -1, cotangents.shape[1]))
 
-        def some(units):
+        def work(units):
             total[:, units] += namespace(total).sum(cotangents[:, :, units], axis=0)
 
         n_rows = cotangents.shape[0] * cotangents.shape[1]
-        share(some, cotangents.shape[2], ELEMENT * n_rows)
+        share(work, cotangents.shape[2], ELEMENT * n_rows)

@@ -41,11 +41,11 @@ class Layer:
             unit.forward(out, bias)
             return out
 
-        def some(rows, units):
+        def work(rows, units):
             multiply(inputs[rows, ...], matrix[:, units], out[rows, units])
             unit.forward(out, bias, rows, units)
 
-        share_matrix(some, *out.shape, cost, whole_rows=unit.whole_row)
+        share_matrix(work, *out.shape, cost, whole_rows=unit.whole_row)
         return out
 
     def linearize(self, outputs):
@@ -60,12 +60,12 @@ class Layer:
             self.backward_part(record, above, extra, sums, multiply)
             return
 
-        def some(rows, units):
+        def work(rows, units):
             start = rows.start or 0, units.start or 0
             part = parts[start] = zeros_like(sums)
             self.backward_part(record, above, extra, part, multiply, rows, units)
 
-        share_matrix(some, n_rows, n_units, cost, whole_rows=self.unit.whole_row)
+        share_matrix(work, n_rows, n_units, cost, whole_rows=self.unit.whole_row)
         # In order, so that the last bit does not depend on which thread was first.
         np.sum([parts[start] for start in sorted(parts)], axis=0, out=sums)
 

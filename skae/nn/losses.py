@@ -214,11 +214,11 @@ class Reconstruction:
         """Turn logits into draws of the units, in place."""
         rows, columns = fresh_keys(logits, rng)
 
-        def some(part):
+        def work(part):
             for each in self.parts:
                 each.sample(logits[part, ...], rows[part], columns)
 
-        share(some, logits.shape[0], ELEMENT * logits.shape[1])
+        share(work, logits.shape[0], ELEMENT * logits.shape[1])
 
     def draws(self, logits, n_rows, rng):
         """Return rows of draws, all with the same ``logits``."""

@@ -22,10 +22,10 @@ def keys(X, seed, n_columns=None):
     bits, columns = X.view(np.uint32), _column_keys(X.view(np.uint32).shape[1])
     rows = np.empty(len(X), np.uint32)
 
-    def some(part):
+    def work(part):
         kernels.row_keys(bits[part], columns, np.uint64(seed), rows[part])
 
-    share(some, len(X), ELEMENT * X.shape[1] // 4)
+    share(work, len(X), ELEMENT * X.shape[1] // 4)
     places = np.full(2 << int(len(X)).bit_length(), -1, np.int32)
     kernels.separate(rows, places, np.empty(len(X), np.int32))
     return rows, _column_keys(n_columns or X.shape[1])

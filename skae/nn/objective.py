@@ -126,13 +126,13 @@ class Objective(TrainingObjective):
     def _delta(self, trace, target, cell_weights):
         """Turn the logits into the loss's gradient."""
 
-        def some(rows):
+        def work(rows):
             weights, losses = trace.sample_weights[rows], trace.losses[rows]
             arrays = trace.logits[rows, ...], target[rows, ...], weights
             cells = cell_weights[rows, ...] if cell_weights.shape[0] else cell_weights
             self.loss.delta(*arrays, cells, losses)
 
-        share(some, target.shape[0], ELEMENT * target.shape[1])
+        share(work, target.shape[0], ELEMENT * target.shape[1])
 
     def _workspace(self, n_samples, flat):
         key = n_samples, array_kind(flat)

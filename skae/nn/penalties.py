@@ -118,7 +118,7 @@ class Contraction(Penalty):
         workspace = trace.scratch(self, lambda: _OneLayerWorkspace(trace))
         workspace.start(trace, self.strength)
 
-        def some(units):
+        def work(units):
             squared_row_norms(weights[units, ...], workspace.row_norms[units])
             differentiate_contraction(
                 self.kind,
@@ -131,7 +131,7 @@ class Contraction(Penalty):
                 units.stop,
             )
 
-        share(some, weights.shape[0], (weights.shape[1] + trace.n_samples) * ELEMENT)
+        share(work, weights.shape[0], (weights.shape[1] + trace.n_samples) * ELEMENT)
         return workspace.publish(trace)
 
 
@@ -162,7 +162,7 @@ class Curvature(Penalty):
             self.shift(trace.inputs, shifted_seed(seed, number), draws.shifted)
             layer.forward(draws.shifted, draws.codes)
 
-            def some(units):
+            def work(units):
                 differentiate_curvature(
                     self.unit.kind,
                     trace.codes,
@@ -176,7 +176,7 @@ class Curvature(Penalty):
                     units.stop,
                 )
 
-            share(some, weights.shape[0], trace.n_samples * ELEMENT)
+            share(work, weights.shape[0], trace.n_samples * ELEMENT)
             product(draws.delta.T, draws.shifted, gradient)
             record.weight_terms.append(gradient)
             sum_rows(draws.delta, draws.bias_gradients[number])

@@ -64,30 +64,30 @@ class SparseCodes:
         """Return h D + bias."""
         out = np.empty((len(self), atoms.shape[1]), atoms.dtype)
 
-        def some(rows):
+        def work(rows):
             kernels.decode_rows(*self._arrays, atoms, bias, out, rows.start, rows.stop)
 
-        self._share_rows(some, atoms)
+        self._share_rows(work, atoms)
         return out
 
     def fill_errors(self, atoms, bias, ends, targets, weights, errors, losses):
         """Fill ``errors`` and ``losses`` of reconstructions by nested groups: see the kernel of this name."""
 
-        def some(rows):
+        def work(rows):
             batch = targets, weights, errors, losses, rows.start, rows.stop
             kernels.fill_errors(*self._arrays, atoms, bias, ends, *batch)
 
-        self._share_rows(some, atoms)
+        self._share_rows(work, atoms)
 
     def gradients(self, atoms, ends, errors):
         """Return the gradient at the codes of the groups that end at ``ends``, from the ``errors`` of each group."""
         gradient = np.empty_like(self.values)
 
-        def some(rows):
+        def work(rows):
             own = self.starts, self.columns, atoms, ends, errors
             kernels.code_gradients(*own, gradient, rows.start, rows.stop)
 
-        self._share_rows(some, atoms)
+        self._share_rows(work, atoms)
         return gradient
 
     def by_column(self, n_columns):
@@ -105,9 +105,9 @@ class SparseCodes:
             fraction = threshold.dtype.type(fraction if threshold[0] > 0 else 1)
             threshold += fraction * (np.nextafter(smallest, 0) - threshold)
 
-    def _share_rows(self, some, atoms):
+    def _share_rows(self, work, atoms):
         mean = 1 + len(self.values) // max(len(self), 1)
-        share(some, len(self), ELEMENT * mean * atoms.shape[1] // 4)
+        share(work, len(self), ELEMENT * mean * atoms.shape[1] // 4)
 
 
 class ByColumn:
@@ -125,11 +125,11 @@ class ByColumn:
         n_entries = int(self.starts[last] - self.starts[first])
         arrays = self.starts, self.rows, self.places, coefficients, vectors
 
-        def some(part):
+        def work(part):
             kernels.add_weighted_rows(*arrays, first + part.start, first + part.stop, out)
 
         cost = ELEMENT * n_entries * out.shape[1] // (4 * max(last - first, 1))
-        share(some, last - first, cost)
+        share(work, last - first, cost)
 
 
 def top_k(a, bias, k):
@@ -139,10 +139,10 @@ def top_k(a, bias, k):
     columns, values = np.empty((len(a), k), np.int32), np.empty((len(a), k), a.dtype)
     counts = np.empty(len(a), np.int64)
 
-    def some(rows):
+    def work(rows):
         top_k_rows(a[rows], bias, k, columns[rows], values[rows], counts[rows])
 
-    share(some, len(a), ELEMENT * a.shape[1])
+    share(work, len(a), ELEMENT * a.shape[1])
     starts = _starts(counts)
     if starts[-1] == columns.size:
         return SparseCodes(starts, columns.ravel(), values.ravel())
@@ -186,10 +186,10 @@ def batch_top_k(a, bias, count):
     n_samples, n = a.shape
     largest = np.empty((n_samples, -(-n // _GROUP)), a.dtype)
 
-    def some(rows):
+    def work(rows):
         maxima_rows(a[rows], bias, largest[rows])
 
-    share(some, n_samples, ELEMENT * n)
+    share(work, n_samples, ELEMENT * n)
     bound = a.dtype.type(0)
     if count < largest.size:
         # At least ``count`` entries reach it, and few more.

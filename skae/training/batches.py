@@ -62,13 +62,13 @@ class Batch:
             X[self.indices].toarray(out=out)
             return
 
-        def some(rows):
+        def work(rows):
             if isinstance(X, np.ndarray):
                 take(X, self.indices[rows], out[rows])
             else:
                 out[rows] = X[self.indices[rows]]
 
-        share(some, len(self.indices), ELEMENT * X.shape[1])
+        share(work, len(self.indices), ELEMENT * X.shape[1])
 
     def _rows_on_device(self, X, out):
         """Fill an array of another library, from data of that library or in host memory."""
@@ -83,7 +83,7 @@ class Batch:
 
     def corrupt(self, corruption, rows, seed, out):
         """Fill ``out`` with a corruption of ``rows``, the rows of this batch."""
-        self.draw(lambda some, noisy: corruption(some, seed, noisy), rows, out)
+        self.draw(lambda clean, noisy: corruption(clean, seed, noisy), rows, out)
 
     def draw(self, function, rows, out):
         """Fill ``out`` by ``function(rows, out)``, which draws noise for each row."""
@@ -256,10 +256,10 @@ class Mixture(Batches):
         n_whole, n_more = divmod(self._n_others, max(len(self._others), 1))
         shuffle = self.shuffle or True
         parts = [shuffled(self._others, shuffle, rng) for _ in range(n_whole)]
-        some = rng.permutation(self._others)[:n_more]
+        rest = rng.permutation(self._others)[:n_more]
         if shuffle is not True:
-            some = shuffled(np.sort(some), shuffle, rng)
-        return np.concatenate([*parts, some])
+            rest = shuffled(np.sort(rest), shuffle, rng)
+        return np.concatenate([*parts, rest])
 
     def _mean_weight(self, weights):
         """Return the mean of the ``weights`` of the rows of an epoch, over its draws."""
