@@ -74,12 +74,12 @@ def copies(layers, whole):
     return fitted
 
 
-def ready_copy(name, estimator, whole, rng, *, verbose, checkpoint, resume):
+def ready_copy(name, estimator, whole, rng, *, verbose=0, checkpoint=None, resume=False):
     """Return a clone of a sub-estimator, called ``name``, of the estimator ``whole``, which is being fitted.
 
     Parameters that it leaves open are set. Its seed comes from ``rng``, and is the same in another process only if
-    ``whole`` has a seed. ``verbose`` and the checkpoint are those of ``whole``, the latter with ``name`` appended.
-    Lines that it prints begin with its name.
+    ``whole`` has a seed. ``verbose``, ``checkpoint`` and ``resume`` are those of ``whole``, if it has them; ``name`` is
+    appended to the path of the checkpoint. Lines that it prints begin with its name.
     """
     check_instance(**{name: estimator})
     check_needs_no_y(**{name: estimator})

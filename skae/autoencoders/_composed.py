@@ -39,5 +39,5 @@ def fitted_base(whole, default, X, sample_weight, publish):
         return base
     base = default if whole.base is None else whole.base
     rng = check_random_state(whole.random_state)
-    base = ready_copy("base", base, whole, rng, verbose=0, checkpoint=None, resume=False)
+    base = ready_copy("base", base, whole, rng)
     return fit_or_publish(base, X, sample_weight, publish)

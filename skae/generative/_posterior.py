@@ -34,8 +34,8 @@ def fitted_base(model, base, X, sample_weight, rng):
         check_prefit(base=base)
         validate_data(base, X, reset=False, skip_check_array=True)
         return base
-    options = {"verbose": model.verbose, "checkpoint": None, "resume": False}
-    return ready_copy("base", base, model, rng, **options).fit(X, sample_weight=sample_weight)
+    copy = ready_copy("base", base, model, rng, verbose=model.verbose)
+    return copy.fit(X, sample_weight=sample_weight)
 
 
 def reconstruction_diagnostics(models, n_chains, x):

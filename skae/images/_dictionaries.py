@@ -121,5 +121,4 @@ def _fitted(stage, patches, rng):
         check_prefit(dictionary=dictionary)
         validate_data(dictionary, patches, reset=False, skip_check_array=True)
         return dictionary
-    options = {"verbose": 0, "checkpoint": None, "resume": False}
-    return ready_copy("dictionary", learner, stage, rng, **options).fit(patches)
+    return ready_copy("dictionary", learner, stage, rng).fit(patches)

@@ -125,8 +125,7 @@ class ConvolutionalStack(
             rng = check_random_state(self.random_state)
             fitted, maps = [], images
             for name, stage in self.layers:
-                options = {"verbose": 0, "checkpoint": None, "resume": False}
-                stage = ready_copy(name, stage, self, rng, **options)
+                stage = ready_copy(name, stage, self, rng)
                 try:
                     stage.fit(maps)
                 except ValueError as error:
