@@ -143,5 +143,5 @@ def warn_of_constant_outputs(error, chance, penalty):
             f"Outputs hardly depend on X: of the labeled rows {error:.0%} are predicted wrong, and {chance:.0%} by "
             f"constant outputs. Set tangent_penalty below {penalty:.3g}, or raise max_iter or learning_rate_init.",
             ConvergenceWarning,
-            stacklevel=5,
+            stacklevel=6,
         )

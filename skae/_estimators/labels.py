@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from numbers import Number
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.metrics import accuracy_score
@@ -60,6 +60,30 @@ class Targets:
         parts = {name: getattr(self, name) for name in ("values", "labeled", "strata")}
         parts = {name: each if each is None else each[rows] for name, each in parts.items()}
         return replace(self, **parts)
+
+
+class SupervisedData(NamedTuple):
+    """The validated data of a supervised fit, without rows of weight 0.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    weights : ndarray of shape (n_samples,) or None
+        Sample weights.
+    balanced_weights : ndarray of shape (n_samples,) or None
+        Sample weights times the weights of the classes.
+    targets : Targets
+    """
+
+    X: Any
+    weights: np.ndarray | None
+    balanced_weights: np.ndarray | None
+    targets: Targets
+
+    @property
+    def labeled_rows(self):
+        """ndarray of int: the rows with a label."""
+        return np.flatnonzero(self.targets.labeled)
 
 
 @dataclass

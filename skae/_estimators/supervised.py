@@ -35,7 +35,7 @@ from .auto import resolved
 from .devices import as_given, in_numpy
 from .fitted import FittedNetwork, by_block_of_model
 from .fitting import DTYPES, by_block, counted_rows, validated_rows
-from .labels import read_classes, read_values
+from .labels import SupervisedData, read_classes, read_values
 from .refit import check_refit, train_twice
 from .training import TrainedModel
 from .unlabeled import constant_loss
@@ -168,8 +168,8 @@ class BaseSupervised(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _check_supervised_data(self, X, y, sample_weight):
-        """Return X, the weights of its rows without and with class weights, and the ``Targets``."""
+    def _validated_data(self, X, y, sample_weight):
+        """Return the ``SupervisedData`` of a fit, and set the kind of predictions."""
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
@@ -192,9 +192,9 @@ class BaseSupervised(
             raise ValueError(
                 "sample_weight and class_weight must have a positive sum over the rows with a label."
             )
-        return X, weights, balanced, targets
+        return SupervisedData(X, weights, balanced, targets)
 
-    def _add_output(self, widths, activations, targets, unit, *, n_inputs=None):
+    def _add_output(self, widths, activations, targets, *, n_inputs=None):
         """Set the shape of the network and the output units; return the state before the first step.
 
         By default there are as many inputs as columns of X that vary.
@@ -210,7 +210,7 @@ class BaseSupervised(
             "decoder": None,
             "dropout": self.dropout,
         }
-        self._output_units = Reconstruction([unit(np.arange(n_outputs))])
+        self._output_units = Reconstruction([targets.unit(np.arange(n_outputs))])
         network = self._network
         state = self._start(network, targets.values.dtype)
         # An output layer that begins with the best constant has small gradients, which do not spoil the layers below.
@@ -221,26 +221,25 @@ class BaseSupervised(
     def _train_outputs(
         self,
         inputs,
-        targets,
-        weights,
+        data,
         state,
         rows,
+        *,
         penalties=(),
         observers=(),
-        *,
         factors=None,
         reconstruction=None,
         constant=None,
         **options,
     ):
-        """Train all layers to predict ``targets`` from ``inputs``, on ``rows``.
+        """Train all layers to predict the targets in ``data`` from ``inputs``, on ``rows``.
 
         ``factors`` multiply the weights of rows in the supervised loss, but not in that of ``reconstruction``, an
-        ``AddedReconstruction`` or None;
-        ``constant`` is the loss of constant outputs; ``options`` are those of ``Problem``.
+        ``AddedReconstruction`` or None; ``constant`` is the loss of constant outputs; ``options`` are those of
+        ``Problem``.
         """
+        targets, weights = data.targets, data.balanced_weights
         network, units = self._network, self._units
-        constant = constant_loss(targets, weights) if constant is None else constant
         noise = self._noise(inputs.shape[1], units.groups, units.limits)
         n_frozen = network.depth - 1 if self.frozen == "all" else self.frozen
         objective = Objective(
@@ -252,12 +251,10 @@ class BaseSupervised(
             row_factors=factors,
         )
         if reconstruction is not None:
-            second = Objective(
-                reconstruction.network, reconstruction.loss, corruption=noise, n_frozen=n_frozen
-            )
-            objective = SharedEncoder(objective, second, reconstruction.weight)
-            state.params = objective.join(state.params, reconstruction.flat)
-            state.solver = self._make_solver().start(state.params)
+            objective = self._with_reconstruction(objective, reconstruction, state, n_frozen)
+            constant = None
+        elif constant is None:
+            constant = constant_loss(targets, weights)
         problem = Problem(
             objective,
             inputs,
@@ -266,7 +263,7 @@ class BaseSupervised(
             rows=rows,
             strata=targets.strata,
             observers=observers,
-            constant=constant if reconstruction is None else None,
+            constant=constant,
             labeled=targets.labeled,
             **options,
         )
@@ -275,6 +272,15 @@ class BaseSupervised(
             self._train_twice(problem, state)
         else:
             self._train(problem, state)
+
+    def _with_reconstruction(self, objective, added, state, n_frozen):
+        """Return ``objective`` plus the loss of an ``AddedReconstruction``, whose parameters join ``state``."""
+        options = {"corruption": objective.corruption, "n_frozen": n_frozen}
+        second = Objective(added.network, added.loss, **options)
+        both = SharedEncoder(objective, second, added.weight)
+        state.params = both.join(state.params, added.flat)
+        state.solver = self._make_solver().start(state.params)
+        return both
 
     def _weight_decays(self, targets, weights):
         """Return the penalties of weight decay; ``'auto'`` counts a row of weight 2 as two rows."""

@@ -4,8 +4,6 @@ from dataclasses import field
 from functools import partial
 from typing import Any, ClassVar
 
-import numpy as np
-
 from .._compat import HasMethods, _fit_context
 from .._estimators.fitting import gathered_with_y, unchanged_on_error
 from .._estimators.frozen import unfrozen
@@ -160,12 +158,12 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         with unchanged_on_error(self):
             X, y = gathered_with_y(self, X, y)
             frame = X
-            X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
-            begin = partial(self._begin, targets)
-            state = begin(self._fitted_base(*for_parts(frame, sample_weight, X, weights), begin))
-            rows = np.flatnonzero(targets.labeled)
-            inputs = self.base_.model_.network_inputs(X)
-            self._train_outputs(inputs, targets, balanced, state, rows)
+            data = self._validated_data(X, y, sample_weight)
+            begin = partial(self._begin, data.targets)
+            given = for_parts(frame, sample_weight, data.X, data.weights)
+            state = begin(self._fitted_base(*given, begin))
+            inputs = self.base_.model_.network_inputs(data.X)
+            self._train_outputs(inputs, data, state, data.labeled_rows)
         return self
 
     def _begin(self, targets, base):
@@ -174,7 +172,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         layers = base.model_.encoder_layers()
         widths = [len(encoder) for encoder, _ in layers]
         n_inputs, names = layers[0][0].shape[1], ["sigmoid"] * len(widths)
-        state = self._add_output(widths, names, targets, targets.unit, n_inputs=n_inputs)
+        state = self._add_output(widths, names, targets, n_inputs=n_inputs)
         encoders = [(*layer, None, None) for layer in layers]
         fill(self._network.views(state.params), 0, encoders)
         self._publish(state)

@@ -150,21 +150,28 @@ class Pretraining:
             _publish_part(layer, params, joint)
             fill(self.params, start, layer.layer_weights())
 
-    def supervised(self, X, sample_weight, targets, loss, rows, strata):
-        """Fit each layer as the hidden layer of a network that predicts ``targets`` from the codes below."""
+    def supervised(self, data, loss):
+        """Fit each layer as the hidden layer of a network that predicts targets from the codes below.
+
+        Parameters
+        ----------
+        data : SupervisedData
+        loss : Reconstruction
+            Loss of the output units.
+        """
         self._need_networks("pretraining='supervised'")
+        values, weights = data.targets.values, data.balanced_weights
+        options = {"rows": data.labeled_rows, "strata": data.targets.strata}
         for (name, layer), start in zip(self.layers, self.starts):
-            codes = self._codes(X, start)
+            codes = self._codes(data.X, start)
             widths, activations = layer_shapes([(name, layer)])
             shape = {
-                "sizes": (codes.shape[1], *widths, targets.shape[1]),
+                "sizes": (codes.shape[1], *widths, values.shape[1]),
                 "activation": (*activations, "identity"),
                 "decoder": None,
             }
             network = Network(**shape)
-            problem = Problem(
-                Objective(network, loss), codes, sample_weight, targets, rows=rows, strata=strata
-            )
+            problem = Problem(Objective(network, loss), codes, weights, values, **options)
             seen = codes if start else self.lowest[0]
             units = plain_units(codes.shape[1]) if start else self.units
             publish = partial(_publish_encoder, layer, network, units, seen)
@@ -173,29 +180,27 @@ class Pretraining:
             with self._fitting(name, layer, start):
                 training.train(problem, state, publish)
 
-    def partly_supervised(self, X, sample_weight, balanced, targets, loss, weight):
-        """Fit each layer by its own objective and, on labeled rows, by how well its codes predict ``targets``.
+    def partly_supervised(self, data, loss, weight):
+        """Fit each layer by its own objective and, on labeled rows, by how well its codes predict the targets.
 
         Parameters
         ----------
-        X : ndarray or CSR matrix of shape (n_samples, n_features)
-        sample_weight, balanced : ndarray of shape (n_samples,) or None
-            Weights of the rows, without and with class weights.
-        targets : Targets
+        data : SupervisedData
         loss : Reconstruction
             Loss of the output units.
         weight : float
             Weight of the prediction; 1 makes it count as much as the reconstruction.
         """
         self._need_networks("pretraining='partial'")
-        labeled, factors, scale = targets.labeled, None, constant_loss(targets, balanced)
+        targets, weights = data.targets, data.balanced_weights
+        labeled, factors, scale = targets.labeled, None, constant_loss(targets, weights)
         if not labeled.all():
-            fraction = np.average(labeled, weights=balanced)
+            fraction = np.average(labeled, weights=weights)
             factors = (labeled / fraction).astype(targets.values.dtype)
             mark_unlabeled(targets)
         for (name, layer), start in zip(self.layers, self.starts):
             with self._fitting(name, layer, start):
-                problem, state = self._begin(layer, start, X, sample_weight)
+                problem, state = self._begin(layer, start, data.X, data.weights)
                 training = layer.layer_training()
                 training.publish(state)
                 own, units = problem.objective.network, layer.model_.units
@@ -211,7 +216,7 @@ class Pretraining:
                 predictor.views(first).encoder_biases[-1][...] = targets.bias
                 state.params = both.join(state.params, first)
                 state.solver = training.make_solver().start(state.params)
-                problem = Problem(both, problem.X, balanced, targets.values, strata=targets.strata)
+                problem = Problem(both, problem.X, weights, targets.values, strata=targets.strata)
                 training.train(problem, state, partial(_publish_first, layer, own.size))
 
     @contextmanager

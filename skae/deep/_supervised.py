@@ -94,53 +94,55 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             self._check_parameters()
             X, y = gathered_with_y(self, X, y)
             frame = X
-            X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
-            seen = weights
-            if not (self.pretraining in ("unsupervised", "partial") or self.reconstruction_weight):
-                seen = np.where(targets.labeled, 1.0 if weights is None else weights, 0)
-            self._units = units_of(chosen_layers(self)[0][1], X, frame, seen)
+            data = self._validated_data(X, y, sample_weight)
+            self._units = self._units_of_first_layer(data, frame)
             if self.reconstruction_weight:
-                self._units.check(X, column_names(self, X))
+                self._units.check(data.X, column_names(self, data.X))
             self.layers_ = copies(chosen_layers(self), self)
-            state = self._add_output(*layer_shapes(self.layers_), targets, targets.unit)
-            lowest = for_parts(frame, sample_weight, X, weights)
-            self._learn(X, targets, weights, balanced, state, lowest)
+            state = self._add_output(*layer_shapes(self.layers_), data.targets)
+            self._learn(data, state, for_parts(frame, sample_weight, data.X, data.weights))
         return self
 
-    def _learn(self, X, targets, weights, balanced, state, lowest):
+    def _units_of_first_layer(self, data, frame):
+        """Return the ``Units`` of the first layer, from the rows that it learns from."""
+        weights, labeled = data.weights, data.targets.labeled
+        if not (self.pretraining in ("unsupervised", "partial") or self.reconstruction_weight):
+            weights = np.where(labeled, 1.0 if weights is None else weights, 0)
+        return units_of(chosen_layers(self)[0][1], data.X, frame, weights)
+
+    def _learn(self, data, state, lowest):
+        """Train the layers, the first one on ``lowest``, and then all of them together."""
         if self.pretraining is None:
-            self._train_together(X, targets, balanced, state)
+            self._train_together(data, state)
             return
-        with reported_layers(self, X, state, self._publish, 1 + self.refit) as report:
+        with reported_layers(self, data.X, state, self._publish, 1 + self.refit) as report:
             with self._publishing(state):
-                self._train_layers(X, targets, weights, balanced, state, lowest, report)
-            self._train_together(X, targets, balanced, state)
+                self._train_layers(data, state, lowest, report)
+            self._train_together(data, state)
 
-    def _train_layers(self, X, targets, weights, balanced, state, lowest, report):
+    def _train_layers(self, data, state, lowest, report):
         """Fit the layers and put their weights into ``state``."""
-        network, rows = self._network, np.flatnonzero(targets.labeled)
+        arguments = self._network, state.params, self._units
         if self.pretraining == "unsupervised":
-            pretrain(self, network, state.params, self._units, X, weights, lowest, report)
+            pretrain(self, *arguments, data.X, data.weights, lowest, report)
             return
-        pretraining = Pretraining(self.layers_, network, state.params, self._units, lowest, report)
+        pretraining = Pretraining(self.layers_, *arguments, lowest, report)
         if self.pretraining == "supervised":
-            strata, unit = targets.strata, self._output_units
-            pretraining.supervised(X, balanced, targets.values, unit, rows, strata)
+            pretraining.supervised(data, self._output_units)
         else:
-            weight = self.supervision_weight
-            pretraining.partly_supervised(X, weights, balanced, targets, self._output_units, weight)
+            pretraining.partly_supervised(data, self._output_units, self.supervision_weight)
 
-    def _train_together(self, X, targets, balanced, state):
+    def _train_together(self, data, state):
         """Train all layers and the output layer, starting from ``state``."""
-        rows = np.flatnonzero(targets.labeled)
-        inputs, options = self._units.scaling.rows(X), {}
+        rows, targets, weights = data.labeled_rows, data.targets, data.balanced_weights
+        inputs, options = self._units.scaling.rows(data.X), {}
         if self.reconstruction_weight:
             options["reconstruction"] = reconstruction(
-                self._autoencoder(state), self._units, self.reconstruction_weight, targets, balanced
+                self._autoencoder(state), self._units, self.reconstruction_weight, targets, weights
             )
             options["unlabeled_per_labeled"] = ratio = self._unlabeled_ratio()
-            rows, options["factors"] = all_rows(targets, balanced, ratio)
-        self._train_outputs(inputs, targets, balanced, state, rows, **options)
+            rows, options["factors"] = all_rows(targets, weights, ratio)
+        self._train_outputs(inputs, data, state, rows, **options)
 
     def _autoencoder(self, state):
         """Return a network of all encoders and decoders end to end, and its parameters."""

@@ -275,31 +275,35 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             self._check_solver()
             X, y = gathered_with_y(self, X, y)
             frame = X
-            X, weights, balanced, targets = self._check_supervised_data(X, y, sample_weight)
-            targets.unit = self._unit()
-            begin = partial(self._begin, targets)
-            base = self._fitted_base(*for_parts(frame, sample_weight, X, weights), begin)
-            state = begin(base)
-            self._check_width(self._network.sizes)
-            constant = constant_loss(targets, balanced)
-            options = {"unlabeled_per_labeled": self._unlabeled_ratio(), "constant": constant}
-            if self.reconstruction_weight:
-                autoencoder = self._base_autoencoder(state)
-                options["reconstruction"] = reconstruction(
-                    autoencoder, self._units, self.reconstruction_weight, targets, balanced
-                )
-            rows, inputs = self._rows(targets, balanced, state.seed), self._units.scaling.rows(X)
-            n_labeled, largest = int(targets.labeled.sum()), _LARGEST * constant
-            penalties, observers = self._propagation(
-                inputs, rows, n_labeled, balanced, state, largest
-            )
-            if self.reconstruction_weight and not self._penalizes_unlabeled():
-                rows, options["factors"] = all_rows(targets, balanced, self._unlabeled_ratio())
-            options |= {"penalties": penalties, "observers": observers}
-            self._train_outputs(inputs, targets, balanced, state, rows, **options)
-            if penalties:
-                self._warn_of_constant_outputs(X, targets.values, targets.labeled)
+            data = self._validated_data(X, y, sample_weight)
+            data.targets.unit = self._unit()
+            begin = partial(self._begin, data.targets)
+            given = for_parts(frame, sample_weight, data.X, data.weights)
+            state = begin(self._fitted_base(*given, begin))
+            self._check_width(self._shape["sizes"])
+            self._train_together(data, state)
         return self
+
+    def _train_together(self, data, state):
+        """Train all layers and the output layer with the tangent penalty, starting from ``state``."""
+        targets, weights = data.targets, data.balanced_weights
+        constant, ratio = constant_loss(targets, weights), self._unlabeled_ratio()
+        options = {"unlabeled_per_labeled": ratio, "constant": constant}
+        if self.reconstruction_weight:
+            autoencoder = self._base_autoencoder(state)
+            options["reconstruction"] = reconstruction(
+                autoencoder, self._units, self.reconstruction_weight, targets, weights
+            )
+        rows = self._rows(targets, weights, state.seed)
+        inputs = self._units.scaling.rows(data.X)
+        arguments = int(targets.labeled.sum()), weights, state, _LARGEST * constant
+        propagation = self._propagation(inputs, rows, *arguments)
+        options["penalties"], options["observers"] = propagation
+        if self.reconstruction_weight and not self._penalizes_unlabeled():
+            rows, options["factors"] = all_rows(targets, weights, ratio)
+        self._train_outputs(inputs, data, state, rows, **options)
+        if options["penalties"]:
+            self._warn_of_constant_outputs(data)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -316,7 +320,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         """Add an output layer to the encoder of ``base``; publish and return the resulting state."""
         fitted = base.model_
         self.base_, self._units, encoder = base, fitted.units, fitted.network
-        state = self._add_output(encoder.sizes[1:], encoder.names, targets, targets.unit)
+        state = self._add_output(encoder.sizes[1:], encoder.names, targets)
         fill_encoder(self._network.views(state.params), fitted.params)
         self._publish(state)
         return state
@@ -327,13 +331,13 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             raise TypeError(f"base must be an auto-encoder or a StackedAE; got {base!r}.")
         return fitted_base(self, base, X, weights, publish)
 
-    def _warn_of_constant_outputs(self, X, values, labeled):
+    def _warn_of_constant_outputs(self, data):
         """Warn if even the labeled rows are predicted hardly better than by outputs that do not depend on X."""
-        rows = np.flatnonzero(labeled)
+        rows = data.labeled_rows
         rows = rows[:: -(-len(rows) // _N_JUDGED)]
-        network, values = self._network, values[rows]
+        network, values = self._network, data.targets.values[rows]
         params = network.views(self._params)
-        inputs = self._units.scaling.rows(X[rows])
+        inputs = self._units.scaling.rows(data.X[rows])
         outputs = by_block(inputs, lambda x: self._means(network, params, x), values.shape[1])
         constant = np.broadcast_to(values.mean(axis=0), values.shape)
         error = self._kind.errors(outputs, values).mean()
@@ -350,7 +354,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             self._n_tangents = min(_MOST_TANGENTS, max(1, width // 2))
             return
         self._n_tangents = self.n_tangents
-        if self._is_penalized() and self.n_tangents > width:
+        if self.n_tangents > width and self._is_penalized():
             raise ValueError(
                 f"n_tangents={self.n_tangents} is more than varying features or code units, {width}."
             )

@@ -146,7 +146,7 @@ def test_a_fine_tuned_stack_reconstructs_the_clean_input_from_noise():
     [
         ({"corruption": "blur"}, "corruption"),
         ({"corruption": "masking", "corruption_level": 1.0}, "corruption_level must be below 1"),
-        ({"corruption": "swap", "corruption_level": 1.5}, "corruption_level must be a share"),
+        ({"corruption": "swap", "corruption_level": 1.5}, "corruption_level must be a fraction"),
         ({"corruption_level": -0.1}, "corruption_level"),
         ({"dropout": 1.0}, "dropout"),
     ],
