@@ -1,10 +1,9 @@
 """The library and device on which an estimator computes: those of X, of the parameter ``device``, or of a block."""
 
 import importlib
-import threading
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn import get_config
@@ -15,18 +14,7 @@ from .._arrays.products import precision
 from .._compat import StrOptions
 from .._threads import alone, has_workers
 
-_elsewhere = ContextVar("where minibatches are computed", default=None)
-_averages = ContextVar("averages of parameters", default=(None, None))
-
 CONSTRAINTS = {"device": [str, None], "precision": [StrOptions({"float32", "bfloat16"})]}
-
-
-class _Local(threading.local):
-    # While an estimator with parts is fitted: an empty array on the device of the parts, and the ``Backend`` of X.
-    prototype = backend = None
-
-
-_local = _Local()
 
 
 class Backend(NamedTuple):
@@ -34,6 +22,19 @@ class Backend(NamedTuple):
 
     library: str
     device: str
+
+
+class _Whole(NamedTuple):
+    """An estimator with parts, while it is fitted: an empty array on the device of the parts, and the backend of X."""
+
+    prototype: Any = None
+    backend: Backend | None = None
+
+
+_NO_PARTS = _Whole()
+_whole = ContextVar("the estimator whose parts are fitted", default=_NO_PARTS)
+_on_workers = ContextVar("function that moves problems to the workers of a cluster", default=None)
+_averages = ContextVar("averages of parameters on a cluster", default=(None, None))
 
 
 def backend_of(x):
@@ -106,8 +107,8 @@ def reference(estimator, X):
     ValueError
         If the parameters need a library or device that is not available, or contradict X.
     """
-    if _local.prototype is not None:
-        return _local.prototype
+    if _whole.get().prototype is not None:
+        return _whole.get().prototype
     name, backend = getattr(estimator, "device", None), dispatched(X)
     if backend is not None:
         if name is not None:
@@ -157,20 +158,19 @@ def fitting_parts(estimator, X):
     The rest of the fit uses numpy arrays.
     """
     check_dispatch(estimator, X)
-    before = _local.prototype, _local.backend
-    _local.prototype = reference(estimator, X)
-    _local.backend = dispatched(X) or _local.backend
-    keep_backend(estimator, _local.backend)
+    whole = _Whole(reference(estimator, X), dispatched(X) or _whole.get().backend)
+    keep_backend(estimator, whole.backend)
+    token = _whole.set(whole)
     try:
         with precision(getattr(estimator, "precision", "float32")):
             yield
     finally:
-        _local.prototype, _local.backend = before
+        _whole.reset(token)
 
 
 def current():
     """Return an empty array on the device where parts compute during a fit; None for numpy on the CPU."""
-    return _local.prototype
+    return _whole.get().prototype
 
 
 @contextmanager
@@ -196,16 +196,18 @@ def computing(estimator, prototype, dtype):
 
 @contextmanager
 def training_there(estimator, problem, state, solver):
-    """Yield the problem moved to where its training computes: a device, or the workers of :func:`computing_at`.
+    """Yield the problem moved to where its training computes: a device, or the workers of :func:`computing_on_workers`.
 
     The state is on the device within the block.
     """
-    prototype = _local.prototype if problem.prototype is None else problem.prototype
-    elsewhere = _elsewhere.get()
+    prototype = problem.prototype
+    if prototype is None:
+        prototype = _whole.get().prototype
+    on_workers = _on_workers.get()
     with (
         computing(estimator, prototype, state.params.dtype),
         nullcontext(problem) if prototype is None else _moved(problem, state, prototype) as there,
-        nullcontext(there) if elsewhere is None else elsewhere(there, solver) as there,
+        nullcontext(there) if on_workers is None else on_workers(there, solver) as there,
     ):
         yield there
 
@@ -241,21 +243,21 @@ def _empty_array(backend):
 
 
 @contextmanager
-def computing_at(elsewhere, averages=(None, None)):
+def computing_on_workers(on_workers, averages=(None, None)):
     """Let trainings in the block compute their minibatches in other processes.
 
-    ``elsewhere`` is a function from a ``Problem`` and its solver to a context manager of the same problem on the
+    ``on_workers`` is a function from a ``Problem`` and its solver to a context manager of the same problem on the
     workers of a cluster. ``averages`` are ``sync_every`` and ``n_parts``, the number of steps after which parameters
     are averaged and the number of parts of the data. They make it another training.
     """
-    tokens = _elsewhere.set(elsewhere), _averages.set(averages)
+    tokens = _on_workers.set(on_workers), _averages.set(averages)
     try:
         yield
     finally:
-        _elsewhere.reset(tokens[0])
+        _on_workers.reset(tokens[0])
         _averages.reset(tokens[1])
 
 
 def averages():
-    """Return the ``averages`` of :func:`computing_at` as a dict."""
+    """Return the ``averages`` of :func:`computing_on_workers` as a dict."""
     return dict(zip(("sync_every", "n_parts"), _averages.get()))

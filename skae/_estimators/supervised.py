@@ -263,7 +263,7 @@ class BaseSupervised(
             rows=rows,
             strata=targets.strata,
             observers=observers,
-            constant=constant,
+            constant_loss=constant,
             labeled=targets.labeled,
             **options,
         )

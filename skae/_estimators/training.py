@@ -208,16 +208,16 @@ class TrainedModel(CallbackSupportMixin):
     @contextmanager
     def _reporting(self, problem, state, n_epochs, publish):
         """Yield a list of observers that report the training to callbacks."""
-        shown = unscaled(problem.X) if problem.shown is None else problem.shown
-        with reported(self, shown, n_epochs, publish or self._publish) as report:
+        X = unscaled(problem.X) if problem.callback_X is None else problem.callback_X
+        with reported(self, X, n_epochs, publish or self._publish) as report:
             yield [report]
             report.close(state)
 
     def _warn(self, problem, state, solver, n_before, max_epochs):
         """Warn if the loss rose or is useless, or if training ended at ``max_iter`` before it converged."""
         name, has_rate = type(self).__name__, "learning_rate_init" in self.get_params(deep=False)
-        if problem.constant is not None and state.loss_curve:
-            warn_of_useless_outputs(state.loss_curve[-1], problem.constant, name)
+        if problem.constant_loss is not None and state.loss_curve:
+            warn_of_useless_outputs(state.loss_curve[-1], problem.constant_loss, name)
         if not problem.monitors_loss:
             return
         warn_of_rising_loss(state.loss_curve[n_before:], name, has_rate)

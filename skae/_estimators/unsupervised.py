@@ -78,8 +78,9 @@ def begin(self, X, sample_weight, *, again=False):
     rows = units.scaling.rows(X)
     state = self._last_state() if again else self._first_state(rows, sample_weight)
     objective = self.objective(self._network, units)
-    constant = units.constant_loss * objective.largest_cell_weight
-    return Problem(objective, rows, sample_weight, constant=constant, prototype=prototype), state
+    constant_loss = units.constant_loss * objective.largest_cell_weight
+    options = {"constant_loss": constant_loss, "prototype": prototype}
+    return Problem(objective, rows, sample_weight, **options), state
 
 
 def _check_parameters(estimator):

@@ -270,7 +270,7 @@ class Pretraining:
 
         rows = self.units.scaling.rows(X)
         problem = Problem(OnCodes(problem.objective, rows.shape[1], encode), rows, sample_weight)
-        problem.shown = partial(self._codes, X, start)
+        problem.callback_X = partial(self._codes, X, start)
         layer.layer_training().train(problem, state)
 
     def _need_networks(self, option):

@@ -233,8 +233,9 @@ class StackedAE(BaseStack):
             with self._publishing(state):
                 pretrain(self, network, state.params, self._units, X, weights, lowest, report)
             if self.fine_tune:
-                rows, constant = self._units.scaling.rows(X), self._units.constant_loss
-                self._train(Problem(objective, rows, weights, constant=constant), state)
+                rows, constant_loss = self._units.scaling.rows(X), self._units.constant_loss
+                problem = Problem(objective, rows, weights, constant_loss=constant_loss)
+                self._train(problem, state)
 
     def _remember_parameters(self):
         """Store the parameters of training, with the corruption that the layers together have seen."""

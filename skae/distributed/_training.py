@@ -312,7 +312,7 @@ def on_cluster(cluster, n_parts, sync_every, problem, solver):
     """Yield the counterpart of ``problem`` on the workers of ``cluster``."""
     parts = Parts(cluster, problem, solver, n_parts, sync_every)
     other = copy(problem)
-    other.objective, other.elsewhere = RemoteObjective(problem.objective), parts
+    other.objective, other.workers = RemoteObjective(problem.objective), parts
     listeners = [each.listeners for each in problem.observers if isinstance(each, Announces)]
     for each in listeners:
         each.append(parts.renew)

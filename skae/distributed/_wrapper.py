@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, _fit_context
-from .._estimators.devices import computing_at
+from .._estimators.devices import computing_on_workers
 from .._estimators.fitting import is_fitted
 from ..training.loop import DivergenceError
 from ._cluster import Cluster, client_or_default
@@ -188,10 +188,10 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         n_parts = self.n_parts or cluster.n_threads
         weights = computed(sample_weight)
         options = {} if weights is None else {"sample_weight": weights}
-        elsewhere = partial(on_cluster, cluster, n_parts, self.sync_every)
+        on_workers = partial(on_cluster, cluster, n_parts, self.sync_every)
         averages = (None, None) if self.sync_every is None else (self.sync_every, n_parts)
         try:
-            with computing_at(elsewhere, averages):
+            with computing_on_workers(on_workers, averages):
                 getattr(estimator, method)(X, computed(y), **options)
         except (KeyboardInterrupt, OSError, DivergenceError) as error:
             began = not isinstance(error, DivergenceError) or getattr(estimator, "n_iter_", 0)

@@ -274,7 +274,7 @@ class ConvolutionalPSD(
         images = rows.reshape(-1, *self.image_shape_)
         fresh = partial(self._initial, images)
         state = self._last_state() if again else self._new_state(fresh)
-        return Problem(objective, rows, weights, constant=loss_of_zeros(rows, weights)), state
+        return Problem(objective, rows, weights, constant_loss=loss_of_zeros(rows, weights)), state
 
     def transform(self, X: ArrayLike) -> FloatArray:
         """Return the codes of images.

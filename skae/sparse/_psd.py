@@ -238,7 +238,7 @@ class PSD(BaseCoder):
 
     def _problem(self, X, weights):
         objective = PSDObjective(self._make_encoder(), self._infer, self.beta, self._n_atoms)
-        return Problem(objective, X, weights, constant=loss_of_zeros(X, weights))
+        return Problem(objective, X, weights, constant_loss=loss_of_zeros(X, weights))
 
     def _code_problem(self, dictionary, ridge):
         self._check_topology(self._n_atoms)

@@ -36,16 +36,16 @@ class Problem:
         :class:`~skae.training.batches.Mixture`; None treats all rows alike.
     solver : solver or None
         Solver that the objective requires; by default that of the estimator.
-    shown : array-like, callable or None
+    callback_X : array-like, callable or None
         X as given to callbacks, or a function that returns it; by default ``X``, not scaled.
     observers : sequence of Observer
         Observers called before and after epochs, in addition to the objective's own.
-    constant : float or None
+    constant_loss : float or None
         Value of the objective for the best constant outputs, if known.
     prototype : array or None
         Array with the library and device on which batches are used, if not those of numpy; ``X`` may be there.
-    elsewhere : object or None
-        ``elsewhere.batches(batches, by_steps)`` returns the counterpart of ``batches`` in other processes.
+    workers : object or None
+        ``workers.batches(batches, by_steps)`` returns the counterpart of ``batches`` in other processes.
     """
 
     objective: TrainingObjective
@@ -56,13 +56,13 @@ class Problem:
     strata: np.ndarray | None = None
     monitor: Callable | None = None
     solver: Any = None
-    shown: Any = None
+    callback_X: Any = None
     observers: Sequence = ()
-    constant: float | None = None
+    constant_loss: float | None = None
     labeled: np.ndarray | None = None
     unlabeled_per_labeled: float | None = None
     prototype: Any = None
-    elsewhere: Any = None
+    workers: Any = None
 
     def __post_init__(self):
         if self.rows is None:
@@ -123,7 +123,7 @@ class Problem:
             prototype=self.prototype,
             **options,
         )
-        return batches if self.elsewhere is None else self.elsewhere.batches(batches, by_steps)
+        return batches if self.workers is None else self.workers.batches(batches, by_steps)
 
     def error(self, rows, batch_size, seed):
         """Return the error on held-out ``rows`` as a function of the parameters, for early stopping."""
