@@ -161,6 +161,8 @@ def one_hot_groups(X, zero_one, sample_weight=None):
         return []
     ones, starts = _places_of_ones(X, zero_one, sample_weight)
     n_features, n_rows = len(zero_one), len(starts) - 1
+    # ``position`` leads to the next 1 of each row. A group goes from ``column`` to the farthest of these, if no row has
+    # a second 1 in between.
     position, ends = starts[:-1].copy(), starts[1:]
     places = np.append(ones, [n_features, n_features])
     groups, column = [], 0

@@ -102,26 +102,28 @@ def make_units(
         warn_of_scales(columns, getattr(frame, "columns", range(X.shape[1])))
     if loss == "auto":
         binary_as_real = standardize and n_units is not None and n_units > columns.varies.sum()
-        pairs, scaling = _found(X, columns, standardize, machine, sample_weight, binary_as_real)
+        pairs, scaling = _chosen_losses(
+            X, columns, standardize, machine, sample_weight, binary_as_real
+        )
     else:
-        pairs = _named(loss, X, frame, parameter)
-        scaling = _scaling_of_named(pairs, columns, standardize)
+        pairs = _given_losses(loss, X, frame, parameter)
+        scaling = _scaling_of_given(pairs, columns, standardize)
     if standardize and n_units is not None:
         groups = "multinomial" in dict(pairs)
         factor = suitable_variance(n_units, scaling.n_inputs, beside_groups=groups) ** 0.5
         scaling = scaling.times(factor, [columns for name, columns in pairs if name == "gaussian"])
-    inner = Reconstruction(_within(pairs, scaling), parameter)
+    input_loss = Reconstruction(_losses_of_inputs(pairs, scaling), parameter)
     named = None if loss == "auto" else Reconstruction(_parts(pairs), parameter)
     losses, least_loss = _constant_losses(X, pairs, columns, scaling, sample_weight)
     return Units(
         scaling=scaling,
-        loss=inner,
+        loss=input_loss,
         named=named,
         column_losses=pairs,
-        base_logits=_base_logits(inner, columns, scaling),
+        base_logits=_base_logits(input_loss, columns, scaling),
         constant_losses=losses,
         least_loss=least_loss,
-        groups=_groups(inner, columns, scaling),
+        groups=_groups(input_loss, columns, scaling),
         limits=_limits(columns, scaling),
     )
 
@@ -144,44 +146,49 @@ def suitable_variance(n_units, n_inputs, *, beside_groups=False):
     return float(np.clip(n_units / n_inputs, 0.1, 4 if beside_groups else 8))
 
 
-def _found(X, columns, standardize, machine, sample_weight, binary_as_real):
+def _chosen_losses(X, columns, standardize, machine, sample_weight, binary_as_real):
     """Return (loss, columns) pairs that suit X, and the scaling.
 
     With ``binary_as_real``, 0/1 columns outside of one-hot groups are gaussian and standardized.
     """
+    # 1. One-hot groups are multinomial, other 0/1 columns bernoulli.
     groups = one_hot_groups(X, columns.zero_one, sample_weight)
     grouped = np.zeros(X.shape[1], bool)
     for start, stop in groups:
         grouped[start:stop] = True
-    binary = columns.zero_one & columns.varies & ~grouped
-    real = columns.varies & ~binary & ~grouped
-    if machine and (columns.low[real] >= 0).all() and (columns.high[real] <= 1).all():
-        # Values in [0, 1] are probabilities of ones.
-        binary, real = binary | real, np.zeros_like(real)
-    # Columns of one unit, such as pixels, become fractions of [low, high] if nearly binary, else share a deviation.
+    binary, real = _binary_and_real(columns, ~grouped, machine)
+    # 2. Columns of one unit, such as pixels, become fractions of [low, high] if nearly binary, else share a deviation.
     block, limits = _shared_block(columns, real, binary, standardize)
     real, binary = real & ~block, binary & ~block
     if binary_as_real:
         real, binary = real | binary, np.zeros_like(binary)
-    pairs = [("multinomial", np.arange(start, stop)) for start, stop in groups]
     center, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
-    gaussian = ~binary & ~grouped
-    ink = block.sum() >= _PIXELS and columns.nearly_binary(block, *limits)
-    if block.any() and (machine or ink):
+    pixels = block.sum() >= _PIXELS and columns.nearly_binary(block, *limits)
+    if block.any() and (machine or pixels):
         binary = binary | block
         if standardize:
             center[block], scale[block] = limits[0], limits[1] - limits[0]
-        gaussian = gaussian & ~block
-    elif block.any():
-        gaussian = gaussian | block
+    else:
         _standardize(columns, block, center, scale, standardize and "shared")
+    # 3. All others are gaussian, each with its own deviation.
     _standardize(columns, real, center, scale, standardize and "columns")
+    pairs = [("multinomial", np.arange(start, stop)) for start, stop in groups]
     pairs += [
         (name, np.flatnonzero(chosen))
-        for name, chosen in (("bernoulli", binary), ("gaussian", gaussian))
+        for name, chosen in (("bernoulli", binary), ("gaussian", ~binary & ~grouped))
         if chosen.any()
     ]
     return pairs, _without_constants(columns, center, scale, standardize)
+
+
+def _binary_and_real(columns, ungrouped, machine):
+    """Return masks of the 0/1 columns and of the real ones, among those that vary and are in no one-hot group."""
+    binary = columns.zero_one & columns.varies & ungrouped
+    real = columns.varies & ~binary & ungrouped
+    if machine and (columns.low[real] >= 0).all() and (columns.high[real] <= 1).all():
+        # Values in [0, 1] are probabilities of ones.
+        return binary | real, np.zeros_like(real)
+    return binary, real
 
 
 def _shared_block(columns, real, binary, standardize):
@@ -216,7 +223,7 @@ def _standardize(columns, chosen, center, scale, how):
     scale[chosen] = np.round(deviation / unit) * unit
 
 
-def _scaling_of_named(pairs, columns, standardize):
+def _scaling_of_given(pairs, columns, standardize):
     """Return the scaling for named losses: gaussian columns are standardized, others already have their range."""
     n_features = len(columns.mean)
     center, scale, gaussian = np.zeros(n_features), np.ones(n_features), np.zeros(n_features, bool)
@@ -240,7 +247,7 @@ def _without_constants(columns, center, scale, standardize):
     return Scaling(center, scale, columns.varies)
 
 
-def _within(pairs, scaling):
+def _losses_of_inputs(pairs, scaling):
     """Return the losses of the inputs of the network, which are the columns that vary."""
     place, parts = np.cumsum(scaling.varies) - 1, []
     for name, columns in pairs:
@@ -319,12 +326,12 @@ def _parts(pairs):
     return [LOSSES[name](columns) for name, columns in pairs]
 
 
-def _named(loss, X, frame, parameter):
+def _given_losses(loss, X, frame, parameter):
     """Return (loss, columns) pairs from the parameter that the user has set."""
     n_features = X.shape[1]
     if isinstance(loss, str):
         return [(loss, np.arange(n_features))]
-    pairs = list(_resolved(loss, frame if hasattr(frame, "columns") else X, parameter))
+    pairs = list(_checked_losses(loss, frame if hasattr(frame, "columns") else X, parameter))
     taken = np.sort(np.concatenate([columns for _, columns in pairs]))
     if not np.array_equal(taken, np.arange(n_features)):
         wrong = sorted(set(range(n_features)).symmetric_difference(taken.tolist()))
@@ -335,7 +342,7 @@ def _named(loss, X, frame, parameter):
     return pairs
 
 
-def _resolved(loss, frame, parameter):
+def _checked_losses(loss, frame, parameter):
     if not loss:
         raise ValueError(f"{parameter} must not be an empty list.")
     for entry in loss:
