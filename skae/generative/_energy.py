@@ -18,7 +18,7 @@ from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
 from .._estimators.unsupervised import CONSTRAINTS
 from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Schedule, Self, Standardize
-from ..nn.corruption import Gaussian
+from ..nn.corruption import GaussianNoise
 from ..nn.layerwise import OnCodes
 from ..nn.model import Model
 from ..nn.objective import Objective
@@ -328,7 +328,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
             What :mod:`skae.training` minimizes.
         """
         penalties = weight_decays(self.weight_decay)
-        corruption = Gaussian(self.noise)
+        corruption = GaussianNoise(self.noise)
         objective = Objective(network, units.loss, corruption=corruption, penalties=penalties)
 
         def scale(rows, out):

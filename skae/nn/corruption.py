@@ -136,7 +136,7 @@ class Swap(_CellCorruption):
         _by_rows(fill, X, seed, self.groups)
 
 
-class Gaussian(Noise):
+class GaussianNoise(Noise):
     """Add normal noise of standard deviation ``level`` to every cell."""
 
     def __init__(self, level):
@@ -154,7 +154,7 @@ class Gaussian(Noise):
 CORRUPTIONS = {
     "masking": Masking,
     "salt_and_pepper": SaltAndPepper,
-    "gaussian": Gaussian,
+    "gaussian": GaussianNoise,
     "swap": Swap,
 }
 

@@ -3,7 +3,7 @@
 from .._arrays.namespace import empty, empty_like, multiply_into, namespace, reshape, scalar
 from .._arrays.random import signs
 from .._arrays.tangents import squares
-from .corruption import Gaussian
+from .corruption import GaussianNoise
 from .forward_mode import NetworkTangents
 from .noise import keys, shifted_seed
 from .penalties import Penalty
@@ -125,7 +125,7 @@ class JacobianCurvature(Penalty):
 
     def __init__(self, strength, sigma, n_samples, *, n_directions=None):
         self.strength, self.n_samples = strength, n_samples
-        self.shift = Gaussian(sigma)
+        self.shift = GaussianNoise(sigma)
         self.directions = Directions(n_directions)
 
     def __call__(self, params, trace, seed):

@@ -26,7 +26,7 @@ from .._arrays.namespace import (
     sum_rows,
 )
 from .._threads import ELEMENT, product, share
-from .corruption import Gaussian
+from .corruption import GaussianNoise
 from .layer import Layer
 from .noise import shifted_seed
 
@@ -146,7 +146,7 @@ class Curvature(Penalty):
 
     def __init__(self, strength, unit, sigma, n_samples):
         self.strength, self.unit = strength, unit
-        self.shift, self.n_samples = Gaussian(sigma), n_samples
+        self.shift, self.n_samples = GaussianNoise(sigma), n_samples
 
     def __call__(self, params, trace, seed):
         weights, bias = params.encoder_weights[0], params.encoder_biases[0]

@@ -16,8 +16,7 @@ from skae import AutoEncoder, ContractiveAE, DenoisingAE, StackedAE
 from skae._estimators.columns import Columns, one_hot_groups
 from skae.autoencoders._imputation import learned_imputation
 from skae.generative import EnergyAE
-from skae.nn.corruption import Gaussian as GaussianNoise
-from skae.nn.corruption import Masking, SaltAndPepper, Swap
+from skae.nn.corruption import GaussianNoise, Masking, SaltAndPepper, Swap
 from skae.nn.jacobian_penalties import JacobianContraction
 from skae.nn.losses import Bernoulli, Gaussian, Multinomial, Reconstruction
 from skae.nn.network import Network

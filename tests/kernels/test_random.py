@@ -9,7 +9,7 @@ from sklearn.base import clone
 from skae import DenoisingAE, _threads
 from skae._kernels.random import normal
 from skae._threads import team
-from skae.nn.corruption import Gaussian, Masking, SaltAndPepper, Swap, dropout_mask
+from skae.nn.corruption import GaussianNoise, Masking, SaltAndPepper, Swap, dropout_mask
 from skae.nn.noise import keys
 
 rng = np.random.default_rng(0)
@@ -39,7 +39,7 @@ def test_normal_is_the_quantile_function():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_gaussian_noise(dtype):
     out = np.empty(X.shape, dtype)
-    Gaussian(0.5)(X.astype(dtype), 7, out)
+    GaussianNoise(0.5)(X.astype(dtype), 7, out)
     noise = (out - X) / 0.5
     assert stats.kstest(noise.ravel(), "norm").pvalue > 1e-3
     correlations = np.corrcoef(noise[:, :40], rowvar=False) - np.eye(40)
@@ -109,13 +109,13 @@ def test_noise_belongs_to_the_row_and_the_seed():
 BITS = np.tile(np.stack(np.meshgrid(*[[0, 1]] * 3), axis=-1).reshape(-1, 3), (32, 1))
 
 
-@pytest.mark.parametrize("corruption", [Masking(0.5), SaltAndPepper(0.5), Gaussian(0.5)])
+@pytest.mark.parametrize("corruption", [Masking(0.5), SaltAndPepper(0.5), GaussianNoise(0.5)])
 def test_equal_rows_have_noise_of_their_own(corruption):
     X = BITS.astype(np.float32)
     out = np.empty_like(X)
     corruption(X, 7, out)
     seen = len(np.unique(np.hstack([X, out]), axis=0))
-    assert seen >= {Masking: 27, SaltAndPepper: 50, Gaussian: 256}[type(corruption)]
+    assert seen >= {Masking: 27, SaltAndPepper: 50, GaussianNoise: 256}[type(corruption)]
     # Each of the ways in which a row of ones is masked is as likely.
     masked = np.zeros(8)
     for seed in range(40):
@@ -134,11 +134,11 @@ def test_noise_depends_neither_on_threads_nor_on_the_rows_beside(monkeypatch):
     monkeypatch.setattr(_threads, "_SMALLEST_WORK", 1)
     X = BITS.astype(np.float32)
     alone, together, part = np.empty_like(X), np.empty_like(X), np.empty_like(X[:50])
-    Gaussian(1.0)(X, 7, alone)
+    GaussianNoise(1.0)(X, 7, alone)
     with team(3):
-        Gaussian(1.0)(X, 7, together)
+        GaussianNoise(1.0)(X, 7, together)
     np.testing.assert_array_equal(together, alone)
-    Gaussian(1.0)(X[:50], 7, part)
+    GaussianNoise(1.0)(X[:50], 7, part)
     np.testing.assert_array_equal(part, alone[:50])
 
 
