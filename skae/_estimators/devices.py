@@ -54,7 +54,7 @@ def in_numpy(X):
     return to_numpy(X) if is_array(X) else X
 
 
-def check_dispatch(estimator, X):
+def checked_backend(estimator, X):
     """Return what :func:`dispatched` does.
 
     Raise if the estimator, or scikit-learn as configured, does not accept X.
@@ -157,7 +157,7 @@ def fitting_parts(estimator, X):
 
     The rest of the fit uses numpy arrays.
     """
-    check_dispatch(estimator, X)
+    checked_backend(estimator, X)
     whole = _Whole(reference(estimator, X), dispatched(X) or _whole.get().backend)
     keep_backend(estimator, whole.backend)
     token = _whole.set(whole)

@@ -213,7 +213,7 @@ class FittedFeatures(FittedNetwork):
         return sparse_network_of(**self._shape)
 
 
-def check_groups(groups, n_components):
+def group_ends(groups, n_components):
     """Return the ends of nested groups of features, or raise ``ValueError``."""
     if groups is None:
         return [n_components]

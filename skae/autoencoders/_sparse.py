@@ -19,7 +19,7 @@ from .._estimators.units import make_units, plain_units
 from .._typing import ArrayLike, MatrixLike, Schedule, Self, Standardize, StepSolverLike
 from ..nn.sparse_objective import SparseObjective
 from ..nn.sparse_units import SPARSE_TRAININGS
-from ._features import FittedFeatures, check_groups, given_parameters
+from ._features import FittedFeatures, given_parameters, group_ends
 
 _ACTIVE = 32  # active features of a sample by default, but at most one in _SPARSE features
 _SPARSE = 8
@@ -314,7 +314,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         """
         return SparseObjective(
             network,
-            check_groups(self.groups, network.sizes[1]),
+            group_ends(self.groups, network.sizes[1]),
             alpha=self.alpha,
             aux=self.aux,
             dead_after=self.dead_after,

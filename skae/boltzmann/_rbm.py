@@ -38,7 +38,7 @@ from ..training.solvers import LBFGS
 from ._machine import BoltzmannMachine
 from ._partition import LogPartition, normalized
 from ._passes import downward
-from ._visible import check_groups
+from ._visible import check_group_sums
 
 
 @NetworkLayer.register
@@ -342,7 +342,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
 
     def _first_state(self, rows, sample_weight):
         """Return the initial state for scaled rows: visible units have the base rates of the columns."""
-        check_groups(rows, self._units.loss)
+        check_group_sums(rows, self._units.loss)
         # Not an array: attributes that are arrays would have to be of the library of X.
         self._base_rates = Constant(self._units.base_logits.astype(rows.dtype))
         return self._start(self._network, rows.dtype, output_bias=self._base_bias)

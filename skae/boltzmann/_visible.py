@@ -7,7 +7,7 @@ from .._estimators.fitting import BLOCK
 from ..nn.losses import Multinomial
 
 
-def check_groups(X, units):
+def check_group_sums(X, units):
     """Raise unless each multinomial group of ``X`` sums to 1 in each row."""
     groups = [part.columns for part in units.parts if isinstance(part, Multinomial)]
     for rows in gen_batches(X.shape[0], BLOCK):

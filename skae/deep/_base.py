@@ -48,10 +48,10 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
         n_epochs = super().n_iter_
         return n_epochs or max(getattr(layer, "n_iter_", 0) for _, layer in self.layers_)
 
-    def _check_input(self, frame, sample_weight):
-        """Check X, and set the ``Units`` in which the first layer sees it.
+    def _validated_input(self, frame, sample_weight):
+        """Return the rows of X, their weights, and the data to which the first layer is fitted.
 
-        Return the rows, their weights, and the data to which the first layer is fitted.
+        Set the ``Units`` in which the first layer sees X.
         """
         frame = gathered(self, frame)
         X = validated_rows(self, frame, dtype=DTYPES)

@@ -164,7 +164,7 @@ class RecurrentAE(BaseStack):
         """
         with unchanged_on_error(self):
             check_stack(self)
-            X, weights, lowest = self._check_input(X, sample_weight)
+            X, weights, lowest = self._validated_input(X, sample_weight)
             self.layers_ = copies(chosen_layers(self), self)
             widths, activations = layer_shapes(self.layers_)
             if len(widths) < 2:

@@ -207,7 +207,7 @@ class StackedAE(BaseStack):
 
     def _fit_autoencoder(self, X, sample_weight):
         vars(self).pop("predictor_", None)
-        X, weights, lowest = self._check_input(X, sample_weight)
+        X, weights, lowest = self._validated_input(X, sample_weight)
         corruption = None
         if self.corruption != "auto":
             corruption = make_corruption(

@@ -280,7 +280,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             begin = partial(self._begin, data.targets)
             given = for_parts(frame, sample_weight, data.X, data.weights)
             state = begin(self._fitted_base(*given, begin))
-            self._check_width(self._shape["sizes"])
+            self._set_n_tangents(self._shape["sizes"])
             self._train_together(data, state)
         return self
 
@@ -347,8 +347,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     def _is_penalized(self):
         return resolved(self.tangent_penalty, "tangent_penalty", 1.0) > 0
 
-    def _check_width(self, sizes):
-        """Check the number of tangents against the widths from the input to the outputs."""
+    def _set_n_tangents(self, sizes):
+        """Set the number of tangents; raise if it does not fit the widths from the input to the outputs."""
         width = min(sizes[0], sizes[-2])
         if self.n_tangents == "auto":
             self._n_tangents = min(_MOST_TANGENTS, max(1, width // 2))

@@ -177,7 +177,7 @@ class BaseCoder(
 
     def _learn(self, X, sample_weight, train, again, *, held_out):
         """Learn by ``train(problem, state)``, from the last state or a new one; return the validated X."""
-        X, weights, prototype = self._check_training_data(X, sample_weight, reset=not again)
+        X, weights, prototype = self._validated_training_data(X, sample_weight, reset=not again)
         if not self._take_given(X):
             problem, state = self._prepared(X, weights, again, held_out=held_out)
             problem.prototype = prototype
@@ -185,7 +185,7 @@ class BaseCoder(
         self._learn_from_trained(X)
         return X
 
-    def _check_training_data(self, X, sample_weight, reset):
+    def _validated_training_data(self, X, sample_weight, reset):
         """Return rows and weights as numpy arrays, and an array that determines the device of training, or None."""
         dtype, X = DTYPES if reset else self._atoms.dtype, gathered(self, X)
         self._check_library(X)
@@ -223,7 +223,7 @@ class BaseCoder(
         H : {ndarray, csr_matrix} of shape (n_samples, n_components)
             Codes, in twice as many columns with ``split_sign``. They are dense if X is an array of another library.
         """
-        codes = self._codes(self._check(X, "transform"), self.sparse_output)
+        codes = self._codes(self._validated(X, "transform"), self.sparse_output)
         if scipy.sparse.issparse(codes):
             check_sparse_output(self)
         if not self.split_sign:
@@ -270,7 +270,7 @@ class BaseCoder(
         R : ndarray of shape (n_samples, n_features)
             Reconstructions, in the units of X.
         """
-        X = self._check(X, "reconstruct")
+        X = self._validated(X, "reconstruct")
         return self._codes(X, True) @ self._atoms_like(X)
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
@@ -286,7 +286,7 @@ class BaseCoder(
         scores : ndarray of shape (n_samples,)
             High for samples that are like the training data.
         """
-        X = self._check(X, "score_samples")
+        X = self._validated(X, "score_samples")
         if dispatched(X):
             errors = X - self._codes(X, False) @ self._atoms_like(X)
             return -0.5 * row_products(errors, errors)
@@ -296,7 +296,7 @@ class BaseCoder(
             scores[rows] = -0.5 * np.einsum("ij,ij->i", errors, errors)
         return scores
 
-    def _check(self, X, method):
+    def _validated(self, X, method):
         """Return the validated X of a public ``method``."""
         check_is_fitted(self)
         check_set(self, *self._count_after_fit)

@@ -18,7 +18,7 @@ from .._typing import ArrayLike, FloatArray, MatrixLike, Self
 from ..training.problem import Problem
 from ._base import COUNT_AFTER_FIT, BaseCoder, positive_part
 from ._dictionary import DictionaryObjective, DictionarySolver
-from ._groups import GroupLasso, check_groups
+from ._groups import GroupLasso, group_members
 from ._inference import (
     chosen_algorithm,
     fastest_algorithm,
@@ -230,7 +230,7 @@ class SparseCoder(BaseCoder):
         ValueError
             If X or ``init`` is not finite or of the wrong shape.
         """
-        X = self._check(X, "infer")
+        X = self._validated(X, "infer")
         if init is not None:
             check_same_backend(X, init=init)
             init = named_array(init, "init", accept_sparse="csr", dtype=X.dtype, order="C")
@@ -314,7 +314,7 @@ class SparseCoder(BaseCoder):
             return Pursuit(dictionary, self.n_nonzero_coefs)
         if self.groups is None:
             return Lasso(dictionary, self.alpha, **options)
-        groups = check_groups(self.groups, len(dictionary))
+        groups = group_members(self.groups, len(dictionary))
         return GroupLasso(dictionary, self.alpha, groups, **options)
 
     def _inference(self):

@@ -6,7 +6,7 @@ from .._kernels.groups import group_bounds, group_norms, shrink_groups
 from ._problems import Quadratic
 
 
-def check_groups(groups, n_atoms):
+def group_members(groups, n_atoms):
     """Return ``(starts, members)`` of lists of atoms; raise ValueError unless each atom is in a group."""
     groups = [_indices(group) for group in groups]
     members = np.concatenate([*groups, np.empty(0, np.intp)])
@@ -38,7 +38,7 @@ class GroupLasso(Quadratic):
     dictionary : ndarray of shape (n_atoms, n_features)
     alpha : float
     groups : (starts, members)
-        See ``check_groups``.
+        See ``group_members``.
     ridge : float
     positive : bool
     """

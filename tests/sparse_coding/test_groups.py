@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 
 from skae import SparseCoder
 from skae._kernels.groups import group_bounds, group_norms, shrink_groups
-from skae.sparse._groups import GroupLasso, check_groups
+from skae.sparse._groups import GroupLasso, group_members
 from skae.sparse._inference import infer_codes
 from skae.sparse._problems import Lasso
 
@@ -61,7 +61,7 @@ def _objective(X, h, atoms, groups, alpha, ridge=0.0):
 def test_shrinking_is_the_proximal_step(groups, positive):
     rng = np.random.default_rng(0)
     points = rng.standard_normal((30, 8))
-    starts, members = check_groups(groups, 8)
+    starts, members = group_members(groups, 8)
     out, duals = np.empty_like(points), np.zeros((30, members.size))
     shrink_groups(points, np.full(30, 0.8), 0.5, positive, 1e-14, starts, members, duals, out)
     expected = [_optimum(point, np.eye(8), groups, 0.4, positive=positive) for point in points]
@@ -74,7 +74,7 @@ def test_shrinking_is_the_proximal_step(groups, positive):
 def test_disjoint_groups_shrink_in_closed_form():
     rng = np.random.default_rng(0)
     points = rng.standard_normal((30, 8))
-    starts, members = check_groups(DISJOINT, 8)
+    starts, members = group_members(DISJOINT, 8)
     out, duals = np.empty_like(points), np.zeros((30, members.size))
     shrink_groups(points, np.ones(30), 0.7, False, 0.0, starts, members, duals, out)
     expected = points.copy()
@@ -88,7 +88,7 @@ def test_disjoint_groups_shrink_in_closed_form():
 def test_norms_and_their_bounds(groups):
     rng = np.random.default_rng(0)
     codes, pulls = rng.standard_normal((2, 30, 8))
-    starts, members = check_groups(groups, 8)
+    starts, members = group_members(groups, 8)
     sizes, bounds = np.empty(30), np.empty(30)
     group_norms(codes, starts, members, sizes)
     np.testing.assert_allclose(sizes, _size(codes, groups))
@@ -107,7 +107,7 @@ def test_norms_and_their_bounds(groups):
 @pytest.mark.parametrize("groups", [DISJOINT, OVERLAPPING], ids=["disjoint", "overlapping"])
 def test_codes_are_optimal_and_certified(groups, positive, algorithm):
     X, atoms = _arrays()
-    problem = GroupLasso(atoms, 0.3, check_groups(groups, 8), ridge=0.1, positive=positive)
+    problem = GroupLasso(atoms, 0.3, group_members(groups, 8), ridge=0.1, positive=positive)
     expected = [_optimum(x, atoms, groups, 0.3, 0.1, positive) for x in X]
     for tol, max_iter in ((1e-8, 100_000), (1e-4, 7)):
         codes, gaps = infer_codes(X, problem, algorithm=algorithm, tol=tol, max_iter=max_iter)
@@ -120,7 +120,7 @@ def test_codes_are_optimal_and_certified(groups, positive, algorithm):
 
 def test_groups_of_one_are_the_lasso():
     X, atoms = _arrays()
-    single = GroupLasso(atoms, 0.3, check_groups([[j] for j in range(8)], 8))
+    single = GroupLasso(atoms, 0.3, group_members([[j] for j in range(8)], 8))
     codes, _ = infer_codes(X, single, tol=1e-12, max_iter=100_000)
     expected, _ = infer_codes(X, Lasso(atoms, 0.3), tol=1e-12)
     np.testing.assert_allclose(codes, expected, atol=1e-5)
