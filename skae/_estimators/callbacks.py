@@ -26,7 +26,7 @@ class Callbacks(Observer):
 
     def __init__(self, estimator, X, n_parts, publish, part="epoch"):
         self._estimator, self._X, self._publish = estimator, X, publish
-        self._name, self._part = part, None
+        self._part_name, self._part_context = part, None
         self.has_callbacks = bool(getattr(estimator, "_skl_callbacks", []))
         if not hasattr(estimator, "_init_callback_context"):
             self._context, self.has_callbacks = None, False
@@ -44,15 +44,15 @@ class Callbacks(Observer):
 
     def epoch_begin(self, state):
         """Open the task of a part."""
-        self._part = None
+        self._part_context = None
         if self._context is None or len(self._context._children_map) >= self._context.max_subtasks:
             return
-        self._part = self._context.subcontext(task_name=self._name)
-        self._part.call_on_fit_task_begin(estimator=self._estimator, X=self._X)
+        self._part_context = self._context.subcontext(task_name=self._part_name)
+        self._part_context.call_on_fit_task_begin(estimator=self._estimator, X=self._X)
 
     def epoch_end(self, state):
         """Close the task of a part; return whether a callback asks to stop."""
-        return self._part is not None and self._end(self._part, state)
+        return self._part_context is not None and self._end(self._part_context, state)
 
     def close(self, state):
         """Close the task."""

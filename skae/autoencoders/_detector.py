@@ -237,17 +237,17 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     def _learn_normal(self, columns, residuals, codes):
         """Learn the variances of the residuals and the moments of the codes from the most normal rows."""
         kept = np.ones(len(codes), bool)
-        usual = self._mean_squares(residuals, kept)
+        mean_squares = self._mean_squares(residuals, kept)
         least = np.maximum(
-            _LEAST_FRACTION * usual, _VARIANCE_FLOOR * (columns.deviation / self._unit) ** 2
+            _LEAST_FRACTION * mean_squares, _VARIANCE_FLOOR * (columns.deviation / self._unit) ** 2
         )
-        seen = columns.varies & (usual > 0)
+        counted = columns.varies & (mean_squares > 0)
         for step in range(_STEPS + 1):
             if step:
                 distances = self._distances(residuals, codes)
                 kept = distances <= np.quantile(distances, _SUPPORT)
             variance = np.maximum(self._mean_squares(residuals, kept), least)
-            self._variance = np.where(seen, variance, np.inf)
+            self._variance = np.where(counted, variance, np.inf)
             self.code_mean_ = codes[kept].mean(axis=0)
             deviations = codes[kept] - self.code_mean_
             covariance = deviations.T @ deviations / len(deviations)
@@ -261,8 +261,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def _distances(self, residuals, codes):
         """Return D."""
-        away = solve_triangular(self._factor, (codes - self.code_mean_).T, lower=True)
-        distances = np.einsum("ij,ij->j", away, away)
+        whitened = solve_triangular(self._factor, (codes - self.code_mean_).T, lower=True)
+        distances = np.einsum("ij,ij->j", whitened, whitened)
         for rows, squares in self._squares(residuals):
             squares /= self._variance
             # A column's terms are about 1 in normal rows.

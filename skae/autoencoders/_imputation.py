@@ -45,10 +45,10 @@ class Imputation:
         missing = np.isnan(z)
         filled = np.where(missing, z.dtype.type(0), z)
         for slopes in self.slopes:
-            filled = np.where(missing, self._guessed(reconstruct(filled), slopes), z)
+            filled = np.where(missing, self._estimates(reconstruct(filled), slopes), z)
         return filled
 
-    def _guessed(self, r, slopes):
+    def _estimates(self, r, slopes):
         return self.means + slopes * (r - self.means)
 
 
@@ -112,16 +112,17 @@ def _slopes(true, guessed, gaussian):
     gaussian : ndarray of bool of shape (n_inputs,)
     """
     squares = np.square(guessed).sum(axis=0, dtype=float)
-    some = gaussian & (squares > 0)
-    if not some.any():
+    measured = gaussian & (squares > 0)
+    if not measured.any():
         return np.ones(len(gaussian))
-    squares = np.where(some, squares, 1)
+    squares = np.where(measured, squares, 1)
     slopes = (true * guessed).sum(axis=0, dtype=float) / squares
     # Residuals of the common slope: those of a column's own slope are 0 if one cell determines it.
-    usual = np.median(slopes[some])
-    off = np.square(guessed * (true - usual * guessed)).sum(axis=0, dtype=float)
-    variances = np.where(some, off, 0) / squares**2
-    weights = some / (_SPREAD**2 + variances)
-    shared = (weights @ slopes) / weights.sum()
-    trust = _SPREAD**2 / (_SPREAD**2 + variances)
-    return np.where(some, shared + trust * (slopes - shared), np.where(gaussian, shared, 1))
+    common = np.median(slopes[measured])
+    errors = np.square(guessed * (true - common * guessed)).sum(axis=0, dtype=float)
+    variances = np.where(measured, errors, 0) / squares**2
+    # Posterior means under a normal prior of standard deviation _SPREAD about the weighted mean.
+    weights = measured / (_SPREAD**2 + variances)
+    mean = (weights @ slopes) / weights.sum()
+    shrunk = mean + _SPREAD**2 / (_SPREAD**2 + variances) * (slopes - mean)
+    return np.where(measured, shrunk, np.where(gaussian, mean, 1))

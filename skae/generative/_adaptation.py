@@ -44,16 +44,16 @@ class Coordinates:
         """
         states = states[:: -(-len(states) // _MOST_ROWS)]
         deviations = states.std(axis=0)
-        moved = deviations > 0
-        if len(states) < _FEWEST_ROWS or not moved.any():
+        varies = deviations > 0
+        if len(states) < _FEWEST_ROWS or not varies.any():
             return replace(self, origin=origin)
-        scales = np.where(moved, deviations, self.scales)
+        scales = np.where(varies, deviations, self.scales)
         roots, directions, spread = _principal_directions(states / scales)
-        told = (roots > 1 + spread) | ((roots < 1 - spread) & (roots > 0))
+        significant = (roots > 1 + spread) | ((roots < 1 - spread) & (roots > 0))
         before, _, _ = _principal_directions(self._straightened(states / self.scales))
         # Chains that moved further than expected have not yet reached the whole density.
         longest = max(before.max() / (1 + spread), 1.0)
-        return Coordinates(origin, scales, directions[told].T, roots[told], longest)
+        return Coordinates(origin, scales, directions[significant].T, roots[significant], longest)
 
     def _straightened(self, rows):
         """Return the inverse of ``_stretched`` at ``rows``."""

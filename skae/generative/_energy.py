@@ -387,5 +387,8 @@ def _pre_activations(params, z):
 
 
 def _energies_at(model, z, a):
-    wells = _INTEGRALS[model.network.names[0]](a).sum(axis=1, dtype=np.float64)
-    return _half_square(z - model.params.decoder_biases[0]).sum(axis=1, dtype=np.float64) - wells
+    """Return E at z, in units of the noise, from the pre-activations a."""
+    integrals = _INTEGRALS[model.network.names[0]](a).sum(axis=1, dtype=np.float64)
+    return (
+        _half_square(z - model.params.decoder_biases[0]).sum(axis=1, dtype=np.float64) - integrals
+    )

@@ -147,8 +147,9 @@ def _posterior(model, X, weights, seed):
     objective = model.base_.objective(fitted.network, fitted.units)
     problem = Problem(objective, fitted.scaling.rows(X), weights)
     n_samples = X.shape[0] if weights is None else weights.sum(dtype=np.float64)
-    laws = model.temperature, model.prior_scale
-    return Posterior(problem, n_samples, *laws, seed, model.batch_size)
+    return Posterior(
+        problem, n_samples, model.temperature, model.prior_scale, seed, model.batch_size
+    )
 
 
 class _Draws:

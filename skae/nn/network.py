@@ -263,7 +263,7 @@ class Trace:
         self.n_samples, self._n_claimed = n, n_claimed
         self.sample_weights, self.losses = empty(n, like), empty(n, like)
         rows = slice(-n_own, -n if decoder else None)
-        inputs, deltas = _parts(self._lower, rows), _parts(self._upper, rows)
+        inputs, deltas = _take(self._lower, rows), _take(self._upper, rows)
         codes = self._upper[-1][-n:, ...] if decoder else empty_like(deltas[-1])
         outputs, masks = [*inputs[1:], codes], [None] * len(widths)
         if dropout:
@@ -280,7 +280,7 @@ class Trace:
     def _decoder_records(self):
         """Return the records from the code down; the logits and their gradient share one array."""
         rows = slice(-self.n_samples, None)
-        inputs, deltas = _parts(self._upper, rows), _parts(self._lower, rows)
+        inputs, deltas = _take(self._upper, rows), _take(self._lower, rows)
         outputs = [deltas[0], *inputs[:-1]]
         return list(map(LayerRecord, inputs, outputs, deltas))[::-1]
 
@@ -294,7 +294,7 @@ class Trace:
         stop = self._n_free
         self._n_free -= n_rows
         rows = slice(self._n_free, stop)
-        return _parts(self._upper, rows), _parts(self._lower, rows)
+        return _take(self._upper, rows), _take(self._lower, rows)
 
     def stacks(self, layer):
         """Return the upper and lower rows of the batch, whose product is the gradient of a layer's weights."""
@@ -307,7 +307,7 @@ class Trace:
         return self._scratch[owner]
 
 
-def _parts(stacks, rows):
+def _take(stacks, rows):
     """Return some rows of each of ``stacks``."""
     return list(map(itemgetter((rows, ...)), stacks))
 

@@ -22,9 +22,10 @@ class DeviceSteps:
         self.objective, self.state, self.solver, self.batches = objective, state, solver, batches
         self.grad = empty_like(state.params)
         self._total, self._n_steps, self._recorded = zeros(1, state.params), 0, {}
-        able = objective.can_be_captured and batches.can_be_captured
-        usual = type(solver) in (Adam, SGD)
-        self._able = able and usual and captures(state.params)
+        # Other solvers may do different work at each step.
+        can_be_captured = objective.can_be_captured and batches.can_be_captured
+        can_be_captured = can_be_captured and type(solver) in (Adam, SGD)
+        self._can_be_recorded = can_be_captured and captures(state.params)
 
     def epoch(self, rate, keep):
         """Do what :meth:`skae.training.loop.Steps.epoch` does; ``keep`` is called whatever the loss."""
@@ -52,7 +53,7 @@ class DeviceSteps:
 
     def _is_recorded(self, size):
         known = size in self._recorded or len(self._recorded) < _MOST_SIZES
-        return self._able and self._n_steps >= _RECORDED_AFTER and known
+        return self._can_be_recorded and self._n_steps >= _RECORDED_AFTER and known
 
     def _recording(self, size):
         """Return the recorded step on batches of this size; record it again when compiled kernels become due."""

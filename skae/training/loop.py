@@ -158,7 +158,7 @@ def minimize(
     """
     steps = batches.make_steps(objective, state, solver)
     finite = _LastFinite(state, solver)
-    written = any(each.keeps_states for each in observers)
+    states_are_kept = any(each.keeps_states for each in observers)
     n_epochs, n_rows, stop = state.n_epochs, len(batches), False
 
     def rate(n_seen):
@@ -175,12 +175,12 @@ def minimize(
         n_epochs += 1
         stop = stopping is not None and stopping.update(state)
         last = stop or n_epochs == max_epochs
-        # In other epochs, the first batch of the next one shows it.
-        if (last or written) and not _has_finite_loss(objective, state, batch):
+        # In other epochs, the first batch of the next one shows whether the loss is finite.
+        if (last or states_are_kept) and not _has_finite_loss(objective, state, batch):
             finite.restore()
         stop_requests = [observer.epoch_end(state) for observer in observers]
         stop = stop or any(stop_requests)
-        if stop and not (last or written or _has_finite_loss(objective, state, batch)):
+        if stop and not (last or states_are_kept or _has_finite_loss(objective, state, batch)):
             finite.restore()
 
 
@@ -214,23 +214,23 @@ class _LastFinite:
     """A copy of what steps change, from the start of an epoch whose first loss was finite."""
 
     def __init__(self, state, solver):
-        self._state, self._of = state, solver
+        self._state, self._solver = state, solver
         self._n_epochs, self._params = len(state.loss_curve), copy(state.params)
-        self._solver = {name: copy(value) for name, value in state.solver.items()}
+        self._solver_state = {name: copy(value) for name, value in state.solver.items()}
 
     def keep(self):
         """Copy the current state into existing memory: allocating would cost more than the copies."""
         state, self._n_epochs = self._state, len(self._state.loss_curve)
         self._params[...] = state.params
         for name, value in state.solver.items():
-            self._solver[name][...] = value
+            self._solver_state[name][...] = value
 
     def restore(self):
         """Restore the state, and raise ``DivergenceError``."""
         state = self._state
-        state.params, state.solver = self._params, self._solver
+        state.params, state.solver = self._params, self._solver_state
         del state.loss_curve[self._n_epochs :], state.validation_curve[self._n_epochs :]
-        raise DivergenceError(self._n_epochs + 1, self._of)
+        raise DivergenceError(self._n_epochs + 1, self._solver)
 
 
 def _has_finite_arrays(state):
