@@ -43,7 +43,7 @@ from ._convolution import Convolution, ConvolutionalObjective, TiledEncoder
 from ._validation import as_floats, checked_patch_size, drawn_filters, pair, validated_images
 
 _AFTER_FIT = "alpha beta pool_size transform_algorithm gap_tol max_inference_iter n_jobs".split()
-_JUDGED = 4  # images whose codes the check after a fit looks at
+_CHECKED = 4  # images whose codes the check after a fit looks at
 _CODES = 2**22  # maximum number of codes in a block
 
 
@@ -226,7 +226,7 @@ class ConvolutionalPSD(
             again = self.warm_start and hasattr(self, "_state")
             problem, state = self._prepared(X, sample_weight, again)
             self._train(problem, state)
-            images = problem.X[:_JUDGED].reshape(-1, *self.image_shape_)
+            images = problem.X[:_CHECKED].reshape(-1, *self.image_shape_)
             codes = self._codes_of(as_floats(images, self.components_.dtype))[0]
             warn_of_equal_codes(codes, type(self).__name__, self.alpha)
         return self

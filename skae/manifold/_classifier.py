@@ -40,7 +40,7 @@ from ..nn.tangent_propagation import TangentPropagation
 from ._store import TangentStore, TangentUpdates
 from ._strength import automatic_penalty
 
-_N_JUDGED = 1000  # labeled rows on which constant outputs are detected
+_N_CHECKED = 1000  # labeled rows on which constant outputs are detected
 _MOST_TANGENTS, _MOST_UNLABELED = 15, 10_000
 # With fewer labels a penalty at unlabeled rows would flatten the outputs there, and is made smaller.
 _MANY_LABELS = 1000
@@ -334,7 +334,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     def _warn_of_constant_outputs(self, data):
         """Warn if even the labeled rows are predicted hardly better than by outputs that do not depend on X."""
         rows = data.labeled_rows
-        rows = rows[:: -(-len(rows) // _N_JUDGED)]
+        rows = rows[:: -(-len(rows) // _N_CHECKED)]
         network, values = self._network, data.targets.values[rows]
         params = network.views(self._params)
         inputs = self._units.scaling.rows(data.X[rows])

@@ -24,7 +24,7 @@ class SharedEncoder(TrainingObjective):
         self.observers = [*first.observers, *second.observers]
         self.can_be_captured = first.can_be_captured and second.can_be_captured
         self.identity = {**first.identity, **second.identity, "weight of the second loss": weight}
-        self._places = _places(first.network, second.network)
+        self._slices = _slices(first.network, second.network)
         self._buffers = {}
 
     def draw(self, n_samples, rng):
@@ -33,22 +33,22 @@ class SharedEncoder(TrainingObjective):
 
     def join(self, first, second):
         """Return the flat vector of both from that of each; shared layers are those of ``first``."""
-        own = [second[mine] for mine, theirs in self._places if theirs.start >= len(first)]
-        return np.concatenate([first, *own]).astype(first.dtype)
+        rest = [second[part] for part, place in self._slices if place.start >= len(first)]
+        return np.concatenate([first, *rest]).astype(first.dtype)
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` unless it is None."""
         size = self.first.network.size
         value = self.first(flat[:size], batch, None if grad is None else grad[:size], rng)
         params, extra = self._buffer(flat)
-        for mine, theirs in self._places:
-            params[mine] = flat[theirs]
+        for part, place in self._slices:
+            params[part] = flat[place]
         value += self.weight * self.second(params, batch, None if grad is None else extra, rng)
         if grad is not None:
             grad[size:] = 0
             extra *= scalar(self.weight, extra)
-            for mine, theirs in self._places:
-                grad[theirs] += extra[mine]
+            for part, place in self._slices:
+                grad[place] += extra[part]
         return value
 
     def _buffer(self, flat):
@@ -60,21 +60,21 @@ class SharedEncoder(TrainingObjective):
         return self._buffers[key]
 
 
-def _places(first, second):
+def _slices(first, second):
     """Return pairs of slices: of the flat vector of ``second``, and of the same entries in the vector of both."""
     # The position of each entry of ``second``: that in ``first`` for shared layers, else one after ``first``.
     places = np.full(second.size, -1)
-    theirs, ours = first.views(np.arange(first.size)), second.views(places)
-    layers = (
-        *zip(theirs.encoder_weights, ours.encoder_weights),
-        *zip(theirs.encoder_biases, ours.encoder_biases),
+    in_first, in_second = first.views(np.arange(first.size)), second.views(places)
+    shared_layers = (
+        *zip(in_first.encoder_weights, in_second.encoder_weights),
+        *zip(in_first.encoder_biases, in_second.encoder_biases),
     )
-    for source, part in layers:
-        part[...] = source
-    own = places < 0
-    places[own] = first.size + np.arange(own.sum())
+    for source, target in shared_layers:
+        target[...] = source
+    is_own = places < 0
+    places[is_own] = first.size + np.arange(is_own.sum())
     # Consecutive positions become slices.
-    breaks = (np.diff(places) != 1) | (own[1:] != own[:-1])
+    breaks = (np.diff(places) != 1) | (is_own[1:] != is_own[:-1])
     ends = [*(np.flatnonzero(breaks) + 1).tolist(), second.size]
     return [
         (slice(start, stop), slice(int(places[start]), int(places[start]) + stop - start))

@@ -49,8 +49,8 @@ from .._typing import (
 )
 from ._dictionary import first_atoms
 
-COUNT_AFTER_FIT = "alpha", "gap_tol", "max_inference_iter", "n_jobs"  # parameters of the inference
-_JUDGED = 128  # rows whose codes the checks after a fit look at
+USED_AFTER_FIT = "alpha", "gap_tol", "max_inference_iter", "n_jobs"  # parameters of the inference
+_CHECKED = 128  # rows whose codes the checks after a fit look at
 
 
 def positive_part(codes):
@@ -81,7 +81,7 @@ class BaseCoder(
         "n_jobs": [Integral, None],
     }
 
-    _count_after_fit = COUNT_AFTER_FIT
+    _used_after_fit = USED_AFTER_FIT
 
     @abstractmethod
     def _wanted_shape(self, n_features):
@@ -143,10 +143,10 @@ class BaseCoder(
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             again = self.warm_start and hasattr(self, "_state")
             X = self._learn(X, sample_weight, self._train, again, held_out=True)
-            codes = self._codes(X[:_JUDGED], sparse_output=False)
+            codes = self._codes(X[:_CHECKED], sparse_output=False)
             warn_of_equal_codes(codes, type(self).__name__, self.alpha)
             names = getattr(self, "feature_names_in_", range(X.shape[1]))
-            warn_of_scales(Columns(in_numpy(X[:_JUDGED])), names, "Scale X (StandardScaler).")
+            warn_of_scales(Columns(in_numpy(X[:_CHECKED])), names, "Scale X (StandardScaler).")
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -247,7 +247,7 @@ class BaseCoder(
             Samples, in the units of the training data.
         """
         check_is_fitted(self)
-        check_set(self, *self._count_after_fit)
+        check_set(self, *self._used_after_fit)
         dtype = self._atoms.dtype
         if dispatched(X):
             check_backend(self._backend, X, f"{type(self).__name__}.inverse_transform")
@@ -299,7 +299,7 @@ class BaseCoder(
     def _validated(self, X, method):
         """Return the validated X of a public ``method``."""
         check_is_fitted(self)
-        check_set(self, *self._count_after_fit)
+        check_set(self, *self._used_after_fit)
         self._check_library(X)
         check_backend(self._backend, X, f"{type(self).__name__}.{method}")
         return validated_rows(self, X, dtype=self._atoms.dtype, reset=False)

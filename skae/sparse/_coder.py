@@ -16,7 +16,7 @@ from .._estimators.subestimators import atoms_of
 from .._estimators.unit_atoms import unit_rows
 from .._typing import ArrayLike, FloatArray, MatrixLike, Self
 from ..training.problem import Problem
-from ._base import COUNT_AFTER_FIT, BaseCoder, positive_part
+from ._base import USED_AFTER_FIT, BaseCoder, positive_part
 from ._dictionary import DictionaryObjective, DictionarySolver
 from ._groups import GroupLasso, group_members
 from ._inference import (
@@ -179,8 +179,8 @@ class SparseCoder(BaseCoder):
         "sparse_output": ["boolean"],
     }
 
-    _count_after_fit = (
-        *COUNT_AFTER_FIT,
+    _used_after_fit = (
+        *USED_AFTER_FIT,
         *("ridge", "groups", "algorithm", "n_nonzero_coefs", "positive"),
         *("split_sign", "transform_encoder", "sparse_output"),
     )

@@ -18,7 +18,7 @@ from ..nn.code_encoders import ENCODERS, make_encoder
 from ..nn.layer import LinearLayer
 from ..nn.linear_maps import ProductMap
 from ..training.problem import Problem
-from ._base import COUNT_AFTER_FIT, BaseCoder
+from ._base import USED_AFTER_FIT, BaseCoder
 from ._inference import chosen_algorithm, infer_codes, squared_norms
 from ._prediction import PSDObjective
 from ._problems import Lasso
@@ -166,8 +166,8 @@ class PSD(BaseCoder):
         "solver": [StrOptions({"adam", "sgd"}), HasMethods(["start", "step"])],
     }
 
-    _count_after_fit = (
-        *COUNT_AFTER_FIT,
+    _used_after_fit = (
+        *USED_AFTER_FIT,
         *("beta", "topology", "pool_size", "transform_algorithm", "algorithm"),
     )
 

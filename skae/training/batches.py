@@ -233,30 +233,30 @@ class Mixture(Batches):
     def __init__(self, *args, labeled, n_unlabeled, **options):
         super().__init__(*args, **options)
         self._labeled = self.indices[labeled[self.indices]]
-        self._others = self.indices[~labeled[self.indices]]
-        self._n_others = n_unlabeled if len(self._others) else 0
+        self._unlabeled = self.indices[~labeled[self.indices]]
+        self._n_unlabeled = n_unlabeled if len(self._unlabeled) else 0
         if self.sample_weight is not None:
             mean = self._mean_weight(to_numpy(self.sample_weight))
             self.sample_weight = self.sample_weight / scalar(mean, self.sample_weight)
 
     def __len__(self):
-        return len(self._labeled) + self._n_others
+        return len(self._labeled) + self._n_unlabeled
 
     def epoch(self, rng):
         """Yield each labeled row once, and some of the others."""
         order = shuffled(self._labeled, self.shuffle, rng)
         cuts = np.arange(self.batch_size, len(order), self.batch_size)
         # The ratio of unlabeled to labeled rows is the same in each batch.
-        others = np.split(self._drawn(rng), cuts * self._n_others // len(order))
+        others = np.split(self._drawn_unlabeled(rng), cuts * self._n_unlabeled // len(order))
         for rows in zip(np.split(order, cuts), others):
             rows = np.concatenate(rows)
             yield self.batch(rows if self.prototype is None else like(rows, self.prototype))
 
-    def _drawn(self, rng):
-        n_whole, n_more = divmod(self._n_others, max(len(self._others), 1))
+    def _drawn_unlabeled(self, rng):
+        n_whole, n_more = divmod(self._n_unlabeled, max(len(self._unlabeled), 1))
         shuffle = self.shuffle or True
-        parts = [shuffled(self._others, shuffle, rng) for _ in range(n_whole)]
-        rest = rng.permutation(self._others)[:n_more]
+        parts = [shuffled(self._unlabeled, shuffle, rng) for _ in range(n_whole)]
+        rest = rng.permutation(self._unlabeled)[:n_more]
         if shuffle is not True:
             rest = shuffled(np.sort(rest), shuffle, rng)
         return np.concatenate([*parts, rest])
@@ -264,8 +264,8 @@ class Mixture(Batches):
     def _mean_weight(self, weights):
         """Return the mean of the ``weights`` of the rows of an epoch, over its draws."""
         total = weights[self._labeled].sum(dtype=np.float64)
-        if self._n_others:
-            total += self._n_others * weights[self._others].mean(dtype=np.float64)
+        if self._n_unlabeled:
+            total += self._n_unlabeled * weights[self._unlabeled].mean(dtype=np.float64)
         return total / len(self)
 
 
