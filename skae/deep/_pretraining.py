@@ -39,13 +39,13 @@ def reported_layers(stack, X, state, publish, n_more):
         report.close(state)
 
 
-def pretrain(stack, network, flat, units, X, sample_weight, lowest, report):
+def pretrain(stack, network, flat, units, X, sample_weight, given, report):
     """Fit the ``layers_`` of ``stack`` without labels, as its parameters say, and copy their weights to ``flat``.
 
     See :class:`Pretraining` for the arguments.
     """
     noise_below = stack.corrupted == "input"
-    pretraining = Pretraining(stack.layers_, network, flat, units, lowest, report, noise_below)
+    pretraining = Pretraining(stack.layers_, network, flat, units, given, report, noise_below)
     if stack.schedule == "greedy":
         pretraining.greedy(X, sample_weight)
     else:
@@ -69,7 +69,7 @@ class Pretraining:
         Parameters of the network.
     units : Units
         How the first layer sees X.
-    lowest : (array-like, array-like)
+    given : (array-like, array-like)
         Data to which the first layer is fitted, and their weights; as given by the user if columns have names.
     report : Callbacks
         Callbacks of the whole fit, of which the layers are parts.
@@ -77,9 +77,9 @@ class Pretraining:
         Whether noise is added to X instead of to the codes.
     """
 
-    def __init__(self, layers, network, flat, units, lowest, report, noise_below=False):
+    def __init__(self, layers, network, flat, units, given, report, noise_below=False):
         self.layers, self.network, self.noise_below = layers, network, noise_below
-        self.units, self.lowest, self.report = units, lowest, report
+        self.units, self.given, self.report = units, given, report
         self.flat, self.params = flat, network.views(flat)
         depths = [len(layer.layer_shapes()) for _, layer in layers]
         self.starts = np.cumsum([0, *depths[:-1]]).tolist()
@@ -96,7 +96,7 @@ class Pretraining:
                     # The codes get no name, so that they are freed before those of the next layer are computed.
                     layer.fit(self._codes(X, start), sample_weight=sample_weight)
                 else:
-                    layer.fit(self.lowest[0], sample_weight=self.lowest[1])
+                    layer.fit(self.given[0], sample_weight=self.given[1])
 
     def simultaneous(self, X, sample_weight, checkpoint, resume):
         """Fit all layers at once, with the minibatches and epochs of the first one."""
@@ -172,7 +172,7 @@ class Pretraining:
             }
             network = Network(**shape)
             problem = Problem(Objective(network, loss), codes, weights, values, **options)
-            seen = codes if start else self.lowest[0]
+            seen = codes if start else self.given[0]
             units = plain_units(codes.shape[1]) if start else self.units
             publish = partial(_publish_encoder, layer, network, units, seen)
             training = layer.layer_training()
@@ -251,9 +251,9 @@ class Pretraining:
 
     def _begin(self, layer, start, X, sample_weight):
         """Let the layer check its training data; return its ``Problem`` and first state."""
-        given = (self._codes(X, start), sample_weight) if start else self.lowest
+        inputs = (self._codes(X, start), sample_weight) if start else self.given
         training = layer.layer_training()
-        problem, state = training.begin(*given)
+        problem, state = training.begin(*inputs)
         if start and self.noise_below and training.make_noise is not None:
             # The noise is that of the columns of X, to which it is added, and not that of the codes.
             problem.objective.corruption = training.make_noise(self.units)

@@ -164,17 +164,17 @@ class RecurrentAE(BaseStack):
         """
         with unchanged_on_error(self):
             check_stack(self)
-            X, weights, lowest = self._validated_input(X, sample_weight)
+            X, weights, given = self._validated_input(X, sample_weight)
             self.layers_ = copies(chosen_layers(self), self)
             widths, activations = layer_shapes(self.layers_)
             if len(widths) < 2:
                 raise ValueError("layers of a RecurrentAE must be two or more.")
             sizes = (self._units.scaling.n_inputs, *widths)
             self._shape = {"sizes": sizes, "activation": activations, "n_steps": self.n_steps}
-            self._learn(X, weights, lowest)
+            self._learn(X, weights, given)
         return self
 
-    def _learn(self, X, weights, lowest):
+    def _learn(self, X, weights, given):
         network = self._network
         state = self._start(network, X.dtype)
         objective = Objective(
@@ -191,7 +191,7 @@ class RecurrentAE(BaseStack):
             return
         with reported_layers(self, X, state, self._publish, 1) as report:
             with self._publishing(state):
-                pretrain(self, network, state.params, self._units, X, weights, lowest, report)
+                pretrain(self, network, state.params, self._units, X, weights, given, report)
             self._train(problem, state)
 
     @property

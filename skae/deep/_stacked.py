@@ -207,7 +207,7 @@ class StackedAE(BaseStack):
 
     def _fit_autoencoder(self, X, sample_weight):
         vars(self).pop("predictor_", None)
-        X, weights, lowest = self._validated_input(X, sample_weight)
+        X, weights, given = self._validated_input(X, sample_weight)
         corruption = None
         if self.corruption != "auto":
             corruption = make_corruption(
@@ -231,7 +231,7 @@ class StackedAE(BaseStack):
         )
         with reported_layers(self, X, state, self._publish, bool(self.fine_tune)) as report:
             with self._publishing(state):
-                pretrain(self, network, state.params, self._units, X, weights, lowest, report)
+                pretrain(self, network, state.params, self._units, X, weights, given, report)
             if self.fine_tune:
                 rows, constant_loss = self._units.scaling.rows(X), self._units.constant_loss
                 problem = Problem(objective, rows, weights, constant_loss=constant_loss)

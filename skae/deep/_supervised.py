@@ -110,23 +110,23 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             weights = np.where(labeled, 1.0 if weights is None else weights, 0)
         return units_of(chosen_layers(self)[0][1], data.X, frame, weights)
 
-    def _learn(self, data, state, lowest):
-        """Train the layers, the first one on ``lowest``, and then all of them together."""
+    def _learn(self, data, state, given):
+        """Train the layers, the first one on ``given``, and then all of them together."""
         if self.pretraining is None:
             self._train_together(data, state)
             return
         with reported_layers(self, data.X, state, self._publish, 1 + self.refit) as report:
             with self._publishing(state):
-                self._train_layers(data, state, lowest, report)
+                self._train_layers(data, state, given, report)
             self._train_together(data, state)
 
-    def _train_layers(self, data, state, lowest, report):
+    def _train_layers(self, data, state, given, report):
         """Fit the layers and put their weights into ``state``."""
         arguments = self._network, state.params, self._units
         if self.pretraining == "unsupervised":
-            pretrain(self, *arguments, data.X, data.weights, lowest, report)
+            pretrain(self, *arguments, data.X, data.weights, given, report)
             return
-        pretraining = Pretraining(self.layers_, *arguments, lowest, report)
+        pretraining = Pretraining(self.layers_, *arguments, given, report)
         if self.pretraining == "supervised":
             pretraining.supervised(data, self._output_units)
         else:
