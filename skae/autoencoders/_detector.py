@@ -49,8 +49,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     Parameters
     ----------
     base : estimator, default=None
-        Auto-encoder with ``transform`` and ``reconstruct``. None means an ``AutoEncoder`` of 100 units, or of a fifth of
-        the number of rows where that is less: with more it reproduces anomalies as well as the other rows.
+        Auto-encoder with ``transform`` and ``reconstruct``. None means an ``AutoEncoder`` of 100 units, or of a fifth
+        of the number of rows where that is less: with more it reproduces anomalies as well as the other rows.
     contamination : 'auto' or float, default='auto'
         Fraction of the training rows that are anomalies, in (0, 0.5], which sets the threshold. With ``'auto'``, rows
         are anomalies if their ``D ** (1 / 3)``, which is nearly normal for normal data, exceeds the third quartile by

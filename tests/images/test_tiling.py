@@ -264,8 +264,7 @@ def test_single_precision_pixels_and_rows():
 def test_filters_of_a_tiled_decomposition():
     """Its filters are tile by tile as well."""
     options = {"patch_size": 3, "tiling": (2, 3), "random_state": 0}
-    with pytest.warns(UserWarning, match="max_iter"):
-        psd = ConvolutionalPSD(2, max_iter=1, **options).fit(COLOR)
+    psd = ConvolutionalPSD(2, max_iter=1, **options).fit(COLOR)
     features = ConvolutionalFeatures(dictionary=psd.filters_, contrast=None, **options)
     features.set_params(whitening=None, encoder="linear", pool_size=TILING, pool_stride=TILING)
     maps = features.fit(COLOR[:, :8, :8]).transform(COLOR[:, :8, :8])
