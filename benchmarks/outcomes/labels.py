@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import LabelSpreading
 from sklearn.svm import SVC
 
@@ -13,6 +14,7 @@ from skae import ContractiveAE, ManifoldTangentClassifier, StackedAEClassifier
 from .bench import accuracies, gain, rows, values, verdict_of
 
 SET = "MNIST 10,000"
+SPREAD_CODES = "CAE, LabelSpreading"
 METHODS = (
     "stack",
     "stack, no pretraining",
@@ -22,6 +24,7 @@ METHODS = (
     "MTC, penalty x 100",
     "SVC",
     "LabelSpreading",
+    SPREAD_CODES,
 )
 CONTROLS = {"SVC": SVC(), "LabelSpreading": LabelSpreading(kernel="knn")}
 PAIRS = (
@@ -31,6 +34,8 @@ PAIRS = (
     ("MTC", "SVC"),
     ("stack", "LabelSpreading"),
     ("MTC", "LabelSpreading"),
+    (SPREAD_CODES, "LabelSpreading"),
+    (SPREAD_CODES, "MTC"),
     ("MTC", "stack"),
     ("MTC, penalty x 10", "MTC"),
     ("MTC, penalty x 100", "MTC"),
@@ -50,6 +55,8 @@ def build(method, seed):
     """Return an unfitted classifier."""
     if method in CONTROLS:
         return clone(CONTROLS[method])
+    if method == SPREAD_CODES:
+        return make_pipeline(ContractiveAE(random_state=seed), clone(CONTROLS["LabelSpreading"]))
     if method.startswith("stack"):
         return stack(seed, pretraining=None) if "no" in method else stack(seed)
     model = ManifoldTangentClassifier(random_state=seed)
