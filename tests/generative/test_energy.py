@@ -99,20 +99,6 @@ def test_density_of_a_mixture(mixture):
     assert np.linalg.norm(error) < 0.1 * np.linalg.norm(score)
 
 
-@pytest.mark.parametrize("mixture", [LINE, PLANE])
-def test_default_training_finds_the_score(mixture):
-    """The score of 2000 rows is right to 20%, and nothing warns."""
-    model = EnergyAE(standardize=False, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        model.fit(mixture.draw(2000))
-    X = mixture.draw(2000)
-    X += model.noise * rng.standard_normal(X.shape)
-    score = mixture.score(X, model.noise)
-    error = model.score_field(X) / model.noise**2 - score
-    assert np.linalg.norm(error) < 0.2 * np.linalg.norm(score)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("mixture", [LINE, PLANE])
 def test_score_of_a_denoising_autoencoder(mixture):
@@ -171,3 +157,17 @@ def test_bad_requests(arguments):
     model = EnergyAE(3, max_iter=2).fit(rng.standard_normal((20, 2)))
     with pytest.raises(ValueError, match=next(iter(arguments))):
         model.sample(**arguments)
+
+
+@pytest.mark.parametrize("mixture", [LINE, PLANE])
+def test_default_training_finds_the_score(mixture):
+    """The score of 2000 rows is right to 20%, and nothing warns."""
+    model = EnergyAE(standardize=False, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(mixture.draw(2000))
+    X = mixture.draw(2000)
+    X += model.noise * rng.standard_normal(X.shape)
+    score = mixture.score(X, model.noise)
+    error = model.score_field(X) / model.noise**2 - score
+    assert np.linalg.norm(error) < 0.2 * np.linalg.norm(score)

@@ -165,7 +165,7 @@ def test_seeds_schedules_and_stacks():
         ({"corruption": "blur"}, "corruption must be one of"),
         ({"corruption": "masking"}, "corruption_level must be a number >= 0"),
         ({"corruption": "masking", "corruption_level": -1}, "corruption_level must be a number"),
-        ({"corruption": "masking", "corruption_level": 2}, "corruption_level must be a share"),
+        ({"corruption": "masking", "corruption_level": 2}, "corruption_level must be a fraction"),
         ({"corruption": _nothing, "output_noise": -1}, "output_noise must be a number >= 0"),
         ({"corruption": _nothing, "output_noise": [1, 2]}, "one for each of 64 features"),
         ({"corruption": _nothing, "output_noise": np.nan}, "output_noise must be a number >= 0"),
