@@ -55,3 +55,20 @@ def test_data_frames_as_output_change_nothing_inside(name, output):
     expected = INSIDE[name]()
     with config_context(transform_output=output):
         np.testing.assert_array_equal(INSIDE[name](), expected)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+def test_an_estimator_that_gives_data_frames_is_used_inside(output):
+    pytest.importorskip(output)
+    framed = SparseAutoEncoder(20, k=3, **FAST).set_output(transform=output)
+    scores = AnomalyDetector(framed).fit(X).score_samples(X)
+    np.testing.assert_array_equal(scores, INSIDE["detector"]())
+    framed.fit(X)
+    features = SparseFeatureDisplay.from_estimator(framed, X).features
+    np.testing.assert_array_equal(features, INSIDE["features"]())
+    np.testing.assert_array_equal(
+        np.abs(CodeDisplay.from_estimator(framed, X).points), INSIDE["plane of sparse codes"]()
+    )
+    with pytest.raises(ValueError, match="sparse_output=False"):
+        framed.transform(X)

@@ -13,6 +13,7 @@ from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.frozen import is_prefit
 from .._estimators.parameters import check_set, estimator
+from .._estimators.subestimators import plain_codes
 from .._threads import share_items, team
 from .._typing import (
     ArrayLike,
@@ -300,7 +301,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self.zca_ = None
         if self.whitening is not None:
             self.zca_ = ZCA(epsilon=self.whitening).fit(patches)
-            patches = np.asarray(self.zca_.transform(patches))
+            patches = plain_codes(self.zca_, patches)
         return patches, kept
 
     def _keep(self, learned):

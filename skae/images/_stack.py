@@ -14,7 +14,7 @@ from .._compat import _BaseComposition, _fit_context
 from .._estimators import named_layers
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import check_set, estimator
-from .._estimators.subestimators import ready_copy
+from .._estimators.subestimators import plain_codes, ready_copy
 from .._threads import team
 from .._typing import (
     ArrayLike,
@@ -199,6 +199,6 @@ class ConvolutionalStack(
 def _maps_of_stages(images, layers):
     """Yield the pooled maps of each stage as images."""
     for _, stage in layers:
-        maps = np.asarray(stage.transform(images))
+        maps = plain_codes(stage, images)
         images = maps.reshape(len(maps), *stage.map_shape_)
         yield images
