@@ -1,6 +1,7 @@
 """Rows without a label, marked by -1, in the score of all classifiers."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_wine
@@ -67,3 +68,12 @@ def test_minus_one_counts_where_it_is_a_class(model):
 def test_no_row_with_a_label_has_no_score(model):
     with pytest.raises(ValueError, match="y has no labels"):
         clone(model).fit(X, y).score(X, np.full(len(y), -1))
+
+
+@_each(MODELS)
+@pytest.mark.parametrize("labels", [np.arange(3), NAMES], ids=["int", "text"])
+def test_labels_in_a_column_have_the_same_score(model, labels):
+    target = np.where(UNLABELED, -1, labels[y])
+    model = clone(model).fit(X, target)
+    for column in (target[:, None], pd.DataFrame({"label": target})):
+        assert model.score(X, column) == model.score(X, target)

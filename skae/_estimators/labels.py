@@ -210,7 +210,10 @@ def score(self: Any, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | Non
         If no row has a label, or labels are missing otherwise.
     """
     check_is_fitted(self)
-    labels = np.asarray(_labels_of_text(in_numpy(y))[0])
+    y = in_numpy(y)
+    if np.shape(y)[1:] == (1,):
+        y = column_or_1d(y, warn=True)
+    labels = np.asarray(_labels_of_text(y)[0])
     known = _known(labels, self.classes_)
     if known.all():
         return ClassifierMixin.score(self, X, y, sample_weight)
@@ -234,7 +237,8 @@ def _known(labels, classes):
 
 def is_continuous(y):
     """Return whether y has numbers that are no integers; missing ones are left to :func:`read_values` to refuse."""
-    values = np.asarray(y)
+    with errors_of("y"):
+        values = np.asarray(y)
     if values.ndim == 0:  # a sparse indicator matrix
         return False
     if values.dtype == object:
