@@ -102,15 +102,22 @@ def _is_worth_keeping(new, old, error):
 
 def gathered(estimator, X):
     """Return X, or a memory map of its rows if they are not in memory, see :func:`skae.sources.gather`."""
-    return X if type(X) is np.ndarray else gathered_with_y(estimator, X, None)[0]
+    return X if type(X) is np.ndarray else _gather(estimator, X)[0]
 
 
-def gathered_with_y(estimator, X, y):
-    """Return X as :func:`gathered` does, and y, which may come with the batches of X."""
-    if type(X) is np.ndarray:
-        return X, y
-    X, found = gather_with_y(X, allow_nan=get_tags(estimator).input_tags.allow_nan)
-    return X, found if y is None else y
+def gathered_with_y(estimator, X, y, needed_by=None):
+    """Return X as :func:`gathered` does, and y, which may come with the batches of X; raise ValueError if there is none."""
+    if type(X) is not np.ndarray:
+        X, found = _gather(estimator, X)
+        y = found if y is None else y
+    if y is None:
+        name = needed_by or type(estimator).__name__
+        raise ValueError(f"{name} requires y to be passed, but the target y is None.")
+    return X, y
+
+
+def _gather(estimator, X):
+    return gather_with_y(X, allow_nan=get_tags(estimator).input_tags.allow_nan)
 
 
 def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):

@@ -170,10 +170,6 @@ class BaseSupervised(
 
     def _validated_data(self, X, y, sample_weight):
         """Return the ``SupervisedData`` of a fit, and set the kind of predictions."""
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
         self._noise(1)
         if self.refit:
             self._check_refit()

@@ -244,11 +244,7 @@ class StackedAE(BaseStack):
             self.trained_with_["corruption"] = None
 
     def _fit_predictor(self, X, y, sample_weight):
-        X, y = gathered_with_y(self, X, y)
-        if y is None:
-            raise ValueError(
-                "fine_tune='supervised' requires y to be passed, but the target y is None."
-            )
+        X, y = gathered_with_y(self, X, y, needed_by="fine_tune='supervised'")
         Predictor = StackedAERegressor if is_continuous(y) else StackedAEClassifier
         shared = {field.name: getattr(self, field.name) for field in fields(BaseStack)}
         predictor = Predictor(**shared, device=self.device, precision=self.precision)

@@ -166,10 +166,6 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             X, y = gathered_with_y(self, X, y)
             frame = X
-            if y is None:
-                raise ValueError(
-                    "TangentNeighborsClassifier requires y to be passed, but the target y is None."
-                )
             X = validated_rows(self, X, dtype=DTYPES, accept_sparse=False)
             check_consistent_length(X, y)
             frame, _ = for_parts(frame, None, X, None)
