@@ -54,7 +54,7 @@ def check_part(name, part):
     constraints = getattr(part, "_parameter_constraints", {})  # classes of users have none
     params = part.get_params(deep=False)
     try:
-        check_set(part, *constraints.keys() & params.keys())
+        check_set(part, *(each for each in constraints if each in params))
     except ValueError as error:
         error.args = (f"In the layer {name!r}: {error}",)
         raise

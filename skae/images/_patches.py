@@ -108,10 +108,11 @@ def sample_patches(
     if not is_list or not len(images) or any(np.ndim(image) < 2 for image in images):
         raise ValueError("images must be a list of at least one image: [image] for a single one.")
     images = [_checked_image(image, f"images[{k}]", patch_size) for k, image in enumerate(images)]
-    channels = sorted({image.shape[2:] for image in images})
-    if len(channels) > 1:
+    other = next((image for image in images if image.shape[2:] != images[0].shape[2:]), None)
+    if other is not None:
         raise ValueError(
-            f"images must all be gray, or have as many channels; got the shapes {channels[0]} and {channels[1]} of a pixel."
+            "images must all be gray, or all have the same number of channels; got images of the shapes "
+            f"{images[0].shape} and {other.shape}."
         )
     n_each = -(-n_patches // len(images))
     parts = [

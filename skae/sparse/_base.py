@@ -223,9 +223,9 @@ class BaseCoder(
         H : {ndarray, csr_matrix} of shape (n_samples, n_components)
             Codes, in twice as many columns with ``split_sign``. They are dense if X is an array of another library.
         """
-        codes = self._codes(self._validated(X, "transform"), self.sparse_output)
-        if scipy.sparse.issparse(codes):
+        if self.sparse_output:
             check_sparse_output(self)
+        codes = self._codes(self._validated(X, "transform"), self.sparse_output)
         if not self.split_sign:
             return codes
         parts = [positive_part(codes), positive_part(-codes)]

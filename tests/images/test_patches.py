@@ -115,7 +115,7 @@ IMAGE = np.zeros((20, 20))
         ),
         (
             lambda: sample_patches([IMAGE, np.stack(3 * [IMAGE], axis=2)], (3, 3), 5),
-            "all be gray, or have as many channels",
+            "all be gray, or all have the same number of channels",
         ),
         (
             lambda: sample_patches([IMAGE.reshape(20, 5, 2, 2)], (3, 3), 5),
