@@ -33,9 +33,9 @@ def gaussian_units(a, runs, rows, columns):
 def multinomial_units(a, indices, rows, columns):
     """a <- 1 in one of the columns ``indices``, with probability softmax(a), and 0 in the others."""
     xp, first = namespace(a), indices[0]
-    shares = xp.cumulative_sum(softmax(a, indices), axis=1)
+    cumulative = xp.cumulative_sum(softmax(a, indices), axis=1)
     u = xp.astype(uniform(rows, columns[first : first + 1]), a.dtype)
-    below = xp.astype(u >= shares[:, :-1], xp.int64)
+    below = xp.astype(u >= cumulative[:, :-1], xp.int64)
     chosen = xp.sum(below, axis=1, keepdims=True)
     numbers = xp.arange(len(indices), dtype=xp.int64, device=a.device)
     put_back(xp.astype(numbers[None, :] == chosen, a.dtype), runs_of(indices), a)

@@ -33,7 +33,7 @@ def held_out_rows(rows, fraction, strata, seed):
     except ValueError as error:
         raise ValueError(
             f"early_stopping=True with validation_fraction={fraction} holds out {n_held_out} of {len(rows)} samples, with "
-            f"the same share of each of {len(np.unique(strata))} classes: that needs two samples or more of each, and as "
+            f"the same fraction of each of {len(np.unique(strata))} classes: that needs two samples or more of each, and as "
             "many held-out samples as classes. Use more samples, another fraction, or early_stopping=False."
         ) from error
     return tuple(map(np.sort, parts))

@@ -138,8 +138,8 @@ class Pretraining:
                 # The observer publishes the layer.
                 report = reported(layer, shown, n_epochs, lambda state: None)
                 reports.append(opened.enter_context(report))
-            watched = [report for report in reports if report.has_callbacks]
-            yield [_Publishing(publish), *watched] if watched else []
+            with_callbacks = [report for report in reports if report.has_callbacks]
+            yield [_Publishing(publish), *with_callbacks] if with_callbacks else []
             for report in reports:
                 report.close(None)
 

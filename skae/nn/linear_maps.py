@@ -68,13 +68,13 @@ def encoder_map(params, X, n_layers):
 
     Units saturated at every row are left out, since their part of any J v is lost in rounding.
     """
-    chain, n_samples, columns = [], X.shape[0], slice(None)
+    layers, n_samples, columns = [], X.shape[0], slice(None)
     for layer in params.encoder_layers[:n_layers]:
         X = layer.forward(X)
         linear, active = layer.linearize(X).active()
-        chain.append(LinearLayer(linear.weights[:, columns], linear.derivatives))
+        layers.append(LinearLayer(linear.weights[:, columns], linear.derivatives))
         columns = active
-    return ProductMap(chain, n_samples)
+    return ProductMap(layers, n_samples)
 
 
 def spectra(matrices, width):

@@ -82,7 +82,7 @@ class SGD:
     Parameters
     ----------
     momentum : float, default=0.9
-        Share of the last step that is added to the next one, in [0, 1).
+        Fraction of the last step that is added to the next one, in [0, 1).
     nesterov : bool, default=True
         Whether to use Nesterov's momentum, as in scikit-learn's MLP.
     """
