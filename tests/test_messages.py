@@ -258,8 +258,9 @@ def test_advice_names_no_parameter_that_does_nothing(estimator):
 
 
 def test_advice_on_tangents_names_the_penalty_that_was_used():
-    base = ContractiveAE(3, max_iter=1)
-    model = ManifoldTangentClassifier(base, n_tangents=2, max_iter=1, learning_rate_init=1e-9)
+    options = {"max_iter": 1, "random_state": 0}
+    base = ContractiveAE(3, **options)
+    model = ManifoldTangentClassifier(base, n_tangents=2, learning_rate_init=1e-9, **options)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(X, Y)
