@@ -139,9 +139,7 @@ def fitted_base(estimator, base, X, sample_weight, publish):
     ``base`` has weights.
     """
     if is_prefit(estimator):
-        check_prefit(base=base)
-        # Number, names and order of the columns.
-        validate_data(base, X, reset=False, skip_check_array=True)
+        check_prefit_for(X, base)
         return base
     base = ready_copy(
         "base",
@@ -153,6 +151,12 @@ def fitted_base(estimator, base, X, sample_weight, publish):
         resume=estimator.resume,
     )
     return fit_or_publish(base, X, sample_weight, publish)
+
+
+def check_prefit_for(X, base):
+    """Raise unless ``base`` is fitted to as many columns as X has, of the same names in the same order."""
+    check_prefit(base=base)
+    validate_data(base, X, reset=False, skip_check_array=True)
 
 
 def fit_or_publish(base, X, sample_weight, publish):

@@ -4,7 +4,7 @@ from sklearn.utils import check_random_state
 
 from .._estimators.fitting import DTYPES, validated_rows
 from .._estimators.frozen import is_prefit, unfrozen
-from .._estimators.subestimators import check_prefit, fit_or_publish, ready_copy
+from .._estimators.subestimators import check_prefit_for, fit_or_publish, ready_copy
 
 
 def take_tags_of_base(tags, base, default):
@@ -35,7 +35,7 @@ def fitted_base(whole, default, X, sample_weight, publish):
     """
     if is_prefit(whole):
         base = unfrozen(whole.base)
-        check_prefit(base=base)
+        check_prefit_for(X, base)
         return base
     base = default if whole.base is None else whole.base
     rng = check_random_state(whole.random_state)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
 from sklearn.utils import gen_batches
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, _fit_context, _safe_indexing
 from .._estimators.doc_links import linked
@@ -120,7 +120,10 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         with unchanged_on_error(self, learned="base_"):
             X = gathered(self, X)
             rows = validated_for_base(self, X, reset=True)
-            self._take(self._fitted_base(with_names(X, rows), rows, sample_weight))
+            if is_prefit(self):
+                counted_rows(rows, sample_weight)  # checks the weights, which the base does not get
+            X = with_names(X, rows)
+            self._take(fitted_base(self, DenoisingAE(), X, sample_weight, self._take))
         return self
 
     def transform(self, X: MatrixLike) -> FloatArray | csr_matrix:
@@ -141,14 +144,6 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         X = gathered(self, X)
         rows = validated_for_base(self, X, reset=False)
         return _filled(rows, with_names(X, rows), self.base_.impute)
-
-    def _fitted_base(self, X, rows, sample_weight):
-        base = fitted_base(self, DenoisingAE(), X, sample_weight, self._take)
-        if is_prefit(self):
-            # Number, names and order of the columns.
-            validate_data(base, X, reset=False, skip_check_array=True)
-            counted_rows(rows, sample_weight)  # checks the weights
-        return base
 
     def _take(self, base):
         self.base_ = base

@@ -5,11 +5,10 @@ import warnings
 import numpy as np
 from scipy.optimize import minimize as scipy_minimize
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import validate_data
 
 from .._estimators.fitting import BLOCK
 from .._estimators.frozen import is_prefit, unfrozen
-from .._estimators.subestimators import check_prefit, ready_copy
+from .._estimators.subestimators import check_prefit_for, ready_copy
 from ..autoencoders import AutoEncoder, BaseAutoEncoder
 from ..training.batches import mean_objective
 from ..training.problem import Problem
@@ -31,8 +30,7 @@ def checked_base(base):
 def fitted_base(model, base, X, sample_weight, rng):
     """Return ``base`` of ``model`` fitted to X, or as it is if it is frozen."""
     if is_prefit(model):
-        check_prefit(base=base)
-        validate_data(base, X, reset=False, skip_check_array=True)
+        check_prefit_for(X, base)
         return base
     copy = ready_copy("base", base, model, rng, verbose=model.verbose)
     return copy.fit(X, sample_weight=sample_weight)
