@@ -110,9 +110,15 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         codes, prototype = dense(X), reference(self, X)
         if prototype is None or not dispatched(X):
             # Shape and range are checked below; codes may have no rows.
-            unchecked = {"ensure_2d": False, "allow_nd": True, "ensure_all_finite": False}
-            options = unchecked | {"ensure_min_samples": 0}
-            codes = named_array(codes, "X", dtype=self._params.dtype, **options)
+            codes = named_array(
+                codes,
+                "X",
+                dtype=self._params.dtype,
+                ensure_2d=False,
+                allow_nd=True,
+                ensure_all_finite=False,
+                ensure_min_samples=0,
+            )
         check_codes(self, codes, self.n_components_)
         if not all_finite(codes):
             raise ValueError("X contains NaN or infinity; give finite codes.")

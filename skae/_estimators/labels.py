@@ -229,7 +229,7 @@ def _known(labels, classes):
     """Return the mask of the rows with a label, of one row if all count: -1 is a class, or labels are indicators."""
     if labels.ndim == 1 and _UNLABELED not in classes.tolist():
         if labels.dtype == object:
-            return np.array([isinstance(label, str) for label in labels], bool)
+            return _are_text(labels)
         if labels.dtype.kind in "if":
             return labels != _UNLABELED
     return np.ones(1, bool)
@@ -256,7 +256,7 @@ def _read_codes(y, named):
     check_classification_targets(named)
     labeled = np.ones(len(y), bool)
     if y.dtype == object:
-        labeled[:] = [isinstance(label, str) for label in y]
+        labeled = _are_text(y)
     elif y.dtype.kind in "if" and len(np.unique(y[y != _UNLABELED])) > 1:
         labeled = y != _UNLABELED
     codes = np.full(len(y), _UNLABELED)
@@ -292,7 +292,12 @@ def _labels_of_text(y):
         )
     if str(_UNLABELED) in texts and texts != {"-1", "1"}:
         raise ValueError(f"y has the label '-1' as text. {_HOW_TO_MARK}")
-    return found, found[[isinstance(label, str) for label in found]]
+    return found, found[_are_text(found)]
+
+
+def _are_text(labels):
+    """Return the mask of the labels of text; beside them there may be -1."""
+    return np.array([isinstance(label, str) for label in labels], bool)
 
 
 def _refuse_number_objects(y):
