@@ -12,6 +12,9 @@ from .._estimators.subestimators import check_layers, kind_of_units
 from .._estimators.units import plain_units
 from ..autoencoders import ContractiveAE
 
+# Width of the default layers.
+UNITS_PER_FEATURE, FEWEST_UNITS, MOST_UNITS = 5, 100, 500
+
 # Constraints of the parameters for the layers and their pre-training.
 LAYERS = {
     "layers": [list, tuple, None],
@@ -20,14 +23,27 @@ LAYERS = {
 }
 
 
-def default_layers():
+def default_layers(n_units):
     """Return two contractive auto-encoders, as in Rifai et al. 2011."""
-    return [("low", ContractiveAE()), ("high", ContractiveAE())]
+    return [("low", ContractiveAE(n_units)), ("high", ContractiveAE(n_units))]
 
 
-def chosen_layers(stack):
-    """Return the ``layers`` of ``stack``: default ones for None, contractive auto-encoders for widths."""
-    return default_layers() if stack.layers is None else of_widths(stack.layers, ContractiveAE)
+def chosen_layers(stack, n_units=MOST_UNITS):
+    """Return the ``layers`` of ``stack``: default ones for None, contractive auto-encoders for widths.
+
+    The default ones have ``n_units`` each.
+    """
+    if stack.layers is None:
+        return default_layers(n_units)
+    return of_widths(stack.layers, ContractiveAE)
+
+
+def units_below_outputs(n_features):
+    """Return the number of units of default layers that are trained with y, for X with ``n_features`` columns.
+
+    Codes for another model gain from 500 units; together with an output layer, on tables, they only take longer.
+    """
+    return min(MOST_UNITS, max(FEWEST_UNITS, UNITS_PER_FEATURE * n_features))
 
 
 def check_stack(stack):

@@ -54,14 +54,14 @@ class StackedAE(BaseStack):
     layers : list of (str, estimator) or list of int, default=None
         Layers from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'``, whose gains go
         into its decoder. They are cloned; :func:`make_stack` names them. A list of int stands for
-        :class:`ContractiveAE` of these widths, None for two of them with their defaults, 500 units each.
+        :class:`ContractiveAE` of these widths, None for two of them of 500 units.
         ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. ``set_params`` and parameter grids take
         the parameters of layers as ``name__parameter``.
     fine_tune : {'reconstruction', 'supervised'}, default=None
         Goal of training all layers together after pre-training. With ``'supervised'``, ``fit`` needs y, and the stack
         predicts and has no decoder. It is a :class:`StackedAEClassifier` if y holds strings, booleans or whole numbers,
-        else a :class:`StackedAERegressor`; use the latter directly for targets that are counts. scikit-learn sees a
-        classifier before ``fit``, and the type of ``predictor_`` afterwards.
+        else a :class:`StackedAERegressor`, with the defaults of these; use the latter directly for targets that are
+        counts. scikit-learn sees a classifier before ``fit``, and the type of ``predictor_`` afterwards.
     schedule : {'greedy', 'simultaneous'}, default='greedy'
         Whether to train the layers one after the other, or all at once, each on the current codes, with the minibatches
         and epochs of the first one.

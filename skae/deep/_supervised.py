@@ -16,7 +16,16 @@ from .._estimators.subestimators import copies, fill, for_parts
 from .._estimators.supervised import BaseSupervised
 from .._estimators.unlabeled import RECONSTRUCTION, all_rows, new_autoencoder, reconstruction
 from .._typing import ArrayLike, MatrixLike, NamedLayers, Self
-from ._layers import LAYERS, check_stack, chosen_layers, downward, layer_shapes, ties, units_of
+from ._layers import (
+    LAYERS,
+    check_stack,
+    chosen_layers,
+    downward,
+    layer_shapes,
+    ties,
+    units_below_outputs,
+    units_of,
+)
 from ._pretraining import Pretraining, pretrain, reported_layers
 
 
@@ -98,7 +107,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             self._units = self._units_of_first_layer(data, frame)
             if self.reconstruction_weight:
                 self._units.check(data.X, column_names(self, data.X))
-            self.layers_ = copies(chosen_layers(self), self)
+            self.layers_ = copies(self._chosen_layers(), self)
             state = self._add_output(*layer_shapes(self.layers_), data.targets)
             self._learn(data, state, for_parts(frame, sample_weight, data.X, data.weights))
         return self
@@ -108,7 +117,10 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         weights, labeled = data.weights, data.targets.labeled
         if not (self.pretraining in ("unsupervised", "partial") or self.reconstruction_weight):
             weights = np.where(labeled, 1.0 if weights is None else weights, 0)
-        return units_of(chosen_layers(self)[0][1], data.X, frame, weights)
+        return units_of(self._chosen_layers()[0][1], data.X, frame, weights)
+
+    def _chosen_layers(self):
+        return chosen_layers(self, units_below_outputs(self.n_features_in_))
 
     def _learn(self, data, state, given):
         """Train the layers, the first one on ``given``, and then all of them together."""

@@ -28,8 +28,8 @@ MODELS = [StackedAE, StackedAEClassifier, StackedAERegressor, RecurrentAE]
 def short(monkeypatch):
     """Take no more than two epochs for the default layers."""
 
-    def shortened():
-        return [(name, layer.set_params(max_iter=2)) for name, layer in default_layers()]
+    def shortened(n_units):
+        return [(name, layer.set_params(max_iter=2)) for name, layer in default_layers(n_units)]
 
     monkeypatch.setattr("skae.deep._layers.default_layers", shortened)
 
@@ -41,16 +41,28 @@ def test_it_fits_without_arguments(Model, short):
     model = clone(Model().set_params(max_iter=2)).fit(X, y)
     stack = model.base_ if Model is ManifoldTangentClassifier else model
     assert [type(layer) for _, layer in stack.layers_] == [ContractiveAE] * 2
-    assert [layer.n_components for _, layer in stack.layers_] == [500, 500]
+    alone = Model in (StackedAE, RecurrentAE, ManifoldTangentClassifier)
+    assert [layer.n_components for _, layer in stack.layers_] == [500 if alone else 320] * 2
     assert "layers" not in vars(model) or model.layers is None
     assert estimator_html_repr(Model()) and repr(Model()) and Model().get_params()
 
 
 def test_default_layers_have_their_own_defaults():
-    names, layers = zip(*default_layers())
+    names, layers = zip(*default_layers(500))
     assert names == ("low", "high")
     for layer in layers:
         assert layer.get_params() == ContractiveAE().get_params()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("n_features", "n_units"), [(4, 100), (30, 150), (200, 500)])
+def test_default_layers_before_an_output_layer_have_five_units_per_feature(
+    short, n_features, n_units
+):
+    rows = np.random.default_rng(0).normal(size=(30, n_features))
+    for Model in (StackedAEClassifier, StackedAERegressor):
+        model = Model(max_iter=2, random_state=0).fit(rows, np.arange(30) % 2)
+        assert [layer.n_components for _, layer in model.layers_] == [n_units] * 2
 
 
 def test_the_default_stack_is_two_layers_by_hand(short):
