@@ -46,6 +46,8 @@ FAMILIES = [
         (skae.StackedAE, skae.StackedAEClassifier, skae.StackedAERegressor, skae.RecurrentAE),
         {
             "corruption",
+            "dropout",
+            "layers",
             "pretraining",
             "reconstruction_weight",
             "supervision_weight",

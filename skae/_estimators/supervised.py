@@ -48,6 +48,13 @@ NOISE = {
 _DECAY = 0.3  # 'auto' weight decay times the number of rows, as alpha of sklearn.linear_model.Ridge
 # Fraction of masked inputs with _MANY_INPUTS or more, as in images; fewer inputs say less about each other.
 _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
+# Fraction of dropped units in layers that can spare them.
+_DROPPED, _FEWEST_UNITS = 0.5, 100
+
+
+def automatic_dropout(widths):
+    """Return the fraction of the units to drop in hidden layers of these widths."""
+    return _DROPPED if min(widths) >= _FEWEST_UNITS else 0.0
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -62,7 +69,7 @@ class BaseSupervised(
     corruption: Literal["auto"] | Corruption = "auto"
     corruption_level: float = 0.3
     weight_decay: float | str = 0.0
-    dropout: float = 0.0
+    dropout: float | Literal["auto"] = 0.0
     learning_rate_init: float = 3e-3
     learning_rate: Schedule = "cosine"
     batch_size: int = 64
@@ -200,11 +207,14 @@ class BaseSupervised(
             raise ValueError(
                 f"frozen={self.frozen} is more than the {len(widths)} hidden layers; 'all' means all of them."
             )
+        dropout = self.dropout
+        if dropout == "auto":
+            dropout = automatic_dropout(widths)
         self._shape = {
             "sizes": (n_inputs or self._units.scaling.n_inputs, *widths, n_outputs),
             "activation": (*activations, "identity"),
             "decoder": None,
-            "dropout": self.dropout,
+            "dropout": dropout,
         }
         self._output_units = Reconstruction([targets.unit(np.arange(n_outputs))])
         network = self._network

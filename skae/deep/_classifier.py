@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Literal
 
+from .._compat import StrOptions
 from .._estimators.labels import CLASS_WEIGHT, score
 from .._estimators.parameters import estimator
 from .._estimators.unlabeled import UNLABELED, check_unlabeled, unlabeled_ratio
@@ -57,8 +58,9 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
         Number of unlabeled rows per labeled row with ``reconstruction_weight``, drawn anew in each epoch. Epochs and
         ``batch_size`` then count labeled rows only. ``'auto'`` means one. None uses all rows, as ``solver='lbfgs'``
         requires.
-    dropout : float, default=0.0
-        Fraction of the units of each layer that are dropped at each step of the joint training.
+    dropout : float or 'auto', default='auto'
+        Fraction of the units of each layer that are dropped at each step of the joint training. ``'auto'`` is 0.5 if
+        each layer has 100 units or more, else 0.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
         Noise added to X in the joint training, drawn anew at each step; prediction uses the clean X. ``'masking'`` sets
         cells to 0 and divides the others by ``1 - corruption_level``, as dropout does; ``'salt_and_pepper'`` sets them
@@ -156,6 +158,7 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
     True
     """
 
+    dropout: float | Literal["auto"] = "auto"
     class_weight: ClassWeight = None
     unlabeled_per_labeled: float | Literal["auto"] | None = "auto"
 
@@ -163,6 +166,7 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
         **BaseSupervisedStack._parameter_constraints,
         **CLASS_WEIGHT,
         **UNLABELED,
+        "dropout": [StrOptions({"auto"}), *BaseSupervisedStack._parameter_constraints["dropout"]],
     }
 
     score = score

@@ -351,3 +351,16 @@ def test_layers_without_names_are_told_of_make_stack():
     for layers in ([AutoEncoder(4)], [AutoEncoder(4), 3], [("low", AutoEncoder(4)), 3]):
         with pytest.raises(ValueError, match=r"list of \(name, estimator\).*make_stack"):
             StackedAEClassifier(layers).fit(*_overlapping())
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("layers", "dropout"), [(None, 0.5), ([100, 120], 0.5), ([100, 99], 0), ([40], 0)]
+)
+def test_automatic_dropout_is_half_of_wide_layers(layers, dropout):
+    options = {"pretraining": None, "max_iter": 2, "random_state": 0}
+    auto = StackedAEClassifier(layers, **options).fit(X[:80], y[:80])
+    given = StackedAEClassifier(layers, dropout=dropout, **options).fit(X[:80], y[:80])
+    np.testing.assert_array_equal(auto.predict_proba(X), given.predict_proba(X))
+    with pytest.raises(ValueError, match="dropout"):
+        StackedAERegressor(dropout="auto").fit(X[:80], y[:80])
