@@ -78,7 +78,7 @@ def test_linear_contraction_of_the_reconstruction_has_the_optimum_of_denoising()
 @pytest.mark.parametrize("estimator", [AutoEncoder, ContractiveAE])
 def test_three_hidden_layers_reconstruct_better_than_pca(estimator):
     X = load_digits().data
-    deep = estimator(10, hidden_layer_sizes=(500, 200, 50), random_state=0).fit(X)
+    deep = estimator(10, hidden_layer_sizes=(200, 100, 50), random_state=0).fit(X)
     pca = PCA(10).fit(X)
     expected = np.sum((X - pca.inverse_transform(pca.transform(X))) ** 2)
     assert np.sum((X - deep.reconstruct(X)) ** 2) < expected
