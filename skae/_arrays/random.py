@@ -68,12 +68,13 @@ def draw(rows, columns):
 
 
 def words(X):
-    """Return the memory of each row of ``X`` as 32-bit words, in int64."""
+    """Return the bits of the rounded cells of ``X``, in int64."""
     xp = namespace(X)
+    rounded = xp.astype(X, xp.float32) + float(compiled.COARSE)
     if hasattr(X, "view"):
-        bits = X.view(xp.int32)
+        bits = rounded.view(xp.int32)
     else:  # the array API has no function for it
-        bits = like(np.ascontiguousarray(to_numpy(X)).view(np.int32), X)
+        bits = like(to_numpy(rounded).view(np.int32), X)
     return xp.astype(bits, xp.int64) & _MASK
 
 

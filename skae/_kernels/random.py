@@ -1,12 +1,16 @@
 """Randomness as a hash of (row key, column key): no state, and any cell can be drawn again.
 
 A row's key comes from a seed and the row's content, so noise depends neither on the thread that computes it nor on
-other rows; equal rows have different keys.
+other rows; equal rows have different keys. The content is rounded: other units of X, or another dtype, change rounding
+errors of the scaled rows, which must not change the noise.
 """
 
 import numpy as np
 
 from ._jit import kernel
+
+# In float32, a sum of this and x has x rounded to a multiple of 1 / 2048 (|x| < 2048; of 2048 / 2**23 of x beyond).
+COARSE = np.float32(6144)
 
 
 @kernel
@@ -26,15 +30,16 @@ def draw(row_key, column_key):
 
 
 @kernel
-def row_keys(bits, columns, seed, out):
-    """out_i <- a hash of ``seed`` and of row i of ``bits``, the rows' memory as 32-bit words."""
+def row_keys(X, columns, seed, out):
+    """out_i <- a hash of ``seed`` and of row i of ``X``, rounded."""
     low = np.uint32(seed & np.uint64(0xFFFFFFFF))
     high = np.uint32(seed >> np.uint64(32))
     salt = mix(np.uint32(mix(low) + high))
-    for i in range(bits.shape[0]):
+    for i in range(X.shape[0]):
         total = np.uint64(0)
-        for j in range(bits.shape[1]):
-            total += np.uint64(bits[i, j]) * np.uint64(columns[j])
+        for j in range(X.shape[1]):
+            bits = np.float32(np.float32(X[i, j]) + COARSE).view(np.uint32)
+            total += np.uint64(bits) * np.uint64(columns[j])
         folded = np.uint32(total >> np.uint64(32)) ^ mix(np.uint32(total & np.uint64(0xFFFFFFFF)))
         out[i] = mix(np.uint32(mix(folded) + salt))
 

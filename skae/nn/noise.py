@@ -14,16 +14,16 @@ from .._threads import ELEMENT, share
 def keys(X, seed, n_columns=None):
     """Return the row keys of ``X`` under ``seed`` and column keys, arrays of uint32.
 
-    The same row and seed give the same key in every batch; so do the second of equal rows, the third, and so on.
+    The same row and seed give the same key in every batch, whatever the rounding errors of the row; so do the second of
+    equal rows, the third, and so on.
     ``n_columns`` is by default that of ``X``.
     """
     if not is_numpy(X):
         return _keys_on_device(X, seed, n_columns)
-    bits, columns = X.view(np.uint32), _column_keys(X.view(np.uint32).shape[1])
-    rows = np.empty(len(X), np.uint32)
+    columns, rows = _column_keys(X.shape[1]), np.empty(len(X), np.uint32)
 
     def work(part):
-        kernels.row_keys(bits[part], columns, np.uint64(seed), rows[part])
+        kernels.row_keys(X[part], columns, np.uint64(seed), rows[part])
 
     share(work, len(X), ELEMENT * X.shape[1] // 4)
     places = np.full(2 << int(len(X)).bit_length(), -1, np.int32)

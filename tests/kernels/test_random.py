@@ -7,7 +7,7 @@ from scipy import stats
 from sklearn.base import clone
 
 from skae import DenoisingAE, _threads
-from skae._kernels.random import normal
+from skae._kernels.random import normal, row_keys
 from skae._threads import team
 from skae.nn.corruption import GaussianNoise, Masking, SaltAndPepper, Swap, dropout_mask
 from skae.nn.noise import keys
@@ -104,6 +104,31 @@ def test_noise_belongs_to_the_row_and_the_seed():
     both = np.mean((out == 0) & (other == 0))
     assert both == pytest.approx(0.25, abs=4 * np.sqrt(0.25 * 0.75 / X.size))
     assert len(np.unique(keys(X, 1)[0])) == len(X)
+
+
+def _mixed(x):
+    """Return the finalizer of MurmurHash3 of the lowest 32 bits of the integer ``x``."""
+    x %= 2**32
+    x = (x ^ x >> 16) * 0x85EBCA6B % 2**32
+    x = (x ^ x >> 13) * 0xC2B2AE35 % 2**32
+    return x ^ x >> 16
+
+
+def test_row_keys_are_hashes_of_rounded_rows():
+    rng = np.random.default_rng(0)
+    columns, seed = rng.integers(1, 2**32, 7, dtype=np.uint32), np.uint64(2**40 + 3)
+    data, found = rng.normal(size=(20, 7)), np.empty(20, np.uint32)
+    row_keys(data, columns, seed, found)
+    bits = (data.astype(np.float32) + np.float32(6144)).view(np.uint32)
+    totals = [sum(int(b) * int(c) for b, c in zip(row, columns)) % 2**64 for row in bits]
+    salt = _mixed(3) + 2**8
+    expected = [_mixed(_mixed(t >> 32 ^ _mixed(t)) + _mixed(salt)) for t in totals]
+    np.testing.assert_array_equal(found, expected)
+    moved, again = ((1000 * data + 5) - 5) / 1000, np.empty_like(found)
+    assert (moved != data).any()
+    for same in (moved, data.astype(np.float32)):
+        row_keys(same, columns, seed, again)
+        np.testing.assert_array_equal(again, found)
 
 
 BITS = np.tile(np.stack(np.meshgrid(*[[0, 1]] * 3), axis=-1).reshape(-1, 3), (32, 1))
