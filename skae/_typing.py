@@ -2,17 +2,17 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NewType, Protocol, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike as ArrayLike
-from numpy.typing import NDArray
 from sklearn import base
 from sklearn.utils import metaestimators
 
 if TYPE_CHECKING:
     # Both type checkers ship this module; Python 3.10 has neither name.
     from matplotlib.axes import Axes as Axes
+    from numpy.typing import ArrayLike as ArrayLike
+    from numpy.typing import NDArray
     from typing_extensions import Self as Self
     from typing_extensions import dataclass_transform as dataclass_transform
 
@@ -116,12 +116,22 @@ class SameType(Protocol):
     def __call__(self, function: Function, /) -> Function: ...
 
 
-FloatArray: TypeAlias = NDArray[np.floating[Any]]
-IntArray: TypeAlias = NDArray[np.signedinteger[Any]]
-AnyArray: TypeAlias = NDArray[Any]
-MatrixLike: TypeAlias = (
-    ArrayLike | SparseMatrix | LazyFrame | DaskCollection | Dataset | Iterable[Any]
-)
+if TYPE_CHECKING:
+    FloatArray: TypeAlias = NDArray[np.floating[Any]]
+    IntArray: TypeAlias = NDArray[np.signedinteger[Any]]
+    TextArray: TypeAlias = NDArray[np.str_]
+    AnyArray: TypeAlias = NDArray[Any]
+    MatrixLike: TypeAlias = (
+        ArrayLike | SparseMatrix | LazyFrame | DaskCollection | Dataset | Iterable[Any]
+    )
+else:
+    # ``help`` and the tooltips of notebooks print names; an alias would be printed as ten lines of its parts.
+    ArrayLike = NewType("ArrayLike", object)
+    FloatArray = NewType("FloatArray", np.ndarray)
+    IntArray = NewType("IntArray", np.ndarray)
+    TextArray = NewType("TextArray", np.ndarray)
+    AnyArray = NewType("AnyArray", np.ndarray)
+    MatrixLike = NewType("MatrixLike", object)
 PathLike: TypeAlias = str | os.PathLike[str]
 RandomState: TypeAlias = int | np.random.RandomState | None
 ImageShape: TypeAlias = tuple[int, ...] | None

@@ -140,6 +140,17 @@ def test_public_functions_are_annotated(public):
         assert signature.return_annotation is not signature.empty, name
 
 
+@pytest.mark.parametrize("public", sorted(PUBLIC, key=lambda each: each.__qualname__))
+def test_help_prints_names_of_types_and_not_their_parts(public):
+    for name, function in _functions(public):
+        signature = inspect.signature(function)
+        for each in [*signature.parameters.values(), signature]:
+            text = inspect.formatannotation(
+                signature.return_annotation if each is signature else each.annotation
+            )
+            assert "_NestedSequence" not in text and "numpy.dtype" not in text, f"{name}: {text}"
+
+
 def _strings(annotation):
     """Return the strings that an annotation names."""
     if get_origin(annotation) is Literal:

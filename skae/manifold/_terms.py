@@ -3,15 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._estimators.fitting import check_counts
-from .._typing import FloatArray
+from .._typing import FloatArray, TextArray
 
 
-def tangent_terms(
-    basis: FloatArray, feature_names: Sequence[str], n_terms: int = 8
-) -> NDArray[np.str_]:
+def tangent_terms(basis: FloatArray, feature_names: Sequence[str], n_terms: int = 8) -> TextArray:
     """Return each tangent as the words that it adds and takes away, such as ``'+gilt +stg -slow'``.
 
     The sign of a tangent is arbitrary; it is chosen so that the largest component is positive.
