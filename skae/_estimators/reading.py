@@ -30,9 +30,7 @@ def validated(estimator, X, name=None, **options):
         return validate_data(estimator, X, **options)
     except (TypeError, ValueError) as error:
         problem = str(error)
-        message = (
-            _of_argument(problem, name) if name else _with_cure(problem, getattr(X, "ndim", 2))
-        )
+        message = _of_argument(problem, name) if name else _with_cure(problem, X)
         if message is None:
             raise
         raise _kind_of(error)(message) from error
@@ -71,15 +69,15 @@ def _of_argument(problem, name):
     return f"{name}: {problem}"
 
 
-def _with_cure(problem, n_dimensions):
+def _with_cure(problem, X):
     """Return the message of an error of scikit-learn's with the cure, or None if it needs none."""
-    if n_dimensions > 2:
+    if getattr(X, "ndim", 2) > 2:
         return f"{problem} Make a row of each sample, X.reshape(len(X), -1); for images see also skae.images."
-    if "convert string to float" in problem:
+    if "convert string to float" in problem or "Cannot cast object" in problem:
         return (
-            f"X has columns of text ({problem}). Encode them first, for instance with make_column_transformer("
-            "(OneHotEncoder(handle_unknown='ignore'), make_column_selector(dtype_exclude=['number', 'datetime', 'datetimetz'])), "
-            "remainder='passthrough')."
+            f"X has columns of text{_not_numbers(X)} ({problem}). Encode them first, for instance with "
+            "make_column_transformer((OneHotEncoder(handle_unknown='ignore'), make_column_selector(dtype_exclude="
+            "['number', 'datetime', 'datetimetz'])), remainder='passthrough')."
         )
     if "could not be promoted" in problem or "real number, not" in problem:
         return f"X has columns that hold no numbers ({problem.split('. ')[0]}). {_CURE_OF_DATES}"
@@ -91,8 +89,21 @@ def _with_cure(problem, n_dimensions):
     return None
 
 
+def _not_numbers(X):
+    """Return the names of the columns of a data frame that cannot be read as numbers, as a part of a sentence."""
+    if not hasattr(X, "columns"):
+        return ""
+    names = []
+    for name in X.columns:
+        try:
+            check_array(X[[name]], dtype=np.float64, ensure_all_finite=False)
+        except (TypeError, ValueError):
+            names.append(name)
+    return f" in {names}"
+
+
 def refuse_unlike_numbers(value, name):
-    """Raise if ``value`` has masked values, dates or durations.
+    """Raise if ``value`` has masked values, dates, durations or, in a data frame, complex numbers.
 
     Numpy reads masked values as if they were not masked, and a missing date as the number -9.2e18.
     """
@@ -105,8 +116,14 @@ def refuse_unlike_numbers(value, name):
             value = np.asarray(value)
     refuse_masked(value, name)
     if hasattr(value, "columns") and hasattr(value, "dtypes"):
-        found = [column for column, dtype in zip(value.columns, value.dtypes) if _is_time(dtype)]
+        kinds = list(zip(value.columns, value.dtypes))
+        found = [column for column, dtype in kinds if _is_time(dtype)]
         where = f" in the columns {found}"
+        imaginary = [column for column, dtype in kinds if getattr(dtype, "kind", None) == "c"]
+        if imaginary:
+            raise ValueError(
+                f"{name} has complex numbers in the columns {imaginary}: give real and imaginary part a column each."
+            )
     else:
         found, where = _is_time(getattr(value, "dtype", None)), ""
     if found:
@@ -119,4 +136,5 @@ def _is_time(dtype):
     """Return whether a dtype of numpy, pandas or polars is one of dates or durations."""
     if hasattr(dtype, "is_temporal"):
         return dtype.is_temporal()
-    return getattr(dtype, "kind", None) in ("m", "M")
+    # The kind of a period is that of objects.
+    return getattr(dtype, "kind", None) in ("m", "M") or str(dtype).startswith("period")

@@ -62,6 +62,10 @@ def as_images(rows, image_shape):
 
 def drawable(X):
     """Return X, an array, data frame or sparse matrix, as an ndarray that can be drawn."""
+    if np.ndim(X) > 2:
+        raise ValueError(
+            f"X must have a row for each sample, X.reshape(len(X), -1); got {np.ndim(X)} dimensions."
+        )
     return check_array(in_numpy(dense(X)), ensure_all_finite=False)
 
 

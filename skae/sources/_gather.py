@@ -145,7 +145,12 @@ class Checks:
         rows = rows.astype(dtype, copy=False)
         values = rows.data if kind[0] else rows
         if self._has_bad(values):
-            self._refuse("has missing or infinite values")
+            self._refuse(
+                "has infinite values"
+                if self._allow_nan
+                else "has missing or infinite values: fill in missing ones first, by Imputer of skae or SimpleImputer "
+                "of scikit-learn"
+            )
         if part.y is not None and len(part.y) != rows.shape[0]:
             self._refuse(f"has {rows.shape[0]} rows, and {len(part.y)} targets")
         self._number += 1

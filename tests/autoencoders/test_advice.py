@@ -234,6 +234,23 @@ def test_columns_of_text_are_refused_with_the_cure(model):
         model.fit(frame, np.arange(20) % 2)
 
 
+@pytest.mark.parametrize("text", ["object", "category", "string"])
+def test_columns_of_text_are_named(text):
+    # Beside a 0/1 column of bool, scikit-learn's error about a category names neither text nor column.
+    frame = pd.DataFrame({"age": np.arange(20.0), "owner": np.arange(20) % 2 == 0})
+    frame["work"] = pd.Series(["a", "b"] * 10, dtype=text)
+    with pytest.raises(
+        ValueError, match=r"columns of text in \['work'\] .* Encode .*OneHotEncoder"
+    ):
+        AutoEncoder(2).fit(frame)
+
+
+def test_complex_columns_are_refused():
+    frame = pd.DataFrame({"age": np.arange(20.0), "wave": np.full(20, 1j)})
+    with pytest.raises(ValueError, match=r"complex numbers in the columns \['wave'\]"):
+        AutoEncoder(2).fit(frame)
+
+
 @_of_many_families
 @pytest.mark.parametrize(
     "dates",
@@ -242,8 +259,9 @@ def test_columns_of_text_are_refused_with_the_cure(model):
         pd.date_range("2026-01-01", periods=20, tz="UTC"),
         pd.timedelta_range("1D", periods=20),
         pd.date_range("2026-01-01", periods=20).astype(object),
+        pd.period_range("2026-01", periods=20, freq="M"),
     ],
-    ids=["dates", "zone", "durations", "objects"],
+    ids=["dates", "zone", "durations", "objects", "periods"],
 )
 def test_columns_of_dates_are_refused_with_the_cure(model, dates):
     frame = pd.DataFrame({"age": np.arange(20.0), "since": dates})

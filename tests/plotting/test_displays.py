@@ -207,6 +207,11 @@ def test_filters_of_pictures_have_their_shape():
         (lambda model: FilterDisplay.from_estimator(AutoEncoder), TypeError, "is a class"),
         (lambda model: FilterDisplay.from_estimator(StandardScaler().fit(X)), ValueError, "components_"),
         (lambda model: ReconstructionDisplay.from_estimator(PCA(2).fit(X), X), TypeError, "reconstruct"),
+        (
+            lambda model: ReconstructionDisplay.from_estimator(model, X.reshape(-1, 8, 8)),
+            ValueError,
+            "a row for each sample",
+        ),
         (lambda model: SpectrumDisplay.from_estimator(PCA(2).fit(X), X), TypeError, "singular_values"),
         (
             lambda model: ReconstructionDisplay(

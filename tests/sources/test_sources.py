@@ -384,7 +384,10 @@ def test_targets_come_with_the_batches():
     [
         (lambda part: part[:, :5], "has 5 columns, and the first one 64"),
         (lambda part: part.astype(float), "has the dtype float64, and the first one float32"),
-        (lambda part: np.where(part == 0, np.nan, part), "has missing or infinite values"),
+        (
+            lambda part: np.where(part == 0, np.nan, part),
+            "has missing .* values: .* by Imputer of skae",
+        ),
         (lambda part: np.where(part == 0, np.inf, part), "has missing or infinite values"),
         (lambda part: part[:0], "is empty"),
         (lambda part: part.ravel(), "has 1 dimensions instead of 2"),
