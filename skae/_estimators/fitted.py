@@ -171,7 +171,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """Return the log-likelihood of each sample under its own reconstruction.
 
         This is minus the reconstruction loss, summed over features. Gaussian columns have unit
-        variance and leave out the constant -log(2 pi) / 2. Low values are anomalies.
+        variance and leave out the constant -log(2 pi) / 2. Low values are anomalies. Columns are scaled first, by a
+        scale that depends on the number of units if the code is contracted: do not compare such models by it.
 
         Parameters
         ----------

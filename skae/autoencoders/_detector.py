@@ -69,7 +69,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         The threshold: ``decision_function(X) = score_samples(X) - offset_``. It is lowered by more than rounding
         errors, so that rows whose scores equal it are no anomalies.
     residual_variance_ : ndarray of shape (n_features,)
-        v, in the units of X; infinity for constant columns, which are ignored.
+        v, in the units of X; infinity for constant columns, which are ignored. The largest
+        ``(X - base_.reconstruct(X)) ** 2 / residual_variance_`` of a row tell which columns made it anomalous.
     code_mean_ : ndarray of shape (n_components,)
         m, the mean of the codes.
     n_features_in_ : int

@@ -141,7 +141,8 @@ def parzen_comparison(
     """Return Parzen log-likelihoods for samples of models and, for comparison, for training data and k-means.
 
     An ideal model would draw samples like the training data. Centers of k-means, which clearly are not data, often
-    score even better (Theis et al. 2016): a score alone says little about a model.
+    score even better (Theis et al. 2016): a score alone says little about a model. One sigma serves all columns, so
+    standardize columns of several units, and the samples with them, first.
 
     Parameters
     ----------

@@ -159,7 +159,7 @@ def denoise(image: ArrayLike, coder: Any, patch_size: tuple[int, int]) -> FloatA
     Parameters
     ----------
     image : array-like of shape (height, width)
-        A gray image.
+        A gray image, or a signal as an image of one row; without NaN.
     coder : fitted estimator
         Estimator whose ``reconstruct`` takes patches without their means, for instance a ``SparseCoder``.
     patch_size : (int, int)
