@@ -125,8 +125,11 @@ class Classes:
         y = targets.values if self.multilabel else self.classes[targets.strata]
         factors = np.ones(len(targets.values))
         labeled = targets.labeled
-        with errors_of("class_weight"):
-            factors[labeled] = compute_sample_weight(class_weight, y[labeled])
+        if class_weight == "balanced":
+            factors[labeled] = _balancing(y[labeled], None if weights is None else weights[labeled])
+        else:
+            with errors_of("class_weight"):
+                factors[labeled] = compute_sample_weight(class_weight, y[labeled])
         with np.errstate(over="ignore", invalid="ignore"):
             factors = factors.astype(targets.values.dtype)
             product = factors if weights is None else weights * factors
@@ -162,6 +165,20 @@ class Values:
     def errors(self, outputs, values):
         """Return half the squared error of each row, in squares of the standard deviations."""
         return 0.5 * np.sum((outputs - values) ** 2, axis=1)
+
+
+def _balancing(y, weights):
+    """Return the factors of the ``weights`` of rows that give all classes of each column of y the same sum of them.
+
+    scikit-learn's ``compute_sample_weight`` counts rows, so that a row of weight 2 would not be two rows.
+    """
+    weights = np.ones(len(y)) if weights is None else weights.astype(np.float64)
+    factors = np.ones(len(y))
+    for column in y.reshape(len(y), -1).T:
+        classes, codes = np.unique(column, return_inverse=True)
+        sums = np.bincount(codes, weights)
+        factors *= (sums.sum() / (len(classes) * sums))[codes]
+    return factors
 
 
 def read_classes(y, dtype):

@@ -34,7 +34,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         Whether ``base`` is already fitted and used as it is. In cross-validation, pass ``FrozenEstimator(base)``
         instead, which stays fitted when it is cloned.
     class_weight : dict, list of dict, 'balanced' or None, default=None
-        Weights of the classes in (c), as elsewhere in scikit-learn.
+        Weights of the classes in (c); ``'balanced'`` gives all classes the same sum of sample weights.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
         Corruption of the inputs of the network in (c): X and, for a DBM, the means. It is drawn anew at each step;
         prediction uses clean inputs. Masking sets cells to 0 and divides the others by ``1 - corruption_level``, as

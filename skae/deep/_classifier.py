@@ -31,7 +31,7 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
         most 500. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. ``set_params`` and parameter
         grids take the parameters of layers as ``name__parameter``.
     class_weight : dict, list of dict, 'balanced' or None, default=None
-        Weights of the classes in the joint training, as elsewhere in scikit-learn.
+        Weights of the classes in the joint training; ``'balanced'`` gives all classes the same sum of sample weights.
     schedule : {'greedy', 'simultaneous'}, default='greedy'
         Whether to train the layers one after the other, or all at once, each on the current codes, with the minibatches
         and epochs of the first one.

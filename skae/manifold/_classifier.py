@@ -101,7 +101,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         Whether ``base`` is already fitted and is used as it is. In cross-validation use ``FrozenEstimator(base)``
         instead, which stays fitted when it is cloned.
     class_weight : dict, 'balanced' or None, default=None
-        Weights of the classes in (c), as elsewhere in scikit-learn.
+        Weights of the classes in (c); ``'balanced'`` gives all classes the same sum of sample weights.
     reconstruction_weight : float, default=0.0
         Weight of reconstructing X in (c), so that unlabeled rows train the layers too. This adds
         ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over labeled and unlabeled rows. R is the loss of

@@ -170,6 +170,22 @@ def test_class_weights_are_sample_weights():
     np.testing.assert_allclose(both.predict_proba(data), plain.predict_proba(data), atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["classes", "some unlabeled", "labels"])
+def test_balanced_classes_count_a_row_of_weight_2_as_two_rows(kind):
+    data, classes = _overlapping()
+    if kind == "some unlabeled":
+        classes[::4] = -1
+    elif kind == "labels":
+        classes = np.column_stack([classes == 0, classes == 1]).astype(int)
+    rng = np.random.default_rng(1)
+    counts = rng.integers(1, 4, len(data)) + 5 * (data[:, 0] > 1)
+    model = StackedAEClassifier(LINEAR, class_weight="balanced", **EXACT)
+    weighted = clone(model).fit(data, classes, counts)
+    repeated = clone(model).fit(np.repeat(data, counts, 0), np.repeat(classes, counts, 0))
+    expected = repeated.predict_proba(data)
+    np.testing.assert_allclose(weighted.predict_proba(data), expected, atol=1e-5)
+
+
 def test_unlabeled_rows_take_part_in_pretraining_only():
     some = y.copy()
     some[500:] = -1
