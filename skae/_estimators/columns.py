@@ -29,8 +29,9 @@ class Columns:
         Mask of the columns that have only the values 0 and 1.
     varies : ndarray of bool of shape (n_features,)
         Mask of the columns that are not constant.
-    total : float
-        Sum of the weights.
+    count : float
+        Number of rows, or the sum of their weights where that is larger: a row of weight 2 is two rows, but weights
+        with a sum of 1 are no single row.
     """
 
     def __init__(self, X, sample_weight=None):
@@ -44,7 +45,7 @@ class Columns:
             self.zero_one &= ((x == 0) | (x == 1) | np.isnan(x)).all(axis=0)
             sums.add(x, weights)
         self.mean, variance = sums.moments()
-        self.total, self.varies = sums.total, self._varies(X.dtype)
+        self.count, self.varies = max(sums.total, sums.n_rows), self._varies(X.dtype)
         if not self.varies.any():
             # The network then sees all columns, although they differ by rounding only.
             variance[:], self.varies[:] = 0, True
@@ -102,7 +103,7 @@ class _Sums:
     def __init__(self, n_features, unit=None):
         self.unit = np.ones(n_features) if unit is None else power_of_two(unit)
         self.count, self.sum, self.squares = np.zeros((3, n_features))
-        self.total, self.shift = 0.0, None
+        self.total, self.n_rows, self.shift = 0.0, 0, None
 
     def add(self, x, weights):
         """Add the rows ``x``."""
@@ -115,6 +116,7 @@ class _Sums:
         deviations -= self.shift
         deviations[missing] = 0
         self.total += weights.sum()
+        self.n_rows += len(x)
         self.count += weights.sum() - weights @ missing if missing.any() else weights.sum()
         self.sum += weights @ deviations
         with np.errstate(over="ignore", under="ignore"):

@@ -14,6 +14,7 @@ from .fit_warnings import warn_of_scales
 
 _ROWS = 512  # rows from which a mean is estimated
 _PIXELS = 32  # fewer columns of one unit are not an image
+_MOST_COUNTED = 1e12  # rows beside which half a row is more than rounding
 
 
 @dataclass
@@ -260,9 +261,10 @@ def _losses_of_inputs(pairs, scaling):
 def _base_logits(loss, columns, scaling):
     """Return the logits of the columns' means; half an extra sample of each kind keeps them finite."""
     means = scaling.apply(columns.mean).astype(float)
+    count = min(columns.count, _MOST_COUNTED)
     for part in loss.parts:
         if not isinstance(part, Gaussian):
-            means[part.columns] = (means[part.columns] * columns.total + 0.5) / (columns.total + 1)
+            means[part.columns] = (means[part.columns] * count + 0.5) / (count + 1)
     return loss.invert(means[np.newaxis])[0]
 
 

@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from skae import AutoEncoder, ContractiveAE, DenoisingAE, StackedAE
+from skae import RBM, AutoEncoder, ContractiveAE, DenoisingAE, StackedAE
 from skae._estimators.units import suitable_variance
 from skae.nn.activations import ACTIVATIONS
 from skae.nn.network import Network, expected_squared_jacobian
@@ -196,11 +196,12 @@ def test_gaussian_columns_have_the_variance_that_suits():
     assert (ContractiveAE(3, standardize=False, **STILL).fit(REAL).scale_ == 1).all()
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("size", [None, 5.0, 0.01 / N])
 @pytest.mark.parametrize("Model", [AutoEncoder, DenoisingAE, ContractiveAE])
-def test_output_biases_begin_at_the_means(Model, weighted):
-    weights = np.random.default_rng(0).random(N) if weighted else None
-    total = N if weights is None else weights.sum()
+def test_output_biases_begin_at_the_means(Model, size):
+    weights = None if size is None else size * np.random.default_rng(0).random(N)
+    # A row of weight 2 counts as two rows, but weights with a small sum are as many rows as there are.
+    total = N if weights is None else max(N, weights.sum())
     model = Model(6, **STILL).fit(MIXED, sample_weight=weights)
     mean = np.average(MIXED, axis=0, weights=weights)
     # Half a sample more of each kind, so that none is infinite.
@@ -208,6 +209,21 @@ def test_output_biases_begin_at_the_means(Model, weighted):
     np.testing.assert_allclose(model.decoder_bias_[:5], 0, atol=1e-8)
     np.testing.assert_allclose(model.decoder_bias_[5:9], logit(p[5:9]), rtol=1e-8)
     np.testing.assert_allclose(model.decoder_bias_[9:], np.log(p[9:]), rtol=1e-8)
+
+
+@pytest.mark.parametrize("Model", [AutoEncoder, RBM])
+def test_weights_with_a_sum_of_1_are_no_single_row(Model):
+    model = Model(4, max_iter=5, random_state=0)
+    plain = clone(model).fit(BINARY).score_samples(BINARY)
+    scaled = clone(model).fit(BINARY, sample_weight=np.full(N, 1 / N)).score_samples(BINARY)
+    np.testing.assert_allclose(scaled, plain, rtol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1e30, 1e250])
+def test_output_biases_are_finite_whatever_the_weights(size):
+    weights = np.where(np.arange(N) < 2, size, 1.0)
+    model = AutoEncoder(4, **STILL).fit(BINARY, sample_weight=weights)
+    assert np.abs(model.decoder_bias_).max() < 30
 
 
 def test_output_biases_of_x_as_it_is():
