@@ -245,7 +245,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return Bunch(
             saturation=float(np.mean((codes < 0.05) | (codes > 0.95))),
             jacobian_norm=float(np.sqrt((singular_values**2).sum(axis=1)).mean()),
-            singular_values=singular_values.mean(axis=0),
+            singular_values=singular_values.mean(axis=0, dtype=np.float64),
         )
 
     @property

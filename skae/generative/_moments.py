@@ -169,7 +169,7 @@ def ball_moments(X: ArrayLike, centers: ArrayLike, radius: float) -> LocalMoment
             f"radius={radius} leaves {fewest} rows of X in a ball, where a covariance needs two: give a larger one."
         )
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = np.array([X[rows].mean(axis=0) for rows in balls], X.dtype)
+        mean = np.array([X[rows].mean(axis=0, dtype=np.float64) for rows in balls], X.dtype)
         covariance = [np.atleast_2d(np.cov(X[rows], rowvar=False)) for rows in balls]
         covariance = np.array(covariance, X.dtype)
     varies = np.array([(X[rows] != X[rows[0]]).any(axis=0) for rows in balls])

@@ -89,10 +89,14 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _learned(self, X):
         """Return the mean and the matrices of whitening and coloring."""
-        mean = X.mean(axis=0)
-        centered = X - mean
+        # A sum of many rows in float32 would lose digits.
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
+            centered = X - mean
         # In units of the largest value, whose square could be out of range.
         unit = np.abs(centered).max() or X.dtype.type(1)
+        if not np.isfinite(unit):
+            raise ValueError(f"X is too large for {X.dtype}: scale it.")
         centered /= unit
         variances, directions = np.linalg.eigh(centered.T @ centered / len(X))
         floor = self.epsilon * variances.mean() or 1.0

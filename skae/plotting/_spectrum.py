@@ -62,7 +62,7 @@ class SpectrumDisplay:
             values = method_of(estimator, "singular_values", cure)(X)
         else:
             values = tangent_basis(estimator, X, n_values).singular_values
-        spectrum = in_numpy(values).mean(axis=0)
+        spectrum = in_numpy(values).mean(axis=0, dtype=np.float64)
         display = cls(spectrum=spectrum, label=label or type(estimator).__name__)
         return display.plot(ax=ax, line_kw=line_kw)
 

@@ -34,6 +34,27 @@ def test_whitening_of_constant_features_stays_finite():
     assert np.isfinite(ZCA().fit_transform(np.ones((50, 3)))).all()
 
 
+@pytest.mark.slow
+def test_the_mean_of_many_rows_in_float32_is_exact():
+    X = (1 + 0.1 * rng.random((1_000_000, 2))).astype(np.float32)
+    np.testing.assert_allclose(ZCA().fit(X).mean_, X.mean(axis=0, dtype=float), rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning:numpy")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_whitening_of_the_largest_numbers(dtype):
+    X = rng.uniform(-1, 1, (50, 3)).astype(dtype)
+    largest = np.finfo(dtype).max
+    # The sum of the rows is beyond the range, their mean is not.
+    X[:, 0] = np.abs(X[:, 0])
+    if dtype == np.float32:
+        found = ZCA().fit(largest / 2 * X).transform(largest / 2 * X)
+        np.testing.assert_allclose(found, ZCA().fit_transform(X), rtol=1e-3, atol=1e-3)
+    X[:2, 1] = 1, -1
+    with pytest.raises(ValueError, match="X is too large for float.*: scale it"):
+        ZCA().fit(largest * X)
+
+
 def test_contrast_is_local():
     texture = rng.standard_normal((64, 64))
     contrast = np.where(np.arange(64) < 32, 1.0, 20.0)
