@@ -220,24 +220,28 @@ def opened_checkpoint(estimator, data, fresh, fixed, suffix, own):
     free = {"max_iter", "verbose", "checkpoint", "resume", "random_state", "n_jobs"}
     free.difference_update(fixed)
     own = {name: content(value) for name, value in own.items()}
-    common = identity(estimator, data, free) | _seeds(estimator) | averages() | own
+    common = identity(estimator, data, free) | seeds(estimator) | averages() | own
     checkpoint = Checkpoint(f"{os.fspath(estimator.checkpoint)}{suffix}", common)
     return checkpoint, checkpoint.load(fresh) if estimator.resume else None
 
 
-def _seeds(estimator):
-    """Return the seeds among the parameters, except one drawn anew for a part of another estimator."""
-    drawn = "random_state" if estimator._seed_is_drawn else None
+class DrawnSeed(int):
+    """The seed of a part of another estimator that has none: a new one in each fit, which no checkpoint compares."""
+
+
+def seeds(estimator):
+    """Return the :func:`kind_of_seed` of each seed among the parameters, by its name."""
     return {
         name: kind_of_seed(value)
         for name, value in estimator.get_params().items()
-        if name.rpartition("__")[2] == "random_state" and name != drawn
+        if name.rpartition("__")[2] == "random_state"
     }
 
 
 def kind_of_seed(random_state):
     """Return a string that identifies an integer seed by its value, and any other random state by its class."""
-    return str(random_state) if isinstance(random_state, Integral) else type(random_state).__name__
+    fixed = isinstance(random_state, Integral) and not isinstance(random_state, DrawnSeed)
+    return str(random_state) if fixed else type(random_state).__name__
 
 
 def check_squares(X):

@@ -16,7 +16,7 @@ from ..nn.network import Network
 from ..training.checkpoint import checked_path
 from ..training.loop import DivergenceError
 from .devices import in_numpy
-from .fitting import is_fitted
+from .fitting import DrawnSeed, is_fitted
 from .frozen import is_prefit
 from .layer import Layer, NetworkLayer
 from .parameters import check_part
@@ -89,8 +89,11 @@ def ready_copy(name, estimator, whole, rng, *, verbose=0, checkpoint=None, resum
     estimator._called = [name]
     params = estimator.get_params(deep=False)
     if params.get("random_state", 0) is None:
-        estimator.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
-        estimator._seed_is_drawn = not isinstance(whole.random_state, Integral)
+        seed, given = rng.randint(np.iinfo(np.int32).max), whole.random_state
+        # A whole may itself be a part whose seed was drawn.
+        if not isinstance(given, Integral) or isinstance(given, DrawnSeed):
+            seed = DrawnSeed(seed)
+        estimator.set_params(random_state=seed)
     if verbose and params.get("verbose", 1) == 0:
         estimator.set_params(verbose=verbose)
     if checkpoint is not None and params.get("checkpoint", "") is None:

@@ -46,8 +46,7 @@ class TrainedModel(CallbackSupportMixin):
     """Training parameters, the minimization of a ``Problem``, and its results, which are in ``_state``."""
 
     _backend = None  # of the X of ``fit``, if that was not a numpy array; see devices.py
-    # For a part of another estimator: its name there, and whether its seed was drawn anew.
-    _called, _seed_is_drawn = (), False
+    _called = ()  # for a part of another estimator, its name there
     solver: SolverLike = "adam"
     learning_rate_init: float = 1e-3
     learning_rate: Schedule = "constant"

@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 from .._arrays.namespace import Constant, like
 from .._estimators.callbacks import reported
 from .._estimators.devices import computing, current
-from .._estimators.fitting import by_block, is_fitted
+from .._estimators.fitting import by_block, is_fitted, seeds
 from .._estimators.layer import NetworkLayer
 from .._estimators.subestimators import fill, without_output
 from .._estimators.training import TrainedModel
@@ -113,6 +113,9 @@ class Pretraining:
             for observer in objective.observers:
                 observer.key = f"{observer.key}_{number}"
         together = Layerwise(objectives, self.noise_below)
+        for number, layer in enumerate(layers):
+            own = seeds(layer).items()
+            together.identity |= {f"{name} of layer {number}": seed for name, seed in own}
         trainings = [layer.layer_training() for layer in layers]
         solvers = [(training.make_solver(), training.step_size()) for training in trainings]
         if any(isinstance(solver, LBFGS) for solver, _ in solvers):

@@ -15,9 +15,11 @@ from sklearn.datasets import load_digits
 
 from skae import (
     DBM,
+    DBN,
     RBM,
     AnomalyDetector,
     AutoEncoder,
+    BoltzmannClassifier,
     ContractiveAE,
     DenoisingAE,
     ManifoldTangentClassifier,
@@ -278,3 +280,33 @@ def test_a_base_whose_seed_is_drawn_resumes_its_own_checkpoint(tmp_path):
     base = AutoEncoder(3, batch_size=40, max_iter=2, checkpoint=tmp_path / "base", resume=True)
     first, second = (AnomalyDetector(base).fit(X).score_samples(X) for _ in range(2))
     np.testing.assert_array_equal(second, first)
+
+
+LAYERS = [("low", AutoEncoder(4, max_iter=2)), ("high", AutoEncoder(3, max_iter=2))]
+MACHINES = [("low", RBM(4, max_iter=2)), ("high", RBM(3, max_iter=2))]
+WITHOUT_SEEDS = {
+    "one after the other": StackedAE(LAYERS),
+    "at once": StackedAE(LAYERS, schedule="simultaneous"),
+    "tangents": ManifoldTangentClassifier(StackedAE(LAYERS), n_tangents=2, max_iter=2),
+    "machine": BoltzmannClassifier(DBN(MACHINES), max_iter=2),
+    "deep machine": BoltzmannClassifier(DBM(MACHINES, max_iter=2), max_iter=2),
+    "predictor": StackedAE(LAYERS, fine_tune="supervised", max_iter=2),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:.*codes of .* are constant")
+@pytest.mark.parametrize("seed", [None, np.random.RandomState(0)], ids=["None", "generator"])
+@pytest.mark.parametrize("name", WITHOUT_SEEDS)
+def test_parts_of_parts_whose_seeds_are_drawn_resume_their_own_checkpoints(name, seed, tmp_path):
+    model = clone(WITHOUT_SEEDS[name]).set_params(checkpoint=tmp_path / "state", resume=True)
+    first, second = (model.set_params(random_state=seed).fit(X, y).transform(X) for _ in range(2))
+    np.testing.assert_array_equal(second, first)
+
+
+def test_seeds_of_all_layers_that_are_trained_at_once_are_compared(tmp_path):
+    layers = [(name, AutoEncoder(3, **FAST)) for name in ("low", "high")]
+    options = {"schedule": "simultaneous", "checkpoint": tmp_path / "state", "resume": True}
+    model = StackedAE(layers, **options).fit(X)
+    with pytest.raises(ValueError, match="belongs to another training"):
+        model.set_params(high__random_state=1).fit(X)
