@@ -11,6 +11,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
 
 import skae
 from skae import (
@@ -543,3 +544,34 @@ def test_sparse_codes_are_no_data_frame(model, library):
         with pytest.raises(ValueError, match="set sparse_output=False"):
             clone(model).fit_transform(X)
     assert list(fitted.set_params(sparse_output=False).transform(X).columns)
+
+
+WITHOUT_PART = [
+    AnomalyDetector(),
+    Imputer(),
+    JointEnergy(),
+    ManifoldTangentClassifier(),
+    TangentNeighborsClassifier(encoder=None),
+    ConvolutionalFeatures(),
+]
+
+
+@pytest.mark.parametrize("model", WITHOUT_PART, ids=lambda model: type(model).__name__)
+def test_a_parameter_of_a_part_that_is_not_there_names_the_part(model):
+    name = next(each for each in ("base", "encoder", "dictionary") if each in model.get_params())
+    key = f"{name}__n_components"
+    with pytest.raises(ValueError, match=f"{key} cannot be set, since {name}=.* set {name} to one"):
+        model.set_params(**{key: 3})
+    with pytest.raises(ValueError, match=f"{key} cannot be set"):
+        GridSearchCV(model, {key: [3]}, error_score="raise", scoring=lambda *_: 0.0).fit(X, Y)
+    model.set_params(**{name: AutoEncoder(), key: 3})
+    assert model.get_params()[key] == 3
+
+
+def test_a_parameter_of_layers_is_set_by_the_name_of_a_layer():
+    with pytest.raises(ValueError, match="layers__n_components cannot be set"):
+        StackedAE([8]).set_params(layers__n_components=3)
+    stack = StackedAE([("low", AutoEncoder(8))]).set_params(low__n_components=3, max_iter=2)
+    assert stack.get_params()["low__n_components"] == 3
+    with pytest.raises(ValueError, match="Invalid parameter 'height'"):
+        stack.set_params(height__n_components=3)

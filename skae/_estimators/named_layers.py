@@ -14,6 +14,7 @@ from sklearn.utils import Bunch
 
 from .._compat import _VisualBlock
 from .._typing import Estimator
+from .parameters import check_parts
 
 
 def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -44,7 +45,13 @@ def set_params(self: Estimator, **params: Any) -> Estimator:
     -------
     self : object
         The estimator.
+
+    Raises
+    ------
+    ValueError
+        If there is no such parameter.
     """
+    check_parts(self, params)
     self._set_params("layers", **params)
     return self
 

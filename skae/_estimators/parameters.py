@@ -3,10 +3,12 @@
 import inspect
 import re
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from sklearn.base import BaseEstimator
 
 from .._compat import _get_output_config, validate_parameter_constraints
-from .._typing import dataclass_transform
+from .._typing import Estimator, dataclass_transform
 from .doc_links import linked
 from .versions import versioned
 
@@ -21,6 +23,8 @@ def estimator(cls: type[Class]) -> type[Class]:
     fields.
     """
     cls = linked(versioned(dataclass(kw_only=True, eq=False, repr=False)(cls)))
+    if getattr(cls, "set_params", None) is BaseEstimator.set_params:
+        cls.set_params = set_params
     names, fields = documented(cls), cls.__dataclass_fields__
     signature = inspect.signature(cls.__init__)
     if set(names) != fields.keys() & signature.parameters.keys():
@@ -32,6 +36,40 @@ def estimator(cls: type[Class]) -> type[Class]:
     parameters = [signature.parameters[name] for name in names]
     cls.__init__.__signature__ = signature.replace(parameters=[own, *parameters])
     return cls
+
+
+def set_params(self: Estimator, **params: Any) -> Estimator:
+    """Set parameters of this estimator, or by ``name__parameter`` those of the estimator that its parameter ``name`` is.
+
+    Parameters
+    ----------
+    **params : dict
+        Parameters by name.
+
+    Returns
+    -------
+    self : object
+        The estimator.
+
+    Raises
+    ------
+    ValueError
+        If there is no such parameter, or ``name`` is no estimator.
+    """
+    check_parts(self, params)
+    return BaseEstimator.set_params(self, **params)
+
+
+def check_parts(self, params):
+    """Raise if one of ``params``, in ``name__parameter``, is meant for an estimator where there is none."""
+    whole = self.get_params(deep=False) | params
+    for key in params:
+        name, is_nested, _ = key.partition("__")
+        if is_nested and name in whole and not hasattr(whole[name], "set_params"):
+            raise ValueError(
+                f"{key} cannot be set, since {name}={whole[name]!r} of {type(self).__name__} is no estimator: set {name} "
+                "to one, before or in the same call."
+            )
 
 
 def documented(cls):

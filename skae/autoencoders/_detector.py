@@ -13,6 +13,7 @@ from .._compat import HasMethods, Interval, StrOptions, _fit_context, _safe_inde
 from .._estimators.columns import Columns, power_of_two
 from .._estimators.doc_links import linked
 from .._estimators.fitting import gathered, rows_at_once, unchanged_on_error
+from .._estimators.parameters import set_params
 from .._estimators.subestimators import plain_codes
 from .._estimators.versions import versioned
 from .._typing import BaseEstimator, FloatArray, IntArray, MatrixLike, OutlierMixin, Self
@@ -101,6 +102,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         "prefit": ["boolean"],
         "random_state": ["random_state"],
     }
+
+    set_params = set_params
 
     def __init__(self, base=None, *, contamination="auto", prefit=False, random_state=None):
         self.base = base

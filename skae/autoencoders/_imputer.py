@@ -15,6 +15,7 @@ from .._estimators.fitting import (
     unchanged_on_error,
 )
 from .._estimators.frozen import is_prefit
+from .._estimators.parameters import set_params
 from .._estimators.versions import versioned
 from .._typing import (
     ArrayLike,
@@ -82,6 +83,8 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         "base": [HasMethods(["fit", "impute"]), None],
         "random_state": ["random_state"],
     }
+
+    set_params = set_params
 
     def __init__(self, base=None, *, random_state=None):
         self.base = base

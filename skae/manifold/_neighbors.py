@@ -18,7 +18,7 @@ from .._estimators.fitting import (
 )
 from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.labels import read_labels, score
-from .._estimators.parameters import check_set
+from .._estimators.parameters import check_set, set_params
 from .._estimators.subestimators import check_instance, check_needs_no_y, check_prefit, for_parts
 from .._estimators.versions import versioned
 from .._threads import share_items, team
@@ -120,6 +120,8 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         "prefit": ["boolean"],
         "n_jobs": [Integral, None],
     }
+
+    set_params = set_params
 
     def __init__(
         self,
