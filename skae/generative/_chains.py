@@ -12,7 +12,7 @@ from ._checks import (
     check_positive,
     check_schedule,
     checked_rows,
-    finite_states,
+    checked_states,
     kept_states,
     layers_of,
     noise_level,
@@ -90,7 +90,7 @@ def sample_chain(
     (4, 10, 64)
     """
     network, params = layers_of(model)
-    fitted, x = model.model_, checked_rows(model, x0)
+    fitted, start = model.model_, checked_rows(model, x0)
     check_positive("sigma", sigma)
     check_schedule(n_steps, burn_in, thin)
     if not (isinstance(covariance, str) and covariance in _NOISE):
@@ -98,11 +98,11 @@ def sample_chain(
     if covariance == "reconstruction":
         _check_tied(fitted)
     top = network.depth - 1
-    x = network.encode(params, x, n_layers=top)
+    x = network.encode(params, start, n_layers=top)
     chain = _code_chain(fitted, x, float(sigma), _NOISE[covariance], generator(random_state))
     states = kept_states(chain, x, n_steps, burn_in, thin)
     samples = states if top == 0 else _decoded_states(fitted, states)
-    return finite_states(fitted.scaling.invert(samples))
+    return checked_states(fitted.scaling, samples, start)
 
 
 def sample_langevin(
@@ -155,6 +155,11 @@ def sample_langevin(
     TypeError
         If the model has no decoder.
 
+    Warns
+    -----
+    UserWarning
+        If steps are too large, or chains run away.
+
     References
     ----------
     Alain, G. & Bengio, Y. What regularized auto-encoders learn from the data-generating distribution. JMLR 15
@@ -180,9 +185,10 @@ def sample_langevin(
     def score(x):
         return (fitted.reconstruct_scaled(x) - x) / sigma**2
 
+    n_steps -= (n_steps - burn_in) % thin  # the last state is one that is kept
     chain = langevin(score, x, n_steps, step_size, generator(random_state))
     states = kept_states(chain, x, n_steps, burn_in, thin)
-    return finite_states(fitted.scaling.invert(states))
+    return checked_states(fitted.scaling, states, x)
 
 
 def _check_tied(fitted):

@@ -1,5 +1,6 @@
 """Checks and defaults that the samplers share."""
 
+import warnings
 from itertools import islice
 from numbers import Integral, Real
 
@@ -12,6 +13,8 @@ from ..autoencoders import BaseAutoEncoder
 from ..deep import RecurrentAE, StackedAE
 from ..nn.losses import Gaussian
 from ..nn.network import Network
+
+_FARTHEST = 1000.0  # times as far as the data that chains may go
 
 
 def check_decoder(model):
@@ -99,13 +102,33 @@ def kept_states(states, x, n_steps, burn_in, thin):
     return out
 
 
-def finite_states(states):
-    """Return ``states`` of chains; raise ``ValueError`` unless they are finite."""
-    if not np.isfinite(states).all():
+def last_state(states):
+    """Return the last of ``states``."""
+    for state in states:
+        last = state
+    return last
+
+
+def checked_states(scaling, states, start):
+    """Return ``states`` of chains, which began at ``start``, in the units of X.
+
+    Raise ``ValueError`` unless they are finite, and warn if they have run away.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = scaling.invert(states)
+    if not np.isfinite(result).all():
         raise ValueError(
             "The chain diverged (NaN or infinity): take a smaller step_size or less noise."
         )
-    return states
+    # Scaled columns are of the order of 1.
+    if np.abs(states).max() > _FARTHEST * max(np.abs(start).max(), 1):
+        warnings.warn(
+            f"The chains have run away from the data, to values of {np.abs(result).max():.2g}: the density of the model has "
+            "no limits there, or step_size or the noise is too large: lower them, take fewer steps, or a model with bounded "
+            "codes (activation='sigmoid').",
+            stacklevel=3,
+        )
+    return result
 
 
 def column_moments(X, weights):

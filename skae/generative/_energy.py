@@ -24,7 +24,7 @@ from ..nn.model import Model
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..nn.scaling import Scaling
-from ._checks import check_positive, column_moments, finite_states, like_columns
+from ._checks import check_positive, checked_states, column_moments, last_state, like_columns
 from ._mcmc import hamiltonian, langevin, moving
 
 
@@ -284,7 +284,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         Warns
         -----
         UserWarning
-            If no step of any chain was accepted.
+            If no step of any chain was accepted, those of ``method='langevin'`` are too large, or chains run away.
         """
         check_is_fitted(self)
         check_counts(n_samples=n_samples, n_steps=n_steps, n_leapfrog=n_leapfrog)
@@ -300,9 +300,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         else:
             density = partial(self._densities_and_scores, model)
             states = moving(hamiltonian(density, x, n_steps, step_size, n_leapfrog, rng))
-        for x in states:
-            end = x
-        return finite_states(self._units.scaling.invert(end))
+        return checked_states(self._units.scaling, last_state(states), x)
 
     def _chain_start(self, n_samples, start, rng):
         """Return the initial states as scaled rows."""

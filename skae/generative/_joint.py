@@ -29,7 +29,7 @@ from .._estimators.parameters import estimator
 from .._estimators.reading import validated
 from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Self
 from ..nn.model import Model
-from ._checks import check_positive, check_squared, column_moments, finite_states, like_columns
+from ._checks import check_positive, check_squared, checked_states, column_moments, like_columns
 from ._diagnostics import ChainDiagnostics
 from ._energies import (
     ReconstructionMoments,
@@ -354,7 +354,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
         A step of Langevin dynamics is ``x <- x - step_size / 2 * dE/dx + sqrt(step_size * temperature) * e``. Bernoulli
         columns are reflected at 0 and 1. With unbounded codes, or between optima, the energy may not confine x, or
-        chains may be far from their distribution after ``n_steps``.
+        chains may be far from their distribution after ``n_steps``. It warns if steps are too large or chains run away.
 
         Parameters
         ----------
@@ -390,8 +390,9 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         else:
             start = validated(self, x0, "x0", dtype=dtype, order="C", reset=False)
         steps = n_steps, step_size, self._temperature, rng
-        drawn = draw_data(self.base_, self._draws, scaling.apply(start), *steps)
-        return finite_states(scaling.invert(drawn))
+        start = scaling.apply(start)
+        drawn = draw_data(self.base_, self._draws, start, *steps)
+        return checked_states(scaling, drawn, start)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "draws_")

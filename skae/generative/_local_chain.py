@@ -12,7 +12,7 @@ from ._checks import (
     check_gaussian,
     check_schedule,
     checked_rows,
-    finite_states,
+    checked_states,
     kept_states,
     layers_of,
     noise_level,
@@ -101,7 +101,7 @@ def sample_local_moments(
     layers = [*params.encoder_layers, *params.decoder_layers]
     chain = _local_chain(layers, x, sigma, generator(random_state))
     states = kept_states(chain, x, n_steps, burn_in, thin)
-    return finite_states(fitted.scaling.invert(states))
+    return checked_states(fitted.scaling, states, x)
 
 
 def _local_chain(layers, x, sigma, rng):

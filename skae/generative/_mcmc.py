@@ -4,11 +4,14 @@ import warnings
 
 import numpy as np
 
+_MOST_FALL = 100  # of the log density in a step, for each feature: 14 standard deviations of a normal density
+
 
 def langevin(score, x, n_steps, step_size, rng):
     """Yield x after each step of unadjusted Langevin dynamics, x <- x + step_size / 2 score(x) + sqrt(step_size) e.
 
-    Chains that diverge become infinite or NaN.
+    Chains that diverge become infinite or NaN. Before the last state, warn if it is finite but a step went to where the
+    density is next to nothing, by the mean of the scores at both ends.
 
     Parameters
     ----------
@@ -20,11 +23,23 @@ def langevin(score, x, n_steps, step_size, rng):
     step_size : float
     rng : Generator
     """
-    step_size = float(step_size)
-    for _ in range(n_steps):
+    step_size, steady = float(step_size), True
+    with np.errstate(over="ignore", invalid="ignore"):
+        gradient = score(x)
+    for remaining in reversed(range(n_steps)):
         noise = rng.standard_normal(x.shape, x.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
-            x = x + step_size / 2 * score(x) + step_size**0.5 * noise
+            end = x + step_size / 2 * gradient + step_size**0.5 * noise
+            end_gradient = score(end)
+            rise = np.einsum("ij,ij->i", end - x, gradient + end_gradient) / 2
+        steady = steady and (rise >= -_MOST_FALL * x.shape[1]).all()
+        x, gradient = end, end_gradient
+        if not (remaining or steady) and np.isfinite(x).all():
+            warnings.warn(
+                "Steps of the chains are too large: they end where the density is next to nothing, and are no samples. "
+                "Lower step_size.",
+                stacklevel=4,
+            )
         yield x
 
 
@@ -80,7 +95,7 @@ def moving(steps):
     if not moved:
         warnings.warn(
             "No step of the chains was accepted: the samples are where the chains start. Lower step_size.",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

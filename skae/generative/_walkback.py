@@ -10,7 +10,7 @@ from .._estimators.fitting import generator
 from .._typing import ArrayLike, Corruption, FloatArray, RandomState
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.losses import Gaussian
-from ._checks import check_decoder, check_schedule, checked_rows, finite_states, kept_states
+from ._checks import check_decoder, check_schedule, checked_rows, checked_states, kept_states
 
 
 def sample_walkback(
@@ -93,7 +93,7 @@ def sample_walkback(
     check_schedule(n_steps, burn_in, thin)
     chain = _denoising_chain(fitted, x, corrupt, noise, generator(random_state))
     states = kept_states(chain, x, n_steps, burn_in, thin)
-    return finite_states(fitted.scaling.invert(states))
+    return checked_states(fitted.scaling, states, x)
 
 
 def _chosen_corruption(model, corruption, level):

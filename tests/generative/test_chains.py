@@ -249,7 +249,7 @@ def test_bad_input_of_one_of_them():
         sample_langevin(DenoisingAE(8, corruption="masking", max_iter=1).fit(X), X[:2])
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.filterwarnings("error")
 def test_a_chain_that_diverges_says_so():
     model = AutoEncoder(8, activation="identity", max_iter=1).fit(X)
     with pytest.raises(ValueError, match="chain diverged .*: take a smaller step_size"):

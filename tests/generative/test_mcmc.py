@@ -112,3 +112,20 @@ def test_langevin_has_the_variance_of_its_step(dtype):
     assert samples.dtype == dtype and not start.any()
     expected = variance / (1 - step_size / (4 * variance))
     np.testing.assert_allclose(samples.var(axis=0), expected, rtol=0.01)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_features", [1, 30])
+def test_langevin_steps_are_told_to_be_too_large_beyond_four_variances(n_features, dtype):
+    """Where the linear recursion, with the factor 1 - step_size / (2 variance), grows."""
+    start, variance = np.zeros((100, n_features), dtype), dtype(0.25)
+
+    def last(step_size):
+        rng = np.random.default_rng(0)
+        return list(langevin(lambda x: -x / variance, start, 60, step_size, rng))[-1]
+
+    for factor in (1.0, 2.0, 3.0):
+        assert np.abs(last(factor * 0.25)).max() < 10
+    for factor in (5.0, 10.0):
+        with pytest.warns(UserWarning, match="Lower step_size"):
+            last(factor * 0.25)

@@ -174,6 +174,27 @@ def test_chains_that_diverge_are_refused():
         sample_langevin(denoising, X[:3], sigma=1e200)
 
 
+@pytest.mark.filterwarnings("ignore:The chains have run away")
+def test_chains_that_are_finite_and_absurd_are_warned_of():
+    energy = EnergyAE(3, max_iter=2, random_state=0).fit(X)
+    joint = JointEnergy(AutoEncoder(3, **LINEAR, max_iter=2), n_draws=1, burn_in=1).fit(X)
+    binary = JointEnergy(AutoEncoder(3, loss="bernoulli", max_iter=2), n_draws=1, burn_in=1)
+    binary.fit((X > X.mean()).astype(float))
+    options = {"corruption": "gaussian", "max_iter": 2, "loss": "gaussian", "random_state": 0}
+    denoising = DenoisingAE(3, **options).fit(X)
+    for draw, warning in (
+        (lambda: energy.sample(3, method="langevin", n_steps=3, step_size=1e5), "Lower step_size"),
+        (lambda: joint.sample(3, n_steps=1, step_size=1e113), "Lower step_size"),
+        (lambda: joint.sample(3, n_steps=3, step_size=1e3), "Lower step_size"),
+        (lambda: binary.sample(3, n_steps=3, step_size=1e226), "Lower step_size"),
+        (lambda: sample_langevin(denoising, X[:3], 3, step_size=1e3), "Lower step_size"),
+        (lambda: sample_chain(denoising, X[:3], 3, sigma=1e113), "the noise is too large"),
+    ):
+        with pytest.warns(UserWarning, match=warning) as record:
+            draw()
+        assert {each.filename for each in record} == {__file__}
+
+
 def test_moments_and_normalizers_that_are_no_numbers_are_refused():
     with pytest.raises(ValueError, match="Moments of X are beyond the range of float64"):
         ball_moments(1e300 * X, 1e300 * X[:2], radius=5e300)
