@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 
 import numpy as np
 
@@ -24,7 +23,7 @@ def write_arrays(path: PathLike, arrays: dict[str, AnyArray]) -> None:
         place = end
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # aligns the values
-    with replacing(os.fspath(path)) as file:
+    with replacing(path) as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for array in arrays.values():
             file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())

@@ -116,7 +116,7 @@ def save(model: Any, path: PathLike) -> None:
         raise TypeError(
             f"The model holds {refused}, which skae.io does not load. {_CURE} Its type is {type(model).__name__}."
         )
-    with replacing(os.fspath(path)) as file:
+    with replacing(path) as file:
         file.write(content)
 
 
@@ -223,6 +223,7 @@ def save_features(model: Any, folder: PathLike) -> None:
     }
     if architecture == "topk":
         config |= {"k": network.unit_training.k, "rescale_acts_by_decoder_norm": False}
+    folder = os.fsdecode(folder)
     os.makedirs(folder, exist_ok=True)
     write_arrays(
         os.path.join(folder, _WEIGHTS),
@@ -252,6 +253,7 @@ def load_features(folder: PathLike) -> SparseAutoEncoder:
     OSError
         If a file cannot be opened.
     """
+    folder = os.fsdecode(folder)
     arrays = read_arrays(os.path.join(folder, _WEIGHTS))
     with open(os.path.join(folder, _CONFIG), "rb") as file:
         try:

@@ -221,7 +221,7 @@ def opened_checkpoint(estimator, data, fresh, fixed, suffix, own):
     free.difference_update(fixed)
     own = {name: content(value) for name, value in own.items()}
     common = identity(estimator, data, free) | seeds(estimator) | averages() | own
-    checkpoint = Checkpoint(f"{os.fspath(estimator.checkpoint)}{suffix}", common)
+    checkpoint = Checkpoint(f"{os.fsdecode(estimator.checkpoint)}{suffix}", common)
     return checkpoint, checkpoint.load(fresh) if estimator.resume else None
 
 

@@ -97,7 +97,7 @@ def ready_copy(name, estimator, whole, rng, *, verbose=0, checkpoint=None, resum
     if verbose and params.get("verbose", 1) == 0:
         estimator.set_params(verbose=verbose)
     if checkpoint is not None and params.get("checkpoint", "") is None:
-        path = f"{os.fspath(checkpoint)}.{name}"
+        path = f"{os.fsdecode(checkpoint)}.{name}"
         checked_path(path)
         estimator.set_params(checkpoint=path, resume=resume)
     return estimator

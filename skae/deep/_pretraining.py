@@ -50,7 +50,7 @@ def pretrain(stack, network, flat, units, X, sample_weight, given, report):
         pretraining.greedy(X, sample_weight)
     else:
         path = stack.checkpoint
-        path = None if path is None else f"{os.fspath(path)}.layers"
+        path = None if path is None else f"{os.fsdecode(path)}.layers"
         pretraining.simultaneous(X, sample_weight, path, stack.resume)
 
 

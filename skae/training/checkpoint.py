@@ -22,14 +22,14 @@ def checked_path(path):
     Raise ``ValueError`` if no file can be written there.
     """
     try:
-        if not os.fspath(path):
+        if not os.fsdecode(path):
             raise OSError("it is empty")
-        path = os.path.realpath(path)
+        path = os.path.realpath(os.fsdecode(path))
         check_writable(path)
         remove_leftovers(path)
     except (OSError, ValueError) as error:  # of a null byte
         raise ValueError(
-            f"checkpoint={os.fspath(path)!r} cannot be written ({error}). Choose a path in a folder that exists "
+            f"checkpoint={os.fsdecode(path)!r} cannot be written ({error}). Choose a path in a folder that exists "
             "and is writable."
         ) from error
     return path

@@ -16,9 +16,9 @@ except ImportError:  # Windows, where an open file cannot be removed
 def replacing(path):
     """Open a file that replaces ``path``, with its mode, when the block ends without an error.
 
-    Links are followed.
+    Links are followed. Errors of the system have the name of a file.
     """
-    path = os.path.realpath(path)
+    path = os.path.realpath(os.fsdecode(path))
     name = _name_next_to(path)
     try:
         with _opened(name) as file:
@@ -31,9 +31,11 @@ def replacing(path):
                 os.replace(name, path)
         if fcntl is None:
             os.replace(name, path)
-    except BaseException:  # Ctrl-C may also come before the file has been opened
+    except BaseException as error:  # Ctrl-C may also come before the file has been opened
         with suppress(OSError):
             os.unlink(name)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = path  # a full disk does not say where it is
         raise
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -248,6 +249,19 @@ def test_an_empty_path_is_refused(make, tmp_path, monkeypatch):
     assert not os.listdir(tmp_path)
 
 
+def test_paths_of_bytes_are_those_of_their_letters(tmp_path, monkeypatch):
+    """As an entry of ``os.scandir(b".")`` is one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "state").touch()
+    (entry,) = os.scandir(b".")
+    layers = [("low", AutoEncoder(3, max_iter=1)), ("high", AutoEncoder(2, max_iter=1))]
+    _model(entry).fit(X)
+    StackedAE(layers, fine_tune="reconstruction", max_iter=1, checkpoint=entry).fit(X)
+    StackedAE(layers, schedule="simultaneous", checkpoint=entry).fit(X)
+    expected = ["state", "state.high", "state.layers", "state.low"]
+    assert sorted(os.listdir(tmp_path)) == expected
+
+
 def test_a_folder_that_is_not_there_is_refused_before_the_first_epoch(tmp_path):
     for Model in (AutoEncoder, RBM, SparseCoder):
         model = Model(3, checkpoint=tmp_path / "none" / "state", max_iter=10**9)
@@ -295,7 +309,7 @@ def test_weights_are_kept_where_the_disk_is_full(tmp_path):
     path = tmp_path / "state.npz"
     with small_files() as limit:
         model = _denoising(path, lambda: limit(512), max_iter=9)
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match=re.escape(str(path))):
             model.fit(X)
     assert model.n_iter_ == 3 and np.isfinite(model.transform(X)).all()
     assert os.listdir(tmp_path) == ["state.npz"]
