@@ -11,6 +11,7 @@ from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.subestimators import check_prefit_for, ready_copy
 from ..autoencoders import AutoEncoder, BaseAutoEncoder
 from ..training.batches import mean_objective
+from ..training.loop import say
 from ..training.problem import Problem
 from ._adaptation import AdaptiveChains
 from ._diagnostics import FEWEST, diagnose
@@ -166,7 +167,7 @@ class _Draws:
         self.curve.append(self._posterior.objective(x, chains.log_densities))
         n_steps = len(self.curve)
         if self._verbose and n_steps % self._verbose == 0:
-            print(f"[{self._name}] step {n_steps}: loss = {self.curve[-1]:.6g}")
+            say(f"[{self._name}] step {n_steps}: loss = {self.curve[-1]:.6g}")
         if n_steps > self._burn_in and (n_steps - self._burn_in) % self._thin == 0:
             self._states[self.n_kept] = x
             self.n_kept += 1

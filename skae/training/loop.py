@@ -4,6 +4,7 @@ It knows an objective, parameters, batches and a solver.
 """
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -281,7 +282,7 @@ class Verbose(Observer):
         if state.validation_curve:
             validation = f", validation = {state.validation_curve[-1]:.6g}"
         most = "" if self._max_epochs is None else f"/{self._max_epochs}"
-        _say(
+        say(
             f"[{self._name}] epoch {state.n_epochs}{most}: loss = {state.loss_curve[-1]:.6g}{validation}, "
             f"{seconds:.3g} s, {self._n_samples / max(seconds, 1e-9):,.0f} samples/s"
         )
@@ -293,12 +294,21 @@ class Verbose(Observer):
         if state.converged:
             measured = "error on held-out samples" if state.validation_curve else "training loss"
             why = f"the {measured} no longer improves"
-        _say(f"[{self._name}] stopped after {state.n_epochs} epochs: {why}")
+        say(f"[{self._name}] stopped after {state.n_epochs} epochs: {why}")
 
 
-def _say(line):
-    """Print a line; letters that the output cannot encode, as in the names of layers, are escaped."""
+def say(line):
+    """Print a line; letters that the output cannot encode, as in the names of layers, are escaped.
+
+    If the output is closed, warn instead, since the training is worth more than the line.
+    """
     try:
         print(line)
     except UnicodeEncodeError:
         print(line.encode("ascii", "backslashreplace").decode())
+    except (OSError, ValueError) as error:
+        warnings.warn(
+            f"Lines of verbose cannot be printed ({error}): training goes on without them.",
+            RuntimeWarning,
+            stacklevel=2,
+        )

@@ -4,10 +4,12 @@ import io
 import re
 import sys
 
+import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
 from skae import PSD, AutoEncoder, ContractiveAE, SparseCoder, StackedAE
+from skae.generative import JointEnergy
 
 callback = pytest.importorskip("sklearn.callback", reason="callbacks came with scikit-learn 1.9")
 X = load_digits().data[:200] / 16
@@ -101,6 +103,27 @@ def test_verbose_names_the_layer_and_why_training_stopped(capsys):
     assert last == "[AutoEncoder] stopped after 3 epochs: the training loss no longer improves"
     AutoEncoder(5, max_iter=50, verbose=50, early_stopping=True, **options).fit(X)
     assert "error on held-out samples no longer improves" in capsys.readouterr().out
+
+
+class _Broken(io.StringIO):
+    """A pipe that nobody reads."""
+
+    def write(self, text):
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+@pytest.mark.parametrize("kind", [io.StringIO, _Broken])
+def test_an_output_that_is_closed_does_not_end_the_training(monkeypatch, kind):
+    output = kind()
+    if kind is io.StringIO:
+        output.close()
+    expected = AutoEncoder(3, max_iter=2, random_state=0).fit(X)
+    monkeypatch.setattr(sys, "stdout", output)
+    with pytest.warns(RuntimeWarning, match="Lines of verbose cannot be printed"):
+        model = AutoEncoder(3, max_iter=2, verbose=1, random_state=0).fit(X)
+    np.testing.assert_array_equal(model.components_, expected.components_)
+    with pytest.warns(RuntimeWarning, match="Lines of verbose cannot be printed"):
+        JointEnergy(AutoEncoder(2, max_iter=2), n_draws=2, burn_in=1, verbose=1).fit(X)
 
 
 def test_an_output_without_the_letters_of_a_name_does_not_end_the_training(monkeypatch):
