@@ -7,8 +7,10 @@ product, so weights and gradients stay in the cache of its core.
 import os
 import threading
 import time
+import weakref
 from collections import deque
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from ._arrays.namespace import empty
 from ._arrays.products import multiplier
@@ -28,11 +30,11 @@ _SLACK = 5e-5  # plus this many seconds
 class _BlasLimit:
     """Limits BLAS to one thread while there is a holder, and restores its threads when the last one releases it.
 
-    Each method may be called again after an interrupt.
+    Each method may be called again after an interrupt, and ``release`` within each, by the garbage collector.
     """
 
     def __init__(self):
-        self._lock, self._holders, self._counts = threading.Lock(), set(), []
+        self._lock, self._holders, self._counts = threading.RLock(), set(), []
 
     def n_threads(self):
         """Return the number of threads of BLAS without the limit."""
@@ -42,8 +44,8 @@ class _BlasLimit:
     def hold(self, holder):
         """Limit BLAS to one thread until ``holder`` releases it."""
         with self._lock:
-            self._counts = self._counts or _blas_threads()
             self._holders.add(holder)
+            self._counts = self._counts or _blas_threads()
             for library, _ in self._counts:
                 set_blas_threads(library, 1)
 
@@ -56,7 +58,7 @@ class _BlasLimit:
 
     def after_fork(self):
         """Restore the threads of BLAS in a forked process, which has no other threads."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._holders.clear()
         self._restore()
 
@@ -74,57 +76,62 @@ def _blas_threads():
 _blas = _BlasLimit()
 
 
-class _Team:
-    """Workers in addition to this thread, with BLAS limited to one thread."""
-
-    def __init__(self, n_threads):
-        spins = n_threads <= own_cores()
-        self._workers = [Worker(spins) for _ in range(n_threads - 1)]
-        self.is_open = True
-
-    def open(self):
-        """Limit BLAS; ``close`` may be called even if this was interrupted."""
-        _blas.hold(self)
-        local.team, local.pace = self._workers, Pace()
-
-    def close(self):
-        """End the team; call this again if it was interrupted."""
-        local.team = None
-        for worker in self._workers:
-            worker.end()
-        _blas.release(self)
-        self.is_open = False
-
-
-@contextmanager
-def team(n_threads=None):
+@dataclass(eq=False)
+class team:
     """Let ``share`` and ``share_items`` use ``n_threads`` threads (default: those of BLAS, which has one meanwhile).
 
     The number of threads is at most that of the cores that a container allows. Within another team this does nothing.
+
+    This is no generator: if Ctrl-C keeps Python from ending one, it ends when its traceback does, which may be within a
+    later team. The late end of this one leaves others as they are.
     """
-    if local.team is not None:
-        yield
-        return
-    n_blas = _blas.n_threads()
-    n_threads = min(n_blas, _MOST_THREADS) if n_threads is None else n_threads
-    if n_threads > 1:
-        n_threads = max(int(min(n_threads, allowed_cores())), 1)
-    if n_blas == n_threads == 1:
-        yield
-        return
-    own = _Team(n_threads)
-    try:
-        own.open()
-        yield
-    finally:
+
+    n_threads: float | None = None
+    _is_open, _late_end = False, None
+
+    def __enter__(self):
+        if local.team is not None:
+            return
+        n_blas = _blas.n_threads()
+        n_threads = min(n_blas, _MOST_THREADS) if self.n_threads is None else self.n_threads
+        if n_threads > 1:
+            n_threads = max(int(min(n_threads, allowed_cores())), 1)
+        if n_blas == n_threads == 1:
+            return
+        spins = n_threads <= own_cores()
+        # BLAS keeps the holder and not the team, which could then not end with its traceback.
+        self._workers, self._holder = [Worker(spins) for _ in range(n_threads - 1)], object()
+        self._is_open = True
+        try:
+            self._late_end = weakref.finalize(self, _close, self._workers, self._holder)
+            self._late_end.atexit = False
+            _blas.hold(self._holder)
+            local.team, local.pace = self._workers, Pace()
+        except BaseException:  # Ctrl-C, after which __exit__ is not called
+            self.__exit__()
+            raise
+
+    def __exit__(self, *_):
         interrupt = None
-        while own.is_open:
+        while self._is_open:
             try:
-                own.close()
+                _close(self._workers, self._holder)
+                if self._late_end is not None:
+                    self._late_end.detach()
+                self._is_open = False
             except BaseException as error:  # Ctrl-C, or what another signal handler raises
                 interrupt = error
         if interrupt is not None:
             raise interrupt
+
+
+def _close(workers, holder):
+    """End a team; call this again if it was interrupted."""
+    if local.team is workers:
+        local.team = None
+    for worker in workers:
+        worker.end()
+    _blas.release(holder)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Work shared among threads: equal to doing it alone, and BLAS as it was afterwards."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -156,6 +157,55 @@ def test_teams_that_overlap_leave_blas_as_it_was():
             time.sleep(0.05)
         left.set()
         later.result()
+        assert _blas_threads() == before
+
+
+def test_a_team_that_is_left_open_ends_with_its_object_and_leaves_others():
+    """As after Ctrl-C in the moment in which Python calls ``__exit__``."""
+    with threadpool_limits(2, user_api="blas"), ThreadPoolExecutor(1) as pool:
+        before, threads = _blas_threads(), threading.active_count() + 1
+        left = [team(2)]
+
+        def leave_open():
+            left[0].__enter__()
+            share(lambda part: None, 10, 10**6)
+
+        pool.submit(leave_open).result()
+        assert threading.active_count() == threads + 1
+        with team(2):
+            own = _threads.local.team
+            left.clear()
+            gc.collect()
+            assert _threads.local.team is own
+            assert set(_blas_threads()) == {1}
+        assert _blas_threads() == before
+        assert threading.active_count() == threads
+
+
+def test_a_team_may_end_while_blas_is_being_limited(monkeypatch):
+    """As the garbage collector may end one that was left open, at any allocation; a lock that is held would halt it."""
+    limit, seen = _threads.set_blas_threads, []
+
+    def overlap():
+        left = [team(2)]
+        left[0].__enter__()
+        _threads.local.team = None
+
+        def collecting(library, n_threads):
+            left.clear()
+            gc.collect()
+            limit(library, n_threads)
+
+        monkeypatch.setattr(_threads, "set_blas_threads", collecting)
+        with team(2):
+            seen.append(set(_blas_threads()))
+
+    with threadpool_limits(2, user_api="blas"):
+        before = _blas_threads()
+        thread = threading.Thread(target=overlap, daemon=True)
+        thread.start()
+        thread.join(60)
+        assert not thread.is_alive() and seen == [{1}]
         assert _blas_threads() == before
 
 

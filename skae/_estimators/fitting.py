@@ -53,9 +53,11 @@ class unchanged_on_error:
 
     def __enter__(self):
         try:
+            # The end first, since Ctrl-C may come as the team has begun.
+            threads = self._within.push(team(self._n_threads))
+            threads.__enter__()
             # Underflow is harmless, and numpy ignores it unless users change its settings.
             self._within.enter_context(np.errstate(under="ignore"))
-            self._within.enter_context(team(self._n_threads))
         except BaseException:  # Ctrl-C, after which __exit__ is not called
             self._within.close()
             raise
