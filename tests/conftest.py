@@ -15,7 +15,7 @@ def pytest_addoption(parser):
         type=int,
         default=1,
         metavar="N",
-        help="kills and interrupts, at random times, of a training of each family (default: %(default)s)",
+        help="kills and interrupts, at random times, of a training of each family; 20 interrupt at each call (default: %(default)s)",
     )
     parser.addoption(
         "--fuzz-seed",

@@ -1,4 +1,4 @@
-"""Interrupts at a chosen line of code."""
+"""Interrupts at a chosen place in the code."""
 
 import sys
 
@@ -29,3 +29,33 @@ class InterruptAtLine:
 
     def __exit__(self, *_):
         sys.settrace(self._before)
+
+
+class InterruptAtCall:
+    """Raise KeyboardInterrupt where Python looks for Ctrl-C: as a function in ``folders`` begins, or has called one of C.
+
+    ``number`` counts these events from 0; if it is negative, ``places`` gets each place and the numbers of its events.
+    """
+
+    def __init__(self, number, *folders):
+        self._number, self._folders, self._count = number, folders, 0
+        self.places = {}
+
+    def _profile(self, frame, event, called):
+        code = frame.f_code
+        if event not in ("call", "c_return") or not code.co_filename.startswith(self._folders):
+            return
+        if self._number < 0:
+            place = code, event, frame.f_lineno if event == "c_return" else None
+            self.places.setdefault(place, []).append(self._count)
+        self._count += 1
+        if self._count == self._number + 1:
+            raise KeyboardInterrupt
+
+    def __enter__(self):
+        self._before = sys.getprofile()
+        sys.setprofile(self._profile)
+        return self
+
+    def __exit__(self, *_):
+        sys.setprofile(self._before)

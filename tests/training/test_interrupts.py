@@ -1,13 +1,19 @@
 """An interrupt in any stage of a fit leaves what the stages have learned so far."""
 
 import contextlib
+import os
+import threading
 
 import numpy as np
 import pytest
-from interrupts import InterruptAtLine
+import scipy.sparse
+from interrupts import InterruptAtCall, InterruptAtLine
+from sklearn import get_config
 from sklearn.base import clone
 from sklearn.datasets import load_iris
+from threadpoolctl import threadpool_info
 
+import skae
 from skae import (
     DBN,
     RBM,
@@ -15,9 +21,12 @@ from skae import (
     AutoEncoder,
     Imputer,
     ManifoldTangentClassifier,
+    SparseCoder,
     StackedAE,
     StackedAEClassifier,
+    _threads,
 )
+from skae._estimators.fitting import is_fitted
 from skae.boltzmann import DBM, BoltzmannClassifier
 from skae.generative import JointEnergy
 from skae.generative._posterior import _Draws
@@ -217,3 +226,80 @@ def test_an_interrupt_at_any_line_leaves_a_whole_model(again):
         else:
             assert vars(model) == before
     assert 100 < number < 1999
+
+
+class _Counting:
+    """A callback that counts fits in which it is."""
+
+    def __init__(self):
+        self.n_open = 0
+
+    def setup(self, estimator, context):
+        """Begin."""
+        self.n_open += 1
+
+    def teardown(self, estimator, context):
+        """End, also where the beginning was interrupted."""
+        self.n_open = 0
+
+    def on_fit_task_begin(self, estimator, context):
+        """Nothing to do."""
+
+    def on_fit_task_end(self, estimator, context):
+        """Nothing to do."""
+
+
+TINY = {"max_iter": 1, "random_state": 0}
+EVERYWHERE = {
+    "auto-encoder": lambda: AutoEncoder(4, **TINY),
+    "detector": lambda: AnomalyDetector(AutoEncoder(4, **TINY)),
+    "coder": lambda: SparseCoder(4, n_jobs=2, **TINY),
+    "machine": lambda: RBM(4, gradient="pcd", **TINY),
+    "stack": lambda: StackedAE(
+        [("low", AutoEncoder(4, max_iter=1)), ("high", AutoEncoder(3, max_iter=1))],
+        fine_tune="reconstruction",
+        **TINY,
+    ),
+}
+
+
+def _state():
+    """Return what the process and this thread share with later fits."""
+    threads = sum(thread.ident is not None for thread in threading.enumerate())
+    limits = [(each["filepath"], each["num_threads"]) for each in threadpool_info()]
+    return threads, limits, _threads.local.team, np.geterr(), get_config()
+
+
+def _weights(model):
+    return getattr(model, "base_", model)._state["params"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("again", [False, True], ids=["first fit", "second fit"])
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_an_interrupt_at_any_call_leaves_nothing_behind(name, again, request):
+    """At some calls, others with each ``--fuzz-seed``, and once at each place with ``--stops 20``."""
+    make, callback = EVERYWHERE[name], _Counting()
+    folders = os.path.dirname(skae.__file__), contextlib.__file__, threading.__file__
+    whole = _weights(make().fit(X)).copy()
+    before = _state()
+    with InterruptAtCall(-1, *folders) as calls:
+        make().fit(X)
+    rng = np.random.default_rng(request.config.getoption("--fuzz-seed"))
+    numbers = [rng.choice(each) for each in calls.places.values()]
+    share = min(request.config.getoption("--stops") / 20, 1)
+    for number in rng.choice(numbers, size=int(share * len(numbers)), replace=False):
+        model = make()
+        if hasattr(model, "set_callbacks"):
+            model.set_callbacks(callback)
+        if again:
+            model.fit(X)
+        with contextlib.suppress(KeyboardInterrupt), InterruptAtCall(number, *folders):
+            model.fit(X)
+        assert _state() == before and callback.n_open == 0
+        if is_fitted(model):
+            codes = getattr(model, "base_", model).transform(X)
+            assert np.isfinite(scipy.sparse.csr_matrix(codes).data).all()
+        else:
+            assert not again
+        np.testing.assert_array_equal(_weights(model.fit(X)), whole)
