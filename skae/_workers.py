@@ -64,7 +64,7 @@ class Worker:
         """End the thread, if there is one; one that is about to start ends when it does."""
         self._may_start = False
         self._announce(None, None)
-        if self._thread.ident is not None:
+        if self._thread.is_alive():  # and may be joined, which needs more than an ident
             self.finish(0)
             self._thread.join()
 

@@ -24,6 +24,7 @@ from skae import (
     StackedAE,
     _cores,
     _threads,
+    _workers,
 )
 from skae._pace import Pace
 from skae._threads import product, share, share_items, team
@@ -255,6 +256,13 @@ def test_interrupts_at_any_time_leave_no_thread_and_no_limit(error):
     """
     script = textwrap.dedent(script).replace("ERROR", error)
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+def test_an_interrupt_as_a_thread_starts_stays_an_interrupt():
+    """It was a RuntimeError where the thread had a number, but could not be joined yet."""
+    worker = _workers.Worker(False)
+    worker._thread._ident = threading.get_ident()
+    worker.end()
 
 
 def test_a_worker_that_is_not_there_is_done_without():
