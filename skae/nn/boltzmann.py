@@ -28,7 +28,7 @@ from .._arrays.products import multiplier
 from .._protocols import Observer, TrainingObjective
 from .._threads import ELEMENT, share
 from .activations import ACTIVATIONS
-from .layer import Layer, LayerRecord, add_up, forget_penalties
+from .layer import Layer, LayerRecord, WeightRows, add_up, forget_penalties
 from .noise import draw_keys, fresh_keys
 
 _ROWS_PER_MONITORED = 32  # one row in 32 of a minibatch is reconstructed, to monitor training
@@ -251,8 +251,8 @@ class BoltzmannObjective(TrainingObjective):
             grad.decoder_biases[0][...] = phases.coefficients @ phases.visible
         weights = params.encoder_weights[0]
         out, bias = grad.encoder_weights[0], grad.encoder_biases[0]
-        record, stacks = phases.encoder[0], (phases.means, phases.visible)
-        add = partial(add_up, multiplier(out), *stacks, weights, record.row_scales, [], out)
+        record, rows = phases.encoder[0], WeightRows(phases.means, phases.visible)
+        add = partial(add_up, multiplier(out), rows, weights, record.row_scales, [], out)
         mask = None if self.mask is None else self.mask.like(out)
 
         def work(units):

@@ -168,9 +168,35 @@ def forget_penalties(records):
         record.row_scales = []
 
 
-def add_up(multiply, upper, lower, weights, row_scales, terms, out, units):
-    """out <- upper' lower + each of ``row_scales`` times the rows of ``weights`` + ``terms``, for some units."""
-    multiply(upper[:, units].T, lower, out[units, ...])
+@dataclass(slots=True, eq=False)
+class WeightRows:
+    """Rows for one weight matrix W of a batch, such that the gradient of W is ``upper' lower``.
+
+    W, of shape (n_upper, n_lower), is that of a layer of the encoder; the decoder has W' on the same level. Each
+    sample has a row (delta, input) of the encoder's layer and, below all of these, a row (input, delta) of the
+    decoder's. On top of them are rows that penalties claim.
+
+    Attributes
+    ----------
+    upper : ndarray of shape (n_rows, n_upper)
+    lower : ndarray of shape (n_rows, n_lower)
+    """
+
+    upper: np.ndarray
+    lower: np.ndarray
+
+    def take(self, start, stop=None):
+        """Return the rows from ``start`` to ``stop``."""
+        rows = slice(start, stop)
+        return WeightRows(self.upper[rows, ...], self.lower[rows, ...])
+
+
+def add_up(multiply, rows, weights, row_scales, terms, out, units):
+    """out <- upper' lower + each of ``row_scales`` times the rows of ``weights`` + ``terms``, for some units.
+
+    ``rows`` are ``WeightRows``; ``multiply`` is the matrix product.
+    """
+    multiply(rows.upper[:, units].T, rows.lower, out[units, ...])
     for scales in row_scales:
         add_scaled_rows(scales[units], weights[units, ...], out[units, ...])
     for term in terms:

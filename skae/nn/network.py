@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from operator import itemgetter
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from .._arrays.products import multiplier
 from .._threads import share
 from .activations import Unit, initial_bound, make_unit
 from .corruption import dropout_mask
-from .layer import Layer, LayerRecord, add_up, forget_penalties
+from .layer import Layer, LayerRecord, WeightRows, add_up, forget_penalties
 from .noise import shifted_seed
 
 
@@ -186,24 +185,23 @@ class Network:
     def _add_up_decoder(self, number, params, trace, grad):
         """Add up the gradient of the decoder's weights between two layers."""
         record = trace.decoder[-1 - number]
-        upper, lower = (stack[-trace.n_samples :, ...] for stack in trace.stacks(number))
+        rows = trace.weight_rows[number].take(-trace.n_samples)
         weights, out = params.decoder_weights[number], grad.decoder_weights[number]
         terms = weights, record.row_scales, record.weight_terms
-        add = partial(add_up, multiplier(out), upper, lower, *terms, out)
-        share(add, weights.shape[0], size(lower))
+        add = partial(add_up, multiplier(out), rows, *terms, out)
+        share(add, weights.shape[0], size(rows.lower))
 
     def _encoder_gradients(self, number, layer, above, trace, grad):
         """Take the gradient from ``above`` one layer down, and add up the gradient of the weights."""
         record, extra = trace.encoder[number], trace.encoder[number].extra_delta()
-        upper, lower = trace.stacks(number)
-        if self.decoder == "untied":
-            upper, lower = upper[: -trace.n_samples, ...], lower[: -trace.n_samples, ...]
+        stop = -trace.n_samples if self.decoder == "untied" else None
+        rows = trace.weight_rows[number].take(trace.first_row, stop)
         out, d_bias = grad.encoder_weights[number], grad.encoder_biases[number]
         terms = record.weight_terms
         if self.decoder == "tied":
             terms = [*terms, *trace.decoder[-1 - number].weight_terms]
-        multiply, n_upper = multiplier(out), out.shape[0]
-        add = partial(add_up, multiply, upper, lower, layer.weights, record.row_scales, terms, out)
+        multiply, (n_upper, _) = multiplier(out), out.shape
+        add = partial(add_up, multiply, rows, layer.weights, record.row_scales, terms, out)
 
         def both(units):
             layer.backward_part(record, above, extra, d_bias, multiply, units=units)
@@ -212,9 +210,9 @@ class Network:
         # With few rows, each thread adds up the gradient that it has just taken down.
         if trace.n_samples > n_upper or layer.unit.whole_row:
             layer.backward(record, above, extra, d_bias)
-            share(add, n_upper, size(lower))
+            share(add, n_upper, size(rows.lower))
         else:
-            share(both, n_upper, size(lower))
+            share(both, n_upper, size(rows.lower))
         for term in record.bias_terms:
             d_bias += term
 
@@ -226,12 +224,11 @@ def network_of(**shape):
 
 
 class Trace:
-    """Activations and gradients of one batch, in buffers that the next batch of that size reuses.
+    """Inputs, outputs and gradients of all layers for one batch, in buffers that the next batch of that size reuses.
 
-    For each layer, the encoder's input is stacked on the decoder's gradient, and the encoder's gradient on the
-    decoder's input: with tied weights, the gradient of a layer is then one matrix product of the two stacks. Without a
-    decoder, the logits are the outputs of the last layer. On top of both stacks are rows that penalties claim, whose
-    product is added to the gradient of the encoder's weights.
+    The arrays of ``encoder`` and ``decoder`` are parts of ``weight_rows``, so that the gradient of the weights of a
+    layer is one matrix product, also if both share them. Without a decoder, the logits are the outputs of the last
+    layer.
 
     Parameters
     ----------
@@ -250,55 +247,43 @@ class Trace:
     ----------
     encoder, decoder : list of LayerRecord
         In the order of the forward pass: up to the code, and down from it.
+    weight_rows : list of WeightRows
+        From the input to the code.
+    first_row : int
+        Number of rows on top of ``weight_rows`` that no penalty has claimed in this batch.
     inputs, codes, logits : ndarray
     sample_weights, losses : ndarray of shape (n_samples,)
     """
 
     def __init__(self, n_samples, sizes, like, *, decoder=True, dropout=False, n_claimed=0):
-        n, widths = n_samples, list(zip(sizes[:-1], sizes[1:]))
-        n_own = 2 * n if decoder else n
-        n_rows = n_own + n_claimed
-        self._lower = [empty((n_rows, low), like) for low, _ in widths]
-        self._upper = [empty((n_rows, high), like) for _, high in widths]
-        self.n_samples, self._n_claimed = n, n_claimed
-        self.sample_weights, self.losses = empty(n, like), empty(n, like)
-        rows = slice(-n_own, -n if decoder else None)
-        inputs, deltas = _take(self._lower, rows), _take(self._upper, rows)
-        codes = self._upper[-1][-n:, ...] if decoder else empty_like(deltas[-1])
-        outputs, masks = [*inputs[1:], codes], [None] * len(widths)
-        if dropout:
-            # The outputs of a hidden layer are masked before they enter the next one.
-            outputs = [*map(empty_like, inputs[1:]), codes]
-            masks = [*map(empty_like, inputs[1:]), None]
-        self.encoder = list(map(LayerRecord, inputs, outputs, deltas, masks))
-        self.decoder = self._decoder_records() if decoder else []
-        self.inputs, self.codes = inputs[0], codes
-        self.logits = self.decoder[-1].outputs if decoder else codes
+        self.n_samples, self._n_claimed, self.first_row = n_samples, n_claimed, n_claimed
+        end_of_encoder = n_claimed + n_samples
+        n_rows = end_of_encoder + (n_samples if decoder else 0)
+        self.weight_rows, upward, downward = [], [], []
+        for low, high in zip(sizes, sizes[1:]):
+            rows = WeightRows(empty((n_rows, high), like), empty((n_rows, low), like))
+            self.weight_rows.append(rows)
+            upward.append(rows.take(n_claimed, end_of_encoder))
+            if decoder:
+                downward.append(rows.take(end_of_encoder))
+        self.inputs = upward[0].lower
+        self.codes = downward[-1].upper if decoder else empty_like(upward[-1].upper)
+        self.encoder = _encoder_records(upward, self.codes, dropout)
+        self.decoder = _decoder_records(downward)
+        self.logits = self.decoder[-1].outputs if decoder else self.codes
+        self.sample_weights, self.losses = empty(n_samples, like), empty(n_samples, like)
         self._scratch, self.batch, self.clean, self.rng = {}, None, None, None
-        self._n_free = n_claimed
-
-    def _decoder_records(self):
-        """Return the records from the code down; the logits and their gradient share one array."""
-        rows = slice(-self.n_samples, None)
-        inputs, deltas = _take(self._upper, rows), _take(self._lower, rows)
-        outputs = [deltas[0], *inputs[:-1]]
-        return list(map(LayerRecord, inputs, outputs, deltas))[::-1]
 
     def start(self):
         """Clear what the penalties of the last batch left for the backward pass."""
-        self._n_free = self._n_claimed
+        self.first_row = self._n_claimed
         forget_penalties(self.encoder + self.decoder)
 
     def claim(self, n_rows):
-        """Return ``n_rows`` rows of each layer's upper and lower stack, for one penalty in this batch."""
-        stop = self._n_free
-        self._n_free -= n_rows
-        rows = slice(self._n_free, stop)
-        return _take(self._upper, rows), _take(self._lower, rows)
-
-    def stacks(self, layer):
-        """Return the upper and lower rows of the batch, whose product is the gradient of a layer's weights."""
-        return self._upper[layer][self._n_free :, ...], self._lower[layer][self._n_free :, ...]
+        """Return ``n_rows`` of the ``WeightRows`` of each layer, for one penalty in this batch."""
+        stop = self.first_row
+        self.first_row -= n_rows
+        return [rows.take(self.first_row, stop) for rows in self.weight_rows]
 
     def scratch(self, owner, create):
         """Return the result of ``create()`` for ``owner``, created at its first call with this trace."""
@@ -307,9 +292,29 @@ class Trace:
         return self._scratch[owner]
 
 
-def _take(stacks, rows):
-    """Return some rows of each of ``stacks``."""
-    return list(map(itemgetter((rows, ...)), stacks))
+def _encoder_records(rows, codes, dropout):
+    """Return the records of the encoder's layers: the outputs of each are the inputs of the next."""
+    records = []
+    for number, own in enumerate(rows, 1):
+        is_hidden, mask = number < len(rows), None
+        outputs = rows[number].lower if is_hidden else codes
+        if dropout and is_hidden:  # masked outputs are the inputs of the next layer
+            outputs, mask = empty_like(outputs), empty_like(outputs)
+        records.append(LayerRecord(own.lower, outputs, own.upper, mask))
+    return records
+
+
+def _decoder_records(rows):
+    """Return the records of the decoder's layers, from the code down, given ``rows`` from the input up.
+
+    The outputs of each layer are the inputs of the next; the logits and their gradient share one array.
+    """
+    records = []
+    for number in reversed(range(len(rows))):
+        own = rows[number]
+        outputs = rows[number - 1].upper if number else own.lower
+        records.append(LayerRecord(own.upper, outputs, own.lower))
+    return records
 
 
 def outputs_and_jacobian(layers, inputs):

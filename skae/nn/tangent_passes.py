@@ -1,5 +1,7 @@
 """Tangents in forward mode that meet gradients in reverse mode inside a network, and the backward pass."""
 
+from operator import attrgetter
+
 import numpy as np
 
 from .._arrays.namespace import empty, reshape
@@ -7,6 +9,8 @@ from .._kernels import tangents as kernels
 from .._threads import product
 from .activations import Rows
 from .forward_mode import LayerTangents
+
+_UPPER, _LOWER = attrgetter("upper"), attrgetter("lower")
 
 
 def switch_layer(sizes, n_up, n_down):
@@ -86,7 +90,8 @@ class Passes:
             Function that turns slopes of shape (n_samples, n_directions, n_outputs) into the gradient at them and
             returns the penalty.
         """
-        upper, lower = self._trace.claim(self.n_up)
+        rows = self._trace.claim(self.n_up)
+        upper, lower = list(map(_UPPER, rows)), list(map(_LOWER, rows))
         look_up(lower[0])
         self._go_up(lower)
         slopes = product(lower[-1], self._weights[-1].T, upper[-1])
@@ -110,7 +115,8 @@ class Passes:
         look_up, squares : callable
             See :meth:`forward_only`.
         """
-        upper, lower = self._trace.claim(len(selection))
+        rows = self._trace.claim(len(selection))
+        upper, lower = list(map(_UPPER, rows)), list(map(_LOWER, rows))
         # The directions, and their tangents in each layer up to the switch.
         tangents = [self._memory.directions, *[each.outputs for each in self._layers[:switch]]]
         tangents = [rows[: self.n_up] for rows in tangents]
