@@ -10,8 +10,8 @@ from . import fusion
 def portable(compiled, at=0, places=()):
     """Make the decorated function replace the kernel ``compiled`` if the argument ``at`` is no array of numpy.
 
-    It gets the arguments ``places``, integer arrays of numpy, as nested tuples; other arrays of numpy, which it does
-    not need, as None; and scalars of numpy as Python scalars.
+    It gets the arguments ``places``, integer arrays of numpy, as nested tuples; other arrays of numpy and named tuples
+    of them, which it does not need, as None; and scalars of numpy as Python scalars.
     """
 
     def decorate(function):
@@ -25,6 +25,8 @@ def portable(compiled, at=0, places=()):
                     args[place] = _tuples(value.tolist()) if place in places else None
                 elif isinstance(value, np.generic):
                     args[place] = value.item()
+                elif isinstance(value, tuple):
+                    args[place] = None
             return fusion.run(function, args)
 
         return kernel

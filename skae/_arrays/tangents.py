@@ -1,6 +1,6 @@
 """Products of the tangents and cotangents of a batch: see :mod:`skae._kernels.tangents`.
 
-Here all samples of the batch have the same number of rows.
+Here all samples of the batch have the same number of rows, so that the argument ``rows`` is not needed.
 """
 
 from .._kernels import tangents as compiled
@@ -14,16 +14,14 @@ def _of_samples(vectors, n_rows):
 
 
 @portable(compiled.scale_rows)
-def scale_rows(derivatives, samples, starts, tangents, out, first, last):
+def scale_rows(derivatives, tangents, out, rows):
     """out_r <- s'(a_i) t_r for the rows t_r of sample i."""
     n_rows = out.shape[0] // derivatives.shape[0]
     _of_samples(out, n_rows)[...] = derivatives[:, None, :] * _of_samples(tangents, n_rows)
 
 
 @portable(compiled.scale_rows_backward)
-def scale_rows_backward(
-    derivatives, second_derivatives, samples, starts, tangents, cotangents, delta, first, last
-):
+def scale_rows_backward(derivatives, second_derivatives, tangents, cotangents, delta, rows):
     """From cotangents u of s'(a) t: u_r <- s'(a_i) u_r, the one at t; delta_i += s''(a_i) t_r u_r, the one at a."""
     n_rows = cotangents.shape[0] // derivatives.shape[0]
     u, t = _of_samples(cotangents, n_rows), _of_samples(tangents, n_rows)

@@ -1,9 +1,10 @@
 """Products of a batch's tangents and cotangents: with an elementwise unit's Jacobian, with each other, and squares.
 
-Tangents and cotangents are rows, several for each of some samples: rows ``starts[p]`` to ``starts[p + 1]`` belong to
-the p-th of these, which is row ``samples[p]`` of the batch. If there are only as many tangents as one sample has, all
-samples share them. Kernels process the samples p from ``first`` to ``last``.
+Tangents t and cotangents u are rows, several for each of some samples: see :class:`RowRange`. If there are only as many
+tangents as one sample has, all samples share them. Arguments that are written come after those that are read.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,11 +12,31 @@ from ._jit import kernel
 from .elementary import unpacked
 
 
+class RowRange(NamedTuple):
+    """Rows of vectors that belong to some samples of a batch, and which of these samples a kernel processes.
+
+    Attributes
+    ----------
+    samples : ndarray of int
+        Index in the batch of the p-th sample that has rows.
+    starts : ndarray of int of shape (n_samples + 1,)
+        Its rows are those from ``starts[p]`` to ``starts[p + 1]``.
+    first, last : int
+        The kernel processes the samples p from ``first`` to ``last``.
+    """
+
+    samples: np.ndarray
+    starts: np.ndarray
+    first: int
+    last: int
+
+
 @kernel
-def scale_rows(derivatives, samples, starts, tangents, out, first, last):
+def scale_rows(derivatives, tangents, out, rows):
     """out_r <- s'(a_i) t_r for the rows t_r of sample i."""
+    samples, starts = rows.samples, rows.starts
     shared = tangents.shape[0] < out.shape[0]
-    for p in range(first, last):
+    for p in range(rows.first, rows.last):
         derivative, offset = derivatives[samples[p]], starts[p] if shared else 0
         for r in range(starts[p], starts[p + 1]):
             tangent, scaled = tangents[r - offset], out[r]
@@ -24,12 +45,11 @@ def scale_rows(derivatives, samples, starts, tangents, out, first, last):
 
 
 @kernel
-def scale_rows_backward(
-    derivatives, second_derivatives, samples, starts, tangents, cotangents, delta, first, last
-):
+def scale_rows_backward(derivatives, second_derivatives, tangents, cotangents, delta, rows):
     """From cotangents u of s'(a) t: u_r <- s'(a_i) u_r, the one at t; delta_i += s''(a_i) t_r u_r, the one at a."""
+    samples, starts = rows.samples, rows.starts
     shared = tangents.shape[0] < cotangents.shape[0]
-    for p in range(first, last):
+    for p in range(rows.first, rows.last):
         i, offset = samples[p], starts[p] if shared else 0
         derivative, second, total = derivatives[i], second_derivatives[i], delta[i]
         for r in range(starts[p], starts[p + 1]):
@@ -40,10 +60,10 @@ def scale_rows_backward(
 
 
 @kernel
-def inner_products(starts, tangents, cotangents, out, first, last):
+def inner_products(tangents, cotangents, out, rows):
     """out_rk <- u_r' t_k for the tangents t_k of each sample; all samples have the same number of them."""
-    n_tangents = out.shape[1]
-    for p in range(first, last):
+    n_tangents, starts = out.shape[1], rows.starts
+    for p in range(rows.first, rows.last):
         for k in range(n_tangents):
             tangent = tangents[p * n_tangents + k]
             for r in range(starts[p], starts[p + 1]):
@@ -54,47 +74,34 @@ def inner_products(starts, tangents, cotangents, out, first, last):
 
 
 @kernel
-def combine(coefficients, starts, tangents, out, first, last):
+def combine(coefficients, tangents, out, rows):
     """out_r <- sum_k c_rk t_k, of the tangents t_k of each sample."""
-    n_tangents = coefficients.shape[1]
-    for p in range(first, last):
+    n_tangents, starts = coefficients.shape[1], rows.starts
+    for p in range(rows.first, rows.last):
         for r in range(starts[p], starts[p + 1]):
             _combine(coefficients[r], tangents[p * n_tangents : (p + 1) * n_tangents], out[r])
 
 
 @kernel
 def combine_backward(
-    coefficients,
-    derivatives,
-    second_derivatives,
-    samples,
-    starts,
-    tangents,
-    cotangents,
-    combined,
-    out,
-    delta,
-    first,
-    last,
+    derivatives, second_derivatives, coefficients, tangents, cotangents, combined, delta, rows
 ):
-    """For combined tangents c_r = sum_k c_rk t_k, and cotangents u_r of s'(a) c_r, do :func:`scale_rows_backward`.
-
-    combined_r <- s'(a_i) c_r, which is scaled here.
-    """
+    """Do :func:`scale_rows_backward` for the tangents c_r = sum_k c_rk t_k; combined_r <- s'(a_i) c_r."""
     n_tangents, row = coefficients.shape[1], np.empty_like(tangents[0])
-    for p in range(first, last):
+    samples, starts = rows.samples, rows.starts
+    for p in range(rows.first, rows.last):
         i = samples[p]
         derivative, second, total = derivatives[i], second_derivatives[i], delta[i]
         for r in range(starts[p], starts[p + 1]):
             _combine(coefficients[r], tangents[p * n_tangents : (p + 1) * n_tangents], row)
-            cotangent, down, up = cotangents[r], out[r], combined[r]
+            cotangent, scaled = cotangents[r], combined[r]
             # One loop per written array: a loop that writes several is not vectorized.
             for j in range(row.size):
                 total[j] += second[j] * cotangent[j] * row[j]
             for j in range(row.size):
-                up[j] = derivative[j] * row[j]
+                scaled[j] = derivative[j] * row[j]
             for j in range(row.size):
-                down[j] = derivative[j] * cotangent[j]
+                cotangent[j] *= derivative[j]
 
 
 @kernel

@@ -8,7 +8,7 @@ import numpy as np
 from .._arrays import activations as kernels
 from .._arrays.namespace import empty, empty_like, is_numpy, multiply_into
 from .._arrays.tangents import scale_rows, scale_rows_backward
-from .._kernels.tangents import combine, combine_backward
+from .._kernels.tangents import RowRange, combine, combine_backward
 from .._threads import ELEMENT, share
 
 ALL = slice(None)
@@ -84,13 +84,13 @@ class Rows(NamedTuple):
         return vectors if len(vectors) == n_rows else np.tile(vectors, (n_rows // len(vectors), 1))
 
     def share(self, kernel, size, *arrays):
-        """Call ``kernel(*arrays, first, last)`` for ranges of samples, shared among threads.
+        """Call ``kernel(*arrays, RowRange)`` for ranges of samples, shared among threads.
 
         ``size`` is the number of entries of all rows.
         """
 
         def work(places):
-            kernel(*arrays, places.start, places.stop)
+            kernel(*arrays, RowRange(self.samples, self.starts, places.start, places.stop))
 
         share(work, len(self.samples), ELEMENT * size // max(len(self.samples), 1))
 
@@ -122,11 +122,10 @@ class Derivatives(ABC):
         """Backpropagate through ``vjp``, from t_r at J_i' u_r: t_r <- J_i t_r; ``delta`` as in ``jvp_backward``."""
         self.jvp_backward(cotangents, tangents, delta, rows)
 
-    def combine_backward(self, coefficients, tangents, cotangents, combined, out, delta, rows):
+    def combine_backward(self, coefficients, tangents, cotangents, combined, delta, rows):
         """Do ``jvp_backward`` for the tangents sum_k c_rk t_k of each sample; combined_r <- ``jvp`` of these."""
-        rows.share(combine, out.size, coefficients, rows.starts, tangents, combined)
-        out[...] = cotangents
-        self.jvp_backward(combined, out, delta, rows)
+        rows.share(combine, combined.size, coefficients, tangents, combined)
+        self.jvp_backward(combined, cotangents, delta, rows)
         self.jvp(combined, combined, rows)
 
     @abstractmethod
@@ -166,20 +165,20 @@ class Diagonal(Derivatives):
             return out
         if out is None:
             out = empty((int(rows.starts[-1]), tangents.shape[1]), tangents)
-        rows.share(scale_rows, out.shape[0] * out.shape[1], self.first, *rows, tangents, out)
+        rows.share(scale_rows, out.shape[0] * out.shape[1], self.first, tangents, out)
         return out
 
     vjp = jvp  # a diagonal matrix is its own transpose
 
     def jvp_backward(self, tangents, cotangents, delta, rows):
         """Backpropagate through ``jvp``."""
-        arrays = self.first, self.second, *rows, tangents, cotangents, delta
+        arrays = self.first, self.second, tangents, cotangents, delta
         rows.share(scale_rows_backward, cotangents.shape[0] * cotangents.shape[1], *arrays)
 
-    def combine_backward(self, coefficients, tangents, cotangents, combined, out, delta, rows):
+    def combine_backward(self, coefficients, tangents, cotangents, combined, delta, rows):
         """Do the same in one pass, while each row is in the cache."""
-        arrays = self.first, self.second, *rows, tangents, cotangents, combined, out, delta
-        rows.share(combine_backward, tangents.size, coefficients, *arrays)
+        arrays = self.first, self.second, coefficients, tangents, cotangents, combined, delta
+        rows.share(combine_backward, tangents.size, *arrays)
 
     def matmul(self, matrices, n_samples):
         """Return J_i M_i."""

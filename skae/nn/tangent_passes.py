@@ -1,6 +1,23 @@
-"""Tangents in forward mode that meet gradients in reverse mode inside a network, and the backward pass."""
+"""Slopes of a network's logits along directions of each sample, and the gradient of a function of these slopes.
 
-from operator import attrgetter
+A layer turns inputs into pre-activations a = W x + b and outputs s(a). At sample i, with D = diag(s'(a_i)):
+
+- forward mode takes a tangent t at its inputs up to W t at the pre-activations and D W t at the outputs;
+- reverse mode takes a gradient g at its outputs down to D g at the pre-activations and W' D g at the inputs.
+
+The slope of a logit along a direction t_k is the tangent t_k, taken all the way up. If g_r is the gradient of the logit
+at the inputs of some layer in between, it is also the inner product g_r' t_k there; so directions may go up, and
+gradients come down, as far as the layer ``switch`` where they meet: :func:`switch_layer`.
+
+The function of the slopes is ``squares(slopes)``: it returns its value P and replaces the slopes by dP/dslopes. Slopes
+s_ikj of sample i, direction k and logit j are of shape (n_samples, n_directions, n_outputs). The gradient of P at the
+weights W of a layer is then a sum of products of a vector at the layer's pre-activations and one at its inputs. These
+are ``upper`` and ``lower`` of ``WeightRows`` that the trace lends; the backward pass of the network adds up their
+products. The gradient at the pre-activations a, since D depends on them, is added to ``delta`` of the layer's
+``LayerTangents``.
+
+Arrays of vectors have a row for each: those of the first sample, then those of the second one, and so on.
+"""
 
 import numpy as np
 
@@ -10,15 +27,13 @@ from .._threads import product
 from .activations import Rows
 from .forward_mode import LayerTangents
 
-_UPPER, _LOWER = attrgetter("upper"), attrgetter("lower")
-
 
 def switch_layer(sizes, n_up, n_down):
-    """Return the layer at whose inputs ``n_up`` rows of directions and ``n_down`` gradients meet.
+    """Return the layer at whose inputs ``n_up`` tangents and ``n_down`` gradients meet with the fewest multiplications.
 
-    It has the fewest multiplications. Each layer takes products on the way to the meeting, on the way back and for the
-    gradient of the weights. Below the meeting, only as many rows go back as gradients came down, and their products
-    with the weights are known from the way up.
+    Each layer takes products on the way to the meeting, on the way back and for the gradient of the weights. Below the
+    meeting, only as many rows go back as gradients came down, and their products with the weights are known from the
+    way up.
     """
     products = [low * high for low, high in zip(sizes, sizes[1:])]
     depth = len(products)
@@ -44,14 +59,24 @@ class PassMemory:
         Trace of a network without a decoder.
     n_rows : int
         Largest number of rows that go up or come down.
+
+    Attributes
+    ----------
+    directions : ndarray of shape (n_rows, n_features)
+    layers : list of LayerTangents
+        Tangents at the outputs of each hidden layer.
+    gradients : list of ndarray of shape (n_rows, width)
+        Gradients at the inputs of each layer.
     """
 
     def __init__(self, trace, n_rows):
-        widths, like = [record.inputs.shape[1] for record in trace.encoder], trace.inputs
-        self.directions = empty((n_rows, widths[0]), like)
-        self.layers = [LayerTangents(trace.n_samples, n_rows, width, like) for width in widths[1:]]
-        # Gradients at the inputs of each layer.
-        self.cotangents = [empty((n_rows, width), like) for width in widths]
+        like, self.layers, self.gradients = trace.inputs, [], []
+        self.directions = empty((n_rows, like.shape[1]), like)
+        for record in trace.encoder[:-1]:
+            width = record.outputs.shape[1]
+            self.layers.append(LayerTangents(trace.n_samples, n_rows, width, like))
+        for record in trace.encoder:
+            self.gradients.append(empty((n_rows, record.inputs.shape[1]), like))
 
 
 class Passes:
@@ -64,106 +89,116 @@ class Passes:
     memory : PassMemory
         Buffers, in which the tangents of the hidden layers are started.
     kept : Kept
-        Outputs whose gradients come down.
+        Logits whose gradients come down.
     n_directions : int
         Number of directions of each sample.
     """
 
     def __init__(self, weights, trace, memory, kept, n_directions):
         self._weights, self._trace, self._memory = weights, trace, memory
-        self._layers = memory.layers
-        self._n_directions, self.n_up = n_directions, len(kept.samples) * n_directions
-        self._up, self._down = (
-            Rows.equal(kept.samples, n_directions),
-            Rows(kept.samples, kept.starts),
-        )
-        self._places, self._outputs = kept.places, kept.outputs
+        self._kept, self._n_directions = kept, n_directions
+        self._layers = memory.layers  # hidden layers
+        self._directions = Rows.equal(kept.samples, n_directions)
+        self._gradients = Rows(kept.samples, kept.starts)
+        self.n_up, self.n_down = len(kept.samples) * n_directions, len(kept.outputs)
 
-    def forward_only(self, look_up, squares):
-        """Return the penalty, for directions that go all the way up.
+    def forward_only(self, fill_directions, squares):
+        """Return the value of ``squares(slopes)``, by directions that go all the way up.
 
         Parameters
         ----------
-        look_up : callable
-            Function that fills in the directions, one per row.
+        fill_directions : callable
+            Function of an array of shape (n_samples * n_directions, n_features) that fills it.
         squares : callable
-            Function that turns slopes of shape (n_samples, n_directions, n_outputs) into the gradient at them and
-            returns the penalty.
+            Function that replaces slopes of shape (n_samples, n_directions, n_outputs) by the gradient at them, and
+            returns a value.
         """
-        rows = self._trace.claim(self.n_up)
-        upper, lower = list(map(_UPPER, rows)), list(map(_LOWER, rows))
-        look_up(lower[0])
-        self._go_up(lower)
-        slopes = product(lower[-1], self._weights[-1].T, upper[-1])
+        rows, weights = self._trace.claim(self.n_up), self._weights
+        fill_directions(rows[0].lower)
+        for layer, own, above in zip(self._layers, rows, rows[1:]):
+            layer.jvp(own.lower, above.lower, self._directions)
+        slopes = product(rows[-1].lower, weights[-1].T, rows[-1].upper)
         value = squares(reshape(slopes, (-1, self._n_directions, slopes.shape[1])))
-        for layer in reversed(range(1, len(self._weights))):
-            product(upper[layer], self._weights[layer], upper[layer - 1])
-            self._layers[layer - 1].jvp_backward(upper[layer - 1], self._up)
+        for number in reversed(range(1, len(weights))):
+            gradients = product(rows[number].upper, weights[number], rows[number - 1].upper)
+            self._layers[number - 1].jvp_backward(gradients, self._directions)
         return value
 
-    def forward_and_reverse(self, switch, selection, look_up, squares):
-        """Return the penalty, for directions t and gradients g that meet at the inputs of the layer ``switch``.
+    def forward_and_reverse(self, switch, at_logits, fill_directions, squares):
+        """Return the value of ``squares(slopes)``, by directions and gradients that meet at the layer ``switch``.
 
-        With slopes s_rk = g_r' t_k and c_rk the gradient at them, the rest is the gradient of the sum of g_r' t_r,
-        where t_r = sum_k c_rk t_k: the gradients go on down, and as many combined tangents t_r go on up.
+        With slopes s_rk = g_r' t_k and c_rk = dP/ds_rk, the gradient of P is that of sum_rk c_rk g_r' t_k with the c_rk
+        fixed: of sum_r g_r' t_r, where t_r = sum_k c_rk t_k is one combined tangent for each g_r. The gradients go on
+        down, and the combined tangents on up.
 
         Parameters
         ----------
         switch : int
-        selection : ndarray of shape (n_rows, n_outputs)
-            Gradients at the logits.
-        look_up, squares : callable
+        at_logits : ndarray of shape (n_down, n_outputs)
+            Gradients g_r at the logits.
+        fill_directions, squares : callable
             See :meth:`forward_only`.
         """
-        rows = self._trace.claim(len(selection))
-        upper, lower = list(map(_UPPER, rows)), list(map(_LOWER, rows))
-        # The directions, and their tangents in each layer up to the switch.
-        tangents = [self._memory.directions, *[each.outputs for each in self._layers[:switch]]]
-        tangents = [rows[: self.n_up] for rows in tangents]
-        look_up(tangents[0])
-        self._go_up(tangents)
-        upper[-1][:] = selection
-        for layer in reversed(range(switch, len(self._weights))):
-            gradients = self._come_down(layer, upper)
-            if layer > switch:
-                self._layers[layer - 1].derivatives.vjp(gradients, upper[layer - 1], self._down)
-        value, coefficients = self._combination(
-            tangents[-1], gradients, selection.shape[1], squares
-        )
-        for layer in reversed(range(switch)):
-            own, combined = self._layers[layer], lower[layer + 1]
-            arrays = own.products, self._cotangents(layer + 1), combined, upper[layer], own.delta
-            own.derivatives.combine_backward(coefficients, *arrays, self._down)
-            if layer:
-                self._come_down(layer, upper)
-        arrays = coefficients, self._down.starts, tangents[0], lower[0]
-        self._down.share(kernels.combine, tangents[0].size, *arrays)
-        for layer in range(switch, len(self._weights) - 1):
-            own, combined = self._layers[layer], lower[layer + 1]
-            product(lower[layer], self._weights[layer].T, combined)
-            cotangents = self._cotangents(layer + 1)
-            own.derivatives.vjp_backward(cotangents, combined, own.delta, self._down)
+        rows = self._trace.claim(self.n_down)
+        tangents = self._directions_up(switch, fill_directions)
+        rows[-1].upper[:] = at_logits
+        gradients = self._gradients_down(switch, rows)
+        value, coefficients = self._meet(tangents[-1], gradients, at_logits.shape[1], squares)
+        self._gradients_on_down(switch, rows, coefficients)
+        arrays = coefficients, tangents[0], rows[0].lower
+        self._gradients.share(kernels.combine, tangents[0].size, *arrays)
+        self._combined_on_up(switch, rows)
         return value
 
-    def _go_up(self, stacks):
-        """Take the first of ``stacks`` up to each next one."""
-        for layer, below, above in zip(self._layers, stacks, stacks[1:]):
-            layer.jvp(below, above, self._up)
+    def _directions_up(self, switch, fill_directions):
+        """Return the directions t_k and their tangents at the inputs of each layer, up to those of ``switch``."""
+        tangents = [self._memory.directions[: self.n_up]]
+        fill_directions(tangents[0])
+        for layer in self._layers[:switch]:
+            tangents.append(layer.outputs[: self.n_up])
+            layer.jvp(tangents[-2], tangents[-1], self._directions)
+        return tangents
 
-    def _cotangents(self, layer):
-        """Return the gradients at the inputs of ``layer``."""
-        return self._memory.cotangents[layer][: self._down.starts[-1]]
+    def _gradients_down(self, switch, rows):
+        """Return the gradients g_r at the inputs of the layer ``switch``, given those at the logits."""
+        gradients = self._gradient_at_inputs(len(rows) - 1, rows)
+        for number in reversed(range(switch, len(rows) - 1)):
+            self._layers[number].derivatives.vjp(gradients, rows[number].upper, self._gradients)
+            gradients = self._gradient_at_inputs(number, rows)
+        return gradients
 
-    def _come_down(self, layer, upper):
-        """Take the gradients at the pre-activations of ``layer`` down to its inputs, and return them."""
-        return product(upper[layer], self._weights[layer], self._cotangents(layer))
-
-    def _combination(self, tangents, gradients, n_outputs, squares):
-        """Return the penalty and the gradient at the slopes, where tangents and gradients meet."""
+    def _meet(self, tangents, gradients, n_outputs, squares):
+        """Return the value, and the c_rk of shape (n_down, n_directions), where t_k and g_r meet."""
         inner = np.empty((len(gradients), self._n_directions), gradients.dtype)
-        arrays = self._down.starts, tangents, gradients, inner
-        self._down.share(kernels.inner_products, tangents.size, *arrays)
-        slopes = np.zeros((len(self._up.samples), self._n_directions, n_outputs), inner.dtype)
-        slopes[self._places, :, self._outputs] = inner
+        self._gradients.share(kernels.inner_products, tangents.size, tangents, gradients, inner)
+        slopes = np.zeros((len(self._kept.samples), self._n_directions, n_outputs), inner.dtype)
+        slopes[self._kept.places, :, self._kept.outputs] = inner
         value = squares(slopes)
-        return value, np.ascontiguousarray(slopes[self._places, :, self._outputs])
+        return value, np.ascontiguousarray(slopes[self._kept.places, :, self._kept.outputs])
+
+    def _gradients_on_down(self, switch, rows, coefficients):
+        """Take the g_r down from the inputs of ``switch``; fill in the t_r at the outputs of the layers that they pass."""
+        for number in reversed(range(switch)):
+            layer, own, above = self._layers[number], rows[number], rows[number + 1]
+            if number + 1 == switch:
+                own.upper[:] = self._at_inputs(switch)
+            else:
+                product(above.upper, self._weights[number + 1], own.upper)
+            layer.derivatives.combine_backward(
+                coefficients, layer.products, own.upper, above.lower, layer.delta, self._gradients
+            )
+
+    def _combined_on_up(self, switch, rows):
+        """Take the t_r up from the inputs of the layer ``switch`` to those of the last one."""
+        for number in range(switch, len(rows) - 1):
+            layer, gradients = self._layers[number], self._at_inputs(number + 1)
+            moved = product(rows[number].lower, self._weights[number].T, rows[number + 1].lower)
+            layer.derivatives.vjp_backward(gradients, moved, layer.delta, self._gradients)
+
+    def _at_inputs(self, number):
+        """Return the g_r at the inputs of a layer."""
+        return self._memory.gradients[number][: self.n_down]
+
+    def _gradient_at_inputs(self, number, rows):
+        """Compute the g_r at the inputs of a layer, from those at its pre-activations."""
+        return product(rows[number].upper, self._weights[number], self._at_inputs(number))

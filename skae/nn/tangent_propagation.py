@@ -22,8 +22,8 @@ from .tangent_passes import Passes, PassMemory, switch_layer
 
 # What is left out changes the gradient less than rounding does: on MNIST by 1e-6 of its norm, against 2e-6 in float32,
 # and by 2e-5, against 5e-5 with tangents in half precision.
-_UNITS = 80  # bound on what is left out, in units of rounding in the arithmetic,
-_UNITS_OF_DIRECTIONS = 0.1  # or of rounding in the directions
+_ROUNDINGS = 80  # bound on what is left out, as a multiple of the rounding of the arithmetic,
+_ROUNDINGS_OF_DIRECTIONS = 0.1  # or of that of the directions
 
 
 class TangentPropagation(Penalty):
@@ -57,74 +57,62 @@ class TangentPropagation(Penalty):
     def __init__(self, strength, network, loss, directions, largest=math.inf):
         self.strength, self.network, self.loss = strength, network, loss
         self.directions, self.largest = directions, largest
-        self._units = _Softmax() if isinstance(loss.parts[0], Multinomial) else _Elementwise(loss)
+        is_softmax = isinstance(loss.parts[0], Multinomial)
+        self._outputs = _Softmax() if is_softmax else _Elementwise(loss)
 
     def n_rows(self, n_samples):
-        """Return how many rows of the trace's stacks a batch can take."""
+        """Return how many ``WeightRows`` of the trace a batch can claim."""
         return n_samples * self.directions.n_directions
 
     def __call__(self, params, trace, seed):
+        memory, at_logits = self._start(params, trace)
+        means = self.loss.activate(copy(trace.logits))
+        on_cpu, k = is_numpy(means), self.directions.n_directions
+        # On a device, each batch is the same work.
+        kept = self.significant(means, trace.sample_weights) if on_cpu else all_rows(means)
+        if not len(kept.samples):
+            return 0.0
+        if isinstance(trace.rng, Drawn):
+            seed = trace.rng.take(self.directions.n_coins(trace.n_samples))
+        samples = kept.samples if on_cpu else slice(None)
+        means = means[samples, ...]
+        weights = trace.sample_weights[samples, ...] * scalar(self.strength, means)
+
+        def fill_directions(out):
+            directions = reshape(out, (len(kept.samples), k, -1))
+            self.directions(trace.batch.indices, trace.clean, kept.samples, seed, directions)
+
+        def squares(slopes):
+            value, at_logits[samples, ...] = self._squares(means, slopes, weights)
+            return value
+
+        passes, switch = Passes(params.encoder_weights, trace, memory, kept, k), self.network.depth
+        if on_cpu:
+            switch = switch_layer(self.network.sizes, passes.n_up, passes.n_down)
+        if switch == self.network.depth:
+            return passes.forward_only(fill_directions, squares)
+        gradients = self._outputs.logit_gradients(means, kept)
+        return passes.forward_and_reverse(switch, gradients, fill_directions, squares)
+
+    def _start(self, params, trace):
+        """Begin a batch: return the ``PassMemory``, and an array of 0 for the gradient at the logits."""
         memory = trace.scratch(self, lambda: PassMemory(trace, self.n_rows(trace.n_samples)))
-        delta = zeros_like(trace.logits)
+        at_logits = zeros_like(trace.logits)
         for tangents, layer, record in zip(memory.layers, params.encoder_layers, trace.encoder):
             tangents.start(layer, record.outputs, record.mask)
             record.delta_terms.append(tangents.delta)
-        trace.encoder[-1].delta_terms.append(delta)
-        means = self.loss.activate(copy(trace.logits))
-        if not is_numpy(means):
-            return self._of_all(params, trace, seed, memory, means, delta)
-        kept = self.significant(means, trace.sample_weights)
-        samples, means = kept.samples, means[kept.samples]
-        if not len(samples):
-            return 0.0
-
-        def look_up(out):
-            directions = out.reshape(len(samples), self.directions.n_directions, -1)
-            self.directions(trace.batch.indices, trace.clean, samples, seed, directions)
-
-        weights = trace.sample_weights[samples] * means.dtype.type(self.strength)
-
-        def squares(slopes):
-            value, delta[samples] = self._squares(means, slopes, weights)
-            return value
-
-        passes = Passes(params.encoder_weights, trace, memory, kept, self.directions.n_directions)
-        switch = switch_layer(self.network.sizes, passes.n_up, len(kept.outputs))
-        if switch == self.network.depth:
-            return passes.forward_only(look_up, squares)
-        return passes.forward_and_reverse(
-            switch, self._units.selection(means, kept), look_up, squares
-        )
+        trace.encoder[-1].delta_terms.append(at_logits)
+        return memory, at_logits
 
     def _squares(self, means, slopes, weights):
         """Return the penalty, or what replaces a large one, and the gradient at the logits.
 
-        Leave the gradient at the slopes in ``slopes``.
+        Replace ``slopes``, of shape (n_samples, n_directions, n_outputs), by the gradient at them.
         """
-        value, at_logits = self._units.squares(means, slopes, weights)
+        value, at_logits = self._outputs.squares(means, slopes, weights)
         value, factor = bounded(value, self.largest, means)
         slopes *= factor
         return value, at_logits * factor
-
-    def _of_all(self, params, trace, seed, memory, means, delta):
-        """Return the penalty on all outputs: on a device, each batch is the same work."""
-        samples, k = np.arange(trace.n_samples), self.directions.n_directions
-        if isinstance(trace.rng, Drawn):
-            seed = trace.rng.take(self.directions.n_coins(trace.n_samples))
-        weights = trace.sample_weights * scalar(self.strength, means)
-
-        def look_up(out):
-            directions = reshape(out, (trace.n_samples, k, -1))
-            self.directions(trace.batch.indices, trace.clean, samples, seed, directions)
-
-        def squares(slopes):
-            value, delta[...] = self._squares(means, slopes, weights)
-            return value
-
-        outputs = np.tile(np.arange(means.shape[1]), trace.n_samples)
-        starts = means.shape[1] * np.arange(trace.n_samples + 1)
-        kept = Kept(samples, starts, np.repeat(samples, means.shape[1]), outputs)
-        return Passes(params.encoder_weights, trace, memory, kept, k).forward_only(look_up, squares)
 
     def draw(self, n_samples, seed):
         """Return the random numbers that the directions of ``n_samples`` samples take, in int64."""
@@ -137,8 +125,9 @@ class TangentPropagation(Penalty):
 
     def significant(self, means, weights):
         """Return the ``Kept`` outputs, of samples with these ``weights`` in the penalty."""
-        units = _UNITS * np.finfo(means.dtype).eps, _UNITS_OF_DIRECTIONS * self.directions.rounding
-        return significant_rows(self._units.significance(means, weights), max(units))
+        rounding = np.finfo(means.dtype).eps
+        tolerance = max(_ROUNDINGS * rounding, _ROUNDINGS_OF_DIRECTIONS * self.directions.rounding)
+        return significant_rows(self._outputs.significance(means, weights), tolerance)
 
 
 def bounded(value, largest, like):
@@ -180,6 +169,14 @@ class Kept(NamedTuple):
     outputs: np.ndarray
 
 
+def all_rows(means):
+    """Return all outputs as ``Kept``, given ``means`` of shape (n_samples, n_outputs)."""
+    n_samples, n_outputs = means.shape
+    samples, starts = np.arange(n_samples), n_outputs * np.arange(n_samples + 1)
+    places, outputs = np.repeat(samples, n_outputs), np.tile(np.arange(n_outputs), n_samples)
+    return Kept(samples, starts, places, outputs)
+
+
 def significant_rows(significance, tolerance):
     """Return the ``Kept`` outputs, without those that add up to at most a fraction ``tolerance`` of all.
 
@@ -199,7 +196,7 @@ def significant_rows(significance, tolerance):
 
 
 class _Softmax:
-    """The penalty for softmax outputs o of logits a."""
+    """The penalty for softmax outputs o of logits a, with the Jacobian J = do/da = diag(o) - o o'."""
 
     def significance(self, means, weights):
         """Return the weight of each slope: 0 for each sample's largest output, whose slope follows from the others."""
@@ -207,35 +204,43 @@ class _Softmax:
         others[np.arange(len(others)), others.argmax(axis=1)] = 0
         return others * (others.sum(axis=1) * weights)[:, np.newaxis]
 
-    def selection(self, means, kept):
-        """Return the gradients at the logits, from the means of ``kept.samples``: each output's minus the largest's."""
-        units = np.eye(means.shape[1], dtype=means.dtype)
-        return units[kept.outputs] - units[means.argmax(axis=1)[kept.places]]
+    def logit_gradients(self, means, kept):
+        """Return the gradients at the logits of each ``kept`` logit minus the one of its sample's largest output.
+
+        The penalty depends on differences of logits alone. ``means`` are those of ``kept.samples``.
+        """
+        unit_vectors = np.eye(means.shape[1], dtype=means.dtype)
+        return unit_vectors[kept.outputs] - unit_vectors[means.argmax(axis=1)[kept.places]]
 
     def squares(self, means, slopes, weights):
-        """Return sum_ki v_i ||z_ki||^2, where z = o (t - o't) are slopes of o, and its gradient at the logits.
+        """Return P = sum_ik v_i ||z_ik||^2, where z = J t are slopes of o, and dP/da.
 
-        Overwrite ``slopes``, the slopes t of the logits, with the gradient at them.
+        Replace ``slopes``, the slopes t of the logits, by dP/dt.
 
         Parameters
         ----------
         means : ndarray of shape (n_samples, n_outputs)
+            o.
         slopes : ndarray of shape (n_samples, n_directions, n_outputs)
+            t.
         weights : ndarray of shape (n_samples,)
+            v.
         """
-        outputs = means[:, None, :]
-        centered = slopes - _along(outputs, slopes)
-        moved = outputs * centered
-        gradient = 2 * weights[:, None, None] * moved
-        inner = _along(outputs, gradient)
-        at_means = namespace(means).sum(gradient * centered - inner * slopes, axis=1)
-        value = _inner(moved, gradient) / 2
-        multiply_into(outputs, gradient - inner, slopes)
-        return value, means * (at_means - _along(means, at_means))
+        o, t, v = means[:, None, :], slopes, weights[:, None, None]
+        centered = t - _along(o, t)
+        z = o * centered  # J t
+        at_z = 2 * v * z  # dP/dz
+        along = _along(o, at_z)
+        at_o = namespace(means).sum(
+            at_z * centered - along * t, axis=1
+        )  # dP/do, as z = o (t - o't)
+        value = _inner(z, at_z) / 2
+        multiply_into(o, at_z - along, slopes)  # dP/dt = J dP/dz
+        return value, means * (at_o - _along(means, at_o))  # dP/da = J dP/do
 
 
 class _Elementwise:
-    """The same for outputs s(a) that each have a logit of their own."""
+    """The same for outputs o = s(a) that each have a logit of their own."""
 
     def __init__(self, loss):
         self._loss = loss
@@ -244,20 +249,22 @@ class _Elementwise:
         """Return the weight of each slope."""
         return np.square(self._derive(means)[0]) * weights[:, np.newaxis]
 
-    def selection(self, means, kept):
-        """Return the gradients at the logits: unit vectors."""
+    def logit_gradients(self, means, kept):
+        """Return the gradients at the logits of each ``kept`` logit: unit vectors."""
         return np.eye(means.shape[1], dtype=means.dtype)[kept.outputs]
 
     def squares(self, means, slopes, weights):
-        """Return sum_ki v_i ||z_ki||^2, where z = s'(a) t; the rest as for a softmax."""
-        first, second = (each[:, None, :] for each in self._derive(means))
-        moved = first * slopes
-        gradient = 2 * weights[:, None, None] * moved
-        delta = namespace(means).sum(second * slopes * gradient, axis=1)
-        multiply_into(first, gradient, slopes)
-        return _inner(moved, gradient) / 2, delta
+        """Return P = sum_ik v_i ||z_ik||^2, where z = s'(a) t, and dP/da; replace ``slopes``, t, by dP/dt."""
+        t, v = slopes, weights[:, None, None]
+        first, second = (each[:, None, :] for each in self._derive(means))  # s'(a), s''(a)
+        z = first * t
+        at_z = 2 * v * z  # dP/dz
+        at_a = namespace(means).sum(second * t * at_z, axis=1)
+        multiply_into(first, at_z, slopes)  # dP/dt
+        return _inner(z, at_z) / 2, at_a
 
     def _derive(self, means):
+        """Return s'(a) and s''(a), given the means s(a)."""
         first, second = empty_like(means), empty_like(means)
         self._loss.derive(means, first, second)
         return first, second

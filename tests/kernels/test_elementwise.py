@@ -171,11 +171,12 @@ def test_tangent_kernels(dtype, shared):
     first, second, pull = _arrays(dtype, (4, 5), (4, 5), (4, 3, 5))
     tangents = _arrays(dtype, (1 if shared else 4, 3, 5))[0]
     out, delta, below = np.empty((12, 5), dtype), np.zeros_like(first), pull.copy()
-    where, rows = (np.arange(4), np.arange(0, 13, 3)), tangents.reshape(-1, 5)
-    kernels.scale_rows(first, *where, rows, out, 0, 4)
+    where = kernels.RowRange(np.arange(4), np.arange(0, 13, 3), 0, 4)
+    rows = tangents.reshape(-1, 5)
+    kernels.scale_rows(first, rows, out, where)
     _close(out.reshape(4, 3, 5), first[:, np.newaxis] * tangents)
     flat = below.reshape(12, 5)
-    kernels.scale_rows_backward(first, second, *where, rows, flat, delta, 0, 4)
+    kernels.scale_rows_backward(first, second, rows, flat, delta, where)
     _close(below, first[:, np.newaxis] * pull)
     _close(delta, second * (tangents * pull).sum(axis=1), 32)
     shares, out = np.linspace(0.1, 1, 4).astype(dtype), np.empty_like(pull)
@@ -195,8 +196,8 @@ def test_rows_of_some_samples(dtype, n_tangents):
     tangents = _arrays(dtype, (3 * n_tangents, 11))[0]
     own = tangents.reshape(3, n_tangents, 11)[owners]
     slope, bend = slopes[samples[owners]], bends[samples[owners]]
-    parts = ((0, 1), (1, 3))
-    out, scaled, inner = np.empty_like(rows), np.empty_like(rows), np.empty_like(coefficients)
+    parts = [kernels.RowRange(samples, starts, *part) for part in ((0, 1), (1, 3))]
+    out, inner = np.empty_like(rows), np.empty_like(coefficients)
 
     def pushed(terms):
         total = push.copy()
@@ -204,27 +205,27 @@ def test_rows_of_some_samples(dtype, n_tangents):
         return total
 
     for part in parts:
-        kernels.scale_rows(slopes, samples, starts, rows, out, *part)
+        kernels.scale_rows(slopes, rows, out, part)
     _close(out, slope * rows)
 
     below, total = pull.copy(), push.copy()
     for part in parts:
-        kernels.scale_rows_backward(slopes, bends, samples, starts, rows, below, total, *part)
+        kernels.scale_rows_backward(slopes, bends, rows, below, total, part)
     _close(below, slope * pull)
     _close(total, pushed(bend * rows * pull), 64)
 
     for part in parts:
-        kernels.inner_products(starts, tangents, rows, inner, *part)
+        kernels.inner_products(tangents, rows, inner, part)
     _close(inner, np.einsum("rj,rkj->rk", rows, own), 256)
 
     combined = np.einsum("rk,rkj->rj", coefficients, own)
     for part in parts:
-        kernels.combine(coefficients, starts, tangents, out, *part)
+        kernels.combine(coefficients, tangents, out, part)
     _close(out, combined, 256)
 
-    total, arrays = push.copy(), (slopes, bends, samples, starts, tangents, rows, out, scaled)
+    total, scaled = push.copy(), rows.copy()
     for part in parts:
-        kernels.combine_backward(coefficients, *arrays, total, *part)
+        kernels.combine_backward(slopes, bends, coefficients, tangents, scaled, out, total, part)
     _close(out, slope * combined, 256)
     _close(scaled, slope * rows)
     _close(total, pushed(bend * rows * combined), 256)
