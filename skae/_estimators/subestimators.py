@@ -62,9 +62,8 @@ def copies(layers, whole):
     """
     fitted, below = [], None
     rng = check_random_state(whole.random_state)
-    options = {name: getattr(whole, name) for name in ("verbose", "checkpoint", "resume")}
     for name, layer in layers:
-        layer = ready_copy(name, layer, whole, rng, **options)
+        layer = ready_copy(name, layer, whole, rng)
         if below == "sigmoid" and kind_of_units(layer) == "auto":
             layer.set_params(**{layer.layer_training().units_parameter: "bernoulli"})
         if below is not None and isinstance(layer, NetworkLayer):
@@ -74,7 +73,7 @@ def copies(layers, whole):
     return fitted
 
 
-def ready_copy(name, estimator, whole, rng, *, verbose=0, checkpoint=None, resume=False):
+def ready_copy(name, estimator, whole, rng):
     """Return a clone of a sub-estimator, called ``name``, of the estimator ``whole``, which is being fitted.
 
     Parameters that it leaves open are set. Its seed comes from ``rng``, and is the same in another process only if
@@ -83,6 +82,8 @@ def ready_copy(name, estimator, whole, rng, *, verbose=0, checkpoint=None, resum
     """
     check_instance(**{name: estimator})
     check_needs_no_y(**{name: estimator})
+    theirs = whole.get_params(deep=False)
+    checkpoint, verbose = theirs.get("checkpoint"), theirs.get("verbose", 0)
     if checkpoint is not None:
         checked_path(checkpoint)  # now, since it is written only after the parts are trained
     estimator = clone(estimator)
@@ -99,7 +100,7 @@ def ready_copy(name, estimator, whole, rng, *, verbose=0, checkpoint=None, resum
     if checkpoint is not None and params.get("checkpoint", "") is None:
         path = f"{os.fsdecode(checkpoint)}.{name}"
         checked_path(path)
-        estimator.set_params(checkpoint=path, resume=resume)
+        estimator.set_params(checkpoint=path, resume=theirs["resume"])
     return estimator
 
 
@@ -135,25 +136,18 @@ def for_parts(frame, sample_weight, X, weights):
     return (frame, sample_weight) if hasattr(frame, "columns") else (X, weights)
 
 
-def fitted_base(estimator, base, X, sample_weight, publish):
+def fitted_base(whole, base, X, sample_weight, publish=None, rng=None):
     """Return a copy of ``base`` fitted without labels, or ``base`` itself if it is already fitted.
 
     If its training is interrupted, cannot write its checkpoint or diverges, ``publish(base)`` is called, provided that
-    ``base`` has weights.
+    it is given and ``base`` has weights. The seed of the copy comes from ``rng``, by default from the ``random_state``
+    of the estimator ``whole``.
     """
-    if is_prefit(estimator):
+    if is_prefit(whole):
         check_prefit_for(X, base)
         return base
-    base = ready_copy(
-        "base",
-        base,
-        estimator,
-        check_random_state(estimator.random_state),
-        verbose=estimator.verbose,
-        checkpoint=estimator.checkpoint,
-        resume=estimator.resume,
-    )
-    return fit_or_publish(base, X, sample_weight, publish)
+    rng = check_random_state(whole.random_state) if rng is None else rng
+    return _fit_or_publish(ready_copy("base", base, whole, rng), X, sample_weight, publish)
 
 
 def check_prefit_for(X, base):
@@ -162,13 +156,13 @@ def check_prefit_for(X, base):
     validate_data(base, X, reset=False, skip_check_array=True)
 
 
-def fit_or_publish(base, X, sample_weight, publish):
+def _fit_or_publish(base, X, sample_weight, publish):
     """Return ``base`` fitted to X; call ``publish(base)`` with what it has learned if its training is cut short."""
     options = {} if sample_weight is None else {"sample_weight": sample_weight}
     try:
         return base.fit(X, **options)
     except (KeyboardInterrupt, OSError, DivergenceError):
-        if is_fitted(base):
+        if publish is not None and is_fitted(base):
             publish(base)
         raise
 

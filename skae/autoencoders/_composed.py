@@ -1,10 +1,7 @@
 """What estimators share that compose an auto-encoder, their parameter ``base``."""
 
-from sklearn.utils import check_random_state
-
 from .._estimators.fitting import DTYPES, validated_rows
 from .._estimators.frozen import is_prefit, unfrozen
-from .._estimators.subestimators import check_prefit_for, fit_or_publish, ready_copy
 
 
 def take_tags_of_base(tags, base, default):
@@ -28,16 +25,10 @@ def with_names(X, rows):
     return X if hasattr(X, "columns") else rows
 
 
-def fitted_base(whole, default, X, sample_weight, publish):
-    """Return ``whole.base`` if that is fitted already, else a copy of it, or of ``default``, fitted to X.
+def base_or_default(whole, default):
+    """Return ``whole.base``, out of its ``FrozenEstimator`` if it is in one, or ``default`` if it is None.
 
-    ``publish(base)`` is called if the training of the copy is cut short.
+    With ``prefit=True`` there is no default, since ``whole`` then needs a fitted base.
     """
-    if is_prefit(whole):
-        base = unfrozen(whole.base)
-        check_prefit_for(X, base)
-        return base
-    base = default if whole.base is None else whole.base
-    rng = check_random_state(whole.random_state)
-    base = ready_copy("base", base, whole, rng)
-    return fit_or_publish(base, X, sample_weight, publish)
+    is_open = whole.base is None and not is_prefit(whole)
+    return default if is_open else unfrozen(whole.base)

@@ -14,11 +14,11 @@ from .._estimators.columns import Columns, power_of_two
 from .._estimators.doc_links import linked
 from .._estimators.fitting import gathered, rows_at_once, unchanged_on_error
 from .._estimators.parameters import set_params
-from .._estimators.subestimators import plain_codes
+from .._estimators.subestimators import fitted_base, plain_codes
 from .._estimators.versions import versioned
 from .._typing import BaseEstimator, FloatArray, IntArray, MatrixLike, OutlierMixin, Self
 from ._autoencoder import AutoEncoder
-from ._composed import fitted_base, take_tags_of_base, validated_for_base, with_names
+from ._composed import base_or_default, take_tags_of_base, validated_for_base, with_names
 
 _BLOCK = 1024
 _MOST_UNITS, _ROWS_PER_UNIT = 100, 5  # of the default auto-encoder
@@ -143,7 +143,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             rows = validated_for_base(self, X, reset=True)
             learn = partial(self._learn_residuals, X, rows)
             n_units = min(_MOST_UNITS, -(-rows.shape[0] // _ROWS_PER_UNIT))
-            learn(fitted_base(self, AutoEncoder(n_units), X, None, learn))
+            base = base_or_default(self, AutoEncoder(n_units))
+            learn(fitted_base(self, base, X, None, learn))
         return self
 
     def _learn_residuals(self, X, rows, base):

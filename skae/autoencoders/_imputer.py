@@ -16,6 +16,7 @@ from .._estimators.fitting import (
 )
 from .._estimators.frozen import is_prefit
 from .._estimators.parameters import set_params
+from .._estimators.subestimators import fitted_base
 from .._estimators.versions import versioned
 from .._typing import (
     ArrayLike,
@@ -26,7 +27,7 @@ from .._typing import (
     Self,
     TransformerMixin,
 )
-from ._composed import fitted_base, take_tags_of_base, validated_for_base, with_names
+from ._composed import base_or_default, take_tags_of_base, validated_for_base, with_names
 from ._denoising import DenoisingAE
 
 
@@ -126,7 +127,8 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             if is_prefit(self):
                 counted_rows(rows, sample_weight)  # checks the weights, which the base does not get
             X = with_names(X, rows)
-            self._take(fitted_base(self, DenoisingAE(), X, sample_weight, self._take))
+            base = base_or_default(self, DenoisingAE())
+            self._take(fitted_base(self, base, X, sample_weight, self._take))
         return self
 
     def transform(self, X: MatrixLike) -> FloatArray | csr_matrix:

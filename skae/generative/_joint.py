@@ -27,6 +27,7 @@ from .._estimators.fitting import (
 )
 from .._estimators.parameters import estimator
 from .._estimators.reading import validated
+from .._estimators.subestimators import fitted_base
 from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Self
 from ..nn.model import Model
 from ._checks import check_positive, check_squared, checked_states, column_moments, like_columns
@@ -43,7 +44,6 @@ from ._energies import (
 from ._posterior import (
     checked_base,
     draw_parameters,
-    fitted_base,
     reconstruction_diagnostics,
     warn_of_mixing,
 )
@@ -189,7 +189,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             rng, base = check_random_state(self.random_state), checked_base(self.base)
             frame = gathered(self, X)
             X = validated_rows(self, frame, dtype=DTYPES)
-            self.base_ = fitted_base(self, base, frame, sample_weight, rng)
+            self.base_ = fitted_base(self, base, frame, sample_weight, rng=rng)
             X, weights, _ = counted_rows(X, sample_weight)
             self._moments = column_moments(X, weights)
             seed = int(rng.randint(np.iinfo(np.int32).max))

@@ -7,8 +7,7 @@ from scipy.optimize import minimize as scipy_minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from .._estimators.fitting import BLOCK
-from .._estimators.frozen import is_prefit, unfrozen
-from .._estimators.subestimators import check_prefit_for, ready_copy
+from .._estimators.frozen import unfrozen
 from ..autoencoders import AutoEncoder, BaseAutoEncoder
 from ..training.batches import mean_objective
 from ..training.loop import say
@@ -26,15 +25,6 @@ def checked_base(base):
     if not isinstance(base, BaseAutoEncoder):
         raise TypeError(f"base must be an AutoEncoder, DenoisingAE or ContractiveAE; got {base!r}.")
     return base
-
-
-def fitted_base(model, base, X, sample_weight, rng):
-    """Return ``base`` of ``model`` fitted to X, or as it is if it is frozen."""
-    if is_prefit(model):
-        check_prefit_for(X, base)
-        return base
-    copy = ready_copy("base", base, model, rng, verbose=model.verbose)
-    return copy.fit(X, sample_weight=sample_weight)
 
 
 def reconstruction_diagnostics(models, n_chains, x):
