@@ -6,7 +6,7 @@ alphacsc supports only signals: its locally greedy coordinate descent encodes th
 windows of 64 samples; codes and objective are then the same. The minimal objective is that of a run several times as
 long. One thread, CPU seconds; solvers take turns, and the fastest run counts.
 
-    python benchmarks/bench_convolutional.py --data DIR [--repeats 3] [--only picture signal]
+    python benchmarks/bench_convolutional.py --data DIR [--repeats 3] [--only image signal]
 """
 
 import argparse
@@ -28,27 +28,27 @@ SHARES = (1e-2, 1e-3, 1e-4)
 PASSES = (5, 10, 15, 20, 30, 40, 60, 80, 120, 160, 240, 320, 640)
 
 
-def objective_of(pictures, codes, convolution, filters, alpha):
+def objective_of(images, codes, convolution, filters, alpha):
     """Return the objective, in float64."""
-    errors = pictures - convolution.sums(codes.astype(float), filters.astype(float))
+    errors = images - convolution.sums(codes.astype(float), filters.astype(float))
     return 0.5 * float((errors**2).sum()) + alpha * float(np.abs(codes).sum(dtype=float))
 
 
-def curve_of_skae(picture, filters, alpha, size, last):
+def curve_of_skae(image, filters, alpha, size, last):
     """Return objective and seconds of runs of more and more passes, up to an objective of ``last``."""
-    convolution, curve = Convolution((*picture.shape, 1), size), []
-    pictures = picture[np.newaxis, :, :, np.newaxis]
+    convolution, curve = Convolution((*image.shape, 1), size), []
+    images = image[np.newaxis, :, :, np.newaxis]
     for max_iter in PASSES:
         start = time.process_time()
-        codes, _ = infer_maps(pictures, convolution, filters, alpha, tol=0, max_iter=max_iter)
+        codes, _ = infer_maps(images, convolution, filters, alpha, tol=0, max_iter=max_iter)
         seconds = time.process_time() - start
-        curve.append((objective_of(pictures, codes, convolution, filters, alpha), seconds))
+        curve.append((objective_of(images, codes, convolution, filters, alpha), seconds))
         if curve[-1][0] <= last:
             break
     return curve
 
 
-def curve_of_sporco(picture, filters, alpha, size, last):
+def curve_of_sporco(image, filters, alpha, size, last):
     """Return the same of sporco, whose parameter rho adapts; its iterations take equal parts of the time."""
     dictionary = filters.reshape(-1, *size).transpose(1, 2, 0)
     options = {
@@ -56,7 +56,7 @@ def curve_of_sporco(picture, filters, alpha, size, last):
         "RelStopTol": 1e-12,
         "AutoRho": {"Enabled": True},
     }
-    solver = ConvBPDN(dictionary, picture, alpha, ConvBPDN.Options(options))
+    solver = ConvBPDN(dictionary, image, alpha, ConvBPDN.Options(options))
     start = time.process_time()
     solver.solve()
     seconds = time.process_time() - start
@@ -77,14 +77,14 @@ def curve_of_alphacsc(signal, filters, alpha, size, last):
         codes, _, _ = update_z_multi(X, atoms, alpha, **options)
         seconds = time.process_time() - start
         codes = codes.transpose(0, 2, 1).reshape(1, -1)
-        pictures = X[:, :, :, np.newaxis]
-        curve.append((objective_of(pictures, codes, convolution, filters, alpha), seconds))
+        images = X[:, :, :, np.newaxis]
+        curve.append((objective_of(images, codes, convolution, filters, alpha), seconds))
         if curve[-1][0] <= last:
             break
     return curve
 
 
-def compare(name, picture, filters, size, solvers, repeats):
+def compare(name, image, filters, size, solvers, repeats):
     """Print what each solver needs, for two weights of the penalty."""
     for alpha in (0.5, 0.2):
         best = {solver: np.full(len(SHARES), np.inf) for solver in solvers}
@@ -93,11 +93,11 @@ def compare(name, picture, filters, size, solvers, repeats):
             if solver == "alphacsc":
                 least[solver] = least["skae"]
             else:
-                least[solver] = min(value for value, _ in curve(picture, filters, alpha, size, 0))
+                least[solver] = min(value for value, _ in curve(image, filters, alpha, size, 0))
         for _ in range(repeats):
             for solver, curve in solvers.items():
                 levels = [(1 + share) * least[solver] for share in SHARES]
-                points = curve(picture, filters, alpha, size, levels[-1])
+                points = curve(image, filters, alpha, size, levels[-1])
                 reached = [min((s for v, s in points if v <= e), default=np.inf) for e in levels]
                 best[solver] = np.minimum(best[solver], reached)
         for solver, seconds in best.items():
@@ -112,16 +112,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default=os.environ.get("SKAE_DATA"))
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--only", nargs="*", default=["picture", "signal"])
+    parser.add_argument("--only", nargs="*", default=["image", "signal"])
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     sporco.fft.pyfftw_threads = 1
     with np.load(os.path.join(arguments.data, "natural_images.npz")) as file:
         image = file["camera"][100 : 100 + CROP, 150 : 150 + CROP] / 255.0
-    picture = normalize_contrast(image).astype(np.float32)
-    signal = picture.reshape(1, -1)
+    image = normalize_contrast(image).astype(np.float32)
+    signal = image.reshape(1, -1)
     kinds = (
-        ("picture", picture, (SIDE, SIDE), {"skae": curve_of_skae, "sporco": curve_of_sporco}),
+        ("image", image, (SIDE, SIDE), {"skae": curve_of_skae, "sporco": curve_of_sporco}),
         ("signal", signal, (1, WINDOW), {"skae": curve_of_skae, "alphacsc": curve_of_alphacsc}),
     )
     with threadpool_limits(1):

@@ -16,7 +16,7 @@ import time
 import warnings
 
 import numpy as np
-from bench_sparse import images, objective, patches
+from bench_sparse import load_images, objective, patches
 from sklearn.decomposition import MiniBatchDictionaryLearning
 from threadpoolctl import threadpool_limits
 
@@ -80,7 +80,7 @@ def main():
     # scikit-learn's coordinate descent does not always meet its own tolerance.
     os.environ["PYTHONWARNINGS"] = "ignore"
     warnings.simplefilter("ignore")
-    X = patches(images(arguments.data), 12, 10_000)
+    X = patches(load_images(arguments.data), 12, 10_000)
     skae(X[:600], arguments.threads, np.inf, 0)
     print(f"threads {arguments.threads}, float32, {len(X)} patches, {N_ATOMS} atoms, alpha {ALPHA}")
     print("seed  library  seconds  epochs  objective")

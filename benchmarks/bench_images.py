@@ -5,7 +5,7 @@ product with unfolded patches, means and deviations of patches as box averages, 
 means of quadrants. The fastest method and batch size of several are used. Both take turns. The fraction of sgemm counts
 only products of patches with filters (and with the whitening, for the triangle).
 
-    python benchmarks/bench_images.py [--data DIR] [--pictures 10000] [--threads 2] [--repeats 3] [--cpu]
+    python benchmarks/bench_images.py [--data DIR] [--images 10000] [--threads 2] [--repeats 3] [--cpu]
 
 Without data the images are noise, which takes the same time.
 """
@@ -25,12 +25,12 @@ N_FILTERS, SIDE = 1600, 6
 BATCHES = 1, 4, 16
 
 
-def pictures_of(folder, n_pictures):
-    """Return pictures (n, 32, 32, 3) of 8 bits."""
+def images_of(folder, n_images):
+    """Return images (n, 32, 32, 3) of 8 bits."""
     if folder is None:
-        return np.random.default_rng(0).integers(0, 256, (n_pictures, 32, 32, 3), dtype=np.uint8)
+        return np.random.default_rng(0).integers(0, 256, (n_images, 32, 32, 3), dtype=np.uint8)
     with np.load(os.path.join(folder, "cifar10.npz")) as file:
-        planes = file["x_train"][:n_pictures].reshape(-1, 3, 32, 32)
+        planes = file["x_train"][:n_images].reshape(-1, 3, 32, 32)
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
 
 
@@ -52,10 +52,10 @@ class TorchFeatures:
         self.kernels = torch.from_numpy(np.ascontiguousarray(kernels))
         self.norms = torch.from_numpy((atoms**2).sum(axis=1)).view(1, -1, 1, 1)
 
-    def __call__(self, pictures, way, batch):
-        """Return features of pictures (n, 32, 32, 3), in the order of skae."""
+    def __call__(self, images, way, batch):
+        """Return features of images (n, 32, 32, 3), in the order of skae."""
         with torch.inference_mode():
-            parts = [self._batch(part, way) for part in torch.from_numpy(pictures).split(batch)]
+            parts = [self._batch(part, way) for part in torch.from_numpy(images).split(batch)]
             return torch.cat(parts).numpy()
 
     def _products(self, x, way):
@@ -64,8 +64,8 @@ class TorchFeatures:
             return products.unflatten(2, (33 - SIDE, 33 - SIDE))
         return F.conv2d(x, self.kernels)
 
-    def _batch(self, pictures, way):
-        x = pictures.permute(0, 3, 1, 2).float() / 255
+    def _batch(self, images, way):
+        x = images.permute(0, 3, 1, 2).float() / 255
         x = x - x.mean(
             dim=(1, 2, 3), keepdim=True
         )  # patches lose their means: for the precision of variances
@@ -116,7 +116,7 @@ def main():
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default=os.environ.get("SKAE_DATA"))
-    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument(
@@ -125,11 +125,9 @@ def main():
     arguments = parser.parse_args()
     clock = time.process_time if arguments.cpu else time.perf_counter
     torch.set_num_threads(arguments.threads)
-    X = pictures_of(arguments.data, arguments.pictures)
+    X = images_of(arguments.data, arguments.images)
     peak = sgemm_rate(arguments.threads, clock)
-    print(
-        f"{len(X)} pictures, {arguments.threads} threads; sgemm of 3000 x 3000: {peak:.0f} GFLOP/s"
-    )
+    print(f"{len(X)} images, {arguments.threads} threads; sgemm of 3000 x 3000: {peak:.0f} GFLOP/s")
     for encoder in ("threshold", "triangle"):
         features = ConvolutionalFeatures(
             N_FILTERS, dictionary="patches", encoder=encoder, random_state=0
@@ -151,7 +149,7 @@ def main():
         columns = N_FILTERS + (3 * SIDE**2 if encoder == "triangle" else 0)
         share = rates["skae"] * 729 * 2 * 3 * SIDE**2 * columns / 1e9 / peak
         print(
-            f"{encoder:10s} skae {rates['skae']:6.0f} pictures/s, {100 * share:.0f}% of sgemm; PyTorch "
+            f"{encoder:10s} skae {rates['skae']:6.0f} images/s, {100 * share:.0f}% of sgemm; PyTorch "
             f"{rates['PyTorch']:6.0f} {way}; {rates['skae'] / rates['PyTorch']:.2f} times; "
             f"largest difference {difference:.1e} of the largest feature",
             flush=True,

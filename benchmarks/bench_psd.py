@@ -13,7 +13,7 @@ import statistics
 import time
 
 import numpy as np
-from bench_sparse import images
+from bench_sparse import load_images
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
@@ -76,7 +76,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default=os.environ.get("SKAE_DATA"))
     arguments = parser.parse_args()
-    patches = sample_patches(images(arguments.data), (12, 12), 40_000, random_state=0)
+    patches = sample_patches(load_images(arguments.data), (12, 12), 40_000, random_state=0)
     white = ZCA(epsilon=0.1).fit_transform(patches.astype(np.float32))
     white /= white.std()
     train, test = white[:30_000], white[30_000:]

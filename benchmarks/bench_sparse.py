@@ -31,7 +31,7 @@ TOLERANCE = 1e-5
 RESULTS = Path(__file__).parent / "results"
 
 
-def images(folder):
+def load_images(folder):
     """Return gray images in [0, 1]."""
     if not folder:
         return [image.mean(axis=2) / 255 for image in load_sample_images().images]
@@ -40,13 +40,13 @@ def images(folder):
     return [image / 255 for array in arrays for image in (array if array.ndim == 3 else [array])]
 
 
-def patches(pictures, side, n_patches):
+def patches(images, side, n_patches):
     """Return float32 patches of mean 0 and norm 1."""
-    share = n_patches // len(pictures) + 1
+    share = n_patches // len(images) + 1
     X = np.concatenate(
         [
-            extract_patches_2d(picture, (side, side), max_patches=share, random_state=seed)
-            for seed, picture in enumerate(pictures)
+            extract_patches_2d(image, (side, side), max_patches=share, random_state=seed)
+            for seed, image in enumerate(images)
         ]
     )[:n_patches].reshape(n_patches, -1)
     X -= X.mean(axis=1, keepdims=True)
@@ -122,7 +122,7 @@ def main():
     # scikit-learn's coordinate descent says that 1000 iterations do not converge.
     os.environ["PYTHONWARNINGS"] = "ignore"
     warnings.simplefilter("ignore")
-    pictures = images(arguments.data)
+    images = load_images(arguments.data)
     kind = "CPU seconds" if arguments.threads == 1 else "seconds"
     lines = [
         f"threads {arguments.threads}, float32, skae gap_tol {TOLERANCE:g}, medians of {kind}",
@@ -130,7 +130,7 @@ def main():
     ]
     with threadpool_limits(arguments.threads):
         for side, n_atoms in ((12, 256), (16, 1024)):
-            everything = patches(pictures, side, 10_000 if arguments.quick else 100_000)
+            everything = patches(images, side, 10_000 if arguments.quick else 100_000)
             atoms = learned_atoms(everything, n_atoms, arguments.threads)
             for n_rows in (10_000,) if arguments.quick else (10_000, 100_000):
                 X = everything[:n_rows]

@@ -1,16 +1,16 @@
-"""Tangents of color pictures: a contractive auto-encoder beside local PCA and PCA on CIFAR-10 (Rifai et al., NIPS 2011).
+"""Tangents of color images: a contractive auto-encoder beside local PCA and PCA on CIFAR-10 (Rifai et al., NIPS 2011).
 
-A small move of a picture, by translation, rotation or zoom, is a direction in which real pictures vary. The table has
-the fraction of its squared length that lies in the space of a picture's first tangents, mean over 500 test pictures;
+A small move of a image, by translation, rotation or zoom, is a direction in which real images vary. The table has
+the fraction of its squared length that lies in the space of a image's first tangents, mean over 500 test images;
 the moves are differences of half a pixel (rotation and zoom: at the border). Tangents of the auto-encoder are singular
-vectors of the Jacobian of its code, those of local PCA principal components of a picture's neighbors; PCA has the same
-ones for all pictures. All learn from the first 9000 pictures of the first training batch. The contraction and the
+vectors of the Jacobian of its code, those of local PCA principal components of a image's neighbors; PCA has the same
+ones for all images. All learn from the first 9000 images of the first training batch. The contraction and the
 number of neighbors are chosen by the mean fraction in 30 tangents on 200 of the others.
 
     python benchmarks/cifar_tangents.py --data DIR [--threads 1]
 
 DIR (or SKAE_DATA) has cifar10.npz. Each row is kept in ``cifar_tangents.jsonl``, and skipped when the script is started
-again. ``cifar_tangents.png`` shows four test pictures with the first tangents of the two.
+again. ``cifar_tangents.png`` shows four test images with the first tangents of the two.
 """
 
 import argparse
@@ -38,11 +38,11 @@ SETTINGS = {
     "local PCA": [{"n_neighbors": count} for count in (31, 100, 300)],
     "PCA": [{}],
 }
-SHOWN = (4, 7, 13, 20)  # test pictures
+SHOWN = (4, 7, 13, 20)  # test images
 
 
 def load(folder):
-    """Return training, validation and test pictures with values in [0, 1], one per row."""
+    """Return training, validation and test images with values in [0, 1], one per row."""
     with np.load(os.path.join(folder, "cifar10.npz")) as file:
         planes = [file[part].reshape(-1, 3, 32, 32) for part in ("x_train", "x_test")]
     X, test = ((each.transpose(0, 2, 3, 1).reshape(len(each), -1) / 255) for each in planes)
@@ -50,17 +50,17 @@ def load(folder):
     return X[:N_TRAIN], X[N_TRAIN : N_TRAIN + N_VALIDATION], test[:N_TEST]
 
 
-def moved(picture, *, shift=(0, 0), angle=0.0, zoom=1.0):
-    """Return the picture after a move around its center."""
+def moved(image, *, shift=(0, 0), angle=0.0, zoom=1.0):
+    """Return the image after a move around its center."""
     cos, sin = np.cos(angle) / zoom, np.sin(angle) / zoom
     matrix = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
     center = (np.array(SHAPE) - 1) / 2
     offset = center - matrix @ center - np.array([*shift, 0])
-    return affine_transform(picture, matrix, offset, order=1, mode="nearest")
+    return affine_transform(image, matrix, offset, order=1, mode="nearest")
 
 
 def moves(X):
-    """Return, for each kind of move, the directions in which it takes the pictures X."""
+    """Return, for each kind of move, the directions in which it takes the images X."""
     half, at_border = 0.5, 0.5 / 16
     kinds = {
         "down": ({"shift": (half, 0)}, {"shift": (-half, 0)}),
@@ -68,9 +68,9 @@ def moves(X):
         "rotation": ({"angle": at_border}, {"angle": -at_border}),
         "zoom": ({"zoom": 1 + at_border}, {"zoom": 1 - at_border}),
     }
-    pictures = X.reshape(-1, *SHAPE)
+    images = X.reshape(-1, *SHAPE)
     return {
-        kind: np.stack([(moved(x, **there) - moved(x, **back)).ravel() for x in pictures])
+        kind: np.stack([(moved(x, **there) - moved(x, **back)).ravel() for x in images])
         for kind, (there, back) in kinds.items()
     }
 
@@ -83,7 +83,7 @@ def fitted(name, setting, X):
 
 
 def basis(model, X):
-    """Return orthonormal tangents of each picture: array of shape (n_pictures, n_tangents, n_features)."""
+    """Return orthonormal tangents of each image: array of shape (n_images, n_tangents, n_features)."""
     if isinstance(model, PCA):
         components = model.components_[: COUNTS[-1]]
         return np.broadcast_to(components, (len(X), *components.shape))
@@ -103,7 +103,7 @@ def fractions(model, X):
 
 
 def draw(models, X, path):
-    """Save pictures beside their tangents."""
+    """Save images beside their tangents."""
     figure, axes = plt.subplots(1, len(models), figsize=(12, 3.6), layout="constrained")
     for ax, (name, model) in zip(axes, models.items()):
         TangentDisplay.from_estimator(
@@ -114,7 +114,7 @@ def draw(models, X, path):
 
 
 def measured(records, name, train, validation, test):
-    """Return the row of the setting that is best on the validation pictures."""
+    """Return the row of the setting that is best on the validation images."""
 
     def measure(setting):
         model = fitted(name, setting, train)
@@ -128,7 +128,7 @@ def measured(records, name, train, validation, test):
 
 def lines(rows):
     """Yield the lines of the table."""
-    yield f"CIFAR-10, {N_TRAIN} pictures: percent of the squared length of small moves that lies in a picture's tangents"
+    yield f"CIFAR-10, {N_TRAIN} images: percent of the squared length of small moves that lies in a image's tangents"
     yield "model        tangents    down   right  rotation    zoom   setting"
     for row in rows:
         setting = " ".join(f"{key} {value}" for key, value in row["setting"].items())
@@ -140,7 +140,7 @@ def lines(rows):
 
 
 def main():
-    """Measure what is missing, print the table and draw the picture."""
+    """Measure what is missing, print the table and draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default=os.environ.get("SKAE_DATA"))
     parser.add_argument("--results", type=Path, default=RESULTS)

@@ -53,7 +53,7 @@ WIDTHS, NOISES = (0.1, 0.2), (0.01, 0.03, 0.1)  # of kernels, and their penaltie
 class Recipe(NamedTuple):
     """Data, published accuracy (of PCANet where it is of digits), stages side by side, and what is done to their features.
 
-    Stage k has pictures of which each side is 1 / (k + 1) as long. Features of all ``views`` of a picture are added.
+    Stage k has images of which each side is 1 / (k + 1) as long. Features of all ``views`` of a image are added.
     """
 
     source: str
@@ -63,51 +63,51 @@ class Recipe(NamedTuple):
     root: bool = False
     classifier: Callable = partial(LinearClassifier, PENALTIES)
 
-    def fit(self, pictures):
+    def fit(self, images):
         """Learn the filters."""
         for k, stage in enumerate(self.stages):
-            stage.fit(shrunk(pictures, k + 1))
+            stage.fit(shrunk(images, k + 1))
         return self
 
-    def transform(self, pictures):
+    def transform(self, images):
         """Return features as rows."""
-        blocks = list(gen_batches(len(pictures), 1000))
-        first = self._block(pictures[blocks[0]])
-        features = np.empty((len(pictures), first.shape[1]), np.float32)
+        blocks = list(gen_batches(len(images), 1000))
+        first = self._block(images[blocks[0]])
+        features = np.empty((len(images), first.shape[1]), np.float32)
         features[blocks[0]] = first
         for rows in blocks[1:]:
-            features[rows] = self._block(pictures[rows])
+            features[rows] = self._block(images[rows])
         return features
 
-    def _block(self, pictures):
+    def _block(self, images):
         parts = []
         for k, stage in enumerate(self.stages):
-            smaller = shrunk(pictures, k + 1)
+            smaller = shrunk(images, k + 1)
             parts.append(sum(stage.transform(view(smaller)) for view in self.views))
         features = np.hstack(parts)
         return np.sqrt(features) if self.root else features
 
 
-def mirrored(pictures):
-    """Return pictures with left and right exchanged."""
-    return pictures[:, :, ::-1]
+def mirrored(images):
+    """Return images with left and right exchanged."""
+    return images[:, :, ::-1]
 
 
 MIRRORED = np.asarray, mirrored
 TURNED = tuple(partial(np.rot90, k=k, axes=(1, 2)) for k in range(4))
 
 
-def shrunk(pictures, factor):
-    """Return pictures of which each pixel is the mean of ``factor`` x ``factor`` ones."""
+def shrunk(images, factor):
+    """Return images of which each pixel is the mean of ``factor`` x ``factor`` ones."""
     if factor == 1:
-        return pictures
-    n, height, width, n_channels = pictures.shape
-    squares = pictures.reshape(n, height // factor, factor, width // factor, factor, n_channels)
+        return images
+    n, height, width, n_channels = images.shape
+    squares = images.reshape(n, height // factor, factor, width // factor, factor, n_channels)
     return squares.mean(axis=(2, 4), dtype=np.float32)
 
 
 def load_cifar(folder):
-    """Return pictures (n, 32, 32, 3) of 8 bits and labels; of the test pictures without JPEG too."""
+    """Return images (n, 32, 32, 3) of 8 bits and labels; of the test images without JPEG too."""
     from PIL import Image
 
     data = {}
@@ -115,8 +115,8 @@ def load_cifar(folder):
         for part in ("train", "test"):
             content, ends = file[f"bytes_{part}"], file[f"ends_{part}"]
             parts = np.split(content, ends[:-1])
-            pictures = [np.asarray(Image.open(io.BytesIO(each.tobytes()))) for each in parts]
-            data[part] = np.stack(pictures), file[f"y_{part}"].astype(np.int64)
+            images = [np.asarray(Image.open(io.BytesIO(each.tobytes()))) for each in parts]
+            data[part] = np.stack(images), file[f"y_{part}"].astype(np.int64)
     with np.load(os.path.join(folder, "cifar10.npz")) as file:
         planes = file["x_test"].reshape(-1, 3, 32, 32)
         data["lossless"] = planes.transpose(0, 2, 3, 1), file["y_test"].astype(np.int64)
@@ -124,7 +124,7 @@ def load_cifar(folder):
 
 
 def load_mnist(folder):
-    """Return pictures (n, 28, 28) of 8 bits and labels."""
+    """Return images (n, 28, 28) of 8 bits and labels."""
     with np.load(os.path.join(folder, "mnist.npz")) as file:
         return {
             part: (file[f"x_{part}"].reshape(-1, 28, 28), file[f"y_{part}"].astype(np.int64))
@@ -133,7 +133,7 @@ def load_mnist(folder):
 
 
 def load_digits_of(name, folder):
-    """Return pictures (n, 28, 28) and labels of a set of Larochelle et al., those for the choice behind those for training."""
+    """Return images (n, 28, 28) and labels of a set of Larochelle et al., those for the choice behind those for training."""
     parts = repro_larochelle.load(name, folder)
     known = [np.concatenate(each) for each in zip(parts["train"], parts["validation"])]
     return {
@@ -216,13 +216,13 @@ def measured(recipe, data, n_validation):
     classifier = recipe.classifier(n_validation).fit(Z, y)
     n_features = Z.shape[1]
     del Z
-    pictures, labels = data["test"]
-    accuracy = round(100 * classifier.score(recipe.transform(pictures), labels), 2)
+    images, labels = data["test"]
+    accuracy = round(100 * classifier.score(recipe.transform(images), labels), 2)
     cpu, wall = (clock() - begin for clock, begin in zip(clocks, start))
     record = {"accuracy": accuracy, "n_test": len(labels)}
     if "lossless" in data:
-        pictures, labels = data["lossless"]
-        record["lossless"] = round(100 * classifier.score(recipe.transform(pictures), labels), 2)
+        images, labels = data["lossless"]
+        record["lossless"] = round(100 * classifier.score(recipe.transform(images), labels), 2)
     return record | {
         "n_features": n_features,
         **classifier.chosen_,
@@ -288,7 +288,7 @@ def compare_with_few_labels(arguments, loaded, wanted):
     if record is None:
         return
     lines = [
-        f"{FEW} labels of CIFAR-10 (JPEG), {DRAWS} draws, 256 atoms, {record['n_test']} test pictures"
+        f"{FEW} labels of CIFAR-10 (JPEG), {DRAWS} draws, 256 atoms, {record['n_test']} test images"
     ]
     for name, found in ((each, record[each]) for each in ENCODINGS):
         lines.append(
@@ -337,7 +337,7 @@ def main():
                 f" {record['minutes']:8.1f} ({record['threads']})"
             )
     head = (
-        "Accuracy in percent on all test pictures; CIFAR-10 as JPEG, published on the originals\n"
+        "Accuracy in percent on all test images; CIFAR-10 as JPEG, published on the originals\n"
         f"{'data':6s} {'features':51s} {'ours':>14s} {'no JPEG':>8s} {'published':>10s} {'columns':>9s} {'CPU min':>8s} {'minutes':>8s} (threads)"
     )
     records.table("\n".join([head, *lines]))

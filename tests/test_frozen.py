@@ -89,20 +89,20 @@ def test_a_checkpoint_knows_the_weights_of_a_frozen_base(tmp_path):
 
 
 @pytest.mark.parametrize("encoder", ["code", "linear"])
-def test_frozen_filters_of_pictures(encoder):
-    pictures = np.random.default_rng(0).random((5, 12, 12))
+def test_frozen_filters_of_images(encoder):
+    images = np.random.default_rng(0).random((5, 12, 12))
     patches = np.random.default_rng(1).random((50, 25))
     dictionary = AutoEncoder(4, **SHORT).fit(patches)
     frozen = ConvolutionalFeatures(
         dictionary=FrozenEstimator(dictionary), encoder=encoder, patch_size=5, random_state=0
     )
-    assert clone(frozen).fit(pictures).dictionary_ is dictionary
-    np.testing.assert_array_equal(frozen.fit(pictures).components_, dictionary.components_)
+    assert clone(frozen).fit(images).dictionary_ is dictionary
+    np.testing.assert_array_equal(frozen.fit(images).components_, dictionary.components_)
     with pytest.raises(ValueError, match="features"):
-        clone(frozen).set_params(patch_size=4).fit(pictures)
+        clone(frozen).set_params(patch_size=4).fit(images)
     for wrong in (AutoEncoder(4), PCA(3)):
         with pytest.raises(ValueError, match="needs a fitted dictionary"):
-            clone(frozen).set_params(dictionary=FrozenEstimator(wrong)).fit(pictures)
+            clone(frozen).set_params(dictionary=FrozenEstimator(wrong)).fit(images)
 
 
 def _stack():

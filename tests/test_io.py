@@ -46,7 +46,7 @@ RNG = np.random.default_rng(0)
 X = np.hstack(
     [np.eye(3)[RNG.integers(0, 3, 60)], RNG.normal(5, 2, (60, 4)), RNG.random((60, 2)) > 0.5]
 )
-PICTURES = RNG.random((5, 12, 12))
+IMAGES = RNG.random((5, 12, 12))
 Y = (X[:, 3] > 5).astype(int)
 FILTERS = ConvolutionalFeatures(4, patch_size=5, random_state=0)
 MODELS = [
@@ -77,7 +77,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def _data(model):
-    return PICTURES if "Convolutional" in type(model).__name__ else X
+    return IMAGES if "Convolutional" in type(model).__name__ else X
 
 
 def _outputs(model, data):
@@ -93,7 +93,7 @@ def _name(model):
 
 
 def _fitted(model):
-    return clone(model).fit(_data(model)) if _data(model) is PICTURES else clone(model).fit(X, Y)
+    return clone(model).fit(_data(model)) if _data(model) is IMAGES else clone(model).fit(X, Y)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=_name)

@@ -20,7 +20,7 @@ INSIDE = {
     "detector, coder": lambda: (
         AnomalyDetector(SparseCoder(9, sparse_output=True, **FAST)).fit(X).score_samples(X)
     ),
-    "features of pictures": lambda: (
+    "features of images": lambda: (
         ConvolutionalFeatures(
             dictionary=SparseAutoEncoder(8, k=2, **FAST), encoder="code", **PATCHES
         )

@@ -64,7 +64,7 @@ def is_rectangle(mask):
     return mask[top : bottom + 1, left : right + 1].all()
 
 
-def test_rectangles_with_pictures_have_the_published_sizes():
+def test_rectangles_with_images_have_the_published_sizes():
     light, dark = 0.5 + IMAGES[0] / 2, IMAGES[0] / 2
     X, y = make_rectangles(300, images=[light, dark], random_state=0)
     seen = 0

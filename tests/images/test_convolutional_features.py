@@ -1,4 +1,4 @@
-"""Convolutional features against loops over pictures, positions and windows."""
+"""Convolutional features against loops over images, positions and windows."""
 
 import re
 import tracemalloc
@@ -68,18 +68,18 @@ POOL = {
 }
 
 
-def reference(features, pictures, rows, columns):
-    """Return pooled codes of pictures (n, height, width, channels), one at a time."""
+def reference(features, images, rows, columns):
+    """Return pooled codes of images (n, height, width, channels), one at a time."""
     height, width = np.broadcast_to(features.patch_size, 2)
     out = []
-    for picture in pictures:
+    for image in images:
         maps = np.array(
             [
                 [
-                    code(features, whitened(features, picture[i : i + height, j : j + width]))
-                    for j in range(picture.shape[1] - width + 1)
+                    code(features, whitened(features, image[i : i + height, j : j + width]))
+                    for j in range(image.shape[1] - width + 1)
                 ]
-                for i in range(picture.shape[0] - height + 1)
+                for i in range(image.shape[0] - height + 1)
             ]
         )
         if features.local_contrast is not None:
@@ -89,7 +89,7 @@ def reference(features, pictures, rows, columns):
             for a, b in rows
             for c, d in columns
         ]
-    return np.reshape(out, (len(pictures), -1))
+    return np.reshape(out, (len(images), -1))
 
 
 HALVES = (
@@ -155,17 +155,17 @@ def test_windows(options, rows, columns, pooling):
     assert features.map_shape_ == (len(rows), len(columns), 4)
 
 
-def test_bands_that_cross_pictures_and_threads_change_nothing():
-    pictures = rng.random((150, 9, 9))
+def test_bands_that_cross_images_and_threads_change_nothing():
+    images = rng.random((150, 9, 9))
     features = ConvolutionalFeatures(3, patch_size=2, random_state=0, local_contrast=1.0)
-    Z = features.fit(pictures).transform(pictures)
-    alone = np.concatenate([features.transform(each[np.newaxis]) for each in pictures])
+    Z = features.fit(images).transform(images)
+    alone = np.concatenate([features.transform(each[np.newaxis]) for each in images])
     np.testing.assert_allclose(Z, alone, rtol=1e-9)
-    np.testing.assert_allclose(features.set_params(n_jobs=3).transform(pictures), Z, rtol=1e-9)
+    np.testing.assert_allclose(features.set_params(n_jobs=3).transform(images), Z, rtol=1e-9)
 
 
 @pytest.mark.slow
-def test_the_same_pictures_in_other_forms():
+def test_the_same_images_in_other_forms():
     features = ConvolutionalFeatures(5, patch_size=3, image_shape=(8, 9, 3), random_state=0)
     Z = features.fit_transform(COLOR)
     rows = COLOR.reshape(len(COLOR), -1)
@@ -204,8 +204,8 @@ def test_pixels_without_contrast_or_whitening_are_shares_of_255():
 def test_patches_are_whitened_before_filters_are_learned():
     features = ConvolutionalFeatures(4, patch_size=2, whitening=1e-6, random_state=0).fit(GRAY)
     patches = [
-        whitened(features, picture[i : i + 2, j : j + 2])
-        for picture in GRAY
+        whitened(features, image[i : i + 2, j : j + 2])
+        for image in GRAY
         for i in range(8)
         for j in range(10)
     ]
@@ -214,7 +214,7 @@ def test_patches_are_whitened_before_filters_are_learned():
     assert variances[0] < 1e-6
 
 
-def test_filters_as_pictures():
+def test_filters_as_images():
     features = ConvolutionalFeatures(4, dictionary="patches", patch_size=(3, 2), random_state=0)
     filters = features.fit(COLOR).filters_
     assert filters.shape == (4, 3, 2, 3)
@@ -234,16 +234,16 @@ def test_a_dictionary_without_components_has_no_filters(whitening, tiling):
 
 
 def test_constant_patches_are_nothing_to_learn_from():
-    pictures = np.zeros((20, 12, 12))
-    pictures[:, :4, :4] = rng.random((20, 4, 4))
+    images = np.zeros((20, 12, 12))
+    images[:, :4, :4] = rng.random((20, 4, 4))
     features = ConvolutionalFeatures(30, dictionary="patches", patch_size=3, random_state=0)
-    Z = features.fit(pictures).transform(pictures)
+    Z = features.fit(images).transform(images)
     assert np.isfinite(Z).all()
     blank = whitened(features, np.zeros((3, 3)))
     assert np.abs(features.components_ - blank).max(axis=1).min() > 1e-3
 
 
-def test_constant_pictures():
+def test_constant_images():
     flat = np.full((4, 8, 8), 3.0)
     with pytest.raises(ValueError, match="constant patches only"):
         ConvolutionalFeatures(2, patch_size=3).fit(flat)
@@ -269,9 +269,9 @@ def test_digits_are_told_apart_better_than_by_pixels():
 
 
 def test_photographs():
-    pictures = np.stack([image[:64, :80] for image in load_sample_images().images])
-    features = ConvolutionalFeatures(16, n_patches=1000, random_state=0).fit(pictures)
-    assert features.transform(pictures).shape == (2, 64)
+    images = np.stack([image[:64, :80] for image in load_sample_images().images])
+    features = ConvolutionalFeatures(16, n_patches=1000, random_state=0).fit(images)
+    assert features.transform(images).shape == (2, 64)
 
 
 ERRORS = [
@@ -354,13 +354,13 @@ def test_sklearn(estimator, check):
 
 
 @pytest.mark.parametrize("options", [{}, {"encoder": "linear", "local_contrast": 1.0}], ids=str)
-def test_the_maps_of_all_pictures_are_never_in_memory(options):
-    pictures = rng.integers(0, 256, (1000, 16, 16), dtype=np.uint8)
+def test_the_maps_of_all_images_are_never_in_memory(options):
+    images = rng.integers(0, 256, (1000, 16, 16), dtype=np.uint8)
     features = ConvolutionalFeatures(40, dictionary="patches", patch_size=3, **options)
-    features.set_params(n_patches=1000, random_state=0).fit(pictures).transform(pictures[:9])
+    features.set_params(n_patches=1000, random_state=0).fit(images).transform(images[:9])
     maps = 1000 * 14 * 14 * 40 * 4
     tracemalloc.start()
-    features.transform(pictures)
+    features.transform(images)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < maps / 4
@@ -411,6 +411,6 @@ def test_wide_floats_are_seen_as_float64(model, dtype):
 
 @pytest.mark.parametrize(("dtype", "unit"), [(np.float32, 1e-25), (np.float64, 1e-180)])
 def test_pixels_too_small_for_their_squares_are_told(dtype, unit):
-    pictures = (unit * GRAY).astype(dtype)
+    images = (unit * GRAY).astype(dtype)
     with pytest.raises(ValueError, match="too small for float.*divide X by the largest pixel"):
-        ConvolutionalFeatures(4, patch_size=3).fit(pictures)
+        ConvolutionalFeatures(4, patch_size=3).fit(images)

@@ -19,7 +19,7 @@ from skae.nn.code_encoders import make_encoder
 from skae.training.batches import Batches
 
 rng = np.random.default_rng(0)
-PICTURES = rng.standard_normal((4, 6, 7, 2))
+IMAGES = rng.standard_normal((4, 6, 7, 2))
 CONVOLUTION = Convolution((6, 7, 2), (3, 2))
 FILTERS = rng.standard_normal((5, 12))
 FILTERS /= np.linalg.norm(FILTERS, axis=1, keepdims=True)
@@ -35,9 +35,9 @@ def shifted_filters(filters, down, across):
     for i in range(4):
         for j in range(6):
             for each in tiles[i % down, j % across]:
-                picture = np.zeros((6, 7, 2))
-                picture[i : i + 3, j : j + 2] = each.reshape(3, 2, 2)
-                rows.append(picture.ravel())
+                image = np.zeros((6, 7, 2))
+                image[i : i + 3, j : j + 2] = each.reshape(3, 2, 2)
+                rows.append(image.ravel())
     return np.array(rows)
 
 
@@ -54,8 +54,8 @@ def test_sums_and_correlations_are_those_of_the_matrix(convolution, filters, ato
     np.testing.assert_allclose(sums, codes @ atoms)
     for band in (400_000, 17 * 7):  # of all positions, and of 7
         monkeypatch.setattr(_convolution, "_BAND", band)
-        correlations = convolution.correlations(PICTURES, filters)
-        np.testing.assert_allclose(correlations, PICTURES.reshape(4, -1) @ atoms.T)
+        correlations = convolution.correlations(IMAGES, filters)
+        np.testing.assert_allclose(correlations, IMAGES.reshape(4, -1) @ atoms.T)
 
 
 def test_pooled_codes_minimize_the_roots_of_windows():
@@ -75,19 +75,19 @@ def test_pooled_codes_minimize_the_roots_of_windows():
 
     h = rng.standard_normal((1, len(TILED_ATOMS)))
     np.testing.assert_allclose(POOL.roots(h)[0], roots(h[0]))
-    codes, gaps = infer_maps(PICTURES[:1], TILED, TILES, 0.4, pool=POOL, tol=1e-9, max_iter=20_000)
+    codes, gaps = infer_maps(IMAGES[:1], TILED, TILES, 0.4, pool=POOL, tol=1e-9, max_iter=20_000)
     assert np.isnan(gaps).all()
 
     def value(h):
-        return 0.5 * ((PICTURES[0].ravel() - h @ TILED_ATOMS) ** 2).sum() + 0.4 * roots(h).sum()
+        return 0.5 * ((IMAGES[0].ravel() - h @ TILED_ATOMS) ** 2).sum() + 0.4 * roots(h).sum()
 
     slopes = approx_fprime(codes[0], value, 1e-6)
     assert np.abs(slopes).max() < 1e-3 < np.abs(approx_fprime(0.99 * codes[0], value, 1e-6)).max()
 
 
 def test_codes_are_those_of_a_lasso():
-    codes, gaps = infer_maps(PICTURES, CONVOLUTION, FILTERS, 0.5, tol=1e-10, max_iter=5000)
-    rows = PICTURES.reshape(4, -1)
+    codes, gaps = infer_maps(IMAGES, CONVOLUTION, FILTERS, 0.5, tol=1e-10, max_iter=5000)
+    rows = IMAGES.reshape(4, -1)
     lasso = Lasso(0.5 / rows.shape[1], fit_intercept=False, tol=1e-12, max_iter=100_000)
     exact = lasso.fit(ATOMS.T, rows.T).coef_
 
@@ -96,7 +96,7 @@ def test_codes_are_those_of_a_lasso():
 
     np.testing.assert_allclose(values(codes), values(exact), rtol=1e-7)
     np.testing.assert_allclose(codes, exact, atol=1e-3)
-    early, bounds = infer_maps(PICTURES, CONVOLUTION, FILTERS, 0.5, tol=0, max_iter=2)
+    early, bounds = infer_maps(IMAGES, CONVOLUTION, FILTERS, 0.5, tol=0, max_iter=2)
     assert (values(early) - values(exact) <= bounds).all() and (bounds > 0).all()
 
 
@@ -105,10 +105,10 @@ def test_codes_of_filters_of_any_norm_are_those_of_a_lasso():
     options = {"tol": 1e-7, "max_iter": 5000}
     for dtype, precision in ((np.float64, 1e-7), (np.float32, 1e-6)):
         filters = (FILTERS * scales[:, np.newaxis]).astype(dtype)
-        codes, _ = infer_maps(PICTURES.astype(dtype), CONVOLUTION, filters, 0.5, **options)
+        codes, _ = infer_maps(IMAGES.astype(dtype), CONVOLUTION, filters, 0.5, **options)
         assert codes.dtype == dtype
         atoms = ATOMS * np.tile(scales, len(ATOMS) // 5)[:, np.newaxis]
-        rows = PICTURES.reshape(4, -1)
+        rows = IMAGES.reshape(4, -1)
         lasso = Lasso(0.5 / rows.shape[1], fit_intercept=False, tol=1e-12, max_iter=100_000)
         exact = lasso.fit(atoms.T, rows.T).coef_
         values = [
@@ -118,9 +118,9 @@ def test_codes_of_filters_of_any_norm_are_those_of_a_lasso():
         assert not codes.reshape(-1, 5)[:, 0].any()
 
 
-def test_codes_of_no_penalty_explain_the_picture():
-    codes, _ = infer_maps(PICTURES, CONVOLUTION, FILTERS, 0.0, tol=1e-9, max_iter=20_000)
-    rows = PICTURES.reshape(4, -1)
+def test_codes_of_no_penalty_explain_the_image():
+    codes, _ = infer_maps(IMAGES, CONVOLUTION, FILTERS, 0.0, tol=1e-9, max_iter=20_000)
+    rows = IMAGES.reshape(4, -1)
     errors = ((rows - codes @ ATOMS) ** 2).sum(axis=1)
     left = [np.linalg.lstsq(ATOMS.T, row)[1].sum() for row in rows]
     np.testing.assert_allclose(errors, left, atol=1e-6)
@@ -133,28 +133,28 @@ def test_codes_of_no_penalty_explain_the_picture():
 def test_codes_near_a_prior_are_those_of_a_lasso_with_more_rows(convolution, filters, atoms, beta):
     prior = rng.standard_normal((4, len(atoms)))
     options = {"ridge": beta, "prior": prior, "tol": 1e-12, "max_iter": 5000}
-    codes, _ = infer_maps(PICTURES, convolution, filters, 0.4, **options)
+    codes, _ = infer_maps(IMAGES, convolution, filters, 0.4, **options)
     design = np.vstack([atoms.T, np.sqrt(beta) * np.eye(len(atoms))])
-    target = np.hstack([PICTURES.reshape(4, -1), np.sqrt(beta) * prior]).T
+    target = np.hstack([IMAGES.reshape(4, -1), np.sqrt(beta) * prior]).T
     lasso = Lasso(0.4 / len(design), fit_intercept=False, tol=1e-12, max_iter=100_000)
     np.testing.assert_allclose(codes, lasso.fit(design, target).coef_, atol=1e-5)
 
 
-def gradient_error(name, convolution, filters, pictures, pool=None):
+def gradient_error(name, convolution, filters, images, pool=None):
     """Return how far the gradient of the objective is from finite differences."""
     n_filters = len(filters) // convolution.n_tiles
     encoder = TiledEncoder(make_encoder(name, n_filters, filters.shape[1], 1), convolution)
 
-    def infer(pictures, filters, prediction):
+    def infer(images, filters, prediction):
         options = {"ridge": 0.6, "prior": prediction, "tol": 1e-14, "max_iter": 20_000}
-        codes, _ = infer_maps(pictures, convolution, filters, 0.3, pool=pool, **options)
+        codes, _ = infer_maps(images, convolution, filters, 0.3, pool=pool, **options)
         sizes = np.abs(codes) if pool is None else pool.roots(codes)
         return codes, 0.3 * sizes.sum(axis=1)
 
     objective = ConvolutionalObjective(convolution, encoder, infer, 0.6)
     params = np.concatenate([filters.ravel(), encoder.initial(filters, 0.3, 0.6)])
     params[filters.size :] += 0.05 * rng.standard_normal(encoder.size)
-    X = pictures.reshape(len(pictures), -1)
+    X = images.reshape(len(images), -1)
     batch = next(Batches(X, np.array([1.0, 2.0, 0.5, 1.0]), len(X)).epoch(None))
     return relative_gradient_error(objective, params, batch)
 
@@ -162,35 +162,35 @@ def gradient_error(name, convolution, filters, pictures, pool=None):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tanh", "soft_threshold"])
 def test_gradient(name):
-    assert gradient_error(name, CONVOLUTION, FILTERS, PICTURES) < 1e-5
+    assert gradient_error(name, CONVOLUTION, FILTERS, IMAGES) < 1e-5
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("pool", [None, NeighborPools(3, (4, 3))])
 def test_gradient_of_tiles(pool):
     convolution, filters = Convolution((5, 5, 1), (2, 3), (2, 2)), FILTERS[:4, :6].copy()
-    assert gradient_error("tanh", convolution, filters, PICTURES[:, :5, :5, :1], pool) < 1e-5
+    assert gradient_error("tanh", convolution, filters, IMAGES[:, :5, :5, :1], pool) < 1e-5
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_convolution_learns_filters_that_made_pictures():
+def test_a_convolution_learns_filters_that_made_images():
     true = np.array([[[1, 1, 1], [-2, -2, -2], [1, 1, 1]], [[1, 0, -1], [1, 0, -1], [1, 0, -1]]])
     true = true / np.linalg.norm(true, axis=(1, 2), keepdims=True)
     codes = rng.standard_normal((200, 8 * 8 * 2)) * (rng.random((200, 8 * 8 * 2)) < 0.03)
-    pictures = Convolution((10, 10, 1), (3, 3)).sums(codes, true.reshape(2, 9))
+    images = Convolution((10, 10, 1), (3, 3)).sums(codes, true.reshape(2, 9))
     options = {"alpha": 0.05, "beta": 0.1, "learning_rate_init": 0.02, "max_iter": 15}
     options["learning_rate"] = "constant"
-    psd = ConvolutionalPSD(2, patch_size=3, **options, random_state=1).fit(pictures)
+    psd = ConvolutionalPSD(2, patch_size=3, **options, random_state=1).fit(images)
     likeness = np.abs(psd.components_ @ true.reshape(2, 9).T)
     assert likeness.max(axis=0).min() > 0.95
     assert psd.loss_curve_[-1] < 0.7 * psd.loss_curve_[0]
-    codes, gaps = psd.infer(pictures)
-    assert (gaps <= psd.gap_tol * 0.5 * (pictures**2).sum(axis=(1, 2, 3))).all()
-    errors = psd.inverse_transform(codes) - pictures.reshape(200, -1)
-    assert np.mean(errors**2) < 0.1 * np.mean(pictures**2)
+    codes, gaps = psd.infer(images)
+    assert (gaps <= psd.gap_tol * 0.5 * (images**2).sum(axis=(1, 2, 3))).all()
+    errors = psd.inverse_transform(codes) - images.reshape(200, -1)
+    assert np.mean(errors**2) < 0.1 * np.mean(images**2)
     psd.set_params(transform_algorithm="lasso", n_jobs=2)
-    np.testing.assert_array_equal(psd.transform(pictures), codes)
+    np.testing.assert_array_equal(psd.transform(images), codes)
 
 
 @pytest.mark.slow
@@ -199,24 +199,24 @@ def test_each_tile_learns_the_filter_of_its_positions():
     true = np.array([[1, 1, 1, -2, -2, -2, 1, 1, 1], [1, 0, -1, 1, 0, -1, 1, 0, -1]])
     true = true / np.linalg.norm(true, axis=1, keepdims=True)
     codes = rng.standard_normal((200, 8 * 8)) * (rng.random((200, 8 * 8)) < 0.06)
-    pictures = Convolution((10, 10, 1), (3, 3), (1, 2)).sums(codes, true)
+    images = Convolution((10, 10, 1), (3, 3), (1, 2)).sums(codes, true)
     options = {"alpha": 0.05, "beta": 0.1, "learning_rate_init": 0.02, "max_iter": 15}
     psd = ConvolutionalPSD(1, patch_size=3, tiling=(1, 2), **options, random_state=1)
-    psd.fit(pictures)
+    psd.fit(images)
     assert np.abs((psd.components_ * true).sum(axis=1)).min() > 0.95
     assert psd.map_shape_ == (8, 8, 1) and psd.filters_.shape == (2, 3, 3, 1)
-    codes, _ = psd.infer(pictures)
-    errors = psd.inverse_transform(codes) - pictures.reshape(200, -1)
-    assert np.mean(errors**2) < 0.1 * np.mean(pictures**2)
+    codes, _ = psd.infer(images)
+    errors = psd.inverse_transform(codes) - images.reshape(200, -1)
+    assert np.mean(errors**2) < 0.1 * np.mean(images**2)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_tile_has_an_encoder_of_its_own():
     psd = ConvolutionalPSD(2, patch_size=(2, 3), tiling=(3, 2), encoder="tanh", max_iter=1)
-    H = psd.fit(PICTURES).transform(PICTURES).reshape(4, *psd.map_shape_)
+    H = psd.fit(IMAGES).transform(IMAGES).reshape(4, *psd.map_shape_)
     gains, filters, biases = psd.encoder_parameters_
     assert filters.shape == (6, 2, 12) and psd.components_.shape == (12, 12)
-    patch, tile = PICTURES[2, 4:6, 3:6].ravel(), 2 * (4 % 3) + 3 % 2
+    patch, tile = IMAGES[2, 4:6, 3:6].ravel(), 2 * (4 % 3) + 3 % 2
     expected = gains[tile] * np.tanh(filters[tile] @ patch + biases[tile])
     np.testing.assert_allclose(H[2, 4, 3], expected)
 
@@ -225,56 +225,56 @@ def test_a_tile_has_an_encoder_of_its_own():
 @pytest.mark.parametrize("algorithm", ["inference", "lasso"])
 @pytest.mark.parametrize("pool_size", [None, 3])
 def test_codes_beyond_their_tolerance_warn_once(algorithm, pool_size, monkeypatch):
-    monkeypatch.setattr("skae.images._psd._CODES", 100)  # codes of a picture at once
+    monkeypatch.setattr("skae.images._psd._CODES", 100)  # codes of a image at once
     model = ConvolutionalPSD(4, patch_size=3, alpha=0.01, max_iter=1, transform_algorithm=algorithm)
-    model.set_params(pool_size=pool_size, random_state=0).fit(PICTURES)
+    model.set_params(pool_size=pool_size, random_state=0).fit(IMAGES)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model.set_params(max_inference_iter=5000).transform(PICTURES)
+        model.set_params(max_inference_iter=5000).transform(IMAGES)
     model.set_params(max_inference_iter=1, gap_tol=1e-6)
     with pytest.warns(ConvergenceWarning, match="4 of 4 codes .*gap_tol=1e-06") as caught:
-        model.transform(PICTURES)
+        model.transform(IMAGES)
     assert len(caught) == 1
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_transform_is_the_encoder_of_each_patch():
     psd = ConvolutionalPSD(3, patch_size=(2, 3), encoder="tanh", max_iter=2, random_state=0)
-    H = psd.fit(PICTURES).transform(PICTURES).reshape(4, *psd.map_shape_)
+    H = psd.fit(IMAGES).transform(IMAGES).reshape(4, *psd.map_shape_)
     gains, filters, biases = psd.encoder_parameters_
-    patch = PICTURES[2, 1:3, 4:7].ravel()
+    patch = IMAGES[2, 1:3, 4:7].ravel()
     np.testing.assert_allclose(H[2, 1, 4], gains * np.tanh(filters @ patch + biases))
     np.testing.assert_allclose(np.linalg.norm(psd.components_, axis=1), 1)
     assert psd.filters_.shape == (3, 2, 3, 2)
-    near = psd.set_params(transform_algorithm="inference", beta=1e4).transform(PICTURES)
+    near = psd.set_params(transform_algorithm="inference", beta=1e4).transform(IMAGES)
     np.testing.assert_allclose(near, H.reshape(4, -1), atol=1e-2)
 
 
 @pytest.mark.parametrize(
     "options, X, words",
     [
-        ({"patch_size": 7}, PICTURES, "patch_size=7 is larger than the images"),
-        ({"image_shape": (5, 5)}, PICTURES, "not (5, 5, 1)"),
-        ({}, PICTURES * np.nan, "NaN"),
-        ({"solver": "lbfgs"}, PICTURES, "'solver' parameter"),
-        ({"tiling": (2, 0)}, PICTURES, "tiling must be a positive integer or a pair"),
-        ({"tiling": (2, 6)}, PICTURES, "tiling=(2, 6) is more than the 4 x 5 positions"),
+        ({"patch_size": 7}, IMAGES, "patch_size=7 is larger than the images"),
+        ({"image_shape": (5, 5)}, IMAGES, "not (5, 5, 1)"),
+        ({}, IMAGES * np.nan, "NaN"),
+        ({"solver": "lbfgs"}, IMAGES, "'solver' parameter"),
+        ({"tiling": (2, 0)}, IMAGES, "tiling must be a positive integer or a pair"),
+        ({"tiling": (2, 6)}, IMAGES, "tiling=(2, 6) is more than the 4 x 5 positions"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_bad_input(options, X, words):
-    psd = ConvolutionalPSD(2, patch_size=3, max_iter=1, random_state=0).fit(PICTURES)
-    before = psd.transform(PICTURES)
+    psd = ConvolutionalPSD(2, patch_size=3, max_iter=1, random_state=0).fit(IMAGES)
+    before = psd.transform(IMAGES)
     with pytest.raises(ValueError, match=re.escape(words)):
         psd.set_params(**options).fit(X)
-    np.testing.assert_array_equal(psd.transform(PICTURES), before)
+    np.testing.assert_array_equal(psd.transform(IMAGES), before)
     with pytest.raises(ValueError, match="as ConvolutionalPSD.transform returns"):
         psd.inverse_transform(before[:, 1:])
 
 
 def test_training_that_is_cut_short_is_told():
     with pytest.warns(ConvergenceWarning, match="max_iter=1"):
-        ConvolutionalPSD(2, **STEADY, max_iter=1).fit(PICTURES)
+        ConvolutionalPSD(2, **STEADY, max_iter=1).fit(IMAGES)
 
 
 def test_default_training_ends_without_a_warning():
@@ -307,26 +307,26 @@ STEADY = {
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_rows_of_weight_0_do_not_count():
     weights = np.array([1.0, 0, 2, 0.5])
-    wild = np.where(weights[:, None, None, None] > 0, PICTURES, 1e3)
+    wild = np.where(weights[:, None, None, None] > 0, IMAGES, 1e3)
     model = ConvolutionalPSD(3, max_iter=2, **STEADY).fit(wild, sample_weight=weights)
     kept = weights > 0
-    other = clone(model).fit(PICTURES[kept], sample_weight=weights[kept])
+    other = clone(model).fit(IMAGES[kept], sample_weight=weights[kept])
     np.testing.assert_array_equal(model._state["params"], other._state["params"])
-    equal = clone(model).fit(PICTURES[kept], sample_weight=[2, 2, 2])
-    plain = clone(model).fit(PICTURES[kept])
+    equal = clone(model).fit(IMAGES[kept], sample_weight=[2, 2, 2])
+    plain = clone(model).fit(IMAGES[kept])
     np.testing.assert_allclose(equal.components_, plain.components_)
     assert not np.allclose(other.components_, plain.components_)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_training_goes_on():
-    whole = ConvolutionalPSD(3, max_iter=2, **STEADY).fit(PICTURES)
-    warm = ConvolutionalPSD(3, max_iter=1, warm_start=True, **STEADY).fit(PICTURES).fit(PICTURES)
-    passes = ConvolutionalPSD(3, **STEADY).partial_fit(PICTURES).partial_fit(PICTURES)
+    whole = ConvolutionalPSD(3, max_iter=2, **STEADY).fit(IMAGES)
+    warm = ConvolutionalPSD(3, max_iter=1, warm_start=True, **STEADY).fit(IMAGES).fit(IMAGES)
+    passes = ConvolutionalPSD(3, **STEADY).partial_fit(IMAGES).partial_fit(IMAGES)
     for other in (warm, passes):
         assert other.n_iter_ == 2
         np.testing.assert_array_equal(other._state["params"], whole._state["params"])
-    changed = clone(passes).partial_fit(PICTURES).set_params(alpha=0.5).partial_fit(PICTURES)
+    changed = clone(passes).partial_fit(IMAGES).set_params(alpha=0.5).partial_fit(IMAGES)
     assert not np.array_equal(changed.components_, whole.components_)
     before = warm._state["params"].copy()
     for name, value in {
@@ -339,8 +339,8 @@ def test_training_goes_on():
         for method in (warm.fit, warm.partial_fit):
             with pytest.raises(ValueError, match=f"{name} must stay as it was"):
                 warm.set_params(**{name: value})
-                method(PICTURES)
+                method(IMAGES)
         warm.set_params(**{name: old})
         np.testing.assert_array_equal(warm._state["params"], before)
     with pytest.raises(ValueError, match="images of height"):
-        warm.partial_fit(PICTURES[:, 1:])
+        warm.partial_fit(IMAGES[:, 1:])

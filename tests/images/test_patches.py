@@ -152,7 +152,7 @@ def test_bad_images(call, words):
         call()
 
 
-def test_a_window_that_is_wider_than_the_picture_is_the_whole_of_it():
+def test_a_window_that_is_wider_than_the_image_is_the_whole_of_it():
     image = rng.random((9, 5))
     expected = (image - image.mean()) / image.std()
     for sigma in (40.0, 1e12, np.inf):

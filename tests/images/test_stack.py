@@ -11,33 +11,33 @@ from sklearn.decomposition import PCA
 
 from skae.images import ConvolutionalFeatures, ConvolutionalStack, _stack
 
-PICTURES = np.random.default_rng(0).random((30, 12, 11, 3))
+IMAGES = np.random.default_rng(0).random((30, 12, 11, 3))
 LOW = ConvolutionalFeatures(6, patch_size=3, pool_size=3, pool_stride=2, random_state=1)
 HIGH = ConvolutionalFeatures(5, patch_size=2, encoder="threshold", random_state=2)
 
 
 @pytest.mark.slow
 def test_each_stage_is_learned_on_the_maps_below():
-    stack = ConvolutionalStack([("low", LOW), ("high", HIGH)]).fit(PICTURES)
-    low = clone(LOW).fit(PICTURES)
-    maps = low.transform(PICTURES).reshape(30, 5, 4, 6)
+    stack = ConvolutionalStack([("low", LOW), ("high", HIGH)]).fit(IMAGES)
+    low = clone(LOW).fit(IMAGES)
+    maps = low.transform(IMAGES).reshape(30, 5, 4, 6)
     assert low.map_shape_ == (5, 4, 6)
     high = clone(HIGH).fit(maps)
-    np.testing.assert_allclose(stack.transform(PICTURES), high.transform(maps))
+    np.testing.assert_allclose(stack.transform(IMAGES), high.transform(maps))
     assert stack.named_layers_.high.image_shape_ == (5, 4, 6)
-    every = stack.set_params(all_stages=True).transform(PICTURES)
-    np.testing.assert_allclose(every, np.hstack([low.transform(PICTURES), high.transform(maps)]))
+    every = stack.set_params(all_stages=True).transform(IMAGES)
+    np.testing.assert_allclose(every, np.hstack([low.transform(IMAGES), high.transform(maps)]))
     assert every.shape[1] == len(stack.get_feature_names_out())
 
 
 @pytest.mark.slow
 def test_blocks_threads_and_rows_change_nothing(monkeypatch):
-    stack = ConvolutionalStack([("low", LOW), ("high", HIGH)], n_jobs=2).fit(PICTURES)
-    Z = stack.transform(PICTURES)
+    stack = ConvolutionalStack([("low", LOW), ("high", HIGH)], n_jobs=2).fit(IMAGES)
+    Z = stack.transform(IMAGES)
     monkeypatch.setattr(_stack, "_BLOCK", 7)
     stack = ConvolutionalStack([("low", LOW), ("high", HIGH)], image_shape=(12, 11, 3))
-    rows = PICTURES.reshape(30, -1)
-    np.testing.assert_allclose(stack.fit(rows).transform(PICTURES), Z)
+    rows = IMAGES.reshape(30, -1)
+    np.testing.assert_allclose(stack.fit(rows).transform(IMAGES), Z)
 
 
 @pytest.mark.slow
@@ -51,16 +51,16 @@ def test_upper_stages_learn_from_as_many_maps_as_fit_in_memory(monkeypatch):
 
     high = ConvolutionalFeatures(dictionary=Spy(3), encoder="linear", patch_size=2)
     monkeypatch.setattr(_stack, "_NUMBERS", 5 * 4 * 6 * 10)
-    ConvolutionalStack([("low", LOW), ("high", high)], random_state=0).fit(PICTURES)
+    ConvolutionalStack([("low", LOW), ("high", high)], random_state=0).fit(IMAGES)
     assert seen == [10 * 4 * 3]
 
 
 @pytest.mark.slow
 def test_data_frames_as_output():
     stack = ConvolutionalStack([("low", LOW), ("high", HIGH)], all_stages=True)
-    Z = stack.fit_transform(PICTURES)
+    Z = stack.fit_transform(IMAGES)
     with config_context(transform_output="pandas"):
-        frame = stack.fit_transform(PICTURES)
+        frame = stack.fit_transform(IMAGES)
     np.testing.assert_allclose(frame.to_numpy(), Z)
     assert list(frame.columns) == list(stack.get_feature_names_out())
 
@@ -71,10 +71,10 @@ def test_nested_parameters_and_seeds():
     stages = [("low", low), ("high", clone(HIGH).set_params(random_state=None))]
     stack = ConvolutionalStack(stages, random_state=0)
     stack.set_params(high__encoder="triangle", low__n_filters=4)
-    Z = stack.fit_transform(PICTURES)
+    Z = stack.fit_transform(IMAGES)
     assert stack.named_layers_.high.image_shape_ == (5, 4, 4) and low.n_filters == 4
     # The threads of KMeans add up in any order.
-    np.testing.assert_allclose(clone(stack).fit_transform(PICTURES), Z, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(clone(stack).fit_transform(IMAGES), Z, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.slow
@@ -93,11 +93,11 @@ def test_nested_parameters_and_seeds():
     ],
 )
 def test_bad_layers(layers, error, words):
-    stack = ConvolutionalStack([("low", LOW)]).fit(PICTURES)
-    before = stack.transform(PICTURES)
+    stack = ConvolutionalStack([("low", LOW)]).fit(IMAGES)
+    before = stack.transform(IMAGES)
     with pytest.raises(error, match=re.escape(words)):
-        stack.set_params(layers=layers).fit(PICTURES)
-    np.testing.assert_array_equal(stack.transform(PICTURES), before)
+        stack.set_params(layers=layers).fit(IMAGES)
+    np.testing.assert_array_equal(stack.transform(IMAGES), before)
 
 
 POINT = ConvolutionalFeatures(2, patch_size=1, contrast=None, pool_size=1)

@@ -1,4 +1,4 @@
-"""Filters that positions ``tiling`` apart share, against loops over pictures, positions and windows."""
+"""Filters that positions ``tiling`` apart share, against loops over images, positions and windows."""
 
 import re
 import tracemalloc
@@ -65,18 +65,18 @@ POOL = {
 }
 
 
-def reference(features, pictures, rows, columns):
+def reference(features, images, rows, columns):
     """Return pooled codes: of each window those of each tile, at its positions alone."""
     (height, width), (down, across) = (
         np.broadcast_to(each, 2) for each in (features.patch_size, features.tiling)
     )
     out = []
-    for picture in pictures:
-        n_rows, n_columns = picture.shape[0] - height + 1, picture.shape[1] - width + 1
+    for image in images:
+        n_rows, n_columns = image.shape[0] - height + 1, image.shape[1] - width + 1
         maps = []
         for i in range(n_rows):
             for j in range(n_columns):
-                z = whitened(features, picture[i : i + height, j : j + width])
+                z = whitened(features, image[i : i + height, j : j + width])
                 maps.append(code(features, z, i % down * across + j % across, down * across))
         maps = np.reshape(maps, (n_rows, n_columns, -1))
         if features.local_contrast is not None:
@@ -91,7 +91,7 @@ def reference(features, pictures, rows, columns):
                         if (i % down, j % across) == divmod(tile, across)
                     ]
                     out.append(POOL[features.pooling](own))
-    return np.reshape(out, (len(pictures), -1))
+    return np.reshape(out, (len(images), -1))
 
 
 OPTIONS = [
@@ -155,15 +155,15 @@ def test_windows(options, rows, columns, pooling):
     np.testing.assert_allclose(Z, reference(features, COLOR[:3], rows, columns), atol=1e-12)
 
 
-def patches_of_tile(features, pictures, tile):
+def patches_of_tile(features, images, tile):
     """Return the whitened patches at the positions of a tile."""
     (height, width), (down, across) = features.patch_size, features.tiling
     return np.array(
         [
-            whitened(features, picture[i : i + height, j : j + width])
-            for picture in pictures
-            for i in range(picture.shape[0] - height + 1)
-            for j in range(picture.shape[1] - width + 1)
+            whitened(features, image[i : i + height, j : j + width])
+            for image in images
+            for i in range(image.shape[0] - height + 1)
+            for j in range(image.shape[1] - width + 1)
             if (i % down, j % across) == divmod(tile, across)
         ]
     )
@@ -185,22 +185,22 @@ def test_each_tile_learns_from_the_patches_at_its_positions():
 
 @pytest.mark.parametrize("contrast", [0.3, None])
 def test_patches_as_filters_are_those_of_the_tile(contrast):
-    pictures = COLOR.copy()
-    pictures[:6] = 0.5  # whose patches are constant, and left out
+    images = COLOR.copy()
+    images[:6] = 0.5  # whose patches are constant, and left out
     features = ConvolutionalFeatures(5, dictionary="patches", patch_size=(2, 3), tiling=TILING)
-    features.set_params(n_patches=500, contrast=contrast, random_state=0).fit(pictures)
+    features.set_params(n_patches=500, contrast=contrast, random_state=0).fit(images)
     assert features.dictionary_ is None
     for tile, filters in enumerate(np.split(features.components_, 6)):
-        own = patches_of_tile(features, pictures, tile)
+        own = patches_of_tile(features, images, tile)
         distances = [np.abs(own - each).max(axis=1).min() for each in filters]
         assert max(distances) < 1e-9
 
 
 def test_seeds_of_tiles_differ():
-    pictures = np.tile(rng.random((20, 4, 4)), (1, 3, 3))  # the same at each tile
+    images = np.tile(rng.random((20, 4, 4)), (1, 3, 3))  # the same at each tile
     features = ConvolutionalFeatures(4, dictionary="patches", patch_size=4, tiling=(1, 4))
-    filters = features.set_params(random_state=0, pool_grid=1).fit(pictures).filters_
-    again = clone(features).fit(pictures).filters_
+    filters = features.set_params(random_state=0, pool_grid=1).fit(images).filters_
+    again = clone(features).fit(images).filters_
     np.testing.assert_array_equal(filters, again)
     assert not np.allclose(filters[:4], np.roll(filters[4:8], 1, axis=2))
 
@@ -235,15 +235,15 @@ def test_as_many_tiles_as_positions_share_nothing():
 @pytest.mark.slow
 @pytest.mark.parametrize("local_contrast", [None, 1.0])
 def test_bands_blocks_and_threads_change_nothing(local_contrast, monkeypatch):
-    pictures = rng.random((150, 9, 9))
+    images = rng.random((150, 9, 9))
     features = ConvolutionalFeatures(3, patch_size=2, tiling=2, local_contrast=local_contrast)
-    Z = features.set_params(random_state=0).fit(pictures).transform(pictures)
-    alone = np.concatenate([features.transform(each[np.newaxis]) for each in pictures])
+    Z = features.set_params(random_state=0).fit(images).transform(images)
+    alone = np.concatenate([features.transform(each[np.newaxis]) for each in images])
     np.testing.assert_allclose(Z, alone, rtol=1e-9)
     monkeypatch.setattr(_maps, "_POSITIONS", 200)
     monkeypatch.setattr(_maps, "_MOST", 7)
     monkeypatch.setattr(_maps, "_FEWEST", 7)
-    np.testing.assert_allclose(features.set_params(n_jobs=3).transform(pictures), Z, rtol=1e-9)
+    np.testing.assert_allclose(features.set_params(n_jobs=3).transform(images), Z, rtol=1e-9)
 
 
 def test_single_precision_pixels_and_rows():
@@ -330,22 +330,22 @@ def test_a_frozen_dictionary_needs_no_tiles():
 
 
 def test_constant_tiles_are_told():
-    pictures = np.zeros((20, 8, 8))
-    pictures[:, 2:, 2:] = rng.random((20, 6, 6))
+    images = np.zeros((20, 8, 8))
+    images[:, 2:, 2:] = rng.random((20, 6, 6))
     features = ConvolutionalFeatures(2, patch_size=2, tiling=7, pool_grid=1, random_state=0)
     with pytest.raises(ValueError, match=r"tiling=\(7, 7\) leaves tile \(0, 0\) without patches"):
-        features.fit(pictures)
-    assert np.isfinite(features.set_params(tiling=3).fit(pictures).transform(pictures)).all()
+        features.fit(images)
+    assert np.isfinite(features.set_params(tiling=3).fit(images).transform(images)).all()
 
 
 @pytest.mark.parametrize("options", [{}, {"encoder": "linear", "local_contrast": 1.0}], ids=str)
-def test_the_maps_of_all_pictures_are_never_in_memory(options):
-    pictures = rng.integers(0, 256, (1000, 16, 16), dtype=np.uint8)
+def test_the_maps_of_all_images_are_never_in_memory(options):
+    images = rng.integers(0, 256, (1000, 16, 16), dtype=np.uint8)
     features = ConvolutionalFeatures(40, dictionary="patches", patch_size=3, tiling=2, **options)
-    features.set_params(n_patches=1000, random_state=0).fit(pictures).transform(pictures[:9])
+    features.set_params(n_patches=1000, random_state=0).fit(images).transform(images[:9])
     maps = 1000 * 14 * 14 * 40 * 4
     tracemalloc.start()
-    Z = features.transform(pictures)
+    Z = features.transform(images)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak - Z.nbytes < maps / 4

@@ -191,7 +191,7 @@ def test_filters_of_all_kinds_are_drawn(model):
     np.testing.assert_allclose(display.ax_.images[0].get_array(), expected, rtol=1e-6)
 
 
-def test_filters_of_pictures_have_their_shape():
+def test_filters_of_images_have_their_shape():
     model = ConvolutionalFeatures(4, patch_size=(2, 3), random_state=0).fit(X[:20])
     display = FilterDisplay.from_estimator(model)
     assert display.ax_.images[0].get_array().shape == (2 * 3 - 1, 2 * 4 - 1)

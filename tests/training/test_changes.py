@@ -55,7 +55,7 @@ def test_what_shapes_a_model_stays_while_training_goes_on(Model, name, value, me
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_pictures_keep_their_shape_while_training_goes_on(method):
+def test_images_keep_their_shape_while_training_goes_on(method):
     rows = np.random.default_rng(0).random((20, 36))
     model = ConvolutionalPSD(3, patch_size=3, warm_start=True, **SHORT).fit(rows)
     with pytest.raises(ValueError, match="image_shape must stay as it was when training goes on"):
@@ -173,7 +173,7 @@ def test_draws_of_a_joint_energy_have_the_temperature_of_the_fit():
     np.testing.assert_array_equal(before, after)
 
 
-PICTURES = np.random.default_rng(0).random((12, 6, 6))
+IMAGES = np.random.default_rng(0).random((12, 6, 6))
 AFTER_FIT = [
     (SparseCoder(3, max_iter=1), "alpha", -1.0, "transform"),
     (SparseCoder(3, max_iter=1), "alpha", "a", "score_samples"),
@@ -207,7 +207,7 @@ AFTER_FIT = [
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("model", "name", "value", "method"), AFTER_FIT)
 def test_parameters_that_count_after_fit_are_checked_there(model, name, value, method):
-    data = PICTURES if "Convolutional" in type(model).__name__ else PICTURES.reshape(12, -1)
+    data = IMAGES if "Convolutional" in type(model).__name__ else IMAGES.reshape(12, -1)
     model = clone(model).fit(data, np.arange(12) % 2)
     getattr(model, method)(data)
     model.set_params(**{name: value})
@@ -216,6 +216,6 @@ def test_parameters_that_count_after_fit_are_checked_there(model, name, value, m
 
 
 def test_neighbors_of_local_components_are_checked_when_they_are_used():
-    model = LocalPCA(5).fit(PICTURES.reshape(-1, 6)).set_params(n_neighbors=0)
+    model = LocalPCA(5).fit(IMAGES.reshape(-1, 6)).set_params(n_neighbors=0)
     with pytest.raises(ValueError, match="The 'n_neighbors' parameter of LocalPCA must"):
-        tangent_basis(model, PICTURES[0], 1)
+        tangent_basis(model, IMAGES[0], 1)
