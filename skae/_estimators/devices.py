@@ -54,17 +54,14 @@ def in_numpy(X):
     return to_numpy(X) if is_array(X) else X
 
 
-def checked_backend(estimator, X):
-    """Return what :func:`dispatched` does.
-
-    Raise if the estimator, or scikit-learn as configured, does not accept X.
-    """
+def check_library(estimator, X):
+    """Raise if the estimator, or scikit-learn as configured, does not accept the library and the device of X."""
     backend, name = backend_of(X), type(estimator).__name__
     if backend is None:
-        return None
+        return
     if not get_config()["array_api_dispatch"]:
         if backend.device == "cpu":
-            return None  # read by numpy as any array-like
+            return  # read by numpy as any array-like
         raise TypeError(
             f"X is on the device {backend.device}: turn scikit-learn's dispatch on, "
             "sklearn.set_config(array_api_dispatch=True), or give an array of numpy."
@@ -73,7 +70,6 @@ def checked_backend(estimator, X):
         raise TypeError(
             f"{name} takes arrays of numpy only: convert X, which is of {backend.library.rpartition('.')[2]}."
         )
-    return backend
 
 
 def check_backend(before, X, method):
@@ -157,7 +153,7 @@ def fitting_parts(estimator, X):
 
     The rest of the fit uses numpy arrays.
     """
-    checked_backend(estimator, X)
+    check_library(estimator, X)
     whole = _Whole(reference(estimator, X), dispatched(X) or _whole.get().backend)
     keep_backend(estimator, whole.backend)
     token = _whole.set(whole)

@@ -27,7 +27,7 @@ from .._typing import ArrayLike, MatrixLike
 from ..sources._gather import gather_with_y
 from ..training.checkpoint import Checkpoint
 from ..training.loop import DivergenceError
-from .devices import averages, checked_backend
+from .devices import averages, check_library, dispatched
 from .identity import content, identity
 from .reading import named_array, refuse_unlike_numbers, validated
 
@@ -133,7 +133,8 @@ def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
         If X is invalid; the message has the cure.
     """
     X = gathered(estimator, X)
-    if checked_backend(estimator, X):
+    check_library(estimator, X)
+    if dispatched(X):
         dtype = dtypes_of_library(X, dtype)
     finite = "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
     return validated(

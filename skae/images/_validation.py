@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import validate_data
 
-from .._estimators.devices import checked_backend
+from .._estimators.devices import check_library
 from .._estimators.fitting import validated_rows
 from .._estimators.reading import named_array
 from .._estimators.unit_atoms import unit_rows
@@ -37,7 +37,7 @@ def validated_images(estimator, X, image_shape, *, reset):
         If X is not finite, images are not of ``image_shape``, or pixels have another scale than in ``fit``.
     """
     shape = None if image_shape is None else _checked_shape(image_shape)
-    checked_backend(estimator, X)
+    check_library(estimator, X)
     n_axes = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
     if n_axes <= 2:
         X = validated_rows(estimator, X, dtype=_DTYPES, accept_sparse=False, reset=reset)

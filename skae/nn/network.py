@@ -87,11 +87,11 @@ class Network:
         n = self.depth
         weights, biases, decoder_biases = parts[:n], parts[n : 2 * n], parts[2 * n : 3 * n]
         decoder = parts[3 * n :] if self.decoder != "tied" else weights
-        upward = list(map(Layer, weights, biases, self.activations))
-        downward = []
+        upward, downward = list(map(Layer, weights, biases, self.activations)), []
         if self.decoder:
-            matrices = [matrix.T for matrix in reversed(decoder)]
-            downward = list(map(Layer, matrices, reversed(decoder_biases), self._decoder_units))
+            down = zip(reversed(decoder), reversed(decoder_biases), self._decoder_units)
+            for matrix, bias, unit in down:
+                downward.append(Layer(matrix.T, bias, unit))
         return Params(weights, biases, decoder, decoder_biases, upward, downward)
 
     @property
