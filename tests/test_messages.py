@@ -184,7 +184,7 @@ def test_numbers_of_threads_are_integers(n_jobs):
 def test_images_are_cleaned_by_an_estimator(coder):
     with pytest.raises(TypeError, match="coder must be a fitted estimator with reconstruct"):
         denoise(X, coder, (2, 2))
-    with pytest.raises(ValueError, match="patch_size must be two positive integers"):
+    with pytest.raises(ValueError, match="patch_size must be a positive integer or a pair"):
         denoise(X, SparseCoder(2, max_iter=1).fit(X[:, :4]), (2, 2, 1))
 
 

@@ -205,7 +205,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self._check_combinations()
         with unchanged_on_error(self):
             images = validated_images(self, X, self.image_shape, reset=True)
-            size = checked_patch_size(self.patch_size, images)
+            size = checked_patch_size(self.patch_size, images.shape[1:])
             n_positions = tuple(n - k + 1 for n, k in zip(images.shape[1:], size))
             tiling = checked_tiling(self.tiling, n_positions)
             grid = {"size": self.pool_size, "stride": self.pool_stride, "grid": self.pool_grid}

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state, check_scalar
 from .._estimators.fitting import DTYPES
 from .._estimators.reading import numpy_array
 from .._typing import ArrayLike, FloatArray, RandomState
-from ._validation import smoothed
+from ._validation import checked_patch_size, pair, smoothed
 
 
 def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01) -> FloatArray:
@@ -61,7 +61,7 @@ def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01
 
 def sample_patches(
     images: Sequence[ArrayLike],
-    patch_size: tuple[int, int],
+    patch_size: int | tuple[int, int],
     n_patches: int,
     *,
     center: bool = True,
@@ -73,8 +73,8 @@ def sample_patches(
     ----------
     images : sequence of array-like of shape (height, width) or (height, width, channels)
         Images, all gray or all with as many channels.
-    patch_size : (int, int)
-        Height and width of a patch.
+    patch_size : int or (int, int)
+        Height and width of a patch, or both if they are equal.
     n_patches : int
         Number of patches.
     center : bool, default=True
@@ -103,7 +103,7 @@ def sample_patches(
     """
     rng = check_random_state(random_state)
     check_scalar(n_patches, "n_patches", Integral, min_val=1)
-    _check_patch_size(patch_size)
+    patch_size = pair(patch_size, "patch_size")
     is_list = hasattr(images, "__len__") and hasattr(images, "__iter__")
     if not is_list or not len(images) or any(np.ndim(image) < 2 for image in images):
         raise ValueError("images must be a list of at least one image: [image] for a single one.")
@@ -128,12 +128,6 @@ def sample_patches(
     return X - X.mean(axis=1, keepdims=True) if center else X
 
 
-def _check_patch_size(patch_size):
-    sizes = patch_size if isinstance(patch_size, (tuple, list)) else ()
-    if len(sizes) != 2 or not all(isinstance(size, Integral) and size > 0 for size in sizes):
-        raise ValueError(f"patch_size must be two positive integers; got {patch_size!r}.")
-
-
 def _checked_image(image, name, patch_size):
     """Return ``image`` as an array; raise unless it has two or three axes and a place for a patch."""
     image = numpy_array(image, name, dtype="numeric", allow_nd=True)
@@ -141,19 +135,11 @@ def _checked_image(image, name, patch_size):
         raise ValueError(
             f"{name} must be of shape (height, width) or (height, width, channels); got {image.shape}."
         )
-    _check_fits(image, name, patch_size)
+    checked_patch_size(patch_size, image.shape, name)
     return image
 
 
-def _check_fits(image, name, patch_size):
-    if any(n < k for n, k in zip(image.shape, patch_size)):
-        raise ValueError(
-            f"{name} has the height {image.shape[0]} and the width {image.shape[1]}, less than patch_size={patch_size}: make that "
-            "smaller."
-        )
-
-
-def denoise(image: ArrayLike, coder: Any, patch_size: tuple[int, int]) -> FloatArray:
+def denoise(image: ArrayLike, coder: Any, patch_size: int | tuple[int, int]) -> FloatArray:
     """Return ``image`` with each patch replaced by its sparse reconstruction, averaged where patches overlap.
 
     Parameters
@@ -162,8 +148,8 @@ def denoise(image: ArrayLike, coder: Any, patch_size: tuple[int, int]) -> FloatA
         A gray image, or a signal as an image of one row; without NaN.
     coder : fitted estimator
         Estimator whose ``reconstruct`` takes patches without their means, for instance a ``SparseCoder``.
-    patch_size : (int, int)
-        Height and width of the patches that ``coder`` was fitted to.
+    patch_size : int or (int, int)
+        Height and width of the patches that ``coder`` was fitted to, or both if they are equal.
 
     Returns
     -------
@@ -193,8 +179,7 @@ def denoise(image: ArrayLike, coder: Any, patch_size: tuple[int, int]) -> FloatA
     True
     """
     image = numpy_array(image, "image", dtype=DTYPES)
-    _check_patch_size(patch_size)
-    _check_fits(image, "image", patch_size)
+    patch_size = checked_patch_size(patch_size, image.shape, "image")
     if isinstance(coder, type) or not hasattr(coder, "reconstruct"):
         raise TypeError(f"coder must be a fitted estimator with reconstruct; got {coder!r}.")
     X = extract_patches_2d(image, patch_size)

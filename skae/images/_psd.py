@@ -259,7 +259,7 @@ class ConvolutionalPSD(
         """Return the ``Problem`` and the initial state: the last one, or a new one."""
         image_shape = self.image_shape_ if again and self.image_shape is None else self.image_shape
         images = validated_images(self, X, image_shape, reset=not again)
-        size = checked_patch_size(self.patch_size, images)
+        size = checked_patch_size(self.patch_size, images.shape[1:])
         shape = {"n_filters": self.n_filters, "patch_size": size, "encoder": self.encoder}
         shape |= {"image_shape": images.shape[1:], "tiling": pair(self.tiling, "tiling")}
         if again:

@@ -122,21 +122,22 @@ def as_floats(images, dtype=None):
     return floats
 
 
-def checked_patch_size(patch_size, images):
-    """Return (height, width) of patches; raise if an image is smaller."""
+def checked_patch_size(patch_size, shape, name="the images of X"):
+    """Return (height, width) of patches; raise if an image of ``shape`` (height, width, ...) is smaller."""
     height, width = pair(patch_size, "patch_size")
-    if height > images.shape[1] or width > images.shape[2]:
+    if height > shape[0] or width > shape[1]:
         raise ValueError(
-            f"patch_size={patch_size} is larger than the images, which are of height {images.shape[1]} and width "
-            f"{images.shape[2]}; make it smaller, or give image_shape if X has rows that are other images."
+            f"patch_size={patch_size} is larger than {name}, of height {shape[0]} and width {shape[1]}: make it smaller, "
+            "or give image_shape if an estimator gets rows that are other images."
         )
     return height, width
 
 
 def pair(value, name):
     """Return a pair of positive integers, given one or two."""
-    values = (value, value) if isinstance(value, Integral) else tuple(value)
-    if len(values) != 2 or not all(isinstance(n, Integral) and n > 0 for n in values):
+    values = (value, value) if isinstance(value, Integral) else value
+    is_pair = isinstance(values, (tuple, list)) and len(values) == 2
+    if not is_pair or not all(isinstance(n, Integral) and n > 0 for n in values):
         raise ValueError(f"{name} must be a positive integer or a pair of them; got {value!r}.")
     return tuple(map(int, values))
 

@@ -278,7 +278,7 @@ ERRORS = [
     (
         {},
         GRAY[:, :5],
-        "patch_size=6 is larger than the images, which are of height 5 and width 11",
+        "patch_size=6 is larger than the images of X, of height 5 and width 11",
     ),
     ({}, GRAY.reshape(7, -1), "patch_size=6 is larger"),
     (

@@ -85,6 +85,12 @@ def test_patches_come_from_the_images():
     np.testing.assert_allclose(centered, X - X.mean(axis=1, keepdims=True))
 
 
+def test_one_number_is_the_size_of_square_patches():
+    expected = sample_patches([IMAGE + np.arange(20)], (3, 3), 20, random_state=0)
+    found = sample_patches([IMAGE + np.arange(20)], 3, 20, random_state=0)
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("make", [np.ndarray.tolist, pd.DataFrame])
 def test_patches_of_lists_and_frames(make):
     images = [rng.random((9, 7)), rng.random((6, 8))]
@@ -123,11 +129,11 @@ IMAGE = np.zeros((20, 20))
         ),
         (
             lambda: sample_patches([IMAGE, IMAGE[:2]], (3, 3), 5),
-            "images[1] has the height 2 and the width 20, less than patch_size=(3, 3)",
+            "patch_size=(3, 3) is larger than images[1], of height 2 and width 20",
         ),
         (
             lambda: denoise(IMAGE, SparseCoder(2).fit(np.eye(9)), (21, 3)),
-            "image has the height 20 and the width 20, less than patch_size=(21, 3)",
+            "patch_size=(21, 3) is larger than image, of height 20 and width 20",
         ),
         (lambda: sample_patches([IMAGE, IMAGE * np.nan], (3, 3), 5), "images[1]"),
         (
