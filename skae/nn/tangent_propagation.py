@@ -69,7 +69,7 @@ class TangentPropagation(Penalty):
         means = self.loss.activate(copy(trace.logits))
         on_cpu, k = is_numpy(means), self.directions.n_directions
         # On a device, each batch is the same work.
-        kept = self.significant(means, trace.sample_weights) if on_cpu else all_rows(means)
+        kept = self.significant(means, trace.sample_weights) if on_cpu else all_outputs(means)
         if not len(kept.samples):
             return 0.0
         if isinstance(trace.rng, Drawn):
@@ -169,7 +169,7 @@ class Kept(NamedTuple):
     outputs: np.ndarray
 
 
-def all_rows(means):
+def all_outputs(means):
     """Return all outputs as ``Kept``, given ``means`` of shape (n_samples, n_outputs)."""
     n_samples, n_outputs = means.shape
     samples, starts = np.arange(n_samples), n_outputs * np.arange(n_samples + 1)
