@@ -42,8 +42,8 @@ class AddedReconstruction:
     weight: float
 
 
-def reconstruction(autoencoder, units, weight, targets, sample_weight):
-    """Return the reconstruction loss that is added to the supervised one.
+def added_reconstruction(autoencoder, units, weight, targets, sample_weight):
+    """Return the ``AddedReconstruction``, scaled so that constant outputs have the same loss in both parts.
 
     Parameters
     ----------
@@ -69,10 +69,12 @@ def new_autoencoder(shape, units, state):
     return network, flat
 
 
-def all_rows(targets, weights, ratio):
+def rows_and_factors(targets, weights, ratio):
     """Return the rows to train on when unlabeled ones are reconstructed, and row factors of the supervised loss.
 
-    ``ratio`` is the number of unlabeled rows per labeled row, or None for all of them.
+    Factors are 0 for unlabeled rows and have a weighted mean of 1, so that the supervised loss stays a mean over
+    labeled rows; None if all rows have labels. ``ratio`` is the number of unlabeled rows per labeled row, or None for
+    all of them.
     """
     labeled = targets.labeled
     rows = np.arange(len(labeled))

@@ -1,4 +1,13 @@
-"""Pre-training of layers: unsupervised, one after the other or all at once, or supervised."""
+"""Pre-training of layers, each on the codes of the ones below.
+
+- ``Pretraining.greedy``: one after the other, each by its own objective, without labels;
+- ``Pretraining.simultaneous``: the same, all at once;
+- ``Pretraining.supervised``: one after the other, each by how well its codes predict the targets;
+- ``Pretraining.partly_supervised``: one after the other, each by both.
+
+A layer is an estimator, fitted in place. The whole network has a copy of its weights, from which the codes for the
+layers above are computed; ``start`` is the number of the network's layers below it.
+"""
 
 import os
 from contextlib import ExitStack, contextmanager
@@ -17,7 +26,7 @@ from .._estimators.layer import NetworkLayer
 from .._estimators.subestimators import fill, without_output
 from .._estimators.training import TrainedModel
 from .._estimators.units import plain_units
-from .._estimators.unlabeled import constant_loss, mark_unlabeled
+from .._estimators.unlabeled import constant_loss, rows_and_factors
 from .._protocols import Observer
 from ..nn.composition import SharedEncoder
 from ..nn.layerwise import JointSolver, Layerwise, OnCodes
@@ -101,28 +110,12 @@ class Pretraining:
     def simultaneous(self, X, sample_weight, checkpoint, resume):
         """Fit all layers at once, with the minibatches and epochs of the first one."""
         self._need_networks("schedule='simultaneous'")
-        layers = [layer for _, layer in self.layers]
-        objectives, states = [], []
-        for layer, start in zip(layers, self.starts):
-            problem, state = self._begin(layer, start, X, sample_weight)
-            layer.layer_training().publish(state)
-            fill(self.params, start, layer.layer_weights())
-            objectives.append(problem.objective)
-            states.append(state)
-        for number, objective in enumerate(objectives):
-            for observer in objective.observers:
-                observer.key = f"{observer.key}_{number}"
+        objectives, states = self._begin_all(X, sample_weight)
         together = Layerwise(objectives, self.noise_below)
-        for number, layer in enumerate(layers):
+        for number, (_, layer) in enumerate(self.layers):
             own = seeds(layer).items()
             together.identity |= {f"{name} of layer {number}": seed for name, seed in own}
-        trainings = [layer.layer_training() for layer in layers]
-        solvers = [(training.make_solver(), training.step_size()) for training in trainings]
-        if any(isinstance(solver, LBFGS) for solver, _ in solvers):
-            raise ValueError("schedule='simultaneous' needs a solver of minibatches in each layer.")
-        options = {field.name: getattr(layers[0], field.name) for field in fields(TrainedModel)}
-        options |= {"solver": JointSolver(solvers, together.split), "learning_rate_init": 1.0}
-        trainer = _JointTraining(**{**options, "checkpoint": checkpoint, "resume": resume})
+        trainer = self._joint_training(together, checkpoint, resume)
         flat = np.concatenate([state.params for state in states])
         state = TrainingState(flat, trainer.solver.start(flat), states[0].rng, states[0].seed)
         problem = Problem(together, self.units.scaling.rows(X), sample_weight)
@@ -130,6 +123,30 @@ class Pretraining:
         with self._reporting(X, trainer.n_epochs(problem), publish) as observers:
             problem.observers += observers
             trainer.train(problem, state, publish)
+
+    def _begin_all(self, X, sample_weight):
+        """Return the objectives and the first states of all layers, on codes of the first weights of those below."""
+        objectives, states = [], []
+        for number, ((_, layer), start) in enumerate(zip(self.layers, self.starts)):
+            problem, state = self._begin(layer, start, X, sample_weight)
+            layer.layer_training().publish(state)
+            fill(self.params, start, layer.layer_weights())
+            for observer in problem.objective.observers:
+                observer.key = f"{observer.key}_{number}"
+            objectives.append(problem.objective)
+            states.append(state)
+        return objectives, states
+
+    def _joint_training(self, together, checkpoint, resume):
+        """Return a training with the parameters of the first layer, but with the solver of each layer for its part."""
+        trainings = [layer.layer_training() for _, layer in self.layers]
+        solvers = [(training.make_solver(), training.step_size()) for training in trainings]
+        if any(isinstance(solver, LBFGS) for solver, _ in solvers):
+            raise ValueError("schedule='simultaneous' needs a solver of minibatches in each layer.")
+        first = self.layers[0][1]
+        options = {field.name: getattr(first, field.name) for field in fields(TrainedModel)}
+        options |= {"solver": JointSolver(solvers, together.split), "learning_rate_init": 1.0}
+        return _JointTraining(**{**options, "checkpoint": checkpoint, "resume": resume})
 
     @contextmanager
     def _reporting(self, X, n_epochs, publish):
@@ -163,18 +180,18 @@ class Pretraining:
             Loss of the output units.
         """
         self._need_networks("pretraining='supervised'")
-        values, weights = data.targets.values, data.balanced_weights
-        options = {"rows": data.labeled_rows, "strata": data.targets.strata}
         for (name, layer), start in zip(self.layers, self.starts):
             codes = self._codes(data.X, start)
             widths, activations = layer_shapes([(name, layer)])
-            shape = {
-                "sizes": (codes.shape[1], *widths, values.shape[1]),
-                "activation": (*activations, "identity"),
-                "decoder": None,
-            }
-            network = Network(**shape)
-            problem = Problem(Objective(network, loss), codes, weights, values, **options)
+            network = _predictor((codes.shape[1], *widths), activations, data.targets)
+            problem = Problem(
+                Objective(network, loss),
+                codes,
+                data.balanced_weights,
+                data.targets.values,
+                rows=data.labeled_rows,
+                strata=data.targets.strata,
+            )
             seen = codes if start else self.given[0]
             units = plain_units(codes.shape[1]) if start else self.units
             publish = partial(_publish_encoder, layer, network, units, seen)
@@ -196,28 +213,21 @@ class Pretraining:
         """
         self._need_networks("pretraining='partial'")
         targets, weights = data.targets, data.balanced_weights
-        labeled, factors, scale = targets.labeled, None, constant_loss(targets, weights)
-        if not labeled.all():
-            fraction = np.average(labeled, weights=weights)
-            factors = (labeled / fraction).astype(targets.values.dtype)
-            mark_unlabeled(targets)
+        largest_loss = constant_loss(targets, weights)
+        _, factors = rows_and_factors(targets, weights, ratio=None)
         for (name, layer), start in zip(self.layers, self.starts):
             with self._fitting(name, layer, start):
                 problem, state = self._begin(layer, start, data.X, data.weights)
                 training = layer.layer_training()
                 training.publish(state)
-                own, units = problem.objective.network, layer.model_.units
-                sizes = (*own.sizes, targets.values.shape[1])
-                predictor = Network(sizes, (*own.names, "identity"), decoder=None)
-                ratio = sum(units.constant_losses.values()) / scale if scale else 0.0
-                both = SharedEncoder(
-                    problem.objective,
-                    Objective(predictor, loss, row_factors=factors),
-                    weight * ratio,
-                )
-                first = np.zeros(predictor.size, state.params.dtype)
-                predictor.views(first).encoder_biases[-1][...] = targets.bias
-                state.params = both.join(state.params, first)
+                own = problem.objective.network
+                network = _predictor(own.sizes, own.names, targets)
+                predicting = Objective(network, loss, row_factors=factors)
+                # Relative to the losses of constant outputs.
+                reconstruction_loss = sum(layer.model_.units.constant_losses.values())
+                ratio = reconstruction_loss / largest_loss if largest_loss else 0.0
+                both = SharedEncoder(problem.objective, predicting, weight * ratio)
+                state.params = both.join(state.params, _best_constant(network, targets, state))
                 state.solver = training.make_solver().start(state.params)
                 problem = Problem(both, problem.X, weights, targets.values, strata=targets.strata)
                 training.train(problem, state, partial(_publish_first, layer, own.size))
@@ -263,8 +273,8 @@ class Pretraining:
         return problem, state
 
     def _fit_with_noise_below(self, layer, start, X, sample_weight):
+        """Fit a layer to codes of X with noise, which are computed for each minibatch."""
         problem, state = self._begin(layer, start, X, sample_weight)
-
         flat = Constant(self.flat)
 
         def encode(rows, out):
@@ -277,6 +287,7 @@ class Pretraining:
         layer.layer_training().train(problem, state)
 
     def _need_networks(self, option):
+        """Raise, with the ``option`` that needs them, if a layer is no ``NetworkLayer``."""
         for name, layer in self.layers:
             if not isinstance(layer, NetworkLayer):
                 raise ValueError(
@@ -293,12 +304,25 @@ class Pretraining:
                 )
 
 
+def _predictor(sizes, activations, targets):
+    """Return the network of an encoder of these widths and activations, and an output layer for ``targets``."""
+    sizes = (*sizes, targets.values.shape[1])
+    return Network(sizes, (*activations, "identity"), decoder=None)
+
+
 def _initial(network, dtype, rng, seed):
     return network.initial(rng, dtype)
 
 
+def _best_constant(network, targets, state):
+    """Return parameters of 0, but with the biases of the output layer that are best without inputs."""
+    flat = np.zeros(network.size, state.params.dtype)
+    network.views(flat).encoder_biases[-1][...] = targets.bias
+    return flat
+
+
 def _publish_part(layer, params, whole):
-    """Give ``layer`` its ``params`` and the history of the whole training."""
+    """Give ``layer`` its ``params`` and the history in ``whole``, the state of the whole training."""
     params, training = params.copy(), layer.layer_training()
     training.publish(replace(whole, params=params, solver=training.make_solver().start(params)))
 

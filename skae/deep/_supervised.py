@@ -14,7 +14,12 @@ from .._estimators.devices import fitting_parts, in_numpy
 from .._estimators.fitting import column_names, gathered_with_y, unchanged_on_error
 from .._estimators.subestimators import copies, fill, for_parts
 from .._estimators.supervised import BaseSupervised
-from .._estimators.unlabeled import RECONSTRUCTION, all_rows, new_autoencoder, reconstruction
+from .._estimators.unlabeled import (
+    RECONSTRUCTION,
+    added_reconstruction,
+    new_autoencoder,
+    rows_and_factors,
+)
 from .._typing import ArrayLike, MatrixLike, NamedLayers, Self
 from ._layers import (
     LAYERS,
@@ -149,11 +154,11 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         rows, targets, weights = data.labeled_rows, data.targets, data.balanced_weights
         inputs, options = self._units.scaling.rows(data.X), {}
         if self.reconstruction_weight:
-            options["reconstruction"] = reconstruction(
+            options["reconstruction"] = added_reconstruction(
                 self._autoencoder(state), self._units, self.reconstruction_weight, targets, weights
             )
             options["unlabeled_per_labeled"] = ratio = self._unlabeled_ratio()
-            rows, options["factors"] = all_rows(targets, weights, ratio)
+            rows, options["factors"] = rows_and_factors(targets, weights, ratio)
         self._train_outputs(inputs, data, state, rows, **options)
 
     def _autoencoder(self, state):

@@ -22,14 +22,14 @@ from .._estimators.supervised import BaseSupervised
 from .._estimators.unlabeled import (
     RECONSTRUCTION,
     UNLABELED,
-    all_rows,
+    added_reconstruction,
     check_unlabeled,
     constant_loss,
     labeled_fraction,
     mark_unlabeled,
     need_steps,
     new_autoencoder,
-    reconstruction,
+    rows_and_factors,
     unlabeled_ratio,
 )
 from .._typing import ArrayLike, ClassifierMixin, ClassWeight, MatrixLike, Self
@@ -291,7 +291,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         options = {"unlabeled_per_labeled": ratio, "constant": constant}
         if self.reconstruction_weight:
             autoencoder = self._base_autoencoder(state)
-            options["reconstruction"] = reconstruction(
+            options["reconstruction"] = added_reconstruction(
                 autoencoder, self._units, self.reconstruction_weight, targets, weights
             )
         rows = self._rows(targets, weights, state.seed)
@@ -300,7 +300,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         propagation = self._propagation(inputs, rows, *arguments)
         options["penalties"], options["observers"] = propagation
         if self.reconstruction_weight and not self._penalizes_unlabeled():
-            rows, options["factors"] = all_rows(targets, weights, ratio)
+            rows, options["factors"] = rows_and_factors(targets, weights, ratio)
         self._train_outputs(inputs, data, state, rows, **options)
         if options["penalties"]:
             self._warn_of_constant_outputs(data)
