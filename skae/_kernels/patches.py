@@ -3,11 +3,33 @@
 Positions of a block of images are numbered image by image, row by row.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ._jit import kernel
 
 SUM, MAX, SQUARES = 0, 1, 2
+
+
+class Windows(NamedTuple):
+    """Pooling windows over the positions of an image, and what the codes in a window are pooled by.
+
+    Parameters
+    ----------
+    n_down, n_across : int
+        Number of positions.
+    rows, columns : ndarray of shape (n_windows, 2)
+        Pairs [start, stop) of rows or columns of positions.
+    kind : int
+        SUM, MAX or SQUARES.
+    """
+
+    n_down: int
+    n_across: int
+    rows: np.ndarray
+    columns: np.ndarray
+    kind: int
 
 
 @kernel
@@ -104,11 +126,9 @@ def distances_of(products, squared_norms, distances):
 
 
 @kernel
-def pool(codes, first, n_down, n_across, rows, columns, kind, pooled):
-    """Add the codes of positions ``first``, ... to ``pooled`` (n, n_windows_down, n_windows_across, n_maps).
-
-    Windows are pairs [start, stop) of rows or columns. ``kind`` is SUM, MAX or SQUARES.
-    """
+def pool(codes, first, windows, pooled):
+    """Add the codes of positions ``first``, ... to ``pooled`` (n, n_windows_down, n_windows_across, n_maps)."""
+    n_down, n_across, rows, columns, kind = windows
     for r in range(codes.shape[0]):
         image, place = divmod(first + r, n_down * n_across)
         i, j = divmod(place, n_across)
@@ -134,8 +154,9 @@ def pool_row(codes, kind, pooled):
 
 
 @kernel
-def pool_split(products, alpha, first, n_down, n_across, rows, columns, kind, pooled):
+def pool_split(products, alpha, first, windows, pooled):
     """Do ``split_threshold`` and then ``pool`` at once, without storing the codes."""
+    n_down, n_across, rows, columns, kind = windows
     n, r = products.shape[0], 0
     while r < n:
         image, place = divmod(first + r, n_down * n_across)
@@ -195,13 +216,12 @@ def pool_split_row(products, alpha, kind, pooled):
 
 
 @kernel
-def pool_triangle(
-    products, squared_norms, distances, first, n_down, n_across, rows, columns, kind, pooled
-):
+def pool_triangle(products, squared_norms, distances, first, windows, pooled):
     """Do ``triangle`` and then ``pool`` at once, without storing the codes.
 
     ``distances`` is a buffer for one position.
     """
+    n_down, n_across, rows, columns, kind = windows
     for r in range(products.shape[0]):
         mean = distances_of(products[r], squared_norms, distances)
         image, place = divmod(first + r, n_down * n_across)

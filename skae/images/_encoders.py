@@ -24,9 +24,9 @@ class Linear:
         """Return codes."""
         return rectified(products, self._rectification)
 
-    def pool(self, products, first, windows, kind, pooled):
+    def pool(self, products, first, windows, pooled):
         """Add codes to ``pooled``."""
-        pool(self.encode(products), first, *windows, kind, pooled)
+        pool(self.encode(products), first, windows, pooled)
 
 
 class Threshold:
@@ -41,9 +41,9 @@ class Threshold:
         """Return codes."""
         return split(products, self._alpha)
 
-    def pool(self, products, first, windows, kind, pooled):
+    def pool(self, products, first, windows, pooled):
         """Add codes to ``pooled``."""
-        pool_split(products, self._alpha, first, *windows, kind, pooled)
+        pool_split(products, self._alpha, first, windows, pooled)
 
 
 class Triangle:
@@ -60,10 +60,10 @@ class Triangle:
         triangle(products, self._squared_norms, codes)
         return codes
 
-    def pool(self, products, first, windows, kind, pooled):
+    def pool(self, products, first, windows, pooled):
         """Add codes to ``pooled``."""
         distances = np.empty(self.n_maps, products.dtype)
-        pool_triangle(products, self._squared_norms, distances, first, *windows, kind, pooled)
+        pool_triangle(products, self._squared_norms, distances, first, windows, pooled)
 
 
 class Coder:
@@ -80,9 +80,9 @@ class Coder:
         codes = dense(plain_codes(self._estimator, products))
         return rectified(np.ascontiguousarray(codes, dtype=products.dtype), self._rectification)
 
-    def pool(self, products, first, windows, kind, pooled):
+    def pool(self, products, first, windows, pooled):
         """Add codes to ``pooled``."""
-        pool(self.encode(products), first, *windows, kind, pooled)
+        pool(self.encode(products), first, windows, pooled)
 
 
 def rectified(codes, kind):

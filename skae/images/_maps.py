@@ -6,6 +6,7 @@ from .._kernels.patches import (
     MAX,
     SQUARES,
     SUM,
+    Windows,
     gather_tile,
     normalize_patches,
     pool,
@@ -74,7 +75,7 @@ class FeatureMaps:
                 self._pool(encoder.pool, bands, tile, own)
             else:
                 rows = np.ascontiguousarray(codes[tile.places]).reshape(-1, encoder.n_maps)
-                self._pool(_pool_codes, [(0, rows)], tile, own)
+                self._pool(pool, [(0, rows)], tile, own)
             part[:] = own
 
     def _tiles(self):
@@ -82,10 +83,11 @@ class FeatureMaps:
 
     def _pool(self, add, bands, tile, pooled):
         """Fill ``pooled`` by calling ``add`` for the bands of positions of a tile."""
-        kind, (rows, columns) = KINDS[self._pooling], tile.windows(self._rows, self._columns)
-        pooled[:] = -np.inf if kind == MAX else 0
+        rows, columns = tile.windows(self._rows, self._columns)
+        windows = Windows(*tile.shape, rows, columns, KINDS[self._pooling])
+        pooled[:] = -np.inf if windows.kind == MAX else 0
         for first, band in bands:
-            add(band, first, (*tile.shape, rows, columns), kind, pooled)
+            add(band, first, windows, pooled)
         if self._pooling == "mean":
             areas = np.outer(np.diff(rows), np.diff(columns))
             pooled /= areas[:, :, np.newaxis].astype(pooled.dtype)
@@ -120,10 +122,6 @@ class FeatureMaps:
                 normalize_patches(patches[:n], matrix.dtype.type(self._floor))
             np.matmul(patches[:n], matrix, out=products[:n])
             yield first, products[:n]
-
-
-def _pool_codes(codes, first, windows, kind, pooled):
-    pool(codes, first, *windows, kind, pooled)
 
 
 def normalize_maps(maps, sigma):
