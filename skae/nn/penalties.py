@@ -44,7 +44,7 @@ class Penalty(ABC):
         """Return the value; leave the gradient in the records of ``trace``."""
 
     def n_rows(self, n_samples):
-        """Return how many rows of a trace's stacks it can claim; their product is added to the encoder's gradient."""
+        """Return how many ``WeightRows`` of a trace it can claim; their products are added to the encoder's gradient."""
         return 0
 
     def draw(self, n_samples, seed):
