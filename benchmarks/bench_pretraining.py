@@ -98,6 +98,7 @@ def classifier(task, kind, n_labels, seed, checkpoint):
     return StackedAEClassifier(
         layers,
         pretraining=kind,
+        dropout=0.0,
         max_iter=epochs,
         random_state=seed,
         checkpoint=checkpoint if kind == "unsupervised" else None,

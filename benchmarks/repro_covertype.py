@@ -114,7 +114,7 @@ def network(name, depth, penalty, arguments):
         layers = [
             (f"layer{k}", AutoEncoder(arguments.width, activation="relu")) for k in range(depth)
         ]
-        return StackedAEClassifier(layers, pretraining=None, **training)
+        return StackedAEClassifier(layers, pretraining=None, dropout=0.0, **training)
     # Steps and a contraction that leave relus nonlinear: by default nearly all are on in the upper layers.
     options = {**common, "activation": "relu", "contraction": 0.1, "learning_rate_init": 1e-3}
     options["max_iter"] = arguments.pretraining_epochs

@@ -150,6 +150,7 @@ def stack(model, setting, masked, training, seed, **options):
         [(f"layer{number}", low) for number in range(int(depth))],
         corruption="masking" if masked else None,
         corruption_level=masked,
+        dropout=0.0,
         max_iter=training["epochs"],
         learning_rate_init=training["fine_tuning_rate"],
         batch_size=training["batch_size"],

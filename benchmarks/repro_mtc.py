@@ -120,7 +120,7 @@ def build(method, setting, stack, n_labels, seed, arguments):
     }
     if method == "NN":
         layers = [(name, AutoEncoder(arguments.width)) for name in ("low", "high")]
-        return StackedAEClassifier(layers, pretraining=None, **training)
+        return StackedAEClassifier(layers, pretraining=None, dropout=0.0, **training)
     return ManifoldTangentClassifier(
         stack,
         prefit=True,

@@ -86,6 +86,7 @@ def measure(model, setting, seed, data, arguments):
         learning_rate="cosine",
         corruption="masking",
         corruption_level=N_MASKED,
+        dropout=0.0,
         **options,
     ).fit(*data.train)
     result = {

@@ -52,6 +52,7 @@ def skae_error(data, seed, arguments):
         [("layer", layer)],
         corruption="masking",
         corruption_level=MASKED,
+        dropout=0.0,
         max_iter=arguments.epochs,
         random_state=seed,
         **options,

@@ -294,6 +294,18 @@ def test_names_without_an_underscore_are_for_users():
     }  # fmt: skip
 
 
+def test_benchmarks_with_layers_of_their_own_choose_the_dropout():
+    """The papers that they reproduce, and the networks they are compared with, have none; the default depends on widths."""
+    calls = [
+        (path.name, call)
+        for path in (SOURCE.parent / "benchmarks").glob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "StackedAEClassifier"
+    ]
+    for name, call in calls:
+        assert not call.args or "dropout" in {each.arg for each in call.keywords}, name
+
+
 def test_test_files_have_names_of_their_own():
     names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
     assert sorted(set(names)) == sorted(names)
