@@ -10,7 +10,7 @@ from .random import draw, mix, normal
 def mask(clean, rows, columns, threshold, out):
     """out <- clean, with 0 in the cells drawn below ``threshold``."""
     xp, bits = namespace(clean), draw(rows, columns)
-    # No product: later noise depends on the bits, and those of -0 and 0 differ.
+    # No product, which would be -0 in negative cells, as the kernel's is not.
     out[...] = xp.where(bits >= int(threshold), clean, xp.zeros_like(clean))
 
 

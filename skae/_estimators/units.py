@@ -218,7 +218,7 @@ def _standardize(columns, chosen, center, scale, how):
         deviation = np.full_like(deviation, largest * np.sqrt(np.mean((deviation / largest) ** 2)))
     deviation = np.where(deviation > 0, deviation, 1)
     # Rounded to 2^-32 of the deviation: rows in another order, or repeated instead of weighted, are scaled to the same
-    # bits, on which noise depends.
+    # bits.
     unit = np.maximum(power_of_two(deviation) / 2**31, np.finfo(float).tiny)
     center[chosen] = np.round(columns.mean[chosen] / unit) * unit
     scale[chosen] = np.round(deviation / unit) * unit
