@@ -349,6 +349,23 @@ def test_what_a_fit_sets_is_missing_before_by_no_private_name(Estimator):
             assert "attribute '_" not in str(error.value)
 
 
+_RESUMING = [
+    each
+    for each in _estimators()
+    if {"checkpoint", "resume"} <= {*inspect.signature(each).parameters}
+]
+
+
+@pytest.mark.parametrize("Estimator", sorted(_RESUMING, key=lambda each: each.__name__))
+def test_resume_needs_a_checkpoint(Estimator):
+    assert len(_RESUMING) > 14
+    parts = {"layers": [("low", RBM(2)), ("high", RBM(2))], "base": RBM(2)}
+    needed = set(parts) & set(inspect.signature(Estimator).parameters)
+    model = Estimator(**{name: parts[name] for name in needed}, resume=True)
+    with pytest.raises(ValueError, match=f"resume=True of {Estimator.__name__}.*set checkpoint to"):
+        model.fit(X, Y)
+
+
 def test_codes_are_rows():
     coder = ConvolutionalPSD(2, patch_size=2, max_iter=1, image_shape=(2, 3)).fit(X)
     auto = AutoEncoder(3, max_iter=1).fit(X)

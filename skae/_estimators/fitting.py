@@ -21,7 +21,7 @@ from .._arrays.namespace import (
     namespace,
     to_numpy,
 )
-from .._compat import _check_sample_weight
+from .._compat import _check_sample_weight, validate_parameter_constraints
 from .._threads import team
 from .._typing import ArrayLike, MatrixLike
 from ..sources._gather import gather_with_y
@@ -226,6 +226,17 @@ def opened_checkpoint(estimator, data, fresh, fixed, suffix, own):
     common = identity(estimator, data, free) | seeds(estimator) | averages() | own
     checkpoint = Checkpoint(f"{os.fsdecode(estimator.checkpoint)}{suffix}", common)
     return checkpoint, checkpoint.load(fresh) if estimator.resume else None
+
+
+def validate_params(self):
+    """Raise if a parameter is invalid, or if there is no checkpoint to resume from: a ``_validate_params``."""
+    params = self.get_params(deep=False)
+    validate_parameter_constraints(self._parameter_constraints, params, type(self).__name__)
+    if self.resume and self.checkpoint is None:
+        raise ValueError(
+            f"resume=True of {type(self).__name__} continues from the file of its checkpoint, which is None: set "
+            "checkpoint to the path of that file, or resume=False."
+        )
 
 
 class DrawnSeed(int):

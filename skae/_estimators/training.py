@@ -21,7 +21,7 @@ from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_
 from .callbacks import reported
 from .devices import training_there
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
-from .fitting import BLOCK, AtEnd, kind_of_seed, opened_checkpoint
+from .fitting import BLOCK, AtEnd, kind_of_seed, opened_checkpoint, validate_params
 from .held_out import held_out_rows
 
 # Training parameters that methods of a fitted model need,
@@ -46,6 +46,7 @@ class TrainedModel(CallbackSupportMixin):
     """Training parameters, the minimization of a ``Problem``, and its results, which are in ``_state``."""
 
     _backend = None  # of the X of ``fit``, if that was not a numpy array; see devices.py
+    _validate_params = validate_params
     _called = ()  # for a part of another estimator, its name there
     solver: SolverLike = "adam"
     learning_rate_init: float = 1e-3

@@ -19,6 +19,7 @@ from .._estimators.fitting import (
     is_fitted,
     take_columns,
     unchanged_on_error,
+    validate_params,
 )
 from .._estimators.parameters import estimator
 from .._estimators.reading import errors_of, validated
@@ -101,6 +102,7 @@ class DBN(
         },
     }
 
+    _validate_params = validate_params
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
 
