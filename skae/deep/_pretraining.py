@@ -145,7 +145,7 @@ class Pretraining:
             raise ValueError("schedule='simultaneous' needs a solver of minibatches in each layer.")
         first = self.layers[0][1]
         options = {field.name: getattr(first, field.name) for field in fields(TrainedModel)}
-        options |= {"solver": JointSolver(solvers, together.split), "learning_rate_init": 1.0}
+        options |= {"solver": JointSolver(solvers, together.ends), "learning_rate_init": 1.0}
         return _JointTraining(**{**options, "checkpoint": checkpoint, "resume": resume})
 
     @contextmanager

@@ -106,10 +106,14 @@ class Layerwise(TrainingObjective):
         parts = [each.identity.items() for each in objectives]
         self.identity = {f"{name} {n}": each for n, part in enumerate(parts) for name, each in part}
 
+    @property
+    def ends(self):
+        """List of int: the end of each layer's part of a flat vector."""
+        return np.cumsum([objective.network.size for objective in self.objectives]).tolist()
+
     def split(self, flat):
         """Return each layer's part of ``flat``, as views."""
-        ends = np.cumsum([objective.network.size for objective in self.objectives]).tolist()
-        return [flat[start:stop] for start, stop in zip([0, *ends], ends)]
+        return _parts(flat, self.ends)
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` unless it is None."""
@@ -129,6 +133,10 @@ class Layerwise(TrainingObjective):
         return CodeBatch(batch, network.sizes[0], encode, self.noise_below)
 
 
+def _parts(flat, ends):
+    return [flat[start:stop] for start, stop in zip([0, *ends], ends)]
+
+
 class JointSolver:
     """Several solvers, each with its part of the flat vector and its own step size.
 
@@ -136,26 +144,30 @@ class JointSolver:
     ----------
     solvers : sequence of (solver, float)
         Solvers with their learning rates.
-    split : callable
-        Function that splits a flat vector into the parts.
+    ends : list of int
+        End of each part.
     """
 
-    def __init__(self, solvers, split):
-        self.solvers, self._split = solvers, split
+    def __init__(self, solvers, ends):
+        # A checkpoint compares the attributes: penalties, which may depend on a seed that is drawn, are none of them.
+        self.solvers, self._ends = solvers, ends
 
     def __repr__(self):
         return f"JointSolver({self.solvers!r})"
 
     def start(self, params):
         """Return the state before the first step."""
-        parts = [solver.start(part) for (solver, _), part in zip(self.solvers, self._split(params))]
+        parts = [
+            solver.start(part)
+            for (solver, _), part in zip(self.solvers, _parts(params, self._ends))
+        ]
         return {
             f"{i}_{name}": value for i, part in enumerate(parts) for name, value in part.items()
         }
 
     def step(self, params, grad, state, learning_rate):
         """Move ``params`` and ``state`` by one step, in place; ``learning_rate`` scales all of them."""
-        parts = zip(self.solvers, self._split(params), self._split(grad))
+        parts = zip(self.solvers, _parts(params, self._ends), _parts(grad, self._ends))
         for i, ((solver, rate), own_params, own_grad) in enumerate(parts):
             prefix = f"{i}_"
             own_state = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}

@@ -283,10 +283,15 @@ def test_a_base_whose_seed_is_drawn_resumes_its_own_checkpoint(tmp_path):
 
 
 LAYERS = [("low", AutoEncoder(4, max_iter=2)), ("high", AutoEncoder(3, max_iter=2))]
+CONTRACTIVE = [
+    ("low", ContractiveAE(4, contraction="auto", max_iter=2)),
+    ("high", ContractiveAE(3, contraction="auto", max_iter=2)),
+]
 MACHINES = [("low", RBM(4, max_iter=2)), ("high", RBM(3, max_iter=2))]
 WITHOUT_SEEDS = {
     "one after the other": StackedAE(LAYERS),
     "at once": StackedAE(LAYERS, schedule="simultaneous"),
+    "contractions at once": StackedAE(CONTRACTIVE, schedule="simultaneous"),
     "tangents": ManifoldTangentClassifier(StackedAE(LAYERS), n_tangents=2, max_iter=2),
     "machine": BoltzmannClassifier(DBN(MACHINES), max_iter=2),
     "deep machine": BoltzmannClassifier(DBM(MACHINES, max_iter=2), max_iter=2),
