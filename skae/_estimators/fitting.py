@@ -171,7 +171,7 @@ def counted_rows(X, sample_weight):
     Raises
     ------
     ValueError
-        If a weight is negative, all are zero, or their sum overflows.
+        If a weight is negative, all are zero, or their sum overflows or is below the smallest normal number.
     """
     if sample_weight is None:
         return X, None, slice(None)
@@ -195,6 +195,11 @@ def _checked_weights(sample_weight, rows, dtype=None):
         total = sample_weight.sum()
     if (sample_weight < 0).any() or not 0 < total < np.inf:
         raise ValueError("sample_weight must be non-negative, with a positive and finite sum.")
+    if total < np.finfo(sample_weight.dtype).tiny:
+        raise ValueError(
+            f"sample_weight has the sum {total:.3g}, so small that {sample_weight.dtype} has no digits for it: multiply "
+            "all weights by one number."
+        )
     return sample_weight
 
 

@@ -143,3 +143,10 @@ def test_scores_of_weight_0_do_not_count(name):
     expected = model.score(X[KEPT], sample_weight=WEIGHTS[KEPT])
     with np.errstate(all="ignore"):
         assert model.score(beyond, sample_weight=WEIGHTS) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("dtype", "weight"), [(np.float64, 5e-324), (np.float32, 1e-42)])
+def test_weights_without_digits_are_refused(dtype, weight):
+    model = AutoEncoder(3, **SHORT)
+    with pytest.raises(ValueError, match="sample_weight has the sum .* multiply all weights"):
+        model.fit(X.astype(dtype), sample_weight=np.full(len(X), weight))
