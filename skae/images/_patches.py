@@ -178,7 +178,18 @@ def denoise(image: ArrayLike, coder: Any, patch_size: int | tuple[int, int]) -> 
     >>> bool(np.std(denoise(noisy, coder, (6, 6)) - clean) < 0.5 * np.std(noisy - clean))
     True
     """
-    image = numpy_array(image, "image", dtype=DTYPES)
+    image = numpy_array(
+        image, "image", dtype=DTYPES, allow_nd=True, ensure_2d=False, ensure_all_finite=False
+    )
+    if image.ndim != 2:
+        raise ValueError(
+            f"image must be a gray image of shape (height, width); got {image.shape}. Give a signal as [signal], and each "
+            "channel of a color image alone."
+        )
+    if not np.isfinite(image).all():
+        raise ValueError(
+            "image contains NaN or infinity: fill in such pixels first, for instance by np.nan_to_num."
+        )
     patch_size = checked_patch_size(patch_size, image.shape, "image")
     if isinstance(coder, type) or not hasattr(coder, "reconstruct"):
         raise TypeError(f"coder must be a fitted estimator with reconstruct; got {coder!r}.")

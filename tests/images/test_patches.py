@@ -148,6 +148,12 @@ IMAGE = np.zeros((20, 20))
             lambda: sample_patches([IMAGE.reshape(20, 5, 2, 2)], (3, 3), 5),
             "(height, width, channels)",
         ),
+        (lambda: denoise(IMAGE[0], None, (3, 3)), "got (20,). Give a signal as [signal]"),
+        (lambda: denoise(IMAGE * np.nan, None, (3, 3)), "fill in such pixels first"),
+        (
+            lambda: denoise(np.dstack(3 * [IMAGE]), None, (3, 3)),
+            "each channel of a color image alone",
+        ),
         (lambda: normalize_contrast(IMAGE, sigma=0), "must be positive"),
         (lambda: normalize_contrast(IMAGE[0]), "2D array"),
         (lambda: denoise(IMAGE, SparseCoder(2).fit(np.eye(5)), (3, 3)), "expecting 5 features"),
