@@ -1,0 +1,124 @@
+"""What options of StackedAEClassifier bring, on the same draws.
+
+The seed draws rows, labels and weights. All parameters but ``random_state`` and the one that is named have their
+defaults; columns are raw.
+
+- tables of scikit-learn, half of the rows for training: width and dropout of the layers;
+- factors: 100 noisy columns that depend on five factors, as the three classes do; 60 of 1500 rows have a label;
+- MNIST: 1000 of 10,000 images have a label (needs mnist.npz).
+
+    python benchmarks/bench_stacks.py --data DIR [--seeds 5] [--threads 1]
+
+DIR may also be given as SKAE_DATA. The table has means over the seeds with 95% intervals (Student), and paired gains. Measurements
+are kept in ``bench_stacks.jsonl`` and skipped when the script is started again; those of skae are repeated when its
+sources change.
+"""
+
+import argparse
+import os
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from outcomes.bench import Bench, accuracies, gain, rows, source_hash
+from outcomes.labels import partly
+from records import Records
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
+
+from skae import StackedAEClassifier
+
+RESULTS = Path(__file__).parent / "results"
+TABLES = {
+    "iris": load_iris,
+    "wine": load_wine,
+    "breast cancer": load_breast_cancer,
+    "digits": load_digits,
+}
+WIDTHS = {
+    "defaults": {},
+    "dropout 0": {"dropout": 0},
+    "500 units": {"layers": [500, 500]},
+    "500 units, dropout 0": {"layers": [500, 500], "dropout": 0},
+    "SVC": None,
+}
+WEIGHTS = {"defaults": {}, "reconstruction 3": {"reconstruction_weight": 3}}
+NOISE = {"defaults": {}, "dropout 0": {"dropout": 0}, "not masked": {"corruption": None}}
+
+
+def table(title, seed):
+    """Return halves of a table."""
+    X, y = TABLES[title](return_X_y=True)
+    return train_test_split(X, y, test_size=0.5, stratify=y, random_state=seed)
+
+
+def factors(seed):
+    """Return noisy columns that depend on five factors, and classes that do, too; most labels are -1."""
+    rng = np.random.default_rng(seed)
+    hidden = rng.standard_normal((3500, 5))
+    X = hidden @ rng.standard_normal((5, 100)) + 4 * rng.standard_normal((3500, 100))
+    y = np.argmax(hidden @ rng.standard_normal((5, 3)), axis=1)
+    return X[:1500], X[1500:], partly(y[:1500], 60, seed), y[1500:]
+
+
+def digits(bench, seed):
+    """Return images of MNIST of which 1000 have a label."""
+    X, X_test, y, y_test = bench.split("MNIST 10,000", seed)
+    return X, X_test, partly(y, 1000, seed), y_test
+
+
+def block(bench, title, draw, methods):
+    """Measure all methods on one set; return its lines."""
+
+    def measure(seed, options):
+        if options is None:
+            model = make_pipeline(StandardScaler(), SVC())
+        else:
+            model = StackedAEClassifier(random_state=seed, **options)
+        return accuracies(model, *draw(seed))
+
+    runs = {
+        method: bench.runs(
+            {"set": title, "method": method},
+            partial(measure, options=options),
+            ours=options is not None,
+        )
+        for method, options in methods.items()
+    }
+    yield from rows(title, runs, ("accuracy", "cpu"), 1)
+    for method in list(methods)[1:]:
+        yield gain(title, runs, method, "defaults", "accuracy", digits=1)
+
+
+def main():
+    """Measure what is missing and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", default=os.environ.get("SKAE_DATA"))
+    parser.add_argument("--results", default=RESULTS)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--code", default=source_hash(), help="name of the state of skae that is measured"
+    )
+    arguments = parser.parse_args()
+    arguments.short = False
+    records = Records(arguments.results, "bench_stacks")
+    bench = Bench(records, arguments)
+    lines = [f"{'set':14s} {'method':24s} {'accuracy %':>20s} {'CPU s':>20s}"]
+    with threadpool_limits(arguments.threads):
+        for title in TABLES:
+            lines += block(bench, title, partial(table, title), WIDTHS)
+        lines += block(bench, "factors", factors, WEIGHTS)
+        if arguments.data:
+            lines += block(bench, "MNIST", partial(digits, bench), NOISE)
+    records.table("\n".join([f"stacks, {arguments.seeds} seeds, skae {arguments.code}", *lines]))
+
+
+if __name__ == "__main__":
+    main()
