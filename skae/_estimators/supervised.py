@@ -31,6 +31,7 @@ from ..nn.network import network_of
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
+from ..training.solvers import is_full_batch
 from .auto import resolved
 from .devices import as_given, in_numpy
 from .fitted import FittedNetwork, by_block_of_model
@@ -48,13 +49,15 @@ NOISE = {
 _DECAY = 0.3  # 'auto' weight decay times the number of rows, as alpha of sklearn.linear_model.Ridge
 # Fraction of masked inputs with _MANY_INPUTS or more, as in images; fewer inputs say less about each other.
 _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
-# Fraction of dropped units in layers that can spare them.
+# Fraction of dropped units, in layers that can spare them.
 _DROPPED, _FEWEST_UNITS = 0.5, 100
 
 
-def automatic_dropout(widths):
-    """Return the fraction of the units to drop in hidden layers of these widths."""
-    return _DROPPED if min(widths) >= _FEWEST_UNITS else 0.0
+def automatic_dropout(estimator, widths):
+    """Return the fraction of the units to drop: some, if there are many units, and many steps to learn with the others."""
+    many_steps = estimator.max_iter == "auto" and not is_full_batch(estimator.solver)
+    trained = estimator.frozen != "all"
+    return _DROPPED if many_steps and trained and min(widths) >= _FEWEST_UNITS else 0.0
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -69,7 +72,7 @@ class BaseSupervised(
     corruption: Literal["auto"] | Corruption = "auto"
     corruption_level: float = 0.3
     weight_decay: float | str = 0.0
-    dropout: float | Literal["auto"] = 0.0
+    dropout: float = 0.0
     learning_rate_init: float = 3e-3
     learning_rate: Schedule = "cosine"
     batch_size: int = 64
@@ -209,7 +212,7 @@ class BaseSupervised(
             )
         dropout = self.dropout
         if dropout == "auto":
-            dropout = automatic_dropout(widths)
+            dropout = automatic_dropout(self, widths)
         self._shape = {
             "sizes": (n_inputs or self._units.scaling.n_inputs, *widths, n_outputs),
             "activation": (*activations, "identity"),

@@ -60,7 +60,8 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
         requires.
     dropout : float or 'auto', default='auto'
         Fraction of the units of each layer that are dropped at each step of the joint training. ``'auto'`` is 0.5 if
-        each layer has 100 units or more, else 0.
+        each layer has 100 units or more, and there are the many steps that it takes to learn with so few of them:
+        ``max_iter='auto'`` and a solver of minibatches. It is 0 otherwise, and with ``frozen='all'``.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
         Noise added to X in the joint training, drawn anew at each step; prediction uses the clean X. ``'masking'`` sets
         cells to 0 and divides the others by ``1 - corruption_level``, as dropout does; ``'salt_and_pepper'`` sets them

@@ -371,10 +371,21 @@ def test_layers_without_names_are_told_of_make_stack():
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(
-    ("layers", "dropout"), [(None, 0.5), ([100, 120], 0.5), ([100, 99], 0), ([40], 0)]
+    ("layers", "options", "dropout"),
+    [
+        (None, {}, 0.5),
+        ([100, 120], {}, 0.5),
+        ([100, 99], {}, 0),
+        ([40], {}, 0),
+        ([100], {"max_iter": 2}, 0),
+        ([100], {"frozen": "all"}, 0),
+        ([100], {"solver": "lbfgs"}, 0),
+    ],
 )
-def test_automatic_dropout_is_half_of_wide_layers(layers, dropout):
-    options = {"pretraining": None, "max_iter": 2, "random_state": 0}
+def test_automatic_dropout_is_half_of_wide_layers(layers, options, dropout, monkeypatch):
+    monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda n_rows, batch_size: 2)
+    monkeypatch.setattr("skae._estimators.training.AUTO_ITERATIONS", 2)
+    options = {"pretraining": None, "random_state": 0, **options}
     auto = StackedAEClassifier(layers, **options).fit(X[:80], y[:80])
     given = StackedAEClassifier(layers, dropout=dropout, **options).fit(X[:80], y[:80])
     np.testing.assert_array_equal(auto.predict_proba(X), given.predict_proba(X))
