@@ -1,5 +1,6 @@
 """Input that scikit-learn would read as numbers other than those it stands for, or refuse without a cure."""
 
+import re
 from contextlib import contextmanager, suppress
 
 import numpy as np
@@ -73,7 +74,8 @@ def _with_cure(problem, X):
     """Return the message of an error of scikit-learn's with the cure, or None if it needs none."""
     if getattr(X, "ndim", 2) > 2:
         return f"{problem} Make a row of each sample, X.reshape(len(X), -1); for images see also skae.images."
-    if "convert string to float" in problem or "Cannot cast object" in problem:
+    # pandas says "Cannot cast object dtype", and "str dtype" from version 3 on.
+    if "convert string to float" in problem or re.search("Cannot cast .* dtype to float", problem):
         return (
             f"X has columns of text{_not_numbers(X)} ({problem}). Encode them first, for instance with "
             "make_column_transformer((OneHotEncoder(handle_unknown='ignore'), make_column_selector(dtype_exclude="
