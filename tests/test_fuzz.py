@@ -504,7 +504,7 @@ SCRIPT = """
 def endless(name, path, n_epochs):
     """Return an estimator of a family that trains for ``n_epochs``, and data."""
     model = clone(FAMILIES[name]).set_params(
-        random_state=0, checkpoint=path, resume=True, max_iter=n_epochs
+        random_state=0, checkpoint=path, resume=path is not None, max_iter=n_epochs
     )
     steady = {"learning_rate": "constant", "tol": 0, "n_iter_no_change": 10**9, "batch_size": 50}
     model.set_params(

@@ -34,7 +34,7 @@ def replacing(path):
     except BaseException as error:  # Ctrl-C may also come before the file has been opened
         with suppress(OSError):
             os.unlink(name)
-        if isinstance(error, OSError) and error.filename is None:
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
             error.filename = path  # a full disk does not say where it is
         raise
 

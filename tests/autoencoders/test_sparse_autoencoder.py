@@ -169,7 +169,7 @@ def test_a_resumed_training_has_the_same_bits(activation, tmp_path):
     model = clone(MODELS[activation]).set_params(
         learning_rate="constant", tol=0, dead_after=2, checkpoint=tmp_path / "state", resume=True
     )
-    whole = clone(model).set_params(checkpoint=None, max_iter=5).fit(X)
+    whole = clone(model).set_params(checkpoint=None, resume=False, max_iter=5).fit(X)
     model.fit(X)
     resumed = clone(model).set_params(max_iter=5).fit(X)
     assert resumed.n_iter_ == 5

@@ -392,7 +392,7 @@ def test_a_checkpoint_has_what_observers_keep(tmp_path):
         base, n_tangents=2, prefit=True, update_tangents=2, **options
     )
     for model in (machine, classifier):
-        whole = model.set_params(max_iter=5, checkpoint=None).fit(X, y)._params.copy()
+        whole = model.set_params(max_iter=5, checkpoint=None, resume=False).fit(X, y)._params.copy()
         model.set_params(max_iter=3, checkpoint=tmp_path / "state", resume=False).fit(X, y)
         model.set_params(max_iter=5, resume=True).fit(X, y)
         np.testing.assert_array_equal(model._params, whole)
