@@ -70,7 +70,7 @@ def draw(rows, columns):
 def words(X):
     """Return the bits of the rounded cells of ``X``, in int64."""
     xp = namespace(X)
-    rounded = xp.astype(X, xp.float32) + float(compiled.COARSE)
+    rounded = xp.astype(X, xp.float32) + float(compiled.grid(X.shape[1]))
     if hasattr(X, "view"):
         bits = rounded.view(xp.int32)
     else:  # the array API has no function for it

@@ -9,8 +9,14 @@ import numpy as np
 
 from ._jit import kernel
 
-# In float32, a sum of this and x has x rounded to a multiple of 1 / 2048 (|x| < 2048; of 2048 / 2**23 of x beyond).
-COARSE = np.float32(6144)
+# In float32, a sum of 6144 and x has x rounded to a multiple of 2**-11 (|x| < 2048; of 2**-22 of |x| beyond), and a sum
+# of 48 and x to one of 2**-18 (|x| < 16). On one or two columns, many rows would have a value in common on the first grid.
+COARSE, FINE = np.float32(6144), np.float32(48)
+
+
+def grid(n_columns):
+    """Return the number that rounds rows of ``n_columns`` when it is added to them in float32."""
+    return COARSE if n_columns > 2 else FINE
 
 
 @kernel
@@ -30,15 +36,15 @@ def draw(row_key, column_key):
 
 
 @kernel
-def row_keys(X, columns, seed, out):
-    """out_i <- a hash of ``seed`` and of row i of ``X``, rounded."""
+def row_keys(X, columns, offset, seed, out):
+    """out_i <- a hash of ``seed`` and of row i of ``X``, rounded by ``offset``, that of ``grid``."""
     low = np.uint32(seed & np.uint64(0xFFFFFFFF))
     high = np.uint32(seed >> np.uint64(32))
     salt = mix(np.uint32(mix(low) + high))
     for i in range(X.shape[0]):
         total = np.uint64(0)
         for j in range(X.shape[1]):
-            bits = np.float32(np.float32(X[i, j]) + COARSE).view(np.uint32)
+            bits = np.float32(np.float32(X[i, j]) + offset).view(np.uint32)
             total += np.uint64(bits) * np.uint64(columns[j])
         folded = np.uint32(total >> np.uint64(32)) ^ mix(np.uint32(total & np.uint64(0xFFFFFFFF)))
         out[i] = mix(np.uint32(mix(folded) + salt))

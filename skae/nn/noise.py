@@ -21,9 +21,10 @@ def keys(X, seed, n_columns=None):
     if not is_numpy(X):
         return _keys_on_device(X, seed, n_columns)
     columns, rows = _column_keys(X.shape[1]), np.empty(len(X), np.uint32)
+    offset = kernels.grid(X.shape[1])
 
     def work(part):
-        kernels.row_keys(X[part], columns, np.uint64(seed), rows[part])
+        kernels.row_keys(X[part], columns, offset, np.uint64(seed), rows[part])
 
     share(work, len(X), ELEMENT * X.shape[1] // 4)
     places = np.full(2 << int(len(X)).bit_length(), -1, np.int32)

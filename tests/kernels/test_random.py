@@ -7,7 +7,7 @@ from scipy import stats
 from sklearn.base import clone
 
 from skae import DenoisingAE, _threads
-from skae._kernels.random import normal, row_keys
+from skae._kernels.random import grid, normal, row_keys
 from skae._threads import team
 from skae.nn.corruption import GaussianNoise, Masking, SaltAndPepper, Swap, dropout_mask
 from skae.nn.noise import keys
@@ -114,12 +114,15 @@ def _mixed(x):
     return x ^ x >> 16
 
 
-def test_row_keys_are_hashes_of_rounded_rows():
+@pytest.mark.parametrize("n_columns", [1, 7])
+def test_row_keys_are_hashes_of_rounded_rows(n_columns):
     rng = np.random.default_rng(0)
-    columns, seed = rng.integers(1, 2**32, 7, dtype=np.uint32), np.uint64(2**40 + 3)
-    data, found = rng.normal(size=(20, 7)), np.empty(20, np.uint32)
-    row_keys(data, columns, seed, found)
-    bits = (data.astype(np.float32) + np.float32(6144)).view(np.uint32)
+    columns, seed = rng.integers(1, 2**32, n_columns, dtype=np.uint32), np.uint64(2**40 + 3)
+    offset = np.float32(48 if n_columns == 1 else 6144)
+    assert grid(n_columns) == offset
+    data, found = rng.normal(size=(200, n_columns)), np.empty(200, np.uint32)
+    row_keys(data, columns, offset, seed, found)
+    bits = (data.astype(np.float32) + offset).view(np.uint32)
     totals = [sum(int(b) * int(c) for b, c in zip(row, columns)) % 2**64 for row in bits]
     salt = _mixed(3) + 2**8
     expected = [_mixed(_mixed(t >> 32 ^ _mixed(t)) + _mixed(salt)) for t in totals]
@@ -127,7 +130,7 @@ def test_row_keys_are_hashes_of_rounded_rows():
     moved, again = ((1000 * data + 5) - 5) / 1000, np.empty_like(found)
     assert (moved != data).any()
     for same in (moved, data.astype(np.float32)):
-        row_keys(same, columns, seed, again)
+        row_keys(same, columns, offset, seed, again)
         np.testing.assert_array_equal(again, found)
 
 
