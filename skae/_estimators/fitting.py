@@ -6,6 +6,7 @@ from numbers import Integral
 
 import numpy as np
 from sklearn import get_config
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state, check_scalar, gen_batches, get_tags
 from sklearn.utils.extmath import row_norms
@@ -21,7 +22,7 @@ from .._arrays.namespace import (
     namespace,
     to_numpy,
 )
-from .._compat import _check_sample_weight, validate_parameter_constraints
+from .._compat import _check_sample_weight
 from .._threads import team
 from .._typing import ArrayLike, MatrixLike
 from ..sources._gather import gather_with_y
@@ -197,8 +198,8 @@ def _checked_weights(sample_weight, rows, dtype=None):
         raise ValueError("sample_weight must be non-negative, with a positive and finite sum.")
     if total < np.finfo(sample_weight.dtype).tiny:
         raise ValueError(
-            f"sample_weight has the sum {total:.3g}, so small that {sample_weight.dtype} has no digits for it: multiply "
-            "all weights by one number."
+            f"sample_weight has the sum {total:.3g}, which is too small for {sample_weight.dtype}: multiply all weights by "
+            "the same large number."
         )
     return sample_weight
 
@@ -235,8 +236,7 @@ def opened_checkpoint(estimator, data, fresh, fixed, suffix, own):
 
 def validate_params(self):
     """Raise if a parameter is invalid, or if there is no checkpoint to resume from: a ``_validate_params``."""
-    params = self.get_params(deep=False)
-    validate_parameter_constraints(self._parameter_constraints, params, type(self).__name__)
+    BaseEstimator._validate_params(self)
     if self.resume and self.checkpoint is None:
         raise ValueError(
             f"resume=True of {type(self).__name__} continues from the file of its checkpoint, which is None: set "

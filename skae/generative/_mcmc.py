@@ -10,8 +10,8 @@ _MOST_FALL = 100  # of the log density in a step, for each feature: 14 standard 
 def langevin(score, x, n_steps, step_size, rng):
     """Yield x after each step of unadjusted Langevin dynamics, x <- x + step_size / 2 score(x) + sqrt(step_size) e.
 
-    Chains that diverge become infinite or NaN. Before the last state, warn if it is finite but a step went to where the
-    density is next to nothing, by the mean of the scores at both ends.
+    Chains that diverge become infinite or NaN. Before the last state, warn if it is finite but the log density fell far
+    in a step, as estimated from the mean of the scores at both ends.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def langevin(score, x, n_steps, step_size, rng):
         x, gradient = end, end_gradient
         if not (remaining or steady) and np.isfinite(x).all():
             warnings.warn(
-                "Steps of the chains are too large: they end where the density is next to nothing, and are no samples. "
+                "Steps of the chains are too large: they end where the density is almost 0, so the states are no samples. "
                 "Lower step_size.",
                 stacklevel=4,
             )

@@ -231,9 +231,8 @@ class _Softmax:
         z = o * centered  # J t
         at_z = 2 * v * z  # dP/dz
         along = _along(o, at_z)
-        at_o = namespace(means).sum(
-            at_z * centered - along * t, axis=1
-        )  # dP/do, as z = o (t - o't)
+        # dP/do, as z = o (t - o't)
+        at_o = namespace(means).sum(at_z * centered - along * t, axis=1)
         value = _inner(z, at_z) / 2
         multiply_into(o, at_z - along, slopes)  # dP/dt = J dP/dz
         return value, means * (at_o - _along(means, at_o))  # dP/da = J dP/do

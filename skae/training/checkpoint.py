@@ -21,15 +21,16 @@ def checked_path(path):
 
     Raise ``ValueError`` if no file can be written there.
     """
+    path = os.fsdecode(path)
     try:
-        if not os.fsdecode(path):
+        if not path:
             raise OSError("it is empty")
-        path = os.path.realpath(os.fsdecode(path))
+        path = os.path.realpath(path)
         check_writable(path)
         remove_leftovers(path)
     except (OSError, ValueError) as error:  # of a null byte
         raise ValueError(
-            f"checkpoint={os.fsdecode(path)!r} cannot be written ({error}). Choose a path in a folder that exists "
+            f"checkpoint={path!r} cannot be written ({error}). Choose a path in a folder that exists "
             "and is writable."
         ) from error
     return path
