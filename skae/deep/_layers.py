@@ -9,11 +9,12 @@ from .._compat import StrOptions
 from .._estimators.layer import NetworkLayer
 from .._estimators.named_layers import check_names, of_widths
 from .._estimators.subestimators import check_layers, kind_of_units
+from .._estimators.supervised import FEWEST_UNITS
 from .._estimators.units import plain_units
 from ..autoencoders import ContractiveAE
 
 # Width of the default layers.
-UNITS_PER_FEATURE, FEWEST_UNITS, MOST_UNITS = 5, 100, 500
+UNITS_PER_FEATURE, MOST_UNITS = 5, 500
 
 # Constraints of the parameters for the layers and their pre-training.
 LAYERS = {
