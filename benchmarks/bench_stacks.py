@@ -9,18 +9,15 @@ defaults; columns are raw.
 
     python benchmarks/bench_stacks.py --data DIR [--seeds 5] [--threads 1]
 
-DIR may also be given as SKAE_DATA. The table has means over the seeds with 95% intervals (Student), and paired gains. Measurements
-are kept in ``bench_stacks.jsonl`` and skipped when the script is started again; those of skae are repeated when its
-sources change.
+DIR may also be given as SKAE_DATA. The table has means over the seeds with 95% intervals (Student), and paired gains.
+Measurements are kept in ``bench_stacks.jsonl`` and skipped when the script is started again; those of skae are repeated
+when its sources change.
 """
 
-import argparse
-import os
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-from outcomes.bench import Bench, accuracies, gain, rows, source_hash
+from outcomes.bench import accuracies, argument_parser, gain, print_table, rows
 from outcomes.labels import partly
 from records import Records
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
@@ -28,11 +25,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from threadpoolctl import threadpool_limits
 
 from skae import StackedAEClassifier
 
-RESULTS = Path(__file__).parent / "results"
 TABLES = {
     "iris": load_iris,
     "wine": load_wine,
@@ -94,30 +89,20 @@ def block(bench, title, draw, methods):
         yield gain(title, runs, method, "defaults", "accuracy", digits=1)
 
 
+def lines(bench):
+    """Measure and return the lines of the table."""
+    yield f"{'set':14s} {'method':24s} {'accuracy %':>20s} {'CPU s':>20s}"
+    for title in TABLES:
+        yield from block(bench, title, partial(table, title), WIDTHS)
+    yield from block(bench, "factors", factors, WEIGHTS)
+    if bench.folder:
+        yield from block(bench, "MNIST", partial(digits, bench), NOISE)
+
+
 def main():
     """Measure what is missing and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", default=os.environ.get("SKAE_DATA"))
-    parser.add_argument("--results", default=RESULTS)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument(
-        "--code", default=source_hash(), help="name of the state of skae that is measured"
-    )
-    arguments = parser.parse_args()
-    arguments.short = False
-    records = Records(arguments.results, "bench_stacks")
-    bench = Bench(records, arguments)
-    lines = [f"{'set':14s} {'method':24s} {'accuracy %':>20s} {'CPU s':>20s}"]
-    with threadpool_limits(arguments.threads):
-        for title in TABLES:
-            lines += block(bench, title, partial(table, title), WIDTHS)
-        lines += block(bench, "factors", factors, WEIGHTS)
-        if arguments.data:
-            lines += block(bench, "MNIST", partial(digits, bench), NOISE)
-    records.table("\n".join([f"stacks, {arguments.seeds} seeds, skae {arguments.code}", *lines]))
+    arguments = argument_parser(__doc__).parse_args()
+    print_table(Records(arguments.results, "bench_stacks"), "stacks", lines, arguments)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Shared by all parts: measurements made once, counts of warnings, intervals over seeds."""
 
+import argparse
 import hashlib
 import os
 import time
@@ -11,11 +12,13 @@ import numpy as np
 from scipy import stats
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from threadpoolctl import threadpool_limits
 
 import skae
 
 from . import data
 
+RESULTS = Path(__file__).parents[1] / "results"
 # What an estimator of ours may raise about its input or its training; anything else stops the benchmark.
 REFUSALS = (ValueError, TypeError, ArithmeticError)
 
@@ -32,19 +35,19 @@ class Bench:
 
     def __init__(self, records, arguments):
         self._records, self._arguments = records, arguments
-        self.short = arguments.short
+        self.folder, self.short = arguments.data, arguments.short
 
     def sets(self, names):
         """Return those of ``names`` whose files are there."""
-        return [name for name in names if self._arguments.data or name in data.BUNDLED]
+        return [name for name in names if self.folder or name in data.BUNDLED]
 
     def load(self, name):
         """Return a ``Table``."""
-        return data.load(name, self._arguments.data, self.short)
+        return data.load(name, self.folder, self.short)
 
     def split(self, name, seed):
         """Return X, X_test, y and y_test."""
-        return data.split(name, self._arguments.data, self.short, seed)
+        return data.split(name, self.folder, self.short, seed)
 
     def runs(self, key, measure, *, ours, most=None):
         """Return the records of all seeds, or of the first ``most``, of ``measure(seed)``.
@@ -57,6 +60,31 @@ class Bench:
             for seed in range(self._arguments.seeds)[:most]
         )
         return [record for record in found if record]
+
+
+def argument_parser(description):
+    """Return a parser of the arguments that all these benchmarks have."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", default=os.environ.get("SKAE_DATA"))
+    parser.add_argument("--results", default=RESULTS)
+    parser.add_argument("--seeds", type=int, help="default: 5, or 3 for a short form")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--code", default=source_hash(), help="name of the state of skae that is measured"
+    )
+    parser.set_defaults(short=False)
+    return parser
+
+
+def print_table(records, title, table, arguments):
+    """Measure what is missing and print the lines of ``table(bench)`` below the ``title``."""
+    arguments.seeds = arguments.seeds or (3 if arguments.short else 5)
+    with threadpool_limits(arguments.threads):
+        lines = list(table(Bench(records, arguments)))
+    head = f"{title}, {arguments.seeds} seeds, skae {arguments.code}"
+    records.table("\n".join([head, *lines]))
 
 
 def watched(measure, seed, ours):
