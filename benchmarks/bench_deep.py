@@ -52,18 +52,18 @@ def skae_epoch(X, batch_size):
     params = network.initial(rng, X.dtype)
     state = TrainingState(params, solver.start(params), rng, 0)
 
-    @team()
     def epoch(rows=problem.rows):
-        minimize(
-            problem.objective,
-            state,
-            solver,
-            problem.training_batches(rows, batch_size, shuffle=True),
-            learning_rate=1e-3,
-            max_epochs=state.n_epochs + 1,
-            stopping=None,
-            observers=[],
-        )
+        with team():
+            minimize(
+                problem.objective,
+                state,
+                solver,
+                problem.training_batches(rows, batch_size, shuffle=True),
+                learning_rate=1e-3,
+                max_epochs=state.n_epochs + 1,
+                stopping=None,
+                observers=[],
+            )
 
     epoch(problem.rows[: 2 * batch_size])
     return epoch

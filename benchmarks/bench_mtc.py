@@ -66,21 +66,21 @@ class Skae:
         self.state = TrainingState(params, self._solver.start(params), rng, 0)
         self(rows[: 2 * batch_size])
 
-    @team()
     def __call__(self, rows=None):
         objective = self._objective([self._penalty])
         rows = np.arange(len(self._X)) if rows is None else rows
         problem = Problem(objective, self._X, targets=self._Y)
-        minimize(
-            objective,
-            self.state,
-            self._solver,
-            problem.training_batches(rows, self._batch_size, shuffle=True),
-            learning_rate=1e-3,
-            max_epochs=self.state.n_epochs + 1,
-            stopping=None,
-            observers=[],
-        )
+        with team():
+            minimize(
+                objective,
+                self.state,
+                self._solver,
+                problem.training_batches(rows, self._batch_size, shuffle=True),
+                learning_rate=1e-3,
+                max_epochs=self.state.n_epochs + 1,
+                stopping=None,
+                observers=[],
+            )
 
     def kept(self, n):
         """Return the share of gradients of the outputs that come down, of the first ``n`` samples as one batch."""

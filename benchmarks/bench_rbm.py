@@ -47,18 +47,18 @@ def skae_epoch(X, batch_size):
     state = TrainingState(params, solver.start(params), rng, 0)
     problem = Problem(objective, X)
 
-    @team()
     def epoch(rows=problem.rows):
-        minimize(
-            objective,
-            state,
-            solver,
-            problem.training_batches(rows, batch_size, shuffle=True),
-            learning_rate=RATE,
-            max_epochs=state.n_epochs + 1,
-            stopping=None,
-            observers=objective.observers,
-        )
+        with team():
+            minimize(
+                objective,
+                state,
+                solver,
+                problem.training_batches(rows, batch_size, shuffle=True),
+                learning_rate=RATE,
+                max_epochs=state.n_epochs + 1,
+                stopping=None,
+                observers=objective.observers,
+            )
 
     epoch(problem.rows[: 2 * batch_size])
     return epoch
