@@ -4,6 +4,8 @@ from .._kernels import sparse_codes as compiled
 from .choice import portable
 from .namespace import namespace
 
+_ROUNDING = 1e-6  # relative error of weights in float32
+
 
 def top_k(a, k):
     """Return ``a`` with all but the k largest positive entries of each row set to 0.
@@ -19,6 +21,18 @@ def top_k(a, k):
     n_ties = k - xp.sum(xp.astype(larger, xp.int64), axis=1, keepdims=True)
     ties = ties & (xp.cumulative_sum(xp.astype(ties, xp.int64), axis=1) <= n_ties)
     return xp.where((larger | ties) & (a > 0), a, xp.zeros_like(a))
+
+
+def weighted_top_k(values, weights, total):
+    """Return ``values``, a vector, with all set to 0 but the largest positive ones, up to the sum ``total`` of weights.
+
+    Ties go to the first.
+    """
+    xp = namespace(values)
+    order = xp.argsort(-values, stable=True)
+    place = xp.argsort(order, stable=True)
+    within = xp.cumulative_sum(xp.take(weights, order)) <= total * (1 + _ROUNDING)
+    return xp.where(xp.take(within, place) & (values > 0), values, xp.zeros_like(values))
 
 
 def above(a, limits):

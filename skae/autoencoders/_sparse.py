@@ -44,11 +44,11 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         Number of features per column of X, if ``n_components`` is None.
     activation : {'topk', 'batch_topk', 'jumprelu', 'relu'}, default='topk'
         Activation of the code. ``'topk'`` keeps the k largest positive pre-activations of each sample. ``'batch_topk'``
-        keeps k per sample on average over a minibatch, so that some samples have more than others; ``transform`` then
-        keeps those above ``thresholds_``, the running mean of the smallest one kept in training. ``'jumprelu'`` keeps
-        those above a threshold learned for each feature, with a penalty of ``alpha`` per active feature of a sample.
-        ``'relu'`` keeps positive ones, with a penalty of ``alpha`` times the sum of the codes, which makes codes too
-        small.
+        keeps k per sample on average over a minibatch, weighted by ``sample_weight``, so that some samples have more
+        than others; ``transform`` then keeps those above ``thresholds_``, the running mean of the smallest one kept in
+        training. ``'jumprelu'`` keeps those above a threshold learned for each feature, with a penalty of ``alpha`` per
+        active feature of a sample. ``'relu'`` keeps positive ones, with a penalty of ``alpha`` times the sum of the
+        codes, which makes codes too small.
     k : int or 'auto', default='auto'
         Number of active features per sample, for ``'topk'`` and ``'batch_topk'``. ``'auto'`` is 32, or an eighth of
         ``n_components`` if that is less.

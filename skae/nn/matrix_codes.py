@@ -102,3 +102,14 @@ def batch_top_k(a, bias, count):
     xp = namespace(a)
     codes = kernels.top_k(xp.reshape(a + bias, (1, -1)), count)
     return MatrixCodes(xp.reshape(codes, a.shape))
+
+
+def weighted_batch_top_k(a, bias, count, weights):
+    """Return the largest positive entries of a + bias, ``count`` of the mean weight; ties go to the first."""
+    xp = namespace(a)
+    if bool(xp.all(weights == weights[0])):
+        return batch_top_k(a, bias, count)
+    a, weights = a + bias, xp.astype(weights, xp.float64)
+    by_entry = xp.reshape(xp.broadcast_to((weights / xp.mean(weights))[:, None], a.shape), (-1,))
+    codes = kernels.weighted_top_k(xp.reshape(a, (-1,)), by_entry, count)
+    return MatrixCodes(xp.reshape(codes, a.shape))

@@ -12,6 +12,7 @@ from .._threads import ELEMENT, share
 from . import matrix_codes
 
 _GROUP = 16  # entries of a row that are represented by their largest
+_ROUNDING = 1e-6  # relative error of weights in float32
 
 
 @dataclass(eq=False)
@@ -49,6 +50,11 @@ class SparseCodes:
     def spread(self, by_sample):
         """Return a value for each entry, from one for each sample."""
         return by_sample[self.rows]
+
+    def where(self, mask):
+        """Return the entries where ``mask`` is true."""
+        starts = _starts(np.bincount(self.rows[mask], minlength=len(self)))
+        return SparseCodes(starts, self.columns[mask], self.values[mask])
 
     def fill(self, out):
         """Fill a matrix."""
@@ -201,8 +207,24 @@ def batch_top_k(a, bias, count):
     kept = codes.values > limit
     ties = np.flatnonzero(codes.values == limit)
     kept[ties[: count - np.count_nonzero(kept)]] = True
-    starts = _starts(np.bincount(codes.rows[kept], minlength=n_samples))
-    return SparseCodes(starts, codes.columns[kept], codes.values[kept])
+    return codes.where(kept)
+
+
+def weighted_batch_top_k(a, bias, count, weights):
+    """Return the largest positive entries of a + bias, ``count`` of the mean weight; ties go to the first.
+
+    An entry counts as much as its row, in units of the mean of the ``weights`` of the rows.
+    """
+    if not is_numpy(a):
+        return matrix_codes.weighted_batch_top_k(a, bias, count, weights)
+    if (weights == weights[0]).all():
+        return batch_top_k(a, bias, count)
+    weights = weights.astype(np.float64) / weights.mean(dtype=np.float64)
+    codes = batch_top_k(a, bias, int(min(np.ceil(count / weights.min()), a.size)))
+    order = np.argsort(-codes.values, kind="stable")
+    kept = np.empty(len(order), bool)
+    kept[order] = np.cumsum(weights[codes.rows[order]]) <= count * (1 + _ROUNDING)
+    return codes.where(kept)
 
 
 def above_or_near(a, bias, limits, fraction):

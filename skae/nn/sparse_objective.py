@@ -72,7 +72,7 @@ class SparseObjective(TrainingObjective, Observer):
         bias, training = params.encoder_biases[0], self.network.unit_training
         product(workspace.inputs, params.encoder_weights[0].T, workspace.pre_activations)
         codes, entry_pre_activations = training.training_codes(
-            workspace.pre_activations, bias, params.thresholds
+            workspace.pre_activations, bias, params.thresholds, workspace.weights
         )
         codes = suited(codes, self.network.sizes[1])
         value, gradient = self._loss(codes, params, workspace)

@@ -14,7 +14,7 @@ from sklearn.utils import check_scalar
 from .._arrays.namespace import cast, dot, namespace, scalar, zeros, zeros_like
 from .._arrays.sparse_codes import threshold_gradients
 from .activations import ALL, Diagonal, Unit
-from .sparse_codes import above, above_or_near, batch_top_k, top_k
+from .sparse_codes import above, above_or_near, top_k, weighted_batch_top_k
 
 _AVERAGE_WEIGHT = 0.01  # weight of the current batch in the running mean of thresholds
 _BANDWIDTH = 0.2  # width of the kernel around the thresholds of jumprelu, relative to them
@@ -135,8 +135,8 @@ class UnitTraining(ABC):
         """Return the unit of the fitted encoder."""
 
     @abstractmethod
-    def training_codes(self, a, bias, thresholds):
-        """Return the codes of a batch, and the pre-activations of their entries."""
+    def training_codes(self, a, bias, thresholds, weights):
+        """Return the codes of a batch of samples with ``weights``, and the pre-activations of their entries."""
 
     def initial_thresholds(self, alpha):
         """Return the initial thresholds, or one value for all."""
@@ -158,14 +158,17 @@ class TopKTraining(UnitTraining):
         """Return the unit of the fitted encoder."""
         return TopK(self.k)
 
-    def training_codes(self, a, bias, thresholds):
+    def training_codes(self, a, bias, thresholds, weights):
         """Return the codes of a batch, and the pre-activations of their entries."""
         codes = top_k(a, bias, self.k)
         return codes, codes.values
 
 
 class BatchTopKTraining(UnitTraining):
-    """``'batch_topk'``: the threshold is the running mean of the smallest code of a batch."""
+    """``'batch_topk'``: the threshold is the running mean of the smallest code of a batch.
+
+    k is a mean over the samples by their weights, so that a sample of weight 2 is as two samples.
+    """
 
     n_thresholds = 1
 
@@ -173,9 +176,9 @@ class BatchTopKTraining(UnitTraining):
         """Return the unit of the fitted encoder."""
         return Above(zeros(self.n, thresholds) + thresholds)
 
-    def training_codes(self, a, bias, thresholds):
+    def training_codes(self, a, bias, thresholds, weights):
         """Return the codes of a batch, and the pre-activations of their entries."""
-        codes = batch_top_k(a, bias, self.k * a.shape[0])
+        codes = weighted_batch_top_k(a, bias, self.k * a.shape[0], weights)
         return codes, codes.values
 
     def update_thresholds(self, codes, pre_activations, gradient, weights, alpha, thresholds, grad):
@@ -191,7 +194,7 @@ class ReLUTraining(UnitTraining):
         """Return the unit of the fitted encoder."""
         return Above(zeros(self.n, thresholds))
 
-    def training_codes(self, a, bias, thresholds):
+    def training_codes(self, a, bias, thresholds, weights):
         """Return the codes of a batch, and the pre-activations of their entries."""
         codes = self.unit(thresholds).select(a, bias)
         return codes, codes.values
@@ -218,7 +221,7 @@ class JumpReLUTraining(UnitTraining):
         """Return the unit of the fitted encoder."""
         return Above(namespace(thresholds).exp(thresholds))
 
-    def training_codes(self, a, bias, thresholds):
+    def training_codes(self, a, bias, thresholds, weights):
         """Return the codes of a batch, with entries of 0 where the kernel is not 0, and their pre-activations."""
         return above_or_near(a, bias, namespace(a).exp(thresholds), _BANDWIDTH / 2)
 

@@ -133,6 +133,14 @@ def test_batches_keep_k_on_average():
     assert abs(counts.mean() - 5) < 0.5 and counts.std() > 0.5
 
 
+def test_rows_of_little_weight_take_no_codes_of_the_others():
+    rows, weights = np.vstack([X, 10 * X[:20]]), np.r_[np.ones(len(X)), np.full(20, 1e-9)]
+    options = {"standardize": "shared", "batch_size": 400, "max_iter": 60, "random_state": 0}
+    model = SparseAutoEncoder(24, activation="batch_topk", k=3, **options)
+    alone = clone(model).fit(X).report(X).unexplained
+    assert abs(model.fit(rows, sample_weight=weights).report(X).unexplained - alone) < 1e-6
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("activation", ["jumprelu", "relu"])
 def test_a_higher_price_leaves_fewer_active(activation):

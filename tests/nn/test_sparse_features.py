@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from common import in_library
 
 from skae._threads import team
-from skae.nn.sparse_codes import ByColumn, above, batch_top_k, top_k
+from skae.nn.sparse_codes import ByColumn, above, batch_top_k, top_k, weighted_batch_top_k
 from skae.nn.sparse_network import SparseNetwork
 from skae.nn.sparse_objective import SparseObjective
 from skae.training.batches import Batches
@@ -18,6 +19,17 @@ def _largest(a, count):
     kept = np.zeros(a.size)
     order = np.argsort(-a.ravel(), kind="stable")[:count]
     kept[order] = np.maximum(a.ravel()[order], 0)
+    return kept.reshape(a.shape)
+
+
+def _largest_by_weight(a, total, weights):
+    """Return the same up to the first entry with which the weights of their rows exceed ``total``."""
+    kept, left = np.zeros(a.size, a.dtype), total * (1 + 1e-6)
+    for place in np.argsort(-a.ravel(), kind="stable"):
+        left -= weights[place // a.shape[1]]
+        if left < 0:
+            break
+        kept[place] = max(a.ravel()[place], 0)
     return kept.reshape(a.shape)
 
 
@@ -43,6 +55,23 @@ def test_winners_are_those_of_a_sort(ties, shape, k, dtype):
     limits = rng.random(shape[1]).astype(dtype)
     expected = np.where(total > limits, total, 0)
     np.testing.assert_array_equal(_dense(above(a, bias, limits), shape[1]), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("library", ["numpy", "array_api_strict"])
+@pytest.mark.parametrize("ties", [False, True])
+def test_a_row_of_weight_2_is_two_rows(ties, library, dtype):
+    rng = np.random.default_rng(0)
+    a, bias = rng.standard_normal((11, 30)).astype(dtype), rng.standard_normal(30).astype(dtype)
+    if ties:
+        a, bias = np.round(a), np.round(bias)
+    times = rng.integers(1, 4, 11)
+    weights = (times / times.sum()).astype(dtype)
+    for k in range(1, 8):
+        expected = _largest_by_weight(a + bias, k * times.sum(), times)
+        arrays = in_library(library, a, bias, weights, np.empty_like(a))
+        weighted_batch_top_k(arrays[0], arrays[1], k * len(a), arrays[2]).fill(arrays[3])
+        np.testing.assert_array_equal(np.asarray(arrays[3]), expected)
 
 
 def test_products_of_codes():
@@ -75,13 +104,19 @@ def _batch(seed=0):
     return X, next(Batches(X, 0.5 + rng.random(N_SAMPLES), N_SAMPLES).epoch(None))
 
 
-def _codes(activation, params, X):
+def _weights(batch):
+    weights = np.empty(len(batch))
+    batch.weights(out=weights)
+    return weights
+
+
+def _codes(activation, params, X, weights):
     """Return the codes of training, in plain numpy."""
     a = X @ params.encoder_weights[0].T + params.encoder_biases[0]
     if activation == "topk":
         return np.array([_largest(row, K) for row in a])
     if activation == "batch_topk":
-        return _largest(a, K * len(a))
+        return _largest_by_weight(a, K * weights.sum(), weights)
     limits = np.exp(params.thresholds) if activation == "jumprelu" else 0
     return np.where(a > limits, a, 0)
 
@@ -95,7 +130,7 @@ def _value(activation, ends, network, flat, X, weights, held=None):
     """Return the objective in plain numpy; ``held`` has dead features and the rest that they are to reconstruct."""
     params = network.views(flat)
     D, c = params.decoder_weights[0], params.decoder_biases[0]
-    h = _codes(activation, params, X)
+    h = _codes(activation, params, X, weights)
     losses = [np.sum((h[:, :end] @ D[:end] + c - X) ** 2, axis=1) / 2 for end in ends]
     value = weights @ np.mean(losses, axis=0)
     if activation == "relu":
@@ -125,10 +160,8 @@ def test_gradients(dense, activation, n_dead, ends, monkeypatch):
     flat, (X, batch) = _point(network), _batch()
     objective = SparseObjective(network, ends, alpha=ALPHA, aux=aux, dead_after=50)
     objective.idle[dead] = 50
-    weights = np.empty(N_SAMPLES)
-    batch.weights(out=weights)
-    params = network.views(flat)
-    h = _codes(activation, params, X)
+    weights, params = _weights(batch), network.views(flat)
+    h = _codes(activation, params, X, weights)
     rest = X - h @ params.decoder_weights[0] - params.decoder_biases[0]
     variation = weights @ np.sum((X - np.average(X, axis=0, weights=weights)) ** 2, axis=1)
     unexplained = weights @ np.sum(rest**2, axis=1) / variation
@@ -178,7 +211,7 @@ def test_threshold_of_batches_is_the_running_mean_of_the_smallest_code():
     expected = []
     for seed in range(3):
         X, batch = _batch(seed)
-        h = _codes("batch_topk", network.views(flat), X)
+        h = _codes("batch_topk", network.views(flat), X, _weights(batch))
         expected.append(h[h > 0].min())
         objective(flat, batch, np.empty_like(flat), None)
     mean = 0.99 * (0.99 * expected[0] + 0.01 * expected[1]) + 0.01 * expected[2]
@@ -201,7 +234,7 @@ def test_idle_features_are_counted():
     network = _network("topk")
     flat, (X, batch) = _point(network), _batch()
     objective = SparseObjective(network, [N_FEATURES], alpha=ALPHA, aux=0, dead_after=1)
-    active = _codes("topk", network.views(flat), X).any(axis=0)
+    active = _codes("topk", network.views(flat), X, _weights(batch)).any(axis=0)
     assert 0 < active.sum() < N_FEATURES
     for times in (1, 2):
         objective(flat, batch, np.empty_like(flat), None)
