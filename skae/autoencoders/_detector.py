@@ -1,5 +1,6 @@
 """Anomaly detection with an auto-encoder, by reconstruction errors and codes."""
 
+import warnings
 from functools import partial
 from numbers import Real
 
@@ -70,7 +71,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         The threshold: ``decision_function(X) = score_samples(X) - offset_``. It is lowered by more than rounding
         errors, so that rows whose scores equal it are no anomalies.
     residual_variance_ : ndarray of shape (n_features,)
-        v, in the units of X; infinity for constant columns, which are ignored. The largest
+        v, in the squared units of X; infinity for constant columns, which are ignored. The largest
         ``(X - base_.reconstruct(X)) ** 2 / residual_variance_`` of a row tell which columns made it anomalous.
     code_mean_ : ndarray of shape (n_components,)
         m, the mean of the codes.
@@ -259,7 +260,20 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             ridge = _RIDGE * np.trace(covariance) / len(covariance)
             covariance += (ridge or 1.0) * np.eye(len(covariance))
             self._factor = cholesky(covariance, lower=True)
-        self.residual_variance_ = self._variance * self._unit**2
+        self.residual_variance_ = self._in_units_of_X(self._variance, counted)
+
+    def _in_units_of_X(self, variance, counted):
+        """Return the variances in the squared units of X; warn where those of ``counted`` columns are out of range."""
+        with np.errstate(over="ignore"):
+            variance = variance * self._unit**2
+        if not ((variance > 0) & np.isfinite(variance))[counted].all():
+            warnings.warn(
+                "residual_variance_ is 0 or infinite, since the squares of such residuals are beyond the range of float64: "
+                "scale X to use it. Scores and labels do not depend on the scale.",
+                UserWarning,
+                stacklevel=6,
+            )
+        return variance
 
     def _scores(self, X, rows):
         return -self._distances(self._residuals(X, rows), self._codes(X)) / 2

@@ -1,5 +1,7 @@
 """Anomalies: the scores by hand, thresholds, units, and anomalies that are planted."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -173,6 +175,18 @@ def test_a_base_that_is_fitted_stays():
         AnomalyDetector(prefit=True).fit(X)
     stack = StackedAE([("low", AutoEncoder(8, **FAST)), ("high", AutoEncoder(4, **FAST))])
     assert np.isfinite(AnomalyDetector(stack).fit(X).score_samples(X)).all()
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e-200])
+def test_variances_out_of_range_are_told(scale):
+    detector = AnomalyDetector(AutoEncoder(5, **FAST))
+    with pytest.warns(UserWarning, match="residual_variance_ is 0 or infinite.*scale X") as caught:
+        scores = clone(detector).fit(scale * X).score_samples(scale * X)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        expected = detector.fit(X).score_samples(X)
+    np.testing.assert_allclose(scores, expected, rtol=1e-4)
 
 
 def test_contamination_is_checked():
