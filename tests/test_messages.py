@@ -575,7 +575,7 @@ WITHOUT_PART = [
 
 @pytest.mark.parametrize("model", WITHOUT_PART, ids=lambda model: type(model).__name__)
 def test_a_parameter_of_a_part_that_is_not_there_names_the_part(model):
-    name = next(each for each in ("base", "encoder", "dictionary") if each in model.get_params())
+    name = next(each for each in ("base", "dictionary", "encoder") if each in model.get_params())
     key = f"{name}__n_components"
     with pytest.raises(ValueError, match=f"{key} cannot be set, since {name}=.* set {name} to one"):
         model.set_params(**{key: 3})
@@ -585,9 +585,24 @@ def test_a_parameter_of_a_part_that_is_not_there_names_the_part(model):
     assert model.get_params()[key] == 3
 
 
-def test_a_parameter_of_layers_is_set_by_the_name_of_a_layer():
-    with pytest.raises(ValueError, match="layers__n_components cannot be set"):
-        StackedAE([8]).set_params(layers__n_components=3)
+@pytest.mark.parametrize("Stack", [StackedAE, StackedAEClassifier, RecurrentAE, DBN, DBM])
+def test_a_parameter_of_layers_is_set_by_the_name_of_a_layer(Stack):
+    named = Stack([("low", RBM(8)), ("high", RBM(4))])
+    with pytest.raises(ValueError, match=r"layers__k .*by the layer's name, as in low__k\.$"):
+        named.set_params(layers__k=3)
+    for layers in ([8], [RBM(8)], [], 8, None):
+        with pytest.raises(ValueError, match=r"layers__k .*has none: set it to a list of \(name"):
+            Stack(layers).set_params(layers__k=3)
+
+
+@pytest.mark.parametrize("key", ["solver__beta_1", "activation__k", "corruption__level"])
+def test_a_parameter_of_what_can_be_no_estimator(key):
+    name, _, _ = key.partition("__")
+    with pytest.raises(ValueError, match=f"{key} cannot be set.* set {name} itself to another"):
+        DenoisingAE().set_params(**{key: 3})
+
+
+def test_a_parameter_of_a_layer_is_set_by_its_name():
     stack = StackedAE([("low", AutoEncoder(8))]).set_params(low__n_components=3, max_iter=2)
     assert stack.get_params()["low__n_components"] == 3
     with pytest.raises(ValueError, match="Invalid parameter 'height'"):

@@ -49,11 +49,29 @@ def set_params(self: Estimator, **params: Any) -> Estimator:
     Raises
     ------
     ValueError
-        If there is no such parameter.
+        If there is no such parameter, or ``layers`` stands for the name of a layer.
     """
+    _check_names_a_layer(self, params)
     check_parts(self, params)
     self._set_params("layers", **params)
     return self
+
+
+def _check_names_a_layer(self, params):
+    """Raise if one of ``params`` is ``layers__parameter``, which names no layer."""
+    key = next((each for each in params if each.startswith("layers__")), None)
+    if key is None:
+        return
+    layers, parameter = params.get("layers", self.layers), key.rpartition("__")[2]
+    name, missing = (
+        "low",
+        f", and layers={layers!r} has none: set it to a list of (name, estimator)",
+    )
+    if isinstance(layers, (list, tuple)) and layers and isinstance(layers[0], (list, tuple)):
+        name, missing = layers[0][0], ""
+    raise ValueError(
+        f"{key} cannot be set: a parameter of a layer is set by the layer's name, as in {name}__{parameter}{missing}."
+    )
 
 
 @property

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from sklearn.base import BaseEstimator
 
-from .._compat import _get_output_config, validate_parameter_constraints
+from .._compat import HasMethods, _get_output_config, validate_parameter_constraints
 from .._typing import Estimator, dataclass_transform
 from .doc_links import linked
 from .versions import versioned
@@ -66,10 +66,18 @@ def check_parts(self, params):
     for key in params:
         name, is_nested, _ = key.partition("__")
         if is_nested and name in whole and not hasattr(whole[name], "set_params"):
+            cure = f"set {name} itself to another value."
+            if takes_estimator(self, name):
+                cure = f"set {name} to one, before or in the same call."
             raise ValueError(
-                f"{key} cannot be set, since {name}={whole[name]!r} of {type(self).__name__} is no estimator: set {name} "
-                "to one, before or in the same call."
+                f"{key} cannot be set, since {name}={whole[name]!r} of {type(self).__name__} is no estimator: {cure}"
             )
+
+
+def takes_estimator(self, name):
+    """Return whether the parameter ``name`` may be an estimator, by its constraints."""
+    constraints = getattr(self, "_parameter_constraints", {}).get(name, [])
+    return any(isinstance(each, HasMethods) and "fit" in each.methods for each in constraints)
 
 
 def documented(cls):
