@@ -170,6 +170,8 @@ class Network:
         for number, layer in enumerate(reversed(params.decoder_layers)):
             record = trace.decoder[-1 - number]
             layer.backward(record, above, record.extra_delta(), grad.decoder_biases[number])
+            for term in record.bias_terms:
+                grad.decoder_biases[number] += term
             if self.decoder == "untied":
                 self._add_up_decoder(number, params, trace, grad)
             above = layer, record
@@ -197,11 +199,12 @@ class Network:
         stop = -trace.n_samples if self.decoder == "untied" else None
         rows = trace.weight_rows[number].take(trace.first_row, stop)
         out, d_bias = grad.encoder_weights[number], grad.encoder_biases[number]
-        terms = record.weight_terms
+        terms, scales = record.weight_terms, record.row_scales
         if self.decoder == "tied":
-            terms = [*terms, *trace.decoder[-1 - number].weight_terms]
+            mirrored = trace.decoder[-1 - number]
+            terms, scales = [*terms, *mirrored.weight_terms], [*scales, *mirrored.row_scales]
         multiply, (n_upper, _) = multiplier(out), out.shape
-        add = partial(add_up, multiply, rows, layer.weights, record.row_scales, terms, out)
+        add = partial(add_up, multiply, rows, layer.weights, scales, terms, out)
 
         def both(units):
             layer.backward_part(record, above, extra, d_bias, multiply, units=units)

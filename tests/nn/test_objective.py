@@ -10,7 +10,7 @@ from skae.nn.jacobian_penalties import JacobianContraction, JacobianCurvature
 from skae.nn.losses import Bernoulli, Gaussian, Multinomial, Reconstruction
 from skae.nn.network import Network
 from skae.nn.objective import Objective
-from skae.nn.penalties import Contraction, Curvature, WeightDecay
+from skae.nn.penalties import Contraction, Curvature, Penalty, WeightDecay
 from skae.training.batches import Batches
 
 COLUMNS = np.arange(7)
@@ -35,6 +35,7 @@ PENALTIES = {
         JacobianContraction(0.5, network, loss=loss, n_directions=2)
     ],
     "deep curvature": lambda network, loss: [JacobianCurvature(0.7, 0.4, 2)],
+    "decoder": lambda network, loss: [_OfDecoder()],
     "stochastic deep curvature": lambda network, loss: [
         JacobianCurvature(0.7, 0.4, 2, n_directions=2)
     ],
@@ -92,6 +93,25 @@ def test_forward_mode_gradient(loss, activation, penalties, tied, hidden):
 @pytest.mark.parametrize("loss", ["gaussian", "bernoulli"])
 def test_contraction_of_the_reconstruction_gradient(loss, activation, penalties, tied, hidden):
     assert _error(loss, activation, penalties, tied, hidden) < 1e-6
+
+
+class _OfDecoder(Penalty):
+    """Half the squared norm of the decoder's biases and weights."""
+
+    def __call__(self, params, trace, seed):
+        value = 0.0
+        for number, record in enumerate(reversed(trace.decoder)):
+            weights, bias = params.decoder_weights[number], params.decoder_biases[number]
+            record.row_scales.append(np.ones(len(weights)))
+            record.bias_terms.append(bias.copy())
+            value += (np.sum(weights**2) + np.sum(bias**2)) / 2
+        return value
+
+
+@pytest.mark.parametrize("hidden", [(), (4,)], ids=["depth1", "depth2"])
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+def test_gradient_of_a_penalty_on_the_decoder(tied, hidden):
+    assert _error("mixed", "tanh", "decoder", tied, hidden) < 1e-6
 
 
 @pytest.mark.parametrize("loss", LOSSES)
