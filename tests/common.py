@@ -48,6 +48,8 @@ def assert_same_numbers(pairs, prototype, **tolerance):
 class FixedDirections:
     """The directions of a ``TangentPropagation``, as they are given for each row of the data."""
 
+    can_be_captured = False
+
     def __init__(self, basis):
         self.basis, self.n_directions, self.rounding = basis, basis.shape[1], 0.0
 

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -104,6 +105,16 @@ def check_part(name, part):
     except ValueError as error:
         error.args = (f"In the layer {name!r}: {error}",)
         raise
+
+
+def copies(params):
+    """Return copies of ``params``, by name, for a fitted model: a list, say, may be changed in place later."""
+    try:
+        return deepcopy(params)
+    except Exception as error:
+        raise TypeError(
+            f"{' and '.join(params)} must be such that copy.deepcopy copies them: {error}."
+        ) from error
 
 
 def check_sparse_output(self):

@@ -2,7 +2,6 @@
 
 import warnings
 from contextlib import contextmanager, nullcontext
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral, Real
@@ -23,6 +22,7 @@ from .devices import training_there
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
 from .fitting import BLOCK, AtEnd, kind_of_seed, opened_checkpoint, validate_params
 from .held_out import held_out_rows
+from .parameters import copies
 
 # Training parameters that methods of a fitted model need,
 _REMEMBERED = ("corruption", "corruption_level", "contraction", "contracted")
@@ -167,9 +167,8 @@ class TrainedModel(CallbackSupportMixin):
         """Store the training parameters that are needed later."""
         params = self.get_params(deep=False)
         self.trained_with_ = {name: params[name] for name in _REMEMBERED if name in params}
-        # Copies, since a list may be changed in place.
         fixed = {name: params[name] for name in FIXED if name in params}
-        self.trained_with_.update(deepcopy(fixed))
+        self.trained_with_.update(copies(fixed))
 
     def _train(self, problem, state, publish=None):
         """Minimize ``problem`` from ``state``, as the parameters say, and publish the result.
@@ -181,6 +180,7 @@ class TrainedModel(CallbackSupportMixin):
         publish : callable or None
             Called with the last state when training ends, also by an error; :meth:`_publish` by default.
         """
+        self._remember_parameters()  # now, since it raises for those that cannot be copied
         n_before, n_epochs = state.n_epochs, self._n_epochs(problem)
         max_epochs = n_before + n_epochs
         if state.extra:  # of the last fit, which may have had other observers

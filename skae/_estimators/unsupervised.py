@@ -13,6 +13,7 @@ from numbers import Integral, Real
 from .._compat import Interval, StrOptions, _fit_context
 from .._typing import ArrayLike, Estimator, MatrixLike, available_if
 from ..nn.scaling import unscaled
+from ..nn.user_parts import check_objective
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
 from .devices import dispatched, in_numpy, keep_backend, reference
@@ -78,6 +79,7 @@ def begin(self, X, sample_weight, *, again=False):
     rows = units.scaling.rows(X)
     state = self._last_state() if again else self._first_state(rows, sample_weight)
     objective = self.objective(self._network, units)
+    check_objective(objective, self)
     constant_loss = units.constant_loss * objective.largest_cell_weight
     options = {"constant_loss": constant_loss, "prototype": prototype}
     return Problem(objective, rows, sample_weight, **options), state

@@ -33,7 +33,8 @@ class DenoisingAE(BaseAutoEncoder):
         Corruption of the scaled columns, see ``standardize``. ``'masking'`` sets cells to 0, the mean of a real column;
         ``'salt_and_pepper'`` sets them to an end of their column's range; ``'swap'`` takes the same column of another
         row of the minibatch; ``'gaussian'`` adds noise to every cell. The one-hot columns of a category are masked or
-        swapped together. A callable has the signature ``f(X, seed, out)``.
+        swapped together. A callable has the signature ``f(X, seed, out)``: it fills ``out`` with a corruption of the
+        rows ``X``, which it leaves as they are, and draws noise by ``np.random.default_rng(seed)``.
     corruption_level : float, default=0.3
         Fraction of the cells that are corrupted; for gaussian noise, its standard deviation.
     emphasis : (float, float), default=None

@@ -238,7 +238,7 @@ class Pretraining:
         self.report.epoch_begin(None)
         try:
             yield
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             error.args = (f"In the layer {name!r}: {error}",)
             raise
         finally:

@@ -10,6 +10,7 @@ from .._estimators.fitting import generator
 from .._typing import ArrayLike, Corruption, FloatArray, RandomState
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.losses import Gaussian
+from ..nn.user_parts import checked_corruption
 from ._checks import check_decoder, check_schedule, checked_rows, checked_states, kept_states
 
 
@@ -131,9 +132,10 @@ def _checked_noise(output_noise, dtype, n_features):
 
 def _denoising_chain(fitted, x, corruption, noise, rng):
     """Yield x' ~ p(x | x~), x~ ~ corruption(x)."""
-    gaussian = fitted.loss.columns_of(Gaussian)
+    gaussian, corrupt = fitted.loss.columns_of(Gaussian), checked_corruption(corruption)
     while True:
-        x = fitted.network.reconstruct(fitted.params, _corrupted(x, corruption, rng))
+        x = fitted.network.reconstruct(fitted.params, _corrupted(x, corrupt, rng))
+        corrupt = corruption
         means = x[:, gaussian]
         fitted.loss.sample(x, rng)
         x[:, gaussian] = means + noise[gaussian] * rng.standard_normal(means.shape, means.dtype)

@@ -1,6 +1,6 @@
 """Corruptions of the encoder's input, each a function of (X, seed): noise depends on a row's content, not on its index.
 
-A user's own corruption is any object with ``__call__(X, seed, out)`` that fills ``out``.
+A user's own corruption is any object with ``__call__(X, seed, out)`` that fills ``out``, see ``user_parts.py``.
 """
 
 import numpy as np

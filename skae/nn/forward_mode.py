@@ -9,6 +9,7 @@ import numpy as np
 from .._arrays.namespace import empty, empty_like, in_rows, namespace, reshape
 from .._threads import ELEMENT, product, share
 from .activations import Rows
+from .user_parts import check_derivatives
 
 
 class LayerTangents:
@@ -40,8 +41,10 @@ class LayerTangents:
 
     def start(self, layer, outputs, mask=None):
         """Begin a batch with ``outputs`` of ``layer``, which are multiplied by ``mask`` if there is one."""
-        self.weights = layer.weights
+        self.weights, is_first = layer.weights, self.derivatives is None
         self.derivatives = layer.unit.derivatives(outputs, 2, self.derivatives)
+        if is_first:
+            check_derivatives(layer.unit, self.derivatives, outputs, order=2)
         if mask is not None:
             self.derivatives = self.derivatives.masked(mask)
         self.delta[...] = 0

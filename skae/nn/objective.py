@@ -18,6 +18,7 @@ from .._protocols import TrainingObjective
 from .._threads import ELEMENT, share
 from .corruption import Noise
 from .noise import draw_seeds
+from .user_parts import check_parts, check_units, checked_corruption, checked_penalty
 
 
 class Objective(TrainingObjective):
@@ -53,7 +54,8 @@ class Objective(TrainingObjective):
         n_frozen=0,
         row_factors=None,
     ):
-        self.network, self.loss = network, loss
+        check_parts(loss, corruption, emphasis, penalties)
+        self.network, self.loss, self._is_new = network, loss, True
         self.row_factors = None if row_factors is None else Constant(row_factors)
         self.corruption, self.emphasis, self.penalties = corruption, emphasis, penalties
         # Not every network has layers that can be frozen.
@@ -76,6 +78,9 @@ class Objective(TrainingObjective):
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat`` on ``batch``; fill ``grad`` with the gradient unless it is None."""
+        corruption, penalties = self.corruption, self.penalties
+        if self._is_new:
+            corruption, penalties = self._checked(flat)
         params, gradients = self._views(flat, grad)
         trace, clean, target, cell_weights = self._workspace(len(batch), flat)
         trace.start()
@@ -91,15 +96,15 @@ class Objective(TrainingObjective):
         missing = _fill_missing(clean) if batch.may_miss else None
         if missing is not None:
             cell_weights = _present(missing, clean)
-        if self.corruption is not None:
-            batch.corrupt(self.corruption, clean, seeds[0], trace.inputs)
+        if corruption is not None:
+            batch.corrupt(corruption, clean, seeds[0], trace.inputs)
         if self.emphasis is not None:
             batch.draw(partial(self._emphasize, seeds[0]), target, cell_weights)
             if missing is not None:
                 cell_weights = cell_weights * _present(missing, clean)
         self.network.forward(params, trace, seeds[2])
         value = 0.0
-        for penalty in self.penalties:
+        for penalty in penalties:
             value += penalty(params, trace, seeds[1])
         self._delta(trace, target, cell_weights)
         value += dot(trace.losses, trace.sample_weights)
@@ -111,6 +116,14 @@ class Objective(TrainingObjective):
     def largest_cell_weight(self):
         """float: largest factor on the loss of a cell."""
         return 1.0 if self.emphasis is None else max(self.emphasis)
+
+    def _checked(self, flat):
+        """Return corruption and penalties such that their first calls check them; check the units."""
+        self._is_new, penalties = False, self.penalties
+        if is_numpy(flat):
+            check_units(self.network, flat.dtype)
+            penalties = [checked_penalty(each, flat) for each in penalties]
+        return checked_corruption(self.corruption), penalties
 
     def _views(self, flat, grad):
         """Return the views of both vectors, which are mostly the same arrays as in the last step."""

@@ -1,0 +1,193 @@
+"""Checks of the units, corruptions and penalties that users write, in the first minibatch of a training.
+
+Most mistakes would train too, or end far from their cause. Exceptions that users raise are not changed.
+"""
+
+import inspect
+
+import numpy as np
+
+from .._arrays.namespace import all_finite, copy, is_numpy, namespace
+from .._protocols import TrainingObjective
+from .activations import ALL, Derivatives, Diagonal, Elementwise
+from .corruption import Noise
+from .losses import Reconstruction
+from .penalties import Penalty
+
+
+def check_units(network, dtype):
+    """Raise unless the hidden units of ``network`` do what :class:`~skae.nn.activations.Unit` says."""
+    for unit, width in zip(network.activations, network.sizes[1:]):
+        if not isinstance(unit, Elementwise):
+            _check_unit(unit, np.random.default_rng(0).standard_normal((3, width)).astype(dtype))
+
+
+def _check_unit(unit, a):
+    """Raise unless ``unit`` changes the given rows of ``a``, in place, and has derivatives there."""
+    name = f"activation={type(unit).__name__}"
+    _check_signature(unit.forward, f"{name}: forward", "forward(a, bias, rows, units)", 4)
+    _check_signature(
+        unit.derivatives, f"{name}: derivatives", "derivatives(outputs, order, memory)", 3
+    )
+    bias, before = np.full(a.shape[1], 0.5, a.dtype), a.copy()
+    returned = unit.forward(a, bias, slice(0, 2), ALL)
+    if returned is not None or np.array_equal(a[:2], before[:2]):
+        raise ValueError(
+            f"{name}: forward must change a in place, as in a[rows, units] = ..., and return nothing."
+        )
+    if not np.array_equal(a[2:], before[2:]):
+        raise ValueError(f"{name}: forward must change a[rows, units] alone, not other rows.")
+    unit.forward(a, bias, slice(2, 3), ALL)
+    if not np.isfinite(a).all():
+        raise ValueError(f"{name}: forward gives NaN or infinity at pre-activations of about 1.")
+    outputs = a.copy()
+    check_derivatives(unit, unit.derivatives(outputs, 1, None), a, order=1)
+    if not np.array_equal(outputs, a):
+        raise ValueError(f"{name}: derivatives must not change outputs.")
+
+
+def check_derivatives(unit, derivatives, outputs, *, order):
+    """Raise unless ``derivatives`` are those of ``unit`` at ``outputs``, up to this ``order``."""
+    name = f"activation={type(unit).__name__}: derivatives must return"
+    if not isinstance(derivatives, Derivatives):
+        raise TypeError(
+            f"{name} Derivatives, such as Diagonal(first, second); got {_described(derivatives)}."
+        )
+    if not isinstance(derivatives, Diagonal):
+        return
+    parts = {"first": derivatives.first}
+    if order == 2:
+        parts["second"] = derivatives.second
+    for part, array in parts.items():
+        if not is_numpy(outputs):
+            continue
+        if not _is_like(array, outputs.shape) or not np.isfinite(array).all():
+            raise ValueError(
+                f"{name} a Diagonal whose {part} derivatives are finite float32 or float64 of the shape {outputs.shape}; "
+                f"got {_described(array)}."
+            )
+
+
+def checked_corruption(corruption):
+    """Return a function that calls ``corruption`` and raises unless it has filled ``out``; None for None."""
+    if corruption is None or isinstance(corruption, Noise):
+        return corruption
+    name = f"corruption={corruption!r}"
+    _check_signature(corruption, name, "f(X, seed, out)", 3)
+
+    def corrupt(X, seed, out):
+        before, out[...] = copy(X), float("nan")
+        returned = corruption(X, seed, out)
+        if not all_finite(out) or (returned is not None and returned is not out):
+            raise ValueError(
+                f"{name} must fill all of out with finite numbers, as in out[...] = ..., and return nothing."
+            )
+        if not bool(namespace(X).all(before == X)):
+            raise ValueError(f"{name} must not change X, the clean rows, but fill out.")
+
+    return corrupt
+
+
+def check_objective(objective, owner):
+    """Raise unless ``objective`` is what the method of this name of the estimator ``owner`` has to return."""
+    if not isinstance(objective, TrainingObjective):
+        raise TypeError(
+            f"objective of {type(owner).__name__} must return an objective, such as "
+            f"skae.nn.objective.Objective(network, units.loss); got {objective!r}."
+        )
+
+
+def check_parts(loss, corruption, emphasis, penalties):
+    """Raise unless these can be the parts of an ``Objective``."""
+    if not isinstance(loss, Reconstruction):
+        raise TypeError(f"loss must be a Reconstruction, such as units.loss; got {loss!r}.")
+    if emphasis is not None and corruption is None:
+        raise ValueError("emphasis needs a corruption.")
+    if not isinstance(penalties, (list, tuple)):
+        raise TypeError(f"penalties must be a list; got {penalties!r}.")
+    for each in penalties:
+        if not isinstance(each, Penalty):
+            raise TypeError(
+                f"penalties must hold instances of classes that derive from skae.nn.penalties.Penalty; got {each!r}."
+            )
+
+
+def checked_penalty(penalty, flat):
+    """Return a function that calls ``penalty`` and raises unless it returns its value and adds gradients.
+
+    It must not change the parameters ``flat``.
+    """
+    if penalty.can_be_captured:
+        return penalty
+    name = f"The penalty {type(penalty).__name__}"
+    _check_signature(penalty, name, "penalty(params, trace, seed)", 3)
+
+    def penalize(params, trace, seed):
+        kept = flat, trace.inputs, trace.codes
+        before = [np.vdot(each, each) for each in kept]
+        value = penalty(params, trace, seed)
+        if not _is_number(value):
+            raise ValueError(f"{name} must return its value, a number; got {_described(value)}.")
+        if not np.array_equal(before, [np.vdot(each, each) for each in kept], equal_nan=True):
+            raise ValueError(f"{name} must not change parameters, inputs or codes.")
+        for record in trace.encoder:
+            n_upper, n_lower = record.outputs.shape[1], record.inputs.shape[1]
+            _check_terms(name, record, n_upper, n_lower)
+        for record in trace.decoder:
+            n_upper, n_lower = record.inputs.shape[1], record.outputs.shape[1]
+            _check_terms(name, record, n_upper, n_lower)
+        return value
+
+    return penalize
+
+
+def _is_number(value):
+    """Return whether ``value`` is a real number, finite or not, or an array of no dimensions."""
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return np.shape(value) == () and not isinstance(value, str)
+
+
+def _check_terms(name, record, n_upper, n_lower):
+    """Raise unless what a penalty added to a ``LayerRecord`` has the shapes of what it is added to."""
+    expected = {
+        "delta_terms": (record.delta_terms, record.outputs.shape),
+        "weight_terms": (record.weight_terms, (n_upper, n_lower)),
+        "bias_terms": (record.bias_terms, record.outputs.shape[1:]),
+        "row_scales": (record.row_scales, (n_upper,)),
+    }
+    for part, (terms, shape) in expected.items():
+        for term in terms:
+            if not _is_like(term, shape):
+                raise ValueError(
+                    f"{name} must add float32 or float64 of shape {shape} to the {part} of this layer; got "
+                    f"{_described(term)}."
+                )
+    shared = record.inputs, record.outputs
+    if any(np.may_share_memory(term, each) for term in record.delta_terms for each in shared):
+        raise ValueError(
+            f"{name} must add an array of its own to delta_terms, where others are added to it: copy the outputs."
+        )
+
+
+def _check_signature(function, name, expected, n_arguments):
+    """Raise TypeError unless ``function`` takes this number of arguments."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # of a compiled function
+        return
+    try:
+        signature.bind(*[None] * n_arguments)
+    except TypeError as error:
+        raise TypeError(f"{name} is called as {expected}: {error}.") from None
+
+
+def _is_like(array, shape):
+    """Return whether ``array`` has this shape and a dtype of the kernels."""
+    return is_numpy(array) and array.shape == shape and array.dtype in (np.float32, np.float64)
+
+
+def _described(value):
+    return f"shape {value.shape}, {value.dtype}" if is_numpy(value) else repr(value)
