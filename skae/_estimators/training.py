@@ -16,7 +16,7 @@ from .._typing import PathLike, RandomState, Schedule, SolverLike
 from ..nn.scaling import unscaled
 from ..training.full_batch import minimize_full_batch
 from ..training.loop import Stopping, TrainingState, Verbose, minimize
-from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_epochs
+from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_epochs, watches
 from .callbacks import reported
 from .devices import training_there
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
@@ -150,9 +150,9 @@ class TrainedModel(CallbackSupportMixin):
         """Return the state of the last fit, to continue from; another ``random_state`` gives it a new seed."""
         state = TrainingState.from_dict(self._state)
         state.best, state.n_stale, state.best_params, state.converged = np.inf, 0, None, False
-        fresh = self._make_solver().start(state.params)
-        if fresh.keys() != state.solver.keys():
-            state.solver = fresh
+        fresh = replace(state, solver=self._make_solver().start(state.params))
+        if fresh.solver.keys() != state.solver.keys():
+            state = fresh
         if self.random_state is not None and self._seeded_by != kind_of_seed(self.random_state):
             state.seed, state.rng = self._seed()
         return state
@@ -190,7 +190,7 @@ class TrainedModel(CallbackSupportMixin):
         if stored is not None and (stored.n_epochs > n_before or not n_before):
             # A warm start continues from the last fit, and not from the file of an earlier training.
             state, n_before = stored, stored.n_epochs
-        reporters = self._reporters(problem.rows, max_epochs)
+        reporters = [*self._reporters(problem.rows, max_epochs), *watches(self.solver, state)]
         observers = [*problem.observers, *reporters, *([] if checkpoint is None else [checkpoint])]
         solver = problem.solver or self._make_solver()
         listens = getattr(self, "_skl_callbacks", None)

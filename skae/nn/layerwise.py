@@ -172,3 +172,5 @@ class JointSolver:
             prefix = f"{i}_"
             own_state = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
             solver.step(own_params, own_grad, own_state, learning_rate * rate)
+            # A solver may put another array in place of one.
+            state.update({f"{prefix}{name}": value for name, value in own_state.items()})

@@ -4,15 +4,16 @@ Their state consists of plain arrays, so a checkpoint can hold it.
 """
 
 import math
+import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
 
 from .._arrays.fusion import run
-from .._arrays.namespace import is_numpy, scalar, size, zeros_like
+from .._arrays.namespace import is_numpy, precision_of, scalar, size, zeros_like
 from .._arrays.updates import adam, corrected, momentum
-from .._protocols import TakesNoRate
+from .._protocols import Observer, TakesNoRate
 from .._threads import ELEMENT, share
 
 AUTO_ITERATIONS = 200  # of L-BFGS
@@ -131,6 +132,36 @@ class LBFGS(TakesNoRate):
 
 
 SOLVERS = {"adam": Adam, "sgd": SGD, "lbfgs": LBFGS}
+
+
+class IdleSteps(Observer):
+    """Warn at the end of a training whose steps by a user's ``solver`` have left the parameters as they were."""
+
+    def __init__(self, solver, params):
+        self._solver, self._before, self._n_epochs = solver, params.copy(), 0
+
+    def epoch_end(self, state):
+        """Count the epochs."""
+        self._n_epochs += 1
+        return False
+
+    def close(self, state):
+        """Warn."""
+        # Atoms of norm 1 are scaled after each step.
+        rounding = 8 * precision_of(self._before) * abs(self._before)
+        if self._n_epochs and (abs(state.params - self._before) <= rounding).all():
+            warnings.warn(
+                f"The steps of solver={type(self._solver).__name__} changed no parameter: step must change params in "
+                "place, as in params -= learning_rate * grad.",
+                UserWarning,
+                stacklevel=6,
+            )
+
+
+def watches(solver, state):
+    """Return a list of ``IdleSteps``: empty for solvers of the package, whose steps may round to 0."""
+    own = isinstance(solver, (str, *SOLVERS.values()))
+    return [] if own else [IdleSteps(solver, state.params)]
 
 
 def is_full_batch(solver):
