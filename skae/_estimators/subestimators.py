@@ -1,6 +1,7 @@
 """Sub-estimators: layers and bases of another estimator, copies of them to fit, and their weights in its network."""
 
 import os
+import reprlib
 from itertools import zip_longest
 from numbers import Integral
 
@@ -12,6 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import validate_data
 
+from ..nn.activations import ACTIVATIONS, Unit
 from ..nn.network import Network
 from ..training.checkpoint import checked_path
 from ..training.loop import DivergenceError
@@ -20,6 +22,7 @@ from .fitting import DrawnSeed, is_fitted
 from .frozen import is_prefit
 from .layer import Layer, NetworkLayer
 from .parameters import check_part
+from .reading import named_array
 
 
 def check_layers(layers):
@@ -45,7 +48,56 @@ def check_layers(layers):
                 "skae.deep.Layer. Give an auto-encoder, RBM or PSD, and put other transformers before the stack in a "
                 "Pipeline."
             )
+        if not isinstance(layer, BaseEstimator):
+            raise TypeError(
+                f"layers has {name!r}: {layer!r}, which must derive from sklearn.base.BaseEstimator, too."
+            )
         check_part(name, layer)
+        _check_shapes(name, layer.layer_shapes())
+
+
+def _check_shapes(name, shapes):
+    """Raise unless ``shapes``, those of the layer ``name``, are pairs of a width and an activation."""
+    if not (isinstance(shapes, (list, tuple)) and shapes and all(map(_is_shape, shapes))):
+        raise TypeError(
+            f"In the layer {name!r}: layer_shapes must return a list of (width, activation), such as [(100, 'sigmoid')]; got "
+            f"{shapes!r}."
+        )
+
+
+def _is_shape(pair):
+    if not (isinstance(pair, (list, tuple)) and len(pair) == 2):
+        return False
+    width, activation = pair
+    known = isinstance(activation, Unit) or activation in ACTIVATIONS
+    return known and isinstance(width, Integral) and width >= 1
+
+
+def weights_of(layer, n_inputs):
+    """Return the ``layer_weights()`` of a fitted layer, which must be those that its ``layer_shapes()`` announce."""
+    weights, widths = layer.layer_weights(), [width for width, _ in layer.layer_shapes()]
+    each_has_four = isinstance(weights, (list, tuple)) and all(
+        isinstance(each, (list, tuple)) and len(each) == 4 for each in weights
+    )
+    if not each_has_four or len(weights) != len(widths):
+        raise TypeError(
+            "layer_weights must return a list of (encoder weights, encoder bias, decoder weights, decoder bias), one for each "
+            f"of layer_shapes; got {reprlib.repr(weights)}."
+        )
+    for arrays, n_lower, n_upper in zip(weights, (n_inputs, *widths), widths):
+        _check_weights(arrays, n_lower, n_upper)
+    return weights
+
+
+def _check_weights(arrays, n_lower, n_upper):
+    """Raise unless ``arrays`` are weights and biases of an encoder and a decoder; those of a decoder may be None."""
+    names = "encoder weights", "encoder bias", "decoder weights", "decoder bias"
+    shapes = (n_upper, n_lower), (n_upper,), (n_upper, n_lower), (n_lower,)
+    n_arrays = 2 if arrays[2] is None and arrays[3] is None else 4
+    for array, name, shape in list(zip(arrays, names, shapes))[:n_arrays]:
+        if array is None or named_array(array, name, ensure_2d=False).shape != shape:
+            found = None if array is None else f"shape {np.shape(array)}"
+            raise ValueError(f"layer_weights must return {name} of shape {shape}; got {found}.")
 
 
 def kind_of_units(layer):

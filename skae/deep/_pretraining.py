@@ -23,7 +23,7 @@ from .._estimators.callbacks import reported
 from .._estimators.devices import computing, current
 from .._estimators.fitting import by_block, is_fitted, seeds
 from .._estimators.layer import NetworkLayer
-from .._estimators.subestimators import fill, without_output
+from .._estimators.subestimators import fill, weights_of, without_output
 from .._estimators.training import TrainedModel
 from .._estimators.units import plain_units
 from .._estimators.unlabeled import constant_loss, rows_and_factors
@@ -130,7 +130,7 @@ class Pretraining:
         for number, ((_, layer), start) in enumerate(zip(self.layers, self.starts)):
             problem, state = self._begin(layer, start, X, sample_weight)
             layer.layer_training().publish(state)
-            fill(self.params, start, layer.layer_weights())
+            self._fill(layer, start)
             for observer in problem.objective.observers:
                 observer.key = f"{observer.key}_{number}"
             objectives.append(problem.objective)
@@ -168,7 +168,7 @@ class Pretraining:
         pieces = together.split(joint.params)
         for (_, layer), start, params in zip(self.layers, self.starts, pieces):
             _publish_part(layer, params, joint)
-            fill(self.params, start, layer.layer_weights())
+            self._fill(layer, start)
 
     def supervised(self, data, loss):
         """Fit each layer as the hidden layer of a network that predicts targets from the codes below.
@@ -237,14 +237,21 @@ class Pretraining:
         """Copy the weights of ``layer`` to the network, however its training ends, and name it in errors."""
         self.report.epoch_begin(None)
         try:
-            yield
+            try:
+                yield
+            except BaseException:  # also Ctrl-C
+                if is_fitted(layer):
+                    self._fill(layer, start)
+                raise
+            self._fill(layer, start)
         except (TypeError, ValueError) as error:
             error.args = (f"In the layer {name!r}: {error}",)
             raise
-        finally:
-            if is_fitted(layer):
-                fill(self.params, start, layer.layer_weights())
         self.report.epoch_end(None)
+
+    def _fill(self, layer, start):
+        """Copy the weights of ``layer`` to the network, from its layer ``start`` on."""
+        fill(self.params, start, weights_of(layer, self.network.sizes[start]))
 
     def _codes(self, X, n_layers):
         """Return the outputs of the first ``n_layers`` layers of the network."""

@@ -12,7 +12,7 @@ from .._estimators import named_layers
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import fitting_parts, in_numpy
 from .._estimators.fitting import column_names, gathered_with_y, unchanged_on_error
-from .._estimators.subestimators import copies, fill, for_parts
+from .._estimators.subestimators import copies, fill, for_parts, weights_of
 from .._estimators.supervised import BaseSupervised
 from .._estimators.unlabeled import (
     RECONSTRUCTION,
@@ -173,7 +173,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         network, flat = new_autoencoder(shape, self._units, state)
         start = 0
         for _, layer in self.layers_ if self.pretraining else ():
-            weights = layer.layer_weights()
+            weights = weights_of(layer, network.sizes[start])
             fill(network.views(flat), start, weights)
             start += len(weights)
         return network, flat
