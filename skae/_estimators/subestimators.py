@@ -212,11 +212,12 @@ def _fit_or_publish(base, X, sample_weight, publish):
     """Return ``base`` fitted to X; call ``publish(base)`` with what it has learned if its training is cut short."""
     options = {} if sample_weight is None else {"sample_weight": sample_weight}
     try:
-        return base.fit(X, **options)
+        base.fit(X, **options)
     except (KeyboardInterrupt, OSError, DivergenceError):
         if publish is not None and is_fitted(base):
             publish(base)
         raise
+    return base
 
 
 def atoms_of(estimator):

@@ -108,7 +108,7 @@ def _learned(stage, patches, rng):
     dictionary = _fitted(stage, patches, rng)
     if stage.encoder == "code":
         return dictionary, getattr(dictionary, "components_", None)
-    return dictionary, atoms_of(dictionary)
+    return dictionary, _given_filters(atoms_of(dictionary), patches, 1)[0]
 
 
 def _fitted(stage, patches, rng):
@@ -121,4 +121,6 @@ def _fitted(stage, patches, rng):
         check_prefit(dictionary=dictionary)
         validate_data(dictionary, patches, reset=False, skip_check_array=True)
         return dictionary
-    return ready_copy("dictionary", learner, stage, rng).fit(patches)
+    dictionary = ready_copy("dictionary", learner, stage, rng)
+    dictionary.fit(patches)
+    return dictionary

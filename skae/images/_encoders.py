@@ -8,6 +8,7 @@ the codes of positions from ``first`` on to windows, if possible by a kernel tha
 import numpy as np
 
 from .._arrays.namespace import dense
+from .._estimators.reading import named_array
 from .._estimators.subestimators import plain_codes
 from .._kernels.patches import pool, pool_split, pool_triangle, split_threshold, triangle
 
@@ -72,8 +73,18 @@ class Coder:
     def __init__(self, whitening, estimator, rectification):
         self.matrix = np.ascontiguousarray(whitening)
         self._estimator, self._rectification = estimator, rectification
+        self._check_codes(np.linspace(-1, 1, whitening.shape[1], dtype=whitening.dtype))
         self.n_maps = self.encode(np.zeros((1, whitening.shape[1]), whitening.dtype)).shape[1]
         self.width = whitening.shape[1] + self.n_maps
+
+    def _check_codes(self, patch):
+        """Raise unless the estimator transforms a patch into one row of numbers."""
+        name = f"transform of dictionary={type(self._estimator).__name__}"
+        codes = dense(plain_codes(self._estimator, patch[np.newaxis]))
+        if codes.shape[:1] != (1,) or named_array(codes, name).ndim != 2:
+            raise ValueError(
+                f"{name} must return a row of codes for each patch; got the shape {codes.shape} for one."
+            )
 
     def encode(self, products):
         """Return codes."""

@@ -181,8 +181,8 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             else:
                 check_instance(encoder=self.encoder)
                 check_needs_no_y(encoder=self.encoder)
-                encoder = ContractiveAE() if self.encoder is None else clone(self.encoder)
-                self.encoder_ = encoder.fit(frame)
+                self.encoder_ = ContractiveAE() if self.encoder is None else clone(self.encoder)
+                self.encoder_.fit(frame)
             self._n_tangents = self.n_tangents
             # An encoder without these tangents, or with other columns, is refused here and not at the first prediction.
             tangent_basis(self.encoder_, _safe_indexing(frame, slice(1)), self.n_tangents)

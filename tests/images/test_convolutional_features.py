@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from common import sklearn_checks
 from scipy.ndimage import gaussian_filter
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, load_sample_images
 from sklearn.decomposition import PCA
@@ -274,7 +275,34 @@ def test_photographs():
     assert features.transform(images).shape == (2, 64)
 
 
+class _OfUser(TransformerMixin, BaseEstimator):
+    """A dictionary whose codes are made by ``codes``, and whose ``fit`` returns nothing."""
+
+    def __init__(self, codes=lambda patches: patches, atoms=lambda patches: patches[:2]):
+        self.codes, self.atoms = codes, atoms
+
+    def fit(self, X, y=None):
+        self.components_ = self.atoms(X)
+
+    def transform(self, X):
+        return self.codes(X)
+
+
+def test_a_dictionary_may_return_nothing_from_fit():
+    options = {"patch_size": 3, "pool_grid": 1, "whitening": None, "random_state": 0}
+    for encoder in ("code", "linear"):
+        features = ConvolutionalFeatures(dictionary=_OfUser(), encoder=encoder, **options)
+        assert np.isfinite(features.fit_transform(GRAY)).all()
+
+
 ERRORS = [
+    ({"dictionary": _OfUser(lambda X: None), "encoder": "code"}, GRAY, "return a row of codes"),
+    ({"dictionary": _OfUser(lambda X: X[:, 0]), "encoder": "code"}, GRAY, "Expected 2D array"),
+    ({"dictionary": _OfUser(lambda X: X[1:]), "encoder": "code"}, GRAY, "got the shape (0, 36)"),
+    ({"dictionary": _OfUser(lambda X: X * np.nan), "encoder": "code"}, GRAY, "contains NaN"),
+    ({"dictionary": _OfUser(lambda X: X.astype(str)), "encoder": "code"}, GRAY, "of dictionary=_O"),
+    ({"dictionary": _OfUser(atoms=lambda X: X[:2, :9])}, GRAY, "filters of 9 numbers, but patche"),
+    ({"dictionary": _OfUser(atoms=lambda X: X[:2] * np.nan)}, GRAY, "dictionary contains NaN"),
     (
         {},
         GRAY[:, :5],
