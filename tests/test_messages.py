@@ -395,6 +395,16 @@ def test_weights_that_are_no_numbers(model, sample_weight):
         model.fit(X).score(X, sample_weight=sample_weight)
 
 
+@pytest.mark.parametrize("wrong", [True, None, {}, {"group": None}, lambda X: None, [[0, 1]]])
+@pytest.mark.parametrize(("Model", "name"), [(AutoEncoder, "loss"), (RBM, "visible")])
+def test_columns_of_losses_are_named(Model, name, wrong):
+    for losses in ([("gaussian", wrong)], [("gaussian", [0, 1, 2, 3, 4, 5]), ("bernoulli", wrong)]):
+        with pytest.raises(ValueError, match=rf"\b{name} (must name|names) "):
+            Model(2, max_iter=1, **{name: losses}).fit(X)
+    with pytest.raises(ValueError, match=f"{name} must be a list of .* with a name of"):
+        Model(2, max_iter=1, **{name: [(["gaussian"], [0, 1, 2, 3, 4, 5])]}).fit(X)
+
+
 SMALL = np.random.default_rng(0).random((20, 4))
 
 

@@ -344,19 +344,30 @@ def _given_losses(loss, X, frame, parameter):
     return pairs
 
 
+def _names_a_loss(entry):
+    """Return whether ``entry`` is a pair of the name of a loss and columns."""
+    pair = isinstance(entry, (tuple, list)) and len(entry) == 2
+    return pair and isinstance(entry[0], str) and entry[0] in LOSSES
+
+
 def _checked_losses(loss, frame, parameter):
     if not loss:
         raise ValueError(f"{parameter} must not be an empty list.")
     for entry in loss:
-        if not (isinstance(entry, (tuple, list)) and len(entry) == 2 and entry[0] in LOSSES):
+        if not _names_a_loss(entry):
             raise ValueError(
                 f"{parameter} must be a list of (name, columns) with a name of {sorted(LOSSES)}; got {entry!r}."
             )
         name, columns = entry
         groups = columns.values() if isinstance(columns, dict) else [columns]
+        if not groups:
+            raise ValueError(f"{parameter} must name columns of each loss; got {entry!r}.")
         for group in groups:
             group = group(frame) if callable(group) else group
             try:
-                yield name, np.asarray(_get_column_indices(frame, group), dtype=np.int64)
-            except ValueError as error:
+                indices = np.asarray(_get_column_indices(frame, group), dtype=np.int64)
+            except (TypeError, ValueError) as error:  # TypeError where it is None
                 raise ValueError(f"{parameter} names columns {group!r}: {error}.") from error
+            if indices.ndim != 1:  # of True
+                raise ValueError(f"{parameter} must name columns by a list; got {group!r}.")
+            yield name, indices
