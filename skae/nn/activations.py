@@ -24,6 +24,7 @@ class Unit(ABC):
 
     and pass an instance as ``activation``, or name it in ``ACTIVATIONS``. A unit whose outputs depend on one
     pre-activation each is an ``Elementwise``; one that needs its whole row (``whole_row``) never gets a part of one.
+    With ``whole_row = False``, threads may share the units of a row, and ``forward`` adds ``bias[units]``.
     """
 
     whole_row = True
@@ -46,12 +47,13 @@ class Unit(ABC):
     def backward(self, outputs, delta, extra, sums, rows=ALL, units=ALL):
         """delta <- J' delta + extra, from a gradient at h to one at a; sums <- its sum over the rows.
 
-        ``extra`` may be None.
+        ``extra`` may be None. ``units`` are a part of them only if ``whole_row`` is false.
         """
-        delta[rows] = self.derivatives(outputs[rows]).vjp(delta[rows])
+        part = delta[rows, units]
+        part[...] = self.derivatives(outputs[rows]).vjp(delta[rows])[:, units]
         if extra is not None:
-            delta[rows] += extra[rows]
-        np.sum(delta[rows], axis=0, out=sums)
+            part += extra[rows, units]
+        np.sum(part, axis=0, out=sums[units])
 
 
 class Rows(NamedTuple):

@@ -71,6 +71,20 @@ class _SoftmaxDerivatives(Derivatives):
         return _SoftmaxDerivatives(self.outputs[samples])
 
 
+class _Leaky(Unit):
+    """A unit of one pre-activation, parts of whose rows may be computed by several threads."""
+
+    whole_row = False
+
+    def forward(self, a, bias, rows=ALL, units=ALL):
+        part = a[rows, units] + bias[units]
+        a[rows, units] = np.maximum(part, 0.1 * part)
+
+    def derivatives(self, outputs, order=1, memory=None):
+        first = np.where(outputs > 0, 1, 0.1).astype(outputs.dtype)
+        return Diagonal(first, np.zeros_like(outputs))
+
+
 UNITS = {"top-k": _TopK(), "positive top-k": TopK(3), "softmax": _Softmax()}
 COLUMNS = np.arange(7)
 
@@ -162,11 +176,12 @@ def test_jacobians(unit):
     np.testing.assert_allclose(some.vjp(covectors[[2, 0]]), expected[[2, 0]], atol=1e-12)
 
 
-@pytest.mark.parametrize("unit", UNITS)
-def test_threads_do_not_cut_rows(unit, monkeypatch):
+@pytest.mark.parametrize("sizes", [(7, 6, 9), (7, 30, 20)], ids=str)
+@pytest.mark.parametrize("unit", [*UNITS.values(), _Leaky()], ids=[*UNITS, "leaky"])
+def test_threads_do_not_cut_rows(unit, sizes, monkeypatch):
     monkeypatch.setattr("skae._threads._SMALLEST_WORK", 1)
     rng = np.random.default_rng(0)
-    network = Network((7, 6, 9), UNITS[unit])
+    network = Network(sizes, unit)
     loss = Reconstruction([Gaussian(COLUMNS)])
     objective = Objective(network, loss, penalties=[JacobianContraction(0.5, network)])
     point, batch, grads = _point(network, rng), _batch(rng), []
