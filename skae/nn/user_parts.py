@@ -37,13 +37,33 @@ def _check_unit(unit, a):
         )
     if not np.array_equal(a[2:], before[2:]):
         raise ValueError(f"{name}: forward must change a[rows, units] alone, not other rows.")
-    unit.forward(a, bias, slice(2, 3), ALL)
+    if unit.whole_row:
+        unit.forward(a, bias, slice(2, 3), ALL)
+    else:
+        _check_parts_of_rows(unit, a, bias, name)
     if not np.isfinite(a).all():
         raise ValueError(f"{name}: forward gives NaN or infinity at pre-activations of about 1.")
     outputs = a.copy()
     check_derivatives(unit, unit.derivatives(outputs, 1, None), a, order=1)
     if not np.array_equal(outputs, a):
         raise ValueError(f"{name}: derivatives must not change outputs.")
+
+
+def _check_parts_of_rows(unit, a, bias, name):
+    """Call ``forward`` for both halves of the last row; raise if it does not change the given half alone."""
+    half = -(-a.shape[1] // 2)
+    for units in (slice(0, half), slice(half, None))[: a.shape[1]]:
+        before, problem = a.copy(), "it changed others"
+        try:
+            unit.forward(a, bias, slice(2, 3), units)
+        except ValueError as error:
+            before, problem = None, error
+        else:
+            before[2, units] = a[2, units]
+        if before is None or not np.array_equal(a, before):
+            raise ValueError(
+                f"{name}: forward must change a[rows, units] alone, with bias[units], as whole_row is False: {problem}."
+            )
 
 
 def check_derivatives(unit, derivatives, outputs, *, order):

@@ -53,6 +53,17 @@ class _AllRows(_Leaky):
         a[...] = np.tanh(a + bias)
 
 
+class _WholeBias(_Leaky):
+    whole_row = False
+
+
+class _AllUnits(_Leaky):
+    whole_row = False
+
+    def forward(self, a, bias, rows=ALL, units=ALL):
+        a[rows] = np.tanh(a[rows] + bias)
+
+
 class _OneArgument(_Leaky):
     def forward(self, a):
         a[...] = np.maximum(a, 0)
@@ -92,6 +103,8 @@ UNITS = [
     (_Returns(), ValueError, "activation=_Returns: forward must change a in place.*return nothing"),
     (_DoesNothing(), ValueError, "activation=_DoesNothing: forward must change a in place"),
     (_AllRows(), ValueError, r"forward must change a\[rows, units\] alone, not other rows"),
+    (_WholeBias(), ValueError, r"with bias\[units\], as whole_row is False: operands could not"),
+    (_AllUnits(), ValueError, r"as whole_row is False: it changed others"),
     (_OneArgument(), TypeError, r"forward is called as forward\(a, bias, rows, units\)"),
     (_OutputsAlone(), TypeError, r"derivatives is called as derivatives\(outputs, order, memory\)"),
     (_Undefined(), ValueError, "forward gives NaN or infinity"),
@@ -133,6 +146,22 @@ def test_units_of_one_derivative_have_no_penalty_on_the_jacobian():
     AutoEncoder(4, activation=unit, **SHORT).fit(X)
     message = "activation=_Slopes.* Diagonal whose second derivatives are finite.*got None"
     _check_refused(ContractiveAE(4, **SHORT).fit(X), ValueError, message, activation=unit)
+
+
+class _InParts(_Leaky):
+    """A right one, that threads may compute in parts."""
+
+    whole_row = False
+
+    def forward(self, a, bias, rows=ALL, units=ALL):
+        assert a[rows, units].size
+        super().forward(a, bias[units] if a[:, units].shape[1] < len(bias) else bias, rows, units)
+
+
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_a_unit_in_parts_is_taken(width):
+    model = AutoEncoder(width, activation=_InParts(), **SHORT)
+    assert np.isfinite(model.fit(X).transform(X)).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
