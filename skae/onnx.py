@@ -8,6 +8,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from ._estimators.subestimators import check_estimator
 from ._version import __version__
 from .deep import StackedAE
 from .nn.activations import ACTIVATIONS
@@ -76,6 +77,7 @@ def to_onnx(
     >>> [output.name for output in to_onnx(cae).graph.output]  # doctest: +SKIP
     ['codes']
     """
+    check_estimator(estimator)
     check_is_fitted(estimator)
     if isinstance(estimator, StackedAE) and method in _PREDICTIONS and hasattr(estimator, method):
         # The network of the estimator itself is the encoder alone.

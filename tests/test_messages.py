@@ -237,9 +237,20 @@ def test_atoms_of_a_deep_auto_encoder_do_not_exist():
         SparseCoder.from_estimator(DEEP.fit(X))
     with pytest.raises(ValueError, match="fit it first"):
         SparseCoder.from_estimator(AutoEncoder())
-    for wrong in (None, AutoEncoder):
-        with pytest.raises(TypeError, match="estimator must be a fitted estimator"):
-            SparseCoder.from_estimator(wrong)
+    with pytest.raises(TypeError, match="estimator=.* is a class: give an instance of it"):
+        SparseCoder.from_estimator(AutoEncoder)
+
+
+@pytest.mark.parametrize("wrong", [None, "model", 3, X, object(), max])
+def test_a_fitted_estimator_is_named(wrong):
+    from skae.plotting import FilterDisplay
+
+    for call in (SparseCoder.from_estimator, FilterDisplay.from_estimator, skae.onnx.to_onnx):
+        with pytest.raises(TypeError, match="estimator must be a fitted estimator; got"):
+            call(wrong)
+    if not isinstance(wrong, int):
+        with pytest.raises(TypeError, match="layers of make_stack must be estimators or widths"):
+            skae.make_stack(wrong)
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,13 @@ def check_instance(**parts):
             )
 
 
+def check_estimator(estimator):
+    """Raise if the argument ``estimator`` is a class, or has no ``fit``."""
+    check_instance(estimator=estimator)
+    if not hasattr(estimator, "fit"):
+        raise TypeError(f"estimator must be a fitted estimator; got {estimator!r}.")
+
+
 def check_needs_no_y(**parts):
     """Raise if a sub-estimator that is fitted to X alone needs y."""
     for name, part in parts.items():
@@ -222,8 +229,7 @@ def _fit_or_publish(base, X, sample_weight, publish):
 
 def atoms_of(estimator):
     """Return the filters of a fitted estimator: its ``components_``, or else its ``cluster_centers_``."""
-    if estimator is None or isinstance(estimator, type):
-        raise TypeError(f"estimator must be a fitted estimator; got {estimator!r}.")
+    check_estimator(estimator)
     for name in ("components_", "cluster_centers_"):
         atoms = getattr(estimator, name, None)
         if atoms is not None:

@@ -1,6 +1,9 @@
 """A stack of layers without names."""
 
+from numbers import Integral
 from typing import Any
+
+from sklearn.base import BaseEstimator
 
 from ._layers import named
 from ._stacked import StackedAE
@@ -26,6 +29,8 @@ def make_stack(*layers: Any, **options: Any) -> StackedAE:
     ------
     ValueError
         If there is no layer.
+    TypeError
+        If a layer is neither an estimator nor a width.
 
     Examples
     --------
@@ -38,4 +43,7 @@ def make_stack(*layers: Any, **options: Any) -> StackedAE:
     """
     if not layers:
         raise ValueError("make_stack needs at least one layer, such as ContractiveAE(100) or 100.")
+    for layer in layers:
+        if not isinstance(layer, (Integral, BaseEstimator)):
+            raise TypeError(f"layers of make_stack must be estimators or widths; got {layer!r}.")
     return StackedAE(named(layers), **options)

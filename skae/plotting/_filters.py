@@ -8,7 +8,7 @@ from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .._estimators.devices import in_numpy
-from .._estimators.subestimators import atoms_of, check_instance
+from .._estimators.subestimators import atoms_of, check_estimator
 from .._typing import Axes, Self
 from ._grid import as_images, draw_sheet, shape_of, tile
 
@@ -142,7 +142,7 @@ def _maps(images, map_shape):
 
 def _filters_of(estimator):
     """Return the filters of a fitted estimator as rows, and their image shape if they have one."""
-    check_instance(estimator=estimator)
+    check_estimator(estimator)
     check_is_fitted(estimator)
     if hasattr(estimator, "encoder_weights_"):
         return estimator.encoder_weights_[0], None
