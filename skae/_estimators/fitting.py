@@ -103,9 +103,9 @@ def _is_worth_keeping(new, old, error):
     return (bool(curve) and curve != earlier) or old is None or not diverged
 
 
-def gathered(estimator, X):
+def gathered(estimator, X, **options):
     """Return X, or a memory map of its rows if they are not in memory, see :func:`skae.sources.gather`."""
-    return X if type(X) is np.ndarray else _gather(estimator, X)[0]
+    return X if type(X) is np.ndarray else _gather(estimator, X, **options)[0]
 
 
 def gathered_with_y(estimator, X, y, needed_by=None):
@@ -119,8 +119,8 @@ def gathered_with_y(estimator, X, y, needed_by=None):
     return X, y
 
 
-def _gather(estimator, X):
-    return gather_with_y(X, allow_nan=get_tags(estimator).input_tags.allow_nan)
+def _gather(estimator, X, **options):
+    return gather_with_y(X, allow_nan=get_tags(estimator).input_tags.allow_nan, **options)
 
 
 def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):

@@ -9,7 +9,7 @@ from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import validate_data
 
 from .._estimators.devices import check_library
-from .._estimators.fitting import validated_rows
+from .._estimators.fitting import gathered, validated_rows
 from .._estimators.reading import named_array
 from .._estimators.unit_atoms import unit_rows
 
@@ -38,9 +38,11 @@ def validated_images(estimator, X, image_shape, *, reset):
     """
     shape = None if image_shape is None else _checked_shape(image_shape)
     check_library(estimator, X)
+    X = gathered(estimator, X, keep_bytes=True)
     n_axes = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
     if n_axes <= 2:
-        X = validated_rows(estimator, X, dtype=_DTYPES, accept_sparse=False, reset=reset)
+        dtypes = _dtypes_of(X)
+        X = validated_rows(estimator, X, dtype=dtypes, accept_sparse=False, reset=reset)
         shape = shape or _shape_of_row(X.shape[1])
         if np.prod(shape) != X.shape[1]:
             raise ValueError(
@@ -59,6 +61,14 @@ def validated_images(estimator, X, image_shape, *, reset):
     rows = validate_data(estimator, X.reshape(len(X), -1), reset=reset, skip_check_array=True)
     _check_pixels(estimator, rows, reset)
     return rows.reshape(len(X), *given)
+
+
+def _dtypes_of(X):
+    """Return the dtypes that pixels keep; scikit-learn does not look for the dtype of a frame of polars."""
+    if type(X).__module__.partition(".")[0] != "polars":
+        return _DTYPES
+    own = X.to_numpy().dtype
+    return [own] if own in _DTYPES else _DTYPES
 
 
 def _check_pixels(estimator, X, reset):

@@ -55,12 +55,15 @@ def gather(X: MatrixLike, *, allow_nan: bool = False, folder: PathLike | None = 
     return gather_with_y(X, allow_nan=allow_nan, folder=folder)[0]
 
 
-def gather_with_y(X, *, allow_nan=False, folder=None):
-    """Return X as :func:`gather` does, and the y of its parts, or None if they have none."""
+def gather_with_y(X, *, allow_nan=False, folder=None, keep_bytes=False):
+    """Return X as :func:`gather` does, and the y of its parts, or None if they have none.
+
+    With ``keep_bytes``, unsigned integers of 8 bits stay what they are: pixels, whose scale is not that of floats.
+    """
     parts = parts_of(X)
     if parts is None:
         return X, None
-    checked = Checks(allow_nan)
+    checked = Checks(allow_nan, keep_bytes)
     with tempfile.TemporaryFile(prefix="skae-", dir=folder) as file:
         sparse, targets = [], []
         for part in parts:
@@ -116,10 +119,13 @@ class Checks:
     Parameters
     ----------
     allow_nan : bool
+    keep_bytes : bool, default=False
+        Whether rows of ``uint8`` keep this dtype.
     """
 
-    def __init__(self, allow_nan):
+    def __init__(self, allow_nan, keep_bytes=False):
         self._allow_nan, self._number = allow_nan, 0
+        self._kept = (*_PLAIN, np.uint8) if keep_bytes else _PLAIN
         self.n_rows, self.n_columns, self.dtype = 0, None, None
         self.names, self._sparse, self._has_y = None, False, False
 
@@ -127,7 +133,10 @@ class Checks:
         """Return the rows of the next part in the dtype of all."""
         rows = part.rows
         if rows.ndim != 2:
-            self._refuse(f"has {rows.ndim} dimensions instead of 2")
+            self._refuse(
+                f"has {rows.ndim} dimensions instead of 2: give a row for each sample, as batch.reshape(len(batch), -1) makes "
+                "of images"
+            )
         if not rows.shape[0]:
             self._refuse("is empty")
         if not rows.shape[1]:
@@ -136,7 +145,7 @@ class Checks:
             text = rows.dtype.kind in "OSU"
             cure = "encode columns of text first" if text else "give real numbers"
             self._refuse(f"has the dtype {rows.dtype}: {cure}")
-        dtype = rows.dtype if rows.dtype in _PLAIN else np.dtype(np.float64)
+        dtype = rows.dtype if rows.dtype in self._kept else np.dtype(np.float64)
         kind = scipy.sparse.issparse(rows), part.y is not None
         if self._number == 0:
             self.n_columns, self.dtype, self.names = rows.shape[1], dtype, part.names

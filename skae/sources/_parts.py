@@ -294,7 +294,9 @@ def _dask(X):
     """Read an array or a data frame of Dask, partition by partition."""
     from dask import array
 
-    if isinstance(X, array.Array) and X.ndim > 1:
+    if isinstance(X, array.Array) and X.ndim > 2:
+        return None  # images, which are read at once
+    if isinstance(X, array.Array) and X.ndim == 2:
         X = X.rechunk({1: -1})
         blocks = (X.blocks[number] for number in range(X.numblocks[0]))
         computed = (_computed(each, number) for number, each in enumerate(blocks))

@@ -15,6 +15,7 @@ from sklearn.decomposition import PCA
 from skae import PSD, RBM, ContractiveAE, DenoisingAE, SparseCoder
 from skae.images import ConvolutionalFeatures, ConvolutionalPSD
 from skae.plotting import FilterDisplay
+from skae.sources import apply
 
 rng = np.random.default_rng(0)
 GRAY = rng.random((7, 9, 11))
@@ -442,3 +443,59 @@ def test_pixels_too_small_for_their_squares_are_told(dtype, unit):
     images = (unit * GRAY).astype(dtype)
     with pytest.raises(ValueError, match="too small for float.*divide X by the largest pixel"):
         ConvolutionalFeatures(4, patch_size=3).fit(images)
+
+
+def _eight_bit_sources(pixels, folder):
+    """Return rows of 8-bit pixels from all kinds of sources, by name."""
+    dask, pyarrow = pytest.importorskip("dask.array"), pytest.importorskip("pyarrow")
+    h5py, polars = pytest.importorskip("h5py"), pytest.importorskip("polars")
+    rows = pixels.reshape(len(pixels), -1)
+    mapped = np.memmap(folder / "pixels", np.uint8, "w+", shape=rows.shape)
+    mapped[:] = rows
+    file = h5py.File(folder / "pixels.h5", "w")
+    file["rows"], file["images"] = rows, pixels
+    frame = polars.DataFrame(rows, schema=[f"p{k}" for k in range(rows.shape[1])])
+    return {
+        "memory map": mapped,
+        "hdf5": file["rows"],
+        "hdf5 images": file["images"],
+        "dask": dask.from_array(rows, chunks=(7, 5)),
+        "dask images": dask.from_array(pixels, chunks=(7, 5, 3)),
+        "polars": frame,
+        "polars, lazy": frame.lazy(),
+        "arrow": pyarrow.table(dict(zip(frame.columns, rows.T))),
+        "pandas": pytest.importorskip("pandas").DataFrame(rows),
+        "batches": [*np.split(rows, 4)],
+    }
+
+
+@pytest.mark.filterwarnings("ignore:.*feature names")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ConvolutionalFeatures(
+            4,
+            patch_size=3,
+            dictionary="patches",
+            encoder="threshold",
+            contrast=None,
+            random_state=0,
+        ),
+        lambda: ConvolutionalPSD(4, patch_size=3, max_iter=1, random_state=0),
+    ],
+)
+def test_pixels_of_eight_bits_are_the_same_from_all_sources(make, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 6, 6), dtype=np.uint8)
+    expected = make().set_params(image_shape=(6, 6)).fit(pixels)
+    codes = expected.transform(pixels)
+    for name, X in _eight_bit_sources(pixels, tmp_path).items():
+
+        def rows(X=X):
+            return iter(X) if isinstance(X, list) else X
+
+        model = make().set_params(image_shape=(6, 6)).fit(rows())
+        np.testing.assert_array_equal(model.components_, expected.components_, err_msg=name)
+        np.testing.assert_array_equal(model.transform(rows()), codes, err_msg=name)
+        np.testing.assert_array_equal(apply(expected, rows()), codes, err_msg=name)
+        with pytest.raises(ValueError, match="fit had pixels of 8 bits"):
+            model.transform(255.0 * pixels)
