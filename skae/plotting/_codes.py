@@ -93,8 +93,8 @@ class CodeDisplay:
         display : CodeDisplay
             The display, with ``ax_`` and ``figure_``.
         """
-        ax, options = new_axes(ax), {"s": 12, "alpha": 0.7, "linewidths": 0, **(scatter_kw or {})}
         y = None if self.y is None else _checked_y(self.y, len(self.points))
+        ax, options = new_axes(ax), _with_defaults(scatter_kw)
         if y is None:
             ax.scatter(*self.points.T, **options)
         elif _are_classes(y):
@@ -102,15 +102,23 @@ class CodeDisplay:
             cmap = cmap or next(
                 (name for name, most in _CLASS_COLORS if len(classes) <= most), "turbo"
             )
-            drawn = ax.scatter(*self.points.T, c=colors, cmap=cmap, **options)
+            drawn = ax.scatter(*self.points.T, c=colors, **{"cmap": cmap, **options})
             handles, _ = drawn.legend_elements(num=list(range(len(classes))))
             ax.legend(handles, list(map(str, classes)), fontsize="small")
         else:
-            drawn = ax.scatter(*self.points.T, c=y, cmap=cmap or "viridis", **options)
+            drawn = ax.scatter(*self.points.T, c=y, **{"cmap": cmap or "viridis", **options})
             ax.figure.colorbar(drawn, ax=ax, label="y")
         ax.set(xlabel=self.names[0], ylabel=self.names[1], title="Codes")
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _with_defaults(options):
+    """Return options of ``Axes.scatter``, which may have other names such as ``linewidth``, with our defaults."""
+    from matplotlib.cbook import normalize_kwargs
+    from matplotlib.collections import PathCollection
+
+    return {"s": 12, "alpha": 0.7, "linewidth": 0, **normalize_kwargs(options, PathCollection)}
 
 
 def _in_the_plane(codes, components):

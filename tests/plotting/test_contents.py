@@ -322,3 +322,21 @@ def test_the_extra_is_named_where_matplotlib_is_missing(monkeypatch):
     for Display in (LossCurveDisplay, FilterDisplay):
         with pytest.raises(ImportError, match=r"pip install 'skae\[plot\]'"):
             Display.from_estimator(model)
+
+
+@pytest.mark.parametrize("y", [np.zeros(3), np.zeros((20, 2))])
+def test_codes_with_a_wrong_y_leave_no_figure(y):
+    with pytest.raises(ValueError, match="y (must|should)"):
+        CodeDisplay(points=np.zeros((20, 2)), y=y).plot()
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("name", ["linewidth", "linewidths", "lw"])
+@pytest.mark.parametrize("n_classes", [1, 3, 40])
+def test_options_of_scatter_have_all_names(name, n_classes):
+    points = np.random.default_rng(0).random((40, 2))
+    y = np.arange(40) % n_classes
+    options = {name: 2, "cmap": "jet"}
+    drawn = CodeDisplay(points=points, y=y).plot(scatter_kw=options).ax_.collections[0]
+    assert drawn.get_linewidth() == [2] and drawn.get_cmap().name == "jet"
+    assert CodeDisplay(points=points).plot().ax_.collections[0].get_linewidth() == [0]
