@@ -220,7 +220,9 @@ def weighted_batch_top_k(a, bias, count, weights):
     if (weights == weights[0]).all():
         return batch_top_k(a, bias, count)
     weights = weights.astype(np.float64) / weights.mean(dtype=np.float64)
-    codes = batch_top_k(a, bias, int(min(np.ceil(count / weights.min()), a.size)))
+    least = weights.min()
+    most = a.size if least * a.size <= count else int(np.ceil(count / least))
+    codes = batch_top_k(a, bias, most)
     order = np.argsort(-codes.values, kind="stable")
     kept = np.empty(len(order), bool)
     kept[order] = np.cumsum(weights[codes.rows[order]]) <= count * (1 + _ROUNDING)
