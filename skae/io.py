@@ -31,6 +31,7 @@ TRUSTED = (
     "skae.autoencoders._detector.AnomalyDetector",
     "skae.autoencoders._imputation.Imputation",
     "skae.autoencoders._imputer.Imputer",
+    "skae.autoencoders._normal.JointNormal",
     "skae.autoencoders._sparse.SparseAutoEncoder",
     "skae.boltzmann._classifier.BoltzmannClassifier",
     "skae.boltzmann._dbm.DBM",

@@ -25,6 +25,14 @@ def relative_gradient_error(objective, params, batch, step=1e-6):
     return np.abs(numeric - grad).max() / np.abs(numeric).max()
 
 
+def conditional_means(center, covariance, row):
+    """Return the row with the conditional means of a normal distribution where it is NaN, by its covariance."""
+    missing, filled = np.isnan(row), np.array(row)
+    among, between = covariance[~missing][:, ~missing], covariance[missing][:, ~missing]
+    filled[missing] = center[missing] + between @ np.linalg.solve(among, (row - center)[~missing])
+    return filled
+
+
 def some_digits(dtype):
     """Return 150 digits with values in [0, 1], of which two are equal and have noise of their own."""
     X = load_digits().data[:150].astype(dtype) / 16

@@ -38,8 +38,9 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     A denoising auto-encoder learns to reconstruct rows from copies in which cells are set to the mean of their column,
     which is what it sees in place of a missing value. ``transform`` returns X with the values that the auto-encoder's
-    ``impute`` gives for missing cells; the others stay as they are, to the last bit. Unlike an auto-encoder, whose
-    ``transform`` returns codes, this is a step before any estimator that takes no NaN.
+    ``impute`` gives for missing cells, in real columns weighted averages of a linear estimate and of reconstructions.
+    The others stay as they are, to the last bit. Unlike an auto-encoder, whose ``transform`` returns codes, this is a
+    step before any estimator that takes no NaN.
 
     Parameters
     ----------

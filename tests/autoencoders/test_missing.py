@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
-from common import relative_gradient_error
+from common import conditional_means, relative_gradient_error
 from scipy.special import expit, log_softmax
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
@@ -15,6 +15,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from skae import AutoEncoder, ContractiveAE, DenoisingAE, StackedAE
 from skae._estimators.columns import Columns, one_hot_groups
 from skae.autoencoders._imputation import learned_imputation
+from skae.autoencoders._normal import JointNormal
 from skae.generative import EnergyAE
 from skae.nn.corruption import GaussianNoise, Masking, SaltAndPepper, Swap
 from skae.nn.jacobian_penalties import JacobianContraction
@@ -173,12 +174,15 @@ def test_imputation_warns_of_nothing():
 
 def test_imputation_by_hand():
     model = AutoEncoder(6, **FAST).fit(TABLE)
-    means, slopes = np.nanmean(TABLE, axis=0), model._imputation.slopes
+    normal, slopes = model._imputation.normal, model._imputation.slopes
     assert len(slopes) >= 1 and (slopes[:, 3:] == 1).all()
-    by_hand = TABLE
+    scaled = (TABLE - model.center_) / model.scale_
+    means, covariance = normal.center, np.linalg.inv(normal.precision)
+    linear = np.array([conditional_means(means, covariance, row) for row in scaled])
+    linear, by_hand = model.center_ + model.scale_ * linear, TABLE
     for turn in slopes:
         stretched = model.reconstruct(by_hand)
-        stretched[:, :3] = means[:3] + turn[:3] * (stretched - means)[:, :3]
+        stretched[:, :3] = (linear + turn * (stretched - linear))[:, :3]
         by_hand = np.where(MISSING, stretched, TABLE)
     np.testing.assert_allclose(model.impute(TABLE), by_hand, rtol=1e-8)
 
@@ -198,7 +202,7 @@ def test_slopes_are_those_of_a_regression():
         # Of the true value, which the first column always has unless it is hidden, a share of its own.
         return np.repeat(z.max(axis=1, keepdims=True) + z.min(axis=1, keepdims=True), 3, 1) * shares
 
-    found = learned_imputation(reconstruct, truth, np.zeros(3), np.ones(3, bool), None)
+    found = learned_imputation(reconstruct, truth, *_real_inputs(3))
     asked = np.array([[np.nan, value, value] for value in rng.standard_normal(50)])
     np.testing.assert_allclose(found.fill(reconstruct, asked)[:, 0], asked[:, 1], rtol=0.1)
 
@@ -217,7 +221,7 @@ def test_a_few_large_values_do_not_make_a_slope():
 
 
 def _real_inputs(n):
-    return np.zeros(n), np.ones(n, bool), None
+    return JointNormal(np.zeros(n), None), np.ones(n, bool), None
 
 
 @pytest.mark.slow
