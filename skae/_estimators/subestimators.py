@@ -229,11 +229,12 @@ def _fit_or_publish(base, X, sample_weight, publish):
 
 def atoms_of(estimator):
     """Return the filters of a fitted estimator: its ``components_``, or else its ``cluster_centers_``."""
-    check_estimator(estimator)
+    check_instance(estimator=estimator)
     for name in ("components_", "cluster_centers_"):
         atoms = getattr(estimator, name, None)
         if atoms is not None:
             return atoms
+    check_estimator(estimator)
     cure = "fit it first"
     if is_fitted(estimator):
         cure = "give one whose atoms have the features of X, such as an auto-encoder without hidden layers or one of a stack's layers_"
