@@ -1,6 +1,6 @@
-"""Where codes of skae do not help: accuracies and errors beside what does better, on the same draws.
+"""Where codes of skae do not help: accuracies beside what does better, on the same draws.
 
-The seed draws rows, splits, gaps and weights. All parameters of skae but ``random_state`` and the number of units have
+The seed draws rows, splits and weights. All parameters of skae but ``random_state`` and the number of units have
 their defaults. Classifiers on columns see scaled ones, and codes are computed from raw columns. ``CAE`` is ``ContractiveAE``,
 ``DAE`` ``DenoisingAE``, and ``LR`` ``LogisticRegression(max_iter=2000)``.
 
@@ -10,8 +10,7 @@ their defaults. Classifiers on columns see scaled ones, and codes are computed f
 - lengths: 200 rows of five lengths, each ``exp(0.2 size + noise)``; two classes differ by 2 deviations of the
   noise in four of them;
 - digits: scikit-learn's, gray or 1 above 8: auto-encoders and Boltzmann machines before a linear classifier;
-- Reuters: 4000 news with one topic each; of the ten that are nearest to one of 1000 others, how many share its topic;
-- tables: a tenth of the cells removed, and the error of those filled in, in standard deviations.
+- Reuters: 4000 news with one topic each; of the ten that are nearest to one of 1000 others, how many share its topic.
 
     python benchmarks/bench_limits.py --data DIR [--seeds 5] [--threads 1]
 
@@ -28,18 +27,13 @@ from outcomes.bench import accuracies, argument_parser, gain, print_table, rows
 from records import Records
 from scipy import sparse
 from sklearn.datasets import (
-    load_breast_cancer,
-    load_diabetes,
     load_digits,
-    load_wine,
     make_classification,
     make_hastie_10_2,
 )
 from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.feature_extraction.text import TfidfTransformer
-from sklearn.impute import IterativeImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import NearestNeighbors
@@ -47,7 +41,7 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
-from skae import RBM, ContractiveAE, DenoisingAE, Imputer
+from skae import RBM, ContractiveAE, DenoisingAE
 from skae.boltzmann import DBN
 
 N_TREE_CODES = 20
@@ -200,29 +194,12 @@ def neighbors(bench):
     return all_runs(bench, "Reuters", TEXTS, measure)
 
 
-TABLES = {"breast cancer": load_breast_cancer, "diabetes": load_diabetes, "wine": load_wine}
-IMPUTERS = {"Imputer": Imputer, "IterativeImputer": IterativeImputer}
-
-
-def imputed(bench, title):
-    """Return the runs of each method on one table."""
-
-    def measure(seed, method):
-        X = StandardScaler().fit_transform(TABLES[title]().data)
-        missing = np.random.default_rng(seed).random(X.shape) < 0.1
-        imputer = IMPUTERS[method](random_state=seed)
-        filled = imputer.fit_transform(np.where(missing, np.nan, X))
-        return {"result": round(float(np.sqrt(np.mean((filled - X)[missing] ** 2))), 4)}
-
-    return all_runs(bench, title, IMPUTERS, measure)
-
-
-def block(title, methods, *, digits=1, lower=False):
+def block(title, methods):
     """Return the lines of one set: all methods, and the gains of the first over the others, or of skae over it."""
-    yield from rows(title, methods, ("result",), digits)
+    yield from rows(title, methods, ("result",), 1)
     first, *others = methods
     for other in others:
-        yield gain(title, methods, other, first, "result", digits=digits, lower=lower)
+        yield gain(title, methods, other, first, "result")
 
 
 def table(bench):
@@ -234,9 +211,6 @@ def table(bench):
     if bench.folder:
         lines += ["", f"{'set':14s} {'method':24s} {'same topic %':>20s}"]
         lines += block("Reuters", neighbors(bench))
-    lines += ["", f"{'set':14s} {'method':24s} {'RMSE':>20s}"]
-    for title in TABLES:
-        lines += block(title, imputed(bench, title), digits=2, lower=True)
     return lines
 
 

@@ -6,9 +6,9 @@ A fraction of the cells of two tables is removed at random and filled in again. 
 to do just that: it accepts NaN in ``fit``, and ``impute`` returns the table without gaps. The error is that of the
 removed cells, in standard deviations of their columns, so filling in the mean of the column has an error of 1.
 
-Top: the error as more and more cells are missing. If a table mostly consists of columns that depend on each other
-linearly, such as breast cancer, IterativeImputer, a regression for each column, is better. Bottom: digits with half of
-the pixels missing, and how each method fills them in.
+Top: the error as more and more cells are missing. If columns depend on each other linearly, as those of breast cancer
+do, IterativeImputer, a regression for each column, is ahead of nearest neighbors; ``impute`` adds what is not linear.
+Bottom: digits with half of the pixels missing, and how each method fills them in.
 """
 
 # %%
