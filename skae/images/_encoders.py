@@ -73,7 +73,7 @@ class Coder:
     def __init__(self, whitening, estimator, rectification):
         self.matrix = np.ascontiguousarray(whitening)
         self._estimator, self._rectification = estimator, rectification
-        self._check_codes(np.linspace(-1, 1, whitening.shape[1], dtype=whitening.dtype))
+        self._check_codes(np.linspace(0, 1, whitening.shape[1], dtype=whitening.dtype))
         self.n_maps = self.encode(np.zeros((1, whitening.shape[1]), whitening.dtype)).shape[1]
         self.width = whitening.shape[1] + self.n_maps
 

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, load_sample_images
-from sklearn.decomposition import PCA
+from sklearn.decomposition import NMF, PCA
 
 from skae import PSD, RBM, ContractiveAE, DenoisingAE, SparseCoder
 from skae.images import ConvolutionalFeatures, ConvolutionalPSD
@@ -499,3 +499,10 @@ def test_pixels_of_eight_bits_are_the_same_from_all_sources(make, tmp_path):
         np.testing.assert_array_equal(apply(expected, rows()), codes, err_msg=name)
         with pytest.raises(ValueError, match="fit had pixels of 8 bits"):
             model.transform(255.0 * pixels)
+
+
+def test_a_dictionary_of_nonnegative_parts():
+    nmf = NMF(4, init="random", random_state=0, max_iter=500)
+    options = {"encoder": "code", "contrast": None, "whitening": None, "patch_size": 3}
+    features = ConvolutionalFeatures(4, dictionary=nmf, random_state=0, **options).fit(GRAY)
+    assert (features.transform(GRAY) >= 0).all()
