@@ -220,12 +220,16 @@ def weighted_batch_top_k(a, bias, count, weights):
     if (weights == weights[0]).all():
         return batch_top_k(a, bias, count)
     weights = weights.astype(np.float64) / weights.mean(dtype=np.float64)
-    least = weights.min()
-    most = a.size if least * a.size <= count else int(np.ceil(count / least))
-    codes = batch_top_k(a, bias, most)
-    order = np.argsort(-codes.values, kind="stable")
+    n_largest = 2 * count
+    while True:  # until entries are left out by their weight, or there are no others
+        codes = batch_top_k(a, bias, n_largest)
+        order = np.argsort(-codes.values, kind="stable")
+        within = np.cumsum(weights[codes.rows[order]]) <= count * (1 + _ROUNDING)
+        if len(order) < n_largest or not within[-1]:
+            break
+        n_largest *= 4
     kept = np.empty(len(order), bool)
-    kept[order] = np.cumsum(weights[codes.rows[order]]) <= count * (1 + _ROUNDING)
+    kept[order] = within
     return codes.where(kept)
 
 

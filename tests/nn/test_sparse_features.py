@@ -59,13 +59,15 @@ def test_winners_are_those_of_a_sort(ties, shape, k, dtype):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("library", ["numpy", "array_api_strict"])
+@pytest.mark.parametrize("heaviest", [3, 500])
 @pytest.mark.parametrize("ties", [False, True])
-def test_a_row_of_weight_n_is_n_rows(ties, library, dtype):
+def test_a_row_of_weight_n_is_n_rows(ties, heaviest, library, dtype):
     rng = np.random.default_rng(0)
     a, bias = rng.standard_normal((11, 30)).astype(dtype), rng.standard_normal(30).astype(dtype)
     if ties:
         a, bias = np.round(a), np.round(bias)
     times = rng.integers(0, 4, 11)
+    times[5] = heaviest
     weights = (times / times.sum()).astype(dtype)
     for k in range(1, 8):
         expected = _largest_by_weight(a + bias, k * times.sum(), times)
