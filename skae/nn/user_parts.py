@@ -4,6 +4,7 @@ Most mistakes would train too, or end far from their cause. Exceptions that user
 """
 
 import inspect
+from copy import deepcopy
 
 import numpy as np
 
@@ -19,7 +20,10 @@ def check_units(network, dtype):
     """Raise unless the hidden units of ``network`` do what :class:`~skae.nn.activations.Unit` says."""
     for unit, width in zip(network.activations, network.sizes[1:]):
         if not isinstance(unit, Elementwise):
-            _check_unit(unit, np.random.default_rng(0).standard_normal((3, width)).astype(dtype))
+            # A copy, since a unit may draw random numbers of its own.
+            _check_unit(
+                deepcopy(unit), np.random.default_rng(0).standard_normal((3, width)).astype(dtype)
+            )
 
 
 def _check_unit(unit, a):
@@ -98,7 +102,7 @@ def checked_corruption(corruption):
     def corrupt(X, seed, out):
         before, out[...] = copy(X), float("nan")
         returned = corruption(X, seed, out)
-        if not all_finite(out) or (returned is not None and returned is not out):
+        if not all_finite(out) or not _is_out(returned, out):
             raise ValueError(
                 f"{name} must fill all of out with finite numbers, as in out[...] = ..., and return nothing."
             )
@@ -106,6 +110,13 @@ def checked_corruption(corruption):
             raise ValueError(f"{name} must not change X, the clean rows, but fill out.")
 
     return corrupt
+
+
+def _is_out(returned, out):
+    """Return whether ``returned`` is None, ``out`` or a view of it."""
+    if returned is None or returned is out:
+        return True
+    return is_numpy(returned) and is_numpy(out) and np.may_share_memory(returned, out)
 
 
 def check_objective(objective, owner):

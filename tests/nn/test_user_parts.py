@@ -15,8 +15,10 @@ from skae import (
 from skae.autoencoders import BaseAutoEncoder, Unit, estimator
 from skae.generative import sample_walkback
 from skae.nn.activations import Diagonal
+from skae.nn.network import Network
 from skae.nn.objective import Objective
 from skae.nn.penalties import Penalty
+from skae.nn.user_parts import check_units
 
 X = np.random.default_rng(0).random((40, 6))
 Y = (X[:, 0] > 0.5).astype(int)
@@ -162,6 +164,32 @@ class _InParts(_Leaky):
 def test_a_unit_in_parts_is_taken(width):
     model = AutoEncoder(width, activation=_InParts(), **SHORT)
     assert np.isfinite(model.fit(X).transform(X)).all()
+
+
+class _Counting(_Leaky):
+    n_calls = 0
+
+    def forward(self, a, bias, rows=ALL, units=ALL):
+        self.n_calls += 1
+        super().forward(a, bias, rows, units)
+
+
+def test_a_unit_is_checked_on_a_copy():
+    unit = _Counting()
+    check_units(Network((6, 3), (unit,)), np.float64)
+    assert not unit.n_calls
+
+
+def test_a_corruption_may_return_a_view_of_out():
+    def masked(X, seed, out):
+        out[...] = X * (np.random.default_rng(seed).random(X.shape) < 0.5)
+
+    def returned(X, seed, out):
+        masked(X, seed, out)
+        return out[...]
+
+    first, second = (DenoisingAE(3, corruption=each, **SHORT).fit(X) for each in (masked, returned))
+    np.testing.assert_array_equal(first.components_, second.components_)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
