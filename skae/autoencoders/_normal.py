@@ -34,7 +34,7 @@ class JointNormal:
         missing = np.isnan(z)
         if self.precision is None:
             return np.where(missing, self.center.astype(z.dtype), z)
-        filled, _ = _expected(self.precision, z - self.center, missing)
+        filled = _expected(self.precision, z - self.center, missing, None)
         return np.where(missing, self.center + filled, z).astype(z.dtype)
 
 
@@ -56,7 +56,8 @@ def fitted_normal(z):
     center = np.where(missing, 0, z).sum(axis=0, dtype=float) / n_known
     covariance = np.diag(np.square(np.where(missing, 0, z - center)).sum(axis=0) / n_known)
     for _ in range(_N_STEPS if missing.any() else 1):  # one step is exact then
-        filled, uncertain = _expected(_inverse(covariance), z - center, missing)
+        uncertain = np.zeros_like(covariance)
+        filled = _expected(_inverse(covariance), z - center, missing, uncertain)
         shift = filled.mean(axis=0)
         center, filled = center + shift, filled - shift
         covariance = (filled.T @ filled + uncertain) / len(z)
@@ -69,8 +70,8 @@ def _inverse(covariance):
     return np.linalg.inv(covariance + ridge * np.eye(len(covariance)))
 
 
-def _expected(precision, z, missing):
-    """Return the conditional means of centered rows, and the sum of their conditional covariance matrices.
+def _expected(precision, z, missing, uncertain):
+    """Return the conditional means of centered rows; add their conditional covariances to ``uncertain`` unless it is None.
 
     Parameters
     ----------
@@ -78,12 +79,12 @@ def _expected(precision, z, missing):
     z : ndarray of shape (n_samples, n_inputs)
     missing : ndarray of bool of shape (n_samples, n_inputs)
     """
-    filled, uncertain = np.where(missing, 0.0, z), np.zeros_like(precision)
+    filled = np.where(missing, 0.0, z)
     by_size = np.argsort(missing.sum(axis=1))
     for block in gen_batches(len(z), _BLOCK):
         rows = by_size[block]
         filled[rows] = _filled(precision, filled[rows], missing[rows], uncertain)
-    return filled, uncertain
+    return filled
 
 
 def _filled(precision, filled, missing, uncertain):
@@ -98,5 +99,6 @@ def _filled(precision, filled, missing, uncertain):
     pulls = np.take_along_axis(filled @ precision, order, axis=1)[..., np.newaxis]
     known = np.take_along_axis(filled, order, axis=1)
     np.put_along_axis(filled, order, known - (covariances @ pulls)[..., 0], axis=1)
-    np.add.at(uncertain, (i, j), covariances)
+    if uncertain is not None:
+        np.add.at(uncertain, (i, j), covariances)
     return filled
