@@ -71,9 +71,9 @@ def apply(
         raise ValueError(
             f"out={os.fspath(out)!r} has parts already: choose a new or an empty folder."
         )
-    checked, results, start = Checks(allow_nan=True), [], 0
+    checked, results, start = Checks(allow_nan=True, keep_bytes=True), [], 0
     for number, part in enumerate(_pieces(X, out is not None) if parts is None else parts):
-        rows = part.rows if parts is None else _named(_numbers(part, checked), part.names)
+        rows = part.rows if parts is None else _named(checked(part), part.names)
         with config_context(transform_output="default"):  # sparse results are no data frames
             result = _checked(run(rows), rows, method)
         stop = start + result.shape[0]
@@ -109,13 +109,6 @@ def _method_of(model, method):
             f"method={method!r} would fit the model to each part alone: fit it before, and give the name of another method."
         )
     return run
-
-
-def _numbers(part, checked):
-    """Return the rows of a part as floats, or as they are if they are pixels of 8 bits, whose scale is another one."""
-    rows = checked(part)
-    is_eight_bit = isinstance(part.rows, np.ndarray) and part.rows.dtype == np.uint8
-    return part.rows if is_eight_bit else rows
 
 
 def _checked(result, rows, method):
