@@ -4,7 +4,7 @@ from .._kernels import sparse_codes as compiled
 from .choice import portable
 from .namespace import namespace
 
-_ROUNDING = 1e-6  # relative error of weights in float32
+WEIGHT_ROUNDING = 1e-6  # relative error of weights in float32
 
 
 def top_k(a, k):
@@ -31,7 +31,7 @@ def weighted_top_k(values, weights, total):
     xp = namespace(values)
     order = xp.argsort(-values, stable=True)
     place = xp.argsort(order, stable=True)
-    within = xp.cumulative_sum(xp.take(weights, order)) <= total * (1 + _ROUNDING)
+    within = xp.cumulative_sum(xp.take(weights, order)) <= total * (1 + WEIGHT_ROUNDING)
     return xp.where(xp.take(within, place) & (values > 0), values, xp.zeros_like(values))
 
 

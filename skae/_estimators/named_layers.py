@@ -63,12 +63,11 @@ def _check_names_a_layer(self, params):
     if key is None:
         return
     layers, parameter = params.get("layers", self.layers), key.rpartition("__")[2]
-    name, missing = (
-        "low",
-        f", and layers={layers!r} has none: set it to a list of (name, estimator)",
-    )
     if isinstance(layers, (list, tuple)) and layers and isinstance(layers[0], (list, tuple)):
         name, missing = layers[0][0], ""
+    else:
+        name = "low"
+        missing = f", and layers={layers!r} has none: set it to a list of (name, estimator)"
     raise ValueError(
         f"{key} cannot be set: a parameter of a layer is set by the layer's name, as in {name}__{parameter}{missing}."
     )

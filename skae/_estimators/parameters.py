@@ -107,7 +107,7 @@ def check_part(name, part):
         raise
 
 
-def copies(params):
+def deep_copies(params):
     """Return copies of ``params``, by name, for a fitted model: a list, say, may be changed in place later."""
     try:
         return deepcopy(params)

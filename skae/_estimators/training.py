@@ -22,7 +22,7 @@ from .devices import training_there
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
 from .fitting import BLOCK, AtEnd, kind_of_seed, opened_checkpoint, validate_params
 from .held_out import held_out_rows
-from .parameters import copies
+from .parameters import deep_copies
 
 # Training parameters that methods of a fitted model need,
 _REMEMBERED = ("corruption", "corruption_level", "contraction", "contracted")
@@ -168,7 +168,7 @@ class TrainedModel(CallbackSupportMixin):
         params = self.get_params(deep=False)
         self.trained_with_ = {name: params[name] for name in _REMEMBERED if name in params}
         fixed = {name: params[name] for name in FIXED if name in params}
-        self.trained_with_.update(copies(fixed))
+        self.trained_with_.update(deep_copies(fixed))
 
     def _train(self, problem, state, publish=None):
         """Minimize ``problem`` from ``state``, as the parameters say, and publish the result.

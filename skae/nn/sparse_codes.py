@@ -6,13 +6,13 @@ import numpy as np
 import scipy.sparse
 
 from .._arrays.namespace import is_numpy
+from .._arrays.sparse_codes import WEIGHT_ROUNDING
 from .._kernels import sparse_codes as kernels
 from .._kernels.top_k import count_above, maxima_rows, take_above, top_k_rows
 from .._threads import ELEMENT, share
 from . import matrix_codes
 
 _GROUP = 16  # entries of a row that are represented by their largest
-_ROUNDING = 1e-6  # relative error of weights in float32
 
 
 @dataclass(eq=False)
@@ -224,7 +224,7 @@ def weighted_batch_top_k(a, bias, count, weights):
     while True:  # until entries are left out by their weight, or there are no others
         codes = batch_top_k(a, bias, n_largest)
         order = np.argsort(-codes.values, kind="stable")
-        within = np.cumsum(weights[codes.rows[order]]) <= count * (1 + _ROUNDING)
+        within = np.cumsum(weights[codes.rows[order]]) <= count * (1 + WEIGHT_ROUNDING)
         if len(order) < n_largest or not within[-1]:
             break
         n_largest *= 4
