@@ -1,5 +1,6 @@
 """Anomaly detection with an auto-encoder, by reconstruction errors and codes."""
 
+import math
 import warnings
 from functools import partial
 from numbers import Real
@@ -13,11 +14,19 @@ from .._arrays.namespace import dense
 from .._compat import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
 from .._estimators.columns import Columns, power_of_two
 from .._estimators.doc_links import linked
-from .._estimators.fitting import gathered, rows_at_once, unchanged_on_error
+from .._estimators.fitting import counted_rows, gathered, rows_at_once, unchanged_on_error
 from .._estimators.parameters import set_params
 from .._estimators.subestimators import fitted_base, plain_codes
 from .._estimators.versions import versioned
-from .._typing import BaseEstimator, FloatArray, IntArray, MatrixLike, OutlierMixin, Self
+from .._typing import (
+    ArrayLike,
+    BaseEstimator,
+    FloatArray,
+    IntArray,
+    MatrixLike,
+    OutlierMixin,
+    Self,
+)
 from ._autoencoder import AutoEncoder
 from ._composed import base_or_default, take_tags_of_base, validated_for_base, with_names
 
@@ -118,7 +127,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: MatrixLike, y: object = None) -> Self:
+    def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the auto-encoder to X, and learn which residuals and codes are normal.
 
         Parameters
@@ -127,6 +136,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             Training data, in which NaN is a missing value.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the objective of ``base`` and in v, m, C and the threshold.
 
         Returns
         -------
@@ -142,20 +153,24 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         with unchanged_on_error(self, learned="offset_"):
             X = gathered(self, X)
             rows = validated_for_base(self, X, reset=True)
-            learn = partial(self._learn_residuals, X, rows)
-            n_units = min(_MOST_UNITS, -(-rows.shape[0] // _ROWS_PER_UNIT))
-            base = base_or_default(self, AutoEncoder(n_units))
-            learn(fitted_base(self, base, X, None, learn))
+            X = with_names(X, rows)  # the base knows columns by their names
+            rows, weights, counted = counted_rows(rows, sample_weight)
+            if not isinstance(counted, slice):
+                X = _safe_indexing(X, counted)
+            learn = partial(self._learn_residuals, X, rows, weights)
+            base = base_or_default(self, AutoEncoder(_n_units(rows, weights)))
+            learn(fitted_base(self, base, X, weights, learn))
         return self
 
-    def _learn_residuals(self, X, rows, base):
+    def _learn_residuals(self, X, rows, weights, base):
         """Learn which residuals and codes of the rows of X are normal, with the fitted ``base``."""
-        self.base_, columns = base, Columns(rows)
+        self.base_, columns = base, Columns(rows, weights)
+        weights = np.ones(rows.shape[0]) if weights is None else weights.astype(np.float64)
         # Squares of very large or small residuals would overflow or underflow.
         self._unit = power_of_two(np.where(columns.deviation > 0, columns.deviation, 1))
         residuals, codes = self._residuals(X, rows), self._codes(X)
-        self._learn_normal(columns, residuals, codes)
-        threshold = self._threshold(-self._distances(residuals, codes) / 2)
+        self._learn_normal(columns, residuals, codes, weights)
+        threshold = self._threshold(-self._distances(residuals, codes) / 2, weights)
         # The scores of equal rows differ in their last digits, by the rows that are scored with them.
         self.offset_ = threshold - float(np.sqrt(np.finfo(rows.dtype).eps)) * abs(threshold)
 
@@ -228,35 +243,35 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         for rows in gen_batches(len(residuals), _BLOCK):
             yield rows, np.square(np.divide(residuals[rows], self._unit, dtype=np.float64))
 
-    def _mean_squares(self, residuals, kept):
-        """Return the mean square of each column's residuals in the ``kept`` rows; 0 for a column without values."""
+    def _mean_squares(self, residuals, weights):
+        """Return the weighted mean square of each column's residuals; 0 for a column without values."""
         total, count = np.zeros((2, residuals.shape[1]))
         for rows, squares in self._squares(residuals):
-            squares = squares[kept[rows]]
-            total += np.nansum(squares, axis=0)
-            count += (~np.isnan(squares)).sum(axis=0)
-        return total / np.maximum(count, 1)
+            missing = np.isnan(squares)
+            total += weights[rows] @ np.where(missing, 0, squares)
+            count += weights[rows] @ ~missing
+        return np.divide(total, count, out=total, where=count > 0)
 
     def _codes(self, X):
         return np.asarray(dense(plain_codes(self.base_, X)), dtype=np.float64)
 
-    def _learn_normal(self, columns, residuals, codes):
+    def _learn_normal(self, columns, residuals, codes, weights):
         """Learn the variances of the residuals and the moments of the codes from the most normal rows."""
-        kept = np.ones(len(codes), bool)
-        mean_squares = self._mean_squares(residuals, kept)
+        mean_squares = self._mean_squares(residuals, weights)
         least = np.maximum(
             _LEAST_FRACTION * mean_squares, _VARIANCE_FLOOR * (columns.deviation / self._unit) ** 2
         )
         counted = columns.varies & (mean_squares > 0)
+        kept = weights
         for step in range(_STEPS + 1):
             if step:
                 distances = self._distances(residuals, codes)
-                kept = distances <= np.quantile(distances, _SUPPORT)
+                kept = weights * (distances <= quantile(distances, _SUPPORT, weights))
             variance = np.maximum(self._mean_squares(residuals, kept), least)
             self._variance = np.where(counted, variance, np.inf)
-            self.code_mean_ = codes[kept].mean(axis=0)
-            deviations = codes[kept] - self.code_mean_
-            covariance = deviations.T @ deviations / len(deviations)
+            self.code_mean_ = np.average(codes, axis=0, weights=kept)
+            deviations = codes - self.code_mean_
+            covariance = (kept * deviations.T) @ deviations / kept.sum()
             ridge = _RIDGE * np.trace(covariance) / len(covariance)
             covariance += (ridge or 1.0) * np.eye(len(covariance))
             self._factor = cholesky(covariance, lower=True)
@@ -289,13 +304,38 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             distances[rows] += squares.sum(axis=1)
         return distances
 
-    def _threshold(self, scores):
+    def _threshold(self, scores, weights):
         if self.contamination != "auto":
-            return float(np.percentile(scores, 100 * self.contamination))
-        return -_fence(-2 * scores) / 2
+            return quantile(scores, self.contamination, weights)
+        return -_fence(-2 * scores, weights) / 2
 
 
-def _fence(distances):
+def _n_units(rows, weights):
+    """Return the number of units of the default auto-encoder; a row of weight 2 counts as two rows."""
+    n_rows = rows.shape[0] if weights is None else max(rows.shape[0], math.ceil(weights.sum()))
+    return min(_MOST_UNITS, -(-n_rows // _ROWS_PER_UNIT))
+
+
+def _fence(distances, weights):
     """Return the upper bound on normal ``distances``: Tukey's fence of their cube roots, cubed."""
-    low, high = np.percentile(np.cbrt(distances), [25, 75])
+    roots = np.cbrt(distances)
+    low, high = quantile(roots, 0.25, weights), quantile(roots, 0.75, weights)
     return float((high + _TUKEY_FACTOR * (high - low)) ** 3)
+
+
+def quantile(values, share, weights):
+    """Return the quantile that :func:`numpy.quantile` would return of repeated values; a weight of 2 is two of them.
+
+    Weights whose sum is less than the number of values are scaled up to that sum.
+    """
+    order = np.argsort(values)
+    values, weights = values[order], weights[order]
+    ends = np.cumsum(weights)
+    ends *= max(1, len(values) / ends[-1])
+    position = share * (ends[-1] - 1)
+    before = math.floor(position)
+    # The values at ``before`` and after it, counted from 0, with all repeats; sums of weights have rounding errors.
+    rounding = 1e-9 * ends[-1]
+    places = np.searchsorted(ends, [before + rounding, before + 1 + rounding])
+    low, high = values[np.minimum(places, len(values) - 1)]
+    return float(low + (position - before) * (high - low))

@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
@@ -24,6 +25,7 @@ from skae import (
     SparseCoder,
     StackedAE,
 )
+from skae.autoencoders._detector import quantile
 
 RNG = np.random.default_rng(0)
 HIDDEN = RNG.standard_normal((500, 2))
@@ -47,6 +49,39 @@ def test_scores_by_hand():
         kept = distances <= np.quantile(distances, 0.9)
     np.testing.assert_allclose(DETECTOR.residual_variance_, variance)
     np.testing.assert_allclose(DETECTOR.score_samples(X), -distances / 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("contamination", ["auto", 0.1])
+@pytest.mark.parametrize("solver", ["lbfgs", None])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_row_of_weight_n_is_n_rows(solver, contamination):
+    """With L-BFGS, or with a fitted auto-encoder; rows of weight 0 do not count."""
+    weights = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)
+    rows, options = X.copy(), {"contamination": contamination, "random_state": 0}
+    rows[weights == 0] = 100.0
+    unfitted = ContractiveAE(20, solver=solver, max_iter=10)
+    detector = AnomalyDetector(unfitted if solver else FrozenEstimator(DETECTOR.base_), **options)
+    weighted = clone(detector).fit(rows, sample_weight=weights)
+    repeated = clone(detector).fit(np.repeat(X, weights.astype(int), axis=0))
+    tolerance = 1e-4 if solver else 1e-9
+    np.testing.assert_allclose(weighted.offset_, repeated.offset_, rtol=tolerance)
+    np.testing.assert_allclose(weighted.score_samples(X), repeated.score_samples(X), tolerance)
+
+
+def test_weights_set_the_size_of_the_default_auto_encoder():
+    weights = np.full(40, 3.0)
+    assert (
+        AnomalyDetector(random_state=0).fit(X[:40], sample_weight=weights).base_.n_components == 24
+    )
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 1 / 3, 0.5, 0.9, 1.0])
+def test_quantiles_of_repeated_values(share):
+    rng = np.random.default_rng(0)
+    values, weights = rng.standard_normal(30), rng.integers(0, 5, 30).astype(float)
+    repeated = np.repeat(values, weights.astype(int))
+    assert quantile(values, share, weights) == pytest.approx(np.quantile(repeated, share))
+    assert quantile(values, share, np.full(30, 0.1)) == pytest.approx(np.quantile(values, share))
 
 
 @pytest.mark.parametrize("digit", [0, 3, 6])
