@@ -16,7 +16,6 @@ from .._typing import (
     TransformerMixin,
     available_if,
 )
-from ..nn.linear_maps import spectra
 from ..nn.model import Model
 from ..nn.network import Params, network_of
 from .devices import check_backend, computing, dispatched, reference, shown
@@ -221,7 +220,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         width = min(self.n_components_, self.n_features_in_)
 
         def values(model, x):
-            return like(spectra(to_numpy(model.jacobian(x)), width), x)
+            return like(model.singular_values(x), x)
 
         return self._by_block(X, values, width, method="singular_values", block=16)
 

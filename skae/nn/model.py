@@ -1,7 +1,11 @@
 """The fitted object: a network with its parameters and units, which takes and returns columns of X."""
 
-from .._arrays.namespace import cast, copy, empty, like, namespace, zeros
-from .linear_maps import encoder_map
+from functools import cached_property
+
+import numpy as np
+
+from .._arrays.namespace import cast, copy, empty, like, namespace, to_numpy, zeros
+from .linear_maps import encoder_map, spectra
 from .network import Network
 
 
@@ -77,6 +81,28 @@ class Model:
     def jacobian(self, x):
         """Return dh/dx, of shape (n_samples, n_components, n_features)."""
         return self.scaling.derivatives(self.network.jacobian(self.params, self.inputs(x)))
+
+    def singular_values(self, x):
+        """Return the singular values of dh/dx, largest first, as a numpy array of shape (n_samples, n_values)."""
+        width, directions = min(self.n_outputs, self.scaling.n_features), self._row_space
+        if directions is None:
+            return spectra(to_numpy(self.jacobian(x)), width)
+        products = self.network.jacobian(self.params, self.inputs(x), like(directions, x))
+        return spectra(to_numpy(products), width)
+
+    @cached_property
+    def _row_space(self):
+        """Directions of the inputs along which dh/dx has the same singular values, if they are fewer than the inputs.
+
+        They are an orthonormal basis of the rows of the lowest weights, in the units of X: across it, no code changes.
+        """
+        weights = self.params.encoder_weights[0]
+        n_units, n_inputs = weights.shape
+        if n_units >= n_inputs or not isinstance(self.network, Network):
+            return None
+        rows = to_numpy(self.scaling.derivatives(weights))
+        basis, _ = np.linalg.qr(rows.T.astype(np.float64))
+        return self.scaling.apply_difference(basis.T).T.astype(rows.dtype)
 
     def linear_map(self, x):
         """Return dh/dx as a linear map that is never formed."""

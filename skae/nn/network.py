@@ -146,9 +146,9 @@ class Network:
             X = layer.forward(X)
         return X
 
-    def jacobian(self, params, X):
-        """Return dh/dx, of shape (n_samples, n_components, n_features)."""
-        return outputs_and_jacobian(params.encoder_layers, X)[1]
+    def jacobian(self, params, X, directions=None):
+        """Return dh/dx, of shape (n_samples, n_components, n_features), or its products with columns of ``directions``."""
+        return outputs_and_jacobian(params.encoder_layers, X, directions)[1]
 
     def forward(self, params, trace, seed):
         """Fill ``trace`` from its inputs up to the codes and down to the logits."""
@@ -320,9 +320,12 @@ def _decoder_records(rows):
     return records
 
 
-def outputs_and_jacobian(layers, inputs):
-    """Return the outputs of a chain of layers and their Jacobian, of shape (n_samples, n_outputs, n_inputs)."""
-    jacobian = None
+def outputs_and_jacobian(layers, inputs, directions=None):
+    """Return the outputs of a chain of layers and their Jacobian, of shape (n_samples, n_outputs, n_inputs).
+
+    With ``directions``, of shape (n_inputs, n_directions), return the Jacobian's products with them.
+    """
+    jacobian = None if directions is None else directions[None, ...]
     for layer in layers:
         inputs = layer.forward(inputs)
         jacobian = layer.linearize(inputs).matmul(jacobian, inputs.shape[0])

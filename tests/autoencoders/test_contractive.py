@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 
-from skae import AutoEncoder, ContractiveAE
+from skae import RBM, AutoEncoder, ContractiveAE, RecurrentAE
+from skae.autoencoders import TopK
 
 X = load_digits().data / 16
 SMALL = {"n_components": 12, "batch_size": 100, "max_iter": 30, "random_state": 0}
@@ -69,6 +71,33 @@ def test_jacobian_and_singular_values():
     np.testing.assert_allclose(
         model.singular_values(X[:1])[0], np.linalg.svd(numeric, compute_uv=False), atol=1e-8
     )
+
+
+MODELS = {
+    "narrow": ContractiveAE(12),
+    "wide": ContractiveAE(80),
+    "deep": AutoEncoder(30, hidden_layer_sizes=(10,)),
+    "whole rows": AutoEncoder(12, activation=TopK(3)),
+    "recurrent": RecurrentAE([12, 5]),
+    "machine": RBM(12),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", MODELS)
+def test_singular_values_are_those_of_the_jacobian(name, dtype):
+    """Of columns in different units, some of them constant, with fewer units than columns and with more."""
+    rows = (X * np.linspace(1, 100, 64)).astype(dtype)
+    model = clone(MODELS[name]).set_params(random_state=0)
+    parameters = {key: 2 for key in model.get_params() if key.endswith("max_iter")}
+    model.set_params(**parameters).fit(rows)
+    jacobians = model.jacobian(rows[:3]).astype(np.float64)
+    expected = np.linalg.svd(jacobians, compute_uv=False)
+    found = model.singular_values(rows[:3])
+    assert found.dtype == dtype and found.shape == expected.shape
+    rounding = 30 * np.finfo(dtype).eps * expected.max()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=rounding)
 
 
 def test_report():
