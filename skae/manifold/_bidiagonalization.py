@@ -1,5 +1,7 @@
 """Leading right singular vectors of many linear maps at once, by Golub-Kahan bidiagonalization.
 
+If the rows of all maps lie in a space of few dimensions, the search is for coordinates in it.
+
 All samples share the matrix products of a step. Each has its own basis, and is removed when it has converged. With V_m
 orthonormal, J V_m = U_m B_m and J'J V_m = V_m B_m'B_m + a_m b_(m+1) v_(m+1) e_m' (Golub & Kahan 1965). Only V is
 reorthogonalized; this suffices, and lost orthogonality of U does not affect V (Simon & Zha 2000).
@@ -60,6 +62,11 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None, n_jobs=-1):
         Orthonormal rows, those of the largest singular values first; in the library of ``linear_map``, like the values.
     values : ndarray of shape (n_samples, n_vectors)
     """
+    if start is None:
+        start = _random(linear_map, linear_map.n_samples, rng)
+    linear_map, basis = linear_map.in_row_space(n_vectors)
+    if basis is not None:
+        start = cast(start, basis.dtype) @ basis.T
     n_features, prototype = linear_map.n_features, linear_map.prototype
     xp = namespace(prototype)
     vectors = empty((linear_map.n_samples, n_vectors, n_features), prototype)
@@ -81,7 +88,13 @@ def leading_vectors(linear_map, n_vectors, tol, rng, start=None, n_jobs=-1):
         n_steps = min(n_steps + max(4, int(n_steps * growth)), n_features)
         n_waiting = process.go_on(~done, n_steps)
         waiting[finished] = False
-    return vectors, values
+    return vectors if basis is None else vectors @ basis, values
+
+
+def _random(linear_map, n_samples, rng):
+    """Return random vectors that the map takes."""
+    numbers = rng.standard_normal((n_samples, linear_map.n_features))
+    return like(numbers.astype(dtype_name(linear_map.prototype)), linear_map.prototype)
 
 
 def _eigh_in_threads(matrices, n_jobs):
@@ -104,9 +117,7 @@ class _Process:
         self._float64, self._eps = self._xp.float64, precision_of(prototype)
         # Maps are divided by these powers of two, as squares of their values could overflow or underflow.
         self.units = zeros((n_samples, 1), prototype) + 1
-        self._next = (
-            self._random(n_samples) if start is None else cast(in_rows(start), prototype.dtype)
-        )
+        self._next = cast(in_rows(start), prototype.dtype)
         self.n_done, self.basis = 0, empty((n_samples, n_steps, linear_map.n_features), prototype)
         # b_1 belongs to no pair of vectors.
         self.alphas = zeros((n_samples, n_steps), prototype, self._float64)
@@ -149,14 +160,10 @@ class _Process:
         size = xp.maximum(xp.max(self.alphas[:, :count], axis=1), xp.max(self.betas, axis=1))
         lost, n_lost = chosen(self._lengths <= self._eps * size)
         if n_lost and count < self.map.n_features:
-            fresh, lengths = self._random(n_lost), empty(n_lost, self._next)
+            fresh, lengths = _random(self.map, n_lost, self._rng), empty(n_lost, self._next)
             orthonormalize(self.basis[lost], count, fresh, lengths)
             self._next[lost] = fresh
         self._lengths[lost] = 0
-
-    def _random(self, n_samples):
-        numbers = self._rng.standard_normal((n_samples, self.map.n_features))
-        return like(numbers.astype(dtype_name(self.map.prototype)), self.map.prototype)
 
     def ritz(self, n_jobs):
         """Return eigenvalues of B'B, largest first, and eigenvectors in columns."""
@@ -203,6 +210,8 @@ class _Process:
     def go_on(self, samples, n_steps):
         """Keep the ``samples`` of a mask and extend the basis to ``n_steps`` vectors; return the number of samples."""
         samples, n_samples = chosen(samples)
+        if not n_samples:
+            return 0
         self.map = self.map.take(samples, n_samples)
         for name, n_columns in (("alphas", n_steps), ("betas", n_steps + 1)):
             numbers = getattr(self, name)[samples]

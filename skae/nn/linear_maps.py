@@ -2,7 +2,10 @@
 
 import numpy as np
 
+from .._arrays.namespace import like, to_numpy
 from .layer import LinearLayer
+
+_FEW = 4  # a space of the inputs with this many times fewer dimensions is worth the change to its coordinates
 
 
 class ProductMap:
@@ -41,6 +44,18 @@ class ProductMap:
         """Return the map of some of the samples."""
         return ProductMap([layer.take(samples) for layer in self.layers], n_samples)
 
+    def in_row_space(self, n_least):
+        """Return the map of coordinates in :func:`row_space`, and the basis; or this map and None without a basis.
+
+        The basis has at least ``n_least`` vectors.
+        """
+        lowest, *others = self.layers
+        if not n_least <= lowest.weights.shape[0] <= self.n_features // _FEW:
+            return self, None
+        basis = like(row_space(to_numpy(lowest.weights)), lowest.weights)
+        lowest = LinearLayer(lowest.weights @ basis.T, lowest.derivatives)
+        return ProductMap([lowest, *others], self.n_samples), basis
+
 
 class DenseMap:
     """Explicit J_i, in an array of shape (n_samples, n_outputs, n_features)."""
@@ -61,6 +76,19 @@ class DenseMap:
     def take(self, samples, n_samples):
         """Return the map of some of the samples."""
         return DenseMap(self.matrices[samples])
+
+    def in_row_space(self, n_least):
+        """Return this map and None: the matrices have no rows in common."""
+        return self, None
+
+
+def row_space(weights):
+    """Return an orthonormal basis, in rows, of a space that has the rows of ``weights``: across it, W x does not change.
+
+    Vectors are as many as rows, which are fewer than columns.
+    """
+    basis, _ = np.linalg.qr(weights.T.astype(np.float64))
+    return basis.T.astype(weights.dtype)
 
 
 def encoder_map(params, X, n_layers):

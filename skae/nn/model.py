@@ -2,10 +2,8 @@
 
 from functools import cached_property
 
-import numpy as np
-
 from .._arrays.namespace import cast, copy, empty, like, namespace, to_numpy, zeros
-from .linear_maps import encoder_map, spectra
+from .linear_maps import encoder_map, row_space, spectra
 from .network import Network
 
 
@@ -92,17 +90,16 @@ class Model:
 
     @cached_property
     def _row_space(self):
-        """Directions of the inputs along which dh/dx has the same singular values, if they are fewer than the inputs.
+        """Directions of the inputs along which dh/dx has the same singular values; None if there are as many as inputs.
 
-        They are an orthonormal basis of the rows of the lowest weights, in the units of X: across it, no code changes.
+        In the units of X they are orthonormal.
         """
         weights = self.params.encoder_weights[0]
         n_units, n_inputs = weights.shape
         if n_units >= n_inputs or not isinstance(self.network, Network):
             return None
-        rows = to_numpy(self.scaling.derivatives(weights))
-        basis, _ = np.linalg.qr(rows.T.astype(np.float64))
-        return self.scaling.apply_difference(basis.T).T.astype(rows.dtype)
+        basis = row_space(to_numpy(self.scaling.derivatives(weights)))
+        return self.scaling.apply_difference(basis).T
 
     def linear_map(self, x):
         """Return dh/dx as a linear map that is never formed."""

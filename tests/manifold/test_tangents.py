@@ -77,6 +77,25 @@ def test_saturated_hidden_units_are_left_out():
     np.testing.assert_allclose(values, exact[:, :K], rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("hidden", [(), (12,)], ids=["shallow", "deep"])
+def test_many_more_columns_than_units(hidden, dtype):
+    """Of different units, of which one is constant and one is large; once from given tangents."""
+    rows = (X * np.linspace(1, 50, 64)).astype(dtype)
+    model = AutoEncoder(10, hidden_layer_sizes=hidden, max_iter=3, random_state=0).fit(rows)
+    _, exact, right = np.linalg.svd(model.jacobian(rows[:20]).astype(np.float64))
+    found = tangent_basis(model, rows[:20], 3)
+    for basis, values in (found, tangent_basis(model, rows[:20], 3, start=found.basis)):
+        assert basis.dtype == values.dtype == dtype
+        np.testing.assert_allclose(values, exact[:, :3], rtol=1e-5)
+        cosines = np.linalg.svd(basis @ right[:, :3].transpose(0, 2, 1), compute_uv=False)
+        np.testing.assert_allclose(cosines, 1, atol=1e-5)
+        gram = basis @ basis.transpose(0, 2, 1)
+        np.testing.assert_allclose(
+            gram, np.tile(np.eye(3), (20, 1, 1)), atol=30 * np.finfo(dtype).eps
+        )
+
+
 def test_blocks_threads_and_sparse_rows_change_nothing():
     model = ContractiveAE(80, max_iter=5, loss="gaussian", random_state=0).fit(X)
     basis, values = tangent_basis(model, X, K, n_jobs=1)
