@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from ..sources._parts import refuse_masked
+from ..sources._parts import refuse_masked, rows_and_names
 from .devices import in_numpy
 
 _CURE_OF_DATES = "Turn dates into numbers, for instance (dates - dates.min()).dt.days, or leave such columns out."
@@ -102,6 +102,11 @@ def _not_numbers(X):
         except (TypeError, ValueError):
             names.append(name)
     return f" in {names}"
+
+
+def dtype_of_rows(X):
+    """Return the dtype of X as ``sources`` reads its batches: also that of a list, or of nullable columns."""
+    return rows_and_names(X)[0].dtype
 
 
 def refuse_unlike_numbers(value, name):

@@ -1,5 +1,6 @@
 """Validation of images, and patches drawn from them."""
 
+from contextlib import suppress
 from numbers import Integral
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from .._estimators.devices import check_library
 from .._estimators.fitting import gathered, validated_rows
-from .._estimators.reading import named_array
+from .._estimators.reading import dtype_of_rows, named_array
 from .._estimators.unit_atoms import unit_rows
 
 _DTYPES = [np.dtype(kind) for kind in "dfe?bBhHiIlLqQ"]  # kept; all others become the first one
@@ -64,11 +65,13 @@ def validated_images(estimator, X, image_shape, *, reset):
 
 
 def _dtypes_of(X):
-    """Return the dtypes that pixels keep; scikit-learn does not look for the dtype of a frame of polars."""
-    if type(X).__module__.partition(".")[0] != "polars":
+    """Return the dtypes that pixels keep; scikit-learn does not look for those of lists and of nullable columns."""
+    if hasattr(X, "dtype"):
         return _DTYPES
-    own = X.to_numpy().dtype
-    return [own] if own in _DTYPES else _DTYPES
+    with suppress(ValueError):  # of no numbers, which are refused where X is read
+        own = dtype_of_rows(X)
+        return [own] if own in _DTYPES else _DTYPES
+    return _DTYPES
 
 
 def _check_pixels(estimator, X, reset):
@@ -76,15 +79,20 @@ def _check_pixels(estimator, X, reset):
     # Computed without a copy of X.
     eight_bit, largest = X.dtype == np.uint8, max(float(X.max()), -float(X.min()))
     if reset:
-        estimator.pixels_ = {"eight_bit": eight_bit, "largest": largest}
+        whole = X.dtype.kind in "biu"
+        estimator.pixels_ = {"eight_bit": eight_bit, "largest": largest, "whole": whole}
         return
     fitted = estimator.pixels_
-    if fitted["eight_bit"] and not eight_bit and (largest > 1 or X.dtype.kind in "iu"):
+    # If fit had 0 and 1 in 8 bits, these became 1 / 255 at most; the rest is for rounding.
+    bound = 1 if fitted["largest"] > 1 else 1.5 / 255
+    if fitted["eight_bit"] and not eight_bit and (largest > bound or X.dtype.kind in "iu"):
         raise ValueError(
             f"X has pixels of {X.dtype} up to {largest:.3g}, but fit had pixels of 8 bits, which are divided by 255: give "
             "X.astype('uint8'), or X / 255."
         )
-    if eight_bit and not fitted["eight_bit"] and fitted["largest"] > 1:
+    # Models of earlier versions do not say whether they had whole numbers: 0 and 1 at most.
+    binary = fitted.get("whole", False) and 0 < largest <= 1
+    if eight_bit and not fitted["eight_bit"] and (fitted["largest"] > 1 or binary):
         raise ValueError(
             f"X has pixels of 8 bits, which are divided by 255, but fit had others, up to {fitted['largest']:.3g}: give X in "
             "the type and the units that it had there."

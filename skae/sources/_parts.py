@@ -121,11 +121,12 @@ def _batch(batch):
     if isinstance(batch, tuple) and len(batch) == 2:
         rows, y = batch
         refuse_masked(y, "its y")
-        return Part(*_rows_and_names(rows), y)
-    return Part(*_rows_and_names(batch))
+        return Part(*rows_and_names(rows), y)
+    return Part(*rows_and_names(batch))
 
 
-def _rows_and_names(rows):
+def rows_and_names(rows):
+    """Return rows as an array or a sparse matrix, and the names of their columns or None."""
     if scipy.sparse.issparse(rows):
         return rows, None
     refuse_masked(rows, "it")
@@ -279,7 +280,7 @@ def _polars(X):
 
     if not isinstance(X, LazyFrame):
         return None
-    return (Part(*_rows_and_names(frame)) for frame in _frames(X) if len(frame))
+    return (Part(*rows_and_names(frame)) for frame in _frames(X) if len(frame))
 
 
 def _frames(X):
@@ -308,7 +309,7 @@ def _dask(X):
             f"X is of the type {type(X).__name__} of Dask: give an array with a row for each sample, or a data frame."
         )
     computed = (_computed(each, number) for number, each in enumerate(X.partitions))
-    return (Part(*_rows_and_names(frame)) for frame in computed if len(frame))  # as filters leave
+    return (Part(*rows_and_names(frame)) for frame in computed if len(frame))  # as filters leave
 
 
 def _computed(partition, number):

@@ -415,6 +415,39 @@ def test_pixels_have_the_scale_that_they_had_in_fit(Model, flat):
             model.fit(other).transform(pixels)
 
 
+@pytest.mark.parametrize("kind", [bool, int])
+def test_pixels_of_0_and_1_keep_their_scale(kind):
+    """In 8 bits, 1 is divided by 255, as it is no other number; masks of 0 and 255 are the same as those of bools."""
+    on = np.random.default_rng(0).random((20, 6, 6)) > 0.5
+    options = {"contrast": None, "whitening": None, "dictionary": "patches", "encoder": "linear"}
+    model = ConvolutionalFeatures(3, patch_size=3, random_state=0, **options).fit(on.astype(kind))
+    expected = model.transform(on.astype(kind))
+    np.testing.assert_allclose(model.transform(255 * on.astype(np.uint8)), expected, rtol=1e-6)
+    assert np.isfinite(model.transform(np.zeros_like(on, np.uint8))).all()
+    with pytest.raises(ValueError, match="X has pixels of 8 bits.*fit had others, up to 1"):
+        model.transform(on.astype(np.uint8))
+    model.fit(on.astype(np.uint8))
+    shares = model.transform(on / np.float32(255))
+    np.testing.assert_allclose(shares, model.transform(on.astype(np.uint8)), rtol=1e-6)
+    for other in (on.astype(kind), on.astype(float)):
+        with pytest.raises(ValueError, match="up to 1, but fit had pixels of 8 bits"):
+            model.transform(other)
+    model.fit(255 * on.astype(np.uint8))
+    np.testing.assert_array_equal(model.transform(on), model.transform(255 * on.astype(np.uint8)))
+
+
+def test_lists_of_rows_have_the_pixels_of_lists_of_images():
+    for dtype in (np.uint8, np.int64, np.float32):
+        images = (200 * GRAY[:, :, :9]).astype(dtype)
+        features = ConvolutionalFeatures(3, patch_size=3, dictionary="patches", random_state=0)
+        expected = features.fit_transform(images)
+        for form in (list(images), list(images.reshape(7, -1)), images.reshape(7, -1).tolist()):
+            if dtype == np.int64 or not isinstance(form[0], list):
+                found = features.fit_transform(form)
+                assert found.dtype == expected.dtype
+                np.testing.assert_array_equal(found, expected)
+
+
 def test_constant_patches_are_zeros_with_the_smallest_contrast():
     images = np.zeros((4, 8, 8), dtype=np.float32)
     images[:, :, 4:] = np.random.default_rng(0).random((4, 8, 4))
@@ -455,6 +488,7 @@ def _eight_bit_sources(pixels, folder):
     file = h5py.File(folder / "pixels.h5", "w")
     file["rows"], file["images"] = rows, pixels
     frame = polars.DataFrame(rows, schema=[f"p{k}" for k in range(rows.shape[1])])
+    table = pytest.importorskip("pandas").DataFrame(rows)
     return {
         "memory map": mapped,
         "hdf5": file["rows"],
@@ -464,7 +498,11 @@ def _eight_bit_sources(pixels, folder):
         "polars": frame,
         "polars, lazy": frame.lazy(),
         "arrow": pyarrow.table(dict(zip(frame.columns, rows.T))),
-        "pandas": pytest.importorskip("pandas").DataFrame(rows),
+        "pandas": table,
+        "pandas, nullable": table.astype("UInt8"),
+        "pandas, Arrow": table.astype("uint8[pyarrow]"),
+        "rows in a tuple": tuple(rows),
+        "images in a tuple": tuple(pixels),
         "batches": [*np.split(rows, 4)],
     }
 
