@@ -289,8 +289,7 @@ class ConvolutionalPSD(
         H : ndarray of shape (n_samples, n_features_out)
             Codes in the order of ``map_shape_``.
         """
-        parts = [self._codes_of(block) for block in self._blocks(X)]
-        codes, gaps, squares = map(np.concatenate, zip(*parts))
+        codes, gaps, squares = self._by_block(self._codes_of, X)
         warn_of_gaps(gaps, squares, self.gap_tol, self.max_inference_iter)
         return codes
 
@@ -310,8 +309,7 @@ class ConvolutionalPSD(
             Upper bound on ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1`` at each code minus its minimum. Unknown
             with ``pool_size``: NaN, or infinite after ``max_inference_iter`` passes.
         """
-        parts = [self._codes(block, self.components_) for block in self._blocks(X)]
-        return tuple(map(np.concatenate, zip(*parts)))
+        return self._by_block(lambda images: self._codes(images, self.components_), X)
 
     def inverse_transform(self, X: ArrayLike) -> FloatArray:
         """Return the images that are reconstructed from codes, as rows.
@@ -373,14 +371,15 @@ class ConvolutionalPSD(
         n_filters = self._convolution.n_tiles * self.n_filters
         return UnitAtoms(super()._make_solver(), n_filters, self._convolution.n_values)
 
-    def _blocks(self, X):
-        """Yield images in blocks whose codes take little memory."""
+    def _by_block(self, function, X):
+        """Return the results of ``function`` for blocks of images, whose codes take little memory, as a tuple."""
         check_is_fitted(self)
         check_set(self, *_AFTER_FIT)
         images = validated_images(self, X, self.image_shape_, reset=False)
+        blocks = gen_batches(len(images), max(_CODES // self._n_features_out, 1))
         with team(effective_n_jobs(self.n_jobs)):
-            for rows in gen_batches(len(images), max(_CODES // self._n_features_out, 1)):
-                yield as_floats(images[rows], self.components_.dtype)
+            parts = [function(as_floats(images[rows], self.components_.dtype)) for rows in blocks]
+        return tuple(map(np.concatenate, zip(*parts)))
 
     def _predicted(self, images):
         encoder, params = self._make_encoder(), self._state["params"]

@@ -1,5 +1,6 @@
 """Stacked stages of convolutional features."""
 
+from contextlib import nullcontext
 from dataclasses import field
 from numbers import Integral
 from typing import ClassVar
@@ -119,7 +120,8 @@ class ConvolutionalStack(
             The fitted estimator.
         """
         self._check_layers()
-        with unchanged_on_error(self), team(effective_n_jobs(self.n_jobs)):
+        n_threads = None if self.n_jobs is None else effective_n_jobs(self.n_jobs)
+        with unchanged_on_error(self, n_threads):
             images = validated_images(self, X, self.image_shape, reset=True)
             self.image_shape_ = images.shape[1:]
             rng = check_random_state(self.random_state)
@@ -154,7 +156,9 @@ class ConvolutionalStack(
         check_is_fitted(self)
         check_set(self, "n_jobs")
         images = validated_images(self, X, self.image_shape_, reset=False)
-        with team(effective_n_jobs(self.n_jobs)):
+        # A team of all stages would keep each from its own threads.
+        threads = nullcontext() if self.n_jobs is None else team(effective_n_jobs(self.n_jobs))
+        with threads:
             blocks = [self._features(images[rows]) for rows in gen_batches(len(images), _BLOCK)]
         return np.concatenate(blocks)
 

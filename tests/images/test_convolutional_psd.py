@@ -11,8 +11,10 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso
+from threadpoolctl import threadpool_info
 
-from skae.images import ConvolutionalPSD, _convolution
+from skae import _threads
+from skae.images import ConvolutionalPSD, _convolution, _psd
 from skae.images._code_search import NeighborPools, infer_maps
 from skae.images._convolution import Convolution, ConvolutionalObjective, TiledEncoder
 from skae.nn.code_encoders import make_encoder
@@ -270,6 +272,23 @@ def test_bad_input(options, X, words):
     np.testing.assert_array_equal(psd.transform(IMAGES), before)
     with pytest.raises(ValueError, match="as ConvolutionalPSD.transform returns"):
         psd.inverse_transform(before[:, 1:])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("method", ["transform", "infer"])
+def test_threads_end_with_an_interrupt_though_its_traceback_is_kept(method, monkeypatch):
+    """As notebooks keep it: later calls would run in threads that are not theirs, and BLAS in one."""
+    model = ConvolutionalPSD(2, patch_size=3, max_iter=1, transform_algorithm="lasso", n_jobs=2)
+    model.fit(IMAGES)
+
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    before = threadpool_info()
+    monkeypatch.setattr(_psd, "infer_maps", interrupt)
+    with pytest.raises(KeyboardInterrupt) as kept:
+        getattr(model, method)(IMAGES)
+    assert kept.tb is not None and not _threads.has_workers() and threadpool_info() == before
 
 
 def test_training_that_is_cut_short_is_told():

@@ -9,7 +9,8 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 
-from skae.images import ConvolutionalFeatures, ConvolutionalStack, _stack
+from skae import _threads
+from skae.images import ConvolutionalFeatures, ConvolutionalStack, _features, _stack
 
 IMAGES = np.random.default_rng(0).random((30, 12, 11, 3))
 LOW = ConvolutionalFeatures(6, patch_size=3, pool_size=3, pool_stride=2, random_state=1)
@@ -38,6 +39,26 @@ def test_blocks_threads_and_rows_change_nothing(monkeypatch):
     stack = ConvolutionalStack([("low", LOW), ("high", HIGH)], image_shape=(12, 11, 3))
     rows = IMAGES.reshape(30, -1)
     np.testing.assert_allclose(stack.fit(rows).transform(IMAGES), Z)
+
+
+def test_stages_use_their_own_threads_unless_the_stack_has_some(monkeypatch):
+    monkeypatch.setattr(_threads, "allowed_cores", lambda: 4)
+    counts, share_items = [], _features.share_items
+
+    def counted(function, items):
+        counts.append(len(_threads.local.team) + 1)
+        return share_items(function, items)
+
+    monkeypatch.setattr(_features, "share_items", counted)
+    stages = [("low", clone(LOW)), ("high", clone(HIGH))]
+    stages = [(name, stage.set_params(dictionary="patches")) for name, stage in stages]
+    stack = ConvolutionalStack(stages).set_params(low__n_jobs=2, high__n_jobs=3).fit(IMAGES)
+    counts.clear()
+    stack.transform(IMAGES)
+    assert counts == [2, 3]
+    counts.clear()
+    stack.set_params(n_jobs=4).fit(IMAGES).transform(IMAGES)
+    assert counts == [4, 4, 4]
 
 
 @pytest.mark.slow
