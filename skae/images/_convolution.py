@@ -145,6 +145,8 @@ class ConvolutionalObjective(TrainingObjective):
 
     def __init__(self, convolution, encoder, infer, beta):
         self.convolution, self.encoder, self.infer, self.beta = convolution, encoder, infer, beta
+        # Rows of images of another shape may be the same.
+        self.identity = {"shape of images": convolution.picture_shape}
 
     def split(self, flat):
         """Return views of the filters and of the parameters of the encoder."""

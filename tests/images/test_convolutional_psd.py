@@ -338,6 +338,18 @@ def test_rows_of_weight_0_do_not_count():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_checkpoint_is_of_images_of_one_shape(tmp_path):
+    gray = IMAGES[..., 0]
+    model = ConvolutionalPSD(2, max_iter=1, checkpoint=tmp_path / "state", **STEADY).fit(gray)
+    model.set_params(max_iter=2, resume=True)
+    with pytest.raises(ValueError, match="shape of images"):
+        model.fit(gray.reshape(4, 7, 6))
+    resumed = model.fit(gray)
+    whole = ConvolutionalPSD(2, max_iter=2, **STEADY).fit(gray)
+    np.testing.assert_array_equal(resumed.components_, whole.components_)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_training_goes_on():
     whole = ConvolutionalPSD(3, max_iter=2, **STEADY).fit(IMAGES)
     warm = ConvolutionalPSD(3, max_iter=1, warm_start=True, **STEADY).fit(IMAGES).fit(IMAGES)
