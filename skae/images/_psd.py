@@ -56,7 +56,8 @@ class ConvolutionalPSD(
     Minimizes the mean over images of ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1 + beta ||h - f(x)||^2 / 2`` over
     maps of codes h, filters d of norm 1 and the encoder f, which sees the patch at each position (Kavukcuoglu et al.
     2010). Since each filter applies at all positions, the filters need not be shifted copies of each other, as they are
-    in a dictionary of patches. Images should have normalized contrast (``normalize_contrast``) or be whitened.
+    in a dictionary of patches. Images should have normalized contrast (``normalize_contrast``) or be whitened. 8-bit
+    pixels are divided by 255.
 
     Parameters
     ----------
@@ -322,12 +323,12 @@ class ConvolutionalPSD(
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
-            Samples, in the units of the training data.
+            Images in the units of the training data, up to 255 if these were of 8 bits.
         """
         check_is_fitted(self)
-        dtype = self.components_.dtype
-        codes = dense(checked_codes(self, X, self._n_features_out, dtype))
-        return self._convolution.sums(codes, self.components_).reshape(len(codes), -1)
+        codes = dense(checked_codes(self, X, self._n_features_out, self.components_.dtype))
+        images = self._convolution.sums(codes, self.components_).reshape(len(codes), -1)
+        return images * images.dtype.type(255) if self.pixels_["eight_bit"] else images
 
     @property
     def components_(self) -> FloatArray:

@@ -337,6 +337,18 @@ def test_rows_of_weight_0_do_not_count():
     assert not np.allclose(other.components_, plain.components_)
 
 
+def test_images_of_8_bits_are_reconstructed_in_their_units():
+    pixels = (255 / 16 * load_digits().images[:60]).astype(np.uint8)
+    options = {"transform_algorithm": "lasso", "alpha": 0.01, "gap_tol": 0.1, "random_state": 0}
+    model = ConvolutionalPSD(8, patch_size=4, max_iter=3, **options).fit(pixels)
+    found = model.inverse_transform(model.transform(pixels)).reshape(pixels.shape)
+    assert np.abs(found - pixels).mean() < 0.3 * pixels.mean()
+    shares = pixels / np.float32(255)
+    model.fit(shares)
+    found = model.inverse_transform(model.transform(shares)).reshape(pixels.shape)
+    assert np.abs(found - shares).mean() < 0.3 * shares.mean()
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_checkpoint_is_of_images_of_one_shape(tmp_path):
     gray = IMAGES[..., 0]
