@@ -10,7 +10,7 @@ from sklearn.utils import check_scalar
 from .._estimators.devices import in_numpy
 from .._estimators.subestimators import plain_codes
 from .._typing import ArrayLike, Axes, MatrixLike, Self
-from ._grid import as_images, draw_images, drawable, method_of, new_axes, shape_of
+from ._grid import as_images, draw_images, drawable, is_axes, method_of, new_axes, shape_of
 
 
 class SparseFeatureDisplay:
@@ -130,8 +130,10 @@ class SparseFeatureDisplay:
             The display, with ``ax_`` and ``figure_``.
         """
         axes = _pair() if ax is None else np.ravel(ax)
-        if len(axes) != 2:
-            raise ValueError(f"ax must be a pair of axes; got {ax!r}.")
+        if len(axes) != 2 or axes[0] is axes[1] or not all(map(is_axes, axes)):
+            raise ValueError(
+                f"ax must be a pair of axes, one for the frequencies and one for the features; got {ax!r}."
+            )
         left, right = axes
         ranked = np.sort(self.frequencies)[::-1]
         shares = np.where(ranked > 0, ranked, np.nan)

@@ -75,7 +75,8 @@ class FilterDisplay:
             check_scalar(n_filters, "n_filters", Integral, min_val=1)
         weights, shape = _filters_of(estimator)
         weights = in_numpy(weights)
-        image_shape = shape if image_shape is None else image_shape
+        if image_shape is None and shape is not None:
+            image_shape = _checked_channels(shape)
         data = {"filters": weights, "image_shape": shape_of(image_shape, weights.shape[1])}
         placed, map_shape = _placed(estimator, weights)
         if n_filters is None and map_shape is not None:
@@ -117,6 +118,16 @@ class FilterDisplay:
         return self
 
 
+def _checked_channels(shape):
+    """Return the ``shape`` of filters; raise if they have channels that are no colors."""
+    if shape[2:] not in ((), (1,), (3,)):
+        raise ValueError(
+            f"The filters have {shape[2]} channels and not 1 or 3: give image_shape, for instance "
+            f"{(shape[0], shape[1] * shape[2])}, with the channels of a pixel side by side."
+        )
+    return shape
+
+
 def _placed(estimator, weights):
     """Return filters in the order of their map, and the shape of the map, None if there is no map."""
     if getattr(estimator, "topology", None) is not None:
@@ -130,13 +141,15 @@ def _placed(estimator, weights):
 
 def _maps(images, map_shape):
     """Return one image of all maps, in a square; raise if ``images`` do not fill them."""
-    if np.shape(map_shape) not in ((2,), (3,)) or np.prod(map_shape) != len(images):
+    shape = tuple(np.ravel(map_shape))
+    whole = all(isinstance(length, Integral) and length > 0 for length in shape)
+    if len(shape) not in (2, 3) or not whole or np.prod(shape) != len(images):
         raise ValueError(
             f"map_shape must be (rows, columns) with rows * columns = {len(images)}, the number of filters, or (maps, rows, "
             f"columns); got {map_shape!r}."
         )
-    n_maps = int(map_shape[0]) if len(map_shape) == 3 else 1
-    sheets = np.stack([tile(each, int(map_shape[-1])) for each in np.split(images, n_maps)])
+    n_maps = int(shape[0]) if len(shape) == 3 else 1
+    sheets = np.stack([tile(each, int(shape[-1])) for each in np.split(images, n_maps)])
     return tile(sheets, int(np.ceil(np.sqrt(n_maps))), _GAP)
 
 

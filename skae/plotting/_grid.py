@@ -75,18 +75,24 @@ def limits_of(rows):
     return (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
 
 
-def new_axes(ax):
-    """Return ``ax``, or the axes of a new figure if it is None; raise TypeError if it is not an axes."""
+def is_axes(value):
+    """Return whether ``value`` is an axes of matplotlib; raise ImportError if that is not installed."""
     try:
         from matplotlib.axes import Axes
     except ImportError as error:
         raise ImportError("skae.plotting needs matplotlib: pip install 'skae[plot]'.") from error
+    return isinstance(value, Axes)
+
+
+def new_axes(ax):
+    """Return ``ax``, or the axes of a new figure if it is None; raise TypeError if it is not an axes."""
+    known = is_axes(ax)
     if ax is None:
         import matplotlib.pyplot as plt
 
         _, ax = plt.subplots(layout="constrained")
         return ax
-    if not isinstance(ax, Axes):
+    if not known:
         raise TypeError(
             f"ax must be one axes of matplotlib; got {ax!r}. Of several, as plt.subplots returns, give axes[0] or another."
         )

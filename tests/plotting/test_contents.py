@@ -123,6 +123,18 @@ def test_saturation(model):
     np.testing.assert_allclose(both.edges[[0, -1]], np.percentile(linear.transform(X), [0, 100]))
 
 
+def test_filters_of_channels_that_are_no_colors():
+    maps = np.random.default_rng(0).random((20, 5, 5, 4))
+    features = ConvolutionalFeatures(3, dictionary="patches", patch_size=2, random_state=0)
+    features.fit(maps)
+    with pytest.raises(ValueError, match=r"have 4 channels.*image_shape, for instance \(2, 8\)"):
+        FilterDisplay.from_estimator(features)
+    display = FilterDisplay.from_estimator(features, n_filters=1, image_shape=(2, 8))
+    strongest = max(features.filters_, key=np.linalg.norm)
+    expected = strongest.reshape(2, 8) / np.abs(strongest).max()
+    np.testing.assert_allclose(_sheet(display), expected)
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_map_keeps_its_order():
     psd = PSD(6, topology=(2, 3), pool_size=1, alpha=0.1, max_iter=1, random_state=0).fit(X[:50])
@@ -134,7 +146,7 @@ def test_a_map_keeps_its_order():
     assert display.ax_.get_title() == "Map of filters"
     strongest = FilterDisplay.from_estimator(psd, n_filters=4)
     assert _sheet(strongest).shape == (17, 17) and strongest.ax_.get_title() == "Filters"
-    for shape in ((2, 2), 6):
+    for shape in ((2, 2), 6, (-2, -3), (-1, 2, -3), (2.0, 3.0), (12, 0.5)):
         with pytest.raises(ValueError, match="map_shape must be .* = 6"):
             FilterDisplay(filters=atoms, image_shape=(8, 8), map_shape=shape).plot()
 

@@ -254,8 +254,10 @@ def test_features_that_cannot_be_drawn_are_told(options, message):
     model = SparseAutoEncoder(20, k=3, max_iter=1, random_state=0).fit(X)
     with pytest.raises(ValueError, match=message):
         SparseFeatureDisplay.from_estimator(model, X[:9], **options)
-    with pytest.raises(ValueError, match="pair of axes"):
-        SparseFeatureDisplay.from_estimator(model, X[:9], ax=plt.figure().gca())
+    figure, axes = plt.subplots(1, 2)
+    for ax in (axes[0], [axes[0], axes[0]], [axes[0], None], [figure, figure]):
+        with pytest.raises(ValueError, match="pair of axes"):
+            SparseFeatureDisplay.from_estimator(model, X[:9], ax=ax)
     with pytest.raises(TypeError, match="top_samples"):
         SparseFeatureDisplay.from_estimator(AutoEncoder(3, max_iter=1).fit(X), X[:9])
 
