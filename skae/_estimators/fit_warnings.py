@@ -49,6 +49,14 @@ def warn_of_equal_codes(codes, name, alpha):
     warnings.warn(f"The codes of {name} are {problem}", UserWarning, stacklevel=4)
 
 
+def warn_of_zero_codes(codes, name, cure):
+    """Warn if all ``codes``, an iterable of arrays, are 0 for training data that are not constant."""
+    if not any(each.any() for each in codes):
+        warnings.warn(
+            f"The codes of {name} are 0 on the training data: {cure}.", UserWarning, stacklevel=5
+        )
+
+
 def warn_of_gaps(gaps, squares, tol, max_iter):
     """Warn if codes are not within ``tol`` of their optimum, beyond rounding.
 

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._estimators.fit_warnings import warn_of_zero_codes
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.frozen import is_prefit
 from .._estimators.parameters import check_set, estimator
@@ -38,6 +39,8 @@ from ._validation import (
     validated_images,
 )
 from ._whitening import ZCA
+
+_CHECKED = 1000  # patches whose codes the check after a fit looks at
 
 
 @estimator
@@ -230,6 +233,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 columns=columns,
                 pooling=self.pooling,
             )
+            self._warn_of_zeros(patches[kept])
         return self
 
     def transform(self, X: ArrayLike) -> FloatArray:
@@ -303,6 +307,15 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             self.zca_ = ZCA(epsilon=self.whitening).fit(patches)
             patches = plain_codes(self.zca_, patches)
         return patches, kept
+
+    def _warn_of_zeros(self, patches):
+        """Warn if codes of training patches are all 0."""
+        cures = {
+            "threshold": f"lower alpha={self.alpha:g}",
+            "triangle": "give at least two filters, which differ",
+        }
+        cure = cures.get(self.encoder, "give another dictionary")
+        warn_of_zero_codes(self._maps.codes(patches[:_CHECKED]), type(self).__name__, cure)
 
     def _keep(self, learned):
         """Store dictionaries and filters, tile by tile."""

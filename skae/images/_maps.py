@@ -78,6 +78,13 @@ class FeatureMaps:
                 self._pool(pool, [(0, rows)], tile, own)
             part[:] = own
 
+    def codes(self, patches):
+        """Return an iterator over the codes of ``patches``, rows that are not normalized, by the encoder of each tile."""
+        rows = np.hstack([patches, np.ones((len(patches), 1), patches.dtype)])
+        if self._floor is not None:
+            normalize_patches(rows, rows.dtype.type(self._floor))
+        return (each.encode(rows @ each.matrix) for each in self._encoders)
+
     def _tiles(self):
         return tiles(self._positions, self._tiling)
 
@@ -145,18 +152,16 @@ def pooling_windows(shape, *, size, stride, grid):
     ValueError
         If maps are smaller than ``size`` or than ``grid``.
     """
-    if size is None:
-        name, counts = "pool_grid", pair(grid, "pool_grid")
-        windows = [_parts(n, count) for n, count in zip(shape, counts)]
-    else:
-        name, counts = "pool_size", pair(size, "pool_size")
-        steps = counts if stride is None else pair(stride, "pool_stride")
-        windows = [_strided(*each) for each in zip(shape, counts, steps)]
+    name, value = ("pool_grid", grid) if size is None else ("pool_size", size)
+    counts = pair(value, name)
     if any(count > n for n, count in zip(shape, counts)):
         raise ValueError(
             f"{name}={counts} is more than the {shape[0]} x {shape[1]} positions of a patch in an image."
         )
-    return windows
+    if size is None:
+        return [_parts(n, count) for n, count in zip(shape, counts)]
+    steps = counts if stride is None else pair(stride, "pool_stride")
+    return [_strided(*each) for each in zip(shape, counts, steps)]
 
 
 def _parts(n, count):

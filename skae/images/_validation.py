@@ -40,8 +40,7 @@ def validated_images(estimator, X, image_shape, *, reset):
     shape = None if image_shape is None else _checked_shape(image_shape)
     check_library(estimator, X)
     X = gathered(estimator, X, keep_bytes=True)
-    n_axes = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
-    if n_axes <= 2:
+    if _n_axes(X) <= 2:
         dtypes = _dtypes_of(X)
         X = validated_rows(estimator, X, dtype=dtypes, accept_sparse=False, reset=reset)
         shape = shape or _shape_of_row(X.shape[1])
@@ -62,6 +61,21 @@ def validated_images(estimator, X, image_shape, *, reset):
     rows = validate_data(estimator, X.reshape(len(X), -1), reset=reset, skip_check_array=True)
     _check_pixels(estimator, rows, reset)
     return rows.reshape(len(X), *given)
+
+
+def _n_axes(X):
+    """Return the number of axes of X; raise if it holds images apart, as it must where these have other shapes."""
+    try:
+        n_axes = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+        apart = n_axes == 1 and len(X) > 0 and np.ndim(next(iter(X))) > 0
+    except ValueError:
+        apart = True
+    if apart:
+        raise ValueError(
+            "X must be one array of images, all of the same height, width and channels: crop, pad or resize them first, and "
+            "join them by np.stack(images)."
+        )
+    return n_axes
 
 
 def _dtypes_of(X):
@@ -167,9 +181,10 @@ def drawn_patches(images, size, n_patches, dtype, rng):
     """
     windows = sliding_window_view(images, size, axis=(1, 2))
     n_places = int(np.prod(windows.shape[:3]))
-    places = np.arange(n_places)
     if n_patches < n_places:
         places = sample_without_replacement(n_places, n_patches, random_state=rng)
+    else:
+        places = np.arange(n_places)
     patches = windows[np.unravel_index(places, windows.shape[:3])].transpose(0, 2, 3, 1)
     rows = as_floats(patches, dtype).reshape(len(places), -1)
     return rows, places % int(np.prod(windows.shape[1:3]))

@@ -4,6 +4,7 @@ import re
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 from common import sklearn_checks
 from scipy.ndimage import gaussian_filter
@@ -344,6 +345,23 @@ ERRORS = [
 ]
 
 
+def _apart(images):
+    """Return an array of objects, each of which is an image."""
+    out = np.empty(len(images), object)
+    out[:] = images
+    return out
+
+
+RAGGED = [GRAY[0], GRAY[1, 1:]]
+ERRORS += [
+    ({"pool_grid": 10**12}, GRAY, "pool_grid=(1000000000000, 1000000000000) is more than the"),
+    ({}, RAGGED, "X must be one array of images, all of the same height, width and channels: crop"),
+    ({}, _apart(RAGGED), "join them by np.stack(images)"),
+    ({}, _apart(list(GRAY)), "join them by np.stack(images)."),
+    ({}, pd.Series(list(GRAY), index=range(3, 10)), "one array of images, all of the same"),
+]
+
+
 @pytest.mark.parametrize("options, X, words", ERRORS, ids=[each[2] for each in ERRORS])
 def test_bad_input_of_fit(options, X, words):
     features = ConvolutionalFeatures(4, patch_size=3, random_state=0).fit(COLOR)
@@ -352,6 +370,25 @@ def test_bad_input_of_fit(options, X, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         features.set_params(**options).fit(X)
     np.testing.assert_allclose(features.transform(COLOR), before, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("tiling", [1, 2])
+@pytest.mark.parametrize(
+    ("options", "cure"),
+    [
+        ({"encoder": "threshold", "alpha": 1e3}, "lower alpha=1000"),
+        ({"n_filters": 1}, "give at least two filters, which differ"),
+        ({"dictionary": np.ones((4, 9))}, "give at least two filters, which differ"),
+        ({"dictionary": _OfUser(lambda X: 0 * X), "encoder": "code"}, "give another dictionary"),
+    ],
+)
+def test_codes_of_zeros_are_told(options, cure, tiling):
+    options = {"dictionary": "patches", "tiling": tiling, "random_state": 0, **options}
+    features = ConvolutionalFeatures(4, patch_size=3).set_params(**options)
+    with pytest.warns(UserWarning, match=f"are 0 on the training data: {cure}") as caught:
+        features.fit(GRAY)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    assert not features.transform(GRAY).any()
 
 
 @pytest.mark.parametrize(
