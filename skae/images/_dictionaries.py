@@ -84,7 +84,10 @@ def learned_dictionaries(stage, patches, numbers, tiling, rng):
 
 
 def _given_filters(dictionary, patches, n_tiles):
-    filters = named_array(dictionary, "dictionary", allow_nd=True, dtype=patches.dtype)
+    # A copy, since users may change their array.
+    filters = named_array(
+        dictionary, "dictionary", allow_nd=True, dtype=patches.dtype, copy=True, order="C"
+    )
     filters = filters.reshape(len(filters), -1)
     if filters.shape[1] != patches.shape[1]:
         raise ValueError(

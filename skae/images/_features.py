@@ -304,6 +304,11 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         patches, self.floor_, kept = over_contrast(patches, self.contrast)
         self.zca_ = None
         if self.whitening is not None:
+            if len(patches) < 2:
+                raise ValueError(
+                    "whitening needs at least two patches that are not constant; got one: raise n_patches, or set "
+                    "whitening=None."
+                )
             self.zca_ = ZCA(epsilon=self.whitening).fit(patches)
             patches = plain_codes(self.zca_, patches)
         return patches, kept

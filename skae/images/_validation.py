@@ -50,7 +50,7 @@ def validated_images(estimator, X, image_shape, *, reset):
             )
         _check_pixels(estimator, X, reset)
         return X.reshape(len(X), *shape)
-    X = named_array(X, "X", allow_nd=True, dtype="numeric")
+    X = named_array(X, "X", allow_nd=True, dtype="numeric", ensure_all_finite=False)
     if X.ndim > 4 or 0 in X.shape:
         raise ValueError(
             f"X must be (n, height, width) or (n, height, width, channels); got shape {X.shape}."
@@ -89,9 +89,16 @@ def _dtypes_of(X):
 
 
 def _check_pixels(estimator, X, reset):
-    """Record in ``fit`` whether pixels are of 8 bits, which are divided by 255; raise if that changes later."""
-    # Computed without a copy of X.
+    """Record in ``fit`` whether pixels are of 8 bits, which are divided by 255; raise if that changes later.
+
+    Raise if a pixel is not finite, too.
+    """
+    # Computed without a copy of X. NaN comes first, where max would keep it.
     eight_bit, largest = X.dtype == np.uint8, max(float(X.max()), -float(X.min()))
+    if not np.isfinite(largest):
+        raise ValueError(
+            "X contains NaN or infinity: fill in such pixels first, for instance by np.nan_to_num."
+        )
     if reset:
         whole = X.dtype.kind in "biu"
         estimator.pixels_ = {"eight_bit": eight_bit, "largest": largest, "whole": whole}

@@ -290,6 +290,16 @@ class _OfUser(TransformerMixin, BaseEstimator):
         return self.codes(X)
 
 
+def test_filters_of_users_are_copied():
+    """Otherwise ``filters_`` would not be the filters of ``transform`` any more."""
+    given = rng.standard_normal((4, 9))
+    features = ConvolutionalFeatures(dictionary=given, patch_size=3, whitening=None).fit(GRAY)
+    before = given.copy()
+    given *= 3
+    np.testing.assert_array_equal(features.components_, before)
+    np.testing.assert_array_equal(features.filters_.reshape(4, 9), before)
+
+
 def test_a_dictionary_may_return_nothing_from_fit():
     options = {"patch_size": 3, "pool_grid": 1, "whitening": None, "random_state": 0}
     for encoder in ("code", "linear"):
@@ -354,6 +364,10 @@ def _apart(images):
 
 RAGGED = [GRAY[0], GRAY[1, 1:]]
 ERRORS += [
+    ({}, GRAY * np.nan, "X contains NaN or infinity: fill in such pixels first"),
+    ({}, -np.inf * GRAY, "X contains NaN or infinity: fill in such pixels first"),
+    ({}, np.where(GRAY > 0.9, None, GRAY), "X contains NaN or infinity: fill in such pixels first"),
+    ({"n_patches": 1, "n_filters": 1}, GRAY, "needs at least two patches that are not constant"),
     ({"pool_grid": 10**12}, GRAY, "pool_grid=(1000000000000, 1000000000000) is more than the"),
     ({}, RAGGED, "X must be one array of images, all of the same height, width and channels: crop"),
     ({}, _apart(RAGGED), "join them by np.stack(images)"),
