@@ -272,10 +272,9 @@ class ConvolutionalPSD(
         self._convolution = Convolution(self.image_shape_, size, self.tiling_)
         parts = self._convolution, self._make_encoder(), self._inferred
         objective = ConvolutionalObjective(*parts, self.beta)
-        images = rows.reshape(-1, *self.image_shape_)
-        fresh = partial(self._initial, images)
-        state = self._last_state() if again else self._new_state(fresh)
-        return Problem(objective, rows, weights, constant_loss=loss_of_zeros(rows, weights)), state
+        problem = Problem(objective, rows, weights, constant_loss=loss_of_zeros(rows, weights))
+        fresh = partial(self._initial, problem)
+        return problem, self._last_state() if again else self._new_state(fresh)
 
     def transform(self, X: ArrayLike) -> FloatArray:
         """Return the codes of images.
@@ -354,11 +353,12 @@ class ConvolutionalPSD(
         check_is_fitted(self)
         return *self._convolution.n_positions, self._shape["n_filters"]
 
-    def _initial(self, images, _, seed):
-        """Return random filters and the matching parameters of the encoder."""
-        rng = np.random.RandomState(seed)
+    def _initial(self, problem, _, seed):
+        """Return random filters, of images that are not held out, and the matching parameters of the encoder."""
+        rows = problem.X[self._split(problem, seed)[0]] if self.early_stopping else problem.X
+        images = rows.reshape(-1, *self.image_shape_)
         n_filters, size = self._convolution.n_tiles * self.n_filters, self._convolution.patch_size
-        filters = drawn_filters(images, size, n_filters, rng)
+        filters = drawn_filters(images, size, n_filters, np.random.RandomState(seed))
         params = self._make_encoder().initial(filters, self.alpha, self.beta)
         return np.concatenate([filters.ravel(), params]).astype(filters.dtype)
 

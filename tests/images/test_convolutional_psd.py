@@ -362,6 +362,20 @@ def test_a_checkpoint_is_of_images_of_one_shape(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_first_filters_are_of_no_image_that_is_held_out(early_stopping):
+    """Of 12 images of one patch each, half of which are held out; a tiny step size leaves the filters as they are."""
+    images = np.random.default_rng(0).standard_normal((12, 5, 5))
+    options = {"validation_fraction": 0.5, "learning_rate_init": 1e-12, "max_iter": 1}
+    psd = ConvolutionalPSD(12, patch_size=5, early_stopping=early_stopping, **options)
+    filters = psd.set_params(random_state=0).fit(images).components_
+    patches = (images - images.mean(axis=(1, 2), keepdims=True)).reshape(12, 25)
+    cosines = filters @ (patches / np.linalg.norm(patches, axis=1, keepdims=True)).T
+    assert cosines.max(axis=1).min() > 0.95
+    assert len(set(cosines.argmax(axis=1))) == (6 if early_stopping else 12)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_training_goes_on():
     whole = ConvolutionalPSD(3, max_iter=2, **STEADY).fit(IMAGES)
     warm = ConvolutionalPSD(3, max_iter=1, warm_start=True, **STEADY).fit(IMAGES).fit(IMAGES)
