@@ -77,10 +77,11 @@ def _sweep(gram, alpha, positive, members, codes, residual_corr):
     """Make one pass over a working set with its own Gram matrix; return the decrease of the objective."""
     decrease = 0.0
     for k in range(members.size):
-        row = gram[k]
-        if row[k] <= 0:
+        row, old = gram[k], codes[members[k]]
+        if row[k] <= 0:  # an atom of zeros, whose code is only penalized
+            decrease += alpha * abs(old)
+            codes[members[k]] = old - old
             continue
-        old = codes[members[k]]
         new = shrink(residual_corr[k] + row[k] * old, alpha, positive) / row[k]
         if new == old:
             continue

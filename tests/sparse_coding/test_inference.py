@@ -136,6 +136,18 @@ def test_warm_start_at_the_answer_stays(algorithm):
     assert (gaps <= 1e-8 * np.sum(X**2, axis=1)).all()
 
 
+@pytest.mark.parametrize("algorithm", ["cd", "fista"])
+@pytest.mark.parametrize("name", ["overcomplete", "zero atom", "zero rows"])
+def test_any_codes_to_start_from_lead_to_the_optimum(name, algorithm):
+    X, atoms, alpha = PROBLEMS[name]
+    init = np.random.default_rng(0).standard_normal((len(X), len(atoms)))
+    codes, gaps = infer_codes(X, Lasso(atoms, alpha), algorithm=algorithm, init=init, tol=1e-6)
+    squares = np.sum(X**2, axis=1)
+    assert (gaps <= 5e-7 * squares).all()
+    excess = _objective(X, atoms, alpha, codes) - _optimum(X, atoms, alpha)
+    assert (excess <= 1e-6 * squares).all()
+
+
 @pytest.mark.parametrize("n_jobs", [None, 2])
 @pytest.mark.parametrize("sparse_output", [False, True])
 def test_blocks_threads_and_sparse_output_change_nothing(n_jobs, sparse_output):
