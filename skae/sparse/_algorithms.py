@@ -96,22 +96,23 @@ def pursuit(problem, rows, codes, gaps, *, tol, max_iter):
 
 
 def majorization(problem, rows, codes, gaps, *, tol, max_iter):
-    """Majorize-minimize steps (de Leeuw 1977), until one changes the codes by at most ``tol`` times their norm.
+    """Majorize-minimize steps (de Leeuw 1977) of each row, until one changes its codes by at most ``tol`` times their norm.
 
     Each step moves to the minimum of a quadratic upper bound that equals the objective at the current codes, so the
-    objective never rises. No bound on the distance from the optimum is known: ``gaps`` are NaN, or infinite after
-    ``max_iter`` steps.
+    objective never rises. No bound on the distance from the optimum is known: ``gaps`` are NaN, or infinite for the
+    rows that take more than ``max_iter`` steps.
     """
     bound = codes.dtype.type(problem.curvature)
     gaps[:] = np.inf
+    active, h, correlations = np.arange(len(codes)), codes.copy(), rows.correlations
     for _ in range(max_iter):
-        pre_activations = bound * codes + rows.correlations - codes @ problem.gram
-        new = pre_activations / (bound + problem.alpha * problem.parabolas(codes))
-        change = np.linalg.norm(new - codes)
-        codes[:] = new
-        if change <= tol * np.linalg.norm(codes):
-            gaps[:] = np.nan
+        pre_activations = bound * h + correlations - h @ problem.gram
+        new = pre_activations / (bound + problem.alpha * problem.parabolas(h))
+        going_on = np.linalg.norm(new - h, axis=1) > tol * np.linalg.norm(new, axis=1)
+        codes[active], gaps[active[~going_on]] = new, np.nan
+        if not going_on.any():
             break
+        active, h, correlations = active[going_on], new[going_on], correlations[going_on]
 
 
 ALGORITHMS = {

@@ -148,9 +148,10 @@ def _by_blocks(fill, X, n_atoms, n_jobs, sparse_output):
         fill(rows, codes)
         return _compressed(codes)
 
-    # Several blocks for each thread, since some take longer.
+    # Several blocks for each of some threads, since some take longer.
+    n_blocks = 4 * n_threads if n_threads > 1 else 1
     memory = rows_at_once(_BLOCK * n_threads, X.shape[1] + 3 * n_atoms, X.dtype)
-    size = max(min(_BLOCK, -(-n_rows // (4 * n_threads)), memory // n_threads), 1)
+    size = max(min(_BLOCK, -(-n_rows // n_blocks), memory // n_threads), 1)
     parts = share_items(one, list(gen_batches(n_rows, size)))
     if out is not None:
         return out

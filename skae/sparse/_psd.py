@@ -59,8 +59,8 @@ class PSD(BaseCoder):
         Algorithm that finds the codes. ``'auto'`` is ``'fista'``, started at f(x), or ``'homotopy'`` for
         ``transform_algorithm='lasso'``. With ``topology`` it must be ``'auto'``, which is then majorize-minimize.
     gap_tol : float, default=1e-3
-        Maximum duality gap of a code, relative to the objective of the zero code; with ``topology``, inference stops
-        when a step changes the codes by less than this fraction.
+        Maximum duality gap of a code, relative to the objective of the zero code; with ``topology``, inference of a
+        code stops when a step changes it by at most this fraction.
     max_inference_iter : int, default=500
         Maximum number of iterations per code.
     solver : {'adam', 'sgd'} or solver, default='adam'

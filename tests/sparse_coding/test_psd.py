@@ -84,6 +84,16 @@ def test_pools_are_windows_of_a_torus():
 
 @pytest.mark.parametrize("topology", [None, (4, 5)])
 @pytest.mark.parametrize("algorithm", ["inference", "lasso"])
+def test_codes_of_a_row_do_not_depend_on_the_others(algorithm, topology):
+    # Rows of several lengths need different numbers of steps.
+    rows = np.geomspace(0.1, 10, 40)[:, np.newaxis] * X[:40]
+    model = PSD(**SMALL, topology=topology, transform_algorithm=algorithm).fit(X[:200])
+    single = np.vstack([model.transform(row[np.newaxis]) for row in rows])
+    np.testing.assert_allclose(model.transform(rows), single, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("topology", [None, (4, 5)])
+@pytest.mark.parametrize("algorithm", ["inference", "lasso"])
 def test_codes_beyond_their_tolerance_warn_once(algorithm, topology):
     options = {"transform_algorithm": algorithm, "topology": topology}
     options["algorithm"] = "fista" if topology is None else "auto"
