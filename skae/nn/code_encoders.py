@@ -12,6 +12,11 @@ def _shrink(u, threshold):
     return np.sign(u) * np.maximum(np.abs(u) - threshold, 0)
 
 
+def _log_threshold(alpha, scale, dtype):
+    """Return the logarithm of the threshold of a step of ISTA; of the smallest number instead of 0."""
+    return np.log(max(alpha / scale, float(np.finfo(dtype).tiny)))
+
+
 class CodeEncoder(ABC):
     """An encoder f of ``size`` parameters, whose arrays ``parts(params)`` returns."""
 
@@ -86,7 +91,7 @@ class SoftThreshold(CodeEncoder):
         filters, thresholds = self.parts(flat)
         scale = np.linalg.norm(dictionary, 2) ** 2 + ridge
         filters[:] = dictionary / scale
-        thresholds[:] = np.log(max(alpha, 1e-3) / scale)
+        thresholds[:] = _log_threshold(alpha, scale, dictionary.dtype)
         return flat
 
     def forward(self, params, X):
@@ -126,7 +131,7 @@ class Unrolled(CodeEncoder):
         scale = np.linalg.norm(dictionary, 2) ** 2 + ridge
         filters[:] = dictionary / scale
         feedback[:] = np.eye(len(dictionary)) - dictionary @ dictionary.T / scale
-        thresholds[:] = np.log(max(alpha, 1e-3) / scale)
+        thresholds[:] = _log_threshold(alpha, scale, dictionary.dtype)
         return flat
 
     def forward(self, params, X):

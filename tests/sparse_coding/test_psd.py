@@ -56,6 +56,24 @@ def test_gradient(name, infer):
     assert relative_gradient_error(objective, flat, batch) < 1e-5
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("alpha", [0.0, 1e-7, 0.3])
+@pytest.mark.parametrize(("name", "n_steps"), [("soft_threshold", 1), ("lista", 3)])
+def test_encoders_begin_as_steps_of_ista_in_any_units(name, n_steps, alpha, dtype):
+    rng = np.random.default_rng(0)
+    atoms, rows = rng.standard_normal((6, 8)), rng.standard_normal((5, 8))
+    curvature = np.linalg.norm(atoms, 2) ** 2 + 0.7
+    expected = np.zeros((5, 6))
+    for _ in range(n_steps):
+        moved = expected + (rows - expected @ atoms) @ atoms.T / curvature
+        expected = np.sign(moved) * np.maximum(np.abs(moved) - alpha / curvature, 0)
+    encoder = make_encoder(name, 6, 8, n_steps)
+    for unit in 1, 1e-6:
+        params = encoder.initial(atoms.astype(dtype), alpha * unit, 0.7)
+        codes, _ = encoder.forward(params, (unit * rows).astype(dtype))
+        np.testing.assert_allclose(codes / unit, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_group_codes_are_optimal():
     rng = np.random.default_rng(0)
     atoms, x, prior = rng.standard_normal((6, 8)), rng.standard_normal((1, 8)), np.ones((1, 6))
