@@ -240,6 +240,7 @@ class SparseCoder(BaseCoder):
                 )
             init = positive_part(init) if self.positive else init
         options = self._inference() | {"init": init, "sparse_output": self.sparse_output}
+        options["certify"] = True
         problem = self._code_problem(self._atoms_like(X))
         if init is None:
             options["algorithm"] = self._algorithm_for(problem)
@@ -331,7 +332,7 @@ class SparseCoder(BaseCoder):
             options = {"positive": self.positive, "n_jobs": self.n_jobs}
             return threshold_codes(X, atoms, self.alpha, sparse_output=sparse_output, **options)
         problem = self._code_problem(atoms)
-        options = self._inference() | {"algorithm": self._algorithm_for(problem)}
+        options = self._inference() | {"algorithm": self._algorithm_for(problem), "certify": True}
         codes, gaps = infer_codes(X, problem, sparse_output=sparse_output, **options)
         if "omp" not in problem.algorithms:  # OMP codes have no such bound
             warn_of_gaps(gaps, squared_norms(X), self.gap_tol, self.max_inference_iter)

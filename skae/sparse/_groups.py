@@ -45,6 +45,7 @@ class GroupLasso(Quadratic):
 
     kind = "groups"
     algorithms = ("fista", "ista")
+    has_gaps = True
 
     def __init__(self, dictionary, alpha, groups, *, ridge=0.0, positive=False):
         super().__init__(dictionary, alpha, ridge=ridge, positive=positive)

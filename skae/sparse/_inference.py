@@ -11,6 +11,7 @@ from .._arrays.namespace import (
     dense,
     dtype_name,
     empty,
+    is_numpy,
     namespace,
     row_products,
     scalar,
@@ -68,7 +69,7 @@ def fastest_algorithm(problem, X, tol, max_iter):
 
 def infer_codes(
     X, problem, *, algorithm="auto", tol=1e-4, max_iter=1000, init=None, prior=None, n_jobs=None,
-    sparse_output=False,
+    sparse_output=False, certify=False,
 ):  # fmt: skip
     """Return the codes of the rows of ``X``, and upper bounds on their objectives minus the minima.
 
@@ -92,6 +93,9 @@ def infer_codes(
         Number of threads, as in joblib.
     sparse_output : bool
         Whether to return a CSR matrix.
+    certify : bool
+        Whether ``gaps`` are used: those without a penalty then take the eigenvalues of the Gram matrix, as a duality
+        gap would be lost to rounding.
 
     Returns
     -------
@@ -107,6 +111,8 @@ def infer_codes(
             dense(_rows(X, rows)), None if prior is None else prior[rows]
         )
         solve(problem, statistics, codes, gaps[rows], tol=tol, max_iter=max_iter)
+        if certify and problem.has_gaps and not problem.alpha and is_numpy(codes):
+            gaps[rows] = np.minimum(gaps[rows], problem.gaps_without_penalty(statistics, codes))
 
     with team(effective_n_jobs(n_jobs)):
         _ = problem.gram  # computed once, before the threads read it

@@ -35,6 +35,9 @@ class Quadratic(ABC):
 
     kind: ClassVar[str]  # its name in error messages
     algorithms: ClassVar[tuple]  # names of the algorithms that find the codes, the best first
+    has_gaps: ClassVar[bool] = (
+        False  # whether bounds on the distance of codes from the optimum are known
+    )
 
     def __init__(self, dictionary, alpha, *, ridge=0.0, positive=False):
         self.dictionary = dictionary
@@ -78,12 +81,36 @@ class Quadratic(ABC):
             alphas = 10 * precision_of(X) * xp.max(xp.abs(correlations), axis=1)
         return RowStatistics(correlations, squared_norms, alphas)
 
+    def gaps_without_penalty(self, rows, codes):
+        """Return the distance of numpy codes from the optimum with alpha=0, infinite where it is unknown.
+
+        With the gradient -r = Gh - c, it is r'G^+ r / 2; for positive codes that is a bound, if r is 0 where it points
+        to negative codes. Parts of r beyond the range of G are rounding, or the bound does not hold.
+        """
+        values, vectors, precision = *self._eigen, 100 * np.finfo(codes.dtype).eps
+        correlations, h = rows.correlations.astype(np.float64), codes.astype(np.float64)
+        gradient = correlations - (h @ vectors * values) @ vectors.T
+        if self.positive:
+            gradient = np.where(h > 0, gradient, np.maximum(gradient, 0))
+        parts, kept = gradient @ vectors, values > 1e-12 * values[-1]
+        gaps = 0.5 * np.sum(parts[:, kept] ** 2 / values[kept], axis=1)
+        outside = np.abs(parts[:, ~kept]).max(axis=1, initial=0)
+        return np.where(outside <= precision * np.abs(correlations).max(axis=1), gaps, np.inf)
+
+    @cached_property
+    def _eigen(self):
+        """Eigenvalues and eigenvectors of ``gram``, in float64."""
+        atoms = self.dictionary.astype(np.float64)
+        values, vectors = np.linalg.eigh(atoms @ atoms.T)
+        return np.maximum(values, 0) + self.ridge, vectors
+
 
 class Lasso(Quadratic):
     """min_h ||x - h D||^2 / 2 + alpha ||h||_1 + ridge ||h - p||^2 / 2 for each row x, with prior p."""
 
     kind = "the lasso"
     algorithms = ("homotopy", "cd", "fista", "ista")
+    has_gaps = True
 
     @cached_property
     def in_float64(self):

@@ -268,7 +268,8 @@ class PSD(BaseCoder):
         ridge, usual, start = 0.0, "homotopy", {"init": prediction}
         if self.transform_algorithm == "inference":
             ridge, usual, start = self.beta, "fista", {**start, "prior": prediction}
-        codes, gaps = self._solve(X, self._code_problem(atoms, ridge), usual, **start)
+        problem = self._code_problem(atoms, ridge)
+        codes, gaps = self._solve(X, problem, usual, certify=True, **start)
         squares = squared_norms(X) + ridge * squared_norms(prediction)
         warn_of_gaps(gaps, squares, self.gap_tol, self.max_inference_iter)
         return codes

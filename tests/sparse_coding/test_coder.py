@@ -1,10 +1,12 @@
 """SparseCoder: learning, its methods, and what it refuses."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 import scipy.sparse
+from scipy.optimize import lsq_linear
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import DictionaryLearning, sparse_encode
@@ -212,6 +214,30 @@ def test_filters_of_another_model(estimator):
     coder = SparseCoder.from_estimator(estimator.fit(X), alpha=0.1).fit(X)
     np.testing.assert_allclose(np.linalg.norm(coder.components_, axis=1), 1)
     assert coder.score(X) > -0.5 * np.mean(np.sum(X**2, axis=1))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("ridge", [0.0, 0.5])
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("n_atoms", [6, 20])
+def test_codes_without_a_penalty_are_certified(n_atoms, positive, ridge, dtype):
+    rng = np.random.default_rng(0)
+    atoms, rows = rng.standard_normal((n_atoms, 10)), rng.standard_normal((30, 10)).astype(dtype)
+    options = {"alpha": 0.0, "ridge": ridge, "positive": positive}
+    coder = SparseCoder(dictionary=atoms, **options).fit(rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        coder.transform(rows)
+    codes, gaps = coder.infer(rows)
+    # Least squares, with rows for the ridge.
+    factors = np.vstack([coder.components_.T, np.sqrt(ridge) * np.eye(n_atoms)]).astype(float)
+    targets = np.hstack([rows, np.zeros((30, n_atoms))]).astype(float)
+    bounds = 0 if positive else -np.inf, np.inf
+    least = np.array([lsq_linear(factors, row, bounds, tol=1e-14).cost for row in targets])
+    excess = 0.5 * np.sum((targets - codes.astype(float) @ factors.T) ** 2, axis=1) - least
+    squares = np.sum(rows**2, axis=1)
+    assert (excess <= gaps + 1e-6 * squares).all()
+    assert (gaps <= 0.5 * coder.gap_tol * squares).all()
 
 
 def test_certificates_and_codes_to_start_from():
