@@ -157,7 +157,7 @@ class SparseFeatureDisplay:
             for each, bound in ((np.min, np.inf), (np.max, -np.inf))
         )
         with np.errstate(invalid="ignore"):
-            images = (images - low) / np.maximum(high - low, 1e-12)
+            images = (images - low) / np.where(high > low, high - low, 1)
         draw_images(ax, images, n_images, (0, 1), cmap=cmap, im_kw=im_kw)
         ax.set_title("Directions, and samples that have most of them")
 

@@ -108,7 +108,8 @@ class FilterDisplay:
         filters = check_array(self.filters, allow_nd=True, input_name="filters")
         images = as_images(filters.reshape(len(filters), -1), self.image_shape)
         axes = tuple(range(1, images.ndim))
-        images = images / np.maximum(np.abs(images).max(axis=axes, keepdims=True), 1e-12)
+        largest = np.abs(images).max(axis=axes, keepdims=True)
+        images = images / np.where(largest > 0, largest, 1)
         n_columns, title = int(np.ceil(np.sqrt(len(images)))), "Filters"
         if self.map_shape is not None:
             images = _maps(images, self.map_shape)[np.newaxis]

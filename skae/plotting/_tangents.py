@@ -104,8 +104,8 @@ class TangentDisplay:
             moved = np.clip(image + steps[:, np.newaxis] * tangents[0], low, high)
             gray = (np.vstack([image[np.newaxis], moved]) - low) / (high - low or 1)
             # Tangents have a sign: gray is 0.
-            largest = np.maximum(np.abs(tangents).max(axis=1, keepdims=True), 1e-12)
-            signed = 0.5 + 0.5 * tangents / largest
+            largest = np.abs(tangents).max(axis=1, keepdims=True)
+            signed = 0.5 + 0.5 * tangents / np.where(largest > 0, largest, 1)
             rows.append(np.vstack([gray[:1], signed, gray[1:]]))
         sheet = np.concatenate(rows).reshape(-1, *shape)
         n_columns = 1 + self.basis.shape[1] + len(steps)

@@ -145,6 +145,22 @@ def test_sparse_features():
     assert right.images[0].get_array().shape == (3 * 9 - 1, 5 * 9 - 1)
 
 
+def _drawn_features(unit):
+    model = SparseAutoEncoder(20, k=3, max_iter=2, random_state=0).fit(unit * X)
+    display = SparseFeatureDisplay.from_estimator(model, unit * X, n_features=3, n_samples=4)
+    return display.ax_[1].images[0].get_array()
+
+
+def _drawn_filters(unit):
+    display = FilterDisplay(filters=unit * X[:9], image_shape=(8, 8)).plot()
+    return display.ax_.images[0].get_array()
+
+
+@pytest.mark.parametrize("draw", [_drawn_features, _drawn_filters])
+def test_pictures_are_the_same_in_any_units(draw):
+    np.testing.assert_allclose(draw(2.0**-60), draw(1.0), atol=1e-6)
+
+
 def test_sparse_features_as_words():
     model = SparseAutoEncoder(20, k=3, max_iter=2, random_state=0).fit(X)
     words = [f"pixel {j}" for j in range(64)]
