@@ -53,7 +53,8 @@ def _next_join(residual_corr, rates, barriers, level, positive, steps, bits):
     loop for a minimum of integers vectorizes.
     """
     one, zero = residual_corr.dtype.type(1), residual_corr.dtype.type(0)
-    tiny, huge = residual_corr.dtype.type(1e-6), residual_corr.dtype.type(1e30)
+    tiny = residual_corr.dtype.type(1e-6)
+    huge = residual_corr.dtype.type(1e30 if residual_corr.itemsize == 4 else 1e300)
     for j in range(residual_corr.size):
         up, down = one - rates[j], one + rates[j]
         rise = (level - residual_corr[j]) / up
@@ -114,7 +115,7 @@ def follow_path(gram, alpha, positive, max_steps, residual_corr, support, codes,
     """
     zero = residual_corr.dtype.type(0)
     one = residual_corr.dtype.type(1)
-    huge = residual_corr.dtype.type(1e30)
+    huge = residual_corr.dtype.type(1e30 if residual_corr.itemsize == 4 else 1e300)
     smallest = residual_corr.dtype.type(1e-5 if residual_corr.itemsize == 4 else 1e-11)
     rates, signs, solved, direction, barriers, steps, bits = buffers
     barriers[:] = zero

@@ -136,6 +136,16 @@ def test_warm_start_at_the_answer_stays(algorithm):
     assert (gaps <= 1e-8 * np.sum(X**2, axis=1)).all()
 
 
+@pytest.mark.parametrize("algorithm", Lasso.algorithms)
+@pytest.mark.parametrize("exponent", [-300, 300])
+def test_codes_are_the_same_in_any_units(exponent, algorithm):
+    X, atoms, alpha = PROBLEMS["overcomplete"]
+    unit = 2.0**exponent  # which rounds nothing
+    codes, _ = infer_codes(X, Lasso(atoms, alpha), algorithm=algorithm)
+    others, _ = infer_codes(unit * X, Lasso(atoms, unit * alpha), algorithm=algorithm)
+    np.testing.assert_array_equal(others / unit, codes)
+
+
 @pytest.mark.parametrize("algorithm", ["cd", "fista"])
 @pytest.mark.parametrize("name", ["overcomplete", "zero atom", "zero rows"])
 def test_any_codes_to_start_from_lead_to_the_optimum(name, algorithm):
