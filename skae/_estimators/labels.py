@@ -6,6 +6,7 @@ from numbers import Number
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import entr
 from sklearn.metrics import accuracy_score
 from sklearn.utils import (
     check_array,
@@ -84,6 +85,17 @@ class SupervisedData(NamedTuple):
     def labeled_rows(self):
         """ndarray of int: the rows with a label."""
         return np.flatnonzero(self.targets.labeled)
+
+    def constant_loss(self):
+        """Return the mean loss of the best constant outputs: half a variance, or an entropy."""
+        labeled, weights = self.targets.labeled, self.balanced_weights
+        values = self.targets.values[labeled].astype(np.float64)
+        weights = None if weights is None else weights[labeled]
+        means = np.average(values, axis=0, weights=weights)
+        if self.targets.unit is Gaussian:
+            return float(np.average((values - means) ** 2, axis=0, weights=weights).sum() / 2)
+        loss = entr(means).sum()
+        return float(loss + entr(1 - means).sum() if self.targets.unit is Bernoulli else loss)
 
 
 @dataclass

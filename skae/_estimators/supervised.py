@@ -39,7 +39,6 @@ from .fitting import DTYPES, by_block, counted_rows, validated_rows
 from .labels import SupervisedData, read_classes, read_values
 from .refit import check_refit, train_twice
 from .training import TrainedModel
-from .unlabeled import constant_loss
 
 # Constraints of the parameters of noise at the inputs in the joint training of all layers.
 NOISE = {
@@ -180,7 +179,7 @@ class BaseSupervised(
 
     def _validated_data(self, X, y, sample_weight):
         """Return the ``SupervisedData`` of a fit, and set the kind of predictions."""
-        self._noise(1)
+        self._noise(1)  # raises if its parameters are invalid
         if self.refit:
             self._check_refit()
         X = validated_rows(self, X, dtype=DTYPES)
@@ -227,73 +226,77 @@ class BaseSupervised(
         params.encoder_weights[-1][...], params.encoder_biases[-1][...] = 0, targets.bias
         return state
 
-    def _train_outputs(
-        self,
-        inputs,
-        data,
-        state,
-        rows,
-        *,
-        penalties=(),
-        observers=(),
-        factors=None,
-        reconstruction=None,
-        constant=None,
-        **options,
-    ):
-        """Train all layers to predict the targets in ``data`` from ``inputs``, on ``rows``.
+    def _joint_objective(self, data, inputs, *, penalties=(), row_factors=None):
+        """Return the objective of all layers together: to predict the targets in ``data`` from rows of ``inputs``.
 
-        ``factors`` multiply the weights of rows in the supervised loss, but not in that of ``reconstruction``, an
-        ``AddedReconstruction`` or None; ``constant`` is the loss of constant outputs; ``options`` are those of
-        ``Problem``.
+        ``penalties`` are those besides weight decay; ``row_factors`` multiply the weights of rows in the loss.
         """
-        targets, weights = data.targets, data.balanced_weights
-        network, units = self._network, self._units
-        noise = self._noise(inputs.shape[1], units.groups, units.limits)
-        n_frozen = network.depth - 1 if self.frozen == "all" else self.frozen
-        objective = Objective(
-            network,
+        return Objective(
+            self._network,
             self._output_units,
-            corruption=noise,
-            penalties=[*penalties, *self._weight_decays(targets, weights)],
-            n_frozen=n_frozen,
-            row_factors=factors,
+            corruption=self._noise(inputs.shape[1], self._units.groups, self._units.limits),
+            penalties=[*penalties, *self._weight_decays(data)],
+            n_frozen=self._n_frozen_layers,
+            row_factors=row_factors,
         )
-        if reconstruction is not None:
-            objective = self._with_reconstruction(objective, reconstruction, state, n_frozen)
-            constant = None
-        elif constant is None:
-            constant = constant_loss(targets, weights)
+
+    def _with_reconstruction(self, objective, autoencoder, constant_loss, state):
+        """Return ``objective`` plus ``reconstruction_weight`` times the loss of reconstructing X from the hidden layers.
+
+        The loss is scaled such that constant outputs have the same loss in both parts. ``state`` gets the parameters of
+        the decoder.
+
+        Parameters
+        ----------
+        objective : Objective
+            See :meth:`_joint_objective`.
+        autoencoder : (Network, ndarray)
+            A network with the same hidden layers, and its parameters, of which the decoder's are used.
+        constant_loss : float
+            Loss of constant predictions.
+        state : TrainingState
+        """
+        network, flat = autoencoder
+        of_constants = sum(self._units.constant_losses.values())
+        # A constant X has no loss that could set the scale.
+        scale = constant_loss / of_constants if of_constants > 0 else 0.0
+        options = {"corruption": objective.corruption, "n_frozen": self._n_frozen_layers}
+        reconstruction = Objective(network, self._units.loss, **options)
+        both = SharedEncoder(objective, reconstruction, self.reconstruction_weight * scale)
+        state.params = both.join(state.params, flat)
+        state.solver = self._make_solver().start(state.params)
+        return both
+
+    def _train_outputs(self, objective, inputs, data, state, **options):
+        """Minimize ``objective`` from ``state``, over rows of ``inputs`` and the targets in ``data``.
+
+        ``options`` are those of ``Problem``: which ``rows`` take part, ``observers``, and so on.
+        """
+        targets = data.targets
         problem = Problem(
             objective,
             inputs,
-            weights,
+            data.balanced_weights,
             targets.values,
-            rows=rows,
             strata=targets.strata,
-            observers=observers,
-            constant_loss=constant,
             labeled=targets.labeled,
             **options,
         )
-        problem.monitor = self._monitor(network, problem, targets.labeled)
+        problem.monitor = partial(self._held_out_error, problem)
         if self.refit:
             self._train_twice(problem, state)
         else:
             self._train(problem, state)
 
-    def _with_reconstruction(self, objective, added, state, n_frozen):
-        """Return ``objective`` plus the loss of an ``AddedReconstruction``, whose parameters join ``state``."""
-        options = {"corruption": objective.corruption, "n_frozen": n_frozen}
-        second = Objective(added.network, added.loss, **options)
-        both = SharedEncoder(objective, second, added.weight)
-        state.params = both.join(state.params, added.flat)
-        state.solver = self._make_solver().start(state.params)
-        return both
+    @property
+    def _n_frozen_layers(self):
+        """The number of the lowest layers that are not trained: int."""
+        return self._network.depth - 1 if self.frozen == "all" else self.frozen
 
-    def _weight_decays(self, targets, weights):
+    def _weight_decays(self, data):
         """Return the penalties of weight decay; ``'auto'`` counts a row of weight 2 as two rows."""
-        n_rows = np.sum(targets.labeled if weights is None else weights[targets.labeled])
+        labeled, weights = data.targets.labeled, data.balanced_weights
+        n_rows = np.sum(labeled if weights is None else weights[labeled])
         return weight_decays(resolved(self.weight_decay, "weight_decay", _DECAY / n_rows))
 
     def _noise(self, n_inputs, groups=None, limits=None):
@@ -313,27 +316,24 @@ class BaseSupervised(
         level = _MASKED * min(1, n_inputs / _MANY_INPUTS)
         return None if level < _LEAST_MASKED else make_input_noise("masking", level, groups)
 
-    def _monitor(self, network, problem, labeled):
-        def monitor(rows):
-            rows = rows[labeled[rows]]
-            if not rows.size:
-                raise ValueError(
-                    "early_stopping=True leaves no sample with a label for validation; raise "
-                    "validation_fraction or label more samples."
-                )
-            X, targets, width = problem.X[rows], problem.targets[rows], network.sizes[-1]
-            weights = None if problem.sample_weight is None else problem.sample_weight[rows]
+    def _held_out_error(self, problem, rows):
+        """Return the error of predictions of the labeled ones of ``rows`` as a function of the parameters."""
+        rows = rows[problem.labeled[rows]]
+        if not rows.size:
+            raise ValueError(
+                "early_stopping=True leaves no sample with a label for validation; raise "
+                "validation_fraction or label more samples."
+            )
+        X, targets, network = problem.X[rows], problem.targets[rows], self._network
+        weights = None if problem.sample_weight is None else problem.sample_weight[rows]
 
-            def error(params):
-                views = network.views(params)
-                prototype = None if is_numpy(params) else params
-                means = partial(self._means, network, views)
-                outputs = by_block(X, means, width, prototype=prototype)
-                return float(np.average(self._kind.errors(outputs, targets), weights=weights))
+        def error(params):
+            means = partial(self._means, network, network.views(params))
+            prototype = None if is_numpy(params) else params
+            outputs = by_block(X, means, network.sizes[-1], prototype=prototype)
+            return float(np.average(self._kind.errors(outputs, targets), weights=weights))
 
-            return error
-
-        return monitor
+        return error
 
     def _outputs(self, X, method="predict"):
         """Return the means of the output units, of shape (n_samples, n_outputs), for a public ``method``."""

@@ -1,13 +1,10 @@
-"""A reconstruction loss that is added to the supervised one, and the use of unlabeled rows in it."""
+"""The use of unlabeled rows in the training of a classifier, and the auto-encoder that reconstructs them."""
 
-from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
-from scipy.special import entr
 
 from .._compat import Interval, StrOptions
-from ..nn.losses import Bernoulli, Gaussian, Reconstruction
 from ..nn.network import Network
 from ..training.solvers import is_full_batch
 
@@ -22,45 +19,6 @@ UNLABELED = {
 }
 
 
-@dataclass
-class AddedReconstruction:
-    """An auto-encoder of the hidden layers, whose loss is added to that of a classifier or regressor.
-
-    Parameters
-    ----------
-    network : Network
-    flat : ndarray
-        Parameters of the network; those of the encoder are not used.
-    loss : Reconstruction
-    weight : float
-        Weight of its mean loss.
-    """
-
-    network: Network
-    flat: np.ndarray
-    loss: Reconstruction
-    weight: float
-
-
-def added_reconstruction(autoencoder, units, weight, targets, sample_weight):
-    """Return the ``AddedReconstruction``, scaled so that constant outputs have the same loss in both parts.
-
-    Parameters
-    ----------
-    autoencoder : (Network, ndarray)
-        A network and its parameters.
-    units : Units
-    weight : float
-        ``reconstruction_weight``.
-    targets : Targets
-    sample_weight : ndarray of shape (n_samples,) or None
-    """
-    largest = sum(units.constant_losses.values())
-    # A constant X has no loss that could set the scale.
-    scale = constant_loss(targets, sample_weight) / largest if largest > 0 else 0.0
-    return AddedReconstruction(*autoencoder, units.loss, weight * scale)
-
-
 def new_autoencoder(shape, units, state):
     """Return a network and its initial parameters, for which outputs are the columns' means."""
     network = Network(**shape)
@@ -69,23 +27,30 @@ def new_autoencoder(shape, units, state):
     return network, flat
 
 
-def rows_and_factors(targets, weights, ratio):
-    """Return the rows to train on when unlabeled ones are reconstructed, and row factors of the supervised loss.
+def supervised_factors(data, ratio):
+    """Return factors on the weights of rows in the supervised loss, when unlabeled rows take part in the training.
 
-    Factors are 0 for unlabeled rows and have a weighted mean of 1, so that the supervised loss stays a mean over
-    labeled rows; None if all rows have labels. ``ratio`` is the number of unlabeled rows per labeled row, or None for
-    all of them.
+    They are 0 for unlabeled rows and have a weighted mean of 1, so that the loss stays a mean over labeled rows; None
+    if all rows have labels.
+
+    Parameters
+    ----------
+    data : SupervisedData
+    ratio : float or None
+        See :func:`labeled_fraction`.
     """
-    labeled = targets.labeled
-    rows = np.arange(len(labeled))
+    labeled = data.targets.labeled
     if labeled.all():
-        return rows, None
-    mark_unlabeled(targets)
-    return rows, (labeled / labeled_fraction(labeled, weights, ratio)).astype(targets.values.dtype)
+        return None
+    fraction = labeled_fraction(labeled, data.balanced_weights, ratio)
+    return (labeled / fraction).astype(data.targets.values.dtype)
 
 
 def labeled_fraction(labeled, weights, ratio):
-    """Return the fraction of labeled rows, by weight, among the rows of an epoch."""
+    """Return the fraction of labeled rows, by weight, among the rows of an epoch.
+
+    ``ratio`` is the number of unlabeled rows in an epoch for each labeled row; None takes all of them.
+    """
     if ratio is None or labeled.all():
         return np.average(labeled, weights=weights)
     weights = np.ones(len(labeled)) if weights is None else weights
@@ -124,18 +89,6 @@ def need_steps(estimator, name):
 
 
 def mark_unlabeled(targets):
-    """Make unlabeled rows, if there are several, a class of their own in the stratified split of held-out rows."""
+    """Make unlabeled rows, if there are several, a class of their own in ``targets.strata``, by which a split is made."""
     if np.sum(~targets.labeled) > 1:
         targets.strata[~targets.labeled] = targets.strata.max() + 1
-
-
-def constant_loss(targets, weights):
-    """Return the mean loss of the best constant outputs: half a variance, or an entropy."""
-    labeled = targets.labeled
-    values = targets.values[labeled].astype(np.float64)
-    weights = None if weights is None else weights[labeled]
-    means = np.average(values, axis=0, weights=weights)
-    if targets.unit is Gaussian:
-        return float(np.average((values - means) ** 2, axis=0, weights=weights).sum() / 2)
-    loss = entr(means).sum()
-    return float(loss + entr(1 - means).sum() if targets.unit is Bernoulli else loss)

@@ -163,7 +163,9 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
             given = for_parts(frame, sample_weight, data.X, data.weights)
             state = begin(self._fitted_base(*given, begin))
             inputs = self.base_.model_.network_inputs(data.X)
-            self._train_outputs(inputs, data, state, data.labeled_rows)
+            objective = self._joint_objective(data, inputs)
+            options = {"rows": data.labeled_rows, "constant_loss": data.constant_loss()}
+            self._train_outputs(objective, inputs, data, state, **options)
         return self
 
     def _begin(self, targets, base):

@@ -26,7 +26,7 @@ from .._estimators.layer import NetworkLayer
 from .._estimators.subestimators import fill, weights_of, without_output
 from .._estimators.training import TrainedModel
 from .._estimators.units import plain_units
-from .._estimators.unlabeled import constant_loss, rows_and_factors
+from .._estimators.unlabeled import mark_unlabeled, supervised_factors
 from .._protocols import Observer
 from ..nn.composition import SharedEncoder
 from ..nn.layerwise import JointSolver, Layerwise, OnCodes
@@ -213,8 +213,9 @@ class Pretraining:
         """
         self._need_networks("pretraining='partial'")
         targets, weights = data.targets, data.balanced_weights
-        largest_loss = constant_loss(targets, weights)
-        _, factors = rows_and_factors(targets, weights, ratio=None)
+        largest_loss = data.constant_loss()
+        factors = supervised_factors(data, ratio=None)
+        mark_unlabeled(targets)
         for (name, layer), start in zip(self.layers, self.starts):
             with self._fitting(name, layer, start):
                 problem, state = self._begin(layer, start, data.X, data.weights)

@@ -16,9 +16,9 @@ from .._estimators.subestimators import copies, fill, for_parts, weights_of
 from .._estimators.supervised import BaseSupervised
 from .._estimators.unlabeled import (
     RECONSTRUCTION,
-    added_reconstruction,
+    mark_unlabeled,
     new_autoencoder,
-    rows_and_factors,
+    supervised_factors,
 )
 from .._typing import ArrayLike, MatrixLike, NamedLayers, Self
 from ._layers import (
@@ -150,16 +150,20 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             pretraining.partly_supervised(data, self._output_units, self.supervision_weight)
 
     def _train_together(self, data, state):
-        """Train all layers and the output layer, starting from ``state``."""
-        rows, targets, weights = data.labeled_rows, data.targets, data.balanced_weights
-        inputs, options = self._units.scaling.rows(data.X), {}
-        if self.reconstruction_weight:
-            options["reconstruction"] = added_reconstruction(
-                self._autoencoder(state), self._units, self.reconstruction_weight, targets, weights
-            )
-            options["unlabeled_per_labeled"] = ratio = self._unlabeled_ratio()
-            rows, options["factors"] = rows_and_factors(targets, weights, ratio)
-        self._train_outputs(inputs, data, state, rows, **options)
+        """Train all layers and the output layer, starting from ``state``; unlabeled rows only if X is reconstructed."""
+        inputs, constant_loss = self._units.scaling.rows(data.X), data.constant_loss()
+        if not self.reconstruction_weight:
+            objective = self._joint_objective(data, inputs)
+            options = {"rows": data.labeled_rows, "constant_loss": constant_loss}
+        else:
+            ratio = self._unlabeled_ratio()
+            factors = supervised_factors(data, ratio)
+            mark_unlabeled(data.targets)
+            objective = self._joint_objective(data, inputs, row_factors=factors)
+            arguments = objective, self._autoencoder(state), constant_loss, state
+            objective = self._with_reconstruction(*arguments)
+            options = {"unlabeled_per_labeled": ratio}
+        self._train_outputs(objective, inputs, data, state, **options)
 
     def _autoencoder(self, state):
         """Return a network of all encoders and decoders end to end, and its parameters."""

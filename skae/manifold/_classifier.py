@@ -22,14 +22,12 @@ from .._estimators.supervised import BaseSupervised
 from .._estimators.unlabeled import (
     RECONSTRUCTION,
     UNLABELED,
-    added_reconstruction,
     check_unlabeled,
-    constant_loss,
     labeled_fraction,
     mark_unlabeled,
     need_steps,
     new_autoencoder,
-    rows_and_factors,
+    supervised_factors,
     unlabeled_ratio,
 )
 from .._typing import ArrayLike, ClassifierMixin, ClassWeight, MatrixLike, Self
@@ -286,23 +284,22 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
 
     def _train_together(self, data, state):
         """Train all layers and the output layer with the tangent penalty, starting from ``state``."""
-        targets, weights = data.targets, data.balanced_weights
-        constant, ratio = constant_loss(targets, weights), self._unlabeled_ratio()
-        options = {"unlabeled_per_labeled": ratio, "constant": constant}
-        if self.reconstruction_weight:
-            autoencoder = self._base_autoencoder(state)
-            options["reconstruction"] = added_reconstruction(
-                autoencoder, self._units, self.reconstruction_weight, targets, weights
-            )
-        rows = self._rows(targets, weights, state.seed)
-        inputs = self._units.scaling.rows(data.X)
-        arguments = int(targets.labeled.sum()), weights, state, _LARGEST * constant
-        propagation = self._propagation(inputs, rows, *arguments)
-        options["penalties"], options["observers"] = propagation
+        inputs, ratio = self._units.scaling.rows(data.X), self._unlabeled_ratio()
+        constant_loss = data.constant_loss()  # before the targets change
+        rows, factors = self._rows(data, ratio, state.seed), None
+        penalties, observers = self._propagation(inputs, rows, data, state, constant_loss)
         if self.reconstruction_weight and not self._penalizes_unlabeled():
-            rows, options["factors"] = rows_and_factors(targets, weights, ratio)
-        self._train_outputs(inputs, data, state, rows, **options)
-        if options["penalties"]:
+            rows, factors = None, supervised_factors(data, ratio)  # all rows
+            mark_unlabeled(data.targets)
+        objective = self._joint_objective(data, inputs, penalties=penalties, row_factors=factors)
+        if self.reconstruction_weight:
+            arguments = objective, self._base_autoencoder(state), constant_loss, state
+            objective, constant_loss = self._with_reconstruction(*arguments), None
+        options = {"constant_loss": constant_loss, "unlabeled_per_labeled": ratio}
+        self._train_outputs(
+            objective, inputs, data, state, rows=rows, observers=observers, **options
+        )
+        if penalties:
             self._warn_of_constant_outputs(data)
 
     def __sklearn_tags__(self):
@@ -375,9 +372,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     def _unlabeled_ratio(self):
         return unlabeled_ratio(self, self.reconstruction_weight > 0 or self._penalizes_unlabeled())
 
-    def _rows(self, targets, weights, seed):
-        """Return the rows to train on, and set the loss of unlabeled ones to 0."""
-        labeled = targets.labeled
+    def _rows(self, data, ratio, seed):
+        """Return the rows to train on; scale the targets such that the loss is a mean over the labeled ones of them."""
+        targets, weights, labeled = data.targets, data.balanced_weights, data.targets.labeled
         if not self._penalizes_unlabeled():
             return np.flatnonzero(labeled)
         rows = np.arange(len(labeled))
@@ -385,7 +382,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             others = np.random.default_rng(seed).permutation(np.flatnonzero(~labeled))
             rows = np.sort(np.append(np.flatnonzero(labeled), others[:_MOST_UNLABELED]))
         weights = None if weights is None else weights[rows]
-        targets.values /= labeled_fraction(labeled[rows], weights, self._unlabeled_ratio())
+        # Targets of unlabeled rows are 0, and so are their losses.
+        targets.values /= labeled_fraction(labeled[rows], weights, ratio)
         mark_unlabeled(targets)
         return rows
 
@@ -397,8 +395,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         shape = {"sizes": network.sizes, "activation": network.names, "decoder": "tied"}
         return new_autoencoder(shape, self._units, state)
 
-    def _propagation(self, inputs, rows, n_labeled, weights, state, largest):
-        """Return the penalty, and the observers that update its tangents."""
+    def _propagation(self, inputs, rows, data, state, constant_loss):
+        """Return the penalty on slopes along tangents at ``rows``, and observers that update these; each in a list."""
         self.tangent_penalty_ = 0.0
         if not self._is_penalized():
             return [], []
@@ -416,10 +414,11 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         )
         with nullcontext() if prototype is None else computing(self, prototype, inputs.dtype):
             store.update(state.params)
-        automatic = automatic_penalty(inputs, rows, weights, store, state.seed)
+        automatic = automatic_penalty(inputs, rows, data.balanced_weights, store, state.seed)
+        n_labeled = int(data.targets.labeled.sum())
         if n_labeled < len(rows):
             automatic *= min(1, n_labeled / _MANY_LABELS) ** 1.5
         self.tangent_penalty_ = resolved(self.tangent_penalty, "tangent_penalty", automatic)
         updates = [TangentUpdates(store, self.update_tangents)] if self.update_tangents else []
-        units, strength = self._output_units, self.tangent_penalty_
-        return [TangentPropagation(strength, network, units, store, largest)], updates
+        arguments = self.tangent_penalty_, network, self._output_units, store
+        return [TangentPropagation(*arguments, largest=_LARGEST * constant_loss)], updates
