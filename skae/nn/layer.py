@@ -4,6 +4,7 @@ Threads share the work by units.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,37 +53,59 @@ class Layer:
         """Return the layer's Jacobians at ``outputs``."""
         return LinearLayer(self.weights, self.unit.derivatives(outputs))
 
-    def backward(self, record, above, extra, sums):
+    def backward(self, record, above, extra, d_bias):
         """Do :meth:`backward_part` for all rows and units."""
-        cost, parts = ELEMENT + (0 if above is None else above[0].weights.shape[0]), {}
+        cost = ELEMENT + (0 if above is None else above.weights.shape[0])
         (n_rows, n_units), multiply = record.delta.shape, multiplier(record.delta)
         if not is_shared(n_rows * n_units * cost):
-            self.backward_part(record, above, extra, sums, multiply)
+            self.backward_part(record, above, extra, d_bias, multiply)
             return
+        sums = {}  # of the parts, each by its first row and unit
 
         def work(rows, units):
             start = rows.start or 0, units.start or 0
-            part = parts[start] = zeros_like(sums)
-            self.backward_part(record, above, extra, part, multiply, rows, units)
+            sums[start] = zeros_like(d_bias)
+            self.backward_part(record, above, extra, sums[start], multiply, rows, units)
 
         share_matrix(work, n_rows, n_units, cost, whole_rows=self.unit.whole_row)
         # In order, so that the last bit does not depend on which thread was first.
-        np.sum([parts[start] for start in sorted(parts)], axis=0, out=sums)
+        np.sum([sums[start] for start in sorted(sums)], axis=0, out=d_bias)
 
-    def backward_part(self, record, above, extra, sums, multiply, rows=ALL, units=ALL):
-        """Leave the gradient at the pre-activations in ``record.delta``, and its sum over samples in ``sums``.
+    def backward_part(self, record, above, extra, d_bias, multiply, rows=ALL, units=ALL):
+        """Leave the gradient at the pre-activations in ``record.delta``, and its sum over ``rows`` in ``d_bias``.
 
-        The gradient at the outputs comes from ``above``, a pair of the layer above and its record; if that is None, it
-        is already in ``record.delta``. ``extra`` is added at the pre-activations, if it is not None. ``multiply`` is
-        the matrix product.
+        Parameters
+        ----------
+        record : LayerRecord
+        above : LayerAbove or None
+            The layer from which the gradient at the outputs comes; if it is None, it is already in ``record.delta``.
+        extra : ndarray or None
+            Gradient that is added at the pre-activations.
+        d_bias : ndarray of shape (n_outputs,)
+        multiply : callable
+            The matrix product.
+        rows, units : slice
         """
         delta = record.delta
         if above is not None:
-            layer, its = above
-            multiply(its.delta[rows, ...], layer.weights[:, units], delta[rows, units])
+            multiply(above.delta[rows, ...], above.weights[:, units], delta[rows, units])
         if record.mask is not None:
             delta[rows, units] *= record.mask[rows, units]
-        self.unit.backward(record.outputs, delta, extra, sums, rows, units)
+        self.unit.backward(record.outputs, delta, extra, d_bias, rows, units)
+
+
+class LayerAbove(NamedTuple):
+    """What the backward pass needs of the layer above: the gradient at the outputs of a layer is ``delta weights``.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_upper, n_outputs)
+    delta : ndarray of shape (n_samples, n_upper)
+        Gradient at the pre-activations of the layer above.
+    """
+
+    weights: np.ndarray
+    delta: np.ndarray
 
 
 @dataclass(slots=True, eq=False)
@@ -194,7 +217,7 @@ class WeightRows:
 def add_up(multiply, rows, weights, row_scales, terms, out, units):
     """out <- upper' lower + each of ``row_scales`` times the rows of ``weights`` + ``terms``, for some units.
 
-    ``rows`` are ``WeightRows``; ``multiply`` is the matrix product.
+    This is the gradient of ``weights``. ``rows`` are ``WeightRows``; ``multiply`` is the matrix product.
     """
     multiply(rows.upper[:, units].T, rows.lower, out[units, ...])
     for scales in row_scales:

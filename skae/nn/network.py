@@ -11,7 +11,7 @@ from .._arrays.products import multiplier
 from .._threads import share
 from .activations import Unit, initial_bound, make_unit
 from .corruption import dropout_mask
-from .layer import Layer, LayerRecord, WeightRows, add_up, forget_penalties
+from .layer import Layer, LayerAbove, LayerRecord, WeightRows, add_up, forget_penalties
 from .noise import shifted_seed
 
 
@@ -174,7 +174,7 @@ class Network:
                 grad.decoder_biases[number] += term
             if self.decoder == "untied":
                 self._add_up_decoder(number, params, trace, grad)
-            above = layer, record
+            above = LayerAbove(layer.weights, record.delta)
         if not self.decoder:
             trace.encoder[-1].delta[...] = trace.logits
         for number in range(n_frozen):
@@ -182,40 +182,42 @@ class Network:
         layers = params.encoder_layers
         for number in reversed(range(n_frozen, self.depth)):
             self._encoder_gradients(number, layers[number], above, trace, grad)
-            above = layers[number], trace.encoder[number]
+            above = LayerAbove(layers[number].weights, trace.encoder[number].delta)
 
     def _add_up_decoder(self, number, params, trace, grad):
-        """Add up the gradient of the decoder's weights between two layers."""
-        record = trace.decoder[-1 - number]
+        """Add up the gradient of the decoder's own weights between two layers."""
+        record, out = trace.decoder[-1 - number], grad.decoder_weights[number]
         rows = trace.weight_rows[number].take(-trace.n_samples)
-        weights, out = params.decoder_weights[number], grad.decoder_weights[number]
-        terms = weights, record.row_scales, record.weight_terms
-        add = partial(add_up, multiplier(out), rows, *terms, out)
-        share(add, weights.shape[0], size(rows.lower))
+        weights = params.decoder_weights[number]
+        row_scales, terms = record.row_scales, record.weight_terms
+        add = partial(add_up, multiplier(out), rows, weights, row_scales, terms, out)
+        share(add, out.shape[0], size(rows.lower))
 
     def _encoder_gradients(self, number, layer, above, trace, grad):
         """Take the gradient from ``above`` one layer down, and add up the gradient of the weights."""
         record, extra = trace.encoder[number], trace.encoder[number].extra_delta()
+        out, d_bias = grad.encoder_weights[number], grad.encoder_biases[number]
+        # The last rows are those of the decoder, which may have weights of its own.
         stop = -trace.n_samples if self.decoder == "untied" else None
         rows = trace.weight_rows[number].take(trace.first_row, stop)
-        out, d_bias = grad.encoder_weights[number], grad.encoder_biases[number]
-        terms, scales = record.weight_terms, record.row_scales
+        row_scales, terms = record.row_scales, record.weight_terms
         if self.decoder == "tied":
             mirrored = trace.decoder[-1 - number]
-            terms, scales = [*terms, *mirrored.weight_terms], [*scales, *mirrored.row_scales]
-        multiply, (n_upper, _) = multiplier(out), out.shape
-        add = partial(add_up, multiply, rows, layer.weights, scales, terms, out)
+            row_scales = [*row_scales, *mirrored.row_scales]
+            terms = [*terms, *mirrored.weight_terms]
+        multiply, n_upper, cost = multiplier(out), out.shape[0], size(rows.lower)
+        add = partial(add_up, multiply, rows, layer.weights, row_scales, terms, out)
 
-        def both(units):
+        def take_down_and_add(units):
             layer.backward_part(record, above, extra, d_bias, multiply, units=units)
             add(units)
 
         # With few rows, each thread adds up the gradient that it has just taken down.
         if trace.n_samples > n_upper or layer.unit.whole_row:
             layer.backward(record, above, extra, d_bias)
-            share(add, n_upper, size(rows.lower))
+            share(add, n_upper, cost)
         else:
-            share(both, n_upper, size(rows.lower))
+            share(take_down_and_add, n_upper, cost)
         for term in record.bias_terms:
             d_bias += term
 
