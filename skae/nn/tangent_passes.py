@@ -9,12 +9,12 @@ The slope of a logit along a direction t_k is the tangent t_k, taken all the way
 at the inputs of some layer in between, it is also the inner product g_r' t_k there; so directions may go up, and
 gradients come down, as far as the layer ``switch`` where they meet: :func:`switch_layer`.
 
-The function of the slopes is ``squares(slopes)``: it returns its value P and replaces the slopes by dP/dslopes. Slopes
+The function of the slopes is ``penalize(slopes)``: it returns its value P and replaces the slopes by dP/dslopes. Slopes
 s_ikj of sample i, direction k and logit j are of shape (n_samples, n_directions, n_outputs). The gradient of P at the
 weights W of a layer is then a sum of products of a vector at the layer's pre-activations and one at its inputs. These
-are ``upper`` and ``lower`` of ``WeightRows`` that the trace lends; the backward pass of the network adds up their
-products. The gradient at the pre-activations a, since D depends on them, is added to ``delta`` of the layer's
-``LayerTangents``.
+are ``upper`` and ``lower`` of the ``WeightRows`` that are claimed from the trace, one for each layer; the backward pass
+of the network adds up their products. The gradient at the pre-activations a, since D depends on them, is added to
+``delta`` of the layer's ``LayerTangents``.
 
 Arrays of vectors have a row for each: those of the first sample, then those of the second one, and so on.
 """
@@ -97,35 +97,35 @@ class Passes:
     def __init__(self, weights, trace, memory, kept, n_directions):
         self._weights, self._trace, self._memory = weights, trace, memory
         self._kept, self._n_directions = kept, n_directions
-        self._layers = memory.layers  # hidden layers
-        self._directions = Rows.equal(kept.samples, n_directions)
-        self._gradients = Rows(kept.samples, kept.starts)
+        self._layers = memory.layers  # ``LayerTangents`` of the hidden layers
+        self._direction_rows = Rows.equal(kept.samples, n_directions)
+        self._gradient_rows = Rows(kept.samples, kept.starts)
         self.n_up, self.n_down = len(kept.samples) * n_directions, len(kept.outputs)
 
-    def forward_only(self, fill_directions, squares):
-        """Return the value of ``squares(slopes)``, by directions that go all the way up.
+    def forward_only(self, fill_directions, penalize):
+        """Return the value of ``penalize(slopes)``, by directions that go all the way up; leave its gradient.
 
         Parameters
         ----------
         fill_directions : callable
             Function of an array of shape (n_samples * n_directions, n_features) that fills it.
-        squares : callable
+        penalize : callable
             Function that replaces slopes of shape (n_samples, n_directions, n_outputs) by the gradient at them, and
             returns a value.
         """
-        rows, weights = self._trace.claim(self.n_up), self._weights
-        fill_directions(rows[0].lower)
-        for layer, own, above in zip(self._layers, rows, rows[1:]):
-            layer.jvp(own.lower, above.lower, self._directions)
-        slopes = product(rows[-1].lower, weights[-1].T, rows[-1].upper)
-        value = squares(reshape(slopes, (-1, self._n_directions, slopes.shape[1])))
+        claimed, weights = self._trace.claim(self.n_up), self._weights
+        fill_directions(claimed[0].lower)
+        for layer, own, above in zip(self._layers, claimed, claimed[1:]):
+            layer.jvp(own.lower, above.lower, self._direction_rows)
+        slopes = product(claimed[-1].lower, weights[-1].T, claimed[-1].upper)
+        value = penalize(reshape(slopes, (-1, self._n_directions, slopes.shape[1])))
         for number in reversed(range(1, len(weights))):
-            gradients = product(rows[number].upper, weights[number], rows[number - 1].upper)
-            self._layers[number - 1].jvp_backward(gradients, self._directions)
+            gradients = product(claimed[number].upper, weights[number], claimed[number - 1].upper)
+            self._layers[number - 1].jvp_backward(gradients, self._direction_rows)
         return value
 
-    def forward_and_reverse(self, switch, at_logits, fill_directions, squares):
-        """Return the value of ``squares(slopes)``, by directions and gradients that meet at the layer ``switch``.
+    def forward_and_reverse(self, switch, at_logits, fill_directions, penalize):
+        """Do the same by directions and gradients that meet at the layer ``switch``.
 
         With slopes s_rk = g_r' t_k and c_rk = dP/ds_rk, the gradient of P is that of sum_rk c_rk g_r' t_k with the c_rk
         fixed: of sum_r g_r' t_r, where t_r = sum_k c_rk t_k is one combined tangent for each g_r. The gradients go on
@@ -136,18 +136,18 @@ class Passes:
         switch : int
         at_logits : ndarray of shape (n_down, n_outputs)
             Gradients g_r at the logits.
-        fill_directions, squares : callable
+        fill_directions, penalize : callable
             See :meth:`forward_only`.
         """
-        rows = self._trace.claim(self.n_down)
+        claimed = self._trace.claim(self.n_down)
         tangents = self._directions_up(switch, fill_directions)
-        rows[-1].upper[:] = at_logits
-        gradients = self._gradients_down(switch, rows)
-        value, coefficients = self._meet(tangents[-1], gradients, at_logits.shape[1], squares)
-        self._gradients_on_down(switch, rows, coefficients)
-        arrays = coefficients, tangents[0], rows[0].lower
-        self._gradients.share(kernels.combine, tangents[0].size, *arrays)
-        self._combined_on_up(switch, rows)
+        claimed[-1].upper[:] = at_logits
+        gradients = self._gradients_down(switch, claimed)
+        value, coefficients = self._meet(tangents[-1], gradients, at_logits.shape[1], penalize)
+        self._take_gradients_further(switch, claimed, coefficients)
+        arrays = coefficients, tangents[0], claimed[0].lower
+        self._gradient_rows.share(kernels.combine, tangents[0].size, *arrays)
+        self._take_combined_further(switch, claimed)
         return value
 
     def _directions_up(self, switch, fill_directions):
@@ -156,49 +156,58 @@ class Passes:
         fill_directions(tangents[0])
         for layer in self._layers[:switch]:
             tangents.append(layer.outputs[: self.n_up])
-            layer.jvp(tangents[-2], tangents[-1], self._directions)
+            layer.jvp(tangents[-2], tangents[-1], self._direction_rows)
         return tangents
 
-    def _gradients_down(self, switch, rows):
+    def _gradients_down(self, switch, claimed):
         """Return the gradients g_r at the inputs of the layer ``switch``, given those at the logits."""
-        gradients = self._gradient_at_inputs(len(rows) - 1, rows)
-        for number in reversed(range(switch, len(rows) - 1)):
-            self._layers[number].derivatives.vjp(gradients, rows[number].upper, self._gradients)
-            gradients = self._gradient_at_inputs(number, rows)
+        gradients = self._to_inputs(len(claimed) - 1, claimed)
+        for number in reversed(range(switch, len(claimed) - 1)):
+            self._layers[number].derivatives.vjp(
+                gradients, claimed[number].upper, self._gradient_rows
+            )
+            gradients = self._to_inputs(number, claimed)
         return gradients
 
-    def _meet(self, tangents, gradients, n_outputs, squares):
+    def _meet(self, tangents, gradients, n_outputs, penalize):
         """Return the value, and the c_rk of shape (n_down, n_directions), where t_k and g_r meet."""
         inner = np.empty((len(gradients), self._n_directions), gradients.dtype)
-        self._gradients.share(kernels.inner_products, tangents.size, tangents, gradients, inner)
+        self._gradient_rows.share(kernels.inner_products, tangents.size, tangents, gradients, inner)
         slopes = np.zeros((len(self._kept.samples), self._n_directions, n_outputs), inner.dtype)
         slopes[self._kept.places, :, self._kept.outputs] = inner
-        value = squares(slopes)
+        value = penalize(slopes)
         return value, np.ascontiguousarray(slopes[self._kept.places, :, self._kept.outputs])
 
-    def _gradients_on_down(self, switch, rows, coefficients):
+    def _take_gradients_further(self, switch, claimed, coefficients):
         """Take the g_r down from the inputs of ``switch``; fill in the t_r at the outputs of the layers that they pass."""
         for number in reversed(range(switch)):
-            layer, own, above = self._layers[number], rows[number], rows[number + 1]
+            layer, own, above = self._layers[number], claimed[number], claimed[number + 1]
             if number + 1 == switch:
                 own.upper[:] = self._at_inputs(switch)
             else:
                 product(above.upper, self._weights[number + 1], own.upper)
             layer.derivatives.combine_backward(
-                coefficients, layer.products, own.upper, above.lower, layer.delta, self._gradients
+                coefficients,
+                layer.products,
+                own.upper,
+                above.lower,
+                layer.delta,
+                self._gradient_rows,
             )
 
-    def _combined_on_up(self, switch, rows):
+    def _take_combined_further(self, switch, claimed):
         """Take the t_r up from the inputs of the layer ``switch`` to those of the last one."""
-        for number in range(switch, len(rows) - 1):
+        for number in range(switch, len(claimed) - 1):
             layer, gradients = self._layers[number], self._at_inputs(number + 1)
-            moved = product(rows[number].lower, self._weights[number].T, rows[number + 1].lower)
-            layer.derivatives.vjp_backward(gradients, moved, layer.delta, self._gradients)
+            moved = product(
+                claimed[number].lower, self._weights[number].T, claimed[number + 1].lower
+            )
+            layer.derivatives.vjp_backward(gradients, moved, layer.delta, self._gradient_rows)
 
     def _at_inputs(self, number):
         """Return the g_r at the inputs of a layer."""
         return self._memory.gradients[number][: self.n_down]
 
-    def _gradient_at_inputs(self, number, rows):
+    def _to_inputs(self, number, claimed):
         """Compute the g_r at the inputs of a layer, from those at its pre-activations."""
-        return product(rows[number].upper, self._weights[number], self._at_inputs(number))
+        return product(claimed[number].upper, self._weights[number], self._at_inputs(number))

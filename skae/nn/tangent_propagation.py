@@ -72,7 +72,7 @@ class TangentPropagation(Penalty):
         kept = self.significant(means, trace.sample_weights) if on_cpu else all_outputs(means)
         if not len(kept.samples):
             return 0.0
-        if isinstance(trace.rng, Drawn):
+        if isinstance(trace.rng, Drawn):  # a captured step draws in advance: see ``draw``
             seed = trace.rng.take(self.directions.n_coins(trace.n_samples))
         samples = kept.samples if on_cpu else slice(None)
         means = means[samples, ...]
@@ -82,20 +82,24 @@ class TangentPropagation(Penalty):
             directions = reshape(out, (len(kept.samples), k, -1))
             self.directions(trace.batch.indices, trace.clean, kept.samples, seed, directions)
 
-        def squares(slopes):
-            value, at_logits[samples, ...] = self._squares(means, slopes, weights)
+        def penalize(slopes):
+            value, at_logits[samples, ...] = self._penalty(means, slopes, weights)
             return value
 
-        passes, switch = Passes(params.encoder_weights, trace, memory, kept, k), self.network.depth
+        passes = Passes(params.encoder_weights, trace, memory, kept, k)
+        switch = self.network.depth
         if on_cpu:
             switch = switch_layer(self.network.sizes, passes.n_up, passes.n_down)
         if switch == self.network.depth:
-            return passes.forward_only(fill_directions, squares)
+            return passes.forward_only(fill_directions, penalize)
         gradients = self._outputs.logit_gradients(means, kept)
-        return passes.forward_and_reverse(switch, gradients, fill_directions, squares)
+        return passes.forward_and_reverse(switch, gradients, fill_directions, penalize)
 
     def _start(self, params, trace):
-        """Begin a batch: return the ``PassMemory``, and an array of 0 for the gradient at the logits."""
+        """Begin a batch: return the ``PassMemory``, and an array of 0 for the gradient at the logits.
+
+        The backward pass of the network takes that array, and ``delta`` of each hidden layer's ``LayerTangents``.
+        """
         memory = trace.scratch(self, lambda: PassMemory(trace, self.n_rows(trace.n_samples)))
         at_logits = zeros_like(trace.logits)
         for tangents, layer, record in zip(memory.layers, params.encoder_layers, trace.encoder):
@@ -104,12 +108,12 @@ class TangentPropagation(Penalty):
         trace.encoder[-1].delta_terms.append(at_logits)
         return memory, at_logits
 
-    def _squares(self, means, slopes, weights):
+    def _penalty(self, means, slopes, weights):
         """Return the penalty, or what replaces a large one, and the gradient at the logits.
 
         Replace ``slopes``, of shape (n_samples, n_directions, n_outputs), by the gradient at them.
         """
-        value, at_logits = self._outputs.squares(means, slopes, weights)
+        value, at_logits = self._outputs.penalty(means, slopes, weights)
         value, factor = bounded(value, self.largest, means)
         slopes *= factor
         return value, at_logits * factor
@@ -212,7 +216,7 @@ class _Softmax:
         unit_vectors = np.eye(means.shape[1], dtype=means.dtype)
         return unit_vectors[kept.outputs] - unit_vectors[means.argmax(axis=1)[kept.places]]
 
-    def squares(self, means, slopes, weights):
+    def penalty(self, means, slopes, weights):
         """Return P = sum_ik v_i ||z_ik||^2, where z = J t are slopes of o, and dP/da.
 
         Replace ``slopes``, the slopes t of the logits, by dP/dt.
@@ -252,7 +256,7 @@ class _Elementwise:
         """Return the gradients at the logits of each ``kept`` logit: unit vectors."""
         return np.eye(means.shape[1], dtype=means.dtype)[kept.outputs]
 
-    def squares(self, means, slopes, weights):
+    def penalty(self, means, slopes, weights):
         """Return P = sum_ik v_i ||z_ik||^2, where z = s'(a) t, and dP/da; replace ``slopes``, t, by dP/dt."""
         t, v = slopes, weights[:, None, None]
         first, second = (each[:, None, :] for each in self._derive(means))  # s'(a), s''(a)
