@@ -4,6 +4,7 @@ import os
 import reprlib
 from itertools import zip_longest
 from numbers import Integral
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -182,17 +183,24 @@ def check_needs_no_y(**parts):
             )
 
 
-def for_parts(frame, sample_weight, X, weights):
-    """Return the data and weights to which a sub-estimator that sees the columns of X is fitted.
+class PartData(NamedTuple):
+    """Data to which a sub-estimator that sees the columns of X is fitted."""
+
+    X: Any
+    sample_weight: Any
+
+
+def data_for_part(frame, sample_weight, X, weights):
+    """Return the ``PartData``: the user's if their columns have names, for the sub-estimator to take, else validated rows.
 
     Parameters
     ----------
     frame, sample_weight : array-like
-        Data and weights as the user gave them, from which a sub-estimator takes names of columns.
+        Data and weights as the user gave them.
     X, weights : ndarray or CSR matrix, ndarray
         Validated rows with positive weights, which are used if columns have no names.
     """
-    return (frame, sample_weight) if hasattr(frame, "columns") else (X, weights)
+    return PartData(frame, sample_weight) if hasattr(frame, "columns") else PartData(X, weights)
 
 
 def fitted_base(whole, base, X, sample_weight, publish=None, rng=None):

@@ -9,7 +9,7 @@ from .._estimators.fitting import gathered_with_y, unchanged_on_error
 from .._estimators.frozen import unfrozen
 from .._estimators.labels import CLASS_WEIGHT, score
 from .._estimators.parameters import estimator
-from .._estimators.subestimators import fill, fitted_base, for_parts
+from .._estimators.subestimators import data_for_part, fill, fitted_base
 from .._estimators.supervised import BaseSupervised
 from .._typing import ArrayLike, ClassifierMixin, ClassWeight, MatrixLike, Self
 from ._dbm import DBM
@@ -160,7 +160,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
             frame = X
             data = self._validated_data(X, y, sample_weight)
             begin = partial(self._begin, data.targets)
-            given = for_parts(frame, sample_weight, data.X, data.weights)
+            given = data_for_part(frame, sample_weight, data.X, data.weights)
             state = begin(self._fitted_base(*given, begin))
             inputs = self.base_.model_.network_inputs(data.X)
             objective = self._joint_objective(data, inputs)

@@ -24,7 +24,7 @@ from .._estimators.fitting import (
     validated_rows,
 )
 from .._estimators.parameters import check_set, estimator
-from .._estimators.subestimators import copies, for_parts
+from .._estimators.subestimators import copies, data_for_part
 from .._estimators.training import TrainedModel
 from .._typing import (
     ArrayLike,
@@ -219,7 +219,7 @@ class DBM(
             self.layers_ = double_weights(copies(layers, self))
             widths = [layer.n_components for _, layer in self.layers_]
             self._sizes = (self._units.scaling.n_inputs, *widths)
-            self._learn(X, weights, for_parts(frame, sample_weight, X, weights))
+            self._learn(X, weights, data_for_part(frame, sample_weight, X, weights))
         return self
 
     def transform(self, X: MatrixLike) -> FloatArray:

@@ -10,7 +10,7 @@ from .._compat import Interval, _BaseComposition
 from .._estimators import named_layers
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import DTYPES, column_names, counted_rows, gathered, validated_rows
-from .._estimators.subestimators import for_parts
+from .._estimators.subestimators import data_for_part
 from .._estimators.supervised import NOISE
 from .._estimators.training import TrainedModel
 from .._typing import Corruption, NamedLayers, Schedule
@@ -58,4 +58,4 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
         X, weights, _ = counted_rows(X, sample_weight)
         self._units = units_of(chosen_layers(self)[0][1], X, frame, weights)
         self._units.check(X, column_names(self, X))
-        return X, weights, for_parts(frame, sample_weight, X, weights)
+        return X, weights, data_for_part(frame, sample_weight, X, weights)

@@ -78,8 +78,8 @@ class Pretraining:
         Parameters of the network.
     units : Units
         How the first layer sees X.
-    given : (array-like, array-like)
-        Data to which the first layer is fitted, and their weights; as given by the user if columns have names.
+    given : PartData
+        Data to which the first layer is fitted; as given by the user if columns have names.
     report : Callbacks
         Callbacks of the whole fit, of which the layers are parts.
     noise_below : bool, default=False
@@ -105,7 +105,7 @@ class Pretraining:
                     # The codes get no name, so that they are freed before those of the next layer are computed.
                     layer.fit(self._codes(X, start), sample_weight=sample_weight)
                 else:
-                    layer.fit(self.given[0], sample_weight=self.given[1])
+                    layer.fit(self.given.X, sample_weight=self.given.sample_weight)
 
     def simultaneous(self, X, sample_weight, checkpoint, resume):
         """Fit all layers at once, with the minibatches and epochs of the first one."""
@@ -192,7 +192,7 @@ class Pretraining:
                 rows=data.labeled_rows,
                 strata=data.targets.strata,
             )
-            seen = codes if start else self.given[0]
+            seen = codes if start else self.given.X
             units = plain_units(codes.shape[1]) if start else self.units
             publish = partial(_publish_encoder, layer, network, units, seen)
             training = layer.layer_training()

@@ -12,7 +12,7 @@ from .._estimators import named_layers
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import fitting_parts, in_numpy
 from .._estimators.fitting import column_names, gathered_with_y, unchanged_on_error
-from .._estimators.subestimators import copies, fill, for_parts, weights_of
+from .._estimators.subestimators import copies, data_for_part, fill, weights_of
 from .._estimators.supervised import BaseSupervised
 from .._estimators.unlabeled import (
     RECONSTRUCTION,
@@ -114,7 +114,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
                 self._units.check(data.X, column_names(self, data.X))
             self.layers_ = copies(self._chosen_layers(), self)
             state = self._add_output(*layer_shapes(self.layers_), data.targets)
-            self._learn(data, state, for_parts(frame, sample_weight, data.X, data.weights))
+            self._learn(data, state, data_for_part(frame, sample_weight, data.X, data.weights))
         return self
 
     def _units_of_first_layer(self, data, frame):

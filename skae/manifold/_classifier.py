@@ -17,7 +17,7 @@ from .._estimators.fitting import by_block, gathered_with_y, unchanged_on_error
 from .._estimators.frozen import unfrozen
 from .._estimators.labels import CLASS_WEIGHT, score
 from .._estimators.parameters import estimator
-from .._estimators.subestimators import fill_encoder, fitted_base, for_parts
+from .._estimators.subestimators import data_for_part, fill_encoder, fitted_base
 from .._estimators.supervised import BaseSupervised
 from .._estimators.unlabeled import (
     RECONSTRUCTION,
@@ -276,7 +276,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             data = self._validated_data(X, y, sample_weight)
             data.targets.unit = self._unit()
             begin = partial(self._begin, data.targets)
-            given = for_parts(frame, sample_weight, data.X, data.weights)
+            given = data_for_part(frame, sample_weight, data.X, data.weights)
             state = begin(self._fitted_base(*given, begin))
             self._set_n_tangents(self._shape["sizes"])
             self._train_together(data, state)

@@ -19,7 +19,12 @@ from .._estimators.fitting import (
 from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.labels import read_labels, score
 from .._estimators.parameters import check_set, set_params
-from .._estimators.subestimators import check_instance, check_needs_no_y, check_prefit, for_parts
+from .._estimators.subestimators import (
+    check_instance,
+    check_needs_no_y,
+    check_prefit,
+    data_for_part,
+)
 from .._estimators.versions import versioned
 from .._threads import share_items, team
 from .._typing import AnyArray, ArrayLike, BaseEstimator, ClassifierMixin, FloatArray, Self
@@ -170,7 +175,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             frame = X
             X = validated_rows(self, X, dtype=DTYPES, accept_sparse=False)
             check_consistent_length(X, y)
-            frame, _ = for_parts(frame, None, X, None)
+            frame = data_for_part(frame, None, X, None).X
             self.classes_, labels = read_labels(y)
             known = labels >= 0
             self._labels, points = labels[known], X if known.all() else X[known]
