@@ -5,8 +5,9 @@
 - ``Pretraining.supervised``: one after the other, each by how well its codes predict the targets;
 - ``Pretraining.partly_supervised``: one after the other, each by both.
 
-A layer is an estimator, fitted in place. The whole network has a copy of its weights, from which the codes for the
-layers above are computed; ``start`` is the number of the network's layers below it.
+A layer is an estimator, fitted in place, whose encoder may have several layers of the network of the whole stack:
+``start`` is the index of the lowest one. That network has a copy of the weights, from which the codes for the layers
+above are computed.
 """
 
 import os
@@ -48,13 +49,13 @@ def reported_layers(stack, X, state, publish, n_more):
         report.close(state)
 
 
-def pretrain(stack, network, flat, units, X, sample_weight, given, report):
-    """Fit the ``layers_`` of ``stack`` without labels, as its parameters say, and copy their weights to ``flat``.
+def pretrain(stack, model, X, sample_weight, given, report):
+    """Fit the ``layers_`` of ``stack`` without labels, as its parameters say, and copy their weights to ``model``.
 
     See :class:`Pretraining` for the arguments.
     """
     noise_below = stack.corrupted == "input"
-    pretraining = Pretraining(stack.layers_, network, flat, units, given, report, noise_below)
+    pretraining = Pretraining(stack.layers_, model, given, report, noise_below)
     if stack.schedule == "greedy":
         pretraining.greedy(X, sample_weight)
     else:
@@ -72,12 +73,9 @@ class Pretraining:
     ----------
     layers : list of (str, estimator)
         Layers, which are fitted in place.
-    network : Network
-        Network whose encoder consists of the layers end to end, and possibly more layers.
-    flat : ndarray
-        Parameters of the network.
-    units : Units
-        How the first layer sees X.
+    model : Model
+        The network, whose encoder consists of the layers end to end and possibly more layers; its parameters; and the
+        units in which the first layer sees X.
     given : PartData
         Data to which the first layer is fitted; as given by the user if columns have names.
     report : Callbacks
@@ -86,18 +84,17 @@ class Pretraining:
         Whether noise is added to X instead of to the codes.
     """
 
-    def __init__(self, layers, network, flat, units, given, report, noise_below=False):
-        self.layers, self.network, self.noise_below = layers, network, noise_below
-        self.units, self.given, self.report = units, given, report
-        self.flat, self.params = flat, network.views(flat)
+    def __init__(self, layers, model, given, report, noise_below=False):
+        self.model, self.given, self.report, self.noise_below = model, given, report, noise_below
         depths = [len(layer.layer_shapes()) for _, layer in layers]
-        self.starts = np.cumsum([0, *depths[:-1]]).tolist()
+        starts = np.cumsum([0, *depths[:-1]]).tolist()
+        self.layers = [(name, layer, start) for (name, layer), start in zip(layers, starts)]
         if noise_below:
             self._check_noise_below()
 
     def greedy(self, X, sample_weight):
         """Fit each layer without labels, from the lowest to the highest."""
-        for (name, layer), start in zip(self.layers, self.starts):
+        for name, layer, start in self.layers:
             with self._fitting(name, layer, start):
                 if self.noise_below and start:
                     self._fit_with_noise_below(layer, start, X, sample_weight)
@@ -112,13 +109,13 @@ class Pretraining:
         self._need_networks("schedule='simultaneous'")
         objectives, states = self._begin_all(X, sample_weight)
         together = Layerwise(objectives, self.noise_below)
-        for number, (_, layer) in enumerate(self.layers):
+        for number, (_, layer, _) in enumerate(self.layers):
             own = seeds(layer).items()
             together.identity |= {f"{name} of layer {number}": seed for name, seed in own}
         trainer = self._joint_training(together, checkpoint, resume)
         flat = np.concatenate([state.params for state in states])
         state = TrainingState(flat, trainer.solver.start(flat), states[0].rng, states[0].seed)
-        problem = Problem(together, self.units.scaling.rows(X), sample_weight)
+        problem = Problem(together, self.model.scaling.rows(X), sample_weight)
         publish = partial(self._publish_parts, together)
         with self._reporting(X, trainer.n_epochs(problem), publish) as observers:
             problem.observers += observers
@@ -127,19 +124,19 @@ class Pretraining:
     def _begin_all(self, X, sample_weight):
         """Return the objectives and the first states of all layers, on codes of the first weights of those below."""
         objectives, states = [], []
-        for number, ((_, layer), start) in enumerate(zip(self.layers, self.starts)):
+        for number, (_, layer, start) in enumerate(self.layers):
             problem, state = self._begin(layer, start, X, sample_weight)
             layer.layer_training().publish(state)
             self._fill(layer, start)
             for observer in problem.objective.observers:
-                observer.key = f"{observer.key}_{number}"
+                observer.key = f"{observer.key}_{number}"  # all keep arrays in one state
             objectives.append(problem.objective)
             states.append(state)
         return objectives, states
 
     def _joint_training(self, together, checkpoint, resume):
         """Return a training with the parameters of the first layer, but with the solver of each layer for its part."""
-        trainings = [layer.layer_training() for _, layer in self.layers]
+        trainings = [layer.layer_training() for _, layer, _ in self.layers]
         solvers = [(training.make_solver(), training.step_size()) for training in trainings]
         if any(isinstance(solver, LBFGS) for solver, _ in solvers):
             raise ValueError("schedule='simultaneous' needs a solver of minibatches in each layer.")
@@ -153,7 +150,7 @@ class Pretraining:
         """Yield observers that report epochs of all layers at once to the callbacks of the layers and of the whole."""
         with ExitStack() as opened:
             reports = [self.report.inner(n_epochs)]
-            for (_, layer), start in zip(self.layers, self.starts):
+            for _, layer, start in self.layers:
                 shown = partial(self._codes, X, start) if start else X
                 # The observer publishes the layer.
                 report = reported(layer, shown, n_epochs, lambda state: None)
@@ -166,7 +163,7 @@ class Pretraining:
     def _publish_parts(self, together, joint):
         """Give each layer its part of the joint state."""
         pieces = together.split(joint.params)
-        for (_, layer), start, params in zip(self.layers, self.starts, pieces):
+        for (_, layer, start), params in zip(self.layers, pieces):
             _publish_part(layer, params, joint)
             self._fill(layer, start)
 
@@ -180,7 +177,7 @@ class Pretraining:
             Loss of the output units.
         """
         self._need_networks("pretraining='supervised'")
-        for (name, layer), start in zip(self.layers, self.starts):
+        for name, layer, start in self.layers:
             codes = self._codes(data.X, start)
             widths, activations = layer_shapes([(name, layer)])
             network = _predictor((codes.shape[1], *widths), activations, data.targets)
@@ -193,7 +190,7 @@ class Pretraining:
                 strata=data.targets.strata,
             )
             seen = codes if start else self.given.X
-            units = plain_units(codes.shape[1]) if start else self.units
+            units = plain_units(codes.shape[1]) if start else self.model.units
             publish = partial(_publish_encoder, layer, network, units, seen)
             training = layer.layer_training()
             state = training.new_state(partial(_initial, network, codes.dtype))
@@ -213,10 +210,10 @@ class Pretraining:
         """
         self._need_networks("pretraining='partial'")
         targets, weights = data.targets, data.balanced_weights
-        largest_loss = data.constant_loss()
+        loss_of_constants = data.constant_loss()
         factors = supervised_factors(data, ratio=None)
         mark_unlabeled(targets)
-        for (name, layer), start in zip(self.layers, self.starts):
+        for name, layer, start in self.layers:
             with self._fitting(name, layer, start):
                 problem, state = self._begin(layer, start, data.X, data.weights)
                 training = layer.layer_training()
@@ -224,14 +221,14 @@ class Pretraining:
                 own = problem.objective.network
                 network = _predictor(own.sizes, own.names, targets)
                 predicting = Objective(network, loss, row_factors=factors)
-                # Relative to the losses of constant outputs.
-                reconstruction_loss = sum(layer.model_.units.constant_losses.values())
-                ratio = reconstruction_loss / largest_loss if largest_loss else 0.0
-                both = SharedEncoder(problem.objective, predicting, weight * ratio)
+                # Constant outputs of both networks have the same loss, times ``weight``.
+                own_loss_of_constants = sum(layer.model_.units.constant_losses.values())
+                scale = own_loss_of_constants / loss_of_constants if loss_of_constants else 0.0
+                both = SharedEncoder(problem.objective, predicting, weight * scale)
                 state.params = both.join(state.params, _best_constant(network, targets, state))
                 state.solver = training.make_solver().start(state.params)
                 problem = Problem(both, problem.X, weights, targets.values, strata=targets.strata)
-                training.train(problem, state, partial(_publish_first, layer, own.size))
+                training.train(problem, state, partial(_publish_autoencoder, layer, own.size))
 
     @contextmanager
     def _fitting(self, name, layer, start):
@@ -252,21 +249,21 @@ class Pretraining:
 
     def _fill(self, layer, start):
         """Copy the weights of ``layer`` to the network, from its layer ``start`` on."""
-        fill(self.params, start, weights_of(layer, self.network.sizes[start]))
+        fill(self.model.params, start, weights_of(layer, self.model.network.sizes[start]))
 
     def _codes(self, X, n_layers):
         """Return the outputs of the first ``n_layers`` layers of the network."""
-        rows = self.units.scaling.rows(X)
+        rows, network = self.model.scaling.rows(X), self.model.network
         if not n_layers:
             return rows
-        prototype, params = current(), self.params
+        prototype, params = current(), self.model.params
         if prototype is not None:
-            params = self.network.views(like(self.flat, prototype))
+            params = network.views(like(self.model.flat, prototype))
         with computing(self.layers[0][1], prototype, rows.dtype):
             return by_block(
                 rows,
-                lambda x: self.network.encode(params, x, n_layers=n_layers),
-                self.network.sizes[n_layers],
+                lambda x: network.encode(params, x, n_layers=n_layers),
+                network.sizes[n_layers],
                 prototype=prototype,
             )
 
@@ -277,26 +274,25 @@ class Pretraining:
         problem, state = training.begin(*inputs)
         if start and self.noise_below and training.make_noise is not None:
             # The noise is that of the columns of X, to which it is added, and not that of the codes.
-            problem.objective.corruption = training.make_noise(self.units)
+            problem.objective.corruption = training.make_noise(self.model.units)
         return problem, state
 
     def _fit_with_noise_below(self, layer, start, X, sample_weight):
         """Fit a layer to codes of X with noise, which are computed for each minibatch."""
         problem, state = self._begin(layer, start, X, sample_weight)
-        flat = Constant(self.flat)
+        network, flat = self.model.network, Constant(self.model.flat)
 
         def encode(rows, out):
-            params = self.network.views(flat.like(rows))
-            self.network.encode(params, rows, out=out, n_layers=start)
+            network.encode(network.views(flat.like(rows)), rows, out=out, n_layers=start)
 
-        rows = self.units.scaling.rows(X)
+        rows = self.model.scaling.rows(X)
         problem = Problem(OnCodes(problem.objective, rows.shape[1], encode), rows, sample_weight)
         problem.callback_X = partial(self._codes, X, start)
         layer.layer_training().train(problem, state)
 
     def _need_networks(self, option):
         """Raise, with the ``option`` that needs them, if a layer is no ``NetworkLayer``."""
-        for name, layer in self.layers:
+        for name, layer, _ in self.layers:
             if not isinstance(layer, NetworkLayer):
                 raise ValueError(
                     f"{option} needs auto-encoders or RBMs as layers; {name!r} is {layer!r}."
@@ -304,7 +300,7 @@ class Pretraining:
 
     def _check_noise_below(self):
         self._need_networks("corrupted='input'")
-        for name, layer in self.layers[1:]:
+        for name, layer, _ in self.layers[1:]:
             if layer.layer_training().weighs_cells:
                 raise ValueError(
                     "corrupted='input' changes no single cell of the codes: the layer "
@@ -335,7 +331,7 @@ def _publish_part(layer, params, whole):
     training.publish(replace(whole, params=params, solver=training.make_solver().start(params)))
 
 
-def _publish_first(layer, size, state):
+def _publish_autoencoder(layer, size, state):
     """Give ``layer`` the first ``size`` parameters, without those of the output layer."""
     _publish_part(layer, state.params[:size], state)
 

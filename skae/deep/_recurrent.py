@@ -9,6 +9,7 @@ from .._estimators.parameters import estimator
 from .._estimators.subestimators import copies
 from .._typing import ArrayLike, Corruption, MatrixLike, Self
 from ..nn.corruption import CORRUPTIONS, make_corruption
+from ..nn.model import Model
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..nn.recurrent import RecurrentNetwork
@@ -191,7 +192,8 @@ class RecurrentAE(BaseStack):
             return
         with reported_layers(self, X, state, self._publish, 1) as report:
             with self._publishing(state):
-                pretrain(self, network, state.params, self._units, X, weights, given, report)
+                model = Model(network, state.params, self._units)
+                pretrain(self, model, X, weights, given, report)
             self._train(problem, state)
 
     @property

@@ -15,6 +15,7 @@ from .._estimators.parameters import estimator
 from .._estimators.subestimators import copies, without_output
 from .._typing import AnyArray, ArrayLike, FloatArray, MatrixLike, Self, available_if
 from ..nn.corruption import make_corruption
+from ..nn.model import Model
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
@@ -232,7 +233,8 @@ class StackedAE(BaseStack):
         )
         with reported_layers(self, X, state, self._publish, bool(self.fine_tune)) as report:
             with self._publishing(state):
-                pretrain(self, network, state.params, self._units, X, weights, given, report)
+                model = Model(network, state.params, self._units)
+                pretrain(self, model, X, weights, given, report)
             if self.fine_tune:
                 rows, constant_loss = self._units.scaling.rows(X), self._units.constant_loss
                 problem = Problem(objective, rows, weights, constant_loss=constant_loss)

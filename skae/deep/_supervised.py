@@ -21,6 +21,7 @@ from .._estimators.unlabeled import (
     supervised_factors,
 )
 from .._typing import ArrayLike, MatrixLike, NamedLayers, Self
+from ..nn.model import Model
 from ._layers import (
     LAYERS,
     check_stack,
@@ -139,11 +140,11 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
 
     def _train_layers(self, data, state, given, report):
         """Fit the layers and put their weights into ``state``."""
-        arguments = self._network, state.params, self._units
+        model = Model(self._network, state.params, self._units)
         if self.pretraining == "unsupervised":
-            pretrain(self, *arguments, data.X, data.weights, given, report)
+            pretrain(self, model, data.X, data.weights, given, report)
             return
-        pretraining = Pretraining(self.layers_, *arguments, given, report)
+        pretraining = Pretraining(self.layers_, model, given, report)
         if self.pretraining == "supervised":
             pretraining.supervised(data, self._output_units)
         else:
