@@ -110,23 +110,22 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             X, y = gathered_with_y(self, X, y)
             frame = X
             data = self._validated_data(X, y, sample_weight)
-            self._units = self._units_of_first_layer(data, frame)
+            layers = chosen_layers(self, units_below_outputs(self.n_features_in_))
+            self._units = self._units_of_first_layer(layers[0][1], data, frame)
             if self.reconstruction_weight:
                 self._units.check(data.X, column_names(self, data.X))
-            self.layers_ = copies(self._chosen_layers(), self)
+            self.layers_ = copies(layers, self)
             state = self._add_output(*layer_shapes(self.layers_), data.targets)
             self._learn(data, state, data_for_part(frame, sample_weight, data.X, data.weights))
         return self
 
-    def _units_of_first_layer(self, data, frame):
+    def _units_of_first_layer(self, layer, data, frame):
         """Return the ``Units`` of the first layer, from the rows that it learns from."""
         weights, labeled = data.weights, data.targets.labeled
-        if not (self.pretraining in ("unsupervised", "partial") or self.reconstruction_weight):
+        uses_all = self.pretraining in ("unsupervised", "partial") or self.reconstruction_weight
+        if not uses_all:
             weights = np.where(labeled, 1.0 if weights is None else weights, 0)
-        return units_of(self._chosen_layers()[0][1], data.X, frame, weights)
-
-    def _chosen_layers(self):
-        return chosen_layers(self, units_below_outputs(self.n_features_in_))
+        return units_of(layer, data.X, frame, weights)
 
     def _learn(self, data, state, given):
         """Train the layers, the first one on ``given``, and then all of them together."""
