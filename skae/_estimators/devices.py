@@ -95,7 +95,7 @@ def check_same_backend(X, **others):
             )
 
 
-def reference(estimator, X):
+def prototype_for(estimator, X):
     """Return an empty array in the library and on the device that compute for X; None for numpy on the CPU.
 
     Raises
@@ -154,7 +154,7 @@ def fitting_parts(estimator, X):
     The rest of the fit uses numpy arrays.
     """
     check_library(estimator, X)
-    whole = _Whole(reference(estimator, X), dispatched(X) or _whole.get().backend)
+    whole = _Whole(prototype_for(estimator, X), dispatched(X) or _whole.get().backend)
     keep_backend(estimator, whole.backend)
     token = _whole.set(whole)
     try:
@@ -164,8 +164,8 @@ def fitting_parts(estimator, X):
         _whole.reset(token)
 
 
-def current():
-    """Return an empty array on the device where parts compute during a fit; None for numpy on the CPU."""
+def prototype_of_parts():
+    """Return an empty array on the device that :func:`fitting_parts` chose; None for numpy on the CPU."""
     return _whole.get().prototype
 
 
@@ -191,7 +191,7 @@ def computing(estimator, prototype, dtype):
 
 
 @contextmanager
-def training_there(estimator, problem, state, solver):
+def moved_problem(estimator, problem, state, solver):
     """Yield the problem moved to where its training computes: a device, or the workers of :func:`computing_on_workers`.
 
     The state is on the device within the block.
@@ -202,10 +202,10 @@ def training_there(estimator, problem, state, solver):
     on_workers = _on_workers.get()
     with (
         computing(estimator, prototype, state.params.dtype),
-        nullcontext(problem) if prototype is None else _moved(problem, state, prototype) as there,
-        nullcontext(there) if on_workers is None else on_workers(there, solver) as there,
+        nullcontext(problem) if prototype is None else _moved(problem, state, prototype) as moved,
+        nullcontext(moved) if on_workers is None else on_workers(moved, solver) as moved,
     ):
-        yield there
+        yield moved
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from .._typing import (
 )
 from ..nn.model import Model
 from ..nn.network import Params, network_of
-from .devices import check_backend, computing, dispatched, reference, shown
+from .devices import check_backend, computing, dispatched, prototype_for, shown
 from .fitting import (
     BLOCK,
     MeanScore,
@@ -47,7 +47,7 @@ def by_block_of_model(self, X, function, width, *, method, check=False, block=BL
     X = validated_rows(self, X, dtype=model.dtype, reset=False)
     if check:
         self._units.check(to_numpy(X) if dispatched(X) else X, column_names(self, X))
-    prototype = reference(self, X)
+    prototype = prototype_for(self, X)
     with computing(self, prototype, X.dtype):
         model = model if prototype is None else model.moved(prototype)
         named = isinstance(function, str)
@@ -106,7 +106,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             Means of the output units: probabilities for binary columns and one-hot groups.
         """
         check_is_fitted(self)
-        codes, prototype = dense(X), reference(self, X)
+        codes, prototype = dense(X), prototype_for(self, X)
         if prototype is None or not dispatched(X):
             # Shape and range are checked below; codes may have no rows.
             codes = named_array(

@@ -18,7 +18,7 @@ from ..training.full_batch import minimize_full_batch
 from ..training.loop import Stopping, TrainingState, Verbose, minimize
 from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_epochs, watches
 from .callbacks import reported
-from .devices import training_there
+from .devices import moved_problem
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
 from .fitting import BLOCK, AtEnd, kind_of_seed, opened_checkpoint, validate_params
 from .held_out import held_out_rows
@@ -198,9 +198,9 @@ class TrainedModel(CallbackSupportMixin):
         with (
             report as reports,
             self._publishing(state, publish),
-            training_there(self, problem, state, solver) as there,
+            moved_problem(self, problem, state, solver) as moved,
         ):
-            self._minimize(there, state, solver, n_epochs, max_epochs, [*observers, *reports])
+            self._minimize(moved, state, solver, n_epochs, max_epochs, [*observers, *reports])
         for reporter in reporters:
             reporter.close(state)
         self._warn(problem, state, solver, n_before, max_epochs)
@@ -237,7 +237,7 @@ class TrainedModel(CallbackSupportMixin):
     def _train_on_all_rows(self, problem, state, max_epochs, *, schedule=None, observers=()):
         """Minimize ``problem`` from ``state`` on all rows until there are ``max_epochs``, and publish."""
         solver = problem.solver or self._make_solver()
-        with self._publishing(state), training_there(self, problem, state, solver) as problem:
+        with self._publishing(state), moved_problem(self, problem, state, solver) as problem:
             minimize(
                 problem.objective,
                 state,

@@ -16,7 +16,7 @@ from ..nn.scaling import unscaled
 from ..nn.user_parts import check_objective
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
-from .devices import dispatched, in_numpy, keep_backend, reference
+from .devices import dispatched, in_numpy, keep_backend, prototype_for
 from .fit_warnings import warn_of_constant_codes
 from .fitting import (
     DTYPES,
@@ -63,7 +63,7 @@ def begin(self, X, sample_weight, *, again=False):
         Whether to continue from the last fit, if there was one, instead of starting from new weights.
     """
     frame = X = gathered(self, X)
-    again, prototype = again and is_fitted(self), reference(self, X)
+    again, prototype = again and is_fitted(self), prototype_for(self, X)
     dtype = self.model_.dtype if again else DTYPES
     X = in_numpy(validated_rows(self, X, dtype=dtype, reset=not again))
     keep_backend(self, dispatched(frame))

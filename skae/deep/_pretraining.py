@@ -21,7 +21,7 @@ from sklearn.utils.validation import validate_data
 
 from .._arrays.namespace import Constant, like
 from .._estimators.callbacks import reported
-from .._estimators.devices import computing, current
+from .._estimators.devices import computing, prototype_of_parts
 from .._estimators.fitting import by_block, is_fitted, seeds
 from .._estimators.layer import NetworkLayer
 from .._estimators.subestimators import fill, weights_of, without_output
@@ -256,7 +256,7 @@ class Pretraining:
         rows, network = self.model.scaling.rows(X), self.model.network
         if not n_layers:
             return rows
-        prototype, params = current(), self.model.params
+        prototype, params = prototype_of_parts(), self.model.params
         if prototype is not None:
             params = network.views(like(self.model.flat, prototype))
         with computing(self.layers[0][1], prototype, rows.dtype):

@@ -11,7 +11,7 @@ import numpy as np
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.auto import resolved
 from .._estimators.devices import CONSTRAINTS as ENGINE
-from .._estimators.devices import computing, current, fitting_parts, in_numpy
+from .._estimators.devices import computing, fitting_parts, in_numpy, prototype_of_parts
 from .._estimators.fit_warnings import warn_of_constant_outputs
 from .._estimators.fitting import by_block, gathered_with_y, unchanged_on_error
 from .._estimators.frozen import unfrozen
@@ -400,7 +400,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         self.tangent_penalty_ = 0.0
         if not self._is_penalized():
             return [], []
-        network, prototype = self._network, current()
+        network, prototype = self._network, prototype_of_parts()
         store = TangentStore(
             network,
             inputs,

@@ -19,7 +19,7 @@ from .._estimators.devices import (
     dispatched,
     in_numpy,
     keep_backend,
-    reference,
+    prototype_for,
     shown,
 )
 from .._estimators.fit_warnings import warn_of_equal_codes, warn_of_scales
@@ -189,7 +189,7 @@ class BaseCoder(
         """Return rows and weights as numpy arrays, and an array that determines the device of training, or None."""
         dtype, X = DTYPES if reset else self._atoms.dtype, gathered(self, X)
         self._check_library(X)
-        prototype, backend = reference(self, X), dispatched(X)
+        prototype, backend = prototype_for(self, X), dispatched(X)
         X = in_numpy(validated_rows(self, X, dtype=dtype, reset=reset))
         keep_backend(self, backend)
         return *counted_rows(X, in_numpy(sample_weight))[:2], prototype
