@@ -266,6 +266,8 @@ class TrainedModel(CallbackSupportMixin):
             return
         stopping = self._stopping(problem, held_out, state.seed)
         if isinstance(solver, LBFGS):
+            # It tests the convergence of the training loss itself.
+            stopping = None if held_out is None else stopping
             self._minimize_full_batch(
                 problem, state, solver, train, max_epochs, stopping, observers
             )
@@ -290,8 +292,7 @@ class TrainedModel(CallbackSupportMixin):
             problem.batches(rows, max(self.batch_size, BLOCK), equal_noise=True),
             tol=self.tol,
             max_epochs=max_epochs,
-            # L-BFGS tests the convergence of the training loss itself.
-            stopping=stopping if stopping is not None and stopping.error is not None else None,
+            stopping=stopping,
             observers=observers,
         )
         if not state.converged and state.n_epochs >= max_epochs:
