@@ -168,7 +168,7 @@ def minimize(
         Function from the number of epochs so far, a float within an epoch, to a factor of ``learning_rate``.
     """
     steps = batches.make_steps(objective, state, solver)
-    finite = _LastFinite(state, solver)
+    last_finite = _LastFinite(state, solver)
     states_are_kept = any(each.keeps_states for each in observers)
     n_epochs, n_rows, stop = state.n_epochs, len(batches), False
 
@@ -179,21 +179,21 @@ def minimize(
     while n_epochs < max_epochs and not stop:
         for observer in observers:
             observer.epoch_begin(state)
-        total, batch = steps.epoch(rate, finite.keep)
-        finite.check_names(state.solver)
+        total, batch = steps.epoch(rate, last_finite.keep)
+        last_finite.check_names(state.solver)
         if not (np.isfinite(total) and _has_finite_arrays(state)):
-            finite.restore()
+            last_finite.restore_and_raise()
         state.loss_curve.append(total / n_rows)
         n_epochs += 1
         stop = stopping is not None and stopping.update(state)
         last = stop or n_epochs == max_epochs
         # In other epochs, the first batch of the next one shows whether the loss is finite.
         if (last or states_are_kept) and not _has_finite_loss(objective, state, batch):
-            finite.restore()
+            last_finite.restore_and_raise()
         stop_requests = [observer.epoch_end(state) for observer in observers]
         stop = stop or any(stop_requests)
         if stop and not (last or states_are_kept or _has_finite_loss(objective, state, batch)):
-            finite.restore()
+            last_finite.restore_and_raise()
 
 
 class Steps:
@@ -245,7 +245,7 @@ class _LastFinite:
                 f"{list(self._solver_state)}, and are {list(solver_state)}."
             )
 
-    def restore(self):
+    def restore_and_raise(self):
         """Restore the state, and raise ``DivergenceError``."""
         state = self._state
         state.params, state.solver = self._params, self._solver_state
