@@ -142,7 +142,7 @@ class BaseCoder(
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             again = self.warm_start and hasattr(self, "_state")
-            X = self._learn(X, sample_weight, self._train, again, held_out=True)
+            X = self._learn(X, sample_weight, self._train, again=again, held_out=True)
             codes = self._codes(X[:_CHECKED], sparse_output=False)
             warn_of_equal_codes(codes, type(self).__name__, self.alpha)
             names = getattr(self, "feature_names_in_", range(X.shape[1]))
@@ -170,16 +170,26 @@ class BaseCoder(
             The estimator after the epoch.
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
-            self._learn(
-                X, sample_weight, self._train_epoch, hasattr(self, "_state"), held_out=False
-            )
+            again = hasattr(self, "_state")
+            self._learn(X, sample_weight, self._train_epoch, again=again, held_out=False)
         return self
 
-    def _learn(self, X, sample_weight, train, again, *, held_out):
-        """Learn by ``train(problem, state)``, from the last state or a new one; return the validated X."""
+    def _learn(self, X, sample_weight, train, *, again, held_out):
+        """Learn by ``train(problem, state)``; return the validated X.
+
+        Parameters
+        ----------
+        X, sample_weight : array-like
+            Data as the user gave them.
+        train : callable
+        again : bool
+            Whether to continue from the last state.
+        held_out : bool
+            Whether ``train`` may hold out rows, which are no initial atoms then.
+        """
         X, weights, prototype = self._validated_training_data(X, sample_weight, reset=not again)
         if not self._take_given(X):
-            problem, state = self._prepared(X, weights, again, held_out=held_out)
+            problem, state = self._prepared(X, weights, again=again, held_out=held_out)
             problem.prototype = prototype
             train(problem, state)
         self._learn_from_trained(X)
@@ -192,9 +202,10 @@ class BaseCoder(
         prototype, backend = prototype_for(self, X), dispatched(X)
         X = in_numpy(validated_rows(self, X, dtype=dtype, reset=reset))
         keep_backend(self, backend)
-        return *counted_rows(X, in_numpy(sample_weight))[:2], prototype
+        X, weights, _ = counted_rows(X, in_numpy(sample_weight))
+        return X, weights, prototype
 
-    def _prepared(self, X, weights, again, held_out):
+    def _prepared(self, X, weights, *, again, held_out):
         """Return the ``Problem`` and the initial state: the last one, or a new one whose atoms are training rows."""
         shape = self._wanted_shape(X.shape[1])
         if again:
