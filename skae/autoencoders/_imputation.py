@@ -87,19 +87,20 @@ def learned_imputation(reconstruct, z, normal, gaussian, groups):
     z = some_rows(z, _SLOPES_CELLS)
     draws = [np.random.default_rng(seed).random(z.shape, np.float32) for seed in range(_N_DRAWS)]
     numbers, z = np.concatenate(draws), np.tile(z, (_N_DRAWS, 1))
-    taken = (numbers if groups is None else numbers[:, groups]) < _HIDDEN_FRACTION
+    hidden = (numbers if groups is None else numbers[:, groups]) < _HIDDEN_FRACTION
     unknown = np.isnan(z)
-    hidden, missing = taken & ~unknown & gaussian, taken | unknown
+    missing, measured = hidden | unknown, hidden & ~unknown & gaussian
     filled = np.where(missing, z.dtype.type(0), z)
     linear = normal.estimates(np.where(missing, z.dtype.type(np.nan), z))
-    true = np.where(hidden, z - linear, 0)
+    true = np.where(measured, z - linear, 0)
     passes, before = [], np.inf
     while len(passes) < _MOST_PASSES:
         r = reconstruct(filled)
-        guessed = np.where(hidden, r - linear, 0)
+        guessed = np.where(measured, r - linear, 0)
         slopes = _slopes(true, guessed, gaussian).astype(z.dtype)
         error = float(np.square(true - slopes * guessed).sum())
-        if not error < ((1 - _LEAST_GAIN) * before if len(passes) >= _FEWEST_PASSES else np.inf):
+        bound = (1 - _LEAST_GAIN) * before if len(passes) >= _FEWEST_PASSES else np.inf
+        if not error < bound:  # NaN ends it, too
             break
         passes.append(slopes)
         before = error
