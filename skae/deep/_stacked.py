@@ -29,7 +29,9 @@ from ._regressor import StackedAERegressor
 _CALLBACK_ATTRIBUTES = ("_skl_callbacks", "_parent_callback_ctx")
 
 
-def _predicts(method):
+def _predictor_has(method):
+    """Return a check for ``available_if``: whether the stack predicts, by a predictor that has ``method``."""
+
     def check(self):
         if not self._predicts:
             raise AttributeError(f"{method} needs fine_tune='supervised' and a fit with y.")
@@ -275,7 +277,7 @@ class StackedAE(BaseStack):
             "converged": predictor.converged_,
         }
 
-    @available_if(_predicts("predict"))
+    @available_if(_predictor_has("predict"))
     def predict(self, X: MatrixLike) -> AnyArray:
         """Return the prediction of the network that was fine-tuned with y.
 
@@ -292,7 +294,7 @@ class StackedAE(BaseStack):
         check_is_fitted(self)
         return self.predictor_.predict(X)
 
-    @available_if(_predicts("predict_proba"))
+    @available_if(_predictor_has("predict_proba"))
     def predict_proba(self, X: MatrixLike) -> FloatArray:
         """Return the probability of each class, if y has classes.
 
@@ -309,7 +311,7 @@ class StackedAE(BaseStack):
         check_is_fitted(self)
         return self.predictor_.predict_proba(X)
 
-    @available_if(_predicts("predict_log_proba"))
+    @available_if(_predictor_has("predict_log_proba"))
     def predict_log_proba(self, X: MatrixLike) -> FloatArray:
         """Return the logarithm of ``predict_proba(X)``.
 
