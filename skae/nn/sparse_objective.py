@@ -52,12 +52,12 @@ class SparseObjective(TrainingObjective, Observer):
         self.idle[...] = state.extra.get("idle", self.idle)
 
     def epoch_end(self, state):
-        """Store it in ``state``."""
+        """Store these numbers in ``state``."""
         state.extra["idle"] = copy(self.idle)
         return False
 
     def kept(self, params):
-        """Return it under its key in ``state``."""
+        """Return these numbers by their name in ``state.extra``."""
         return {"idle": self.idle}
 
     def merge(self, parts):
@@ -80,7 +80,7 @@ class SparseObjective(TrainingObjective, Observer):
         if grad is None:
             return value
         grad[...] = 0
-        *grads, by_decoder_bias, by_thresholds = self.network.parts(grad)
+        *d_layer, d_decoder_bias, d_thresholds = self.network.parts(grad)
         training.update_thresholds(
             codes,
             entry_pre_activations,
@@ -88,16 +88,16 @@ class SparseObjective(TrainingObjective, Observer):
             workspace.weights,
             self.alpha,
             params.thresholds,
-            by_thresholds,
+            d_thresholds,
         )
-        sum_rows(workspace.errors[0, ...], by_decoder_bias)
+        sum_rows(workspace.errors[0, ...], d_decoder_bias)
         gradient *= codes.active
-        self._add(codes, gradient, workspace.errors, self.ends, workspace.inputs, *grads)
+        self._add(codes, gradient, workspace.errors, self.ends, workspace.inputs, *d_layer)
         dead = self._dead_codes(workspace.pre_activations, bias)
         if dead is not None:
-            by_code, errors = self._dead_gradients(dead, params.decoder_weights[0], workspace)
-            self._add(dead, by_code, errors, self.ends[-1:], workspace.inputs, *grads)
-        self._count(codes)
+            d_dead, errors = self._dead_gradients(dead, params.decoder_weights[0], workspace)
+            self._add(dead, d_dead, errors, self.ends[-1:], workspace.inputs, *d_layer)
+        self._count_idle(codes)
         return value
 
     def _loss(self, codes, params, workspace):
@@ -117,7 +117,7 @@ class SparseObjective(TrainingObjective, Observer):
         return top_k_of(a, bias, dead, max(self.network.sizes[0] // 2, 1))
 
     def _dead_gradients(self, dead, atoms, workspace):
-        """Return the gradients of the loss of dead features at their codes and at the sum of their atoms."""
+        """Return the gradients of the loss of dead features, at their codes and at the sum of their atoms."""
         xp, inputs, weights = namespace(atoms), workspace.inputs, workspace.weights[:, None]
         residuals = -len(self.ends) * workspace.errors[-1, ...]  # x - r(x) times the weights
         explained = dead.decode(atoms, zeros(atoms.shape[1], atoms))
@@ -132,16 +132,30 @@ class SparseObjective(TrainingObjective, Observer):
         error = error[None, ...]
         return dead.gradients(atoms, self.ends[-1:], error) * dead.active, error
 
-    def _add(self, codes, gradient, errors, ends, inputs, by_atoms, by_weights, by_bias):
-        """Add the gradients at the atoms and at the encoder's weights and biases."""
-        columns = codes.by_column(self.network.sizes[1])
-        columns.add(gradient, inputs, by_weights)
-        column_sums(codes.columns, gradient, by_bias)
-        for place, (first, last) in enumerate(zip([0, *ends], ends)):
-            columns.add(codes.values, errors[place, ...], by_atoms, slice(first, last))
+    def _add(self, codes, gradient, errors, ends, inputs, d_atoms, d_weights, d_bias):
+        """Add the gradients at the atoms and at the encoder's weights and biases.
 
-    def _count(self, codes):
-        """Note which features were active."""
+        Parameters
+        ----------
+        codes : SparseCodes
+        gradient : ndarray
+            Gradient at the values of the codes.
+        errors : ndarray of shape (n_groups, n_samples, n_inputs)
+            Gradient at the sum of the atoms of each group.
+        ends : sequence of int
+            Ends of the groups.
+        inputs : ndarray of shape (n_samples, n_inputs)
+        d_atoms, d_weights, d_bias : ndarray
+            Gradients to which those of the codes are added.
+        """
+        columns = codes.by_column(self.network.sizes[1])
+        columns.add(gradient, inputs, d_weights)
+        column_sums(codes.columns, gradient, d_bias)
+        for place, (first, last) in enumerate(zip([0, *ends], ends)):
+            columns.add(codes.values, errors[place, ...], d_atoms, slice(first, last))
+
+    def _count_idle(self, codes):
+        """Count for each feature the minibatches since it was active."""
         self.idle += 1
         codes.reset(self.idle)
 
