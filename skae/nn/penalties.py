@@ -132,7 +132,7 @@ class Contraction(Penalty):
             )
 
         share(work, weights.shape[0], (weights.shape[1] + trace.n_samples) * ELEMENT)
-        return workspace.publish(trace)
+        return workspace.finish(trace)
 
 
 class Curvature(Penalty):
@@ -181,7 +181,7 @@ class Curvature(Penalty):
             record.weight_terms.append(gradient)
             sum_rows(draws.delta, draws.bias_gradients[number])
             record.bias_terms.append(draws.bias_gradients[number])
-        return workspace.publish(trace)
+        return workspace.finish(trace)
 
 
 class _OneLayerWorkspace:
@@ -197,7 +197,7 @@ class _OneLayerWorkspace:
         strength = scalar(strength, self.delta)
         multiply_into(trace.sample_weights, strength, self.sample_weights)
 
-    def publish(self, trace):
+    def finish(self, trace):
         """Leave the gradient in ``trace``; return the value."""
         trace.encoder[0].delta_terms.append(self.delta)
         trace.encoder[0].row_scales.append(self.row_scales)
