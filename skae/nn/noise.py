@@ -14,9 +14,9 @@ from .._threads import ELEMENT, share
 def keys(X, seed, n_columns=None):
     """Return the row keys of ``X`` under ``seed`` and column keys, arrays of uint32.
 
-    The same row and seed give the same key in every batch; so do the second of equal rows, the third, and so on.
-    Rounding errors of the row change its key only where a cell is between two rounded values: next to never in float64,
-    in a few rows in a hundred in float32. ``n_columns`` is by default that of ``X``.
+    The key of a row depends on its values, the seed, and the number of equal rows before it in the batch, which get
+    other keys. Values are rounded first, so that rounding errors hardly ever change a key in float64, and do in a few
+    rows in a hundred in float32. ``n_columns`` is the number of column keys, by default that of the columns of ``X``.
     """
     if not is_numpy(X):
         return _keys_on_device(X, seed, n_columns)

@@ -179,17 +179,16 @@ class Batches:
         return len(self.indices)
 
     def copies(self, indices, rows):
-        """Return the distinct rows of the batch of ``indices`` and each row's position among them.
+        """Return the first of each kind of equal ``rows``, those of ``indices``, and each row's position among these.
 
-        The result is None if all are distinct.
+        The result is None if all rows differ. It is computed once, since such batches are the same in all epochs.
         """
         start = int(indices[0])
         if start not in self._copies:
             rows = to_numpy(rows)
-            _, *found = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-            self._copies[start] = (
-                None if len(found[0]) == len(rows) else (found[0], found[1].ravel())
-            )
+            _, first, places = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+            all_differ = len(first) == len(rows)
+            self._copies[start] = None if all_differ else (first, places.ravel())
         return self._copies[start]
 
     @property
