@@ -203,18 +203,18 @@ def data_for_part(frame, sample_weight, X, weights):
     return PartData(frame, sample_weight) if hasattr(frame, "columns") else PartData(X, weights)
 
 
-def fitted_base(whole, base, X, sample_weight, publish=None, rng=None):
+def fitted_base(whole, base, X, sample_weight, *, on_interrupt=None, rng=None):
     """Return a copy of ``base`` fitted without labels, or ``base`` itself if it is already fitted.
 
-    If its training is interrupted, cannot write its checkpoint or diverges, ``publish(base)`` is called, provided that
-    it is given and ``base`` has weights. The seed of the copy comes from ``rng``, by default from the ``random_state``
-    of the estimator ``whole``.
+    If its training is interrupted, cannot write its checkpoint or diverges, ``on_interrupt(base)`` is called, provided
+    that it is given and ``base`` has weights. The seed of the copy comes from ``rng``, by default from the
+    ``random_state`` of the estimator ``whole``.
     """
     if is_prefit(whole):
         check_prefit_for(X, base)
         return base
     rng = check_random_state(whole.random_state) if rng is None else rng
-    return _fit_or_publish(ready_copy("base", base, whole, rng), X, sample_weight, publish)
+    return _fitted_or_kept(ready_copy("base", base, whole, rng), X, sample_weight, on_interrupt)
 
 
 def check_prefit_for(X, base):
@@ -223,14 +223,14 @@ def check_prefit_for(X, base):
     validate_data(base, X, reset=False, skip_check_array=True)
 
 
-def _fit_or_publish(base, X, sample_weight, publish):
-    """Return ``base`` fitted to X; call ``publish(base)`` with what it has learned if its training is cut short."""
+def _fitted_or_kept(base, X, sample_weight, on_interrupt):
+    """Return ``base`` fitted to X; call ``on_interrupt(base)`` with what it has learned if its training is cut short."""
     options = {} if sample_weight is None else {"sample_weight": sample_weight}
     try:
         base.fit(X, **options)
     except (KeyboardInterrupt, OSError, DivergenceError):
-        if publish is not None and is_fitted(base):
-            publish(base)
+        if on_interrupt is not None and is_fitted(base):
+            on_interrupt(base)
         raise
     return base
 

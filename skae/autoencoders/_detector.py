@@ -159,7 +159,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
                 X = _safe_indexing(X, counted)
             learn = partial(self._learn_residuals, X, rows, weights)
             base = base_or_default(self, AutoEncoder(_n_units(rows, weights)))
-            learn(fitted_base(self, base, X, weights, learn))
+            learn(fitted_base(self, base, X, weights, on_interrupt=learn))
         return self
 
     def _learn_residuals(self, X, rows, weights, base):

@@ -129,7 +129,7 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 counted_rows(rows, sample_weight)  # checks the weights, which the base does not get
             X = with_names(X, rows)
             base = base_or_default(self, DenoisingAE())
-            self._take(fitted_base(self, base, X, sample_weight, self._take))
+            self._take(fitted_base(self, base, X, sample_weight, on_interrupt=self._take))
         return self
 
     def transform(self, X: MatrixLike) -> FloatArray | csr_matrix:

@@ -161,7 +161,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
             data = self._validated_data(X, y, sample_weight)
             begin = partial(self._begin, data.targets)
             given = data_for_part(frame, sample_weight, data.X, data.weights)
-            state = begin(self._fitted_base(*given, begin))
+            state = begin(self._fitted_base(*given, on_interrupt=begin))
             inputs = self.base_.model_.network_inputs(data.X)
             objective = self._joint_objective(data, inputs)
             options = {"rows": data.labeled_rows, "constant_loss": data.constant_loss()}
@@ -180,11 +180,11 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         self._publish(state)
         return state
 
-    def _fitted_base(self, X, weights, publish):
+    def _fitted_base(self, X, weights, on_interrupt):
         base = unfrozen(self.base)
         if not isinstance(base, (RBM, DBN, DBM)):
             raise TypeError(f"base must be an RBM, DBN or DBM; got {base!r}.")
-        return fitted_base(self, base, X, weights, publish)
+        return fitted_base(self, base, X, weights, on_interrupt=on_interrupt)
 
     def _inputs(self, X):
         return self.base_.model_.network_inputs(X)[:]

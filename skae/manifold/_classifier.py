@@ -277,7 +277,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             data.targets.unit = self._unit()
             begin = partial(self._begin, data.targets)
             given = data_for_part(frame, sample_weight, data.X, data.weights)
-            state = begin(self._fitted_base(*given, begin))
+            state = begin(self._fitted_base(*given, on_interrupt=begin))
             self._set_n_tangents(self._shape["sizes"])
             self._train_together(data, state)
         return self
@@ -322,11 +322,11 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         self._publish(state)
         return state
 
-    def _fitted_base(self, X, weights, publish):
+    def _fitted_base(self, X, weights, on_interrupt):
         base = StackedAE() if self.base is None else unfrozen(self.base)
         if not isinstance(base, (BaseAutoEncoder, StackedAE)):
             raise TypeError(f"base must be an auto-encoder or a StackedAE; got {base!r}.")
-        return fitted_base(self, base, X, weights, publish)
+        return fitted_base(self, base, X, weights, on_interrupt=on_interrupt)
 
     def _warn_of_constant_outputs(self, data):
         """Warn if even the labeled rows are predicted hardly better than by outputs that do not depend on X."""
