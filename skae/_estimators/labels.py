@@ -195,13 +195,13 @@ def _balancing(y, weights):
 
 def read_classes(y, dtype):
     """Return the ``Classes`` in y, and the ``Targets``."""
-    y, named = _labels_of_text(y)
-    kind = type_of_target(named, input_name="y")
+    y, known_labels = _labels_of_text(y)
+    kind = type_of_target(known_labels, input_name="y")
     if kind == "multilabel-indicator":
         return _read_indicators(y, dtype)
     if kind == "multiclass-multioutput":
         raise ValueError("y must have one column of classes, or an indicator matrix of 0 and 1.")
-    classes, codes = _read_codes(y, named)
+    classes, codes = _read_codes(y, known_labels)
     if len(classes) < 2:
         raise ValueError(f"y must have two classes or more; got one class, {classes[0]}.")
     labeled = codes >= 0
@@ -279,10 +279,13 @@ def is_continuous(y):
     return values.dtype.kind == "f" and bool(np.any(values[np.isfinite(values)] % 1))
 
 
-def _read_codes(y, named):
-    """Return what ``read_labels`` does; -1 is a class if a numeric y has only one other value."""
+def _read_codes(y, known_labels):
+    """Return what ``read_labels`` does, from the results of :func:`_labels_of_text`.
+
+    -1 is a class if a numeric y has only one other value.
+    """
     y = column_or_1d(y, warn=True)
-    check_classification_targets(named)
+    check_classification_targets(known_labels)
     labeled = np.ones(len(y), bool)
     if y.dtype == object:
         labeled = _are_text(y)
@@ -296,9 +299,10 @@ def _read_codes(y, named):
 
 
 def _labels_of_text(y):
-    """Return y, as an array if it has labels of text, and these labels; else y twice.
+    """Return y, as an array if it has labels of text, and the part of it that scikit-learn's checks of labels support.
 
-    Labels may be -1, and none may be missing. scikit-learn does not support arrays of text and numbers.
+    These are the labels of text, without the -1 of unlabeled rows beside them; else y as a whole. Raise if a label is
+    missing (NaN or None).
     """
     refuse_masked(y, "y")
     if isinstance(y, (list, tuple)) and any(isinstance(label, str) for label in y):
