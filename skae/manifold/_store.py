@@ -49,7 +49,8 @@ class TangentStore:
         self.n_directions = 1 if random else n_tangents
         self._places = np.zeros(X.shape[0], np.intp)
         self._places[rows] = np.arange(len(rows))
-        self._row_places, self._copy = Constant(self._places), None
+        # Copies on the device of the batches.
+        self._places_there, self._basis_there = Constant(self._places), None
         self._basis, self.rounding = None, 0.0
         if dtype is not None:
             self.rounding = float(np.finfo(dtype).eps)
@@ -75,12 +76,25 @@ class TangentStore:
         if self.prototype is not None:
             block = rows_at_once_like(self.prototype, self.n_tangents, self.X.shape[1])
         share_items(fill, list(gen_batches(len(self.rows), block)))
-        if self._copy is not None:
-            basis = self._basis.astype(dtype_name(self._copy), copy=False)
-            self._copy[...] = like(basis, self._copy)
+        if self._basis_there is not None:
+            basis = self._basis.astype(dtype_name(self._basis_there), copy=False)
+            self._basis_there[...] = like(basis, self._basis_there)
 
     def __call__(self, rows, inputs, samples, seed, out):
-        """Fill ``out``, of shape (n_samples, n_directions, n_features), for ``samples`` of a batch."""
+        """Fill ``out``, of shape (n_samples, n_directions, n_features), for ``samples`` of a batch.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            Rows of X in the batch.
+        inputs : ndarray of shape (n_rows, n_features)
+            Their clean values, from which tangents are computed if none are stored.
+        samples : ndarray of int
+            Positions in the batch.
+        seed : int
+            Seed of the coins.
+        out : ndarray
+        """
         if not is_numpy(out):
             self._fill_on_device(rows, inputs, seed, out)
             return
@@ -108,7 +122,10 @@ class TangentStore:
         return np.random.default_rng(seed).integers(0, 2, self.n_coins(n_samples))
 
     def _fill_on_device(self, rows, inputs, seed, out):
-        """Fill ``out``, an array of another library, for all samples of a batch; ``seed`` may be the coins."""
+        """Fill ``out``, an array of another library, for all samples of a batch.
+
+        In a captured step ``seed`` is an array of the coins, which :meth:`draw` returned in advance.
+        """
         xp = namespace(out)
         basis = (
             self._tangents(inputs) if self._basis is None else self._look_up_on_device(rows, out)
@@ -122,11 +139,11 @@ class TangentStore:
 
     def _look_up_on_device(self, rows, out):
         xp = namespace(out)
-        if self._copy is None:
+        if self._basis_there is None:
             known = self._basis.dtype if hasattr(xp, "float16") else np.float32
-            self._copy = like(self._basis.astype(known, copy=False), out)
-        places = xp.take(self._row_places.like(out), rows, axis=0)
-        return xp.astype(xp.take(self._copy, places, axis=0), out.dtype)
+            self._basis_there = like(self._basis.astype(known, copy=False), out)
+        places = xp.take(self._places_there.like(out), rows, axis=0)
+        return xp.astype(xp.take(self._basis_there, places, axis=0), out.dtype)
 
     def _compute(self, inputs, signs, out):
         def fill(part):
