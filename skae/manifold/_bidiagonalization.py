@@ -133,7 +133,8 @@ class _Process:
         self.n_done = self.basis.shape[1]
 
     def _step(self, step):
-        xp, self.basis[:, step, :] = self._xp, self._next
+        xp = self._xp
+        self.basis[:, step, :] = self._next
         left = self.map.jvp(self._next)
         if not step:
             largest = to_numpy(xp.max(xp.abs(left), axis=1))

@@ -15,7 +15,8 @@ class DenseCodes(SparseCodes):
     def fill_errors(self, atoms, bias, ends, targets, weights, errors, losses):
         """Fill ``errors`` and ``losses`` as sparse codes do."""
         codes, residual = self.filled(self.values, len(atoms)), bias - targets
-        fraction, losses[:] = losses.dtype.type(1 / len(ends)), 0
+        fraction = losses.dtype.type(1 / len(ends))
+        losses[:] = 0
         for error, first, last in zip(errors, [0, *ends], ends):
             residual += product(codes[:, first:last], atoms[first:last])
             losses += fraction / 2 * np.einsum("ij,ij->i", residual, residual)

@@ -98,7 +98,8 @@ def checked_corruption(corruption):
     _check_signature(corruption, name, "f(X, seed, out)", 3)
 
     def corrupt(X, seed, out):
-        before, out[...] = copy(X), float("nan")
+        before = copy(X)
+        out[...] = float("nan")
         returned = corruption(X, seed, out)
         if not all_finite(out) or not _is_out(returned, out):
             raise ValueError(
