@@ -258,6 +258,9 @@ class Trace:
         Number of rows on top of ``weight_rows`` that no penalty has claimed in this batch.
     inputs, codes, logits : ndarray
     sample_weights, losses : ndarray of shape (n_samples,)
+        Weight of each sample in the mean, and its loss.
+    batch, clean, rng : Batch, ndarray, Generator
+        Set by the objective for its penalties: the batch, its rows without noise, and the source of random numbers.
     """
 
     def __init__(self, n_samples, sizes, like, *, decoder=True, dropout=False, n_claimed=0):

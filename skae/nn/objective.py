@@ -84,13 +84,12 @@ class Objective(TrainingObjective):
         params, gradients = self._views(flat, grad)
         trace, clean, target, cell_weights = self._workspace(len(batch), flat)
         trace.start()
-        trace.batch, trace.rng = batch, rng
+        trace.batch, trace.clean, trace.rng = batch, clean, rng
         seeds = batch.seeds(rng)
         batch.weights(out=trace.sample_weights)
         if self.row_factors is not None:
             trace.sample_weights *= batch.pick(self.row_factors)
         batch.rows(out=clean)
-        trace.clean = clean
         if target is not clean:
             batch.targets(out=target)
         missing = _fill_missing(clean) if batch.may_miss else None
@@ -137,7 +136,7 @@ class Objective(TrainingObjective):
         self.corruption.emphasize(rows, seed, *self.emphasis, out)
 
     def _delta(self, trace, target, cell_weights):
-        """Turn the logits into the loss's gradient."""
+        """Fill in the losses, and turn the logits into their gradient."""
 
         def work(rows):
             weights, losses = trace.sample_weights[rows], trace.losses[rows]
@@ -148,6 +147,11 @@ class Objective(TrainingObjective):
         share(work, target.shape[0], ELEMENT * target.shape[1])
 
     def _workspace(self, n_samples, flat):
+        """Return a trace and three buffers for batches of this size: clean rows, targets and weights of cells.
+
+        Clean rows are the inputs of the trace if nothing corrupts them, and are the targets of reconstructions. Weights
+        of cells are empty if all are 1.
+        """
         key = n_samples, array_kind(flat)
         if key not in self._workspaces:
             trace = self.network.trace(n_samples, flat, self.penalties)
