@@ -20,7 +20,7 @@ class CodeBatch:
         Whether to corrupt the rows of ``batch`` and encode them, instead of corrupting the codes.
     """
 
-    def __init__(self, batch, n_features, encode, noise_below):
+    def __init__(self, batch, n_features, encode, *, noise_below):
         self._batch, self._n_features = batch, n_features
         self._encode, self._noise_below = encode, noise_below
         self._below = None
@@ -84,7 +84,7 @@ class OnCodes(TrainingObjective):
 
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat``; noise is added to the rows."""
-        codes = CodeBatch(batch, self.n_features, self.encode, True)
+        codes = CodeBatch(batch, self.n_features, self.encode, noise_below=True)
         return self.objective(flat, codes, grad, rng)
 
 
@@ -130,7 +130,7 @@ class Layerwise(TrainingObjective):
         def encode(rows, out):
             network.encode(params, rows, out=out)
 
-        return CodeBatch(batch, network.sizes[0], encode, self.noise_below)
+        return CodeBatch(batch, network.sizes[0], encode, noise_below=self.noise_below)
 
 
 def _parts(flat, ends):
