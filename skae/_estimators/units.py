@@ -97,35 +97,35 @@ def make_units(
     ValueError
         If a name is unknown, or the columns do not cover each column of X once.
     """
-    columns = Columns(X, sample_weight)
+    stats = Columns(X, sample_weight)
     standardize = "auto" if standardize is True else standardize
     if not standardize:
-        warn_of_scales(columns, getattr(frame, "columns", range(X.shape[1])))
+        warn_of_scales(stats, getattr(frame, "columns", range(X.shape[1])))
     if loss == "auto":
-        binary_as_real = standardize and n_units is not None and n_units > columns.varies.sum()
+        binary_as_real = standardize and n_units is not None and n_units > stats.varies.sum()
         pairs, scaling = _chosen_losses(
-            X, columns, standardize, machine, sample_weight, binary_as_real
+            X, stats, standardize, machine, sample_weight, binary_as_real
         )
     else:
         pairs = _given_losses(loss, X, frame, parameter)
-        scaling = _scaling_of_given(pairs, columns, standardize)
+        scaling = _scaling_of_given(pairs, stats, standardize)
     if standardize and n_units is not None:
-        groups = "multinomial" in dict(pairs)
-        factor = suitable_variance(n_units, scaling.n_inputs, beside_groups=groups) ** 0.5
+        has_groups = "multinomial" in dict(pairs)
+        factor = suitable_variance(n_units, scaling.n_inputs, beside_groups=has_groups) ** 0.5
         scaling = scaling.times(factor, [columns for name, columns in pairs if name == "gaussian"])
     input_loss = Reconstruction(_losses_of_inputs(pairs, scaling), parameter)
     named = None if loss == "auto" else Reconstruction(_parts(pairs), parameter)
-    losses, least_loss = _constant_losses(X, pairs, columns, scaling, sample_weight)
+    losses, least_loss = _constant_losses(X, pairs, stats, scaling, sample_weight)
     return Units(
         scaling=scaling,
         loss=input_loss,
         named=named,
         column_losses=pairs,
-        base_logits=_base_logits(input_loss, columns, scaling),
+        base_logits=_base_logits(input_loss, stats, scaling),
         constant_losses=losses,
         least_loss=least_loss,
-        groups=_groups(input_loss, columns, scaling),
-        limits=_limits(columns, scaling),
+        groups=_groups(input_loss, stats, scaling),
+        limits=_limits(stats, scaling),
     )
 
 
@@ -147,72 +147,75 @@ def suitable_variance(n_units, n_inputs, *, beside_groups=False):
     return float(np.clip(n_units / n_inputs, 0.1, 4 if beside_groups else 8))
 
 
-def _chosen_losses(X, columns, standardize, machine, sample_weight, binary_as_real):
+def _chosen_losses(X, stats, standardize, machine, sample_weight, binary_as_real):
     """Return (loss, columns) pairs that suit X, and the scaling.
 
     With ``binary_as_real``, 0/1 columns outside of one-hot groups are gaussian and standardized.
     """
     # 1. One-hot groups are multinomial, other 0/1 columns bernoulli.
-    groups = one_hot_groups(X, columns.zero_one, sample_weight)
+    groups = one_hot_groups(X, stats.zero_one, sample_weight)
     grouped = np.zeros(X.shape[1], bool)
     for start, stop in groups:
         grouped[start:stop] = True
-    binary, real = _binary_and_real(columns, ~grouped, machine)
+    binary, real = _binary_and_real(stats, ~grouped, machine)
     # 2. Columns of one unit, such as pixels, become fractions of [low, high] if nearly binary, else share a deviation.
-    block, limits = _shared_block(columns, real, binary, standardize)
+    block, limits = _shared_block(stats, real, binary, standardize)
     real, binary = real & ~block, binary & ~block
     if binary_as_real:
         real, binary = real | binary, np.zeros_like(binary)
     center, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
-    pixels = block.sum() >= _PIXELS and columns.nearly_binary(block, *limits)
+    pixels = block.sum() >= _PIXELS and stats.nearly_binary(block, *limits)
     if block.any() and (machine or pixels):
         binary = binary | block
         if standardize:
             center[block], scale[block] = limits[0], limits[1] - limits[0]
     else:
-        _standardize(columns, block, center, scale, standardize and "shared")
+        _standardize(stats, block, center, scale, standardize and "shared")
     # 3. All others are gaussian, each with its own deviation.
-    _standardize(columns, real, center, scale, standardize and "columns")
+    _standardize(stats, real, center, scale, standardize and "columns")
     pairs = [("multinomial", np.arange(start, stop)) for start, stop in groups]
     pairs += [
         (name, np.flatnonzero(chosen))
         for name, chosen in (("bernoulli", binary), ("gaussian", ~binary & ~grouped))
         if chosen.any()
     ]
-    return pairs, _without_constants(columns, center, scale, standardize)
+    return pairs, _without_constants(stats, center, scale, standardize)
 
 
-def _binary_and_real(columns, ungrouped, machine):
+def _binary_and_real(stats, ungrouped, machine):
     """Return masks of the 0/1 columns and of the real ones, among those that vary and are in no one-hot group."""
-    binary = columns.zero_one & columns.varies & ungrouped
-    real = columns.varies & ~binary & ungrouped
-    if machine and (columns.low[real] >= 0).all() and (columns.high[real] <= 1).all():
+    binary = stats.zero_one & stats.varies & ungrouped
+    real = stats.varies & ~binary & ungrouped
+    if machine and (stats.low[real] >= 0).all() and (stats.high[real] <= 1).all():
         # Values in [0, 1] are probabilities of ones.
         return binary | real, np.zeros_like(real)
     return binary, real
 
 
-def _shared_block(columns, real, binary, standardize):
+def _shared_block(stats, real, binary, standardize):
     """Return a mask of the columns that have one unit, and their (low, high)."""
     none = np.zeros(len(real), bool), None
     if standardize == "columns" or not real.any():
         return none
-    limits = columns.common_range(np.flatnonzero(real))
+    limits = stats.common_range(np.flatnonzero(real))
     if limits is None and standardize == "shared":
-        limits = columns.low[real].min(), columns.high[real].max()
+        limits = stats.low[real].min(), stats.high[real].max()
     if limits is None or (not standardize and limits != (0, 1)):
         return none
     low, high = limits
     # Some pixels are only 0 or 1 where others go to 16: a few 0/1 columns among the real ones have the same unit.
     few = low == 0 and binary.sum() <= real.sum() / 4
-    return real | (binary & columns.varies) if few else real, limits
+    return real | (binary & stats.varies) if few else real, limits
 
 
-def _standardize(columns, chosen, center, scale, how):
-    """Fill in means and standard deviations of the ``chosen`` columns; the deviation may be a shared one."""
+def _standardize(stats, chosen, center, scale, how):
+    """Fill in means and standard deviations of the ``chosen`` columns: one deviation each, or a ``'shared'`` one.
+
+    ``how`` is ``'columns'``, ``'shared'`` or False, which leaves the columns as they are.
+    """
     if not how or not chosen.any():
         return
-    deviation = columns.deviation[chosen]
+    deviation = stats.deviation[chosen]
     if how == "shared" and deviation.any():
         largest = power_of_two(deviation.max())
         deviation = np.full_like(deviation, largest * np.sqrt(np.mean((deviation / largest) ** 2)))
@@ -220,32 +223,31 @@ def _standardize(columns, chosen, center, scale, how):
     # Rounded to 2^-32 of the deviation: rows in another order, or repeated instead of weighted, are scaled to the same
     # bits.
     unit = np.maximum(power_of_two(deviation) / 2**31, np.finfo(float).tiny)
-    center[chosen] = np.round(columns.mean[chosen] / unit) * unit
+    center[chosen] = np.round(stats.mean[chosen] / unit) * unit
     scale[chosen] = np.round(deviation / unit) * unit
 
 
-def _scaling_of_given(pairs, columns, standardize):
+def _scaling_of_given(pairs, stats, standardize):
     """Return the scaling for named losses: gaussian columns are standardized, others already have their range."""
-    n_features = len(columns.mean)
+    n_features = len(stats.mean)
     center, scale, gaussian = np.zeros(n_features), np.ones(n_features), np.zeros(n_features, bool)
     for name, chosen in pairs:
         gaussian[chosen] |= name == "gaussian"
-    gaussian &= columns.varies
-    shared = standardize == "shared"
+    gaussian &= stats.varies
+    how = standardize
     if standardize == "auto":
-        shared = columns.common_range(np.flatnonzero(gaussian)) is not None
-    _standardize(
-        columns, gaussian, center, scale, standardize and ("shared" if shared else "columns")
-    )
-    return _without_constants(columns, center, scale, standardize)
+        has_one_unit = stats.common_range(np.flatnonzero(gaussian)) is not None
+        how = "shared" if has_one_unit else "columns"
+    _standardize(stats, gaussian, center, scale, how)
+    return _without_constants(stats, center, scale, standardize)
 
 
-def _without_constants(columns, center, scale, standardize):
+def _without_constants(stats, center, scale, standardize):
     if not standardize:
         return no_scaling(len(center))
-    constant = ~columns.varies
-    center[constant], scale[constant] = columns.low[constant], 1
-    return Scaling(center, scale, columns.varies)
+    constant = ~stats.varies
+    center[constant], scale[constant] = stats.low[constant], 1
+    return Scaling(center, scale, stats.varies)
 
 
 def _losses_of_inputs(pairs, scaling):
@@ -258,17 +260,17 @@ def _losses_of_inputs(pairs, scaling):
     return parts
 
 
-def _base_logits(loss, columns, scaling):
+def _base_logits(loss, stats, scaling):
     """Return the logits of the columns' means; half an extra sample of each kind keeps them finite."""
-    means = scaling.apply(columns.mean).astype(float)
-    count = min(columns.count, _MOST_COUNTED)
+    means = scaling.apply(stats.mean).astype(float)
+    count = min(stats.count, _MOST_COUNTED)
     for part in loss.parts:
         if not isinstance(part, Gaussian):
             means[part.columns] = (means[part.columns] * count + 0.5) / (count + 1)
     return loss.invert(means[np.newaxis])[0]
 
 
-def _constant_losses(X, pairs, columns, scaling, sample_weight):
+def _constant_losses(X, pairs, stats, scaling, sample_weight):
     """Return the mean loss of the best constant reconstruction, by name of the loss: half a variance, or an entropy.
 
     The entropy of the values themselves, as of gray pixels, is subtracted. It is the second result: the least loss of
@@ -278,12 +280,12 @@ def _constant_losses(X, pairs, columns, scaling, sample_weight):
     for name, chosen in pairs:
         chosen = chosen[scaling.varies[chosen]]
         center, scale = scaling.center[chosen], scaling.scale[chosen]
-        means = (columns.mean[chosen] - center) / scale
+        means = (stats.mean[chosen] - center) / scale
         if name == "gaussian":
-            losses[name] += float(np.sum((columns.deviation[chosen] / scale) ** 2) / 2)
+            losses[name] += float(np.sum((stats.deviation[chosen] / scale) ** 2) / 2)
         elif name == "bernoulli":
             losses[name] += float((entr(means) + entr(1 - means)).sum())
-            if not columns.zero_one[chosen].all():
+            if not stats.zero_one[chosen].all():
                 least += _mean_entropy(X, chosen, center, scale, sample_weight)
         else:
             # For counts with the sum S, -sum_j m_j log(m_j / S).
@@ -308,18 +310,18 @@ def _mean_entropy(X, chosen, center, scale, sample_weight):
     return float(np.divide(total, count, out=np.zeros_like(total), where=count > 0).sum())
 
 
-def _groups(loss, columns, scaling):
+def _groups(loss, stats, scaling):
     """Return for each input the first input of its one-hot group, or None."""
-    groups, zero_one = np.arange(scaling.n_inputs), columns.zero_one[scaling.varies]
+    groups, zero_one = np.arange(scaling.n_inputs), stats.zero_one[scaling.varies]
     for part in loss.parts:
         if isinstance(part, Multinomial) and zero_one[part.columns].all():
             groups[part.columns] = part.columns[0]
     return None if (groups == np.arange(len(groups))).all() else groups
 
 
-def _limits(columns, scaling):
+def _limits(stats, scaling):
     """Return the smallest and the largest value of each input; 0 for columns that are missing in all rows."""
-    limits = np.stack([columns.low, columns.high])
+    limits = np.stack([stats.low, stats.high])
     limits[~np.isfinite(limits)] = 0
     return tuple(scaling.apply(limits))
 
