@@ -209,12 +209,17 @@ class ContractiveAE(BaseAutoEncoder):
         return self._strength(self._network, self._units, self.trained_with_)
 
     def _strength(self, network, units, params):
-        at_start = network.sizes[0]
+        """Return the weight of the penalty by ``params``, those of the estimator now or in its last fit.
+
+        With ``'auto'``, the penalty at initial weights is a given fraction of the loss of constant outputs.
+        """
+        n_inputs, n_units = network.sizes[0], network.sizes[-1]
         if params["contracted"] == "code":
-            n_inputs, n_units = network.sizes[0], network.sizes[-1]
-            at_start = expected_squared_jacobian(network) * max(1, n_units / n_inputs)
-        scale = sum([_LOSS_FRACTIONS[name] * loss for name, loss in units.constant_losses.items()])
-        return resolved(params["contraction"], "contraction", scale / at_start)
+            squared_jacobian = expected_squared_jacobian(network) * max(1, n_units / n_inputs)
+        else:
+            squared_jacobian = n_inputs  # of the identity
+        target = sum([_LOSS_FRACTIONS[name] * loss for name, loss in units.constant_losses.items()])
+        return resolved(params["contraction"], "contraction", target / squared_jacobian)
 
     def objective(self, network, units):
         """Return the loss of the reconstruction plus the penalties on the code's derivatives.
