@@ -42,10 +42,11 @@ class unchanged_on_error:
     The team covers the whole fit and not training alone, because the last bit of BLAS results depends on its number of
     threads.
 
-    The attributes are kept if training was interrupted, could not write its checkpoint or diverged, and has set the
-    attribute ``learned``; unless there was an earlier fit and it diverged in the first epoch (of joint training) since.
+    What the fit has learned is kept if training was interrupted, could not write its checkpoint or diverged, and has
+    set the attribute ``learned``. If it diverged in its first epoch (of joint training), an earlier fit is restored.
 
-    This is no generator, which Python would end with its traceback, after a later fit, if Ctrl-C comes as it begins.
+    This is a class because Ctrl-C may come as the block begins: a generator would then end only when its traceback is
+    freed, perhaps after a later fit, whose attributes it would replace.
     """
 
     def __init__(self, estimator, n_threads=None, learned="_state"):
