@@ -25,7 +25,7 @@ from .._arrays.namespace import (
 from .._compat import _check_sample_weight
 from .._threads import team
 from .._typing import ArrayLike, MatrixLike
-from ..sources._gather import gather_with_y
+from ..sources._gather import gather_with_y, only_y
 from ..training.checkpoint import Checkpoint
 from ..training.loop import DivergenceError
 from .devices import averages, check_library, dispatched
@@ -111,9 +111,11 @@ def gathered(estimator, X, **options):
 
 def gathered_with_y(estimator, X, y, needed_by=None):
     """Return X as :func:`gathered` does, and y, which may come with the batches of X; raise ValueError if there is none."""
+    found = None
     if type(X) is not np.ndarray:
         X, found = _gather(estimator, X)
-        y = found if y is None else y
+    if found is not None or type(y) is not np.ndarray:
+        y = only_y(y, found)
     if y is None:
         name = needed_by or type(estimator).__name__
         raise ValueError(f"{name} requires y to be passed, but the target y is None.")

@@ -69,17 +69,34 @@ def gather_with_y(X, *, allow_nan=False, folder=None, keep_bytes=False):
         for part in parts:
             rows = checked(part)
             if part.y is not None:
-                targets.append(np.asarray(part.y))
+                targets.append(part.y)
             if scipy.sparse.issparse(rows):
-                sparse.append(rows)
+                sparse.append(rows.copy())  # batches may be the same matrix, filled anew
             else:
                 _write(rows, file)
         checked.finish()
-        y = np.concatenate(targets) if targets else None
+        y = _concatenated(targets) if targets else None
         if sparse:
             return scipy.sparse.vstack(sparse, format="csr"), y
         rows = _mapped(file, checked.dtype).reshape(checked.n_rows, checked.n_columns)
     return _named(rows, checked.names), y
+
+
+def only_y(given, found):
+    """Return the y that was given, or else that of the batches of X; raise ValueError if there are both."""
+    if given is not None and found is not None:
+        raise ValueError(
+            "The batches of X have a y, and y is given too: set y=None, or give batches of rows alone."
+        )
+    y = found if given is None else given
+    return np.asarray(y) if type(y).__module__.partition(".")[0] == "dask" else y
+
+
+def _concatenated(targets):
+    """Return the y of all parts; numbers stay numbers beside text, which numpy would make text of them."""
+    if len({each.dtype.kind in "OUST" for each in targets}) > 1:
+        targets = [each.astype(object) for each in targets]
+    return np.concatenate(targets)
 
 
 def _mapped(file, dtype):
@@ -127,24 +144,12 @@ class Checks:
         self._allow_nan, self._number = allow_nan, 0
         self._kept = (*_PLAIN, np.uint8) if keep_bytes else _PLAIN
         self.n_rows, self.n_columns, self.dtype = 0, None, None
-        self.names, self._sparse, self._has_y = None, False, False
+        self.names, self._sparse, self._has_y, self._y_shape = None, False, False, None
 
     def __call__(self, part):
         """Return the rows of the next part in the dtype of all."""
-        rows = part.rows
-        if rows.ndim != 2:
-            self._refuse(
-                f"has {rows.ndim} dimensions instead of 2: give a row for each sample, as batch.reshape(len(batch), -1) makes "
-                "of images"
-            )
-        if not rows.shape[0]:
-            self._refuse("is empty")
-        if not rows.shape[1]:
-            self._refuse("has no columns")
-        if rows.dtype.kind not in "fiub":
-            text = rows.dtype.kind in "OSU"
-            cure = "encode columns of text first" if text else "give real numbers"
-            self._refuse(f"has the dtype {rows.dtype}: {cure}")
+        rows = part.rows.tocsr() if scipy.sparse.issparse(part.rows) else part.rows
+        self._check_kind(rows)
         dtype = rows.dtype if rows.dtype in self._kept else np.dtype(np.float64)
         kind = scipy.sparse.issparse(rows), part.y is not None
         if self._number == 0:
@@ -160,11 +165,31 @@ class Checks:
                 else "has missing or infinite values: fill in missing ones first, by Imputer of skae or SimpleImputer "
                 "of scikit-learn"
             )
-        if part.y is not None and len(part.y) != rows.shape[0]:
-            self._refuse(f"has {rows.shape[0]} rows, and {len(part.y)} targets")
+        if part.y is not None:
+            self._check_targets(part.y, rows.shape[0])
         self._number += 1
         self.n_rows += rows.shape[0]
-        return rows.tocsr() if kind[0] else np.ascontiguousarray(rows)
+        return rows if kind[0] else np.ascontiguousarray(rows)
+
+    def _check_kind(self, rows):
+        """Raise unless ``rows`` are a matrix of numbers."""
+        if rows.ndim != 2:
+            self._refuse(
+                f"has {rows.ndim} dimensions instead of 2: give a row for each sample, as batch.reshape(len(batch), -1) makes "
+                "of images"
+            )
+        if not rows.shape[0]:
+            self._refuse("is empty")
+        if not rows.shape[1]:
+            self._refuse("has no columns")
+        if np.ma.is_masked(rows):
+            self._refuse(
+                "has masked values. Leave them out or fill them, with .filled(numpy.nan) where missing values are accepted"
+            )
+        if rows.dtype.kind not in "fiub":
+            text = rows.dtype.kind in "OSU"
+            cure = "encode columns of text first" if text else "give real numbers"
+            self._refuse(f"has the dtype {rows.dtype}: {cure}")
 
     def _compare(self, rows, names, dtype, kind):
         if rows.shape[1] != self.n_columns:
@@ -178,6 +203,18 @@ class Checks:
             self._refuse("is {}, and the first one {}".format(*_order(sparse, "sparse", "dense")))
         if has_y != self._has_y:
             self._refuse("has {}, and the first one {}".format(*_order(has_y, "a y", "none")))
+
+    def _check_targets(self, y, n_rows):
+        if not y.ndim:
+            self._refuse("has no array of targets as its y")
+        if len(y) != n_rows:
+            self._refuse(f"has {n_rows} rows, and {len(y)} targets")
+        if self._number == 0:
+            self._y_shape = y.shape[1:]
+        if y.shape[1:] != self._y_shape:
+            self._refuse(
+                f"has targets of shape {y.shape[1:]}, and the first one of {self._y_shape}"
+            )
 
     def _has_bad(self, values):
         """Return whether values are missing or infinite; if their sum is finite, none is."""

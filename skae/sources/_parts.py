@@ -37,9 +37,9 @@ class Part:
     Parameters
     ----------
     rows : ndarray or sparse matrix
-    names : list of str or None
+    names : list or None
         Names of the columns.
-    y : array-like or None
+    y : ndarray or None
         Targets of the rows, if these came with targets.
     """
 
@@ -96,12 +96,14 @@ def refuse_masked(X, name):
 
 
 def _slices(X):
-    return (Part(np.asarray(X[rows])) for rows in slices_of(X.shape))
+    return (Part(np.asanyarray(X[rows])) for rows in slices_of(X.shape))  # masks are refused later
 
 
 def slices_of(shape):
     """Return the slices that cut an array of ``shape`` into parts."""
     n_rows, *others = shape
+    if not n_rows:
+        return iter(())
     return gen_batches(n_rows, max(1, _BYTES // (8 * max(math.prod(others), 1))))
 
 
@@ -121,6 +123,7 @@ def _batch(batch):
     if isinstance(batch, tuple) and len(batch) == 2:
         rows, y = batch
         refuse_masked(y, "its y")
+        y = None if y is None else np.array(y)  # a copy: batches may be the same array, filled anew
         return Part(*rows_and_names(rows), y)
     return Part(*rows_and_names(batch))
 
@@ -134,7 +137,7 @@ def rows_and_names(rows):
     if package not in ("pandas", "polars"):
         return np.asarray(rows), None
     values = _values(rows) if package == "pandas" else _values_of_polars(rows)
-    return values, [*map(str, rows.columns)]
+    return values, list(rows.columns)
 
 
 def _values(frame):
@@ -149,10 +152,17 @@ def _values(frame):
 
 
 def _values_of_polars(frame):
+    """Return the values of a data frame of polars, in a dtype that does not depend on whether values are missing."""
+    from polars import Decimal, Float64
+
     for name, dtype in frame.schema.items():
         if not (dtype.is_numeric() or str(dtype) == "Boolean"):
             _refuse_column(name, dtype)
-    return frame.to_numpy()
+    frame = frame.cast({name: Float64 for name, each in frame.schema.items() if each == Decimal})
+    if not any(frame.null_count().row(0)):
+        return frame.to_numpy()
+    dtype = frame.clear().to_numpy().dtype
+    return frame.cast(Float64).to_numpy().astype(dtype if dtype.kind == "f" else np.float64)
 
 
 def _refuse_column(name, dtype):
@@ -258,16 +268,38 @@ def _batches_of_file(file, schema):
 
 
 def _record_batch(batch):
-    columns = [column.to_numpy(zero_copy_only=False) for column in batch.columns]
-    for name, column in zip(batch.schema.names, columns):
-        if column.dtype.kind not in "fiub":
-            _refuse_column(name, column.dtype)
-    return Part(_side_by_side(columns), batch.schema.names)
+    columns = [_numbers(*each) for each in zip(batch.schema.names, batch.columns)]
+    # Whether values are missing must not decide the dtype of a part.
+    dtype = np.result_type(bool, *map(_numpy_dtype, batch.columns))
+    if dtype.kind != "f":
+        dtype = np.result_type(bool, *columns)
+    return Part(_side_by_side(columns, batch.num_rows, dtype), batch.schema.names)
 
 
-def _side_by_side(columns):
+def _numbers(name, column):
+    """Return the values of a column of pyarrow, NaN where they are missing."""
+    from pyarrow import float64, types
+
+    kind = column.type
+    if types.is_decimal(kind) or (types.is_boolean(kind) and column.null_count):
+        column = column.cast(float64())
+    values = column.to_numpy(zero_copy_only=False)
+    if values.dtype.kind not in "fiub":
+        _refuse_column(name, values.dtype)
+    return values
+
+
+def _numpy_dtype(column):
+    """Return the dtype of numpy of a column of pyarrow without missing values."""
+    from pyarrow import types
+
+    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    return np.dtype(float if types.is_decimal(kind) else kind.to_pandas_dtype())
+
+
+def _side_by_side(columns, n_rows, dtype):
     """Return columns as a C-ordered array, filled in blocks of rows that stay in the cache."""
-    rows = np.empty((len(columns[0]), len(columns)), np.result_type(*columns))
+    rows = np.empty((n_rows, len(columns)), dtype)
     for some in gen_batches(len(rows), _CACHED):
         for place, column in enumerate(columns):
             rows[some, place] = column[some]

@@ -1,0 +1,154 @@
+"""What parts of X may be: filled anew, masked, without rows, with missing values, names that are no strings, and y."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_matrix
+
+from skae import AutoEncoder, StackedAEClassifier
+from skae.sources import gather
+from skae.sources._gather import gather_with_y
+
+RNG = np.random.default_rng(0)
+X, y = RNG.random((60, 5)), RNG.integers(0, 3, 60)
+FAST = {"max_iter": 2, "random_state": 0}
+LAYERS = [("low", AutoEncoder(4, **FAST))]
+
+
+def _filled_anew(kind):
+    """Yield batches and targets in the same memory, as loaders do that read into a buffer."""
+    rows, targets = kind(X[:10]), np.empty(10, int)
+    for start in range(0, 60, 10):
+        values = rows.data if kind is csr_matrix else rows
+        values[...] = X[start : start + 10].reshape(values.shape)
+        targets[...] = y[start : start + 10]
+        yield rows, targets
+
+
+@pytest.mark.parametrize("kind", [np.array, csr_matrix])
+def test_batches_may_be_the_same_memory(kind):
+    rows, targets = gather_with_y(_filled_anew(kind))
+    np.testing.assert_array_equal(rows.toarray() if kind is csr_matrix else rows, X)
+    np.testing.assert_array_equal(targets, y)
+
+
+class _Masking:
+    """An array in a file whose slices have masks, as those of netCDF."""
+
+    def __init__(self, values):
+        self._values, self.shape, self.dtype = values, values.shape, values.dtype
+
+    def __getitem__(self, rows):
+        return self._values[rows]
+
+
+def _of_dask(values):
+    return pytest.importorskip("dask.array").from_array(values, chunks=(20, 5))
+
+
+@pytest.mark.parametrize("make", [_Masking, _of_dask])
+@pytest.mark.parametrize("dtype", [float, int])
+def test_masked_values_of_parts_are_refused(make, dtype):
+    values = (100 * X).astype(dtype)
+    masked = np.ma.array(values, mask=np.arange(300).reshape(60, 5) == 7)
+    with pytest.raises(ValueError, match="Part 0 of X, counted from 0, has masked values"):
+        gather(make(masked))
+    masked.mask = False
+    np.testing.assert_array_equal(gather(make(masked)), values)
+
+
+def test_an_array_without_rows_is_told(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "rows.h5", "w") as file:
+        file["rows"] = X[:0]
+        for read in (gather, AutoEncoder(2, **FAST).fit):
+            with pytest.raises(ValueError, match="X has no rows"):
+                read(file["rows"])
+
+
+def test_names_that_are_no_strings_are_what_they_are_in_memory():
+    frame = pd.DataFrame(X)
+    model = AutoEncoder(2, **FAST).fit(iter([frame[:30], frame[30:]]))
+    assert not hasattr(model, "feature_names_in_")
+    expected = AutoEncoder(2, **FAST).fit(frame)
+    np.testing.assert_array_equal(model.transform(frame), expected.transform(frame))
+    with pytest.raises(TypeError, match="string names"):
+        model.fit(iter([frame.rename(columns={0: "first"})]))
+
+
+def _tables():
+    """Yield sources of two parts, of which the second has missing values beside numbers of few bits."""
+    numbers = {"bits": [True, False], "small": [1, 2], "share": [0.5, 0.25]}
+    missing = {"bits": [None, False], "small": [1, None], "share": [0.5, None]}
+    pyarrow, polars = pytest.importorskip("pyarrow"), pytest.importorskip("polars")
+    schema = [("bits", pyarrow.bool_()), ("small", pyarrow.int8()), ("share", pyarrow.float32())]
+    types = {"bits": polars.Boolean, "small": polars.Int8, "share": polars.Float32}
+    parts = [pyarrow.table(each, pyarrow.schema(schema)) for each in (numbers, missing)]
+    yield lambda names: pyarrow.concat_tables(parts).select(names)
+    frames = [polars.DataFrame(each, types) for each in (numbers, missing)]
+    yield lambda names: (each.select(names) for each in frames)
+
+
+@pytest.mark.parametrize(
+    ("names", "dtype"),
+    [
+        (["bits"], np.float64),
+        (["bits", "small"], np.float64),
+        (["small", "share"], np.float32),
+        (["bits", "small", "share"], np.float32),
+    ],
+)
+def test_missing_values_do_not_change_the_dtype_of_a_part(names, dtype):
+    nan = np.nan
+    expected = np.array([[1, 1, 0.5], [0, 2, 0.25], [nan, 1, 0.5], [0, nan, nan]])
+    places = [["bits", "small", "share"].index(name) for name in names]
+    for make in _tables():
+        gathered = gather(make(names), allow_nan=True).to_numpy()
+        assert gathered.dtype == dtype
+        np.testing.assert_array_equal(gathered, expected[:, places])
+
+
+def test_decimals_are_numbers_as_they_are_in_memory():
+    pyarrow, polars = pytest.importorskip("pyarrow"), pytest.importorskip("polars")
+    column = pyarrow.array([1.25, None, 2.5]).cast(pyarrow.decimal128(20, 2))
+    table = pyarrow.table({"price": column})
+    for source in (table, polars.from_arrow(table).lazy()):
+        gathered = gather(source, allow_nan=True)
+        np.testing.assert_array_equal(gathered["price"], [1.25, np.nan, 2.5])
+
+
+@pytest.mark.parametrize(
+    ("targets", "words"),
+    [
+        ([y[:30], y[30:, np.newaxis]], r"has targets of shape \(1,\), and the first one of \(\)"),
+        ([y[:30], 3], "has no array of targets as its y"),
+    ],
+)
+def test_a_y_unlike_the_others_is_named(targets, words):
+    batches = zip((X[:30], X[30:]), targets)
+    with pytest.raises(ValueError, match=f"Part 1 of X, counted from 0, {words}"):
+        StackedAEClassifier(LAYERS, **FAST).fit(batches, None)
+
+
+def test_numbers_beside_text_in_y_stay_numbers():
+    text = np.array(["a", "b", "c"])[y]
+    labels = text.astype(object)
+    labels[40:] = -1
+    parts = [(X[:40], text[:40]), (X[40:], np.full(20, -1))]
+    model = StackedAEClassifier(LAYERS, **FAST)
+    expected = model.fit(X, labels).predict_proba(X)
+    np.testing.assert_array_equal(model.fit(iter(parts), None).predict_proba(X), expected)
+    with pytest.raises(ValueError, match=r"y has labels of text and \{0, 1, 2\}"):
+        model.fit(iter([(X[:30], text[:30]), (X[30:], y[30:])]), None)
+
+
+def test_two_y_are_one_too_many():
+    with pytest.raises(ValueError, match="The batches of X have a y, and y is given too"):
+        StackedAEClassifier(LAYERS, **FAST).fit(iter([(X, y)]), 1 - y)
+
+
+def test_y_may_be_an_array_of_dask():
+    array, model = pytest.importorskip("dask.array"), StackedAEClassifier(LAYERS, **FAST)
+    expected = model.fit(X, y).predict_proba(X)
+    model.fit(array.from_array(X, chunks=(20, 5)), array.from_array(y, chunks=7))
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
