@@ -45,7 +45,8 @@ def apply(
     ------
     ValueError
         If ``out`` has a different number of rows than X, rows of another shape than the result, or a dtype that would
-        change it; or if it is a folder with parts of something else.
+        change it; if it is in the memory of rows of X that are still to be read; or if it is a folder with parts of
+        something else.
     TypeError
         If ``model`` has no such method, the method fits it or returns no row for each one of X, or ``out`` does not
         take slices.
@@ -63,14 +64,13 @@ def apply(
     >>> bool(np.allclose(codes, model.transform(X)))
     True
     """
-    run, is_folder = _method_of(model, method), isinstance(out, (str, os.PathLike))
-    if not (out is None or is_folder or isinstance(out, Sliceable)):
+    run, is_folder = _method_of(model, method), isinstance(out, (str, bytes, os.PathLike))
+    if not (out is None or is_folder or (isinstance(out, Sliceable) and len(out.shape))):
         raise TypeError(f"out must be an array that takes slices, or a folder; got {out!r}.")
     parts = parts_of(X)
-    if is_folder and any(Path(out).glob("part-*.np?")):
-        raise ValueError(
-            f"out={os.fspath(out)!r} has parts already: choose a new or an empty folder."
-        )
+    folder = Path(os.fsdecode(out)) if is_folder else None
+    if is_folder and any(folder.glob("part-*.np?")):
+        raise ValueError(f"out={str(folder)!r} has parts already: choose a new or an empty folder.")
     checked, results, start = Checks(allow_nan=True, keep_bytes=True), [], 0
     for number, part in enumerate(_pieces(X, out is not None) if parts is None else parts):
         rows = part.rows if parts is None else _named(checked(part), part.names)
@@ -78,14 +78,16 @@ def apply(
             result = _checked(run(rows), rows, method)
         stop = start + result.shape[0]
         if out is None:
-            results.append(result)
+            # A copy: it may be the rows themselves, in an array that the next batch fills anew.
+            results.append(result if parts is None else _copied(result))
         elif is_folder:
-            _save(result, Path(out), number)
+            _save(result, folder, number)
         elif stop > out.shape[0]:
             raise ValueError(
                 f"out has {out.shape[0]} rows, and X has more: its part {number}, counted from 0, ends at {stop}."
             )
         else:
+            _refuse_overlap(X, out, start, stop)
             out[start:stop] = _held(result, out, method)
         start = stop
     if parts is not None:
@@ -134,6 +136,21 @@ def _held(result, out, method):
             f"out has the dtype {out.dtype}, which would change results of {method!r}: give one of {values.dtype}."
         )
     return values
+
+
+def _copied(result):
+    return result.copy() if scipy.sparse.issparse(result) else np.array(result)
+
+
+def _refuse_overlap(X, out, start, stop):
+    """Raise if rows of ``out`` are in the memory of later rows of X, which are still to be read."""
+    if not (isinstance(X, np.ndarray) and isinstance(out, np.ndarray)):
+        return
+    if np.shares_memory(X[stop:], out[start:stop]):
+        raise ValueError(
+            f"out is in the memory of X, so that writing its rows {start} to {stop} would change rows of X that are not read "
+            "yet: give an array of its own."
+        )
 
 
 def _is_changed_by(values, dtype):

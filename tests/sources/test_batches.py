@@ -1,12 +1,15 @@
 """What parts of X may be: filled anew, masked, without rows, with missing values, names that are no strings, and y."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skae import AutoEncoder, StackedAEClassifier
-from skae.sources import gather
+from skae.sources import apply, gather
 from skae.sources._gather import gather_with_y
 
 RNG = np.random.default_rng(0)
@@ -30,6 +33,14 @@ def test_batches_may_be_the_same_memory(kind):
     rows, targets = gather_with_y(_filled_anew(kind))
     np.testing.assert_array_equal(rows.toarray() if kind is csr_matrix else rows, X)
     np.testing.assert_array_equal(targets, y)
+
+
+@pytest.mark.parametrize("kind", [np.array, csr_matrix])
+@pytest.mark.parametrize("model", [FunctionTransformer(accept_sparse=True), StandardScaler(copy=False, with_mean=False)])  # fmt: skip
+def test_results_are_no_views_of_batches(kind, model):
+    expected = model.fit(X.copy()).transform(X.copy())
+    found = apply(model, (rows for rows, _ in _filled_anew(kind)))
+    np.testing.assert_allclose(found.toarray() if kind is csr_matrix else found, expected)
 
 
 class _Masking:
@@ -152,3 +163,28 @@ def test_y_may_be_an_array_of_dask():
     expected = model.fit(X, y).predict_proba(X)
     model.fit(array.from_array(X, chunks=(20, 5)), array.from_array(y, chunks=7))
     np.testing.assert_array_equal(model.predict_proba(X), expected)
+
+
+@pytest.mark.parametrize("place", ["turned", "later", "same", "beside"])
+def test_results_do_not_overwrite_rows_that_are_read_later(place, monkeypatch):
+    monkeypatch.setattr("skae.sources._parts._BYTES", 8 * 5 * 10)
+    model = StandardScaler().fit(X)
+    table = np.hstack([np.vstack([X, X[:10]]), np.zeros((70, 5))])
+    rows = table[:60, :5]
+    places = {"turned": rows[::-1], "later": table[10:, :5], "same": rows, "beside": table[:60, 5:]}
+    if place in ("turned", "later"):
+        with pytest.raises(ValueError, match="out is in the memory of X, .* rows 0 to 10"):
+            apply(model, rows, places[place])
+        np.testing.assert_array_equal(rows, X)
+    else:
+        np.testing.assert_array_equal(apply(model, rows, places[place]), model.transform(X))
+
+
+def test_a_folder_may_be_named_in_bytes(tmp_path):
+    folder = os.fsencode(tmp_path / "codes")
+    model = AutoEncoder(2, **FAST).fit(X)
+    apply(model, iter([X[:30], X[30:]]), folder)
+    parts = [np.load(path) for path in sorted((tmp_path / "codes").iterdir())]
+    np.testing.assert_allclose(np.concatenate(parts), model.transform(X), rtol=1e-12)
+    with pytest.raises(TypeError, match="out must be an array that takes slices"):
+        apply(model, X, np.array(0.0))
