@@ -58,18 +58,25 @@ class Cluster:
         Raises
         ------
         RuntimeError
-            If there are too few for the whole of ``timeout``.
+            If there are too few for the whole of ``timeout``, or the client is closed.
         """
         deadline = time.monotonic() + self._timeout
-        while (
-            n_workers := len(self.client.scheduler_info(n_workers=-1)["workers"])
-        ) < self._min_workers:
+        while (n_workers := len(self._workers())) < self._min_workers:
             if time.monotonic() > deadline:
                 raise RuntimeError(
                     f"The cluster has {n_workers} workers, and min_workers={self._min_workers}, for {self._timeout} s: start "
                     "workers, or lower min_workers."
                 )
             time.sleep(0.05)
+
+    def _workers(self):
+        """Return the addresses of the workers."""
+        if self.client.status == "closed":
+            raise RuntimeError(
+                "The Dask client is closed: make a new one, client = Client(LocalCluster()), or give its address, "
+                "client='tcp://...'."
+            )
+        return sorted(self.client.scheduler_info(n_workers=-1)["workers"])
 
     def send(self, number, something):
         """Return the future of an object of part ``number``, on the worker that has this part's other objects."""
@@ -86,7 +93,7 @@ class Cluster:
 
     def _home(self, number):
         """Return the address of a part's worker, or of another one if that is gone."""
-        workers = sorted(self.client.scheduler_info(n_workers=-1)["workers"])
+        workers = self._workers()
         if self._homes.get(number) not in workers:
             self._homes[number] = workers[number % len(workers)]
         return self._homes[number]

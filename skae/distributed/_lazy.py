@@ -1,8 +1,8 @@
 """Lazy results of a fitted model on arrays and data frames of Dask."""
 
 import numpy as np
-
-from .._arrays.namespace import dense
+import scipy.sparse
+from sklearn import config_context
 
 
 def is_dask(X):
@@ -20,15 +20,28 @@ def computed(values):
 
 
 def lazy(model, method, X):
-    """Return the result of a method of a fitted model, as an array of Dask with one part for each part of X."""
+    """Return the result of a method of a fitted model, as an array of Dask with one part for each part of X.
+
+    Raises
+    ------
+    TypeError
+        If X is neither an array nor a data frame.
+    ValueError
+        If X is an array that has no columns.
+    """
     from dask import array, delayed
 
     if not isinstance(X, array.Array):
-        meta = _result_of_a_row(model, method, X.head(1, npartitions=-1, compute=False).compute())
-        shape, of_part = (np.nan, *meta.shape[1:]), delayed(_apply)
+        if type(X).__name__ != "DataFrame":
+            raise TypeError(
+                f"X is of the type {type(X).__name__} of Dask: give an array with a row for each sample, or a data frame."
+            )
+        row = X.head(1, npartitions=-1, compute=False).compute()
+        nothing = _result(model, method, row)[:0]
+        shape, of_part = (np.nan, *nothing.shape[1:]), delayed(_apply)
         model = delayed(model)
         parts = [
-            array.from_delayed(of_part(part, model, method, meta[:0]), shape, meta.dtype)
+            array.from_delayed(of_part(part, model, method, nothing), shape, meta=nothing)
             for part in X.to_delayed()
         ]
         return array.concatenate(parts)
@@ -37,17 +50,22 @@ def lazy(model, method, X):
             f"X must have a row for each sample, with its columns; got shape {X.shape}."
         )
     rows = X.rechunk({1: -1})
-    meta = _result_of_a_row(model, method, np.zeros((1, X.shape[1]), X.dtype))
-    like = {"dtype": meta.dtype, "meta": meta[:0]}
-    like |= {"drop_axis": 1} if meta.ndim == 1 else {"chunks": (rows.chunks[0], meta.shape[1:])}
-    return rows.map_blocks(_apply, model, method, meta[:0], **like)
+    nothing = _result(model, method, np.zeros((1, X.shape[1]), X.dtype))[:0]
+    like = {"dtype": nothing.dtype, "meta": nothing}
+    if nothing.ndim == 1:
+        like |= {"drop_axis": 1}
+    else:
+        like |= {"chunks": (rows.chunks[0], nothing.shape[1:])}
+    return rows.map_blocks(_apply, model, method, nothing, **like)
 
 
 def _apply(rows, model, method, nothing):
     """Return the results of ``rows``, or ``nothing`` if there are no rows, for example after a filter."""
-    return getattr(model, method)(rows) if len(rows) else nothing
+    return _result(model, method, rows) if rows.shape[0] else nothing
 
 
-def _result_of_a_row(model, method, row):
-    """Return the result of one row, which shows the width and dtype of results."""
-    return np.asarray(dense(getattr(model, method)(row)))
+def _result(model, method, rows):
+    """Return the result of a method, as an array or a sparse matrix whatever ``set_output`` asks for."""
+    with config_context(transform_output="default"):
+        result = getattr(model, method)(rows)
+    return result if scipy.sparse.issparse(result) else np.asarray(result)

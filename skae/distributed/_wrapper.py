@@ -148,7 +148,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         RuntimeError
-            If there are too few workers.
+            If there are too few workers, or the client is closed.
         """
         return self._fit("fit", clone(self.estimator), X, y, sample_weight)
 
@@ -320,7 +320,10 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
     def __sklearn_clone__(self):
         # A client cannot be copied.
         params = self.get_params(deep=False) | {"estimator": clone(self.estimator)}
-        return type(self)(**params)
+        other = type(self)(**params)
+        if hasattr(self, "_metadata_request"):
+            other._metadata_request = clone(self._metadata_request)
+        return other
 
     def __getstate__(self):
         return {**super().__getstate__(), "client": None}

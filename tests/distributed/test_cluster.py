@@ -10,6 +10,7 @@ from copy import deepcopy
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import config_context
 from sklearn.base import clone, is_classifier, is_outlier_detector, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
@@ -359,3 +360,68 @@ def test_partitions_that_a_filter_leaves_empty(client):
     for source in (some, rows):
         fitted = ContractiveAE(3, **FAST).fit(source)
         np.testing.assert_array_equal(fitted.loss_curve_, fitted.fit(kept.to_numpy()).loss_curve_)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_lazy_results_are_arrays_whatever_set_output_asks_for(client, whole):
+    model = Distributed(ContractiveAE(3, **FAST)).set_output(transform="pandas").fit(X)
+    expected = model.to_local().transform(X).to_numpy()
+    rows = array.from_array(X, chunks=X.shape if whole else (90, 64))
+    table = frame.from_pandas(pd.DataFrame(X), npartitions=1 if whole else 3)
+    for source in (rows, table):
+        codes = model.transform(source)
+        found = codes.compute()
+        assert type(found) is np.ndarray and found.dtype == codes.dtype == expected.dtype
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+        np.testing.assert_allclose(codes.mean(axis=0).compute(), expected.mean(axis=0))
+
+
+def test_lazy_sparse_codes_are_sparse_and_are_taken_back(client):
+    model = Distributed(SparseAutoEncoder(20, **FAST)).fit(X)
+    local = model.to_local()
+    table = pd.DataFrame(X)
+    kept = table[table[20] > 0.9]
+    parts = frame.from_pandas(table, npartitions=80)
+    rows = array.from_array(X, chunks=(90, 64))
+    some = parts[parts[20] > 0.9]
+    assert 0 in some.map_partitions(len).compute().to_numpy()
+    for source, taken in ((rows, X), (some, kept.to_numpy())):
+        codes, expected = model.transform(source), local.transform(taken)
+        found = codes.compute()
+        assert found.format == codes._meta.format == "csr"
+        np.testing.assert_allclose(found.toarray(), expected.toarray(), rtol=1e-9)
+        again = model.inverse_transform(codes).compute()
+        np.testing.assert_allclose(again, local.inverse_transform(expected), rtol=1e-9)
+
+
+def test_collections_that_are_no_tables_are_named(client):
+    bag, delayed = pytest.importorskip("dask.bag"), pytest.importorskip("dask").delayed
+    model = Distributed(ContractiveAE(3, **FAST)).fit(X)
+    column = frame.from_pandas(pd.DataFrame(X), npartitions=2)[0]
+    for source, kind in (
+        (bag.from_sequence([1]), "Bag"),
+        (delayed(X), "Delayed"),
+        (column, "Series"),
+    ):
+        with pytest.raises(
+            TypeError, match=f"X is of the type {kind}.* of Dask: give an array with"
+        ):
+            model.transform(source)
+
+
+def test_a_closed_client_is_told_and_the_model_is_as_before():
+    with _cluster(1) as cluster:
+        client = distributed.Client(cluster, set_as_default=False)
+        model = Distributed(ContractiveAE(3, **FAST), client=client).fit(X)
+        before = model.transform(X)
+        client.close()
+        with pytest.raises(RuntimeError, match="The Dask client is closed: make a new one"):
+            model.fit(X[:100])
+    np.testing.assert_array_equal(model.transform(X), before)
+
+
+def test_requests_of_metadata_are_cloned():
+    with config_context(enable_metadata_routing=True):
+        model = Distributed(ContractiveAE(3)).set_fit_request(sample_weight=True)
+        requests = clone(model).get_metadata_routing().fit.requests
+    assert requests == {"sample_weight": True}
