@@ -44,9 +44,16 @@ def reported_layers(stack, X, state, publish, n_more):
     """Report the training of layers, and ``n_more`` tasks after it, to callbacks of ``stack`` as parts of the fit."""
     n_parts = 1 if stack.schedule == "simultaneous" else len(stack.layers_)
 
-    with reported(stack, X, n_parts + n_more, lambda _: publish(state), "layer") as report:
+    ended = False
+
+    def publish_layers(_):
+        if not ended:  # in the end the stack has what it learned last, after a second training or from a checkpoint
+            publish(state)
+
+    with reported(stack, X, n_parts + n_more, publish_layers, "layer") as report:
         yield report
-        report.close(state)
+        ended = True
+        report.close(None)
 
 
 def pretrain(stack, model, X, sample_weight, given, report):

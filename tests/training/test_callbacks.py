@@ -119,6 +119,43 @@ def test_callbacks_of_stacks(stack, tasks):
     assert not hasattr(getattr(stack, "predictor_", None), "_skl_callbacks")
 
 
+def _learned(stack):
+    """Return the parameters and the history of a fitted stack."""
+    state = stack.predictor_._state if hasattr(stack, "predictor_") else stack._state
+    return np.concatenate([state["params"], state["loss_curve"]])
+
+
+@pytest.mark.parametrize("stack", [each for each, _ in STACKS.values()], ids=STACKS)
+def test_callbacks_change_nothing(stack):
+    expected = clone(stack).fit(X, y)
+    found = clone(stack).set_callbacks(Recorder(None)).fit(X, y)
+    np.testing.assert_array_equal(_learned(found), _learned(expected))
+
+
+class _Stop(Recorder):
+    """A callback that interrupts the second epoch."""
+
+    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
+        """Interrupt."""
+        self.tasks.append(context.task_name)
+        if self.tasks.count("epoch") == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("stack", [each for each, _ in STACKS.values()], ids=STACKS)
+def test_callbacks_of_a_training_that_is_resumed(stack, tmp_path):
+    """What is shown and kept in the end are the weights of the checkpoint and of later epochs, not those before them."""
+    expected = clone(stack).fit(X, y)
+    stack = clone(stack).set_params(checkpoint=tmp_path / "file", resume=True)
+    for callback_of_fit in (_Stop(), Recorder(None), Recorder(None)):
+        found = clone(stack).set_callbacks(callback_of_fit)
+        try:
+            found.fit(X, y)
+        except KeyboardInterrupt:
+            continue
+        np.testing.assert_array_equal(_learned(found), _learned(expected))
+
+
 WAYS = {
     "greedy": StackedAE(LAYERS, random_state=0),
     "at once": StackedAE(LAYERS, schedule="simultaneous", random_state=0),
