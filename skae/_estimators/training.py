@@ -201,6 +201,8 @@ class TrainedModel(CallbackSupportMixin):
             moved_problem(self, problem, state, solver) as moved,
         ):
             self._minimize(moved, state, solver, n_epochs, max_epochs, [*observers, *reports])
+        if checkpoint is not None and state.converged and isinstance(solver, LBFGS):
+            checkpoint.epoch_end(state)  # scipy says that it has converged after its last epoch
         for reporter in reporters:
             reporter.close(state)
         self._warn(problem, state, solver, n_before, max_epochs)
@@ -336,11 +338,9 @@ class TrainedModel(CallbackSupportMixin):
     def _publish_best(self, state, publish):
         if state.best_params is not None:
             state.params, state.best_params = state.best_params, None
-        if publish is None:
-            self._publish(state)
-        else:
+        if publish is not None:
             self._remember_parameters()
-            publish(state)
+        (publish or self._publish)(state)
 
     def _split(self, problem, seed):
         """Return the rows to train on and the held-out ones, or None."""

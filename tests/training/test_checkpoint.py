@@ -418,3 +418,22 @@ def test_an_interrupt_at_any_line_leaves_no_file(write, tmp_path):
         if tracer.left >= 0:
             break
     assert 5 < number < 99
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ContractiveAE(3, solver="lbfgs", tol=0.1, max_iter=50, random_state=0),
+        StackedAEClassifier([("low", AutoEncoder(3, **STEADY))], solver="lbfgs", tol=0.1, random_state=0),
+    ],
+    ids=["model", "stack"],
+)  # fmt: skip
+def test_a_training_by_lbfgs_that_has_converged_is_over(model, tmp_path):
+    y = (X[:, 0] > 0.5).astype(int)
+    expected = clone(model).fit(X, y)
+    assert expected.converged_
+    model = clone(model).set_params(checkpoint=tmp_path / "file", resume=True)
+    for _ in range(3):
+        found = clone(model).fit(X, y)
+        assert found.loss_curve_ == expected.loss_curve_
+        np.testing.assert_array_equal(found.transform(X), expected.transform(X))
