@@ -25,7 +25,7 @@ from .._arrays.namespace import (
 from .._compat import _check_sample_weight
 from .._threads import team
 from .._typing import ArrayLike, MatrixLike
-from ..sources._gather import gather_with_y, only_y
+from ..sources._gather import gather_with_y, in_memory, only_y
 from ..training.checkpoint import Checkpoint
 from ..training.loop import DivergenceError
 from .devices import averages, check_library, dispatched
@@ -111,9 +111,7 @@ def gathered(estimator, X, **options):
 
 def gathered_with_y(estimator, X, y, needed_by=None):
     """Return X as :func:`gathered` does, and y, which may come with the batches of X; raise ValueError if there is none."""
-    found = None
-    if type(X) is not np.ndarray:
-        X, found = _gather(estimator, X)
+    X, found = (X, None) if type(X) is np.ndarray else _gather(estimator, X)
     if found is not None or type(y) is not np.ndarray:
         y = only_y(y, found)
     if y is None:
@@ -188,6 +186,7 @@ def counted_rows(X, sample_weight):
 
 def _checked_weights(sample_weight, rows, dtype=None):
     """Return the weights of ``rows`` as an array; raise if they do not define a mean."""
+    sample_weight = in_memory(sample_weight)
     refuse_unlike_numbers(sample_weight, "sample_weight")
     try:
         sample_weight = _check_sample_weight(sample_weight, rows, dtype=dtype)

@@ -1,5 +1,6 @@
 """The MNIST digits, from a local file or from OpenML."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def fetch_mnist(folder: PathLike | None = None, *, data_home: PathLike | None = 
             "mnist_784", version=1, return_X_y=True, as_frame=False, data_home=data_home
         )
     else:
-        path = Path(folder) / "mnist.npz"
+        path = Path(os.fsdecode(folder)) / "mnist.npz"
         parts = [_checked(*part, path) for part in _stored(path)]
         pixels, labels = map(np.concatenate, zip(*parts))
     data = pixels.reshape(len(pixels), -1).astype(np.float32)

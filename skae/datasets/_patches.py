@@ -29,6 +29,8 @@ def textured_patches(images, side, n_samples, rng):
     """
     if not (hasattr(images, "__len__") and len(images)):
         raise ValueError(f"images must be a list of at least one gray image; got {images!r}.")
+    for image in images:
+        _check_numbers(image)
     images = [np.asarray(image, dtype=np.float32) for image in images]
     for image in images:
         _check(image, side)
@@ -50,6 +52,14 @@ def textured_patches(images, side, n_samples, rng):
 def _patch(image, side, rng):
     top, left = (rng.randint(size - side + 1) for size in image.shape)
     return image[top : top + side, left : left + side]
+
+
+def _check_numbers(image):
+    if np.ma.is_masked(image):
+        raise ValueError("images have masked values: leave such images out, or fill them.")
+    dtype = np.asarray(image).dtype
+    if dtype.kind not in "fiubO":
+        raise ValueError(f"images must be arrays of real numbers; got the dtype {dtype}.")
 
 
 def _check(image, side):

@@ -72,6 +72,8 @@ def make_digits(
         raise ValueError(f"variation must be one of {VARIATIONS}; got {variation!r}.")
     if variation.startswith("bg-img") and images is None:
         raise ValueError(f"variation={variation!r} needs images: gray ones for the backgrounds.")
+    if np.ma.is_masked(X) or np.ma.is_masked(y):
+        raise ValueError("X and y must not have masked values: leave such rows out, or fill them.")
     y = np.asarray(y)
     if y.ndim != 1:
         raise ValueError(f"y must be the classes of the images in X, a vector; got {y!r}.")

@@ -16,7 +16,7 @@ def is_dask(X):
 
 def computed(values):
     """Return y or weights, as an array in memory if they are a collection of Dask."""
-    return np.asarray(values.compute()) if is_dask(values) else values
+    return np.asanyarray(values.compute()) if is_dask(values) else values  # with its mask
 
 
 def lazy(model, method, X):

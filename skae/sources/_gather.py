@@ -62,7 +62,7 @@ def gather_with_y(X, *, allow_nan=False, folder=None, keep_bytes=False):
     """
     parts = parts_of(X)
     if parts is None:
-        return X, None
+        return in_memory(X), None
     checked = Checks(allow_nan, keep_bytes)
     with tempfile.TemporaryFile(prefix="skae-", dir=folder) as file:
         sparse, targets = [], []
@@ -88,8 +88,12 @@ def only_y(given, found):
         raise ValueError(
             "The batches of X have a y, and y is given too: set y=None, or give batches of rows alone."
         )
-    y = found if given is None else given
-    return np.asarray(y) if type(y).__module__.partition(".")[0] == "dask" else y
+    return found if given is None else in_memory(given)
+
+
+def in_memory(values):
+    """Return y, weights or images, computed if they are a collection of Dask: numpy would drop the mask of one."""
+    return values.compute() if type(values).__module__.partition(".")[0] == "dask" else values
 
 
 def _concatenated(targets):

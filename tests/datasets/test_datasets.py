@@ -1,5 +1,6 @@
 """Generated sets have what the recipe asks for."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -243,3 +244,26 @@ def test_classes_are_an_array(make):
     found = make_digits(X / 16, make(y), **options)[1]
     assert type(found) is np.ndarray
     np.testing.assert_array_equal(found, make_digits(X / 16, y, **options)[1])
+
+
+def test_masked_and_complex_numbers_are_no_images():
+    digits, image = load_digits(), np.random.default_rng(0).random((40, 40))
+    X, y = digits.data / 16, digits.target
+    for arguments in ((np.ma.masked_equal(X, 1), y), (X, np.ma.masked_equal(y, 1))):
+        with pytest.raises(ValueError, match="X and y must not have masked values"):
+            make_digits(*arguments, n_samples=5)
+    for images, words in (
+        ([np.ma.masked_less(image, 0.5)], "images have masked values"),
+        ([image + 1j], "images must be arrays of real numbers; got the dtype complex128"),
+        ("text", "images must be arrays of real numbers"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            make_rectangles(5, images=images)
+
+
+def test_the_folder_of_mnist_may_be_named_in_bytes(tmp_path):
+    images, labels = np.full((2, 784), 255, np.uint8), np.array([3, 7])
+    parts = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
+    np.savez(tmp_path / "mnist.npz", **parts)
+    found = fetch_mnist(os.fsencode(tmp_path))
+    np.testing.assert_array_equal(found.target, [3, 7, 3, 7])

@@ -9,6 +9,7 @@ from scipy.sparse import csr_matrix
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skae import AutoEncoder, StackedAEClassifier
+from skae.images import ConvolutionalFeatures
 from skae.sources import apply, gather
 from skae.sources._gather import gather_with_y
 
@@ -66,6 +67,22 @@ def test_masked_values_of_parts_are_refused(make, dtype):
         gather(make(masked))
     masked.mask = False
     np.testing.assert_array_equal(gather(make(masked)), values)
+
+
+@pytest.mark.parametrize("what", ["images", "y", "sample_weight"])
+def test_masks_of_dask_are_not_dropped(what):
+    array, masked = pytest.importorskip("dask.array"), np.ma.masked_equal(y, 1)
+    model, arguments = StackedAEClassifier(LAYERS, **FAST), [X, y, None]
+    if what == "images":
+        images = np.ma.masked_less(RNG.random((10, 8, 8)), 0.5)
+        model, arguments = (
+            ConvolutionalFeatures(3, patch_size=3, random_state=0),
+            [array.from_array(images)],
+        )
+    else:
+        arguments[1 if what == "y" else 2] = array.from_array(masked)
+    with pytest.raises(ValueError, match="has masked values"):
+        model.fit(*arguments)
 
 
 def test_an_array_without_rows_is_told(tmp_path):
