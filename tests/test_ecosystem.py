@@ -496,6 +496,22 @@ def test_many_processes_compile_at_once(tmp_path):
     assert [each.stdout.strip() for each in runs] == ["0.6225"] * 4, runs
 
 
+CALLS = """
+    import numpy as np
+    from skae._kernels import orthogonal
+    rng = np.random.default_rng(0)
+    basis = np.linalg.qr(rng.standard_normal((20, 64, 9)))[0].transpose(0, 2, 1).astype(np.float32)
+    vectors = rng.standard_normal((20, 64)).astype(np.float32)
+    orthogonal.orthonormalize(np.ascontiguousarray(basis), 9, vectors, np.empty(20, np.float32))
+    print(vectors.tobytes().hex())
+"""
+
+
+def test_the_process_that_compiles_has_the_bits_of_those_that_load(tmp_path):
+    first, second = (_run(CALLS, NUMBA_CACHE_DIR=str(tmp_path)).stdout for _ in range(2))
+    assert first == second != ""
+
+
 @pytest.mark.slow
 def test_machine_code_is_not_kept_where_that_is_switched_off(tmp_path):
     result = _run(COLD, NUMBA_CACHE_DIR=str(tmp_path), SKAE_NUMBA_CACHE="0")

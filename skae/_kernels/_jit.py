@@ -11,9 +11,12 @@ from numba.core.caching import FunctionCache
 
 from .._version import __version__
 
-# Everything of fastmath except the flags that would make isfinite(nan) true.
+# Calls of a kernel by another are always inlined: otherwise the first process runs the called one as it was compiled
+# by itself, and later ones the copy that is stored with the caller, which is optimized once more and rounds differently.
+# fastmath is everything except the flags that would make isfinite(nan) true.
 _OPTIONS = {
     "nogil": True,
+    "forceinline": True,
     "error_model": "numpy",
     "fastmath": {"reassoc", "contract", "nsz", "arcp", "afn"},
 }
