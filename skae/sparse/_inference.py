@@ -11,7 +11,7 @@ from .._arrays.namespace import (
     dense,
     dtype_name,
     empty,
-    is_numpy,
+    like,
     namespace,
     row_products,
     scalar,
@@ -111,8 +111,9 @@ def infer_codes(
             dense(_rows(X, rows)), None if prior is None else prior[rows]
         )
         solve(problem, statistics, codes, gaps[rows], tol=tol, max_iter=max_iter)
-        if certify and problem.has_gaps and not problem.alpha and is_numpy(codes):
-            gaps[rows] = np.minimum(gaps[rows], problem.gaps_without_penalty(statistics, codes))
+        if certify and problem.has_gaps and not problem.alpha:
+            exact = like(problem.gaps_without_penalty(statistics, codes), codes)
+            gaps[rows] = namespace(codes).minimum(gaps[rows], exact)
 
     with team(effective_n_jobs(n_jobs)):
         _ = problem.gram  # computed once, before the threads read it

@@ -13,6 +13,7 @@ from .._arrays.namespace import (
     namespace,
     precision_of,
     row_products,
+    to_numpy,
     zeros,
 )
 from .._arrays.shrinkage import gap_rows, shrink_rows
@@ -82,25 +83,27 @@ class Quadratic(ABC):
         return RowStatistics(correlations, squared_norms, alphas)
 
     def gaps_without_penalty(self, rows, codes):
-        """Return the distance of numpy codes from the optimum with alpha=0, infinite where it is unknown.
+        """Return the distance of codes from the optimum with alpha=0, infinite where it is unknown, as a numpy array.
 
         With the gradient -r = Gh - c, it is r'G^+ r / 2; for positive codes that is a bound, if r is 0 where it points
         to negative codes. Parts of r beyond the range of G are rounding, or the bound does not hold.
         """
-        values, vectors, precision = *self._eigen, 100 * np.finfo(codes.dtype).eps
-        correlations, h = rows.correlations.astype(np.float64), codes.astype(np.float64)
+        codes, correlations = to_numpy(codes), to_numpy(rows.correlations)
+        rounding = 100 * np.finfo(codes.dtype).eps * np.abs(correlations).max(axis=1)
+        values, vectors = self._eigen
+        h = codes.astype(np.float64)
         gradient = correlations - (h @ vectors * values) @ vectors.T
         if self.positive:
             gradient = np.where(h > 0, gradient, np.maximum(gradient, 0))
         parts, kept = gradient @ vectors, values > 1e-12 * values[-1]
         gaps = 0.5 * np.sum(parts[:, kept] ** 2 / values[kept], axis=1)
         outside = np.abs(parts[:, ~kept]).max(axis=1, initial=0)
-        return np.where(outside <= precision * np.abs(correlations).max(axis=1), gaps, np.inf)
+        return np.where(outside <= rounding, gaps, np.inf)
 
     @cached_property
     def _eigen(self):
         """Eigenvalues and eigenvectors of ``gram``, in float64."""
-        atoms = self.dictionary.astype(np.float64)
+        atoms = to_numpy(self.dictionary).astype(np.float64)
         values, vectors = np.linalg.eigh(atoms @ atoms.T)
         return np.maximum(values, 0) + self.ridge, vectors
 
