@@ -2,12 +2,13 @@
 
 For every activation s here, s'(a) and s''(a) are functions of h = s(a), so pre-activations need not be kept. The
 integer codes below select the activation inside the kernels.
+Results that are tiny, as those of saturated units, become 0.
 Units ``start`` to ``stop`` are those of one thread. They are taken as slices, since an index from a variable might be
 negative, which prevents vectorization.
 """
 
 from ._jit import kernel
-from .elementary import exp, log1p_unit
+from .elementary import exp, log1p_unit, zero_if_tiny
 
 SIGMOID, TANH, RELU, SOFTPLUS, IDENTITY = range(5)
 
@@ -20,7 +21,7 @@ def sigmoid(a, bias, start, stop):
     for i in range(a.shape[0]):
         row = a[i, start:stop]
         for j in range(row.size):
-            row[j] = one / (one + exp(-(row[j] + bias[j])))
+            row[j] = zero_if_tiny(one / (one + exp(-(row[j] + bias[j]))))
 
 
 @kernel
@@ -54,7 +55,7 @@ def softplus(a, bias, start, stop):
         row = a[i, start:stop]
         for j in range(row.size):
             value = row[j] + bias[j]
-            row[j] = max(value, zero) + log1p_unit(exp(-abs(value)))
+            row[j] = zero_if_tiny(max(value, zero) + log1p_unit(exp(-abs(value))))
 
 
 def identity(a, bias, start, stop):
@@ -104,6 +105,7 @@ def backpropagate(kind, h, delta, extra, sums, start, stop):
             terms = extra[i, start:stop]
             for j in range(outputs.size):
                 gradient = gradients[j] * derivative(kind, outputs[j], one) + terms[j]
+                gradient = zero_if_tiny(gradient)
                 gradients[j] = gradient
                 sums[j] += gradient
         elif kind == IDENTITY:
@@ -111,7 +113,7 @@ def backpropagate(kind, h, delta, extra, sums, start, stop):
                 sums[j] += gradients[j]
         else:
             for j in range(outputs.size):
-                gradient = gradients[j] * derivative(kind, outputs[j], one)
+                gradient = zero_if_tiny(gradients[j] * derivative(kind, outputs[j], one))
                 gradients[j] = gradient
                 sums[j] += gradient
 

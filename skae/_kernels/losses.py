@@ -7,7 +7,7 @@
 import numpy as np
 
 from ._jit import kernel
-from .elementary import exp, log1p_unit
+from .elementary import exp, log1p_unit, zero_if_tiny
 
 
 @kernel
@@ -60,12 +60,12 @@ def bernoulli(logits, target, columns, sample_weights, cell_weights, values):
                 for j in range(a.size):
                     loss, gradient = _cross_entropy(a[j], x[j], zero, one)
                     total += loss * cells[j]
-                    a[j] = weight * gradient * cells[j]
+                    a[j] = zero_if_tiny(weight * gradient * cells[j])
             else:
                 for j in range(a.size):
                     loss, gradient = _cross_entropy(a[j], x[j], zero, one)
                     total += loss
-                    a[j] = weight * gradient
+                    a[j] = zero_if_tiny(weight * gradient)
             values[i] += total
 
 
@@ -94,5 +94,6 @@ def multinomial(logits, target, indices, offsets, sample_weights, cell_weights, 
                 j = indices[k]
                 cell = cell_weights[i, j] if emphasized else one
                 mean = exp(logits[i, j] - top) / normalizer
-                logits[i, j] = sample_weights[i] * (mass * mean - cell * target[i, j])
+                gradient = sample_weights[i] * (mass * mean - cell * target[i, j])
+                logits[i, j] = zero_if_tiny(gradient)
         values[i] += total

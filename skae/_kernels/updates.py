@@ -7,13 +7,7 @@ would shrink to subnormal numbers, with which processors compute several times m
 import numpy as np
 
 from ._jit import kernel
-
-
-@kernel
-def _zero_if_tiny(x):
-    """Return x, or 0 if its products with numbers of the size of a rounding error would be subnormal."""
-    limits = np.finfo(type(x))
-    return type(x)(0) if abs(x) < limits.tiny / limits.eps else x  # NaN stays
+from .elementary import zero_if_tiny
 
 
 @kernel
@@ -24,9 +18,9 @@ def adam(params, grad, first, second, rate, beta_1, beta_2, epsilon):
         g = grad[i]
         m = first[i] + (one - beta_1) * (g - first[i])
         v = second[i] + (one - beta_2) * (g * g - second[i])
-        first[i] = _zero_if_tiny(m)
-        second[i] = _zero_if_tiny(v)
-        params[i] = _zero_if_tiny(params[i] - rate * m / (np.sqrt(v) + epsilon))
+        first[i] = zero_if_tiny(m)
+        second[i] = zero_if_tiny(v)
+        params[i] = zero_if_tiny(params[i] - rate * m / (np.sqrt(v) + epsilon))
 
 
 @kernel
@@ -34,6 +28,6 @@ def momentum(params, grad, velocity, rate, decay, nesterov):
     """velocity <- decay * velocity - rate * grad; params move by it, or by the next one (Nesterov)."""
     for i in range(params.size):
         v = decay * velocity[i] - rate * grad[i]
-        velocity[i] = _zero_if_tiny(v)
+        velocity[i] = zero_if_tiny(v)
         step = decay * v - rate * grad[i] if nesterov else v
-        params[i] = _zero_if_tiny(params[i] + step)
+        params[i] = zero_if_tiny(params[i] + step)
