@@ -220,7 +220,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         width = min(self.n_components_, self.n_features_in_)
 
         def values(model, x):
-            return like(model.singular_values(x), x)
+            return like(model.singular_values(x, width), x)
 
         return self._by_block(X, values, width, method="singular_values", block=16)
 

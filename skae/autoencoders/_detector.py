@@ -157,14 +157,16 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             rows, weights, counted = counted_rows(rows, sample_weight)
             if not isinstance(counted, slice):
                 X = _safe_indexing(X, counted)
-            learn = partial(self._learn_residuals, X, rows, weights)
-            base = base_or_default(self, AutoEncoder(_n_units(rows, weights)))
+            columns = Columns(rows, weights)
+            learn = partial(self._learn_residuals, X, rows, weights, columns)
+            n_units = min(_MOST_UNITS, math.ceil(columns.count / _ROWS_PER_UNIT))
+            base = base_or_default(self, AutoEncoder(n_units))
             learn(fitted_base(self, base, X, weights, on_interrupt=learn))
         return self
 
-    def _learn_residuals(self, X, rows, weights, base):
+    def _learn_residuals(self, X, rows, weights, columns, base):
         """Learn which residuals and codes of the rows of X are normal, with the fitted ``base``."""
-        self.base_, columns = base, Columns(rows, weights)
+        self.base_ = base
         weights = np.ones(rows.shape[0]) if weights is None else weights.astype(np.float64)
         # Squares of very large or small residuals would overflow or underflow.
         self._unit = power_of_two(np.where(columns.deviation > 0, columns.deviation, 1))
@@ -308,12 +310,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         if self.contamination != "auto":
             return quantile(scores, self.contamination, weights)
         return -_fence(-2 * scores, weights) / 2
-
-
-def _n_units(rows, weights):
-    """Return the number of units of the default auto-encoder; a row of weight 2 counts as two rows."""
-    n_rows = rows.shape[0] if weights is None else max(rows.shape[0], math.ceil(weights.sum()))
-    return min(_MOST_UNITS, -(-n_rows // _ROWS_PER_UNIT))
 
 
 def _fence(distances, weights):

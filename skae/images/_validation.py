@@ -64,7 +64,7 @@ def validated_images(estimator, X, image_shape, *, reset):
 
 
 def _n_axes(X):
-    """Return the number of axes of X; raise if it holds images apart, as it must where these have other shapes."""
+    """Return the number of axes of X; raise if X is a list or object array of images that form no array."""
     try:
         n_axes = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
         apart = n_axes == 1 and len(X) > 0 and np.ndim(next(iter(X))) > 0

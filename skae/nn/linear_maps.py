@@ -45,9 +45,10 @@ class ProductMap:
         return ProductMap([layer.take(samples) for layer in self.layers], n_samples)
 
     def in_row_space(self, n_least):
-        """Return the map of coordinates in :func:`row_space`, and the basis; or this map and None without a basis.
+        """Return this map for coordinates of vectors in its :func:`row_space`, and the basis of that space.
 
-        The basis has at least ``n_least`` vectors.
+        If the space is not much smaller than that of all vectors, or has fewer than ``n_least`` dimensions, return this
+        map itself and None.
         """
         lowest, *others = self.layers
         if not n_least <= lowest.weights.shape[0] <= self.n_features // _FEW:
@@ -83,9 +84,9 @@ class DenseMap:
 
 
 def row_space(weights):
-    """Return an orthonormal basis, in rows, of a space that has the rows of ``weights``: across it, W x does not change.
+    """Return as many orthonormal rows as ``weights`` has, which span a space that contains these.
 
-    Vectors are as many as rows, which are fewer than columns.
+    There are fewer rows than columns. A part of x that is orthogonal to the space does not change ``weights @ x``.
     """
     basis, _ = np.linalg.qr(weights.T.astype(np.float64))
     return basis.T.astype(weights.dtype)

@@ -80,9 +80,9 @@ class Model:
         """Return dh/dx, of shape (n_samples, n_components, n_features)."""
         return self.scaling.derivatives(self.network.jacobian(self.params, self.inputs(x)))
 
-    def singular_values(self, x):
-        """Return the singular values of dh/dx, largest first, as a numpy array of shape (n_samples, n_values)."""
-        width, directions = min(self.n_outputs, self.scaling.n_features), self._row_space
+    def singular_values(self, x, width):
+        """Return the singular values of dh/dx, largest first, as a numpy array of shape (n_samples, width)."""
+        directions = self._row_space
         if directions is None:
             return spectra(to_numpy(self.jacobian(x)), width)
         products = self.network.jacobian(self.params, self.inputs(x), like(directions, x))

@@ -11,9 +11,8 @@ import scipy.sparse
 from sklearn.utils import gen_batches
 
 _BYTES = 2**24  # bytes of a part of a larger array
-_ROWS = (
-    2**14
-)  # rows of a part of a table; with four times as many, a first read takes up to three times as long
+# Rows of a part of a table; with four times as many, a first read takes up to three times as long.
+_ROWS = 2**14
 _CACHED = 1024  # rows that are joined at once
 # Packages whose arrays and frames are in memory already.
 _IN_MEMORY = {"numpy", "scipy", "pandas", "modin", "cudf", "xarray", "torch", "cupy", "jaxlib"}

@@ -36,9 +36,7 @@ class Quadratic(ABC):
 
     kind: ClassVar[str]  # its name in error messages
     algorithms: ClassVar[tuple]  # names of the algorithms that find the codes, the best first
-    has_gaps: ClassVar[bool] = (
-        False  # whether bounds on the distance of codes from the optimum are known
-    )
+    has_gaps: ClassVar[bool] = False  # whether bounds on the distance from the optimum are known
 
     def __init__(self, dictionary, alpha, *, ridge=0.0, positive=False):
         self.dictionary = dictionary
