@@ -406,6 +406,17 @@ def test_weights_that_are_no_numbers(model, sample_weight):
         model.fit(X).score(X, sample_weight=sample_weight)
 
 
+@pytest.mark.parametrize("sample_weight", [np.float64(2), np.float32(2), np.int64(2), True])
+def test_a_single_number_is_the_weight_of_all_rows(sample_weight):
+    X = np.random.default_rng(0).random((20, 3))
+    model = AutoEncoder(2, max_iter=2, random_state=0).fit(X, sample_weight=sample_weight)
+    expected = AutoEncoder(2, max_iter=2, random_state=0).fit(
+        X, sample_weight=np.full(20, float(sample_weight))
+    )
+    np.testing.assert_array_equal(model.components_, expected.components_)
+    assert model.score(X, sample_weight=sample_weight) == expected.score(X)
+
+
 @pytest.mark.parametrize("wrong", [True, None, {}, {"group": None}, lambda X: None, [[0, 1]]])
 @pytest.mark.parametrize(("Model", "name"), [(AutoEncoder, "loss"), (RBM, "visible")])
 def test_columns_of_losses_are_named(Model, name, wrong):

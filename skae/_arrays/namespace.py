@@ -16,9 +16,11 @@ def is_numpy(x):
 
 
 def is_array(x):
-    """Return whether ``x`` is an array of some library."""
+    """Return whether ``x`` is an array of some library; single numbers of numpy are none."""
     if isinstance(x, np.ndarray):
         return True
+    if isinstance(x, np.generic):
+        return False
     named = any(type(x).__module__.partition(".")[0] == each for each in _LIBRARIES)
     return named or hasattr(x, "__array_namespace__")
 

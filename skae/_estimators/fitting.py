@@ -184,7 +184,7 @@ def counted_rows(X, sample_weight):
     return X[counted], sample_weight[counted], counted
 
 
-def _checked_weights(sample_weight, rows, dtype=None):
+def _checked_weights(sample_weight, rows, dtype):
     """Return the weights of ``rows`` as an array; raise if they do not define a mean."""
     sample_weight = in_memory(sample_weight)
     refuse_unlike_numbers(sample_weight, "sample_weight")
@@ -395,7 +395,7 @@ def mean_score(scores, sample_weight):
     sample_weight = to_numpy(sample_weight) if is_array(sample_weight) else sample_weight
     if sample_weight is None:
         return float(np.mean(scores))
-    sample_weight = _checked_weights(sample_weight, scores)
+    sample_weight = _checked_weights(sample_weight, scores, scores.dtype)
     counted = sample_weight != 0
     return float(np.average(scores[counted], weights=sample_weight[counted]))
 
