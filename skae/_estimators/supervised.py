@@ -49,14 +49,23 @@ _DECAY = 0.3  # 'auto' weight decay times the number of rows, as alpha of sklear
 # Fraction of masked inputs with _MANY_INPUTS or more, as in images; fewer inputs say less about each other.
 _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
 # Fraction of dropped units, in layers that are wide enough for it; the default layers are.
-_DROPPED, FEWEST_UNITS = 0.5, 100
+_DROPPED, _FEWEST_UNITS = 0.5, 100
+MOST_UNITS, _UNITS_PER_FEATURE = 500, 5  # of the default layers
+
+
+def units_below_outputs(n_features):
+    """Return the number of units of default layers that are trained with y, for X with ``n_features`` columns.
+
+    Codes for another model gain from 500 units; together with an output layer, on tables, they only take longer.
+    """
+    return min(MOST_UNITS, max(_FEWEST_UNITS, _UNITS_PER_FEATURE * n_features))
 
 
 def automatic_dropout(estimator, widths):
     """Return the fraction of the units to drop: some, if there are many units, and many steps to learn with the others."""
     many_steps = estimator.max_iter == "auto" and not is_full_batch(estimator.solver)
     trained = estimator.frozen != "all"
-    return _DROPPED if many_steps and trained and min(widths) >= FEWEST_UNITS else 0.0
+    return _DROPPED if many_steps and trained and min(widths) >= _FEWEST_UNITS else 0.0
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -9,12 +9,9 @@ from .._compat import StrOptions
 from .._estimators.layer import NetworkLayer
 from .._estimators.named_layers import check_names, of_widths
 from .._estimators.subestimators import check_layers, kind_of_units
-from .._estimators.supervised import FEWEST_UNITS
+from .._estimators.supervised import MOST_UNITS
 from .._estimators.units import plain_units
 from ..autoencoders import ContractiveAE
-
-# Width of the default layers.
-UNITS_PER_FEATURE, MOST_UNITS = 5, 500
 
 # Constraints of the parameters for the layers and their pre-training.
 LAYERS = {
@@ -37,14 +34,6 @@ def chosen_layers(stack, n_units=MOST_UNITS):
     if stack.layers is None:
         return default_layers(n_units)
     return of_widths(stack.layers, ContractiveAE)
-
-
-def units_below_outputs(n_features):
-    """Return the number of units of default layers that are trained with y, for X with ``n_features`` columns.
-
-    Codes for another model gain from 500 units; together with an output layer, on tables, they only take longer.
-    """
-    return min(MOST_UNITS, max(FEWEST_UNITS, UNITS_PER_FEATURE * n_features))
 
 
 def check_stack(stack):

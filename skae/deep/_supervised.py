@@ -13,7 +13,7 @@ from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import fitting_parts, in_numpy
 from .._estimators.fitting import column_names, gathered_with_y, unchanged_on_error
 from .._estimators.subestimators import copies, data_for_part, fill, weights_of
-from .._estimators.supervised import BaseSupervised
+from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.unlabeled import (
     RECONSTRUCTION,
     mark_unlabeled,
@@ -29,7 +29,6 @@ from ._layers import (
     downward,
     layer_shapes,
     ties,
-    units_below_outputs,
     units_of,
 )
 from ._pretraining import Pretraining, pretrain, reported_layers

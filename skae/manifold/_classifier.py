@@ -18,7 +18,7 @@ from .._estimators.frozen import unfrozen
 from .._estimators.labels import CLASS_WEIGHT, score
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import data_for_part, fill_encoder, fitted_base
-from .._estimators.supervised import BaseSupervised
+from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.unlabeled import (
     RECONSTRUCTION,
     UNLABELED,
@@ -64,8 +64,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     Parameters
     ----------
     base : estimator, default=None
-        Auto-encoder, such as :class:`ContractiveAE`, or a :class:`StackedAE` of them. It is cloned. None means
-        ``StackedAE()``, two contractive layers; those of the paper have ``curvature``.
+        Auto-encoder, such as :class:`ContractiveAE`, or a :class:`StackedAE` of them, which is cloned. None means two
+        contractive layers of 5 units per column of X, at least 100 and at most 500; the paper's have ``curvature``.
     n_tangents : int or 'auto', default='auto'
         Number of tangents per sample, at most the number of features or code units; ``'auto'`` is half that, up to 15.
     tangent_penalty : float, 'auto' or str, default='auto'
@@ -284,11 +284,12 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
 
     def _train_together(self, data, state):
         """Train all layers and the output layer with the tangent penalty, starting from ``state``."""
-        inputs, ratio = self._units.scaling.rows(data.X), self._unlabeled_ratio()
+        inputs, penalizes_unlabeled = self._units.scaling.rows(data.X), self._penalizes_unlabeled()
+        ratio = unlabeled_ratio(self, self.reconstruction_weight > 0 or penalizes_unlabeled)
         constant_loss = data.constant_loss()  # before the targets change
         rows, factors = self._rows(data, ratio, state.seed), None
         penalties, observers = self._propagation(inputs, rows, data, state, constant_loss)
-        if self.reconstruction_weight and not self._penalizes_unlabeled():
+        if self.reconstruction_weight and not penalizes_unlabeled:
             rows, factors = None, supervised_factors(data, ratio)  # all rows
             mark_unlabeled(data.targets)
         objective = self._joint_objective(data, inputs, penalties=penalties, row_factors=factors)
@@ -323,7 +324,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         return state
 
     def _fitted_base(self, X, weights, on_interrupt):
-        base = StackedAE() if self.base is None else unfrozen(self.base)
+        base = unfrozen(self.base)
+        if base is None:
+            base = StackedAE([units_below_outputs(self.n_features_in_)] * 2)
         if not isinstance(base, (BaseAutoEncoder, StackedAE)):
             raise TypeError(f"base must be an auto-encoder or a StackedAE; got {base!r}.")
         return fitted_base(self, base, X, weights, on_interrupt=on_interrupt)
@@ -368,9 +371,6 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         if self.penalize_unlabeled != "auto":
             return self.penalize_unlabeled
         return self.output == "softmax" and not self._kind.multilabel
-
-    def _unlabeled_ratio(self):
-        return unlabeled_ratio(self, self.reconstruction_weight > 0 or self._penalizes_unlabeled())
 
     def _rows(self, data, ratio, seed):
         """Return the rows to train on; scale the targets such that the loss is a mean over the labeled ones of them."""

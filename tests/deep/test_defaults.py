@@ -41,7 +41,7 @@ def test_it_fits_without_arguments(Model, short):
     model = clone(Model().set_params(max_iter=2)).fit(X, y)
     stack = model.base_ if Model is ManifoldTangentClassifier else model
     assert [type(layer) for _, layer in stack.layers_] == [ContractiveAE] * 2
-    alone = Model in (StackedAE, RecurrentAE, ManifoldTangentClassifier)
+    alone = Model in (StackedAE, RecurrentAE)
     assert [layer.n_components for _, layer in stack.layers_] == [500 if alone else 320] * 2
     assert "layers" not in vars(model) or model.layers is None
     assert estimator_html_repr(Model()) and repr(Model()) and Model().get_params()
@@ -63,6 +63,15 @@ def test_default_layers_before_an_output_layer_have_five_units_per_feature(
     for Model in (StackedAEClassifier, StackedAERegressor):
         model = Model(max_iter=2, random_state=0).fit(rows, np.arange(30) % 2)
         assert [layer.n_components for _, layer in model.layers_] == [n_units] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("n_features", "n_units"), [(4, 100), (24, 120)])
+def test_layers_with_tangents_have_five_units_per_feature(n_features, n_units):
+    rows = np.random.default_rng(0).normal(size=(30, n_features))
+    model = ManifoldTangentClassifier(max_iter=2, random_state=0).fit(rows, np.arange(30) % 2)
+    assert [layer.n_components for _, layer in model.base_.layers_] == [n_units] * 2
 
 
 def test_the_default_stack_is_two_layers_by_hand(short):
