@@ -61,13 +61,6 @@ def units_below_outputs(n_features):
     return min(MOST_UNITS, max(_FEWEST_UNITS, _UNITS_PER_FEATURE * n_features))
 
 
-def automatic_dropout(estimator, widths):
-    """Return the fraction of the units to drop: some, if there are many units, and many steps to learn with the others."""
-    many_steps = estimator.max_iter == "auto" and not is_full_batch(estimator.solver)
-    trained = estimator.frozen != "all"
-    return _DROPPED if many_steps and trained and min(widths) >= _FEWEST_UNITS else 0.0
-
-
 @dataclass(kw_only=True, eq=False, repr=False)
 class BaseSupervised(
     TrainedModel, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
@@ -80,7 +73,7 @@ class BaseSupervised(
     corruption: Literal["auto"] | Corruption = "auto"
     corruption_level: float = 0.3
     weight_decay: float | str = 0.0
-    dropout: float = 0.0
+    dropout: float | Literal["auto"] = 0.0
     learning_rate_init: float = 3e-3
     learning_rate: Schedule = "cosine"
     batch_size: int = 64
@@ -91,7 +84,7 @@ class BaseSupervised(
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
         **NOISE,
-        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "dropout": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="left")],
         "frozen": [StrOptions({"all"}), Interval(Integral, 0, None, closed="left")],
         "refit": ["boolean"],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -218,9 +211,7 @@ class BaseSupervised(
             raise ValueError(
                 f"frozen={self.frozen} is more than the {len(widths)} hidden layers; 'all' means all of them."
             )
-        dropout = self.dropout
-        if dropout == "auto":
-            dropout = automatic_dropout(self, widths)
+        dropout = self._automatic_dropout(widths) if self.dropout == "auto" else self.dropout
         self._shape = {
             "sizes": (n_inputs or self._units.scaling.n_inputs, *widths, n_outputs),
             "activation": (*activations, "identity"),
@@ -234,6 +225,12 @@ class BaseSupervised(
         params = network.views(state.params)
         params.encoder_weights[-1][...], params.encoder_biases[-1][...] = 0, targets.bias
         return state
+
+    def _automatic_dropout(self, widths):
+        """Return the fraction of units to drop: some of many units, if there are many steps to learn with the others."""
+        many_steps = self.max_iter == "auto" and not is_full_batch(self.solver)
+        trained = self.frozen != "all"
+        return _DROPPED if many_steps and trained and min(widths) >= _FEWEST_UNITS else 0.0
 
     def _joint_objective(self, data, inputs, *, penalties=(), row_factors=None):
         """Return the objective of all layers together: to predict the targets in ``data`` from rows of ``inputs``.

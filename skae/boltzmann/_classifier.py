@@ -43,8 +43,9 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         masks a fraction 0.3 of 500 inputs or more, proportionally less of fewer, and nothing if that is below 0.05.
     corruption_level : float, default=0.3
         Fraction of the cells that are corrupted; for gaussian noise, its standard deviation.
-    dropout : float, default=0.0
-        Fraction of the units of each layer that are dropped in a step of (c).
+    dropout : float or 'auto', default=0.0
+        Fraction of the units of each layer that are dropped in a step of (c). ``'auto'`` is that of
+        :class:`StackedAEClassifier`.
     frozen : int or 'all', default=0
         Number of the lowest hidden layers that keep the weights of ``base``. With ``'all'``, only the output layer is
         trained.

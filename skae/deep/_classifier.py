@@ -2,7 +2,6 @@
 
 from typing import ClassVar, Literal
 
-from .._compat import StrOptions
 from .._estimators.labels import CLASS_WEIGHT, score
 from .._estimators.parameters import estimator
 from .._estimators.unlabeled import UNLABELED, check_unlabeled, unlabeled_ratio
@@ -167,7 +166,6 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
         **BaseSupervisedStack._parameter_constraints,
         **CLASS_WEIGHT,
         **UNLABELED,
-        "dropout": [StrOptions({"auto"}), *BaseSupervisedStack._parameter_constraints["dropout"]],
     }
 
     score = score

@@ -73,10 +73,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         ``'auto'`` is the mean variance of the data along the tangents, ``mean(u' Cov(X) u)`` for scaled columns, and
         does not depend on the units of X. If unlabeled rows are penalized and n < 1000 have labels, it is
         ``(n / 1000) ** 1.5`` times that. It is estimated from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is
-        a multiple: search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``, ``'30*auto'``. Short training tolerates
-        larger values; few labels with ``penalize_unlabeled`` need smaller ones. If the penalty P of a minibatch exceeds
-        L, 5 % of the loss of constant outputs, it is replaced by ``L * (1 + log(P / L))``. A weight that is much too
-        large then costs little accuracy and does not lead to constant outputs.
+        a multiple: search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``, ``'30*auto'``. If the penalty P of a
+        minibatch exceeds L, 5 % of the loss of constant outputs, it is replaced by ``L * (1 + log(P / L))``. A weight
+        that is much too large then costs little accuracy and does not lead to constant outputs.
     tangent_sampling : {'exact', 'random'}, default='random'
         Whether a step uses all tangents of each sample, or one random combination of them, which is unbiased. The
         random form costs two passes through the network instead of ``1 + n_tangents``. The exact form costs less than
@@ -119,9 +118,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         proportionally less with fewer inputs, and none below a fraction of 0.05.
     corruption_level : float, default=0.3
         Fraction of the cells that are corrupted; for gaussian noise, its standard deviation.
-    dropout : float, default=0.0
+    dropout : float or 'auto', default='auto'
         Fraction of the units of each layer that are dropped at each step of (c), also for the slopes along the
-        tangents.
+        tangents. ``'auto'`` is that of :class:`StackedAEClassifier`, but 0 if all columns have one scale, as pixels.
     frozen : int or 'all', default=0
         Number of the lowest hidden layers that keep the weights of ``base``. With ``'all'``, only the output layer is
         trained.
@@ -216,6 +215,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     penalize_unlabeled: bool | Literal["auto"] = "auto"
     output: Literal["softmax", "sigmoid"] = "softmax"
     prefit: bool = False
+    dropout: float | Literal["auto"] = "auto"
     class_weight: ClassWeight = None
     reconstruction_weight: float = 0.0
     unlabeled_per_labeled: float | Literal["auto"] | None = "auto"
@@ -309,7 +309,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         return tags
 
     def _check_solver(self):
-        if self._is_penalized() and self.update_tangents:
+        if self.update_tangents and self._is_penalized():
             need_steps(self, "update_tangents")
         used = self.penalize_unlabeled or self.reconstruction_weight > 0
         check_unlabeled(self, used, "penalize_unlabeled=True or reconstruction_weight > 0")
@@ -331,6 +331,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             raise TypeError(f"base must be an auto-encoder or a StackedAE; got {base!r}.")
         return fitted_base(self, base, X, weights, on_interrupt=on_interrupt)
 
+    def _automatic_dropout(self, widths):
+        return 0.0 if self._units.scaling.is_shared else super()._automatic_dropout(widths)
+
     def _warn_of_constant_outputs(self, data):
         """Warn if even the labeled rows are predicted hardly better than by outputs that do not depend on X."""
         rows = data.labeled_rows
@@ -350,11 +353,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     def _set_n_tangents(self, sizes):
         """Set the number of tangents; raise if it does not fit the widths from the input to the outputs."""
         width = min(sizes[0], sizes[-2])
-        if self.n_tangents == "auto":
-            self._n_tangents = min(_MOST_TANGENTS, max(1, width // 2))
-            return
-        self._n_tangents = self.n_tangents
-        if self.n_tangents > width and self._is_penalized():
+        automatic = min(_MOST_TANGENTS, max(1, width // 2))
+        self._n_tangents = automatic if self.n_tangents == "auto" else self.n_tangents
+        if self._n_tangents > width and self._is_penalized():
             raise ValueError(
                 f"n_tangents={self.n_tangents} is more than varying features or code units, {width}."
             )

@@ -294,3 +294,26 @@ def test_what_a_part_prints_is_no_part_of_a_checkpoint(tmp_path, capsys):
     model = ManifoldTangentClassifier(BASE, **OPTIONS, checkpoint=tmp_path / "m").fit(*FEW)
     again = clone(model).set_params(resume=True, base__verbose=100).fit(*FEW)
     np.testing.assert_array_equal(_params(again), _params(model))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("columns", "options", "dropout"),
+    [
+        ("of one scale", {}, 0.0),
+        ("of several scales", {}, 0.5),
+        ("of several scales", {"max_iter": 3}, 0.0),
+        ("of several scales", {"base": ContractiveAE(99, max_iter=2, random_state=0)}, 0.0),
+    ],
+)
+def test_units_are_dropped_on_tables_but_not_on_pixels(columns, options, dropout):
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 17, (40, 6)) if columns == "of one scale" else rng.normal(size=(40, 6))
+    targets = np.arange(40) % 2
+    base = ContractiveAE(100, max_iter=2, random_state=0)
+    options = {"base": base, "batch_size": 40, "random_state": 0} | options
+    model = ManifoldTangentClassifier(**options).fit(rows, targets)
+    same = ManifoldTangentClassifier(dropout=dropout, **options).fit(rows, targets)
+    other = ManifoldTangentClassifier(dropout=0.5 - dropout, **options).fit(rows, targets)
+    np.testing.assert_array_equal(_params(model), _params(same))
+    assert not np.array_equal(_params(model), _params(other))
