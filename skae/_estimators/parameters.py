@@ -1,19 +1,32 @@
-"""How estimators declare their parameters: as fields of a dataclass, in the order of their docstring."""
+"""Parameters of estimators: how they are declared, as fields of a dataclass, and values that depend on the data."""
 
 import inspect
 import re
 from copy import deepcopy
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, TypeVar
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
-from .._compat import HasMethods, _get_output_config, validate_parameter_constraints
+from .._compat import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _get_output_config,
+    validate_parameter_constraints,
+)
 from .._typing import Estimator, dataclass_transform
 from .doc_links import linked
 from .versions import versioned
 
 Class = TypeVar("Class")
+
+# Constraints of estimators that choose the step size by the data: see ``TrainedModel._auto_step_size``.
+AUTO_STEP_SIZE = {
+    "learning_rate_init": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})]
+}
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(field,))
@@ -125,3 +138,33 @@ def check_sparse_output(self):
             f"Codes of {type(self).__name__} are sparse, which data frames of {library} are not: set sparse_output=False, or "
             "set_output(transform='default')."
         )
+
+
+def factor_of_auto(value, name):
+    """Return the factor of the automatic value, or None where ``value`` is a number.
+
+    Raises
+    ------
+    ValueError
+        If ``value`` is not a number >= 0, ``'auto'`` or ``'<factor>*auto'`` with a factor >= 0.
+    """
+    if isinstance(value, str):
+        number, star, word = value.rpartition("*")
+        if word.strip() == "auto":
+            try:
+                times = float(number) if star else 1.0
+            except ValueError:
+                times = np.nan
+            if 0 <= times < np.inf:
+                return times
+    elif isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < np.inf:
+        return None
+    raise ValueError(
+        f"{name} must be a number >= 0, 'auto', or a multiple of it such as '0.5*auto'; got {value!r}."
+    )
+
+
+def resolved(value, name, automatic):
+    """Return ``value`` as a number, where ``'auto'`` stands for ``automatic``."""
+    times = factor_of_auto(value, name)
+    return float(value) if times is None else times * automatic

@@ -32,11 +32,11 @@ from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
-from .auto import resolved
 from .devices import as_given, in_numpy
 from .fitted import FittedNetwork, by_block_of_model
 from .fitting import DTYPES, by_block, counted_rows, validated_rows
 from .labels import SupervisedData, read_classes, read_values
+from .parameters import resolved
 from .refit import check_refit, train_twice
 from .training import TrainedModel
 

@@ -7,8 +7,7 @@ from typing import ClassVar, Literal
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions
-from .._estimators.auto import resolved
-from .._estimators.parameters import estimator
+from .._estimators.parameters import estimator, resolved
 from .._estimators.units import make_units
 from ..nn.jacobian_penalties import JacobianContraction, JacobianCurvature
 from ..nn.network import expected_squared_jacobian

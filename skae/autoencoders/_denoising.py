@@ -7,8 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from .._compat import Interval, StrOptions
-from .._estimators.auto import AUTO_STEP_SIZE
-from .._estimators.parameters import estimator
+from .._estimators.parameters import AUTO_STEP_SIZE, estimator
 from .._typing import Corruption
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.objective import Objective

@@ -9,10 +9,9 @@ import numpy as np
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
-from .._estimators.auto import AUTO_STEP_SIZE
 from .._estimators.fit_warnings import warn_of_dead_features
 from .._estimators.fitting import unchanged_on_error
-from .._estimators.parameters import estimator
+from .._estimators.parameters import AUTO_STEP_SIZE, estimator
 from .._estimators.training import TrainedModel
 from .._estimators.unit_atoms import ProjectedAtoms
 from .._estimators.units import make_units, plain_units

@@ -9,14 +9,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._estimators.auto import resolved
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import computing, fitting_parts, in_numpy, prototype_of_parts
 from .._estimators.fit_warnings import warn_of_constant_outputs
 from .._estimators.fitting import by_block, gathered_with_y, unchanged_on_error
 from .._estimators.frozen import unfrozen
 from .._estimators.labels import CLASS_WEIGHT, score
-from .._estimators.parameters import estimator
+from .._estimators.parameters import estimator, resolved
 from .._estimators.subestimators import data_for_part, fill_encoder, fitted_base
 from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.unlabeled import (
@@ -35,8 +34,7 @@ from ..autoencoders import BaseAutoEncoder
 from ..deep import StackedAE
 from ..nn.losses import Bernoulli, Multinomial
 from ..nn.tangent_propagation import TangentPropagation
-from ._store import TangentStore, TangentUpdates
-from ._strength import automatic_penalty
+from ._store import TangentStore, TangentUpdates, automatic_penalty
 
 _N_CHECKED = 1000  # labeled rows on which constant outputs are detected
 _MOST_TANGENTS, _MOST_UNLABELED = 15, 10_000
