@@ -18,14 +18,14 @@ class Callbacks(Observer):
         The training data, or a function that returns them.
     n_parts : int
         Maximum number of parts.
-    publish : callable
-        ``publish(state)`` gives the fitted estimator the state of a training.
+    set_state : callable
+        ``set_state(state)`` sets the fitted attributes from the state of a training.
     part : str, default='epoch'
         Name of a part.
     """
 
-    def __init__(self, estimator, X, n_parts, publish, part="epoch"):
-        self._estimator, self._X, self._publish = estimator, X, publish
+    def __init__(self, estimator, X, n_parts, set_state, part="epoch"):
+        self._estimator, self._X, self._set_state = estimator, X, set_state
         self._part_name, self._part_context = part, None
         self.has_callbacks = bool(getattr(estimator, "_skl_callbacks", []))
         if not hasattr(estimator, "_init_callback_context"):
@@ -40,7 +40,7 @@ class Callbacks(Observer):
 
     def inner(self, n_parts):
         """Return the ``Callbacks`` of a task within this one, of ``n_parts`` epochs."""
-        return Callbacks(self._estimator, self._X, n_parts, self._publish)
+        return Callbacks(self._estimator, self._X, n_parts, self._set_state)
 
     def epoch_begin(self, state):
         """Open the task of a part."""
@@ -68,14 +68,14 @@ class Callbacks(Observer):
 
     def _attributes(self, state):
         """Return the fitted attributes of the estimator as of ``state``."""
-        self._publish(state)
+        self._set_state(state)
         params = self._estimator.get_params(deep=False)
         return {k: v for k, v in vars(self._estimator).items() if k not in params}
 
 
 @contextmanager
-def reported(estimator, X, n_parts, publish, part="epoch"):
+def reported(estimator, X, n_parts, set_state, part="epoch"):
     """Yield ``Callbacks``; tear callbacks down when the block of the root task ends, also by an error."""
     root = not hasattr(estimator, "_callback_fit_ctx")
     with callback_management_context(estimator) if root else nullcontext():
-        yield Callbacks(estimator, X, n_parts, publish, part)
+        yield Callbacks(estimator, X, n_parts, set_state, part)

@@ -1,6 +1,5 @@
-"""Steps of every ``fit`` besides training: validation, sample weights, checkpoints, attributes after errors."""
+"""Steps of every ``fit`` besides training: validation, sample weights, attributes after errors."""
 
-import os
 from contextlib import ExitStack
 from numbers import Integral
 
@@ -26,10 +25,8 @@ from .._compat import _check_sample_weight
 from .._threads import team
 from .._typing import ArrayLike, MatrixLike
 from ..sources._gather import gather_with_y, in_memory, only_y
-from ..training.checkpoint import Checkpoint
 from ..training.loop import DivergenceError
-from .devices import averages, check_library, dispatched
-from .identity import content, identity
+from .devices import check_library, dispatched
 from .reading import named_array, refuse_unlike_numbers, validated
 
 DTYPES = [np.float64, np.float32]  # of X, which is converted to the first one if it has neither
@@ -78,19 +75,6 @@ class unchanged_on_error:
         new, old = (each.get(self._learned) for each in (vars(self._estimator), self._before))
         if not _is_worth_keeping(new, old, error):
             self._estimator.__dict__ = self._before
-
-
-class AtEnd:
-    """Call ``function`` when the block ends, also by an error, and at no later time: see ``unchanged_on_error``."""
-
-    def __init__(self, function):
-        self._function = function
-
-    def __enter__(self):
-        pass
-
-    def __exit__(self, *_):
-        self._function()
 
 
 def _is_worth_keeping(new, old, error):
@@ -206,36 +190,6 @@ def _checked_weights(sample_weight, rows, dtype):
     return sample_weight
 
 
-def opened_checkpoint(estimator, data, fresh, fixed, suffix, own):
-    """Return the ``Checkpoint`` of a fit to ``data``, and the stored state to continue from, or None.
-
-    Parameters
-    ----------
-    estimator : estimator
-    data : list
-        X, weights, targets and rows.
-    fresh : TrainingState
-        The state before the first step.
-    fixed : sequence of str
-        Parameters that must not change, although they may in other trainings.
-    suffix : str
-        Added to the name of the file.
-    own : dict
-        The ``identity`` of the objective.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be written, is damaged, or belongs to other data or parameters.
-    """
-    free = {"max_iter", "verbose", "checkpoint", "resume", "random_state", "n_jobs"}
-    free.difference_update(fixed)
-    own = {name: content(value) for name, value in own.items()}
-    common = identity(estimator, data, free) | seeds(estimator) | averages() | own
-    checkpoint = Checkpoint(f"{os.fsdecode(estimator.checkpoint)}{suffix}", common)
-    return checkpoint, checkpoint.load(fresh) if estimator.resume else None
-
-
 def validate_params(self):
     """Raise if a parameter is invalid, or if there is no checkpoint to resume from: a ``_validate_params``."""
     BaseEstimator._validate_params(self)
@@ -244,25 +198,6 @@ def validate_params(self):
             f"resume=True of {type(self).__name__} continues from the file of its checkpoint, which is None: set "
             "checkpoint to the path of that file, or resume=False."
         )
-
-
-class DrawnSeed(int):
-    """The seed of a part of another estimator that has none: a new one in each fit, which no checkpoint compares."""
-
-
-def seeds(estimator):
-    """Return the :func:`kind_of_seed` of each seed among the parameters, by its name."""
-    return {
-        name: kind_of_seed(value)
-        for name, value in estimator.get_params().items()
-        if name.rpartition("__")[2] == "random_state"
-    }
-
-
-def kind_of_seed(random_state):
-    """Return a string that identifies an integer seed by its value, and any other random state by its class."""
-    fixed = isinstance(random_state, Integral) and not isinstance(random_state, DrawnSeed)
-    return str(random_state) if fixed else type(random_state).__name__
 
 
 def check_squares(X):

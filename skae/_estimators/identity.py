@@ -3,14 +3,18 @@
 import hashlib
 import types
 from functools import partial
+from numbers import Integral
 
 import joblib
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from .._version import __version__
-from .frozen import is_prefit, unfrozen
+from .devices import averages
+from .subestimators import DrawnSeed, is_prefit, unfrozen
 
+# Parameters that may change when training goes on, also those of sub-estimators; random states count by their kind.
+_FREE = {"max_iter", "verbose", "checkpoint", "resume", "random_state", "n_jobs"}
 # Classes of these packages are identified by name and version; for others, their code counts too.
 _KNOWN = {"builtins", "numpy", "scipy", "skae", "sklearn"}
 _PLACE = {"__doc__", "__module__", "__firstlineno__"}  # location of a class, which may change
@@ -18,25 +22,42 @@ _WRAPPED = "__func__", "fget", "func"  # of static and class methods, properties
 _PLAIN = str, bytes, bool, int, float, complex, type(None), type(...)
 
 
-def identity(estimator, data, free):
-    """Return a dict of strings that differs between any two trainings.
+def identity(estimator, problem, fixed=()):
+    """Return a dict of values, all of which are equal only if one training may continue the other.
 
     Parameters
     ----------
     estimator : estimator
-    data : list
-        X, weights and targets.
-    free : set of str
-        Parameters that may change when training goes on, also those of sub-estimators.
+    problem : Problem
+        Its data, and the ``identity`` of its objective.
+    fixed : sequence of str
+        Parameters in ``_FREE`` that must not change in this training.
     """
     params = {
         name: content(value)
         for name, value in estimator.get_params().items()
-        if name.rpartition("__")[2] not in free
+        if name.rpartition("__")[2] not in _FREE.difference(fixed)
     }
+    data = problem.X, problem.sample_weight, problem.targets, problem.rows
     data = joblib.hash([_in_c_order(each) for each in data])
     known = {"skae": __version__, "class": _name(type(estimator)), "X": data}
-    return {**known, **_given(estimator), **params}
+    objective = {name: content(value) for name, value in problem.objective.identity.items()}
+    return {**known, **_given(estimator), **params, **seeds(estimator), **averages(), **objective}
+
+
+def seeds(estimator):
+    """Return the :func:`kind_of_seed` of each seed among the parameters, by its name."""
+    return {
+        name: kind_of_seed(value)
+        for name, value in estimator.get_params().items()
+        if name.rpartition("__")[2] == "random_state"
+    }
+
+
+def kind_of_seed(random_state):
+    """Return a string that identifies an integer seed by its value, and any other random state by its class."""
+    fixed = isinstance(random_state, Integral) and not isinstance(random_state, DrawnSeed)
+    return str(random_state) if fixed else type(random_state).__name__
 
 
 def _in_c_order(value):

@@ -72,11 +72,11 @@ class LayerTraining:
         ``new_state(initial)`` returns a ``TrainingState`` before the first step, at the parameters
         ``initial(rng, seed)``.
     train : callable
-        ``train(problem, state, publish)`` minimizes ``problem`` from ``state``, and calls ``publish(state)`` when
+        ``train(problem, state, set_state)`` minimizes ``problem`` from ``state``, and calls ``set_state(state)`` when
         training ends, also by an error.
-    publish : callable
-        ``publish(state)`` gives the fitted layer the parameters and the history in ``state``; it is the default of
-        ``train``.
+    set_state : callable
+        ``set_state(state)`` sets the fitted attributes of the layer: the parameters and the history in ``state``. It is
+        the default of ``train``.
     units_parameter : str
         Name of the parameter that says what kind of units the layer reconstructs.
     tied : bool
@@ -94,7 +94,7 @@ class LayerTraining:
     step_size: Callable
     new_state: Callable
     train: Callable
-    publish: Callable
+    set_state: Callable
     units_parameter: str
     tied: bool
     make_noise: Callable | None = None

@@ -32,7 +32,7 @@ def train_twice(self, problem, state):
         self._train(problem, state)
         chosen = {name: self._state[name] for name in ("validation_curve", "converged")}
         n_epochs = int(np.argmin(chosen["validation_curve"])) + 1
-        with reported(self, unscaled(problem.X), n_epochs, self._publish) as report:
+        with reported(self, unscaled(problem.X), n_epochs, self._set_state) as report:
             problem.observers = [*problem.observers, report]
             _train_for(self, problem, start, n_epochs)
             report.close(TrainingState.from_dict(self._state))
@@ -51,11 +51,11 @@ def _reporting_both(self, problem):
 
 
 def _train_for(self, problem, state, n_epochs):
-    """Minimize ``problem`` from ``state`` on all rows, for the first ``n_epochs`` of a training, and publish."""
-    n_usual = self._n_epochs(problem)
+    """Minimize ``problem`` from ``state`` on all rows, for the first ``n_epochs`` of a training."""
+    usual = range(self._n_epochs(problem))
     checkpoint, stored = self._checkpoint(problem, state, ".refit")
     if stored is not None and stored.n_epochs <= n_epochs:
         state = stored
     observers = [] if checkpoint is None else [checkpoint]
-    schedule = self._schedule(n_usual, n_usual)
+    schedule = self._schedule(usual)
     self._train_on_all_rows(problem, state, n_epochs, schedule=schedule, observers=observers)

@@ -1,4 +1,7 @@
-"""Sub-estimators: layers and bases of another estimator, copies of them to fit, and their weights in its network."""
+"""Sub-estimators: layers and bases of another estimator, copies of them to fit, and their weights in its network.
+
+They may be fitted already: by ``prefit=True``, or as a ``FrozenEstimator``, whose clones stay fitted.
+"""
 
 import os
 import reprlib
@@ -11,6 +14,7 @@ import scipy.sparse
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import validate_data
 
@@ -19,11 +23,25 @@ from ..nn.network import Network
 from ..training.checkpoint import checked_path
 from ..training.loop import DivergenceError
 from .devices import in_numpy
-from .fitting import DrawnSeed, is_fitted
-from .frozen import is_prefit
+from .fitting import is_fitted
 from .layer import Layer, NetworkLayer
 from .parameters import check_part
 from .reading import named_array
+
+
+class DrawnSeed(int):
+    """The seed of a part of another estimator that has none: a new one in each fit, which no checkpoint compares."""
+
+
+def is_prefit(estimator, name="base"):
+    """Return whether the sub-estimator in the parameter ``name`` of ``estimator`` is used as it is, without being fitted."""
+    frozen = isinstance(getattr(estimator, name, None), FrozenEstimator)
+    return frozen or getattr(estimator, "prefit", False)
+
+
+def unfrozen(part):
+    """Return the estimator in a ``FrozenEstimator``, and any other one as it is."""
+    return part.estimator if isinstance(part, FrozenEstimator) else part
 
 
 def check_layers(layers):

@@ -1,9 +1,9 @@
 """Training parameters and results, shared by all estimators that are trained by minibatches or L-BFGS."""
 
+import os
 import warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar, Literal
 
@@ -14,14 +14,16 @@ from sklearn.utils import check_random_state
 from .._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions
 from .._typing import PathLike, RandomState, Schedule, SolverLike
 from ..nn.scaling import unscaled
+from ..training.checkpoint import Checkpoint
 from ..training.full_batch import minimize_full_batch
 from ..training.loop import Stopping, TrainingState, Verbose, minimize
 from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_epochs, watches
 from .callbacks import reported
 from .devices import moved_problem
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
-from .fitting import BLOCK, AtEnd, kind_of_seed, opened_checkpoint, validate_params
+from .fitting import BLOCK, validate_params
 from .held_out import held_out_rows
+from .identity import identity, kind_of_seed
 from .parameters import deep_copies
 
 # Training parameters that methods of a fitted model need,
@@ -170,50 +172,44 @@ class TrainedModel(CallbackSupportMixin):
         fixed = {name: params[name] for name in FIXED if name in params}
         self.trained_with_.update(deep_copies(fixed))
 
-    def _train(self, problem, state, publish=None):
-        """Minimize ``problem`` from ``state``, as the parameters say, and publish the result.
+    def _train(self, problem, state, set_state=None):
+        """Minimize ``problem`` from ``state``, as the parameters say, and set the fitted attributes.
 
         Parameters
         ----------
         problem : Problem
         state : TrainingState
-        publish : callable or None
-            Called with the last state when training ends, also by an error; :meth:`_publish` by default.
+        set_state : callable or None
+            Called with the last state when training ends, also by an error; :meth:`_set_state` by default.
         """
         self._remember_parameters()  # now, since it raises for those that cannot be copied
-        n_before, n_epochs = state.n_epochs, self._n_epochs(problem)
-        max_epochs = n_before + n_epochs
+        set_state = set_state or self._set_state
+        epochs = range(state.n_epochs, state.n_epochs + self._n_epochs(problem))  # of this fit
         if state.extra:  # of the last fit, which may have had other observers
             kept = problem.kept(state.params)
             state.extra = {name: value for name, value in state.extra.items() if name in kept}
         checkpoint, stored = self._checkpoint(problem, state)
-        if stored is not None and (stored.n_epochs > n_before or not n_before):
+        if stored is not None and (stored.n_epochs > epochs.start or not epochs.start):
             # A warm start continues from the last fit, and not from the file of an earlier training.
-            state, n_before = stored, stored.n_epochs
-        reporters = [*self._reporters(problem.rows, max_epochs), *watches(self.solver, state)]
+            state = stored
+        n_before = state.n_epochs
+        reporters = [*self._reporters(problem.rows, epochs.stop), *watches(self.solver, state)]
         observers = [*problem.observers, *reporters, *([] if checkpoint is None else [checkpoint])]
         solver = problem.solver or self._make_solver()
-        listens = getattr(self, "_skl_callbacks", None)
-        report = self._reporting(problem, state, n_epochs, publish) if listens else nullcontext([])
+        reporting = nullcontext([])
+        if getattr(self, "_skl_callbacks", None):
+            reporting = _reporting(self, problem, state, len(epochs), set_state)
         with (
-            report as reports,
-            self._publishing(state, publish),
+            reporting as reports,
+            SetAtEnd(state, set_state),
             moved_problem(self, problem, state, solver) as moved,
         ):
-            self._minimize(moved, state, solver, n_epochs, max_epochs, [*observers, *reports])
+            self._minimize(moved, state, solver, epochs, [*observers, *reports])
         if checkpoint is not None and state.converged and isinstance(solver, LBFGS):
             checkpoint.epoch_end(state)  # scipy says that it has converged after its last epoch
         for reporter in reporters:
             reporter.close(state)
-        self._warn(problem, state, solver, n_before, max_epochs)
-
-    @contextmanager
-    def _reporting(self, problem, state, n_epochs, publish):
-        """Yield a list of observers that report the training to callbacks."""
-        X = unscaled(problem.X) if problem.callback_X is None else problem.callback_X
-        with reported(self, X, n_epochs, publish or self._publish) as report:
-            yield [report]
-            report.close(state)
+        self._warn(problem, state, solver, n_before, epochs.stop)
 
     def _warn(self, problem, state, solver, n_before, max_epochs):
         """Warn if the loss rose or is useless, or if training ended at ``max_iter`` before it converged."""
@@ -229,7 +225,7 @@ class TrainedModel(CallbackSupportMixin):
             warn_of_max_iter(self.max_iter, name, has_rate)
 
     def _train_epoch(self, problem, state):
-        """Minimize ``problem`` from ``state`` on all rows for one epoch, with a constant step size, and publish."""
+        """Minimize ``problem`` from ``state`` on all rows for one epoch, with a constant step size."""
         if self.early_stopping:
             raise ValueError(
                 "partial_fit trains on all rows for one epoch: set early_stopping=False."
@@ -237,9 +233,9 @@ class TrainedModel(CallbackSupportMixin):
         self._train_on_all_rows(problem, state, state.n_epochs + 1)
 
     def _train_on_all_rows(self, problem, state, max_epochs, *, schedule=None, observers=()):
-        """Minimize ``problem`` from ``state`` on all rows until there are ``max_epochs``, and publish."""
+        """Minimize ``problem`` from ``state`` on all rows until there are ``max_epochs``; set the fitted attributes."""
         solver = problem.solver or self._make_solver()
-        with self._publishing(state), moved_problem(self, problem, state, solver) as problem:
+        with self._set_state_at_end(state), moved_problem(self, problem, state, solver) as problem:
             minimize(
                 problem.objective,
                 state,
@@ -256,53 +252,36 @@ class TrainedModel(CallbackSupportMixin):
         """Return the checkpoint of a training from ``state``, and the stored state to continue from; or None."""
         if self.checkpoint is None:
             return None, None
-        data = [problem.X, problem.sample_weight, problem.targets, problem.rows]
         # The learning rate falls to 0 at max_iter, so that another max_iter is another training.
         fixed = () if self.learning_rate == "constant" else ("max_iter",)
-        fresh = replace(state, extra=problem.kept(state.params))
-        return opened_checkpoint(self, data, fresh, fixed, suffix, problem.objective.identity)
+        path = f"{os.fsdecode(self.checkpoint)}{suffix}"
+        checkpoint = Checkpoint(path, identity(self, problem, fixed))
+        if not self.resume:
+            return checkpoint, None
+        return checkpoint, checkpoint.load(replace(state, extra=problem.kept(state.params)))
 
-    def _minimize(self, problem, state, solver, n_epochs, max_epochs, observers):
+    def _minimize(self, problem, state, solver, epochs, observers):
+        """Minimize ``problem`` from ``state`` in ``epochs``, a range of which the first ones may be over."""
         train, held_out = self._split(problem, state.seed)
-        if state.converged or state.n_epochs >= max_epochs:
+        if state.converged or state.n_epochs >= epochs.stop:
             return
         stopping = self._stopping(problem, held_out, state.seed)
-        if isinstance(solver, LBFGS):
-            # It tests the convergence of the training loss itself.
-            stopping = None if held_out is None else stopping
-            self._minimize_full_batch(
-                problem, state, solver, train, max_epochs, stopping, observers
-            )
+        options = {"max_epochs": epochs.stop, "stopping": stopping, "observers": observers}
+        if not isinstance(solver, LBFGS):
+            batches = problem.training_batches(train, self.batch_size, shuffle=self.shuffle)
+            options |= {"learning_rate": self._step_size(), "schedule": self._schedule(epochs)}
+            minimize(problem.objective, state, solver, batches, **options)
             return
-        minimize(
-            problem.objective,
-            state,
-            solver,
-            problem.training_batches(train, self.batch_size, shuffle=self.shuffle),
-            learning_rate=self._step_size(),
-            max_epochs=max_epochs,
-            stopping=stopping,
-            observers=observers,
-            schedule=self._schedule(n_epochs, max_epochs),
-        )
-
-    def _minimize_full_batch(self, problem, state, solver, rows, max_epochs, stopping, observers):
-        minimize_full_batch(
-            problem.objective,
-            state,
-            solver,
-            problem.batches(rows, max(self.batch_size, BLOCK), equal_noise=True),
-            tol=self.tol,
-            max_epochs=max_epochs,
-            stopping=stopping,
-            observers=observers,
-        )
-        if not state.converged and state.n_epochs >= max_epochs:
+        if held_out is None:  # L-BFGS tests the convergence of the training loss itself
+            options["stopping"] = None
+        batches = problem.batches(train, max(self.batch_size, BLOCK), equal_noise=True)
+        minimize_full_batch(problem.objective, state, solver, batches, tol=self.tol, **options)
+        if not state.converged and state.n_epochs >= epochs.stop:
             warnings.warn(
                 f"L-BFGS stopped at max_iter={self._n_epochs(problem)} before it converged; raise "
                 "max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=6,
+                stacklevel=5,
             )
 
     def _stopping(self, problem, held_out, seed):
@@ -321,26 +300,19 @@ class TrainedModel(CallbackSupportMixin):
             return AUTO_ITERATIONS
         return auto_epochs(problem.n_rows, self.batch_size)
 
-    def _schedule(self, n_epochs, max_epochs):
-        """Return the factor of ``learning_rate_init`` as a function of the epochs so far, in a fit of ``n_epochs``."""
+    def _schedule(self, epochs):
+        """Return the factor of ``learning_rate_init`` as a function of the epochs so far, in a fit of ``epochs``."""
         factor = SCHEDULES[self.learning_rate]
-        return lambda epoch: factor(1 - (max_epochs - epoch) / n_epochs)
+        return lambda epoch: factor(1 - (epochs.stop - epoch) / len(epochs))
 
-    def _publish(self, state):
-        """Give the fitted estimator the parameters and the history in ``state``."""
+    def _set_state(self, state):
+        """Set the fitted attributes: the parameters and the history in ``state``."""
         self._remember_parameters()
         self._state = state.to_dict()
 
-    def _publishing(self, state, publish=None):
-        """Publish ``state``, with its best parameters, when the block ends, also by an error."""
-        return AtEnd(partial(self._publish_best, state, publish))
-
-    def _publish_best(self, state, publish):
-        if state.best_params is not None:
-            state.params, state.best_params = state.best_params, None
-        if publish is not None:
-            self._remember_parameters()
-        (publish or self._publish)(state)
+    def _set_state_at_end(self, state):
+        """Set the fitted attributes from ``state`` when the block ends, see :class:`SetAtEnd`."""
+        return SetAtEnd(state, self._set_state)
 
     def _split(self, problem, seed):
         """Return the rows to train on and the held-out ones, or None."""
@@ -353,3 +325,31 @@ class TrainedModel(CallbackSupportMixin):
             return []
         name = ": ".join([*self._called, type(self).__name__])
         return [Verbose(name, len(rows), int(self.verbose), max_epochs)]
+
+
+class SetAtEnd:
+    """Call ``set_state(state)``, with the best parameters in ``state``, when the block ends, also by an error.
+
+    It is a class for the reason that :class:`~skae._estimators.fitting.unchanged_on_error` is one.
+    """
+
+    def __init__(self, state, set_state):
+        self._state, self._set_state = state, set_state
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, *_):
+        state = self._state
+        if state.best_params is not None:
+            state.params, state.best_params = state.best_params, None
+        self._set_state(state)
+
+
+@contextmanager
+def _reporting(estimator, problem, state, n_epochs, set_state):
+    """Yield a list of observers that report the training to callbacks."""
+    X = unscaled(problem.X) if problem.callback_X is None else problem.callback_X
+    with reported(estimator, X, n_epochs, set_state) as report:
+        yield [report]
+        report.close(state)

@@ -117,7 +117,7 @@ def layer_training(self, **facts):
         step_size=self._step_size,
         new_state=self._new_state,
         train=self._train,
-        publish=self._publish,
+        set_state=self._set_state,
         **facts,
     )
 

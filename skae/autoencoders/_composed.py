@@ -1,7 +1,7 @@
 """What estimators share that compose an auto-encoder, their parameter ``base``."""
 
 from .._estimators.fitting import DTYPES, validated_rows
-from .._estimators.frozen import is_prefit, unfrozen
+from .._estimators.subestimators import is_prefit, unfrozen
 
 
 def take_tags_of_base(tags, base, default):

@@ -14,9 +14,8 @@ from .._estimators.fitting import (
     rows_at_once,
     unchanged_on_error,
 )
-from .._estimators.frozen import is_prefit
 from .._estimators.parameters import set_params
-from .._estimators.subestimators import fitted_base
+from .._estimators.subestimators import fitted_base, is_prefit
 from .._estimators.versions import versioned
 from .._typing import (
     ArrayLike,

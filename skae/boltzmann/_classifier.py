@@ -6,10 +6,9 @@ from typing import Any, ClassVar
 
 from .._compat import HasMethods, _fit_context
 from .._estimators.fitting import gathered_with_y, unchanged_on_error
-from .._estimators.frozen import unfrozen
 from .._estimators.labels import CLASS_WEIGHT, score
 from .._estimators.parameters import estimator
-from .._estimators.subestimators import data_for_part, fill, fitted_base
+from .._estimators.subestimators import data_for_part, fill, fitted_base, unfrozen
 from .._estimators.supervised import BaseSupervised
 from .._typing import ArrayLike, ClassifierMixin, ClassWeight, MatrixLike, Self
 from ._dbm import DBM
@@ -161,8 +160,8 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
             frame = X
             data = self._validated_data(X, y, sample_weight)
             begin = partial(self._begin, data.targets)
-            given = data_for_part(frame, sample_weight, data.X, data.weights)
-            state = begin(self._fitted_base(*given, on_interrupt=begin))
+            base_data = data_for_part(frame, sample_weight, data.X, data.weights)
+            state = begin(self._fitted_base(*base_data, on_interrupt=begin))
             inputs = self.base_.model_.network_inputs(data.X)
             objective = self._joint_objective(data, inputs)
             options = {"rows": data.labeled_rows, "constant_loss": data.constant_loss()}
@@ -170,7 +169,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         return self
 
     def _begin(self, targets, base):
-        """Build the network from the encoder of ``base`` and an output layer; publish and return its state."""
+        """Build the network from the encoder of ``base`` and an output layer; set the fitted attributes and return its state."""
         self.base_, self._units = base, base.model_.units
         layers = base.model_.encoder_layers()
         widths = [len(encoder) for encoder, _ in layers]
@@ -178,7 +177,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         state = self._add_output(widths, names, targets, n_inputs=n_inputs)
         encoders = [(*layer, None, None) for layer in layers]
         fill(self._network.views(state.params), 0, encoders)
-        self._publish(state)
+        self._set_state(state)
         return state
 
     def _fitted_base(self, X, weights, on_interrupt):

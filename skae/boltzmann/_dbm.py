@@ -324,7 +324,7 @@ class DBM(
         biases = [self._units.scaling.widened(visible), *hidden]
         return [shown(self._backend, each) for each in biases]
 
-    def _learn(self, X, weights, given):
+    def _learn(self, X, weights, first_data):
         rows = self._units.scaling.rows(X)
         network, mask = self._machine.network, self._machine.mask()
         state = self._start(network, X.dtype)
@@ -333,9 +333,9 @@ class DBM(
             params.encoder_weights[0][...] *= mask
         n_visible = rows.shape[1]
         params.decoder_biases[0][:n_visible] = self._units.base_logits
-        with self._publishing(state):
+        with self._set_state_at_end(state):
             if self.pretraining:
-                pretrain(self.layers_, self._machine, params, rows, weights, given)
+                pretrain(self.layers_, self._machine, params, rows, weights, first_data)
         chains = Chains(self.n_chains or self.batch_size, network.sizes[1], X.dtype)
         steps = {"n_steps": self.n_gibbs_steps, "n_mean_field_steps": self.n_mean_field_steps}
         penalties = weight_decays(self.weight_decay)

@@ -14,10 +14,10 @@ def double_weights(layers):
     return layers
 
 
-def pretrain(layers, machine, params, rows, weights, given):
-    """Fit each layer on the codes of the one below, the first on ``given``, and copy it into ``params``."""
+def pretrain(layers, machine, params, rows, weights, first_data):
+    """Fit each layer on the codes of the one below, the first on ``first_data``, and copy it into ``params``."""
     for number, (_, layer) in enumerate(layers, 1):
-        X, sample_weight = given if number == 1 else (rows, weights)
+        X, sample_weight = first_data if number == 1 else (rows, weights)
         try:
             layer.fit(X, sample_weight=sample_weight)
         finally:

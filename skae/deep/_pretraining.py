@@ -22,7 +22,8 @@ from sklearn.utils.validation import validate_data
 from .._arrays.namespace import Constant, like
 from .._estimators.callbacks import reported
 from .._estimators.devices import computing, prototype_of_parts
-from .._estimators.fitting import by_block, is_fitted, seeds
+from .._estimators.fitting import by_block, is_fitted
+from .._estimators.identity import seeds
 from .._estimators.layer import NetworkLayer
 from .._estimators.subestimators import fill, weights_of, without_output
 from .._estimators.training import TrainedModel
@@ -40,29 +41,29 @@ from ._layers import layer_shapes
 
 
 @contextmanager
-def reported_layers(stack, X, state, publish, n_more):
+def reported_layers(stack, X, state, set_state, n_more):
     """Report the training of layers, and ``n_more`` tasks after it, to callbacks of ``stack`` as parts of the fit."""
     n_parts = 1 if stack.schedule == "simultaneous" else len(stack.layers_)
 
     ended = False
 
-    def publish_layers(_):
+    def set_layers(_):
         if not ended:  # in the end the stack has what it learned last, after a second training or from a checkpoint
-            publish(state)
+            set_state(state)
 
-    with reported(stack, X, n_parts + n_more, publish_layers, "layer") as report:
+    with reported(stack, X, n_parts + n_more, set_layers, "layer") as report:
         yield report
         ended = True
         report.close(None)
 
 
-def pretrain(stack, model, X, sample_weight, given, report):
+def pretrain(stack, model, X, sample_weight, first_data, report):
     """Fit the ``layers_`` of ``stack`` without labels, as its parameters say, and copy their weights to ``model``.
 
     See :class:`Pretraining` for the arguments.
     """
     noise_below = stack.corrupted == "input"
-    pretraining = Pretraining(stack.layers_, model, given, report, noise_below)
+    pretraining = Pretraining(stack.layers_, model, first_data, report, noise_below)
     if stack.schedule == "greedy":
         pretraining.greedy(X, sample_weight)
     else:
@@ -83,7 +84,7 @@ class Pretraining:
     model : Model
         The network, whose encoder consists of the layers end to end and possibly more layers; its parameters; and the
         units in which the first layer sees X.
-    given : PartData
+    first_data : PartData
         Data to which the first layer is fitted; as given by the user if columns have names.
     report : Callbacks
         Callbacks of the whole fit, of which the layers are parts.
@@ -91,8 +92,13 @@ class Pretraining:
         Whether noise is added to X instead of to the codes.
     """
 
-    def __init__(self, layers, model, given, report, noise_below=False):
-        self.model, self.given, self.report, self.noise_below = model, given, report, noise_below
+    def __init__(self, layers, model, first_data, report, noise_below=False):
+        self.model, self.first_data, self.report, self.noise_below = (
+            model,
+            first_data,
+            report,
+            noise_below,
+        )
         depths = [len(layer.layer_shapes()) for _, layer in layers]
         starts = np.cumsum([0, *depths[:-1]]).tolist()
         self.layers = [(name, layer, start) for (name, layer), start in zip(layers, starts)]
@@ -109,7 +115,7 @@ class Pretraining:
                     # The codes get no name, so that they are freed before those of the next layer are computed.
                     layer.fit(self._codes(X, start), sample_weight=sample_weight)
                 else:
-                    layer.fit(self.given.X, sample_weight=self.given.sample_weight)
+                    layer.fit(self.first_data.X, sample_weight=self.first_data.sample_weight)
 
     def simultaneous(self, X, sample_weight, checkpoint, resume):
         """Fit all layers at once, with the minibatches and epochs of the first one."""
@@ -123,17 +129,17 @@ class Pretraining:
         flat = np.concatenate([state.params for state in states])
         state = TrainingState(flat, trainer.solver.start(flat), states[0].rng, states[0].seed)
         problem = Problem(together, self.model.scaling.rows(X), sample_weight)
-        publish = partial(self._publish_parts, together)
-        with self._reporting(X, trainer.n_epochs(problem), publish) as observers:
+        set_state = partial(self._set_layers, together)
+        with self._reporting(X, trainer.n_epochs(problem), set_state) as observers:
             problem.observers += observers
-            trainer.train(problem, state, publish)
+            trainer.train(problem, state, set_state)
 
     def _begin_all(self, X, sample_weight):
         """Return the objectives and the first states of all layers, on codes of the first weights of those below."""
         objectives, states = [], []
         for number, (_, layer, start) in enumerate(self.layers):
             problem, state = self._begin(layer, start, X, sample_weight)
-            layer.layer_training().publish(state)
+            layer.layer_training().set_state(state)
             self._fill(layer, start)
             for observer in problem.objective.observers:
                 observer.key = f"{observer.key}_{number}"  # all keep arrays in one state
@@ -153,25 +159,25 @@ class Pretraining:
         return _JointTraining(**{**options, "checkpoint": checkpoint, "resume": resume})
 
     @contextmanager
-    def _reporting(self, X, n_epochs, publish):
+    def _reporting(self, X, n_epochs, set_state):
         """Yield observers that report epochs of all layers at once to the callbacks of the layers and of the whole."""
         with ExitStack() as opened:
             reports = [self.report.inner(n_epochs)]
             for _, layer, start in self.layers:
                 shown = partial(self._codes, X, start) if start else X
-                # The observer publishes the layer.
+                # The observer sets the attributes of the layer.
                 report = reported(layer, shown, n_epochs, lambda state: None)
                 reports.append(opened.enter_context(report))
             with_callbacks = [report for report in reports if report.has_callbacks]
-            yield [_Publishing(publish), *with_callbacks] if with_callbacks else []
+            yield [_AfterEpochs(set_state), *with_callbacks] if with_callbacks else []
             for report in reports:
                 report.close(None)
 
-    def _publish_parts(self, together, joint):
+    def _set_layers(self, together, joint):
         """Give each layer its part of the joint state."""
         pieces = together.split(joint.params)
         for (_, layer, start), params in zip(self.layers, pieces):
-            _publish_part(layer, params, joint)
+            _set_part(layer, params, joint)
             self._fill(layer, start)
 
     def supervised(self, data, loss):
@@ -196,13 +202,13 @@ class Pretraining:
                 rows=data.labeled_rows,
                 strata=data.targets.strata,
             )
-            seen = codes if start else self.given.X
+            seen = codes if start else self.first_data.X
             units = plain_units(codes.shape[1]) if start else self.model.units
-            publish = partial(_publish_encoder, layer, network, units, seen)
+            set_state = partial(_set_encoder, layer, network, units, seen)
             training = layer.layer_training()
             state = training.new_state(partial(_initial, network, codes.dtype))
             with self._fitting(name, layer, start):
-                training.train(problem, state, publish)
+                training.train(problem, state, set_state)
 
     def partly_supervised(self, data, loss, weight):
         """Fit each layer by its own objective and, on labeled rows, by how well its codes predict the targets.
@@ -224,7 +230,7 @@ class Pretraining:
             with self._fitting(name, layer, start):
                 problem, state = self._begin(layer, start, data.X, data.weights)
                 training = layer.layer_training()
-                training.publish(state)
+                training.set_state(state)
                 own = problem.objective.network
                 network = _predictor(own.sizes, own.names, targets)
                 predicting = Objective(network, loss, row_factors=factors)
@@ -235,7 +241,7 @@ class Pretraining:
                 state.params = both.join(state.params, _best_constant(network, targets, state))
                 state.solver = training.make_solver().start(state.params)
                 problem = Problem(both, problem.X, weights, targets.values, strata=targets.strata)
-                training.train(problem, state, partial(_publish_autoencoder, layer, own.size))
+                training.train(problem, state, partial(_set_autoencoder, layer, own.size))
 
     @contextmanager
     def _fitting(self, name, layer, start):
@@ -276,7 +282,7 @@ class Pretraining:
 
     def _begin(self, layer, start, X, sample_weight):
         """Let the layer check its training data; return its ``Problem`` and first state."""
-        inputs = (self._codes(X, start), sample_weight) if start else self.given
+        inputs = (self._codes(X, start), sample_weight) if start else self.first_data
         training = layer.layer_training()
         problem, state = training.begin(*inputs)
         if start and self.noise_below and training.make_noise is not None:
@@ -332,35 +338,35 @@ def _best_constant(network, targets, state):
     return flat
 
 
-def _publish_part(layer, params, whole):
+def _set_part(layer, params, whole):
     """Give ``layer`` its ``params`` and the history in ``whole``, the state of the whole training."""
     params, training = params.copy(), layer.layer_training()
-    training.publish(replace(whole, params=params, solver=training.make_solver().start(params)))
+    training.set_state(replace(whole, params=params, solver=training.make_solver().start(params)))
 
 
-def _publish_autoencoder(layer, size, state):
+def _set_autoencoder(layer, size, state):
     """Give ``layer`` the first ``size`` parameters, without those of the output layer."""
-    _publish_part(layer, state.params[:size], state)
+    _set_part(layer, state.params[:size], state)
 
 
-def _publish_encoder(layer, network, units, seen, state):
+def _set_encoder(layer, network, units, seen, state):
     """Give ``layer`` the columns of ``seen``, and the parameters of ``network`` below its output layer."""
     shape, params = without_output(network, state.params)
     validate_data(layer, seen, skip_check_array=True)  # sets number and names of the columns
     training = layer.layer_training()
     training.set_network(units, shape)
-    training.publish(replace(state, params=params))
+    training.set_state(replace(state, params=params))
 
 
-class _Publishing(Observer):
-    """Call ``publish(state)`` after each epoch."""
+class _AfterEpochs(Observer):
+    """Call ``set_state(state)`` after each epoch."""
 
-    def __init__(self, publish):
-        self._publish = publish
+    def __init__(self, set_state):
+        self._set_state = set_state
 
     def epoch_end(self, state):
         """Publish."""
-        self._publish(state)
+        self._set_state(state)
         return False
 
 
@@ -371,6 +377,6 @@ class _JointTraining(TrainedModel, BaseEstimator):
         """Return the maximum number of epochs of the training."""
         return self._n_epochs(problem)
 
-    def train(self, problem, state, publish):
-        """Minimize ``problem`` from ``state``, and call ``publish(state)`` when training ends, also by an error."""
-        self._train(problem, state, publish)
+    def train(self, problem, state, set_state):
+        """Minimize ``problem`` from ``state``, and call ``set_state(state)`` when training ends, also by an error."""
+        self._train(problem, state, set_state)

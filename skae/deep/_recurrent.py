@@ -165,17 +165,17 @@ class RecurrentAE(BaseStack):
         """
         with unchanged_on_error(self):
             check_stack(self)
-            X, weights, given = self._validated_input(X, sample_weight)
+            X, weights, first_data = self._validated_input(X, sample_weight)
             self.layers_ = copies(chosen_layers(self), self)
             widths, activations = layer_shapes(self.layers_)
             if len(widths) < 2:
                 raise ValueError("layers of a RecurrentAE must be two or more.")
             sizes = (self._units.scaling.n_inputs, *widths)
             self._shape = {"sizes": sizes, "activation": activations, "n_steps": self.n_steps}
-            self._learn(X, weights, given)
+            self._learn(X, weights, first_data)
         return self
 
-    def _learn(self, X, weights, given):
+    def _learn(self, X, weights, first_data):
         network = self._network
         state = self._start(network, X.dtype)
         objective = Objective(
@@ -190,10 +190,10 @@ class RecurrentAE(BaseStack):
         if not self.pretraining:
             self._train(problem, state)
             return
-        with reported_layers(self, X, state, self._publish, 1) as report:
-            with self._publishing(state):
+        with reported_layers(self, X, state, self._set_state, 1) as report:
+            with self._set_state_at_end(state):
                 model = Model(network, state.params, self._units)
-                pretrain(self, model, X, weights, given, report)
+                pretrain(self, model, X, weights, first_data, report)
             self._train(problem, state)
 
     @property

@@ -211,7 +211,7 @@ class StackedAE(BaseStack):
 
     def _fit_autoencoder(self, X, sample_weight):
         vars(self).pop("predictor_", None)
-        X, weights, given = self._validated_input(X, sample_weight)
+        X, weights, first_data = self._validated_input(X, sample_weight)
         corruption = None
         if self.corruption != "auto":
             corruption = make_corruption(
@@ -233,10 +233,10 @@ class StackedAE(BaseStack):
             corruption=corruption,
             penalties=weight_decays(self.weight_decay),
         )
-        with reported_layers(self, X, state, self._publish, bool(self.fine_tune)) as report:
-            with self._publishing(state):
+        with reported_layers(self, X, state, self._set_state, bool(self.fine_tune)) as report:
+            with self._set_state_at_end(state):
                 model = Model(network, state.params, self._units)
-                pretrain(self, model, X, weights, given, report)
+                pretrain(self, model, X, weights, first_data, report)
             if self.fine_tune:
                 rows, constant_loss = self._units.scaling.rows(X), self._units.constant_loss
                 problem = Problem(objective, rows, weights, constant_loss=constant_loss)

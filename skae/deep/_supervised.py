@@ -126,23 +126,23 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             weights = np.where(labeled, 1.0 if weights is None else weights, 0)
         return units_of(layer, data.X, frame, weights)
 
-    def _learn(self, data, state, given):
+    def _learn(self, data, state, first_data):
         """Train the layers, the first one on ``given``, and then all of them together."""
         if self.pretraining is None:
             self._train_together(data, state)
             return
-        with reported_layers(self, data.X, state, self._publish, 1 + self.refit) as report:
-            with self._publishing(state):
-                self._train_layers(data, state, given, report)
+        with reported_layers(self, data.X, state, self._set_state, 1 + self.refit) as report:
+            with self._set_state_at_end(state):
+                self._train_layers(data, state, first_data, report)
             self._train_together(data, state)
 
-    def _train_layers(self, data, state, given, report):
+    def _train_layers(self, data, state, first_data, report):
         """Fit the layers and put their weights into ``state``."""
         model = Model(self._network, state.params, self._units)
         if self.pretraining == "unsupervised":
-            pretrain(self, model, data.X, data.weights, given, report)
+            pretrain(self, model, data.X, data.weights, first_data, report)
             return
-        pretraining = Pretraining(self.layers_, model, given, report)
+        pretraining = Pretraining(self.layers_, model, first_data, report)
         if self.pretraining == "supervised":
             pretraining.supervised(data, self._output_units)
         else:

@@ -7,7 +7,7 @@ from scipy.optimize import minimize as scipy_minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from .._estimators.fitting import BLOCK
-from .._estimators.frozen import unfrozen
+from .._estimators.subestimators import unfrozen
 from ..autoencoders import AutoEncoder, BaseAutoEncoder
 from ..training.batches import mean_objective
 from ..training.loop import say
@@ -109,13 +109,13 @@ def draw_parameters(model, X, weights, seed):
         for _ in chains.draws(model.thin * -(-model.n_draws // model.n_chains)):
             draws.take(chains)
     except KeyboardInterrupt:
-        draws.publish(model)
+        draws.set_on(model)
         raise
     if not chains.n_accepted and draws.n_kept >= FEWEST:
         raise ValueError(
             f"No step of the chains was accepted with step_size={chains.step_size:.3g}: lower step_size or raise burn_in."
         )
-    draws.publish(model)
+    draws.set_on(model)
 
 
 def _climbed(posterior, theta, n_steps):
@@ -162,7 +162,7 @@ class _Draws:
             self._states[self.n_kept] = x
             self.n_kept += 1
 
-    def publish(self, model):
+    def set_on(self, model):
         """Set the draws of ``model`` and their diagnostics, if there are any draws."""
         if not self.n_kept:
             return

@@ -4,9 +4,8 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils.validation import validate_data
 
-from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.reading import named_array
-from .._estimators.subestimators import atoms_of, check_prefit, ready_copy
+from .._estimators.subestimators import atoms_of, check_prefit, is_prefit, ready_copy, unfrozen
 from .._kernels.patches import normalize_patches
 
 _CONSTANT = 1e-6  # fraction of the mean variance below which a patch is constant

@@ -12,9 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fit_warnings import warn_of_zero_codes
 from .._estimators.fitting import unchanged_on_error
-from .._estimators.frozen import is_prefit
 from .._estimators.parameters import check_set, estimator
-from .._estimators.subestimators import plain_codes
+from .._estimators.subestimators import is_prefit, plain_codes
 from .._threads import share_items, team
 from .._typing import (
     ArrayLike,

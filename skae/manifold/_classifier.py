@@ -13,10 +13,9 @@ from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import computing, fitting_parts, in_numpy, prototype_of_parts
 from .._estimators.fit_warnings import warn_of_constant_outputs
 from .._estimators.fitting import by_block, gathered_with_y, unchanged_on_error
-from .._estimators.frozen import unfrozen
 from .._estimators.labels import CLASS_WEIGHT, score
 from .._estimators.parameters import estimator, resolved
-from .._estimators.subestimators import data_for_part, fill_encoder, fitted_base
+from .._estimators.subestimators import data_for_part, fill_encoder, fitted_base, unfrozen
 from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.unlabeled import (
     RECONSTRUCTION,
@@ -274,8 +273,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             data = self._validated_data(X, y, sample_weight)
             data.targets.unit = self._unit()
             begin = partial(self._begin, data.targets)
-            given = data_for_part(frame, sample_weight, data.X, data.weights)
-            state = begin(self._fitted_base(*given, on_interrupt=begin))
+            base_data = data_for_part(frame, sample_weight, data.X, data.weights)
+            state = begin(self._fitted_base(*base_data, on_interrupt=begin))
             self._set_n_tangents(self._shape["sizes"])
             self._train_together(data, state)
         return self
@@ -313,12 +312,12 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         check_unlabeled(self, used, "penalize_unlabeled=True or reconstruction_weight > 0")
 
     def _begin(self, targets, base):
-        """Add an output layer to the encoder of ``base``; publish and return the resulting state."""
+        """Add an output layer to the encoder of ``base``; set the fitted attributes and return the state."""
         fitted = base.model_
         self.base_, self._units, encoder = base, fitted.units, fitted.network
         state = self._add_output(encoder.sizes[1:], encoder.names, targets)
         fill_encoder(self._network.views(state.params), fitted.params)
-        self._publish(state)
+        self._set_state(state)
         return state
 
     def _fitted_base(self, X, weights, on_interrupt):

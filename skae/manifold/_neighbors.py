@@ -16,7 +16,6 @@ from .._estimators.fitting import (
     unchanged_on_error,
     validated_rows,
 )
-from .._estimators.frozen import is_prefit, unfrozen
 from .._estimators.labels import read_labels, score
 from .._estimators.parameters import check_set, set_params
 from .._estimators.subestimators import (
@@ -24,6 +23,8 @@ from .._estimators.subestimators import (
     check_needs_no_y,
     check_prefit,
     data_for_part,
+    is_prefit,
+    unfrozen,
 )
 from .._estimators.versions import versioned
 from .._threads import share_items, team
