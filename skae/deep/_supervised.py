@@ -31,7 +31,8 @@ from ._layers import (
     ties,
     units_of,
 )
-from ._pretraining import Pretraining, pretrain, reported_layers
+from ._pretraining import LayersOfNetwork, pretrain, reported_layers
+from ._with_targets import pretrain_with_both, pretrain_with_targets
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -142,11 +143,11 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         if self.pretraining == "unsupervised":
             pretrain(self, model, data.X, data.weights, first_data, report)
             return
-        pretraining = Pretraining(self.layers_, model, first_data, report)
+        layers = LayersOfNetwork(self.layers_, model, first_data, report)
         if self.pretraining == "supervised":
-            pretraining.supervised(data, self._output_units)
+            pretrain_with_targets(layers, data, self._output_units)
         else:
-            pretraining.partly_supervised(data, self._output_units, self.supervision_weight)
+            pretrain_with_both(layers, data, self._output_units, self.supervision_weight)
 
     def _train_together(self, data, state):
         """Train all layers and the output layer, starting from ``state``; unlabeled rows only if X is reconstructed."""

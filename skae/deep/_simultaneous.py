@@ -1,0 +1,125 @@
+"""Pre-training of all layers at once, each by its own objective on the present codes of the ones below."""
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields, replace
+from functools import partial
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from .._estimators.callbacks import reported
+from .._estimators.identity import seeds
+from .._estimators.training import TrainedModel
+from .._protocols import Observer
+from ..nn.layerwise import JointSolver, Layerwise
+from ..training.loop import TrainingState
+from ..training.problem import Problem
+from ..training.solvers import LBFGS
+
+
+def pretrain_simultaneously(layers, X, sample_weight, checkpoint, resume):
+    """Fit all layers at once, with the minibatches and epochs of the first one.
+
+    Parameters
+    ----------
+    layers : LayersOfNetwork
+    X : ndarray or CSR matrix
+    sample_weight : ndarray or None
+    checkpoint : str or None
+        Path of the checkpoint of this training.
+    resume : bool
+    """
+    layers.check_networks("schedule='simultaneous'")
+    objectives, states = _begin_all(layers, X, sample_weight)
+    together = Layerwise(objectives, layers.noise_below)
+    for number, (_, layer, _) in enumerate(layers):
+        own = seeds(layer).items()
+        together.identity |= {f"{name} of layer {number}": seed for name, seed in own}
+    trainer = _joint_training(layers, together, checkpoint, resume)
+    flat = np.concatenate([state.params for state in states])
+    state = TrainingState(flat, trainer.solver.start(flat), states[0].rng, states[0].seed)
+    problem = Problem(together, layers.model.scaling.rows(X), sample_weight)
+    set_layers = partial(_set_layers, layers, together)
+    with _reporting(layers, X, trainer.n_epochs(problem), set_layers) as observers:
+        problem.observers += observers
+        trainer.train(problem, state, set_layers)
+
+
+def _begin_all(layers, X, sample_weight):
+    """Return the objectives and the first states of all layers, on codes of the first weights of those below."""
+    objectives, states = [], []
+    for number, (_, layer, start) in enumerate(layers):
+        problem, state = layers.begin(layer, start, X, sample_weight)
+        layer.layer_training().set_state(state)
+        layers.copy_weights(layer, start)
+        for observer in problem.objective.observers:
+            observer.key = f"{observer.key}_{number}"  # all keep arrays in one state
+        objectives.append(problem.objective)
+        states.append(state)
+    return objectives, states
+
+
+def _joint_training(layers, together, checkpoint, resume):
+    """Return a training with the parameters of the first layer, but with the solver of each layer for its part."""
+    trainings = [layer.layer_training() for _, layer, _ in layers]
+    solvers = [(training.make_solver(), training.step_size()) for training in trainings]
+    if any(isinstance(solver, LBFGS) for solver, _ in solvers):
+        raise ValueError("schedule='simultaneous' needs a solver of minibatches in each layer.")
+    _, first, _ = next(iter(layers))
+    options = {field.name: getattr(first, field.name) for field in fields(TrainedModel)}
+    options |= {"solver": JointSolver(solvers, together.ends), "learning_rate_init": 1.0}
+    return _JointTraining(**{**options, "checkpoint": checkpoint, "resume": resume})
+
+
+def _set_layers(layers, together, joint):
+    """Set the fitted attributes of each layer from its part of the ``joint`` state."""
+    pieces = together.split(joint.params)
+    for (_, layer, start), params in zip(layers, pieces):
+        set_part(layer, params, joint)
+        layers.copy_weights(layer, start)
+
+
+def set_part(layer, params, whole):
+    """Set the fitted attributes of ``layer``: its ``params``, and the history in ``whole``, the state of the training."""
+    params, training = params.copy(), layer.layer_training()
+    training.set_state(replace(whole, params=params, solver=training.make_solver().start(params)))
+
+
+@contextmanager
+def _reporting(layers, X, n_epochs, set_layers):
+    """Yield observers that report epochs of all layers at once to the callbacks of the layers and of the whole."""
+    with ExitStack() as opened:
+        reports = [layers.report.inner(n_epochs)]
+        for _, layer, start in layers:
+            shown = partial(layers.codes, X, start) if start else X
+            # The first observer sets the attributes of the layers.
+            report = reported(layer, shown, n_epochs, lambda state: None)
+            reports.append(opened.enter_context(report))
+        with_callbacks = [report for report in reports if report.has_callbacks]
+        yield [_AfterEpochs(set_layers), *with_callbacks] if with_callbacks else []
+        for report in reports:
+            report.close(None)
+
+
+class _AfterEpochs(Observer):
+    """Call ``function(state)`` after each epoch."""
+
+    def __init__(self, function):
+        self._function = function
+
+    def epoch_end(self, state):
+        """Call the function."""
+        self._function(state)
+        return False
+
+
+class _JointTraining(TrainedModel, BaseEstimator):
+    """The training of several layers at once."""
+
+    def n_epochs(self, problem):
+        """Return the maximum number of epochs of the training."""
+        return self._n_epochs(problem)
+
+    def train(self, problem, state, set_state):
+        """Minimize ``problem`` from ``state``, and call ``set_state(state)`` when training ends, also by an error."""
+        self._train(problem, state, set_state)
