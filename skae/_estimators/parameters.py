@@ -140,8 +140,8 @@ def check_sparse_output(self):
         )
 
 
-def factor_of_auto(value, name):
-    """Return the factor of the automatic value, or None where ``value`` is a number.
+def resolved(value, name, automatic):
+    """Return the parameter ``value`` as a number, where ``'auto'`` stands for ``automatic``.
 
     Raises
     ------
@@ -152,19 +152,13 @@ def factor_of_auto(value, name):
         number, star, word = value.rpartition("*")
         if word.strip() == "auto":
             try:
-                times = float(number) if star else 1.0
+                factor = float(number) if star else 1.0
             except ValueError:
-                times = np.nan
-            if 0 <= times < np.inf:
-                return times
+                factor = np.nan
+            if 0 <= factor < np.inf:
+                return factor * automatic
     elif isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < np.inf:
-        return None
+        return float(value)
     raise ValueError(
         f"{name} must be a number >= 0, 'auto', or a multiple of it such as '0.5*auto'; got {value!r}."
     )
-
-
-def resolved(value, name, automatic):
-    """Return ``value`` as a number, where ``'auto'`` stands for ``automatic``."""
-    times = factor_of_auto(value, name)
-    return float(value) if times is None else times * automatic

@@ -19,7 +19,7 @@ from skae import (
     StackedAEClassifier,
 )
 from skae._estimators.columns import Columns, one_hot_groups
-from skae._estimators.parameters import factor_of_auto, resolved
+from skae._estimators.parameters import resolved
 from skae.generative import (
     EnergyAE,
     JointEnergy,
@@ -440,17 +440,12 @@ def test_stacks_with_labels_and_recurrent_ones_take_any_unit():
 
 
 def test_multiples_of_auto():
-    assert factor_of_auto("auto", "contraction") == 1.0
-    assert (
-        factor_of_auto("0.5*auto", "contraction")
-        == factor_of_auto(" 0.5 * auto ", "contraction")
-        == 0.5
-    )
-    assert factor_of_auto("1e-3*auto", "contraction") == 1e-3
-    assert factor_of_auto("0*auto", "contraction") == 0
-    assert factor_of_auto(0.3, "contraction") is None and factor_of_auto(0, "contraction") is None
-    assert resolved("0.5*auto", "contraction", 4.0) == 2.0
     assert resolved("auto", "contraction", 4.0) == 4.0
+    assert resolved("0.5*auto", "contraction", 4.0) == 2.0
+    assert resolved(" 0.5 * auto ", "contraction", 4.0) == 2.0
+    assert resolved("1e-3*auto", "contraction", 4.0) == 4e-3
+    assert resolved("0*auto", "contraction", 4.0) == 0
+    assert resolved(0.3, "contraction", 4.0) == 0.3 and resolved(0, "contraction", 4.0) == 0
     assert resolved(3, "contraction", 4.0) == 3.0
 
 
@@ -461,7 +456,7 @@ def test_multiples_of_auto():
 )
 def test_what_is_no_multiple_of_auto(value):
     with pytest.raises(ValueError, match=r"contraction must be a number >= 0, 'auto'"):
-        factor_of_auto(value, "contraction")
+        resolved(value, "contraction", 4.0)
 
 
 def test_contraction_is_a_multiple_of_the_automatic_one():
