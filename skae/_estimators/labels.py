@@ -86,6 +86,10 @@ class SupervisedData(NamedTuple):
         """ndarray of int: the rows with a label."""
         return np.flatnonzero(self.targets.labeled)
 
+    def with_targets(self, **changes):
+        """Return the same data with other values of the given fields of ``targets``."""
+        return self._replace(targets=replace(self.targets, **changes))
+
     def constant_loss(self):
         """Return the mean loss of the best constant outputs: half a variance, or an entropy."""
         labeled, weights = self.targets.labeled, self.balanced_weights

@@ -201,8 +201,8 @@ class BaseSupervised(
             )
         return SupervisedData(X, weights, balanced, targets)
 
-    def _add_output(self, widths, activations, targets, *, n_inputs=None):
-        """Set the shape of the network and the output units; return the state before the first step.
+    def _start_network(self, widths, activations, targets, *, n_inputs=None):
+        """Set the network, of an encoder and an output layer, and its output units; return the state before the first step.
 
         By default there are as many inputs as columns of X that vary.
         """
@@ -273,7 +273,7 @@ class BaseSupervised(
         state.solver = self._make_solver().start(state.params)
         return both
 
-    def _train_outputs(self, objective, inputs, data, state, **options):
+    def _train_jointly(self, objective, inputs, data, state, **options):
         """Minimize ``objective`` from ``state``, over rows of ``inputs`` and the targets in ``data``.
 
         ``options`` are those of ``Problem``: which ``rows`` take part, ``observers``, and so on.

@@ -37,16 +37,16 @@ def supervised_factors(data, ratio):
     ----------
     data : SupervisedData
     ratio : float or None
-        See :func:`labeled_fraction`.
+        See :func:`_labeled_fraction`.
     """
     labeled = data.targets.labeled
     if labeled.all():
         return None
-    fraction = labeled_fraction(labeled, data.balanced_weights, ratio)
+    fraction = _labeled_fraction(labeled, data.balanced_weights, ratio)
     return (labeled / fraction).astype(data.targets.values.dtype)
 
 
-def labeled_fraction(labeled, weights, ratio):
+def _labeled_fraction(labeled, weights, ratio):
     """Return the fraction of labeled rows, by weight, among the rows of an epoch.
 
     ``ratio`` is the number of unlabeled rows in an epoch for each labeled row; None takes all of them.
@@ -58,6 +58,17 @@ def labeled_fraction(labeled, weights, ratio):
     ours = weights[labeled].sum(dtype=np.float64)
     n_others = round(ratio * labeled.sum())
     return ours / (ours + n_others * weights[~labeled].mean(dtype=np.float64))
+
+
+def with_mean_over_labeled(data, rows, ratio):
+    """Return ``data`` with targets scaled such that the loss, a mean over ``rows``, is one over the labeled ones of them.
+
+    Targets of unlabeled rows are 0, and so are their losses.
+    """
+    weights = None if data.balanced_weights is None else data.balanced_weights[rows]
+    values = data.targets.values.copy()
+    values /= _labeled_fraction(data.targets.labeled[rows], weights, ratio)
+    return data.with_targets(values=values)
 
 
 def unlabeled_ratio(estimator, used):
@@ -88,7 +99,9 @@ def need_steps(estimator, name):
         )
 
 
-def mark_unlabeled(targets):
-    """Make unlabeled rows, if there are several, a class of their own in ``targets.strata``, by which a split is made."""
-    if np.sum(~targets.labeled) > 1:
-        targets.strata[~targets.labeled] = targets.strata.max() + 1
+def with_unlabeled_stratum(data):
+    """Return ``data`` with unlabeled rows, if there are several, as a class of their own when rows are held out."""
+    strata, unlabeled = data.targets.strata, ~data.targets.labeled
+    if np.sum(unlabeled) <= 1:
+        return data
+    return data.with_targets(strata=np.where(unlabeled, strata.max() + 1, strata))

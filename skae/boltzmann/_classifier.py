@@ -165,7 +165,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
             inputs = self.base_.model_.network_inputs(data.X)
             objective = self._joint_objective(data, inputs)
             options = {"rows": data.labeled_rows, "constant_loss": data.constant_loss()}
-            self._train_outputs(objective, inputs, data, state, **options)
+            self._train_jointly(objective, inputs, data, state, **options)
         return self
 
     def _begin(self, targets, base):
@@ -174,7 +174,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         layers = base.model_.encoder_layers()
         widths = [len(encoder) for encoder, _ in layers]
         n_inputs, names = layers[0][0].shape[1], ["sigmoid"] * len(widths)
-        state = self._add_output(widths, names, targets, n_inputs=n_inputs)
+        state = self._start_network(widths, names, targets, n_inputs=n_inputs)
         encoders = [(*layer, None, None) for layer in layers]
         fill(self._network.views(state.params), 0, encoders)
         self._set_state(state)

@@ -16,9 +16,9 @@ from .._estimators.subestimators import copies, data_for_part, fill, weights_of
 from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.unlabeled import (
     RECONSTRUCTION,
-    mark_unlabeled,
     new_autoencoder,
     supervised_factors,
+    with_unlabeled_stratum,
 )
 from .._typing import ArrayLike, MatrixLike, NamedLayers, Self
 from ..nn.model import Model
@@ -115,7 +115,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             if self.reconstruction_weight:
                 self._units.check(data.X, column_names(self, data.X))
             self.layers_ = copies(layers, self)
-            state = self._add_output(*layer_shapes(self.layers_), data.targets)
+            state = self._start_network(*layer_shapes(self.layers_), data.targets)
             self._learn(data, state, data_for_part(frame, sample_weight, data.X, data.weights))
         return self
 
@@ -157,13 +157,13 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             options = {"rows": data.labeled_rows, "constant_loss": constant_loss}
         else:
             ratio = self._unlabeled_ratio()
-            factors = supervised_factors(data, ratio)
-            mark_unlabeled(data.targets)
-            objective = self._joint_objective(data, inputs, row_factors=factors)
-            arguments = objective, self._autoencoder(state), constant_loss, state
-            objective = self._with_reconstruction(*arguments)
+            data, factors = with_unlabeled_stratum(data), supervised_factors(data, ratio)
+            predicting = self._joint_objective(data, inputs, row_factors=factors)
+            objective = self._with_reconstruction(
+                predicting, self._autoencoder(state), constant_loss, state
+            )
             options = {"unlabeled_per_labeled": ratio}
-        self._train_outputs(objective, inputs, data, state, **options)
+        self._train_jointly(objective, inputs, data, state, **options)
 
     def _autoencoder(self, state):
         """Return a network of all encoders and decoders end to end, and its parameters."""

@@ -8,7 +8,7 @@ from sklearn.utils.validation import validate_data
 
 from .._estimators.subestimators import without_output
 from .._estimators.units import plain_units
-from .._estimators.unlabeled import mark_unlabeled, supervised_factors
+from .._estimators.unlabeled import supervised_factors, with_unlabeled_stratum
 from ..nn.composition import SharedEncoder
 from ..nn.network import Network
 from ..nn.objective import Objective
@@ -61,10 +61,10 @@ def pretrain_with_both(layers, data, loss, weight):
         Weight of the prediction; 1 makes it count as much as the reconstruction.
     """
     layers.check_networks("pretraining='partial'")
+    data = with_unlabeled_stratum(data)
     targets, weights = data.targets, data.balanced_weights
     loss_of_constants = data.constant_loss()
     factors = supervised_factors(data, ratio=None)
-    mark_unlabeled(targets)
     for name, layer, start in layers:
         with layers.fitting(name, layer, start):
             problem, state = layers.begin(layer, start, data.X, data.weights)

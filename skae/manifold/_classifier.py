@@ -21,12 +21,12 @@ from .._estimators.unlabeled import (
     RECONSTRUCTION,
     UNLABELED,
     check_unlabeled,
-    labeled_fraction,
-    mark_unlabeled,
     need_steps,
     new_autoencoder,
     supervised_factors,
     unlabeled_ratio,
+    with_mean_over_labeled,
+    with_unlabeled_stratum,
 )
 from .._typing import ArrayLike, ClassifierMixin, ClassWeight, MatrixLike, Self
 from ..autoencoders import BaseAutoEncoder
@@ -283,20 +283,23 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         """Train all layers and the output layer with the tangent penalty, starting from ``state``."""
         inputs, penalizes_unlabeled = self._units.scaling.rows(data.X), self._penalizes_unlabeled()
         ratio = unlabeled_ratio(self, self.reconstruction_weight > 0 or penalizes_unlabeled)
-        constant_loss = data.constant_loss()  # before the targets change
-        rows, factors = self._rows(data, ratio, state.seed), None
+        constant_loss, factors = data.constant_loss(), None
+        rows = self._penalized_rows(data, state.seed)
         penalties, observers = self._propagation(inputs, rows, data, state, constant_loss)
-        if self.reconstruction_weight and not penalizes_unlabeled:
+        if penalizes_unlabeled:
+            data = with_unlabeled_stratum(with_mean_over_labeled(data, rows, ratio))
+        elif self.reconstruction_weight:
             rows, factors = None, supervised_factors(data, ratio)  # all rows
-            mark_unlabeled(data.targets)
+            data = with_unlabeled_stratum(data)
         objective = self._joint_objective(data, inputs, penalties=penalties, row_factors=factors)
+        options = {"rows": rows, "observers": observers, "unlabeled_per_labeled": ratio}
         if self.reconstruction_weight:
-            arguments = objective, self._base_autoencoder(state), constant_loss, state
-            objective, constant_loss = self._with_reconstruction(*arguments), None
-        options = {"constant_loss": constant_loss, "unlabeled_per_labeled": ratio}
-        self._train_outputs(
-            objective, inputs, data, state, rows=rows, observers=observers, **options
-        )
+            objective = self._with_reconstruction(
+                objective, self._base_autoencoder(state), constant_loss, state
+            )
+        else:
+            options["constant_loss"] = constant_loss
+        self._train_jointly(objective, inputs, data, state, **options)
         if penalties:
             self._warn_of_constant_outputs(data)
 
@@ -315,7 +318,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         """Add an output layer to the encoder of ``base``; set the fitted attributes and return the state."""
         fitted = base.model_
         self.base_, self._units, encoder = base, fitted.units, fitted.network
-        state = self._add_output(encoder.sizes[1:], encoder.names, targets)
+        state = self._start_network(encoder.sizes[1:], encoder.names, targets)
         fill_encoder(self._network.views(state.params), fitted.params)
         self._set_state(state)
         return state
@@ -370,19 +373,15 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             return self.penalize_unlabeled
         return self.output == "softmax" and not self._kind.multilabel
 
-    def _rows(self, data, ratio, seed):
-        """Return the rows to train on; scale the targets such that the loss is a mean over the labeled ones of them."""
-        targets, weights, labeled = data.targets, data.balanced_weights, data.targets.labeled
+    def _penalized_rows(self, data, seed):
+        """Return the rows with tangents, which are those to train on unless X is reconstructed."""
+        labeled = data.targets.labeled
         if not self._penalizes_unlabeled():
             return np.flatnonzero(labeled)
         rows = np.arange(len(labeled))
         if self.penalize_unlabeled == "auto" and np.sum(~labeled) > _MOST_UNLABELED:
             others = np.random.default_rng(seed).permutation(np.flatnonzero(~labeled))
             rows = np.sort(np.append(np.flatnonzero(labeled), others[:_MOST_UNLABELED]))
-        weights = None if weights is None else weights[rows]
-        # Targets of unlabeled rows are 0, and so are their losses.
-        targets.values /= labeled_fraction(labeled[rows], weights, ratio)
-        mark_unlabeled(targets)
         return rows
 
     def _base_autoencoder(self, state):
