@@ -1,7 +1,13 @@
-"""The library and device on which an estimator computes: those of X, of the parameter ``device``, or of a block."""
+"""The library and device on which an estimator computes: those of X, of the parameter ``device``, or of a block.
+
+A ``Backend`` names the library and device of X, where results are given back. A prototype is an empty array of the
+library and on the device that compute, or None for numpy on the CPU. Each training enters :func:`moved_problem`, which
+takes its data there. Within the block of another function it computes elsewhere: in :func:`fitting_parts` on the device
+of the estimator that it is a part of, and in :func:`computing_on_workers` in other processes.
+"""
 
 import importlib
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -24,17 +30,26 @@ class Backend(NamedTuple):
     device: str
 
 
-class _Whole(NamedTuple):
-    """An estimator with parts, while it is fitted: an empty array on the device of the parts, and the backend of X."""
+class _OfParts(NamedTuple):
+    """What the parts of an estimator take from it while it is fitted: the prototype, and the backend of X."""
 
     prototype: Any = None
     backend: Backend | None = None
 
 
-_NO_PARTS = _Whole()
-_whole = ContextVar("the estimator whose parts are fitted", default=_NO_PARTS)
-_on_workers = ContextVar("function that moves problems to the workers of a cluster", default=None)
-_averages = ContextVar("averages of parameters on a cluster", default=(None, None))
+class _Cluster(NamedTuple):
+    """The arguments of :func:`computing_on_workers`."""
+
+    on_workers: Any = None
+    sync_every: int | None = None
+    n_parts: int | None = None
+
+
+_NO_PARTS, _NO_CLUSTER = _OfParts(), _Cluster()
+_of_parts = ContextVar("what parts of the estimator that is being fitted take", default=_NO_PARTS)
+_cluster = ContextVar("the cluster on which trainings compute", default=_NO_CLUSTER)
+
+# The library of X and of results.
 
 
 def backend_of(x):
@@ -95,6 +110,41 @@ def check_same_backend(X, **others):
             )
 
 
+def keep_backend(estimator, backend):
+    """Store the ``Backend`` of the X of ``fit`` in an attribute; numpy gets none."""
+    vars(estimator).pop("_backend", None)
+    if backend is not None:
+        vars(estimator)["_backend"] = backend
+
+
+def backend_of_fit(estimator):
+    """Return the ``Backend`` of the X of ``fit``, None for numpy."""
+    return vars(estimator).get("_backend")
+
+
+def as_given(result, X):
+    """Return a numeric numpy array in the library and on the device of X; return other results as they are."""
+    numbers = isinstance(result, np.ndarray) and result.dtype.kind in "bif"
+    return like(result, X) if numbers and dispatched(X) else result
+
+
+def shown(backend, array):
+    """Return a fitted attribute in the ``Backend`` of the X of ``fit``, while scikit-learn's dispatch is on."""
+    if backend is None or not get_config()["array_api_dispatch"]:
+        return array
+    return like(array, _empty_array(backend))
+
+
+def _empty_array(backend):
+    """Return an empty array of a ``Backend``."""
+    xp = importlib.import_module(backend.library)
+    devices = {str(each): each for each in xp.__array_namespace_info__().devices() if each}
+    return xp.empty((0,), device=devices.get(backend.device, backend.device))
+
+
+# Where it computes.
+
+
 def prototype_for(estimator, X):
     """Return an empty array in the library and on the device that compute for X; None for numpy on the CPU.
 
@@ -103,8 +153,9 @@ def prototype_for(estimator, X):
     ValueError
         If the parameters need a library or device that is not available, or contradict X.
     """
-    if _whole.get().prototype is not None:
-        return _whole.get().prototype
+    of_parts = _of_parts.get()
+    if of_parts.prototype is not None:
+        return of_parts.prototype
     name, backend = getattr(estimator, "device", None), dispatched(X)
     if backend is not None:
         if name is not None:
@@ -135,18 +186,6 @@ def _check_precision(estimator):
         )
 
 
-def keep_backend(estimator, backend):
-    """Store the ``Backend`` of the X of ``fit`` in an attribute; numpy gets none."""
-    vars(estimator).pop("_backend", None)
-    if backend is not None:
-        vars(estimator)["_backend"] = backend
-
-
-def backend_of_fit(estimator):
-    """Return the ``Backend`` of the X of ``fit``, None for numpy."""
-    return vars(estimator).get("_backend")
-
-
 @contextmanager
 def fitting_parts(estimator, X):
     """Let the parts of an estimator compute, within the block, on the device that ``estimator`` and X choose.
@@ -154,19 +193,19 @@ def fitting_parts(estimator, X):
     The rest of the fit uses numpy arrays.
     """
     check_library(estimator, X)
-    whole = _Whole(prototype_for(estimator, X), dispatched(X) or _whole.get().backend)
-    keep_backend(estimator, whole.backend)
-    token = _whole.set(whole)
+    of_parts = _OfParts(prototype_for(estimator, X), dispatched(X) or _of_parts.get().backend)
+    keep_backend(estimator, of_parts.backend)
+    token = _of_parts.set(of_parts)
     try:
         with precision(getattr(estimator, "precision", "float32")):
             yield
     finally:
-        _whole.reset(token)
+        _of_parts.reset(token)
 
 
 def prototype_of_parts():
     """Return an empty array on the device that :func:`fitting_parts` chose; None for numpy on the CPU."""
-    return _whole.get().prototype
+    return _of_parts.get().prototype
 
 
 @contextmanager
@@ -196,16 +235,16 @@ def moved_problem(estimator, problem, state, solver):
 
     The state is on the device within the block.
     """
-    prototype = problem.prototype
+    prototype, on_workers = problem.prototype, _cluster.get().on_workers
     if prototype is None:
-        prototype = _whole.get().prototype
-    on_workers = _on_workers.get()
-    with (
-        computing(estimator, prototype, state.params.dtype),
-        nullcontext(problem) if prototype is None else _moved(problem, state, prototype) as moved,
-        nullcontext(moved) if on_workers is None else on_workers(moved, solver) as moved,
-    ):
-        yield moved
+        prototype = _of_parts.get().prototype
+    with ExitStack() as opened:
+        opened.enter_context(computing(estimator, prototype, state.params.dtype))
+        if prototype is not None:
+            problem = opened.enter_context(_moved(problem, state, prototype))
+        if on_workers is not None:
+            problem = opened.enter_context(on_workers(problem, solver))
+        yield problem
 
 
 @contextmanager
@@ -218,42 +257,24 @@ def _moved(problem, state, prototype):
         state.move(to_numpy)
 
 
-def as_given(result, X):
-    """Return a numeric numpy array in the library and on the device of X; return other results as they are."""
-    numbers = isinstance(result, np.ndarray) and result.dtype.kind in "bif"
-    return like(result, X) if numbers and dispatched(X) else result
-
-
-def shown(backend, array):
-    """Return a fitted attribute in the ``Backend`` of the X of ``fit``, while scikit-learn's dispatch is on."""
-    if backend is None or not get_config()["array_api_dispatch"]:
-        return array
-    return like(array, _empty_array(backend))
-
-
-def _empty_array(backend):
-    """Return an empty array of a ``Backend``."""
-    xp = importlib.import_module(backend.library)
-    devices = {str(each): each for each in xp.__array_namespace_info__().devices() if each}
-    return xp.empty((0,), device=devices.get(backend.device, backend.device))
-
-
 @contextmanager
-def computing_on_workers(on_workers, averages=(None, None)):
+def computing_on_workers(on_workers, sync_every=None, n_parts=None):
     """Let trainings in the block compute their minibatches in other processes.
 
-    ``on_workers`` is a function from a ``Problem`` and its solver to a context manager of the same problem on the
-    workers of a cluster. ``averages`` are ``sync_every`` and ``n_parts``, the number of steps after which parameters
-    are averaged and the number of parts of the data. They make it another training.
+    Parameters
+    ----------
+    on_workers : callable
+        Function from a ``Problem`` and its solver to a context manager of the same problem on the workers of a cluster.
+    sync_every, n_parts : int or None
+        Number of steps after which parameters are averaged, if they are, and number of parts of the data.
     """
-    tokens = _on_workers.set(on_workers), _averages.set(averages)
+    token = _cluster.set(_Cluster(on_workers, sync_every, n_parts))
     try:
         yield
     finally:
-        _on_workers.reset(tokens[0])
-        _averages.reset(tokens[1])
+        _cluster.reset(token)
 
 
 def averages():
-    """Return the ``averages`` of :func:`computing_on_workers` as a dict."""
-    return dict(zip(("sync_every", "n_parts"), _averages.get()))
+    """Return ``sync_every`` and ``n_parts`` of :func:`computing_on_workers`, which make it another training, as a dict."""
+    return {"sync_every": _cluster.get().sync_every, "n_parts": _cluster.get().n_parts}

@@ -191,7 +191,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         on_workers = partial(on_cluster, cluster, n_parts, self.sync_every)
         averages = (None, None) if self.sync_every is None else (self.sync_every, n_parts)
         try:
-            with computing_on_workers(on_workers, averages):
+            with computing_on_workers(on_workers, *averages):
                 getattr(estimator, method)(X, computed(y), **options)
         except (KeyboardInterrupt, OSError, DivergenceError) as error:
             began = not isinstance(error, DivergenceError) or getattr(estimator, "n_iter_", 0)
