@@ -223,7 +223,7 @@ def save_features(model: Any, folder: PathLike) -> None:
         "metadata": {"skae_version": __version__},
     }
     if architecture == "topk":
-        config |= {"k": network.unit_training.k, "rescale_acts_by_decoder_norm": False}
+        config |= {"k": network.training.k, "rescale_acts_by_decoder_norm": False}
     folder = os.fsdecode(folder)
     os.makedirs(folder, exist_ok=True)
     write_arrays(

@@ -18,7 +18,7 @@ from .nn.network import Network
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-_UNITS = {
+_OPERATORS = {
     "sigmoid": "Sigmoid",
     "tanh": "Tanh",
     "relu": "Relu",
@@ -37,7 +37,7 @@ def to_onnx(
 ) -> "ModelProto":
     """Return an ONNX model that computes one method of a fitted estimator.
 
-    It has the input ``X``, float32 of shape (n_samples, n_features) in the units of the training data, and the outputs
+    It has the input ``X``, float32 of shape (n_samples, n_features) on the scale of the training data, and the outputs
     named below. Missing values (NaN) are treated as by the estimator: auto-encoders see them as 0 and do not fill them
     in.
 
@@ -61,7 +61,7 @@ def to_onnx(
     TypeError
         If the estimator has no feed-forward network or lacks the method.
     ValueError
-        If there is no such method, or columns of X or y are in units that float32 cannot hold.
+        If there is no such method, or columns of X or y have a scale that float32 cannot hold.
 
     Warns
     -----
@@ -211,11 +211,16 @@ def _through(graph, x, layers):
     """Return the outputs of a chain of layers for x."""
     for layer in layers:
         operator = next(
-            (_UNITS.get(name) for name, unit in ACTIVATIONS.items() if unit is layer.unit), None
+            (
+                _OPERATORS.get(name)
+                for name, each in ACTIVATIONS.items()
+                if each is layer.activation
+            ),
+            None,
         )
         if operator is None:
             raise TypeError(
-                f"to_onnx exports the activations {sorted(_UNITS)}; got {type(layer.unit).__name__}. Of a "
+                f"to_onnx exports the activations {sorted(_OPERATORS)}; got {type(layer.activation).__name__}. Of a "
                 "SparseAutoEncoder, skae.io.save_features writes the weights for other tools."
             )
         x = graph.add("Gemm", x, layer.weights, layer.bias, transB=1)

@@ -33,7 +33,7 @@ SHARES = [0.1, 0.2, 0.3, 0.5]
 
 
 def by_auto_encoder(X):
-    """Return X without gaps, whatever the units of its columns."""
+    """Return X without gaps, whatever the scales of its columns."""
     return DenoisingAE(random_state=0).fit(X).impute(X)
 
 

@@ -1,1 +1,1 @@
-"""Code shared by estimators: training, fitted models, units of X, labels."""
+"""Code shared by estimators: training, fitted models, the scale of X, labels."""

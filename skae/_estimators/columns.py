@@ -1,4 +1,4 @@
-"""Kinds and statistics of the columns of X: constant, binary, one-hot or real, and their units."""
+"""Kinds and statistics of the columns of X: constant, binary, one-hot or real, and their scales."""
 
 import numpy as np
 from sklearn.utils import gen_batches
@@ -6,7 +6,7 @@ from sklearn.utils import gen_batches
 from .._arrays.namespace import dense
 
 _CELLS = 2**18  # cells of a dense block
-_SAME_UNIT = 0.75  # fraction of the real columns that must have the common range, for all to count as one unit
+_SAME_SCALE = 0.75  # fraction of the real columns that must have the common range, for all to count as on one scale
 _TINY = 1e-280  # smallest variance from squares with all digits
 # Fraction of the variance of binary columns with the same means; evenly spread values have a third of it.
 _NEARLY_BINARY = 0.6
@@ -71,7 +71,7 @@ class Columns:
         return bool(variance >= _NEARLY_BINARY * (means * (1 - means)).sum())
 
     def common_range(self, columns):
-        """Return (low, high) of the ``columns`` if they look like values of one unit, such as pixels; else None.
+        """Return (low, high) of the ``columns`` if they look like values on one scale, such as pixels; else None.
 
         Three quarters of them must have the lowest value of all as their minimum, and reach half of the range.
         """
@@ -81,7 +81,7 @@ class Columns:
         if not low < high:
             return None
         same = (self.low[columns] == low) & (self.high[columns] - low >= (high - low) / 2)
-        return (low, high) if same.mean() >= _SAME_UNIT else None
+        return (low, high) if same.mean() >= _SAME_SCALE else None
 
 
 def power_of_two(values):

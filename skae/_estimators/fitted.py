@@ -139,7 +139,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
-            Reconstructions, in the units of X.
+            Reconstructions, on the scale of X.
         """
         check_is_fitted(self)
         return self._by_block(X, "reconstruct", self.n_features_in_, method="reconstruct")
@@ -160,7 +160,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Returns
         -------
         F : ndarray of shape (n_samples, n_features)
-            Differences, in the units of X.
+            Differences, on the scale of X.
         """
         check_is_fitted(self)
         return self._by_block(X, "reconstruction_error", self.n_features_in_, method="score_field")

@@ -41,8 +41,8 @@ class Targets:
     Parameters
     ----------
     values : ndarray of shape (n_samples, n_outputs)
-    unit : loss of :mod:`skae.nn.losses`
-        Output units.
+    loss : class of :mod:`skae.nn.losses`
+        Loss of the output units.
     labeled : ndarray of bool of shape (n_samples,)
     bias : ndarray of shape (n_outputs,) or float
         Initial biases of the output units.
@@ -51,7 +51,7 @@ class Targets:
     """
 
     values: np.ndarray
-    unit: type
+    loss: type
     labeled: np.ndarray
     bias: np.ndarray | float = 0.0
     strata: np.ndarray | None = None
@@ -96,10 +96,10 @@ class SupervisedData(NamedTuple):
         values = self.targets.values[labeled].astype(np.float64)
         weights = None if weights is None else weights[labeled]
         means = np.average(values, axis=0, weights=weights)
-        if self.targets.unit is Gaussian:
+        if self.targets.loss is Gaussian:
             return float(np.average((values - means) ** 2, axis=0, weights=weights).sum() / 2)
         loss = entr(means).sum()
-        return float(loss + entr(1 - means).sum() if self.targets.unit is Bernoulli else loss)
+        return float(loss + entr(1 - means).sum() if self.targets.loss is Bernoulli else loss)
 
 
 @dataclass
@@ -174,7 +174,7 @@ class Values:
     scale: np.ndarray
 
     def predictions(self, outputs):
-        """Return the outputs in the units and the shape of y."""
+        """Return the outputs on the scale and of the shape of y."""
         values = (outputs * self.scale + self.center).astype(outputs.dtype)
         return values.ravel() if self.one_column else values
 

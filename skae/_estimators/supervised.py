@@ -218,7 +218,7 @@ class BaseSupervised(
             "decoder": None,
             "dropout": dropout,
         }
-        self._output_units = Reconstruction([targets.unit(np.arange(n_outputs))])
+        self._output_units = Reconstruction([targets.loss(np.arange(n_outputs))])
         network = self._network
         state = self._start(network, targets.values.dtype)
         # An output layer that begins with the best constant has small gradients, which do not spoil the layers below.

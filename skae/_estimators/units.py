@@ -13,13 +13,13 @@ from .columns import Columns, one_hot_groups, power_of_two
 from .fit_warnings import warn_of_scales
 
 _ROWS = 512  # rows from which a mean is estimated
-_PIXELS = 32  # fewer columns of one unit are not an image
+_PIXELS = 32  # fewer columns on one scale are not an image
 _MOST_COUNTED = 1e12  # rows beside which half a row is more than rounding
 
 
 @dataclass
 class Units:
-    """How a network sees the columns of X and reconstructs them.
+    """How a network sees the columns of X and reconstructs them: their scaling, and the losses of the output units.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def _chosen_losses(X, stats, standardize, machine, sample_weight, binary_as_real
     for start, stop in groups:
         grouped[start:stop] = True
     binary, real = _binary_and_real(stats, ~grouped, machine)
-    # 2. Columns of one unit, such as pixels, become fractions of [low, high] if nearly binary, else share a deviation.
+    # 2. Columns on one scale, such as pixels, become fractions of [low, high] if nearly binary, else share a deviation.
     block, limits = _shared_block(stats, real, binary, standardize)
     real, binary = real & ~block, binary & ~block
     if binary_as_real:
@@ -193,7 +193,7 @@ def _binary_and_real(stats, ungrouped, machine):
 
 
 def _shared_block(stats, real, binary, standardize):
-    """Return a mask of the columns that have one unit, and their (low, high)."""
+    """Return a mask of the columns that are on one scale, and their (low, high)."""
     none = np.zeros(len(real), bool), None
     if standardize == "columns" or not real.any():
         return none
@@ -203,7 +203,7 @@ def _shared_block(stats, real, binary, standardize):
     if limits is None or (not standardize and limits != (0, 1)):
         return none
     low, high = limits
-    # Some pixels are only 0 or 1 where others go to 16: a few 0/1 columns among the real ones have the same unit.
+    # Some pixels are only 0 or 1 where others go to 16: a few 0/1 columns among the real ones are on the same scale.
     few = low == 0 and binary.sum() <= real.sum() / 4
     return real | (binary & stats.varies) if few else real, limits
 
@@ -236,8 +236,8 @@ def _scaling_of_given(pairs, stats, standardize):
     gaussian &= stats.varies
     how = standardize
     if standardize == "auto":
-        has_one_unit = stats.common_range(np.flatnonzero(gaussian)) is not None
-        how = "shared" if has_one_unit else "columns"
+        on_one_scale = stats.common_range(np.flatnonzero(gaussian)) is not None
+        how = "shared" if on_one_scale else "columns"
     _standardize(stats, gaussian, center, scale, how)
     return _without_constants(stats, center, scale, standardize)
 

@@ -1,8 +1,8 @@
 """Randomness as a hash of (row key, column key): no state, and any cell can be drawn again.
 
 A row's key comes from a seed and the row's content, so noise depends neither on the thread that computes it nor on
-other rows; equal rows have different keys. The content is rounded: other units of X, or another dtype, change rounding
-errors of the scaled rows, which must not change the noise.
+other rows; equal rows have different keys. The content is rounded: another scale of X, or another dtype, changes
+rounding errors of the scaled rows, which must not change the noise.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Products of a batch's tangents and cotangents: with an elementwise unit's Jacobian, with each other, and squares.
+"""Products of a batch's tangents and cotangents: with an elementwise Jacobian, with each other, and squares.
 
 Tangents t and cotangents u are rows, several for each of some samples: see :class:`RowRange`. If there are only as many
 tangents as one sample has, all samples share them. Arguments that are written come after those that are read.

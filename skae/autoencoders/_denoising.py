@@ -42,7 +42,7 @@ class DenoisingAE(BaseAutoEncoder):
         Widths of encoder layers before the code; the decoder mirrors them.
     activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'} or Unit, default='sigmoid'
         Activation of every layer but the output. ``TopK(k)`` of :mod:`skae.autoencoders` keeps the k largest units
-        of a sample; other units are written as in "Add a unit" of the documentation.
+        of a sample; others are written as in "Add an activation" of the documentation.
     tied_weights : bool, default=False
         Whether the decoder uses the transposed weights of the encoder. Untied weights fill in missing values better.
     loss : str or list of (str, columns), default='auto'
@@ -50,16 +50,16 @@ class DenoisingAE(BaseAutoEncoder):
         ``'multinomial'`` (the row is one group). A list of (loss, columns) pairs, as in ColumnTransformer, sets the
         loss by column; the columns of a multinomial pair are one group, or a dict of named groups. ``'auto'`` chooses
         multinomial for runs of one-hot columns and bernoulli for columns that hold both 0 and 1 and nothing else. It
-        also chooses bernoulli, in their common range, for 32 or more real columns of one unit that are nearly binary,
+        also chooses bernoulli, in their common range, for 32 or more real columns on one scale that are nearly binary,
         such as pixels of ink (their variance is at least 0.6 of that of 0/1 columns with the same means). The other
         columns are gaussian; see ``column_losses_``.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
-        How to scale the columns of X inside the model, so that their units do not matter. ``'columns'`` scales each
-        real column to mean 0 and variance 1. ``'shared'`` uses one variance for all of them, for columns of one unit
+        How to scale the columns of X inside the model, so that their scales do not matter. ``'columns'`` scales each
+        real column to mean 0 and variance 1. ``'shared'`` uses one variance for all of them, for columns on one scale
         such as pixels. ``'auto'`` means ``'shared'`` if three quarters of the real columns have the same minimum and
         reach half of the largest range, else ``'columns'``. Columns of probabilities are scaled from their common range
         to [0, 1]; 0/1 columns and one-hot groups are not scaled, and constant columns are left out. False uses X as it
-        is. Methods take and return values in the units of X. ``center_`` and ``scale_`` hold the scaling, which warm
+        is. Methods take and return values on the scale of X. ``center_`` and ``scale_`` hold the scaling, which warm
         starts and ``partial_fit`` keep.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.

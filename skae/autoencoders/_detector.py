@@ -80,7 +80,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         The threshold: ``decision_function(X) = score_samples(X) - offset_``. It is lowered by more than rounding
         errors, so that rows whose scores equal it are no anomalies.
     residual_variance_ : ndarray of shape (n_features,)
-        v, in the squared units of X; infinity for constant columns, which are ignored. The largest
+        v, on the squared scale of X; infinity for constant columns, which are ignored. The largest
         ``(X - base_.reconstruct(X)) ** 2 / residual_variance_`` of a row tell which columns made it anomalous.
     code_mean_ : ndarray of shape (n_components,)
         m, the mean of the codes.
@@ -280,7 +280,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self.residual_variance_ = self._in_units_of_X(self._variance, counted)
 
     def _in_units_of_X(self, variance, counted):
-        """Return the variances in the squared units of X; warn where those of ``counted`` columns are out of range."""
+        """Return the variances on the squared scale of X; warn where those of ``counted`` columns are out of range."""
         with np.errstate(over="ignore"):
             variance = variance * self._unit**2
         if not ((variance > 0) & np.isfinite(variance))[counted].all():

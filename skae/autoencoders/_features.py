@@ -60,7 +60,7 @@ class FittedFeatures(FittedNetwork):
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
-            Samples, in the units of the training data.
+            Samples, on the scale of the training data.
         """
         check_is_fitted(self)
         if dispatched(X):
@@ -79,7 +79,7 @@ class FittedFeatures(FittedNetwork):
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
-            Reconstructions, in the units of X.
+            Reconstructions, on the scale of X.
         """
         if dispatched(X):
             return super().reconstruct(X)
@@ -178,12 +178,12 @@ class FittedFeatures(FittedNetwork):
     @property
     def thresholds_(self) -> FloatArray:
         """Thresholds of pre-activations, where codes do not depend on each other: ndarray of shape (n_components,)."""
-        unit = self._fitted_params("thresholds_").encoder_layers[0].unit
-        if not isinstance(unit, Above):
+        activation = self._fitted_params("thresholds_").encoder_layers[0].activation
+        if not isinstance(activation, Above):
             raise AttributeError(
                 "thresholds_ exists with activation='batch_topk', 'jumprelu' and 'relu' only."
             )
-        return shown(self._backend, unit.limits)
+        return shown(self._backend, activation.limits)
 
     def _width(self):
         check_is_fitted(self)

@@ -64,10 +64,10 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         Number of consecutive minibatches without activity after which a feature is dead.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
         How to scale the columns of X inside the model. ``'columns'`` scales each column to mean 0 and variance 1.
-        ``'shared'`` uses one variance for all of them, for columns of one unit such as embeddings and pixels.
+        ``'shared'`` uses one variance for all of them, for columns on one scale such as embeddings and pixels.
         ``'auto'`` means ``'shared'`` if three quarters of the columns have the same minimum and reach half of the
         largest range, else ``'columns'``. Constant columns are left out. False uses X as it is. Methods take and return
-        values in the units of X. ``center_`` and ``scale_`` hold the scaling, which warm starts and ``partial_fit``
+        values on the scale of X. ``center_`` and ``scale_`` hold the scaling, which warm starts and ``partial_fit``
         keep.
     sparse_output : bool, default=True
         Whether ``transform`` returns a CSR matrix for numpy arrays. For other libraries it returns a dense array.
@@ -323,7 +323,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         """Return the state before the first step, in which the encoder sees deviations from the columns' means."""
         state = self._start(self._network, rows.dtype)
         params = self._network.views(state.params)
-        params.thresholds[...] = self._network.unit_training.initial_thresholds(self.alpha)
+        params.thresholds[...] = self._network.training.initial_thresholds(self.alpha)
         params.decoder_biases[0][...] = self._units.base_logits
         params.encoder_biases[0][...] = -params.encoder_weights[0] @ params.decoder_biases[0]
         return state

@@ -255,7 +255,7 @@ class DBM(
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
-            Reconstructions, in the units of X.
+            Reconstructions, on the scale of X.
         """
 
         def visible(fitted, states, odd):
@@ -290,7 +290,7 @@ class DBM(
         """Return a lower bound on the mean log-likelihood of X, with the error bars of log Z.
 
         For gaussian columns it is that of the density of scaled columns (see ``standardize`` of :class:`RBM`), which
-        the units of X do not change.
+        the scale of X does not change.
 
         Parameters
         ----------

@@ -174,7 +174,7 @@ class DBN(
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
-            Samples, in the units of the training data.
+            Samples, on the scale of the training data.
         """
         return self._fitted_for(X, "inverse_transform").inverse_transform(X)
 

@@ -63,7 +63,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
         Kinds of the visible units, as ``loss`` of :class:`AutoEncoder`: ``'bernoulli'`` (X in [0, 1]: probabilities of
         ones), ``'gaussian'`` (unit variance), ``'multinomial'`` (the row is one one-hot group), or pairs as
         in ColumnTransformer. ``'auto'`` takes runs of one-hot columns as multinomial groups, 0/1 columns and
-        real columns in [0, 1] or of one unit, such as pixels, as bernoulli, and the rest as gaussian.
+        real columns in [0, 1] or on one scale, such as pixels, as bernoulli, and the rest as gaussian.
     gradient : {'cd', 'pcd', 'autoencoder'}, default='cd'
         Estimate of the gradient: with samples of short chains from the data (``'cd'``), with samples of chains that
         persist from step to step (``'pcd'``), or the gradient of the reconstruction loss instead.
@@ -262,8 +262,8 @@ class RBM(BoltzmannMachine, FittedNetwork):
     ) -> LogPartition:
         """Return the mean log-likelihood of X, with bounds that follow from those of log Z.
 
-        For gaussian columns it is that of the density of scaled columns (see ``standardize``), which the units of X do
-        not change. For the density of X, subtract the sum of ``np.log(scale_)`` over these columns.
+        For gaussian columns it is that of the density of scaled columns (see ``standardize``), which the scale of X
+        does not change. For the density of X, subtract the sum of ``np.log(scale_)`` over these columns.
 
         Parameters
         ----------

@@ -49,7 +49,7 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
     reconstruction_weight : float, default=0.0
         Weight of reconstructing X in the joint training, so that unlabeled rows train the layers too. This adds
         ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over labeled and unlabeled rows. R is the loss of
-        the constant reconstruction and S the entropy of y, so that neither the width nor the units of X matter. r
+        the constant reconstruction and S the entropy of y, so that neither the width nor the scale of X matter. r
         passes through all hidden layers, without dropout, and back through a decoder that starts from pre-training. The
         decoder is tied to the encoder unless a layer has an untied one. With ``corruption``, the clean X is
         reconstructed.

@@ -15,9 +15,9 @@ from ._supervised import BaseSupervisedStack
 class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     """Regressor over stacked auto-encoders: layers pre-trained, then trained together with an output layer.
 
-    Minimizes the mean over samples of half the squared error, summed over outputs, in units of each output's standard
-    deviation, so that neither the scale nor the mean of y matters. The training parameters below apply to this joint
-    training. Early stopping monitors its loss on held-out samples, without dropout.
+    Minimizes the mean over samples of half the squared error, summed over outputs, in multiples of each output's
+    standard deviation, so that neither the scale nor the mean of y matters. The training parameters below apply to this
+    joint training. Early stopping monitors its loss on held-out samples, without dropout.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     reconstruction_weight : float, default=0.0
         Weight of reconstructing X in the joint training, so that layers still learn to represent X. This adds
         ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over rows. R is the loss of the constant
-        reconstruction and S half the variance of y, so that neither the width nor the units of X matter. r passes
+        reconstruction and S half the variance of y, so that neither the width nor the scale of X matter. r passes
         through all hidden layers, without dropout, and back through a decoder that starts from pre-training. The
         decoder is tied to the encoder unless a layer has an untied one. With ``corruption``, the clean X is
         reconstructed.
@@ -128,9 +128,9 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     n_iter_ : int
         Epochs of the joint training.
     loss_curve_ : list of float
-        Objective of each epoch, with y in units of ``target_scale_``.
+        Objective of each epoch, with y in multiples of ``target_scale_``.
     validation_curve_ : list of float
-        Half the squared error on held-out samples after each epoch, in the same units.
+        Half the squared error on held-out samples after each epoch, on the same scale.
 
     References
     ----------

@@ -131,11 +131,11 @@ def sample_langevin(
     n_steps : int, default=100
         Number of steps of each chain.
     sigma : float, default=None
-        Standard deviation of the noise, in the units of the scaled columns (see ``scale_``). By default, that of
+        Standard deviation of the noise, for scaled columns (see ``scale_``). By default, that of
         training: ``corruption_level`` of gaussian noise, or the root of twice the ``contraction`` of the
         reconstruction.
     step_size : float, default=None
-        Step size in the same units; the default, ``sigma**2``, moves x half of the way to the reconstruction.
+        Step size on the same scale; the default, ``sigma**2``, moves x half of the way to the reconstruction.
     burn_in : int, default=0
         Number of first steps whose states are dropped.
     thin : int, default=1
@@ -196,7 +196,7 @@ def _check_tied(fitted):
     encoder, decoder = fitted.params.encoder_layers[-1], fitted.params.decoder_layers[0]
     tied = np.array_equal(encoder.weights, decoder.weights.T)
     outputs_elementwise = fitted.network.depth > 1 or fitted.loss.elementwise
-    if not (tied and outputs_elementwise and isinstance(encoder.unit, Elementwise)):
+    if not (tied and outputs_elementwise and isinstance(encoder.activation, Elementwise)):
         raise ValueError(
             "covariance='reconstruction' needs a model with tied_weights=True and units that each depend on one "
             "pre-activation; take covariance='jacobian'."
@@ -234,7 +234,7 @@ class _TopLayer:
     def output_derivatives(self, x):
         """Return the derivatives of g's elementwise units at their outputs x."""
         if self._loss is None:
-            return self.decoder.unit.derivatives(x).first
+            return self.decoder.activation.derivatives(x).first
         first = np.empty_like(x)
         self._loss.derive(x, first, np.empty_like(x))
         return first
@@ -255,7 +255,7 @@ def _as_reconstructed(top, x, codes, rng):
 
     This matrix is similar to D W R W' = d f(g(h)) / dh.
     """
-    outer = top.encoder.unit.derivatives(codes).first
+    outer = top.encoder.activation.derivatives(codes).first
     inner = top.output_derivatives(x).clip(0)
     noise = np.sqrt(inner) * rng.standard_normal(x.shape, x.dtype)
     return np.sqrt(outer) * (noise @ top.encoder.weights.T)

@@ -110,7 +110,7 @@ def last_state(states):
 
 
 def checked_states(scaling, states, start):
-    """Return ``states`` of chains, which began at ``start``, in the units of X.
+    """Return ``states`` of chains, which began at ``start``, on the scale of X.
 
     Raise ``ValueError`` unless they are finite, and warn if they have run away.
     """

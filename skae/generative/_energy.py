@@ -73,7 +73,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
     activation : {'sigmoid', 'tanh', 'relu', 'identity'}, default='sigmoid'
         Activation s of the hidden units.
     noise : float, default=0.5
-        Standard deviation of the noise, in the units of the scaled columns (see ``standardize``), which is the width of
+        Standard deviation of the noise, for scaled columns (see ``standardize``), which is the width of
         the blur of the density.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
         How columns of X are scaled inside the model, as in :class:`AutoEncoder`.
@@ -125,11 +125,11 @@ class EnergyAE(TrainedModel, FittedNetwork):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        Weights W, which apply to x in units of ``noise``.
+        Weights W, which apply to x in multiples of ``noise``.
     encoder_bias_ : ndarray of shape (n_components,)
         Biases b.
     decoder_bias_ : ndarray of shape (n_features,)
-        Biases c, in units of ``noise``.
+        Biases c, in multiples of ``noise``.
     n_iter_ : int
         Epochs so far.
     loss_curve_, validation_curve_ : list of float
@@ -262,8 +262,8 @@ class EnergyAE(TrainedModel, FittedNetwork):
         n_steps : int, default=100
             Number of steps of each chain.
         step_size : float, default=None
-            Size of a leapfrog step, ``noise / 2`` by default, or of a Langevin step, ``noise**2 / 4`` by default, in
-            the units of the scaled columns.
+            Size of a leapfrog step, ``noise / 2`` by default, or of a Langevin step, ``noise**2 / 4`` by default, for
+            scaled columns.
         n_leapfrog : int, default=10
             Number of leapfrog steps of a trajectory.
         start : array-like of shape (n_samples, n_features), default=None
@@ -311,7 +311,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         return self._units.scaling.apply(X)
 
     def objective(self, network, units):
-        """Return the loss of reconstructing rows from noisy copies, in units of the noise.
+        """Return the loss of reconstructing rows from noisy copies, in multiples of the noise.
 
         Parameters
         ----------
@@ -349,7 +349,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         self._moments = column_moments(rows, sample_weight)
         return self._start(self._network, rows.dtype, output_bias=self._moments[0] / self.noise)
 
-    # The network works in units of the noise.
+    # The network works in multiples of the noise.
 
     @property
     def model_(self) -> Any:
@@ -385,7 +385,7 @@ def _pre_activations(params, z):
 
 
 def _energies_at(model, z, a):
-    """Return E at z, in units of the noise, from the pre-activations a."""
+    """Return E at z, in multiples of the noise, from the pre-activations a."""
     integrals = _INTEGRALS[model.network.names[0]](a).sum(axis=1, dtype=np.float64)
     return (
         _half_square(z - model.params.decoder_biases[0]).sum(axis=1, dtype=np.float64) - integrals

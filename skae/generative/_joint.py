@@ -226,7 +226,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
-            Reconstructions, in the units of X.
+            Reconstructions, on the scale of X.
         """
         return self.predict_distribution(X).mean
 
@@ -248,7 +248,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         X, models, scaling = self._checked(X), self._models, self.base_.model_.scaling
 
         def mean_and_deviation(x):
-            # In the units of the network, whose squares do not overflow.
+            # On the scale of the network's inputs, whose squares do not overflow.
             z = scaling.apply(x)
             mean, deviation = moments(model.reconstruct_scaled(z) for model in models)
             return np.stack([scaling.invert(mean), scaling.invert_difference(deviation)], axis=1)
@@ -366,7 +366,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         n_steps : int, default=200
             Number of steps of each chain.
         step_size : float, default=0.1
-            Step size in the units of the scaled columns.
+            Step size for scaled columns.
         random_state : int, RandomState instance or None, default=None
             Random seed of the draws.
 

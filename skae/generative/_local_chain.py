@@ -51,7 +51,7 @@ def sample_local_moments(
     n_steps : int, default=100
         Number of steps of each chain. A step computes the eigenvectors of J, which costs ``O(n_features^3)`` per chain.
     sigma : float, default=None
-        Standard deviation of the noise, in the units of the scaled columns (see ``scale_``). By default, that of
+        Standard deviation of the noise, for scaled columns (see ``scale_``). By default, that of
         training: ``corruption_level`` of gaussian noise, or the root of twice the ``contraction`` of the
         reconstruction.
     burn_in : int, default=0

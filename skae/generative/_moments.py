@@ -55,7 +55,7 @@ def local_moments(
     X : array-like of shape (n_samples, n_features)
         Points at which to estimate the moments.
     sigma : float, default=None
-        Standard deviation of the noise, in the units of the scaled columns (see ``scale_``). By default, that of
+        Standard deviation of the noise, for scaled columns (see ``scale_``). By default, that of
         training: ``corruption_level`` of gaussian noise, or the root of twice the ``contraction`` of the
         reconstruction.
     margin : float, default=1e-3
@@ -190,7 +190,7 @@ def _in_range(moments, varies):
 
 def _balls(X, centers, radius):
     """Return the indices of the rows of X within ``radius`` of each center."""
-    # In units of the radius, whose square could be out of range.
+    # In multiples of the radius, whose square could be out of range.
     unit = power_of_two(float(radius))
     with np.errstate(over="ignore"):
         X, centers = (np.divide(each, unit, dtype=np.float64) for each in (X, centers))

@@ -142,7 +142,7 @@ def parzen_comparison(
 
     An ideal model would draw samples like the training data. Centers of k-means, which clearly are not data, often
     score even better (Theis et al. 2016): a score alone says little about a model. One sigma serves all columns, so
-    standardize columns of several units, and the samples with them, first.
+    standardize columns on several scales, and the samples with them, first.
 
     Parameters
     ----------

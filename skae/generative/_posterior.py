@@ -31,7 +31,7 @@ def reconstruction_diagnostics(models, n_chains, x):
     """Return effective sample size and R-hat of the reconstructions of x by ``models``, stacked."""
     n_steps = len(models) // n_chains
     z, widened = models[0].inputs(x), models[0].scaling.widened
-    # In the units of the network, whose squares do not overflow.
+    # On the scale of the network's inputs, whose squares do not overflow.
     each = [model.reconstruct_scaled(z) for model in models[: n_steps * n_chains]]
     sizes, r_hats = diagnose(np.reshape(each, (n_steps, n_chains, *z.shape)))
     # A constant column is known.

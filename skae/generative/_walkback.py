@@ -45,10 +45,10 @@ def sample_walkback(
         Kind of corruption, by default that of training. Swap takes values of the other chains. A callable is
         ``f(X, seed, out)``.
     corruption_level : float, default=None
-        Fraction of the cells that are corrupted; for gaussian, the standard deviation of the noise in the units of the
-        scaled columns. By default that of training, if ``corruption`` is too.
+        Fraction of the cells that are corrupted; for gaussian, the standard deviation of the noise for scaled
+        columns. By default that of training, if ``corruption`` is too.
     output_noise : float or array-like of shape (n_features,), default=None
-        Standard deviation of the draws of gaussian columns, in the units of X. A good value is the root of their mean
+        Standard deviation of the draws of gaussian columns, on the scale of X. A good value is the root of their mean
         squared error in reconstructing corrupted data. None takes their means, which makes the chains too narrow.
     burn_in : int, default=0
         Number of first steps whose states are dropped.

@@ -24,7 +24,7 @@ def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01
     sigma : float, default=4.0
         Standard deviation of the Gaussian neighborhood, in pixels.
     floor : float, default=0.01
-        Minimum divisor, in units of ``image``, so that flat regions stay flat.
+        Minimum divisor, on the scale of ``image``, so that flat regions stay flat.
 
     Returns
     -------

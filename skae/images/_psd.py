@@ -322,7 +322,7 @@ class ConvolutionalPSD(
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
-            Images in the units of the training data, up to 255 if these were of 8 bits.
+            Images on the scale of the training data, up to 255 if these were of 8 bits.
         """
         check_is_fitted(self)
         codes = dense(checked_codes(self, X, self._n_features_out, self.components_.dtype))

@@ -116,7 +116,7 @@ def _check_pixels(estimator, X, reset):
     if eight_bit and not fitted["eight_bit"] and (fitted["largest"] > 1 or binary):
         raise ValueError(
             f"X has pixels of 8 bits, which are divided by 255, but fit had others, up to {fitted['largest']:.3g}: give X in "
-            "the type and the units that it had there."
+            "the type and the scale that it had there."
         )
 
 

@@ -93,7 +93,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         with np.errstate(over="ignore", invalid="ignore"):
             mean = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
             centered = X - mean
-        # In units of the largest value, whose square could be out of range.
+        # As fractions of the largest value, whose square could be out of range.
         unit = np.abs(centered).max() or X.dtype.type(1)
         if not np.isfinite(unit):
             raise ValueError(f"X is too large for {X.dtype}: scale it.")
@@ -135,7 +135,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         X_original : ndarray of shape (n_samples, n_features)
-            Samples, in the units of the training data.
+            Samples, on the scale of the training data.
         """
         check_is_fitted(self)
         X = named_array(X, "X", dtype=self.mean_.dtype)

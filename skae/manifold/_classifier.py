@@ -66,9 +66,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     n_tangents : int or 'auto', default='auto'
         Number of tangents per sample, at most the number of features or code units; ``'auto'`` is half that, up to 15.
     tangent_penalty : float, 'auto' or str, default='auto'
-        Weight of the squared slopes of the outputs along the tangents; 0 skips (b). Slopes are per unit of X.
+        Weight of the squared slopes of the outputs along the tangents; 0 skips (b). Slopes are on the scale of X.
         ``'auto'`` is the mean variance of the data along the tangents, ``mean(u' Cov(X) u)`` for scaled columns, and
-        does not depend on the units of X. If unlabeled rows are penalized and n < 1000 have labels, it is
+        does not depend on the scale of X. If unlabeled rows are penalized and n < 1000 have labels, it is
         ``(n / 1000) ** 1.5`` times that. It is estimated from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is
         a multiple: search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``, ``'30*auto'``. If the penalty P of a
         minibatch exceeds L, 5 % of the loss of constant outputs, it is replaced by ``L * (1 + log(P / L))``. A weight
@@ -99,7 +99,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     reconstruction_weight : float, default=0.0
         Weight of reconstructing X in (c), so that unlabeled rows train the layers too. This adds
         ``reconstruction_weight * (S / R) * loss(x, r(x))``, a mean over labeled and unlabeled rows. R is the loss of
-        the constant reconstruction and S the entropy of y, so that neither the width nor the units of X matter. r
+        the constant reconstruction and S the entropy of y, so that neither the width nor the scale of X matter. r
         passes through all hidden layers, without dropout, and back through the decoder of ``base``, which is trained
         too. With ``corruption``, the clean X is reconstructed.
     unlabeled_per_labeled : float, 'auto' or None, default='auto'
@@ -271,7 +271,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             X, y = gathered_with_y(self, X, y)
             frame = X
             data = self._validated_data(X, y, sample_weight)
-            data.targets.unit = self._unit()
+            data.targets.loss = self._output_loss()
             begin = partial(self._begin, data.targets)
             base_data = data_for_part(frame, sample_weight, data.X, data.weights)
             state = begin(self._fitted_base(*base_data, on_interrupt=begin))
@@ -360,8 +360,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
                 f"n_tangents={self.n_tangents} is more than varying features or code units, {width}."
             )
 
-    def _unit(self):
-        """Return the kind of output units."""
+    def _output_loss(self):
+        """Return the loss of the output units."""
         if self.output == "softmax" and not self._kind.multilabel:
             return Multinomial
         if self.penalize_unlabeled is True:

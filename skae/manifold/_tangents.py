@@ -82,7 +82,7 @@ def tangent_basis(
     -------
     tangents : Tangents
         Named tuple of ``basis``, of shape (n_samples, n_tangents, n_features), and ``singular_values``, of shape
-        (n_samples, n_tangents). They are in the units of X: standardize the columns of a table first, or those with
+        (n_samples, n_tangents). They are on the scale of X: standardize the columns of a table first, or those with
         small numbers dominate.
 
     Raises

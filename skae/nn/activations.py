@@ -1,4 +1,4 @@
-"""The units that a layer can have: functions of a row of pre-activations, with their derivatives."""
+"""The activations that a layer can have: functions of a row of pre-activations, with their derivatives."""
 
 from abc import ABC, abstractmethod
 from typing import NamedTuple
@@ -15,20 +15,20 @@ ALL = slice(None)
 
 
 class Unit(ABC):
-    """Outputs h = s(a) of a layer, from the pre-activations a of a sample.
+    """An activation: outputs h = s(a) of the units of a layer, from the pre-activations a of a sample.
 
     To add one, derive from this class, implement
 
     - ``forward``, s itself;
     - ``derivatives``, read off the outputs;
 
-    and pass an instance as ``activation``, or name it in ``ACTIVATIONS``. A unit whose outputs depend on one
+    and pass an instance as ``activation``, or name it in ``ACTIVATIONS``. An activation whose outputs depend on one
     pre-activation each is an ``Elementwise``; one that needs its whole row (``whole_row``) never gets a part of one.
     With ``whole_row = False``, threads may share the units of a row, and ``forward`` adds ``bias[units]``.
     """
 
     whole_row = True
-    kind = None  # code of the unit in the kernels, if penalties on its Jacobian have a closed form
+    kind = None  # code of the activation in the kernels, if penalties on its Jacobian have a closed form
     derivative_at_zero = 1.0  # s'(0), for the scale of the Jacobian at initial weights
     rectifies = False  # whether to initialize weights as for a rectifier
 
@@ -98,11 +98,11 @@ class Rows(NamedTuple):
 
 
 class Derivatives(ABC):
-    """Jacobians J_i of a unit at some samples i, applied to rows of vectors.
+    """Jacobians J_i of an activation at some samples i, applied to rows of vectors.
 
-    They are symmetric, as for any unit that is the gradient of a function: elementwise units, softmax, top-k. To add
-    one that is not ``Diagonal``, implement ``jvp``, ``jvp_backward`` and ``take``. ``rows`` is a ``Rows``; without it
-    there is one vector for each sample.
+    They are symmetric, as for any activation that is the gradient of a function: elementwise ones, softmax, top-k. To
+    add one that is not ``Diagonal``, implement ``jvp``, ``jvp_backward`` and ``take``. ``rows`` is a ``Rows``; without
+    it there is one vector for each sample.
     """
 
     @abstractmethod
@@ -246,7 +246,7 @@ class _Masked(Derivatives):
 
 
 class Elementwise(Unit):
-    """A unit of one pre-activation: ``kind`` is its code in the kernels, ``kernel`` applies it in place."""
+    """An activation of one pre-activation: ``kind`` is its code in the kernels, ``kernel`` applies it in place."""
 
     whole_row = False
 
@@ -291,18 +291,18 @@ ACTIVATIONS = {
 }
 
 
-def make_unit(activation):
-    """Return the unit called ``activation``, or ``activation`` itself if it is a unit."""
+def make_activation(activation):
+    """Return the ``Unit`` called ``activation``, or ``activation`` itself if it is one."""
     return ACTIVATIONS[activation] if isinstance(activation, str) else activation
 
 
-def initial_bound(unit, fan_in, fan_out, shallow):
+def initial_bound(activation, fan_in, fan_out, shallow):
     """Return the half-width of uniform initial weights: He et al. 2015 for rectifiers, else Glorot & Bengio 2010.
 
     The latter's factor 4 for sigmoids is omitted in a ``shallow`` (one-layer) auto-encoder: it trains no better with
     it, and noise stays visible in the filters. Deeper ones, and classifiers, learn little or nothing without it.
     """
-    if unit.rectifies:
+    if activation.rectifies:
         return np.sqrt(6 / fan_in)
-    factor = 4 if unit is ACTIVATIONS["sigmoid"] and not shallow else 1
+    factor = 4 if activation is ACTIVATIONS["sigmoid"] and not shallow else 1
     return factor * np.sqrt(6 / (fan_in + fan_out))

@@ -57,7 +57,7 @@ def draw(means, rng, out):
 
 
 class _BinaryDraws(NamedTuple):
-    """Stands in for a unit: its outputs are Bernoulli draws."""
+    """Stands in for an activation: its outputs are Bernoulli draws."""
 
     rows: np.ndarray
     columns: np.ndarray

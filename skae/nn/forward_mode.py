@@ -1,6 +1,6 @@
 """Tangents J v through a chain of layers by forward mode, and the backward pass (double back-propagation).
 
-Layer by layer, tangents t become z = W t and then D z, where D is the Jacobian of a layer's unit at a sample. The
+Layer by layer, tangents t become z = W t and then D z, where D is the Jacobian of a layer's activation at a sample. The
 backward pass takes the gradient at the last tangents to the weights W and, through D, to the pre-activations.
 """
 
@@ -42,9 +42,9 @@ class LayerTangents:
     def start(self, layer, outputs, mask=None):
         """Begin a batch with ``outputs`` of ``layer``, which are multiplied by ``mask`` if there is one."""
         self.weights, is_first = layer.weights, self.derivatives is None
-        self.derivatives = layer.unit.derivatives(outputs, 2, self.derivatives)
+        self.derivatives = layer.activation.derivatives(outputs, 2, self.derivatives)
         if is_first:
-            check_derivatives(layer.unit, self.derivatives, outputs, order=2)
+            check_derivatives(layer.activation, self.derivatives, outputs, order=2)
         if mask is not None:
             self.derivatives = self.derivatives.masked(mask)
         self.delta[...] = 0

@@ -23,35 +23,35 @@ class Layer:
     ----------
     weights : ndarray of shape (n_outputs, n_inputs)
     bias : ndarray of shape (n_outputs,)
-    unit : Unit
+    activation : Unit
         s.
     """
 
     weights: np.ndarray
     bias: np.ndarray
-    unit: Unit
+    activation: Unit
 
     def forward(self, inputs, out=None):
         """Return the outputs, in ``out`` if it is given."""
-        matrix, bias, unit = self.weights.T, self.bias, self.unit
+        matrix, bias, activation = self.weights.T, self.bias, self.activation
         if out is None:
             out = empty((inputs.shape[0], bias.shape[0]), bias)
         cost, multiply = inputs.shape[1] + ELEMENT, multiplier(out)
         if not is_shared(out.shape[0] * out.shape[1] * cost):
             multiply(inputs, matrix, out)
-            unit.forward(out, bias)
+            activation.forward(out, bias)
             return out
 
         def work(rows, units):
             multiply(inputs[rows, ...], matrix[:, units], out[rows, units])
-            unit.forward(out, bias, rows, units)
+            activation.forward(out, bias, rows, units)
 
-        share_matrix(work, *out.shape, cost, whole_rows=unit.whole_row)
+        share_matrix(work, *out.shape, cost, whole_rows=activation.whole_row)
         return out
 
     def linearize(self, outputs):
         """Return the layer's Jacobians at ``outputs``."""
-        return LinearLayer(self.weights, self.unit.derivatives(outputs))
+        return LinearLayer(self.weights, self.activation.derivatives(outputs))
 
     def backward(self, record, above, extra, d_bias):
         """Do :meth:`backward_part` for all rows and units."""
@@ -67,7 +67,7 @@ class Layer:
             sums[start] = zeros_like(d_bias)
             self.backward_part(record, above, extra, sums[start], multiply, rows, units)
 
-        share_matrix(work, n_rows, n_units, cost, whole_rows=self.unit.whole_row)
+        share_matrix(work, n_rows, n_units, cost, whole_rows=self.activation.whole_row)
         # In order, so that the last bit does not depend on which thread was first.
         np.sum([sums[start] for start in sorted(sums)], axis=0, out=d_bias)
 
@@ -91,7 +91,7 @@ class Layer:
             multiply(above.delta[rows, ...], above.weights[:, units], delta[rows, units])
         if record.mask is not None:
             delta[rows, units] *= record.mask[rows, units]
-        self.unit.backward(record.outputs, delta, extra, d_bias, rows, units)
+        self.activation.backward(record.outputs, delta, extra, d_bias, rows, units)
 
 
 class LayerAbove(NamedTuple):
@@ -116,7 +116,7 @@ class LinearLayer:
     ----------
     weights : ndarray of shape (n_outputs, n_inputs)
     derivatives : Derivatives
-        Derivatives of its unit.
+        Derivatives of its activation.
     """
 
     weights: np.ndarray

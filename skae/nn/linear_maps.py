@@ -9,7 +9,7 @@ _FEW = 4  # a space of the inputs with this many times fewer dimensions is worth
 
 
 class ProductMap:
-    """J_i = D_iL W_L ... D_i1 W_1, where the samples i share the weights and differ in the units' Jacobians D.
+    """J_i = D_iL W_L ... D_i1 W_1, where the samples i share the weights and differ in the activations' Jacobians D.
 
     Parameters
     ----------

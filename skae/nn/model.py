@@ -92,7 +92,7 @@ class Model:
     def _row_space(self):
         """Directions of the inputs along which dh/dx has the same singular values; None if there are as many as inputs.
 
-        In the units of X they are orthonormal.
+        On the scale of X they are orthonormal.
         """
         weights = self.params.encoder_weights[0]
         n_units, n_inputs = weights.shape
@@ -128,7 +128,7 @@ class Model:
         return values
 
     def reconstruct_scaled(self, z):
-        """Return the reconstruction of scaled rows z, in the same units."""
+        """Return the reconstruction of scaled rows z, on the same scale."""
         return self.loss.activate(self.network.reconstruct(self.params, z))
 
 

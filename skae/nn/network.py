@@ -9,7 +9,7 @@ import numpy as np
 from .._arrays.namespace import empty, empty_like, multiply_into, namespace, size
 from .._arrays.products import multiplier
 from .._threads import share
-from .activations import Unit, initial_bound, make_unit
+from .activations import Unit, initial_bound, make_activation
 from .corruption import dropout_mask
 from .layer import Layer, LayerAbove, LayerRecord, WeightRows, add_up, forget_penalties
 from .noise import shifted_seed
@@ -52,8 +52,8 @@ class Network:
     sizes : sequence of int
         Widths from the input to the code.
     activation : str or Unit, or a sequence of these
-        Key of ``ACTIVATIONS`` or unit, for all layers or for each layer of the encoder. Hidden layers of the decoder
-        have that of the encoder's layer of the same width.
+        Key of ``ACTIVATIONS``, or the function itself, for all layers or for each layer of the encoder. Hidden layers
+        of the decoder have that of the encoder's layer of the same width.
     decoder : {'tied', 'untied', None}
         Whether the decoder uses the encoder's weights, has its own, or does not exist, so that the logits are the code.
     downward : sequence of str or None
@@ -69,9 +69,9 @@ class Network:
         self.is_shallow = bool(decoder) and self.depth == 1
         single = isinstance(activation, (str, Unit))
         self.names = (activation,) * self.depth if single else activation
-        self.activations = [make_unit(name) for name in self.names]
+        self.activations = [make_activation(name) for name in self.names]
         downward = ("identity", *(self.names[:-1] if downward is None else downward))
-        self._decoder_units = [make_unit(name) for name in reversed(downward)]
+        self._decoder_activations = [make_activation(name) for name in reversed(downward)]
         upward = list(zip(self.sizes[1:], self.sizes[:-1]))
         shapes = [*upward, *[(high,) for high, _ in upward]]
         if decoder:
@@ -89,9 +89,9 @@ class Network:
         decoder = parts[3 * n :] if self.decoder != "tied" else weights
         upward, downward = list(map(Layer, weights, biases, self.activations)), []
         if self.decoder:
-            down = zip(reversed(decoder), reversed(decoder_biases), self._decoder_units)
-            for matrix, bias, unit in down:
-                downward.append(Layer(matrix.T, bias, unit))
+            down = zip(reversed(decoder), reversed(decoder_biases), self._decoder_activations)
+            for matrix, bias, activation in down:
+                downward.append(Layer(matrix.T, bias, activation))
         return Params(weights, biases, decoder, decoder_biases, upward, downward)
 
     @property
@@ -120,8 +120,8 @@ class Network:
         matrices = list(zip(self.activations, params.encoder_weights))
         if self.decoder == "untied":
             matrices += zip(self.activations, params.decoder_weights)
-        for unit, weights in matrices:
-            bound = initial_bound(unit, weights.shape[1], weights.shape[0], self.is_shallow)
+        for activation, weights in matrices:
+            bound = initial_bound(activation, weights.shape[1], weights.shape[0], self.is_shallow)
             weights[...] = rng.uniform(-bound, bound, weights.shape)
         if output_bias is not None:
             params.decoder_biases[0][...] = output_bias
@@ -213,7 +213,7 @@ class Network:
             add(units)
 
         # With few rows, each thread adds up the gradient that it has just taken down.
-        if trace.n_samples > n_upper or layer.unit.whole_row:
+        if trace.n_samples > n_upper or layer.activation.whole_row:
             layer.backward(record, above, extra, d_bias)
             share(add, n_upper, cost)
         else:
@@ -340,7 +340,7 @@ def outputs_and_jacobian(layers, inputs, directions=None):
 def expected_squared_jacobian(network):
     """Return the mean of ||dh/dx||_F^2 over initial weights, at pre-activations of 0: the scale of the Jacobian."""
     value = float(network.sizes[0])
-    for low, high, unit in zip(network.sizes, network.sizes[1:], network.activations):
-        variance = initial_bound(unit, low, high, network.is_shallow) ** 2 / 3
-        value *= high * variance * unit.derivative_at_zero**2
+    for low, high, activation in zip(network.sizes, network.sizes[1:], network.activations):
+        variance = initial_bound(activation, low, high, network.is_shallow) ** 2 / 3
+        value *= high * variance * activation.derivative_at_zero**2
     return value

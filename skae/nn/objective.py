@@ -18,7 +18,7 @@ from .._protocols import TrainingObjective
 from .._threads import ELEMENT, share
 from .corruption import Noise
 from .noise import draw_seeds
-from .user_parts import check_parts, check_units, checked_corruption, checked_penalty
+from .user_parts import check_activations, check_parts, checked_corruption, checked_penalty
 
 
 class Objective(TrainingObjective):
@@ -117,10 +117,10 @@ class Objective(TrainingObjective):
         return 1.0 if self.emphasis is None else max(self.emphasis)
 
     def _checked(self, flat):
-        """Return corruption and penalties such that their first calls check them; check the units."""
+        """Return corruption and penalties such that their first calls check them; check the activations."""
         self._is_new, penalties = False, self.penalties
         if is_numpy(flat):
-            check_units(self.network, flat.dtype)
+            check_activations(self.network, flat.dtype)
             penalties = [checked_penalty(each, flat) for each in penalties]
         return checked_corruption(self.corruption), penalties
 

@@ -110,8 +110,8 @@ class Contraction(Penalty):
 
     can_be_captured = True
 
-    def __init__(self, strength, unit):
-        self.strength, self.kind = strength, unit.kind
+    def __init__(self, strength, activation):
+        self.strength, self.kind = strength, activation.kind
 
     def __call__(self, params, trace, seed):
         weights = params.encoder_weights[0]
@@ -144,8 +144,8 @@ class Curvature(Penalty):
 
     can_be_captured = True
 
-    def __init__(self, strength, unit, sigma, n_samples):
-        self.strength, self.unit = strength, unit
+    def __init__(self, strength, activation, sigma, n_samples):
+        self.strength, self.activation = strength, activation
         self.shift, self.n_samples = GaussianNoise(sigma), n_samples
 
     def __call__(self, params, trace, seed):
@@ -157,14 +157,14 @@ class Curvature(Penalty):
         draws = trace.scratch(
             (self, "draws"), lambda: _DrawWorkspace(trace, weights, self.n_samples)
         )
-        layer, record = Layer(weights, bias, self.unit), trace.encoder[0]
+        layer, record = Layer(weights, bias, self.activation), trace.encoder[0]
         for number, gradient in enumerate(draws.gradients):
             self.shift(trace.inputs, shifted_seed(seed, number), draws.shifted)
             layer.forward(draws.shifted, draws.codes)
 
             def work(units):
                 differentiate_curvature(
-                    self.unit.kind,
+                    self.activation.kind,
                     trace.codes,
                     draws.codes,
                     workspace.row_norms,

@@ -4,7 +4,7 @@ import numpy as np
 
 from .._kernels.contraction import add_scaled_rows
 from .._threads import product
-from .activations import initial_bound, make_unit
+from .activations import initial_bound, make_activation
 from .layer import Layer, LayerRecord, forget_penalties
 from .network import Params, Parts
 
@@ -29,7 +29,7 @@ class RecurrentNetwork:
     def __init__(self, sizes, activation, n_steps):
         self.sizes, self.names, self.n_steps = tuple(sizes), activation, n_steps
         self.depth = len(self.sizes) - 1
-        self.activations = [make_unit(name) for name in activation]
+        self.activations = [make_activation(name) for name in activation]
         weights = list(zip(self.sizes[1:], self.sizes[:-1]))
         self._parts = Parts([*weights, *[(high,) for high, _ in weights], self.sizes[:1]])
         self.size = self._parts.size
@@ -39,7 +39,10 @@ class RecurrentNetwork:
         parts = self._parts(flat)
         weights, biases = parts[: self.depth], parts[self.depth : 2 * self.depth]
         output_bias = parts[2 * self.depth :]
-        matrices, units = [each.T for each in weights], [make_unit("identity"), *self.activations]
+        matrices, units = (
+            [each.T for each in weights],
+            [make_activation("identity"), *self.activations],
+        )
         down = list(map(Layer, matrices, [*output_bias, *biases], units))[::-1]
         return Params(weights, biases, weights, output_bias, decoder_layers=down)
 
@@ -50,8 +53,8 @@ class RecurrentNetwork:
     def initial(self, rng, dtype):
         """Return initial parameters: uniform weights of the usual width and zero biases."""
         flat = np.zeros(self.size, dtype)
-        for unit, weights in zip(self.activations, self.views(flat).encoder_weights):
-            bound = initial_bound(unit, weights.shape[1], weights.shape[0], shallow=True)
+        for activation, weights in zip(self.activations, self.views(flat).encoder_weights):
+            bound = initial_bound(activation, weights.shape[1], weights.shape[0], shallow=True)
             weights[...] = rng.uniform(-bound, bound, weights.shape)
         return flat
 

@@ -35,7 +35,7 @@ class Scaling:
         return Scaling(self.center, scale, self.varies)
 
     def rows(self, X):
-        """Return X, an ndarray or CSR matrix, in the units of the network, scaled when rows are taken from it."""
+        """Return the inputs for X, an ndarray or CSR matrix, which are scaled when rows are taken."""
         return X if self.identity else ScaledRows(X, self)
 
     def apply(self, x):
@@ -123,7 +123,7 @@ def no_scaling(n_features):
 
 
 class ScaledRows:
-    """The rows of X in the units of a network, computed when they are taken.
+    """The inputs of a network for the rows of X, computed when they are taken.
 
     Parameters
     ----------

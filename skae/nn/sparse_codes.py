@@ -213,7 +213,7 @@ def batch_top_k(a, bias, count):
 def weighted_batch_top_k(a, bias, count, weights):
     """Return the largest positive entries of a + bias, ``count`` of the mean weight; ties go to the first.
 
-    An entry counts as much as its row, in units of the mean of the ``weights`` of the rows.
+    An entry counts as much as its row, in multiples of the mean of the ``weights`` of the rows.
     """
     if not is_numpy(a):
         return matrix_codes.weighted_batch_top_k(a, bias, count, weights)

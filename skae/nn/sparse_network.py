@@ -35,10 +35,10 @@ class SparseNetwork(Network):
 
     def __init__(self, sizes, activation, k):
         self.activation = activation
-        self.unit_training = SPARSE_TRAININGS[activation](sizes[1], k)
-        # The unit for initial weights; the fitted one may have thresholds.
+        self.training = SPARSE_TRAININGS[activation](sizes[1], k)
+        # The activation for initial weights; the fitted one may have thresholds.
         super().__init__(sizes, "relu", decoder="untied")
-        (low, high), n_thresholds = sizes, self.unit_training.n_thresholds
+        (low, high), n_thresholds = sizes, self.training.n_thresholds
         self._parts = Parts([(high, low), (high, low), (high,), (low,), (n_thresholds,)])
         self.size = self._parts.size
 
@@ -49,8 +49,8 @@ class SparseNetwork(Network):
     def views(self, flat):
         """Return the ``SparseParams`` that view ``flat``."""
         atoms, weights, bias, decoder_bias, thresholds = self.parts(flat)
-        upward = [Layer(weights, bias, self.unit_training.unit(thresholds))]
-        downward = [Layer(atoms.T, decoder_bias, self._decoder_units[0])]
+        upward = [Layer(weights, bias, self.training.activation(thresholds))]
+        downward = [Layer(atoms.T, decoder_bias, self._decoder_activations[0])]
         return SparseParams(
             [weights], [bias], [atoms], [decoder_bias], upward, downward, thresholds
         )
@@ -70,7 +70,7 @@ class SparseNetwork(Network):
         Their pre-activations without the bias are left in ``out``, if given.
         """
         layer = params.encoder_layers[0]
-        return layer.unit.select(product(inputs, layer.weights.T, out), layer.bias)
+        return layer.activation.select(product(inputs, layer.weights.T, out), layer.bias)
 
 
 @lru_cache(maxsize=32)

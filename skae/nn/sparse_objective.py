@@ -69,7 +69,7 @@ class SparseObjective(TrainingObjective, Observer):
         params, workspace = self.network.views(flat), self._workspace(len(batch), flat)
         batch.rows(out=workspace.inputs)
         batch.weights(out=workspace.weights)
-        bias, training = params.encoder_biases[0], self.network.unit_training
+        bias, training = params.encoder_biases[0], self.network.training
         product(workspace.inputs, params.encoder_weights[0].T, workspace.pre_activations)
         codes, entry_pre_activations = training.training_codes(
             workspace.pre_activations, bias, params.thresholds, workspace.weights

@@ -131,8 +131,8 @@ class UnitTraining(ABC):
         self.n, self.k = n, k
 
     @abstractmethod
-    def unit(self, thresholds):
-        """Return the unit of the fitted encoder."""
+    def activation(self, thresholds):
+        """Return the activation of the fitted encoder."""
 
     @abstractmethod
     def training_codes(self, a, bias, thresholds, weights):
@@ -152,10 +152,10 @@ class UnitTraining(ABC):
 
 
 class TopKTraining(UnitTraining):
-    """``'topk'``: training and fitted encoder have the same unit."""
+    """``'topk'``: training and fitted encoder have the same activation."""
 
-    def unit(self, thresholds):
-        """Return the unit of the fitted encoder."""
+    def activation(self, thresholds):
+        """Return the activation of the fitted encoder."""
         return TopK(self.k)
 
     def training_codes(self, a, bias, thresholds, weights):
@@ -172,8 +172,8 @@ class BatchTopKTraining(UnitTraining):
 
     n_thresholds = 1
 
-    def unit(self, thresholds):
-        """Return the unit of the fitted encoder."""
+    def activation(self, thresholds):
+        """Return the activation of the fitted encoder."""
         return Above(zeros(self.n, thresholds) + thresholds)
 
     def training_codes(self, a, bias, thresholds, weights):
@@ -190,13 +190,13 @@ class BatchTopKTraining(UnitTraining):
 class ReLUTraining(UnitTraining):
     """``'relu'``: the penalty is alpha times the sum of the codes."""
 
-    def unit(self, thresholds):
-        """Return the unit of the fitted encoder."""
+    def activation(self, thresholds):
+        """Return the activation of the fitted encoder."""
         return Above(zeros(self.n, thresholds))
 
     def training_codes(self, a, bias, thresholds, weights):
         """Return the codes of a batch, and the pre-activations of their entries."""
-        codes = self.unit(thresholds).select(a, bias)
+        codes = self.activation(thresholds).select(a, bias)
         return codes, codes.values
 
     def penalty(self, codes, weights, alpha, gradient):
@@ -217,8 +217,8 @@ class JumpReLUTraining(UnitTraining):
         """Return the logarithm of the threshold at which a feature lowers the error as much as its penalty: theta^2 / 2 = alpha."""
         return np.log(max(np.sqrt(2 * alpha), _LEAST_THRESHOLD))
 
-    def unit(self, thresholds):
-        """Return the unit of the fitted encoder."""
+    def activation(self, thresholds):
+        """Return the activation of the fitted encoder."""
         return Above(namespace(thresholds).exp(thresholds))
 
     def training_codes(self, a, bias, thresholds, weights):

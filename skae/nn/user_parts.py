@@ -1,4 +1,4 @@
-"""Checks of the units, corruptions and penalties that users write, in the first minibatch of a training.
+"""Checks of the activations, corruptions and penalties that users write, in the first minibatch of a training.
 
 Most mistakes would train too, or end far from their cause. Exceptions that users raise are not changed.
 """
@@ -16,50 +16,51 @@ from .losses import Reconstruction
 from .penalties import Penalty
 
 
-def check_units(network, dtype):
-    """Raise unless the hidden units of ``network`` do what :class:`~skae.nn.activations.Unit` says."""
-    for unit, width in zip(network.activations, network.sizes[1:]):
-        if not isinstance(unit, Elementwise):
-            # A copy, since a unit may draw random numbers of its own.
-            _check_unit(
-                deepcopy(unit), np.random.default_rng(0).standard_normal((3, width)).astype(dtype)
+def check_activations(network, dtype):
+    """Raise unless the activations of ``network`` do what :class:`~skae.nn.activations.Unit` says."""
+    for activation, width in zip(network.activations, network.sizes[1:]):
+        if not isinstance(activation, Elementwise):
+            # A copy, since an activation may draw random numbers of its own.
+            _check_activation(
+                deepcopy(activation),
+                np.random.default_rng(0).standard_normal((3, width)).astype(dtype),
             )
 
 
-def _check_unit(unit, a):
-    """Raise unless ``unit`` changes the given rows of ``a``, in place, and has derivatives there."""
-    name = f"activation={type(unit).__name__}"
-    _check_signature(unit.forward, f"{name}: forward", "forward(a, bias, rows, units)", 4)
+def _check_activation(activation, a):
+    """Raise unless ``activation`` changes the given rows of ``a``, in place, and has derivatives there."""
+    name = f"activation={type(activation).__name__}"
+    _check_signature(activation.forward, f"{name}: forward", "forward(a, bias, rows, units)", 4)
     _check_signature(
-        unit.derivatives, f"{name}: derivatives", "derivatives(outputs, order, memory)", 3
+        activation.derivatives, f"{name}: derivatives", "derivatives(outputs, order, memory)", 3
     )
     bias, before = np.full(a.shape[1], 0.5, a.dtype), a.copy()
-    returned = unit.forward(a, bias, slice(0, 2), ALL)
+    returned = activation.forward(a, bias, slice(0, 2), ALL)
     if returned is not None or np.array_equal(a[:2], before[:2]):
         raise ValueError(
             f"{name}: forward must change a in place, as in a[rows, units] = ..., and return nothing."
         )
     if not np.array_equal(a[2:], before[2:]):
         raise ValueError(f"{name}: forward must change a[rows, units] alone, not other rows.")
-    if unit.whole_row:
-        unit.forward(a, bias, slice(2, 3), ALL)
+    if activation.whole_row:
+        activation.forward(a, bias, slice(2, 3), ALL)
     else:
-        _check_parts_of_rows(unit, a, bias, name)
+        _check_parts_of_rows(activation, a, bias, name)
     if not np.isfinite(a).all():
         raise ValueError(f"{name}: forward gives NaN or infinity at pre-activations of about 1.")
     outputs = a.copy()
-    check_derivatives(unit, unit.derivatives(outputs, 1, None), a, order=1)
+    check_derivatives(activation, activation.derivatives(outputs, 1, None), a, order=1)
     if not np.array_equal(outputs, a):
         raise ValueError(f"{name}: derivatives must not change outputs.")
 
 
-def _check_parts_of_rows(unit, a, bias, name):
+def _check_parts_of_rows(activation, a, bias, name):
     """Call ``forward`` for both halves of the last row; raise if it does not change the given half alone."""
     half = -(-a.shape[1] // 2)
     for units in (slice(0, half), slice(half, None))[: a.shape[1]]:
         before, problem = a.copy(), "it changed others"
         try:
-            unit.forward(a, bias, slice(2, 3), units)
+            activation.forward(a, bias, slice(2, 3), units)
         except ValueError as error:
             before, problem = None, error
         else:
@@ -70,9 +71,9 @@ def _check_parts_of_rows(unit, a, bias, name):
             )
 
 
-def check_derivatives(unit, derivatives, outputs, *, order):
-    """Raise unless ``derivatives`` are those of ``unit`` at ``outputs``, up to this ``order``."""
-    name = f"activation={type(unit).__name__}: derivatives must return"
+def check_derivatives(activation, derivatives, outputs, *, order):
+    """Raise unless ``derivatives`` are those of ``activation`` at ``outputs``, up to this ``order``."""
+    name = f"activation={type(activation).__name__}: derivatives must return"
     if not isinstance(derivatives, Derivatives):
         raise TypeError(
             f"{name} Derivatives, such as Diagonal(first, second); got {_described(derivatives)}."

@@ -255,7 +255,7 @@ class BaseCoder(
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
-            Samples, in the units of the training data.
+            Samples, on the scale of the training data.
         """
         check_is_fitted(self)
         check_set(self, *self._used_after_fit)
@@ -279,7 +279,7 @@ class BaseCoder(
         Returns
         -------
         R : ndarray of shape (n_samples, n_features)
-            Reconstructions, in the units of X.
+            Reconstructions, on the scale of X.
         """
         X = self._validated(X, "reconstruct")
         return self._codes(X, True) @ self._atoms_like(X)

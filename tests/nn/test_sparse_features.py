@@ -180,7 +180,7 @@ def test_gradients(dense, activation, n_dead, ends, monkeypatch):
     np.testing.assert_allclose(value, _value(activation, ends, network, flat, *arguments))
     arguments = X, weights, held
     numeric = _numeric(lambda at: _value(activation, ends, network, at, *arguments), flat)
-    smooth = flat.size - network.unit_training.n_thresholds
+    smooth = flat.size - network.training.n_thresholds
     np.testing.assert_allclose(grad[:smooth], numeric[:smooth], atol=1e-7)
 
 

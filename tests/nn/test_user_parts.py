@@ -18,7 +18,7 @@ from skae.nn.activations import Diagonal
 from skae.nn.network import Network
 from skae.nn.objective import Objective
 from skae.nn.penalties import Penalty
-from skae.nn.user_parts import check_units
+from skae.nn.user_parts import check_activations
 
 X = np.random.default_rng(0).random((40, 6))
 Y = (X[:, 0] > 0.5).astype(int)
@@ -176,7 +176,7 @@ class _Counting(_Leaky):
 
 def test_a_unit_is_checked_on_a_copy():
     unit = _Counting()
-    check_units(Network((6, 3), (unit,)), np.float64)
+    check_activations(Network((6, 3), (unit,)), np.float64)
     assert not unit.n_calls
 
 
