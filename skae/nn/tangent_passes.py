@@ -140,14 +140,17 @@ class Passes:
             See :meth:`forward_only`.
         """
         claimed = self._trace.claim(self.n_down)
+        # 1. Directions go up, and gradients down, to where they meet.
         tangents = self._directions_up(switch, fill_directions)
         claimed[-1].upper[:] = at_logits
         gradients = self._gradients_down(switch, claimed)
+        # 2. Slopes are their inner products.
         value, coefficients = self._meet(tangents[-1], gradients, at_logits.shape[1], penalize)
-        self._take_gradients_further(switch, claimed, coefficients)
+        # 3. Gradients go on down to the lowest layer, and combined tangents up to the highest one.
+        self._gradients_to_bottom(switch, claimed, coefficients)
         arrays = coefficients, tangents[0], claimed[0].lower
         self._gradient_rows.share(kernels.combine, tangents[0].size, *arrays)
-        self._take_combined_further(switch, claimed)
+        self._combined_to_top(switch, claimed)
         return value
 
     def _directions_up(self, switch, fill_directions):
@@ -161,12 +164,11 @@ class Passes:
 
     def _gradients_down(self, switch, claimed):
         """Return the gradients g_r at the inputs of the layer ``switch``, given those at the logits."""
-        gradients = self._to_inputs(len(claimed) - 1, claimed)
+        gradients = self._through_weights(len(claimed) - 1, claimed)
         for number in reversed(range(switch, len(claimed) - 1)):
-            self._layers[number].derivatives.vjp(
-                gradients, claimed[number].upper, self._gradient_rows
-            )
-            gradients = self._to_inputs(number, claimed)
+            derivatives = self._layers[number].derivatives
+            derivatives.vjp(gradients, claimed[number].upper, self._gradient_rows)
+            gradients = self._through_weights(number, claimed)
         return gradients
 
     def _meet(self, tangents, gradients, n_outputs, penalize):
@@ -178,12 +180,12 @@ class Passes:
         value = penalize(slopes)
         return value, np.ascontiguousarray(slopes[self._kept.places, :, self._kept.outputs])
 
-    def _take_gradients_further(self, switch, claimed, coefficients):
+    def _gradients_to_bottom(self, switch, claimed, coefficients):
         """Take the g_r down from the inputs of ``switch``; fill in the t_r at the outputs of the layers that they pass."""
         for number in reversed(range(switch)):
             layer, own, above = self._layers[number], claimed[number], claimed[number + 1]
             if number + 1 == switch:
-                own.upper[:] = self._at_inputs(switch)
+                own.upper[:] = self._gradients_at(switch)
             else:
                 product(above.upper, self._weights[number + 1], own.upper)
             layer.derivatives.combine_backward(
@@ -195,19 +197,19 @@ class Passes:
                 self._gradient_rows,
             )
 
-    def _take_combined_further(self, switch, claimed):
+    def _combined_to_top(self, switch, claimed):
         """Take the t_r up from the inputs of the layer ``switch`` to those of the last one."""
         for number in range(switch, len(claimed) - 1):
-            layer, gradients = self._layers[number], self._at_inputs(number + 1)
+            layer, gradients = self._layers[number], self._gradients_at(number + 1)
             moved = product(
                 claimed[number].lower, self._weights[number].T, claimed[number + 1].lower
             )
             layer.derivatives.vjp_backward(gradients, moved, layer.delta, self._gradient_rows)
 
-    def _at_inputs(self, number):
+    def _gradients_at(self, number):
         """Return the g_r at the inputs of a layer."""
         return self._memory.gradients[number][: self.n_down]
 
-    def _to_inputs(self, number, claimed):
+    def _through_weights(self, number, claimed):
         """Compute the g_r at the inputs of a layer, from those at its pre-activations."""
-        return product(claimed[number].upper, self._weights[number], self._at_inputs(number))
+        return product(claimed[number].upper, self._weights[number], self._gradients_at(number))
