@@ -2,7 +2,6 @@
 
 import inspect
 import re
-from copy import deepcopy
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, TypeVar
@@ -118,16 +117,6 @@ def check_part(name, part):
     except ValueError as error:
         error.args = (f"In the layer {name!r}: {error}",)
         raise
-
-
-def deep_copies(params):
-    """Return copies of ``params``, by name, for a fitted model: a list, say, may be changed in place later."""
-    try:
-        return deepcopy(params)
-    except Exception as error:
-        raise TypeError(
-            f"{' and '.join(params)} must be such that copy.deepcopy copies them: {error}."
-        ) from error
 
 
 def check_sparse_output(self):

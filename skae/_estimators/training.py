@@ -3,6 +3,7 @@
 import os
 import warnings
 from contextlib import contextmanager, nullcontext
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import ClassVar, Literal
@@ -24,7 +25,6 @@ from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless
 from .fitting import BLOCK, validate_params
 from .held_out import held_out_rows
 from .identity import identity, kind_of_seed
-from .parameters import deep_copies
 
 # Training parameters that methods of a fitted model need,
 _REMEMBERED = ("corruption", "corruption_level", "contraction", "contracted")
@@ -170,7 +170,12 @@ class TrainedModel(CallbackSupportMixin):
         params = self.get_params(deep=False)
         self.trained_with_ = {name: params[name] for name in _REMEMBERED if name in params}
         fixed = {name: params[name] for name in FIXED if name in params}
-        self.trained_with_.update(deep_copies(fixed))
+        try:  # copies, as a list, say, may be changed in place later
+            self.trained_with_.update(deepcopy(fixed))
+        except Exception as error:
+            raise TypeError(
+                f"{' and '.join(fixed)} must be such that copy.deepcopy copies them: {error}."
+            ) from error
 
     def _train(self, problem, state, set_state=None):
         """Minimize ``problem`` from ``state``, as the parameters say, and set the fitted attributes.

@@ -62,13 +62,15 @@ def begin(self, X, sample_weight, *, again=False):
     again : bool
         Whether to continue from the last fit, if there was one, instead of starting from new weights.
     """
-    frame = X = gathered(self, X)
-    again, prototype = again and is_fitted(self), prototype_for(self, X)
+    again = again and is_fitted(self)
+    # 1. The rows that count, as arrays of numpy.
+    frame = gathered(self, X)
+    prototype = prototype_for(self, frame)
     dtype = self.model_.dtype if again else DTYPES
-    X = in_numpy(validated_rows(self, X, dtype=dtype, reset=not again))
+    X = in_numpy(validated_rows(self, frame, dtype=dtype, reset=not again))
     keep_backend(self, dispatched(frame))
-    sample_weight = in_numpy(sample_weight)
-    X, sample_weight, _ = counted_rows(X, sample_weight)
+    X, sample_weight, _ = counted_rows(X, in_numpy(sample_weight))
+    # 2. How the network sees them.
     if again:
         _check_parameters(self)
         units = self.model_.units
@@ -77,6 +79,7 @@ def begin(self, X, sample_weight, *, again=False):
         self._set_network(units, self._network_shape(units.scaling.n_inputs))
     units.check(X, column_names(self, X))
     rows = units.scaling.rows(X)
+    # 3. What is minimized, and from where.
     state = self._last_state() if again else self._first_state(rows, sample_weight)
     objective = self.objective(self._network, units)
     check_objective(objective, self)
