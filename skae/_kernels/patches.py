@@ -75,7 +75,10 @@ def normalize_patches(patches, floor):
     """x <- (x - mean(x)) / sqrt(var(x) + floor) in each row, except for its last column."""
     one, n = patches.dtype.type(1), patches.shape[1] - 1
     for r in range(patches.shape[0]):
-        total = patches.dtype.type(0)
+        # A sum of large pixels would lose the digits in which they differ.
+        total, pivot = patches.dtype.type(0), patches[r, 0]
+        for j in range(n):
+            patches[r, j] -= pivot
         for j in range(n):
             total += patches[r, j]
         mean = total / patches.dtype.type(n)
@@ -86,6 +89,14 @@ def normalize_patches(patches, floor):
         scale = one / np.sqrt(squares / patches.dtype.type(n) + floor)
         for j in range(n):
             patches[r, j] *= scale
+
+
+@kernel
+def center_patches(patches, center):
+    """x <- x - center in each row, except for its last column."""
+    for r in range(patches.shape[0]):
+        for j in range(center.shape[0]):
+            patches[r, j] -= center[j]
 
 
 @kernel

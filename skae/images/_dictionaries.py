@@ -118,6 +118,8 @@ def _fitted(stage, patches, rng):
     if isinstance(learner, str):
         batch_size = 8 * max(stage.n_filters, 256)
         learner = MiniBatchKMeans(stage.n_filters, init="random", batch_size=batch_size, n_init=1)
+        if stage.contrast is None and stage.whitening is None:
+            return _fitted_to_centered(ready_copy("dictionary", learner, stage, rng), patches)
     if is_prefit(stage, "dictionary"):
         dictionary = unfrozen(learner)
         check_prefit(dictionary=dictionary)
@@ -126,3 +128,11 @@ def _fitted(stage, patches, rng):
     dictionary = ready_copy("dictionary", learner, stage, rng)
     dictionary.fit(patches)
     return dictionary
+
+
+def _fitted_to_centered(kmeans, patches):
+    """Return k-means fitted to patches that are not centered: their distances would lose digits in float32."""
+    mean = patches.mean(axis=0, dtype=np.float64).astype(patches.dtype)
+    kmeans.fit(patches - mean)
+    kmeans.cluster_centers_ += mean
+    return kmeans

@@ -1,8 +1,9 @@
 """Encoders of patches: each is a matrix product and a function of the products.
 
-``matrix`` includes the whitening; its last row belongs to the 1 at the end of each normalized patch. ``width`` is the
-number of values, products and codes, that a position needs at once. ``encode`` turns products into codes. ``pool`` adds
-the codes of positions from ``first`` on to windows, if possible by a kernel that does not store the codes.
+``matrix`` includes the whitening, given in float64; its last row belongs to the 1 at the end of each normalized patch.
+``width`` is the number of values, products and codes, that a position needs at once. ``encode`` turns products into
+codes. ``pool`` adds the codes of positions from ``first`` on to windows, if possible by a kernel that does not store
+the codes.
 """
 
 import numpy as np
@@ -16,8 +17,8 @@ from .._kernels.patches import pool, pool_split, pool_triangle, split_threshold,
 class Linear:
     """Products of a whitened patch and the atoms, or their absolute values."""
 
-    def __init__(self, whitening, atoms, rectification):
-        self.matrix = whitening @ atoms.T
+    def __init__(self, whitening, atoms, rectification, dtype):
+        self.matrix = (whitening @ atoms.T).astype(dtype)
         self.n_maps, self.width = len(atoms), 2 * len(atoms)
         self._rectification = rectification
 
@@ -33,10 +34,10 @@ class Linear:
 class Threshold:
     """Soft threshold of these products, positive parts followed by negative parts (Coates & Ng 2011)."""
 
-    def __init__(self, whitening, atoms, alpha):
-        self.matrix = whitening @ atoms.T
+    def __init__(self, whitening, atoms, alpha, dtype):
+        self.matrix = (whitening @ atoms.T).astype(dtype)
         self.n_maps, self.width = 2 * len(atoms), len(atoms)
-        self._alpha = atoms.dtype.type(alpha)
+        self._alpha = dtype.type(alpha)
 
     def encode(self, products):
         """Return codes."""
@@ -50,10 +51,13 @@ class Threshold:
 class Triangle:
     """Mean distance to the centers minus the distance to each, where positive (Coates, Lee & Ng 2011)."""
 
-    def __init__(self, whitening, centers):
-        self.matrix = np.hstack([whitening @ centers.T, whitening])
+    def __init__(self, whitening, centers, dtype):
+        # Relative to their mean, so that squares are not much larger than distances.
+        mean = centers.mean(axis=0)
+        centers, whitening = centers - mean, np.vstack([whitening[:-1], whitening[-1:] - mean])
+        self.matrix = np.hstack([whitening @ centers.T, whitening]).astype(dtype)
         self.n_maps, self.width = len(centers), self.matrix.shape[1]
-        self._squared_norms = np.einsum("ij,ij->i", centers, centers)
+        self._squared_norms = np.einsum("ij,ij->i", centers, centers).astype(dtype)
 
     def encode(self, products):
         """Return codes."""

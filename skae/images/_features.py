@@ -221,10 +221,12 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             numbers = tile_numbers(n_positions, tiling)[positions[kept]]
             learned = learned_dictionaries(self, whitened, numbers, tiling, rng)
             self._keep(learned)
+            center = self._center(patches)
             self._maps = FeatureMaps(
                 patch_size=size,
                 floor=self.floor_,
-                encoders=self._encoders(learned, patches.shape[1], dtype),
+                center=center,
+                encoders=self._encoders(learned, patches.shape[1], center, dtype),
                 tiling=tiling,
                 sigma=self.local_contrast,
                 n_positions=n_positions,
@@ -329,10 +331,16 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             self.dictionary_ = None if dictionaries[0] is None else list(dictionaries)
             self.components_ = None if filters[0] is None else np.concatenate(filters)
 
-    def _encoders(self, learned, n_values, dtype):
+    def _center(self, patches):
+        """Return the mean patch if contrasts stay as they are: products with large pixels would lose their last digits."""
+        if self.contrast is not None or (self.whitening is None and self.encoder == "code"):
+            return None
+        return patches.mean(axis=0, dtype=np.float64).astype(patches.dtype)
+
+    def _encoders(self, learned, n_values, center, dtype):
         """Return the encoder of each tile; raise if their numbers of maps differ."""
-        whitening = self._whitening(n_values).astype(dtype)
-        encoders = [self._encoder(whitening, *each) for each in learned]
+        whitening = self._whitening(n_values, center)
+        encoders = [self._encoder(whitening, *each, dtype) for each in learned]
         numbers = sorted({each.n_maps for each in encoders})
         if len(numbers) > 1:
             raise ValueError(
@@ -341,26 +349,27 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             )
         return encoders
 
-    def _encoder(self, whitening, dictionary, filters):
+    def _encoder(self, whitening, dictionary, filters, dtype):
         if self.encoder == "code":
-            return Coder(whitening, dictionary, self.rectification)
+            return Coder(whitening.astype(dtype), dictionary, self.rectification)
         atoms = np.asarray(filters, dtype=whitening.dtype)
         if self.encoder == "triangle":
-            return Triangle(whitening, atoms)
+            return Triangle(whitening, atoms, dtype)
         norms = np.linalg.norm(atoms, axis=1, keepdims=True)
         atoms = atoms / np.where(norms > 0, norms, 1)
         if self.encoder == "threshold":
-            return Threshold(whitening, atoms, self.alpha)
+            return Threshold(whitening, atoms, self.alpha, dtype)
         if self.rectification == "split":
-            return Threshold(whitening, atoms, 0)
-        return Linear(whitening, atoms, self.rectification)
+            return Threshold(whitening, atoms, 0, dtype)
+        return Linear(whitening, atoms, self.rectification, dtype)
 
-    def _whitening(self, n_values):
-        """Return the matrix that maps a normalized patch, followed by a 1, to the whitened one."""
+    def _whitening(self, n_values, center):
+        """Return the matrix, in float64, that maps a normalized or centered patch, followed by a 1, to the whitened one."""
+        offset = np.zeros(n_values) if center is None else center.astype(float)
         if self.zca_ is None:
-            return np.eye(n_values + 1, n_values)
-        whitening, mean = self.zca_.whitening_, self.zca_.mean_
-        return np.vstack([whitening, -mean @ whitening])
+            return np.vstack([np.eye(n_values), offset])
+        whitening = self.zca_.whitening_.astype(float)
+        return np.vstack([whitening, (offset - self.zca_.mean_) @ whitening])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

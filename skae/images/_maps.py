@@ -7,6 +7,7 @@ from .._kernels.patches import (
     SQUARES,
     SUM,
     Windows,
+    center_patches,
     gather_tile,
     normalize_patches,
     pool,
@@ -28,7 +29,9 @@ class FeatureMaps:
     ----------
     patch_size : (int, int)
     floor : float or None
-        Value added to the variance of a patch; None leaves patches as they are.
+        Value added to the variance of a patch. If None, contrasts stay as they are.
+    center : ndarray of shape (n_patch_features,) or None
+        Subtracted from patches whose contrast stays as it is.
     encoders : list of object
         Encoder of each tile, see ``_encoders``.
     tiling : (int, int)
@@ -43,9 +46,21 @@ class FeatureMaps:
     """
 
     def __init__(
-        self, *, patch_size, floor, encoders, tiling, sigma, n_positions, rows, columns, pooling
+        self,
+        *,
+        patch_size,
+        floor,
+        center,
+        encoders,
+        tiling,
+        sigma,
+        n_positions,
+        rows,
+        columns,
+        pooling,
     ):
-        self.patch_size, self._floor, self._encoders = patch_size, floor, encoders
+        self.patch_size, self._floor, self._center = patch_size, floor, center
+        self._encoders = encoders
         self._tiling, self._sigma, self._positions = tiling, sigma, n_positions
         self._rows, self._columns, self._pooling = rows, columns, pooling
         self.shape = len(rows), len(columns), len(encoders) * encoders[0].n_maps
@@ -81,8 +96,7 @@ class FeatureMaps:
     def codes(self, patches):
         """Return an iterator over the codes of ``patches``, rows that are not normalized, by the encoder of each tile."""
         rows = np.hstack([patches, np.ones((len(patches), 1), patches.dtype)])
-        if self._floor is not None:
-            normalize_patches(rows, rows.dtype.type(self._floor))
+        self._normalize(rows)
         return (each.encode(rows @ each.matrix) for each in self._encoders)
 
     def _tiles(self):
@@ -125,10 +139,16 @@ class FeatureMaps:
         for first in range(0, n_all, size):
             n = min(size, n_all - first)
             gather_tile(images, *self.patch_size, *tile.first, *tile.step, first, patches[:n])
-            if self._floor is not None:
-                normalize_patches(patches[:n], matrix.dtype.type(self._floor))
+            self._normalize(patches[:n])
             np.matmul(patches[:n], matrix, out=products[:n])
             yield first, products[:n]
+
+    def _normalize(self, patches):
+        """Divide patches, rows that end with a 1, by their contrast, or subtract the common center; in place."""
+        if self._floor is not None:
+            normalize_patches(patches, patches.dtype.type(self._floor))
+        elif self._center is not None:
+            center_patches(patches, self._center)
 
 
 def normalize_maps(maps, sigma):

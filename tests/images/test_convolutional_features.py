@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from common import sklearn_checks
 from scipy.ndimage import gaussian_filter
+from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, load_sample_images
@@ -194,6 +195,38 @@ def test_units_of_pixels_do_not_matter(encoder):
     np.testing.assert_allclose(shares, Z, rtol=1e-4, atol=1e-5)
     for others in (pixels / 255, pixels.astype(np.float64), pixels.astype(np.int64)):
         np.testing.assert_allclose(features.fit_transform(others), Z, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("encoder", ["triangle", "threshold", "linear"])
+@pytest.mark.parametrize("contrast", [0.3, None])
+@pytest.mark.parametrize("whitening", [0.1, None])
+def test_pixels_far_from_0_keep_their_digits_in_single_precision(encoder, contrast, whitening):
+    images = (60_000 + 200 * COLOR).astype(np.float32)
+    options = {
+        "patch_size": (2, 3),
+        "encoder": encoder,
+        "contrast": contrast,
+        "whitening": whitening,
+    }
+    features = ConvolutionalFeatures(4, random_state=0, **options).fit(images.astype(float))
+    expected = reference(features, images.astype(float), *HALVES)
+    options["dictionary"] = features.components_
+    Z = ConvolutionalFeatures(**options).fit(images).transform(images)
+    assert Z.dtype == np.float32
+    # With neither, products are as large as pixels, whose last digit is 0.004.
+    last = 0.02 if contrast is whitening is None else 0
+    np.testing.assert_allclose(Z, expected, rtol=1e-6, atol=max(1e-3 * expected.std(), last))
+
+
+def test_centers_of_pixels_far_from_0_are_as_good_in_single_precision():
+    images = (60_000 + 20 * GRAY).astype(np.float32)
+    options = {"patch_size": 3, "contrast": None, "whitening": None, "random_state": 0}
+    patches = np.lib.stride_tricks.sliding_window_view(images.astype(float), (3, 3), axis=(1, 2))
+    errors = [
+        cdist(patches.reshape(-1, 9), ConvolutionalFeatures(4, **options).fit(X).components_).min(1)
+        for X in (images, images.astype(float))
+    ]
+    assert np.mean(errors[0]) < 1.01 * np.mean(errors[1])
 
 
 def test_pixels_without_contrast_or_whitening_are_shares_of_255():
