@@ -151,8 +151,8 @@ def is_fitted(estimator):
     return True
 
 
-def counted_rows(X, sample_weight):
-    """Return the rows of X with a positive weight, their weights or None, and their indices: a slice or an array.
+def counted_rows(X, sample_weight, dtype=None):
+    """Return rows with a positive weight, their weights (of ``dtype``) or None, and their indices: a slice or an array.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def counted_rows(X, sample_weight):
     """
     if sample_weight is None:
         return X, None, slice(None)
-    sample_weight = _checked_weights(sample_weight, X, X.dtype)
+    sample_weight = _checked_weights(sample_weight, X, X.dtype if dtype is None else dtype)
     if sample_weight.all():
         return X, sample_weight, slice(None)
     counted = np.flatnonzero(sample_weight)

@@ -104,9 +104,9 @@ def _not_numbers(X):
     return f" in {names}"
 
 
-def dtype_of_rows(X):
-    """Return the dtype of X as ``sources`` reads its batches: also that of a list, or of nullable columns."""
-    return rows_and_names(X)[0].dtype
+def dtype_of_frame(X):
+    """Return the dtype of a data frame as ``sources`` reads its batches: also that of nullable columns."""
+    return rows_and_names(X[:0])[0].dtype  # of its columns alone
 
 
 def refuse_unlike_numbers(value, name):
@@ -117,8 +117,7 @@ def refuse_unlike_numbers(value, name):
     if type(value) is np.ndarray and value.dtype.kind in "fiub":
         return
     if isinstance(value, (list, tuple)):
-        for row in value:
-            refuse_masked(row, name)
+        refuse_masked_rows(value, name)
         with suppress(ValueError):  # of rows of different lengths, which scikit-learn refuses
             value = np.asarray(value)
     refuse_masked(value, name)
@@ -137,6 +136,13 @@ def refuse_unlike_numbers(value, name):
         raise TypeError(
             f"{name} has dates or durations{where}, which hold no numbers to learn from. {_CURE_OF_DATES}"
         )
+
+
+def refuse_masked_rows(value, name):
+    """Raise ``ValueError`` if ``value`` is a list or tuple with masked values in one of its rows."""
+    if isinstance(value, (list, tuple)):
+        for row in value:
+            refuse_masked(row, name)
 
 
 def _is_time(dtype):

@@ -14,13 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._arrays.namespace import dense
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fit_warnings import warn_of_equal_codes, warn_of_gaps
-from .._estimators.fitting import (
-    check_unchanged,
-    checked_codes,
-    counted_rows,
-    loss_of_zeros,
-    unchanged_on_error,
-)
+from .._estimators.fitting import check_unchanged, checked_codes, loss_of_zeros, unchanged_on_error
 from .._estimators.parameters import check_set, estimator
 from .._estimators.training import TrainedModel
 from .._estimators.unit_atoms import UnitAtoms
@@ -40,7 +34,14 @@ from ..nn.code_encoders import make_encoder
 from ..training.problem import Problem
 from ._code_search import NeighborPools, infer_maps
 from ._convolution import Convolution, ConvolutionalObjective, TiledEncoder
-from ._validation import as_floats, checked_patch_size, drawn_filters, pair, validated_images
+from ._validation import (
+    as_floats,
+    checked_patch_size,
+    counted_images,
+    drawn_filters,
+    pair,
+    validated_images,
+)
 
 _AFTER_FIT = "alpha beta pool_size transform_algorithm gap_tol max_inference_iter n_jobs".split()
 _CHECKED = 4  # images whose codes the check after a fit looks at
@@ -259,15 +260,14 @@ class ConvolutionalPSD(
     def _prepared(self, X, sample_weight, again):
         """Return the ``Problem`` and the initial state: the last one, or a new one."""
         image_shape = self.image_shape_ if again and self.image_shape is None else self.image_shape
-        images = validated_images(self, X, image_shape, reset=not again)
+        dtype = self.components_.dtype if again else None
+        images, weights = counted_images(self, X, sample_weight, image_shape, dtype)
         size = checked_patch_size(self.patch_size, images.shape[1:])
         shape = {"n_filters": self.n_filters, "patch_size": size, "encoder": self.encoder}
         shape |= {"image_shape": images.shape[1:], "tiling": pair(self.tiling, "tiling")}
         if again:
             check_unchanged(self._shape, shape)
-        dtype = self.components_.dtype if again else None
-        rows = as_floats(images, dtype).reshape(len(images), -1)
-        rows, weights, _ = counted_rows(rows, sample_weight)
+        rows = images.reshape(len(images), -1)
         self.image_shape_, self.tiling_, self._shape = images.shape[1:], shape["tiling"], shape
         self._convolution = Convolution(self.image_shape_, size, self.tiling_)
         parts = self._convolution, self._make_encoder(), self._inferred

@@ -10,8 +10,8 @@ from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import validate_data
 
 from .._estimators.devices import check_library
-from .._estimators.fitting import gathered, validated_rows
-from .._estimators.reading import dtype_of_rows, named_array
+from .._estimators.fitting import counted_rows, gathered, validated_rows
+from .._estimators.reading import dtype_of_frame, named_array, refuse_masked_rows
 from .._estimators.unit_atoms import unit_rows
 
 _DTYPES = [np.dtype(kind) for kind in "dfe?bBhHiIlLqQ"]  # kept; all others become the first one
@@ -37,10 +37,31 @@ def validated_images(estimator, X, image_shape, *, reset):
     ValueError
         If X is not finite, images are not of ``image_shape``, or pixels have another scale than in ``fit``.
     """
+    images = _read_images(estimator, X, image_shape, reset)
+    seen = _seen_pixels(images, None if reset else estimator.pixels_)
+    if reset:
+        estimator.pixels_ = seen
+    return images
+
+
+def counted_images(estimator, X, sample_weight, image_shape, dtype):
+    """Return the images of positive weight that a training has, as floats of ``dtype``, and their weights or None.
+
+    They are validated as by :func:`validated_images`. The dtype None, which is that of :func:`dtype_of`, begins anew;
+    otherwise pixels must have the scale of those that earlier calls have seen.
+    """
+    images = _read_images(estimator, X, image_shape, dtype is None)
+    images, weights, _ = counted_rows(images, sample_weight, dtype_of(images))
+    estimator.pixels_ = _seen_pixels(images, None if dtype is None else estimator.pixels_)
+    return as_floats(images, dtype), weights
+
+
+def _read_images(estimator, X, image_shape, reset):
+    """Return X as a view of shape (n, height, width, channels), without a look at the scale of its pixels."""
     shape = None if image_shape is None else _checked_shape(image_shape)
     check_library(estimator, X)
-    X = gathered(estimator, X, keep_bytes=True)
-    if _n_axes(X) <= 2:
+    X = _one_array(gathered(estimator, X, keep_dtype=True))
+    if hasattr(X, "columns") or X.ndim <= 2:
         dtypes = _dtypes_of(X)
         X = validated_rows(estimator, X, dtype=dtypes, accept_sparse=False, reset=reset)
         shape = shape or _shape_of_row(X.shape[1])
@@ -48,26 +69,28 @@ def validated_images(estimator, X, image_shape, *, reset):
             raise ValueError(
                 f"X has {X.shape[1]} features; image_shape={shape} needs {np.prod(shape)}."
             )
-        _check_pixels(estimator, X, reset)
         return X.reshape(len(X), *shape)
     X = named_array(X, "X", allow_nd=True, dtype="numeric", ensure_all_finite=False)
     if X.ndim > 4 or 0 in X.shape:
         raise ValueError(
             f"X must be (n, height, width) or (n, height, width, channels); got shape {X.shape}."
         )
+    check_finite_pixels(X, "X")
     given = (*X.shape[1:], 1)[:3]
     if shape is not None and given != shape:
         raise ValueError(f"X has images of height, width and channels {given}, not {shape}.")
     rows = validate_data(estimator, X.reshape(len(X), -1), reset=reset, skip_check_array=True)
-    _check_pixels(estimator, rows, reset)
     return rows.reshape(len(X), *given)
 
 
-def _n_axes(X):
-    """Return the number of axes of X; raise if X is a list or object array of images that form no array."""
+def _one_array(X):
+    """Return a data frame as it is, and all else as one array; raise if images in a list or an object array form no array."""
+    if hasattr(X, "columns"):
+        return X
+    refuse_masked_rows(X, "X")
     try:
-        n_axes = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
-        apart = n_axes == 1 and len(X) > 0 and np.ndim(next(iter(X))) > 0
+        X = X if hasattr(X, "ndim") else np.asarray(X)
+        apart = X.ndim == 1 and len(X) > 0 and np.ndim(next(iter(X))) > 0
     except ValueError:
         apart = True
     if apart:
@@ -75,47 +98,68 @@ def _n_axes(X):
             "X must be one array of images, all of the same height, width and channels: crop, pad or resize them first, and "
             "join them by np.stack(images)."
         )
-    return n_axes
+    return X
 
 
 def _dtypes_of(X):
-    """Return the dtypes that pixels keep; scikit-learn does not look for those of lists and of nullable columns."""
+    """Return the dtypes that pixels keep; scikit-learn does not look for that of nullable columns."""
     if hasattr(X, "dtype"):
         return _DTYPES
     with suppress(ValueError):  # of no numbers, which are refused where X is read
-        own = dtype_of_rows(X)
+        own = dtype_of_frame(X)
         return [own] if own in _DTYPES else _DTYPES
     return _DTYPES
 
 
-def _check_pixels(estimator, X, reset):
-    """Record in ``fit`` whether pixels are of 8 bits, which are divided by 255; raise if that changes later.
-
-    Raise if a pixel is not finite, too.
-    """
-    # Computed without a copy of X. NaN comes first, where max would keep it.
-    eight_bit, largest = X.dtype == np.uint8, max(float(X.max()), -float(X.min()))
-    if not np.isfinite(largest):
+def check_finite_pixels(images, name):
+    """Raise if a pixel is NaN or infinite; if the sum is finite, none is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = images.dtype.kind in "biu" or np.isfinite(images.sum())
+    if not (finite or np.isfinite(images).all()):
         raise ValueError(
-            "X contains NaN or infinity: fill in such pixels first, for instance by np.nan_to_num."
+            f"{name} contains NaN or infinity: fill in such pixels first, for instance by np.nan_to_num."
         )
-    if reset:
-        whole = X.dtype.kind in "biu"
-        estimator.pixels_ = {"eight_bit": eight_bit, "largest": largest, "whole": whole}
-        return
-    fitted = estimator.pixels_
+
+
+def _seen_pixels(X, before):
+    """Return what the pixels of X, and those ``before``, say about their scale: those of 8 bits are divided by 255.
+
+    Raises
+    ------
+    ValueError
+        If the scale of X is another one than ``before``.
+    """
+    # Computed without a copy of X.
+    eight_bit, largest = X.dtype == np.uint8, max(float(X.max()), -float(X.min()))
+    whole = X.dtype.kind in "biu"
+    if before is None:
+        return {"eight_bit": eight_bit, "largest": largest, "whole": whole, "both": False}
+    _check_scale(X.dtype, largest, before)
+    # Models of earlier versions do not say whether they had whole numbers, or both kinds of pixels.
+    both, shares = before.get("both", False), eight_bit and not before["eight_bit"]
+    return {
+        "eight_bit": before["eight_bit"],
+        "largest": max(before["largest"], min(largest, 1.0) if shares else largest),
+        "whole": before.get("whole", False) or (whole and not shares),
+        "both": both or shares,
+    }
+
+
+def _check_scale(dtype, largest, before):
+    """Raise if pixels of ``dtype`` up to ``largest`` have another scale than those ``before``."""
+    eight_bit = dtype == np.uint8
     # If fit had 0 and 1 in 8 bits, these became 1 / 255 at most; the rest is for rounding.
-    bound = 1 if fitted["largest"] > 1 else 1.5 / 255
-    if fitted["eight_bit"] and not eight_bit and (largest > bound or X.dtype.kind in "iu"):
+    bound = 1 if before["largest"] > 1 else 1.5 / 255
+    beyond = before["eight_bit"] and (largest > bound or dtype.kind in "iu")
+    if not eight_bit and (beyond or (before.get("both", False) and largest > 1)):
         raise ValueError(
-            f"X has pixels of {X.dtype} up to {largest:.3g}, but fit had pixels of 8 bits, which are divided by 255: give "
+            f"X has pixels of {dtype} up to {largest:.3g}, but fit had pixels of 8 bits, which are divided by 255: give "
             "X.astype('uint8'), or X / 255."
         )
-    # Models of earlier versions do not say whether they had whole numbers: 0 and 1 at most.
-    binary = fitted.get("whole", False) and 0 < largest <= 1
-    if eight_bit and not fitted["eight_bit"] and (fitted["largest"] > 1 or binary):
+    binary = before.get("whole", False) and 0 < largest <= 1
+    if eight_bit and not before["eight_bit"] and (before["largest"] > 1 or binary):
         raise ValueError(
-            f"X has pixels of 8 bits, which are divided by 255, but fit had others, up to {fitted['largest']:.3g}: give X in "
+            f"X has pixels of 8 bits, which are divided by 255, but fit had others, up to {before['largest']:.3g}: give X in "
             "the type and the scale that it had there."
         )
 

@@ -71,7 +71,7 @@ def apply(
     folder = Path(os.fsdecode(out)) if is_folder else None
     if is_folder and any(folder.glob("part-*.np?")):
         raise ValueError(f"out={str(folder)!r} has parts already: choose a new or an empty folder.")
-    checked, results, start = Checks(allow_nan=True, keep_bytes=True), [], 0
+    checked, results, start = Checks(allow_nan=True, kept=[np.uint8]), [], 0
     for number, part in enumerate(_pieces(X, out is not None) if parts is None else parts):
         rows = part.rows if parts is None else _named(checked(part), part.names)
         with config_context(transform_output="default"):  # sparse results are no data frames

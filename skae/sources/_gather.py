@@ -11,6 +11,7 @@ from .._typing import MatrixLike, PathLike
 from ._parts import parts_of
 
 _PLAIN = (np.float32, np.float64)
+_OF_PIXELS = [np.dtype(kind) for kind in "e?bBhHiIlLqQ"]
 
 
 def gather(X: MatrixLike, *, allow_nan: bool = False, folder: PathLike | None = None) -> Any:
@@ -55,15 +56,15 @@ def gather(X: MatrixLike, *, allow_nan: bool = False, folder: PathLike | None = 
     return gather_with_y(X, allow_nan=allow_nan, folder=folder)[0]
 
 
-def gather_with_y(X, *, allow_nan=False, folder=None, keep_bytes=False):
+def gather_with_y(X, *, allow_nan=False, folder=None, keep_dtype=False):
     """Return X as :func:`gather` does, and the y of its parts, or None if they have none.
 
-    With ``keep_bytes``, unsigned integers of 8 bits stay what they are: pixels, whose scale is not that of floats.
+    With ``keep_dtype``, integers, Booleans and half floats stay what they are: pixels, whose dtype says their scale.
     """
     parts = parts_of(X)
     if parts is None:
         return in_memory(X), None
-    checked = Checks(allow_nan, keep_bytes)
+    checked = Checks(allow_nan, _OF_PIXELS if keep_dtype else ())
     with tempfile.TemporaryFile(prefix="skae-", dir=folder) as file:
         sparse, targets = [], []
         for part in parts:
@@ -140,13 +141,13 @@ class Checks:
     Parameters
     ----------
     allow_nan : bool
-    keep_bytes : bool, default=False
-        Whether rows of ``uint8`` keep this dtype.
+    kept : sequence of dtype, default=()
+        Dtypes other than float32 and float64 that rows keep.
     """
 
-    def __init__(self, allow_nan, keep_bytes=False):
+    def __init__(self, allow_nan, kept=()):
         self._allow_nan, self._number = allow_nan, 0
-        self._kept = (*_PLAIN, np.uint8) if keep_bytes else _PLAIN
+        self._kept = *_PLAIN, *kept
         self.n_rows, self.n_columns, self.dtype = 0, None, None
         self.names, self._sparse, self._has_y, self._y_shape = None, False, False, None
 

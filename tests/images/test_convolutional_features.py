@@ -623,6 +623,62 @@ def test_pixels_of_eight_bits_are_the_same_from_all_sources(make, tmp_path):
             model.transform(255.0 * pixels)
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.int16, bool, np.float16])
+def test_pixels_of_other_types_are_the_same_from_all_sources(dtype, tmp_path):
+    on = np.random.default_rng(0).random((20, 6, 6)) > 0.5
+    rows = on.astype(dtype).reshape(20, -1)
+    options = {"dictionary": "patches", "contrast": None, "whitening": None, "encoder": "linear"}
+    model = ConvolutionalFeatures(4, patch_size=3, random_state=0, **options)
+    codes = model.fit(rows).transform(rows)
+    mapped = np.memmap(tmp_path / "pixels", dtype, "w+", shape=rows.shape)
+    mapped[:] = rows
+    for X in (mapped, pytest.importorskip("dask.array").from_array(rows, chunks=(7, 36))):
+        found = model.fit(X).transform(X)
+        assert found.dtype == codes.dtype
+        np.testing.assert_array_equal(found, codes)
+        if dtype is not np.float16:
+            # As numbers other than 8 bits, 1 is no fraction of 255.
+            with pytest.raises(ValueError, match="X has pixels of 8 bits"):
+                model.transform(on.astype(np.uint8))
+    with pytest.raises(ValueError, match="Part 1 of X.*has the dtype float64, and the first one"):
+        model.fit(iter([rows, rows.astype(float)]))
+
+
+class Counted:
+    """An image that counts how many times it is read."""
+
+    def __init__(self, image):
+        self.image, self.n_reads = image, 0
+
+    def __array__(self, dtype=None, copy=None):
+        self.n_reads += 1
+        return self.image
+
+
+def test_lists_and_frames_are_read_once(monkeypatch):
+    images = [Counted(image) for image in (200 * GRAY[:, :, :9]).astype(np.uint8)]
+    features = ConvolutionalFeatures(3, patch_size=3, dictionary="patches", random_state=0)
+    expected = features.fit_transform(np.stack([each.image for each in images]))
+    np.testing.assert_array_equal(features.fit(images).transform(images), expected)
+    assert {each.n_reads for each in images} == {2}
+    rows, read, values = [each.image.ravel() for each in images], [], pd.DataFrame.to_numpy
+    frame = pd.DataFrame(rows).astype("UInt8").rename(columns=str)
+    monkeypatch.setattr(
+        pd.DataFrame,
+        "to_numpy",
+        lambda X, *args, **kwargs: read.append(len(X)) or values(X, *args, **kwargs),
+    )
+    np.testing.assert_array_equal(features.fit(frame).transform(frame), expected)
+    assert sum(read) <= 2 * len(frame)
+
+
+def test_frames_without_a_pixel_say_so():
+    frame = pd.DataFrame((200 * GRAY[:, :, :9]).astype(np.uint8).reshape(7, -1)).astype("UInt8")
+    frame.iloc[3, 5] = pd.NA
+    with pytest.raises(ValueError, match="Input X contains NaN. Fill in"):
+        ConvolutionalFeatures(3, patch_size=3).fit(frame)
+
+
 def test_a_dictionary_of_nonnegative_parts():
     nmf = NMF(4, init="random", random_state=0, max_iter=500)
     options = {"encoder": "code", "contrast": None, "whitening": None, "patch_size": 3}

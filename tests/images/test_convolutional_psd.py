@@ -337,6 +337,61 @@ def test_rows_of_weight_0_do_not_count():
     assert not np.allclose(other.components_, plain.components_)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("largest", [200.0, 1e30])
+def test_images_of_weight_0_have_no_say_in_the_scale(method, largest):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 6), dtype=np.uint8)
+    shares, weights = pixels / np.float32(255), [1, 1, 1, 0]
+    wild = np.where(np.reshape(weights, (4, 1, 1)), shares, np.float32(largest))
+    model, other = (ConvolutionalPSD(3, patch_size=3, max_iter=1, random_state=0) for _ in "ab")
+    getattr(model, method)(wild, sample_weight=weights)
+    getattr(other, method)(shares[:3])
+    np.testing.assert_array_equal(model.components_, other.components_)
+    np.testing.assert_array_equal(model.transform(pixels), other.transform(pixels))
+
+
+DARK = np.zeros((4, 6, 6))
+BRIGHT = np.random.default_rng(0).integers(2, 256, (4, 6, 6), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("method", ["partial_fit", "fit"])
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ([DARK, BRIGHT.astype(float), BRIGHT], "8 bits.*but fit had others, up to 249"),
+        ([DARK.astype(int), BRIGHT.astype(int), BRIGHT], "8 bits.*but fit had others, up to 249"),
+        ([DARK, BRIGHT, BRIGHT.astype(float)], "up to 249, but fit had pixels of 8 bits"),
+        ([BRIGHT / 255, BRIGHT, BRIGHT.astype(int)], "up to 249, but fit had pixels of 8 bits"),
+        ([BRIGHT, BRIGHT / 255, BRIGHT.astype(float)], "up to 249, but fit had pixels of 8 bits"),
+    ],
+)
+def test_all_parts_of_a_training_have_one_scale(method, parts, words):
+    model = ConvolutionalPSD(3, patch_size=3, max_iter=1, warm_start=True, random_state=0)
+    train = getattr(model, method)
+    for part in parts[:-1]:
+        train(part)
+    before, seen = model.components_.copy(), dict(model.pixels_)
+    with pytest.raises(ValueError, match=words):
+        train(parts[-1])
+    np.testing.assert_array_equal(model.components_, before)
+    assert model.pixels_ == seen
+
+
+def test_parts_of_one_scale_may_have_any_type():
+    """Dark images do not say which scale the next ones have."""
+    orders = [
+        [DARK.astype(np.uint8), BRIGHT, (BRIGHT / 255).astype(np.float32)],
+        [DARK.astype(np.float32), (BRIGHT / 255).astype(np.float32), BRIGHT],
+    ]
+    models = [ConvolutionalPSD(3, patch_size=3, max_iter=1, random_state=0) for _ in orders]
+    for model, parts in zip(models, orders):
+        for part in parts:
+            model.partial_fit(part)
+    np.testing.assert_allclose(models[0].components_, models[1].components_, rtol=1e-5)
+    np.testing.assert_allclose(models[0].transform(BRIGHT), models[1].transform(BRIGHT), rtol=1e-4)
+
+
 def test_images_of_8_bits_are_reconstructed_in_their_units():
     pixels = (255 / 16 * load_digits().images[:60]).astype(np.uint8)
     options = {"transform_algorithm": "lasso", "alpha": 0.01, "gap_tol": 0.1, "random_state": 0}
