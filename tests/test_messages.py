@@ -639,3 +639,14 @@ def test_a_parameter_of_a_layer_is_set_by_its_name():
     assert stack.get_params()["low__n_components"] == 3
     with pytest.raises(ValueError, match="Invalid parameter 'height'"):
         stack.set_params(height__n_components=3)
+
+
+@pytest.mark.parametrize("model", [AutoEncoder(2), SparseCoder(2), ZCA()])
+def test_rows_that_form_no_matrix_are_told(model):
+    frame = pytest.importorskip("pandas").DataFrame({"row": list(X)})
+    for rows in ([X[0], X[1, :5]], [[1, 2, 3], [1, 2]], frame):
+        with pytest.raises(ValueError, match="X must have a number.*pad or cut them"):
+            model.fit(rows)
+    for images in (X.reshape(40, 2, 3), list(X.reshape(40, 2, 3)), X.reshape(40, 2, 3).tolist()):
+        with pytest.raises(ValueError, match="Make a row of each sample.*see also skae.images"):
+            model.fit(images)

@@ -72,7 +72,7 @@ def _of_argument(problem, name):
 
 def _with_cure(problem, X):
     """Return the message of an error of scikit-learn's with the cure, or None if it needs none."""
-    if getattr(X, "ndim", 2) > 2:
+    if getattr(X, "ndim", 2) > 2 or "Found array with dim" in problem:
         return f"{problem} Make a row of each sample, X.reshape(len(X), -1); for images see also skae.images."
     # pandas says "Cannot cast object dtype", and "str dtype" from version 3 on.
     if "convert string to float" in problem or re.search("Cannot cast .* dtype to float", problem):
@@ -83,7 +83,12 @@ def _with_cure(problem, X):
         )
     if "could not be promoted" in problem or "real number, not" in problem:
         return f"X has columns that hold no numbers ({problem.split('. ')[0]}). {_CURE_OF_DATES}"
-    if "Input X contains NaN" in problem:
+    if "setting an array element with a sequence" in problem:
+        return (
+            "X must have a number in each place of rows of the same length; got rows of different lengths, or a sequence in "
+            "one place: pad or cut them, or give each number a column, for instance by np.stack(rows)."
+        )
+    if "Input X contains NaN" in problem or "cannot convert NA to integer" in problem:
         return (
             "Input X contains NaN. Fill in missing values first, in a Pipeline, by Imputer of skae or SimpleImputer of "
             "scikit-learn. AutoEncoder, DenoisingAE and ContractiveAE take NaN in X themselves."

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state, check_scalar
 from .._estimators.fitting import DTYPES
 from .._estimators.reading import numpy_array
 from .._typing import ArrayLike, FloatArray, RandomState
-from ._validation import checked_patch_size, pair, smoothed
+from ._validation import check_finite_pixels, checked_patch_size, pair, smoothed
 
 
 def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01) -> FloatArray:
@@ -49,7 +49,8 @@ def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01
     >>> bool(0.8 < dim / bright < 1.25)
     True
     """
-    image = numpy_array(image, "image", dtype=DTYPES)
+    image = numpy_array(image, "image", dtype=DTYPES, ensure_all_finite=False)
+    check_finite_pixels(image, "image")
     if not all(isinstance(value, Real) and value > 0 for value in (sigma, floor)):
         raise ValueError(f"sigma and floor must be positive; got {sigma!r} and {floor!r}.")
     centered = image - smoothed(image, sigma)
@@ -130,7 +131,10 @@ def sample_patches(
 
 def _checked_image(image, name, patch_size):
     """Return ``image`` as an array; raise unless it has two or three axes and a place for a patch."""
-    image = numpy_array(image, name, dtype="numeric", allow_nd=True)
+    image = numpy_array(
+        image, name, dtype="numeric", allow_nd=True, ensure_2d=False, ensure_all_finite=False
+    )
+    check_finite_pixels(image, name)
     if image.ndim > 3:
         raise ValueError(
             f"{name} must be of shape (height, width) or (height, width, channels); got {image.shape}."
@@ -186,10 +190,7 @@ def denoise(image: ArrayLike, coder: Any, patch_size: int | tuple[int, int]) -> 
             f"image must be a gray image of shape (height, width); got {image.shape}. Give a signal as [signal], and each "
             "channel of a color image alone."
         )
-    if not np.isfinite(image).all():
-        raise ValueError(
-            "image contains NaN or infinity: fill in such pixels first, for instance by np.nan_to_num."
-        )
+    check_finite_pixels(image, "image")
     patch_size = checked_patch_size(patch_size, image.shape, "image")
     if isinstance(coder, type) or not hasattr(coder, "reconstruct"):
         raise TypeError(f"coder must be a fitted estimator with reconstruct; got {coder!r}.")

@@ -135,7 +135,14 @@ IMAGE = np.zeros((20, 20))
             lambda: denoise(IMAGE, SparseCoder(2).fit(np.eye(9)), (21, 3)),
             "patch_size=(21, 3) is larger than image, of height 20 and width 20",
         ),
-        (lambda: sample_patches([IMAGE, IMAGE * np.nan], (3, 3), 5), "images[1]"),
+        (
+            lambda: sample_patches([IMAGE, IMAGE * np.nan], (3, 3), 5),
+            "images[1] contains NaN or infinity: fill in such pixels first",
+        ),
+        (
+            lambda: normalize_contrast(IMAGE * np.nan),
+            "image contains NaN or infinity: fill in such pixels first",
+        ),
         (
             lambda: sample_patches([IMAGE, np.ma.masked_less(IMAGE, 1)], (3, 3), 5),
             "images[1] has masked values",
