@@ -11,6 +11,7 @@ from sklearn import config_context
 from .._compat import _safe_indexing
 from .._typing import ArrayLike, MatrixLike, PathLike
 from ._gather import Checks, _named
+from ._overlap import Later
 from ._parts import Part, Sliceable, parts_of, slices_of
 
 
@@ -45,8 +46,8 @@ def apply(
     ------
     ValueError
         If ``out`` has a different number of rows than X, rows of another shape than the result, or a dtype that would
-        change it; if it is in the memory of rows of X that are still to be read; or if it is a folder with parts of
-        something else.
+        change it; if it is in the memory, or in the file of a memory map, of rows of X that are still to be read; or if
+        it is a folder with parts of something else.
     TypeError
         If ``model`` has no such method, the method fits it or returns no row for each one of X, or ``out`` does not
         take slices.
@@ -72,7 +73,9 @@ def apply(
     if is_folder and any(folder.glob("part-*.np?")):
         raise ValueError(f"out={str(folder)!r} has parts already: choose a new or an empty folder.")
     checked, results, start = Checks(allow_nan=True, kept=[np.uint8]), [], 0
+    later = Later(X, None if is_folder else out)
     for number, part in enumerate(_pieces(X, out is not None) if parts is None else parts):
+        later.refuse_part(number, part.rows, start)
         rows = part.rows if parts is None else _named(checked(part), part.names)
         with config_context(transform_output="default"):  # sparse results are no data frames
             result = _checked(run(rows), rows, method)
@@ -87,7 +90,7 @@ def apply(
                 f"out has {out.shape[0]} rows, and X has more: its part {number}, counted from 0, ends at {stop}."
             )
         else:
-            _refuse_overlap(X, out, start, stop)
+            later.refuse(start, stop)
             out[start:stop] = _held(result, out, method)
         start = stop
     if parts is not None:
@@ -140,17 +143,6 @@ def _held(result, out, method):
 
 def _copied(result):
     return result.copy() if scipy.sparse.issparse(result) else np.array(result)
-
-
-def _refuse_overlap(X, out, start, stop):
-    """Raise if rows of ``out`` are in the memory of later rows of X, which are still to be read."""
-    if not (isinstance(X, np.ndarray) and isinstance(out, np.ndarray)):
-        return
-    if np.shares_memory(X[stop:], out[start:stop]):
-        raise ValueError(
-            f"out is in the memory of X, so that writing its rows {start} to {stop} would change rows of X that are not read "
-            "yet: give an array of its own."
-        )
 
 
 def _is_changed_by(values, dtype):

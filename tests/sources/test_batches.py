@@ -197,6 +197,67 @@ def test_results_do_not_overwrite_rows_that_are_read_later(place, monkeypatch):
         np.testing.assert_array_equal(apply(model, rows, places[place]), model.transform(X))
 
 
+def _rows_of(table, kind):
+    """Return the first 60 rows of an array in another form over the same memory."""
+    rows = table[:60]
+    if kind == "dlpack":
+        return pytest.importorskip("array_api_strict").from_dlpack(rows)
+    if kind == "frame":
+        return pytest.importorskip("pandas").DataFrame(rows, copy=False)
+    if kind == "polars":
+        return pytest.importorskip("polars").DataFrame(rows)
+    return iter(np.split(rows, 6))
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names")
+@pytest.mark.parametrize("kind", ["frame", "polars", "dlpack", "batches"])
+def test_rows_in_other_forms_are_not_overwritten_before_they_are_read(kind, monkeypatch):
+    monkeypatch.setattr("skae.sources._parts._BYTES", 8 * 5 * 10)
+    # Columns of polars are contiguous.
+    model, table = StandardScaler().fit(X), np.asfortranarray(np.vstack([X, X[:10]]))
+    with pytest.raises(ValueError, match="(out is in the|in the) memory of .*an array of its own"):
+        apply(model, _rows_of(table, kind), table[10:])
+    table = np.asfortranarray(np.vstack([X, X[:10]]))
+    apply(model, _rows_of(table, kind), table[:60])
+    np.testing.assert_array_equal(table[:60], model.transform(X))
+
+
+@pytest.mark.parametrize("place", [slice(10, 70), slice(0, 60), slice(70, 130), slice(130, 70, -1)])
+@pytest.mark.parametrize("mode", ["r+", "c"])
+def test_a_file_that_is_mapped_twice_is_not_overwritten_before_it_is_read(
+    place, mode, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("skae.sources._parts._BYTES", 8 * 5 * 10)
+    model = StandardScaler().fit(X)
+    np.save(tmp_path / "rows.npy", np.vstack([np.zeros((10, 5)), X, np.zeros((80, 5))]))
+    rows = np.load(tmp_path / "rows.npy", mmap_mode="r")[10:70]
+    out = np.load(tmp_path / "rows.npy", mmap_mode=mode)[10:][place]
+    if mode == "r+" and place == slice(10, 70):
+        with pytest.raises(ValueError, match="out is in the file of X, .* rows 0 to 10"):
+            apply(model, rows, out)
+        np.testing.assert_array_equal(rows, X)
+    else:
+        np.testing.assert_array_equal(apply(model, rows, out), model.transform(X))
+
+
+@pytest.mark.parametrize("library", ["h5py", "zarr"])
+def test_a_dataset_may_be_replaced_by_its_results(library, monkeypatch, tmp_path):
+    """Its rows are read before they are written."""
+    monkeypatch.setattr("skae.sources._parts._BYTES", 8 * 5 * 10)
+    model, library = StandardScaler().fit(X), pytest.importorskip(library)
+    if library.__name__ == "h5py":
+        rows = library.File(tmp_path / "rows.h5", "w").create_dataset("rows", data=X, chunks=(7, 2))
+        again = rows.file["/rows"]
+    else:
+        rows = library.open(
+            tmp_path / "rows.zarr", mode="w", shape=X.shape, chunks=(7, 2), dtype=float
+        )
+        rows[:] = X
+        again = library.open(tmp_path / "rows.zarr", mode="r+")
+    apply(model, again, rows)
+    np.testing.assert_array_equal(again[:], model.transform(X))
+
+
 def test_a_folder_may_be_named_in_bytes(tmp_path):
     folder = os.fsencode(tmp_path / "codes")
     model = AutoEncoder(2, **FAST).fit(X)
