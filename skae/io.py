@@ -268,16 +268,23 @@ def load_features(folder: PathLike) -> SparseAutoEncoder:
         raise ValueError(
             f"normalize_activations={config['normalize_activations']!r} is not known: fold the scale into the weights first."
         )
-    weights, bias, atoms = arrays["W_enc"].T, arrays["b_enc"], arrays["W_dec"]
+    return SparseAutoEncoder.from_weights(*_folded(config, arrays), **_unit_of(config, arrays))
+
+
+def _folded(config, arrays):
+    """Return the weights and biases with all that a configuration does beside them, in float32 or float64."""
+    names = "W_enc", "b_enc", "W_dec", "b_dec"
+    weights, bias, atoms, base = (arrays[name].astype(float) for name in names)
+    weights = weights.T
     if config.get("apply_b_dec_to_input", True):
-        bias = bias - weights @ arrays["b_dec"]
+        bias = bias - weights @ base
     if config.get("rescale_acts_by_decoder_norm", False):
         norms = np.linalg.norm(atoms, axis=1)
         weights, bias = weights * norms[:, np.newaxis], bias * norms
-        atoms = atoms / norms[:, np.newaxis]
-    return SparseAutoEncoder.from_weights(
-        weights, bias, atoms, arrays["b_dec"], **_unit_of(config, arrays)
-    )
+        atoms = atoms / np.where(norms > 0, norms, 1)[:, np.newaxis]
+    # Sums in float16 would be rounded to a thousandth.
+    dtype = np.float32 if arrays["W_enc"].dtype == np.float32 else np.float64
+    return [each.astype(dtype) for each in (weights, bias, atoms, base)]
 
 
 def _unit_of(config, arrays):

@@ -370,6 +370,26 @@ def test_features_of_other_tools(tmp_path):
         skae_io.save_features(AutoEncoder(3), tmp_path)
 
 
+@pytest.mark.parametrize("rescales", [False, True])
+def test_features_in_half_precision_are_not_rounded_further(rescales, tmp_path):
+    rng = np.random.default_rng(0)
+    shapes = {"W_enc": (30, 8), "b_enc": (8,), "W_dec": (8, 30), "b_dec": (30,)}
+    arrays = {k: rng.standard_normal(shape).astype(np.float16) for k, shape in shapes.items()}
+    arrays["b_dec"] *= 100
+    arrays["W_dec"][3] = 0  # a direction that is not used
+    write_arrays(tmp_path / "sae_weights.safetensors", arrays)
+    config = {"architecture": "topk", "k": 8, "rescale_acts_by_decoder_norm": rescales}
+    (tmp_path / "cfg.json").write_text(json.dumps(config))
+    model = skae_io.load_features(tmp_path)
+    wide = {name: array.astype(float) for name, array in arrays.items()}
+    rows = rng.standard_normal((20, 30)) + wide["b_dec"]
+    codes = np.maximum((rows - wide["b_dec"]) @ wide["W_enc"] + wide["b_enc"], 0)
+    expected = codes @ wide["W_dec"] + wide["b_dec"]
+    codes = codes * np.linalg.norm(wide["W_dec"], axis=1) if rescales else codes
+    np.testing.assert_allclose(model.transform(rows).toarray(), codes, atol=1e-9)
+    np.testing.assert_allclose(model.reconstruct(rows), expected, atol=1e-9)
+
+
 def test_safetensors_are_those_of_the_package(tmp_path):
     package = pytest.importorskip("safetensors.numpy")
     arrays = {"a": np.arange(6.0).reshape(2, 3), "b": np.float32([1, 2]), "c": np.float16([[3]])}
