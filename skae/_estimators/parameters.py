@@ -145,7 +145,7 @@ def resolved(value, name, automatic):
             except ValueError:
                 factor = np.nan
             if 0 <= factor < np.inf:
-                return factor * automatic
+                return float(factor * automatic)
     elif isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < np.inf:
         return float(value)
     raise ValueError(

@@ -35,10 +35,10 @@ def chosen_algorithm(problem, algorithm, warm=False):
     if algorithm == "auto":
         return "cd" if warm and "cd" in problem.algorithms else problem.algorithms[0]
     if algorithm not in problem.algorithms:
-        raise ValueError(
-            f"algorithm={algorithm!r} does not go with {problem.kind}; use 'auto' or one of "
-            f"{problem.algorithms}."
-        )
+        # A problem with one algorithm has it as 'auto' only.
+        others = problem.algorithms if len(problem.algorithms) > 1 else ()
+        names = " or ".join(map(repr, ("auto", *others)))
+        raise ValueError(f"algorithm={algorithm!r} does not go with {problem.kind}; use {names}.")
     return algorithm
 
 

@@ -92,6 +92,7 @@ def test_contraction_is_its_formula(kind, hidden):
 def test_contraction_of_the_reconstruction_begins_at_the_identity():
     model = ContractiveAE(8, contracted="reconstruction", loss="gaussian", **STILL).fit(REAL)
     assert model.contraction_ == pytest.approx(SHARES["gaussian"] * 5 / 2 / 5, rel=1e-6)
+    assert type(model.contraction_) is float
 
 
 @pytest.mark.parametrize("loss", ["gaussian", "bernoulli"])

@@ -226,7 +226,7 @@ def test_partial_fits_equal_one_fit():
         ({"topology": (3, 5)}, "rows \\* columns = n_components=20"),
         ({"topology": (-4, -5)}, "rows \\* columns = n_components=20"),
         ({"topology": (4.0, 5.0)}, "rows \\* columns = n_components=20"),
-        ({"topology": (4, 5), "algorithm": "cd"}, "does not go with a topology"),
+        ({"topology": (4, 5), "algorithm": "cd"}, "does not go with a topology; use 'auto'[.]"),
         ({"encoder": "linear"}, "encoder"),
         ({"n_components": 0}, "n_components"),
     ],
