@@ -2,10 +2,15 @@
 
 import inspect
 
+import numpy as np
 import pytest
+from sklearn.base import clone
+from small_models import OTHERS, SHORT, TRAINED
 from test_typing import PUBLIC, _functions
 
 import skae
+from skae.images import ConvolutionalFeatures, ConvolutionalPSD, ConvolutionalStack
+from skae.manifold import TangentNeighborsClassifier
 
 validate = pytest.importorskip("numpydoc.validate").validate
 ClassDoc = pytest.importorskip("numpydoc.docscrape").ClassDoc
@@ -79,3 +84,39 @@ def test_shared_parameters_have_one_description(family, different):
     shared = {name: set(each) for name, each in texts.items() if len(each) > 1}
     assert len(shared) > 15
     assert {name for name, each in shared.items() if len(each) > 1} <= different
+
+
+STAGES = [("only", ConvolutionalFeatures(2, patch_size=2))]
+FITTED = [
+    *TRAINED,
+    *OTHERS,
+    skae.AutoEncoder(3, **SHORT),
+    skae.DenoisingAE(3, **SHORT),
+    skae.ContractiveAE(3, **SHORT),
+    skae.SparseAutoEncoder(4, activation="batch_topk", **SHORT),
+    skae.RBM(3, **SHORT),
+    TangentNeighborsClassifier(skae.ContractiveAE(3, **SHORT)),
+    ConvolutionalFeatures(2, patch_size=2, random_state=0),
+    ConvolutionalPSD(2, patch_size=2, **SHORT),
+    ConvolutionalStack(STAGES, random_state=0),
+]
+# Attributes that samplers and images ask each other for, and those that need another fine_tune.
+INNER = {"trained_with_", "pixels_"}
+ELSEWHERE = {"StackedAE": {"predictor_", "classes_"}}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("model", FITTED, ids=lambda each: type(each).__name__)
+def test_attributes_after_fit_are_those_of_the_docstring(model):
+    pandas = pytest.importorskip("pandas")
+    X = np.random.default_rng(0).random((40, 36))
+    frame = pandas.DataFrame(X).rename(columns=str)
+    fitted = clone(model).fit(frame, (X[:, 0] > 0.5).astype(int))
+    entries = ClassDoc(type(model))["Attributes"]
+    documented = {name.strip() for entry in entries for name in entry.name.split(",")}
+    own = {name for name in vars(fitted) if name.endswith("_") and name[0] != "_"}
+    assert own - INNER <= documented
+    for name in documented - ELSEWHERE.get(type(model).__name__, set()):
+        getattr(fitted, name)
+    for name, value in inspect.getmembers(type(model), lambda each: isinstance(each, property)):
+        assert name[0] == "_" or inspect.getdoc(value), name

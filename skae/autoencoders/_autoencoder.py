@@ -112,6 +112,10 @@ class AutoEncoder(BaseAutoEncoder):
         Objective of each epoch, on training and on held-out samples.
     converged_ : bool
         Whether training stopped by itself.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
 
     References
     ----------

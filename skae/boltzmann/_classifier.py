@@ -99,6 +99,10 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         Number of epochs of (c).
     loss_curve_, validation_curve_ : list of float
         Objective of each epoch, and fraction of wrong labels on held-out samples.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
 
     References
     ----------

@@ -136,6 +136,10 @@ class DBM(
         Number of epochs of the joint training.
     loss_curve_, validation_curve_ : list of float
         Reconstruction loss of x in each epoch.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
 
     References
     ----------

@@ -73,6 +73,10 @@ class DBN(
         Fitted layers by name.
     stack_ : StackedAE
         Network of their encoders and decoders.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
 
     References
     ----------

@@ -143,6 +143,10 @@ class RBM(BoltzmannMachine, FittedNetwork):
         Epochs so far.
     loss_curve_, validation_curve_ : list of float
         Reconstruction loss of each epoch, on some of the training and on held-out samples.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
 
     References
     ----------

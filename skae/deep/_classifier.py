@@ -138,6 +138,10 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
         Objective of each epoch.
     validation_curve_ : list of float
         Fraction of wrong labels on held-out samples after each epoch.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
 
     References
     ----------

@@ -108,6 +108,10 @@ class RecurrentAE(BaseStack):
         Objective of each epoch.
     validation_curve_ : list of float
         Objective on held-out samples after each epoch.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
 
     References
     ----------

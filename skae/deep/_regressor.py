@@ -131,6 +131,10 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
         Objective of each epoch, with y in multiples of ``target_scale_``.
     validation_curve_ : list of float
         Half the squared error on held-out samples after each epoch, on the same scale.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
 
     References
     ----------

@@ -142,6 +142,10 @@ class StackedAE(BaseStack):
         Epochs of fine-tuning; without it, of the layer that took most.
     loss_curve_, validation_curve_ : list of float
         Objective of each epoch of fine-tuning, on training and on held-out samples.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
 
     References
     ----------

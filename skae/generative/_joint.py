@@ -107,18 +107,18 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     loss_curve_ : list of float
         Objective of the base after each step, as the mean over chains.
     n_features_in_ : int
-        Number of features.
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
 
     References
     ----------
     Bengio, Y., Courville, A. & Vincent, P. Representation learning: a review and new perspectives. IEEE TPAMI 35
     (2013).
 
-    Neal, R. M. MCMC using Hamiltonian dynamics. Handbook of Markov chain Monte Carlo (2011), arXiv:1206.1901.
-
-    Hoffman, M. D. & Gelman, A. The No-U-Turn sampler. JMLR 15 (2014).
-
-    Gelman, A. et al. Bayesian data analysis. Third edition (2013), sections 11.4 and 11.5.
+    Neal, R. M. MCMC using Hamiltonian dynamics. Handbook of Markov chain Monte Carlo (2011), arXiv:1206.1901. Hoffman,
+    M. D. & Gelman, A. The No-U-Turn sampler. JMLR 15 (2014). Gelman, A. et al. Bayesian data analysis. Third edition
+    (2013), sections 11.4 and 11.5.
 
     Examples
     --------

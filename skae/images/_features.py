@@ -124,6 +124,8 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Number of rows and columns between positions that share their filters.
     n_features_in_ : int
         Number of values of an image.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
 
     References
     ----------

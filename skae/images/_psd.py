@@ -108,8 +108,7 @@ class ConvolutionalPSD(
         Whether to shuffle the images in each epoch. An int shuffles within blocks of that many consecutive images
         only, so that a file is read in order.
     early_stopping : bool, default=False
-        Whether to stop when the objective of held-out images no longer improves, and keep the weights at which it was
-        least.
+        Whether to stop when the objective of held-out images no longer improves, and keep the weights of the least one.
     validation_fraction : float, default=0.1
         Share of images to hold out for ``early_stopping``.
     n_iter_no_change : int, default=5
@@ -126,8 +125,7 @@ class ConvolutionalPSD(
     checkpoint : path-like, default=None
         File to which the state of training is written after each epoch, atomically.
     resume : bool, default=False
-        Whether ``fit`` continues from ``checkpoint`` if the file exists, with bitwise the same result as without the
-        interruption.
+        Whether to continue from ``checkpoint`` if it exists, with bitwise the same result as without the interruption.
 
     Attributes
     ----------
@@ -149,14 +147,16 @@ class ConvolutionalPSD(
         Mean objective of each epoch, on training and on held-out images.
     converged_ : bool
         Whether training stopped by itself.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
 
     References
     ----------
-    Kavukcuoglu, K. et al. Learning convolutional feature hierarchies for visual recognition. NIPS 2010.
-
-    Le, Q. et al. Tiled convolutional neural networks. NIPS 2010.
-
-    Gregor, K. & LeCun, Y. Emergence of complex-like cells in a temporal product network. 2010 (arXiv 1006.0448).
+    Kavukcuoglu, K. et al. Learning convolutional feature hierarchies for visual recognition. NIPS 2010. Le, Q. et al.
+    Tiled convolutional neural networks. NIPS 2010. Gregor, K. & LeCun, Y. Emergence of complex-like cells in a temporal
+    product network. 2010 (arXiv 1006.0448).
 
     Examples
     --------

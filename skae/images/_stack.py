@@ -67,6 +67,8 @@ class ConvolutionalStack(
         Height, width and channels of an image.
     n_features_in_ : int
         Number of values of an image.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
 
     References
     ----------

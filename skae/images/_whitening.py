@@ -38,6 +38,10 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Means of the features.
     whitening_, coloring_ : ndarray of shape (n_features, n_features)
         Symmetric matrices of ``transform`` and ``inverse_transform``.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
 
     References
     ----------

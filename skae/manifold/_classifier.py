@@ -179,15 +179,16 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         Weight of the squared slopes that was used.
     n_iter_ : int
         Epochs of (c).
-    loss_curve_ : list of float
-        Objective of each epoch.
-    validation_curve_ : list of float
-        Fraction of wrong labels on held-out samples after each epoch.
+    loss_curve_, validation_curve_ : list of float
+        Objective of each epoch, and fraction of wrong labels on held-out samples.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
 
     References
     ----------
     Rifai, S., Dauphin, Y., Vincent, P., Bengio, Y. & Muller, X. The manifold tangent classifier. NIPS 2011, section 4.
-
     Simard, P., Victorri, B., LeCun, Y. & Denker, J. Tangent prop. NIPS 1991.
 
     Examples

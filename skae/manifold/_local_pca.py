@@ -36,6 +36,8 @@ class LocalPCA(BaseEstimator):
     ----------
     n_features_in_ : int
         Number of features.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
 
     References
     ----------

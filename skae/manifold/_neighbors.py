@@ -98,6 +98,10 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         Labels in the order of ``predict_proba``.
     encoder_ : estimator
         The fitted encoder.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
 
     References
     ----------

@@ -125,6 +125,10 @@ class SparseCoder(BaseCoder):
         samples, with the dictionary after the epoch.
     converged_ : bool
         Whether training stopped by itself.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if X has names that are strings.
 
     References
     ----------
