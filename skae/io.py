@@ -186,8 +186,8 @@ def save_features(model: Any, folder: PathLike) -> None:
     The folder has ``sae_weights.safetensors`` with ``W_enc`` of shape (n_features, n_components), ``b_enc``, ``W_dec``
     of shape (n_components, n_features), ``b_dec`` and, except for ``'topk'`` and ``'relu'``, ``threshold``; and
     ``cfg.json`` with the architecture (``'topk'``, ``'standard'`` for ``'relu'``, ``'jumprelu'`` for the others),
-    ``d_in``, ``d_sae`` and ``k``. The weights take and return X in its own units: codes are those of ``transform``, and
-    rows of ``W_dec`` are directions times ``scale_``.
+    ``d_in``, ``d_sae`` and, for ``'topk'``, ``k``. The weights take and return X in its own units: codes are those of
+    ``transform``, and rows of ``W_dec`` are directions times ``scale_``.
 
     Parameters
     ----------

@@ -28,18 +28,18 @@ class AutoEncoder(BaseAutoEncoder):
         Loss of all columns: ``'gaussian'`` (half squared error), ``'bernoulli'`` (cross-entropy, X in [0, 1]) or
         ``'multinomial'`` (the row is one group). A list of (loss, columns) pairs, as in ColumnTransformer, sets the
         loss by column; the columns of a multinomial pair are one group, or a dict of named groups. ``'auto'`` chooses
-        multinomial for runs of one-hot columns and bernoulli for columns that hold both 0 and 1 and nothing else. It
-        also chooses bernoulli, in their common range, for 32 or more real columns on one scale that are nearly binary,
-        such as pixels of ink (their variance is at least 0.6 of that of 0/1 columns with the same means). The other
-        columns are gaussian; see ``column_losses_``.
+        multinomial for runs of one-hot columns and bernoulli for columns that hold both 0 and 1 and nothing else,
+        except a few among pixels. It also chooses bernoulli, in their common range, for 32 or more real columns on one
+        scale that are nearly binary, such as pixels of ink (their variance is at least 0.6 of that of 0/1 columns with
+        the same means). The other columns are gaussian; see ``column_losses_``.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
         How to scale the columns of X inside the model, so that their scales do not matter. ``'columns'`` scales each
         real column to mean 0 and variance 1. ``'shared'`` uses one variance for all of them, for columns on one scale
-        such as pixels. ``'auto'`` means ``'shared'`` if three quarters of the real columns have the same minimum and
-        reach half of the largest range, else ``'columns'``. Columns of probabilities are scaled from their common range
-        to [0, 1]; 0/1 columns and one-hot groups are not scaled, and constant columns are left out. False uses X as it
-        is. Methods take and return values on the scale of X. ``center_`` and ``scale_`` hold the scaling, which warm
-        starts and ``partial_fit`` keep.
+        such as pixels. ``'auto'`` means ``'shared'`` if three quarters of the real columns begin at the least value of
+        all and reach half of the range of all, else ``'columns'``. Columns of probabilities are scaled from their
+        common range to [0, 1]; 0/1 columns and one-hot groups are not scaled, and constant columns are left out. False
+        uses X as it is. Methods take and return values on the scale of X. ``center_`` and ``scale_`` hold the scaling,
+        which warm starts and ``partial_fit`` keep.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'

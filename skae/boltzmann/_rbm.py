@@ -61,9 +61,10 @@ class RBM(BoltzmannMachine, FittedNetwork):
         Number of hidden units.
     visible : str or list of (str, columns), default='auto'
         Kinds of the visible units, as ``loss`` of :class:`AutoEncoder`: ``'bernoulli'`` (X in [0, 1]: probabilities of
-        ones), ``'gaussian'`` (unit variance), ``'multinomial'`` (the row is one one-hot group), or pairs as
-        in ColumnTransformer. ``'auto'`` takes runs of one-hot columns as multinomial groups, 0/1 columns and
-        real columns in [0, 1] or on one scale, such as pixels, as bernoulli, and the rest as gaussian.
+        ones), ``'gaussian'`` (unit variance), ``'multinomial'`` (the row is one one-hot group), or pairs as in
+        ColumnTransformer. ``'auto'`` takes runs of one-hot columns as multinomial groups and 0/1 columns as bernoulli,
+        and also real columns if all of them are in [0, 1] or they are on one scale, such as pixels. The rest is
+        gaussian.
     gradient : {'cd', 'pcd', 'autoencoder'}, default='cd'
         Estimate of the gradient: with samples of short chains from the data (``'cd'``), with samples of chains that
         persist from step to step (``'pcd'``), or the gradient of the reconstruction loss instead.

@@ -55,8 +55,8 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
         reconstructed.
     unlabeled_per_labeled : float, 'auto' or None, default='auto'
         Number of unlabeled rows per labeled row with ``reconstruction_weight``, drawn anew in each epoch. Epochs and
-        ``batch_size`` then count labeled rows only. ``'auto'`` means one. None uses all rows, as ``solver='lbfgs'``
-        requires.
+        ``batch_size`` then count labeled rows only. None uses all rows. ``'auto'`` means one, or None with
+        ``solver='lbfgs'``, which needs all rows.
     dropout : float or 'auto', default='auto'
         Fraction of the units of each layer that are dropped at each step of the joint training. ``'auto'`` is 0.5 if
         each layer has 100 units or more, and there are the many steps that it takes to learn with so few of them:

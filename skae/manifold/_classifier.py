@@ -105,7 +105,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     unlabeled_per_labeled : float, 'auto' or None, default='auto'
         Number of unlabeled rows per labeled row with ``penalize_unlabeled`` or ``reconstruction_weight``, drawn anew in
         each epoch. Epochs and ``batch_size`` then count labeled rows only, so that few labels among many rows are no
-        more work. ``'auto'`` means one. None uses all rows, as ``solver='lbfgs'`` requires.
+        more work. None uses all rows. ``'auto'`` means one, or None with ``solver='lbfgs'``, which needs all rows.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
         Noise added to X in (c), drawn anew at each step; prediction uses the clean X. ``'masking'`` sets cells to 0 and
         divides the others by ``1 - corruption_level``, as dropout does; ``'salt_and_pepper'`` sets them to an end of

@@ -85,7 +85,8 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         Whether to use the tangent planes of query points only, or of training points too. ``'both'`` stores n_samples *
         n_tangents * n_features values, and training points whose tangents fit by chance are near to all others.
     n_candidates : int, default=100
-        Number of nearest points in Euclidean distance whose tangent distance is computed.
+        Number of nearest points in Euclidean distance whose tangent distance is computed; never fewer than
+        ``n_neighbors``.
     prefit : bool, default=False
         Whether ``encoder`` is already fitted and is used as it is. In cross-validation use ``FrozenEstimator(encoder)``
         instead, which stays fitted when it is cloned.

@@ -47,7 +47,7 @@ def apply(
     ValueError
         If ``out`` has a different number of rows than X, rows of another shape than the result, or a dtype that would
         change it; if it is in the memory, or in the file of a memory map, of rows of X that are still to be read; or if
-        it is a folder with parts of something else.
+        it is a folder that has parts already.
     TypeError
         If ``model`` has no such method, the method fits it or returns no row for each one of X, or ``out`` does not
         take slices.

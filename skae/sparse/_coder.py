@@ -52,8 +52,8 @@ class SparseCoder(BaseCoder):
     ridge : float, default=0.0
         Weight of half the squared codes (elastic net).
     groups : list of array-like of int, default=None
-        Indices of the atoms of each group; groups may overlap. The penalty is then ``alpha sum_g ||h_g||``, which sets
-        whole groups to zero (Jenatton et al. 2011).
+        Indices of the atoms of each group; each atom is in one or more of them. The penalty is then ``alpha sum_g
+        ||h_g||``, which sets whole groups to zero (Jenatton et al. 2011).
     algorithm : {'auto', 'homotopy', 'cd', 'fista', 'ista', 'omp'}, default='auto'
         Algorithm that finds the codes: the exact homotopy path, coordinate descent on working sets, or proximal
         gradient steps with (``'fista'``) and without momentum (``'ista'``), the only two that support ``groups``.
@@ -227,7 +227,7 @@ class SparseCoder(BaseCoder):
         codes : {ndarray, csr_matrix} of shape (n_samples, n_components)
             Signed codes, regardless of ``split_sign``.
         gaps : ndarray of shape (n_samples,)
-            Upper bound on the objective of each code minus its minimum; for ``'omp'``, the objective itself.
+            Upper bound on the objective of each code minus its minimum; for ``'omp'``, half the squared error.
 
         Raises
         ------
