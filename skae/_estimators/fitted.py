@@ -148,9 +148,9 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     def score_field(self, X: MatrixLike) -> FloatArray:
         """Return r(x) - x, which points to where the data are denser.
 
-        For gaussian columns and an auto-encoder trained with noise of standard deviation sigma (or
-        with contraction sigma^2 / 2 of its reconstruction), it estimates sigma^2 times the gradient of
-        log p(x) (Alain & Bengio 2014, theorem 1): divide by sigma^2 for the score itself.
+        For gaussian columns and an auto-encoder trained with noise of standard deviation sigma (or with contraction
+        sigma^2 / 2 of its reconstruction), it estimates the gradient of log p(x), the score, times sigma^2 for scaled
+        columns (Alain & Bengio 2014, theorem 1): the score itself is ``score_field(X) / (sigma * scale_) ** 2``.
 
         Parameters
         ----------

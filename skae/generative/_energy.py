@@ -209,7 +209,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
     _begin, _fit_network = unsupervised.begin, unsupervised.fit_network
 
     def energy(self, X: MatrixLike) -> FloatArray:
-        """Return E(x), whose negative gradient is (r(x) - x) / noise^2.
+        """Return E(x), whose negative gradient by scaled columns is (r(x) - x) / noise^2.
 
         Parameters
         ----------

@@ -66,13 +66,13 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     n_tangents : int or 'auto', default='auto'
         Number of tangents per sample, at most the number of features or code units; ``'auto'`` is half that, up to 15.
     tangent_penalty : float, 'auto' or str, default='auto'
-        Weight of the squared slopes of the outputs along the tangents; 0 skips (b). Slopes are on the scale of X.
+        Weight of the squared slopes of the outputs along the tangents; 0 skips (b). Slopes are those by scaled columns.
         ``'auto'`` is the mean variance of the data along the tangents, ``mean(u' Cov(X) u)`` for scaled columns, and
-        does not depend on the scale of X. If unlabeled rows are penalized and n < 1000 have labels, it is
-        ``(n / 1000) ** 1.5`` times that. It is estimated from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is
-        a multiple: search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``, ``'30*auto'``. If the penalty P of a
-        minibatch exceeds L, 5 % of the loss of constant outputs, it is replaced by ``L * (1 + log(P / L))``. A weight
-        that is much too large then costs little accuracy and does not lead to constant outputs.
+        does not depend on the scale of X. If unlabeled rows are penalized and n < 1000 have labels, it is ``(n / 1000)
+        ** 1.5`` times that. It is estimated from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a multiple:
+        search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``, ``'30*auto'``. If the penalty P of a minibatch
+        exceeds L, 5 % of the loss of constant outputs, it is replaced by ``L * (1 + log(P / L))``. A weight that is
+        much too large then costs little accuracy and does not lead to constant outputs.
     tangent_sampling : {'exact', 'random'}, default='random'
         Whether a step uses all tangents of each sample, or one random combination of them, which is unbiased. The
         random form costs two passes through the network instead of ``1 + n_tangents``. The exact form costs less than

@@ -82,3 +82,15 @@ def test_three_hidden_layers_reconstruct_better_than_pca(estimator):
     pca = PCA(10).fit(X)
     expected = np.sum((X - pca.inverse_transform(pca.transform(X))) ** 2)
     assert np.sum((X - deep.reconstruct(X)) ** 2) < expected
+
+
+def test_score_in_the_units_of_X():
+    data, _ = _gaussian_data(500)
+    X = data * [1, 10, 0.1, 100] + [0, 5, -1, 300]
+    options = {**LINEAR, "standardize": "columns"}
+    model = ContractiveAE(4, **options, contracted="reconstruction", contraction=0.8**2 / 2).fit(X)
+    smoothed = np.cov(X.T, bias=True) + np.diag((0.8 * model.scale_) ** 2)
+    expected = -(X - X.mean(axis=0)) @ np.linalg.inv(smoothed)
+    found = model.score_field(X) / (0.8 * model.scale_) ** 2
+    for column, exact in zip(found.T, expected.T):
+        assert np.linalg.norm(column - exact) < 1e-2 * np.linalg.norm(exact)
