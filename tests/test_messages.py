@@ -650,3 +650,14 @@ def test_rows_that_form_no_matrix_are_told(model):
     for images in (X.reshape(40, 2, 3), list(X.reshape(40, 2, 3)), X.reshape(40, 2, 3).tolist()):
         with pytest.raises(ValueError, match="Make a row of each sample.*see also skae.images"):
             model.fit(images)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [StackedAE([("low", AutoEncoder(3, max_iter=1))]), SparseCoder(dictionary=np.eye(6))],
+    ids=lambda each: type(each).__name__,
+)
+def test_a_model_without_a_loss_says_why(model):
+    model.fit(X)
+    with pytest.raises(AttributeError, match="has no loss_, since there was no epoch of training"):
+        _ = model.loss_

@@ -98,7 +98,7 @@ class TrainedModel(CallbackSupportMixin):
         curve = self._history("loss_")["loss_curve"]
         if not curve:
             raise AttributeError(
-                f"{type(self).__name__} has no loss_: its layers were not trained together."
+                f"{type(self).__name__} has no loss_, since there was no epoch of training (in a stack, of all layers together)."
             )
         return curve[-1]
 

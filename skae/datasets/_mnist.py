@@ -34,7 +34,9 @@ def fetch_mnist(folder: PathLike | None = None, *, data_home: PathLike | None = 
     Raises
     ------
     ValueError
-        If the file cannot be read, or its images and labels differ in number, have wrong shapes or are out of range.
+        If the file is damaged, or its images and labels differ in number, have wrong shapes or are out of range.
+    OSError
+        If there is no such file, or OpenML cannot be reached.
 
     References
     ----------

@@ -117,7 +117,7 @@ class SparseCoder(BaseCoder):
     components_ : ndarray of shape (n_components, n_features)
         Atoms.
     algorithm_ : str
-        Algorithm of the inference: ``algorithm``, or the one that ``'auto'`` chose.
+        Algorithm of the inference in ``fit``: ``algorithm``, or the one that ``'auto'`` chose.
     n_iter_ : int
         Epochs so far.
     loss_curve_, validation_curve_ : list of float
