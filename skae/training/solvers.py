@@ -159,8 +159,11 @@ class IdleSteps(Observer):
 
 
 def watches(solver, state):
-    """Return a list of ``IdleSteps``: empty for solvers of the package, whose steps may round to 0."""
-    own = isinstance(solver, str) or type(solver).__module__.startswith("skae.")
+    """Return a list of ``IdleSteps``: empty for solvers of the package, whose steps may round to 0.
+
+    ``solver`` is a parameter of an estimator; None if it has no such parameter.
+    """
+    own = solver is None or isinstance(solver, str) or type(solver).__module__.startswith("skae.")
     return [] if own else [IdleSteps(solver, state.params)]
 
 

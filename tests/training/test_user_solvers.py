@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from skae import PSD, RBM, AutoEncoder, SparseAutoEncoder, StackedAE, StackedAEClassifier
+from skae import (
+    PSD,
+    RBM,
+    AutoEncoder,
+    SparseAutoEncoder,
+    SparseCoder,
+    StackedAE,
+    StackedAEClassifier,
+)
 
 X = np.random.default_rng(0).random((40, 6))
 Y = (X[:, 0] > 0.5).astype(int)
@@ -105,6 +113,14 @@ def test_steps_that_change_nothing_are_told(model, Solver):
         warnings.filterwarnings("error", message=".*changed no parameter")
         clone(model).set_params(solver=_Momentum()).fit(X)
         clone(model).set_params(learning_rate_init=1e-300).fit(X)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_steps_of_estimators_without_a_solver_are_not_a_users():
+    """Codes of zeros leave the atoms of ``SparseCoder`` as they are, which has its own warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*changed no parameter")
+        SparseCoder(3, alpha=1e6, max_iter=1, random_state=0).fit(X)
 
 
 @pytest.mark.parametrize("schedule", ["greedy", "simultaneous"])
