@@ -25,6 +25,7 @@ from .fitting import (
     by_block,
     check_codes,
     column_names,
+    gathered,
     validated_rows,
 )
 from .reading import named_array
@@ -238,6 +239,8 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             ``saturation``, the fraction of codes below 0.05 or above 0.95; ``jacobian_norm``, the mean of ||dh/dx||_F;
             ``singular_values``, the mean spectrum of dh/dx, largest first.
         """
+        check_is_fitted(self)
+        X = gathered(self, X)  # batches can be read once only
         # Not by transform, which may return a data frame.
         codes = to_numpy(self._by_block(X, "encode", self.n_components_, method="report"))
         singular_values = to_numpy(self.singular_values(X))

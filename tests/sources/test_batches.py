@@ -266,3 +266,9 @@ def test_a_folder_may_be_named_in_bytes(tmp_path):
     np.testing.assert_allclose(np.concatenate(parts), model.transform(X), rtol=1e-12)
     with pytest.raises(TypeError, match="out must be an array that takes slices"):
         apply(model, X, np.array(0.0))
+
+
+def test_a_report_reads_batches_once():
+    model = AutoEncoder(3, **FAST).fit(X)
+    found, expected = model.report(iter(np.split(X, 6))), model.report(X)
+    assert (found.saturation, found.jacobian_norm) == (expected.saturation, expected.jacobian_norm)
