@@ -121,7 +121,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
 
     partial_fit = unsupervised.partial_fit
 
-    def impute(self, X: ArrayLike) -> FloatArray:
+    def impute(self, X: MatrixLike) -> FloatArray:
         """Return X with its missing values (NaN) filled in from reconstructions.
 
         The first reconstruction sees 0 in place of missing values (the mean of a scaled column); later ones see the
@@ -134,13 +134,13 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            Copy of X; binary columns and one-hot groups are filled with probabilities.
+            Dense copy of X; binary columns and one-hot groups are filled with probabilities.
 
         References
         ----------

@@ -167,12 +167,12 @@ class DBN(
         """
         return self._fitted_for(X, "transform").transform(X)
 
-    def inverse_transform(self, X: ArrayLike) -> FloatArray:
+    def inverse_transform(self, X: MatrixLike) -> FloatArray:
         """Return the reconstruction from codes: one pass of means down.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_components)
+        X : {array-like, sparse matrix} of shape (n_samples, n_components)
             Codes.
 
         Returns
