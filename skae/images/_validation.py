@@ -90,6 +90,8 @@ def _one_array(X):
     refuse_masked_rows(X, "X")
     try:
         X = X if hasattr(X, "ndim") else np.asarray(X)
+        if isinstance(X, np.ndarray) and not X.dtype.isnative:
+            X = X.astype(X.dtype.newbyteorder("="))  # scikit-learn makes float64 of all such rows
         apart = X.ndim == 1 and len(X) > 0 and np.ndim(next(iter(X))) > 0
     except ValueError:
         apart = True

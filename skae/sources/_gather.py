@@ -11,7 +11,7 @@ from .._typing import MatrixLike, PathLike
 from ._parts import parts_of
 
 _PLAIN = (np.float32, np.float64)
-_OF_PIXELS = [np.dtype(kind) for kind in "e?bBhHiIlLqQ"]
+_OF_PIXELS = [np.dtype(order + kind) for order in "<>" for kind in "fde?bBhHiIlLqQ"]
 
 
 def gather(X: MatrixLike, *, allow_nan: bool = False, folder: PathLike | None = None) -> Any:
@@ -155,7 +155,8 @@ class Checks:
         """Return the rows of the next part in the dtype of all."""
         rows = part.rows.tocsr() if scipy.sparse.issparse(part.rows) else part.rows
         self._check_kind(rows)
-        dtype = rows.dtype if rows.dtype in self._kept else np.dtype(np.float64)
+        kept = rows.dtype if rows.dtype in self._kept else np.dtype(np.float64)
+        dtype = kept.newbyteorder("=")
         kind = scipy.sparse.issparse(rows), part.y is not None
         if self._number == 0:
             self.n_columns, self.dtype, self.names = rows.shape[1], dtype, part.names

@@ -109,6 +109,8 @@ def _sources(images, folder):
         "dask images": lambda: dask.from_array(images, chunks=(3, 4, -1, 1)),
         "list": lambda: list(images),
         "swapped bytes": lambda: images.astype(images.dtype.newbyteorder(">")),
+        "rows with swapped bytes": lambda: rows.astype(rows.dtype.newbyteorder(">")),
+        "batches with swapped bytes": lambda: iter([rows.astype(rows.dtype.newbyteorder(">"))]),
         "reversed twice": lambda: images[:, ::-1].copy()[:, ::-1],
     }
 
