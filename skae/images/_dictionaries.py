@@ -8,6 +8,7 @@ from .._estimators.reading import named_array
 from .._estimators.subestimators import atoms_of, check_prefit, is_prefit, ready_copy, unfrozen
 from .._kernels.patches import normalize_patches
 
+_ROUNDING = 4  # last digits of pixels, a deviation that may be rounding alone
 _CONSTANT = 1e-6  # fraction of the mean variance below which a patch is constant
 
 
@@ -24,12 +25,13 @@ def over_contrast(patches, contrast):
     """
     if contrast is None:
         return patches, None, slice(None)
-    variances, largest = patches.var(axis=1), np.abs(patches).max()
+    # Relative to the first pixel, variances of constant patches are 0.
+    variances, largest = (patches - patches[:, :1]).var(axis=1), np.abs(patches).max()
     if 0 < largest < np.finfo(patches.dtype).tiny ** 0.5:
         raise ValueError(
             f"X has pixels up to {largest:.0e}, too small for {patches.dtype}; divide X by the largest pixel."
         )
-    if not variances.max() > np.finfo(patches.dtype).eps * largest**2:
+    if not variances.max() > (_ROUNDING * np.finfo(patches.dtype).eps * largest) ** 2:
         raise ValueError(
             "X has constant patches only: no contrast to learn from. Give other images or a larger patch_size, or set "
             "contrast=None to learn from their brightness."

@@ -8,6 +8,7 @@ from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .._estimators.devices import in_numpy
+from .._estimators.fitting import DTYPES
 from .._estimators.subestimators import atoms_of, check_estimator
 from .._typing import Axes, Self
 from ._grid import as_images, draw_sheet, shape_of, tile
@@ -105,7 +106,8 @@ class FilterDisplay:
         display : FilterDisplay
             The display, with ``ax_`` and ``figure_``.
         """
-        filters = check_array(self.filters, allow_nd=True, input_name="filters")
+        # As floats: the absolute value of -128 in 8 bits is -128.
+        filters = check_array(self.filters, allow_nd=True, dtype=DTYPES, input_name="filters")
         images = as_images(filters.reshape(len(filters), -1), self.image_shape)
         axes = tuple(range(1, images.ndim))
         largest = np.abs(images).max(axis=axes, keepdims=True)

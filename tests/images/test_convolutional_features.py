@@ -218,6 +218,22 @@ def test_pixels_far_from_0_keep_their_digits_in_single_precision(encoder, contra
     np.testing.assert_allclose(Z, expected, rtol=1e-6, atol=max(1e-3 * expected.std(), last))
 
 
+def test_a_small_contrast_of_pixels_far_from_0_is_learned_from():
+    images = (60_000 + 8 * COLOR).astype(np.float32)
+    found, expected = (
+        ConvolutionalFeatures(
+            4, dictionary="patches", patch_size=3, encoder="linear", random_state=0
+        )
+        .fit(X)
+        .transform(X)
+        for X in (images, images.astype(float))
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * expected.std())
+    with pytest.raises(ValueError, match="constant patches only"):
+        last = np.spacing(np.float32(60_000)) * np.round(COLOR).astype(np.float32)
+        ConvolutionalFeatures(4, patch_size=3).fit(np.float32(60_000) + last)
+
+
 def test_centers_of_pixels_far_from_0_are_as_good_in_single_precision():
     images = (60_000 + 20 * GRAY).astype(np.float32)
     options = {"patch_size": 3, "contrast": None, "whitening": None, "random_state": 0}

@@ -328,6 +328,13 @@ def test_colors_of_signed_bytes_are_those_of_numbers():
     np.testing.assert_allclose(sheet(pixels[np.newaxis]), sheet(pixels[np.newaxis].astype(float)))
 
 
+def test_filters_of_signed_bytes_are_those_of_numbers():
+    filters = np.array([[-128, 0, 64, 32]], np.int8)
+    display = FilterDisplay(filters=filters, image_shape=(2, 2)).plot()
+    shown = np.asarray(display.ax_.images[0].get_array())
+    np.testing.assert_allclose(shown, [[-1, 0], [0.5, 0.25]])
+
+
 def test_the_extra_is_named_where_matplotlib_is_missing(monkeypatch):
     model = MODEL.fit(X)
     monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
