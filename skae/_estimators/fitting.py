@@ -5,7 +5,6 @@ from numbers import Integral
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state, check_scalar, gen_batches, get_tags
 from sklearn.utils.extmath import row_norms
@@ -188,16 +187,6 @@ def _checked_weights(sample_weight, rows, dtype):
             "the same large number."
         )
     return sample_weight
-
-
-def validate_params(self):
-    """Raise if a parameter is invalid, or if there is no checkpoint to resume from: a ``_validate_params``."""
-    BaseEstimator._validate_params(self)
-    if self.resume and self.checkpoint is None:
-        raise ValueError(
-            f"resume=True of {type(self).__name__} continues from the file of its checkpoint, which is None: set "
-            "checkpoint to the path of that file, or resume=False."
-        )
 
 
 def check_squares(X):

@@ -39,6 +39,7 @@ from .labels import SupervisedData, read_classes, read_values
 from .parameters import resolved
 from .refit import check_refit, train_twice
 from .training import TrainedModel
+from .validation import HAS_LEVEL
 
 # Constraints of the parameters of noise at the inputs in the joint training of all layers.
 NOISE = {
@@ -89,6 +90,8 @@ class BaseSupervised(
         "refit": ["boolean"],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
+
+    _needs: ClassVar[tuple] = (("corruption_level", *HAS_LEVEL),)
 
     # What it has in common with networks that decode, without being one.
     center_, scale_ = FittedNetwork.center_, FittedNetwork.scale_

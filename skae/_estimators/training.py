@@ -22,25 +22,17 @@ from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_
 from .callbacks import reported
 from .devices import moved_problem
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
-from .fitting import BLOCK, validate_params
+from .fitting import BLOCK
 from .held_out import held_out_rows
 from .identity import identity, kind_of_seed
+from .validation import OF_TRAINING, validate_params
 
 # Training parameters that methods of a fitted model need,
 _REMEMBERED = ("corruption", "corruption_level", "contraction", "contracted")
 # and those that determine the shape of its network and its units.
 FIXED = (
-    "n_components",
-    "expansion",
-    "k",
-    "hidden_layer_sizes",
-    "activation",
-    "tied_weights",
-    "loss",
-    "visible",
-    "standardize",
-    "noise",
-)
+    "n_components expansion k hidden_layer_sizes activation tied_weights loss visible standardize noise"
+).split()
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -81,6 +73,8 @@ class TrainedModel(CallbackSupportMixin):
         "checkpoint": [str, HasMethods("__fspath__"), None],
         "resume": ["boolean"],
     }
+
+    _needs: ClassVar[tuple] = OF_TRAINING
 
     @property
     def n_iter_(self) -> int:

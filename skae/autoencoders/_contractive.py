@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import Interval, StrOptions
 from .._estimators.parameters import estimator, resolved
 from .._estimators.units import make_units
+from ..nn.activations import make_activation
 from ..nn.jacobian_penalties import JacobianContraction, JacobianCurvature
 from ..nn.network import expected_squared_jacobian
 from ..nn.objective import Objective
@@ -204,6 +205,15 @@ class ContractiveAE(BaseAutoEncoder):
         "n_directions": [StrOptions({"auto", "all"}), Interval(Integral, 1, None, closed="left")],
     }
 
+    _needs: ClassVar[tuple] = (
+        ("curvature_noise n_curvature_samples", "curvature > 0", lambda self: self.curvature > 0),
+        (
+            "n_directions",
+            "contracted='reconstruction', hidden_layer_sizes or a unit that takes a whole row",
+            lambda self: self._takes_directions,
+        ),
+    )
+
     _cure_of_constant_codes = "Lower contraction, or train longer (max_iter, learning_rate_init)."
 
     @property
@@ -276,6 +286,12 @@ class ContractiveAE(BaseAutoEncoder):
         return JacobianCurvature(
             self.curvature, noise, n_samples, n_directions=self._directions(network)
         )
+
+    @property
+    def _takes_directions(self):
+        """Whether forward mode computes a penalty: bool."""
+        deep = len(self.hidden_layer_sizes) > 0 or make_activation(self.activation).kind is None
+        return deep or self.contracted == "reconstruction"
 
     def _directions(self, network):
         if self.n_directions == "auto":

@@ -191,6 +191,20 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         "solver": [StrOptions({"adam", "sgd"}), HasMethods(["start", "step"])],
     }
 
+    _needs: ClassVar[tuple] = (
+        ("expansion", "n_components=None", lambda self: self.n_components is None),
+        (
+            "k",
+            "activation='topk' or 'batch_topk'",
+            lambda self: self.activation in ("topk", "batch_topk"),
+        ),
+        (
+            "alpha",
+            "activation='jumprelu' or 'relu'",
+            lambda self: self.activation in ("jumprelu", "relu"),
+        ),
+    )
+
     @classmethod
     def from_weights(
         cls,

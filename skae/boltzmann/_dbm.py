@@ -26,6 +26,7 @@ from .._estimators.fitting import (
 from .._estimators.parameters import check_set, estimator
 from .._estimators.subestimators import copies, data_for_part
 from .._estimators.training import TrainedModel
+from .._estimators.validation import STOPS_EARLY
 from .._typing import (
     ArrayLike,
     ClassNamePrefixFeaturesOutMixin,
@@ -178,6 +179,8 @@ class DBM(
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "momentum": [Interval(Real, 0, 1, closed="left")],
     }
+
+    _needs: ClassVar[tuple] = (("tol n_iter_no_change", *STOPS_EARLY),)
 
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block

@@ -19,10 +19,10 @@ from .._estimators.fitting import (
     is_fitted,
     take_columns,
     unchanged_on_error,
-    validate_params,
 )
 from .._estimators.parameters import estimator
 from .._estimators.reading import errors_of, validated
+from .._estimators.validation import validate_params, warn_of_n_samples
 from .._typing import (
     ArrayLike,
     BaseEstimator,
@@ -238,6 +238,8 @@ class DBN(
             with errors_of("start"):
                 lowest = self.layers_[0][1].model_
                 lowest.units.check(start, column_names(self, start))
+            warn_of_n_samples(n_samples, start, "start")
+            n_samples = len(start)
             for layer in lower:
                 start = by_block(start, layer.model_.encode, layer.n_components_)
         # The chain of a single RBM itself ends at the visible units.

@@ -8,6 +8,7 @@ from .._estimators.devices import as_given, in_numpy
 from .._estimators.fitting import check_counts, column_names, generator
 from .._estimators.reading import errors_of, validated
 from .._estimators.training import TrainedModel
+from .._estimators.validation import warn_of_n_samples
 from .._typing import ArrayLike, FloatArray, RandomState
 from ..training.solvers import SGD
 from ._partition import LogPartition, log_partition
@@ -62,6 +63,7 @@ class BoltzmannMachine(TrainedModel, ABC):
             X = validated(self, X, "start", dtype=dtype, order="C", reset=False)
             with errors_of("start"):
                 self._check_range(X)
+            warn_of_n_samples(n_samples, X, "start")
         ends = self._ends_of_chains(n_samples, n_steps, X, means, generator(random_state))
         return as_given(ends, start)
 

@@ -203,6 +203,17 @@ class RBM(BoltzmannMachine, FittedNetwork):
         "momentum": [Interval(Real, 0, 1, closed="left")],
     }
 
+    _needs: ClassVar[tuple] = (
+        (
+            "tol n_iter_no_change",
+            "early_stopping=True or gradient='autoencoder'",
+            lambda self: self.early_stopping or self.gradient == "autoencoder",
+        ),
+        ("n_gibbs_steps", "gradient='cd' or 'pcd'", lambda self: self.gradient != "autoencoder"),
+        ("n_chains", "gradient='pcd'", lambda self: self.gradient == "pcd"),
+        ("sparsity_target", "sparsity > 0", lambda self: self.sparsity > 0),
+    )
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the weights and biases from X.

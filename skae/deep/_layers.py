@@ -1,5 +1,7 @@
 """Layers of a stack: defaults, checks, names, units and shapes."""
 
+import warnings
+from dataclasses import fields
 from numbers import Integral
 
 from sklearn.base import clone
@@ -10,8 +12,13 @@ from .._estimators.layer import NetworkLayer
 from .._estimators.named_layers import check_names, of_widths
 from .._estimators.subestimators import check_layers, kind_of_units
 from .._estimators.supervised import MOST_UNITS
+from .._estimators.training import TrainedModel
 from .._estimators.units import plain_units
+from .._estimators.validation import changed_parameters
 from ..autoencoders import ContractiveAE
+
+# Training parameters that each layer has for itself when all are trained at once, or that change no result.
+_OWN = {"solver", "learning_rate_init", "random_state", "verbose", "checkpoint", "resume"}
 
 # Constraints of the parameters for the layers and their pre-training.
 LAYERS = {
@@ -19,6 +26,37 @@ LAYERS = {
     "schedule": [StrOptions({"greedy", "simultaneous"})],
     "corrupted": [StrOptions({"code", "input"})],
 }
+
+
+def _has_noise_above(stack):
+    """Return whether a layer above the first adds noise to its input; those without a network are refused later."""
+    check_stack(stack)
+    layers = [layer for _, layer in chosen_layers(stack)[1:]]
+    return any(
+        not isinstance(layer, NetworkLayer) or layer.layer_training().make_noise is not None
+        for layer in layers
+    )
+
+
+# A row of ``_needs``.
+NOISE_ABOVE = "corrupted", "a DenoisingAE above the first layer", _has_noise_above
+
+
+def warn_of_first_layer(layers):
+    """Warn of parameters of layers above the first that have no effect, since all are trained as that one says."""
+    names = {field.name for field in fields(TrainedModel)} - _OWN
+    first = layers[0][1].get_params(deep=False)
+    for name, layer in layers[1:]:
+        changed = changed_parameters(layer).items()
+        ignored = {key: value for key, value in changed if key in names and value != first[key]}
+        if ignored:
+            values = ", ".join(f"{key}={value!r}" for key, value in ignored.items())
+            warnings.warn(
+                f"{values} of the layer {name!r} has no effect: schedule='simultaneous' trains all layers as the parameters "
+                "of the first one say.",
+                UserWarning,
+                stacklevel=2,
+            )
 
 
 def default_layers(n_units):

@@ -141,6 +141,10 @@ class RecurrentAE(BaseStack):
         "corruption_level": [Interval(Real, 0, None, closed="left")],
     }
 
+    _needs: ClassVar[tuple] = (
+        ("schedule corrupted", "pretraining", lambda self: self.pretraining is not None),
+    )
+
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Pre-train the layers, and train all of them through the mean-field steps.

@@ -15,6 +15,7 @@ from ..nn.layerwise import JointSolver, Layerwise
 from ..training.loop import TrainingState
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
+from ._layers import warn_of_first_layer
 
 
 def pretrain_simultaneously(layers, X, sample_weight, checkpoint, resume):
@@ -61,6 +62,7 @@ def _begin_all(layers, X, sample_weight):
 
 def _joint_training(layers, together, checkpoint, resume):
     """Return a training with the parameters of the first layer, but with the solver of each layer for its part."""
+    warn_of_first_layer([(name, layer) for name, layer, _ in layers])
     trainings = [layer.layer_training() for _, layer, _ in layers]
     solvers = [(training.make_solver(), training.step_size()) for training in trainings]
     if any(isinstance(solver, LBFGS) for solver, _ in solvers):

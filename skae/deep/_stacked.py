@@ -13,6 +13,7 @@ from .._estimators.fitting import gathered_with_y, is_fitted, take_columns, unch
 from .._estimators.labels import is_continuous
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import copies, without_output
+from .._estimators.validation import check_params, warn_of_unused
 from .._typing import AnyArray, ArrayLike, FloatArray, MatrixLike, Self, available_if
 from ..nn.corruption import make_corruption
 from ..nn.model import Model
@@ -175,6 +176,20 @@ class StackedAE(BaseStack):
         **ENGINE,
         "fine_tune": [StrOptions({"reconstruction", "supervised"}), None],
     }
+
+    _needs: ClassVar[tuple] = (
+        (
+            "corruption corruption_level weight_decay solver learning_rate_init learning_rate batch_size max_iter tol "
+            "shuffle early_stopping validation_fraction n_iter_no_change",
+            "fine_tune; layers have training parameters of their own",
+            lambda self: self.fine_tune is not None,
+        ),
+    )
+
+    def _validate_params(self):
+        check_params(self)
+        if self.fine_tune != "supervised":  # a predictor with the same parameters warns itself
+            warn_of_unused(self)
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(

@@ -24,6 +24,7 @@ from .._typing import ArrayLike, MatrixLike, NamedLayers, Self
 from ..nn.model import Model
 from ._layers import (
     LAYERS,
+    NOISE_ABOVE,
     check_stack,
     chosen_layers,
     downward,
@@ -56,6 +57,16 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         "pretraining": [StrOptions({"unsupervised", "supervised", "partial"}), None],
         "supervision_weight": [Interval(Real, 0, None, closed="left")],
     }
+
+    _needs: ClassVar[tuple] = (
+        (
+            "schedule corrupted",
+            "pretraining='unsupervised'",
+            lambda self: self.pretraining in ("unsupervised", "partial"),  # the latter refuses them
+        ),
+        NOISE_ABOVE,
+        ("supervision_weight", "pretraining='partial'", lambda self: self.pretraining == "partial"),
+    )
 
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block

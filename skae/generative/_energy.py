@@ -17,6 +17,7 @@ from .._estimators.reading import validated
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
 from .._estimators.unsupervised import CONSTRAINTS
+from .._estimators.validation import warn_of_argument, warn_of_n_samples
 from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Schedule, Self, Standardize
 from ..nn.corruption import GaussianNoise
 from ..nn.layerwise import OnCodes
@@ -299,7 +300,10 @@ class EnergyAE(TrainedModel, FittedNetwork):
         check_positive("step_size", step_size)
         rng = generator(random_state)
         x, model = self._chain_start(n_samples, start, rng), self.model_
+        warn_of_n_samples(n_samples, None if start is None else x, "start")
         if method == "langevin":
+            if n_leapfrog != 10:
+                warn_of_argument(f"n_leapfrog={n_leapfrog}", "method='hmc'")
             states = langevin(partial(self._scores, model), x, n_steps, step_size, rng)
         else:
             density = partial(self._densities_and_scores, model)

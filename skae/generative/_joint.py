@@ -28,6 +28,7 @@ from .._estimators.fitting import (
 from .._estimators.parameters import estimator
 from .._estimators.reading import validated
 from .._estimators.subestimators import fitted_base
+from .._estimators.validation import warn_of_n_samples
 from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Self
 from ..nn.model import Model
 from ._checks import check_positive, check_squared, checked_states, column_moments, like_columns
@@ -359,10 +360,9 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Parameters
         ----------
         n_samples : int, default=1
-            Number of chains.
+            Number of chains; with ``x0``, the number of its rows.
         x0 : array-like of shape (n_chains, n_features), default=None
-            Initial states, one for each chain, regardless of ``n_samples``; by default, normal draws with the mean and
-            variance of each training column.
+            Initial states; by default, normal draws with the mean and variance of each training column.
         n_steps : int, default=200
             Number of steps of each chain.
         step_size : float, default=0.1
@@ -389,8 +389,8 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             start = like_columns(self._moments, n_samples, dtype, rng)
         else:
             start = validated(self, x0, "x0", dtype=dtype, order="C", reset=False)
-        steps = n_steps, step_size, self._temperature, rng
-        start = scaling.apply(start)
+            warn_of_n_samples(n_samples, start, "x0")
+        start, steps = scaling.apply(start), (n_steps, step_size, self._temperature, rng)
         drawn = draw_data(self.base_, self._draws, start, *steps)
         return checked_states(scaling, drawn, start)
 

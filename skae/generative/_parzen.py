@@ -11,6 +11,7 @@ from sklearn.utils import gen_batches, resample
 
 from .._estimators.fitting import DTYPES, check_counts, check_jobs, check_same_names
 from .._estimators.reading import numpy_array
+from .._estimators.validation import warn_of_argument
 from .._kernels.parzen import add_exponentials
 from .._threads import share_items, team
 from .._typing import ArrayLike, FloatArray, RandomState
@@ -116,6 +117,8 @@ def parzen_log_likelihood(
     if len(X_test) < 2:
         raise ValueError("X_test must have two rows or more, for a standard error; got one.")
     sigmas = _candidates(sigma, samples, X_validation)
+    if X_validation is not None and len(sigmas) == 1:
+        warn_of_argument("X_validation", "a sigma to choose: 'cv' or a sequence")
     with team(effective_n_jobs(n_jobs)):
         if len(sigmas) > 1:
             best = _best(sigmas, samples, X_validation, block_size)

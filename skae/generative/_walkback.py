@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._estimators.fitting import generator
+from .._estimators.validation import warn_of_argument
 from .._typing import ArrayLike, Corruption, FloatArray, RandomState
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.losses import Gaussian
@@ -99,6 +100,7 @@ def sample_walkback(
 
 def _chosen_corruption(model, corruption, level):
     """Return the given corruption, by default that of the training of ``model``."""
+    given = level
     if corruption is None:
         params = getattr(model, "trained_with_", {})
         corruption = params.get("corruption")
@@ -113,6 +115,8 @@ def _chosen_corruption(model, corruption, level):
         raise ValueError(
             f"corruption_level must be a number >= 0 with corruption={corruption!r}; got {level!r}."
         )
+    if callable(corruption) and given is not None:
+        warn_of_argument(f"corruption_level={given}", "a corruption with a name")
     units = model.model_.units
     return make_corruption(corruption, level, units.groups, units.limits)
 

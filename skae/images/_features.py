@@ -14,6 +14,7 @@ from .._estimators.fit_warnings import warn_of_zero_codes
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import check_set, estimator
 from .._estimators.subestimators import is_prefit, plain_codes
+from .._estimators.validation import validate_params
 from .._threads import share_items, team
 from .._typing import (
     ArrayLike,
@@ -189,6 +190,17 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
     }
+
+    _validate_params = validate_params
+    _needs: ClassVar[tuple] = (
+        (
+            "n_filters",
+            "dictionary='kmeans' or 'patches'",
+            lambda self: isinstance(self.dictionary, str),
+        ),
+        ("alpha", "encoder='threshold'", lambda self: self.encoder == "threshold"),
+        ("pool_grid", "pool_size=None", lambda self: self.pool_size is None),
+    )
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: object = None) -> Self:

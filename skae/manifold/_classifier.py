@@ -33,7 +33,7 @@ from ..autoencoders import BaseAutoEncoder
 from ..deep import StackedAE
 from ..nn.losses import Bernoulli, Multinomial
 from ..nn.tangent_propagation import TangentPropagation
-from ._store import TangentStore, TangentUpdates, automatic_penalty
+from ._store import OF_TANGENTS, TangentStore, TangentUpdates, automatic_penalty, is_penalized
 
 _N_CHECKED = 1000  # labeled rows on which constant outputs are detected
 _MOST_TANGENTS, _MOST_UNLABELED = 15, 10_000
@@ -237,6 +237,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         "prefit": ["boolean"],
     }
 
+    _needs: ClassVar[tuple] = OF_TANGENTS
+
     score = score
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -310,7 +312,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         return tags
 
     def _check_solver(self):
-        if self.update_tangents and self._is_penalized():
+        if self.update_tangents and is_penalized(self):
             need_steps(self, "update_tangents")
         used = self.penalize_unlabeled or self.reconstruction_weight > 0
         check_unlabeled(self, used, "penalize_unlabeled=True or reconstruction_weight > 0")
@@ -348,15 +350,12 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         chance = self._kind.errors(constant, values).mean()
         warn_of_constant_outputs(error, chance, self.tangent_penalty_)
 
-    def _is_penalized(self):
-        return resolved(self.tangent_penalty, "tangent_penalty", 1.0) > 0
-
     def _set_n_tangents(self, sizes):
         """Set the number of tangents; raise if it does not fit the widths from the input to the outputs."""
         width = min(sizes[0], sizes[-2])
         automatic = min(_MOST_TANGENTS, max(1, width // 2))
         self._n_tangents = automatic if self.n_tangents == "auto" else self.n_tangents
-        if self._n_tangents > width and self._is_penalized():
+        if self._n_tangents > width and is_penalized(self):
             raise ValueError(
                 f"n_tangents={self.n_tangents} is more than varying features or code units, {width}."
             )
@@ -396,7 +395,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     def _propagation(self, inputs, rows, data, state, constant_loss):
         """Return the penalty on slopes along tangents at ``rows``, and observers that update these; each in a list."""
         self.tangent_penalty_ = 0.0
-        if not self._is_penalized():
+        if not is_penalized(self):
             return [], []
         network, prototype = self._network, prototype_of_parts()
         store = TangentStore(

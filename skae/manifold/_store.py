@@ -13,6 +13,7 @@ from .._arrays.namespace import (
     namespace,
     to_numpy,
 )
+from .._estimators.parameters import resolved
 from .._kernels.tangents import gather, gather_sum
 from .._protocols import Observer
 from .._threads import ELEMENT, share, share_items
@@ -207,6 +208,26 @@ class TangentUpdates(Observer):
     def kept(self, params):
         """Return an array like the parameters of the encoder whose tangents are in use."""
         return {"encoder": params}
+
+
+def is_penalized(classifier):
+    """Return whether ``classifier`` penalizes slopes along tangents."""
+    return resolved(classifier.tangent_penalty, "tangent_penalty", 1.0) > 0
+
+
+# Rows of ``_needs``.
+OF_TANGENTS = (
+    (
+        "n_tangents tangent_sampling update_tangents tangent_storage",
+        "tangent_penalty > 0",
+        is_penalized,
+    ),
+    (
+        "update_tangents",
+        "frozen below 'all', or the tangents stay as they are",
+        lambda self: self.frozen != "all",
+    ),
+)
 
 
 def automatic_penalty(X, rows, weights, store, seed):

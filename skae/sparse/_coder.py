@@ -14,6 +14,7 @@ from .._estimators.parameters import estimator
 from .._estimators.reading import named_array
 from .._estimators.subestimators import atoms_of
 from .._estimators.unit_atoms import unit_rows
+from .._estimators.validation import warn_of_argument
 from .._typing import ArrayLike, FloatArray, MatrixLike, Self
 from ..training.problem import Problem
 from ._base import USED_AFTER_FIT, BaseCoder, positive_part
@@ -183,6 +184,25 @@ class SparseCoder(BaseCoder):
         "sparse_output": ["boolean"],
     }
 
+    _needs: ClassVar[tuple] = (
+        (
+            "n_components batch_size max_iter tol shuffle early_stopping warm_start checkpoint",
+            "dictionary=None, since a given dictionary is not trained",
+            lambda self: self.dictionary is None,
+        ),
+        ("n_nonzero_coefs", "algorithm='omp'", lambda self: self.algorithm == "omp"),
+        (
+            "alpha",
+            "another algorithm than 'omp', or transform_encoder='soft_threshold'",
+            lambda self: self.algorithm != "omp" or self.transform_encoder == "soft_threshold",
+        ),
+        (
+            "gap_tol max_inference_iter",
+            "another algorithm than 'omp'",
+            lambda self: self.algorithm != "omp",
+        ),
+    )
+
     _used_after_fit = (
         *USED_AFTER_FIT,
         *("ridge", "groups", "algorithm", "n_nonzero_coefs", "positive"),
@@ -246,6 +266,8 @@ class SparseCoder(BaseCoder):
         options = self._inference() | {"init": init, "sparse_output": self.sparse_output}
         options["certify"] = True
         problem = self._code_problem(self._atoms_like(X))
+        if init is not None and self.algorithm in ("homotopy", "omp"):
+            warn_of_argument("init", f"another algorithm than {self.algorithm!r}")
         if init is None:
             options["algorithm"] = self._algorithm_for(problem)
         return infer_codes(X, problem, **options)

@@ -170,6 +170,11 @@ class PSD(BaseCoder):
         "solver": [StrOptions({"adam", "sgd"}), HasMethods(["start", "step"])],
     }
 
+    _needs: ClassVar[tuple] = (
+        ("n_steps", "encoder='lista'", lambda self: self.encoder == "lista"),
+        ("pool_size", "topology", lambda self: self.topology is not None),
+    )
+
     _used_after_fit = (
         *USED_AFTER_FIT,
         *("beta", "topology", "pool_size", "transform_algorithm", "algorithm"),

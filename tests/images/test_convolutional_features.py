@@ -441,8 +441,14 @@ def test_bad_input_of_fit(options, X, words):
     [
         ({"encoder": "threshold", "alpha": 1e3}, "lower alpha=1000"),
         ({"n_filters": 1}, "give at least two filters, which differ"),
-        ({"dictionary": np.ones((4, 9))}, "give at least two filters, which differ"),
-        ({"dictionary": _OfUser(lambda X: 0 * X), "encoder": "code"}, "give another dictionary"),
+        (
+            {"dictionary": np.ones((4, 9)), "n_filters": 256},
+            "give at least two filters, which differ",
+        ),
+        (
+            {"dictionary": _OfUser(lambda X: 0 * X), "encoder": "code", "n_filters": 256},
+            "give another dictionary",
+        ),
     ],
 )
 def test_codes_of_zeros_are_told(options, cure, tiling):

@@ -242,7 +242,7 @@ def test_codes_beyond_their_tolerance_warn_once():
         for algorithm in ("homotopy", "cd"):
             exact = SparseCoder(**{**options, "algorithm": algorithm}, gap_tol=1e-9).fit(X)
             exact.transform(X.astype(np.float32))
-        SparseCoder(**{**options, "algorithm": "omp"}, n_nonzero_coefs=2).fit(X).transform(X)
+        SparseCoder(dictionary=dictionary, algorithm="omp", n_nonzero_coefs=2).fit(X).transform(X)
 
 
 @pytest.mark.parametrize("Model", [AutoEncoder, SparseCoder, PSD, RBM])
