@@ -5,7 +5,10 @@ import numpy as np
 from .._arrays.namespace import reshape
 from .._arrays.sparse_codes import normalize_rows, project_rows
 from .._threads import ELEMENT, share
+from ..training.solvers import Adam
 from .columns import power_of_two
+
+_SMOOTHING = 1e-4  # of the roots of groups, in units of the weight of their penalty
 
 
 def unit_rows(rows):
@@ -16,11 +19,24 @@ def unit_rows(rows):
     return rows / np.where(norms > 0, norms, 1)
 
 
-class UnitAtoms:
-    """A solver whose steps end with atoms of norm 1."""
+def smoothing(alpha, dtype):
+    """Return the smallest root of a group's sum of squares, which keeps its derivative finite.
 
-    def __init__(self, solver, n_atoms, n_features):
+    It has the units of codes, as ``alpha`` has, so that the units of X do not matter. Its square is a normal number.
+    """
+    return np.dtype(dtype).type(max(_SMOOTHING * alpha, 2 * float(np.finfo(dtype).tiny) ** 0.5))
+
+
+class UnitAtoms:
+    """A solver whose steps end with atoms of norm 1.
+
+    Adam sees X in units of about ``alpha``, unless that is 0: its epsilon is a number, and the units of X must not
+    matter. Steps of other solvers are what their step size makes of the gradient.
+    """
+
+    def __init__(self, solver, n_atoms, n_features, alpha=0.0):
         self._solver, self._shape = solver, (n_atoms, n_features)
+        self._unit = float(power_of_two(alpha)) if alpha and isinstance(solver, Adam) else 1.0
 
     def start(self, params):
         """Return the solver's state before the first step."""
@@ -28,6 +44,8 @@ class UnitAtoms:
 
     def step(self, params, grad, state, learning_rate):
         """Take a step and rescale."""
+        for _ in range(0 if self._unit == 1 else 2):
+            grad /= grad.dtype.type(self._unit)
         self._solver.step(params, grad, state, learning_rate)
         self.restrict(params)
 

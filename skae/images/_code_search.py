@@ -3,13 +3,13 @@
 import numpy as np
 from scipy.ndimage import correlate1d
 
+from .._estimators.unit_atoms import smoothing
 from .._kernels.convolution import CodeProblem, Layout, descend, subtract_filters, working_set
 from .._kernels.shrinkage import gap_rows
 from .._threads import share_items
 
 _PASSES = 30  # maximum number over a working set
 _ROUNDING = {np.dtype(np.float32): 1e-14, np.dtype(np.float64): 1e-31}  # of the objective
-_SMOOTHING = 1e-4  # of the square roots
 
 
 def infer_maps(
@@ -63,16 +63,18 @@ class NeighborPools:
     size : int
         Width of a window: three standard deviations.
     n_positions : (int, int)
+    alpha : float
+        Weight of the roots, in units of which they are smoothed.
     """
 
-    def __init__(self, size, n_positions):
+    def __init__(self, size, n_positions, alpha):
         distances = np.arange(-(size // 2), size // 2 + 1)
         window = np.exp(-0.5 * (3 * distances / size) ** 2)
-        self._window, self._positions = window / window.sum(), n_positions
+        self._window, self._positions, self._alpha = window / window.sum(), n_positions, alpha
 
     def roots(self, codes):
         """Return the roots in the order of codes, smoothed so that a group of zeros has a gradient."""
-        return np.sqrt(self._means(codes**2) + codes.dtype.type(_SMOOTHING**2))
+        return np.sqrt(self._means(codes**2) + smoothing(self._alpha, codes.dtype) ** 2)
 
     def parabolas(self, codes):
         """Return the second derivatives, by each code, of the parabolas that touch the roots at ``codes``."""
@@ -139,7 +141,9 @@ class _Search:
         """
         members = np.arange(len(codes))
         problem, residual = self._problem(prior), self._residual(image, codes, members)
-        weights = np.full_like(codes, self._alpha)  # else groups of zeros would hardly grow
+        # As if all roots were as large as the largest correlation: else groups of zeros would hardly grow.
+        largest = np.abs(self._correlations(image)).max()
+        weights = np.full_like(codes, self._alpha / largest if largest else 0)
         for _ in range(self._max_iter):
             before = codes.copy()
             descend(problem, self._alpha * 0, weights, members, 1, codes, residual)

@@ -369,8 +369,8 @@ class ConvolutionalPSD(
 
     def _make_solver(self):
         """Return the solver that the parameters name, wrapped to keep filters at norm 1."""
-        n_filters = self._convolution.n_tiles * self.n_filters
-        return UnitAtoms(super()._make_solver(), n_filters, self._convolution.n_values)
+        shape = self._convolution.n_tiles * self.n_filters, self._convolution.n_values
+        return UnitAtoms(super()._make_solver(), *shape, self.alpha)
 
     def _by_block(self, function, X):
         """Return the results of ``function`` for blocks of images, whose codes take little memory, as a tuple."""
@@ -407,8 +407,8 @@ class ConvolutionalPSD(
         return codes, self.alpha * sizes.sum(axis=1)
 
     def _pool(self):
-        size = self.pool_size
-        return None if size is None else NeighborPools(size, self._convolution.n_positions)
+        size, positions = self.pool_size, self._convolution.n_positions
+        return None if size is None else NeighborPools(size, positions, self.alpha)
 
     def _codes(self, images, filters, **prior):
         limits = {"tol": self.gap_tol, "max_iter": self.max_inference_iter, "pool": self._pool()}

@@ -243,7 +243,8 @@ class PSD(BaseCoder):
         )
 
     def _make_solver(self):
-        return UnitAtoms(super()._make_solver(), self._n_atoms, self.n_features_in_)
+        shape = self._n_atoms, self.n_features_in_
+        return UnitAtoms(super()._make_solver(), *shape, self.alpha)
 
     def _problem(self, X, weights):
         objective = PSDObjective(self._make_encoder(), self._infer, self.beta, self._n_atoms)

@@ -2,9 +2,8 @@
 
 import numpy as np
 
+from .._estimators.unit_atoms import smoothing
 from ._problems import Quadratic
-
-_SMOOTHING = 1e-4
 
 
 def pooling(topology, pool_size):
@@ -27,7 +26,8 @@ class SmoothGroups(Quadratic):
     """min_h ||x - h D||^2 / 2 + alpha sum_P sqrt(sum_j w_Pj h_j^2) + ridge ||h - p||^2 / 2, p a prior.
 
     Groups overlap, so the proximal step has no closed form. Instead, each root is replaced by a parabola above it that
-    touches it at the current codes. The roots are smoothed slightly, so that a group of zeros has a gradient.
+    touches it at the current codes. The roots are smoothed slightly, in units of alpha, so that a group of zeros has a
+    gradient.
     """
 
     kind = "a topology"
@@ -36,9 +36,10 @@ class SmoothGroups(Quadratic):
     def __init__(self, dictionary, alpha, weights, *, ridge=0.0):
         super().__init__(dictionary, alpha, ridge=ridge)
         self._weights = weights.astype(dictionary.dtype)
+        self._smoothing = smoothing(alpha, dictionary.dtype)
 
     def _roots(self, codes):
-        return np.sqrt(codes**2 @ self._weights.T + codes.dtype.type(_SMOOTHING**2))
+        return np.sqrt(codes**2 @ self._weights.T + self._smoothing**2)
 
     def size(self, codes):
         """Return the sum of the roots for each row of codes."""

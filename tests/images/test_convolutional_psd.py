@@ -28,7 +28,7 @@ FILTERS /= np.linalg.norm(FILTERS, axis=1, keepdims=True)
 TILED = Convolution((6, 7, 2), (3, 2), (2, 3))
 TILES = rng.standard_normal((6 * 5, 12))
 TILES /= np.linalg.norm(TILES, axis=1, keepdims=True)
-POOL = NeighborPools(3, (4, 6))
+POOL = NeighborPools(3, (4, 6), 0.4)
 
 
 def shifted_filters(filters, down, across):
@@ -68,7 +68,7 @@ def test_pooled_codes_minimize_the_roots_of_windows():
         """Return the root of each position's and filter's window, one by one."""
         maps, out = h.reshape(4, 6, 5), []
         for i, j in np.ndindex(4, 6):
-            total = np.full(5, 1e-8)
+            total = np.full(5, (1e-4 * 0.4) ** 2)
             for a, b in np.ndindex(3, 3):
                 if 0 <= i + a - 1 < 4 and 0 <= j + b - 1 < 6:
                     total += weights[a] * weights[b] * maps[i + a - 1, j + b - 1] ** 2
@@ -168,7 +168,7 @@ def test_gradient(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pool", [None, NeighborPools(3, (4, 3))])
+@pytest.mark.parametrize("pool", [None, NeighborPools(3, (4, 3), 0.3)])
 def test_gradient_of_tiles(pool):
     convolution, filters = Convolution((5, 5, 1), (2, 3), (2, 2)), FILTERS[:4, :6].copy()
     assert gradient_error("tanh", convolution, filters, IMAGES[:, :5, :5, :1], pool) < 1e-5
@@ -456,3 +456,18 @@ def test_training_goes_on():
         np.testing.assert_array_equal(warm._state["params"], before)
     with pytest.raises(ValueError, match="images of height"):
         warm.partial_fit(IMAGES[:, 1:])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("pool_size", [None, 3])
+def test_the_units_of_images_do_not_matter(pool_size, dtype):
+    options = {"patch_size": 2, "pool_size": pool_size, "max_iter": 2, "random_state": 0}
+    options |= {"transform_algorithm": "inference", "max_inference_iter": 2000}
+    model = ConvolutionalPSD(3, alpha=0.2, **options).fit(IMAGES.astype(dtype))
+    codes = model.transform(IMAGES.astype(dtype))
+    for unit in (2.0**-13, 1e-12, 1e6):
+        images = (unit * IMAGES).astype(dtype)
+        other = ConvolutionalPSD(3, alpha=0.2 * unit, **options).fit(images)
+        np.testing.assert_allclose(other.components_, model.components_, atol=2e-5)
+        np.testing.assert_allclose(other.transform(images) / unit, codes, atol=1e-3)

@@ -82,7 +82,7 @@ def test_group_codes_are_optimal():
 
     def value(h):
         error, miss = x[0] - h @ atoms, h - prior[0]
-        penalty = np.sqrt(weights @ h**2 + 1e-8).sum()
+        penalty = np.sqrt(weights @ h**2 + (1e-4 * 0.3) ** 2).sum()
         return 0.5 * error @ error + 0.3 * penalty + 0.25 * miss @ miss
 
     codes = infer_codes(x, problem, init=prior, prior=prior, tol=1e-12, max_iter=20_000)[0][0]
@@ -259,3 +259,28 @@ def test_divergence_within_an_epoch_is_told_as_such():
     model = PSD(alpha=0.1, batch_size=3, beta=2.0, max_iter=2, pool_size=2, random_state=1)
     with pytest.raises(ValueError, match="not finite in epoch 1"):
         model.fit(X)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"encoder": "soft_threshold"},
+        {"encoder": "lista"},
+        {"topology": (4, 5), "pool_size": 3, "transform_algorithm": "inference"},
+    ],
+    ids=["soft_threshold", "lista", "topology"],
+)
+def test_the_units_of_x_do_not_matter(options, dtype):
+    """Codes, alpha and X have the same units; those of the objective are their squares."""
+    options = {**SMALL, "max_iter": 2, **options}
+    model = PSD(**options).fit(X[:200].astype(dtype))
+    codes = model.transform(X[:50].astype(dtype))
+    for unit in (2.0**-13, 1e-12, 1e6):
+        data = (unit * X[:200]).astype(dtype)
+        other = PSD(**options).set_params(alpha=0.2 * unit).fit(data)
+        np.testing.assert_allclose(other.components_, model.components_, atol=2e-5)
+        np.testing.assert_allclose(other.transform(data[:50]) / unit, codes, atol=2e-3)
+        ratio = np.divide(other.loss_curve_, model.loss_curve_) / unit**2
+        np.testing.assert_allclose(ratio, 1, rtol=1e-4)
