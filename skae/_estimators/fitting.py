@@ -201,6 +201,11 @@ def loss_of_zeros(X, sample_weight):
     return float(np.average(row_norms(X, squared=True), weights=sample_weight) / 2)
 
 
+def unit_of_values(X, sample_weight):
+    """Return the root mean square of the values of X, or 1 if they are 0."""
+    return float(np.sqrt(2 * loss_of_zeros(X, sample_weight) / X.shape[1])) or 1.0
+
+
 def check_unchanged(before, now):
     """Raise if parameters that determine the shape or the units of a network, or of a dictionary, have changed.
 

@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from .._estimators.fitting import unit_of_values
 from .._kernels.patches import add_patches, gather_patches
 from .._protocols import TrainingObjective
 from .._threads import product
+from ..nn.code_encoders import make_encoder
 from ._tiles import checked_tiling, tile_numbers
 
 _BAND = 400_000  # values of the patches and products in a band, which fit the cache of a core
@@ -97,9 +99,9 @@ class TiledEncoder:
         self._encoder, self._convolution = encoder, convolution
         self.size = encoder.size * convolution.n_tiles
 
-    def parts(self, params):
-        """Return the parameters by kind, with the tiles as first axis if there are several."""
-        tiles = [self._encoder.parts(each) for each in self._convolution.by_tile(params)]
+    def coefficients(self, params):
+        """Return the coefficients by kind, with the tiles as first axis if there are several."""
+        tiles = [self._encoder.coefficients(each) for each in self._convolution.by_tile(params)]
         return list(tiles[0]) if len(tiles) == 1 else [np.stack(each) for each in zip(*tiles)]
 
     def initial(self, filters, alpha, ridge):
@@ -126,6 +128,18 @@ class TiledEncoder:
         tiles = (self._convolution.by_tile(each) for each in (params, grad))
         for rows, own, memory, out in zip(groups, next(tiles), memories, next(tiles)):
             self._encoder.backward(own, patches[rows], memory, delta[rows], out)
+
+
+def tiled_encoder(shape, convolution):
+    """Return the encoder of patches for ``convolution`` whose name, number of filters and unit ``shape`` has."""
+    sizes = shape["n_filters"], convolution.n_values
+    encoder = make_encoder(shape["encoder"], *sizes, n_steps=1, unit=shape["unit"])
+    return TiledEncoder(encoder, convolution)
+
+
+def unit_for_encoder(rows, weights):
+    """Return the unit in which an encoder of patches is learned: about the size of pixels."""
+    return unit_of_values(rows, weights)
 
 
 class ConvolutionalObjective(TrainingObjective):

@@ -30,10 +30,9 @@ from .._typing import (
     StepSolverLike,
     TransformerMixin,
 )
-from ..nn.code_encoders import make_encoder
 from ..training.problem import Problem
 from ._code_search import NeighborPools, infer_maps
-from ._convolution import Convolution, ConvolutionalObjective, TiledEncoder
+from ._convolution import Convolution, ConvolutionalObjective, tiled_encoder, unit_for_encoder
 from ._validation import (
     as_floats,
     checked_patch_size,
@@ -268,6 +267,7 @@ class ConvolutionalPSD(
         if again:
             check_unchanged(self._shape, shape)
         rows = images.reshape(len(images), -1)
+        shape["unit"] = self._shape["unit"] if again else unit_for_encoder(rows, weights)
         self.image_shape_, self.tiling_, self._shape = images.shape[1:], shape["tiling"], shape
         self._convolution = Convolution(self.image_shape_, size, self.tiling_)
         parts = self._convolution, self._make_encoder(), self._inferred
@@ -345,7 +345,7 @@ class ConvolutionalPSD(
     def encoder_parameters_(self) -> list[FloatArray]:
         """Gains, filters and biases of ``'tanh'``, or filters and logarithms of thresholds: list of ndarray."""
         params, encoder = self._history("encoder_parameters_")["params"], self._make_encoder()
-        return encoder.parts(params[-encoder.size :])
+        return encoder.coefficients(params[-encoder.size :])
 
     @property
     def map_shape_(self) -> tuple[int, int, int]:
@@ -363,9 +363,7 @@ class ConvolutionalPSD(
         return np.concatenate([filters.ravel(), params]).astype(filters.dtype)
 
     def _make_encoder(self):
-        encoder, n_filters = self._shape["encoder"], self._shape["n_filters"]
-        encoder = make_encoder(encoder, n_filters, self._convolution.n_values, n_steps=1)
-        return TiledEncoder(encoder, self._convolution)
+        return tiled_encoder(self._shape, self._convolution)
 
     def _make_solver(self):
         """Return the solver that the parameters name, wrapped to keep filters at norm 1."""

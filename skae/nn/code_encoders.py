@@ -20,6 +20,10 @@ def _log_threshold(alpha, scale, dtype):
 class CodeEncoder(ABC):
     """An encoder f of ``size`` parameters, whose arrays ``parts(params)`` returns."""
 
+    def coefficients(self, params):
+        """Return the arrays of the formula in the docstring of the class."""
+        return self.parts(params)
+
     @abstractmethod
     def initial(self, dictionary, alpha, ridge):
         """Return initial parameters."""
@@ -43,11 +47,21 @@ class CodeEncoder(ABC):
 
 
 class Tanh(CodeEncoder):
-    """f(x) = g tanh(K x + b), g diagonal (Kavukcuoglu et al. 2008, equation 5)."""
+    """f(x) = g tanh(K x + b), g diagonal (Kavukcuoglu et al. 2008, equation 5).
 
-    def __init__(self, n_atoms, n_features):
+    The parameters are g / unit, K * unit and b, with a ``unit`` of the size of values of x, so that steps of a solver
+    mean the same in all units of x.
+    """
+
+    def __init__(self, n_atoms, n_features, unit=1.0):
         self.parts = Parts([(n_atoms,), (n_atoms, n_features), (n_atoms,)])
-        self.size = self.parts.size
+        self.size, self._unit = self.parts.size, unit
+
+    def coefficients(self, params):
+        """Return g, K and b."""
+        gains, filters, biases = self.parts(params)
+        unit = gains.dtype.type(self._unit)
+        return [gains * unit, filters / unit, biases]
 
     def initial(self, dictionary, alpha, ridge):
         """Return the dictionary as filters, gains of 1 and biases of 0."""
@@ -58,13 +72,13 @@ class Tanh(CodeEncoder):
 
     def forward(self, params, X):
         """Return codes and tanh(K x + b)."""
-        gains, filters, biases = self.parts(params)
+        gains, filters, biases = self.coefficients(params)
         tanh = np.tanh(product(X, filters.T) + biases)
         return gains * tanh, tanh
 
     def linearize(self, params, X):
         """Return K and the diagonals D of the Jacobians D K."""
-        gains, filters, _ = self.parts(params)
+        gains, filters, _ = self.coefficients(params)
         _, tanh = self.forward(params, X)
         return filters, gains * (1 - tanh**2)
 
@@ -72,9 +86,11 @@ class Tanh(CodeEncoder):
         """Fill ``grad``."""
         gains, _, _ = self.parts(params)
         d_gains, d_filters, d_biases = self.parts(grad)
+        delta = delta * delta.dtype.type(self._unit)  # by the codes in units
         np.sum(delta * memory, axis=0, out=d_gains)
         inner = delta * gains * (1 - memory**2)
         product(inner.T, X, d_filters)
+        d_filters /= d_filters.dtype.type(self._unit)
         np.sum(inner, axis=0, out=d_biases)
 
 
@@ -160,11 +176,13 @@ class Unrolled(CodeEncoder):
         d_thresholds *= np.exp(thresholds)
 
 
-def make_encoder(name, n_atoms, n_features, n_steps):
-    """Return the encoder called ``name``."""
+def make_encoder(name, n_atoms, n_features, n_steps, unit=1.0):
+    """Return the encoder called ``name``, of rows whose values are about as large as ``unit``."""
     if name == "lista":
         return Unrolled(n_atoms, n_features, n_steps)
-    return {"tanh": Tanh, "soft_threshold": SoftThreshold}[name](n_atoms, n_features)
+    if name == "tanh":
+        return Tanh(n_atoms, n_features, unit)
+    return SoftThreshold(n_atoms, n_features)
 
 
 ENCODERS = ("tanh", "soft_threshold", "lista")

@@ -87,6 +87,9 @@ class BaseCoder(
     def _wanted_shape(self, n_features):
         """Return a dict of ``n_components`` and the other parameters that must not change when training continues."""
 
+    def _measure(self, X, weights):
+        """Keep what training needs to know of the rows that the first atoms come from."""
+
     @abstractmethod
     def _check_algorithm(self, atoms):
         """Raise if ``algorithm`` cannot find codes for ``atoms``."""
@@ -210,6 +213,8 @@ class BaseCoder(
         shape = self._wanted_shape(X.shape[1])
         if again:
             check_unchanged(self._shape, shape)
+        else:
+            self._measure(X, weights)
         self._shape = shape
         problem = self._problem(X, weights)
 

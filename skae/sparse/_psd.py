@@ -8,7 +8,7 @@ import numpy as np
 
 from .._compat import HasMethods, Interval, StrOptions
 from .._estimators.fit_warnings import warn_of_gaps
-from .._estimators.fitting import by_block, loss_of_zeros
+from .._estimators.fitting import by_block, loss_of_zeros, unit_of_values
 from .._estimators.layer import Layer
 from .._estimators.parameters import estimator
 from .._estimators.unit_atoms import UnitAtoms
@@ -154,6 +154,7 @@ class PSD(BaseCoder):
     max_iter: int | Literal["auto"] = 30
     n_iter_no_change: int = 5
 
+    _unit = 1.0  # of the values of X, in models of versions that had none
     sparse_output: ClassVar[bool] = False
     split_sign: ClassVar[bool] = False
 
@@ -183,6 +184,9 @@ class PSD(BaseCoder):
     def _wanted_shape(self, n_features):
         self._check_topology(self.n_components)
         return {"n_components": self.n_components, "encoder": self.encoder, "n_steps": self.n_steps}
+
+    def _measure(self, X, weights):
+        self._unit = unit_of_values(X, weights)
 
     def _check_algorithm(self, atoms):
         chosen_algorithm(self._code_problem(atoms, self.beta), self.algorithm)
@@ -225,7 +229,7 @@ class PSD(BaseCoder):
     def encoder_parameters_(self) -> list[FloatArray]:
         """Gains, filters and biases of ``'tanh'``, or the parameters of the other encoders: list of ndarray."""
         flat = self._history("encoder_parameters_")["params"]
-        return self._make_encoder().parts(flat[self.components_.size :])
+        return self._make_encoder().coefficients(flat[self.components_.size :])
 
     def _check_topology(self, n_atoms):
         if self.topology is None:
@@ -238,9 +242,8 @@ class PSD(BaseCoder):
 
     def _make_encoder(self):
         shape = self._shape
-        return make_encoder(
-            shape["encoder"], shape["n_components"], self.n_features_in_, shape["n_steps"]
-        )
+        sizes = shape["n_components"], self.n_features_in_, shape["n_steps"]
+        return make_encoder(shape["encoder"], *sizes, self._unit)
 
     def _make_solver(self):
         shape = self._n_atoms, self.n_features_in_

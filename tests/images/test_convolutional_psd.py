@@ -460,9 +460,11 @@ def test_training_goes_on():
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("pool_size", [None, 3])
-def test_the_units_of_images_do_not_matter(pool_size, dtype):
-    options = {"patch_size": 2, "pool_size": pool_size, "max_iter": 2, "random_state": 0}
+@pytest.mark.parametrize(
+    "options", [{"pool_size": 3}, {"encoder": "tanh"}, {"encoder": "soft_threshold"}]
+)
+def test_the_units_of_images_do_not_matter(options, dtype):
+    options = {**options, "patch_size": 2, "max_iter": 2, "random_state": 0}
     options |= {"transform_algorithm": "inference", "max_inference_iter": 2000}
     model = ConvolutionalPSD(3, alpha=0.2, **options).fit(IMAGES.astype(dtype))
     codes = model.transform(IMAGES.astype(dtype))

@@ -46,7 +46,7 @@ def _infer_groups(dictionary, X, prediction):
 @pytest.mark.parametrize("name", ENCODERS)
 def test_gradient(name, infer):
     rng = np.random.default_rng(0)
-    encoder = make_encoder(name, 6, 8, 3)
+    encoder = make_encoder(name, 6, 8, 3, unit=0.25)
     atoms = rng.standard_normal((6, 8))
     params = encoder.initial(atoms, 0.3, 0.7)
     params += 0.1 * rng.standard_normal(params.size)
@@ -268,9 +268,10 @@ def test_divergence_within_an_epoch_is_told_as_such():
     [
         {"encoder": "soft_threshold"},
         {"encoder": "lista"},
+        {"encoder": "tanh"},
         {"topology": (4, 5), "pool_size": 3, "transform_algorithm": "inference"},
     ],
-    ids=["soft_threshold", "lista", "topology"],
+    ids=["soft_threshold", "lista", "tanh", "topology"],
 )
 def test_the_units_of_x_do_not_matter(options, dtype):
     """Codes, alpha and X have the same units; those of the objective are their squares."""
@@ -284,3 +285,13 @@ def test_the_units_of_x_do_not_matter(options, dtype):
         np.testing.assert_allclose(other.transform(data[:50]) / unit, codes, atol=2e-3)
         ratio = np.divide(other.loss_curve_, model.loss_curve_) / unit**2
         np.testing.assert_allclose(ratio, 1, rtol=1e-4)
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1.0, 1e5])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_coefficients_of_tanh_are_those_of_the_formula(unit):
+    model = PSD(**SMALL, encoder="tanh").set_params(alpha=0.2 * unit).fit(unit * X)
+    gains, filters, biases = model.encoder_parameters_
+    expected = gains * np.tanh(unit * X @ filters.T + biases)
+    np.testing.assert_allclose(model.transform(unit * X), expected, rtol=1e-7, atol=1e-12 * unit)
+    assert 0.05 < np.abs(expected).max() / unit < 50
