@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.datasets import load_digits
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, MiniBatchDictionaryLearning
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import partial_dependence
 from sklearn.metrics import get_scorer, roc_auc_score
 from sklearn.model_selection import cross_val_score
 
 from skae import (
+    DBM,
     DBN,
+    PSD,
     RBM,
     AnomalyDetector,
     AutoEncoder,
@@ -139,3 +141,46 @@ def test_a_stack_that_predicts_numbers_is_a_regressor():
     found = partial_dependence(stack, X, [36], custom_values={36: np.array([0.5, 1.0])})
     assert found.average[0, 0] == pytest.approx(stack.predict(at).mean())
     assert cross_val_score(_stack(), X, y, cv=2, scoring="r2").shape == (2,)
+
+
+PATCHES = np.random.default_rng(1).random((50, 25))
+MACHINES = [("low", RBM(4, visible="gaussian", **SHORT)), ("high", RBM(3, **SHORT))]
+
+
+@pytest.mark.parametrize(
+    ("whole", "part", "rows"),
+    [
+        (ManifoldTangentClassifier(n_tangents=2, **SHORT), BASE, X),
+        (BoltzmannClassifier(None, **SHORT), RBM(4, visible="gaussian", **SHORT), X),
+        (BoltzmannClassifier(None, **SHORT), DBM(MACHINES, **SHORT), X),
+        (ConvolutionalFeatures(encoder="code", patch_size=5), AutoEncoder(4, **SHORT), PATCHES),
+        (ConvolutionalFeatures(encoder="code", patch_size=5), PSD(4, alpha=0.05, **SHORT), PATCHES),
+    ],
+    ids=["tangents", "rbm", "dbm", "autoencoder", "psd"],
+)
+@pytest.mark.filterwarnings("ignore")  # two epochs learn little
+def test_arrays_of_a_whole_are_not_those_of_its_frozen_part(whole, part, rows):
+    part = clone(part).fit(rows)
+    before = part.transform(rows)
+    name = "base" if "base" in whole.get_params(deep=False) else "dictionary"
+    images = np.random.default_rng(0).random((5, 12, 12))
+    data = (X, Y) if name == "base" else (images,)
+    whole = clone(whole).set_params(**{name: FrozenEstimator(part)}).fit(*data)
+    attributes = [each for each in ("components_", "center_", "scale_") if hasattr(whole, each)]
+    assert attributes
+    for each in attributes:
+        array = getattr(whole, each)
+        array *= 2
+    np.testing.assert_array_equal(part.transform(rows), before)
+
+
+def test_filters_of_a_stage_are_not_those_that_a_dictionary_goes_on_to_learn():
+    images = np.random.default_rng(0).random((5, 12, 12))
+    dictionary = MiniBatchDictionaryLearning(4, max_iter=2, random_state=0).fit(PATCHES)
+    stage = ConvolutionalFeatures(
+        dictionary=FrozenEstimator(dictionary), encoder="code", patch_size=5, random_state=0
+    ).fit(images)
+    before = stage.components_.copy()
+    dictionary.partial_fit(PATCHES**2)  # in place
+    assert np.abs(dictionary.components_ - before).max() > 1e-3
+    np.testing.assert_array_equal(stage.components_, before)

@@ -1,5 +1,6 @@
 """Classifier on top of a deep Boltzmann machine or belief network."""
 
+from copy import deepcopy
 from dataclasses import field
 from functools import partial
 from typing import Any, ClassVar
@@ -174,7 +175,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
 
     def _begin(self, targets, base):
         """Build the network from the encoder of ``base`` and an output layer; set the fitted attributes and return its state."""
-        self.base_, self._units = base, base.model_.units
+        self.base_, self._units = base, deepcopy(base.model_.units)  # it may be the user's
         layers = base.model_.encoder_layers()
         widths = [len(encoder) for encoder, _ in layers]
         n_inputs, names = layers[0][0].shape[1], ["sigmoid"] * len(widths)

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils.validation import validate_data
 
+from .._estimators.devices import in_numpy
 from .._estimators.reading import named_array
 from .._estimators.subestimators import atoms_of, check_prefit, is_prefit, ready_copy, unfrozen
 from .._kernels.patches import normalize_patches
@@ -111,7 +112,9 @@ def _learned(stage, patches, rng):
         return None, patches[chosen]
     dictionary = _fitted(stage, patches, rng)
     if stage.encoder == "code":
-        return dictionary, getattr(dictionary, "components_", None)
+        # A copy: the dictionary may be frozen, and users may scale what they see as filters of the stage.
+        filters = getattr(dictionary, "components_", None)
+        return dictionary, None if filters is None else np.array(in_numpy(filters))
     return dictionary, _given_filters(atoms_of(dictionary), patches, 1)[0]
 
 

@@ -1,6 +1,7 @@
 """Manifold tangent classifier."""
 
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import field
 from functools import partial
 from numbers import Integral, Real
@@ -320,7 +321,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     def _begin(self, targets, base):
         """Add an output layer to the encoder of ``base``; set the fitted attributes and return the state."""
         fitted = base.model_
-        self.base_, self._units, encoder = base, fitted.units, fitted.network
+        self.base_, self._units, encoder = base, deepcopy(fitted.units), fitted.network
         state = self._start_network(encoder.sizes[1:], encoder.names, targets)
         fill_encoder(self._network.views(state.params), fitted.params)
         self._set_state(state)
