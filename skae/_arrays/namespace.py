@@ -119,6 +119,16 @@ def precision_of(x):
     return float(namespace(x).finfo(x.dtype).eps)
 
 
+def without_tiny(x):
+    """Return x, with 0 for numbers whose products with rounding errors would be subnormal.
+
+    With those, processors compute up to a hundred times more slowly.
+    """
+    xp = namespace(x)
+    limits = xp.finfo(x.dtype)
+    return xp.where(xp.abs(x) < limits.smallest_normal / limits.eps, xp.zeros_like(x), x)
+
+
 def scalar(value, like):
     """Return a scalar that preserves the dtype of arrays like ``like``."""
     if isinstance(like, np.ndarray):

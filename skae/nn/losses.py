@@ -6,12 +6,12 @@ exp(x a - A(a)) times a base that does not depend on the logits a.
 
 import numpy as np
 from scipy.sparse import issparse
-from scipy.special import expit, logit, logsumexp, softmax
+from scipy.special import logit, logsumexp, softmax
 
 from .._arrays import boltzmann as draws
 from .._arrays import losses as kernels
-from .._arrays.activations import logistic
-from .._arrays.namespace import is_numpy, namespace, zeros
+from .._arrays.activations import sigmoid
+from .._arrays.namespace import is_numpy, namespace, without_tiny, zeros
 from .._threads import ELEMENT, share
 from .noise import fresh_keys
 
@@ -89,11 +89,9 @@ class Bernoulli:
 
     def activate(self, logits):
         """Turn logits into means, in place."""
+        no_bias = zeros(logits.shape[1], logits)
         for start, stop in self._runs.tolist():
-            if is_numpy(logits):
-                expit(logits[:, start:stop], out=logits[:, start:stop])
-            else:
-                logits[:, start:stop] = logistic(logits[:, start:stop])
+            sigmoid(logits, no_bias, start, stop)
 
     def invert(self, means):
         """Turn means into logits, in place."""
@@ -147,7 +145,7 @@ class Multinomial:
     def activate(self, logits):
         """Turn logits into means, in place."""
         if is_numpy(logits):
-            logits[:, self.columns] = softmax(logits[:, self.columns], axis=1)
+            logits[:, self.columns] = without_tiny(softmax(logits[:, self.columns], axis=1))
         else:
             columns = self.columns.tolist()
             means = kernels.softmax(logits, columns)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.special import expit, log_softmax
+from scipy.special import expit, log_softmax, softmax
 
 from skae._kernels import activations, losses, updates
 from skae._kernels import tangents as kernels
@@ -14,6 +14,7 @@ from skae._kernels.contraction import (
     squared_row_norms,
 )
 from skae._kernels.tangents import gather, gather_sum, squares
+from skae.nn.losses import Bernoulli, Multinomial
 from skae.training import SGD, Adam
 
 DTYPES = [np.float32, np.float64]
@@ -92,6 +93,17 @@ def test_losses_of_certain_outputs_leave_no_subnormal_numbers(name, dtype):
     weights, none = np.full(1, 1e-4, dtype), NONE.astype(dtype)
     getattr(losses, name)(logits, target, *where, weights, none, np.zeros(1, dtype))
     assert (logits[0, :-1] == 0).any() and not _subnormal(logits).any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("unit", "expected"), [(Bernoulli, expit), (Multinomial, softmax)])
+def test_means_of_certain_outputs_are_no_subnormal_numbers(unit, expected, dtype):
+    """Products of such reconstructions, as in chains, took 25 times longer."""
+    logits = np.linspace(-800, 800, 16001).astype(dtype)[np.newaxis]
+    means = logits.copy()
+    unit(np.arange(16001)).activate(means)
+    assert (means == 0).any() and not _subnormal(means).any()
+    assert_allclose(means, expected(logits), rtol=2e-4, atol=2e-31)
 
 
 @pytest.mark.parametrize("emphasized", [False, True])
