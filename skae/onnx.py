@@ -257,16 +257,15 @@ def _reconstruct(graph, estimator, fitted):
     graph.give("reconstruction", x, fitted.scaling.n_features)
 
 
-def _predicted(graph, fitted):
-    """Return the means of the output units of a supervised network, and their number."""
+def _logits(graph, fitted):
+    """Return the logits of the output units of a supervised network, and their number."""
     layers = fitted.params.encoder_layers
-    logits = _through(graph, _scaled(graph, fitted.scaling), layers)
-    return _means(graph, logits, fitted.loss), len(layers[-1].bias)
+    return _through(graph, _scaled(graph, fitted.scaling), layers), len(layers[-1].bias)
 
 
 def _predict_proba(graph, estimator, fitted):
-    means, width = _predicted(graph, fitted)
-    graph.give("probabilities", _normalized(graph, means, estimator), width)
+    logits, width = _logits(graph, fitted)
+    graph.give("probabilities", _probabilities(graph, logits, estimator, fitted.loss), width)
 
 
 def _n_dimensions(estimator):
@@ -274,17 +273,19 @@ def _n_dimensions(estimator):
     return estimator.predict(np.zeros((1, estimator.n_features_in_))).ndim
 
 
-def _normalized(graph, means, estimator):
+def _probabilities(graph, logits, estimator, loss):
     """Return probabilities, which sum to one if each row has one class."""
-    if _n_dimensions(estimator) == 2:
-        return means
-    total = graph.add("ReduceSum", means, np.array([1]), keepdims=1)
-    return graph.add("Div", means, total)
+    if _n_dimensions(estimator) == 2 or not loss.elementwise:
+        return _means(graph, logits, loss)
+    # Sigmoids over their sum, which may be 0, by their logarithms.
+    minus_logarithms = graph.add("Softplus", graph.add("Neg", logits))
+    return graph.add("Softmax", graph.add("Neg", minus_logarithms), axis=1)
 
 
 def _predict(graph, estimator, fitted):
-    means, width = _predicted(graph, fitted)
+    logits, width = _logits(graph, fitted)
     if not is_classifier(estimator):
+        means = _means(graph, logits, fitted.loss)
         center, scale = _singles("y", estimator.target_center_, estimator.target_scale_)
         means = graph.add("Mul", means, scale)
         means = graph.add("Add", means, center)
@@ -293,15 +294,15 @@ def _predict(graph, estimator, fitted):
         graph.give("values", means, width)
         return
     if _n_dimensions(estimator) == 2:
-        labels = graph.add("Cast", graph.add("Greater", means, np.array(0.5)), to=7)
+        labels = graph.add("Cast", graph.add("Greater", logits, np.array(0.0)), to=7)
         graph.give("label", labels, width, "INT64")
     else:
-        number = graph.add("ArgMax", means, axis=1, keepdims=0)
+        number = graph.add("ArgMax", logits, axis=1, keepdims=0)
         classes = estimator.classes_
         kind = "STRING" if classes.dtype.kind in "OUS" else "INT64"
         classes = classes.astype(str if kind == "STRING" else np.int64)
         graph.give("label", graph.add("Gather", classes, number, axis=0), None, kind)
-    graph.give("probabilities", _normalized(graph, means, estimator), width)
+    graph.give("probabilities", _probabilities(graph, logits, estimator, fitted.loss), width)
 
 
 _METHODS = {

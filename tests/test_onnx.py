@@ -182,3 +182,16 @@ def test_columns_that_float32_rounds_are_told():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         to_onnx(AutoEncoder(2, **FAST).fit(1000 * IRIS + 1e5))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("output", ["sigmoid", "softmax"])
+def test_certain_predictions(output):
+    """Sigmoids of all classes are 0 or 1 far from the data."""
+    base = AutoEncoder(20, activation="identity", loss="gaussian", **FAST)
+    options = {"tangent_penalty": 0, "max_iter": 30, "random_state": 0, "output": output}
+    model = ManifoldTangentClassifier(base, **options).fit(DIGITS.astype(np.float32), NUMBERS)
+    far = (100 * DIGITS).astype(np.float32)
+    found = run(to_onnx(model, "predict"), far)
+    np.testing.assert_array_equal(found["label"], model.predict(far))
+    assert_near(found["probabilities"], model.predict_proba(far))

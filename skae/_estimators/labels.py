@@ -6,7 +6,7 @@ from numbers import Number
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import entr
+from scipy.special import entr, logsumexp
 from sklearn.metrics import accuracy_score
 from sklearn.utils import (
     check_array,
@@ -115,24 +115,32 @@ class Classes:
     classes: np.ndarray
     multilabel: bool
 
-    def predictions(self, outputs):
+    def predictions(self, logits):
         """Return the most probable class of each row, or which labels are more probable than not."""
         if self.multilabel:
-            return (outputs > 0.5).astype(int)
-        return self.classes[outputs.argmax(axis=1)]
+            return (logits > 0).astype(int)
+        return self.classes[logits.argmax(axis=1)]
 
-    def probabilities(self, outputs):
-        """Return the probability of each class, or of each label by itself; ``outputs`` are overwritten."""
-        if not self.multilabel:
-            # The sum of a softmax is 1 up to rounding; sigmoids are independent.
-            outputs /= np.maximum(outputs.sum(axis=1, keepdims=True), np.finfo(outputs.dtype).tiny)
-        return outputs
+    def probabilities(self, logits, units):
+        """Return the probability of each class, or of each label by itself; ``logits`` are overwritten."""
+        if not self.multilabel and units.elementwise:
+            return np.exp(self.log_probabilities(logits, units))
+        means = units.activate(logits)
+        # The sum of a softmax is 1 up to rounding.
+        return means if self.multilabel else means / means.sum(axis=1, keepdims=True)
 
-    def errors(self, outputs, values):
+    def log_probabilities(self, logits, units):
+        """Return the logarithms of ``probabilities``, which may be too small for numbers."""
+        values = units.log_means(logits)
+        if not self.multilabel and units.elementwise:  # sigmoids are independent
+            values -= logsumexp(values, axis=1, keepdims=True)
+        return values
+
+    def errors(self, logits, values):
         """Return whether the prediction of each row is wrong, or the fraction of its labels that are wrong."""
         if self.multilabel:
-            return ((outputs > 0.5) != values).mean(axis=1)
-        return outputs.argmax(axis=1) != values.argmax(axis=1)
+            return ((logits > 0) != values).mean(axis=1)
+        return logits.argmax(axis=1) != values.argmax(axis=1)
 
     def balanced(self, weights, targets, class_weight):
         """Return the weights of the samples times those of their classes, or None if all are 1."""

@@ -132,8 +132,7 @@ class BaseSupervised(
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions.
         """
-        outputs = in_numpy(self._outputs(X))
-        return as_given(self._kind.predictions(outputs), X)
+        return as_given(self._kind.predictions(self._logits(X, "predict")), X)
 
     @available_if(is_classifier)
     def predict_proba(self, X: MatrixLike) -> FloatArray:
@@ -149,12 +148,12 @@ class BaseSupervised(
         P : ndarray of shape (n_samples, n_classes)
             Probabilities, in the order of ``classes_``.
         """
-        outputs = in_numpy(self._outputs(X, "predict_proba"))
-        return as_given(self._kind.probabilities(outputs), X)
+        logits = self._logits(X, "predict_proba")
+        return as_given(self._kind.probabilities(logits, self._output_units), X)
 
     @available_if(is_classifier)
     def predict_log_proba(self, X: MatrixLike) -> FloatArray:
-        """Return the logarithm of ``predict_proba(X)``.
+        """Return the logarithm of ``predict_proba(X)``, also where that is too small for its dtype.
 
         Parameters
         ----------
@@ -166,8 +165,8 @@ class BaseSupervised(
         P : ndarray of shape (n_samples, n_classes)
             Logarithms of probabilities.
         """
-        outputs = in_numpy(self._outputs(X, "predict_log_proba"))
-        return as_given(np.log(self._kind.probabilities(outputs)), X)
+        logits = self._logits(X, "predict_log_proba")
+        return as_given(self._kind.log_probabilities(logits, self._output_units), X)
 
     @property
     def model_(self) -> Model:
@@ -337,28 +336,28 @@ class BaseSupervised(
         weights = None if problem.sample_weight is None else problem.sample_weight[rows]
 
         def error(params):
-            means = partial(self._means, network, network.views(params))
+            logits = partial(network.encode, network.views(params))
             prototype = None if is_numpy(params) else params
-            outputs = by_block(X, means, network.sizes[-1], prototype=prototype)
+            outputs = by_block(X, logits, network.sizes[-1], prototype=prototype)
             return float(np.average(self._kind.errors(outputs, targets), weights=weights))
 
         return error
 
-    def _outputs(self, X, method="predict"):
-        """Return the means of the output units, of shape (n_samples, n_outputs), for a public ``method``."""
+    def _logits(self, X, method):
+        """Return the logits of the output units as a numpy array of shape (n_samples, n_outputs), for a ``method``.
+
+        Means of sigmoids are the same number, 0 or 1, for all logits that are large.
+        """
         check_is_fitted(self)
 
-        def means(model, x):
-            return self._means(model.network, model.params, self._inputs(x))
+        def logits(model, x):
+            return model.network.encode(model.params, self._inputs(x))
 
-        return self._by_block(X, means, self._network.sizes[-1], method=method)
+        return in_numpy(self._by_block(X, logits, self._network.sizes[-1], method=method))
 
     def _inputs(self, X):
         """Return the inputs of the network for dense rows of X."""
         return self._units.scaling.apply(X)
-
-    def _means(self, network, params, x):
-        return self._output_units.activate(network.encode(params, x))
 
     @property
     def _params(self):

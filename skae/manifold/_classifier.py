@@ -345,8 +345,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         network, values = self._network, data.targets.values[rows]
         params = network.views(self._params)
         inputs = self._units.scaling.rows(data.X[rows])
-        outputs = by_block(inputs, lambda x: self._means(network, params, x), values.shape[1])
-        constant = np.broadcast_to(values.mean(axis=0), values.shape)
+        outputs = by_block(inputs, lambda x: network.encode(params, x), values.shape[1])
+        constant = np.broadcast_to(values.mean(axis=0) - 0.5, values.shape)  # with signs of logits
         error = self._kind.errors(outputs, values).mean()
         chance = self._kind.errors(constant, values).mean()
         warn_of_constant_outputs(error, chance, self.tangent_penalty_)

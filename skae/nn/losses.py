@@ -6,7 +6,7 @@ exp(x a - A(a)) times a base that does not depend on the logits a.
 
 import numpy as np
 from scipy.sparse import issparse
-from scipy.special import logit, logsumexp, softmax
+from scipy.special import log_softmax, logit, logsumexp, softmax
 
 from .._arrays import boltzmann as draws
 from .._arrays import losses as kernels
@@ -93,6 +93,10 @@ class Bernoulli:
         for start, stop in self._runs.tolist():
             sigmoid(logits, no_bias, start, stop)
 
+    def log_means(self, logits):
+        """Turn logits into logarithms of means, in place."""
+        logits[:, self.columns] = -np.logaddexp(0, -logits[:, self.columns])
+
     def invert(self, means):
         """Turn means into logits, in place."""
         means[:, self.columns] = logit(means[:, self.columns])
@@ -151,6 +155,10 @@ class Multinomial:
             means = kernels.softmax(logits, columns)
             kernels.put_back(means, kernels.runs_of(columns), logits)
 
+    def log_means(self, logits):
+        """Turn logits into logarithms of means, in place."""
+        logits[:, self.columns] = log_softmax(logits[:, self.columns], axis=1)
+
     def invert(self, means):
         """Turn means into logits, in place."""
         means[:, self.columns] = np.log(means[:, self.columns])
@@ -200,6 +208,12 @@ class Reconstruction:
         """Turn logits into the reconstruction, in place."""
         for part in self.parts:
             part.activate(logits)
+        return logits
+
+    def log_means(self, logits):
+        """Turn logits, arrays of numpy, into logarithms of the means of units that have probabilities, in place."""
+        for part in self.parts:
+            part.log_means(logits)
         return logits
 
     def invert(self, means):

@@ -106,7 +106,10 @@ def test_objective_is_the_sum_of_the_parts(kind, weighted):
     model = _model(kind, **options).fit(X, SOME, sample_weight=weights if weighted else None)
     labeled = SOME >= 0
     hits = np.eye(10)[y[labeled]]
-    p, shares = model._outputs(X[labeled]), weights[labeled] / weights[labeled].sum()
+    p, shares = (
+        model._output_units.activate(model._logits(X[labeled], "predict")),
+        weights[labeled] / weights[labeled].sum(),
+    )
     loss, means = -hits * np.log(p), shares @ hits
     entropy = -np.sum(means * np.log(means))
     if kind == "sigmoids":

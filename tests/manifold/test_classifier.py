@@ -2,6 +2,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.special import log_expit, log_softmax
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
@@ -317,3 +318,26 @@ def test_units_are_dropped_on_tables_but_not_on_pixels(columns, options, dropout
     other = ManifoldTangentClassifier(dropout=0.5 - dropout, **options).fit(rows, targets)
     np.testing.assert_array_equal(_params(model), _params(same))
     assert not np.array_equal(_params(model), _params(other))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("output", ["sigmoid", "softmax"])
+def test_classes_of_certain_outputs_are_those_of_the_largest_logits(output, dtype):
+    """Means of logits of 20 and of 30 are both 1 in float32, and those of -800 and of -900 both 0."""
+    base = AutoEncoder(20, activation="identity", loss="gaussian", max_iter=2, random_state=0)
+    options = {"tangent_penalty": 0, "max_iter": 30, "random_state": 0, "output": output}
+    model = ManifoldTangentClassifier(base, **options).fit(FEW[0].astype(dtype), FEW[1])
+    params, scaling = model.model_.params, model.model_.scaling
+    for factor in 30, 3000:
+        far = (factor * X[300:600]).astype(dtype)
+        logits = scaling.apply(far).astype(np.float64)
+        for weights, biases in zip(params.encoder_weights, params.encoder_biases):
+            logits = logits @ weights.T.astype(np.float64) + biases
+        clear = np.diff(np.sort(logits, axis=1)[:, -2:])[:, 0] > 1e-3 * np.abs(logits).max(axis=1)
+        np.testing.assert_array_equal(model.predict(far)[clear], logits.argmax(axis=1)[clear])
+        expected = log_expit(logits) if output == "sigmoid" else logits
+        expected = log_softmax(expected, axis=1)
+        found = model.predict_log_proba(far)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(logits).max())
+        np.testing.assert_allclose(model.predict_proba(far).sum(axis=1), 1, rtol=1e-5)
+        np.testing.assert_allclose(model.predict_proba(far), np.exp(found), rtol=1e-4, atol=1e-30)
