@@ -99,7 +99,7 @@ def _check_parameters(estimator):
 
 
 def fit_network(self, X, sample_weight, cure=CURE_OF_CONSTANT_CODES):
-    """Train the network on X; return the fitted ``Model`` and the validated X.
+    """Train the network on X; return the fitted ``Model``, the validated X and its weights or None.
 
     See :func:`begin`; ``cure`` is the advice in the warning of constant codes.
     """
@@ -107,7 +107,7 @@ def fit_network(self, X, sample_weight, cure=CURE_OF_CONSTANT_CODES):
     self._train(problem, state)
     fitted, rows = self.model_, unscaled(problem.X)
     warn_of_constant_codes(fitted.encode, rows, type(self).__name__, cure)
-    return fitted, rows
+    return fitted, rows, problem.sample_weight
 
 
 def layer_training(self, **facts):

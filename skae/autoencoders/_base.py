@@ -115,8 +115,8 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
             infinite (the weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self):
-            fitted, rows = self._fit_network(X, sample_weight, self._cure_of_constant_codes)
-            self._imputation = self._learned_imputation(fitted, rows)
+            data = self._fit_network(X, sample_weight, self._cure_of_constant_codes)
+            self._imputation = self._learned_imputation(*data)
         return self
 
     partial_fit = unsupervised.partial_fit
@@ -176,15 +176,16 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
             gaussian[part.columns] = isinstance(part, Gaussian)
         return gaussian
 
-    def _learned_imputation(self, fitted, X):
+    def _learned_imputation(self, fitted, X, weights):
         """Learn from some rows of X how hidden cells follow from reconstructions and from a linear model."""
         gaussian = self._gaussian_inputs()
         if not gaussian.any():
             return None
-        z = fitted.scaling.apply(some_rows(X))
-        normal = normal_distribution(z, np.where(gaussian, self._units.base_logits, 0))
+        x, weights = some_rows(X, weights)
+        z = fitted.scaling.apply(x)
+        normal = normal_distribution(z, weights, np.where(gaussian, self._units.base_logits, 0))
         reconstruct, groups = fitted.reconstruct_scaled, self._units.groups
-        return learned_imputation(reconstruct, z, normal, gaussian, groups)
+        return learned_imputation(reconstruct, z, normal, gaussian, groups, weights)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -64,14 +64,14 @@ def plain_imputation(n_inputs, dtype):
     return Imputation(JointNormal(np.zeros(n_inputs, dtype), None), np.ones((1, n_inputs), dtype))
 
 
-def some_rows(X, n_cells=_CELLS):
-    """Return evenly spaced rows of X on which to learn an imputation, dense."""
+def some_rows(X, weights, n_cells=_CELLS):
+    """Return evenly spaced rows of X on which to learn an imputation, dense, and their weights or None."""
     n_rows = min(_ROWS, max(_FEWEST_ROWS, n_cells // X.shape[1]))
-    x = X[:: -(-X.shape[0] // n_rows)]
-    return dense(x)
+    some = slice(None, None, -(-X.shape[0] // n_rows))
+    return dense(X[some]), None if weights is None else weights[some]
 
 
-def learned_imputation(reconstruct, z, normal, gaussian, groups):
+def learned_imputation(reconstruct, z, normal, gaussian, groups, weights=None):
     """Return the ``Imputation`` learned from hidden cells of the rows ``z``, with passes as long as they help.
 
     Parameters
@@ -83,8 +83,9 @@ def learned_imputation(reconstruct, z, normal, gaussian, groups):
     gaussian : ndarray of bool of shape (n_inputs,)
     groups : ndarray of int of shape (n_inputs,) or None
         Inputs with the same number are hidden together.
+    weights : ndarray of shape (n_samples,) or None
     """
-    z = some_rows(z, _SLOPES_CELLS)
+    z, weights = some_rows(z, weights, _SLOPES_CELLS)
     draws = [np.random.default_rng(seed).random(z.shape, np.float32) for seed in range(_N_DRAWS)]
     numbers, z = np.concatenate(draws), np.tile(z, (_N_DRAWS, 1))
     hidden = (numbers if groups is None else numbers[:, groups]) < _HIDDEN_FRACTION
@@ -92,11 +93,13 @@ def learned_imputation(reconstruct, z, normal, gaussian, groups):
     missing, measured = hidden | unknown, hidden & ~unknown & gaussian
     filled = np.where(missing, z.dtype.type(0), z)
     linear = normal.estimates(np.where(missing, z.dtype.type(np.nan), z))
-    true = np.where(measured, z - linear, 0)
+    # A row of weight 2 counts as two rows in sums of squares.
+    roots = 1 if weights is None else np.tile(np.sqrt(weights / weights.mean()), _N_DRAWS)[:, None]
+    true = np.where(measured, roots * (z - linear), 0)
     passes, before = [], np.inf
     while len(passes) < _MOST_PASSES:
         r = reconstruct(filled)
-        guessed = np.where(measured, r - linear, 0)
+        guessed = np.where(measured, roots * (r - linear), 0)
         slopes = _slopes(true, guessed, gaussian).astype(z.dtype)
         error = float(np.square(true - slopes * guessed).sum())
         bound = (1 - _LEAST_GAIN) * before if len(passes) >= _FEWEST_PASSES else np.inf

@@ -34,33 +34,38 @@ class JointNormal:
         missing = np.isnan(z)
         if self.precision is None:
             return np.where(missing, self.center.astype(z.dtype), z)
-        filled = _expected(self.precision, z - self.center, missing, None)
+        filled = _expected(self.precision, z - self.center, missing)
         return np.where(missing, self.center + filled, z).astype(z.dtype)
 
 
-def normal_distribution(z, means):
+def normal_distribution(z, weights, means):
     """Return the ``JointNormal`` of the rows z, or of independent inputs with these means if there are many inputs."""
-    return fitted_normal(z) if z.shape[1] <= _MOST_INPUTS else JointNormal(means, None)
+    return fitted_normal(z, weights) if z.shape[1] <= _MOST_INPUTS else JointNormal(means, None)
 
 
-def fitted_normal(z):
+def fitted_normal(z, weights=None):
     """Return the ``JointNormal`` of the rows z, by a few steps of the EM algorithm (Dempster, Laird & Rubin 1977).
 
     Parameters
     ----------
     z : ndarray of shape (n_samples, n_inputs)
         NaN where a value is missing.
+    weights : ndarray of shape (n_samples,) or None
+        A row of weight 2 is two rows.
     """
+    weights = np.ones(len(z)) if weights is None else weights.astype(float)
+    weights = weights / weights.sum()
     missing = np.isnan(z)
-    n_known = np.maximum(np.sum(~missing, axis=0), 1)
-    center = np.where(missing, 0, z).sum(axis=0, dtype=float) / n_known
-    covariance = np.diag(np.square(np.where(missing, 0, z - center)).sum(axis=0) / n_known)
+    share = weights @ ~missing
+    share[share == 0] = 1
+    center = weights @ np.where(missing, 0, z) / share
+    covariance = np.diag(weights @ np.square(np.where(missing, 0, z - center)) / share)
     for _ in range(_N_STEPS if missing.any() else 1):  # one step is exact then
         uncertain = np.zeros_like(covariance)
-        filled = _expected(_inverse(covariance), z - center, missing, uncertain)
-        shift = filled.mean(axis=0)
+        filled = _expected(_inverse(covariance), z - center, missing, uncertain, weights)
+        shift = weights @ filled
         center, filled = center + shift, filled - shift
-        covariance = (filled.T @ filled + uncertain) / len(z)
+        covariance = (weights * filled.T) @ filled + uncertain
     return JointNormal(center, _inverse(covariance))
 
 
@@ -70,7 +75,7 @@ def _inverse(covariance):
     return np.linalg.inv(covariance + ridge * np.eye(len(covariance)))
 
 
-def _expected(precision, z, missing, uncertain):
+def _expected(precision, z, missing, uncertain=None, weights=None):
     """Return the conditional means of centered rows; add their conditional covariances to ``uncertain`` unless it is None.
 
     Parameters
@@ -78,17 +83,22 @@ def _expected(precision, z, missing, uncertain):
     precision : ndarray of shape (n_inputs, n_inputs)
     z : ndarray of shape (n_samples, n_inputs)
     missing : ndarray of bool of shape (n_samples, n_inputs)
+    uncertain : ndarray of shape (n_inputs, n_inputs) or None
+    weights : ndarray of shape (n_samples,)
+        Factors of the covariances.
     """
     filled = np.where(missing, 0.0, z)
     by_size = np.argsort(missing.sum(axis=1))
     for block in gen_batches(len(z), _BLOCK):
         rows = by_size[block]
-        filled[rows] = _filled(precision, filled[rows], missing[rows], uncertain)
+        filled[rows], covariances, places = _filled(precision, filled[rows], missing[rows])
+        if uncertain is not None:
+            np.add.at(uncertain, places, weights[rows, np.newaxis, np.newaxis] * covariances)
     return filled
 
 
-def _filled(precision, filled, missing, uncertain):
-    """Return a few rows with their conditional means, and add their conditional covariances to ``uncertain``."""
+def _filled(precision, filled, missing):
+    """Return a few rows with their conditional means, their conditional covariances and the indices of these."""
     # Missing values of each row, and then known ones, up to as many as in the row with the most.
     order = np.argsort(~missing, axis=1, kind="stable")[:, : missing.sum(axis=1).max()]
     i, j = order[:, :, np.newaxis], order[:, np.newaxis]
@@ -99,6 +109,4 @@ def _filled(precision, filled, missing, uncertain):
     pulls = np.take_along_axis(filled @ precision, order, axis=1)[..., np.newaxis]
     known = np.take_along_axis(filled, order, axis=1)
     np.put_along_axis(filled, order, known - (covariances @ pulls)[..., 0], axis=1)
-    if uncertain is not None:
-        np.add.at(uncertain, (i, j), covariances)
-    return filled
+    return filled, covariances, (i, j)

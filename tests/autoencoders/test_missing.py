@@ -348,3 +348,18 @@ def test_numpy_needs_no_function_astype(monkeypatch):
     monkeypatch.delattr(np, "astype", raising=False)
     model = AutoEncoder(3, **FAST).fit(TABLE)
     assert np.isfinite(model.score_samples(TABLE)).all()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_rows_of_hardly_any_weight_do_not_change_what_is_filled_in():
+    """Both the linear estimates and the slopes ignored weights."""
+    rng = np.random.default_rng(0)
+    table = rng.standard_normal((80, 3)) @ rng.standard_normal((3, 6))
+    holes = np.where(rng.random(table.shape) < 0.2, np.nan, table)
+    strange = 100 * rng.standard_normal((20, 6))
+    weights = np.append(np.ones(80), np.full(20, 1e-12))
+    model = AutoEncoder(3, activation="identity", solver="lbfgs", random_state=0)
+    expected = clone(model).fit(holes).impute(holes)
+    found = model.fit(np.vstack([holes, strange]), sample_weight=weights).impute(holes)
+    np.testing.assert_allclose(found, expected, atol=0.05)
+    assert np.abs(found - table)[np.isnan(holes)].mean() < 0.2

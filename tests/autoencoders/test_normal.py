@@ -71,7 +71,7 @@ def test_columns_without_spread_or_values_or_that_determine_each_other():
 
 def test_many_inputs_have_the_means_of_their_columns():
     wide = np.where(RNG.random((40, 200)) < 0.1, np.nan, RNG.random((40, 200)))
-    normal = normal_distribution(wide, np.arange(200.0))
+    normal = normal_distribution(wide, None, np.arange(200.0))
     assert normal.precision is None
     expected = np.where(np.isnan(wide), np.arange(200.0), wide)
     np.testing.assert_array_equal(normal.estimates(wide), expected)
@@ -110,3 +110,12 @@ def test_units_do_not_matter():
     found = imputer.fit_transform(table * units + zeros)
     expected = imputer.fit_transform(table) * units + zeros
     np.testing.assert_allclose((found - expected) / units, 0, atol=1e-4)
+
+
+def test_a_row_of_weight_2_is_two_rows():
+    table = np.where(RNG.random(ROWS.shape) < 0.2, np.nan, ROWS)[:80]
+    weights = RNG.integers(1, 4, 80)
+    found = fitted_normal(table, weights.astype(np.float32))
+    expected = fitted_normal(np.repeat(table, weights, axis=0))
+    np.testing.assert_allclose(found.center, expected.center, rtol=1e-10)
+    np.testing.assert_allclose(found.precision, expected.precision, rtol=1e-8)
