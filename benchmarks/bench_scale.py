@@ -110,7 +110,7 @@ def measure(kind, folder, n_rows, epochs, threads):
     from skae import ContractiveAE
     from skae.sources import apply
 
-    model = ContractiveAE(50, max_iter=epochs, tol=0, batch_size=1024, random_state=0)
+    model = ContractiveAE(50, max_iter=epochs, batch_size=1024, random_state=0)
     with threadpool_limits(threads):
         model.fit(DataFrame(next(make_rows(2048))).add_prefix("x"))  # compiles
         memory = Memory()

@@ -157,8 +157,11 @@ def stack(model, setting, masked, training, seed, **options):
     low = layer(kind, training, setting)
     return StackedAEClassifier(
         [(f"layer{number}", low) for number in range(int(depth))],
-        corruption="masking" if masked else None,
-        corruption_level=masked,
+        **(
+            {"corruption": "masking", "corruption_level": masked}
+            if masked
+            else {"corruption": None}
+        ),
         dropout=0.0,
         max_iter=training["epochs"],
         learning_rate_init=training["fine_tuning_rate"],

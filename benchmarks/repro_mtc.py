@@ -91,7 +91,6 @@ def pretrained(data, arguments, name):
         loss="bernoulli",
         batch_size=100,
         max_iter=arguments.pretraining_epochs,
-        tol=0,
     )
     Path(arguments.results).mkdir(parents=True, exist_ok=True)
     path = Path(arguments.results) / f"{name}.stack"

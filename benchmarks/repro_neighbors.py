@@ -58,7 +58,7 @@ def encoder(folder, contraction, n_layers):
     X = fetch_mnist(folder).data[:N_UNLABELED]
     options = {"loss": "bernoulli", "batch_size": 100, "learning_rate_init": 3e-3, "max_iter": 15}
     layers = [
-        (str(number), ContractiveAE(1000, contraction=contraction, tol=0, **options))
+        (str(number), ContractiveAE(1000, contraction=contraction, **options))
         for number in range(n_layers)
     ]
     return StackedAE(layers, random_state=0).fit(X)
