@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from .._arrays.namespace import dense, to_numpy
+from ..nn.losses import Extremes
 
 _CONSTANT = 1e-3  # standard deviation of a constant code unit, as a fraction of the largest code
 _DEAD = 0.5  # warn above this fraction of features that are active nowhere
@@ -13,6 +14,13 @@ _ROWS = 1024  # rows whose codes are computed
 _LITTLE_LEARNED = 0.75  # warn above this fraction of the error of constant outputs
 _STEADY = 1e-3  # relative rise of a loss that does not count
 _WORSE = 3.0  # warn above this multiple of the objective of constant outputs
+_OVERSHOOT = 0.1  # values beyond the range of training that do not count, as a fraction of it
+    "",
+    "nan",
+    "NaN",
+    "NaT",
+    "<NA>",
+}  # as numpy and pandas convert missing values to text
 _DWARFED = 100.0  # warn above this multiple of the median deviation of the columns
 
 
@@ -141,6 +149,23 @@ def warn_of_scales(columns, names, cure="Set standardize='auto', or scale X."):
             f"the columns: the model will learn little else. {cure}",
             UserWarning,
             stacklevel=4,
+        )
+
+
+def warn_of_range(X, columns, scaling, names, parameter):
+    """Warn if later rows have other values than the ``columns`` had where ``fit`` chose cross-entropy as their loss."""
+    columns = columns[scaling.varies[columns]]
+    extremes, center, scale = Extremes(X), scaling.center[columns], scaling.scale[columns]
+    low, high = extremes.min(axis=0)[columns], extremes.max(axis=0)[columns]
+    outside = (low < center - _OVERSHOOT * scale) | (high > center + (1 + _OVERSHOOT) * scale)
+    if outside.any():
+        j = int(outside.argmax())
+        warnings.warn(
+            f"Column {names[columns[j]]!r} has values from {low[j]:g} to {high[j]:g}, and had {center[j]:g} to "
+            f"{center[j] + scale[j]:g} when {parameter}='auto' chose bernoulli: the loss of other values has no minimum. Clip "
+            f"or leave out such values, or fit anew with {parameter}='gaussian'.",
+            UserWarning,
+            stacklevel=5,
         )
 
 

@@ -10,7 +10,7 @@ from .._compat import _get_column_indices
 from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
 from ..nn.scaling import Scaling, no_scaling
 from .columns import Columns, one_hot_groups, power_of_two
-from .fit_warnings import warn_of_scales
+from .fit_warnings import warn_of_range, warn_of_scales
 
 _ROWS = 512  # rows from which a mean is estimated
 _PIXELS = 32  # fewer columns on one scale are not an image
@@ -58,9 +58,13 @@ class Units:
         return self.least_loss + sum(self.constant_losses.values())
 
     def check(self, X, names):
-        """Raise ``ValueError`` if X is outside the range of a loss that the user has named."""
+        """Raise ``ValueError`` if X is outside the range of a loss that the user has named; warn for other losses."""
         if self.named is not None:
             self.named.check(X, names)
+            return
+        binary = dict(self.column_losses).get("bernoulli")
+        if binary is not None:
+            warn_of_range(X, binary, self.scaling, names, self.loss.parameter)
 
 
 def make_units(

@@ -194,7 +194,7 @@ class Reconstruction:
 
     def check(self, X, names):
         """Raise ``ValueError`` if ``X`` (dense or CSR) is outside the range of its loss."""
-        X = _Extremes(X)
+        X = Extremes(X)
         for part in self.parts:
             part.check(X, names, self.parameter)
 
@@ -267,7 +267,7 @@ class Reconstruction:
             part.derive(means, first, second)
 
 
-class _Extremes:
+class Extremes:
     """Column minima and maxima that ignore missing values, computed once, for arrays and sparse matrices."""
 
     def __init__(self, X):

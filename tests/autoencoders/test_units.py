@@ -1,5 +1,7 @@
 """What an estimator makes of the units of X: none of it depends on them."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -332,6 +334,36 @@ def test_later_calls_keep_the_scaling():
     np.testing.assert_allclose(first.scale_, RAW[:60].std(axis=0), rtol=1e-9)
     model.set_params(warm_start=False).fit(2 * RAW)
     np.testing.assert_allclose(model.scale_, 2 * scale, rtol=1e-9)
+
+
+@pytest.mark.parametrize("form", [np.array, scipy.sparse.csr_matrix], ids=["dense", "sparse"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        DenoisingAE(4, warm_start=True, **FAST),
+        RBM(4, warm_start=True, **FAST),
+        StackedAE([4], random_state=0),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_later_values_that_have_no_cross_entropy_are_told(model, form):
+    rng = np.random.default_rng(0)
+    binary = (rng.random((60, 5)) < [0.2, 0.4, 0.5, 0.6, 0.8]).astype(float)
+    other = binary.copy()
+    other[3, 2] = 2
+    model = clone(model).fit(form(binary))
+    # The log-likelihood of 0 or 1 is negative, that of 2 grows without a bound.
+    assert isinstance(model, RBM) or (model.score_samples(form(binary)) < 0).all()
+    later = [name for name in ("score_samples", "partial_fit", "fit") if hasattr(model, name)]
+    for name in later[: 1 if isinstance(model, StackedAE) else None]:
+        with pytest.warns(
+            UserWarning, match="Column 2 has values from 0 to 2, and had 0 to 1 when"
+        ):
+            getattr(model, name)(form(other))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Column")
+        model.score_samples(form(binary))
+        model.score_samples(form(1.05 * binary))  # as test images may be somewhat brighter
 
 
 def test_standardize_false_takes_x_as_it_is():
