@@ -1,5 +1,7 @@
 """Rows without a label, marked by -1, in the score of all classifiers."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_wine
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import KFold, cross_val_score
+from sklearn.preprocessing import MultiLabelBinarizer
 
 from skae import (
     DBN,
@@ -77,3 +80,60 @@ def test_labels_in_a_column_have_the_same_score(model, labels):
     model = clone(model).fit(X, target)
     for column in (target[:, None], pd.DataFrame({"label": target})):
         assert model.score(X, column) == model.score(X, target)
+
+
+@_each(MODELS)
+@pytest.mark.parametrize("text", ["", " ", "nan", "<NA>"])
+def test_text_like_a_missing_label_is_told(model, text):
+    target = np.where(UNLABELED, text, NAMES[y])
+    with pytest.warns(
+        UserWarning, match="taken for classes. Rows without a label have the"
+    ) as all_:
+        fitted = clone(model).fit(X, target)
+    assert sum("taken for classes" in str(each.message) for each in all_) == 1
+    assert text in fitted.classes_
+
+
+def test_usual_labels_are_not_told():
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "y has the labels")
+        for names in (NAMES, np.array(["None", "na", "b"], dtype=object)):
+            clone(MODELS[-1]).fit(X, names[y])
+            clone(MODELS[-1]).fit(X, np.where(UNLABELED, -1, names[y]))
+
+
+@_each(MODELS[:1] + MODELS[2:4])
+@pytest.mark.parametrize("missing", [-1, np.nan])
+def test_indicators_cannot_be_unlabeled(model, missing):
+    indicators = np.where(UNLABELED[:, None], missing, np.eye(3)[y])
+    with pytest.raises(
+        ValueError, match="cannot be marked in an indicator matrix: leave them out, or"
+    ):
+        clone(model).fit(X, indicators)
+
+
+@_each(MODELS[:1] + MODELS[2:4])
+def test_lists_of_labels_are_refused_with_the_cure(model):
+    ragged = [["a", "b"] if each else ["c"] for each in y]
+    for target in (ragged, [["a", "b"] if each else ["c", "a"] for each in y]):
+        with pytest.raises(
+            ValueError, match="y must have one column of classes.*MultiLabelBinarizer"
+        ):
+            clone(model).fit(X, target)
+    binary = MultiLabelBinarizer().fit_transform(ragged)
+    assert clone(model).fit(X, binary).predict(X).shape == binary.shape
+
+
+@_each(MODELS)
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA], ids=str)
+@pytest.mark.parametrize("dtype", [object, "category", float])
+def test_the_cure_of_missing_labels_cures(model, missing, dtype):
+    if dtype is float and missing is not np.nan:
+        return
+    labels = np.arange(3.0) if dtype is float else NAMES
+    target = pd.Series(labels[y]).where(~UNLABELED, missing).astype(dtype)
+    with pytest.raises(ValueError, match=r"np.where\(pandas.isna\(y\), -1, y\)"):
+        clone(model).fit(X, target)
+    cured = np.where(pd.isna(target), -1, target)
+    expected = clone(model).fit(X, np.where(UNLABELED, -1, labels[y]))
+    np.testing.assert_array_equal(clone(model).fit(X, cured).predict(X), expected.predict(X))

@@ -15,6 +15,7 @@ _LITTLE_LEARNED = 0.75  # warn above this fraction of the error of constant outp
 _STEADY = 1e-3  # relative rise of a loss that does not count
 _WORSE = 3.0  # warn above this multiple of the objective of constant outputs
 _OVERSHOOT = 0.1  # values beyond the range of training that do not count, as a fraction of it
+_LIKE_MISSING = {
     "",
     "nan",
     "NaN",
@@ -149,6 +150,17 @@ def warn_of_scales(columns, names, cure="Set standardize='auto', or scale X."):
             f"the columns: the model will learn little else. {cure}",
             UserWarning,
             stacklevel=4,
+        )
+
+
+def warn_of_text_like_missing(classes, cure):
+    """Warn if a class is blank, or text that stands for missing values elsewhere."""
+    found = [each for each in classes if isinstance(each, str) and each.strip() in _LIKE_MISSING]
+    if found:
+        warnings.warn(
+            f"y has the labels {list(map(str, found))}, which are taken for classes. {cure}",
+            UserWarning,
+            stacklevel=7,
         )
 
 

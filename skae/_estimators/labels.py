@@ -23,14 +23,16 @@ from .._typing import ArrayLike, ClassifierMixin, MatrixLike
 from ..nn.losses import Bernoulli, Gaussian, Multinomial
 from ..sources._parts import refuse_masked
 from .devices import in_numpy
-from .reading import errors_of, refuse_unlike_numbers
+from .fit_warnings import warn_of_text_like_missing
+from .reading import array_of_one_shape, errors_of, refuse_unlike_numbers
 
 CLASS_WEIGHT = {"class_weight": [StrOptions({"balanced"}), dict, list, None]}  # constraints
 _UNLABELED = -1
 _HOW_TO_MARK = "Rows without a label have the integer -1; with labels of text y is then a list or an array of objects."
-_NO_LABELS = (
-    "y has no labels: all are -1, which marks unlabeled rows. Label rows of two classes or more."
-)
+_HOW_TO_MARK_MISSING = f"{_HOW_TO_MARK} If labels are missing as None or NaN, np.where(pandas.isna(y), -1, y) is such an array."
+_NO_LABELS = "y has no labels: all are -1, which marks unlabeled rows. Label some of the rows, of two classes or more."
+_NO_MARKS = "Rows without labels cannot be marked in an indicator matrix: leave them out, or fit a StackedAE on all rows and a classifier on the codes of the others."
+_HOW_TO_SHAPE = "y must have one column of classes, or an indicator matrix of 0 and 1, which MultiLabelBinarizer of scikit-learn makes of lists of labels"
 _HOW_TO_LEAVE_OUT = "Rows without a target cannot be marked: fit a StackedAE on all rows, and a regressor on the codes of the others."
 
 
@@ -212,7 +214,7 @@ def read_classes(y, dtype):
     if kind == "multilabel-indicator":
         return _read_indicators(y, dtype)
     if kind == "multiclass-multioutput":
-        raise ValueError("y must have one column of classes, or an indicator matrix of 0 and 1.")
+        raise ValueError(f"{_HOW_TO_SHAPE}. {_NO_MARKS}")
     classes, codes = _read_codes(y, known_labels)
     if len(classes) < 2:
         raise ValueError(f"y must have two classes or more; got one class, {classes[0]}.")
@@ -307,6 +309,8 @@ def _read_codes(y, known_labels):
     classes, codes[labeled] = np.unique(y[labeled], return_inverse=True)
     if len(classes) == 1 and classes[0] == _UNLABELED:
         raise ValueError(_NO_LABELS)
+    if classes.dtype.kind in "OUT":
+        warn_of_text_like_missing(classes, _HOW_TO_MARK)
     return classes, codes
 
 
@@ -319,13 +323,15 @@ def _labels_of_text(y):
     refuse_masked(y, "y")
     if isinstance(y, (list, tuple)) and any(isinstance(label, str) for label in y):
         y = np.array(y, dtype=object)
-    found = np.asarray(y)
+    found = y if isinstance(y, np.ndarray) else array_of_one_shape(y, _HOW_TO_SHAPE)
     if found.dtype.kind in "fmM" and np.any(found != found):
-        raise ValueError(f"Input y contains NaN or NaT. {_HOW_TO_MARK}")
+        raise ValueError(
+            f"Input y contains NaN or NaT. {_HOW_TO_MARK_MISSING if found.ndim == 1 else _NO_MARKS}"
+        )
     if found.ndim != 1 or found.dtype.kind not in "OUT":
         return y, y
     if found.dtype == object and any(_is_missing(label) for label in found):
-        raise ValueError(f"Input y contains NaN or None. {_HOW_TO_MARK}")
+        raise ValueError(f"Input y contains NaN or None. {_HOW_TO_MARK_MISSING}")
     texts = {label for label in found if isinstance(label, str)}
     if not texts:
         _refuse_number_objects(found)
@@ -410,7 +416,7 @@ def _read_indicators(y, dtype):
     if not np.isin(values, (0, 1)).all():
         raise ValueError(
             "y with several columns must be an indicator matrix of 0 and 1; got the values "
-            f"{np.unique(values).tolist()}. Rows without labels cannot be marked in one: leave them out."
+            f"{np.unique(values).tolist()}. {_NO_MARKS}"
         )
     targets = Targets(values, Bernoulli, np.ones(len(values), bool))
     return Classes(np.arange(values.shape[1]), True), targets

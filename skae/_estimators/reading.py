@@ -49,6 +49,12 @@ def numpy_array(value, name, **options):
     return named_array(in_numpy(value), name, **options)
 
 
+def array_of_one_shape(value, message):
+    """Return ``value`` as an array; errors about rows of different lengths begin with ``message``."""
+    with errors_of(message):
+        return np.asarray(value)
+
+
 @contextmanager
 def errors_of(name):
     """Prefix ``TypeError`` and ``ValueError`` with the ``name`` of an argument."""
