@@ -1,5 +1,6 @@
 """Validation of images, and patches drawn from them."""
 
+import os
 from contextlib import suppress
 from numbers import Integral
 
@@ -78,15 +79,23 @@ def _read_images(estimator, X, image_shape, reset):
     check_finite_pixels(X, "X")
     given = (*X.shape[1:], 1)[:3]
     if shape is not None and given != shape:
-        raise ValueError(f"X has images of height, width and channels {given}, not {shape}.")
+        single = " Give a single image as X[np.newaxis]." if X.shape == shape else ""
+        raise ValueError(
+            f"X has images of height, width and channels {given}, not {shape}.{single}"
+        )
     rows = validate_data(estimator, X.reshape(len(X), -1), reset=reset, skip_check_array=True)
     return rows.reshape(len(X), *given)
 
 
 def _one_array(X):
-    """Return a data frame as it is, and all else as one array; raise if images in a list or an object array form no array."""
+    """Return a frame as it is, else one array; raise if images in a list or object array form none, or are files."""
     if hasattr(X, "columns"):
         return X
+    if isinstance(_first(X), (str, bytes, os.PathLike)):
+        raise ValueError(
+            "X must be the pixels of images, not names of their files: read these first, with Pillow for instance by "
+            "np.stack([np.asarray(Image.open(file).convert('RGB')) for file in files])."
+        )
     refuse_masked_rows(X, "X")
     try:
         X = X if hasattr(X, "ndim") else np.asarray(X)
@@ -101,6 +110,12 @@ def _one_array(X):
             "join them by np.stack(images)."
         )
     return X
+
+
+def _first(X):
+    """Return the first of the values of X if it has one axis, else None."""
+    one_axis = isinstance(X, (list, tuple)) or getattr(X, "ndim", 2) == 1
+    return next(iter(X), None) if one_axis else None
 
 
 def _dtypes_of(X):
@@ -212,10 +227,21 @@ def checked_patch_size(patch_size, shape, name="the images of X"):
     height, width = pair(patch_size, "patch_size")
     if height > shape[0] or width > shape[1]:
         raise ValueError(
-            f"patch_size={patch_size} is larger than {name}, of height {shape[0]} and width {shape[1]}: make it smaller, "
-            "or give image_shape if an estimator gets rows that are other images."
+            f"patch_size={patch_size} is larger than {name}, of height {shape[0]} and width {shape[1]}: "
+            f"{_cure_of_size(shape)}."
         )
     return height, width
+
+
+def _cure_of_size(shape):
+    """Return what may be wrong with images of the ``shape`` (height, width, ...) that are smaller than a patch."""
+    if shape[0] == 1 and shape[2:] == (1,):  # rows that are no squares
+        side = round((shape[1] / 3) ** 0.5)
+        color = f", such as ({side}, {side}, 3)" if 3 * side * side == shape[1] else ""
+        return f"if rows are images, give image_shape{color}; else make patch_size smaller, as (1, 5) for signals"
+    if len(shape) == 3 and shape[0] <= 4 < shape[2]:
+        return "if channels come first, give X.transpose(0, 2, 3, 1); else make patch_size smaller"
+    return "make it smaller, or give image_shape if an estimator gets rows that are other images"
 
 
 def pair(value, name):

@@ -2,6 +2,7 @@
 
 import re
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -422,6 +423,13 @@ ERRORS += [
     ({}, _apart(RAGGED), "join them by np.stack(images)"),
     ({}, _apart(list(GRAY)), "join them by np.stack(images)."),
     ({}, pd.Series(list(GRAY), index=range(3, 10)), "one array of images, all of the same"),
+    ({}, ["a.png", "b.png"], "X must be the pixels of images, not names of their files: read"),
+    ({}, [Path("a.png"), Path("b.png")], "np.asarray(Image.open(file).convert('RGB')) for file"),
+    ({}, np.array(["a.png", "b.png"]), "not names of their files"),
+    ({}, pd.Series(["a.png", "b.png"], index=[5, 7]), "not names of their files"),
+    ({}, COLOR.reshape(6, -1)[:, :192], "if rows are images, give image_shape, such as (8, 8, 3)"),
+    ({}, GRAY.reshape(7, -1), "if rows are images, give image_shape; else make patch_size smaller"),
+    ({}, COLOR.transpose(0, 3, 1, 2), "if channels come first, give X.transpose(0, 2, 3, 1); else"),
 ]
 
 
@@ -465,6 +473,7 @@ def test_codes_of_zeros_are_told(options, cure, tiling):
     [
         (COLOR[..., 0], "X has images of height, width and channels (8, 9, 1), not (8, 9, 3)"),
         (COLOR[:, 1:], "(7, 9, 3), not (8, 9, 3)"),
+        (COLOR[0], "(9, 3, 1), not (8, 9, 3). Give a single image as X[np.newaxis]."),
         (COLOR.reshape(6, -1)[:, 1:], "215 features, but ConvolutionalFeatures is expecting 216"),
         (COLOR * np.inf, "infinity"),
         (COLOR * 1e200, "too large for float64; divide X"),
