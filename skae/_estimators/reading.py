@@ -79,9 +79,14 @@ def _of_argument(problem, name):
 def _with_cure(problem, X):
     """Return the message of an error of scikit-learn's with the cure, or None if it needs none."""
     if getattr(X, "ndim", 2) > 2 or "Found array with dim" in problem:
-        return f"{problem} Make a row of each sample, X.reshape(len(X), -1); for images see also skae.images."
+        return f"{problem} Make a row of each sample, np.reshape(X, (len(X), -1)); for images see also skae.images."
     # pandas says "Cannot cast object dtype", and "str dtype" from version 3 on.
     if "convert string to float" in problem or re.search("Cannot cast .* dtype to float", problem):
+        if _is_one_list(X):
+            return (
+                f"X is a list of texts ({problem}). Turn each into a row of numbers first, in a Pipeline, for instance with "
+                "TfidfVectorizer."
+            )
         return (
             f"X has columns of text{_not_numbers(X)} ({problem}). Encode them first, for instance with "
             "make_column_transformer((OneHotEncoder(handle_unknown='ignore'), make_column_selector(dtype_exclude="
@@ -100,6 +105,13 @@ def _with_cure(problem, X):
             "scikit-learn. AutoEncoder, DenoisingAE and ContractiveAE take NaN in X themselves."
         )
     return None
+
+
+def _is_one_list(X):
+    """Return whether X has one value per row: it is a list of values, or has one axis."""
+    if isinstance(X, (list, tuple)):
+        return not any(isinstance(row, (list, tuple, np.ndarray)) for row in X)
+    return getattr(X, "ndim", 2) == 1
 
 
 def _not_numbers(X):

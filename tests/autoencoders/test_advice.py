@@ -245,6 +245,21 @@ def test_columns_of_text_are_named(text):
         AutoEncoder(2).fit(frame)
 
 
+@pytest.mark.parametrize("form", [list, np.array, pd.Series], ids=["list", "array", "series"])
+def test_a_list_of_texts_is_refused_with_the_cure(form):
+    with pytest.raises(ValueError, match="X is a list of texts .*'the cat'.*TfidfVectorizer"):
+        AutoEncoder(2).fit(form(["the cat", "a dog"] * 10))
+
+
+def test_lists_of_images_are_refused_with_the_cure():
+    images = list(DIGITS[:20].reshape(20, 8, 8))
+    for X in (images, np.array(images)):
+        with pytest.raises(ValueError, match=r"dim 3.*np.reshape\(X, \(len\(X\), -1\)\)"):
+            AutoEncoder(2).fit(X)
+    rows = np.reshape(images, (len(images), -1))
+    assert AutoEncoder(2, **FAST).fit(rows).n_features_in_ == 64
+
+
 def test_complex_columns_are_refused():
     frame = pd.DataFrame({"age": np.arange(20.0), "wave": np.full(20, 1j)})
     with pytest.raises(ValueError, match=r"complex numbers in the columns \['wave'\]"):
