@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense
-from .._compat import StrOptions, _fit_context
+from .._compat import Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import dispatched, in_numpy, shown
@@ -44,7 +44,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     """Parameters and training, shared by all auto-encoders."""
 
     n_components: int = field(default=100, kw_only=False)
-    hidden_layer_sizes: Sequence[int] = ()
+    hidden_layer_sizes: int | Sequence[int] = ()
     activation: Activation | Unit = "sigmoid"
     tied_weights: bool = True
     loss: Loss = "auto"
@@ -62,7 +62,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         **TrainedModel._parameter_constraints,
         **CONSTRAINTS,
         **ENGINE,
-        "hidden_layer_sizes": ["array-like"],
+        "hidden_layer_sizes": [Interval(Integral, 1, None, closed="left"), "array-like"],
         "activation": [StrOptions(set(ACTIVATIONS)), Unit],
         "tied_weights": ["boolean"],
         "loss": [StrOptions({"auto", *LOSSES}), list],
@@ -224,7 +224,8 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         shapes : list of (int, str)
             From the input to the code.
         """
-        hidden = tuple(self.hidden_layer_sizes)
+        hidden = self.hidden_layer_sizes
+        hidden = (hidden,) if isinstance(hidden, Integral) else tuple(hidden)
         for size in hidden:
             if not (isinstance(size, Integral) and size >= 1):
                 raise ValueError(f"hidden_layer_sizes must hold integers >= 1; got {hidden!r}.")

@@ -65,8 +65,8 @@ class ContractiveAE(BaseAutoEncoder):
         direction, which is exact and costs one pass through the network per feature of X. An int is the number of
         random sign vectors for each sample at each step, which give an unbiased estimate. ``'auto'`` is ``'all'`` up to
         64 features, and 1 beyond.
-    hidden_layer_sizes : sequence of int, default=()
-        Widths of encoder layers before the code; the decoder mirrors them.
+    hidden_layer_sizes : int or sequence of int, default=()
+        Widths of encoder layers before the code; the decoder mirrors them. An int is the width of a single one.
     activation : {'sigmoid', 'tanh', 'relu', 'softplus', 'identity'} or Unit, default='sigmoid'
         Activation of every layer but the output. ``TopK(k)`` of :mod:`skae.autoencoders` keeps the k largest units
         of a sample; others are written as in "Add an activation" of the documentation.

@@ -106,3 +106,15 @@ def test_report():
     norms = np.linalg.norm(model.jacobian(X[:50]), axis=(1, 2))
     assert report.jacobian_norm == pytest.approx(norms.mean())
     assert report.saturation == np.mean(np.minimum(codes, 1 - codes) < 0.05)
+
+
+@pytest.mark.parametrize("Model", [AutoEncoder, ContractiveAE])
+def test_an_int_is_the_width_of_one_hidden_layer(Model):
+    one, several = (
+        Model(hidden_layer_sizes=sizes, **{**FAST, "n_components": 3}).fit(X) for sizes in (7, (7,))
+    )
+    assert [weights.shape for weights in one.encoder_weights_] == [(7, X.shape[1]), (3, 7)]
+    np.testing.assert_array_equal(one.transform(X), several.transform(X))
+    for wrong in (0, -1, 2.5, [0]):
+        with pytest.raises(ValueError, match="hidden_layer_sizes"):
+            Model(3, hidden_layer_sizes=wrong).fit(X)
