@@ -5,6 +5,7 @@ import re
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 from sklearn import config_context
@@ -30,6 +31,7 @@ from skae import (
     StackedAE,
     StackedAEClassifier,
 )
+from skae._estimators import reading
 from skae.datasets import make_digits, make_rectangles, published_split
 from skae.generative import (
     EnergyAE,
@@ -661,3 +663,18 @@ def test_a_model_without_a_loss_says_why(model):
     model.fit(X)
     with pytest.raises(AttributeError, match="has no loss_, since there was no epoch of training"):
         _ = model.loss_
+
+
+@pytest.mark.parametrize("n_columns", [3, 300])
+def test_the_dtype_of_a_frame_is_looked_at_once(monkeypatch, n_columns):
+    # A row of a wide frame is served in less time than scikit-learn takes for it.
+    frame = pd.DataFrame(np.random.default_rng(0).random((20, n_columns)))
+    seen, is_time = [], reading._is_time
+    monkeypatch.setattr(reading, "_is_time", lambda dtype: seen.append(dtype) or is_time(dtype))
+    model = AutoEncoder(2, max_iter=1).fit(frame)
+    seen.clear()
+    model.transform(frame)
+    assert len(seen) == 1
+    frame.insert(1, "since", pd.date_range("2026-01-01", periods=20))
+    with pytest.raises(TypeError, match=r"durations in the columns \['since'\]"):
+        model.transform(frame)

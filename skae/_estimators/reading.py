@@ -146,7 +146,10 @@ def refuse_unlike_numbers(value, name):
     refuse_masked(value, name)
     if hasattr(value, "columns") and hasattr(value, "dtypes"):
         kinds = list(zip(value.columns, value.dtypes))
-        found = [column for column, dtype in kinds if _is_time(dtype)]
+        # Most columns share one dtype object; the hash of a categorical dtype would take long.
+        distinct = {id(dtype): dtype for _, dtype in kinds}.values()
+        any_times = any(map(_is_time, distinct))
+        found = [column for column, dtype in kinds if _is_time(dtype)] if any_times else []
         where = f" in the columns {found}"
         imaginary = [column for column, dtype in kinds if getattr(dtype, "kind", None) == "c"]
         if imaginary:
