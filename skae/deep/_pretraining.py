@@ -1,8 +1,8 @@
 """Pre-training of layers, each on the codes of the ones below.
 
-- :func:`pretrain`: without labels, one layer after the other, or all at once (``_simultaneous.py``);
-- :func:`~skae.deep._with_targets.pretrain_with_targets` and
-  :func:`~skae.deep._with_targets.pretrain_with_both`: one layer after the other, with labels.
+- :func:`pretrain`: without labels, one layer after the other, or all at once (``_pretraining_simultaneous.py``);
+- :func:`~skae.deep._pretraining_with_targets.pretrain_with_targets` and
+  :func:`~skae.deep._pretraining_with_targets.pretrain_with_both`: one layer after the other, with labels.
 
 A layer is an estimator, fitted in place, whose encoder may have several layers of the network of the whole stack:
 ``start`` is the index of the lowest one. That network has a copy of the weights, from which the codes for the layers
@@ -23,7 +23,7 @@ from .._estimators.layer import NetworkLayer
 from .._estimators.subestimators import fill, weights_of
 from ..nn.layerwise import OnCodes
 from ..training.problem import Problem
-from ._simultaneous import pretrain_simultaneously
+from ._pretraining_simultaneous import pretrain_simultaneously
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from ._layers import (
     units_of,
 )
 from ._pretraining import LayersOfNetwork, pretrain, reported_layers
-from ._with_targets import pretrain_with_both, pretrain_with_targets
+from ._pretraining_with_targets import pretrain_with_both, pretrain_with_targets
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

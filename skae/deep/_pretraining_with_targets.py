@@ -14,7 +14,7 @@ from ..nn.network import Network
 from ..nn.objective import Objective
 from ..training.problem import Problem
 from ._layers import layer_shapes
-from ._simultaneous import set_part
+from ._pretraining_simultaneous import set_part
 
 
 def pretrain_with_targets(layers, data, loss):
