@@ -24,7 +24,7 @@ from ..nn.losses import Bernoulli, Gaussian, Multinomial
 from ..sources._parts import refuse_masked
 from .devices import in_numpy
 from .fit_warnings import warn_of_text_like_missing
-from .reading import array_of_one_shape, errors_of, refuse_unlike_numbers
+from .reading import array_of_one_shape, errors_of, is_missing, refuse_unlike_numbers
 
 CLASS_WEIGHT = {"class_weight": [StrOptions({"balanced"}), dict, list, None]}  # constraints
 _UNLABELED = -1
@@ -285,7 +285,7 @@ def is_continuous(y):
     if values.ndim == 0:  # a sparse indicator matrix
         return False
     if values.dtype == object:
-        known = [each for each in values.ravel() if not _is_missing(each)]
+        known = [each for each in values.ravel() if not is_missing(each)]
         if any(isinstance(each, str) for each in known):
             return False
         with suppress(TypeError, ValueError):  # of objects that are no numbers
@@ -325,12 +325,11 @@ def _labels_of_text(y):
         y = np.array(y, dtype=object)
     found = y if isinstance(y, np.ndarray) else array_of_one_shape(y, _HOW_TO_SHAPE)
     if found.dtype.kind in "fmM" and np.any(found != found):
-        raise ValueError(
-            f"Input y contains NaN or NaT. {_HOW_TO_MARK_MISSING if found.ndim == 1 else _NO_MARKS}"
-        )
+        cure = _HOW_TO_MARK_MISSING if found.ndim == 1 else _NO_MARKS
+        raise ValueError(f"Input y contains NaN or NaT. {cure}")
     if found.ndim != 1 or found.dtype.kind not in "OUT":
         return y, y
-    if found.dtype == object and any(_is_missing(label) for label in found):
+    if found.dtype == object and any(is_missing(label) for label in found):
         raise ValueError(f"Input y contains NaN or None. {_HOW_TO_MARK_MISSING}")
     texts = {label for label in found if isinstance(label, str)}
     if not texts:
@@ -338,9 +337,7 @@ def _labels_of_text(y):
         return y, y
     others = {label for label in found if not isinstance(label, str)} - {_UNLABELED}
     if others:
-        raise ValueError(
-            f"y has labels of text and {others}: make all of them text. {_HOW_TO_MARK}"
-        )
+        raise ValueError(f"y has labels of text and {others}: make all text. {_HOW_TO_MARK}")
     if str(_UNLABELED) in texts and texts != {"-1", "1"}:
         raise ValueError(f"y has the label '-1' as text. {_HOW_TO_MARK}")
     return found, found[_are_text(found)]
@@ -358,12 +355,6 @@ def _refuse_number_objects(y):
             "Unknown label type: y has numbers in an array of objects. Convert it, for instance with y.astype(int). "
             f"{_HOW_TO_MARK}"
         )
-
-
-def _is_missing(label):
-    """Return whether a label is None, NaN or NA of pandas: the last two do not equal themselves."""
-    equal = label == label  # noqa: PLR0124
-    return label is None or not isinstance(equal, (bool, np.bool_)) or not equal
 
 
 def read_values(y, dtype, rows, weights):

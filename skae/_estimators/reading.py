@@ -177,3 +177,9 @@ def _is_time(dtype):
         return dtype.is_temporal()
     # The kind of a period is that of objects.
     return getattr(dtype, "kind", None) in ("m", "M") or str(dtype).startswith("period")
+
+
+def is_missing(value):
+    """Return whether ``value`` is None, NaN or NA of pandas: the last two do not equal themselves."""
+    equal = value == value  # noqa: PLR0124
+    return value is None or not isinstance(equal, (bool, np.bool_)) or not equal

@@ -94,6 +94,8 @@ class Cluster:
     def _home(self, number):
         """Return the address of a part's worker, or of another one if that is gone."""
         workers = self._workers()
+        if not workers:
+            raise ConnectionError("The last worker has gone.")
         if self._homes.get(number) not in workers:
             self._homes[number] = workers[number % len(workers)]
         return self._homes[number]

@@ -389,5 +389,6 @@ def test_automatic_dropout_is_half_of_wide_layers(layers, options, dropout, monk
     auto = StackedAEClassifier(layers, **options).fit(X[:80], y[:80])
     given = StackedAEClassifier(layers, dropout=dropout, **options).fit(X[:80], y[:80])
     np.testing.assert_array_equal(auto.predict_proba(X), given.predict_proba(X))
-    with pytest.raises(ValueError, match="dropout"):
-        StackedAERegressor(dropout="auto").fit(X[:80], y[:80])
+    auto = StackedAERegressor(layers, dropout="auto", **options).fit(X[:80], y[:80])
+    given = StackedAERegressor(layers, dropout=dropout, **options).fit(X[:80], y[:80])
+    np.testing.assert_array_equal(auto.predict(X), given.predict(X))

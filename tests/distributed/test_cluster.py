@@ -31,6 +31,7 @@ from skae import (
     StackedAERegressor,
 )
 from skae.distributed import Distributed
+from skae.distributed._cluster import Cluster
 
 distributed = pytest.importorskip("distributed")
 array = pytest.importorskip("dask.array")
@@ -425,3 +426,12 @@ def test_requests_of_metadata_are_cloned():
         model = Distributed(ContractiveAE(3)).set_fit_request(sample_weight=True)
         requests = clone(model).get_metadata_routing().fit.requests
     assert requests == {"sample_weight": True}
+
+
+def test_no_worker_for_a_moment(client, monkeypatch):
+    cluster = Cluster(client, min_workers=1, timeout=10)
+    present = cluster._workers()
+    answers = iter([present, [], present, present])
+    monkeypatch.setattr(cluster, "_workers", lambda: next(answers))
+    assert cluster.send(0, "rows").result() == "rows"
+    assert next(answers, None) is None
