@@ -7,7 +7,7 @@ of the estimator that it is a part of, and in :func:`computing_on_workers` in ot
 """
 
 import importlib
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -238,13 +238,13 @@ def moved_problem(estimator, problem, state, solver):
     prototype, on_workers = problem.prototype, _cluster.get().on_workers
     if prototype is None:
         prototype = _of_parts.get().prototype
-    with ExitStack() as opened:
-        opened.enter_context(computing(estimator, prototype, state.params.dtype))
-        if prototype is not None:
-            problem = opened.enter_context(_moved(problem, state, prototype))
-        if on_workers is not None:
-            problem = opened.enter_context(on_workers(problem, solver))
-        yield problem
+    # Not with an ExitStack: an interrupt while it begins another context would leave that one open.
+    with (
+        computing(estimator, prototype, state.params.dtype),
+        nullcontext(problem) if prototype is None else _moved(problem, state, prototype) as moved,
+        nullcontext(moved) if on_workers is None else on_workers(moved, solver) as moved,
+    ):
+        yield moved
 
 
 @contextmanager

@@ -132,7 +132,8 @@ class BaseSupervised(
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions.
         """
-        return as_given(self._kind.predictions(self._logits(X, "predict")), X)
+        logits = self._logits(X, "predict")
+        return as_given(self._kind.predictions(logits), X)
 
     @available_if(is_classifier)
     def predict_proba(self, X: MatrixLike) -> FloatArray:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -296,6 +297,9 @@ def test_an_interrupt_at_any_call_leaves_nothing_behind(name, again, request):
             model.fit(X)
         with contextlib.suppress(KeyboardInterrupt), InterruptAtCall(number, *folders):
             model.fit(X)
+        deadline = time.monotonic() + 10
+        while _state() != before and time.monotonic() < deadline:
+            time.sleep(0.01)  # a thread that was told to end may take a moment
         assert _state() == before and callback.n_open == 0
         if is_fitted(model):
             codes = getattr(model, "base_", model).transform(X)
