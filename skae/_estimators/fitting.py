@@ -202,7 +202,8 @@ def loss_of_zeros(X, sample_weight):
 
 
 def unit_of_values(X, sample_weight):
-    """Return the root mean square of the values of X, or 1 if they are 0."""
+    """Return the root mean square of the values of X, or 1 if they are 0; raise if squares overflow."""
+    check_squares(X)
     return float(np.sqrt(2 * loss_of_zeros(X, sample_weight) / X.shape[1])) or 1.0
 
 

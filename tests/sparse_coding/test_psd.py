@@ -295,3 +295,10 @@ def test_coefficients_of_tanh_are_those_of_the_formula(unit):
     expected = gains * np.tanh(unit * X @ filters.T + biases)
     np.testing.assert_allclose(model.transform(unit * X), expected, rtol=1e-7, atol=1e-12 * unit)
     assert 0.05 < np.abs(expected).max() / unit < 50
+
+
+@pytest.mark.parametrize("encoder", ["tanh", "soft_threshold"])
+def test_squares_that_overflow_are_told(encoder):
+    X = 1e22 * np.random.default_rng(0).random((20, 5), np.float32)
+    with pytest.raises(ValueError, match="X has values whose squares overflow in float32: scale X"):
+        PSD(3, encoder=encoder, max_iter=2).fit(X)
