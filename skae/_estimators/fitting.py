@@ -25,6 +25,7 @@ from .._threads import team
 from .._typing import ArrayLike, MatrixLike
 from ..sources._gather import gather_with_y, in_memory, only_y
 from ..training.loop import DivergenceError
+from .columns import unit_of_squares
 from .devices import check_library, dispatched
 from .reading import named_array, refuse_unlike_numbers, validated
 
@@ -202,9 +203,10 @@ def loss_of_zeros(X, sample_weight):
 
 
 def unit_of_values(X, sample_weight):
-    """Return the root mean square of the values of X, or 1 if they are 0; raise if squares overflow."""
-    check_squares(X)
-    return float(np.sqrt(2 * loss_of_zeros(X, sample_weight) / X.shape[1])) or 1.0
+    """Return the root mean square of the values of X, or 1 if they are 0."""
+    scale = unit_of_squares(X)
+    squares = 2 * loss_of_zeros(X if scale == 1 else X / scale, sample_weight)
+    return float(scale) * np.sqrt(squares / X.shape[1]) or 1.0
 
 
 def check_unchanged(before, now):
