@@ -47,7 +47,7 @@ test = np.arange(len(y)) >= 1000
 few = {"batch_size": 10, "max_iter": 100, "learning_rate_init": 3e-3, "random_state": 0}
 print("tangent penalty   test accuracy with 50 labels, mean of 5 draws")
 for penalty in (0.0, 1.0, 3.0, 10.0):
-    scores = []
+    scores, tangents = [], {"n_tangents": 10} if penalty else {}
     for draw in range(5):
         rng = np.random.default_rng(draw)
         labeled = [
@@ -55,7 +55,7 @@ for penalty in (0.0, 1.0, 3.0, 10.0):
         ]
         labeled = np.concatenate(labeled)
         mtc = ManifoldTangentClassifier(
-            cae, prefit=True, n_tangents=10, tangent_penalty=penalty, **few
+            cae, prefit=True, tangent_penalty=penalty, **tangents, **few
         )
         scores.append(mtc.fit(X[labeled], y[labeled]).score(X[test], y[test]))
     print(f"{penalty:15.1f}   {np.mean(scores):.3f}")
