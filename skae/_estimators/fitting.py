@@ -202,7 +202,7 @@ def loss_of_zeros(X, sample_weight):
     return float(np.average(row_norms(X, squared=True), weights=sample_weight) / 2)
 
 
-def unit_of_values(X, sample_weight):
+def scale_of_values(X, sample_weight):
     """Return the root mean square of the values of X, or 1 if they are 0."""
     scale = unit_of_squares(X)
     squares = 2 * loss_of_zeros(X if scale == 1 else X / scale, sample_weight)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._estimators.fitting import unit_of_values
+from .._estimators.fitting import scale_of_values
 from .._kernels.patches import add_patches, gather_patches
 from .._protocols import TrainingObjective
 from .._threads import product
@@ -131,15 +131,15 @@ class TiledEncoder:
 
 
 def tiled_encoder(shape, convolution):
-    """Return the encoder of patches for ``convolution`` whose name, number of filters and unit ``shape`` has."""
+    """Return the encoder of patches for ``convolution`` whose name, number of filters and scale ``shape`` has."""
     sizes = shape["n_filters"], convolution.n_values
-    encoder = make_encoder(shape["encoder"], *sizes, n_steps=1, unit=shape["unit"])
+    encoder = make_encoder(shape["encoder"], *sizes, n_steps=1, scale=shape["scale"])
     return TiledEncoder(encoder, convolution)
 
 
-def unit_for_encoder(rows, weights):
-    """Return the unit in which an encoder of patches is learned: about the size of pixels."""
-    return unit_of_values(rows, weights)
+def scale_for_encoder(rows, weights):
+    """Return the scale on which an encoder of patches is learned: about the size of pixels."""
+    return scale_of_values(rows, weights)
 
 
 class ConvolutionalObjective(TrainingObjective):

@@ -32,7 +32,7 @@ from .._typing import (
 )
 from ..training.problem import Problem
 from ._code_search import NeighborPools, infer_maps
-from ._convolution import Convolution, ConvolutionalObjective, tiled_encoder, unit_for_encoder
+from ._convolution import Convolution, ConvolutionalObjective, scale_for_encoder, tiled_encoder
 from ._validation import (
     as_floats,
     checked_patch_size,
@@ -267,7 +267,7 @@ class ConvolutionalPSD(
         if again:
             check_unchanged(self._shape, shape)
         rows = images.reshape(len(images), -1)
-        shape["unit"] = self._shape["unit"] if again else unit_for_encoder(rows, weights)
+        shape["scale"] = self._shape["scale"] if again else scale_for_encoder(rows, weights)
         self.image_shape_, self.tiling_, self._shape = images.shape[1:], shape["tiling"], shape
         self._convolution = Convolution(self.image_shape_, size, self.tiling_)
         parts = self._convolution, self._make_encoder(), self._inferred

@@ -49,19 +49,19 @@ class CodeEncoder(ABC):
 class Tanh(CodeEncoder):
     """f(x) = g tanh(K x + b), g diagonal (Kavukcuoglu et al. 2008, equation 5).
 
-    The parameters are g / unit, K * unit and b, with a ``unit`` of the size of values of x, so that steps of a solver
-    mean the same in all units of x.
+    The parameters are g / scale, K * scale and b, with a ``scale`` of the size of values of x, so that steps of a
+    solver mean the same for all sizes of x.
     """
 
-    def __init__(self, n_atoms, n_features, unit=1.0):
+    def __init__(self, n_atoms, n_features, scale=1.0):
         self.parts = Parts([(n_atoms,), (n_atoms, n_features), (n_atoms,)])
-        self.size, self._unit = self.parts.size, unit
+        self.size, self._scale = self.parts.size, scale
 
     def coefficients(self, params):
         """Return g, K and b."""
         gains, filters, biases = self.parts(params)
-        unit = gains.dtype.type(self._unit)
-        return [gains * unit, filters / unit, biases]
+        scale = gains.dtype.type(self._scale)
+        return [gains * scale, filters / scale, biases]
 
     def initial(self, dictionary, alpha, ridge):
         """Return the dictionary as filters, gains of 1 and biases of 0."""
@@ -86,11 +86,11 @@ class Tanh(CodeEncoder):
         """Fill ``grad``."""
         gains, _, _ = self.parts(params)
         d_gains, d_filters, d_biases = self.parts(grad)
-        delta = delta * delta.dtype.type(self._unit)  # by the codes in units
+        delta = delta * delta.dtype.type(self._scale)  # by the codes divided by the scale
         np.sum(delta * memory, axis=0, out=d_gains)
         inner = delta * gains * (1 - memory**2)
         product(inner.T, X, d_filters)
-        d_filters /= d_filters.dtype.type(self._unit)
+        d_filters /= d_filters.dtype.type(self._scale)
         np.sum(inner, axis=0, out=d_biases)
 
 
@@ -176,12 +176,12 @@ class Unrolled(CodeEncoder):
         d_thresholds *= np.exp(thresholds)
 
 
-def make_encoder(name, n_atoms, n_features, n_steps, unit=1.0):
-    """Return the encoder called ``name``, of rows whose values are about as large as ``unit``."""
+def make_encoder(name, n_atoms, n_features, n_steps, scale=1.0):
+    """Return the encoder called ``name``, of rows whose values are about as large as ``scale``."""
     if name == "lista":
         return Unrolled(n_atoms, n_features, n_steps)
     if name == "tanh":
-        return Tanh(n_atoms, n_features, unit)
+        return Tanh(n_atoms, n_features, scale)
     return SoftThreshold(n_atoms, n_features)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._compat import HasMethods, Interval, StrOptions
 from .._estimators.fit_warnings import warn_of_gaps
-from .._estimators.fitting import by_block, loss_of_zeros, unit_of_values
+from .._estimators.fitting import by_block, loss_of_zeros, scale_of_values
 from .._estimators.layer import Layer
 from .._estimators.parameters import estimator
 from .._estimators.unit_atoms import UnitAtoms
@@ -154,7 +154,7 @@ class PSD(BaseCoder):
     max_iter: int | Literal["auto"] = 30
     n_iter_no_change: int = 5
 
-    _unit = 1.0  # of the values of X, in models of versions that had none
+    _scale = 1.0  # of the values of X, in models of versions that had none
     sparse_output: ClassVar[bool] = False
     split_sign: ClassVar[bool] = False
 
@@ -186,7 +186,7 @@ class PSD(BaseCoder):
         return {"n_components": self.n_components, "encoder": self.encoder, "n_steps": self.n_steps}
 
     def _measure(self, X, weights):
-        self._unit = unit_of_values(X, weights)
+        self._scale = scale_of_values(X, weights)
 
     def _check_algorithm(self, atoms):
         chosen_algorithm(self._code_problem(atoms, self.beta), self.algorithm)
@@ -243,7 +243,7 @@ class PSD(BaseCoder):
     def _make_encoder(self):
         shape = self._shape
         sizes = shape["n_components"], self.n_features_in_, shape["n_steps"]
-        return make_encoder(shape["encoder"], *sizes, self._unit)
+        return make_encoder(shape["encoder"], *sizes, self._scale)
 
     def _make_solver(self):
         shape = self._n_atoms, self.n_features_in_

@@ -46,7 +46,7 @@ def _infer_groups(dictionary, X, prediction):
 @pytest.mark.parametrize("name", ENCODERS)
 def test_gradient(name, infer):
     rng = np.random.default_rng(0)
-    encoder = make_encoder(name, 6, 8, 3, unit=0.25)
+    encoder = make_encoder(name, 6, 8, 3, scale=0.25)
     atoms = rng.standard_normal((6, 8))
     params = encoder.initial(atoms, 0.3, 0.7)
     params += 0.1 * rng.standard_normal(params.size)
