@@ -50,18 +50,23 @@ def draw(bench, title, seed):
     return train_test_split(X, y, train_size=n_train, stratify=y, random_state=seed)
 
 
+def measured(bench, title, make, seed):
+    """Return the accuracy and the time of one classifier on one draw."""
+    return accuracies(make(random_state=seed), *draw(bench, title, seed))
+
+
 def lines(bench):
     """Measure and return the lines of the table."""
     yield f"{'set':14s} {'method':24s} {'accuracy %':>20s} {'CPU s':>20s}"
     for title in (*TABLES, "wrong labels", *["Adult"] * bool(bench.folder)):
-        runs = {}
-        for name, make in METHODS.items():
-
-            def measure(seed, make=make, title=title):
-                return accuracies(make(random_state=seed), *draw(bench, title, seed))
-
-            key = {"set": title, "method": name}
-            runs[name] = bench.runs(key, measure, ours=name != "SVC")
+        runs = {
+            name: bench.runs(
+                {"set": title, "method": name},
+                partial(measured, bench, title, make),
+                ours=name != "SVC",
+            )
+            for name, make in METHODS.items()
+        }
         yield from rows(title, runs, ("accuracy", "cpu"), 1)
         for other in list(METHODS)[1:]:
             yield gain(title, runs, "defaults", other, "accuracy", digits=1)

@@ -15,13 +15,8 @@ _LITTLE_LEARNED = 0.75  # warn above this fraction of the error of constant outp
 _STEADY = 1e-3  # relative rise of a loss that does not count
 _WORSE = 3.0  # warn above this multiple of the objective of constant outputs
 _OVERSHOOT = 0.1  # values beyond the range of training that do not count, as a fraction of it
-_LIKE_MISSING = {
-    "",
-    "nan",
-    "NaN",
-    "NaT",
-    "<NA>",
-}  # as numpy and pandas convert missing values to text
+# Missing values that numpy or pandas has converted to text.
+_LIKE_MISSING = {"", "nan", "NaN", "NaT", "<NA>"}
 _DWARFED = 100.0  # warn above this multiple of the median deviation of the columns
 
 

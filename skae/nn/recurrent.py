@@ -39,10 +39,8 @@ class RecurrentNetwork:
         parts = self._parts(flat)
         weights, biases = parts[: self.depth], parts[self.depth : 2 * self.depth]
         output_bias = parts[2 * self.depth :]
-        matrices, units = (
-            [each.T for each in weights],
-            [make_activation("identity"), *self.activations],
-        )
+        matrices = [each.T for each in weights]
+        units = [make_activation("identity"), *self.activations]
         down = list(map(Layer, matrices, [*output_bias, *biases], units))[::-1]
         return Params(weights, biases, weights, output_bias, decoder_layers=down)
 
