@@ -43,6 +43,10 @@ class TrainingObjective(ABC):
         """Return the random numbers of a captured step on ``n_samples`` samples, in int64."""
         return np.empty(0, np.int64)
 
+    def adapted(self, solver: Any) -> Any:
+        """Return ``solver``, or one that makes its steps in other coordinates of the parameters."""
+        return solver
+
 
 class Observer:
     """An object that is called before and after epochs; subclasses override the methods that they need.

@@ -53,6 +53,11 @@ class Units:
     limits: tuple | None = None
 
     @property
+    def means(self):
+        """The means of the inputs: ndarray of shape (n_inputs,)."""
+        return self.loss.activate(self.base_logits[np.newaxis].copy())[0]
+
+    @property
     def constant_loss(self):
         """The mean loss of the best constant reconstruction: float."""
         return self.least_loss + sum(self.constant_losses.values())

@@ -198,8 +198,7 @@ class DenoisingAE(BaseAutoEncoder):
         units = vars(self).get("_units")
         if units is None:  # a layer that learns from labels
             return _LONGEST_STEP
-        means = units.loss.activate(units.base_logits[np.newaxis].copy())
-        return float(min(_LONGEST_STEP, 0.5 / max(np.abs(means).sum(), 1)))
+        return float(min(_LONGEST_STEP, 0.5 / max(np.abs(units.means).sum(), 1)))
 
     def _make_noise(self, units):
         """Return the corruption of columns in these ``Units``."""

@@ -5,6 +5,7 @@ from dataclasses import field
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
@@ -46,7 +47,7 @@ from ..training.problem import Problem
 from ..training.solvers import LBFGS
 from ._joint_training import double_weights, joint_objective, pretrain
 from ._layers import check_machines
-from ._machine import BoltzmannMachine
+from ._machine import BoltzmannMachine, means_to_center
 from ._mean_field import FittedMachine, beside_zeros
 from ._partition import LogPartition, normalized
 from ._rbm import RBM
@@ -82,6 +83,8 @@ class DBM(
         Number of Gibbs steps of the chains in each training step.
     n_chains : int, default=None
         Number of chains; ``batch_size`` by default.
+    centered : {'auto', True, False}, default='auto'
+        Whether steps are those of the centered machine, see :class:`RBM`.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     momentum : float, default=0.0
@@ -162,6 +165,7 @@ class DBM(
     n_mean_field_steps: int = 10
     n_gibbs_steps: int = 1
     n_chains: int | None = None
+    centered: bool | Literal["auto"] = "auto"
     weight_decay: float = 0.0
     momentum: float = 0.0
     solver: StepSolverLike = "sgd"
@@ -176,6 +180,7 @@ class DBM(
         "n_mean_field_steps": [Interval(Integral, 1, None, closed="left")],
         "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
         "n_chains": [Interval(Integral, 1, None, closed="left"), None],
+        "centered": ["boolean", StrOptions({"auto"})],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "momentum": [Interval(Real, 0, 1, closed="left")],
     }
@@ -345,11 +350,23 @@ class DBM(
                 pretrain(self.layers_, self._machine, params, rows, weights, first_data)
         chains = Chains(self.n_chains or self.batch_size, network.sizes[1], X.dtype)
         steps = {"n_steps": self.n_gibbs_steps, "n_mean_field_steps": self.n_mean_field_steps}
-        penalties = weight_decays(self.weight_decay)
+        penalties, means = weight_decays(self.weight_decay), self._means_to_center(X.dtype)
         objective = joint_objective(
-            self._machine, self._units.loss, mask, chains=chains, penalties=penalties, **steps
+            self._machine,
+            self._units.loss,
+            chains=chains,
+            penalties=penalties,
+            means=means,
+            **steps,
         )
         self._train(Problem(OnCodes(objective, n_visible, beside_zeros), rows, weights), state)
+
+    def _means_to_center(self, dtype):
+        """Return the means of the even layers if training is ``centered``, or None: 1/2 for hidden units."""
+        means = means_to_center(self.centered, self._units, dtype)
+        if means is None:
+            return None
+        return np.append(means, np.full(self._machine.n_latent, 0.5, dtype))
 
     def _by_block(self, X, function, width, **options):
         """Return ``function(machine, even, odd)`` of the layer states at all rows of X: see ``by_block_of_model``."""

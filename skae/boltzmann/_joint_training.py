@@ -39,8 +39,8 @@ def _take(layer, number, machine, params):
     below[...] = (below + decoder_bias) / 2 if number > 1 else decoder_bias
 
 
-def joint_objective(machine, loss, mask, *, n_steps, n_mean_field_steps, chains, penalties):
-    """Return the objective of all layers, which infers the hidden layers by mean field."""
+def joint_objective(machine, loss, *, n_mean_field_steps, **options):
+    """Return the ``BoltzmannObjective`` of all layers with ``options``, which infers the hidden layers by mean field."""
 
     def infer(params, states, odd):
         machine.mean_field(params, states, odd, n_mean_field_steps)
@@ -48,10 +48,8 @@ def joint_objective(machine, loss, mask, *, n_steps, n_mean_field_steps, chains,
     return BoltzmannObjective(
         machine.network,
         machine.units(loss),
-        n_steps=n_steps,
-        chains=chains,
-        penalties=penalties,
         monitored=loss,
         infer=infer,
-        mask=mask,
+        mask=machine.mask(),
+        **options,
     )

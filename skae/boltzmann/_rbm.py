@@ -35,7 +35,7 @@ from ..nn.losses import LOSSES
 from ..nn.objective import Objective
 from ..nn.penalties import ActivitySparsity, weight_decays
 from ..training.solvers import LBFGS
-from ._machine import BoltzmannMachine
+from ._machine import BoltzmannMachine, means_to_center
 from ._partition import LogPartition, normalized
 from ._passes import downward
 from ._visible import check_group_sums
@@ -72,6 +72,12 @@ class RBM(BoltzmannMachine, FittedNetwork):
         Number of Gibbs steps of these chains in each training step.
     n_chains : int, default=None
         Number of persistent chains; ``batch_size`` by default.
+    centered : {'auto', True, False}, default='auto'
+        Whether steps are those of the centered machine, from whose visible units the means of the columns are
+        subtracted. It is the same model, but a step of the weights no longer shifts the inputs of a hidden unit all
+        at once, which turns units off for good where many columns are on, as in pictures with noise. ``'auto'`` is
+        True if the means of the scaled columns sum to more than 200. Below, as for digits on black background, codes
+        are better without.
     sparsity : float, default=0.0
         Weight of the divergence of the mean activities of the units from ``sparsity_target``.
     sparsity_target : float, default=0.1
@@ -85,7 +91,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
         chains fall behind.
     solver : {'adam', 'sgd'} or solver, default='adam'
         An instance from :mod:`skae.training` has options. ``'lbfgs'`` for the gradient of the auto-encoder only.
-    learning_rate_init : float, default=3e-3
+    learning_rate_init : float, default=1e-2
         Step size. Of ``solver='sgd'``, 0.1 is usual for bernoulli columns, and 0.001 for gaussian ones.
     learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
@@ -157,6 +163,9 @@ class RBM(BoltzmannMachine, FittedNetwork):
 
     Hinton, G. A practical guide to training restricted Boltzmann machines. UTML TR 2010-003.
 
+    Montavon, G. & Müller, K.-R. Deep Boltzmann machines and the centering trick. Neural Networks: Tricks of the Trade
+    (2012).
+
     Bengio, Y. & Delalleau, O. Justifying and generalizing contrastive divergence. Neural Computation 21 (2009).
 
     Examples
@@ -174,13 +183,14 @@ class RBM(BoltzmannMachine, FittedNetwork):
     gradient: Literal["cd", "pcd", "autoencoder"] = "cd"
     n_gibbs_steps: int = 1
     n_chains: int | None = None
+    centered: bool | Literal["auto"] = "auto"
     sparsity: float = 0.0
     sparsity_target: float = 0.1
     standardize: Standardize = "auto"
     weight_decay: float = 0.0
     momentum: float = 0.0
     solver: StepSolverLike = "adam"
-    learning_rate_init: float = 3e-3
+    learning_rate_init: float = 1e-2
     learning_rate: Schedule = "cosine"
     batch_size: int = 100
     max_iter: int | Literal["auto"] = "auto"
@@ -198,6 +208,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
         "gradient": [StrOptions({"pcd", "cd", "autoencoder"})],
         "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
         "n_chains": [Interval(Integral, 1, None, closed="left"), None],
+        "centered": ["boolean", StrOptions({"auto"})],
         "sparsity": [Interval(Real, 0, None, closed="left")],
         "sparsity_target": [Interval(Real, 0, 1, closed="neither")],
         "momentum": [Interval(Real, 0, 1, closed="left")],
@@ -210,6 +221,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
             lambda self: self.early_stopping or self.gradient == "autoencoder",
         ),
         ("n_gibbs_steps", "gradient='cd' or 'pcd'", lambda self: self.gradient != "autoencoder"),
+        ("centered", "gradient='cd' or 'pcd'", lambda self: self.gradient != "autoencoder"),
         ("n_chains", "gradient='pcd'", lambda self: self.gradient == "pcd"),
         ("sparsity_target", "sparsity > 0", lambda self: self.sparsity > 0),
     )
@@ -349,6 +361,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
             chains=chains,
             penalties=penalties,
             scales=self.scales,
+            means=means_to_center(self.centered, units, self._base_bias.dtype),
         )
 
     @property

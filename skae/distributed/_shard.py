@@ -247,6 +247,7 @@ def advance(shard, recipe, plan, params, solver_state, kept, place, rates, *, sh
     with team(1):
         (objective, solver), (seed, first) = shard.make(recipe), place
         params, state = params.copy(), {name: each.copy() for name, each in solver_state.items()}
+        solver = objective.adapted(solver)
         rng, grad = np.random.default_rng([seed, shard.number, first]), np.empty_like(params)
         result = Result(0.0, 0, params=params, solver=state)
         _go_on(objective, kept, params)

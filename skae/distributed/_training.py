@@ -299,6 +299,10 @@ class RemoteObjective(TrainingObjective):
             self.local.take_outcomes([result.outcome for result in results])
         return sum(result.value for result in results) / len(batch)
 
+    def adapted(self, solver):
+        """Return the solver with which the objective of this process makes its steps."""
+        return self.local.adapted(solver)
+
     def _number(self, rng):
         """Return the number of calls at this state of ``rng``; parts that do not use it draw other noise in each."""
         state = rng.bit_generator.state

@@ -28,6 +28,7 @@ from .._arrays.products import multiplier
 from .._protocols import Observer, TrainingObjective
 from .._threads import ELEMENT, share
 from .activations import ACTIVATIONS
+from .centering import CenteredSteps
 from .layer import Layer, LayerRecord, WeightRows, add_up, forget_penalties
 from .noise import draw_keys, fresh_keys
 
@@ -167,6 +168,8 @@ class BoltzmannObjective(TrainingObjective):
         Factors on the weights on the way up and down.
     mask : ndarray or None
         Mask of the weights: 0 where there is no connection.
+    means : ndarray of shape (n_visible,) or None
+        Means of the visible units in the data, for ``CenteredSteps``.
     """
 
     monitors_loss = False
@@ -183,10 +186,12 @@ class BoltzmannObjective(TrainingObjective):
         infer=None,
         scales=(1, 1),
         mask=None,
+        means=None,
     ):
         self.network, self.units, self.n_steps, self.chains = network, units, n_steps, chains
         self.penalties = penalties
         self.mask = None if mask is None else Constant(mask)
+        self._means_of_data = means
         self._up, self._down = scales
         self.identity = {"scales": scales}
         self._infer, self._monitored = infer or self._means, monitored or units
@@ -277,6 +282,13 @@ class BoltzmannObjective(TrainingObjective):
         n = n_samples if self.chains is None else self.chains.n_chains
         # Keys of the hidden states before each step (of chains: after it), and of the visible states.
         return np.concatenate([draw_keys(n, rng) for _ in range(2 * self.n_steps)]).astype(np.int64)
+
+    def adapted(self, solver):
+        """Return ``solver``, which makes its steps on the parameters of the centered machine."""
+        means, mask = self._means_of_data, self.mask
+        if means is None or not means.any():
+            return solver
+        return CenteredSteps(solver, self.network, means, None if mask is None else mask.array)
 
     def _workspace(self, n_samples, flat):
         key = n_samples, array_kind(flat)

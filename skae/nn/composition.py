@@ -31,6 +31,10 @@ class SharedEncoder(TrainingObjective):
         """Return the random numbers of a step on ``n_samples`` samples, in int64."""
         return np.concatenate([each.draw(n_samples, rng) for each in (self.first, self.second)])
 
+    def adapted(self, solver):
+        """Return ``solver``, or one that makes its steps in other coordinates of the parameters of ``first``."""
+        return self.first.adapted(solver)
+
     def join(self, first, second):
         """Return the flat vector of both from that of each; shared layers are those of ``first``."""
         rest = [second[part] for part, place in self._slices if place.start >= len(first)]

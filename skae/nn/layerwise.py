@@ -82,6 +82,10 @@ class OnCodes(TrainingObjective):
         """Return the random numbers of a step on ``n_samples`` samples, in int64."""
         return self.objective.draw(n_samples, rng)
 
+    def adapted(self, solver):
+        """Return the solver with which ``objective`` makes its steps."""
+        return self.objective.adapted(solver)
+
     def __call__(self, flat, batch, grad, rng):
         """Return the value at ``flat``; noise is added to the rows."""
         codes = CodeBatch(batch, self.n_features, self.encode, noise_below=True)
@@ -123,6 +127,11 @@ class Layerwise(TrainingObjective):
             value += objective(params, batch, part, rng)
             batch = self._above(objective.network, params, batch)
         return value
+
+    def adapted(self, solver):
+        """Return a ``JointSolver`` whose parts make the steps of each layer's objective."""
+        pairs = zip(self.objectives, solver.solvers)
+        return JointSolver([(each.adapted(own), rate) for each, (own, rate) in pairs], self.ends)
 
     def _above(self, network, flat, batch):
         params = network.views(flat)

@@ -19,7 +19,8 @@ class DeviceSteps:
     """Steps on arrays of another library, recorded for each batch size if possible."""
 
     def __init__(self, objective, state, solver, batches):
-        self.objective, self.state, self.solver, self.batches = objective, state, solver, batches
+        self.objective, self.state, self.batches = objective, state, batches
+        self.solver = objective.adapted(solver)
         self.grad = empty_like(state.params)
         self._total, self._n_steps, self._recorded = zeros(1, state.params), 0, {}
         # Other solvers may do different work at each step.

@@ -200,7 +200,8 @@ class Steps:
     """The minibatch steps of a training on arrays of numpy."""
 
     def __init__(self, objective, state, solver, batches):
-        self.objective, self.state, self.solver, self.batches = objective, state, solver, batches
+        self.objective, self.state, self.batches = objective, state, batches
+        self.solver = objective.adapted(solver)
         self.grad = empty_like(state.params)
 
     def epoch(self, rate, keep):

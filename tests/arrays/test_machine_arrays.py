@@ -50,7 +50,9 @@ def test_belief_networks_are_those_of_numpy(library, dtype):
 
 DEEP_MACHINES = {
     "two": DBM(MACHINES, n_chains=30, weight_decay=1e-3, **OPTIONS),
-    "three": DBM([*MACHINES, ("top", RBM(4, **OPTIONS))], pretraining=None, **OPTIONS),
+    "three": DBM(
+        [*MACHINES, ("top", RBM(4, **OPTIONS))], pretraining=None, centered=True, **OPTIONS
+    ),
 }
 
 

@@ -30,7 +30,7 @@ MODELS = [
     AutoEncoder(8, hidden_layer_sizes=(12,), solver="sgd", **OPTIONS),
     DenoisingAE(8, **OPTIONS),
     ContractiveAE(8, curvature=0.1, **OPTIONS),
-    RBM(8, gradient="pcd", n_gibbs_steps=2, **OPTIONS),
+    RBM(8, gradient="pcd", n_gibbs_steps=2, centered=True, **OPTIONS),
     StackedAEClassifier(LAYERS, dropout=0.2, reconstruction_weight=0.5, **OPTIONS),
     ManifoldTangentClassifier(ContractiveAE(8, **OPTIONS), **TANGENTS, **OPTIONS),
     ManifoldTangentClassifier(ContractiveAE(8, **OPTIONS), n_tangents=3, **OPTIONS),

@@ -219,6 +219,7 @@ STACKS = {
         ContractiveAE(8, **OPTIONS), n_tangents=3, output="sigmoid", **OPTIONS
     ),
     "cd": RBM(8, weight_decay=1e-3, **OPTIONS),
+    "centered": RBM(8, centered=True, **OPTIONS),
     "pcd": RBM(8, gradient="pcd", n_chains=30, n_gibbs_steps=2, **OPTIONS),
     "multinomial": RBM(
         8,

@@ -92,7 +92,6 @@ def test_gradient_is_between_the_phases(widths):
     objective = joint_objective(
         machine,
         dbm._units.loss,
-        machine.mask(),
         n_steps=40,
         n_mean_field_steps=dbm.n_mean_field_steps,
         chains=chains,

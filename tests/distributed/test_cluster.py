@@ -155,6 +155,18 @@ def test_averages_learn(client):
     assert max(expected.loss_, found.loss_) < 30
 
 
+@pytest.mark.parametrize("sync_every", [None, 2])
+def test_steps_of_a_centered_machine(client, sync_every):
+    """Without centering, most units turn off on columns that are mostly on."""
+    bright = np.tile(1 - X, 6).astype(np.float32)
+    on = []
+    for centered in (True, False):
+        machine = RBM(10, centered=centered, max_iter=12, random_state=0)
+        fitted = Distributed(machine, sync_every=sync_every).fit(bright).to_local()
+        on.append((fitted.transform(bright).std(axis=0) > 0.05).sum())
+    assert on[0] >= 9 > 5 >= on[1]
+
+
 def test_statistics_of_a_dictionary_are_not_averaged(client):
     with pytest.raises(ValueError, match="statistics of a dictionary are summed"):
         Distributed(SparseCoder(5, **FAST), sync_every=2).fit(X)
