@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from .._arrays.namespace import dense
+from ..nn.scaling import Scaling
 
 _CELLS = 2**18  # cells of a dense block
 _SAME_SCALE = 0.75  # fraction of the real columns that must have the common range, for all to count as on one scale
@@ -82,6 +83,45 @@ class Columns:
             return None
         same = (self.low[columns] == low) & (self.high[columns] - low >= (high - low) / 2)
         return (low, high) if same.mean() >= _SAME_SCALE else None
+
+
+class ColumnScales:
+    """Center and scale of each column of X, to be set for some columns at a time; the others stay as they are.
+
+    Parameters
+    ----------
+    stats : Columns
+    """
+
+    def __init__(self, stats):
+        n_features = len(stats.mean)
+        self._stats, self._center, self._scale = stats, np.zeros(n_features), np.ones(n_features)
+
+    def set_range(self, chosen, low, high):
+        """Let the ``chosen`` columns, a mask, be scaled from [low, high] to [0, 1]."""
+        self._center[chosen], self._scale[chosen] = low, high - low
+
+    def standardize(self, chosen, *, shared):
+        """Let the ``chosen`` columns, a mask, have mean 0 and deviation 1: each, or with one ``shared`` scale, on average."""
+        if not chosen.any():
+            return
+        deviation = self._stats.deviation[chosen]
+        if shared and deviation.any():
+            largest = power_of_two(deviation.max())
+            mean_square = np.mean((deviation / largest) ** 2)
+            deviation = np.full_like(deviation, largest * np.sqrt(mean_square))
+        deviation = np.where(deviation > 0, deviation, 1)
+        # Rounded to 2^-32 of the deviation: rows in another order, or repeated instead of weighted, are scaled to the
+        # same bits.
+        unit = np.maximum(power_of_two(deviation) / 2**31, np.finfo(float).tiny)
+        self._center[chosen] = np.round(self._stats.mean[chosen] / unit) * unit
+        self._scale[chosen] = np.round(deviation / unit) * unit
+
+    def scaling(self):
+        """Return the ``Scaling``, which leaves out columns that are constant."""
+        constant = ~self._stats.varies
+        self._center[constant], self._scale[constant] = self._stats.low[constant], 1
+        return Scaling(self._center, self._scale, self._stats.varies)
 
 
 def power_of_two(values):

@@ -6,11 +6,11 @@ import numpy as np
 from scipy.special import entr, xlogy
 
 from .._arrays.namespace import dense
-from .._compat import _get_column_indices
 from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
 from ..nn.scaling import Scaling, no_scaling
-from .columns import Columns, one_hot_groups, power_of_two
+from .columns import Columns, ColumnScales, one_hot_groups
 from .fit_warnings import warn_of_range, warn_of_scales
+from .named_losses import named_losses, scaling_for_named
 
 _ROWS = 512  # rows from which a mean is estimated
 _PIXELS = 32  # fewer columns on one scale are not an image
@@ -112,26 +112,27 @@ def make_units(
         warn_of_scales(stats, getattr(frame, "columns", range(X.shape[1])))
     if loss == "auto":
         binary_as_real = standardize and n_units is not None and n_units > stats.varies.sum()
-        pairs, scaling = _chosen_losses(
+        pairs, scaling = _automatic_losses(
             X, stats, standardize, machine, sample_weight, binary_as_real
         )
+        named = None
     else:
-        pairs = _given_losses(loss, X, frame, parameter)
-        scaling = _scaling_of_given(pairs, stats, standardize)
+        pairs = named_losses(loss, X, frame, parameter)
+        scaling = scaling_for_named(pairs, stats, standardize)
+        named = Reconstruction([LOSSES[name](columns) for name, columns in pairs], parameter)
     if standardize and n_units is not None:
         has_groups = "multinomial" in dict(pairs)
         factor = suitable_variance(n_units, scaling.n_inputs, beside_groups=has_groups) ** 0.5
         scaling = scaling.times(factor, [columns for name, columns in pairs if name == "gaussian"])
-    input_loss = Reconstruction(_losses_of_inputs(pairs, scaling), parameter)
-    named = None if loss == "auto" else Reconstruction(_parts(pairs), parameter)
-    losses, least_loss = _constant_losses(X, pairs, stats, scaling, sample_weight)
+    input_loss = _loss_of_inputs(pairs, scaling, parameter)
+    constant_losses, least_loss = _constant_losses(X, pairs, stats, scaling, sample_weight)
     return Units(
         scaling=scaling,
         loss=input_loss,
         named=named,
         column_losses=pairs,
         base_logits=_base_logits(input_loss, stats, scaling),
-        constant_losses=losses,
+        constant_losses=constant_losses,
         least_loss=least_loss,
         groups=_groups(input_loss, stats, scaling),
         limits=_limits(stats, scaling),
@@ -156,39 +157,39 @@ def suitable_variance(n_units, n_inputs, *, beside_groups=False):
     return float(np.clip(n_units / n_inputs, 0.1, 4 if beside_groups else 8))
 
 
-def _chosen_losses(X, stats, standardize, machine, sample_weight, binary_as_real):
+def _automatic_losses(X, stats, standardize, machine, sample_weight, binary_as_real):
     """Return (loss, columns) pairs that suit X, and the scaling.
 
     With ``binary_as_real``, 0/1 columns outside of one-hot groups are gaussian and standardized.
     """
-    # 1. One-hot groups are multinomial, other 0/1 columns bernoulli.
+    # 1. The kinds of columns: in a one-hot group, binary, real, or on one scale, as pixels are.
     groups = one_hot_groups(X, stats.zero_one, sample_weight)
-    grouped = np.zeros(X.shape[1], bool)
+    ungrouped = np.ones(X.shape[1], bool)
     for start, stop in groups:
-        grouped[start:stop] = True
-    binary, real = _binary_and_real(stats, ~grouped, machine)
-    # 2. Columns on one scale, such as pixels, become fractions of [low, high] if nearly binary, else share a deviation.
-    block, limits = _shared_block(stats, real, binary, standardize)
-    real, binary = real & ~block, binary & ~block
+        ungrouped[start:stop] = False
+    binary, real = _binary_and_real(stats, ungrouped, machine)
+    pixels, limits = _on_one_scale(stats, real, binary, standardize)
+    binary, real = binary & ~pixels, real & ~pixels
     if binary_as_real:
-        real, binary = real | binary, np.zeros_like(binary)
-    center, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
-    pixels = block.sum() >= _PIXELS and stats.nearly_binary(block, *limits)
-    if block.any() and (machine or pixels):
-        binary = binary | block
-        if standardize:
-            center[block], scale[block] = limits[0], limits[1] - limits[0]
-    else:
-        _standardize(stats, block, center, scale, standardize and "shared")
-    # 3. All others are gaussian, each with its own deviation.
-    _standardize(stats, real, center, scale, standardize and "columns")
+        binary, real = np.zeros_like(binary), real | binary
+    # 2. Their losses. Pixels that are nearly binary count as probabilities of ones.
+    nearly_binary = pixels.sum() >= _PIXELS and stats.nearly_binary(pixels, *limits)
+    as_probabilities = pixels.any() and (machine or nearly_binary)
+    bernoulli = binary | pixels if as_probabilities else binary
     pairs = [("multinomial", np.arange(start, stop)) for start, stop in groups]
-    pairs += [
-        (name, np.flatnonzero(chosen))
-        for name, chosen in (("bernoulli", binary), ("gaussian", ~binary & ~grouped))
-        if chosen.any()
-    ]
-    return pairs, _without_constants(stats, center, scale, standardize)
+    for name, chosen in (("bernoulli", bernoulli), ("gaussian", ungrouped & ~bernoulli)):
+        if chosen.any():
+            pairs.append((name, np.flatnonzero(chosen)))
+    # 3. Their scales.
+    if not standardize:
+        return pairs, no_scaling(X.shape[1])
+    scales = ColumnScales(stats)
+    if as_probabilities:
+        scales.set_range(pixels, *limits)
+    else:
+        scales.standardize(pixels, shared=True)
+    scales.standardize(real, shared=False)
+    return pairs, scales.scaling()
 
 
 def _binary_and_real(stats, ungrouped, machine):
@@ -201,72 +202,30 @@ def _binary_and_real(stats, ungrouped, machine):
     return binary, real
 
 
-def _shared_block(stats, real, binary, standardize):
-    """Return a mask of the columns that are on one scale, and their (low, high)."""
-    none = np.zeros(len(real), bool), None
+def _on_one_scale(stats, real, binary, standardize):
+    """Return a mask of the columns that are on one scale, as pixels are, and their (low, high), or None if there are none."""
+    nothing = np.zeros(len(real), bool), None
     if standardize == "columns" or not real.any():
-        return none
+        return nothing
     limits = stats.common_range(np.flatnonzero(real))
     if limits is None and standardize == "shared":
         limits = stats.low[real].min(), stats.high[real].max()
     if limits is None or (not standardize and limits != (0, 1)):
-        return none
-    low, high = limits
+        return nothing
     # Some pixels are only 0 or 1 where others go to 16: a few 0/1 columns among the real ones are on the same scale.
-    few = low == 0 and binary.sum() <= real.sum() / 4
-    return real | (binary & stats.varies) if few else real, limits
+    if limits[0] == 0 and binary.sum() <= real.sum() / 4:
+        return real | (binary & stats.varies), limits
+    return real, limits
 
 
-def _standardize(stats, chosen, center, scale, how):
-    """Fill in means and standard deviations of the ``chosen`` columns: one deviation each, or a ``'shared'`` one.
-
-    ``how`` is ``'columns'``, ``'shared'`` or False, which leaves the columns as they are.
-    """
-    if not how or not chosen.any():
-        return
-    deviation = stats.deviation[chosen]
-    if how == "shared" and deviation.any():
-        largest = power_of_two(deviation.max())
-        deviation = np.full_like(deviation, largest * np.sqrt(np.mean((deviation / largest) ** 2)))
-    deviation = np.where(deviation > 0, deviation, 1)
-    # Rounded to 2^-32 of the deviation: rows in another order, or repeated instead of weighted, are scaled to the same
-    # bits.
-    unit = np.maximum(power_of_two(deviation) / 2**31, np.finfo(float).tiny)
-    center[chosen] = np.round(stats.mean[chosen] / unit) * unit
-    scale[chosen] = np.round(deviation / unit) * unit
-
-
-def _scaling_of_given(pairs, stats, standardize):
-    """Return the scaling for named losses: gaussian columns are standardized, others already have their range."""
-    n_features = len(stats.mean)
-    center, scale, gaussian = np.zeros(n_features), np.ones(n_features), np.zeros(n_features, bool)
-    for name, chosen in pairs:
-        gaussian[chosen] |= name == "gaussian"
-    gaussian &= stats.varies
-    how = standardize
-    if standardize == "auto":
-        on_one_scale = stats.common_range(np.flatnonzero(gaussian)) is not None
-        how = "shared" if on_one_scale else "columns"
-    _standardize(stats, gaussian, center, scale, how)
-    return _without_constants(stats, center, scale, standardize)
-
-
-def _without_constants(stats, center, scale, standardize):
-    if not standardize:
-        return no_scaling(len(center))
-    constant = ~stats.varies
-    center[constant], scale[constant] = stats.low[constant], 1
-    return Scaling(center, scale, stats.varies)
-
-
-def _losses_of_inputs(pairs, scaling):
-    """Return the losses of the inputs of the network, which are the columns that vary."""
-    place, parts = np.cumsum(scaling.varies) - 1, []
+def _loss_of_inputs(pairs, scaling, parameter):
+    """Return the loss of the inputs of the network, which are the columns that vary."""
+    places, parts = np.cumsum(scaling.varies) - 1, []  # of each column among the inputs
     for name, columns in pairs:
         columns = columns[scaling.varies[columns]]
         if columns.size:
-            parts.append(LOSSES[name](place[columns]))
-    return parts
+            parts.append(LOSSES[name](places[columns]))
+    return Reconstruction(parts, parameter)
 
 
 def _base_logits(loss, stats, scaling):
@@ -333,52 +292,3 @@ def _limits(stats, scaling):
     limits = np.stack([stats.low, stats.high])
     limits[~np.isfinite(limits)] = 0
     return tuple(scaling.apply(limits))
-
-
-def _parts(pairs):
-    return [LOSSES[name](columns) for name, columns in pairs]
-
-
-def _given_losses(loss, X, frame, parameter):
-    """Return (loss, columns) pairs from the parameter that the user has set."""
-    n_features = X.shape[1]
-    if isinstance(loss, str):
-        return [(loss, np.arange(n_features))]
-    pairs = list(_checked_losses(loss, frame if hasattr(frame, "columns") else X, parameter))
-    taken = np.sort(np.concatenate([columns for _, columns in pairs]))
-    if not np.array_equal(taken, np.arange(n_features)):
-        wrong = sorted(set(range(n_features)).symmetric_difference(taken.tolist()))
-        raise ValueError(
-            f"{parameter} must name each of the {n_features} columns of X exactly once; "
-            f"{'missing: ' + str(wrong) if wrong else 'some are named twice'}."
-        )
-    return pairs
-
-
-def _names_a_loss(entry):
-    """Return whether ``entry`` is a pair of the name of a loss and columns."""
-    pair = isinstance(entry, (tuple, list)) and len(entry) == 2
-    return pair and isinstance(entry[0], str) and entry[0] in LOSSES
-
-
-def _checked_losses(loss, frame, parameter):
-    if not loss:
-        raise ValueError(f"{parameter} must not be an empty list.")
-    for entry in loss:
-        if not _names_a_loss(entry):
-            raise ValueError(
-                f"{parameter} must be a list of (name, columns) with a name of {sorted(LOSSES)}; got {entry!r}."
-            )
-        name, columns = entry
-        groups = columns.values() if isinstance(columns, dict) else [columns]
-        if not groups:
-            raise ValueError(f"{parameter} must name columns of each loss; got {entry!r}.")
-        for group in groups:
-            group = group(frame) if callable(group) else group
-            try:
-                indices = np.asarray(_get_column_indices(frame, group), dtype=np.int64)
-            except (TypeError, ValueError) as error:  # TypeError where it is None
-                raise ValueError(f"{parameter} names columns {group!r}: {error}.") from error
-            if indices.ndim != 1:  # of True
-                raise ValueError(f"{parameter} must name columns by a list; got {group!r}.")
-            yield name, indices
