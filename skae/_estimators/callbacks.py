@@ -79,3 +79,11 @@ def reported(estimator, X, n_parts, set_state, part="epoch"):
     root = not hasattr(estimator, "_callback_fit_ctx")
     with callback_management_context(estimator) if root else nullcontext():
         yield Callbacks(estimator, X, n_parts, set_state, part)
+
+
+@contextmanager
+def reported_training(estimator, X, state, n_epochs, set_state):
+    """Yield a list of the observer that reports a training with ``state`` to callbacks."""
+    with reported(estimator, X, n_epochs, set_state) as report:
+        yield [report]
+        report.close(state)

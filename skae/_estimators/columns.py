@@ -129,14 +129,6 @@ def power_of_two(values):
     return np.ldexp(1.0, np.frexp(values)[1] - 1)
 
 
-def unit_of_squares(X):
-    """Return a power of two to divide X by, so that its squares neither overflow nor underflow; 1 if none is needed."""
-    largest, limits = float(np.abs(X).max()), np.finfo(X.dtype)
-    if limits.tiny**0.25 < largest < limits.max**0.25 or not largest:
-        return X.dtype.type(1)
-    return X.dtype.type(power_of_two(largest))
-
-
 class _Sums:
     """Weighted sums of the values of each column, in multiples of ``unit``, and of their squares."""
 

@@ -7,7 +7,6 @@ import numpy as np
 from sklearn import get_config
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state, check_scalar, gen_batches, get_tags
-from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import (
@@ -25,7 +24,6 @@ from .._threads import team
 from .._typing import ArrayLike, MatrixLike
 from ..sources._gather import gather_with_y, in_memory, only_y
 from ..training.loop import DivergenceError
-from .columns import unit_of_squares
 from .devices import check_library, dispatched
 from .reading import named_array, refuse_unlike_numbers, validated
 
@@ -188,25 +186,6 @@ def _checked_weights(sample_weight, rows, dtype):
             "the same large number."
         )
     return sample_weight
-
-
-def check_squares(X):
-    """Raise if squared errors of rows overflow in their dtype."""
-    with np.errstate(over="ignore"):
-        if not np.isfinite(loss_of_zeros(X, None)):
-            raise ValueError(f"X has values whose squares overflow in {X.dtype}: scale X.")
-
-
-def loss_of_zeros(X, sample_weight):
-    """Return the objective of codes of zeros: half the mean squared norm of a row."""
-    return float(np.average(row_norms(X, squared=True), weights=sample_weight) / 2)
-
-
-def scale_of_values(X, sample_weight):
-    """Return the root mean square of the values of X, or 1 if they are 0."""
-    scale = unit_of_squares(X)
-    squares = 2 * loss_of_zeros(X if scale == 1 else X / scale, sample_weight)
-    return float(scale) * np.sqrt(squares / X.shape[1]) or 1.0
 
 
 def check_unchanged(before, now):

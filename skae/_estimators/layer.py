@@ -52,7 +52,17 @@ class NetworkLayer(Layer):
 
 @dataclass(frozen=True)
 class LayerTraining:
-    """What a stack needs to train the network of a layer itself.
+    """Methods of a layer with which a stack trains the layer's network itself, and facts that it needs.
+
+    On the layer these methods have names with an underscore, since users do not call them. A training is::
+
+        training = layer.layer_training()
+        problem, state = training.begin(X, sample_weight)
+        ...  # the stack may change the problem, for instance its noise
+        training.train(problem, state)
+
+    If the stack trains another network than the layer's own, such as one with an output layer, it calls ``start``
+    instead of ``begin``, and ``train`` with a ``set_state`` that takes the layer's part of the parameters.
 
     Parameters
     ----------
@@ -64,13 +74,14 @@ class LayerTraining:
         step.
     set_network : callable
         ``set_network(units, shape)`` sets the ``Units`` and the arguments of the ``Network``.
+    start : callable
+        ``start(network, dtype)`` returns the ``TrainingState`` before the first step of any ``Network``.
+    restarted : callable
+        ``restarted(state, params)`` returns ``state`` with other parameters, from which the solver starts anew.
     make_solver : callable
         ``make_solver()`` returns the solver that the layer's parameters name.
     step_size : callable
         ``step_size()`` returns its initial step size.
-    new_state : callable
-        ``new_state(initial)`` returns a ``TrainingState`` before the first step, at the parameters
-        ``initial(rng, seed)``.
     train : callable
         ``train(problem, state, set_state)`` minimizes ``problem`` from ``state``, and calls ``set_state(state)`` when
         training ends, also by an error.
@@ -90,9 +101,10 @@ class LayerTraining:
     make_units: Callable
     begin: Callable
     set_network: Callable
+    start: Callable
+    restarted: Callable
     make_solver: Callable
     step_size: Callable
-    new_state: Callable
     train: Callable
     set_state: Callable
     units_parameter: str

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -19,7 +19,7 @@ from ..training.checkpoint import Checkpoint
 from ..training.full_batch import minimize_full_batch
 from ..training.loop import Stopping, TrainingState, Verbose, minimize
 from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_epochs, watches
-from .callbacks import reported
+from .callbacks import reported_training
 from .devices import moved_problem
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
 from .fitting import BLOCK
@@ -134,19 +134,22 @@ class TrainedModel(CallbackSupportMixin):
 
     def _start(self, network, dtype, **options):
         """Return the state before the first step, with ``options`` for the network's initial parameters."""
-        return self._new_state(lambda rng, seed: network.initial(rng, dtype, **options))
-
-    def _new_state(self, initial):
-        """Return the state before the first step, at the parameters ``initial(rng, seed)``."""
         seed, rng = self._seed()
-        params = initial(rng, seed)
+        return self._new_state(network.initial(rng, dtype, **options), seed, rng)
+
+    def _new_state(self, params, seed, rng):
+        """Return the state before the first step, at ``params``; ``seed`` and ``rng`` are those of :meth:`_seed`."""
         return TrainingState(params, self._make_solver().start(params), rng, seed)
+
+    def _restarted(self, state, params):
+        """Return ``state`` with other ``params``, from which the solver starts anew."""
+        return replace(state, params=params, solver=self._make_solver().start(params))
 
     def _last_state(self):
         """Return the state of the last fit, to continue from; another ``random_state`` gives it a new seed."""
         state = TrainingState.from_dict(self._state)
         state.best, state.n_stale, state.best_params, state.converged = np.inf, 0, None, False
-        fresh = replace(state, solver=self._make_solver().start(state.params))
+        fresh = self._restarted(state, state.params)
         if fresh.solver.keys() != state.solver.keys():
             state = fresh
         if self.random_state is not None and self._seeded_by != kind_of_seed(self.random_state):
@@ -181,9 +184,9 @@ class TrainedModel(CallbackSupportMixin):
         set_state : callable or None
             Called with the last state when training ends, also by an error; :meth:`_set_state` by default.
         """
+        # 1. The epochs of this fit, and the state that it begins with.
         self._remember_parameters()  # now, since it raises for those that cannot be copied
-        set_state = set_state or self._set_state
-        epochs = range(state.n_epochs, state.n_epochs + self._n_epochs(problem))  # of this fit
+        epochs = range(state.n_epochs, state.n_epochs + self._n_epochs(problem))
         if state.extra:  # of the last fit, which may have had other observers
             kept = problem.kept(state.params)
             state.extra = {name: value for name, value in state.extra.items() if name in kept}
@@ -192,23 +195,31 @@ class TrainedModel(CallbackSupportMixin):
             # A warm start continues from the last fit, and not from the file of an earlier training.
             state = stored
         n_before = state.n_epochs
+        # 2. Who observes it.
         reporters = [*self._reporters(problem.rows, epochs.stop), *watches(self.solver, state)]
-        observers = [*problem.observers, *reporters, *([] if checkpoint is None else [checkpoint])]
-        solver = problem.solver or self._make_solver()
-        reporting = nullcontext([])
-        if getattr(self, "_skl_callbacks", None):
-            reporting = _reporting(self, problem, state, len(epochs), set_state)
+        checkpoints = [] if checkpoint is None else [checkpoint]
+        observers = [*problem.observers, *reporters, *checkpoints]
+        # 3. Training.
+        solver, set_state = problem.solver or self._make_solver(), set_state or self._set_state
         with (
-            reporting as reports,
+            self._callbacks(problem, state, len(epochs), set_state) as callbacks,
             SetAtEnd(state, set_state),
             moved_problem(self, problem, state, solver) as moved,
         ):
-            self._minimize(moved, state, solver, epochs, [*observers, *reports])
+            self._minimize(moved, state, solver, epochs, [*observers, *callbacks])
+        # 4. What remains to be written, printed and warned of.
         if checkpoint is not None and state.converged and isinstance(solver, LBFGS):
             checkpoint.epoch_end(state)  # scipy says that it has converged after its last epoch
         for reporter in reporters:
             reporter.close(state)
         self._warn(problem, state, solver, n_before, epochs.stop)
+
+    def _callbacks(self, problem, state, n_epochs, set_state):
+        """Return a context of a list of observers: one that reports to callbacks, if there are any."""
+        if not getattr(self, "_skl_callbacks", None):
+            return nullcontext([])
+        X = unscaled(problem.X) if problem.callback_X is None else problem.callback_X
+        return reported_training(self, X, state, n_epochs, set_state)
 
     def _warn(self, problem, state, solver, n_before, max_epochs):
         """Warn if the loss rose or is useless, or if training ended at ``max_iter`` before it converged."""
@@ -343,12 +354,3 @@ class SetAtEnd:
         if state.best_params is not None:
             state.params, state.best_params = state.best_params, None
         self._set_state(state)
-
-
-@contextmanager
-def _reporting(estimator, problem, state, n_epochs, set_state):
-    """Yield a list of observers that report the training to callbacks."""
-    X = unscaled(problem.X) if problem.callback_X is None else problem.callback_X
-    with reported(estimator, X, n_epochs, set_state) as report:
-        yield [report]
-        report.close(state)

@@ -255,7 +255,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         units = plain_units(self.n_features_in_)
         self._set_network(units, self._network_shape(self.n_features_in_))
         flat = np.concatenate([part.ravel() for part in params])
-        self._set_state(self._new_state(lambda rng, seed: flat))
+        self._set_state(self._new_state(flat, *self._seed()))
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)

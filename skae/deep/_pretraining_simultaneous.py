@@ -1,7 +1,7 @@
 """Pre-training of all layers at once, each by its own objective on the present codes of the ones below."""
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import partial
 
 import numpy as np
@@ -83,8 +83,8 @@ def _set_layers(layers, together, joint):
 
 def set_part(layer, params, whole):
     """Set the fitted attributes of ``layer``: its ``params``, and the history in ``whole``, the state of the training."""
-    params, training = params.copy(), layer.layer_training()
-    training.set_state(replace(whole, params=params, solver=training.make_solver().start(params)))
+    training = layer.layer_training()
+    training.set_state(training.restarted(whole, params.copy()))
 
 
 @contextmanager

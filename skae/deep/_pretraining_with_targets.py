@@ -43,7 +43,7 @@ def pretrain_with_targets(layers, data, loss):
         seen = codes if start else layers.first_data.X
         units = plain_units(codes.shape[1]) if start else layers.model.units
         training = layer.layer_training()
-        state = training.new_state(partial(_initial, network, codes.dtype))
+        state = training.start(network, codes.dtype)
         with layers.fitting(name, layer, start):
             training.train(problem, state, partial(_set_encoder, layer, network, units, seen))
 
@@ -77,8 +77,8 @@ def pretrain_with_both(layers, data, loss, weight):
             own_loss_of_constants = sum(layer.model_.units.constant_losses.values())
             scale = own_loss_of_constants / loss_of_constants if loss_of_constants else 0.0
             both = SharedEncoder(problem.objective, predicting, weight * scale)
-            state.params = both.join(state.params, _best_constant(network, targets, state))
-            state.solver = training.make_solver().start(state.params)
+            flat = _best_constant(network, targets, state.params.dtype)
+            state = training.restarted(state, both.join(state.params, flat))
             problem = Problem(both, problem.X, weights, targets.values, strata=targets.strata)
             training.train(problem, state, partial(_set_autoencoder, layer, own.size))
 
@@ -89,13 +89,9 @@ def _predictor(sizes, activations, targets):
     return Network(sizes, (*activations, "identity"), decoder=None)
 
 
-def _initial(network, dtype, rng, seed):
-    return network.initial(rng, dtype)
-
-
-def _best_constant(network, targets, state):
+def _best_constant(network, targets, dtype):
     """Return parameters of 0, but with the biases of the output layer that are best without inputs."""
-    flat = np.zeros(network.size, state.params.dtype)
+    flat = np.zeros(network.size, dtype)
     network.views(flat).encoder_biases[-1][...] = targets.bias
     return flat
 

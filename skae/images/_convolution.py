@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from .._estimators.fitting import scale_of_values
 from .._kernels.patches import add_patches, gather_patches
 from .._protocols import TrainingObjective
 from .._threads import product
@@ -135,11 +134,6 @@ def tiled_encoder(shape, convolution):
     sizes = shape["n_filters"], convolution.n_values
     encoder = make_encoder(shape["encoder"], *sizes, n_steps=1, scale=shape["scale"])
     return TiledEncoder(encoder, convolution)
-
-
-def scale_for_encoder(rows, weights):
-    """Return the scale on which an encoder of patches is learned: about the size of pixels."""
-    return scale_of_values(rows, weights)
 
 
 class ConvolutionalObjective(TrainingObjective):

@@ -1,7 +1,6 @@
 """Predictive sparse decomposition of whole images."""
 
 from dataclasses import field
-from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar, Literal
 
@@ -14,8 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 from .._arrays.namespace import dense
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fit_warnings import warn_of_equal_codes, warn_of_gaps
-from .._estimators.fitting import check_unchanged, checked_codes, loss_of_zeros, unchanged_on_error
+from .._estimators.fitting import check_unchanged, checked_codes, unchanged_on_error
 from .._estimators.parameters import check_set, estimator
+from .._estimators.squares import loss_of_zeros, scale_of_values
 from .._estimators.training import TrainedModel
 from .._estimators.unit_atoms import UnitAtoms
 from .._threads import team
@@ -32,7 +32,7 @@ from .._typing import (
 )
 from ..training.problem import Problem
 from ._code_search import NeighborPools, infer_maps
-from ._convolution import Convolution, ConvolutionalObjective, scale_for_encoder, tiled_encoder
+from ._convolution import Convolution, ConvolutionalObjective, tiled_encoder
 from ._validation import (
     as_floats,
     checked_patch_size,
@@ -267,14 +267,16 @@ class ConvolutionalPSD(
         if again:
             check_unchanged(self._shape, shape)
         rows = images.reshape(len(images), -1)
-        shape["scale"] = self._shape["scale"] if again else scale_for_encoder(rows, weights)
+        shape["scale"] = self._shape["scale"] if again else scale_of_values(rows, weights)
         self.image_shape_, self.tiling_, self._shape = images.shape[1:], shape["tiling"], shape
         self._convolution = Convolution(self.image_shape_, size, self.tiling_)
         parts = self._convolution, self._make_encoder(), self._inferred
         objective = ConvolutionalObjective(*parts, self.beta)
         problem = Problem(objective, rows, weights, constant_loss=loss_of_zeros(rows, weights))
-        fresh = partial(self._initial, problem)
-        return problem, self._last_state() if again else self._new_state(fresh)
+        if again:
+            return problem, self._last_state()
+        seed, rng = self._seed()
+        return problem, self._new_state(self._initial(problem, seed), seed, rng)
 
     def transform(self, X: ArrayLike) -> FloatArray:
         """Return the codes of images.
@@ -353,7 +355,7 @@ class ConvolutionalPSD(
         check_is_fitted(self)
         return *self._convolution.n_positions, self._shape["n_filters"]
 
-    def _initial(self, problem, _, seed):
+    def _initial(self, problem, seed):
         """Return random filters, of images that are not held out, and the matching parameters of the encoder."""
         rows = problem.X[self._split(problem, seed)[0]] if self.early_stopping else problem.X
         images = rows.reshape(-1, *self.image_shape_)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._estimators.columns import unit_of_squares
+from .._estimators.squares import unit_of_squares
 
 
 def check_neighbors(n_neighbors, points):

@@ -218,11 +218,13 @@ class BaseCoder(
         self._shape = shape
         problem = self._problem(X, weights)
 
-        def initial(rng, seed):
+        if again:
+            state = self._last_state()
+        else:
+            seed, rng = self._seed()
             rows = self._split(problem, seed)[0] if held_out else problem.rows
-            return self._initial(first_atoms(X, weights, rows, self._n_atoms, rng))
-
-        state = self._last_state() if again else self._new_state(initial)
+            atoms = first_atoms(X, weights, rows, self._n_atoms, rng)
+            state = self._new_state(self._initial(atoms), seed, rng)
         self._check_algorithm(self._atoms_of(state.params))
         return problem, state
 

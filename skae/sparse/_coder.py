@@ -9,9 +9,9 @@ from scipy.sparse import csr_matrix
 from .._compat import Interval, StrOptions
 from .._estimators.devices import check_same_backend, dispatched, in_numpy
 from .._estimators.fit_warnings import warn_of_gaps
-from .._estimators.fitting import check_squares
 from .._estimators.parameters import estimator
 from .._estimators.reading import named_array
+from .._estimators.squares import check_squares
 from .._estimators.subestimators import atoms_of
 from .._estimators.unit_atoms import unit_rows
 from .._estimators.validation import warn_of_argument
@@ -295,7 +295,7 @@ class SparseCoder(BaseCoder):
         check_squares(X)
         self._shape = {"n_components": len(atoms)}
         self._check_algorithm(atoms)
-        self._state = self._new_state(lambda rng, seed: atoms.ravel()).to_dict()
+        self._state = self._new_state(atoms.ravel(), *self._seed()).to_dict()
         return True
 
     @property

@@ -8,9 +8,10 @@ import numpy as np
 
 from .._compat import HasMethods, Interval, StrOptions
 from .._estimators.fit_warnings import warn_of_gaps
-from .._estimators.fitting import by_block, loss_of_zeros, scale_of_values
+from .._estimators.fitting import by_block
 from .._estimators.layer import Layer
 from .._estimators.parameters import estimator
+from .._estimators.squares import loss_of_zeros, scale_of_values
 from .._estimators.unit_atoms import UnitAtoms
 from .._typing import FloatArray, Schedule, StepSolverLike
 from ..nn.activations import Diagonal
