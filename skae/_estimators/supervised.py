@@ -249,32 +249,31 @@ class BaseSupervised(
             row_factors=row_factors,
         )
 
-    def _with_reconstruction(self, objective, autoencoder, constant_loss, state):
+    def _plus_reconstruction(self, objective, network, constant_loss):
         """Return ``objective`` plus ``reconstruction_weight`` times the loss of reconstructing X from the hidden layers.
 
-        The loss is scaled such that constant outputs have the same loss in both parts. ``state`` gets the parameters of
-        the decoder.
+        The loss is scaled such that constant outputs have the same loss in both parts. The parameters of the sum are
+        those of ``objective`` and those of the decoder: ``join`` makes them from those of both networks.
 
         Parameters
         ----------
         objective : Objective
             See :meth:`_joint_objective`.
-        autoencoder : (Network, ndarray)
-            A network with the same hidden layers, and its parameters, of which the decoder's are used.
+        network : Network
+            A network with the same hidden layers, and a decoder.
         constant_loss : float
             Loss of constant predictions.
-        state : TrainingState
+
+        Returns
+        -------
+        both : SharedEncoder
         """
-        network, flat = autoencoder
         of_constants = sum(self._units.constant_losses.values())
         # A constant X has no loss that could set the scale.
         scale = constant_loss / of_constants if of_constants > 0 else 0.0
         options = {"corruption": objective.corruption, "n_frozen": self._n_frozen_layers}
         reconstruction = Objective(network, self._units.loss, **options)
-        both = SharedEncoder(objective, reconstruction, self.reconstruction_weight * scale)
-        state.params = both.join(state.params, flat)
-        state.solver = self._make_solver().start(state.params)
-        return both
+        return SharedEncoder(objective, reconstruction, self.reconstruction_weight * scale)
 
     def _train_jointly(self, objective, inputs, data, state, **options):
         """Minimize ``objective`` from ``state``, over rows of ``inputs`` and the targets in ``data``.

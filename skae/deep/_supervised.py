@@ -170,9 +170,9 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             ratio = self._unlabeled_ratio()
             data, factors = with_unlabeled_stratum(data), supervised_factors(data, ratio)
             predicting = self._joint_objective(data, inputs, row_factors=factors)
-            objective = self._with_reconstruction(
-                predicting, self._autoencoder(state), constant_loss, state
-            )
+            network, flat = self._autoencoder(state)
+            objective = self._plus_reconstruction(predicting, network, constant_loss)
+            state = self._restarted(state, objective.join(state.params, flat))
             options = {"unlabeled_per_labeled": ratio}
         self._train_jointly(objective, inputs, data, state, **options)
 

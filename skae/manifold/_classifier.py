@@ -298,9 +298,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         objective = self._joint_objective(data, inputs, penalties=penalties, row_factors=factors)
         options = {"rows": rows, "observers": observers, "unlabeled_per_labeled": ratio}
         if self.reconstruction_weight:
-            objective = self._with_reconstruction(
-                objective, self._base_autoencoder(state), constant_loss, state
-            )
+            network, flat = self._base_autoencoder(state)
+            objective = self._plus_reconstruction(objective, network, constant_loss)
+            state = self._restarted(state, objective.join(state.params, flat))
         else:
             options["constant_loss"] = constant_loss
         self._train_jointly(objective, inputs, data, state, **options)
