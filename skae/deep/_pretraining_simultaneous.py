@@ -18,20 +18,18 @@ from ..training.solvers import LBFGS
 from ._layers import warn_of_first_layer
 
 
-def pretrain_simultaneously(layers, X, sample_weight, checkpoint, resume):
+def pretrain_simultaneously(layers, checkpoint, resume):
     """Fit all layers at once, with the minibatches and epochs of the first one.
 
     Parameters
     ----------
     layers : LayersOfNetwork
-    X : ndarray or CSR matrix
-    sample_weight : ndarray or None
     checkpoint : str or None
         Path of the checkpoint of this training.
     resume : bool
     """
     layers.check_networks("schedule='simultaneous'")
-    objectives, states = _begin_all(layers, X, sample_weight)
+    objectives, states = _begin_all(layers)
     together = Layerwise(objectives, layers.noise_below)
     for number, (_, layer, _) in enumerate(layers):
         own = seeds(layer).items()
@@ -39,18 +37,18 @@ def pretrain_simultaneously(layers, X, sample_weight, checkpoint, resume):
     trainer = _joint_training(layers, together, checkpoint, resume)
     flat = np.concatenate([state.params for state in states])
     state = TrainingState(flat, trainer.solver.start(flat), states[0].rng, states[0].seed)
-    problem = Problem(together, layers.model.scaling.rows(X), sample_weight)
+    problem = Problem(together, layers.rows, layers.data.sample_weight)
     set_layers = partial(_set_layers, layers, together)
-    with _reporting(layers, X, trainer.n_epochs(problem), set_layers) as observers:
+    with _reporting(layers, trainer.n_epochs(problem), set_layers) as observers:
         problem.observers += observers
         trainer.train(problem, state, set_layers)
 
 
-def _begin_all(layers, X, sample_weight):
+def _begin_all(layers):
     """Return the objectives and the first states of all layers, on codes of the first weights of those below."""
     objectives, states = [], []
     for number, (_, layer, start) in enumerate(layers):
-        problem, state = layers.begin(layer, start, X, sample_weight)
+        problem, state = layers.begin(layer, start)
         layer.layer_training().set_state(state)
         layers.copy_weights(layer, start)
         for observer in problem.objective.observers:
@@ -88,12 +86,12 @@ def set_part(layer, params, whole):
 
 
 @contextmanager
-def _reporting(layers, X, n_epochs, set_layers):
+def _reporting(layers, n_epochs, set_layers):
     """Yield observers that report epochs of all layers at once to the callbacks of the layers and of the whole."""
     with ExitStack() as opened:
         reports = [layers.report.inner(n_epochs)]
         for _, layer, start in layers:
-            shown = partial(layers.codes, X, start) if start else X
+            shown = partial(layers.codes, start) if start else layers.data.X
             # The first observer sets the attributes of the layers.
             report = reported(layer, shown, n_epochs, lambda state: None)
             reports.append(opened.enter_context(report))

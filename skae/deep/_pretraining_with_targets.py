@@ -29,7 +29,7 @@ def pretrain_with_targets(layers, data, loss):
     """
     layers.check_networks("pretraining='supervised'")
     for name, layer, start in layers:
-        codes = layers.codes(data.X, start)
+        codes = layers.codes(start)
         widths, activations = layer_shapes([(name, layer)])
         network = _predictor((codes.shape[1], *widths), activations, data.targets)
         problem = Problem(
@@ -67,7 +67,7 @@ def pretrain_with_both(layers, data, loss, weight):
     factors = supervised_factors(data, ratio=None)
     for name, layer, start in layers:
         with layers.fitting(name, layer, start):
-            problem, state = layers.begin(layer, start, data.X, data.weights)
+            problem, state = layers.begin(layer, start)
             training = layer.layer_training()
             training.set_state(state)
             own = problem.objective.network

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import estimator
-from .._estimators.subestimators import copies
+from .._estimators.subestimators import PartData, copies
 from .._typing import ArrayLike, Corruption, MatrixLike, Self
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.model import Model
@@ -16,6 +16,7 @@ from ..nn.recurrent import RecurrentNetwork
 from ..training.problem import Problem
 from ._base import BaseStack
 from ._layers import check_stack, chosen_layers, layer_shapes
+from ._layers_of_network import LayersOfNetwork
 from ._pretraining import pretrain, reported_layers
 
 
@@ -201,7 +202,15 @@ class RecurrentAE(BaseStack):
         with reported_layers(self, X, state, self._set_state, 1) as report:
             with self._set_state_at_end(state):
                 model = Model(network, state.params, self._units)
-                pretrain(self, model, X, weights, first_data, report)
+                layers = LayersOfNetwork(
+                    self.layers_,
+                    model,
+                    PartData(X, weights),
+                    first_data,
+                    report,
+                    noise_below=self.corrupted == "input",
+                )
+                pretrain(self, layers)
             self._train(problem, state)
 
     @property

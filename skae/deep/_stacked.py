@@ -12,7 +12,7 @@ from .._estimators.devices import fitting_parts, in_numpy
 from .._estimators.fitting import gathered_with_y, is_fitted, take_columns, unchanged_on_error
 from .._estimators.labels import is_continuous
 from .._estimators.parameters import estimator
-from .._estimators.subestimators import copies, without_output
+from .._estimators.subestimators import PartData, copies, without_output
 from .._estimators.validation import check_params, warn_of_unused
 from .._typing import AnyArray, ArrayLike, FloatArray, MatrixLike, Self, available_if
 from ..nn.corruption import make_corruption
@@ -23,6 +23,7 @@ from ..training.problem import Problem
 from ._base import BaseStack
 from ._classifier import StackedAEClassifier
 from ._layers import check_stack, chosen_layers, downward, layer_shapes
+from ._layers_of_network import LayersOfNetwork
 from ._pretraining import pretrain, reported_layers
 from ._regressor import StackedAERegressor
 
@@ -255,7 +256,15 @@ class StackedAE(BaseStack):
         with reported_layers(self, X, state, self._set_state, bool(self.fine_tune)) as report:
             with self._set_state_at_end(state):
                 model = Model(network, state.params, self._units)
-                pretrain(self, model, X, weights, first_data, report)
+                layers = LayersOfNetwork(
+                    self.layers_,
+                    model,
+                    PartData(X, weights),
+                    first_data,
+                    report,
+                    noise_below=self.corrupted == "input",
+                )
+                pretrain(self, layers)
             if self.fine_tune:
                 rows, constant_loss = self._units.scaling.rows(X), self._units.constant_loss
                 problem = Problem(objective, rows, weights, constant_loss=constant_loss)

@@ -12,7 +12,7 @@ from .._estimators import named_layers
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import fitting_parts, in_numpy
 from .._estimators.fitting import column_names, gathered_with_y, unchanged_on_error
-from .._estimators.subestimators import copies, data_for_part, fill, weights_of
+from .._estimators.subestimators import PartData, copies, data_for_part, fill, weights_of
 from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.unlabeled import (
     RECONSTRUCTION,
@@ -32,7 +32,8 @@ from ._layers import (
     ties,
     units_of,
 )
-from ._pretraining import LayersOfNetwork, pretrain, reported_layers
+from ._layers_of_network import LayersOfNetwork
+from ._pretraining import pretrain, reported_layers
 from ._pretraining_with_targets import pretrain_with_both, pretrain_with_targets
 
 
@@ -139,7 +140,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         return units_of(layer, data.X, frame, weights)
 
     def _learn(self, data, state, first_data):
-        """Train the layers, the first one on ``given``, and then all of them together."""
+        """Train the layers, the first one on ``first_data``, and then all of them together."""
         if self.pretraining is None:
             self._train_together(data, state)
             return
@@ -150,12 +151,18 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
 
     def _train_layers(self, data, state, first_data, report):
         """Fit the layers and put their weights into ``state``."""
-        model = Model(self._network, state.params, self._units)
-        if self.pretraining == "unsupervised":
-            pretrain(self, model, data.X, data.weights, first_data, report)
-            return
-        layers = LayersOfNetwork(self.layers_, model, first_data, report)
-        if self.pretraining == "supervised":
+        unsupervised = self.pretraining == "unsupervised"
+        layers = LayersOfNetwork(
+            self.layers_,
+            Model(self._network, state.params, self._units),
+            PartData(data.X, data.weights),
+            first_data,
+            report,
+            noise_below=unsupervised and self.corrupted == "input",
+        )
+        if unsupervised:
+            pretrain(self, layers)
+        elif self.pretraining == "supervised":
             pretrain_with_targets(layers, data, self._output_units)
         else:
             pretrain_with_both(layers, data, self._output_units, self.supervision_weight)

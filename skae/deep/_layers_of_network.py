@@ -1,0 +1,116 @@
+"""The layers of a stack while they are trained, and the network to which their weights are copied."""
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from .._arrays.namespace import like
+from .._estimators.devices import computing, prototype_of_parts
+from .._estimators.fitting import by_block, is_fitted
+from .._estimators.layer import NetworkLayer
+from .._estimators.subestimators import PartData, fill, weights_of
+
+
+class LayersOfNetwork:
+    """The layers of a stack in training, and the network to which their weights are copied.
+
+    Iteration yields (name, layer, start) from the lowest layer up. Only one matrix of codes is in memory at a time; the
+    network computes it from X block by block.
+
+    Parameters
+    ----------
+    layers : list of (str, estimator)
+        Layers, which are fitted in place.
+    model : Model
+        The network, whose encoder consists of the layers end to end and possibly more layers; its parameters; and the
+        units in which the first layer sees X.
+    data : PartData
+        The validated X and its weights, from which the layers learn.
+    first_data : PartData
+        The same for the first layer, which is fitted to what the user gave if columns have names.
+    report : Callbacks
+        Callbacks of the whole fit, of which the layers are parts.
+    noise_below : bool, default=False
+        Whether noise is added to X instead of to the codes.
+    """
+
+    def __init__(self, layers, model, data, first_data, report, *, noise_below=False):
+        self.model, self.data, self.first_data = model, data, first_data
+        self.report, self.noise_below = report, noise_below
+        depths = [len(layer.layer_shapes()) for _, layer in layers]
+        starts = np.cumsum([0, *depths[:-1]]).tolist()
+        self._layers = [(name, layer, start) for (name, layer), start in zip(layers, starts)]
+        if noise_below:
+            self._check_noise_below()
+
+    def __iter__(self):
+        return iter(self._layers)
+
+    @contextmanager
+    def fitting(self, name, layer, start):
+        """Copy the weights of ``layer`` to the network, however its training ends, and name it in errors."""
+        self.report.epoch_begin(None)
+        try:
+            try:
+                yield
+            except BaseException:  # also Ctrl-C
+                if is_fitted(layer):
+                    self.copy_weights(layer, start)
+                raise
+            self.copy_weights(layer, start)
+        except (TypeError, ValueError) as error:
+            error.args = (f"In the layer {name!r}: {error}",)
+            raise
+        self.report.epoch_end(None)
+
+    def copy_weights(self, layer, start):
+        """Copy the weights of ``layer`` to the network, from its layer ``start`` on."""
+        fill(self.model.params, start, weights_of(layer, self.model.network.sizes[start]))
+
+    @property
+    def rows(self):
+        """The inputs of the network, which are scaled when they are taken: ndarray, CSR matrix or ScaledRows."""
+        return self.model.scaling.rows(self.data.X)
+
+    def codes(self, n_layers):
+        """Return the outputs of the first ``n_layers`` layers of the network for X."""
+        rows, network = self.rows, self.model.network
+        if not n_layers:
+            return rows
+        prototype, params = prototype_of_parts(), self.model.params
+        if prototype is not None:
+            params = network.views(like(self.model.flat, prototype))
+        with computing(self._layers[0][1], prototype, rows.dtype):
+            return by_block(
+                rows,
+                lambda x: network.encode(params, x, n_layers=n_layers),
+                network.sizes[n_layers],
+                prototype=prototype,
+            )
+
+    def begin(self, layer, start):
+        """Let the layer check its training data; return its ``Problem`` and first state."""
+        data = PartData(self.codes(start), self.data.sample_weight) if start else self.first_data
+        training = layer.layer_training()
+        problem, state = training.begin(data.X, data.sample_weight)
+        if start and self.noise_below and training.make_noise is not None:
+            # The noise is that of the columns of X, to which it is added, and not that of the codes.
+            problem.objective.corruption = training.make_noise(self.model.units)
+        return problem, state
+
+    def check_networks(self, option):
+        """Raise, with the ``option`` that needs them, if a layer is no ``NetworkLayer``."""
+        for name, layer, _ in self:
+            if not isinstance(layer, NetworkLayer):
+                raise ValueError(
+                    f"{option} needs auto-encoders or RBMs as layers; {name!r} is {layer!r}."
+                )
+
+    def _check_noise_below(self):
+        self.check_networks("corrupted='input'")
+        for name, layer, _ in self._layers[1:]:
+            if layer.layer_training().weighs_cells:
+                raise ValueError(
+                    "corrupted='input' changes no single cell of the codes: the layer "
+                    f"{name!r} must have emphasis=None."
+                )
