@@ -18,7 +18,7 @@ from .._arrays.namespace import (
 from .._arrays.random import Drawn
 from .losses import Multinomial
 from .penalties import Penalty
-from .tangent_passes import Passes, PassMemory, switch_layer
+from .tangent_passes import ForwardPass, MeetingPasses, PassMemory, switch_layer
 
 # What is left out changes the gradient less than rounding does: on MNIST by 1e-6 of its norm, against 2e-6 in float32,
 # and by 2e-5, against 5e-5 with tangents in half precision.
@@ -67,7 +67,7 @@ class TangentPropagation(Penalty):
     def __call__(self, params, trace, seed):
         memory, at_logits = self._start(params, trace)
         means = self.loss.activate(copy(trace.logits))
-        on_cpu, k = is_numpy(means), self.directions.n_directions
+        on_cpu = is_numpy(means)
         # On a device, each batch is the same work.
         kept = self.significant(means, trace.sample_weights) if on_cpu else all_outputs(means)
         if not len(kept.samples):
@@ -77,23 +77,29 @@ class TangentPropagation(Penalty):
         samples = kept.samples if on_cpu else slice(None)
         means = means[samples, ...]
         weights = trace.sample_weights[samples, ...] * scalar(self.strength, means)
+        passes = self._passes(params.encoder_weights, trace, memory, kept, means)
+        shape = len(kept.samples), self.directions.n_directions, -1
+        directions = reshape(passes.directions, shape)
+        self.directions(trace.batch.indices, trace.clean, kept.samples, seed, directions)
+        slopes = passes.slopes()
+        value, at_logits[samples, ...] = self._penalty(means, slopes, weights)
+        passes.backward()
+        return value
 
-        def fill_directions(out):
-            directions = reshape(out, (len(kept.samples), k, -1))
-            self.directions(trace.batch.indices, trace.clean, kept.samples, seed, directions)
-
-        def penalize(slopes):
-            value, at_logits[samples, ...] = self._penalty(means, slopes, weights)
-            return value
-
-        passes = Passes(params.encoder_weights, trace, memory, kept, k)
-        switch = self.network.depth
-        if on_cpu:
-            switch = switch_layer(self.network.sizes, passes.n_up, passes.n_down)
-        if switch == self.network.depth:
-            return passes.forward_only(fill_directions, penalize)
-        gradients = self._outputs.logit_gradients(means, kept)
-        return passes.forward_and_reverse(switch, gradients, fill_directions, penalize)
+    def _passes(self, weights, trace, memory, kept, means):
+        """Return the passes of a batch that need the fewest multiplications."""
+        sizes, depth, n_directions = (
+            self.network.sizes,
+            self.network.depth,
+            self.directions.n_directions,
+        )
+        switch = depth
+        if is_numpy(means):
+            switch = switch_layer(sizes, len(kept.samples) * n_directions, len(kept.outputs))
+        arguments = weights, trace, memory, kept, n_directions
+        if switch == depth:
+            return ForwardPass(*arguments)
+        return MeetingPasses(*arguments, switch, self._outputs.logit_gradients(means, kept))
 
     def _start(self, params, trace):
         """Begin a batch: return the ``PassMemory``, and an array of 0 for the gradient at the logits.
