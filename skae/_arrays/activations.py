@@ -3,22 +3,22 @@
 from .._kernels import activations as compiled
 from .._kernels.activations import IDENTITY, RELU, SIGMOID, SOFTPLUS, TANH
 from .choice import portable
-from .namespace import namespace, without_tiny
+from .namespace import namespace, zero_if_tiny
 
 
 def logistic(a):
     """Return 1 / (1 + exp(-a)), without overflow; tiny values are 0."""
     xp = namespace(a)
     if hasattr(xp, "sigmoid"):
-        return without_tiny(xp.sigmoid(a))
+        return zero_if_tiny(xp.sigmoid(a))
     e = xp.exp(-xp.abs(a))
-    return without_tiny(xp.where(a >= 0, xp.ones_like(a), e) / (1 + e))
+    return zero_if_tiny(xp.where(a >= 0, xp.ones_like(a), e) / (1 + e))
 
 
 def softplus_of(a):
     """Return log(1 + exp(a)), without overflow; tiny values are 0."""
     xp = namespace(a)
-    return without_tiny(xp.logaddexp(a, xp.zeros_like(a)))
+    return zero_if_tiny(xp.logaddexp(a, xp.zeros_like(a)))
 
 
 def positive_part(a):
@@ -88,7 +88,7 @@ def backpropagate(kind, h, delta, extra, sums, start, stop):
     if extra.shape[0]:
         gradients = gradients + extra[:, start:stop]
     if kind != IDENTITY:
-        gradients = without_tiny(gradients)
+        gradients = zero_if_tiny(gradients)
     if kind != IDENTITY or extra.shape[0]:
         delta[:, start:stop] = gradients
     sums[start:stop] = namespace(h).sum(gradients, axis=0)

@@ -3,7 +3,7 @@
 from .._kernels import losses as compiled
 from .activations import logistic, softplus_of
 from .choice import portable
-from .namespace import namespace, without_tiny
+from .namespace import namespace, zero_if_tiny
 
 
 def _cells(cell_weights, start, stop):
@@ -28,7 +28,7 @@ def bernoulli(logits, target, columns, sample_weights, cell_weights, values):
         a, x = logits[:, start:stop], target[:, start:stop]
         cells = _cells(cell_weights, start, stop)
         values += namespace(logits).sum((softplus_of(a) - x * a) * cells, axis=1)
-        logits[:, start:stop] = without_tiny(sample_weights[:, None] * (logistic(a) - x) * cells)
+        logits[:, start:stop] = zero_if_tiny(sample_weights[:, None] * (logistic(a) - x) * cells)
 
 
 @portable(compiled.multinomial, places=(2, 3))
@@ -46,7 +46,7 @@ def multinomial(logits, target, indices, offsets, sample_weights, cell_weights, 
         mass = xp.sum(x, axis=1, keepdims=True)
         values += mass[:, 0] * xp.log(normalizer[:, 0]) - xp.sum(x * a, axis=1)
         gradient = sample_weights[:, None] * (mass * exponentials / normalizer - x)
-        put_back(without_tiny(gradient), runs, logits)
+        put_back(zero_if_tiny(gradient), runs, logits)
 
 
 def softmax(logits, indices):
@@ -54,7 +54,7 @@ def softmax(logits, indices):
     xp, runs = namespace(logits), runs_of(indices)
     a = xp.concat([logits[:, i:j] for i, j in runs], axis=1)
     exponentials = xp.exp(a - xp.max(a, axis=1, keepdims=True))
-    return without_tiny(exponentials / xp.sum(exponentials, axis=1, keepdims=True))
+    return zero_if_tiny(exponentials / xp.sum(exponentials, axis=1, keepdims=True))
 
 
 def put_back(values, runs, out):

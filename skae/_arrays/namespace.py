@@ -119,7 +119,7 @@ def precision_of(x):
     return float(namespace(x).finfo(x.dtype).eps)
 
 
-def without_tiny(x):
+def zero_if_tiny(x):
     """Return x, with 0 for numbers whose products with rounding errors would be subnormal.
 
     With those, processors compute up to a hundred times more slowly.

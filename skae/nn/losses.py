@@ -11,7 +11,7 @@ from scipy.special import log_softmax, logit, logsumexp, softmax
 from .._arrays import boltzmann as draws
 from .._arrays import losses as kernels
 from .._arrays.activations import sigmoid
-from .._arrays.namespace import is_numpy, namespace, without_tiny, zeros
+from .._arrays.namespace import is_numpy, namespace, zero_if_tiny, zeros
 from .._threads import ELEMENT, share
 from .noise import fresh_keys
 
@@ -149,7 +149,7 @@ class Multinomial:
     def activate(self, logits):
         """Turn logits into means, in place."""
         if is_numpy(logits):
-            logits[:, self.columns] = without_tiny(softmax(logits[:, self.columns], axis=1))
+            logits[:, self.columns] = zero_if_tiny(softmax(logits[:, self.columns], axis=1))
         else:
             columns = self.columns.tolist()
             means = kernels.softmax(logits, columns)
