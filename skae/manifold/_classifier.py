@@ -38,8 +38,6 @@ from ._store import OF_TANGENTS, TangentStore, TangentUpdates, automatic_penalty
 
 _N_CHECKED = 1000  # labeled rows on which constant outputs are detected
 _MOST_TANGENTS, _MOST_UNLABELED = 15, 10_000
-# With fewer labels a penalty at unlabeled rows would flatten the outputs there, and is made smaller.
-_MANY_LABELS = 1000
 _LARGEST = 0.05  # fraction of the loss of constant outputs above which the penalty of a minibatch is logarithmic
 _TOL = 1e-2  # in radians: smaller angles do not matter to the penalty, and this saves a third of the steps
 
@@ -276,6 +274,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             frame = X
             data = self._validated_data(X, y, sample_weight)
             data.targets.loss = self._output_loss()
+            # If (a) is interrupted, there is a classifier over what the base has learned so far.
             begin = partial(self._begin, data.targets)
             base_data = data_for_part(frame, sample_weight, data.X, data.weights)
             state = begin(self._fitted_base(*base_data, on_interrupt=begin))
@@ -285,18 +284,20 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
 
     def _train_together(self, data, state):
         """Train all layers and the output layer with the tangent penalty, starting from ``state``."""
-        inputs, penalizes_unlabeled = self._units.scaling.rows(data.X), self._penalizes_unlabeled()
+        inputs, constant_loss = self._units.scaling.rows(data.X), data.constant_loss()
+        penalizes_unlabeled = self._penalizes_unlabeled()
+        rows = self._penalized_rows(data.targets.labeled, penalizes_unlabeled, state.seed)
+        penalties, observers = self._penalties(inputs, rows, data, state, constant_loss)
+        # Which rows to train on, such that the loss of predictions is a mean over the labeled ones of them.
         ratio = unlabeled_ratio(self, self.reconstruction_weight > 0 or penalizes_unlabeled)
-        constant_loss, factors = data.constant_loss(), None
-        rows = self._penalized_rows(data, state.seed)
-        penalties, observers = self._propagation(inputs, rows, data, state, constant_loss)
+        factors = None
         if penalizes_unlabeled:
             data = with_unlabeled_stratum(with_mean_over_labeled(data, rows, ratio))
         elif self.reconstruction_weight:
             rows, factors = None, supervised_factors(data, ratio)  # all rows
             data = with_unlabeled_stratum(data)
-        objective = self._joint_objective(data, inputs, penalties=penalties, row_factors=factors)
         options = {"rows": rows, "observers": observers, "unlabeled_per_labeled": ratio}
+        objective = self._joint_objective(data, inputs, penalties=penalties, row_factors=factors)
         if self.reconstruction_weight:
             network, flat = self._base_autoencoder(state)
             objective = self._plus_reconstruction(objective, network, constant_loss)
@@ -370,20 +371,19 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         return Bernoulli
 
     def _penalizes_unlabeled(self):
+        """Return whether rows without a label are penalized."""
         if self.penalize_unlabeled != "auto":
             return self.penalize_unlabeled
         return self.output == "softmax" and not self._kind.multilabel
 
-    def _penalized_rows(self, data, seed):
+    def _penalized_rows(self, labeled, penalizes_unlabeled, seed):
         """Return the rows with tangents, which are those to train on unless X is reconstructed."""
-        labeled = data.targets.labeled
-        if not self._penalizes_unlabeled():
+        if not penalizes_unlabeled:
             return np.flatnonzero(labeled)
-        rows = np.arange(len(labeled))
-        if self.penalize_unlabeled == "auto" and np.sum(~labeled) > _MOST_UNLABELED:
-            others = np.random.default_rng(seed).permutation(np.flatnonzero(~labeled))
-            rows = np.sort(np.append(np.flatnonzero(labeled), others[:_MOST_UNLABELED]))
-        return rows
+        unlabeled = np.flatnonzero(~labeled)
+        if self.penalize_unlabeled == "auto" and len(unlabeled) > _MOST_UNLABELED:
+            unlabeled = np.random.default_rng(seed).permutation(unlabeled)[:_MOST_UNLABELED]
+        return np.sort(np.append(np.flatnonzero(labeled), unlabeled))
 
     def _base_autoencoder(self, state):
         """Return the network of the base and its parameters; a base that has learned from y gets a tied decoder."""
@@ -393,14 +393,24 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         shape = {"sizes": network.sizes, "activation": network.names, "decoder": "tied"}
         return new_autoencoder(shape, self._units, state)
 
-    def _propagation(self, inputs, rows, data, state, constant_loss):
+    def _penalties(self, inputs, rows, data, state, constant_loss):
         """Return the penalty on slopes along tangents at ``rows``, and observers that update these; each in a list."""
         self.tangent_penalty_ = 0.0
         if not is_penalized(self):
             return [], []
-        network, prototype = self._network, prototype_of_parts()
+        store = self._tangents(inputs, rows, state)
+        automatic = automatic_penalty(inputs, rows, data, store, state.seed)
+        self.tangent_penalty_ = resolved(self.tangent_penalty, "tangent_penalty", automatic)
+        arguments = self.tangent_penalty_, self._network, self._output_units, store
+        penalty = TangentPropagation(*arguments, largest=_LARGEST * constant_loss)
+        updates = [TangentUpdates(store, self.update_tangents)] if self.update_tangents else []
+        return [penalty], updates
+
+    def _tangents(self, inputs, rows, state):
+        """Return the ``TangentStore`` of the tangents at ``rows`` of the encoder in ``state``."""
+        prototype = prototype_of_parts()
         store = TangentStore(
-            network,
+            self._network,
             inputs,
             rows,
             self._n_tangents,
@@ -412,11 +422,4 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         )
         with nullcontext() if prototype is None else computing(self, prototype, inputs.dtype):
             store.update(state.params)
-        automatic = automatic_penalty(inputs, rows, data.balanced_weights, store, state.seed)
-        n_labeled = int(data.targets.labeled.sum())
-        if n_labeled < len(rows):
-            automatic *= min(1, n_labeled / _MANY_LABELS) ** 1.5
-        self.tangent_penalty_ = resolved(self.tangent_penalty, "tangent_penalty", automatic)
-        updates = [TangentUpdates(store, self.update_tangents)] if self.update_tangents else []
-        arguments = self.tangent_penalty_, network, self._output_units, store
-        return [TangentPropagation(*arguments, largest=_LARGEST * constant_loss)], updates
+        return store

@@ -23,6 +23,8 @@ from ._tangents import BLOCK, rows_at_once_like
 
 # Rows of the data, and rows with tangents, from which the automatic weight is computed: enough for two digits.
 _N_ROWS = 500
+# With fewer labels a penalty at unlabeled rows would flatten the outputs there, and is made smaller.
+_MANY_LABELS = 1000
 
 
 class TangentStore:
@@ -230,8 +232,8 @@ OF_TANGENTS = (
 )
 
 
-def automatic_penalty(X, rows, weights, store, seed):
-    """Return the mean variance of the data along the tangents.
+def automatic_penalty(X, rows, data, store, seed):
+    """Return the mean variance of the data along the tangents, or less if few of the ``rows`` have labels.
 
     If x moves along a tangent by the standard deviation of the data, outputs change by about the slope times that
     deviation. The penalty is the mean square of this change.
@@ -239,28 +241,30 @@ def automatic_penalty(X, rows, weights, store, seed):
     Parameters
     ----------
     X : C-ordered ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
+        The inputs of the network for the rows in ``data``.
     rows : ndarray of int
-        Rows that have tangents.
-    weights : ndarray of shape (n_samples,) or None
+        Rows that have tangents, among them all labeled ones.
+    data : SupervisedData
     store : TangentStore
     seed : int
         Seed for the choice of some rows, if there are many.
     """
-    rng = np.random.default_rng(seed)
-    data_rows = _some(np.arange(X.shape[0]), weights, rng)
-    data = dense(X[data_rows])
-    data_weights = None if weights is None else weights[data_rows]
-    data = data - np.average(data, axis=0, weights=data_weights)
+    rng, weights = np.random.default_rng(seed), data.balanced_weights
+    some = _some(np.arange(X.shape[0]), weights, rng)
+    some_weights, x = None if weights is None else weights[some], dense(X[some])
+    deviations = x - np.average(x, axis=0, weights=some_weights)
     tangent_rows = _some(rows, weights, rng)
-    directions = np.empty((len(tangent_rows), store.n_directions, X.shape[1]), data.dtype)
+    directions = np.empty((len(tangent_rows), store.n_directions, X.shape[1]), deviations.dtype)
     inputs = np.ascontiguousarray(dense(X[tangent_rows]))
     store(tangent_rows, inputs, np.arange(len(tangent_rows)), seed, directions)
-    squares = np.square(data @ directions.reshape(-1, X.shape[1]).T)
-    variances = np.average(squares, axis=0, weights=data_weights).reshape(len(tangent_rows), -1)
+    squares = np.square(deviations @ directions.reshape(-1, X.shape[1]).T)
+    variances = np.average(squares, axis=0, weights=some_weights).reshape(len(tangent_rows), -1)
     # A random combination of a sample's tangents has the sum of their variances on average.
     row_weights = None if weights is None else weights[tangent_rows]
     total = np.average(variances.sum(axis=1), weights=row_weights)
-    return float(total) / store.n_tangents
+    n_labeled = int(data.targets.labeled.sum())
+    fraction = min(1, n_labeled / _MANY_LABELS) if n_labeled < len(rows) else 1
+    return float(total) / store.n_tangents * fraction**1.5
 
 
 def _some(rows, weights, rng):
