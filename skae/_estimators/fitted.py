@@ -18,16 +18,9 @@ from .._typing import (
 )
 from ..nn.model import Model
 from ..nn.network import Params, network_of
+from .checks import check_codes
 from .devices import check_backend, computing, dispatched, prototype_for, shown
-from .fitting import (
-    BLOCK,
-    MeanScore,
-    by_block,
-    check_codes,
-    column_names,
-    gathered,
-    validated_rows,
-)
+from .fitting import BLOCK, MeanScore, by_block, column_names, gathered, validated_rows
 from .reading import named_array
 
 

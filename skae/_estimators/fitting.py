@@ -25,7 +25,7 @@ from .._typing import ArrayLike, MatrixLike
 from ..sources._gather import gather_with_y, in_memory, only_y
 from ..training.loop import DivergenceError
 from .devices import check_library, dispatched
-from .reading import named_array, refuse_unlike_numbers, validated
+from .reading import refuse_unlike_numbers, validated
 
 DTYPES = [np.float64, np.float32]  # of X, which is converted to the first one if it has neither
 BLOCK = 1024  # rows per matrix product of transform: enough for full speed, little memory
@@ -188,21 +188,40 @@ def _checked_weights(sample_weight, rows, dtype):
     return sample_weight
 
 
-def check_unchanged(before, now):
-    """Raise if parameters that determine the shape or the units of a network, or of a dictionary, have changed.
+def mean_score(scores, sample_weight):
+    """Return the weighted mean of the scores of samples; samples of weight 0 do not count, whatever their score."""
+    scores = to_numpy(scores) if is_array(scores) else scores
+    sample_weight = to_numpy(sample_weight) if is_array(sample_weight) else sample_weight
+    if sample_weight is None:
+        return float(np.mean(scores))
+    sample_weight = _checked_weights(sample_weight, scores, scores.dtype)
+    counted = sample_weight != 0
+    return float(np.average(scores[counted], weights=sample_weight[counted]))
 
-    Parameters
-    ----------
-    before, now : dict of str
-        Parameters by name, at the first fit and now.
-    """
-    changed = [
-        f"{name} must stay as it was when training goes on, {before[name]}; got {now[name]}."
-        for name in now
-        if now[name] != before[name]
-    ]
-    if changed:
-        raise ValueError(f"{' '.join(changed)} Set warm_start=False and call fit to start anew.")
+
+class MeanScore:
+    """``score`` of a model that has ``score_samples``."""
+
+    def score(
+        self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the mean of ``score_samples(X)``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the mean.
+
+        Returns
+        -------
+        score : float
+            The mean over the samples.
+        """
+        return mean_score(self.score_samples(X), sample_weight)
 
 
 def by_block(X, function, width, block=BLOCK, prototype=None):
@@ -248,43 +267,9 @@ def check_counts(**counts):
         check_scalar(value, name, Integral, min_val=1)
 
 
-def check_jobs(n_jobs):
-    """Raise if ``n_jobs`` is neither None nor an integer."""
-    if n_jobs is not None:
-        check_scalar(n_jobs, "n_jobs", Integral)
-
-
-def check_same_names(tables):
-    """Raise if two of ``tables``, a dict, have named columns that differ in their names or order."""
-    named = [
-        (name, list(each.columns)) for name, each in tables.items() if hasattr(each, "columns")
-    ]
-    for name, columns in named[1:]:
-        first, expected = named[0]
-        if columns != expected:
-            raise ValueError(
-                f"{name} must have the columns of {first} in the same order, {expected}; got {columns}."
-            )
-
-
 def column_names(estimator, X):
     """Return the names of the columns of X in ``fit``, or their indices."""
     return getattr(estimator, "feature_names_in_", range(X.shape[1]))
-
-
-def check_codes(estimator, X, n_columns):
-    """Raise ``ValueError`` if X does not have the shape of codes, with ``n_columns`` columns."""
-    if X.ndim != 2 or X.shape[1] != n_columns:
-        raise ValueError(
-            f"X must have shape (n_samples, {n_columns}), as {type(estimator).__name__}.transform returns; got {X.shape}."
-        )
-
-
-def checked_codes(estimator, X, n_columns, dtype):
-    """Return codes as an array in C order or a CSR matrix, with ``n_columns`` columns."""
-    codes = named_array(X, "X", accept_sparse="csr", dtype=dtype, order="C")
-    check_codes(estimator, codes, n_columns)
-    return codes
 
 
 def take_columns(estimator, fitted):
@@ -298,39 +283,3 @@ def take_columns(estimator, fitted):
 def generator(random_state):
     """Return the numpy generator of scikit-learn's ``random_state``."""
     return np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-
-
-def mean_score(scores, sample_weight):
-    """Return the weighted mean of the scores of samples; samples of weight 0 do not count, whatever their score."""
-    scores = to_numpy(scores) if is_array(scores) else scores
-    sample_weight = to_numpy(sample_weight) if is_array(sample_weight) else sample_weight
-    if sample_weight is None:
-        return float(np.mean(scores))
-    sample_weight = _checked_weights(sample_weight, scores, scores.dtype)
-    counted = sample_weight != 0
-    return float(np.average(scores[counted], weights=sample_weight[counted]))
-
-
-class MeanScore:
-    """``score`` of a model that has ``score_samples``."""
-
-    def score(
-        self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
-    ) -> float:
-        """Return the mean of ``score_samples(X)``.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples in the mean.
-
-        Returns
-        -------
-        score : float
-            The mean over the samples.
-        """
-        return mean_score(self.score_samples(X), sample_weight)

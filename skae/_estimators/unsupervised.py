@@ -16,11 +16,11 @@ from ..nn.scaling import unscaled
 from ..nn.user_parts import check_objective
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
+from .checks import check_unchanged
 from .devices import dispatched, in_numpy, keep_backend, prototype_for
 from .fit_warnings import warn_of_constant_codes
 from .fitting import (
     DTYPES,
-    check_unchanged,
     column_names,
     counted_rows,
     gathered,

@@ -8,15 +8,10 @@ from sklearn.utils import Bunch, check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense
+from .._estimators.checks import checked_codes
 from .._estimators.devices import check_backend, dispatched, in_numpy, shown
 from .._estimators.fitted import FittedNetwork
-from .._estimators.fitting import (
-    BLOCK,
-    DTYPES,
-    checked_codes,
-    rows_at_once,
-    validated_rows,
-)
+from .._estimators.fitting import BLOCK, DTYPES, rows_at_once, validated_rows
 from .._estimators.parameters import check_sparse_output
 from .._estimators.reading import named_array
 from .._threads import team

@@ -9,7 +9,8 @@ from joblib import effective_n_jobs
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import gen_batches, resample
 
-from .._estimators.fitting import DTYPES, check_counts, check_jobs, check_same_names
+from .._estimators.checks import check_jobs, check_same_names
+from .._estimators.fitting import DTYPES, check_counts
 from .._estimators.reading import numpy_array
 from .._estimators.validation import warn_of_argument
 from .._kernels.parzen import add_exponentials

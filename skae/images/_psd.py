@@ -12,8 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._estimators.checks import check_unchanged, checked_codes
 from .._estimators.fit_warnings import warn_of_equal_codes, warn_of_gaps
-from .._estimators.fitting import check_unchanged, checked_codes, unchanged_on_error
+from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import check_set, estimator
 from .._estimators.squares import loss_of_zeros, scale_of_values
 from .._estimators.training import TrainedModel
@@ -261,22 +262,19 @@ class ConvolutionalPSD(
         image_shape = self.image_shape_ if again and self.image_shape is None else self.image_shape
         dtype = self.components_.dtype if again else None
         images, weights = counted_images(self, X, sample_weight, image_shape, dtype)
-        size = checked_patch_size(self.patch_size, images.shape[1:])
+        rows, image_shape = images.reshape(len(images), -1), images.shape[1:]
+        size = checked_patch_size(self.patch_size, image_shape)
         shape = {"n_filters": self.n_filters, "patch_size": size, "encoder": self.encoder}
-        shape |= {"image_shape": images.shape[1:], "tiling": pair(self.tiling, "tiling")}
+        shape |= {"image_shape": image_shape, "tiling": pair(self.tiling, "tiling")}
         if again:
             check_unchanged(self._shape, shape)
-        rows = images.reshape(len(images), -1)
         shape["scale"] = self._shape["scale"] if again else scale_of_values(rows, weights)
-        self.image_shape_, self.tiling_, self._shape = images.shape[1:], shape["tiling"], shape
+        self.image_shape_, self.tiling_, self._shape = image_shape, shape["tiling"], shape
         self._convolution = Convolution(self.image_shape_, size, self.tiling_)
         parts = self._convolution, self._make_encoder(), self._inferred
         objective = ConvolutionalObjective(*parts, self.beta)
         problem = Problem(objective, rows, weights, constant_loss=loss_of_zeros(rows, weights))
-        if again:
-            return problem, self._last_state()
-        seed, rng = self._seed()
-        return problem, self._new_state(self._initial(problem, seed), seed, rng)
+        return problem, self._last_state() if again else self._first_state(problem)
 
     def transform(self, X: ArrayLike) -> FloatArray:
         """Return the codes of images.
@@ -355,14 +353,16 @@ class ConvolutionalPSD(
         check_is_fitted(self)
         return *self._convolution.n_positions, self._shape["n_filters"]
 
-    def _initial(self, problem, seed):
-        """Return random filters, of images that are not held out, and the matching parameters of the encoder."""
+    def _first_state(self, problem):
+        """Return the state with random filters, of images that are not held out, and an encoder that matches them."""
+        seed, rng = self._seed()
         rows = problem.X[self._split(problem, seed)[0]] if self.early_stopping else problem.X
         images = rows.reshape(-1, *self.image_shape_)
         n_filters, size = self._convolution.n_tiles * self.n_filters, self._convolution.patch_size
         filters = drawn_filters(images, size, n_filters, np.random.RandomState(seed))
         params = self._make_encoder().initial(filters, self.alpha, self.beta)
-        return np.concatenate([filters.ravel(), params]).astype(filters.dtype)
+        flat = np.concatenate([filters.ravel(), params]).astype(filters.dtype)
+        return self._new_state(flat, seed, rng)
 
     def _make_encoder(self):
         return tiled_encoder(self._shape, self._convolution)

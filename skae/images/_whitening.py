@@ -7,8 +7,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, _fit_context
+from .._estimators.checks import check_codes
 from .._estimators.doc_links import linked
-from .._estimators.fitting import DTYPES, check_codes, unchanged_on_error, validated_rows
+from .._estimators.fitting import DTYPES, unchanged_on_error, validated_rows
 from .._estimators.reading import named_array
 from .._estimators.versions import versioned
 from .._typing import (

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense, is_numpy, like, namespace, row_products, zeros_like
 from .._compat import Interval, _fit_context
+from .._estimators.checks import check_unchanged, checked_codes
 from .._estimators.columns import Columns
 from .._estimators.devices import (
     check_backend,
@@ -27,8 +28,6 @@ from .._estimators.fitting import (
     BLOCK,
     DTYPES,
     MeanScore,
-    check_unchanged,
-    checked_codes,
     counted_rows,
     dtypes_of_library,
     gathered,
