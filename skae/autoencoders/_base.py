@@ -15,6 +15,7 @@ from .._compat import Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import dispatched, in_numpy, shown
+from .._estimators.fit_warnings import warn_of_one_direction
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import by_block, unchanged_on_error, validated_rows
 from .._estimators.layer import NetworkLayer
@@ -92,6 +93,9 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the encoder and the decoder from X.
+
+        Warn if one direction has more than 95% of the variance of five or more scaled real columns, as in spectra: the
+        network then learns little of the small differences between columns. ``PCA(whiten=True)`` before it is the cure.
 
         Parameters
         ----------
@@ -177,12 +181,16 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         return gaussian
 
     def _learned_imputation(self, fitted, X, weights):
-        """Learn from some rows of X how hidden cells follow from reconstructions and from a linear model."""
+        """Learn from some rows of X how hidden cells follow from reconstructions and from a linear model.
+
+        Warn if codes say little of these rows, although hidden cells follow.
+        """
         gaussian = self._gaussian_inputs()
         if not gaussian.any():
             return None
         x, weights = some_rows(X, weights)
         z = fitted.scaling.apply(x)
+        warn_of_one_direction(z[:, gaussian], type(self).__name__)
         normal = normal_distribution(z, weights, np.where(gaussian, self._units.base_logits, 0))
         reconstruct, groups = fitted.reconstruct_scaled, self._units.groups
         return learned_imputation(reconstruct, z, normal, gaussian, groups, weights)

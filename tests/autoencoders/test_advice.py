@@ -7,7 +7,11 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skae import (
     PSD,
@@ -303,3 +307,52 @@ def test_equal_rows_are_told_to_differ():
     rows = np.tile(DIGITS[0], (50, 1))
     with pytest.warns(UserWarning, match="codes of ContractiveAE are constant.*So are the rows"):
         ContractiveAE(5, **FAST).fit(rows)
+
+
+def _spectra(share):
+    """Return 300 x 20 columns of equal variance; a known ``share`` of it is in one direction."""
+    rng = np.random.default_rng(0)
+    rest = np.linalg.qr(np.column_stack([np.ones(300), rng.standard_normal((300, 21))]))[0][:, 1:]
+    # Equal columns plus orthogonal ones: the Gram matrix has the eigenvalues 20 a + b and, 19 times, b.
+    b = (1 - share) * 20 / 19
+    return np.sqrt(1 - b) * rest[:, :1] + np.sqrt(b) * rest[:, 1:]
+
+
+@pytest.mark.parametrize("model", [AutoEncoder, DenoisingAE, ContractiveAE])
+def test_columns_that_are_nearly_proportional_are_told(model):
+    X = _spectra(0.97) * np.geomspace(1, 1e3, 20) + 5
+    variances = np.linalg.eigvalsh(np.corrcoef(X.T))
+    assert variances[-1] / variances.sum() == pytest.approx(0.97)
+    message = rf"One direction has 97% .*{model.__name__} learns little.*PCA\(whiten=True\)"
+    with pytest.warns(UserWarning, match=message):
+        model(10, **FAST).fit(X)
+    _silent(model(10, **FAST), _spectra(0.9))
+    whitened = make_pipeline(StandardScaler(), PCA(whiten=True)).fit_transform(X)
+    _silent(model(10, **FAST), whitened)
+
+
+def test_proportional_columns_are_told_beside_missing_and_categorical_ones():
+    X = _spectra(0.97)
+    rng = np.random.default_rng(1)
+    X[rng.random(X.shape) < 0.02] = np.nan
+    X = np.column_stack([np.eye(3)[rng.integers(3, size=300)], X])
+    with pytest.warns(UserWarning, match="One direction has 9[5-7]%"):
+        DenoisingAE(10, **FAST).fit(X)
+
+
+@pytest.mark.slow
+def test_whitening_finds_what_nearly_proportional_columns_hide():
+    rng = np.random.default_rng(0)
+    y = rng.integers(2, size=900)
+    bump = 0.4 * np.exp(-(((np.linspace(0, 1, 20) - 0.5) / 0.05) ** 2))
+    X = 5 * rng.standard_normal((900, 1)) + y[:, np.newaxis] * bump
+    X += 0.1 * rng.standard_normal(X.shape)
+
+    def accuracy(*steps):
+        steps = *steps, AutoEncoder(random_state=0), LogisticRegression(max_iter=1000)
+        return make_pipeline(*steps).fit(X[:600], y[:600]).score(X[600:], y[600:])
+
+    with pytest.warns(UserWarning, match="One direction"):
+        hidden = accuracy()
+    assert hidden < 0.75
+    assert accuracy(StandardScaler(), PCA(whiten=True)) > 0.9
