@@ -57,6 +57,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     rows do not hide themselves. These rows are found in three steps, starting from all rows (as in Rousseeuw & Van
     Driessen 1999). v_j is at least 0.3 of its value in all rows.
 
+    Cells that do not fit the others of their row are hidden where columns are correlated, since D has no covariance of
+    residuals: put ``StandardScaler()`` and ``PCA(whiten=True)`` before the detector.
+
     Parameters
     ----------
     base : estimator, default=None

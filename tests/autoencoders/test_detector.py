@@ -8,12 +8,13 @@ import pytest
 import scipy.sparse
 from scipy.stats import spearmanr
 from sklearn.base import clone
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import (
@@ -243,3 +244,19 @@ def test_sparse_codes_are_those_of_dense_ones(base):
         for sparse in (False, True)
     ]
     np.testing.assert_array_equal(*scores)
+
+
+@pytest.mark.slow
+def test_whitening_shows_cells_that_do_not_fit_correlated_columns():
+    rng = np.random.default_rng(0)
+    cells = load_breast_cancer().data.copy()
+    wrong = np.arange(len(cells)) < 25
+    donors = rng.integers(len(cells), size=(25, 30))
+    cells[wrong] = cells[donors, np.arange(30)]
+
+    def auc(X):
+        return roc_auc_score(wrong, -AnomalyDetector(random_state=0).fit(X).score_samples(X))
+
+    whitened = make_pipeline(StandardScaler(), PCA(whiten=True)).fit_transform(cells)
+    assert auc(whitened) > auc(cells) + 0.01
+    assert auc(whitened) > 0.98
