@@ -183,7 +183,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     def _learned_imputation(self, fitted, X, weights):
         """Learn from some rows of X how hidden cells follow from reconstructions and from a linear model.
 
-        Warn if codes say little of these rows, although hidden cells follow.
+        Warn if one direction has nearly all of their variance.
         """
         gaussian = self._gaussian_inputs()
         if not gaussian.any():
