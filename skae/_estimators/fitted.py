@@ -21,6 +21,7 @@ from ..nn.network import Params, network_of
 from .checks import check_codes
 from .devices import check_backend, computing, dispatched, prototype_for, shown
 from .fitting import BLOCK, MeanScore, by_block, column_names, gathered, validated_rows
+from .one_pass import fit_transform
 from .reading import named_array
 
 
@@ -56,6 +57,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     with ``params``, the flat vector).
     """
 
+    fit_transform = fit_transform
     score = MeanScore.score
     _by_block = by_block_of_model
 

@@ -88,12 +88,12 @@ def _is_worth_keeping(new, old, error):
 
 def gathered(estimator, X, **options):
     """Return X, or a memory map of its rows if they are not in memory, see :func:`skae.sources.gather`."""
-    return X if type(X) is np.ndarray else _gather(estimator, X, **options)[0]
+    return X if type(X) is np.ndarray else gathered_in_parts(estimator, X, **options)[0]
 
 
 def gathered_with_y(estimator, X, y, needed_by=None):
     """Return X as :func:`gathered` does, and y, which may come with the batches of X; raise ValueError if there is none."""
-    X, found = (X, None) if type(X) is np.ndarray else _gather(estimator, X)
+    X, found = (X, None) if type(X) is np.ndarray else gathered_in_parts(estimator, X)
     if found is not None or type(y) is not np.ndarray:
         y = only_y(y, found)
     if y is None:
@@ -102,7 +102,8 @@ def gathered_with_y(estimator, X, y, needed_by=None):
     return X, y
 
 
-def _gather(estimator, X, **options):
+def gathered_in_parts(estimator, X, **options):
+    """Return X as :func:`gathered` does, and the y of its batches, or None if they have none."""
     return gather_with_y(X, allow_nan=get_tags(estimator).input_tags.allow_nan, **options)
 
 

@@ -36,6 +36,7 @@ from .devices import as_given, in_numpy
 from .fitted import FittedNetwork, by_block_of_model
 from .fitting import DTYPES, by_block, counted_rows, validated_rows
 from .labels import SupervisedData, read_classes, read_values
+from .one_pass import fit_transform
 from .parameters import resolved
 from .refit import check_refit, train_twice
 from .training import TrainedModel
@@ -82,6 +83,7 @@ class BaseSupervised(
     frozen: int | Literal["all"] = 0
     refit: bool = False
 
+    fit_transform = fit_transform
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
         **NOISE,

@@ -15,6 +15,7 @@ from .._compat import HasMethods, Interval, StrOptions, _fit_context, _safe_inde
 from .._estimators.columns import Columns, power_of_two
 from .._estimators.doc_links import linked
 from .._estimators.fitting import counted_rows, gathered, rows_at_once, unchanged_on_error
+from .._estimators.one_pass import fit_predict
 from .._estimators.parameters import set_params
 from .._estimators.subestimators import fitted_base, plain_codes
 from .._estimators.versions import versioned
@@ -123,6 +124,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self.contamination = contamination
         self.prefit = prefit
         self.random_state = random_state
+
+    fit_predict = fit_predict
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -14,6 +14,7 @@ from .._estimators.fitting import (
     rows_at_once,
     unchanged_on_error,
 )
+from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import set_params
 from .._estimators.subestimators import fitted_base, is_prefit
 from .._estimators.versions import versioned
@@ -90,6 +91,8 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def __init__(self, base=None, *, random_state=None):
         self.base = base
         self.random_state = random_state
+
+    fit_transform = fit_transform
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

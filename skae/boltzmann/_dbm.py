@@ -24,6 +24,7 @@ from .._estimators.fitting import (
     unchanged_on_error,
     validated_rows,
 )
+from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
 from .._estimators.subestimators import copies, data_for_part
 from .._estimators.training import TrainedModel
@@ -189,6 +190,8 @@ class DBM(
 
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
+
+    fit_transform = fit_transform
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:

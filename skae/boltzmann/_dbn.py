@@ -20,6 +20,7 @@ from .._estimators.fitting import (
     take_columns,
     unchanged_on_error,
 )
+from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import estimator
 from .._estimators.reading import errors_of, validated
 from .._estimators.validation import validate_params, warn_of_n_samples
@@ -109,6 +110,8 @@ class DBN(
     _validate_params = validate_params
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
+
+    fit_transform = fit_transform
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:

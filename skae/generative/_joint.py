@@ -25,6 +25,7 @@ from .._estimators.fitting import (
     unchanged_on_error,
     validated_rows,
 )
+from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import estimator
 from .._estimators.reading import validated
 from .._estimators.subestimators import fitted_base
@@ -42,12 +43,7 @@ from ._energies import (
     mean_gradients,
     moments,
 )
-from ._posterior import (
-    checked_base,
-    draw_parameters,
-    reconstruction_diagnostics,
-    warn_of_mixing,
-)
+from ._posterior import checked_base, draw_parameters, reconstruction_diagnostics, warn_of_mixing
 
 
 @estimator
@@ -160,6 +156,8 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    fit_transform = fit_transform
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fit_warnings import warn_of_zero_codes
 from .._estimators.fitting import unchanged_on_error
+from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
 from .._estimators.subestimators import is_prefit, plain_codes
 from .._estimators.validation import validate_params
@@ -201,6 +202,8 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         ("alpha", "encoder='threshold'", lambda self: self.encoder == "threshold"),
         ("pool_grid", "pool_size=None", lambda self: self.pool_size is None),
     )
+
+    fit_transform = fit_transform
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: object = None) -> Self:

@@ -15,6 +15,7 @@ from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.checks import check_unchanged, checked_codes
 from .._estimators.fit_warnings import warn_of_equal_codes, warn_of_gaps
 from .._estimators.fitting import unchanged_on_error
+from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
 from .._estimators.squares import loss_of_zeros, scale_of_values
 from .._estimators.training import TrainedModel
@@ -206,6 +207,8 @@ class ConvolutionalPSD(
         "n_jobs": [Integral, None],
     }
 
+    fit_transform = fit_transform
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the filters and the encoder.
@@ -228,8 +231,7 @@ class ConvolutionalPSD(
             again = self.warm_start and hasattr(self, "_state")
             problem, state = self._prepared(X, sample_weight, again)
             self._train(problem, state)
-            images = problem.X[:_CHECKED].reshape(-1, *self.image_shape_)
-            codes = self._codes_of(as_floats(images, self.components_.dtype))[0]
+            codes, *_ = self._codes_of(problem.X[:_CHECKED].reshape(-1, *self.image_shape_))
             warn_of_equal_codes(codes, type(self).__name__, self.alpha)
         return self
 
@@ -338,8 +340,7 @@ class ConvolutionalPSD(
     @property
     def filters_(self) -> FloatArray:
         """The filters as images: ndarray of shape (n_filters, height, width, channels)."""
-        filters = self.components_
-        return filters.reshape(-1, *self._convolution.patch_size, self.image_shape_[2])
+        return self.components_.reshape(-1, *self._convolution.patch_size, self.image_shape_[2])
 
     @property
     def encoder_parameters_(self) -> list[FloatArray]:
@@ -384,8 +385,7 @@ class ConvolutionalPSD(
 
     def _predicted(self, images):
         encoder, params = self._make_encoder(), self._state["params"]
-        patches = self._convolution.patches(images)
-        codes, _ = encoder.forward(params[-encoder.size :], patches)
+        codes, _ = encoder.forward(params[-encoder.size :], self._convolution.patches(images))
         return codes.reshape(len(images), -1)
 
     def _codes_of(self, images):

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import _BaseComposition, _fit_context
 from .._estimators import named_layers
 from .._estimators.fitting import unchanged_on_error
+from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
 from .._estimators.subestimators import plain_codes, ready_copy
 from .._threads import team
@@ -102,6 +103,8 @@ class ConvolutionalStack(
 
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
+
+    fit_transform = fit_transform
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: object = None) -> Self:

@@ -10,6 +10,7 @@ from .._compat import Interval, _fit_context
 from .._estimators.checks import check_codes
 from .._estimators.doc_links import linked
 from .._estimators.fitting import DTYPES, unchanged_on_error, validated_rows
+from .._estimators.one_pass import fit_transform
 from .._estimators.reading import named_array
 from .._estimators.versions import versioned
 from .._typing import (
@@ -65,6 +66,8 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def __init__(self, epsilon=0.01):
         self.epsilon = epsilon
+
+    fit_transform = fit_transform
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: object = None) -> Self:

@@ -35,6 +35,7 @@ from .._estimators.fitting import (
     unchanged_on_error,
     validated_rows,
 )
+from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, check_sparse_output
 from .._estimators.training import TrainedModel
 from .._typing import (
@@ -117,6 +118,8 @@ class BaseCoder(
 
     def _learn_from_trained(self, X):
         """Set the attributes that ``fit`` derives from the validated X after training."""
+
+    fit_transform = fit_transform
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:

@@ -6,10 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skae import AutoEncoder, StackedAEClassifier
-from skae.images import ConvolutionalFeatures
+import skae
+from skae import AnomalyDetector, AutoEncoder, StackedAEClassifier
+from skae.generative import JointEnergy
+from skae.images import ZCA, ConvolutionalFeatures, ConvolutionalPSD, ConvolutionalStack
 from skae.sources import apply, gather
 from skae.sources._gather import gather_with_y
 
@@ -272,3 +276,56 @@ def test_a_report_reads_batches_once():
     model = AutoEncoder(3, **FAST).fit(X)
     found, expected = model.report(iter(np.split(X, 6))), model.report(X)
     assert (found.saturation, found.jacobian_norm) == (expected.saturation, expected.jacobian_norm)
+
+
+def _in_batches(values, *targets):
+    """Return an iterator over ten rows at a time, which can be read once."""
+    rows = [slice(start, start + 10) for start in range(0, 60, 10)]
+    return ((values[each], *(y[each] for y in targets)) if targets else values[each] for each in rows)  # fmt: skip
+
+
+PIXELS = RNG.integers(0, 256, (60, 25)).astype(np.uint8)
+FEATURES = ConvolutionalFeatures(4, patch_size=3, n_patches=50, random_state=0)
+TRANSFORMERS = [
+    AutoEncoder(3, **FAST),
+    skae.RBM(3, **FAST),
+    skae.DBN([("low", skae.RBM(3, **FAST))]),
+    skae.DBM([("low", skae.RBM(3, **FAST)), ("high", skae.RBM(2, **FAST))], **FAST),
+    skae.SparseCoder(3, alpha=0.1, **FAST),
+    skae.StackedAE(LAYERS),
+    skae.Imputer(AutoEncoder(3, **FAST)),
+    JointEnergy(AutoEncoder(3, **FAST), n_draws=2, burn_in=2, random_state=0),
+    ZCA(),
+    FEATURES,
+    ConvolutionalStack([("low", FEATURES)], random_state=0),
+    ConvolutionalPSD(3, patch_size=3, **FAST),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("model", TRANSFORMERS, ids=lambda model: type(model).__name__)
+def test_an_iterator_is_read_once_by_fit_transform(model):
+    # Pixels of 8 bits are divided by 255: their dtype must not be lost between fit and transform.
+    values = PIXELS if "Conv" in type(model).__name__ else X
+    expected = clone(model).fit(values).transform(values)
+    found = clone(model).fit_transform(_in_batches(values))
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_iterator_is_read_once_by_fit_predict_and_steps_of_a_pipeline():
+    detector = AnomalyDetector(AutoEncoder(3, **FAST))
+    expected = clone(detector).fit(X).predict(X)
+    np.testing.assert_array_equal(detector.fit_predict(_in_batches(X)), expected)
+    model = make_pipeline(ZCA(), AutoEncoder(3, **FAST))
+    expected = clone(model).fit(X).transform(X)
+    np.testing.assert_array_equal(model.fit_transform(_in_batches(X)), expected)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_y_of_batches_reaches_the_fit_of_fit_transform():
+    model = StackedAEClassifier(LAYERS, **FAST)
+    expected = clone(model).fit(X, y).transform(X)
+    np.testing.assert_array_equal(model.fit_transform(_in_batches(X, y)), expected)
+    with pytest.raises(ValueError, match="y is given too"):
+        model.fit_transform(_in_batches(X, y), y)
