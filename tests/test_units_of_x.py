@@ -1,12 +1,18 @@
 """Results in any units of X: numbers whose squares overflow or underflow have the neighbors and moments of others."""
 
+import warnings
+
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.neighbors import KNeighborsClassifier
 
-from skae import RBM, AnomalyDetector, AutoEncoder, ContractiveAE
+from skae import RBM, AnomalyDetector, AutoEncoder, ContractiveAE, SparseCoder
 from skae.generative import JointEnergy, ball_moments, local_moments
+from skae.images import ZCA, ConvolutionalFeatures, ConvolutionalPSD
 from skae.manifold import LocalPCA, TangentNeighborsClassifier, tangent_basis
 
 X, y = load_iris(return_X_y=True)
@@ -142,3 +148,85 @@ def test_underflow_is_no_error_in_fit(unit):
     with np.errstate(under="raise"):
         for model in (AutoEncoder(2, **FAST), ContractiveAE(2, **FAST), RBM(2, **FAST)):
             assert np.isfinite(model.fit(unit * X).loss_)
+
+
+SECONDS = 1_700_000_000 + np.random.default_rng(0).integers(-500, 500, (60, 4))
+MODELS_OF_ROWS = [
+    AutoEncoder(2, max_iter=2, random_state=0),
+    RBM(2, max_iter=2, random_state=0),
+    SparseCoder(2, alpha=0.1, max_iter=2, random_state=0),
+    ZCA(),
+]
+
+
+def _beside_floats(values):
+    """Return a frame of whole numbers and a column of float32, which must not decide the dtype of all."""
+    frame = pd.DataFrame(values, columns=list("abcd"))
+    return frame.assign(e=np.linspace(0, 1, len(values), dtype=np.float32))
+
+
+FORMS_OF_SECONDS = [
+    lambda values: values.astype(np.uint32),
+    lambda values: (values[start : start + 20] for start in range(0, 60, 20)),
+    csr_matrix,
+    _beside_floats,
+    lambda values: _beside_floats(values).convert_dtypes(),
+    lambda values: pytest.importorskip("polars").from_pandas(_beside_floats(values)),
+    lambda values: pytest.importorskip("pyarrow").Table.from_pandas(_beside_floats(values)),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("model", MODELS_OF_ROWS, ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize("form", FORMS_OF_SECONDS)
+def test_whole_numbers_beyond_float32_keep_their_digits(model, form):
+    if form is csr_matrix and isinstance(model, ZCA):
+        return
+    X = form(SECONDS)
+    expected = SECONDS.astype(float)
+    if getattr(X, "shape", (0, 4))[1] == 5 or hasattr(X, "schema"):
+        expected = _beside_floats(SECONDS).to_numpy(np.float64)
+    plain = clone(model).fit(expected).transform(expected)
+    found = np.asarray(clone(model).fit_transform(X))
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, plain, rtol=1e-9, atol=1e-9 * np.abs(plain).max())
+
+
+def test_whole_numbers_that_float32_has_rounded_are_told():
+    X = SECONDS.astype(np.float32)
+    message = "Column {} has values from 1699999488 to 1700000512 in float32.*counts as constant"
+    for rows in (X, np.column_stack([X, np.linspace(0, 1, 60, dtype=np.float32)])):
+        with pytest.warns(UserWarning, match=message.format(0)):
+            AutoEncoder(2, max_iter=1).fit(rows)
+    with pytest.warns(UserWarning, match=message.format("'a'")):
+        RBM(2, max_iter=1).fit(pd.DataFrame(X, columns=list("abcd")))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for rows in (X - X.min(), SECONDS, np.ones_like(X) * 2**30, X / 2**20):
+            rows = np.column_stack([rows, np.linspace(0, 1, 60)]).astype(rows.dtype)
+            AutoEncoder(2, max_iter=5, random_state=0).fit(rows)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ConvolutionalFeatures(3, patch_size=3, n_patches=50, random_state=0),
+        ConvolutionalPSD(3, patch_size=3, max_iter=2, random_state=0),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+@pytest.mark.filterwarnings("ignore:.*codes:UserWarning")
+@pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.int64])
+def test_pixels_beyond_float32_keep_their_digits(model, dtype):
+    rng = np.random.default_rng(0)
+    images = (1_700_000_000 + rng.integers(-50, 50, (12, 8, 8))).astype(dtype)
+    expected = clone(model).fit_transform(images.astype(np.float64))
+    found = clone(model).fit_transform(images)
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, expected)
+    small = clone(model).fit(rng.integers(0, 999, (12, 8, 8)).astype(dtype))
+    assert small.transform(images[:2] // 10**7).dtype == np.float32
+    with pytest.warns(
+        UserWarning, match="whole numbers up to 1.7e.09, which lose digits in float32"
+    ):
+        small.transform(images)

@@ -17,6 +17,7 @@ _WORSE = 3.0  # warn above this multiple of the objective of constant outputs
 _OVERSHOOT = 0.1  # values beyond the range of training that do not count, as a fraction of it
 # Missing values that numpy or pandas has converted to text.
 _LIKE_MISSING = {"", "nan", "NaN", "NaT", "<NA>"}
+_WHOLE = 2**24  # float32 has all whole numbers up to this one
 _DWARFED = 100.0  # warn above this multiple of the median deviation of the columns
 _ONE_DIRECTION = 0.95  # warn above this fraction of the variance in one direction
 _FEW_COLUMNS = 5  # of fewer columns that depend on each other, one direction may be all there is
@@ -174,6 +175,23 @@ def warn_of_scales(columns, names, cure="Set standardize='auto', or scale X."):
         warnings.warn(
             f"Column {column!r} has a standard deviation of {largest:.3g}, {largest / median:.3g} times the median of "
             f"the columns: the model will learn little else. {cure}",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_rounded(columns, names):
+    """Warn if float32 has rounded different values of a column, such as times in seconds, to nearly the same ones."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        large = np.maximum(np.abs(columns.low), np.abs(columns.high)) > _WHOLE
+        constant = ~columns.varies | (columns.deviation == 0)
+        lost = large & (columns.high > columns.low) & constant
+    if lost.any():
+        j = int(lost.argmax())
+        warnings.warn(
+            f"Column {names[j]!r} has values from {columns.low[j]:.10g} to {columns.high[j]:.10g} in float32, which rounds them "
+            "by almost as much: it counts as constant. Give X in float64, or subtract the smallest value "
+            "of the column before X becomes float32.",
             UserWarning,
             stacklevel=4,
         )

@@ -265,7 +265,8 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         Returns
         -------
         features : ndarray of shape (n_samples, n_features_out)
-            Features in the order of ``map_shape_``, in float64 if ``fit`` had float64, else in float32.
+            Features in the order of ``map_shape_``, in float64 if ``fit`` had float64 or whole numbers beyond 2^24,
+            else in float32.
         """
         check_is_fitted(self)
         check_set(self, "n_jobs")

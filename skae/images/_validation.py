@@ -1,6 +1,7 @@
 """Validation of images, and patches drawn from them."""
 
 import os
+import warnings
 from contextlib import suppress
 from numbers import Integral
 
@@ -16,6 +17,7 @@ from .._estimators.reading import dtype_of_frame, named_array, refuse_masked_row
 from .._estimators.unit_atoms import unit_rows
 
 _DTYPES = [np.dtype(kind) for kind in "dfe?bBhHiIlLqQ"]  # kept; all others become the first one
+_WHOLE = 2**24  # float32 has all whole numbers up to this one
 _LARGEST = {np.dtype(t): 1e-6 * np.sqrt(np.finfo(t).max) for t in (np.float32, np.float64)}
 
 
@@ -196,9 +198,16 @@ def _shape_of_row(n_features):
 
 
 def dtype_of(images):
-    """Return the dtype for computing with images: float64 for floats of at least 64 bits, else float32."""
+    """Return the dtype for computing with images: float64 for values of 64 bits that float32 rounds, else float32."""
     wide = images.dtype.kind == "f" and images.dtype.itemsize >= 8
-    return np.dtype(np.float64 if wide else np.float32)
+    return np.dtype(np.float64 if wide or _exceed_float32(images) else np.float32)
+
+
+def _exceed_float32(images):
+    """Return whether pixels are whole numbers beyond those that float32 has, up to 2^24."""
+    if images.dtype.kind not in "iu" or images.dtype.itemsize < 4 or not images.size:
+        return False
+    return max(int(images.max()), -int(images.min())) > _WHOLE
 
 
 def as_floats(images, dtype=None):
@@ -218,6 +227,13 @@ def as_floats(images, dtype=None):
     if largest > _LARGEST[dtype]:
         raise ValueError(
             f"X has pixels of {np.abs(images).max():.3g}, too large for {dtype}; divide X by the largest pixel."
+        )
+    if dtype == np.float32 and _exceed_float32(images):
+        warnings.warn(
+            f"X has whole numbers up to {largest:.4g}, which lose digits in float32, the dtype of this fit: fit anew with "
+            "X.astype('float64'), or subtract an offset from all images.",
+            UserWarning,
+            stacklevel=2,
         )
     return floats
 
