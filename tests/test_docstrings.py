@@ -4,6 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from small_models import OTHERS, SHORT, TRAINED
 from test_typing import PUBLIC, _functions
@@ -13,6 +14,7 @@ from skae.images import ConvolutionalFeatures, ConvolutionalPSD, ConvolutionalSt
 from skae.manifold import TangentNeighborsClassifier
 
 validate = pytest.importorskip("numpydoc.validate").validate
+FunctionDoc = pytest.importorskip("numpydoc.docscrape").FunctionDoc
 ClassDoc = pytest.importorskip("numpydoc.docscrape").ClassDoc
 
 # As in scikit-learn: results may have names (RT02), and summaries start beside their quotes (GL01, GL02).
@@ -120,3 +122,37 @@ def test_attributes_after_fit_are_those_of_the_docstring(model):
         getattr(fitted, name)
     for name, value in inspect.getmembers(type(model), lambda each: isinstance(each, property)):
         assert name[0] == "_" or inspect.getdoc(value), name
+
+
+ROWS = np.random.default_rng(0).random((40, 36))
+# Their X is another one, or none, and these take further arguments.
+NOT_OF_ROWS = {"fit_transform", "fit_predict", "top_samples", "objective"}
+
+
+def _methods_of_rows(model):
+    """Yield the name of each public method with an X, whether its docstring has sparse X, and its arguments besides X."""
+    for name, _ in inspect.getmembers(model, inspect.ismethod):
+        if name[0] == "_" or name in NOT_OF_ROWS or name.startswith("set_"):
+            continue
+        entries = FunctionDoc(getattr(type(model), name))["Parameters"]
+        kinds = [entry.type for entry in entries if entry.name == "X"]
+        if kinds and "height" not in kinds[0]:
+            others = {entry.name for entry in entries}
+            yield name, "sparse" in kinds[0], others & {"y"}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("model", FITTED, ids=lambda each: type(each).__name__)
+def test_methods_take_sparse_rows_where_docstrings_say_so(model):
+    y = (ROWS[:, 0] > 0.5).astype(int)
+    fitted = clone(model).fit(ROWS, y)
+    for name, is_sparse, others in list(_methods_of_rows(fitted)):
+        X = csr_matrix(fitted.transform(ROWS) if name == "inverse_transform" else ROWS)
+        call = getattr(clone(model).fit(ROWS, y), name)
+        arguments = dict.fromkeys(others, y)
+        if is_sparse:
+            call(X, **arguments)
+        else:
+            with pytest.raises(TypeError, match=r"[Ss]parse"):
+                call(X, **arguments)

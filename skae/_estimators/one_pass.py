@@ -19,8 +19,8 @@ def fit_transform(
 
     Parameters
     ----------
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Training data, as ``fit`` takes them.
+    X : object
+        Training data, of the kinds and shapes that ``fit`` takes.
     y : array-like of shape (n_samples,), default=None
         Targets, where ``fit`` has them; they may come with the batches of X.
     **fit_params : dict
@@ -39,8 +39,8 @@ def fit_predict(self: OutlierMixin, X: MatrixLike, y: object = None, **fit_param
 
     Parameters
     ----------
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Training data, as ``fit`` takes them.
+    X : object
+        Training data, of the kinds and shapes that ``fit`` takes.
     y : None
         Ignored.
     **fit_params : dict

@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval
 from .._estimators.parameters import estimator
-from .._typing import FloatArray, RegressorMixin
+from .._typing import ArrayLike, FloatArray, MatrixLike, RegressorMixin
 from ._supervised import BaseSupervisedStack
 
 
@@ -173,6 +173,25 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
         """The standard deviation of each column of y, or 1 where that is 0: ndarray of shape (n_outputs,)."""
         check_is_fitted(self)
         return self._kind.scale
+
+    def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return R^2 of ``predict(X)``: 1 minus the squared error over that of the mean of y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True values; R^2 is the mean of those of the outputs.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        score : float
+            At most 1; 0 for the mean of y as prediction.
+        """
+        return RegressorMixin.score(self, X, y, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -318,7 +318,7 @@ class ConvolutionalPSD(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features_out)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features_out)
             Codes.
 
         Returns

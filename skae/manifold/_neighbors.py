@@ -16,7 +16,8 @@ from .._estimators.fitting import (
     unchanged_on_error,
     validated_rows,
 )
-from .._estimators.labels import read_labels, score
+from .._estimators.labels import read_labels
+from .._estimators.labels import score as accuracy
 from .._estimators.parameters import check_set, set_params
 from .._estimators.subestimators import (
     check_instance,
@@ -153,8 +154,6 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         self.prefit = prefit
         self.n_jobs = n_jobs
 
-    score = score
-
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit the encoder on X and keep the labeled rows with their tangents.
@@ -246,6 +245,30 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             distances[i] = tangent_distances(differences, np.broadcast_to(tangents, shape), there)
         order = np.argsort(distances, axis=1, kind="stable")[:, : self.n_neighbors]
         return np.take_along_axis(candidates, order, axis=1)
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy of ``predict(X)`` on the rows with a label: those with -1 in y do not count.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the mean.
+
+        Returns
+        -------
+        score : float
+            The mean over the samples.
+
+        Raises
+        ------
+        ValueError
+            If no row has a label, or labels are missing otherwise.
+        """
+        return accuracy(self, X, y, sample_weight)
 
     def predict(self, X: ArrayLike) -> AnyArray:
         """Return the class with the most votes.
