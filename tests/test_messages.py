@@ -678,3 +678,35 @@ def test_the_dtype_of_a_frame_is_looked_at_once(monkeypatch, n_columns):
     frame.insert(1, "since", pd.date_range("2026-01-01", periods=20))
     with pytest.raises(TypeError, match=r"durations in the columns \['since'\]"):
         model.transform(frame)
+
+
+WHOLES = [
+    AnomalyDetector(AutoEncoder(2, max_iter=1, random_state=0)),
+    AnomalyDetector(StackedAE([("low", AutoEncoder(2, max_iter=1, random_state=0))])),
+    Imputer(AutoEncoder(2, max_iter=1, random_state=0)),
+]
+
+
+@pytest.mark.filterwarnings("ignore:.*of the codes:UserWarning")
+@pytest.mark.parametrize("whole", WHOLES, ids=lambda each: type(each).__name__)
+def test_a_frame_is_validated_once_for_a_whole_and_its_base(monkeypatch, whole):
+    rows = np.random.default_rng(0).random((20, 4))
+    frame, holes = pd.DataFrame(rows, columns=list("abcd")), rows.copy()
+    method = "transform" if isinstance(whole, Imputer) else "score_samples"
+    if method == "transform":
+        holes[3, 1] = np.nan
+    expected = getattr(clone(whole).fit(rows), method)(holes)
+    fitted = clone(whole).fit(frame)
+    frame[:] = holes
+    seen, validate = [], reading.validate_data
+    monkeypatch.setattr(
+        reading,
+        "validate_data",
+        lambda model, X, **options: seen.append(X) or validate(model, X, **options),
+    )
+    found = getattr(fitted, method)(frame)
+    assert sum(hasattr(each, "columns") for each in seen) == 1
+    np.testing.assert_array_equal(found, expected)
+    assert fitted.base_.feature_names_in_.tolist() == list("abcd")
+    with pytest.raises(ValueError, match="feature names should match"):
+        getattr(fitted, method)(frame[list("dcba")])

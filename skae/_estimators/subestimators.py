@@ -269,16 +269,21 @@ def atoms_of(estimator):
     )
 
 
+def without(estimator, *names):
+    """Return a shallow copy of ``estimator`` without the attributes ``names``."""
+    # Not by copy(), which goes through __getstate__ and makes arrays of numpy of those of other libraries.
+    copied = object.__new__(type(estimator))
+    vars(copied).update({k: value for k, value in vars(estimator).items() if k not in names})
+    return copied
+
+
 def plain_codes(estimator, X):
     """Return ``transform(X)`` of a fitted estimator as an array or sparse matrix.
 
     With scikit-learn's ``transform_output`` or ``set_output``, which are meant for users, it would be a data frame, or
     fail if sparse.
     """
-    # Not by copy(), which goes through __getstate__ and makes arrays of numpy of those of other libraries.
-    plain = object.__new__(type(estimator))
-    vars(plain).update(vars(estimator))
-    vars(plain).pop("_sklearn_output_config", None)
+    plain = without(estimator, "_sklearn_output_config")
     with config_context(transform_output="default"):
         codes = in_numpy(plain.transform(X))
     return codes if scipy.sparse.issparse(codes) else np.asarray(codes)

@@ -1,7 +1,8 @@
 """What estimators share that compose an auto-encoder, their parameter ``base``."""
 
+from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import DTYPES, validated_rows
-from .._estimators.subestimators import is_prefit, unfrozen
+from .._estimators.subestimators import is_prefit, unfrozen, without
 
 
 def take_tags_of_base(tags, base, default):
@@ -23,6 +24,16 @@ def validated_for_base(whole, X, *, reset):
 def with_names(X, rows):
     """Return X if its columns have names, which the base knows, else its validated ``rows``."""
     return X if hasattr(X, "columns") else rows
+
+
+def reading_rows(base, X, rows):
+    """Return the fitted ``base`` and what it reads: validated ``rows`` if it can, since it would validate X once more.
+
+    The whole has compared the names of the columns of X; other classes than ours may look columns up by their names.
+    """
+    if hasattr(X, "columns") and isinstance(base, FittedNetwork):
+        return without(base, "feature_names_in_"), rows
+    return base, with_names(X, rows)
 
 
 def base_or_default(whole, default):

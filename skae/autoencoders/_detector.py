@@ -29,7 +29,13 @@ from .._typing import (
     Self,
 )
 from ._autoencoder import AutoEncoder
-from ._composed import base_or_default, take_tags_of_base, validated_for_base, with_names
+from ._composed import (
+    base_or_default,
+    reading_rows,
+    take_tags_of_base,
+    validated_for_base,
+    with_names,
+)
 
 _BLOCK = 1024
 _MOST_UNITS, _ROWS_PER_UNIT = 100, 5  # of the default auto-encoder
@@ -176,7 +182,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         weights = np.ones(rows.shape[0]) if weights is None else weights.astype(np.float64)
         # Squares of very large or small residuals would overflow or underflow.
         self._unit = power_of_two(np.where(columns.deviation > 0, columns.deviation, 1))
-        residuals, codes = self._residuals(X, rows), self._codes(X)
+        base, X = reading_rows(base, X, rows)
+        residuals, codes = _residuals(base, X, rows), _codes(base, X)
         self._learn_normal(columns, residuals, codes, weights)
         threshold = self._threshold(-self._distances(residuals, codes) / 2, weights)
         # The scores of equal rows differ in their last digits, by the rows that are scored with them.
@@ -203,9 +210,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         scores = np.empty(rows.shape[0])
         # Rows, reconstructions, residuals and their squares.
         size = rows_at_once(_BLOCK, 4 * rows.shape[1], scores.dtype)
-        named = with_names(X, rows)
+        base, X = reading_rows(self.base_, X, rows)
         for part in gen_batches(len(scores), size):
-            scores[part] = self._scores(_safe_indexing(named, part), rows[part])
+            x = _safe_indexing(X, part)
+            distances = self._distances(_residuals(base, x, rows[part]), _codes(base, x))
+            scores[part] = -distances / 2
         return scores
 
     def decision_function(self, X: MatrixLike) -> FloatArray:
@@ -238,14 +247,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def _residuals(self, X, rows):
-        """Return r(x) - x in the dtype of the rows; NaN where a value is missing."""
-        residuals = self.base_.reconstruct(X).astype(rows.dtype, copy=False)
-        for block in gen_batches(len(residuals), _BLOCK):
-            x = rows[block]
-            residuals[block] -= dense(x)
-        return residuals
-
     def _squares(self, residuals):
         """Yield blocks of rows with their squared residuals in multiples of ``_unit``: all at once would need much memory."""
         for rows in gen_batches(len(residuals), _BLOCK):
@@ -259,9 +260,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             total += weights[rows] @ np.where(missing, 0, squares)
             count += weights[rows] @ ~missing
         return np.divide(total, count, out=total, where=count > 0)
-
-    def _codes(self, X):
-        return np.asarray(dense(plain_codes(self.base_, X)), dtype=np.float64)
 
     def _learn_normal(self, columns, residuals, codes, weights):
         """Learn the variances of the residuals and the moments of the codes from the most normal rows."""
@@ -298,9 +296,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             )
         return variance
 
-    def _scores(self, X, rows):
-        return -self._distances(self._residuals(X, rows), self._codes(X)) / 2
-
     def _distances(self, residuals, codes):
         """Return D."""
         whitened = solve_triangular(self._factor, (codes - self.code_mean_).T, lower=True)
@@ -316,6 +311,18 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         if self.contamination != "auto":
             return quantile(scores, self.contamination, weights)
         return -_fence(-2 * scores, weights) / 2
+
+
+def _residuals(base, X, rows):
+    """Return r(x) - x in the dtype of the rows; NaN where a value is missing."""
+    residuals = base.reconstruct(X).astype(rows.dtype, copy=False)
+    for block in gen_batches(len(residuals), _BLOCK):
+        residuals[block] -= dense(rows[block])
+    return residuals
+
+
+def _codes(base, X):
+    return np.asarray(dense(plain_codes(base, X)), dtype=np.float64)
 
 
 def _fence(distances, weights):

@@ -27,7 +27,13 @@ from .._typing import (
     Self,
     TransformerMixin,
 )
-from ._composed import base_or_default, take_tags_of_base, validated_for_base, with_names
+from ._composed import (
+    base_or_default,
+    reading_rows,
+    take_tags_of_base,
+    validated_for_base,
+    with_names,
+)
 from ._denoising import DenoisingAE
 
 
@@ -151,7 +157,8 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         X = gathered(self, X)
         rows = validated_for_base(self, X, reset=False)
-        return _filled(rows, with_names(X, rows), self.base_.impute)
+        base, X = reading_rows(self.base_, X, rows)
+        return _filled(rows, X, base.impute)
 
     def _take(self, base):
         self.base_ = base
