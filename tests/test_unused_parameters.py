@@ -133,16 +133,6 @@ UNUSED = [
         {"corruption": "masking"},
     ),
     (StackedAE(CLEAN, random_state=0), {"corrupted": "input"}, {"layers": LAYERS}),
-    (
-        RecurrentAE(LAYERS, corruption=None, **SHORT),
-        {"corruption_level": 0.1},
-        {"corruption": "swap"},
-    ),
-    (
-        RecurrentAE(LAYERS, pretraining=None, **SHORT),
-        {"schedule": "simultaneous", "corrupted": "input"},
-        {"pretraining": "unsupervised"},
-    ),
     (StackedAEClassifier(LAYERS, **SHORT), {"corruption_level": 0.1}, {"corruption": "masking"}),
     (
         StackedAEClassifier(LAYERS, pretraining="supervised", **SHORT),
@@ -154,11 +144,6 @@ UNUSED = [
         BoltzmannClassifier(DBN(MACHINES), **SHORT),
         {"corruption_level": 0.1},
         {"corruption": "swap"},
-    ),
-    (
-        ManifoldTangentClassifier(BASE, tangent_penalty=0.0, **SHORT),
-        {"n_tangents": 1, "tangent_sampling": "exact", "tangent_storage": None},
-        {"tangent_penalty": "auto"},
     ),
     (
         ManifoldTangentClassifier(BASE, n_tangents=2, frozen="all", **SHORT),
@@ -187,6 +172,38 @@ def test_parameters_without_effect_are_told(model, params, cure):
         assert name.rpartition("__")[2] in "".join(told)
     _, told = _told(clone(model).set_params(**params, **cure))
     assert not set(_names(told)) & set(params)
+
+
+# What the user has turned off, by a value that is not the default, and parameters that need it.
+TURNED_OFF = [
+    (RecurrentAE(LAYERS, corruption=None, **SHORT), {"corruption_level": 0.1}),
+    (
+        RecurrentAE(LAYERS, pretraining=None, **SHORT),
+        {"schedule": "simultaneous", "corrupted": "input"},
+    ),
+    (StackedAEClassifier(LAYERS, corruption=None, **SHORT), {"corruption_level": 0.1}),
+    (
+        ManifoldTangentClassifier(BASE, tangent_penalty=0, **SHORT),
+        {"n_tangents": 1, "tangent_sampling": "exact", "tangent_storage": None},
+    ),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("model", "params"), TURNED_OFF, ids=lambda each: str(each)[:40])
+def test_parameters_of_what_is_turned_off_are_not_told(model, params):
+    plain, _ = _told(model)
+    changed, told = _told(clone(model).set_params(**params))
+    assert not told
+    assert _equal(_results(plain), _results(changed))
+
+
+def test_a_control_in_a_search_is_quiet():
+    model = ManifoldTangentClassifier(BASE, n_tangents=2, tangent_storage="float32", **SHORT)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        GridSearchCV(model, {"tangent_penalty": [0, "auto"]}, cv=2, error_score="raise").fit(X, Y)
+    assert not [each for each in caught if "no effect" in str(each.message)]
 
 
 OTHERS = {

@@ -2,10 +2,15 @@
 
 Rows of the attribute ``_needs`` of classes say which parameters count only beside certain values of others: their
 names, what they need, in words, and a function of the estimator that says whether it is there.
+
+A parameter is not told where the user has turned off what it needs: by 0, None or False where that is not the default.
+A search over ``tangent_penalty=0`` and other values is thus quiet, and whoever forgets ``gradient='pcd'`` is told.
 """
 
 import inspect
+import re
 import warnings
+from numbers import Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -24,18 +29,26 @@ def changed_parameters(estimator):
 def warn_of_unused(estimator):
     """Warn of parameters that are not the default but have no effect, by the ``_needs`` of the classes of ``estimator``.
 
-    If several rows apply to a parameter, the first one is told.
+    If several rows apply to a parameter, the first one is told; none is if it needs what the user has turned off.
     """
     changed = changed_parameters(estimator)
+    given = dict(changed)
     rows = [row for each in type(estimator).__mro__ for row in vars(each).get("_needs", ())]
     for names, needed, is_there in rows:
         concerned = [name for name in names.split() if name in changed]
         if not concerned or is_there(estimator):
             continue
         values = ", ".join(f"{name}={changed.pop(name)!r}" for name in concerned)
+        if any(_is_off(given.get(word, True)) for word in re.findall(r"\w+", needed)):
+            continue
         verb = "has no effect: it needs" if len(concerned) == 1 else "have no effect: they need"
         message = f"{values} of {type(estimator).__name__} {verb} {needed}."
         warnings.warn(message, UserWarning, stacklevel=4)
+
+
+def _is_off(value):
+    """Return whether a parameter that has this ``value`` turns off what it is named after."""
+    return value is None or (isinstance(value, (Real, np.bool_)) and value == 0)
 
 
 def warn_of_argument(given, needed):
