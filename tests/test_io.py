@@ -418,3 +418,28 @@ def test_damaged_safetensors_are_refused(tmp_path):
             read_arrays(path)
         except ValueError as error:
             assert "safetensors" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("model", "rows", "name"),
+    [
+        (
+            AutoEncoder(3, max_iter=1, random_state=0),
+            np.random.default_rng(0).random((20, 4)),
+            "_trained_with",
+        ),
+        (
+            ConvolutionalFeatures(2, patch_size=2, n_patches=50, random_state=0),
+            np.random.default_rng(0).random((20, 5, 5)),
+            "_pixels",
+        ),
+    ],
+)
+def test_attributes_that_became_private_are_read(model, rows, name):
+    fitted = clone(model).fit(rows)
+    state = fitted.__getstate__()
+    state[name.strip("_") + "_"] = state.pop(name)  # as files of early versions have it
+    read = clone(model)
+    read.__setstate__(state)
+    assert name in vars(read) and name.strip("_") + "_" not in vars(read)
+    np.testing.assert_array_equal(read.transform(rows), fitted.transform(rows))

@@ -35,6 +35,11 @@ FIXED = (
 ).split()
 
 
+def parameters_of_fit(model):
+    """Return the parameters of the last training of ``model`` that its methods need; none if it is no ``TrainedModel``."""
+    return vars(model).get("_trained_with", {})
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class TrainedModel(CallbackSupportMixin):
     """Training parameters, the minimization of a ``Problem``, and its results, which are in ``_state``."""
@@ -165,10 +170,10 @@ class TrainedModel(CallbackSupportMixin):
     def _remember_parameters(self):
         """Store the training parameters that are needed later."""
         params = self.get_params(deep=False)
-        self.trained_with_ = {name: params[name] for name in _REMEMBERED if name in params}
+        self._trained_with = {name: params[name] for name in _REMEMBERED if name in params}
         fixed = {name: params[name] for name in FIXED if name in params}
         try:  # copies, as a list, say, may be changed in place later
-            self.trained_with_.update(deepcopy(fixed))
+            self._trained_with.update(deepcopy(fixed))
         except Exception as error:
             raise TypeError(
                 f"{' and '.join(fixed)} must be such that copy.deepcopy copies them: {error}."

@@ -30,7 +30,7 @@ from .fitting import (
 )
 from .identity import content
 from .layer import LayerTraining
-from .training import FIXED
+from .training import FIXED, parameters_of_fit
 
 # Constraints of the parameters that all such estimators have.
 CONSTRAINTS = {
@@ -90,7 +90,7 @@ def begin(self, X, sample_weight, *, again=False):
 
 def _check_parameters(estimator):
     """Raise if parameters that determine the shape or the units of the network have changed since the first fit."""
-    before, now = estimator.trained_with_, estimator.get_params(deep=False)
+    before, now = parameters_of_fit(estimator), estimator.get_params(deep=False)
     names = [name for name in FIXED if name in before]
     check_unchanged(
         {name: content(before[name]) for name in names},

@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator
 from .._version import __version__
 
 _KEY = "_skae_version"
+_RENAMED = {"trained_with_": "_trained_with", "pixels_": "_pixels"}  # attributes of early files
 
 
 def getstate(estimator):
@@ -26,7 +27,8 @@ def setstate(estimator, state):
             UserWarning,
             stacklevel=2,
         )
-    BaseEstimator.__setstate__(estimator, {k: v for k, v in state.items() if k != _KEY})
+    kept = {_RENAMED.get(name, name): value for name, value in state.items() if name != _KEY}
+    BaseEstimator.__setstate__(estimator, kept)
 
 
 def versioned(cls):

@@ -220,7 +220,7 @@ class ContractiveAE(BaseAutoEncoder):
     def contraction_(self) -> float:
         """The weight of the penalty, with the value that ``contraction='auto'`` stands for: float."""
         check_is_fitted(self)
-        return self._strength(self._network, self._units, self.trained_with_)
+        return self._strength(self._network, self._units, self._trained_with)
 
     def _strength(self, network, units, params):
         """Return the weight of the penalty by ``params``, those of the estimator now or in its last fit.

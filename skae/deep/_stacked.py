@@ -274,7 +274,7 @@ class StackedAE(BaseStack):
         """Store the parameters of training, with the corruption that the layers together have seen."""
         super()._remember_parameters()
         if self.fine_tune is None or self.corruption == "auto":
-            self.trained_with_["corruption"] = None
+            self._trained_with["corruption"] = None
 
     def _fit_predictor(self, X, y, sample_weight):
         X, y = gathered_with_y(self, X, y, needed_by="fine_tune='supervised'")

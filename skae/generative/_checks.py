@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._estimators.columns import Columns
 from .._estimators.reading import validated
+from .._estimators.training import parameters_of_fit
 from ..autoencoders import BaseAutoEncoder
 from ..deep import RecurrentAE, StackedAE
 from ..nn.losses import Gaussian
@@ -68,7 +69,7 @@ def check_squared(name, value):
 
 def noise_level(model, sigma):
     """Return sigma, by default the standard deviation of the training noise of ``model``, or its equivalent."""
-    params = getattr(model, "trained_with_", {})
+    params = parameters_of_fit(model)
     if sigma is None and params.get("corruption") == "gaussian":
         sigma = params["corruption_level"]
     elif sigma is None and params.get("contracted") == "reconstruction":

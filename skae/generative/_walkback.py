@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._estimators.fitting import generator
+from .._estimators.training import parameters_of_fit
 from .._estimators.validation import warn_of_argument
 from .._typing import ArrayLike, Corruption, FloatArray, RandomState
 from ..nn.corruption import CORRUPTIONS, make_corruption
@@ -102,7 +103,7 @@ def _chosen_corruption(model, corruption, level):
     """Return the given corruption, by default that of the training of ``model``."""
     given = level
     if corruption is None:
-        params = getattr(model, "trained_with_", {})
+        params = parameters_of_fit(model)
         corruption = params.get("corruption")
         level = params.get("corruption_level") if level is None else level
     known = isinstance(corruption, str) and corruption in CORRUPTIONS

@@ -329,7 +329,7 @@ class ConvolutionalPSD(
         check_is_fitted(self)
         codes = dense(checked_codes(self, X, self._n_features_out, self.components_.dtype))
         images = self._convolution.sums(codes, self.components_).reshape(len(codes), -1)
-        return images * images.dtype.type(255) if self.pixels_["eight_bit"] else images
+        return images * images.dtype.type(255) if self._pixels["eight_bit"] else images
 
     @property
     def components_(self) -> FloatArray:

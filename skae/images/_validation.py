@@ -17,6 +17,9 @@ from .._estimators.reading import dtype_of_frame, named_array, refuse_masked_row
 from .._estimators.unit_atoms import unit_rows
 
 _DTYPES = [np.dtype(kind) for kind in "dfe?bBhHiIlLqQ"]  # kept; all others become the first one
+_PIXELS = (
+    "_pixels"  # the attribute in which an estimator keeps the scale of the pixels that it has seen
+)
 _WHOLE = 2**24  # float32 has all whole numbers up to this one
 _LARGEST = {np.dtype(t): 1e-6 * np.sqrt(np.finfo(t).max) for t in (np.float32, np.float64)}
 
@@ -41,9 +44,9 @@ def validated_images(estimator, X, image_shape, *, reset):
         If X is not finite, images are not of ``image_shape``, or pixels have another scale than in ``fit``.
     """
     images = _read_images(estimator, X, image_shape, reset)
-    seen = _seen_pixels(images, None if reset else estimator.pixels_)
+    seen = _seen_pixels(images, None if reset else vars(estimator)[_PIXELS])
     if reset:
-        estimator.pixels_ = seen
+        vars(estimator)[_PIXELS] = seen
     return images
 
 
@@ -55,7 +58,8 @@ def counted_images(estimator, X, sample_weight, image_shape, dtype):
     """
     images = _read_images(estimator, X, image_shape, dtype is None)
     images, weights, _ = counted_rows(images, sample_weight, dtype_of(images))
-    estimator.pixels_ = _seen_pixels(images, None if dtype is None else estimator.pixels_)
+    kept = vars(estimator)
+    kept[_PIXELS] = _seen_pixels(images, None if dtype is None else kept[_PIXELS])
     return as_floats(images, dtype), weights
 
 

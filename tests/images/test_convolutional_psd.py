@@ -371,11 +371,11 @@ def test_all_parts_of_a_training_have_one_scale(method, parts, words):
     train = getattr(model, method)
     for part in parts[:-1]:
         train(part)
-    before, seen = model.components_.copy(), dict(model.pixels_)
+    before, seen = model.components_.copy(), dict(model._pixels)
     with pytest.raises(ValueError, match=words):
         train(parts[-1])
     np.testing.assert_array_equal(model.components_, before)
-    assert model.pixels_ == seen
+    assert model._pixels == seen
 
 
 def test_parts_of_one_scale_may_have_any_type():
