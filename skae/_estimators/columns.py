@@ -124,6 +124,16 @@ class ColumnScales:
         return Scaling(self._center, self._scale, self._stats.varies)
 
 
+def known_means(X, sample_weight):
+    """Return the means of the columns of X without missing values; NaN for a column that has no others."""
+    total, count = np.zeros((2, X.shape[1]))
+    for x, weights in _blocks(X, sample_weight):
+        missing = np.isnan(x)
+        total += weights @ np.where(missing, 0, x)
+        count += weights @ ~missing
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
 def power_of_two(values):
     """Return the largest power of two not above each of the positive ``values``; division by it is exact."""
     return np.ldexp(1.0, np.frexp(values)[1] - 1)

@@ -7,16 +7,22 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._arrays.namespace import dense, to_numpy
 from ..nn.losses import Extremes
+from .columns import known_means
 
 _CONSTANT = 1e-3  # standard deviation of a constant code unit, as a fraction of the largest code
 _DEAD = 0.5  # warn above this fraction of features that are active nowhere
 _ROWS = 1024  # rows whose codes are computed
 _LITTLE_LEARNED = 0.75  # warn above this fraction of the error of constant outputs
+_FAR = 3.0  # least size of a scaled mean that is far from the rows in which the scale was found
 _STEADY = 1e-3  # relative rise of a loss that does not count
 _WORSE = 3.0  # warn above this multiple of the objective of constant outputs
 _OVERSHOOT = 0.1  # values beyond the range of training that do not count, as a fraction of it
 # Missing values that numpy or pandas has converted to text.
 _LIKE_MISSING = {"", "nan", "NaN", "NaT", "<NA>"}
+_CURE_OF_DRIFT = (
+    "Give the first call rows of all kinds, since it finds the scale, or set standardize=False and scale X yourself, for "
+    "instance by a StandardScaler that has seen more rows."
+)
 _WHOLE = 2**24  # float32 has all whole numbers up to this one
 _DWARFED = 100.0  # warn above this multiple of the median deviation of the columns
 _ONE_DIRECTION = 0.95  # warn above this fraction of the variance in one direction
@@ -223,6 +229,56 @@ def warn_of_range(X, columns, scaling, names, parameter):
             UserWarning,
             stacklevel=5,
         )
+
+
+def warn_of_drift(X, sample_weight, units, names):
+    """Warn if later rows are far from those in which the scale of the columns was found."""
+    scaling = units.scaling
+    if scaling.identity:  # the user scales X, and no column is left out
+        return
+    _warn_of_new_values(X, scaling, names)
+    gaussian = dict(units.column_losses).get("gaussian")
+    if gaussian is None or units.limits is None:
+        return
+    means, columns = known_means(X, sample_weight), np.flatnonzero(scaling.varies)
+    z, (low, high) = scaling.apply(means), units.limits
+    # About ten deviations of a normal column, whatever its scaled variance is.
+    beyond = (z > 2 * high - low) | (z < 2 * low - high)
+    far = beyond & (np.abs(z) > _FAR) & np.isin(columns, gaussian)
+    if far.any():
+        j = int(np.argmax(np.where(far, np.abs(z), 0)))
+        limits = scaling.invert(np.stack([low, high]))[:, columns[j]]
+        warnings.warn(
+            f"Column {names[columns[j]]!r} has the mean {means[columns[j]]:.4g} in these rows, and had values from "
+            f"{limits[0]:.4g} to {limits[1]:.4g} in those that its scale was found in{_others(far)}. {_CURE_OF_DRIFT}",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+def _warn_of_new_values(X, scaling, names):
+    """Warn if columns that are left out, since they were constant, have other values."""
+    constant = ~scaling.varies
+    if not constant.any():
+        return
+    extremes, center = Extremes(X), scaling.center[constant]
+    low, high = extremes.min(axis=0)[constant], extremes.max(axis=0)[constant]
+    rounding = 10 * np.finfo(X.dtype).eps * np.fmax(np.abs(low), np.abs(high))
+    new = np.fmax(high - center, center - low) > rounding
+    if new.any():
+        j = int(new.argmax())
+        warnings.warn(
+            f"Column {names[np.flatnonzero(constant)[j]]!r} was always {center[j]:.4g} where its scale was found, and is left out; "
+            f"these rows have values from {low[j]:.4g} to {high[j]:.4g}{_others(new)}. {_CURE_OF_DRIFT}",
+            UserWarning,
+            stacklevel=6,
+        )
+
+
+def _others(mask):
+    """Return how many columns other than the named one are in ``mask``, as a part of a sentence."""
+    n_others = int(mask.sum()) - 1
+    return f" (and {n_others} other column{'s'[: n_others - 1]})" if n_others else ""
 
 
 def warn_of_constant_outputs(error, chance, penalty):

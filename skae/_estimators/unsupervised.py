@@ -18,7 +18,7 @@ from ..training.problem import Problem
 from ..training.solvers import is_full_batch
 from .checks import check_unchanged
 from .devices import dispatched, in_numpy, keep_backend, prototype_for
-from .fit_warnings import warn_of_constant_codes
+from .fit_warnings import warn_of_constant_codes, warn_of_drift
 from .fitting import (
     DTYPES,
     column_names,
@@ -74,6 +74,7 @@ def begin(self, X, sample_weight, *, again=False):
     if again:
         _check_parameters(self)
         units = self.model_.units
+        warn_of_drift(X, sample_weight, units, column_names(self, X))
     else:
         units = self._make_units(X, frame, sample_weight)
         self._set_network(units, self._network_shape(units.scaling.n_inputs))

@@ -1,0 +1,75 @@
+"""Rows of a later call that are far from those in which the scale of the columns was found."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_matrix
+from sklearn.base import clone
+from sklearn.preprocessing import StandardScaler
+
+from skae import RBM, AutoEncoder, ContractiveAE, SparseAutoEncoder
+from skae.generative import EnergyAE
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((60, 4)) * [1, 10, 1000, 1] + [0, 1000, 5, 0]
+X[:, 3] = 3
+SHORT = {"max_iter": 2, "random_state": 0}
+MODELS = [
+    AutoEncoder(3, **SHORT),
+    AutoEncoder(3, loss="gaussian", standardize="columns", **SHORT),
+    ContractiveAE(100, **SHORT),  # whose inputs have another variance than 1
+    SparseAutoEncoder(4, k=2, **SHORT),
+    RBM(3, **SHORT),
+    EnergyAE(3, **SHORT),
+]
+FAR = X + np.array([0, 150, 0, 0])
+VARIED = X + np.array([0, 0, 0, 0.5]) * RNG.random((60, 1))
+SPARSE = csr_matrix(VARIED)
+
+
+def _warned(call, *args, **options):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call(*args, **options)
+    return [str(each.message) for each in caught if "its scale was found" in str(each.message)]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize("method", ["partial_fit", "fit"])
+def test_rows_far_from_those_of_the_scale_are_told(model, method):
+    fitted = clone(model).set_params(warm_start=True).fit(X)
+    go_on = getattr(fitted, method)
+    for close in (X, X[::-1], X[:5], X + [0, 40, 0, 0], np.where(X > 1020, 1300, X)):
+        assert not _warned(go_on, close)
+    (far,) = _warned(go_on, FAR)
+    assert "Column 1 has the mean 11" in far and "standardize=False" in far
+    for rows in (VARIED, SPARSE):
+        (new,) = _warned(go_on, rows)
+        assert "Column 3 was always 3" in new and "is left out" in new
+
+
+def test_columns_that_drift_are_named_and_counted():
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    model = AutoEncoder(3, **SHORT).partial_fit(frame)
+    frame[["a", "b"]] += [40, 900]
+    (far,) = _warned(model.partial_fit, frame)
+    assert "Column 'b' has the mean" in far and "(and 1 other column)" in far
+
+
+def test_missing_values_and_weights_do_not_drift():
+    model = AutoEncoder(3, **SHORT).partial_fit(X)
+    holes = X.copy()
+    holes[:, 1], holes[::2, 3] = np.nan, np.nan
+    assert not _warned(model.partial_fit, holes)
+    both = np.vstack([X, FAR])
+    assert not _warned(model.partial_fit, both, sample_weight=np.repeat([1, 0], 60))
+    assert _warned(model.partial_fit, both, sample_weight=np.repeat([1, 3], 60))
+
+
+def test_who_scales_rows_oneself_is_told_nothing():
+    model = AutoEncoder(3, standardize=False, **SHORT).partial_fit(
+        StandardScaler().fit_transform(X)
+    )
+    assert not _warned(model.partial_fit, StandardScaler().fit(X).transform(FAR))
