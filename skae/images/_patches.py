@@ -1,5 +1,6 @@
 """From images to rows and back: patches, contrast, denoising."""
 
+import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -11,7 +12,7 @@ from sklearn.utils import check_random_state, check_scalar
 from .._estimators.fitting import DTYPES
 from .._estimators.reading import numpy_array
 from .._typing import ArrayLike, FloatArray, RandomState
-from ._validation import check_finite_pixels, checked_patch_size, pair, smoothed
+from ._validation import check_finite_pixels, checked_patch_size, is_channels_first, pair, smoothed
 
 
 def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01) -> FloatArray:
@@ -140,6 +141,13 @@ def _checked_image(image, name, patch_size):
             f"{name} must be of shape (height, width) or (height, width, channels); got {image.shape}."
         )
     checked_patch_size(patch_size, image.shape, name)
+    if image.ndim == 3 and is_channels_first(image.shape):
+        warnings.warn(
+            f"{name} has the shape {image.shape}, which is that of an image with channels first: if it is one, give "
+            f"{name}.transpose(1, 2, 0).",
+            UserWarning,
+            stacklevel=4,
+        )
     return image
 
 

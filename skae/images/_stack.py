@@ -133,6 +133,8 @@ class ConvolutionalStack(
             fitted, maps = [], images
             for name, stage in self.layers:
                 stage = ready_copy(name, stage, self, rng)
+                if stage.image_shape is None:  # maps may look like images with channels first
+                    stage.set_params(image_shape=maps.shape[1:])
                 try:
                     stage.fit(maps)
                 except ValueError as error:

@@ -85,12 +85,26 @@ def _read_images(estimator, X, image_shape, reset):
     check_finite_pixels(X, "X")
     given = (*X.shape[1:], 1)[:3]
     if shape is not None and given != shape:
-        single = " Give a single image as X[np.newaxis]." if X.shape == shape else ""
+        cure = " Give a single image as X[np.newaxis]." if X.shape == shape else ""
+        if given == (shape[2], *shape[:2]):
+            cure = " Channels come last: give X.transpose(0, 2, 3, 1)."
+        raise ValueError(f"X has images of height, width and channels {given}, not {shape}.{cure}")
+    if shape is None and is_channels_first(given):
         raise ValueError(
-            f"X has images of height, width and channels {given}, not {shape}.{single}"
+            f"X has the shape {X.shape}, which is that of images with channels first: give X.transpose(0, 2, 3, 1). If images "
+            f"have {given[0]} rows and {given[2]} channels, set image_shape={given}."
         )
     rows = validate_data(estimator, X.reshape(len(X), -1), reset=reset, skip_check_array=True)
     return rows.reshape(len(X), *given)
+
+
+def is_channels_first(shape):
+    """Return whether (height, width, channels) is rather (channels, height, width): of gray or color images."""
+    first, *others = shape
+    colors = first == 3 or (
+        first in (1, 4) and others[0] == others[1]
+    )  # signals are one pixel high
+    return colors and min(others) > 4
 
 
 def _one_array(X):

@@ -10,13 +10,18 @@ import pytest
 from common import sklearn_checks
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, load_sample_images
 from sklearn.decomposition import NMF, PCA
 
 from skae import PSD, RBM, ContractiveAE, DenoisingAE, SparseCoder
-from skae.images import ConvolutionalFeatures, ConvolutionalPSD
+from skae.images import (
+    ConvolutionalFeatures,
+    ConvolutionalPSD,
+    ConvolutionalStack,
+    sample_patches,
+)
 from skae.plotting import FilterDisplay
 from skae.sources import apply
 
@@ -429,7 +434,16 @@ ERRORS += [
     ({}, pd.Series(["a.png", "b.png"], index=[5, 7]), "not names of their files"),
     ({}, COLOR.reshape(6, -1)[:, :192], "if rows are images, give image_shape, such as (8, 8, 3)"),
     ({}, GRAY.reshape(7, -1), "if rows are images, give image_shape; else make patch_size smaller"),
-    ({}, COLOR.transpose(0, 3, 1, 2), "if channels come first, give X.transpose(0, 2, 3, 1); else"),
+    (
+        {},
+        COLOR.transpose(0, 3, 1, 2),
+        "channels first: give X.transpose(0, 2, 3, 1). If images have 3",
+    ),
+    (
+        {},
+        COLOR[..., :2].transpose(0, 3, 1, 2),
+        "if channels come first, give X.transpose(0, 2, 3, 1)",
+    ),
 ]
 
 
@@ -441,6 +455,48 @@ def test_bad_input_of_fit(options, X, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         features.set_params(**options).fit(X)
     np.testing.assert_allclose(features.transform(COLOR), before, rtol=1e-12, atol=1e-12)
+
+
+CHANNELS_FIRST = [(3, 8, 9), (1, 8, 8), (4, 8, 8)]
+LIKE_CHANNELS_FIRST = [(1, 8, 9), (3, 8, 4), (3, 3, 8), (8, 8, 8), (8, 9, 3)]
+
+
+@pytest.mark.parametrize("shape", CHANNELS_FIRST)
+def test_channels_that_come_first_are_refused_where_patches_fit(shape):
+    X = rng.random((6, *shape))
+    options = {"contrast": None, "pool_grid": 1, "n_patches": 50, "random_state": 0}
+    stage = ConvolutionalFeatures(3, patch_size=1, **options)
+    for model in (
+        clone(stage),
+        ConvolutionalStack([("low", stage)]),
+        ConvolutionalPSD(3, patch_size=1, max_iter=1, random_state=0),
+    ):
+        with pytest.raises(ValueError, match=r"channels first: give X.transpose\(0, 2, 3, 1\)"):
+            model.fit(X)
+        last = X.transpose(0, 2, 3, 1)
+        model.fit(last)
+        with pytest.raises(ValueError, match=r"Channels come last: give X.transpose\(0, 2, 3, 1\)"):
+            model.transform(X)
+        model.set_params(image_shape=shape).fit(X)  # the user says that this is their shape
+    with pytest.warns(UserWarning, match=r"images\[0\].*give images\[0\].transpose\(1, 2, 0\)"):
+        sample_patches(list(X), 1, 10)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("shape", LIKE_CHANNELS_FIRST)
+def test_images_of_other_shapes_are_taken(shape):
+    X = rng.random((6, *shape))
+    options = {"contrast": None, "pool_grid": 1, "n_patches": 50, "random_state": 0}
+    ConvolutionalFeatures(3, patch_size=1, **options).fit(X)
+    sample_patches(list(X), 1, 10)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_maps_of_a_stack_may_look_like_channels_first():
+    low = ConvolutionalFeatures(9, patch_size=3, n_patches=50, pool_grid=(3, 5), random_state=0)
+    high = ConvolutionalFeatures(2, patch_size=1, n_patches=50, random_state=0)
+    stack = ConvolutionalStack([("low", low), ("high", high)], random_state=0).fit(GRAY)
+    assert stack.layers_[0][1].map_shape_ == (3, 5, 9)
 
 
 @pytest.mark.parametrize("tiling", [1, 2])
