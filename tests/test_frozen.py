@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.cluster import MiniBatchKMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA, MiniBatchDictionaryLearning
 from sklearn.frozen import FrozenEstimator
@@ -23,6 +24,7 @@ from skae import (
     ContractiveAE,
     Imputer,
     ManifoldTangentClassifier,
+    SparseCoder,
     StackedAE,
 )
 from skae.generative import JointEnergy
@@ -53,13 +55,63 @@ def _part(model):
 @pytest.mark.parametrize("model", WHOLES, ids=lambda each: type(each).__name__)
 def test_a_frozen_part_is_taken_as_it_is(model):
     fitted = clone(model).fit(X[::2], Y[::2])
-    assert _part(fitted) in (BASE, MACHINE)
+    given = MACHINE if isinstance(model, BoltzmannClassifier) else BASE
+    np.testing.assert_array_equal(_part(fitted).transform(X), given.transform(X))
     if "prefit" in model.get_params():
         name = "encoder" if "encoder" in model.get_params() else "base"
         options = {name: _part(fitted), "prefit": True}
         again = clone(model).set_params(**options).fit(X[::2], Y[::2])
         method = "predict_proba" if is_classifier(model) else "score_samples"
         np.testing.assert_array_equal(getattr(fitted, method)(X), getattr(again, method)(X))
+
+
+LAYERS = [("low", AutoEncoder(5, **SHORT)), ("high", AutoEncoder(4, **SHORT))]
+REFITTED = [
+    *((whole, ContractiveAE(6, **SHORT)) for whole in WHOLES if whole is not WHOLES[3]),
+    (WHOLES[3], DBN([("low", RBM(6, **SHORT))], random_state=0)),
+    (AnomalyDetector(FrozenEstimator(BASE)), StackedAE(LAYERS, random_state=0)),
+    (AnomalyDetector(FrozenEstimator(BASE)), SparseCoder(5, alpha=0.1, **SHORT)),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("whole", "part"), REFITTED, ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_part_that_is_fitted_anew_leaves_the_whole(whole, part, frozen):
+    if not frozen and "prefit" not in whole.get_params():
+        return
+    part = clone(part).fit(X)
+    name = "encoder" if "encoder" in whole.get_params() else "base"
+    options = {name: FrozenEstimator(part)} if frozen else {name: part, "prefit": True}
+    fitted = clone(whole).set_params(**options).fit(X, Y)
+    holes = np.where(np.arange(X.size).reshape(X.shape) % 7, X, np.nan)
+    methods = "predict_proba", "score_samples", "transform"
+    method = getattr(fitted, next(each for each in methods if hasattr(fitted, each)))
+    rows = holes if isinstance(whole, Imputer) else X
+    expected = method(rows)
+    assert np.isfinite(expected).all()
+    changes = [lambda: part.fit(X[::-1] * 5 + 3), lambda: part.fit(X[:, :9])]
+    if hasattr(part, "partial_fit"):
+        changes.insert(0, lambda: part.partial_fit(X * 5))
+    if hasattr(part, "warm_start"):
+        changes.insert(1, lambda: part.set_params(warm_start=True).fit(X * 5).set_params(warm_start=False))  # fmt: skip
+    for change in changes:
+        change()
+        np.testing.assert_array_equal(method(rows), expected)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("Part", [AutoEncoder, MiniBatchKMeans])
+def test_a_dictionary_that_is_fitted_anew_leaves_the_features(Part):
+    rng = np.random.default_rng(0)
+    images, patches = rng.random((5, 12, 12)), rng.random((50, 25))
+    part = Part(4, random_state=0).fit(patches)
+    options = {"encoder": "code", "patch_size": 5, "random_state": 0}
+    features = ConvolutionalFeatures(dictionary=FrozenEstimator(part), **options).fit(images)
+    expected = features.transform(images)
+    for change in (part.partial_fit, part.fit):
+        change(patches * 5)
+        np.testing.assert_array_equal(features.transform(images), expected)
 
 
 @pytest.mark.parametrize("model", WHOLES, ids=lambda each: type(each).__name__)
@@ -98,7 +150,8 @@ def test_frozen_filters_of_images(encoder):
     frozen = ConvolutionalFeatures(
         dictionary=FrozenEstimator(dictionary), encoder=encoder, patch_size=5, random_state=0
     )
-    assert clone(frozen).fit(images).dictionary_ is dictionary
+    fitted = clone(frozen).fit(images).dictionary_
+    np.testing.assert_array_equal(fitted.transform(patches), dictionary.transform(patches))
     np.testing.assert_array_equal(frozen.fit(images).components_, dictionary.components_)
     with pytest.raises(ValueError, match="features"):
         clone(frozen).set_params(patch_size=4).fit(images)

@@ -5,6 +5,7 @@ They may be fitted already: by ``prefit=True``, or as a ``FrozenEstimator``, who
 
 import os
 import reprlib
+from copy import deepcopy
 from itertools import zip_longest
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -222,7 +223,7 @@ def data_for_part(frame, sample_weight, X, weights):
 
 
 def fitted_base(whole, base, X, sample_weight, *, on_interrupt=None, rng=None):
-    """Return a copy of ``base`` fitted without labels, or ``base`` itself if it is already fitted.
+    """Return a copy of ``base``, fitted without labels unless it is fitted already.
 
     If its training is interrupted, cannot write its checkpoint or diverges, ``on_interrupt(base)`` is called, provided
     that it is given and ``base`` has weights. The seed of the copy comes from ``rng``, by default from the
@@ -230,7 +231,7 @@ def fitted_base(whole, base, X, sample_weight, *, on_interrupt=None, rng=None):
     """
     if is_prefit(whole):
         check_prefit_for(X, base)
-        return base
+        return kept(base)
     rng = check_random_state(whole.random_state) if rng is None else rng
     return _fitted_or_kept(ready_copy("base", base, whole, rng), X, sample_weight, on_interrupt)
 
@@ -275,6 +276,13 @@ def without(estimator, *names):
     copied = object.__new__(type(estimator))
     vars(copied).update({k: value for k, value in vars(estimator).items() if k not in names})
     return copied
+
+
+def kept(part):
+    """Return a copy of the fitted ``part`` of a whole, which stays as it is when the user fits ``part`` anew."""
+    if type(part).__module__.partition(".")[0] == __package__.partition(".")[0]:
+        return without(part)  # our fits replace attributes, and change nothing in place
+    return deepcopy(part)
 
 
 def plain_codes(estimator, X):

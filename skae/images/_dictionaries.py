@@ -6,7 +6,14 @@ from sklearn.utils.validation import validate_data
 
 from .._estimators.devices import in_numpy
 from .._estimators.reading import named_array
-from .._estimators.subestimators import atoms_of, check_prefit, is_prefit, ready_copy, unfrozen
+from .._estimators.subestimators import (
+    atoms_of,
+    check_prefit,
+    is_prefit,
+    kept,
+    ready_copy,
+    unfrozen,
+)
 from .._kernels.patches import normalize_patches
 
 _ROUNDING = 4  # last digits of pixels, a deviation that may be rounding alone
@@ -129,7 +136,7 @@ def _fitted(stage, patches, rng):
         dictionary = unfrozen(learner)
         check_prefit(dictionary=dictionary)
         validate_data(dictionary, patches, reset=False, skip_check_array=True)
-        return dictionary
+        return kept(dictionary)
     dictionary = ready_copy("dictionary", learner, stage, rng)
     dictionary.fit(patches)
     return dictionary

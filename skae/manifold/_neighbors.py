@@ -25,6 +25,7 @@ from .._estimators.subestimators import (
     check_prefit,
     data_for_part,
     is_prefit,
+    kept,
     unfrozen,
 )
 from .._estimators.versions import versioned
@@ -186,8 +187,8 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             self._labels, points = labels[known], X if known.all() else X[known]
             check_neighbors(self.n_neighbors, points)
             if is_prefit(self, "encoder"):
-                self.encoder_ = unfrozen(self.encoder)
-                check_prefit(encoder=self.encoder_)
+                check_prefit(encoder=unfrozen(self.encoder))
+                self.encoder_ = kept(unfrozen(self.encoder))
             else:
                 check_instance(encoder=self.encoder)
                 check_needs_no_y(encoder=self.encoder)

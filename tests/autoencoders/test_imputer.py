@@ -145,7 +145,7 @@ def test_weights_are_those_of_the_base():
 def test_a_frozen_base_is_not_fitted_again():
     base = clone(BASE).fit(FRAME)
     model = clone(Imputer(FrozenEstimator(base))).fit(FRAME[:50])
-    assert model.base_ is base
+    np.testing.assert_array_equal(model.base_.components_, base.components_)
     np.testing.assert_array_equal(model.transform(FRAME), base.impute(FRAME))
     with pytest.raises(NotFittedError, match="FrozenEstimator; got base"):
         Imputer(FrozenEstimator(BASE)).fit(TABLE)
