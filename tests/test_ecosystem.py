@@ -268,7 +268,7 @@ def _unlike_numbers():
     yield polars.DataFrame(X[1:], schema=list(names)).with_columns(days), r"columns \['b'\]"
     missing = X.astype(object)
     missing[2, 1] = pandas.NA
-    yield missing, "hold no numbers"
+    yield missing, "pandas.NA among objects"
 
 
 @_each([*ESTIMATORS, ConvolutionalFeatures(2, patch_size=1, pool_grid=1, contrast=None)])

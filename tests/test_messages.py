@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+import sklearn
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
+from sklearn.utils.fixes import parse_version
 
 import skae
 from skae import (
@@ -710,3 +712,32 @@ def test_a_frame_is_validated_once_for_a_whole_and_its_base(monkeypatch, whole):
     assert fitted.base_.feature_names_in_.tolist() == list("abcd")
     with pytest.raises(ValueError, match="feature names should match"):
         getattr(fitted, method)(frame[list("dcba")])
+
+
+@pytest.mark.parametrize("model", [AutoEncoder(2, max_iter=1), SparseCoder(2, max_iter=1), ZCA()])
+def test_frames_that_pandas_cannot_read_as_numbers_are_told_why(model):
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    objects = frame.astype(object)
+    objects.iloc[3, 1] = pd.NA
+    with pytest.raises(TypeError, match=r"pandas.NA among objects in \['b'\].*convert_dtypes"):
+        model.fit(objects)
+    twice = frame.set_axis(list("aabbcd"), axis=1)
+    # Before version 1.9 scikit-learn takes such frames.
+    if parse_version(sklearn.__version__) >= parse_version("1.9"):
+        with pytest.raises(ValueError, match=r"same name, \['a', 'b'\]: rename them"):
+            model.fit(twice)
+
+
+def test_weights_are_one_column():
+    weights = pd.DataFrame({"weight": np.ones(len(X))})
+    for call in (AutoEncoder(2).fit, AutoEncoder(2, max_iter=1).fit(X).score):
+        with pytest.raises(ValueError, match=r"sample_weight must have one axis.*\(40, 1\).*frame"):
+            call(X, sample_weight=weights)
+
+
+def test_whitening_of_constant_columns_is_told():
+    with pytest.warns(UserWarning, match="All columns of X are constant"):
+        ZCA().fit(np.ones((5, 3)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ZCA().fit(np.array([[1.0, 2], [1, 3]]))

@@ -171,6 +171,10 @@ def _checked_weights(sample_weight, rows, dtype):
     """Return the weights of ``rows`` as an array; raise if they do not define a mean."""
     sample_weight = in_memory(sample_weight)
     refuse_unlike_numbers(sample_weight, "sample_weight")
+    if hasattr(sample_weight, "columns"):
+        raise ValueError(
+            f"sample_weight must have one axis; got a data frame of the shape {sample_weight.shape}. Give one column, such as frame['weight']."
+        )
     try:
         sample_weight = _check_sample_weight(sample_weight, rows, dtype=dtype)
     except (TypeError, ValueError) as error:

@@ -92,6 +92,15 @@ def _with_cure(problem, X):
             "make_column_transformer((OneHotEncoder(handle_unknown='ignore'), make_column_selector(dtype_exclude="
             "['number', 'datetime', 'datetimetz'])), remainder='passthrough')."
         )
+    if "NAType" in problem:
+        return (
+            f"X has pandas.NA among objects{_not_numbers(X)}, which numpy cannot read: give X.convert_dtypes() of a data frame, or "
+            "put numpy.nan in its place."
+        )
+    if "Expected unique column names" in problem:
+        names = list(map(str, X.columns))
+        twice = sorted({name for name in names if names.count(name) > 1})
+        return f"X has columns of the same name, {twice}: rename them, as names say which column is which."
     if "could not be promoted" in problem or "real number, not" in problem:
         return f"X has columns that hold no numbers ({problem.split('. ')[0]}). {_CURE_OF_DATES}"
     if "setting an array element with a sequence" in problem:

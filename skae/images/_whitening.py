@@ -1,5 +1,6 @@
 """Whitening of patches."""
 
+import warnings
 from numbers import Real
 from typing import ClassVar
 
@@ -103,6 +104,12 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             centered = X - mean
         # As fractions of the largest value, whose square could be out of range.
         unit = np.abs(centered).max() or X.dtype.type(1)
+        if not centered.any():
+            warnings.warn(
+                "All columns of X are constant: ZCA makes 0 of rows like them. Give rows that differ.",
+                UserWarning,
+                stacklevel=4,
+            )
         if not np.isfinite(unit):
             raise ValueError(f"X is too large for {X.dtype}: scale it.")
         centered /= unit
