@@ -278,7 +278,9 @@ def _warn_of_new_values(X, scaling, names):
 def _others(mask):
     """Return how many columns other than the named one are in ``mask``, as a part of a sentence."""
     n_others = int(mask.sum()) - 1
-    return f" (and {n_others} other column{'s'[: n_others - 1]})" if n_others else ""
+    if n_others == 0:
+        return ""
+    return f" (and {n_others} other {'column' if n_others == 1 else 'columns'})"
 
 
 def warn_of_constant_outputs(error, chance, penalty):
