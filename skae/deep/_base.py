@@ -15,7 +15,10 @@ from .._estimators.supervised import NOISE
 from .._estimators.training import TrainedModel
 from .._estimators.validation import HAS_LEVEL
 from .._typing import Corruption, NamedLayers, Schedule
+from ..nn.model import Model
 from ._layers import LAYERS, NOISE_ABOVE, chosen_layers, units_of
+from ._layers_of_network import LayersOfNetwork
+from ._pretraining import pretrain
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -65,3 +68,16 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
         self._units = units_of(chosen_layers(self)[0][1], X, frame, weights)
         self._units.check(X, column_names(self, X))
         return X, weights, data_for_part(frame, sample_weight, X, weights)
+
+    def _pretrain(self, state, data, first_data, report):
+        """Fit the layers to ``data``, the first one to ``first_data``, and put their weights into ``state``."""
+        with self._set_state_at_end(state):
+            layers = LayersOfNetwork(
+                self.layers_,
+                Model(self._network, state.params, self._units),
+                data,
+                first_data,
+                report,
+                noise_below=self.corrupted == "input",
+            )
+            pretrain(self, layers)

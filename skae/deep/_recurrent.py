@@ -9,15 +9,13 @@ from .._estimators.parameters import estimator
 from .._estimators.subestimators import PartData, copies
 from .._typing import ArrayLike, Corruption, MatrixLike, Self
 from ..nn.corruption import CORRUPTIONS, make_corruption
-from ..nn.model import Model
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..nn.recurrent import RecurrentNetwork
 from ..training.problem import Problem
 from ._base import BaseStack
 from ._layers import check_stack, chosen_layers, layer_shapes
-from ._layers_of_network import LayersOfNetwork
-from ._pretraining import pretrain, reported_layers
+from ._pretraining import reported_layers
 
 
 @estimator
@@ -200,17 +198,7 @@ class RecurrentAE(BaseStack):
             self._train(problem, state)
             return
         with reported_layers(self, X, state, self._set_state, 1) as report:
-            with self._set_state_at_end(state):
-                model = Model(network, state.params, self._units)
-                layers = LayersOfNetwork(
-                    self.layers_,
-                    model,
-                    PartData(X, weights),
-                    first_data,
-                    report,
-                    noise_below=self.corrupted == "input",
-                )
-                pretrain(self, layers)
+            self._pretrain(state, PartData(X, weights), first_data, report)
             self._train(problem, state)
 
     @property

@@ -16,15 +16,13 @@ from .._estimators.subestimators import PartData, copies, without_output
 from .._estimators.validation import check_params, warn_of_unused
 from .._typing import AnyArray, ArrayLike, FloatArray, MatrixLike, Self, available_if
 from ..nn.corruption import make_corruption
-from ..nn.model import Model
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
 from ._base import BaseStack
 from ._classifier import StackedAEClassifier
 from ._layers import check_stack, chosen_layers, downward, layer_shapes
-from ._layers_of_network import LayersOfNetwork
-from ._pretraining import pretrain, reported_layers
+from ._pretraining import reported_layers
 from ._regressor import StackedAERegressor
 
 # Attributes in which scikit-learn keeps the callbacks of an estimator, and the task that it is a part of.
@@ -254,17 +252,7 @@ class StackedAE(BaseStack):
             penalties=weight_decays(self.weight_decay),
         )
         with reported_layers(self, X, state, self._set_state, bool(self.fine_tune)) as report:
-            with self._set_state_at_end(state):
-                model = Model(network, state.params, self._units)
-                layers = LayersOfNetwork(
-                    self.layers_,
-                    model,
-                    PartData(X, weights),
-                    first_data,
-                    report,
-                    noise_below=self.corrupted == "input",
-                )
-                pretrain(self, layers)
+            self._pretrain(state, PartData(X, weights), first_data, report)
             if self.fine_tune:
                 rows, constant_loss = self._units.scaling.rows(X), self._units.constant_loss
                 problem = Problem(objective, rows, weights, constant_loss=constant_loss)
