@@ -5,7 +5,7 @@ from .._threads import ELEMENT, share
 
 
 class CenteredSteps:
-    """A solver whose steps are those of ``solver`` on W and b + W mean, instead of the weights W and the biases b.
+    """The steps of ``solver`` on W and b + W mean, instead of the weights W and the biases b.
 
     The units of the first layer have the same inputs W (x - mean) + (b + W mean), but a step of W does not shift them
     all at once. If most inputs are on, as in noisy pictures, the shifts of plain steps turn off every unit for good.
@@ -23,10 +23,6 @@ class CenteredSteps:
     def __init__(self, solver, network, means, mask=None):
         self._solver, self._network = solver, network
         self._means, self._mask = Constant(means), None if mask is None else Constant(mask)
-
-    def start(self, params):
-        """Return the state before the first step."""
-        return self._solver.start(params)
 
     def step(self, params, grad, state, learning_rate):
         """Move ``params`` and ``state`` by one step, in place."""

@@ -47,7 +47,7 @@ def test_steps_are_those_on_the_centered_parameters(solver, mask):
     centered = flat.copy()
     split(centered)[1][...] += split(flat)[0] @ MEANS
     steps = CenteredSteps(solver, network, MEANS, mask)
-    state, own_state = steps.start(flat), solver.start(centered)
+    state, own_state = solver.start(flat), solver.start(centered)
     for _ in range(3):
         solver.step(centered, gradient(of_centered, centered), own_state, 0.1)
         plain = gradient(lambda point: loss(split(point)[0] * connected, *split(point)[1:]), flat)
