@@ -6,6 +6,7 @@ from sklearn.utils import gen_batches
 from .._arrays.namespace import dense
 from ..nn.scaling import Scaling
 
+LARGEST_WHOLE = 2**24  # float32 has all whole numbers up to this one
 _CELLS = 2**18  # cells of a dense block
 _SAME_SCALE = 0.75  # fraction of the real columns that must have the common range, for all to count as on one scale
 _TINY = 1e-280  # smallest variance from squares with all digits

@@ -7,7 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._arrays.namespace import dense, to_numpy
 from ..nn.losses import Extremes
-from .columns import known_means
+from .columns import LARGEST_WHOLE, known_means
 
 _CONSTANT = 1e-3  # standard deviation of a constant code unit, as a fraction of the largest code
 _DEAD = 0.5  # warn above this fraction of features that are active nowhere
@@ -23,7 +23,6 @@ _CURE_OF_DRIFT = (
     "Give the first call rows of all kinds, since it finds the scale, or set standardize=False and scale X yourself, for "
     "instance by a StandardScaler that has seen more rows."
 )
-_WHOLE = 2**24  # float32 has all whole numbers up to this one
 _DWARFED = 100.0  # warn above this multiple of the median deviation of the columns
 _ONE_DIRECTION = 0.95  # warn above this fraction of the variance in one direction
 _FEW_COLUMNS = 5  # of fewer columns that depend on each other, one direction may be all there is
@@ -189,7 +188,7 @@ def warn_of_scales(columns, names, cure="Set standardize='auto', or scale X."):
 def warn_of_rounded(columns, names):
     """Warn if float32 has rounded different values of a column, such as times in seconds, to nearly the same ones."""
     with np.errstate(invalid="ignore", over="ignore"):
-        large = np.maximum(np.abs(columns.low), np.abs(columns.high)) > _WHOLE
+        large = np.maximum(np.abs(columns.low), np.abs(columns.high)) > LARGEST_WHOLE
         constant = ~columns.varies | (columns.deviation == 0)
         lost = large & (columns.high > columns.low) & constant
     if lost.any():

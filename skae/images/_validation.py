@@ -11,16 +11,15 @@ from scipy.ndimage import gaussian_filter
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import validate_data
 
+from .._estimators.columns import LARGEST_WHOLE
 from .._estimators.devices import check_library
 from .._estimators.fitting import counted_rows, gathered, validated_rows
 from .._estimators.reading import dtype_of_frame, named_array, refuse_masked_rows
 from .._estimators.unit_atoms import unit_rows
 
 _DTYPES = [np.dtype(kind) for kind in "dfe?bBhHiIlLqQ"]  # kept; all others become the first one
-_PIXELS = (
-    "_pixels"  # the attribute in which an estimator keeps the scale of the pixels that it has seen
-)
-_WHOLE = 2**24  # float32 has all whole numbers up to this one
+# The attribute in which an estimator keeps the scale of the pixels that it has seen.
+_PIXELS = "_pixels"
 _LARGEST = {np.dtype(t): 1e-6 * np.sqrt(np.finfo(t).max) for t in (np.float32, np.float64)}
 
 
@@ -225,7 +224,7 @@ def _exceed_float32(images):
     """Return whether pixels are whole numbers beyond those that float32 has, up to 2^24."""
     if images.dtype.kind not in "iu" or images.dtype.itemsize < 4 or not images.size:
         return False
-    return max(int(images.max()), -int(images.min())) > _WHOLE
+    return max(int(images.max()), -int(images.min())) > LARGEST_WHOLE
 
 
 def as_floats(images, dtype=None):
