@@ -9,6 +9,7 @@ from ..nn.scaling import Scaling
 LARGEST_WHOLE = 2**24  # float32 has all whole numbers up to this one
 _CELLS = 2**18  # cells of a dense block
 _SAME_SCALE = 0.75  # fraction of the real columns that must have the common range, for all to count as on one scale
+_FEWEST_COUNTS = 32  # fewer columns of zeros and some counts are a table
 _TINY = 1e-280  # smallest variance from squares with all digits
 # Fraction of the variance of binary columns with the same means; evenly spread values have a third of it.
 _NEARLY_BINARY = 0.6
@@ -27,10 +28,14 @@ class Columns:
     ----------
     mean, deviation, low, high : ndarray of shape (n_features,)
         Mean, standard deviation, minimum and maximum of each column, in float64.
+    n_low : ndarray of int of shape (n_features,)
+        Number of rows that have the minimum of the column.
     zero_one : ndarray of bool of shape (n_features,)
         Mask of the columns that have only the values 0 and 1.
     varies : ndarray of bool of shape (n_features,)
         Mask of the columns that are not constant.
+    n_rows : int
+        Number of rows of positive weight.
     count : float
         Number of rows, or the sum of their weights where that is larger: a row of weight 2 is two rows, but weights
         with a sum of 1 are no single row.
@@ -39,15 +44,19 @@ class Columns:
     def __init__(self, X, sample_weight=None):
         n_features = X.shape[1]
         self.low, self.high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
-        self.zero_one = np.ones(n_features, bool)
+        self.zero_one, self.n_low = np.ones(n_features, bool), np.zeros(n_features, np.int64)
         sums = _Sums(n_features)
         for x, weights in _blocks(X, sample_weight):
-            np.fmin(self.low, np.fmin.reduce(x, axis=0), out=self.low)
+            low = np.fmin(self.low, np.fmin.reduce(x, axis=0))
+            self.n_low[low < self.low] = 0
+            self.n_low += (x == low).sum(axis=0)
+            self.low = low
             np.fmax(self.high, np.fmax.reduce(x, axis=0), out=self.high)
             self.zero_one &= ((x == 0) | (x == 1) | np.isnan(x)).all(axis=0)
             sums.add(x, weights)
         self.mean, variance = sums.moments()
-        self.count, self.varies = max(sums.total, sums.n_rows), self._varies(X.dtype)
+        self.n_rows, self.varies = sums.n_rows, self._varies(X.dtype)
+        self.count = max(sums.total, sums.n_rows)
         if not self.varies.any():
             # The network then sees all columns, although they differ by rounding only.
             variance[:], self.varies[:] = 0, True
@@ -72,18 +81,29 @@ class Columns:
         variance = np.sum((self.deviation[columns] / (high - low)) ** 2)
         return bool(variance >= _NEARLY_BINARY * (means * (1 - means)).sum())
 
-    def common_range(self, columns):
-        """Return (low, high) of the ``columns`` if they look like values on one scale, such as pixels; else None.
+    def common_range(self, columns, *, counts=False):
+        """Return (low, high) of the ``columns``, a mask, if they are on one scale, as pixels are; else None.
 
-        Three quarters of them must have the lowest value of all as their minimum, and reach half of the range.
+        Of pixels, three quarters have the lowest value of all as their minimum, and reach half of the range. With
+        ``counts``, counts of words are on one scale, too, weighted or not: 32 columns or more, of whose cells three
+        quarters have the lowest value, 0. It is the minimum of three quarters of the columns, and their range is
+        between a third of the median range and three times as much.
         """
-        if len(columns) < 2:
+        lows, highs = self.low[columns], self.high[columns]
+        if len(lows) < 2:
             return None
-        low, high = self.low[columns].min(), self.high[columns].max()
+        low, high = lows.min(), highs.max()
         if not low < high:
             return None
-        same = (self.low[columns] == low) & (self.high[columns] - low >= (high - low) / 2)
-        return (low, high) if same.mean() >= _SAME_SCALE else None
+        width, at_low = highs - lows, lows == low
+        if (at_low & (width >= (high - low) / 2)).mean() >= _SAME_SCALE:
+            return low, high
+        if not counts or len(lows) < _FEWEST_COUNTS:
+            return None
+        usual = np.median(width)
+        alike = at_low & (width >= usual / 3) & (width <= usual * 3)
+        mostly_low = self.n_low[columns].mean() >= _SAME_SCALE * self.n_rows
+        return (low, high) if mostly_low and alike.mean() >= _SAME_SCALE else None
 
 
 class ColumnScales:

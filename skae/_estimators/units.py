@@ -40,6 +40,8 @@ class Units:
         For each input, the index of the first input of its one-hot group; None if there is no group.
     limits : (ndarray, ndarray) or None
         Smallest and largest value of each input in training; None if they are not known.
+    has_common_range : bool, default=False
+        Whether the columns that vary have a common range, as pixels have.
     """
 
     scaling: Scaling
@@ -51,6 +53,7 @@ class Units:
     least_loss: float = 0.0
     groups: np.ndarray | None = None
     limits: tuple | None = None
+    has_common_range: bool = False
 
     @property
     def means(self):
@@ -139,6 +142,7 @@ def make_units(
         least_loss=least_loss,
         groups=_groups(input_loss, stats, scaling),
         limits=_limits(stats, scaling),
+        has_common_range=stats.common_range(stats.varies) is not None,
     )
 
 
@@ -171,7 +175,7 @@ def _automatic_losses(X, stats, standardize, machine, sample_weight, binary_as_r
     for start, stop in groups:
         ungrouped[start:stop] = False
     binary, real = _binary_and_real(stats, ungrouped, machine)
-    pixels, limits = _on_one_scale(stats, real, binary, standardize)
+    pixels, limits = _on_one_scale(stats, real, binary, standardize, machine)
     binary, real = binary & ~pixels, real & ~pixels
     if binary_as_real:
         binary, real = np.zeros_like(binary), real | binary
@@ -189,7 +193,7 @@ def _automatic_losses(X, stats, standardize, machine, sample_weight, binary_as_r
     scales = ColumnScales(stats)
     if as_probabilities:
         scales.set_range(pixels, *limits)
-    else:
+    elif pixels.any():
         scales.standardize(pixels, shared=True)
     scales.standardize(real, shared=False)
     return pairs, scales.scaling()
@@ -205,12 +209,12 @@ def _binary_and_real(stats, ungrouped, machine):
     return binary, real
 
 
-def _on_one_scale(stats, real, binary, standardize):
-    """Return a mask of the columns that are on one scale, as pixels are, and their (low, high), or None if there are none."""
+def _on_one_scale(stats, real, binary, standardize, machine):
+    """Return a mask of the columns on one scale, as pixels and counts are, and their (low, high); None if there are none."""
     nothing = np.zeros(len(real), bool), None
     if standardize == "columns" or not real.any():
         return nothing
-    limits = stats.common_range(np.flatnonzero(real))
+    limits = stats.common_range(real, counts=standardize and not machine)
     if limits is None and standardize == "shared":
         limits = stats.low[real].min(), stats.high[real].max()
     if limits is None or (not standardize and limits != (0, 1)):

@@ -116,7 +116,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         Fraction of the cells that are corrupted; for gaussian noise, its standard deviation.
     dropout : float or 'auto', default='auto'
         Fraction of the units of each layer that are dropped at each step of (c), also for the slopes along the
-        tangents. ``'auto'`` is that of :class:`StackedAEClassifier`, but 0 if all columns have one scale, as pixels.
+        tangents. ``'auto'`` is that of :class:`StackedAEClassifier`, but 0 if columns have a common range, as pixels.
     frozen : int or 'all', default=0
         Number of the lowest hidden layers that keep the weights of ``base``. With ``'all'``, only the output layer is
         trained.
@@ -337,7 +337,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         return fitted_base(self, base, X, weights, on_interrupt=on_interrupt)
 
     def _automatic_dropout(self, widths):
-        return 0.0 if self._units.scaling.is_shared else super()._automatic_dropout(widths)
+        return 0.0 if self._units.has_common_range else super()._automatic_dropout(widths)
 
     def _warn_of_constant_outputs(self, data):
         """Warn if even the labeled rows are predicted hardly better than by outputs that do not depend on X."""

@@ -22,8 +22,6 @@ class Scaling:
         self.columns = None if varies.all() else np.flatnonzero(varies)
         self.moves = bool((center[varies] != 0).any() or (scale[varies] != 1).any())
         self.identity = self.columns is None and not self.moves  # whether z = x
-        # Whether all columns are divided by the same number, as pixels are.
-        self.is_shared = bool((scale[varies] == scale[varies][:1]).all())
         self.n_features, self.n_inputs = len(varies), int(varies.sum())
 
     def times(self, factor, chosen):

@@ -8,7 +8,7 @@ import scipy.sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.model_selection import KFold, cross_val_score
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler, normalize
 
 from skae import (
     RBM,
@@ -17,6 +17,7 @@ from skae import (
     DenoisingAE,
     ManifoldTangentClassifier,
     RecurrentAE,
+    SparseAutoEncoder,
     StackedAE,
     StackedAEClassifier,
 )
@@ -112,6 +113,39 @@ def test_a_shared_scale_is_the_root_of_the_mean_variance():
     np.testing.assert_allclose(found.center_, pixels.mean(axis=0), rtol=1e-8)
     each = AutoEncoder(3, loss="gaussian", standardize="columns", max_iter=1).fit(pixels)
     np.testing.assert_allclose(each.scale_, pixels.std(axis=0), rtol=1e-9)
+
+
+def _counts_of_words():
+    """Return counts of 40 words in 300 texts, mostly 0, which have no common range."""
+    counts = np.random.default_rng(5).poisson(np.geomspace(0.03, 0.4, 40), (300, 40)).astype(float)
+    counts[0, :3] = 12
+    counts[1] = 2  # no column has only 0 and 1
+    return counts
+
+
+@pytest.mark.parametrize(
+    "weigh", [np.asarray, np.log1p, normalize, lambda X: 1000 * X + 5, scipy.sparse.csr_matrix]
+)
+def test_counts_of_words_share_a_scale(weigh):
+    X = weigh(_counts_of_words())
+    dense = X.toarray() if weigh is scipy.sparse.csr_matrix else X
+    found = AutoEncoder(3, max_iter=1).fit(X)
+    np.testing.assert_allclose(found.scale_, np.sqrt(dense.var(axis=0).mean()), rtol=1e-9)
+    named = SparseAutoEncoder(8, max_iter=1).fit(X)
+    np.testing.assert_allclose(named.scale_, found.scale_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["few columns", "mostly other values", "other units"])
+def test_columns_of_a_table_have_their_own_scales(kind):
+    X = _counts_of_words()
+    if kind == "few columns":
+        X = X[:, :20]
+    elif kind == "mostly other values":
+        X += rng.uniform(1, 2, X.shape)
+    else:
+        X *= np.geomspace(1, 1e3, X.shape[1])
+    model = AutoEncoder(3, max_iter=1).fit(X)
+    np.testing.assert_allclose(model.scale_, X.std(axis=0), rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", MODELS)

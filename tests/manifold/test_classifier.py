@@ -303,13 +303,18 @@ def test_what_a_part_prints_is_no_part_of_a_checkpoint(tmp_path, capsys):
     [
         ("of one scale", {}, 0.0),
         ("of several scales", {}, 0.5),
+        ("of counts of words", {}, 0.5),
         ("of several scales", {"max_iter": 3}, 0.0),
         ("of several scales", {"base": ContractiveAE(99, max_iter=2, random_state=0)}, 0.0),
     ],
 )
-def test_units_are_dropped_on_tables_but_not_on_pixels(columns, options, dropout):
+def test_units_are_dropped_unless_columns_are_pixels(columns, options, dropout):
     rng = np.random.default_rng(0)
-    rows = rng.integers(0, 17, (40, 6)) if columns == "of one scale" else rng.normal(size=(40, 6))
+    rows = {
+        "of one scale": rng.integers(0, 17, (40, 6)),
+        "of several scales": rng.normal(size=(40, 6)),
+        "of counts of words": rng.poisson(np.geomspace(0.05, 0.4, 40), (40, 40)) * rng.uniform(1, 2, 40),
+    }[columns]
     targets = np.arange(40) % 2
     base = ContractiveAE(100, max_iter=2, random_state=0)
     options = {"base": base, "batch_size": 40, "random_state": 0} | options
