@@ -1,6 +1,5 @@
 """Fitted networks as ONNX graphs, for programs without Python: ``to_onnx`` needs onnx (``skae[onnx]``)."""
 
-import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._estimators.subestimators import check_estimator
 from ._version import __version__
+from ._warnings import warn
 from .deep import StackedAE
 from .nn.activations import ACTIVATIONS
 from .nn.losses import Bernoulli, Gaussian, Multinomial
@@ -175,10 +175,9 @@ def _warn_of_rounding(center, scale):
     coarse = np.abs(center) * np.finfo(np.float32).eps > _COARSE * scale
     if coarse.any():
         worst = int(np.argmax(np.abs(center) / scale))
-        warnings.warn(
+        warn(
             f"Values of X about {center[worst]:.3g} that differ by {scale[worst]:.1g} are rounded in the float32 of ONNX to more "
-            f"than {_COARSE:.0%} of their differences: subtract a constant from such columns, and fit again.",
-            stacklevel=6,
+            f"than {_COARSE:.0%} of their differences: subtract a constant from such columns, and fit again."
         )
 
 

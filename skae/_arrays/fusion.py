@@ -1,9 +1,10 @@
 """Portable kernels compiled to one device kernel each, by ``torch.compile``, within captured steps."""
 
 import threading
-import warnings
 from contextlib import contextmanager
 from types import FunctionType
+
+from .._warnings import warn
 
 
 class _Local(threading.local):
@@ -49,10 +50,9 @@ def _first_run(function, args, key):
         return _compiled[key](*args)
     except Exception as error:
         _compiled[key] = function
-        warnings.warn(
+        warn(
             f"PyTorch cannot compile {function.__name__} ({type(error).__name__}): training goes on, more slowly.",
             RuntimeWarning,
-            stacklevel=2,
         )
         return function(*args)
 

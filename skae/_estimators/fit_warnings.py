@@ -1,11 +1,10 @@
 """Warnings about fits that went wrong, each with a remedy."""
 
-import warnings
-
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from .._arrays.namespace import dense, to_numpy
+from .._warnings import warn
 from ..nn.losses import Extremes
 from .columns import LARGEST_WHOLE, known_means
 
@@ -41,11 +40,9 @@ def warn_of_constant_codes(encode, rows, name, cure):
             cure = "So are the rows of X: give rows that differ."
         elif not codes[:, constant].any():
             cure = "They are 0 in every row: lower learning_rate_init."
-        warnings.warn(
+        warn(
             f"{constant.mean():.0%} of the codes of {name} are constant on the training data: the codes say little about "
-            f"X. {cure}",
-            UserWarning,
-            stacklevel=5,
+            f"X. {cure}"
         )
 
 
@@ -68,12 +65,10 @@ def warn_of_one_direction(z, name):
     # Never more than the largest eigenvalue.
     share = float(np.sum(np.square(z @ direction))) / total
     if share > _ONE_DIRECTION:
-        warnings.warn(
+        warn(
             f"One direction has {share:.0%} of the variance of the scaled real columns: {name} learns little of the small "
             "differences between columns that are nearly proportional. If they matter to what comes next, put "
-            "make_pipeline(StandardScaler(), PCA(whiten=True)) before it. Imputed values need no change.",
-            UserWarning,
-            stacklevel=5,
+            "make_pipeline(StandardScaler(), PCA(whiten=True)) before it. Imputed values need no change."
         )
 
 
@@ -87,15 +82,13 @@ def warn_of_equal_codes(codes, name, alpha):
         )
     else:
         return
-    warnings.warn(f"The codes of {name} are {problem}", UserWarning, stacklevel=4)
+    warn(f"The codes of {name} are {problem}")
 
 
 def warn_of_zero_codes(codes, name, cure):
     """Warn if all ``codes``, an iterable of arrays, are 0 for training data that are not constant."""
     if not any(each.any() for each in codes):
-        warnings.warn(
-            f"The codes of {name} are 0 on the training data: {cure}.", UserWarning, stacklevel=5
-        )
+        warn(f"The codes of {name} are 0 on the training data: {cure}.")
 
 
 def warn_of_gaps(gaps, squares, tol, max_iter):
@@ -112,22 +105,19 @@ def warn_of_gaps(gaps, squares, tol, max_iter):
     limits = 0.5 * max(tol, 100 * np.finfo(squares.dtype).eps) * squares
     n_wide = np.count_nonzero(gaps > limits)
     if n_wide:
-        warnings.warn(
+        warn(
             f"{n_wide} of {len(gaps)} codes are not within gap_tol={tol} of their optimum after "
             f"max_inference_iter={max_iter} iterations: raise one of the two.",
             ConvergenceWarning,
-            stacklevel=4,
         )
 
 
 def warn_of_dead_features(dead, name):
     """Warn if most features are dead; ``dead`` says which ones."""
     if dead.mean() > _DEAD:
-        warnings.warn(
+        warn(
             f"{dead.mean():.0%} of the features of {name} were active at none of the last samples. Lower n_components, alpha or "
-            "learning_rate_init, or raise k or aux.",
-            UserWarning,
-            stacklevel=3,
+            "learning_rate_init, or raise k or aux."
         )
 
 
@@ -139,31 +129,28 @@ def warn_of_rising_loss(curve, name, has_rate):
     # Differences between epochs vary little in a steady rise, and as much as their size in noise.
     chance = max(2 * np.std(np.diff(curve)), _STEADY * abs(curve[0]))
     if curve[-1] - curve[0] > chance:
-        warnings.warn(
+        warn(
             f"The loss of {name} rose from {curve[0]:.4g} in the first epoch to {curve[-1]:.4g} in the last: {cure}.",
             ConvergenceWarning,
-            stacklevel=4,
         )
 
 
 def warn_of_useless_outputs(objective, constant, name):
     """Warn if training ended with an objective far above that of constant outputs."""
     if objective > _WORSE * constant > 0:
-        warnings.warn(
+        warn(
             f"{name} is worse than constant outputs: its objective is {objective:.3g}, theirs {constant:.3g}. Lower "
             "learning_rate_init or the weights of penalties, or raise max_iter.",
             ConvergenceWarning,
-            stacklevel=4,
         )
 
 
 def warn_of_max_iter(max_iter, name, has_rate):
     """Warn if training did not stop by itself."""
     other = ", or set learning_rate='cosine', which ends at max_iter" if has_rate else ""
-    warnings.warn(
+    warn(
         f"{name} stopped at max_iter={max_iter} before it converged: raise max_iter or tol{other}.",
         ConvergenceWarning,
-        stacklevel=4,
     )
 
 
@@ -177,11 +164,9 @@ def warn_of_scales(columns, names, cure="Set standardize='auto', or scale X."):
     largest, median = present.max(), np.median(present)
     if largest > _DWARFED * median > 0:
         column = names[int(deviations.argmax())]
-        warnings.warn(
+        warn(
             f"Column {column!r} has a standard deviation of {largest:.3g}, {largest / median:.3g} times the median of "
-            f"the columns: the model will learn little else. {cure}",
-            UserWarning,
-            stacklevel=4,
+            f"the columns: the model will learn little else. {cure}"
         )
 
 
@@ -193,12 +178,10 @@ def warn_of_rounded(columns, names):
         lost = large & (columns.high > columns.low) & constant
     if lost.any():
         j = int(lost.argmax())
-        warnings.warn(
+        warn(
             f"Column {names[j]!r} has values from {columns.low[j]:.10g} to {columns.high[j]:.10g} in float32, which rounds them "
             "by almost as much: it counts as constant. Give X in float64, or subtract the smallest value "
-            "of the column before X becomes float32.",
-            UserWarning,
-            stacklevel=4,
+            "of the column before X becomes float32."
         )
 
 
@@ -206,11 +189,7 @@ def warn_of_text_like_missing(classes, cure):
     """Warn if a class is blank, or text that stands for missing values elsewhere."""
     found = [each for each in classes if isinstance(each, str) and each.strip() in _LIKE_MISSING]
     if found:
-        warnings.warn(
-            f"y has the labels {list(map(str, found))}, which are taken for classes. {cure}",
-            UserWarning,
-            stacklevel=7,
-        )
+        warn(f"y has the labels {list(map(str, found))}, which are taken for classes. {cure}")
 
 
 def warn_of_range(X, columns, scaling, names, parameter):
@@ -221,12 +200,10 @@ def warn_of_range(X, columns, scaling, names, parameter):
     outside = (low < center - _OVERSHOOT * scale) | (high > center + (1 + _OVERSHOOT) * scale)
     if outside.any():
         j = int(outside.argmax())
-        warnings.warn(
+        warn(
             f"Column {names[columns[j]]!r} has values from {low[j]:g} to {high[j]:g}, and had {center[j]:g} to "
             f"{center[j] + scale[j]:g} when {parameter}='auto' chose bernoulli: the loss of other values has no minimum. Clip "
-            f"or leave out such values, or fit anew with {parameter}='gaussian'.",
-            UserWarning,
-            stacklevel=5,
+            f"or leave out such values, or fit anew with {parameter}='gaussian'."
         )
 
 
@@ -247,11 +224,9 @@ def warn_of_drift(X, sample_weight, units, names):
     if far.any():
         j = int(np.argmax(np.where(far, np.abs(z), 0)))
         limits = scaling.invert(np.stack([low, high]))[:, columns[j]]
-        warnings.warn(
+        warn(
             f"Column {names[columns[j]]!r} has the mean {means[columns[j]]:.4g} in these rows, and had values from "
-            f"{limits[0]:.4g} to {limits[1]:.4g} in those that its scale was found in{_others(far)}. {_CURE_OF_DRIFT}",
-            UserWarning,
-            stacklevel=5,
+            f"{limits[0]:.4g} to {limits[1]:.4g} in those that its scale was found in{_others(far)}. {_CURE_OF_DRIFT}"
         )
 
 
@@ -266,11 +241,9 @@ def _warn_of_new_values(X, scaling, names):
     new = np.fmax(high - center, center - low) > rounding
     if new.any():
         j = int(new.argmax())
-        warnings.warn(
+        warn(
             f"Column {names[np.flatnonzero(constant)[j]]!r} was always {center[j]:.4g} where its scale was found, and is left out; "
-            f"these rows have values from {low[j]:.4g} to {high[j]:.4g}{_others(new)}. {_CURE_OF_DRIFT}",
-            UserWarning,
-            stacklevel=6,
+            f"these rows have values from {low[j]:.4g} to {high[j]:.4g}{_others(new)}. {_CURE_OF_DRIFT}"
         )
 
 
@@ -285,9 +258,8 @@ def _others(mask):
 def warn_of_constant_outputs(error, chance, penalty):
     """Warn if labeled rows are predicted hardly better than by outputs that do not depend on X."""
     if error > _LITTLE_LEARNED * chance:
-        warnings.warn(
+        warn(
             f"Outputs hardly depend on X: of the labeled rows {error:.0%} are predicted wrong, and {chance:.0%} by "
             f"constant outputs. Set tangent_penalty below {penalty:.3g}, or raise max_iter or learning_rate_init.",
             ConvergenceWarning,
-            stacklevel=6,
         )

@@ -1,7 +1,6 @@
 """Training parameters and results, shared by all estimators that are trained by minibatches or L-BFGS."""
 
 import os
-import warnings
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from sklearn.utils import check_random_state
 
 from .._compat import CallbackSupportMixin, HasMethods, Interval, StrOptions
 from .._typing import PathLike, RandomState, Schedule, SolverLike
+from .._warnings import warn
 from ..nn.scaling import unscaled
 from ..training.checkpoint import Checkpoint
 from ..training.full_batch import minimize_full_batch
@@ -292,11 +292,10 @@ class TrainedModel(CallbackSupportMixin):
         batches = problem.batches(train, max(self.batch_size, BLOCK), equal_noise=True)
         minimize_full_batch(problem.objective, state, solver, batches, tol=self.tol, **options)
         if not state.converged and state.n_epochs >= epochs.stop:
-            warnings.warn(
+            warn(
                 f"L-BFGS stopped at max_iter={self._n_epochs(problem)} before it converged; raise "
                 "max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
 
     def _stopping(self, problem, held_out, seed):

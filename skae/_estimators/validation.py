@@ -9,12 +9,12 @@ A search over ``tangent_penalty=0`` and other values is thus quiet, and whoever 
 
 import inspect
 import re
-import warnings
 from numbers import Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from .._warnings import warn
 from ..nn.corruption import CORRUPTIONS
 from ..training.solvers import is_full_batch
 
@@ -43,7 +43,7 @@ def warn_of_unused(estimator):
             continue
         verb = "has no effect: it needs" if len(concerned) == 1 else "have no effect: they need"
         message = f"{values} of {type(estimator).__name__} {verb} {needed}."
-        warnings.warn(message, UserWarning, stacklevel=4)
+        warn(message)
 
 
 def _is_off(value):
@@ -53,16 +53,14 @@ def _is_off(value):
 
 def warn_of_argument(given, needed):
     """Warn that ``given``, an argument of a function as text, has no effect without ``needed``."""
-    warnings.warn(f"{given} has no effect: it needs {needed}.", UserWarning, stacklevel=3)
+    warn(f"{given} has no effect: it needs {needed}.")
 
 
 def warn_of_n_samples(n_samples, start, name):
     """Warn if ``start``, an array called ``name`` or None, has another number of chains than ``n_samples``."""
     if start is not None and n_samples not in (1, len(start)):
-        warnings.warn(
-            f"n_samples={n_samples} has no effect: there is one chain for each of the {len(start)} rows of {name}.",
-            UserWarning,
-            stacklevel=3,
+        warn(
+            f"n_samples={n_samples} has no effect: there is one chain for each of the {len(start)} rows of {name}."
         )
 
 

@@ -1,10 +1,9 @@
 """The version of skae in files of pickle, joblib and skops, and a warning if another version reads them."""
 
-import warnings
-
 from sklearn.base import BaseEstimator
 
 from .._version import __version__
+from .._warnings import warn
 
 _KEY = "_skae_version"
 _RENAMED = {"trained_with_": "_trained_with", "pixels_": "_pixels"}  # attributes of early files
@@ -21,11 +20,9 @@ def setstate(estimator, state):
     """Set attributes, and warn if another version wrote them: a class's ``__setstate__``."""
     version = state.get(_KEY, "an unknown version")
     if version != __version__:
-        warnings.warn(
+        warn(
             f"This {type(estimator).__name__} was saved by skae {version} and is read by {__version__}: its methods may fail "
-            f"or give other results. Fit it anew, or read it with skae {version}.",
-            UserWarning,
-            stacklevel=2,
+            f"or give other results. Fit it anew, or read it with skae {version}."
         )
     kept = {_RENAMED.get(name, name): value for name, value in state.items() if name != _KEY}
     BaseEstimator.__setstate__(estimator, kept)

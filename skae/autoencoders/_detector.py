@@ -1,7 +1,6 @@
 """Anomaly detection with an auto-encoder, by reconstruction errors and codes."""
 
 import math
-import warnings
 from functools import partial
 from numbers import Real
 
@@ -28,6 +27,7 @@ from .._typing import (
     OutlierMixin,
     Self,
 )
+from .._warnings import warn
 from ._autoencoder import AutoEncoder
 from ._composed import (
     base_or_default,
@@ -288,11 +288,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         with np.errstate(over="ignore"):
             variance = variance * self._unit**2
         if not ((variance > 0) & np.isfinite(variance))[counted].all():
-            warnings.warn(
+            warn(
                 "residual_variance_ is 0 or infinite, since the squares of such residuals are beyond the range of float64: "
-                "scale X to use it. Scores and labels do not depend on the scale.",
-                UserWarning,
-                stacklevel=6,
+                "scale X to use it. Scores and labels do not depend on the scale."
             )
         return variance
 

@@ -1,6 +1,5 @@
 """Layers of a stack: defaults, checks, names, units and shapes."""
 
-import warnings
 from dataclasses import fields
 from numbers import Integral
 
@@ -15,6 +14,7 @@ from .._estimators.supervised import MOST_UNITS
 from .._estimators.training import TrainedModel
 from .._estimators.units import plain_units
 from .._estimators.validation import changed_parameters
+from .._warnings import warn
 from ..autoencoders import ContractiveAE
 
 # Training parameters that each layer has for itself when all are trained at once, or that change no result.
@@ -51,11 +51,9 @@ def warn_of_first_layer(layers):
         ignored = {key: value for key, value in changed if key in names and value != first[key]}
         if ignored:
             values = ", ".join(f"{key}={value!r}" for key, value in ignored.items())
-            warnings.warn(
+            warn(
                 f"{values} of the layer {name!r} has no effect: schedule='simultaneous' trains all layers as the parameters "
-                "of the first one say.",
-                UserWarning,
-                stacklevel=2,
+                "of the first one say."
             )
 
 

@@ -1,6 +1,5 @@
 """Checks and defaults that the samplers share."""
 
-import warnings
 from itertools import islice
 from numbers import Integral, Real
 
@@ -10,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._estimators.columns import Columns
 from .._estimators.reading import validated
 from .._estimators.training import parameters_of_fit
+from .._warnings import warn
 from ..autoencoders import BaseAutoEncoder
 from ..deep import RecurrentAE, StackedAE
 from ..nn.losses import Gaussian
@@ -123,11 +123,10 @@ def checked_states(scaling, states, start):
         )
     # Scaled columns are of the order of 1.
     if np.abs(states).max() > _FARTHEST * max(np.abs(start).max(), 1):
-        warnings.warn(
+        warn(
             f"The chains have run away from the data, to values of {np.abs(result).max():.2g}: the density of the model has "
             "no limits there, or step_size or the noise is too large: lower them, take fewer steps, or a model with bounded "
-            "codes (activation='sigmoid').",
-            stacklevel=3,
+            "codes (activation='sigmoid')."
         )
     return result
 

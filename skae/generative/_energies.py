@@ -1,12 +1,12 @@
 """The energy E(x, theta), its gradient, and the chains that draw x given theta."""
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import log_softmax
 
 from .._typing import FloatArray
+from .._warnings import warn
 from ..nn.jacobian_penalties import JacobianCurvature
 from ..nn.losses import Bernoulli, Gaussian, Multinomial
 from ..nn.objective import Objective
@@ -137,10 +137,9 @@ def draw_data(base, draws, start, n_steps, step_size, temperature, rng):
         )
     objective, bounded = differentiable_energy(base), loss.columns_of(Bernoulli)
     if bounded.size and step_size * temperature > 1:
-        warnings.warn(
+        warn(
             f"step_size={step_size:.3g} times the temperature {temperature:.3g} is above 1: steps are wider than the range "
-            "of bernoulli columns, and their samples are noise. Lower step_size.",
-            stacklevel=3,
+            "of bernoulli columns, and their samples are noise. Lower step_size."
         )
     chosen = rng.integers(len(draws), size=len(start))
     groups = [(draws[k], np.flatnonzero(chosen == k)) for k in np.unique(chosen)]

@@ -1,8 +1,8 @@
 """Markov chain Monte Carlo on arrays: parallel chains, a row for each."""
 
-import warnings
-
 import numpy as np
+
+from .._warnings import warn
 
 _MOST_FALL = 100  # of the log density in a step, for each feature: 14 standard deviations of a normal density
 
@@ -35,10 +35,9 @@ def langevin(score, x, n_steps, step_size, rng):
         steady = steady and (rise >= -_MOST_FALL * x.shape[1]).all()
         x, gradient = end, end_gradient
         if not (remaining or steady) and np.isfinite(x).all():
-            warnings.warn(
+            warn(
                 "Steps of the chains are too large: they end where the density is almost 0, so the states are no samples. "
-                "Lower step_size.",
-                stacklevel=4,
+                "Lower step_size."
             )
         yield x
 
@@ -93,9 +92,8 @@ def moving(steps):
         moved = moved or accepted.any()
         yield x
     if not moved:
-        warnings.warn(
-            "No step of the chains was accepted: the samples are where the chains start. Lower step_size.",
-            stacklevel=4,
+        warn(
+            "No step of the chains was accepted: the samples are where the chains start. Lower step_size."
         )
 
 

@@ -1,6 +1,5 @@
 """Likelihood of data under a density of gaussian kernels around the samples of a model."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -16,6 +15,7 @@ from .._estimators.validation import warn_of_argument
 from .._kernels.parzen import add_exponentials
 from .._threads import share_items, team
 from .._typing import ArrayLike, FloatArray, RandomState
+from .._warnings import warn
 
 _COARSE_WIDTHS = np.logspace(-3, 0.5, 20)  # times the spread of the samples
 _FINE_FACTORS = np.logspace(-0.2, 0.2, 21)  # times the best of these, just beyond its neighbors
@@ -241,10 +241,9 @@ def _best(sigmas, samples, X_validation, block_size):
 
 def _warn_at_an_end(best, sigma):
     if best in (0, len(_COARSE_WIDTHS) - 1):
-        warnings.warn(
+        warn(
             f"sigma={sigma:.3g} is at an end of the search: look for rows that X_validation shares with samples, "
-            "or for samples far from it, or give sigma.",
-            stacklevel=3,
+            "or for samples far from it, or give sigma."
         )
 
 

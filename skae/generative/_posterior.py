@@ -1,13 +1,12 @@
 """Posterior of the parameters of a network given data, and chains that draw from it."""
 
-import warnings
-
 import numpy as np
 from scipy.optimize import minimize as scipy_minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from .._estimators.fitting import BLOCK
 from .._estimators.subestimators import unfrozen
+from .._warnings import warn
 from ..autoencoders import AutoEncoder, BaseAutoEncoder
 from ..training.batches import mean_objective
 from ..training.loop import say
@@ -186,9 +185,8 @@ def warn_of_mixing(model):
             f"the chains have not mixed in {few:.0%} of the parameters (R-hat up to {worst:.3g}, which should be below "
             f"{MOST_R_HAT}; effective sample sizes down to {least:.3g}, which should be {FEWEST_INDEPENDENT})"
         )
-    warnings.warn(
+    warn(
         f"{type(model).__name__}: {found}. Standard deviations over the draws may be too small. Raise burn_in and n_draws or "
         "thin; diagnose(X) tells how far reconstructions are to be trusted.",
         ConvergenceWarning,
-        stacklevel=4,
     )

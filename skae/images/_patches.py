@@ -1,6 +1,5 @@
 """From images to rows and back: patches, contrast, denoising."""
 
-import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -12,6 +11,7 @@ from sklearn.utils import check_random_state, check_scalar
 from .._estimators.fitting import DTYPES
 from .._estimators.reading import numpy_array
 from .._typing import ArrayLike, FloatArray, RandomState
+from .._warnings import warn
 from ._validation import check_finite_pixels, checked_patch_size, is_channels_first, pair, smoothed
 
 
@@ -142,11 +142,9 @@ def _checked_image(image, name, patch_size):
         )
     checked_patch_size(patch_size, image.shape, name)
     if image.ndim == 3 and is_channels_first(image.shape):
-        warnings.warn(
+        warn(
             f"{name} has the shape {image.shape}, which is that of an image with channels first: if it is one, give "
-            f"{name}.transpose(1, 2, 0).",
-            UserWarning,
-            stacklevel=4,
+            f"{name}.transpose(1, 2, 0)."
         )
     return image
 

@@ -1,7 +1,6 @@
 """Validation of images, and patches drawn from them."""
 
 import os
-import warnings
 from contextlib import suppress
 from numbers import Integral
 
@@ -16,6 +15,7 @@ from .._estimators.devices import check_library
 from .._estimators.fitting import counted_rows, gathered, validated_rows
 from .._estimators.reading import dtype_of_frame, named_array, refuse_masked_rows
 from .._estimators.unit_atoms import unit_rows
+from .._warnings import warn
 
 _DTYPES = [np.dtype(kind) for kind in "dfe?bBhHiIlLqQ"]  # kept; all others become the first one
 # The attribute in which an estimator keeps the scale of the pixels that it has seen.
@@ -246,11 +246,9 @@ def as_floats(images, dtype=None):
             f"X has pixels of {np.abs(images).max():.3g}, too large for {dtype}; divide X by the largest pixel."
         )
     if dtype == np.float32 and _exceed_float32(images):
-        warnings.warn(
+        warn(
             f"X has whole numbers up to {largest:.4g}, which lose digits in float32, the dtype of this fit: fit anew with "
-            "X.astype('float64'), or subtract an offset from all images.",
-            UserWarning,
-            stacklevel=2,
+            "X.astype('float64'), or subtract an offset from all images."
         )
     return floats
 

@@ -1,6 +1,5 @@
 """Whitening of patches."""
 
-import warnings
 from numbers import Real
 from typing import ClassVar
 
@@ -22,6 +21,7 @@ from .._typing import (
     Self,
     TransformerMixin,
 )
+from .._warnings import warn
 
 
 @linked
@@ -105,10 +105,8 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         # As fractions of the largest value, whose square could be out of range.
         unit = np.abs(centered).max() or X.dtype.type(1)
         if not centered.any():
-            warnings.warn(
-                "All columns of X are constant: ZCA makes 0 of rows like them. Give rows that differ.",
-                UserWarning,
-                stacklevel=4,
+            warn(
+                "All columns of X are constant: ZCA makes 0 of rows like them. Give rows that differ."
             )
         if not np.isfinite(unit):
             raise ValueError(f"X is too large for {X.dtype}: scale it.")

@@ -4,7 +4,6 @@ It knows an objective, parameters, batches and a solver.
 """
 
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from .._arrays.namespace import all_finite, copy, empty_like, host_copy, is_array
 from .._protocols import Observer, TakesNoRate
+from .._warnings import warn
 
 
 @dataclass
@@ -327,8 +327,7 @@ def say(line):
     except UnicodeEncodeError:
         print(line.encode("ascii", "backslashreplace").decode())
     except (OSError, ValueError) as error:
-        warnings.warn(
+        warn(
             f"Lines of verbose cannot be printed ({error}): training goes on without them.",
             RuntimeWarning,
-            stacklevel=2,
         )

@@ -4,7 +4,6 @@ Their state consists of plain arrays, so a checkpoint can hold it.
 """
 
 import math
-import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -15,6 +14,7 @@ from .._arrays.namespace import is_numpy, precision_of, scalar, size, zeros_like
 from .._arrays.updates import adam, corrected, momentum
 from .._protocols import Observer, TakesNoRate
 from .._threads import ELEMENT, share
+from .._warnings import warn
 
 AUTO_ITERATIONS = 200  # of L-BFGS
 _STEPS = 1000, 2000  # bounds on the minibatches of max_iter='auto', which are two for each row
@@ -150,11 +150,9 @@ class IdleSteps(Observer):
         # Atoms of norm 1 are scaled after each step.
         rounding = 8 * precision_of(self._before) * abs(self._before)
         if self._n_epochs and (abs(state.params - self._before) <= rounding).all():
-            warnings.warn(
+            warn(
                 f"The steps of solver={type(self._solver).__name__} changed no parameter: step must change params in "
-                "place, as in params -= learning_rate * grad.",
-                UserWarning,
-                stacklevel=6,
+                "place, as in params -= learning_rate * grad."
             )
 
 
