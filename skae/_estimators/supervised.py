@@ -40,7 +40,7 @@ from .one_pass import fit_transform
 from .parameters import resolved
 from .refit import check_refit, train_twice
 from .training import TrainedModel
-from .validation import HAS_LEVEL
+from .validation import OF_LEVEL
 
 # Constraints of the parameters of noise at the inputs in the joint training of all layers.
 NOISE = {
@@ -93,7 +93,7 @@ class BaseSupervised(
         "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
-    _needs: ClassVar[tuple] = (("corruption_level", *HAS_LEVEL),)
+    _needs: ClassVar[tuple] = (OF_LEVEL,)
 
     # What it has in common with networks that decode, without being one.
     center_, scale_ = FittedNetwork.center_, FittedNetwork.scale_

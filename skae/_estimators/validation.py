@@ -1,15 +1,16 @@
 """Parameters at the beginning of a fit: errors of invalid ones, and warnings of those that have no effect.
 
-Rows of the attribute ``_needs`` of classes say which parameters count only beside certain values of others: their
-names, what they need, in words, and a function of the estimator that says whether it is there.
+Each :class:`Need` in the attribute ``_needs`` of classes says of parameters that they count only beside certain values
+of others.
 
 A parameter is not told where the user has turned off what it needs: by 0, None or False where that is not the default.
 A search over ``tangent_penalty=0`` and other values is thus quiet, and whoever forgets ``gradient='pcd'`` is told.
 """
 
 import inspect
-import re
+from collections.abc import Callable
 from numbers import Real
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -17,6 +18,38 @@ from sklearn.base import BaseEstimator
 from .._warnings import warn
 from ..nn.corruption import CORRUPTIONS
 from ..training.solvers import is_full_batch
+
+
+class Need(NamedTuple):
+    """Parameters that count only beside certain values of others.
+
+    Parameters
+    ----------
+    names : str
+        Names of these parameters, with spaces between them.
+    others : str
+        Names of the parameters whose values decide.
+    needed : str
+        What they need, in words.
+    is_there : callable
+        ``is_there(estimator)`` returns whether the estimator has what they need.
+    """
+
+    names: str
+    others: str
+    needed: str
+    is_there: Callable
+
+    @classmethod
+    def of_value(cls, names, other, *values):
+        """Return the need of a parameter that has one of ``values``."""
+        needed = f"{other}={' or '.join(map(repr, values))}"
+        return cls(names, other, needed, lambda self: getattr(self, other) in values)
+
+    @classmethod
+    def of_positive(cls, names, other):
+        """Return the need of a parameter above 0."""
+        return cls(names, other, f"{other} > 0", lambda self: getattr(self, other) > 0)
 
 
 def changed_parameters(estimator):
@@ -29,21 +62,19 @@ def changed_parameters(estimator):
 def warn_of_unused(estimator):
     """Warn of parameters that are not the default but have no effect, by the ``_needs`` of the classes of ``estimator``.
 
-    If several rows apply to a parameter, the first one is told; none is if it needs what the user has turned off.
+    If several apply to a parameter, the first one is told; none is if it needs what the user has turned off.
     """
     changed = changed_parameters(estimator)
-    given = dict(changed)
-    rows = [row for each in type(estimator).__mro__ for row in vars(each).get("_needs", ())]
-    for names, needed, is_there in rows:
-        concerned = [name for name in names.split() if name in changed]
-        if not concerned or is_there(estimator):
+    turned_off = {name for name, value in changed.items() if _is_off(value)}
+    needs = [need for each in type(estimator).__mro__ for need in vars(each).get("_needs", ())]
+    for names, others, needed, is_there in needs:
+        if changed.keys().isdisjoint(names.split()) or is_there(estimator):
             continue
-        values = ", ".join(f"{name}={changed.pop(name)!r}" for name in concerned)
-        if any(_is_off(given.get(word, True)) for word in re.findall(r"\w+", needed)):
+        unused = [f"{name}={changed.pop(name)!r}" for name in names.split() if name in changed]
+        if turned_off.intersection(others.split()):
             continue
-        verb = "has no effect: it needs" if len(concerned) == 1 else "have no effect: they need"
-        message = f"{values} of {type(estimator).__name__} {verb} {needed}."
-        warn(message)
+        verb = "has no effect: it needs" if len(unused) == 1 else "have no effect: they need"
+        warn(f"{', '.join(unused)} of {type(estimator).__name__} {verb} {needed}.")
 
 
 def _is_off(value):
@@ -92,26 +123,33 @@ def _has_level(estimator):
     return isinstance(estimator.corruption, str) and estimator.corruption in CORRUPTIONS
 
 
-STOPS_EARLY = "early_stopping=True", _stops_early
-HAS_LEVEL = f"a corruption from {', '.join(map(repr, CORRUPTIONS))}", _has_level
+OF_LEVEL = Need(
+    "corruption_level",
+    "corruption",
+    f"a corruption from {', '.join(map(repr, CORRUPTIONS))}",
+    _has_level,
+)
 
-# Rows that have all estimators that train.
+# What parameters of all estimators that train need.
 OF_TRAINING = (
-    ("validation_fraction", *STOPS_EARLY),
-    (
+    Need.of_value("validation_fraction", "early_stopping", True),
+    Need(
         "n_iter_no_change",
+        "early_stopping solver",
         "early_stopping=True, with solver='lbfgs'",
         lambda self: _stops_early(self) or _takes_steps(self),
     ),
-    (
+    Need(
         "tol n_iter_no_change",
+        "early_stopping learning_rate solver",
         "early_stopping=True or learning_rate='constant'",
         lambda self: (
             _stops_early(self) or self.learning_rate == "constant" or not _takes_steps(self)
         ),
     ),
-    (
+    Need(
         "learning_rate_init learning_rate batch_size shuffle",
+        "solver",
         "a solver of minibatches, such as 'adam'",
         _takes_steps,
     ),

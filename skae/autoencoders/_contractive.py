@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import Interval, StrOptions
 from .._estimators.parameters import estimator, resolved
 from .._estimators.units import make_units
+from .._estimators.validation import Need
 from ..nn.activations import make_activation
 from ..nn.jacobian_penalties import JacobianContraction, JacobianCurvature
 from ..nn.network import expected_squared_jacobian
@@ -208,9 +209,10 @@ class ContractiveAE(BaseAutoEncoder):
     }
 
     _needs: ClassVar[tuple] = (
-        ("curvature_noise n_curvature_samples", "curvature > 0", lambda self: self.curvature > 0),
-        (
+        Need.of_positive("curvature_noise n_curvature_samples", "curvature"),
+        Need(
             "n_directions",
+            "contracted hidden_layer_sizes activation",
             "contracted='reconstruction', hidden_layer_sizes or a unit that takes a whole row",
             lambda self: self._takes_directions,
         ),

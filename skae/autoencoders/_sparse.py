@@ -15,6 +15,7 @@ from .._estimators.parameters import AUTO_STEP_SIZE, estimator
 from .._estimators.training import TrainedModel
 from .._estimators.unit_atoms import ProjectedAtoms
 from .._estimators.units import make_units, plain_units
+from .._estimators.validation import Need
 from .._typing import ArrayLike, MatrixLike, Schedule, Self, Standardize, StepSolverLike
 from ..nn.sparse_objective import SparseObjective
 from ..nn.sparse_units import SPARSE_TRAININGS
@@ -193,17 +194,9 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
     }
 
     _needs: ClassVar[tuple] = (
-        ("expansion", "n_components=None", lambda self: self.n_components is None),
-        (
-            "k",
-            "activation='topk' or 'batch_topk'",
-            lambda self: self.activation in ("topk", "batch_topk"),
-        ),
-        (
-            "alpha",
-            "activation='jumprelu' or 'relu'",
-            lambda self: self.activation in ("jumprelu", "relu"),
-        ),
+        Need.of_value("expansion", "n_components", None),
+        Need.of_value("k", "activation", "topk", "batch_topk"),
+        Need.of_value("alpha", "activation", "jumprelu", "relu"),
     )
 
     @classmethod

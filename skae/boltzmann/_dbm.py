@@ -28,7 +28,7 @@ from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
 from .._estimators.subestimators import copies, data_for_part
 from .._estimators.training import TrainedModel
-from .._estimators.validation import STOPS_EARLY
+from .._estimators.validation import Need
 from .._typing import (
     ArrayLike,
     ClassNamePrefixFeaturesOutMixin,
@@ -186,7 +186,7 @@ class DBM(
         "momentum": [Interval(Real, 0, 1, closed="left")],
     }
 
-    _needs: ClassVar[tuple] = (("tol n_iter_no_change", *STOPS_EARLY),)
+    _needs: ClassVar[tuple] = (Need.of_value("tol n_iter_no_change", "early_stopping", True),)
 
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block

@@ -18,6 +18,7 @@ from .._estimators.subestimators import layer_weights
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
 from .._estimators.unsupervised import CONSTRAINTS
+from .._estimators.validation import Need
 from .._threads import team
 from .._typing import (
     ArrayLike,
@@ -215,15 +216,15 @@ class RBM(BoltzmannMachine, FittedNetwork):
     }
 
     _needs: ClassVar[tuple] = (
-        (
+        Need(
             "tol n_iter_no_change",
+            "early_stopping gradient",
             "early_stopping=True or gradient='autoencoder'",
             lambda self: self.early_stopping or self.gradient == "autoencoder",
         ),
-        ("n_gibbs_steps", "gradient='cd' or 'pcd'", lambda self: self.gradient != "autoencoder"),
-        ("centered", "gradient='cd' or 'pcd'", lambda self: self.gradient != "autoencoder"),
-        ("n_chains", "gradient='pcd'", lambda self: self.gradient == "pcd"),
-        ("sparsity_target", "sparsity > 0", lambda self: self.sparsity > 0),
+        Need.of_value("n_gibbs_steps centered", "gradient", "cd", "pcd"),
+        Need.of_value("n_chains", "gradient", "pcd"),
+        Need.of_positive("sparsity_target", "sparsity"),
     )
 
     @_fit_context(prefer_skip_nested_validation=True)

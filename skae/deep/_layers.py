@@ -13,7 +13,7 @@ from .._estimators.subestimators import check_layers, kind_of_units
 from .._estimators.supervised import MOST_UNITS
 from .._estimators.training import TrainedModel
 from .._estimators.units import plain_units
-from .._estimators.validation import changed_parameters
+from .._estimators.validation import Need, changed_parameters
 from .._warnings import warn
 from ..autoencoders import ContractiveAE
 
@@ -38,8 +38,9 @@ def _has_noise_above(stack):
     )
 
 
-# A row of ``_needs``.
-NOISE_ABOVE = "corrupted", "a DenoisingAE above the first layer", _has_noise_above
+OF_NOISE_ABOVE = Need(
+    "corrupted", "layers", "a DenoisingAE above the first layer", _has_noise_above
+)
 
 
 def warn_of_first_layer(layers):

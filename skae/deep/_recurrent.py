@@ -7,6 +7,7 @@ from .._compat import Interval, StrOptions, _fit_context
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import PartData, copies
+from .._estimators.validation import Need
 from .._typing import ArrayLike, Corruption, MatrixLike, Self
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.objective import Objective
@@ -141,7 +142,12 @@ class RecurrentAE(BaseStack):
     }
 
     _needs: ClassVar[tuple] = (
-        ("schedule corrupted", "pretraining", lambda self: self.pretraining is not None),
+        Need(
+            "schedule corrupted",
+            "pretraining",
+            "pretraining",
+            lambda self: self.pretraining is not None,
+        ),
     )
 
     @_fit_context(prefer_skip_nested_validation=False)

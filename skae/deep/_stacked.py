@@ -13,7 +13,7 @@ from .._estimators.fitting import gathered_with_y, is_fitted, take_columns, unch
 from .._estimators.labels import is_continuous
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import PartData, copies, without_output
-from .._estimators.validation import check_params, warn_of_unused
+from .._estimators.validation import Need, check_params, warn_of_unused
 from .._typing import AnyArray, ArrayLike, FloatArray, MatrixLike, Self, available_if
 from ..nn.corruption import make_corruption
 from ..nn.objective import Objective
@@ -177,9 +177,10 @@ class StackedAE(BaseStack):
     }
 
     _needs: ClassVar[tuple] = (
-        (
+        Need(
             "corruption corruption_level weight_decay solver learning_rate_init learning_rate batch_size max_iter tol "
             "shuffle early_stopping validation_fraction n_iter_no_change",
+            "fine_tune",
             "fine_tune; layers have training parameters of their own",
             lambda self: self.fine_tune is not None,
         ),

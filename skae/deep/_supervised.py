@@ -20,11 +20,12 @@ from .._estimators.unlabeled import (
     supervised_factors,
     with_unlabeled_stratum,
 )
+from .._estimators.validation import Need
 from .._typing import ArrayLike, MatrixLike, NamedLayers, Self
 from ..nn.model import Model
 from ._layers import (
     LAYERS,
-    NOISE_ABOVE,
+    OF_NOISE_ABOVE,
     check_stack,
     chosen_layers,
     downward,
@@ -60,13 +61,14 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
     }
 
     _needs: ClassVar[tuple] = (
-        (
+        Need(
             "schedule corrupted",
+            "pretraining",
             "pretraining='unsupervised'",
             lambda self: self.pretraining in ("unsupervised", "partial"),  # the latter refuses them
         ),
-        NOISE_ABOVE,
-        ("supervision_weight", "pretraining='partial'", lambda self: self.pretraining == "partial"),
+        OF_NOISE_ABOVE,
+        Need.of_value("supervision_weight", "pretraining", "partial"),
     )
 
     get_params, set_params = named_layers.get_params, named_layers.set_params

@@ -15,7 +15,7 @@ from .._estimators.fitting import unchanged_on_error
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
 from .._estimators.subestimators import is_prefit, plain_codes
-from .._estimators.validation import validate_params
+from .._estimators.validation import Need, validate_params
 from .._threads import share_items, team
 from .._typing import (
     ArrayLike,
@@ -194,13 +194,14 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     _validate_params = validate_params
     _needs: ClassVar[tuple] = (
-        (
+        Need(
             "n_filters",
+            "dictionary",
             "dictionary='kmeans' or 'patches'",
             lambda self: isinstance(self.dictionary, str),
         ),
-        ("alpha", "encoder='threshold'", lambda self: self.encoder == "threshold"),
-        ("pool_grid", "pool_size=None", lambda self: self.pool_size is None),
+        Need.of_value("alpha", "encoder", "threshold"),
+        Need.of_value("pool_grid", "pool_size", None),
     )
 
     fit_transform = fit_transform

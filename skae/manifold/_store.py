@@ -14,6 +14,7 @@ from .._arrays.namespace import (
     to_numpy,
 )
 from .._estimators.parameters import resolved
+from .._estimators.validation import Need
 from .._kernels.tangents import gather, gather_sum
 from .._protocols import Observer
 from .._threads import ELEMENT, share, share_items
@@ -217,15 +218,16 @@ def is_penalized(classifier):
     return resolved(classifier.tangent_penalty, "tangent_penalty", 1.0) > 0
 
 
-# Rows of ``_needs``.
 OF_TANGENTS = (
-    (
+    Need(
         "n_tangents tangent_sampling update_tangents tangent_storage",
+        "tangent_penalty",
         "tangent_penalty > 0",
         is_penalized,
     ),
-    (
+    Need(
         "update_tangents",
+        "frozen",
         "frozen below 'all', or the tangents stay as they are",
         lambda self: self.frozen != "all",
     ),

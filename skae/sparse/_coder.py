@@ -14,7 +14,7 @@ from .._estimators.reading import named_array
 from .._estimators.squares import check_squares
 from .._estimators.subestimators import atoms_of
 from .._estimators.unit_atoms import unit_rows
-from .._estimators.validation import warn_of_argument
+from .._estimators.validation import Need, warn_of_argument
 from .._typing import ArrayLike, FloatArray, MatrixLike, Self
 from ..training.problem import Problem
 from ._base import USED_AFTER_FIT, BaseCoder, positive_part
@@ -185,19 +185,22 @@ class SparseCoder(BaseCoder):
     }
 
     _needs: ClassVar[tuple] = (
-        (
+        Need(
             "n_components batch_size max_iter tol shuffle early_stopping warm_start checkpoint",
+            "dictionary",
             "dictionary=None, since a given dictionary is not trained",
             lambda self: self.dictionary is None,
         ),
-        ("n_nonzero_coefs", "algorithm='omp'", lambda self: self.algorithm == "omp"),
-        (
+        Need.of_value("n_nonzero_coefs", "algorithm", "omp"),
+        Need(
             "alpha",
+            "algorithm transform_encoder",
             "another algorithm than 'omp', or transform_encoder='soft_threshold'",
             lambda self: self.algorithm != "omp" or self.transform_encoder == "soft_threshold",
         ),
-        (
+        Need(
             "gap_tol max_inference_iter",
+            "algorithm",
             "another algorithm than 'omp'",
             lambda self: self.algorithm != "omp",
         ),

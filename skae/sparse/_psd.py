@@ -13,6 +13,7 @@ from .._estimators.layer import Layer
 from .._estimators.parameters import estimator
 from .._estimators.squares import loss_of_zeros, scale_of_values
 from .._estimators.unit_atoms import UnitAtoms
+from .._estimators.validation import Need
 from .._typing import FloatArray, Schedule, StepSolverLike
 from ..nn.activations import Diagonal
 from ..nn.code_encoders import ENCODERS, make_encoder
@@ -173,8 +174,8 @@ class PSD(BaseCoder):
     }
 
     _needs: ClassVar[tuple] = (
-        ("n_steps", "encoder='lista'", lambda self: self.encoder == "lista"),
-        ("pool_size", "topology", lambda self: self.topology is not None),
+        Need.of_value("n_steps", "encoder", "lista"),
+        Need("pool_size", "topology", "topology", lambda self: self.topology is not None),
     )
 
     _used_after_fit = (
