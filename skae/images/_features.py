@@ -224,7 +224,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         """
         self._check_combinations()
         with unchanged_on_error(self):
-            images = validated_images(self, X, self.image_shape, reset=True)
+            images, self._pixels = validated_images(self, X, self.image_shape)
             size = checked_patch_size(self.patch_size, images.shape[1:])
             n_positions = tuple(n - k + 1 for n, k in zip(images.shape[1:], size))
             tiling = checked_tiling(self.tiling, n_positions)
@@ -271,7 +271,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         """
         check_is_fitted(self)
         check_set(self, "n_jobs")
-        images = validated_images(self, X, self.image_shape_, reset=False)
+        images, _ = validated_images(self, X, self.image_shape_, self._pixels)
         dtype = self._maps.dtype
         features = np.empty((len(images), *self.map_shape_), dtype)
 

@@ -262,9 +262,9 @@ class ConvolutionalPSD(
     def _prepared(self, X, sample_weight, again):
         """Return the ``Problem`` and the initial state: the last one, or a new one."""
         image_shape = self.image_shape_ if again and self.image_shape is None else self.image_shape
-        dtype = self.components_.dtype if again else None
-        images, weights = counted_images(self, X, sample_weight, image_shape, dtype)
-        rows, image_shape = images.reshape(len(images), -1), images.shape[1:]
+        seen, dtype = (self._pixels, self.components_.dtype) if again else (None, None)
+        images, weights, self._pixels = counted_images(self, X, sample_weight, image_shape, seen)
+        rows, image_shape = as_floats(images, dtype).reshape(len(images), -1), images.shape[1:]
         size = checked_patch_size(self.patch_size, image_shape)
         shape = {"n_filters": self.n_filters, "patch_size": size, "encoder": self.encoder}
         shape |= {"image_shape": image_shape, "tiling": pair(self.tiling, "tiling")}
@@ -377,7 +377,7 @@ class ConvolutionalPSD(
         """Return the results of ``function`` for blocks of images, whose codes take little memory, as a tuple."""
         check_is_fitted(self)
         check_set(self, *_AFTER_FIT)
-        images = validated_images(self, X, self.image_shape_, reset=False)
+        images, _ = validated_images(self, X, self.image_shape_, self._pixels)
         blocks = gen_batches(len(images), max(_CODES // self._n_features_out, 1))
         with team(effective_n_jobs(self.n_jobs)):
             parts = [function(as_floats(images[rows], self.components_.dtype)) for rows in blocks]

@@ -127,7 +127,7 @@ class ConvolutionalStack(
         self._check_layers()
         n_threads = None if self.n_jobs is None else effective_n_jobs(self.n_jobs)
         with unchanged_on_error(self, n_threads):
-            images = validated_images(self, X, self.image_shape, reset=True)
+            images, self._pixels = validated_images(self, X, self.image_shape)
             self.image_shape_ = images.shape[1:]
             rng = check_random_state(self.random_state)
             fitted, maps = [], images
@@ -162,7 +162,7 @@ class ConvolutionalStack(
         """
         check_is_fitted(self)
         check_set(self, "n_jobs")
-        images = validated_images(self, X, self.image_shape_, reset=False)
+        images, _ = validated_images(self, X, self.image_shape_, self._pixels)
         # A team of all stages would keep each from its own threads.
         threads = nullcontext() if self.n_jobs is None else team(effective_n_jobs(self.n_jobs))
         with threads:

@@ -18,13 +18,11 @@ from .._estimators.unit_atoms import unit_rows
 from .._warnings import warn
 
 _DTYPES = [np.dtype(kind) for kind in "dfe?bBhHiIlLqQ"]  # kept; all others become the first one
-# The attribute in which an estimator keeps the scale of the pixels that it has seen.
-_PIXELS = "_pixels"
 _LARGEST = {np.dtype(t): 1e-6 * np.sqrt(np.finfo(t).max) for t in (np.float32, np.float64)}
 
 
-def validated_images(estimator, X, image_shape, *, reset):
-    """Return X as a view of shape (n, height, width, channels).
+def validated_images(estimator, X, image_shape, seen=None):
+    """Return X as a view of shape (n, height, width, channels), and what is known of the scale of its pixels.
 
     Parameters
     ----------
@@ -34,32 +32,26 @@ def validated_images(estimator, X, image_shape, *, reset):
         Images, with or without channels, or rows.
     image_shape : tuple of int or None
         Shape of an image. If None, rows are square gray images or, if they cannot be, images of one pixel in height.
-    reset : bool
-        Whether ``fit`` is the caller.
+    seen : dict or None
+        What ``fit`` has found of the scale of pixels; None if ``fit`` is the caller.
 
     Raises
     ------
     ValueError
         If X is not finite, images are not of ``image_shape``, or pixels have another scale than in ``fit``.
     """
-    images = _read_images(estimator, X, image_shape, reset)
-    seen = _seen_pixels(images, None if reset else vars(estimator)[_PIXELS])
-    if reset:
-        vars(estimator)[_PIXELS] = seen
-    return images
+    images = _read_images(estimator, X, image_shape, reset=seen is None)
+    return images, _seen_pixels(images, seen)
 
 
-def counted_images(estimator, X, sample_weight, image_shape, dtype):
-    """Return the images of positive weight that a training has, as floats of ``dtype``, and their weights or None.
+def counted_images(estimator, X, sample_weight, image_shape, seen=None):
+    """Return the images of positive weight, their weights or None, and the scale of their pixels.
 
-    They are validated as by :func:`validated_images`. The dtype None, which is that of :func:`dtype_of`, begins anew;
-    otherwise pixels must have the scale of those that earlier calls have seen.
+    See :func:`validated_images`.
     """
-    images = _read_images(estimator, X, image_shape, dtype is None)
+    images = _read_images(estimator, X, image_shape, reset=seen is None)
     images, weights, _ = counted_rows(images, sample_weight, dtype_of(images))
-    kept = vars(estimator)
-    kept[_PIXELS] = _seen_pixels(images, None if dtype is None else kept[_PIXELS])
-    return as_floats(images, dtype), weights
+    return images, weights, _seen_pixels(images, seen)
 
 
 def _read_images(estimator, X, image_shape, reset):
