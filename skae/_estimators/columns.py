@@ -62,9 +62,7 @@ class Columns:
             variance[:], self.varies[:] = 0, True
         elif not (np.isfinite(variance).all() and (variance[self.varies] > _TINY).all()):
             # A square has overflowed or underflowed.
-            sums = _Sums(n_features, np.maximum(np.abs(self.low), np.abs(self.high)))
-            for x, weights in _blocks(X, sample_weight):
-                sums.add(x, weights)
+            sums = _sums(X, sample_weight, np.maximum(np.abs(self.low), np.abs(self.high)))
             self.mean, variance = sums.moments()
         self.deviation = np.sqrt(variance) * sums.unit
 
@@ -147,12 +145,7 @@ class ColumnScales:
 
 def known_means(X, sample_weight):
     """Return the means of the columns of X without missing values; NaN for a column that has no others."""
-    total, count = np.zeros((2, X.shape[1]))
-    for x, weights in _blocks(X, sample_weight):
-        missing = np.isnan(x)
-        total += weights @ np.where(missing, 0, x)
-        count += weights @ ~missing
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    return _sums(X, sample_weight).means()
 
 
 def power_of_two(values):
@@ -161,10 +154,10 @@ def power_of_two(values):
 
 
 class _Sums:
-    """Weighted sums of the values of each column, in multiples of ``unit``, and of their squares."""
+    """Weighted sums of the values of each column, and of their squares, in multiples of a power of two near its ``size``."""
 
-    def __init__(self, n_features, unit=None):
-        self.unit = np.ones(n_features) if unit is None else power_of_two(unit)
+    def __init__(self, n_features, size=None):
+        self.unit = np.ones(n_features) if size is None else power_of_two(size)
         self.count, self.sum, self.squares = np.zeros((3, n_features))
         self.total, self.n_rows, self.shift = 0.0, 0, None
 
@@ -195,9 +188,21 @@ class _Sums:
                 f"Column {int(np.argmin(self.count))} of X has no value in the samples of positive weight: all are NaN. Leave it out."
             )
         with np.errstate(over="ignore", invalid="ignore"):
-            mean = self.sum / self.count
-            variance = np.maximum(self.squares / self.count - mean**2, 0)
-            return (mean + self.shift) * self.unit, variance
+            variance = np.maximum(self.squares / self.count - (self.sum / self.count) ** 2, 0)
+        return self.means(), variance
+
+    def means(self):
+        """Return the means of the columns; NaN for a column that has no value."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return (self.sum / self.count + self.shift) * self.unit
+
+
+def _sums(X, sample_weight, size=None):
+    """Return the ``_Sums`` of all rows, in multiples of powers of two near the ``size`` of the columns."""
+    sums = _Sums(X.shape[1], size)
+    for x, weights in _blocks(X, sample_weight):
+        sums.add(x, weights)
+    return sums
 
 
 def _blocks(X, sample_weight):
