@@ -58,12 +58,6 @@ class Targets:
     bias: np.ndarray | float = 0.0
     strata: np.ndarray | None = None
 
-    def of_rows(self, rows):
-        """Return the targets of some rows."""
-        parts = {name: getattr(self, name) for name in ("values", "labeled", "strata")}
-        parts = {name: each if each is None else each[rows] for name, each in parts.items()}
-        return replace(self, **parts)
-
 
 class SupervisedData(NamedTuple):
     """The validated data of a supervised fit, without rows of weight 0.
@@ -207,17 +201,18 @@ def _balancing(y, weights):
     return factors
 
 
-def read_classes(y, dtype):
-    """Return the ``Classes`` in y, and the ``Targets``."""
+def read_classes(y, dtype, rows):
+    """Return the ``Classes`` in y, and the ``Targets`` of some rows."""
     y, known_labels = _labels_of_text(y)
     kind = type_of_target(known_labels, input_name="y")
     if kind == "multilabel-indicator":
-        return _read_indicators(y, dtype)
+        return _read_indicators(y, dtype, rows)
     if kind == "multiclass-multioutput":
         raise ValueError(f"{_HOW_TO_SHAPE}. {_NO_MARKS}")
     classes, codes = _read_codes(y, known_labels)
     if len(classes) < 2:
         raise ValueError(f"y must have two classes or more; got one class, {classes[0]}.")
+    codes = codes[rows]
     labeled = codes >= 0
     values = np.zeros((len(codes), len(classes)), dtype)
     values[np.flatnonzero(labeled), codes[labeled]] = 1
@@ -402,12 +397,13 @@ def _check_range(values, deviations, dtype):
         )
 
 
-def _read_indicators(y, dtype):
+def _read_indicators(y, dtype, rows):
     values = dense(check_array(y, accept_sparse="csr", dtype=dtype))
     if not np.isin(values, (0, 1)).all():
         raise ValueError(
             "y with several columns must be an indicator matrix of 0 and 1; got the values "
             f"{np.unique(values).tolist()}. {_NO_MARKS}"
         )
+    values = values[rows]
     targets = Targets(values, Bernoulli, np.ones(len(values), bool))
     return Classes(np.arange(values.shape[1]), True), targets

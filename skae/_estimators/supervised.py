@@ -186,7 +186,8 @@ class BaseSupervised(
 
     def _validated_data(self, X, y, sample_weight):
         """Return the ``SupervisedData`` of a fit, and set the kind of predictions."""
-        self._noise(1)  # raises if its parameters are invalid
+        if self.corruption != "auto":
+            make_input_noise(self.corruption, self.corruption_level)  # raises if they are invalid
         if self.refit:
             self._check_refit()
         X = validated_rows(self, X, dtype=DTYPES)
@@ -194,8 +195,7 @@ class BaseSupervised(
         X, weights, counted = counted_rows(X, sample_weight)
         balanced = weights
         if is_classifier(self):
-            self._kind, targets = read_classes(y, X.dtype)
-            targets = targets.of_rows(counted)
+            self._kind, targets = read_classes(y, X.dtype, counted)
             self.classes_ = self._kind.classes
             balanced = self._kind.balanced(weights, targets, self.class_weight)
         else:
@@ -237,52 +237,52 @@ class BaseSupervised(
         trained = self.frozen != "all"
         return _DROPPED if many_steps and trained and min(widths) >= _FEWEST_UNITS else 0.0
 
-    def _joint_objective(self, data, inputs, *, penalties=(), row_factors=None):
-        """Return the objective of all layers together: to predict the targets in ``data`` from rows of ``inputs``.
+    def _train_jointly(
+        self,
+        inputs,
+        data,
+        state,
+        constant_loss,
+        *,
+        penalties=(),
+        row_factors=None,
+        autoencoder=None,
+        **options,
+    ):
+        """Train all layers together, from ``state``, to predict the targets in ``data`` from rows of ``inputs``.
 
-        ``penalties`` are those besides weight decay; ``row_factors`` multiply the weights of rows in the loss.
+        Parameters
+        ----------
+        inputs : ndarray, CSR matrix or ScaledRows
+            Inputs of the network.
+        data : SupervisedData
+        state : TrainingState
+        constant_loss : float
+            Loss of the best constant predictions.
+        penalties : sequence of Penalty
+            Penalties besides weight decay.
+        row_factors : ndarray or None
+            Factors of the weights of rows in the loss of predictions.
+        autoencoder : (Network, ndarray) or None
+            A network with the same hidden layers and a decoder, and its parameters: X is then reconstructed, too.
+        **options
+            Those of ``Problem``: which ``rows`` take part, ``observers``, and so on.
         """
-        return Objective(
+        targets = data.targets
+        objective = Objective(
             self._network,
             self._output_units,
-            corruption=self._noise(inputs.shape[1], self._units.groups, self._units.limits),
+            corruption=self._noise(),
             penalties=[*penalties, *self._weight_decays(data)],
             n_frozen=self._n_frozen_layers,
             row_factors=row_factors,
         )
-
-    def _plus_reconstruction(self, objective, network, constant_loss):
-        """Return ``objective`` plus ``reconstruction_weight`` times the loss of reconstructing X from the hidden layers.
-
-        The loss is scaled such that constant outputs have the same loss in both parts. The parameters of the sum are
-        those of ``objective`` and those of the decoder: ``join`` makes them from those of both networks.
-
-        Parameters
-        ----------
-        objective : Objective
-            See :meth:`_joint_objective`.
-        network : Network
-            A network with the same hidden layers, and a decoder.
-        constant_loss : float
-            Loss of constant predictions.
-
-        Returns
-        -------
-        both : SharedEncoder
-        """
-        of_constants = sum(self._units.constant_losses.values())
-        # A constant X has no loss that could set the scale.
-        scale = constant_loss / of_constants if of_constants > 0 else 0.0
-        options = {"corruption": objective.corruption, "n_frozen": self._n_frozen_layers}
-        reconstruction = Objective(network, self._units.loss, **options)
-        return SharedEncoder(objective, reconstruction, self.reconstruction_weight * scale)
-
-    def _train_jointly(self, objective, inputs, data, state, **options):
-        """Minimize ``objective`` from ``state``, over rows of ``inputs`` and the targets in ``data``.
-
-        ``options`` are those of ``Problem``: which ``rows`` take part, ``observers``, and so on.
-        """
-        targets = data.targets
+        if autoencoder is None:
+            options["constant_loss"] = constant_loss
+        else:
+            network, flat = autoencoder
+            objective = self._plus_reconstruction(objective, network, constant_loss)
+            state = self._restarted(state, objective.join(state.params, flat))
         problem = Problem(
             objective,
             inputs,
@@ -298,6 +298,18 @@ class BaseSupervised(
         else:
             self._train(problem, state)
 
+    def _plus_reconstruction(self, objective, network, constant_loss):
+        """Return ``objective`` plus ``reconstruction_weight`` times the loss of reconstructing X with ``network``.
+
+        The loss is scaled such that constant outputs have the same loss in both parts.
+        """
+        of_constants = sum(self._units.constant_losses.values())
+        # A constant X has no loss that could set the scale.
+        scale = constant_loss / of_constants if of_constants > 0 else 0.0
+        options = {"corruption": objective.corruption, "n_frozen": self._n_frozen_layers}
+        reconstruction = Objective(network, self._units.loss, **options)
+        return SharedEncoder(objective, reconstruction, self.reconstruction_weight * scale)
+
     @property
     def _n_frozen_layers(self):
         """The number of the lowest layers that are not trained: int."""
@@ -309,11 +321,9 @@ class BaseSupervised(
         n_rows = np.sum(labeled if weights is None else weights[labeled])
         return weight_decays(resolved(self.weight_decay, "weight_decay", _DECAY / n_rows))
 
-    def _noise(self, n_inputs, groups=None, limits=None):
-        """Return the corruption of ``n_inputs`` inputs in training.
-
-        ``groups`` and ``limits`` are those of the first inputs.
-        """
+    def _noise(self):
+        """Return the corruption of the network's inputs in training; those after the columns of X have no group."""
+        n_inputs, groups, limits = self._network.sizes[0], self._units.groups, self._units.limits
         if groups is not None:
             groups = np.append(groups, np.arange(len(groups), n_inputs))
         if limits is not None:

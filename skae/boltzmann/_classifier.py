@@ -168,9 +168,8 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
             base_data = data_for_part(frame, sample_weight, data.X, data.weights)
             state = begin(self._fitted_base(*base_data, on_interrupt=begin))
             inputs = self.base_.model_.network_inputs(data.X)
-            objective = self._joint_objective(data, inputs)
-            options = {"rows": data.labeled_rows, "constant_loss": data.constant_loss()}
-            self._train_jointly(objective, inputs, data, state, **options)
+            constant_loss, rows = data.constant_loss(), data.labeled_rows
+            self._train_jointly(inputs, data, state, constant_loss, rows=rows)
         return self
 
     def _begin(self, targets, base):

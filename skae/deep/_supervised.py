@@ -173,17 +173,18 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         """Train all layers and the output layer, starting from ``state``; unlabeled rows only if X is reconstructed."""
         inputs, constant_loss = self._units.scaling.rows(data.X), data.constant_loss()
         if not self.reconstruction_weight:
-            objective = self._joint_objective(data, inputs)
-            options = {"rows": data.labeled_rows, "constant_loss": constant_loss}
-        else:
-            ratio = self._unlabeled_ratio()
-            data, factors = with_unlabeled_stratum(data), supervised_factors(data, ratio)
-            predicting = self._joint_objective(data, inputs, row_factors=factors)
-            network, flat = self._autoencoder(state)
-            objective = self._plus_reconstruction(predicting, network, constant_loss)
-            state = self._restarted(state, objective.join(state.params, flat))
-            options = {"unlabeled_per_labeled": ratio}
-        self._train_jointly(objective, inputs, data, state, **options)
+            self._train_jointly(inputs, data, state, constant_loss, rows=data.labeled_rows)
+            return
+        ratio = self._unlabeled_ratio()
+        self._train_jointly(
+            inputs,
+            with_unlabeled_stratum(data),
+            state,
+            constant_loss,
+            row_factors=supervised_factors(data, ratio),
+            autoencoder=self._autoencoder(state),
+            unlabeled_per_labeled=ratio,
+        )
 
     def _autoencoder(self, state):
         """Return a network of all encoders and decoders end to end, and its parameters."""

@@ -290,21 +290,15 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         penalties, observers = self._penalties(inputs, rows, data, state, constant_loss)
         # Which rows to train on, such that the loss of predictions is a mean over the labeled ones of them.
         ratio = unlabeled_ratio(self, self.reconstruction_weight > 0 or penalizes_unlabeled)
-        factors = None
+        options = {"rows": rows, "observers": observers, "unlabeled_per_labeled": ratio}
         if penalizes_unlabeled:
             data = with_unlabeled_stratum(with_mean_over_labeled(data, rows, ratio))
         elif self.reconstruction_weight:
-            rows, factors = None, supervised_factors(data, ratio)  # all rows
+            options |= {"rows": None, "row_factors": supervised_factors(data, ratio)}  # all rows
             data = with_unlabeled_stratum(data)
-        options = {"rows": rows, "observers": observers, "unlabeled_per_labeled": ratio}
-        objective = self._joint_objective(data, inputs, penalties=penalties, row_factors=factors)
         if self.reconstruction_weight:
-            network, flat = self._base_autoencoder(state)
-            objective = self._plus_reconstruction(objective, network, constant_loss)
-            state = self._restarted(state, objective.join(state.params, flat))
-        else:
-            options["constant_loss"] = constant_loss
-        self._train_jointly(objective, inputs, data, state, **options)
+            options["autoencoder"] = self._base_autoencoder(state)
+        self._train_jointly(inputs, data, state, constant_loss, penalties=penalties, **options)
         if penalties:
             self._warn_of_constant_outputs(data)
 
