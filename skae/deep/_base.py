@@ -15,10 +15,8 @@ from .._estimators.supervised import NOISE
 from .._estimators.training import TrainedModel
 from .._estimators.validation import OF_LEVEL
 from .._typing import Corruption, NamedLayers, Schedule
-from ..nn.model import Model
 from ._layers import LAYERS, OF_NOISE_ABOVE, chosen_layers, units_of
-from ._layers_of_network import LayersOfNetwork
-from ._pretraining import pretrain
+from ._pretraining import layers_in_training, pretrain
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -47,6 +45,7 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
 
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
+    _layers_in_training = layers_in_training
 
     @property
     def n_iter_(self) -> int:
@@ -69,12 +68,4 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
     def _pretrain(self, state, data, first_data, report):
         """Fit the layers to ``data``, the first one to ``first_data``, and put their weights into ``state``."""
         with self._set_state_at_end(state):
-            layers = LayersOfNetwork(
-                self.layers_,
-                Model(self._network, state.params, self._units),
-                data,
-                first_data,
-                report,
-                noise_below=self.corrupted == "input",
-            )
-            pretrain(self, layers)
+            pretrain(self, self._layers_in_training(state, data, first_data, report))

@@ -30,18 +30,16 @@ class LayersOfNetwork:
         The same for the first layer, which is fitted to what the user gave if columns have names.
     report : Callbacks
         Callbacks of the whole fit, of which the layers are parts.
-    noise_below : bool, default=False
+    noise_below : bool
         Whether noise is added to X instead of to the codes.
     """
 
-    def __init__(self, layers, model, data, first_data, report, *, noise_below=False):
+    def __init__(self, layers, model, data, first_data, report, noise_below):
         self.model, self.data, self.first_data = model, data, first_data
         self.report, self.noise_below = report, noise_below
         depths = [len(layer.layer_shapes()) for _, layer in layers]
         starts = np.cumsum([0, *depths[:-1]]).tolist()
         self._layers = [(name, layer, start) for (name, layer), start in zip(layers, starts)]
-        if noise_below:
-            self._check_noise_below()
 
     def __iter__(self):
         return iter(self._layers)
@@ -106,7 +104,8 @@ class LayersOfNetwork:
                     f"{option} needs auto-encoders or RBMs as layers; {name!r} is {layer!r}."
                 )
 
-    def _check_noise_below(self):
+    def check_noise_below(self):
+        """Raise if a layer cannot learn from codes of X with noise."""
         self.check_networks("corrupted='input'")
         for name, layer, _ in self._layers[1:]:
             if layer.layer_training().weighs_cells:

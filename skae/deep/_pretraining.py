@@ -16,7 +16,9 @@ from functools import partial
 from .._arrays.namespace import Constant
 from .._estimators.callbacks import reported
 from ..nn.layerwise import OnCodes
+from ..nn.model import Model
 from ..training.problem import Problem
+from ._layers_of_network import LayersOfNetwork
 from ._pretraining_simultaneous import pretrain_simultaneously
 
 
@@ -37,6 +39,13 @@ def reported_layers(stack, X, state, set_state, n_more):
         report.close(None)
 
 
+def layers_in_training(self, state, data, first_data, report):
+    """Return the ``LayersOfNetwork`` of a stack, which takes this function as a method; their weights go into ``state``."""
+    model = Model(self._network, state.params, self._units)
+    noise_below = self.corrupted == "input"
+    return LayersOfNetwork(self.layers_, model, data, first_data, report, noise_below)
+
+
 def pretrain(stack, layers):
     """Fit ``layers`` without labels, as the parameters of ``stack`` say.
 
@@ -46,6 +55,8 @@ def pretrain(stack, layers):
         Has the parameters ``schedule``, ``checkpoint`` and ``resume``.
     layers : LayersOfNetwork
     """
+    if layers.noise_below:
+        layers.check_noise_below()
     if stack.schedule == "greedy":
         _pretrain_greedily(layers)
         return

@@ -22,7 +22,6 @@ from .._estimators.unlabeled import (
 )
 from .._estimators.validation import Need
 from .._typing import ArrayLike, MatrixLike, NamedLayers, Self
-from ..nn.model import Model
 from ._layers import (
     LAYERS,
     OF_NOISE_ABOVE,
@@ -33,8 +32,7 @@ from ._layers import (
     ties,
     units_of,
 )
-from ._layers_of_network import LayersOfNetwork
-from ._pretraining import pretrain, reported_layers
+from ._pretraining import layers_in_training, pretrain, reported_layers
 from ._pretraining_with_targets import pretrain_with_both, pretrain_with_targets
 
 
@@ -73,6 +71,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
 
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
+    _layers_in_training = layers_in_training
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -153,16 +152,9 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
 
     def _train_layers(self, data, state, first_data, report):
         """Fit the layers and put their weights into ``state``."""
-        unsupervised = self.pretraining == "unsupervised"
-        layers = LayersOfNetwork(
-            self.layers_,
-            Model(self._network, state.params, self._units),
-            PartData(data.X, data.weights),
-            first_data,
-            report,
-            noise_below=unsupervised and self.corrupted == "input",
-        )
-        if unsupervised:
+        rows = PartData(data.X, data.weights)
+        layers = self._layers_in_training(state, rows, first_data, report)
+        if self.pretraining == "unsupervised":
             pretrain(self, layers)
         elif self.pretraining == "supervised":
             pretrain_with_targets(layers, data, self._output_units)
