@@ -76,8 +76,6 @@ class LayerTraining:
         ``set_network(units, shape)`` sets the ``Units`` and the arguments of the ``Network``.
     start : callable
         ``start(network, dtype)`` returns the ``TrainingState`` before the first step of any ``Network``.
-    restarted : callable
-        ``restarted(state, params)`` returns ``state`` with other parameters, from which the solver starts anew.
     make_solver : callable
         ``make_solver()`` returns the solver that the layer's parameters name.
     step_size : callable
@@ -102,7 +100,6 @@ class LayerTraining:
     begin: Callable
     set_network: Callable
     start: Callable
-    restarted: Callable
     make_solver: Callable
     step_size: Callable
     train: Callable

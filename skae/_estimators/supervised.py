@@ -282,7 +282,7 @@ class BaseSupervised(
         else:
             network, flat = autoencoder
             objective = self._plus_reconstruction(objective, network, constant_loss)
-            state = self._restarted(state, objective.join(state.params, flat))
+            state = state.restarted(objective.join(state.params, flat), self._make_solver())
         problem = Problem(
             objective,
             inputs,

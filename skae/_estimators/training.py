@@ -146,15 +146,11 @@ class TrainedModel(CallbackSupportMixin):
         """Return the state before the first step, at ``params``; ``seed`` and ``rng`` are those of :meth:`_seed`."""
         return TrainingState(params, self._make_solver().start(params), rng, seed)
 
-    def _restarted(self, state, params):
-        """Return ``state`` with other ``params``, from which the solver starts anew."""
-        return replace(state, params=params, solver=self._make_solver().start(params))
-
     def _last_state(self):
         """Return the state of the last fit, to continue from; another ``random_state`` gives it a new seed."""
         state = TrainingState.from_dict(self._state)
         state.best, state.n_stale, state.best_params, state.converged = np.inf, 0, None, False
-        fresh = self._restarted(state, state.params)
+        fresh = state.restarted(state.params, self._make_solver())
         if fresh.solver.keys() != state.solver.keys():
             state = fresh
         if self.random_state is not None and self._seeded_by != kind_of_seed(self.random_state):

@@ -118,7 +118,6 @@ def layer_training(self, **facts):
         begin=self._begin,
         set_network=self._set_network,
         start=self._start,
-        restarted=self._restarted,
         make_solver=self._make_solver,
         step_size=self._step_size,
         train=self._train,

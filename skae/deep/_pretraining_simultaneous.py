@@ -82,7 +82,7 @@ def _set_layers(layers, together, joint):
 def set_part(layer, params, whole):
     """Set the fitted attributes of ``layer``: its ``params``, and the history in ``whole``, the state of the training."""
     training = layer.layer_training()
-    training.set_state(training.restarted(whole, params.copy()))
+    training.set_state(whole.restarted(params.copy(), training.make_solver()))
 
 
 @contextmanager

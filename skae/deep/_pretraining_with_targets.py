@@ -78,7 +78,7 @@ def pretrain_with_both(layers, data, loss, weight):
             scale = own_loss_of_constants / loss_of_constants if loss_of_constants else 0.0
             both = SharedEncoder(problem.objective, predicting, weight * scale)
             flat = _best_constant(network, targets, state.params.dtype)
-            state = training.restarted(state, both.join(state.params, flat))
+            state = state.restarted(both.join(state.params, flat), training.make_solver())
             problem = Problem(both, problem.X, weights, targets.values, strata=targets.strata)
             training.train(problem, state, partial(_set_autoencoder, layer, own.size))
 

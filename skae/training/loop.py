@@ -5,7 +5,7 @@ It knows an objective, parameters, batches and a solver.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -47,6 +47,10 @@ class TrainingState:
     def n_epochs(self):
         """Number of whole epochs so far."""
         return len(self.loss_curve)
+
+    def restarted(self, params, solver):
+        """Return the same state with other ``params``, from which ``solver`` starts anew."""
+        return replace(self, params=params, solver=solver.start(params))
 
     def to_dict(self):
         """Return copies as a flat dict of arrays of numpy, numbers and lists."""
