@@ -144,10 +144,12 @@ class TrainedModel(CallbackSupportMixin):
 
     def _new_state(self, params, seed, rng):
         """Return the state before the first step, at ``params``; ``seed`` and ``rng`` are those of :meth:`_seed`."""
+        self._remember_parameters()
         return TrainingState(params, self._make_solver().start(params), rng, seed)
 
     def _last_state(self):
         """Return the state of the last fit, to continue from; another ``random_state`` gives it a new seed."""
+        self._remember_parameters()
         state = TrainingState.from_dict(self._state)
         state.best, state.n_stale, state.best_params, state.converged = np.inf, 0, None, False
         fresh = state.restarted(state.params, self._make_solver())
@@ -164,7 +166,7 @@ class TrainedModel(CallbackSupportMixin):
         return seed, np.random.default_rng(seed)
 
     def _remember_parameters(self):
-        """Store the training parameters that are needed later."""
+        """Store the parameters with which a training begins, as far as they are needed after it."""
         params = self.get_params(deep=False)
         self._trained_with = {name: params[name] for name in _REMEMBERED if name in params}
         fixed = {name: params[name] for name in FIXED if name in params}
@@ -186,7 +188,6 @@ class TrainedModel(CallbackSupportMixin):
             Called with the last state when training ends, also by an error; :meth:`_set_state` by default.
         """
         # 1. The epochs of this fit, and the state that it begins with.
-        self._remember_parameters()  # now, since it raises for those that cannot be copied
         epochs = range(state.n_epochs, state.n_epochs + self._n_epochs(problem))
         if state.extra:  # of the last fit, which may have had other observers
             kept = problem.kept(state.params)
@@ -317,7 +318,6 @@ class TrainedModel(CallbackSupportMixin):
 
     def _set_state(self, state):
         """Set the fitted attributes: the parameters and the history in ``state``."""
-        self._remember_parameters()
         self._state = state.to_dict()
 
     def _set_state_at_end(self, state):
