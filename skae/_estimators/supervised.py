@@ -117,7 +117,7 @@ class BaseSupervised(
         check_is_fitted(self)
 
         def encode(model, x):
-            return model.network.encode(model.params, self._inputs(x), n_layers=model.n_layers)
+            return model.network.encode(model.params, self._inputs(x)[...], n_layers=model.n_layers)
 
         return self._by_block(X, encode, self._n_features_out, method="transform")
 
@@ -206,11 +206,8 @@ class BaseSupervised(
             )
         return SupervisedData(X, weights, balanced, targets)
 
-    def _start_network(self, widths, activations, targets, *, n_inputs=None):
-        """Set the network, of an encoder and an output layer, and its output units; return the state before the first step.
-
-        By default there are as many inputs as columns of X that vary.
-        """
+    def _start_network(self, n_inputs, widths, activations, targets):
+        """Set the network, of an encoder and an output layer, and its output units; return the state before the first step."""
         n_outputs = targets.values.shape[1]
         if self.frozen != "all" and self.frozen > len(widths):
             raise ValueError(
@@ -218,7 +215,7 @@ class BaseSupervised(
             )
         dropout = self._automatic_dropout(widths) if self.dropout == "auto" else self.dropout
         self._shape = {
-            "sizes": (n_inputs or self._units.scaling.n_inputs, *widths, n_outputs),
+            "sizes": (n_inputs, *widths, n_outputs),
             "activation": (*activations, "identity"),
             "decoder": None,
             "dropout": dropout,
@@ -239,7 +236,6 @@ class BaseSupervised(
 
     def _train_jointly(
         self,
-        inputs,
         data,
         state,
         constant_loss,
@@ -249,12 +245,10 @@ class BaseSupervised(
         autoencoder=None,
         **options,
     ):
-        """Train all layers together, from ``state``, to predict the targets in ``data`` from rows of ``inputs``.
+        """Train all layers together, from ``state``, to predict the targets in ``data``.
 
         Parameters
         ----------
-        inputs : ndarray, CSR matrix or ScaledRows
-            Inputs of the network.
         data : SupervisedData
         state : TrainingState
         constant_loss : float
@@ -285,7 +279,7 @@ class BaseSupervised(
             state = state.restarted(objective.join(state.params, flat), self._make_solver())
         problem = Problem(
             objective,
-            inputs,
+            self._inputs(data.X),
             data.balanced_weights,
             targets.values,
             strata=targets.strata,
@@ -323,7 +317,7 @@ class BaseSupervised(
 
     def _noise(self):
         """Return the corruption of the network's inputs in training; those after the columns of X have no group."""
-        n_inputs, groups, limits = self._network.sizes[0], self._units.groups, self._units.limits
+        n_inputs, groups, limits = self._shape["sizes"][0], self._units.groups, self._units.limits
         if groups is not None:
             groups = np.append(groups, np.arange(len(groups), n_inputs))
         if limits is not None:
@@ -363,13 +357,13 @@ class BaseSupervised(
         check_is_fitted(self)
 
         def logits(model, x):
-            return model.network.encode(model.params, self._inputs(x))
+            return model.network.encode(model.params, self._inputs(x)[...])
 
         return in_numpy(self._by_block(X, logits, self._network.sizes[-1], method=method))
 
     def _inputs(self, X):
-        """Return the inputs of the network for dense rows of X."""
-        return self._units.scaling.apply(X)
+        """Return the inputs of the network for the rows of X, which are scaled when they are taken."""
+        return self._units.scaling.rows(X)
 
     @property
     def _params(self):

@@ -167,9 +167,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
             begin = partial(self._begin, data.targets)
             base_data = data_for_part(frame, sample_weight, data.X, data.weights)
             state = begin(self._fitted_base(*base_data, on_interrupt=begin))
-            inputs = self.base_.model_.network_inputs(data.X)
-            constant_loss, rows = data.constant_loss(), data.labeled_rows
-            self._train_jointly(inputs, data, state, constant_loss, rows=rows)
+            self._train_jointly(data, state, data.constant_loss(), rows=data.labeled_rows)
         return self
 
     def _begin(self, targets, base):
@@ -178,7 +176,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         layers = base.model_.encoder_layers()
         widths = [len(encoder) for encoder, _ in layers]
         n_inputs, names = layers[0][0].shape[1], ["sigmoid"] * len(widths)
-        state = self._start_network(widths, names, targets, n_inputs=n_inputs)
+        state = self._start_network(n_inputs, widths, names, targets)
         encoders = [(*layer, None, None) for layer in layers]
         fill(self._network.views(state.params), 0, encoders)
         self._set_state(state)
@@ -191,7 +189,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         return fitted_base(self, base, X, weights, on_interrupt=on_interrupt)
 
     def _inputs(self, X):
-        return self.base_.model_.network_inputs(X)[:]
+        return self.base_.model_.network_inputs(X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

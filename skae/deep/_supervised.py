@@ -128,7 +128,8 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             if self.reconstruction_weight:
                 self._units.check(data.X, column_names(self, data.X))
             self.layers_ = copies(layers, self)
-            state = self._start_network(*layer_shapes(self.layers_), data.targets)
+            n_inputs, shapes = self._units.scaling.n_inputs, layer_shapes(self.layers_)
+            state = self._start_network(n_inputs, *shapes, data.targets)
             self._learn(data, state, data_for_part(frame, sample_weight, data.X, data.weights))
         return self
 
@@ -163,13 +164,12 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
 
     def _train_together(self, data, state):
         """Train all layers and the output layer, starting from ``state``; unlabeled rows only if X is reconstructed."""
-        inputs, constant_loss = self._units.scaling.rows(data.X), data.constant_loss()
+        constant_loss = data.constant_loss()
         if not self.reconstruction_weight:
-            self._train_jointly(inputs, data, state, constant_loss, rows=data.labeled_rows)
+            self._train_jointly(data, state, constant_loss, rows=data.labeled_rows)
             return
         ratio = self._unlabeled_ratio()
         self._train_jointly(
-            inputs,
             with_unlabeled_stratum(data),
             state,
             constant_loss,

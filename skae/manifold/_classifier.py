@@ -284,7 +284,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
 
     def _train_together(self, data, state):
         """Train all layers and the output layer with the tangent penalty, starting from ``state``."""
-        inputs, constant_loss = self._units.scaling.rows(data.X), data.constant_loss()
+        inputs, constant_loss = self._inputs(data.X), data.constant_loss()
         penalizes_unlabeled = self._penalizes_unlabeled()
         rows = self._penalized_rows(data.targets.labeled, penalizes_unlabeled, state.seed)
         penalties, observers = self._penalties(inputs, rows, data, state, constant_loss)
@@ -298,7 +298,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             data = with_unlabeled_stratum(data)
         if self.reconstruction_weight:
             options["autoencoder"] = self._base_autoencoder(state)
-        self._train_jointly(inputs, data, state, constant_loss, penalties=penalties, **options)
+        self._train_jointly(data, state, constant_loss, penalties=penalties, **options)
         if penalties:
             self._warn_of_constant_outputs(data)
 
@@ -317,7 +317,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         """Add an output layer to the encoder of ``base``; set the fitted attributes and return the state."""
         fitted = base.model_
         self.base_, self._units, encoder = base, deepcopy(fitted.units), fitted.network
-        state = self._start_network(encoder.sizes[1:], encoder.names, targets)
+        n_inputs, *widths = encoder.sizes
+        state = self._start_network(n_inputs, widths, encoder.names, targets)
         fill_encoder(self._network.views(state.params), fitted.params)
         self._set_state(state)
         return state
@@ -339,8 +340,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         rows = rows[:: -(-len(rows) // _N_CHECKED)]
         network, values = self._network, data.targets.values[rows]
         params = network.views(self._params)
-        inputs = self._units.scaling.rows(data.X[rows])
-        outputs = by_block(inputs, lambda x: network.encode(params, x), values.shape[1])
+        outputs = by_block(
+            self._inputs(data.X[rows]), lambda x: network.encode(params, x), values.shape[1]
+        )
         constant = np.broadcast_to(values.mean(axis=0) - 0.5, values.shape)  # with signs of logits
         error = self._kind.errors(outputs, values).mean()
         chance = self._kind.errors(constant, values).mean()
