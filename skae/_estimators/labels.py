@@ -46,8 +46,6 @@ class Targets:
     loss : class of :mod:`skae.nn.losses`
         Loss of the output units.
     labeled : ndarray of bool of shape (n_samples,)
-    bias : ndarray of shape (n_outputs,) or float
-        Initial biases of the output units.
     strata : ndarray of shape (n_samples,) or None
         Classes by which the split of held-out rows is stratified.
     """
@@ -55,7 +53,6 @@ class Targets:
     values: np.ndarray
     loss: type
     labeled: np.ndarray
-    bias: np.ndarray | float = 0.0
     strata: np.ndarray | None = None
 
 

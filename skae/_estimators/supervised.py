@@ -223,9 +223,9 @@ class BaseSupervised(
         self._output_units = Reconstruction([targets.loss(np.arange(n_outputs))])
         network = self._network
         state = self._start(network, targets.values.dtype)
-        # An output layer that begins with the best constant has small gradients, which do not spoil the layers below.
+        # Random weights of the output layer would change the layers below before it has learned anything.
         params = network.views(state.params)
-        params.encoder_weights[-1][...], params.encoder_biases[-1][...] = 0, targets.bias
+        params.encoder_weights[-1][...] = params.encoder_biases[-1][...] = 0
         return state
 
     def _automatic_dropout(self, widths):

@@ -77,7 +77,7 @@ def pretrain_with_both(layers, data, loss, weight):
             own_loss_of_constants = sum(layer.model_.units.constant_losses.values())
             scale = own_loss_of_constants / loss_of_constants if loss_of_constants else 0.0
             both = SharedEncoder(problem.objective, predicting, weight * scale)
-            flat = _best_constant(network, targets, state.params.dtype)
+            flat = np.zeros(network.size, state.params.dtype)  # of which the output layer is taken
             state = state.restarted(both.join(state.params, flat), training.make_solver())
             problem = Problem(both, problem.X, weights, targets.values, strata=targets.strata)
             training.train(problem, state, partial(_set_autoencoder, layer, own.size))
@@ -87,13 +87,6 @@ def _predictor(sizes, activations, targets):
     """Return the network of an encoder of these widths and activations, and an output layer for ``targets``."""
     sizes = (*sizes, targets.values.shape[1])
     return Network(sizes, (*activations, "identity"), decoder=None)
-
-
-def _best_constant(network, targets, dtype):
-    """Return parameters of 0, but with the biases of the output layer that are best without inputs."""
-    flat = np.zeros(network.size, dtype)
-    network.views(flat).encoder_biases[-1][...] = targets.bias
-    return flat
 
 
 def _set_autoencoder(layer, size, state):
