@@ -110,13 +110,6 @@ def check_same_backend(X, **others):
             )
 
 
-def keep_backend(estimator, backend):
-    """Store the ``Backend`` of the X of ``fit`` in an attribute; numpy gets none."""
-    vars(estimator).pop("_backend", None)
-    if backend is not None:
-        vars(estimator)["_backend"] = backend
-
-
 def backend_of_fit(estimator):
     """Return the ``Backend`` of the X of ``fit``, None for numpy."""
     return vars(estimator).get("_backend")
@@ -190,15 +183,14 @@ def _check_precision(estimator):
 def fitting_parts(estimator, X):
     """Let the parts of an estimator compute, within the block, on the device that ``estimator`` and X choose.
 
-    The rest of the fit uses numpy arrays.
+    The rest of the fit uses numpy arrays. The block gets the ``Backend`` of X, or of the whole that this is a part of.
     """
     check_library(estimator, X)
     of_parts = _OfParts(prototype_for(estimator, X), dispatched(X) or _of_parts.get().backend)
-    keep_backend(estimator, of_parts.backend)
     token = _of_parts.set(of_parts)
     try:
         with precision(getattr(estimator, "precision", "float32")):
-            yield
+            yield of_parts.backend
     finally:
         _of_parts.reset(token)
 

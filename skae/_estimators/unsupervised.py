@@ -17,7 +17,7 @@ from ..nn.user_parts import check_objective
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
 from .checks import check_unchanged
-from .devices import dispatched, in_numpy, keep_backend, prototype_for
+from .devices import dispatched, in_numpy, prototype_for
 from .fit_warnings import warn_of_constant_codes, warn_of_drift
 from .fitting import (
     DTYPES,
@@ -68,7 +68,7 @@ def begin(self, X, sample_weight, *, again=False):
     prototype = prototype_for(self, frame)
     dtype = self.model_.dtype if again else DTYPES
     X = in_numpy(validated_rows(self, frame, dtype=dtype, reset=not again))
-    keep_backend(self, dispatched(frame))
+    self._backend = dispatched(frame)
     X, sample_weight, _ = counted_rows(X, in_numpy(sample_weight))
     # 2. How the network sees them.
     if again:

@@ -12,7 +12,8 @@ _RENAMED = {"trained_with_": "_trained_with", "pixels_": "_pixels"}  # attribute
 def getstate(estimator):
     """Return the attributes of an estimator with the version that writes them: a class's ``__getstate__``."""
     state = {**BaseEstimator.__getstate__(estimator), _KEY: __version__}
-    state.pop("_backend", None)  # files hold numpy arrays, wherever the estimator was fitted
+    if "_backend" in state:
+        state["_backend"] = None  # files hold numpy arrays, wherever the estimator was fitted
     return state
 
 

@@ -219,7 +219,7 @@ class DBM(
         TypeError
             If a layer is not an RBM.
         """
-        with unchanged_on_error(self), fitting_parts(self, X):
+        with unchanged_on_error(self), fitting_parts(self, X) as self._backend:
             layers = named_layers.of_widths(self.layers, RBM)
             check_machines(layers, least=2)
             named_layers.check_names(self)

@@ -219,7 +219,7 @@ class StackedAE(BaseStack):
         TypeError
             If a layer has no encoder weights.
         """
-        with unchanged_on_error(self), fitting_parts(self, X):
+        with unchanged_on_error(self), fitting_parts(self, X) as self._backend:
             X, y, sample_weight = map(in_numpy, (X, y, sample_weight))
             check_stack(self)
             if self.fine_tune == "supervised":

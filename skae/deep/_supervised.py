@@ -117,7 +117,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         TypeError
             If a layer has no encoder weights.
         """
-        with unchanged_on_error(self), fitting_parts(self, X):
+        with unchanged_on_error(self), fitting_parts(self, X) as self._backend:
             X, y, sample_weight = map(in_numpy, (X, y, sample_weight))
             self._check_parameters()
             X, y = gathered_with_y(self, X, y)

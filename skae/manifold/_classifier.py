@@ -267,7 +267,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         TypeError
             If ``base`` is not an auto-encoder.
         """
-        with unchanged_on_error(self), fitting_parts(self, X):
+        with unchanged_on_error(self), fitting_parts(self, X) as self._backend:
             X, y, sample_weight = map(in_numpy, (X, y, sample_weight))
             self._check_solver()
             X, y = gathered_with_y(self, X, y)

@@ -19,7 +19,6 @@ from .._estimators.devices import (
     check_backend,
     dispatched,
     in_numpy,
-    keep_backend,
     prototype_for,
     shown,
 )
@@ -206,7 +205,7 @@ class BaseCoder(
         self._check_library(X)
         prototype, backend = prototype_for(self, X), dispatched(X)
         X = in_numpy(validated_rows(self, X, dtype=dtype, reset=reset))
-        keep_backend(self, backend)
+        self._backend = backend
         X, weights, _ = counted_rows(X, in_numpy(sample_weight))
         return X, weights, prototype
 
