@@ -236,6 +236,15 @@ def test_private_members_stay_private():
     assert len(found) <= 11, found
 
 
+def test_attributes_are_set_where_readers_look():
+    """By the methods of an object, and not through its dict elsewhere."""
+    for path in SOURCE.rglob("*.py"):
+        for node in _nodes(path):
+            if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+                called = getattr(getattr(node.value, "func", None), "id", None)
+                assert called != "vars" or _is_own(node.value.args[0]), f"{path}:{node.lineno}"
+
+
 def _calls(function):
     """Return how often ``function()`` calls functions of skae in each file.
 
