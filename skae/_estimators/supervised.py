@@ -258,7 +258,8 @@ class BaseSupervised(
         row_factors : ndarray or None
             Factors of the weights of rows in the loss of predictions.
         autoencoder : (Network, ndarray) or None
-            A network with the same hidden layers and a decoder, and its parameters: X is then reconstructed, too.
+            A network with the same hidden layers and a decoder, and its parameters: X is then reconstructed, too, with
+            the weight in the parameter ``reconstruction_weight``.
         **options
             Those of ``Problem``: which ``rows`` take part, ``observers``, and so on.
         """
