@@ -322,10 +322,9 @@ class BaseSupervised(
         if groups is not None:
             groups = np.append(groups, np.arange(len(groups), n_inputs))
         if limits is not None:
-            n_more = n_inputs - len(limits[0])
-            limits = [
-                np.append(each, np.full(n_more, other)) for each, other in zip(limits, (0, 1))
-            ]
+            low, high = limits
+            n_more = n_inputs - len(low)  # means of hidden units
+            limits = np.append(low, np.zeros(n_more)), np.append(high, np.ones(n_more))
         if self.corruption != "auto":
             return make_input_noise(self.corruption, self.corruption_level, groups, limits)
         level = _MASKED * min(1, n_inputs / _MANY_INPUTS)
