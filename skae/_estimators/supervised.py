@@ -235,15 +235,7 @@ class BaseSupervised(
         return _DROPPED if many_steps and trained and min(widths) >= _FEWEST_UNITS else 0.0
 
     def _train_jointly(
-        self,
-        data,
-        state,
-        constant_loss,
-        *,
-        penalties=(),
-        row_factors=None,
-        autoencoder=None,
-        **options,
+        self, data, state, constant_loss, *, penalties=(), factors=None, autoencoder=None, **options
     ):
         """Train all layers together, from ``state``, to predict the targets in ``data``.
 
@@ -255,7 +247,7 @@ class BaseSupervised(
             Loss of the best constant predictions.
         penalties : sequence of Penalty
             Penalties besides weight decay.
-        row_factors : ndarray or None
+        factors : ndarray or None
             Factors of the weights of rows in the loss of predictions.
         autoencoder : (Network, ndarray) or None
             A network with the same hidden layers and a decoder, and its parameters: X is then reconstructed, too, with
@@ -263,14 +255,13 @@ class BaseSupervised(
         **options
             Those of ``Problem``: which ``rows`` take part, ``observers``, and so on.
         """
-        targets = data.targets
         objective = Objective(
             self._network,
             self._output_units,
             corruption=self._noise(),
             penalties=[*penalties, *self._weight_decays(data)],
             n_frozen=self._n_frozen_layers,
-            row_factors=row_factors,
+            row_factors=factors,
         )
         if autoencoder is None:
             options["constant_loss"] = constant_loss
@@ -278,15 +269,9 @@ class BaseSupervised(
             network, flat = autoencoder
             objective = self._plus_reconstruction(objective, network, constant_loss)
             state = state.restarted(objective.join(state.params, flat), self._make_solver())
-        problem = Problem(
-            objective,
-            self._inputs(data.X),
-            data.balanced_weights,
-            targets.values,
-            strata=targets.strata,
-            labeled=targets.labeled,
-            **options,
-        )
+        weights, targets = data.balanced_weights, data.targets
+        options |= {"strata": targets.strata, "labeled": targets.labeled}
+        problem = Problem(objective, self._inputs(data.X), weights, targets.values, **options)
         problem.monitor = partial(self._held_out_error, problem)
         if self.refit:
             self._train_twice(problem, state)

@@ -173,7 +173,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             with_unlabeled_stratum(data),
             state,
             constant_loss,
-            row_factors=supervised_factors(data, ratio),
+            factors=supervised_factors(data, ratio),
             autoencoder=self._autoencoder(state),
             unlabeled_per_labeled=ratio,
         )

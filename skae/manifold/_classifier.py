@@ -294,7 +294,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         if penalizes_unlabeled:
             data = with_unlabeled_stratum(with_mean_over_labeled(data, rows, ratio))
         elif self.reconstruction_weight:
-            options |= {"rows": None, "row_factors": supervised_factors(data, ratio)}  # all rows
+            options |= {"rows": None, "factors": supervised_factors(data, ratio)}  # all rows
             data = with_unlabeled_stratum(data)
         if self.reconstruction_weight:
             options["autoencoder"] = self._base_autoencoder(state)
