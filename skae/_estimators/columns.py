@@ -13,6 +13,13 @@ _FEWEST_COUNTS = 32  # fewer columns of zeros and some counts are a table
 _TINY = 1e-280  # smallest variance from squares with all digits
 # Fraction of the variance of binary columns with the same means; evenly spread values have a third of it.
 _NEARLY_BINARY = 0.6
+_NEARLY_ALL = 0.95  # fraction of the variance
+_NOTHING = 1e-9  # the rest of it, if columns are linear functions of each other
+_MOST = 10  # directions
+_EACH = 5  # columns, and rows, for each direction; of fewer, the directions may be all there is
+_PRODUCTS = 3  # steps of the subspace iteration; such directions stand out after one
+_MORE = 3  # directions besides, so that the last ones that count are found too
+_ROWS, _MOST_CELLS = 1024, 2**20  # to look at
 
 
 class Columns:
@@ -274,3 +281,40 @@ def _places_of_ones(X, zero_one, sample_weight):
         columns.append(np.nonzero(ones)[1])
         counts.append(ones.sum(axis=1))
     return np.concatenate(columns), np.concatenate([[0], np.cumsum(np.concatenate(counts))])
+
+
+def few_directions(z):
+    """Return (k, share): the least number k of directions with nearly all of the variance, and their share of it.
+
+    Return None if that takes more than a few, or if the columns do not vary in any others.
+
+    Parameters
+    ----------
+    z : ndarray of shape (n_samples, n_columns)
+        Scaled real columns, NaN where a value is missing.
+    """
+    most = min(_MOST, z.shape[1] // _EACH, z.shape[0] // _EACH)
+    if most == 0:
+        return None
+    missing = np.isnan(z)
+    means = z.sum(axis=0, where=~missing) / np.maximum((~missing).sum(axis=0), 1)
+    z = np.where(missing, 0, z - means).astype(np.float64)
+    z /= np.abs(z).max(initial=0) or 1  # fourth powers of large values would overflow
+    total = float(np.einsum("ij,ij->", z, z))
+    if not total > 0:
+        return None
+    basis = np.random.default_rng(0).standard_normal((len(z), most + _MORE)).T @ z
+    for _ in range(_PRODUCTS):
+        basis = np.linalg.qr((basis @ z.T @ z).T)[0].T
+    # Never more than the sums of the largest eigenvalues.
+    shares = np.cumsum(np.linalg.svd(z @ basis.T, compute_uv=False) ** 2)[:most] / total
+    if not shares[-1] > _NEARLY_ALL:
+        return None
+    k = int(np.argmax(shares > _NEARLY_ALL))
+    return None if shares[k] > 1 - _NOTHING else (k + 1, float(shares[k]))
+
+
+def some_inputs(rows):
+    """Return evenly spaced ``rows``, dense: enough to find the directions of a large variance."""
+    n_rows = min(_ROWS, max(_EACH * _MOST, _MOST_CELLS // rows.shape[1]))
+    return dense(rows[:: max(1, -(-rows.shape[0] // n_rows))])

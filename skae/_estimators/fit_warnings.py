@@ -23,9 +23,7 @@ _CURE_OF_DRIFT = (
     "instance by a StandardScaler that has seen more rows."
 )
 _DWARFED = 100.0  # warn above this multiple of the median deviation of the columns
-_ONE_DIRECTION = 0.95  # warn above this fraction of the variance in one direction
-_FEW_COLUMNS = 5  # of fewer columns that depend on each other, one direction may be all there is
-_PRODUCTS = 3  # steps of the power method; such a direction stands out after one
+_ROWS_PER_COMPONENT = 5
 
 
 def warn_of_constant_codes(encode, rows, name, cure):
@@ -46,30 +44,17 @@ def warn_of_constant_codes(encode, rows, name, cure):
         )
 
 
-def warn_of_one_direction(z, name):
-    """Warn if nearly all variance of the scaled real columns ``z`` of some rows is in one direction."""
-    if z.shape[1] < _FEW_COLUMNS:
-        return
-    missing = np.isnan(z)
-    means = z.sum(axis=0, where=~missing) / np.maximum((~missing).sum(axis=0), 1)
-    z = np.where(missing, 0, z - means).astype(np.float64)
-    z /= np.abs(z).max(initial=0) or 1  # fourth powers of large values would overflow
-    total = float(np.einsum("ij,ij->", z, z))
-    if not total > 0:
-        return
-    direction = z[np.einsum("ij,ij->i", z, z).argmax()]
-    direction = direction / np.linalg.norm(direction)
-    for _ in range(_PRODUCTS):
-        direction = direction @ z.T @ z
-        direction = direction / np.linalg.norm(direction)
-    # Never more than the largest eigenvalue.
-    share = float(np.sum(np.square(z @ direction))) / total
-    if share > _ONE_DIRECTION:
-        warn(
-            f"One direction has {share:.0%} of the variance of the scaled real columns: {name} learns little of the small "
-            "differences between columns that are nearly proportional. If they matter to what comes next, put "
-            "make_pipeline(StandardScaler(), PCA(whiten=True)) before it. Imputed values need no change."
-        )
+def warn_of_few_directions(k, share, shape, name):
+    """Warn that ``k`` directions have nearly all variance of the scaled real columns, of (rows, columns) ``shape``."""
+    directions = "One direction has" if k == 1 else f"{k} directions have"
+    # Components that a few rows do not determine are noise, which whitening would amplify.
+    most = max(k + 1, shape[0] // _ROWS_PER_COMPONENT)
+    n_components = f"{most}, " if most < shape[1] else ""
+    warn(
+        f"{directions} {share:.0%} of the variance of the scaled real columns: {name} learns little of the small "
+        "differences between columns that nearly depend on each other. If they matter to what comes next, put "
+        f"make_pipeline(StandardScaler(), PCA({n_components}whiten=True)) before it. Imputed values need no change."
+    )
 
 
 def warn_of_equal_codes(codes, name, alpha):

@@ -32,6 +32,7 @@ from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
+from .columns import few_directions, some_inputs
 from .devices import as_given, in_numpy
 from .fitted import FittedNetwork, by_block_of_model
 from .fitting import DTYPES, by_block, counted_rows, validated_rows
@@ -50,6 +51,7 @@ NOISE = {
 _DECAY = 0.3  # 'auto' weight decay times the number of rows, as alpha of sklearn.linear_model.Ridge
 # Fraction of masked inputs with _MANY_INPUTS or more, as in images; fewer inputs say less about each other.
 _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
+_MOSTLY_REAL = 0.5  # least fraction of real inputs for their directions to decide whether to mask
 # Fraction of dropped units, in layers that are wide enough for it; the default layers are.
 _DROPPED, _FEWEST_UNITS = 0.5, 100
 MOST_UNITS, _UNITS_PER_FEATURE = 500, 5  # of the default layers
@@ -255,10 +257,11 @@ class BaseSupervised(
         **options
             Those of ``Problem``: which ``rows`` take part, ``observers``, and so on.
         """
+        inputs = self._inputs(data.X)
         objective = Objective(
             self._network,
             self._output_units,
-            corruption=self._noise(),
+            corruption=self._noise_in(inputs),
             penalties=[*penalties, *self._weight_decays(data)],
             n_frozen=self._n_frozen_layers,
             row_factors=factors,
@@ -271,7 +274,7 @@ class BaseSupervised(
             state = state.restarted(objective.join(state.params, flat), self._make_solver())
         weights, targets = data.balanced_weights, data.targets
         options |= {"strata": targets.strata, "labeled": targets.labeled}
-        problem = Problem(objective, self._inputs(data.X), weights, targets.values, **options)
+        problem = Problem(objective, inputs, weights, targets.values, **options)
         problem.monitor = partial(self._held_out_error, problem)
         if self.refit:
             self._train_twice(problem, state)
@@ -300,6 +303,15 @@ class BaseSupervised(
         labeled, weights = data.targets.labeled, data.balanced_weights
         n_rows = np.sum(labeled if weights is None else weights[labeled])
         return weight_decays(resolved(self.weight_decay, "weight_decay", _DECAY / n_rows))
+
+    def _noise_in(self, inputs):
+        """Return the corruption of the rows ``inputs`` in training."""
+        noise, real = self._noise(), self._units.gaussian_inputs
+        if self.corruption != "auto" or noise is None or np.mean(real) < _MOSTLY_REAL:
+            return noise
+        # Masked cells would drown the small differences between columns that nearly depend on each other.
+        z = some_inputs(inputs)[:, : len(real)][:, real]
+        return noise if few_directions(z) is None else None
 
     def _noise(self):
         """Return the corruption of the network's inputs in training; those after the columns of X have no group."""

@@ -61,6 +61,14 @@ class Units:
         return self.loss.activate(self.base_logits[np.newaxis].copy())[0]
 
     @property
+    def gaussian_inputs(self):
+        """Mask of the inputs with a gaussian loss: ndarray of bool of shape (n_inputs,)."""
+        gaussian = np.zeros(self.scaling.n_inputs, bool)
+        for part in self.loss.parts:
+            gaussian[part.columns] = isinstance(part, Gaussian)
+        return gaussian
+
+    @property
     def constant_loss(self):
         """The mean loss of the best constant reconstruction: float."""
         return self.least_loss + sum(self.constant_losses.values())

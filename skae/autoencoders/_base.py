@@ -13,9 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 from .._arrays.namespace import dense
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
+from .._estimators.columns import few_directions
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import dispatched, in_numpy, shown
-from .._estimators.fit_warnings import warn_of_one_direction
+from .._estimators.fit_warnings import warn_of_few_directions
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import by_block, unchanged_on_error, validated_rows
 from .._estimators.layer import NetworkLayer
@@ -34,7 +35,7 @@ from .._typing import (
     Standardize,
 )
 from ..nn.activations import ACTIVATIONS, Unit
-from ..nn.losses import LOSSES, Gaussian
+from ..nn.losses import LOSSES
 from ._imputation import learned_imputation, plain_imputation, some_rows
 from ._normal import normal_distribution
 
@@ -174,23 +175,19 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         imputation = self._imputation or plain_imputation(z.shape[1], z.dtype)
         return model.scaling.invert(imputation.fill(model.reconstruct_scaled, z))
 
-    def _gaussian_inputs(self):
-        gaussian = np.zeros(self._units.scaling.n_inputs, bool)
-        for part in self._units.loss.parts:
-            gaussian[part.columns] = isinstance(part, Gaussian)
-        return gaussian
-
     def _learned_imputation(self, fitted, X, weights):
         """Learn from some rows of X how hidden cells follow from reconstructions and from a linear model.
 
-        Warn if one direction has nearly all of their variance.
+        Warn if a few directions have nearly all of their variance.
         """
-        gaussian = self._gaussian_inputs()
+        gaussian = self._units.gaussian_inputs
         if not gaussian.any():
             return None
         x, weights = some_rows(X, weights)
         z = fitted.scaling.apply(x)
-        warn_of_one_direction(z[:, gaussian], type(self).__name__)
+        if found := few_directions(z[:, gaussian]):
+            shape = X.shape[0], np.count_nonzero(gaussian)
+            warn_of_few_directions(*found, shape, type(self).__name__)
         normal = normal_distribution(z, weights, np.where(gaussian, self._units.base_logits, 0))
         reconstruct, groups = fitted.reconstruct_scaled, self._units.groups
         return learned_imputation(reconstruct, z, normal, gaussian, groups, weights)

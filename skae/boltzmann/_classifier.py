@@ -40,7 +40,8 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         prediction uses clean inputs. Masking sets cells to 0 and divides the others by ``1 - corruption_level``, as
         dropout does; salt and pepper sets cells to an end of the range of their column; swap takes the same column of
         another row of the minibatch; gaussian adds noise to every cell. A callable is ``f(X, seed, out)``. ``'auto'``
-        masks a fraction 0.3 of 500 inputs or more, proportionally less of fewer, and nothing if that is below 0.05.
+        masks a fraction 0.3 of 500 inputs or more, proportionally less of fewer, and nothing if that is below 0.05, or
+        if a few directions have 95 % of the variance of real columns.
     corruption_level : float, default=0.3
         Fraction of the cells that are corrupted; for gaussian noise, its standard deviation.
     dropout : float or 'auto', default=0.0

@@ -110,8 +110,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         divides the others by ``1 - corruption_level``, as dropout does; ``'salt_and_pepper'`` sets them to an end of
         their column's range; ``'swap'`` takes the same column of another row of the minibatch; ``'gaussian'`` adds
         noise to every cell. A callable has the signature ``f(X, seed, out)``. Tangents stay those of the clean X; the
-        slopes are taken at its corrupted copy. ``'auto'`` masks a fraction of 0.3 with 500 inputs or more,
-        proportionally less with fewer inputs, and none below a fraction of 0.05.
+        slopes are taken at its corrupted copy. ``'auto'`` is that of :class:`~skae.StackedAEClassifier`: masking, with
+        many inputs of which no few directions have nearly all variance.
     corruption_level : float, default=0.3
         Fraction of the cells that are corrupted; for gaussian noise, its standard deviation.
     dropout : float or 'auto', default='auto'

@@ -331,6 +331,24 @@ def test_columns_that_are_nearly_proportional_are_told(model):
     _silent(model(10, **FAST), whitened)
 
 
+@pytest.mark.parametrize("n_rows", [60, 300])
+def test_a_few_directions_are_told_with_as_many_components_as_rows_determine(n_rows):
+    rng = np.random.default_rng(0)
+    smooth = rng.standard_normal((n_rows, 3)) @ np.linalg.qr(rng.standard_normal((40, 3)))[0].T
+    X = smooth + 0.03 * rng.standard_normal(smooth.shape)
+    variances = np.linalg.eigvalsh(np.cov(X.T))
+    share = variances[-3:].sum() / variances.sum()
+    assert 0.95 < share < 1
+    components = "12, " if n_rows == 60 else ""
+    message = rf"3 directions have {share:.0%} of .*PCA\({components}whiten=True\)"
+    model = AutoEncoder(10, standardize="shared", **FAST)
+    with pytest.warns(UserWarning, match=message):
+        model.fit(X * 1e4 + 5)
+    # Nothing is hidden in columns that are linear functions of three.
+    _silent(model, smooth)
+    _silent(model, smooth + 0.3 * rng.standard_normal(smooth.shape))
+
+
 def test_proportional_columns_are_told_beside_missing_and_categorical_ones():
     X = _spectra(0.97)
     rng = np.random.default_rng(1)

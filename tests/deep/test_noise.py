@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
@@ -93,6 +94,30 @@ def test_automatic_masking_is_a_share_by_the_width(kind, width, level):
         wider = np.hstack([data, np.ones((60, 300))])
         again = MODELS[kind](corruption="auto").fit(wider, y[:60])
         np.testing.assert_allclose(again._params, own._params, rtol=1e-6, atol=1e-9)
+
+
+def _smooth(n_directions, share, width=120):
+    """Return rows of which ``n_directions`` have a known share of the variance, evenly."""
+    rng = np.random.default_rng(0)
+    rows, columns = rng.standard_normal((60, width)), rng.standard_normal((width, width))
+    rows = np.linalg.qr(rows - rows.mean(axis=0))[0]
+    variances = np.full(rows.shape[1], (1 - share) / (rows.shape[1] - n_directions))
+    variances[:n_directions] = share / n_directions
+    return rows * np.sqrt(variances) @ np.linalg.qr(columns)[0][:, : rows.shape[1]].T
+
+
+@pytest.mark.parametrize(("share", "masks"), [(0.98, False), (0.9, True), (1.0, True)])
+@pytest.mark.parametrize("kind", ["classifier", "regressor", "tangents"])
+def test_columns_of_few_directions_are_not_masked(kind, share, masks):
+    # With all of the variance there are no small differences that noise would hide.
+    data = 1e3 * _smooth(3, share) + 7
+    layer = AutoEncoder(4, standardize="shared", loss="gaussian", max_iter=1, random_state=0)
+    part = {"base": layer} if kind == "tangents" else {"layers": [("layer", layer)]}
+    model = MODELS[kind](corruption="auto").set_params(max_iter=1, **part)
+    level = 0.3 * 120 / 500
+    named = {"corruption": "masking", "corruption_level": level} if masks else {"corruption": None}
+    auto = model.fit(data, y[:60])._params
+    np.testing.assert_allclose(clone(model).set_params(**named).fit(data, y[:60])._params, auto)
 
 
 def test_a_stack_that_reconstructs_has_no_automatic_noise():
