@@ -24,6 +24,7 @@ _CURE_OF_DRIFT = (
 )
 _DWARFED = 100.0  # warn above this multiple of the median deviation of the columns
 _ROWS_PER_COMPONENT = 5
+_FAR_FROM_ZERO = 10.0  # warn above this multiple of the deviations of the columns
 
 
 def warn_of_constant_codes(encode, rows, name, cure):
@@ -152,6 +153,17 @@ def warn_of_scales(columns, names, cure="Set standardize='auto', or scale X."):
         warn(
             f"Column {column!r} has a standard deviation of {largest:.3g}, {largest / median:.3g} times the median of "
             f"the columns: the model will learn little else. {cure}"
+        )
+
+
+def warn_of_means(columns, name):
+    """Warn if the means of the columns dwarf their deviations, when the model does not center them."""
+    with np.errstate(over="ignore"):
+        ratio = np.linalg.norm(columns.mean) / (np.linalg.norm(columns.deviation) or np.inf)
+    if ratio > _FAR_FROM_ZERO:
+        warn(
+            f"The means of the columns are {ratio:.3g} times their standard deviations: the codes of {name} will say "
+            "little else. Center X (StandardScaler)."
         )
 
 

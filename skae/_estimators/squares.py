@@ -1,9 +1,9 @@
-"""Squares of the values of X: whether they overflow, and the scale that follows from their mean."""
+"""Squares of the values of X: whether they overflow, and the scales that follow from their means."""
 
 import numpy as np
 from sklearn.utils.extmath import row_norms
 
-from .columns import power_of_two
+from .columns import Columns, power_of_two
 
 
 def unit_of_squares(X):
@@ -31,3 +31,12 @@ def scale_of_values(X, sample_weight):
     scale = unit_of_squares(X)
     squares = 2 * loss_of_zeros(X if scale == 1 else X / scale, sample_weight)
     return float(scale) * np.sqrt(squares / X.shape[1]) or 1.0
+
+
+def spread_of_values(X, sample_weight):
+    """Return the root of the mean variance of the columns of X, or the scale of the values if they are constant."""
+    deviations = Columns(X, sample_weight).deviation
+    largest = deviations.max()
+    if not largest > 0:
+        return scale_of_values(X, sample_weight)
+    return float(largest * np.sqrt(np.mean((deviations / largest) ** 2)))

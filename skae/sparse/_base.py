@@ -22,7 +22,7 @@ from .._estimators.devices import (
     prototype_for,
     shown,
 )
-from .._estimators.fit_warnings import warn_of_equal_codes, warn_of_scales
+from .._estimators.fit_warnings import warn_of_equal_codes, warn_of_means, warn_of_scales
 from .._estimators.fitting import (
     BLOCK,
     DTYPES,
@@ -35,7 +35,8 @@ from .._estimators.fitting import (
     validated_rows,
 )
 from .._estimators.one_pass import fit_transform
-from .._estimators.parameters import check_set, check_sparse_output
+from .._estimators.parameters import check_set, check_sparse_output, resolved
+from .._estimators.squares import spread_of_values
 from .._estimators.training import TrainedModel
 from .._typing import (
     ArrayLike,
@@ -65,7 +66,7 @@ class BaseCoder(
 ):
     """Base of sparse coders: ``fit`` and the fitted methods. The parameters in ``_state`` begin with the atoms."""
 
-    alpha: float = 1.0
+    alpha: float | str = "auto"
     gap_tol: float = 1e-4
     max_inference_iter: int = 1000
     warm_start: bool = False
@@ -73,7 +74,7 @@ class BaseCoder(
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="left"), str],
         "gap_tol": [Interval(Real, 0, None, closed="left")],
         "max_inference_iter": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
@@ -81,6 +82,7 @@ class BaseCoder(
     }
 
     _used_after_fit = USED_AFTER_FIT
+    _spread = 1.0  # of the values of X, in models of versions that had none
 
     @abstractmethod
     def _wanted_shape(self, n_features):
@@ -88,6 +90,11 @@ class BaseCoder(
 
     def _measure(self, X, weights):
         """Keep what training needs to know of the rows that the first atoms come from."""
+        self._spread = spread_of_values(X, weights)
+
+    @property
+    def _alpha(self):
+        return resolved(self.alpha, "alpha", self._spread)
 
     @abstractmethod
     def _check_algorithm(self, atoms):
@@ -148,9 +155,11 @@ class BaseCoder(
             again = self.warm_start and hasattr(self, "_state")
             X = self._learn(X, sample_weight, self._train, again=again, held_out=True)
             codes = self._codes(X[:_CHECKED], sparse_output=False)
-            warn_of_equal_codes(codes, type(self).__name__, self.alpha)
+            warn_of_equal_codes(codes, type(self).__name__, self._alpha)
             names = getattr(self, "feature_names_in_", range(X.shape[1]))
-            warn_of_scales(Columns(in_numpy(X[:_CHECKED])), names, "Scale X (StandardScaler).")
+            columns = Columns(in_numpy(X[:_CHECKED]))
+            warn_of_scales(columns, names, "Scale X (StandardScaler).")
+            warn_of_means(columns, type(self).__name__)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -327,6 +336,12 @@ class BaseCoder(
     def components_(self) -> FloatArray:
         """The atoms: ndarray of shape (n_components, n_features)."""
         return shown(self._backend, self._atoms_of(self._history("components_")["params"]))
+
+    @property
+    def alpha_(self) -> float:
+        """The weight of the penalty: ``alpha``, or what ``'auto'`` stands for."""
+        self._history("alpha_")
+        return self._alpha
 
     @property
     def _atoms(self):

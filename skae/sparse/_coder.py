@@ -47,9 +47,10 @@ class SparseCoder(BaseCoder):
     ----------
     n_components : int, default=None
         Number of atoms; the number of features by default. Not used with ``dictionary``.
-    alpha : float, default=1.0
+    alpha : float, 'auto' or str, default='auto'
         Weight of the absolute values of the codes. The code of x is zero if ``alpha >= max |D x|``; with 0, codes are
-        least-squares solutions.
+        least-squares solutions. ``'auto'`` is the root of the mean variance of the columns of X in the first ``fit``,
+        so that the scale of X does not matter: 1 for standardized columns. ``'0.3*auto'`` is a multiple.
     ridge : float, default=0.0
         Weight of half the squared codes (elastic net).
     groups : list of array-like of int, default=None
@@ -117,6 +118,8 @@ class SparseCoder(BaseCoder):
     ----------
     components_ : ndarray of shape (n_components, n_features)
         Atoms.
+    alpha_ : float
+        ``alpha``, or what ``'auto'`` stands for.
     algorithm_ : str
         Algorithm of the inference in ``fit``: ``algorithm``, or the one that ``'auto'`` chose.
     n_iter_ : int
@@ -228,7 +231,7 @@ class SparseCoder(BaseCoder):
         Returns
         -------
         coder : SparseCoder
-            Unfitted coder, whose ``fit`` only checks X.
+            Unfitted coder, whose ``fit`` checks X, and finds ``alpha_`` if ``alpha='auto'``.
         """
         return cls(dictionary=unit_rows(in_numpy(atoms_of(estimator))), **params)
 
@@ -296,6 +299,7 @@ class SparseCoder(BaseCoder):
                     f"{list(self.dictionary.columns)}."
                 )
         check_squares(X)
+        self._measure(X, None)
         self._shape = {"n_components": len(atoms)}
         self._check_algorithm(atoms)
         self._state = self._new_state(atoms.ravel(), *self._seed()).to_dict()
@@ -343,9 +347,9 @@ class SparseCoder(BaseCoder):
                 )
             return Pursuit(dictionary, self.n_nonzero_coefs)
         if self.groups is None:
-            return Lasso(dictionary, self.alpha, **options)
+            return Lasso(dictionary, self._alpha, **options)
         groups = group_members(self.groups, len(dictionary))
-        return GroupLasso(dictionary, self.alpha, groups, **options)
+        return GroupLasso(dictionary, self._alpha, groups, **options)
 
     def _inference(self):
         return {
@@ -359,7 +363,7 @@ class SparseCoder(BaseCoder):
         atoms = self._atoms_like(X)
         if self.transform_encoder == "soft_threshold":
             options = {"positive": self.positive, "n_jobs": self.n_jobs}
-            return threshold_codes(X, atoms, self.alpha, sparse_output=sparse_output, **options)
+            return threshold_codes(X, atoms, self._alpha, sparse_output=sparse_output, **options)
         problem = self._code_problem(atoms)
         options = self._inference() | {"algorithm": self._algorithm_for(problem), "certify": True}
         codes, gaps = infer_codes(X, problem, sparse_output=sparse_output, **options)

@@ -40,8 +40,10 @@ class PSD(BaseCoder):
     ----------
     n_components : int, default=100
         Number of atoms.
-    alpha : float, default=1.0
-        Weight of the sparsity penalty on the codes.
+    alpha : float, 'auto' or str, default='auto'
+        Weight of the sparsity penalty on the codes. ``'auto'`` is the root of the mean variance of the columns of X in
+        the first ``fit``, so that the scale of X does not matter: 1 for standardized columns. ``'0.3*auto'`` is a
+        multiple.
     beta : float, default=1.0
         Weight of half the squared distance between codes and their predictions.
     encoder : {'tanh', 'soft_threshold', 'lista'}, default='soft_threshold'
@@ -110,6 +112,8 @@ class PSD(BaseCoder):
     ----------
     components_ : ndarray of shape (n_components, n_features)
         Atoms.
+    alpha_ : float
+        ``alpha``, or what ``'auto'`` stands for.
     n_iter_ : int
         Epochs so far.
     loss_curve_, validation_curve_ : list of float
@@ -188,13 +192,14 @@ class PSD(BaseCoder):
         return {"n_components": self.n_components, "encoder": self.encoder, "n_steps": self.n_steps}
 
     def _measure(self, X, weights):
+        super()._measure(X, weights)
         self._scale = scale_of_values(X, weights)
 
     def _check_algorithm(self, atoms):
         chosen_algorithm(self._code_problem(atoms, self.beta), self.algorithm)
 
     def _initial(self, atoms):
-        first = self._make_encoder().initial(atoms, self.alpha, self.beta)
+        first = self._make_encoder().initial(atoms, self._alpha, self.beta)
         return np.concatenate([atoms.ravel(), first]).astype(atoms.dtype)
 
     def layer_shapes(self):
@@ -249,7 +254,7 @@ class PSD(BaseCoder):
 
     def _make_solver(self):
         shape = self._n_atoms, self.n_features_in_
-        return UnitAtoms(super()._make_solver(), *shape, self.alpha)
+        return UnitAtoms(super()._make_solver(), *shape, self._alpha)
 
     def _problem(self, X, weights):
         objective = PSDObjective(self._make_encoder(), self._infer, self.beta, self._n_atoms)
@@ -258,14 +263,14 @@ class PSD(BaseCoder):
     def _code_problem(self, dictionary, ridge):
         self._check_topology(self._n_atoms)
         if self.topology is None:
-            return Lasso(dictionary, self.alpha, ridge=ridge)
+            return Lasso(dictionary, self._alpha, ridge=ridge)
         pools = pooling(self.topology, self.pool_size)
-        return SmoothGroups(dictionary, self.alpha, pools, ridge=ridge)
+        return SmoothGroups(dictionary, self._alpha, pools, ridge=ridge)
 
     def _infer(self, dictionary, X, prediction):
         problem = self._code_problem(dictionary, self.beta)
         codes, _ = self._solve(X, problem, "fista", init=prediction, prior=prediction)
-        return codes, self.alpha * problem.size(codes)
+        return codes, self._alpha * problem.size(codes)
 
     def _solve(self, X, problem, usual, **start):
         algorithm = self.algorithm

@@ -91,7 +91,7 @@ def test_a_loss_that_rises_is_told():
     [
         (AutoEncoder(20), None),
         (SparseAutoEncoder(64), None),
-        (PSD(20), None),
+        (PSD(20, alpha=1.0), None),
         (StackedAE([20], fine_tune="reconstruction"), None),
         (StackedAEClassifier([20]), NUMBERS),
         (StackedAERegressor([20]), NUMBERS),
@@ -197,6 +197,24 @@ def test_coders_that_see_one_column_are_told(Model):
         warnings.simplefilter("error", UserWarning)
         warnings.simplefilter("ignore", ConvergenceWarning)
         Model(5, max_iter=3, random_state=0).fit(WINE / WINE.std(axis=0))
+
+
+@pytest.mark.parametrize("Model", [SparseCoder, PSD])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_coders_that_see_little_but_means_are_told(Model):
+    model = Model(5, max_iter=3, random_state=0)
+    ratio = np.linalg.norm(DIGITS[:128].mean(axis=0) + 100) / np.linalg.norm(
+        DIGITS[:128].std(axis=0)
+    )
+    message = rf"means of the columns are {ratio:.3g} times .*{Model.__name__}.*Center X"
+    for unit in (1e-6, 1, 1e6):
+        with pytest.warns(UserWarning, match=message):
+            model.fit((DIGITS + 100) * unit)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(DIGITS)
+        model.fit(DIGITS - DIGITS.mean(axis=0))
 
 
 @pytest.mark.slow

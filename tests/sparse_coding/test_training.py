@@ -140,3 +140,46 @@ def test_default_fits_do_not_warn(Coder):
         warnings.simplefilter("error", ConvergenceWarning)
         model = Coder(random_state=0).fit(X)
     assert model.converged_ == (Coder is SparseCoder)  # PSD takes all steps of its schedule
+
+
+@pytest.mark.parametrize("Coder", CODERS)
+def test_codes_do_not_depend_on_the_scale_of_x_by_default(Coder):
+    def fitted(unit):
+        return _new(Coder, 20, max_iter=3, random_state=0).fit(unit * X)
+
+    plain = fitted(1.0)
+    assert plain.alpha_ == pytest.approx(np.sqrt(X.var(axis=0).mean()))
+    for unit in (2.0**-10, 2.0**10):
+        model = fitted(unit)
+        assert model.alpha_ == pytest.approx(unit * plain.alpha_)
+        codes, expected = model.transform(unit * X), unit * plain.transform(X)
+        np.testing.assert_allclose(codes, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
+    standardized = StandardScaler().fit_transform(load_wine().data)
+    assert _new(Coder, 5, max_iter=1).fit(standardized).alpha_ == pytest.approx(1)
+
+
+@pytest.mark.parametrize("Coder", CODERS)
+def test_alpha_is_a_number_or_a_multiple_of_that_of_the_first_rows(Coder):
+    model = _new(Coder, 20, alpha="0.5*auto", max_iter=2, random_state=0)
+    with pytest.raises(AttributeError, match="alpha_"):
+        model.alpha_  # noqa: B018
+    half = model.partial_fit(X[:100]).alpha_
+    assert half == pytest.approx(0.5 * np.sqrt(X[:100].var(axis=0).mean()))
+    codes = model.transform(X)
+    assert model.partial_fit(9 * X[100:]).alpha_ == half
+    assert model.set_params(alpha=0.25).alpha_ == 0.25
+    number = _new(Coder, 20, alpha=half, max_iter=2, random_state=0).partial_fit(X[:100])
+    np.testing.assert_allclose(number.transform(X), codes)
+    for wrong in ("half", "-1*auto"):
+        with pytest.raises(ValueError, match="alpha must be a number >= 0, 'auto', or a multiple"):
+            model.set_params(alpha=wrong).fit(X)
+
+
+def test_alpha_of_a_given_dictionary_is_that_of_the_rows_of_fit():
+    atoms = np.eye(X.shape[1])[:30]
+    model = SparseCoder(dictionary=atoms).fit(3 * X)
+    alpha = 3 * np.sqrt(X.var(axis=0).mean())
+    assert model.alpha_ == pytest.approx(alpha)
+    correlations = 3 * X[:, :30]
+    expected = np.sign(correlations) * np.maximum(np.abs(correlations) - alpha, 0)
+    np.testing.assert_allclose(model.transform(3 * X), expected, atol=1e-10)
