@@ -7,8 +7,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, _fit_context
+from .._estimators.columns import Columns
 from .._estimators.doc_links import linked
-from .._estimators.fitting import DTYPES, unchanged_on_error, validated_rows
+from .._estimators.fit_warnings import warn_of_scales
+from .._estimators.fitting import DTYPES, column_names, unchanged_on_error, validated_rows
 from .._estimators.parameters import check_set
 from .._estimators.versions import versioned
 from .._typing import ArrayLike, BaseEstimator, Self
@@ -22,7 +24,7 @@ class LocalPCA(BaseEstimator):
     """Tangents without learning: principal components of each point's nearest neighbors.
 
     :func:`tangent_basis` accepts it in place of an encoder. The singular values are then the standard deviations of the
-    neighbors along the tangents.
+    neighbors along the tangents. X is not scaled.
 
     Parameters
     ----------
@@ -86,6 +88,7 @@ class LocalPCA(BaseEstimator):
         with unchanged_on_error(self):
             X = validated_rows(self, X, dtype=DTYPES, accept_sparse=False, ensure_min_samples=2)
             check_neighbors(self.n_neighbors, X)
+            warn_of_scales(Columns(X), column_names(self, X), "Scale X (StandardScaler).")
             self._points, self._search = X, Search(X, self.n_jobs)
         return self
 

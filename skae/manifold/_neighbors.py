@@ -9,9 +9,12 @@ from sklearn.utils import check_consistent_length, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
+from .._estimators.columns import Columns
 from .._estimators.doc_links import linked
+from .._estimators.fit_warnings import warn_of_scales
 from .._estimators.fitting import (
     DTYPES,
+    column_names,
     gathered_with_y,
     unchanged_on_error,
     validated_rows,
@@ -73,7 +76,8 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
     """Nearest neighbors classifier by tangent distance, with learned tangents.
 
     The distance of two points is that between the planes that their tangents span through them. It is computed for the
-    ``n_candidates`` nearest points in Euclidean distance.
+    ``n_candidates`` nearest points in Euclidean distance. X is scaled for the encoder only: put a ``StandardScaler``
+    before the classifier if columns have several scales.
 
     Parameters
     ----------
@@ -186,6 +190,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             known = labels >= 0
             self._labels, points = labels[known], X if known.all() else X[known]
             check_neighbors(self.n_neighbors, points)
+            warn_of_scales(Columns(X), column_names(self, X), "Scale X (StandardScaler).")
             if is_prefit(self, "encoder"):
                 check_prefit(encoder=unfrozen(self.encoder))
                 self.encoder_ = kept(unfrozen(self.encoder))

@@ -199,6 +199,16 @@ def test_coders_that_see_one_column_are_told(Model):
         Model(5, max_iter=3, random_state=0).fit(WINE / WINE.std(axis=0))
 
 
+@pytest.mark.parametrize(
+    "model", [LocalPCA(5), TangentNeighborsClassifier(ContractiveAE(5, **FAST), n_jobs=1)]
+)
+def test_neighbors_that_see_one_column_are_told(model):
+    kinds = load_wine().target
+    with pytest.warns(UserWarning, match="Column 12 has a standard deviation.* Scale X"):
+        model.fit(WINE, kinds)
+    _silent(model, WINE / WINE.std(axis=0), kinds)
+
+
 @pytest.mark.parametrize("Model", [SparseCoder, PSD])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_coders_that_see_little_but_means_are_told(Model):
