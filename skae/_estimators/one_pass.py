@@ -31,7 +31,7 @@ def fit_transform(
     X_new : {ndarray, sparse matrix} of shape (n_samples, n_features_out)
         The codes or values that ``transform`` returns.
     """
-    return TransformerMixin.fit_transform(self, *_read(self, X, y), **fit_params)
+    return TransformerMixin.fit_transform(self, *read_once(self, X, y), **fit_params)
 
 
 def fit_predict(self: OutlierMixin, X: MatrixLike, y: object = None, **fit_params: Any) -> IntArray:
@@ -51,10 +51,10 @@ def fit_predict(self: OutlierMixin, X: MatrixLike, y: object = None, **fit_param
     kinds : ndarray of int of shape (n_samples,)
         1 for samples that are like the others, -1 for anomalies.
     """
-    return OutlierMixin.fit_predict(self, *_read(self, X, y), **fit_params)
+    return OutlierMixin.fit_predict(self, *read_once(self, X, y), **fit_params)
 
 
-def _read(estimator, X, y):
+def read_once(estimator, X, y):
     """Return X in memory or mapped into it, and y, which may come with the batches of X."""
     # The dtype of pixels says their scale.
     pixels = get_tags(estimator).input_tags.three_d_array

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import HasMethods, Interval, _fit_context
 from .._estimators.devices import computing_on_workers
 from .._estimators.fitting import is_fitted
+from .._estimators.one_pass import read_once
 from ..training.loop import DivergenceError
 from ._cluster import Cluster, client_or_default
 from ._lazy import computed, is_dask, lazy
@@ -240,14 +241,44 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or Dask collection of shape (n_samples, n_features)
+            Training data, or anything else that ``fit`` takes; an iterator of batches is read once.
         y : array-like or Dask collection of shape (n_samples,), default=None
+            Targets, if the estimator needs them.
         sample_weight : array-like or Dask collection of shape (n_samples,), default=None
+            Weights of the samples.
 
         Returns
         -------
         result : array-like or dask.array.Array
+            Lazy for a Dask collection.
         """
+        X, y = self._read(X, y)
         return self.fit(X, y, sample_weight).transform(X)
+
+    @available_if(_has("fit_predict"))
+    def fit_predict(self, X, y=None, sample_weight=None):
+        """Fit a clone of the estimator, and return ``predict(X)``.
+
+        Parameters
+        ----------
+        X : array-like or Dask collection of shape (n_samples, n_features)
+            Training data, or anything else that ``fit`` takes; an iterator of batches is read once.
+        y : None
+            Ignored.
+        sample_weight : array-like or Dask collection of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        result : array-like or dask.array.Array
+            Lazy for a Dask collection.
+        """
+        X, y = self._read(X, y)
+        return self.fit(X, y, sample_weight).predict(X)
+
+    def _read(self, X, y):
+        """Return X, of which an iterator of batches is read, and y, which may come with the batches."""
+        return (X, y) if is_dask(X) else read_once(self, X, y)
 
     @available_if(_has("get_feature_names_out"))
     def get_feature_names_out(self, input_features=None):

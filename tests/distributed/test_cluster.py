@@ -375,6 +375,27 @@ def test_partitions_that_a_filter_leaves_empty(client):
         np.testing.assert_array_equal(fitted.loss_curve_, fitted.fit(kept.to_numpy()).loss_curve_)
 
 
+def test_an_iterator_of_batches_is_fitted_and_transformed(client):
+    batches = [X[:250], X[250:]]
+    wrapper = Distributed(ContractiveAE(3, **FAST), client=client, n_parts=2)
+    expected = clone(wrapper).fit(X).transform(X)
+    np.testing.assert_array_equal(clone(wrapper).fit_transform(iter(batches)), expected)
+    with_y = ((rows, y[: len(rows)]) for rows in batches)
+    classifier = Distributed(StackedAEClassifier(LAYERS, **FAST), client=client)
+    assert classifier.fit_transform(with_y).shape == (400, 12)
+    rows = array.from_array(X, chunks=(200, 64))
+    lazy = clone(wrapper).fit_transform(rows)
+    assert isinstance(lazy, array.Array)
+    np.testing.assert_allclose(lazy.compute(), expected, rtol=1e-6)
+
+
+def test_kinds_of_an_iterator_of_batches_are_predicted(client):
+    wrapper = Distributed(AnomalyDetector(ContractiveAE(3, **FAST)), client=client, n_parts=2)
+    expected = clone(wrapper).fit(X).predict(X)
+    np.testing.assert_array_equal(clone(wrapper).fit_predict(iter([X[:250], X[250:]])), expected)
+    assert not hasattr(Distributed(ContractiveAE(3)), "fit_predict")
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_lazy_results_are_arrays_whatever_set_output_asks_for(client, whole):
     model = Distributed(ContractiveAE(3, **FAST)).set_output(transform="pandas").fit(X)
