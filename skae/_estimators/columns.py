@@ -298,11 +298,13 @@ def few_directions(z):
         return None
     missing = np.isnan(z)
     means = z.sum(axis=0, where=~missing) / np.maximum((~missing).sum(axis=0), 1)
+    rounding = 100 * np.finfo(z.dtype).eps * np.abs(z).max(initial=0, where=~missing)
     z = np.where(missing, 0, z - means).astype(np.float64)
-    z /= np.abs(z).max(initial=0) or 1  # fourth powers of large values would overflow
-    total = float(np.einsum("ij,ij->", z, z))
-    if not total > 0:
+    largest = np.abs(z).max(initial=0)
+    if largest <= rounding:
         return None
+    z /= largest  # fourth powers of large values would overflow
+    total = float(np.einsum("ij,ij->", z, z))
     basis = np.random.default_rng(0).standard_normal((len(z), most + _MORE)).T @ z
     for _ in range(_PRODUCTS):
         basis = np.linalg.qr((basis @ z.T @ z).T)[0].T

@@ -6,7 +6,7 @@ from sklearn.exceptions import ConvergenceWarning
 from .._arrays.namespace import dense, to_numpy
 from .._warnings import warn
 from ..nn.losses import Extremes
-from .columns import LARGEST_WHOLE, known_means
+from .columns import LARGEST_WHOLE, few_directions, known_means
 
 _CONSTANT = 1e-3  # standard deviation of a constant code unit, as a fraction of the largest code
 _DEAD = 0.5  # warn above this fraction of features that are active nowhere
@@ -45,16 +45,20 @@ def warn_of_constant_codes(encode, rows, name, cure):
         )
 
 
-def warn_of_few_directions(k, share, shape, name):
-    """Warn that ``k`` directions have nearly all variance of the scaled real columns, of (rows, columns) ``shape``."""
+def warn_of_few_directions(z, n_rows, name):
+    """Warn if a few directions have nearly all variance of the scaled real columns; ``z`` is some of the ``n_rows`` rows."""
+    found = few_directions(z)
+    if found is None:
+        return
+    k, share = found
     directions = "One direction has" if k == 1 else f"{k} directions have"
     # Components that a few rows do not determine are noise, which whitening would amplify.
-    most = max(k + 1, shape[0] // _ROWS_PER_COMPONENT)
-    n_components = f"{most}, " if most < shape[1] else ""
+    most = max(k + 1, n_rows // _ROWS_PER_COMPONENT)
+    n_components = f"{most}, " if most < z.shape[1] else ""
     warn(
         f"{directions} {share:.0%} of the variance of the scaled real columns: {name} learns little of the small "
         "differences between columns that nearly depend on each other. If they matter to what comes next, put "
-        f"make_pipeline(StandardScaler(), PCA({n_components}whiten=True)) before it. Imputed values need no change."
+        f"make_pipeline(StandardScaler(), PCA({n_components}whiten=True)) before the estimator. Imputed values need no change."
     )
 
 

@@ -159,7 +159,7 @@ def ready_copy(name, estimator, whole, rng):
     if checkpoint is not None:
         checked_path(checkpoint)  # now, since it is written only after the parts are trained
     estimator = clone(estimator)
-    estimator._called = [name]
+    estimator._prefix = f"{name}: "
     params = estimator.get_params(deep=False)
     if params.get("random_state", 0) is None:
         seed, given = rng.randint(np.iinfo(np.int32).max), whole.random_state

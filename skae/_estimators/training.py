@@ -46,7 +46,7 @@ class TrainedModel(CallbackSupportMixin):
 
     _backend = None  # of the X of ``fit``, if that was not a numpy array; see devices.py
     _validate_params = validate_params
-    _called = ()  # for a part of another estimator, its name there
+    _prefix = ""  # of its name, for a part of another estimator
     solver: SolverLike = "adam"
     learning_rate_init: float = 1e-3
     learning_rate: Schedule = "constant"
@@ -333,7 +333,7 @@ class TrainedModel(CallbackSupportMixin):
     def _reporters(self, rows, max_epochs=None):
         if not self.verbose:
             return []
-        name = ": ".join([*self._called, type(self).__name__])
+        name = self._prefix + type(self).__name__
         return [Verbose(name, len(rows), int(self.verbose), max_epochs)]
 
 

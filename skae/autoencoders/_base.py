@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 from .._arrays.namespace import dense
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
-from .._estimators.columns import few_directions
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import dispatched, in_numpy, shown
 from .._estimators.fit_warnings import warn_of_few_directions
@@ -185,9 +184,8 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
             return None
         x, weights = some_rows(X, weights)
         z = fitted.scaling.apply(x)
-        if found := few_directions(z[:, gaussian]):
-            shape = X.shape[0], np.count_nonzero(gaussian)
-            warn_of_few_directions(*found, shape, type(self).__name__)
+        if not self._prefix:  # a whole says by itself what concerns its results
+            warn_of_few_directions(z[:, gaussian], X.shape[0], type(self).__name__)
         normal = normal_distribution(z, weights, np.where(gaussian, self._units.base_logits, 0))
         reconstruct, groups = fitted.reconstruct_scaled, self._units.groups
         return learned_imputation(reconstruct, z, normal, gaussian, groups, weights)

@@ -13,6 +13,7 @@ from .._arrays.namespace import dense
 from .._compat import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
 from .._estimators.columns import Columns, power_of_two
 from .._estimators.doc_links import linked
+from .._estimators.fit_warnings import warn_of_few_directions
 from .._estimators.fitting import counted_rows, gathered, rows_at_once, unchanged_on_error
 from .._estimators.one_pass import fit_predict
 from .._estimators.parameters import set_params
@@ -29,6 +30,7 @@ from .._typing import (
 )
 from .._warnings import warn
 from ._autoencoder import AutoEncoder
+from ._base import BaseAutoEncoder
 from ._composed import (
     base_or_default,
     reading_rows,
@@ -36,6 +38,7 @@ from ._composed import (
     validated_for_base,
     with_names,
 )
+from ._imputation import some_rows
 
 _BLOCK = 1024
 _MOST_UNITS, _ROWS_PER_UNIT = 100, 5  # of the default auto-encoder
@@ -174,7 +177,15 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             n_units = min(_MOST_UNITS, math.ceil(columns.count / _ROWS_PER_UNIT))
             base = base_or_default(self, AutoEncoder(n_units))
             learn(fitted_base(self, base, X, weights, on_interrupt=learn))
+            if isinstance(self.base_, BaseAutoEncoder):
+                self._warn_of_few_directions(self.base_.model_, rows)
         return self
+
+    def _warn_of_few_directions(self, model, rows):
+        z = model.scaling.apply(some_rows(rows, None)[0])
+        warn_of_few_directions(
+            z[:, model.units.gaussian_inputs], rows.shape[0], type(self).__name__
+        )
 
     def _learn_residuals(self, X, rows, weights, columns, base):
         """Learn which residuals and codes of the rows of X are normal, with the fitted ``base``."""

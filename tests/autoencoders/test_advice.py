@@ -377,6 +377,26 @@ def test_a_few_directions_are_told_with_as_many_components_as_rows_determine(n_r
     _silent(model, smooth + 0.3 * rng.standard_normal(smooth.shape))
 
 
+def test_detectors_tell_proportional_columns_by_their_name_and_imputers_do_not():
+    detector = AnomalyDetector(ContractiveAE(5, **FAST))
+    with pytest.warns(UserWarning, match="AnomalyDetector learns little .* the estimator") as told:
+        detector.fit(_spectra(0.97))
+    assert len(told) == 1
+    assert told[0].filename == __file__
+    _silent(detector, _spectra(0.9))
+    _silent(Imputer(AutoEncoder(5, **FAST)), _spectra(0.97))
+
+
+@pytest.mark.parametrize("X", [DIGITS[:2] + 0.1, np.full((20, 5), 3.7)], ids=["two", "equal"])
+def test_two_rows_and_equal_rows_are_not_called_proportional(X):
+    X = X + np.linspace(0, 0.1, X.shape[1])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ContractiveAE(4, **FAST).fit(X)
+        AutoEncoder(4, **FAST).fit(X)
+    assert not any("One direction" in str(each.message) for each in caught)
+
+
 def test_proportional_columns_are_told_beside_missing_and_categorical_ones():
     X = _spectra(0.97)
     rng = np.random.default_rng(1)
