@@ -193,6 +193,19 @@ def warn_of_text_like_missing(classes, cure):
         warn(f"y has the labels {list(map(str, found))}, which are taken for classes. {cure}")
 
 
+def warn_of_constant_targets(values, constant):
+    """Warn if columns of the y of a regressor are ``constant``; ``values`` are those of a row."""
+    if constant.any():
+        j = int(constant.argmax())
+        where = "y" if len(values) == 1 else f"Column {j} of y"
+        warnings.warn(
+            f"{where} is {values[j]:.4g} in all rows of the training data{_others(constant)}, so that nothing is learned of it: "
+            "give a y that varies.",
+            UserWarning,
+            stacklevel=6,
+        )
+
+
 def warn_of_range(X, columns, scaling, names, parameter):
     """Warn if later rows have other values than the ``columns`` had where ``fit`` chose cross-entropy as their loss."""
     columns = columns[scaling.varies[columns]]

@@ -23,7 +23,7 @@ from .._typing import ArrayLike, ClassifierMixin, MatrixLike
 from ..nn.losses import Bernoulli, Gaussian, Multinomial
 from ..sources._parts import refuse_masked
 from .devices import in_numpy
-from .fit_warnings import warn_of_text_like_missing
+from .fit_warnings import warn_of_constant_targets, warn_of_text_like_missing
 from .reading import array_of_one_shape, errors_of, is_missing, refuse_unlike_numbers
 
 CLASS_WEIGHT = {"class_weight": [StrOptions({"balanced"}), dict, list, None]}  # constraints
@@ -363,6 +363,8 @@ def read_values(y, dtype, rows, weights):
         # Deviations of equal values are 0, or rounding errors of their mean.
         varies = np.abs(deviations).max(axis=0) > 1e-12 * np.abs(center)
     _check_range(values, scale[varies], dtype)
+    if len(values) > 1:
+        warn_of_constant_targets(values[0], ~varies)
     scale[~varies] = 1
     values = np.ascontiguousarray(deviations / scale, dtype)
     return Values(one_column, center, scale), Targets(values, Gaussian, np.ones(len(values), bool))

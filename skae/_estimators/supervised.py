@@ -299,9 +299,11 @@ class BaseSupervised(
         return self._network.depth - 1 if self.frozen == "all" else self.frozen
 
     def _weight_decays(self, data):
-        """Return the penalties of weight decay; ``'auto'`` counts a row of weight 2 as two rows."""
+        """Return the penalties of weight decay; ``'auto'`` counts a row of weight 2 as two rows, and no row as less than one."""
         labeled, weights = data.targets.labeled, data.balanced_weights
-        n_rows = np.sum(labeled if weights is None else weights[labeled])
+        n_rows = np.sum(labeled)
+        if weights is not None:  # they may have a sum of 1
+            n_rows = max(n_rows, np.sum(weights[labeled]))
         return weight_decays(resolved(self.weight_decay, "weight_decay", _DECAY / n_rows))
 
     def _noise_in(self, inputs):

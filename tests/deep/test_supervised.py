@@ -91,11 +91,27 @@ def test_weight_decay_is_that_of_a_number_over_rows():
         StackedAERegressor([5], weight_decay="some", **options).fit(data, target)
 
 
+def test_weights_with_a_sum_of_1_are_no_single_row():
+    data, target = load_diabetes(return_X_y=True)
+    options = {"solver": "lbfgs", "pretraining": None, "max_iter": 5, "random_state": 0}
+    plain = StackedAERegressor([5], **options).fit(data, target)
+    weighted = StackedAERegressor([5], **options).fit(data, target, np.full(442, 1 / 442))
+    np.testing.assert_allclose(weighted.predict(data), plain.predict(data), rtol=1e-6)
+    twice = StackedAERegressor([5], **options).fit(np.repeat(data, 2, 0), np.repeat(target, 2))
+    doubled = StackedAERegressor([5], **options).fit(data, target, np.full(442, 2))
+    np.testing.assert_allclose(doubled.predict(data), twice.predict(data), rtol=1e-6)
+
+
 def test_a_constant_y_is_predicted():
     data = load_diabetes().data
-    model = StackedAERegressor([5], max_iter=2, random_state=0).fit(data, np.full(442, 0.1))
+    model = StackedAERegressor([5], max_iter=2, random_state=0)
+    with pytest.warns(UserWarning, match=r"y is 0\.1 in all rows .* nothing is learned"):
+        model.fit(data, np.full(442, 0.1))
     np.testing.assert_allclose(model.predict(data), 0.1, rtol=1e-6)
     assert model.target_scale_ == 1
+    both = np.column_stack([data[:, 0], np.full(442, 3)])
+    with pytest.warns(UserWarning, match="Column 1 of y is 3 in all rows"):
+        model.fit(data, both)
 
 
 @pytest.mark.slow
