@@ -4,6 +4,7 @@ import re
 from contextlib import contextmanager, suppress
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
@@ -82,15 +83,13 @@ def _with_cure(problem, X):
         return f"{problem} Make a row of each sample, np.reshape(X, (len(X), -1)); for images see also skae.images."
     # pandas says "Cannot cast object dtype", and "str dtype" from version 3 on.
     if "convert string to float" in problem or re.search("Cannot cast .* dtype to float", problem):
-        if _is_one_list(X):
-            return (
-                f"X is a list of texts ({problem}). Turn each into a row of numbers first, in a Pipeline, for instance with "
-                "TfidfVectorizer."
-            )
+        return _about_text(problem, X)
+    if "contains infinity" in problem:
+        return _about_infinity(problem, X)
+    if "numpy.record" in problem or getattr(getattr(X, "dtype", None), "names", None):
         return (
-            f"X has columns of text{_not_numbers(X)} ({problem}). Encode them first, for instance with "
-            "make_column_transformer((OneHotEncoder(handle_unknown='ignore'), make_column_selector(dtype_exclude="
-            "['number', 'datetime', 'datetimetz'])), remainder='passthrough')."
+            "X is a structured array, whose rows are records: give numpy.lib.recfunctions.structured_to_unstructured(X), or "
+            "pandas.DataFrame(X), which keeps the names of its fields."
         )
     if "NAType" in problem:
         return (
@@ -114,6 +113,37 @@ def _with_cure(problem, X):
             "scikit-learn. AutoEncoder, DenoisingAE and ContractiveAE take NaN in X themselves."
         )
     return None
+
+
+def _about_text(problem, X):
+    """Return the message of scikit-learn's error about text in X, with the cure."""
+    if _is_one_list(X):
+        return (
+            f"X is a list of texts ({problem}). Turn each into a row of numbers first, in a Pipeline, for instance with "
+            "TfidfVectorizer."
+        )
+    return (
+        f"X has columns of text{_not_numbers(X)} ({problem}). Encode them first, for instance with "
+        "make_column_transformer((OneHotEncoder(handle_unknown='ignore'), make_column_selector(dtype_exclude="
+        "['number', 'datetime', 'datetimetz'])), remainder='passthrough')."
+    )
+
+
+def _about_infinity(problem, X):
+    """Return the message of scikit-learn's error about infinity in X, with a column that has it and with the cure."""
+    X = in_numpy(X)
+    values = check_array(X, accept_sparse="csc", dtype=np.float64, ensure_all_finite=False)
+    limit = np.finfo("float32" if "float32" in problem else "float64").max
+    if issparse(values):
+        columns = np.repeat(np.arange(values.shape[1]), np.diff(values.indptr))
+        columns = columns[np.abs(values.data) > limit]
+    else:
+        columns = np.flatnonzero((np.abs(values) > limit).any(axis=0))
+    name = list(getattr(X, "columns", range(values.shape[1])))[columns[0]]
+    return (
+        f"{problem} Column {name!r} has it: put other values in its place, or NaN in a Pipeline that begins with an Imputer of "
+        "skae; scale large numbers."
+    )
 
 
 def _is_one_list(X):

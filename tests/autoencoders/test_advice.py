@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.decomposition import PCA
@@ -329,6 +330,39 @@ def test_missing_values_are_refused_with_the_cure(model):
     with pytest.raises(ValueError, match=r"^Input X contains NaN\. Fill in .* by Imputer of skae"):
         model.fit(holes, np.arange(20) % 2)
     assert np.isfinite(Imputer(DenoisingAE(2, max_iter=1)).fit_transform(holes)).all()
+
+
+@_of_many_families
+def test_infinity_is_refused_with_its_column(model):
+    frame = pd.DataFrame(
+        np.where(np.eye(20, 4, -3) > 0, np.inf, DIGITS[:20, 2:6]), columns=[*"abcd"]
+    )
+    with pytest.raises(ValueError, match="Input X contains infinity .* Column 'a' has it: put"):
+        model.fit(frame, np.arange(20) % 2)
+
+
+def test_infinity_is_found_in_sparse_rows_and_beyond_float32():
+    rows = csr_array(np.where(np.eye(20, 4, 2) > 0, -np.inf, DIGITS[:20, 2:6]))
+    with pytest.raises(ValueError, match="contains infinity .* Column 2 has it"):
+        AutoEncoder(2).fit(rows)
+    model = AutoEncoder(2, **FAST).fit(DIGITS[:20].astype(np.float32))
+    with (
+        np.errstate(over="ignore"),
+        pytest.raises(ValueError, match="Column 1 has it.*scale large"),
+    ):
+        model.transform(1e300 * DIGITS[:20])
+
+
+def test_structured_arrays_are_refused_with_the_cure():
+    rows = np.rec.fromarrays(DIGITS[:20, 2:4].T, names="width, height")
+    for X in (rows, np.asarray(rows)):
+        with pytest.raises(
+            TypeError, match=r"structured_to_unstructured\(X\), or pandas.DataFrame"
+        ):
+            AutoEncoder(2).fit(X)
+    assert list(AutoEncoder(2, **FAST).fit(pd.DataFrame(rows)).feature_names_in_) == [
+        *("width", "height")
+    ]
 
 
 def test_equal_rows_are_told_to_differ():
