@@ -14,10 +14,12 @@ from skae import (
     DBN,
     PSD,
     RBM,
+    AnomalyDetector,
     AutoEncoder,
     BoltzmannClassifier,
     ContractiveAE,
     DenoisingAE,
+    Imputer,
     ManifoldTangentClassifier,
     RecurrentAE,
     SparseAutoEncoder,
@@ -273,6 +275,29 @@ def test_layers_trained_at_once_are_told_what_the_first_one_decides():
 
 @pytest.mark.filterwarnings("ignore:.*codes of:UserWarning")
 @pytest.mark.filterwarnings("ignore:.*converge")
+@pytest.mark.parametrize(
+    "model",
+    [
+        AnomalyDetector(BASE),
+        Imputer(BASE),
+        StackedAE([("base", BASE)]),
+        StackedAE([("base", BASE)], schedule="simultaneous"),
+        StackedAEClassifier([("base", BASE)], **SHORT),
+        DBN([("base", RBM(3, **SHORT))]),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_parts_are_told_that_they_start_anew(model):
+    model = clone(model)
+    part = model.layers[0][1] if hasattr(model, "layers") else model.base
+    part.set_params(warm_start=True)
+    _, told = _told(model)
+    assert _names(told) == ["warm_start"]
+    assert "of base has no effect" in told[0]
+    part.set_params(warm_start=False)
+    assert not _told(model)[1]
+
+
 def test_arguments_of_functions_without_effect_are_told():
     rbm, energy = RBM(3, **SHORT).fit(X), EnergyAE(3, **SHORT).fit(X)
     coder = SparseCoder(3, algorithm="homotopy", alpha=0.1, **SHORT).fit(X)

@@ -5,6 +5,7 @@ They may be fitted already: by ``prefit=True``, or as a ``FrozenEstimator``, who
 
 import os
 import reprlib
+import warnings
 from copy import deepcopy
 from itertools import zip_longest
 from numbers import Integral
@@ -161,6 +162,12 @@ def ready_copy(name, estimator, whole, rng):
     estimator = clone(estimator)
     estimator._prefix = f"{name}: "
     params = estimator.get_params(deep=False)
+    if params.get("warm_start"):
+        warnings.warn(
+            f"warm_start=True of {name} has no effect: {type(whole).__name__} trains a new copy of it in each fit.",
+            UserWarning,
+            stacklevel=4,
+        )
     if params.get("random_state", 0) is None:
         seed, given = rng.randint(np.iinfo(np.int32).max), whole.random_state
         # A whole may itself be a part whose seed was drawn.
