@@ -1,7 +1,6 @@
 """Kinds and statistics of the columns of X: constant, binary, one-hot or real, and their scales."""
 
 import numpy as np
-from sklearn.utils import gen_batches
 
 from .._arrays.namespace import dense
 from ..nn.scaling import Scaling
@@ -214,7 +213,9 @@ def _sums(X, sample_weight, size=None):
 
 def _blocks(X, sample_weight):
     """Yield dense blocks of the rows of X with a positive weight, and their weights in float64."""
-    for rows in gen_batches(X.shape[0], max(1, _CELLS // X.shape[1])):
+    step = max(1, _CELLS // X.shape[1])
+    for start in range(0, X.shape[0], step):
+        rows = slice(start, start + step)
         x = dense(X[rows])
         weights = np.ones(len(x)) if sample_weight is None else sample_weight[rows].astype(float)
         if not weights.all():

@@ -234,7 +234,10 @@ def warn_of_drift(X, sample_weight, units, names):
     z, (low, high) = scaling.apply(means), units.limits
     # About ten deviations of a normal column, whatever its scaled variance is.
     beyond = (z > 2 * high - low) | (z < 2 * low - high)
-    far = beyond & (np.abs(z) > _FAR) & np.isin(columns, gaussian)
+    far = beyond & (np.abs(z) > _FAR)
+    if not far.any():
+        return
+    far &= np.isin(columns, gaussian)
     if far.any():
         j = int(np.argmax(np.where(far, np.abs(z), 0)))
         limits = scaling.invert(np.stack([low, high]))[:, columns[j]]
