@@ -7,12 +7,14 @@ from .._arrays.namespace import dense, to_numpy
 from .._warnings import warn
 from ..nn.losses import Extremes
 from .columns import LARGEST_WHOLE, few_directions, known_means
+from .squares import scale_of_values
 
 _CONSTANT = 1e-3  # standard deviation of a constant code unit, as a fraction of the largest code
 _DEAD = 0.5  # warn above this fraction of features that are active nowhere
 _ROWS = 1024  # rows whose codes are computed
 _LITTLE_LEARNED = 0.75  # warn above this fraction of the error of constant outputs
 _FAR = 3.0  # least size of a scaled mean that is far from the rows in which the scale was found
+_FACTOR = 10.0  # least ratio of the scales of earlier and later rows that is told
 _STEADY = 1e-3  # relative rise of a loss that does not count
 _WORSE = 3.0  # warn above this multiple of the objective of constant outputs
 _OVERSHOOT = 0.1  # values beyond the range of training that do not count, as a fraction of it
@@ -245,6 +247,19 @@ def warn_of_drift(X, sample_weight, units, names):
             f"Column {names[columns[j]]!r} has the mean {means[columns[j]]:.4g} in these rows, and had values from "
             f"{limits[0]:.4g} to {limits[1]:.4g} in those that its scale was found in{_others(far)}. {_CURE_OF_DRIFT}"
         )
+
+
+def warn_of_new_scale(X, sample_weight, before, alpha):
+    """Warn if later rows of a coder have another scale than the first ones, the number ``before``, or None if unknown."""
+    now = scale_of_values(X, sample_weight)
+    if before is None or not abs(X).max() > 0 or 1 / _FACTOR < now / before < _FACTOR:
+        return
+    warnings.warn(
+        f"The root mean square of X is {now:.4g} in these rows, and was {before:.4g} in the first ones, for which alpha={alpha:g} "
+        "was set: the codes are more sparse with smaller rows and less with larger ones. Scale all rows alike.",
+        UserWarning,
+        stacklevel=6,
+    )
 
 
 def _warn_of_new_values(X, scaling, names):

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._arrays.namespace import dense
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.checks import check_unchanged, checked_codes
-from .._estimators.fit_warnings import warn_of_equal_codes, warn_of_gaps
+from .._estimators.fit_warnings import warn_of_equal_codes, warn_of_gaps, warn_of_new_scale
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
@@ -106,8 +106,7 @@ class ConvolutionalPSD(
         Training stops when, for ``n_iter_no_change`` epochs in a row, the objective (with ``learning_rate='constant'``)
         or that of held-out images (with ``early_stopping``) improves by less than this fraction.
     shuffle : bool or int, default=True
-        Whether to shuffle the images in each epoch. An int shuffles within blocks of that many consecutive images
-        only, so that a file is read in order.
+        Whether to shuffle the images in each epoch. An int shuffles within blocks of that size, to read files in order.
     early_stopping : bool, default=False
         Whether to stop when the objective of held-out images no longer improves, and keep the weights of the least one.
     validation_fraction : float, default=0.1
@@ -228,11 +227,7 @@ class ConvolutionalPSD(
             The fitted estimator.
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
-            again = self.warm_start and hasattr(self, "_state")
-            problem, state = self._prepared(X, sample_weight, again)
-            self._train(problem, state)
-            codes, *_ = self._codes_of(problem.X[:_CHECKED].reshape(-1, *self.image_shape_))
-            warn_of_equal_codes(codes, type(self).__name__, self.alpha)
+            self._learn(self._train, X, sample_weight, self.warm_start and hasattr(self, "_state"))
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -256,8 +251,15 @@ class ConvolutionalPSD(
             The estimator after the epoch.
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
-            self._train_epoch(*self._prepared(X, sample_weight, hasattr(self, "_state")))
+            self._learn(self._train_epoch, X, sample_weight, hasattr(self, "_state"))
         return self
+
+    def _learn(self, train, X, sample_weight, again):
+        problem, state = self._prepared(X, sample_weight, again)
+        train(problem, state)
+        if not again or self.warm_start:
+            codes, *_ = self._codes_of(problem.X[:_CHECKED].reshape(-1, *self.image_shape_))
+            warn_of_equal_codes(codes, type(self).__name__, self.alpha)
 
     def _prepared(self, X, sample_weight, again):
         """Return the ``Problem`` and the initial state: the last one, or a new one."""
@@ -270,6 +272,7 @@ class ConvolutionalPSD(
         shape |= {"image_shape": image_shape, "tiling": pair(self.tiling, "tiling")}
         if again:
             check_unchanged(self._shape, shape)
+            warn_of_new_scale(rows, weights, self._shape["scale"], self.alpha)
         shape["scale"] = self._shape["scale"] if again else scale_of_values(rows, weights)
         self.image_shape_, self.tiling_, self._shape = image_shape, shape["tiling"], shape
         self._convolution = Convolution(self.image_shape_, size, self.tiling_)
@@ -383,17 +386,14 @@ class ConvolutionalPSD(
             parts = [function(as_floats(images[rows], self.components_.dtype)) for rows in blocks]
         return tuple(map(np.concatenate, zip(*parts)))
 
-    def _predicted(self, images):
-        encoder, params = self._make_encoder(), self._state["params"]
-        codes, _ = encoder.forward(params[-encoder.size :], self._convolution.patches(images))
-        return codes.reshape(len(images), -1)
-
     def _codes_of(self, images):
         """Return codes, a bound on the distance of each from its optimum, and twice the objective of the zero code."""
         squares = row_norms(images.reshape(len(images), -1), squared=True)
         if self.transform_algorithm == "lasso":
             return *self._codes(images, self.components_), squares
-        prior = self._predicted(images)
+        encoder, params = self._make_encoder(), self._state["params"]
+        prior, _ = encoder.forward(params[-encoder.size :], self._convolution.patches(images))
+        prior = prior.reshape(len(images), -1)
         if self.transform_algorithm == "encoder":  # these need not be optimal
             return prior, np.zeros_like(squares), squares
         squares += self.beta * row_norms(prior, squared=True)

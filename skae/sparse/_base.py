@@ -22,7 +22,12 @@ from .._estimators.devices import (
     prototype_for,
     shown,
 )
-from .._estimators.fit_warnings import warn_of_equal_codes, warn_of_means, warn_of_scales
+from .._estimators.fit_warnings import (
+    warn_of_equal_codes,
+    warn_of_means,
+    warn_of_new_scale,
+    warn_of_scales,
+)
 from .._estimators.fitting import (
     BLOCK,
     DTYPES,
@@ -36,7 +41,7 @@ from .._estimators.fitting import (
 )
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, check_sparse_output, resolved
-from .._estimators.squares import spread_of_values
+from .._estimators.squares import scale_of_values, spread_of_values
 from .._estimators.training import TrainedModel
 from .._typing import (
     ArrayLike,
@@ -83,6 +88,7 @@ class BaseCoder(
 
     _used_after_fit = USED_AFTER_FIT
     _spread = 1.0  # of the values of X, in models of versions that had none
+    _scale = None  # root mean square of the rows that the first atoms come from
 
     @abstractmethod
     def _wanted_shape(self, n_features):
@@ -90,7 +96,7 @@ class BaseCoder(
 
     def _measure(self, X, weights):
         """Keep what training needs to know of the rows that the first atoms come from."""
-        self._spread = spread_of_values(X, weights)
+        self._spread, self._scale = spread_of_values(X, weights), scale_of_values(X, weights)
 
     @property
     def _alpha(self):
@@ -154,13 +160,17 @@ class BaseCoder(
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             again = self.warm_start and hasattr(self, "_state")
             X = self._learn(X, sample_weight, self._train, again=again, held_out=True)
-            codes = self._codes(X[:_CHECKED], sparse_output=False)
-            warn_of_equal_codes(codes, type(self).__name__, self._alpha)
-            names = getattr(self, "feature_names_in_", range(X.shape[1]))
-            columns = Columns(in_numpy(X[:_CHECKED]))
-            warn_of_scales(columns, names, "Scale X (StandardScaler).")
-            warn_of_means(columns, type(self).__name__)
+            self._advise(X[:_CHECKED])
         return self
+
+    def _advise(self, X):
+        """Warn if codes of the validated rows X say little, or one of their columns dwarfs the others."""
+        codes = self._codes(X, sparse_output=False)
+        warn_of_equal_codes(codes, type(self).__name__, self._alpha)
+        names = getattr(self, "feature_names_in_", range(X.shape[1]))
+        columns = Columns(in_numpy(X))
+        warn_of_scales(columns, names, "Scale X (StandardScaler).")
+        warn_of_means(columns, type(self).__name__)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -184,7 +194,9 @@ class BaseCoder(
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             again = hasattr(self, "_state")
-            self._learn(X, sample_weight, self._train_epoch, again=again, held_out=False)
+            X = self._learn(X, sample_weight, self._train_epoch, again=again, held_out=False)
+            if not again:
+                self._advise(X[:_CHECKED])
         return self
 
     def _learn(self, X, sample_weight, train, *, again, held_out):
@@ -223,6 +235,7 @@ class BaseCoder(
         shape = self._wanted_shape(X.shape[1])
         if again:
             check_unchanged(self._shape, shape)
+            warn_of_new_scale(X, weights, self._scale, self._alpha)
         else:
             self._measure(X, weights)
         self._shape = shape

@@ -11,7 +11,7 @@ from .._estimators.fit_warnings import warn_of_gaps
 from .._estimators.fitting import by_block
 from .._estimators.layer import Layer
 from .._estimators.parameters import estimator
-from .._estimators.squares import loss_of_zeros, scale_of_values
+from .._estimators.squares import loss_of_zeros
 from .._estimators.unit_atoms import UnitAtoms
 from .._estimators.validation import Need
 from .._typing import FloatArray, Schedule, StepSolverLike
@@ -190,10 +190,6 @@ class PSD(BaseCoder):
     def _wanted_shape(self, n_features):
         self._check_topology(self.n_components)
         return {"n_components": self.n_components, "encoder": self.encoder, "n_steps": self.n_steps}
-
-    def _measure(self, X, weights):
-        super()._measure(X, weights)
-        self._scale = scale_of_values(X, weights)
 
     def _check_algorithm(self, atoms):
         chosen_algorithm(self._code_problem(atoms, self.beta), self.algorithm)

@@ -9,8 +9,9 @@ from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
-from skae import RBM, AutoEncoder, ContractiveAE, SparseAutoEncoder
+from skae import PSD, RBM, AutoEncoder, ContractiveAE, SparseAutoEncoder, SparseCoder
 from skae.generative import EnergyAE
+from skae.images import ConvolutionalPSD
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 4)) * [1, 10, 1000, 1] + [0, 1000, 5, 0]
@@ -48,6 +49,49 @@ def test_rows_far_from_those_of_the_scale_are_told(model, method):
     for rows in (VARIED, SPARSE):
         (new,) = _warned(go_on, rows)
         assert "Column 3 was always 3" in new and "is left out" in new
+
+
+CODERS = [SparseCoder(5, **SHORT), PSD(5, **SHORT), ConvolutionalPSD(3, patch_size=3, **SHORT)]
+of_coders = pytest.mark.parametrize("model", CODERS, ids=lambda model: type(model).__name__)
+
+
+def _rows_for(model):
+    shape = (20, 5, 5) if isinstance(model, ConvolutionalPSD) else (60, 4)
+    return RNG.standard_normal(shape)
+
+
+@of_coders
+@pytest.mark.parametrize("method", ["partial_fit", "fit"])
+def test_coders_tell_rows_of_another_scale(model, method):
+    rows = _rows_for(model)
+    fitted = clone(model).set_params(warm_start=True, alpha=0.3).fit(rows)
+    go_on = getattr(fitted, method)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for close in (rows, 5 * rows, rows / 5, 0 * rows):
+            go_on(close)
+    assert not [each for each in caught if "root mean square" in str(each.message)]
+    for factor in (100, 0.01):
+        now = np.sqrt(np.mean((factor * rows) ** 2))
+        message = (
+            f"root mean square of X is {now:.4g} in .*, and was .* for which alpha=0.3 was set"
+        )
+        with pytest.warns(UserWarning, match=message) as told:
+            go_on(factor * rows)
+        (where,) = [each.filename for each in told if "root mean square" in str(each.message)]
+        assert where == __file__
+
+
+@of_coders
+def test_the_first_part_of_coders_is_told_what_fit_tells(model):
+    rows = _rows_for(model)
+    with pytest.warns(UserWarning, match="are 0 on the training data: lower alpha=100") as told:
+        clone(model).set_params(alpha=100).partial_fit(rows)
+    assert told[0].filename == __file__
+    if not isinstance(model, ConvolutionalPSD):
+        with pytest.warns(UserWarning, match="Column 1 has a standard deviation") as told:
+            clone(model).partial_fit(rows * [1, 1000, 1, 1])
+        assert told[0].filename == __file__
 
 
 def test_columns_that_drift_are_named_and_counted():
