@@ -29,7 +29,8 @@ class Tangents(NamedTuple):
     Parameters
     ----------
     basis : ndarray of shape (n_samples, n_tangents, n_features)
-        Orthonormal right singular vectors of dh/dx, those of the largest singular values first.
+        Orthonormal right singular vectors of dh/dx, those of the largest singular values first. Their component of
+        largest size is positive.
     singular_values : ndarray of shape (n_samples, n_tangents)
         Rate at which the code varies along each tangent.
     """
@@ -246,9 +247,17 @@ def _solver(model, X, n_tangents, tol, start, random_state, n_jobs):
             first = namespace(start).sum(start[rows, ...], axis=1)
         else:
             first = _first_of_blocks(x, rows, seed) if dispatched(X) else None
-        return leading_vectors(fitted.linear_map(x), n_tangents, tol, rng, first, n_jobs)
+        basis, values = leading_vectors(fitted.linear_map(x), n_tangents, tol, rng, first, n_jobs)
+        return _with_signs(basis), values
 
     return solve
+
+
+def _with_signs(basis):
+    """Return the vectors along the last axis, such that their largest component is positive, for any start vector."""
+    xp = namespace(basis)
+    down = xp.max(basis, axis=-1, keepdims=True) < -xp.min(basis, axis=-1, keepdims=True)
+    return xp.where(down, -basis, basis)
 
 
 def _first_of_blocks(x, rows, seed):

@@ -107,6 +107,18 @@ def test_blocks_threads_and_sparse_rows_change_nothing():
     np.testing.assert_array_equal(np.concatenate([t.singular_values for _, t in pieces]), values)
 
 
+@pytest.mark.parametrize("model", [MODELS["narrow"], LocalPCA(20)], ids=["narrow", "LocalPCA"])
+def test_signs_do_not_depend_on_the_rows_beside(model):
+    model = clone(model).fit(X)
+    basis, values = tangent_basis(model, X, 3)
+    alone = [tangent_basis(model, X[[i]], 3) for i in range(0, 300, 60)]
+    gaps = 1 - values[::60, 1:] / values[::60, :-1]
+    assert gaps.min() > 1e-3  # each direction is defined
+    np.testing.assert_allclose(np.concatenate([t.basis for t in alone]), basis[::60], atol=1e-3)
+    largest = np.take_along_axis(basis, np.abs(basis).argmax(axis=2)[..., np.newaxis], axis=2)
+    assert (largest > 0).all()
+
+
 def test_start_from_tangents():
     model = ContractiveAE(80, max_iter=5, loss="gaussian", random_state=0).fit(X)
     basis, values = tangent_basis(model, X, K)
