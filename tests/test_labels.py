@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import load_wine
 from sklearn.metrics import accuracy_score
@@ -103,13 +104,19 @@ def test_usual_labels_are_not_told():
 
 
 @_each(MODELS[:1] + MODELS[2:4])
-@pytest.mark.parametrize("missing", [-1, np.nan])
+@pytest.mark.parametrize("missing", [-1, np.nan, "sparse", "frame"])
 def test_indicators_cannot_be_unlabeled(model, missing):
-    indicators = np.where(UNLABELED[:, None], missing, np.eye(3)[y])
-    with pytest.raises(
-        ValueError, match="cannot be marked in an indicator matrix: leave them out, or"
-    ):
+    mark = missing if isinstance(missing, (int, float)) else -1
+    indicators = np.where(UNLABELED[:, None], mark, np.eye(3)[y])
+    if missing == "sparse":
+        indicators = csr_matrix(indicators)
+    elif missing == "frame":
+        indicators = pd.DataFrame(indicators).replace(-1, pd.NA).convert_dtypes()
+    message = "^(Input )?y (is an indicator matrix with -1|contains NaN).* leave them out, or fit a"
+    with pytest.raises(ValueError, match=message):
         clone(model).fit(X, indicators)
+    with pytest.raises(ValueError, match=message):
+        clone(model).fit(X, np.eye(3, dtype=int)[y]).score(X, indicators)
 
 
 @_each(MODELS[:1] + MODELS[2:4])

@@ -1,11 +1,11 @@
 """From y to targets of the output units of a network, and from the units' means to predictions."""
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from numbers import Number
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 from scipy.special import entr, logsumexp
 from sklearn.metrics import accuracy_score
 from sklearn.utils import (
@@ -24,14 +24,20 @@ from ..nn.losses import Bernoulli, Gaussian, Multinomial
 from ..sources._parts import refuse_masked
 from .devices import in_numpy
 from .fit_warnings import warn_of_constant_targets, warn_of_text_like_missing
-from .reading import array_of_one_shape, errors_of, is_missing, refuse_unlike_numbers
+from .reading import (
+    array_of_one_shape,
+    errors_of,
+    is_missing,
+    refuse_marks,
+    refuse_unlike_numbers,
+)
 
 CLASS_WEIGHT = {"class_weight": [StrOptions({"balanced"}), dict, list, None]}  # constraints
 _UNLABELED = -1
 _HOW_TO_MARK = "Rows without a label have the integer -1; with labels of text y is then a list or an array of objects."
 _HOW_TO_MARK_MISSING = f"{_HOW_TO_MARK} If labels are missing as None or NaN, np.where(pandas.isna(y), -1, y) is such an array."
 _NO_LABELS = "y has no labels: all are -1, which marks unlabeled rows. Label some of the rows, of two classes or more."
-_NO_MARKS = "Rows without labels cannot be marked in an indicator matrix: leave them out, or fit a StackedAE on all rows and a classifier on the codes of the others."
+_NO_MARKS = "Rows without labels cannot be marked in an indicator matrix: leave them out, or fit a StackedAE on all rows and a classifier on the codes of the others. Labels that a row has not are 0, and not -1."
 _HOW_TO_SHAPE = "y must have one column of classes, or an indicator matrix of 0 and 1, which MultiLabelBinarizer of scikit-learn makes of lists of labels"
 _HOW_TO_LEAVE_OUT = "Rows without a target cannot be marked: fit a StackedAE on all rows, and a regressor on the codes of the others."
 
@@ -270,21 +276,6 @@ def _known(labels, classes):
     return np.ones(1, bool)
 
 
-def is_continuous(y):
-    """Return whether y has numbers that are no integers; missing ones are left to :func:`read_values` to refuse."""
-    with errors_of("y"):
-        values = np.asarray(y)
-    if values.ndim == 0:  # a sparse indicator matrix
-        return False
-    if values.dtype == object:
-        known = [each for each in values.ravel() if not is_missing(each)]
-        if any(isinstance(each, str) for each in known):
-            return False
-        with suppress(TypeError, ValueError):  # of objects that are no numbers
-            values = np.asarray(known, np.float64)
-    return values.dtype.kind == "f" and bool(np.any(values[np.isfinite(values)] % 1))
-
-
 def _read_codes(y, known_labels):
     """Return what ``read_labels`` does, from the results of :func:`_labels_of_text`.
 
@@ -319,6 +310,7 @@ def _labels_of_text(y):
     if found.dtype.kind in "fmM" and np.any(found != found):
         cure = _HOW_TO_MARK_MISSING if found.ndim == 1 else _NO_MARKS
         raise ValueError(f"Input y contains NaN or NaT. {cure}")
+    refuse_marks(y if issparse(y) else found, _NO_MARKS)
     if found.ndim != 1 or found.dtype.kind not in "OUT":
         return y, y
     if found.dtype == object and any(is_missing(label) for label in found):

@@ -218,6 +218,34 @@ def _is_time(dtype):
     return getattr(dtype, "kind", None) in ("m", "M") or str(dtype).startswith("period")
 
 
+def refuse_marks(y, cure):
+    """Raise if y, an array or a sparse matrix, is an indicator matrix with cells of -1, NA or None beside 0 and 1."""
+    if y.ndim != 2 or y.shape[1] == 1:
+        return
+    values = y.data if issparse(y) else y
+    if values.dtype == object:
+        marked = any(map(is_missing, values.ravel()))
+    else:
+        marked = (values == -1).any() and np.isin(values, (-1, 0, 1)).all()
+    if marked:
+        raise ValueError(f"y is an indicator matrix with -1 or missing values. {cure}")
+
+
+def is_continuous(y):
+    """Return whether y has numbers that are no integers; missing ones are left to ``read_values`` to refuse."""
+    with errors_of("y"):
+        values = np.asarray(y)
+    if values.ndim == 0:  # a sparse indicator matrix
+        return False
+    if values.dtype == object:
+        known = [each for each in values.ravel() if not is_missing(each)]
+        if any(isinstance(each, str) for each in known):
+            return False
+        with suppress(TypeError, ValueError):  # of objects that are no numbers
+            values = np.asarray(known, np.float64)
+    return values.dtype.kind == "f" and bool(np.any(values[np.isfinite(values)] % 1))
+
+
 def is_missing(value):
     """Return whether ``value`` is None, NaN or NA of pandas: the last two do not equal themselves."""
     equal = value == value  # noqa: PLR0124

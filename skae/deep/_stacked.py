@@ -10,8 +10,8 @@ from .._compat import StrOptions, _fit_context
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import fitting_parts, in_numpy
 from .._estimators.fitting import gathered_with_y, is_fitted, take_columns, unchanged_on_error
-from .._estimators.labels import is_continuous
 from .._estimators.parameters import estimator
+from .._estimators.reading import is_continuous
 from .._estimators.subestimators import PartData, copies, without_output
 from .._estimators.validation import Need, check_params, warn_of_unused
 from .._typing import AnyArray, ArrayLike, FloatArray, MatrixLike, Self, available_if
