@@ -1,5 +1,7 @@
 """Kinds and statistics of the columns of X: constant, binary, one-hot or real, and their scales."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from .._arrays.namespace import dense
@@ -9,6 +11,16 @@ LARGEST_WHOLE = 2**24  # float32 has all whole numbers up to this one
 _CELLS = 2**18  # cells of a dense block
 _SAME_SCALE = 0.75  # fraction of the real columns that must have the common range, for all to count as on one scale
 _FEWEST_COUNTS = 32  # fewer columns of zeros and some counts are a table
+# A value that may stand for missing ones: gap to the others in multiples of their range, least number and fraction of the
+# rows that have it, number of other values that are no categories, and the rows and cells that are looked at.
+_FAR_OFF, _FEWEST_EQUAL, _OFTEN, _FEWEST_VALUES, _SAMPLED, _SAMPLED_CELLS = (
+    3,
+    8,
+    0.005,
+    10,
+    4096,
+    2**20,
+)
 _TINY = 1e-280  # smallest variance from squares with all digits
 # Fraction of the variance of binary columns with the same means; evenly spread values have a third of it.
 _NEARLY_BINARY = 0.6
@@ -152,6 +164,48 @@ class ColumnScales:
 def known_means(X, sample_weight):
     """Return the means of the columns of X without missing values; NaN for a column that has no others."""
     return _sums(X, sample_weight).means()
+
+
+class Placeholder(NamedTuple):
+    """A value, as -999, that may stand for missing ones: it is far from the others of its column, and frequent.
+
+    Parameters
+    ----------
+    column : int
+    value, low, high : float
+        The value, and the range of the others.
+    fraction : float
+        Fraction of the rows that have it.
+    """
+
+    column: int
+    value: float
+    low: float
+    high: float
+    fraction: float
+
+
+def placeholders(X):
+    """Return the ``Placeholder`` of each column of X that has one, by evenly spaced rows."""
+    n_rows = max(1, min(_SAMPLED, _SAMPLED_CELLS // X.shape[1]))
+    x = dense(X[:: -(-X.shape[0] // n_rows)]).astype(np.float64)
+    found = []
+    for sign in (1, -1):
+        values = sign * x
+        lowest = np.fmin.reduce(values, axis=0)
+        is_lowest = values == lowest
+        others = np.where(is_lowest, np.nan, values)
+        low, high = np.fmin.reduce(others, axis=0), np.fmax.reduce(others, axis=0)
+        count = is_lowest.sum(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            far = (low - lowest > _FAR_OFF * (high - low)) & (high > low)
+            whole = np.abs(lowest - np.round(lowest, 2)) <= 1e-6 * np.abs(lowest)
+        often = count >= max(_FEWEST_EQUAL, _OFTEN * len(x))
+        for j in np.flatnonzero(far & whole & often & (lowest != 0)):
+            if len(np.unique(others[:, j])) > _FEWEST_VALUES:
+                ends = sorted([sign * low[j], sign * high[j]])
+                found.append(Placeholder(int(j), sign * lowest[j], *ends, count[j] / len(x)))
+    return found
 
 
 def power_of_two(values):

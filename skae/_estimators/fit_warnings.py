@@ -6,7 +6,7 @@ from sklearn.exceptions import ConvergenceWarning
 from .._arrays.namespace import dense, to_numpy
 from .._warnings import warn
 from ..nn.losses import Extremes
-from .columns import LARGEST_WHOLE, few_directions, known_means
+from .columns import LARGEST_WHOLE, few_directions, known_means, placeholders
 from .squares import scale_of_values
 
 _CONSTANT = 1e-3  # standard deviation of a constant code unit, as a fraction of the largest code
@@ -185,6 +185,20 @@ def warn_of_rounded(columns, names):
             f"Column {names[j]!r} has values from {columns.low[j]:.10g} to {columns.high[j]:.10g} in float32, which rounds them "
             "by almost as much: it counts as constant. Give X in float64, or subtract the smallest value "
             "of the column before X becomes float32."
+        )
+
+
+def warn_of_placeholders(X, names):
+    """Warn if columns of X have a value, as -999, that seems to stand for missing ones."""
+    found = placeholders(X)
+    if found:
+        first = found[0]
+        warnings.warn(
+            f"Column {names[first.column]!r} has the value {first.value:.10g} in {first.fraction:.1%} of the rows, far from all others, "
+            f"which are from {first.low:.4g} to {first.high:.4g}{_others(np.ones(len(found)))}. If it stands for missing values, "
+            "put NaN in its place, in a Pipeline that begins with an Imputer of skae, or for AutoEncoder, DenoisingAE and ContractiveAE.",
+            UserWarning,
+            stacklevel=4,
         )
 
 

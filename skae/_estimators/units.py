@@ -9,7 +9,7 @@ from .._arrays.namespace import dense
 from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
 from ..nn.scaling import Scaling, no_scaling
 from .columns import Columns, ColumnScales, one_hot_groups
-from .fit_warnings import warn_of_range, warn_of_rounded, warn_of_scales
+from .fit_warnings import warn_of_placeholders, warn_of_range, warn_of_rounded, warn_of_scales
 from .named_losses import named_losses, scaling_for_named
 
 _ROWS = 512  # rows from which a mean is estimated
@@ -122,8 +122,10 @@ def make_units(
     standardize = "auto" if standardize is True else standardize
     if not standardize:
         warn_of_scales(stats, names)
-    elif X.dtype == np.float32:
-        warn_of_rounded(stats, names)
+    else:
+        warn_of_placeholders(X, names)
+        if X.dtype == np.float32:
+            warn_of_rounded(stats, names)
     if loss == "auto":
         binary_as_real = standardize and n_units is not None and n_units > stats.varies.sum()
         pairs, scaling = _automatic_losses(

@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_digits,
+    load_iris,
+    load_wine,
+)
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -369,6 +375,55 @@ def test_equal_rows_are_told_to_differ():
     rows = np.tile(DIGITS[0], (50, 1))
     with pytest.warns(UserWarning, match="codes of ContractiveAE are constant.*So are the rows"):
         ContractiveAE(5, **FAST).fit(rows)
+
+
+TABLE = load_diabetes(scaled=False).data
+
+
+def _told_placeholders(X):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        AutoEncoder(2, **FAST).fit(X)
+    return [str(each.message) for each in caught if "far from all others" in str(each.message)]
+
+
+@pytest.mark.parametrize("value", [-999, 9999, -99.9, 1e30])
+def test_a_value_that_stands_for_missing_ones_is_told(value):
+    frame = pd.DataFrame(TABLE.copy(), columns=[*"abcdefghij"])
+    frame.loc[::9, "c"] = value
+    (told,) = _told_placeholders(frame)
+    assert f"Column 'c' has the value {value:.10g} in 11.3% of the rows" in told
+    assert "which are from 18 to 42.2. If it stands for missing values, put NaN" in told
+    frame.loc[::7, "i"] = value
+    assert "(and 1 other column)" in _told_placeholders(frame)[0]
+    for X in (csr_array(frame.to_numpy()), frame.to_numpy(np.float32)):
+        assert "Column 2 has the value" in _told_placeholders(X)[0]
+    holes = frame.replace(value, np.nan)
+    assert not _told_placeholders(holes)
+    holes.iloc[::11, 2] = value
+    assert _told_placeholders(holes)
+
+
+def _usual_columns():
+    rng = np.random.default_rng(0)
+    heavy = np.column_stack(
+        [rng.standard_cauchy(400), rng.pareto(0.5, 400), rng.lognormal(0, 4, 400)]
+    )
+    yield heavy
+    yield heavy[rng.integers(400, size=400)]
+    yield np.clip(heavy, *np.percentile(heavy, [2, 98], axis=0))
+    often = rng.random((400, 3)) < 0.7
+    yield np.where(often, 0, rng.normal(1000, 3, (400, 3)))
+    yield StandardScaler().fit_transform(np.where(often, 0, rng.normal(1000, 3, (400, 3))))
+    yield np.log(np.where(often, 0, rng.gamma(50, 1, (400, 3))) + 1e-9)
+    yield np.where(often, rng.integers(3, size=(400, 3)), 100)
+    yield rng.poisson(0.1, (400, 3)).astype(float)
+    yield from (IRIS, WINE, TABLE, load_breast_cancer().data, DIGITS)
+
+
+@pytest.mark.parametrize("X", list(_usual_columns()))
+def test_usual_columns_have_no_value_that_stands_for_missing_ones(X):
+    assert not _told_placeholders(X)
 
 
 def _spectra(share):

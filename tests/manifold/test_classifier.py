@@ -313,7 +313,8 @@ def test_units_are_dropped_unless_columns_are_pixels(columns, options, dropout):
     rows = {
         "of one scale": rng.integers(0, 17, (40, 6)),
         "of several scales": rng.normal(size=(40, 6)),
-        "of counts of words": rng.poisson(np.geomspace(0.05, 0.4, 40), (40, 40)) * rng.uniform(1, 2, 40),
+        "of counts of words": rng.poisson(np.geomspace(0.05, 0.4, 40), (40, 40))
+        * rng.uniform(1, 2, 40),
     }[columns]
     targets = np.arange(40) % 2
     base = ContractiveAE(100, max_iter=2, random_state=0)
