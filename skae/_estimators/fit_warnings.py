@@ -193,12 +193,10 @@ def warn_of_placeholders(X, names):
     found = placeholders(X)
     if found:
         first = found[0]
-        warnings.warn(
+        warn(
             f"Column {names[first.column]!r} has the value {first.value:.10g} in {first.fraction:.1%} of the rows, far from all others, "
             f"which are from {first.low:.4g} to {first.high:.4g}{_others(np.ones(len(found)))}. If it stands for missing values, "
-            "put NaN in its place, in a Pipeline that begins with an Imputer of skae, or for AutoEncoder, DenoisingAE and ContractiveAE.",
-            UserWarning,
-            stacklevel=4,
+            "put NaN in its place, in a Pipeline that begins with an Imputer of skae, or for AutoEncoder, DenoisingAE and ContractiveAE."
         )
 
 
@@ -214,11 +212,9 @@ def warn_of_constant_targets(values, constant):
     if constant.any():
         j = int(constant.argmax())
         where = "y" if len(values) == 1 else f"Column {j} of y"
-        warnings.warn(
+        warn(
             f"{where} is {values[j]:.4g} in all rows of the training data{_others(constant)}, so that nothing is learned of it: "
-            "give a y that varies.",
-            UserWarning,
-            stacklevel=6,
+            "give a y that varies."
         )
 
 
@@ -268,11 +264,9 @@ def warn_of_new_scale(X, sample_weight, before, alpha):
     now = scale_of_values(X, sample_weight)
     if before is None or not abs(X).max() > 0 or 1 / _FACTOR < now / before < _FACTOR:
         return
-    warnings.warn(
+    warn(
         f"The root mean square of X is {now:.4g} in these rows, and was {before:.4g} in the first ones, for which alpha={alpha:g} "
-        "was set: the codes are more sparse with smaller rows and less with larger ones. Scale all rows alike.",
-        UserWarning,
-        stacklevel=6,
+        "was set: the codes are more sparse with smaller rows and less with larger ones. Scale all rows alike."
     )
 
 

@@ -5,7 +5,6 @@ They may be fitted already: by ``prefit=True``, or as a ``FrozenEstimator``, who
 
 import os
 import reprlib
-import warnings
 from copy import deepcopy
 from itertools import zip_longest
 from numbers import Integral
@@ -20,6 +19,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import validate_data
 
+from .._warnings import warn
 from ..nn.activations import ACTIVATIONS, Unit
 from ..nn.network import Network
 from ..training.checkpoint import checked_path
@@ -163,10 +163,8 @@ def ready_copy(name, estimator, whole, rng):
     estimator._prefix = f"{name}: "
     params = estimator.get_params(deep=False)
     if params.get("warm_start"):
-        warnings.warn(
-            f"warm_start=True of {name} has no effect: {type(whole).__name__} trains a new copy of it in each fit.",
-            UserWarning,
-            stacklevel=4,
+        warn(
+            f"warm_start=True of {name} has no effect: {type(whole).__name__} trains a new copy of it in each fit."
         )
     if params.get("random_state", 0) is None:
         seed, given = rng.randint(np.iinfo(np.int32).max), whole.random_state
