@@ -48,10 +48,13 @@ def warn_of_constant_codes(encode, rows, name, cure):
 
 
 def warn_of_few_directions(z, n_rows, name):
-    """Warn if a few directions have nearly all variance of the scaled real columns; ``z`` is some of the ``n_rows`` rows."""
+    """Return whether a few directions have nearly all variance of the scaled real columns, and warn then.
+
+    ``z`` is some of the ``n_rows`` rows.
+    """
     found = few_directions(z)
     if found is None:
-        return
+        return False
     k, share = found
     directions = "One direction has" if k == 1 else f"{k} directions have"
     # Components that a few rows do not determine are noise, which whitening would amplify.
@@ -62,6 +65,7 @@ def warn_of_few_directions(z, n_rows, name):
         "differences between columns that nearly depend on each other. If they matter to what comes next, put "
         f"make_pipeline(StandardScaler(), PCA({n_components}whiten=True)) before the estimator. Imputed values need no change."
     )
+    return True
 
 
 def warn_of_equal_codes(codes, name, alpha):

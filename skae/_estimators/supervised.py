@@ -32,8 +32,9 @@ from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
-from .columns import few_directions, some_inputs
+from .columns import some_inputs
 from .devices import as_given, in_numpy
+from .fit_warnings import warn_of_few_directions
 from .fitted import FittedNetwork, by_block_of_model
 from .fitting import DTYPES, by_block, counted_rows, validated_rows
 from .labels import SupervisedData, read_classes, read_values
@@ -258,10 +259,12 @@ class BaseSupervised(
             Those of ``Problem``: which ``rows`` take part, ``observers``, and so on.
         """
         inputs = self._inputs(data.X)
+        # Masked cells would drown the small differences between columns that nearly depend on each other.
+        unmasked = self._has_few_directions(inputs) and self.corruption == "auto"
         objective = Objective(
             self._network,
             self._output_units,
-            corruption=self._noise_in(inputs),
+            corruption=None if unmasked else self._noise(),
             penalties=[*penalties, *self._weight_decays(data)],
             n_frozen=self._n_frozen_layers,
             row_factors=factors,
@@ -306,14 +309,13 @@ class BaseSupervised(
             n_rows = max(n_rows, np.sum(weights[labeled]))
         return weight_decays(resolved(self.weight_decay, "weight_decay", _DECAY / n_rows))
 
-    def _noise_in(self, inputs):
-        """Return the corruption of the rows ``inputs`` in training."""
-        noise, real = self._noise(), self._units.gaussian_inputs
-        if self.corruption != "auto" or noise is None or np.mean(real) < _MOSTLY_REAL:
-            return noise
-        # Masked cells would drown the small differences between columns that nearly depend on each other.
+    def _has_few_directions(self, inputs):
+        """Return whether a few directions have nearly all variance of ``inputs`` that are mostly real, and warn then."""
+        real = self._units.gaussian_inputs
+        if np.mean(real) < _MOSTLY_REAL:
+            return False
         z = some_inputs(inputs)[:, : len(real)][:, real]
-        return noise if few_directions(z) is None else None
+        return warn_of_few_directions(z, inputs.shape[0], type(self).__name__)
 
     def _noise(self):
         """Return the corruption of the network's inputs in training; those after the columns of X have no group."""

@@ -7,8 +7,10 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _fit_context
+from .._estimators.columns import some_inputs
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import fitting_parts, in_numpy
+from .._estimators.fit_warnings import warn_of_few_directions
 from .._estimators.fitting import gathered_with_y, is_fitted, take_columns, unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.reading import is_continuous
@@ -244,6 +246,10 @@ class StackedAE(BaseStack):
             "decoder": "untied",
             "downward": None if self.fine_tune else downward(self.layers_),
         }
+        inputs, gaussian = self._units.scaling.rows(X), self._units.gaussian_inputs
+        if not self._prefix:  # else the whole warns
+            z = some_inputs(inputs)[:, gaussian]
+            warn_of_few_directions(z, X.shape[0], type(self).__name__)
         network = self._network
         state = self._start(network, X.dtype)
         objective = Objective(
@@ -255,8 +261,8 @@ class StackedAE(BaseStack):
         with reported_layers(self, X, state, self._set_state, bool(self.fine_tune)) as report:
             self._pretrain(state, PartData(X, weights), first_data, report)
             if self.fine_tune:
-                rows, constant_loss = self._units.scaling.rows(X), self._units.constant_loss
-                problem = Problem(objective, rows, weights, constant_loss=constant_loss)
+                constant_loss = self._units.constant_loss
+                problem = Problem(objective, inputs, weights, constant_loss=constant_loss)
                 self._train(problem, state)
 
     def _remember_parameters(self):

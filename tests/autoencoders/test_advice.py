@@ -476,6 +476,25 @@ def test_detectors_tell_proportional_columns_by_their_name_and_imputers_do_not()
     _silent(Imputer(AutoEncoder(5, **FAST)), _spectra(0.97))
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        StackedAE([("low", ContractiveAE(10, **FAST))]),
+        StackedAEClassifier([("low", ContractiveAE(10, **FAST))], **FAST),
+        ManifoldTangentClassifier(ContractiveAE(10, **FAST), n_tangents=2, **FAST),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_stacks_tell_proportional_columns_by_their_own_name(model):
+    X, y = _spectra(0.97), np.arange(len(_spectra(0.97))) % 2
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, y)
+    told = [str(each.message) for each in caught if "One direction" in str(each.message)]
+    assert len(told) == 1
+    assert f"{type(model).__name__} learns little" in told[0]
+
+
 @pytest.mark.parametrize("X", [DIGITS[:2] + 0.1, np.full((20, 5), 3.7)], ids=["two", "equal"])
 def test_two_rows_and_equal_rows_are_not_called_proportional(X):
     X = X + np.linspace(0, 0.1, X.shape[1])
