@@ -176,7 +176,7 @@ def test_draws_of_a_joint_energy_have_the_temperature_of_the_fit():
 IMAGES = np.random.default_rng(0).random((12, 6, 6))
 AFTER_FIT = [
     (SparseCoder(3, max_iter=1), "alpha", -1.0, "transform"),
-    (SparseCoder(3, max_iter=1), "alpha", "a", "score_samples"),
+    (SparseCoder(3, max_iter=1), "alpha", -1.0, "score_samples"),
     (SparseCoder(3, max_iter=1), "ridge", -5.0, "reconstruct"),
     (SparseCoder(3, max_iter=1), "gap_tol", None, "transform"),
     (SparseCoder(3, max_iter=1), "max_inference_iter", 2.5, "infer"),
