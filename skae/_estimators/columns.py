@@ -11,26 +11,13 @@ LARGEST_WHOLE = 2**24  # float32 has all whole numbers up to this one
 _CELLS = 2**18  # cells of a dense block
 _SAME_SCALE = 0.75  # fraction of the real columns that must have the common range, for all to count as on one scale
 _FEWEST_COUNTS = 32  # fewer columns of zeros and some counts are a table
-# A value that may stand for missing ones: gap to the others in multiples of their range, least number and fraction of the
-# rows that have it, number of other values that are no categories, and the rows and cells that are looked at.
-_FAR_OFF, _FEWEST_EQUAL, _OFTEN, _FEWEST_VALUES, _SAMPLED, _SAMPLED_CELLS = (
-    3,
-    8,
-    0.005,
-    10,
-    4096,
-    2**20,
-)
+_FAR_OFF = 3  # gap between a value that stands for missing ones and the others, in multiples of their range
+_FEWEST_EQUAL, _OFTEN = 8, 0.005  # least number and fraction of the rows that have it
+_FEWEST_VALUES = 10  # fewer other values are categories
+_MANY_ROWS, _MANY_CELLS = 4096, 2**20  # to look for it
 _TINY = 1e-280  # smallest variance from squares with all digits
 # Fraction of the variance of binary columns with the same means; evenly spread values have a third of it.
 _NEARLY_BINARY = 0.6
-_NEARLY_ALL = 0.95  # fraction of the variance
-_NOTHING = 1e-9  # the rest of it, if columns are linear functions of each other
-_MOST = 10  # directions
-_EACH = 5  # columns, and rows, for each direction; of fewer, the directions may be all there is
-_PRODUCTS = 3  # steps of the subspace iteration; such directions stand out after one
-_MORE = 3  # directions besides, so that the last ones that count are found too
-_ROWS, _MOST_CELLS = 1024, 2**20  # to look at
 
 
 class Columns:
@@ -187,7 +174,7 @@ class Placeholder(NamedTuple):
 
 def placeholders(X):
     """Return the ``Placeholder`` of each column of X that has one, by evenly spaced rows."""
-    n_rows = max(1, min(_SAMPLED, _SAMPLED_CELLS // X.shape[1]))
+    n_rows = max(1, min(_MANY_ROWS, _MANY_CELLS // X.shape[1]))
     x = dense(X[:: -(-X.shape[0] // n_rows)]).astype(np.float64)
     found = []
     for sign in (1, -1):
@@ -336,42 +323,3 @@ def _places_of_ones(X, zero_one, sample_weight):
         columns.append(np.nonzero(ones)[1])
         counts.append(ones.sum(axis=1))
     return np.concatenate(columns), np.concatenate([[0], np.cumsum(np.concatenate(counts))])
-
-
-def few_directions(z):
-    """Return (k, share): the least number k of directions with nearly all of the variance, and their share of it.
-
-    Return None if that takes more than a few, or if the columns do not vary in any others.
-
-    Parameters
-    ----------
-    z : ndarray of shape (n_samples, n_columns)
-        Scaled real columns, NaN where a value is missing.
-    """
-    most = min(_MOST, z.shape[1] // _EACH, z.shape[0] // _EACH)
-    if most == 0:
-        return None
-    missing = np.isnan(z)
-    means = z.sum(axis=0, where=~missing) / np.maximum((~missing).sum(axis=0), 1)
-    rounding = 100 * np.finfo(z.dtype).eps * np.abs(z).max(initial=0, where=~missing)
-    z = np.where(missing, 0, z - means).astype(np.float64)
-    largest = np.abs(z).max(initial=0)
-    if largest <= rounding:
-        return None
-    z /= largest  # fourth powers of large values would overflow
-    total = float(np.einsum("ij,ij->", z, z))
-    basis = np.random.default_rng(0).standard_normal((len(z), most + _MORE)).T @ z
-    for _ in range(_PRODUCTS):
-        basis = np.linalg.qr((basis @ z.T @ z).T)[0].T
-    # Never more than the sums of the largest eigenvalues.
-    shares = np.cumsum(np.linalg.svd(z @ basis.T, compute_uv=False) ** 2)[:most] / total
-    if not shares[-1] > _NEARLY_ALL:
-        return None
-    k = int(np.argmax(shares > _NEARLY_ALL))
-    return None if shares[k] > 1 - _NOTHING else (k + 1, float(shares[k]))
-
-
-def some_inputs(rows):
-    """Return evenly spaced ``rows``, dense: enough to find the directions of a large variance."""
-    n_rows = min(_ROWS, max(_EACH * _MOST, _MOST_CELLS // rows.shape[1]))
-    return dense(rows[:: max(1, -(-rows.shape[0] // n_rows))])

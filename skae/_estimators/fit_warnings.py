@@ -6,12 +6,13 @@ from sklearn.exceptions import ConvergenceWarning
 from .._arrays.namespace import dense, to_numpy
 from .._warnings import warn
 from ..nn.losses import Extremes
-from .columns import LARGEST_WHOLE, few_directions, known_means, placeholders
+from .columns import LARGEST_WHOLE, known_means, placeholders
 from .squares import scale_of_values
 
 _CONSTANT = 1e-3  # standard deviation of a constant code unit, as a fraction of the largest code
 _DEAD = 0.5  # warn above this fraction of features that are active nowhere
-_ROWS = 1024  # rows whose codes are computed
+_ROWS = 1024  # rows to look at
+_CELLS = 2**20  # cells to look at
 _LITTLE_LEARNED = 0.75  # warn above this fraction of the error of constant outputs
 _FAR = 3.0  # least size of a scaled mean that is far from the rows in which the scale was found
 _FACTOR = 10.0  # least ratio of the scales of earlier and later rows that is told
@@ -25,6 +26,12 @@ _CURE_OF_DRIFT = (
     "instance by a StandardScaler that has seen more rows."
 )
 _DWARFED = 100.0  # warn above this multiple of the median deviation of the columns
+_NEARLY_ALL = 0.95  # fraction of the variance in a few directions
+_NOTHING = 1e-9  # the rest of it, if columns are linear functions of each other
+_MOST = 10  # directions
+_EACH = 5  # columns, and rows, for each direction; of fewer, the directions may be all there is
+_PRODUCTS = 3  # steps of the subspace iteration; such directions stand out after one
+_MORE = 3  # directions besides, so that the last ones that count are found too
 _ROWS_PER_COMPONENT = 5
 _FAR_FROM_ZERO = 10.0  # warn above this multiple of the deviations of the columns
 
@@ -47,18 +54,28 @@ def warn_of_constant_codes(encode, rows, name, cure):
         )
 
 
-def warn_of_few_directions(z, n_rows, name):
-    """Return whether a few directions have nearly all variance of the scaled real columns, and warn then.
+def warn_of_few_directions(inputs, real, name, n_rows=None):
+    """Return whether a few directions have nearly all variance of the real columns, and warn then.
 
-    ``z`` is some of the ``n_rows`` rows.
+    Parameters
+    ----------
+    inputs : array of shape (n_samples, n_inputs)
+        Scaled columns, and perhaps others after them.
+    real : ndarray of bool
+        Mask of the columns that are real.
+    name : str
+        The estimator's.
+    n_rows : int, default=None
+        Number of training rows, if ``inputs`` has only some of them.
     """
-    found = few_directions(z)
+    z = _some_rows(inputs)[:, : len(real)][:, real]
+    found = _few_directions(z)
     if found is None:
         return False
     k, share = found
     directions = "One direction has" if k == 1 else f"{k} directions have"
     # Components that a few rows do not determine are noise, which whitening would amplify.
-    most = max(k + 1, n_rows // _ROWS_PER_COMPONENT)
+    most = max(k + 1, (n_rows or inputs.shape[0]) // _ROWS_PER_COMPONENT)
     n_components = f"{most}, " if most < z.shape[1] else ""
     warn(
         f"{directions} {share:.0%} of the variance of the scaled real columns: {name} learns little of the small "
@@ -66,6 +83,45 @@ def warn_of_few_directions(z, n_rows, name):
         f"make_pipeline(StandardScaler(), PCA({n_components}whiten=True)) before the estimator. Imputed values need no change."
     )
     return True
+
+
+def _few_directions(z):
+    """Return (k, share): the least number k of directions with nearly all of the variance, and their share of it.
+
+    Return None if that takes more than a few, or if the columns do not vary in any others.
+
+    Parameters
+    ----------
+    z : ndarray of shape (n_samples, n_columns)
+        Scaled real columns, NaN where a value is missing.
+    """
+    most = min(_MOST, z.shape[1] // _EACH, z.shape[0] // _EACH)
+    if most == 0:
+        return None
+    missing = np.isnan(z)
+    means = z.sum(axis=0, where=~missing) / np.maximum((~missing).sum(axis=0), 1)
+    rounding = 100 * np.finfo(z.dtype).eps * np.abs(z).max(initial=0, where=~missing)
+    z = np.where(missing, 0, z - means).astype(np.float64)
+    largest = np.abs(z).max(initial=0)
+    if largest <= rounding:
+        return None
+    z /= largest  # fourth powers of large values would overflow
+    total = float(np.einsum("ij,ij->", z, z))
+    basis = np.random.default_rng(0).standard_normal((len(z), most + _MORE)).T @ z
+    for _ in range(_PRODUCTS):
+        basis = np.linalg.qr((basis @ z.T @ z).T)[0].T
+    # Never more than the sums of the largest eigenvalues.
+    shares = np.cumsum(np.linalg.svd(z @ basis.T, compute_uv=False) ** 2)[:most] / total
+    if not shares[-1] > _NEARLY_ALL:
+        return None
+    k = int(np.argmax(shares > _NEARLY_ALL))
+    return None if shares[k] > 1 - _NOTHING else (k + 1, float(shares[k]))
+
+
+def _some_rows(X):
+    """Return evenly spaced rows of X, dense: about 1024, or fewer of many columns."""
+    n_rows = min(_ROWS, max(_EACH * _MOST, _CELLS // X.shape[1]))
+    return dense(X[:: -(-X.shape[0] // n_rows)])
 
 
 def warn_of_equal_codes(codes, name, alpha):

@@ -32,7 +32,6 @@ from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
 from ..training.solvers import is_full_batch
-from .columns import some_inputs
 from .devices import as_given, in_numpy
 from .fit_warnings import warn_of_few_directions
 from .fitted import FittedNetwork, by_block_of_model
@@ -314,8 +313,7 @@ class BaseSupervised(
         real = self._units.gaussian_inputs
         if np.mean(real) < _MOSTLY_REAL:
             return False
-        z = some_inputs(inputs)[:, : len(real)][:, real]
-        return warn_of_few_directions(z, inputs.shape[0], type(self).__name__)
+        return warn_of_few_directions(inputs, real, type(self).__name__)
 
     def _noise(self):
         """Return the corruption of the network's inputs in training; those after the columns of X have no group."""

@@ -185,7 +185,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         x, weights = some_rows(X, weights)
         z = fitted.scaling.apply(x)
         if not self._prefix:  # a whole says by itself what concerns its results
-            warn_of_few_directions(z[:, gaussian], X.shape[0], type(self).__name__)
+            warn_of_few_directions(z, gaussian, type(self).__name__, X.shape[0])
         normal = normal_distribution(z, weights, np.where(gaussian, self._units.base_logits, 0))
         reconstruct, groups = fitted.reconstruct_scaled, self._units.groups
         return learned_imputation(reconstruct, z, normal, gaussian, groups, weights)

@@ -38,7 +38,6 @@ from ._composed import (
     validated_for_base,
     with_names,
 )
-from ._imputation import some_rows
 
 _BLOCK = 1024
 _MOST_UNITS, _ROWS_PER_UNIT = 100, 5  # of the default auto-encoder
@@ -178,14 +177,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             base = base_or_default(self, AutoEncoder(n_units))
             learn(fitted_base(self, base, X, weights, on_interrupt=learn))
             if isinstance(self.base_, BaseAutoEncoder):
-                self._warn_of_few_directions(self.base_.model_, rows)
+                model = self.base_.model_
+                inputs = model.scaling.rows(rows)
+                warn_of_few_directions(inputs, model.units.gaussian_inputs, type(self).__name__)
         return self
-
-    def _warn_of_few_directions(self, model, rows):
-        z = model.scaling.apply(some_rows(rows, None)[0])
-        warn_of_few_directions(
-            z[:, model.units.gaussian_inputs], rows.shape[0], type(self).__name__
-        )
 
     def _learn_residuals(self, X, rows, weights, columns, base):
         """Learn which residuals and codes of the rows of X are normal, with the fitted ``base``."""

@@ -7,7 +7,6 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _fit_context
-from .._estimators.columns import some_inputs
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import fitting_parts, in_numpy
 from .._estimators.fit_warnings import warn_of_few_directions
@@ -246,10 +245,9 @@ class StackedAE(BaseStack):
             "decoder": "untied",
             "downward": None if self.fine_tune else downward(self.layers_),
         }
-        inputs, gaussian = self._units.scaling.rows(X), self._units.gaussian_inputs
+        inputs = self._units.scaling.rows(X)
         if not self._prefix:  # else the whole warns
-            z = some_inputs(inputs)[:, gaussian]
-            warn_of_few_directions(z, X.shape[0], type(self).__name__)
+            warn_of_few_directions(inputs, self._units.gaussian_inputs, type(self).__name__)
         network = self._network
         state = self._start(network, X.dtype)
         objective = Objective(
