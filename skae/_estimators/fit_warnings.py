@@ -22,8 +22,8 @@ _OVERSHOOT = 0.1  # values beyond the range of training that do not count, as a 
 # Missing values that numpy or pandas has converted to text.
 _LIKE_MISSING = {"", "nan", "NaN", "NaT", "<NA>"}
 _CURE_OF_DRIFT = (
-    "Give the first call rows of all kinds, since it finds the scale, or set standardize=False and scale X yourself, for "
-    "instance by a StandardScaler that has seen more rows."
+    "Give the first call rows of all kinds, or set standardize=False and scale X yourself, by a StandardScaler that has seen "
+    "more rows."
 )
 _DWARFED = 100.0  # warn above this multiple of the median deviation of the columns
 _NEARLY_ALL = 0.95  # fraction of the variance in a few directions
@@ -73,14 +73,14 @@ def warn_of_few_directions(inputs, real, name, n_rows=None):
     if found is None:
         return False
     k, share = found
-    directions = "One direction has" if k == 1 else f"{k} directions have"
+    directions = "One principal component has" if k == 1 else f"{k} principal components have"
     # Components that a few rows do not determine are noise, which whitening would amplify.
     most = max(k + 1, (n_rows or inputs.shape[0]) // _ROWS_PER_COMPONENT)
     n_components = f"{most}, " if most < z.shape[1] else ""
     warn(
-        f"{directions} {share:.0%} of the variance of the scaled real columns: {name} learns little of the small "
-        "differences between columns that nearly depend on each other. If they matter to what comes next, put "
-        f"make_pipeline(StandardScaler(), PCA({n_components}whiten=True)) before the estimator. Imputed values need no change."
+        f"{directions} {share:.0%} of the variance of the scaled real columns: {name} learns little of the rest, the small "
+        f"differences between columns. If they matter, put make_pipeline(StandardScaler(), PCA({n_components}whiten=True)) before "
+        "it. To impute, leave X as it is."
     )
     return True
 
@@ -254,9 +254,9 @@ def warn_of_placeholders(X, names):
     if found:
         first = found[0]
         warn(
-            f"Column {names[first.column]!r} has the value {first.value:.10g} in {first.fraction:.1%} of the rows, far from all others, "
-            f"which are from {first.low:.4g} to {first.high:.4g}{_others(np.ones(len(found)))}. If it stands for missing values, "
-            "put NaN in its place, in a Pipeline that begins with an Imputer of skae, or for AutoEncoder, DenoisingAE and ContractiveAE."
+            f"Column {names[first.column]!r}{_others(np.ones(len(found)))} has a value far from all others: {first.value:.10g} in "
+            f"{first.fraction:.1%} of the rows, the others are from {first.low:.4g} to {first.high:.4g}. If it stands for missing "
+            "values, put NaN in its place, and an Imputer of skae before estimators that refuse NaN."
         )
 
 
@@ -273,7 +273,7 @@ def warn_of_constant_targets(values, constant):
         j = int(constant.argmax())
         where = "y" if len(values) == 1 else f"Column {j} of y"
         warn(
-            f"{where} is {values[j]:.4g} in all rows of the training data{_others(constant)}, so that nothing is learned of it: "
+            f"{where}{_others(constant)} is {values[j]:.4g} in all rows of the training data, so that nothing is learned of it: "
             "give a y that varies."
         )
 
@@ -314,8 +314,8 @@ def warn_of_drift(X, sample_weight, units, names):
         j = int(np.argmax(np.where(far, np.abs(z), 0)))
         limits = scaling.invert(np.stack([low, high]))[:, columns[j]]
         warn(
-            f"Column {names[columns[j]]!r} has the mean {means[columns[j]]:.4g} in these rows, and had values from "
-            f"{limits[0]:.4g} to {limits[1]:.4g} in those that its scale was found in{_others(far)}. {_CURE_OF_DRIFT}"
+            f"Column {names[columns[j]]!r}{_others(far)} has drifted: its mean is {means[columns[j]]:.4g} in these rows; when "
+            f"its scale was found, it had values from {limits[0]:.4g} to {limits[1]:.4g}. {_CURE_OF_DRIFT}"
         )
 
 
@@ -325,8 +325,8 @@ def warn_of_new_scale(X, sample_weight, before, alpha):
     if before is None or not abs(X).max() > 0 or 1 / _FACTOR < now / before < _FACTOR:
         return
     warn(
-        f"The root mean square of X is {now:.4g} in these rows, and was {before:.4g} in the first ones, for which alpha={alpha:g} "
-        "was set: the codes are more sparse with smaller rows and less with larger ones. Scale all rows alike."
+        f"The root mean square of X is {now:.4g} in these rows, and was {before:.4g} in the first ones: with the same "
+        f"alpha={alpha:g} their codes are {'less' if now > before else 'more'} sparse. Scale all rows alike."
     )
 
 
@@ -342,17 +342,17 @@ def _warn_of_new_values(X, scaling, names):
     if new.any():
         j = int(new.argmax())
         warn(
-            f"Column {names[np.flatnonzero(constant)[j]]!r} was always {center[j]:.4g} where its scale was found, and is left out; "
-            f"these rows have values from {low[j]:.4g} to {high[j]:.4g}{_others(new)}. {_CURE_OF_DRIFT}"
+            f"Column {names[np.flatnonzero(constant)[j]]!r}{_others(new)} was always {center[j]:.4g} when its scale was found, and is "
+            f"left out; in these rows it has values from {low[j]:.4g} to {high[j]:.4g}. {_CURE_OF_DRIFT}"
         )
 
 
 def _others(mask):
-    """Return how many columns other than the named one are in ``mask``, as a part of a sentence."""
+    """Return how many columns other than the one named before are in ``mask``, as a part of a sentence."""
     n_others = int(mask.sum()) - 1
     if n_others == 0:
         return ""
-    return f" (and {n_others} other {'column' if n_others == 1 else 'columns'})"
+    return f" (like {n_others} other {'column' if n_others == 1 else 'columns'})"
 
 
 def warn_of_constant_outputs(error, chance, penalty):

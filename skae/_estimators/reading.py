@@ -141,8 +141,8 @@ def _about_infinity(problem, X):
         columns = np.flatnonzero((np.abs(values) > limit).any(axis=0))
     name = list(getattr(X, "columns", range(values.shape[1])))[columns[0]]
     return (
-        f"{problem} Column {name!r} has it: put other values in its place, or NaN in a Pipeline that begins with an Imputer of "
-        "skae; scale large numbers."
+        f"{problem} Column {name!r} has it: put a number in its place, or NaN, and an Imputer of skae before the estimator; "
+        "scale large numbers down."
     )
 
 

@@ -164,7 +164,7 @@ def ready_copy(name, estimator, whole, rng):
     params = estimator.get_params(deep=False)
     if params.get("warm_start"):
         warn(
-            f"warm_start=True of {name} has no effect: {type(whole).__name__} trains a new copy of it in each fit."
+            f"{name}__warm_start=True has no effect: {type(whole).__name__} trains a new copy of {name} in each fit."
         )
     if params.get("random_state", 0) is None:
         seed, given = rng.randint(np.iinfo(np.int32).max), whole.random_state

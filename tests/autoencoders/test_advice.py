@@ -392,12 +392,12 @@ def test_a_value_that_stands_for_missing_ones_is_told(value):
     frame = pd.DataFrame(TABLE.copy(), columns=[*"abcdefghij"])
     frame.loc[::9, "c"] = value
     (told,) = _told_placeholders(frame)
-    assert f"Column 'c' has the value {value:.10g} in 11.3% of the rows" in told
-    assert "which are from 18 to 42.2. If it stands for missing values, put NaN" in told
+    assert f"Column 'c' has a value far from all others: {value:.10g} in 11.3% of the rows" in told
+    assert "the others are from 18 to 42.2. If it stands for missing values, put NaN" in told
     frame.loc[::7, "i"] = value
-    assert "(and 1 other column)" in _told_placeholders(frame)[0]
+    assert "Column 'c' (like 1 other column) has" in _told_placeholders(frame)[0]
     for X in (csr_array(frame.to_numpy()), frame.to_numpy(np.float32)):
-        assert "Column 2 has the value" in _told_placeholders(X)[0]
+        assert "Column 2 (like 1 other column) has a value" in _told_placeholders(X)[0]
     holes = frame.replace(value, np.nan)
     assert not _told_placeholders(holes)
     holes.iloc[::11, 2] = value
@@ -440,7 +440,9 @@ def test_columns_that_are_nearly_proportional_are_told(model):
     X = _spectra(0.97) * np.geomspace(1, 1e3, 20) + 5
     variances = np.linalg.eigvalsh(np.corrcoef(X.T))
     assert variances[-1] / variances.sum() == pytest.approx(0.97)
-    message = rf"One direction has 97% .*{model.__name__} learns little.*PCA\(whiten=True\)"
+    message = (
+        rf"One principal component has 97% .*{model.__name__} learns little.*PCA\(whiten=True\)"
+    )
     with pytest.warns(UserWarning, match=message):
         model(10, **FAST).fit(X)
     _silent(model(10, **FAST), _spectra(0.9))
@@ -457,7 +459,7 @@ def test_a_few_directions_are_told_with_as_many_components_as_rows_determine(n_r
     share = variances[-3:].sum() / variances.sum()
     assert 0.95 < share < 1
     components = "12, " if n_rows == 60 else ""
-    message = rf"3 directions have {share:.0%} of .*PCA\({components}whiten=True\)"
+    message = rf"3 principal components have {share:.0%} of .*PCA\({components}whiten=True\)"
     model = AutoEncoder(10, standardize="shared", **FAST)
     with pytest.warns(UserWarning, match=message):
         model.fit(X * 1e4 + 5)
@@ -468,7 +470,7 @@ def test_a_few_directions_are_told_with_as_many_components_as_rows_determine(n_r
 
 def test_detectors_tell_proportional_columns_by_their_name_and_imputers_do_not():
     detector = AnomalyDetector(ContractiveAE(5, **FAST))
-    with pytest.warns(UserWarning, match="AnomalyDetector learns little .* the estimator") as told:
+    with pytest.warns(UserWarning, match="AnomalyDetector learns little .* before it") as told:
         detector.fit(_spectra(0.97))
     assert len(told) == 1
     assert told[0].filename == __file__
@@ -490,7 +492,7 @@ def test_stacks_tell_proportional_columns_by_their_own_name(model):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(X, y)
-    told = [str(each.message) for each in caught if "One direction" in str(each.message)]
+    told = [str(each.message) for each in caught if "One principal component" in str(each.message)]
     assert len(told) == 1
     assert f"{type(model).__name__} learns little" in told[0]
 
@@ -502,7 +504,7 @@ def test_two_rows_and_equal_rows_are_not_called_proportional(X):
         warnings.simplefilter("always")
         ContractiveAE(4, **FAST).fit(X)
         AutoEncoder(4, **FAST).fit(X)
-    assert not any("One direction" in str(each.message) for each in caught)
+    assert not any("One principal component" in str(each.message) for each in caught)
 
 
 def test_proportional_columns_are_told_beside_missing_and_categorical_ones():
@@ -510,7 +512,7 @@ def test_proportional_columns_are_told_beside_missing_and_categorical_ones():
     rng = np.random.default_rng(1)
     X[rng.random(X.shape) < 0.02] = np.nan
     X = np.column_stack([np.eye(3)[rng.integers(3, size=300)], X])
-    with pytest.warns(UserWarning, match="One direction has 9[5-7]%"):
+    with pytest.warns(UserWarning, match="One principal component has 9[5-7]%"):
         DenoisingAE(10, **FAST).fit(X)
 
 
@@ -526,7 +528,7 @@ def test_whitening_finds_what_nearly_proportional_columns_hide():
         steps = *steps, AutoEncoder(random_state=0), LogisticRegression(max_iter=1000)
         return make_pipeline(*steps).fit(X[:600], y[:600]).score(X[600:], y[600:])
 
-    with pytest.warns(UserWarning, match="One direction"):
+    with pytest.warns(UserWarning, match="One principal component"):
         hidden = accuracy()
     assert hidden < 0.75
     assert accuracy(StandardScaler(), PCA(whiten=True)) > 0.9

@@ -280,7 +280,7 @@ def test_bad_mixtures(options, message):
 @pytest.mark.parametrize("values", [(-1, 1), (0, 5)])
 def test_an_indicator_matrix_has_zeros_and_ones(values):
     Y = np.where(np.column_stack([FEW[1] % 2, FEW[1] > 4]), values[1], values[0])
-    with pytest.raises(ValueError, match="indicator matrix (of 0 and 1|with -1 .* 0, and not -1)"):
+    with pytest.raises(ValueError, match="indicator matrix (of 0 and 1|with -1 .* is 0, not -1)"):
         ManifoldTangentClassifier(BASE, **OPTIONS).fit(FEW[0], Y)
 
 
