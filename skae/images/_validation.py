@@ -261,7 +261,10 @@ def _cure_of_size(shape):
     if shape[0] == 1 and shape[2:] == (1,):  # rows that are no squares
         side = round((shape[1] / 3) ** 0.5)
         color = f", such as ({side}, {side}, 3)" if 3 * side * side == shape[1] else ""
-        return f"if rows are images, give image_shape{color}; else make patch_size smaller, as (1, 5) for signals"
+        return (
+            f"if rows are images, give image_shape{color}; if X is one image, give X[np.newaxis]; for signals make patch_size "
+            "smaller, as (1, 5)"
+        )
     if len(shape) == 3 and shape[0] <= 4 < shape[2]:
         return "if channels come first, give X.transpose(0, 2, 3, 1); else make patch_size smaller"
     return "make it smaller, or give image_shape if an estimator gets rows that are other images"

@@ -433,7 +433,7 @@ ERRORS += [
     ({}, np.array(["a.png", "b.png"]), "not names of their files"),
     ({}, pd.Series(["a.png", "b.png"], index=[5, 7]), "not names of their files"),
     ({}, COLOR.reshape(6, -1)[:, :192], "if rows are images, give image_shape, such as (8, 8, 3)"),
-    ({}, GRAY.reshape(7, -1), "if rows are images, give image_shape; else make patch_size smaller"),
+    ({}, GRAY.reshape(7, -1), "if rows are images, give image_shape; if X is one image, give X["),
     (
         {},
         COLOR.transpose(0, 3, 1, 2),
