@@ -6,26 +6,20 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from joblib import effective_n_jobs
-from sklearn.utils import gen_batches
-from sklearn.utils.extmath import row_norms
-from sklearn.utils.validation import check_is_fitted
 
-from .._arrays.namespace import dense
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._estimators.checks import check_unchanged, checked_codes
-from .._estimators.fit_warnings import warn_of_equal_codes, warn_of_gaps, warn_of_new_scale
+from .._estimators.checks import check_unchanged
+from .._estimators.fit_warnings import warn_of_equal_codes, warn_of_new_scale
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.one_pass import fit_transform
-from .._estimators.parameters import check_set, estimator
-from .._estimators.squares import loss_of_zeros, scale_of_values
+from .._estimators.parameters import estimator
+from .._estimators.squares import loss_of_zeros, scale_of_values, spread_of_values
 from .._estimators.training import TrainedModel
 from .._estimators.unit_atoms import UnitAtoms
-from .._threads import team
 from .._typing import (
     ArrayLike,
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
-    FloatArray,
     ImageShape,
     Schedule,
     Self,
@@ -33,25 +27,22 @@ from .._typing import (
     TransformerMixin,
 )
 from ..training.problem import Problem
-from ._code_search import NeighborPools, infer_maps
-from ._convolution import Convolution, ConvolutionalObjective, tiled_encoder
+from ._convolution import Convolution, ConvolutionalObjective
+from ._map_coder import MapCoder
 from ._validation import (
     as_floats,
     checked_patch_size,
     counted_images,
     drawn_filters,
     pair,
-    validated_images,
 )
 
-_AFTER_FIT = "alpha beta pool_size transform_algorithm gap_tol max_inference_iter n_jobs".split()
 _CHECKED = 4  # images whose codes the check after a fit looks at
-_CODES = 2**22  # maximum number of codes in a block
 
 
 @estimator
 class ConvolutionalPSD(
-    TrainedModel, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    MapCoder, TrainedModel, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     """Convolutional sparse coding of whole images, with a fast encoder that predicts the codes.
 
@@ -70,8 +61,10 @@ class ConvolutionalPSD(
     tiling : int or (int, int), default=1
         Number of rows and columns between positions that share their filters: with k there are ``k * k * n_filters`` of
         them, tile by tile.
-    alpha : float, default=0.1
-        Weight of the absolute values of the codes.
+    alpha : float, 'auto' or str, default='auto'
+        Weight of the absolute values of the codes. ``'auto'`` is the root of the mean variance of the pixels in the
+        first ``fit``, so that their scale does not matter; ``'0.3*auto'`` is a multiple. A number is in the units of
+        the pixels, which are divided by 255 if they are of 8 bits.
     pool_size : int, default=None
         Width, in positions, of the windows in which the codes of a filter are pooled. The sparsity penalty is then
         ``sum_P sqrt(sum_j w_Pj h_j^2)`` over a window P around each position. With ``tiling`` it makes the filters of
@@ -135,6 +128,8 @@ class ConvolutionalPSD(
         Filters as images.
     encoder_parameters_ : list of ndarray
         Gains, filters and biases of ``'tanh'``, or filters and logarithms of thresholds. Tiles are the first axis.
+    alpha_ : float
+        ``alpha``, or what ``'auto'`` stands for.
     image_shape_ : (int, int, int)
         Height, width and channels of an image.
     map_shape_ : (int, int, int)
@@ -171,7 +166,7 @@ class ConvolutionalPSD(
     n_filters: int = field(default=16, kw_only=False)
     patch_size: int | tuple[int, int] = 7
     tiling: int | tuple[int, int] = 1
-    alpha: float = 0.1
+    alpha: float | str = "auto"
     pool_size: int | None = None
     beta: float = 1.0
     encoder: Literal["tanh", "soft_threshold"] = "soft_threshold"
@@ -193,7 +188,7 @@ class ConvolutionalPSD(
         "n_filters": [Interval(Integral, 1, None, closed="left")],
         "patch_size": [Interval(Integral, 1, None, closed="left"), tuple, list],
         "tiling": [Interval(Integral, 1, None, closed="left"), tuple, list],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="left"), str],
         "pool_size": [Interval(Integral, 1, None, closed="left"), None],
         "beta": [Interval(Real, 0, None, closed="neither")],
         "encoder": [StrOptions({"tanh", "soft_threshold"})],
@@ -259,7 +254,7 @@ class ConvolutionalPSD(
         train(problem, state)
         if not again or self.warm_start:
             codes, *_ = self._codes_of(problem.X[:_CHECKED].reshape(-1, *self.image_shape_))
-            warn_of_equal_codes(codes, type(self).__name__, self.alpha)
+            warn_of_equal_codes(codes, type(self).__name__, self._alpha)
 
     def _prepared(self, X, sample_weight, again):
         """Return the ``Problem`` and the initial state: the last one, or a new one."""
@@ -272,90 +267,17 @@ class ConvolutionalPSD(
         shape |= {"image_shape": image_shape, "tiling": pair(self.tiling, "tiling")}
         if again:
             check_unchanged(self._shape, shape)
-            warn_of_new_scale(rows, weights, self._shape["scale"], self.alpha)
-        shape["scale"] = self._shape["scale"] if again else scale_of_values(rows, weights)
+            warn_of_new_scale(rows, weights, self._shape["scale"], self._alpha)
+            shape["scale"] = self._shape["scale"]
+        else:
+            self._spread = spread_of_values(rows, weights)
+            shape["scale"] = scale_of_values(rows, weights)
         self.image_shape_, self.tiling_, self._shape = image_shape, shape["tiling"], shape
         self._convolution = Convolution(self.image_shape_, size, self.tiling_)
         parts = self._convolution, self._make_encoder(), self._inferred
         objective = ConvolutionalObjective(*parts, self.beta)
         problem = Problem(objective, rows, weights, constant_loss=loss_of_zeros(rows, weights))
         return problem, self._last_state() if again else self._first_state(problem)
-
-    def transform(self, X: ArrayLike) -> FloatArray:
-        """Return the codes of images.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
-            Images.
-
-        Returns
-        -------
-        H : ndarray of shape (n_samples, n_features_out)
-            Codes in the order of ``map_shape_``.
-        """
-        codes, gaps, squares = self._by_block(self._codes_of, X)
-        warn_of_gaps(gaps, squares, self.gap_tol, self.max_inference_iter)
-        return codes
-
-    def infer(self, X: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Return the codes of images by the filters alone, and an upper bound on the distance of each from its optimum.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
-            Images.
-
-        Returns
-        -------
-        codes : ndarray of shape (n_samples, n_features_out)
-            Codes of the images.
-        gaps : ndarray of shape (n_samples,)
-            Upper bound on ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1`` at each code minus its minimum. Unknown
-            with ``pool_size``: NaN, or infinite after ``max_inference_iter`` passes.
-        """
-        return self._by_block(lambda images: self._codes(images, self.components_), X)
-
-    def inverse_transform(self, X: ArrayLike) -> FloatArray:
-        """Return the images that are reconstructed from codes, as rows.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features_out)
-            Codes.
-
-        Returns
-        -------
-        R : ndarray of shape (n_samples, n_features)
-            Images on the scale of the training data, up to 255 if these were of 8 bits.
-        """
-        check_is_fitted(self)
-        codes = dense(checked_codes(self, X, self._n_features_out, self.components_.dtype))
-        images = self._convolution.sums(codes, self.components_).reshape(len(codes), -1)
-        return images * images.dtype.type(255) if self._pixels["eight_bit"] else images
-
-    @property
-    def components_(self) -> FloatArray:
-        """The filters: ndarray of shape (n_filters, n_patch_features)."""
-        params = self._history("components_")["params"]
-        return params[: -self._make_encoder().size].reshape(-1, self._convolution.n_values)
-
-    @property
-    def filters_(self) -> FloatArray:
-        """The filters as images: ndarray of shape (n_filters, height, width, channels)."""
-        return self.components_.reshape(-1, *self._convolution.patch_size, self.image_shape_[2])
-
-    @property
-    def encoder_parameters_(self) -> list[FloatArray]:
-        """Gains, filters and biases of ``'tanh'``, or filters and logarithms of thresholds: list of ndarray."""
-        params, encoder = self._history("encoder_parameters_")["params"], self._make_encoder()
-        return encoder.coefficients(params[-encoder.size :])
-
-    @property
-    def map_shape_(self) -> tuple[int, int, int]:
-        """Rows, columns and filters of the codes of an image: (int, int, int)."""
-        check_is_fitted(self)
-        return *self._convolution.n_positions, self._shape["n_filters"]
 
     def _first_state(self, problem):
         """Return the state with random filters, of images that are not held out, and an encoder that matches them."""
@@ -364,59 +286,14 @@ class ConvolutionalPSD(
         images = rows.reshape(-1, *self.image_shape_)
         n_filters, size = self._convolution.n_tiles * self.n_filters, self._convolution.patch_size
         filters = drawn_filters(images, size, n_filters, np.random.RandomState(seed))
-        params = self._make_encoder().initial(filters, self.alpha, self.beta)
+        params = self._make_encoder().initial(filters, self._alpha, self.beta)
         flat = np.concatenate([filters.ravel(), params]).astype(filters.dtype)
         return self._new_state(flat, seed, rng)
-
-    def _make_encoder(self):
-        return tiled_encoder(self._shape, self._convolution)
 
     def _make_solver(self):
         """Return the solver that the parameters name, wrapped to keep filters at norm 1."""
         shape = self._convolution.n_tiles * self.n_filters, self._convolution.n_values
-        return UnitAtoms(super()._make_solver(), *shape, self.alpha)
-
-    def _by_block(self, function, X):
-        """Return the results of ``function`` for blocks of images, whose codes take little memory, as a tuple."""
-        check_is_fitted(self)
-        check_set(self, *_AFTER_FIT)
-        images, _ = validated_images(self, X, self.image_shape_, self._pixels)
-        blocks = gen_batches(len(images), max(_CODES // self._n_features_out, 1))
-        with team(effective_n_jobs(self.n_jobs)):
-            parts = [function(as_floats(images[rows], self.components_.dtype)) for rows in blocks]
-        return tuple(map(np.concatenate, zip(*parts)))
-
-    def _codes_of(self, images):
-        """Return codes, a bound on the distance of each from its optimum, and twice the objective of the zero code."""
-        squares = row_norms(images.reshape(len(images), -1), squared=True)
-        if self.transform_algorithm == "lasso":
-            return *self._codes(images, self.components_), squares
-        encoder, params = self._make_encoder(), self._state["params"]
-        prior, _ = encoder.forward(params[-encoder.size :], self._convolution.patches(images))
-        prior = prior.reshape(len(images), -1)
-        if self.transform_algorithm == "encoder":  # these need not be optimal
-            return prior, np.zeros_like(squares), squares
-        squares += self.beta * row_norms(prior, squared=True)
-        return *self._codes(images, self.components_, ridge=self.beta, prior=prior), squares
-
-    def _inferred(self, images, filters, prediction):
-        """Return codes near the prediction of the encoder, and their penalties."""
-        codes, _ = self._codes(images, filters, ridge=self.beta, prior=prediction)
-        pool = self._pool()
-        sizes = np.abs(codes) if pool is None else pool.roots(codes)
-        return codes, self.alpha * sizes.sum(axis=1)
-
-    def _pool(self):
-        size, positions = self.pool_size, self._convolution.n_positions
-        return None if size is None else NeighborPools(size, positions, self.alpha)
-
-    def _codes(self, images, filters, **prior):
-        limits = {"tol": self.gap_tol, "max_iter": self.max_inference_iter, "pool": self._pool()}
-        return infer_maps(images, self._convolution, filters, self.alpha, **limits, **prior)
-
-    @property
-    def _n_features_out(self):
-        return int(np.prod(self.map_shape_))
+        return UnitAtoms(super()._make_solver(), *shape, self._alpha)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -40,7 +40,8 @@ from .._estimators.fitting import (
     validated_rows,
 )
 from .._estimators.one_pass import fit_transform
-from .._estimators.parameters import check_set, check_sparse_output, resolved
+from .._estimators.parameters import check_set, check_sparse_output
+from .._estimators.spread import alpha_, resolved_alpha
 from .._estimators.squares import scale_of_values, spread_of_values
 from .._estimators.training import TrainedModel
 from .._typing import (
@@ -98,10 +99,6 @@ class BaseCoder(
         """Keep what training needs to know of the rows that the first atoms come from."""
         self._spread, self._scale = spread_of_values(X, weights), scale_of_values(X, weights)
 
-    @property
-    def _alpha(self):
-        return resolved(self.alpha, "alpha", self._spread)
-
     @abstractmethod
     def _check_algorithm(self, atoms):
         """Raise if ``algorithm`` cannot find codes for ``atoms``."""
@@ -132,6 +129,7 @@ class BaseCoder(
         """Set the attributes that ``fit`` derives from the validated X after training."""
 
     fit_transform = fit_transform
+    alpha_, _alpha = alpha_, resolved_alpha
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -349,12 +347,6 @@ class BaseCoder(
     def components_(self) -> FloatArray:
         """The atoms: ndarray of shape (n_components, n_features)."""
         return shown(self._backend, self._atoms_of(self._history("components_")["params"]))
-
-    @property
-    def alpha_(self) -> float:
-        """The weight of the penalty: ``alpha``, or what ``'auto'`` stands for."""
-        self._history("alpha_")
-        return self._alpha
 
     @property
     def _atoms(self):

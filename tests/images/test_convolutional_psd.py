@@ -14,7 +14,7 @@ from sklearn.linear_model import Lasso
 from threadpoolctl import threadpool_info
 
 from skae import _threads
-from skae.images import ConvolutionalPSD, _convolution, _psd
+from skae.images import ConvolutionalPSD, _convolution, _map_coder
 from skae.images._code_search import NeighborPools, infer_maps
 from skae.images._convolution import Convolution, ConvolutionalObjective, TiledEncoder
 from skae.nn.code_encoders import make_encoder
@@ -227,7 +227,7 @@ def test_a_tile_has_an_encoder_of_its_own():
 @pytest.mark.parametrize("algorithm", ["inference", "lasso"])
 @pytest.mark.parametrize("pool_size", [None, 3])
 def test_codes_beyond_their_tolerance_warn_once(algorithm, pool_size, monkeypatch):
-    monkeypatch.setattr("skae.images._psd._CODES", 100)  # codes of a image at once
+    monkeypatch.setattr("skae.images._map_coder._CODES", 100)  # codes of a image at once
     model = ConvolutionalPSD(4, patch_size=3, alpha=0.01, max_iter=1, transform_algorithm=algorithm)
     model.set_params(pool_size=pool_size, random_state=0).fit(IMAGES)
     with warnings.catch_warnings():
@@ -285,7 +285,7 @@ def test_threads_end_with_an_interrupt_though_its_traceback_is_kept(method, monk
         raise KeyboardInterrupt
 
     before = threadpool_info()
-    monkeypatch.setattr(_psd, "infer_maps", interrupt)
+    monkeypatch.setattr(_map_coder, "infer_maps", interrupt)
     with pytest.raises(KeyboardInterrupt) as kept:
         getattr(model, method)(IMAGES)
     assert kept.tb is not None and not _threads.has_workers() and threadpool_info() == before
@@ -473,3 +473,43 @@ def test_the_units_of_images_do_not_matter(options, dtype):
         other = ConvolutionalPSD(3, alpha=0.2 * unit, **options).fit(images)
         np.testing.assert_allclose(other.components_, model.components_, atol=2e-5)
         np.testing.assert_allclose(other.transform(images) / unit, codes, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_codes_do_not_depend_on_the_scale_of_pixels_by_default():
+    images = load_digits().images[:60]
+    options = {"patch_size": 3, "max_iter": 2, "random_state": 0}
+    shares, pixels = images / 16, (255 / 16 * images).astype(np.uint8)
+    plain = ConvolutionalPSD(3, **options).fit(shares)
+    spread = np.sqrt(shares.reshape(60, -1).var(axis=0).mean())
+    assert plain.alpha_ == pytest.approx(spread)
+    codes = plain.transform(shares)
+    for unit in (2.0**-10, 255.0):
+        model = ConvolutionalPSD(3, **options).fit(unit * shares)
+        assert model.alpha_ == pytest.approx(unit * plain.alpha_)
+        expected = unit * codes
+        np.testing.assert_allclose(model.transform(unit * shares), expected, atol=1e-4 * unit)
+    of_bytes = ConvolutionalPSD(3, **options).fit(pixels)
+    whole = ConvolutionalPSD(3, **options).fit(pixels.astype(int))
+    assert whole.alpha_ == pytest.approx(255 * of_bytes.alpha_)
+    found, expected = whole.transform(pixels.astype(int)), 255 * of_bytes.transform(pixels)
+    np.testing.assert_allclose(found, expected, atol=0.1)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_alpha_is_a_number_or_a_multiple_of_that_of_the_first_images():
+    model = ConvolutionalPSD(3, alpha="0.5*auto", **STEADY)
+    with pytest.raises(AttributeError, match="alpha_"):
+        model.alpha_  # noqa: B018
+    weights = np.array([1.0, 0, 2, 1])
+    half = model.partial_fit(IMAGES, sample_weight=weights).alpha_
+    repeated = IMAGES[[0, 2, 2, 3]].reshape(4, -1)
+    assert half == pytest.approx(0.5 * np.sqrt(repeated.var(axis=0).mean()))
+    codes = model.transform(IMAGES)
+    assert model.partial_fit(9 * IMAGES).alpha_ == half
+    assert model.set_params(alpha=0.25).alpha_ == 0.25
+    number = ConvolutionalPSD(3, alpha=half, **STEADY).partial_fit(IMAGES, sample_weight=weights)
+    np.testing.assert_array_equal(number.transform(IMAGES), codes)
+    for wrong in ("half", "-1*auto"):
+        with pytest.raises(ValueError, match="alpha must be a number >= 0, 'auto', or a multiple"):
+            model.set_params(alpha=wrong).fit(IMAGES)

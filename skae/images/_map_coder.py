@@ -1,0 +1,149 @@
+"""What a fitted model of convolutional sparse coding does: codes of images, and images of codes."""
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.utils import gen_batches
+from sklearn.utils.extmath import row_norms
+from sklearn.utils.validation import check_is_fitted
+
+from .._arrays.namespace import dense
+from .._estimators.checks import checked_codes
+from .._estimators.fit_warnings import warn_of_gaps
+from .._estimators.parameters import check_set
+from .._estimators.spread import alpha_, resolved_alpha
+from .._threads import team
+from .._typing import ArrayLike, FloatArray
+from ._code_search import NeighborPools, infer_maps
+from ._convolution import tiled_encoder
+from ._validation import as_floats, validated_images
+
+_AFTER_FIT = "alpha beta pool_size transform_algorithm gap_tol max_inference_iter n_jobs".split()
+_CODES = 2**22  # maximum number of codes in a block
+
+
+class MapCoder:
+    """Methods of a fitted :class:`ConvolutionalPSD`, which need its ``_state``, ``_shape`` and ``_convolution``."""
+
+    _spread = 1.0  # of the pixels, in models of versions that had none
+    alpha_, _alpha = alpha_, resolved_alpha
+
+    def transform(self, X: ArrayLike) -> FloatArray:
+        """Return the codes of images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+            Images.
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_features_out)
+            Codes in the order of ``map_shape_``.
+        """
+        codes, gaps, squares = self._by_block(self._codes_of, X)
+        warn_of_gaps(gaps, squares, self.gap_tol, self.max_inference_iter)
+        return codes
+
+    def infer(self, X: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Return the codes of images by the filters alone, and an upper bound on the distance of each from its optimum.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+            Images.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_features_out)
+            Codes of the images.
+        gaps : ndarray of shape (n_samples,)
+            Upper bound on ``||x - sum_k d_k * h_k||^2 / 2 + alpha ||h||_1`` at each code minus its minimum. Unknown
+            with ``pool_size``: NaN, or infinite after ``max_inference_iter`` passes.
+        """
+        return self._by_block(lambda images: self._codes(images, self.components_), X)
+
+    def inverse_transform(self, X: ArrayLike) -> FloatArray:
+        """Return the images that are reconstructed from codes, as rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features_out)
+            Codes.
+
+        Returns
+        -------
+        R : ndarray of shape (n_samples, n_features)
+            Images on the scale of the training data, up to 255 if these were of 8 bits.
+        """
+        check_is_fitted(self)
+        codes = dense(checked_codes(self, X, self._n_features_out, self.components_.dtype))
+        images = self._convolution.sums(codes, self.components_).reshape(len(codes), -1)
+        return images * images.dtype.type(255) if self._pixels["eight_bit"] else images
+
+    @property
+    def components_(self) -> FloatArray:
+        """The filters: ndarray of shape (n_filters, n_patch_features)."""
+        params = self._history("components_")["params"]
+        return params[: -self._make_encoder().size].reshape(-1, self._convolution.n_values)
+
+    @property
+    def filters_(self) -> FloatArray:
+        """The filters as images: ndarray of shape (n_filters, height, width, channels)."""
+        return self.components_.reshape(-1, *self._convolution.patch_size, self.image_shape_[2])
+
+    @property
+    def encoder_parameters_(self) -> list[FloatArray]:
+        """Gains, filters and biases of ``'tanh'``, or filters and logarithms of thresholds: list of ndarray."""
+        params, encoder = self._history("encoder_parameters_")["params"], self._make_encoder()
+        return encoder.coefficients(params[-encoder.size :])
+
+    @property
+    def map_shape_(self) -> tuple[int, int, int]:
+        """Rows, columns and filters of the codes of an image: (int, int, int)."""
+        check_is_fitted(self)
+        return *self._convolution.n_positions, self._shape["n_filters"]
+
+    def _make_encoder(self):
+        return tiled_encoder(self._shape, self._convolution)
+
+    def _by_block(self, function, X):
+        """Return the results of ``function`` for blocks of images, whose codes take little memory, as a tuple."""
+        check_is_fitted(self)
+        check_set(self, *_AFTER_FIT)
+        images, _ = validated_images(self, X, self.image_shape_, self._pixels)
+        blocks = gen_batches(len(images), max(_CODES // self._n_features_out, 1))
+        with team(effective_n_jobs(self.n_jobs)):
+            parts = [function(as_floats(images[rows], self.components_.dtype)) for rows in blocks]
+        return tuple(map(np.concatenate, zip(*parts)))
+
+    def _codes_of(self, images):
+        """Return codes, a bound on the distance of each from its optimum, and twice the objective of the zero code."""
+        squares = row_norms(images.reshape(len(images), -1), squared=True)
+        if self.transform_algorithm == "lasso":
+            return *self._codes(images, self.components_), squares
+        encoder, params = self._make_encoder(), self._state["params"]
+        prior, _ = encoder.forward(params[-encoder.size :], self._convolution.patches(images))
+        prior = prior.reshape(len(images), -1)
+        if self.transform_algorithm == "encoder":  # these need not be optimal
+            return prior, np.zeros_like(squares), squares
+        squares += self.beta * row_norms(prior, squared=True)
+        return *self._codes(images, self.components_, ridge=self.beta, prior=prior), squares
+
+    def _inferred(self, images, filters, prediction):
+        """Return codes near the prediction of the encoder, and their penalties."""
+        codes, _ = self._codes(images, filters, ridge=self.beta, prior=prediction)
+        pool = self._pool()
+        sizes = np.abs(codes) if pool is None else pool.roots(codes)
+        return codes, self._alpha * sizes.sum(axis=1)
+
+    def _pool(self):
+        size, positions = self.pool_size, self._convolution.n_positions
+        return None if size is None else NeighborPools(size, positions, self._alpha)
+
+    def _codes(self, images, filters, **prior):
+        limits = {"tol": self.gap_tol, "max_iter": self.max_inference_iter, "pool": self._pool()}
+        return infer_maps(images, self._convolution, filters, self._alpha, **limits, **prior)
+
+    @property
+    def _n_features_out(self):
+        return int(np.prod(self.map_shape_))
