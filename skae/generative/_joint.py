@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import (
-    BLOCK,
     DTYPES,
     MeanScore,
     by_block,
@@ -21,7 +20,6 @@ from .._estimators.fitting import (
     counted_rows,
     gathered,
     generator,
-    rows_at_once,
     unchanged_on_error,
     validated_rows,
 )
@@ -45,6 +43,8 @@ from ._energies import (
 )
 from ._posterior import checked_base, draw_parameters, reconstruction_diagnostics, warn_of_mixing
 
+_CHECKED = 64  # training rows whose reconstructions are diagnosed
+
 
 @estimator
 class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -57,9 +57,9 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     from the trained parameters. During ``burn_in`` the chains adapt their step size and the covariance of theta.
     ``sample`` draws x given theta.
 
-    The chains start at one optimum and may not find others. ``fit`` warns if they have not mixed, see ``r_hat_``.
-    :meth:`diagnose` checks r(x) instead, which does not change when units swap places. The noise of a
-    :class:`DenoisingAE` is drawn once for each row.
+    The chains start at one optimum and may not find others. ``fit`` warns if r(x) of training rows has not mixed, see
+    :meth:`diagnose`. ``r_hat_`` tells of parameters instead, which mix worse: r(x) does not change when units swap
+    places. The noise of a :class:`DenoisingAE` is drawn once for each row.
 
     Parameters
     ----------
@@ -195,7 +195,8 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             self._temperature, self._n_chains = self.temperature, self.n_chains
             check_squared("prior_scale", self.prior_scale)
             draw_parameters(self, X.astype(self.base_.model_.dtype, copy=False), weights, seed)
-        warn_of_mixing(self)
+        some = X[:: -(-X.shape[0] // _CHECKED)]  # rows may be in the order of classes
+        warn_of_mixing(self, reconstruction_diagnostics(self._models, self._n_chains, some))
         return self
 
     def transform(self, X: MatrixLike) -> FloatArray:
@@ -268,11 +269,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         diagnostics : ChainDiagnostics
             Named tuple of ``effective_sample_size`` and ``r_hat``, each of shape (n_samples, n_features).
         """
-        X, models = self._checked(X), self._models
-        block = rows_at_once(BLOCK, 2 * len(models) * X.shape[1], X.dtype)
-        diagnosed = partial(reconstruction_diagnostics, models, self._n_chains)
-        both = by_block(X, diagnosed, (2, X.shape[1]), block)
-        return ChainDiagnostics(both[:, 0], both[:, 1])
+        return reconstruction_diagnostics(self._models, self._n_chains, self._checked(X))
 
     def energy(self, X: MatrixLike) -> FloatArray:
         """Return the mean over the draws of E(x, theta), the loss plus the penalties on x.

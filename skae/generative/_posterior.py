@@ -1,10 +1,12 @@
 """Posterior of the parameters of a network given data, and chains that draw from it."""
 
+from functools import partial
+
 import numpy as np
 from scipy.optimize import minimize as scipy_minimize
 from sklearn.exceptions import ConvergenceWarning
 
-from .._estimators.fitting import BLOCK
+from .._estimators.fitting import BLOCK, by_block, rows_at_once
 from .._estimators.subestimators import unfrozen
 from .._warnings import warn
 from ..autoencoders import AutoEncoder, BaseAutoEncoder
@@ -12,7 +14,7 @@ from ..training.batches import mean_objective
 from ..training.loop import say
 from ..training.problem import Problem
 from ._adaptation import AdaptiveChains
-from ._diagnostics import FEWEST, diagnose
+from ._diagnostics import FEWEST, ChainDiagnostics, diagnose
 
 MOST_R_HAT = 1.1
 FEWEST_INDEPENDENT = 50  # these estimate a standard deviation to 10 %
@@ -27,7 +29,14 @@ def checked_base(base):
 
 
 def reconstruction_diagnostics(models, n_chains, x):
-    """Return effective sample size and R-hat of the reconstructions of x by ``models``, stacked."""
+    """Return the :class:`ChainDiagnostics` of the reconstructions of the rows x by ``models``."""
+    block = rows_at_once(BLOCK, 2 * len(models) * x.shape[1], x.dtype)
+    both = by_block(x, partial(_diagnosed, models, n_chains), (2, x.shape[1]), block)
+    return ChainDiagnostics(both[:, 0], both[:, 1])
+
+
+def _diagnosed(models, n_chains, x):
+    """Return effective sample size and R-hat of the reconstructions of x, stacked."""
     n_steps = len(models) // n_chains
     z, widened = models[0].inputs(x), models[0].scaling.widened
     # On the scale of the network's inputs, whose squares do not overflow.
@@ -171,9 +180,12 @@ class _Draws:
         model.effective_sample_size_, model.r_hat_ = diagnose(states)
 
 
-def warn_of_mixing(model):
-    """Warn, with the cure, if the chains of ``model`` have not mixed or have too few draws to tell."""
-    sizes, r_hats = model.effective_sample_size_, model.r_hat_
+def warn_of_mixing(model, diagnostics):
+    """Warn, with the cure, if reconstructions have not mixed according to ``diagnostics``, or draws are too few to tell.
+
+    Parameters are not checked: units that swap places, and weights that make up for each other, leave r(x) as it is.
+    """
+    sizes, r_hats = diagnostics
     least, worst = sizes.min(), r_hats.max()
     if least >= FEWEST_INDEPENDENT and worst <= MOST_R_HAT:
         return
@@ -182,11 +194,11 @@ def warn_of_mixing(model):
     else:
         few = np.mean((sizes < FEWEST_INDEPENDENT) | (r_hats > MOST_R_HAT))
         found = (
-            f"the chains have not mixed in {few:.0%} of the parameters (R-hat up to {worst:.3g}, which should be below "
+            f"the chains have not mixed in {few:.0%} of the values of r(x) (R-hat up to {worst:.3g}, which should be below "
             f"{MOST_R_HAT}; effective sample sizes down to {least:.3g}, which should be {FEWEST_INDEPENDENT})"
         )
     warn(
         f"{type(model).__name__}: {found}. Standard deviations over the draws may be too small. Raise burn_in and n_draws or "
-        "thin; diagnose(X) tells how far reconstructions are to be trusted.",
+        "thin; diagnose(X) tells which reconstructions are to be trusted.",
         ConvergenceWarning,
     )

@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse
 from common import sklearn_checks
 from sklearn.base import clone
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
@@ -209,6 +209,20 @@ def test_chains_that_have_not_mixed_are_told():
     expected = diagnose(each)
     np.testing.assert_allclose(sizes, expected.effective_sample_size)
     np.testing.assert_allclose(r_hats, expected.r_hat)
+
+
+@pytest.mark.slow
+def test_parameters_that_have_not_mixed_matter_only_if_reconstructions_have_not():
+    data = load_iris().data[::5]
+    base = AutoEncoder(40, loss="gaussian", max_iter=30, random_state=0)
+    options = {"n_draws": 300, "burn_in": 30, "prior_scale": 3.0, "random_state": 0}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = JointEnergy(base, **options).fit(data)
+    assert model.r_hat_.max() > 1.5 and model.effective_sample_size_.min() < 20
+    sizes, r_hats = model.diagnose(data)
+    assert r_hats.max() < 1.1 and sizes.min() > 50
+    assert not [each for each in caught if "mixed" in str(each.message)]
 
 
 def _reconstructions(model, X):
