@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._arrays.namespace import dense
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
 from .._estimators.fitted import FittedNetwork
@@ -19,6 +20,7 @@ from .._estimators.units import make_units
 from .._estimators.unsupervised import CONSTRAINTS
 from .._estimators.validation import warn_of_argument, warn_of_n_samples
 from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Schedule, Self, Standardize
+from .._warnings import warn
 from ..nn.corruption import GaussianNoise
 from ..nn.layerwise import OnCodes
 from ..nn.model import Model
@@ -26,32 +28,11 @@ from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ..nn.scaling import Scaling
 from ._checks import check_positive, checked_states, column_moments, last_state, like_columns
+from ._integrals import INTEGRALS, energies_at, pre_activations
 from ._mcmc import hamiltonian, langevin, moving
 
-
-def _softplus(a):
-    return np.logaddexp(0, a)
-
-
-def _log_cosh(a):
-    return np.logaddexp(a, -a) - np.log(2)
-
-
-def _half_square(a):
-    return np.square(a) / 2
-
-
-def _half_square_of_positive(a):
-    return np.square(np.maximum(a, 0)) / 2
-
-
-# For each activation, its integral.
-_INTEGRALS = {
-    "sigmoid": _softplus,
-    "tanh": _log_cosh,
-    "relu": _half_square_of_positive,
-    "identity": _half_square,
-}
+_CHECKED = 1024  # training rows whose energies are compared with those of samples
+_FEWEST_STATES = 10  # samples whose median says something
 
 
 @estimator
@@ -75,7 +56,8 @@ class EnergyAE(TrainedModel, FittedNetwork):
         Activation s of the hidden units.
     noise : float, default=0.5
         Standard deviation of the noise, for scaled columns (see ``standardize``), which is the width of
-        the blur of the density.
+        the blur of the density. Training learns the density only where noisy rows are: with many columns, ``sample``
+        needs a larger one, as 1.
     standardize : {'auto', 'columns', 'shared', False}, default='auto'
         How columns of X are scaled inside the model, as in :class:`AutoEncoder`.
     weight_decay : float, default=0.0
@@ -170,10 +152,12 @@ class EnergyAE(TrainedModel, FittedNetwork):
     max_iter: int | Literal["auto"] = "auto"
     warm_start: bool = False
 
+    _low_energy = None, None  # epoch after which it was found, and lower quartile at training rows
+
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
         **CONSTRAINTS,
-        "activation": [StrOptions(set(_INTEGRALS))],
+        "activation": [StrOptions(set(INTEGRALS))],
         "noise": [Interval(Real, 0, None, closed="neither")],
     }
 
@@ -203,7 +187,9 @@ class EnergyAE(TrainedModel, FittedNetwork):
             infinite (the weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self):
-            self._fit_network(X, sample_weight)
+            fitted, rows, _ = self._fit_network(X, sample_weight)
+            energies = self._energies(fitted, dense(rows[:: -(-rows.shape[0] // _CHECKED)]))
+            self._low_energy = self.n_iter_, float(np.quantile(energies, 0.25))
         return self
 
     partial_fit = unsupervised.partial_fit
@@ -256,7 +242,8 @@ class EnergyAE(TrainedModel, FittedNetwork):
     ) -> FloatArray:
         """Return the ends of Markov chains, whose density is that of noisy data.
 
-        Chains hardly ever move between distant modes: give a ``start`` with rows near all of them.
+        :meth:`reconstruct` removes the noise from samples. Chains hardly ever move between distant modes: give a
+        ``start`` with rows near all of them.
 
         Parameters
         ----------
@@ -289,7 +276,8 @@ class EnergyAE(TrainedModel, FittedNetwork):
         Warns
         -----
         UserWarning
-            If no step of any chain was accepted, those of ``method='langevin'`` are too large, or chains run away.
+            If no step of any chain was accepted, those of ``method='langevin'`` are too large, or chains run away. If
+            samples have a higher density than the training rows, which means that ``noise`` is too small.
         """
         check_is_fitted(self)
         check_counts(n_samples=n_samples, n_steps=n_steps, n_leapfrog=n_leapfrog)
@@ -308,7 +296,23 @@ class EnergyAE(TrainedModel, FittedNetwork):
         else:
             density = partial(self._densities_and_scores, model)
             states = moving(hamiltonian(density, x, n_steps, step_size, n_leapfrog, rng))
-        return checked_states(self._units.scaling, last_state(states), x)
+        states = checked_states(self._units.scaling, last_state(states), x)
+        if start is None:
+            self._warn_of_other_modes(states)
+        return states
+
+    def _warn_of_other_modes(self, states):
+        """Warn if most chains end where the energy is lower than at most training rows, though noise should raise it."""
+        epoch, low = self._low_energy
+        if epoch != self.n_iter_ or len(states) < _FEWEST_STATES:
+            return
+        median = float(np.median(self._energies(self.model_, states)))
+        if median < low:
+            warn(
+                f"Samples of EnergyAE have the energy {median:.4g} in the median, and three quarters of the training rows one "
+                f"above {low:.4g}: the chains found modes far from the data, of which training with little noise knows "
+                f"nothing. Raise noise, which is {self._noise:g}."
+            )
 
     def _chain_start(self, n_samples, start, rng):
         """Return the initial states as scaled rows."""
@@ -370,7 +374,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
     def _energies(model, x):
         """Return E at dense rows of X."""
         z = model.scaling.apply(x)
-        return _energies_at(model, z, _pre_activations(model.params, z))
+        return energies_at(model, z, pre_activations(model.params, z))
 
     def _scores(self, model, x):
         """Return the gradient of the log density at scaled rows."""
@@ -381,20 +385,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         """Return log densities and their gradients, which share the product with W."""
         network, params, noise = model.network, model.params, x.dtype.type(self._noise)
         z = x / noise
-        a = _pre_activations(params, z)
-        densities = -_energies_at(model, z, a)
+        a = pre_activations(params, z)
+        densities = -energies_at(model, z, a)
         network.activations[0].forward(a, np.zeros_like(params.encoder_biases[0]))
         return densities, (network.decode(params, a) - z) / noise
-
-
-def _pre_activations(params, z):
-    """Return Wz + b."""
-    return z @ params.encoder_weights[0].T + params.encoder_biases[0]
-
-
-def _energies_at(model, z, a):
-    """Return E at z, in multiples of the noise, from the pre-activations a."""
-    integrals = _INTEGRALS[model.network.names[0]](a).sum(axis=1, dtype=np.float64)
-    return (
-        _half_square(z - model.params.decoder_biases[0]).sum(axis=1, dtype=np.float64) - integrals
-    )

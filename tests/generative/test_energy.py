@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from common import sklearn_checks
 from scipy.special import logsumexp
+from sklearn.datasets import load_wine
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
 
 from skae import DenoisingAE, StackedAE
 from skae.generative import EnergyAE
@@ -172,3 +175,30 @@ def test_default_training_finds_the_score(mixture):
     score = mixture.score(X, model.noise)
     error = model.score_field(X) / model.noise**2 - score
     assert np.linalg.norm(error) < 0.2 * np.linalg.norm(score)
+
+
+def test_samples_of_denser_places_than_the_data_are_told():
+    """Samples without noise are nearer to the data than draws of a normal density, unless noise is too small."""
+    data = StandardScaler().fit_transform(load_wine().data)
+    normal = np.random.default_rng(0).multivariate_normal(np.zeros(13), np.cov(data.T), 100)
+    nearest = NearestNeighbors(n_neighbors=1).fit(data)
+
+    def distance(X):
+        return nearest.kneighbors(X)[0].mean()
+
+    narrow = EnergyAE(noise=0.2, random_state=0).fit(data)
+    with pytest.warns(UserWarning, match="modes far from the data.*Raise noise, which is 0.2"):
+        samples = narrow.sample(100, random_state=0)
+    assert np.median(narrow.energy(samples)) < np.quantile(narrow.energy(data), 0.25)
+    assert distance(narrow.reconstruct(samples)) > distance(normal)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        wide = EnergyAE(noise=1.0, random_state=0).fit(data)
+        samples = wide.sample(100, random_state=0)
+        assert (
+            distance(wide.reconstruct(samples)) < 0.8 * distance(normal) < 0.8 * distance(samples)
+        )
+        narrow.sample(9, random_state=0)  # too few to tell
+        narrow.partial_fit(data).sample(
+            100, random_state=0
+        )  # the energies are no longer those of fit
