@@ -30,7 +30,7 @@ from .._typing import (
     TransformerMixin,
 )
 from ._features import ConvolutionalFeatures
-from ._validation import validated_images
+from ._validation import checked_patch_size, validated_images
 
 _BLOCK = 512  # images that pass through the stages together
 _NUMBERS = 2**27  # maximum number of values in the maps that an upper stage learns from
@@ -48,7 +48,8 @@ class ConvolutionalStack(
     Parameters
     ----------
     layers : list of (str, ConvolutionalFeatures)
-        Names and stages, from the lowest to the highest.
+        Names and stages, from the lowest to the highest. Lower stages need small windows (``pool_size``), since the
+        2 x 2 ones of the default ``pool_grid`` leave no room for patches.
     all_stages : bool, default=False
         Whether ``transform`` returns the features of all stages, the lowest first, instead of those of the last one.
     image_shape : tuple of int, default=None
@@ -136,6 +137,8 @@ class ConvolutionalStack(
                 if stage.image_shape is None:  # maps may look like images with channels first
                     stage.set_params(image_shape=maps.shape[1:])
                 try:
+                    if fitted:
+                        _check_maps(stage, maps, fitted[-1][0])
                     stage.fit(maps)
                 except ValueError as error:
                     raise ValueError(
@@ -205,6 +208,12 @@ class ConvolutionalStack(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _check_maps(stage, maps, below):
+    """Raise if patches of ``stage`` are larger than the maps of the stage ``below``."""
+    cure = f"give {below!r} small windows, as pool_size=2, or make patch_size smaller"
+    checked_patch_size(stage.patch_size, maps.shape[1:], f"the maps of {below!r}", cure)
 
 
 def _maps_of_stages(images, layers):

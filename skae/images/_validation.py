@@ -245,13 +245,13 @@ def as_floats(images, dtype=None):
     return floats
 
 
-def checked_patch_size(patch_size, shape, name="the images of X"):
-    """Return (height, width) of patches; raise if an image of ``shape`` (height, width, ...) is smaller."""
+def checked_patch_size(patch_size, shape, name="the images of X", cure=None):
+    """Return (height, width) of patches; raise, with the cure, if an image of ``shape`` (height, width, ...) is smaller."""
     height, width = pair(patch_size, "patch_size")
     if height > shape[0] or width > shape[1]:
         raise ValueError(
             f"patch_size={patch_size} is larger than {name}, of height {shape[0]} and width {shape[1]}: "
-            f"{_cure_of_size(shape)}."
+            f"{cure or _cure_of_size(shape)}."
         )
     return height, width
 

@@ -109,7 +109,8 @@ def test_nested_parameters_and_seeds():
         (
             [("low", LOW), ("high", ConvolutionalFeatures(patch_size=5))],
             ValueError,
-            "Stage 'high', on maps of (5, 4, 6): patch_size=5 is larger",
+            "Stage 'high', on maps of (5, 4, 6): patch_size=5 is larger than the maps of 'low', of height 5 and width 4: "
+            "give 'low' small windows, as pool_size=2, or make patch_size smaller.",
         ),
     ],
 )
