@@ -1,5 +1,6 @@
 """Kinds and statistics of the columns of X: constant, binary, one-hot or real, and their scales."""
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -175,23 +176,25 @@ class Placeholder(NamedTuple):
 def placeholders(X):
     """Return the ``Placeholder`` of each column of X that has one, by evenly spaced rows."""
     n_rows = max(1, min(_MANY_ROWS, _MANY_CELLS // X.shape[1]))
-    x = dense(X[:: -(-X.shape[0] // n_rows)]).astype(np.float64)
-    found = []
-    for sign in (1, -1):
-        values = sign * x
+    x = dense(X[:: -(-X.shape[0] // n_rows)])
+    width, found = max(1, _CELLS // len(x)), []
+    for start, sign in product(range(0, x.shape[1], width), (1, -1)):
+        # In a block of columns, which takes little memory: values far below the others, or far above them.
+        values = sign * x[:, start : start + width].astype(np.float64)
         lowest = np.fmin.reduce(values, axis=0)
         is_lowest = values == lowest
-        others = np.where(is_lowest, np.nan, values)
-        low, high = np.fmin.reduce(others, axis=0), np.fmax.reduce(others, axis=0)
         count = is_lowest.sum(axis=0)
+        values[is_lowest] = np.nan
+        low, high = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
         with np.errstate(over="ignore", invalid="ignore"):
             far = (low - lowest > _FAR_OFF * (high - low)) & (high > low)
             whole = np.abs(lowest - np.round(lowest, 2)) <= 1e-6 * np.abs(lowest)
         often = count >= max(_FEWEST_EQUAL, _OFTEN * len(x))
         for j in np.flatnonzero(far & whole & often & (lowest != 0)):
-            if len(np.unique(others[:, j])) > _FEWEST_VALUES:
+            if len(np.unique(values[:, j])) > _FEWEST_VALUES:
                 ends = sorted([sign * low[j], sign * high[j]])
-                found.append(Placeholder(int(j), sign * lowest[j], *ends, count[j] / len(x)))
+                place = int(start + j)
+                found.append(Placeholder(place, sign * lowest[j], *ends, count[j] / len(x)))
     return found
 
 
