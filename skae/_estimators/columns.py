@@ -132,9 +132,7 @@ class ColumnScales:
             return
         deviation = self._stats.deviation[chosen]
         if shared and deviation.any():
-            largest = power_of_two(deviation.max())
-            mean_square = np.mean((deviation / largest) ** 2)
-            deviation = np.full_like(deviation, largest * np.sqrt(mean_square))
+            deviation = np.full_like(deviation, root_mean_square(deviation))
         deviation = np.where(deviation > 0, deviation, 1)
         # Rounded to 2^-32 of the deviation: rows in another order, or repeated instead of weighted, are scaled to the
         # same bits.
@@ -198,6 +196,12 @@ def placeholders(X):
     return found
 
 
+def root_mean_square(values):
+    """Return the root of the mean of the squares of ``values`` >= 0, not all 0, whose squares may overflow."""
+    largest = power_of_two(values.max())
+    return largest * np.sqrt(np.mean((values / largest) ** 2))
+
+
 def power_of_two(values):
     """Return the largest power of two not above each of the positive ``values``; division by it is exact."""
     return np.ldexp(1.0, np.frexp(values)[1] - 1)
@@ -258,6 +262,7 @@ def _sums(X, sample_weight, size=None):
 def _blocks(X, sample_weight):
     """Yield dense blocks of the rows of X with a positive weight, and their weights in float64."""
     step = max(1, _CELLS // X.shape[1])
+    # gen_batches of scikit-learn takes longer to check its arguments than a small partial_fit to look at its columns.
     for start in range(0, X.shape[0], step):
         rows = slice(start, start + step)
         x = dense(X[rows])

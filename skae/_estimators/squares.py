@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.extmath import row_norms
 
-from .columns import Columns, power_of_two
+from .columns import Columns, power_of_two, root_mean_square
 
 
 def unit_of_squares(X):
@@ -36,7 +36,6 @@ def scale_of_values(X, sample_weight):
 def spread_of_values(X, sample_weight):
     """Return the root of the mean variance of the columns of X, or the scale of the values if they are constant."""
     deviations = Columns(X, sample_weight).deviation
-    largest = deviations.max()
-    if not largest > 0:
+    if not deviations.any():
         return scale_of_values(X, sample_weight)
-    return float(largest * np.sqrt(np.mean((deviations / largest) ** 2)))
+    return float(root_mean_square(deviations))
