@@ -31,7 +31,7 @@ class Callbacks(Observer):
         if not hasattr(estimator, "_init_callback_context"):
             self._context, self.has_callbacks = None, False
             return
-        root = getattr(estimator, "_callback_fit_ctx", None)
+        root = _root_of(estimator)
         if root is None:
             self._context = estimator._init_callback_context(max_subtasks=n_parts)
         else:
@@ -73,11 +73,16 @@ class Callbacks(Observer):
         return {k: v for k, v in vars(self._estimator).items() if k not in params}
 
 
+def _root_of(estimator):
+    """Return the context of the fit that goes on, or None before its first task."""
+    return getattr(estimator, "_callback_fit_ctx", None)
+
+
 @contextmanager
 def reported(estimator, X, n_parts, set_state, part="epoch"):
     """Yield ``Callbacks``; tear callbacks down when the block of the root task ends, also by an error."""
-    root = not hasattr(estimator, "_callback_fit_ctx")
-    with callback_management_context(estimator) if root else nullcontext():
+    is_root = _root_of(estimator) is None
+    with callback_management_context(estimator) if is_root else nullcontext():
         yield Callbacks(estimator, X, n_parts, set_state, part)
 
 

@@ -160,7 +160,7 @@ def ready_copy(name, estimator, whole, rng):
     if checkpoint is not None:
         checked_path(checkpoint)  # now, since it is written only after the parts are trained
     estimator = clone(estimator)
-    estimator._prefix = f"{name}: "
+    estimator._name_as_part = name
     params = estimator.get_params(deep=False)
     if params.get("warm_start"):
         warn(

@@ -46,7 +46,7 @@ class TrainedModel(CallbackSupportMixin):
 
     _backend = None  # of the X of ``fit``, if that was not a numpy array; see devices.py
     _validate_params = validate_params
-    _prefix = ""  # of its name, for a part of another estimator
+    _name_as_part = None  # in the estimator that fits it; None if it is fitted by itself
     solver: SolverLike = "adam"
     learning_rate_init: float = 1e-3
     learning_rate: Schedule = "constant"
@@ -333,7 +333,9 @@ class TrainedModel(CallbackSupportMixin):
     def _reporters(self, rows, max_epochs=None):
         if not self.verbose:
             return []
-        name = self._prefix + type(self).__name__
+        name = type(self).__name__
+        if self._name_as_part is not None:
+            name = f"{self._name_as_part}: {name}"
         return [Verbose(name, len(rows), int(self.verbose), max_epochs)]
 
 

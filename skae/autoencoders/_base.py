@@ -182,9 +182,9 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         gaussian = self._units.gaussian_inputs
         if not gaussian.any():
             return None
-        x, weights = some_rows(X, weights)
+        x, weights = rows_to_learn_from(X, weights)
         z = fitted.scaling.apply(x)
-        if not self._prefix:  # a whole says by itself what concerns its results
+        if self._name_as_part is None:  # a whole says by itself what concerns its results
             warn_of_few_directions(z, gaussian, type(self).__name__, X.shape[0])
         normal = normal_distribution(z, weights, np.where(gaussian, self._units.base_logits, 0))
         reconstruct, groups = fitted.reconstruct_scaled, self._units.groups

@@ -246,7 +246,7 @@ class StackedAE(BaseStack):
             "downward": None if self.fine_tune else downward(self.layers_),
         }
         inputs = self._units.scaling.rows(X)
-        if not self._prefix:  # else the whole warns
+        if self._name_as_part is None:  # else the whole warns
             warn_of_few_directions(inputs, self._units.gaussian_inputs, type(self).__name__)
         network = self._network
         state = self._start(network, X.dtype)
