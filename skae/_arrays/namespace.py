@@ -98,6 +98,17 @@ def dense(rows):
     return rows.toarray() if issparse(rows) else rows
 
 
+def evenly_spaced(n, most):
+    """Return the slice of at most ``most`` evenly spaced indices below ``n``."""
+    return slice(None, None, max(-(-n // most), 1))
+
+
+def some_rows(X, most):
+    """Return at most ``most`` evenly spaced rows of X, dense: the order of rows may be that of classes, or of time."""
+    rows = dense(X[evenly_spaced(X.shape[0], most)])
+    return np.ascontiguousarray(rows) if is_numpy(rows) else rows  # as kernels are compiled for
+
+
 def size(x):
     """Return the number of elements."""
     return x.size if isinstance(x, np.ndarray) else math.prod(x.shape)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._arrays.namespace import dense
+from .._arrays.namespace import dense, some_rows
 from ..nn.scaling import Scaling
 
 LARGEST_WHOLE = 2**24  # float32 has all whole numbers up to this one
@@ -174,7 +174,7 @@ class Placeholder(NamedTuple):
 def placeholders(X):
     """Return the ``Placeholder`` of each column of X that has one, by evenly spaced rows."""
     n_rows = max(1, min(_MANY_ROWS, _MANY_CELLS // X.shape[1]))
-    x = dense(X[:: -(-X.shape[0] // n_rows)])
+    x = some_rows(X, n_rows)
     width, found = max(1, _CELLS // len(x)), []
     for start, sign in product(range(0, x.shape[1], width), (1, -1)):
         # In a block of columns, which takes little memory: values far below the others, or far above them.

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .._arrays.namespace import dense, to_numpy
+from .._arrays.namespace import some_rows, to_numpy
 from .._warnings import warn
 from ..nn.losses import Extremes
 from .columns import LARGEST_WHOLE, known_means, placeholders
@@ -37,10 +37,10 @@ _FAR_FROM_ZERO = 10.0  # warn above this multiple of the deviations of the colum
 
 
 def warn_of_constant_codes(encode, rows, name, cure):
-    """Warn if most code units are nearly constant over the first rows."""
+    """Warn if most code units are nearly constant over some rows."""
     if rows.shape[0] < 2:
         return
-    x = dense(rows[:_ROWS])
+    x = some_rows(rows, _ROWS)
     codes = encode(x)
     constant = codes.std(axis=0) <= _CONSTANT * np.abs(codes).max()
     if constant.mean() > 0.5:
@@ -68,7 +68,8 @@ def warn_of_few_directions(inputs, real, name, n_rows=None):
     n_rows : int, default=None
         Number of training rows, if ``inputs`` has only some of them.
     """
-    z = _some_rows(inputs)[:, : len(real)][:, real]
+    n_looked_at = min(_ROWS, max(_EACH * _MOST, _CELLS // inputs.shape[1]))
+    z = some_rows(inputs, n_looked_at)[:, : len(real)][:, real]
     found = _few_directions(z)
     if found is None:
         return False
@@ -116,12 +117,6 @@ def _few_directions(z):
         return None
     k = int(np.argmax(shares > _NEARLY_ALL))
     return None if shares[k] > 1 - _NOTHING else (k + 1, float(shares[k]))
-
-
-def _some_rows(X):
-    """Return evenly spaced rows of X, dense: about 1024, or fewer of many columns."""
-    n_rows = min(_ROWS, max(_EACH * _MOST, _CELLS // X.shape[1]))
-    return dense(X[:: -(-X.shape[0] // n_rows)])
 
 
 def warn_of_equal_codes(codes, name, alpha):

@@ -35,7 +35,7 @@ from .._typing import (
 )
 from ..nn.activations import ACTIVATIONS, Unit
 from ..nn.losses import LOSSES
-from ._imputation import learned_imputation, plain_imputation, some_rows
+from ._imputation import learned_imputation, plain_imputation, rows_to_learn_from
 from ._normal import normal_distribution
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._arrays.namespace import dense
+from .._arrays.namespace import dense, evenly_spaced
 from ._normal import JointNormal
 
 _HIDDEN_FRACTION = 0.1  # fraction of the cells that are hidden
@@ -64,10 +64,10 @@ def plain_imputation(n_inputs, dtype):
     return Imputation(JointNormal(np.zeros(n_inputs, dtype), None), np.ones((1, n_inputs), dtype))
 
 
-def some_rows(X, weights, n_cells=_CELLS):
-    """Return evenly spaced rows of X on which to learn an imputation, dense, and their weights or None."""
+def rows_to_learn_from(X, weights, n_cells=_CELLS):
+    """Return evenly spaced rows of X, dense, and their weights or None."""
     n_rows = min(_ROWS, max(_FEWEST_ROWS, n_cells // X.shape[1]))
-    some = slice(None, None, -(-X.shape[0] // n_rows))
+    some = evenly_spaced(X.shape[0], n_rows)
     return dense(X[some]), None if weights is None else weights[some]
 
 
@@ -85,7 +85,7 @@ def learned_imputation(reconstruct, z, normal, gaussian, groups, weights=None):
         Inputs with the same number are hidden together.
     weights : ndarray of shape (n_samples,) or None
     """
-    z, weights = some_rows(z, weights, _SLOPES_CELLS)
+    z, weights = rows_to_learn_from(z, weights, _SLOPES_CELLS)
     draws = [np.random.default_rng(seed).random(z.shape, np.float32) for seed in range(_N_DRAWS)]
     numbers, z = np.concatenate(draws), np.tile(z, (_N_DRAWS, 1))
     hidden = (numbers if groups is None else numbers[:, groups]) < _HIDDEN_FRACTION

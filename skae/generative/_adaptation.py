@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .._arrays.namespace import some_rows
 from ._mcmc import transition
 
 _LENGTH = np.pi / 2  # of a trajectory, after which a standard normal state is forgotten
@@ -42,7 +43,7 @@ class Coordinates:
         The scales are standard deviations. Eigenvalues of the correlations are used only if as many independent states
         would not have them by chance (Marchenko & Pastur 1967).
         """
-        states = states[:: -(-len(states) // _MOST_ROWS)]
+        states = some_rows(states, _MOST_ROWS)
         deviations = states.std(axis=0)
         varies = deviations > 0
         if len(states) < _FEWEST_ROWS or not varies.any():

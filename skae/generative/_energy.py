@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays.namespace import dense
+from .._arrays.namespace import some_rows
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
 from .._estimators.fitted import FittedNetwork
@@ -188,7 +188,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         """
         with unchanged_on_error(self):
             fitted, rows, _ = self._fit_network(X, sample_weight)
-            energies = self._energies(fitted, dense(rows[:: -(-rows.shape[0] // _CHECKED)]))
+            energies = self._energies(fitted, some_rows(rows, _CHECKED))
             self._low_energy = self.n_iter_, float(np.quantile(energies, 0.25))
         return self
 

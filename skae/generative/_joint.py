@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from .._arrays.namespace import some_rows
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import (
     DTYPES,
@@ -195,7 +196,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             self._temperature, self._n_chains = self.temperature, self.n_chains
             check_squared("prior_scale", self.prior_scale)
             draw_parameters(self, X.astype(self.base_.model_.dtype, copy=False), weights, seed)
-        some = X[:: -(-X.shape[0] // _CHECKED)]  # rows may be in the order of classes
+        some = some_rows(X, _CHECKED)
         warn_of_mixing(self, reconstruction_diagnostics(self._models, self._n_chains, some))
         return self
 

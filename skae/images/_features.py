@@ -9,6 +9,7 @@ from joblib import effective_n_jobs
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
+from .._arrays.namespace import some_rows
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fit_warnings import warn_of_zero_codes
 from .._estimators.fitting import unchanged_on_error
@@ -340,7 +341,7 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             "triangle": "give at least two filters, which differ",
         }
         cure = cures.get(self.encoder, "give another dictionary")
-        warn_of_zero_codes(self._maps.codes(patches[:_CHECKED]), type(self).__name__, cure)
+        warn_of_zero_codes(self._maps.codes(some_rows(patches, _CHECKED)), type(self).__name__, cure)
 
     def _keep(self, learned):
         """Store dictionaries and filters, tile by tile."""

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from joblib import effective_n_jobs
 
+from .._arrays.namespace import some_rows
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.checks import check_unchanged
 from .._estimators.fit_warnings import warn_of_equal_codes, warn_of_new_scale
@@ -253,7 +254,7 @@ class ConvolutionalPSD(
         problem, state = self._prepared(X, sample_weight, again)
         train(problem, state)
         if not again or self.warm_start:
-            codes, *_ = self._codes_of(problem.X[:_CHECKED].reshape(-1, *self.image_shape_))
+            codes, *_ = self._codes_of(some_rows(problem.X, _CHECKED).reshape(-1, *self.image_shape_))
             warn_of_equal_codes(codes, type(self).__name__, self._alpha)
 
     def _prepared(self, X, sample_weight, again):

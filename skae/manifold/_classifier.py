@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from .._arrays.namespace import evenly_spaced
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import computing, fitting_parts, in_numpy, prototype_of_parts
@@ -337,7 +338,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     def _warn_of_constant_outputs(self, data):
         """Warn if even the labeled rows are predicted hardly better than by outputs that do not depend on X."""
         rows = data.labeled_rows
-        rows = rows[:: -(-len(rows) // _N_CHECKED)]
+        rows = rows[evenly_spaced(len(rows), _N_CHECKED)]
         network, values = self._network, data.targets.values[rows]
         params = network.views(self._params)
         outputs = by_block(

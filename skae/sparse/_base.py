@@ -11,7 +11,15 @@ from joblib import effective_n_jobs
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays.namespace import dense, is_numpy, like, namespace, row_products, zeros_like
+from .._arrays.namespace import (
+    dense,
+    is_numpy,
+    like,
+    namespace,
+    row_products,
+    some_rows,
+    zeros_like,
+)
 from .._compat import Interval, _fit_context
 from .._estimators.checks import check_unchanged, checked_codes
 from .._estimators.columns import Columns
@@ -158,7 +166,7 @@ class BaseCoder(
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
             again = self.warm_start and hasattr(self, "_state")
             X = self._learn(X, sample_weight, self._train, again=again, held_out=True)
-            self._advise(X[:_CHECKED])
+            self._advise(some_rows(X, _CHECKED))
         return self
 
     def _advise(self, X):
@@ -194,7 +202,7 @@ class BaseCoder(
             again = hasattr(self, "_state")
             X = self._learn(X, sample_weight, self._train_epoch, again=again, held_out=False)
             if not again:
-                self._advise(X[:_CHECKED])
+                self._advise(some_rows(X, _CHECKED))
         return self
 
     def _learn(self, X, sample_weight, train, *, again, held_out):

@@ -15,6 +15,7 @@ from .._arrays.namespace import (
     namespace,
     row_products,
     scalar,
+    some_rows,
     to_numpy,
     zeros,
 )
@@ -51,7 +52,7 @@ def fastest_algorithm(problem, X, tol, max_iter):
     """
     if problem.algorithms[0] != "homotopy":
         return problem.algorithms[0]
-    rows = dense(X[:: max(X.shape[0] // _SAMPLE, 1)][:_SAMPLE])
+    rows = some_rows(X, _SAMPLE)
     codes, _ = infer_codes(rows, problem, algorithm="homotopy")
     counts = np.count_nonzero(codes, axis=1)
     path, step = _PATH_COST * np.mean(counts**2), codes.shape[1]
