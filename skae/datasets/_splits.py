@@ -10,6 +10,7 @@ from .._typing import ArrayLike, MatrixLike
 
 SIZES = {
     "rect": (1_000, 200),
+    "convex": (6_000, 2_000),
     **dict.fromkeys(
         ("basic", "rot", "bg-rand", "bg-img", "bg-img-rot", "rect-img"), (10_000, 2_000)
     ),
@@ -19,7 +20,9 @@ SIZES = {
 def published_split(
     X: MatrixLike,
     y: ArrayLike,
-    name: Literal["basic", "rot", "bg-rand", "bg-img", "bg-img-rot", "rect", "rect-img"],
+    name: Literal[
+        "basic", "rot", "bg-rand", "bg-img", "bg-img-rot", "rect", "rect-img", "convex"
+    ],
 ) -> Bunch:
     """Split a data set of Larochelle et al. (2007) as they did.
 
@@ -29,9 +32,9 @@ def published_split(
         Samples.
     y : array-like of shape (n_samples,)
         Labels.
-    name : {'basic', 'rot', 'bg-rand', 'bg-img', 'bg-img-rot', 'rect', 'rect-img'}
-        Name of the data set: ``'rect'`` has 1,000 rows for training and 200 for validation, the others 10,000 and
-        2,000.
+    name : {'basic', 'rot', 'bg-rand', 'bg-img', 'bg-img-rot', 'rect', 'rect-img', 'convex'}
+        Name of the data set: ``'rect'`` has 1,000 rows for training and 200 for validation, ``'convex'`` 6,000 and
+        2,000, and the others 10,000 and 2,000.
 
     Returns
     -------

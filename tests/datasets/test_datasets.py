@@ -8,10 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.ndimage import rotate
+from scipy.signal import fftconvolve
 from sklearn.datasets import load_digits
 from sklearn.utils import Bunch
 
-from skae.datasets import _mnist, fetch_mnist, make_digits, make_rectangles, published_split
+from skae.datasets import (
+    _mnist,
+    fetch_mnist,
+    make_convex,
+    make_digits,
+    make_rectangles,
+    published_split,
+)
 from skae.datasets._splits import SIZES
 from skae.datasets._variations import VARIATIONS, rotated
 
@@ -24,6 +32,7 @@ X_DIGITS, Y_DIGITS = DIGITS.data / 16, DIGITS.target
 def generators():
     yield lambda n, seed: make_rectangles(n, random_state=seed)
     yield lambda n, seed: make_rectangles(n, images=IMAGES, random_state=seed)
+    yield lambda n, seed: make_convex(n, random_state=seed)
     for name in VARIATIONS:
         yield lambda n, seed, name=name: make_digits(
             X_DIGITS, Y_DIGITS, name, images=IMAGES, n_samples=n, random_state=seed
@@ -119,6 +128,36 @@ def test_patches_without_texture_are_left_out():
     assert (X.std(axis=1) > 0.1).all()
     with pytest.raises(ValueError, match="more contrast"):
         make_rectangles(5, images=[flat])
+
+
+def has_all_between(mask):
+    """Return whether the middle of each pair of white pixels is white, if it is a pixel."""
+    n_pairs = np.round(fftconvolve(mask, mask))  # by the sum of their positions
+    return mask[n_pairs[::2, ::2] > 0].all()
+
+
+def is_within_a_line(mask):
+    """Return whether a black pixel has white ones on both sides, in a row or a column."""
+    for lines in (mask, mask.T):
+        inside = np.maximum.accumulate(lines, axis=1)
+        inside &= np.maximum.accumulate(lines[:, ::-1], axis=1)[:, ::-1]
+        if (inside & ~lines).any():
+            return True
+    return False
+
+
+def test_regions_are_convex_or_not():
+    X, y = make_convex(600, random_state=0)
+    masks = X.reshape(-1, 28, 28) == 1
+    assert np.isin(X, (0, 1)).all() and 0.4 < y.mean() < 0.6
+    for mask in masks[y == 1]:
+        assert mask.sum() >= 19 and has_all_between(mask) and not is_within_a_line(mask)
+    others = masks[y == 0]
+    assert all(mask.sum() >= 10 for mask in others)
+    # What is convex has the middles of all pairs; few other regions have them, by the size of pixels.
+    assert np.mean([has_all_between(mask) for mask in others]) < 0.1
+    # The recipe balances the number of pixels.
+    assert 0.9 < X[y == 1].sum() / X[y == 0].sum() * np.mean(y == 0) / np.mean(y == 1) < 1.1
 
 
 def test_splits_are_the_published_ones():
