@@ -5,6 +5,9 @@ from contextlib import contextmanager, nullcontext
 from .._compat import callback_management_context
 from .._protocols import Observer
 
+# Attributes in which scikit-learn keeps the callbacks of an estimator, and the task that it is a part of.
+_ATTRIBUTES = ("_skl_callbacks", "_parent_callback_ctx")
+
 
 class Callbacks(Observer):
     """Report a task and its parts, such as a training and its epochs, to the callbacks that were set on ``estimator``.
@@ -76,6 +79,18 @@ class Callbacks(Observer):
 def _root_of(estimator):
     """Return the context of the fit that goes on, or None before its first task."""
     return getattr(estimator, "_callback_fit_ctx", None)
+
+
+@contextmanager
+def callbacks_passed_on(estimator, other):
+    """Let ``other``, which is fitted in place of ``estimator`` within the block, report to the callbacks of that."""
+    own = {name: vars(estimator)[name] for name in _ATTRIBUTES if name in vars(estimator)}
+    vars(other).update(own)
+    try:
+        yield
+    finally:
+        for name in own:
+            delattr(other, name)
 
 
 @contextmanager

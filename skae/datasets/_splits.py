@@ -20,9 +20,7 @@ SIZES = {
 def published_split(
     X: MatrixLike,
     y: ArrayLike,
-    name: Literal[
-        "basic", "rot", "bg-rand", "bg-img", "bg-img-rot", "rect", "rect-img", "convex"
-    ],
+    name: Literal["basic", "rot", "bg-rand", "bg-img", "bg-img-rot", "rect", "rect-img", "convex"],
 ) -> Bunch:
     """Split a data set of Larochelle et al. (2007) as they did.
 

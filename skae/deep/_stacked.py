@@ -7,6 +7,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import StrOptions, _fit_context
+from .._estimators.callbacks import callbacks_passed_on
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import fitting_parts, in_numpy
 from .._estimators.fit_warnings import warn_of_few_directions
@@ -25,9 +26,6 @@ from ._classifier import StackedAEClassifier
 from ._layers import check_stack, chosen_layers, downward, layer_shapes
 from ._pretraining import reported_layers
 from ._regressor import StackedAERegressor
-
-# Attributes in which scikit-learn keeps the callbacks of an estimator, and the task that it is a part of.
-_CALLBACK_ATTRIBUTES = ("_skl_callbacks", "_parent_callback_ctx")
 
 
 def _predictor_has(method):
@@ -274,13 +272,10 @@ class StackedAE(BaseStack):
         Predictor = StackedAERegressor if is_continuous(y) else StackedAEClassifier
         shared = {field.name: getattr(self, field.name) for field in fields(BaseStack)}
         predictor = Predictor(**shared, device=self.device, precision=self.precision)
-        passed_on = {name: vars(self)[name] for name in _CALLBACK_ATTRIBUTES if name in vars(self)}
-        vars(predictor).update(passed_on)
         try:
-            predictor.fit(X, y, sample_weight)
+            with callbacks_passed_on(self, predictor):
+                predictor.fit(X, y, sample_weight)
         finally:
-            for name in passed_on:
-                delattr(predictor, name)
             if is_fitted(predictor):
                 self._adopt(predictor)
 

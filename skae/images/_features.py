@@ -341,7 +341,9 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             "triangle": "give at least two filters, which differ",
         }
         cure = cures.get(self.encoder, "give another dictionary")
-        warn_of_zero_codes(self._maps.codes(some_rows(patches, _CHECKED)), type(self).__name__, cure)
+        warn_of_zero_codes(
+            self._maps.codes(some_rows(patches, _CHECKED)), type(self).__name__, cure
+        )
 
     def _keep(self, learned):
         """Store dictionaries and filters, tile by tile."""

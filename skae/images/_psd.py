@@ -254,7 +254,9 @@ class ConvolutionalPSD(
         problem, state = self._prepared(X, sample_weight, again)
         train(problem, state)
         if not again or self.warm_start:
-            codes, *_ = self._codes_of(some_rows(problem.X, _CHECKED).reshape(-1, *self.image_shape_))
+            codes, *_ = self._codes_of(
+                some_rows(problem.X, _CHECKED).reshape(-1, *self.image_shape_)
+            )
             warn_of_equal_codes(codes, type(self).__name__, self._alpha)
 
     def _prepared(self, X, sample_weight, again):
