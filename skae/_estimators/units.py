@@ -12,7 +12,7 @@ from .columns import Columns, ColumnScales, one_hot_groups
 from .fit_warnings import warn_of_placeholders, warn_of_range, warn_of_rounded, warn_of_scales
 from .named_losses import named_losses, scaling_for_named
 
-_ROWS = 512  # rows from which a mean is estimated
+_ROWS = 1024  # rows from which a mean is estimated
 _PIXELS = 32  # fewer columns on one scale are not an image
 _MOST_COUNTED = 1e12  # rows beside which half a row is more than rounding
 

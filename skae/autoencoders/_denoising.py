@@ -69,8 +69,9 @@ class DenoisingAE(BaseAutoEncoder):
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
     learning_rate_init : float or 'auto', default='auto'
-        Step size of adam and sgd. ``'auto'`` is 0.01, or 0.5 over the sum of the means of the inputs where that is
-        less, as for the codes of a lower layer: a step of all weights of a unit in one direction moves it by 0.5 then.
+        Step size of adam and sgd. ``'auto'`` is 0.01, or less with many inputs, since the steps of all weights of a
+        unit add up: at most 0.5 over the sum of the means of the inputs, as for the codes of a lower layer, and at most
+        4 over the number of gaussian ones.
     learning_rate : {'constant', 'cosine'}, default='cosine'
         How the step size changes: ``'cosine'`` lowers it at each step along half a cosine, from ``learning_rate_init``
         to 0 at the end of the last of ``max_iter`` epochs; with ``warm_start`` anew in each ``fit``. ``partial_fit``,
@@ -200,7 +201,8 @@ class DenoisingAE(BaseAutoEncoder):
         units = vars(self).get("_units")
         if units is None:  # a layer that learns from labels
             return _LONGEST_STEP
-        return float(min(_LONGEST_STEP, 0.5 / max(np.abs(units.means).sum(), 1)))
+        of_means, n_gaussian = np.abs(units.means).sum(), np.sum(units.gaussian_inputs)
+        return float(min(_LONGEST_STEP, 0.5 / max(of_means, 1), 4 / max(n_gaussian, 1)))
 
     def _make_noise(self, units):
         """Return the corruption of columns in these ``Units``."""

@@ -245,3 +245,15 @@ def test_deep_models_and_stacks_begin_at_the_means_too():
     np.testing.assert_allclose(
         stack.named_layers_.high.decoder_bias_, logit((codes * N + 0.5) / (N + 1)), rtol=1e-8
     )
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
+def test_steps_are_shorter_with_many_columns(unit):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 8)) @ rng.standard_normal((8, 1500))
+    X = unit * (X + rng.standard_normal(X.shape)).astype(np.float32)
+    errors = {}
+    for step in ("auto", 1e-2):  # the latter with few columns
+        model = DenoisingAE(50, learning_rate_init=step, max_iter=150, random_state=0)
+        errors[step] = -model.fit(X[:200]).score(X[200:])
+    assert errors["auto"] < 0.9 * errors[1e-2]
