@@ -39,6 +39,23 @@ autodoc_typehints = "none"
 maximum_signature_line_length = 80
 toc_object_entries_show_parents = "hide"
 autosummary_generate = True
+
+
+def guide_pages(name):
+    """Return the pages of the guide about a public name: those that have it at least half as often as the first one."""
+    doc, counts = Path(__file__).parent, {}
+    word = re.compile(rf"\b{name.rpartition('.')[2]}\b(?!=)")
+    for path in sorted([*doc.glob("user_guide/*.rst"), doc / "large_data.rst"]):
+        page = "/" + path.relative_to(doc).with_suffix("").as_posix()
+        counts[page] = len(word.findall(path.read_text(encoding="utf-8")))
+    pages = sorted(filter(counts.get, counts), key=counts.get, reverse=True)
+    return [page for page in pages if 2 * counts[page] >= counts[pages[0]]]
+
+
+names = re.findall(
+    r"^   (skae[.\w]+)$", (Path(__file__).parent / "api.rst").read_text(), re.MULTILINE
+)
+autosummary_context = {"guide_pages": {name: guide_pages(name) for name in names}}
 numpydoc_show_class_members = False
 copybutton_prompt_text = ">>> "
 # Docstrings inherited from scikit-learn refer to its own pages.
