@@ -4,7 +4,8 @@ The uncertainty of an auto-encoder
 
 The criterion of an auto-encoder is used as a joint energy of data and parameters (Bengio, Courville & Vincent
 2012). Parameters drawn given the data then show how certain a reconstruction is: the draws agree along the arc of the
-data, and differ more and more away from it. Data drawn given the parameters return to the arc.
+data, and differ more and more away from it. Data drawn given the parameters return to its
+neighborhood, the inside of the arc included.
 """
 
 # %%
@@ -42,6 +43,9 @@ for low, high in zip(edges, edges[1:]):
 # Left: the standard deviation of r(x) over the draws. Right: chains that begin at normal noise, at their start and end.
 start = rng.normal(X.mean(axis=0), 0.8, (200, 2))
 samples = model.sample(x0=start, n_steps=300, step_size=0.1, random_state=0)
+for name, rows in {"start": start, "end": samples}.items():
+    _, far = pairwise_distances_argmin_min(rows, X)
+    print(f"{name} of the chains: {np.median(far):.2f} from the nearest row, in the median")
 
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(12, 5.2), layout="constrained", sharex=True, sharey=True
@@ -50,10 +54,10 @@ field = left.pcolormesh(grid, grid, spread.reshape(80, 80), cmap="viridis", rast
 left.scatter(*X.T, s=12, color="white", label="data")
 left.set_title("Away from the data the draws of r(x) differ")
 figure.colorbar(field, ax=left, label="standard deviation of r(x)")
-right.scatter(*start.T, s=6, color="0.75", label="start of the chains")
-right.scatter(*X.T, s=6, color="tab:blue", label="data")
-right.scatter(*samples.T, s=6, color="tab:orange", label="samples given the parameters")
-right.set_title("Samples of x come back to the data")
+right.scatter(*start.T, s=6, color="0.8", label="start of the chains")
+right.scatter(*samples.T, s=8, color="tab:orange", label="samples given the parameters")
+right.scatter(*X.T, s=10, color="tab:blue", label="data")
+right.set_title("Samples of x return to the neighborhood of the data")
 for ax in (left, right):
     ax.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal", xlim=(-2, 2), ylim=(-2, 2))
 left.legend(loc="lower left", facecolor="0.3", labelcolor="white")

@@ -58,7 +58,7 @@ for ax, (name, model) in zip(axes, models.items()):
             *np.median(codes[y_train == digit], axis=0), digit, fontsize=15, weight="bold",
             ha="center", va="center", bbox={"fc": "white", "alpha": 0.7, "lw": 0, "pad": 1.5},
         )  # fmt: skip
-    title = f"{name}: neighbors name {accuracy:.1%} of held-out digits"
+    title = f"{name}: nearest neighbors are right for {accuracy:.1%} of held-out digits"
     ax.set(title=title, xticks=[], yticks=[], xlabel="", ylabel="")
 figure.savefig("deep_codes.png", dpi=150)
 print("saved deep_codes.png")

@@ -59,8 +59,9 @@ print(f"scikit-learn  {psnr(peer_clean):6.2f} dB  {theirs:6.1f} s of CPU")
 print(f"skae          {psnr(clean):6.2f} dB  {ours:6.1f} s of CPU")
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
-for ax, image, name in zip(axes, (noisy, peer_clean, clean), ("noisy", "scikit-learn", "skae")):
+images = {"noisy": noisy, "scikit-learn": peer_clean, "skae": clean}
+figure, axes = plt.subplots(1, 3, figsize=(12, 3), layout="constrained")
+for ax, (name, image) in zip(axes, images.items()):
     ax.imshow(image, cmap="gray", vmin=0, vmax=1)
     ax.set(title=f"{name}: {psnr(image):.2f} dB")
     ax.set_axis_off()

@@ -69,16 +69,24 @@ color = ConvolutionalFeatures(144, patch_size=8, random_state=0).fit(np.stack(ph
 one.fit(images)
 
 figure, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
-for name in ("pixels", "pixels, SVC", "one stage", "two stages"):
-    axes[0].plot(N_LABELS, scores[name], marker="o", label=name)
+shown = {
+    "one stage": "codes of one stage, linear",
+    "two stages": "codes of two stages, linear",
+    "pixels, SVC": "pixels, SVC",
+    "pixels": "pixels, linear",
+}
+for name, label in shown.items():
+    axes[0].plot(N_LABELS, scores[name], marker="o", label=label)
 axes[0].set(xscale="log", xlabel="labels", ylabel="right on held-out digits (%)")
 axes[0].set_title("Pooled codes need fewer labels than pixels")
 axes[0].set_xticks(N_LABELS, N_LABELS)
 axes[0].minorticks_off()
 axes[0].legend()
-for ax, features, name in zip(axes[1:], (one, color), ("digits", "photographs")):
+for ax, features, n_filters, name in zip(
+    axes[1:], (one, color), (49, 144), ("digits, 3 x 3", "photographs, 8 x 8")
+):
     shape = features.filters_.shape[1:]
-    FilterDisplay(filters=features.filters_[:144], image_shape=shape).plot(ax=ax)
+    FilterDisplay(filters=features.filters_[:n_filters], image_shape=shape).plot(ax=ax)
     ax.set_title(f"Filters of {name}")
 figure.savefig("image_features.png", dpi=150)
 print("saved image_features.png")

@@ -30,7 +30,7 @@ for ax, name, model in zip(axes, ("contractive", "local PCA"), (cae, LocalPCA(30
     TangentDisplay.from_estimator(model, digits, steps=(-1.5, -0.75, 0.75, 1.5), ax=ax)
     ax.set_xlabel(name)
 figure.suptitle(
-    "Tangents of a contractive auto-encoder are smooth, those of neighbors are noise", weight="bold"
+    "Tangents of a contractive auto-encoder are smooth, those of local PCA are noisy", weight="bold"
 )
 figure.savefig("tangents.png", dpi=120)
 

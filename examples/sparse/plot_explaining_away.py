@@ -67,8 +67,8 @@ for encoder in ("soft_threshold", "inference"):
     chosen = np.argsort(-X_test.std(axis=1))[:400:40]
     display = {"originals": X_test[chosen], "reconstructions": sums[chosen]}
     ReconstructionDisplay(**display, image_shape=(8, 8)).plot(ax=axes[encoder])
-    axes[encoder].set_title(f"{encoder}: {nonzeros:.1f} filters a patch, {share:.0%}")
-axes["curve"].set(xlabel="filters that answer", ylabel="share explained")
+    axes[encoder].set_title(f"{encoder}: {nonzeros:.1f} filters explain {share:.0%} of a patch")
+axes["curve"].set(xlabel="filters for a patch", ylabel="share of the patches that is explained")
 axes["curve"].set_title("Inference explains more with fewer filters")
 axes["curve"].legend()
 figure.savefig("explaining_away.png", dpi=150)

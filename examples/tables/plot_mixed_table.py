@@ -21,7 +21,7 @@ from skae import DenoisingAE, Imputer
 
 rng = np.random.default_rng(0)
 n_rows = 1500
-kind = rng.integers(4, size=n_rows)  # what nobody has written down
+kind = rng.integers(4, size=n_rows)  # a group of customers, which is no column
 cities, plans = np.array(["Lima", "Oslo", "Pune", "Rome"]), np.array(["basic", "family", "office"])
 whole = pd.DataFrame(
     {
@@ -86,11 +86,13 @@ print(pd.DataFrame(errors, index=["mean", "DenoisingAE"]).round(2))
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
 pd.DataFrame(right, index=["most frequent", "DenoisingAE"]).T.plot.bar(ax=axes[0], rot=0)
-axes[0].set(title="Missing text: share that is right", ylim=(0, 1.15))
+axes[0].set(title="Missing text", ylabel="share that is right", ylim=(0, 1.3))
 pd.DataFrame(errors, index=["mean", "DenoisingAE"]).T.plot.bar(ax=axes[1], rot=0)
-axes[1].set(title="Missing numbers: error in deviations", ylim=(0, 1.4))
+axes[1].set(title="Missing numbers", ylabel="error, standard deviations", ylim=(0, 1.4))
 bars = axes[2].bar(list(scores), list(scores.values()), color=["C0", "C1"])
 axes[2].bar_label(bars, fmt="%.3f")
-axes[2].set(title="A linear classifier afterwards: accuracy", ylim=(0.5, 1))
-figure.suptitle("One model fills in text and numbers, and its codes classify", weight="bold")
+axes[2].set(title="A linear classifier afterwards", ylabel="accuracy", ylim=(0, 1))
+figure.suptitle(
+    "One model fills in text and numbers; its codes are as good for a classifier", weight="bold"
+)
 figure.savefig("mixed_table.png", dpi=80)

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections import Counter
 from importlib import import_module
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
@@ -23,12 +24,26 @@ def prose(docstring):
     return re.sub(r">>>.*|https?\S+|:\w+:|\.\. \w+::", " ", "\n".join([summary, *notes]))
 
 
+def paragraphs(text):
+    """Return a dict from paragraphs that are no tables to their words without names in backticks."""
+    parts = [part for part in re.split(r"\n\s*\n", text) if "===" not in part]
+    return {part: " ".join(re.sub("`+[^`]*`+", "", part).split()) for part in parts}
+
+
 def function_texts():
-    """Return a dict from texts to names of public functions and classes, with each text once."""
+    """Return a dict from texts to names of public functions and classes, with each text once.
+
+    Paragraphs of five texts or more, such as those on array libraries, are left out.
+    """
     texts = {}
     for name in MODULES:
         for member, value in inspect.getmembers(import_module(name)):
             text = prose(inspect.getdoc(value) or "") if callable(value) else ""
-            if len(text) > 300 and not member.startswith("_"):
+            if not member.startswith("_"):
                 texts[text] = f"{name}.{member}"
-    return texts
+    counts = Counter(words for text in texts for words in set(paragraphs(text).values()))
+    own = {
+        "\n\n".join(part for part, words in paragraphs(text).items() if counts[words] < 5): name
+        for text, name in texts.items()
+    }
+    return {text: name for text, name in own.items() if len(text) > 300}

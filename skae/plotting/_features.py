@@ -138,7 +138,10 @@ class SparseFeatureDisplay:
         ranked = np.sort(self.frequencies)[::-1]
         shares = np.where(ranked > 0, ranked, np.nan)
         left.plot(np.arange(1, len(ranked) + 1), shares, **(line_kw or {}))
-        left.set(xlabel="rank", ylabel="share of samples", yscale="log", title="Frequencies")
+        left.set(
+            xlabel="features, the most frequent first", ylabel="share of samples", yscale="log"
+        )
+        left.set_title("How often they are active")
         right.set_axis_off()
         if self.words is not None:
             self._write(right)
@@ -159,7 +162,7 @@ class SparseFeatureDisplay:
         with np.errstate(invalid="ignore"):
             images = (images - low) / np.where(high > low, high - low, 1)
         draw_images(ax, images, n_images, (0, 1), cmap=cmap, im_kw=im_kw)
-        ax.set_title("Directions, and samples that have most of them")
+        ax.set_title("Directions (left), and samples with the largest codes")
 
     def _write(self, ax):
         """Write a line of words for each feature."""
@@ -170,7 +173,7 @@ class SparseFeatureDisplay:
             drawn = ax.text(0, height, line, va="center", fontsize="small", transform=ax.transAxes)
             # A long line must not shrink the other axes.
             drawn.set_in_layout(False)
-        ax.set_title("Words with their weights", loc="left")
+        ax.set_title("Feature (share of samples): words with their weights", loc="left")
 
 
 def _pair():
