@@ -184,7 +184,7 @@ def denoise(image: ArrayLike, coder: Any, patch_size: int | tuple[int, int]) -> 
     >>> clean = np.outer(np.sin(np.arange(60) / 3), np.cos(np.arange(60) / 4))
     >>> noisy = clean + 0.3 * np.random.default_rng(0).standard_normal(clean.shape)
     >>> patches = sample_patches([noisy], (6, 6), 2000, random_state=0)
-    >>> coder = SparseCoder(30, alpha=0.6, max_iter=5, random_state=0).fit(patches)
+    >>> coder = SparseCoder(30, alpha=0.6, random_state=0).fit(patches)
     >>> bool(np.std(denoise(noisy, coder, (6, 6)) - clean) < 0.5 * np.std(noisy - clean))
     True
     """

@@ -149,7 +149,7 @@ class SparseCoder(BaseCoder):
     >>> from sklearn.datasets import load_digits
     >>> from skae import SparseCoder
     >>> X = load_digits().data / 16
-    >>> coder = SparseCoder(100, alpha=0.5, max_iter=3, random_state=0).fit(X)
+    >>> coder = SparseCoder(100, alpha=0.5, random_state=0).fit(X)
     >>> coder.transform(X[:5]).shape
     (5, 100)
     """
