@@ -4,8 +4,8 @@ The uncertainty of an auto-encoder
 
 The criterion of an auto-encoder is used as a joint energy of data and parameters (Bengio, Courville & Vincent
 2012). Parameters drawn given the data then show how certain a reconstruction is: the draws agree along the arc of the
-data, and differ more and more away from it. Data drawn given the parameters return to its
-neighborhood, the inside of the arc included.
+data, and differ more and more away from it. Data drawn given the parameters return to the
+neighborhood of the arc, its inside included.
 """
 
 # %%

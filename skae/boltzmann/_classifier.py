@@ -41,7 +41,7 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         dropout does; salt and pepper sets cells to an end of the range of their column; swap takes the same column of
         another row of the minibatch; gaussian adds noise to every cell. A callable is ``f(X, seed, out)``. ``'auto'``
         masks a fraction 0.3 of 500 inputs or more, proportionally less of fewer, and nothing if that is below 0.05, or
-        if a few directions have 95 % of the variance of real columns.
+        if a few directions have 95% of the variance of real columns.
     corruption_level : float, default=0.3
         Fraction of the cells that are corrupted; for gaussian noise, its standard deviation.
     dropout : float or 'auto', default=0.0

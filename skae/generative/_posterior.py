@@ -17,7 +17,7 @@ from ._adaptation import AdaptiveChains
 from ._diagnostics import FEWEST, ChainDiagnostics, diagnose
 
 MOST_R_HAT = 1.1
-FEWEST_INDEPENDENT = 50  # these estimate a standard deviation to 10 %
+FEWEST_INDEPENDENT = 50  # these estimate a standard deviation to 10%
 
 
 def checked_base(base):

@@ -71,7 +71,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         does not depend on the scale of X. If unlabeled rows are penalized and n < 1000 have labels, it is ``(n / 1000)
         ** 1.5`` times that. It is estimated from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a multiple:
         search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``, ``'30*auto'``. If the penalty P of a minibatch
-        exceeds L, 5 % of the loss of constant outputs, it is replaced by ``L * (1 + log(P / L))``. A weight that is
+        exceeds L, 5% of the loss of constant outputs, it is replaced by ``L * (1 + log(P / L))``. A weight that is
         much too large then costs little accuracy and does not lead to constant outputs.
     tangent_sampling : {'exact', 'random'}, default='random'
         Whether a step uses all tangents of each sample, or one random combination of them, which is unbiased. The
