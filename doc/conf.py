@@ -86,6 +86,7 @@ html_sidebars = {"index": [], "choose": [], "quickstart": []}
 html_theme_options = {
     "navbar_align": "left",
     "show_prev_next": False,
+    "show_toc_level": 2,  # the methods of a class
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "footer_start": ["copyright"],
     "footer_end": [],
