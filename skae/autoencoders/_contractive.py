@@ -44,14 +44,14 @@ class ContractiveAE(BaseAutoEncoder):
     n_components : int, default=500
         Width of the code.
     contraction : float, 'auto' or str, default='auto'
-        Weight of the squared Frobenius norm of the encoder's Jacobian with respect to the scaled columns. ``'auto'`` is
-        ``(0.03 gaussian + 0.1 bernoulli + 0.03 multinomial) / J0``; see ``contraction_``. The numerator sums the losses
-        of the best constant reconstruction by kind of column, less the entropy of the values themselves, as of gray
-        pixels. J0 is the mean squared norm for initial weights at pre-activations of 0, times ``max(1, k / d)`` for a
-        code of k units and d columns. For one layer of sigmoids this norm is ``k d / (8 (k + d))``. The value thus
-        means the same for every kind of loss. Many units for few columns are contracted less, since their codes would
-        be constant around each row and lose columns that matter. For r(x), J0 is d. ``'2*auto'`` is a multiple: search
-        on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``.
+        Weight of the squared Frobenius norm of the encoder's Jacobian with respect to the scaled columns. ``'auto'``
+        suits columns of any kind; ``'2*auto'`` is a multiple: search on the grid ``'0.3*auto'``, ``'auto'``,
+        ``'3*auto'``. ``'auto'`` is ``(0.03 gaussian + 0.1 bernoulli + 0.03 multinomial) / J0``; see ``contraction_``.
+        The numerator sums the losses of the best constant reconstruction by kind of column, less the entropy of the
+        values themselves, as of gray pixels. J0 is the mean squared norm for initial weights at pre-activations of 0,
+        times ``max(1, k / d)`` for a code of k units and d columns. For one layer of sigmoids this norm is ``k d / (8
+        (k + d))``. Many units for few columns are contracted less, since their codes would be constant around each row
+        and lose columns that matter. For r(x), J0 is d.
     curvature : float, default=0.0
         Weight of the Jacobian's expected squared change (CAE+H).
     curvature_noise : float, default=0.1

@@ -26,9 +26,9 @@ class StackedAEClassifier(ClassifierMixin, BaseSupervisedStack):
     layers : list of (str, estimator) or list of int, default=None
         Layers from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'``, whose gains go
         into its decoder. They are cloned; :func:`make_stack` names them. A list of int stands for
-        :class:`ContractiveAE` of these widths, None for two of them of 5 units per column of X, at least 100 and at
-        most 500. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. ``set_params`` and parameter
-        grids take the parameters of layers as ``name__parameter``.
+        :class:`ContractiveAE` of these widths. None stands for two, each with 5 units per column of X, but at least
+        100 and at most 500. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. ``set_params`` and
+        parameter grids take the parameters of layers as ``name__parameter``.
     class_weight : dict, list of dict, 'balanced' or None, default=None
         Weights of the classes in the joint training; ``'balanced'`` gives all classes the same sum of sample weights.
     schedule : {'greedy', 'simultaneous'}, default='greedy'

@@ -36,7 +36,7 @@ class RecurrentAE(BaseStack):
     layers : list of (str, estimator) or list of int, default=None
         Layers from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'``, whose gains go
         into its decoder. They are cloned; :func:`make_stack` names them. A list of int stands for
-        :class:`ContractiveAE` of these widths, None for two of them of 500 units.
+        :class:`ContractiveAE` of these widths. None stands for two of 500 units.
         ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. ``set_params`` and parameter grids take
         the parameters of layers as ``name__parameter``.
     n_steps : int, default=3

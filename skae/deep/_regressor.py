@@ -24,9 +24,9 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     layers : list of (str, estimator) or list of int, default=None
         Layers from the lowest to the highest: auto-encoders, or :class:`PSD` with ``encoder='tanh'``, whose gains go
         into its decoder. They are cloned; :func:`make_stack` names them. A list of int stands for
-        :class:`ContractiveAE` of these widths, None for two of them of 5 units per column of X, at least 100 and at
-        most 500. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. ``set_params`` and parameter
-        grids take the parameters of layers as ``name__parameter``.
+        :class:`ContractiveAE` of these widths. None stands for two, each with 5 units per column of X, but at least
+        100 and at most 500. ``loss='auto'`` is the cross-entropy on the codes of a sigmoid layer. ``set_params`` and
+        parameter grids take the parameters of layers as ``name__parameter``.
     schedule : {'greedy', 'simultaneous'}, default='greedy'
         Whether to train the layers one after the other, or all at once, each on the current codes, with the minibatches
         and epochs of the first one.
