@@ -166,8 +166,9 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """Return the log-likelihood of each sample under its own reconstruction.
 
         This is minus the reconstruction loss, summed over features. Gaussian columns have unit
-        variance and leave out the constant -log(2 pi) / 2. Low values are anomalies. Columns are scaled first, by a
-        scale that depends on the number of units if the code is contracted: do not compare such models by it.
+        variance and leave out the constant -log(2 pi) / 2. Low values are anomalies. Columns that ``standardize``
+        scales have variance 1 for it, also in a model that sees them with another variance: models with other
+        numbers of units can be compared by it.
 
         Parameters
         ----------

@@ -42,6 +42,8 @@ class Units:
         Smallest and largest value of each input in training; None if they are not known.
     has_common_range : bool, default=False
         Whether the columns that vary have a common range, as pixels have.
+    variance : float, default=1.0
+        Variance to which gaussian columns are scaled, if they are standardized.
     """
 
     scaling: Scaling
@@ -54,6 +56,7 @@ class Units:
     groups: np.ndarray | None = None
     limits: tuple | None = None
     has_common_range: bool = False
+    variance: float = 1.0
 
     @property
     def means(self):
@@ -93,6 +96,7 @@ def make_units(
     machine=False,
     parameter="loss",
     n_units=None,
+    enlarge=True,
 ):
     """Return the ``Units`` that ``loss`` and ``standardize`` describe for the validated ``X``.
 
@@ -111,6 +115,8 @@ def make_units(
     n_units : int, default=None
         Number of sigmoid units with tied weights. Gaussian columns are scaled to the variance that suits them, see
         :func:`suitable_variance`.
+    enlarge : bool, default=True
+        Whether that variance may be above 1.
 
     Raises
     ------
@@ -127,7 +133,8 @@ def make_units(
         if X.dtype == np.float32:
             warn_of_rounded(stats, names)
     if loss == "auto":
-        binary_as_real = standardize and n_units is not None and n_units > stats.varies.sum()
+        many_units = n_units is not None and enlarge and n_units > stats.varies.sum()
+        binary_as_real = standardize and many_units
         pairs, scaling = _automatic_losses(
             X, stats, standardize, machine, sample_weight, binary_as_real
         )
@@ -136,10 +143,13 @@ def make_units(
         pairs = named_losses(loss, X, frame, parameter)
         scaling = scaling_for_named(pairs, stats, standardize)
         named = Reconstruction([LOSSES[name](columns) for name, columns in pairs], parameter)
+    variance = 1.0
     if standardize and n_units is not None:
         has_groups = "multinomial" in dict(pairs)
-        factor = suitable_variance(n_units, scaling.n_inputs, beside_groups=has_groups) ** 0.5
-        scaling = scaling.times(factor, [columns for name, columns in pairs if name == "gaussian"])
+        variance = suitable_variance(n_units, scaling.n_inputs, beside_groups=has_groups)
+        variance = variance if enlarge else min(variance, 1.0)
+        gaussian = [columns for name, columns in pairs if name == "gaussian"]
+        scaling = scaling.times(variance**0.5, gaussian)
     input_loss = _loss_of_inputs(pairs, scaling, parameter)
     constant_losses, least_loss = _constant_losses(X, pairs, stats, scaling, sample_weight)
     return Units(
@@ -153,6 +163,7 @@ def make_units(
         groups=_groups(input_loss, stats, scaling),
         limits=_limits(stats, scaling),
         has_common_range=stats.common_range(stats.varies) is not None,
+        variance=variance,
     )
 
 

@@ -1,6 +1,7 @@
 """Auto-encoder."""
 
 from .._estimators.parameters import estimator
+from .._estimators.units import make_units
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ._base import BaseAutoEncoder
@@ -39,7 +40,9 @@ class AutoEncoder(BaseAutoEncoder):
         value of all and reach half of the range of all) and for counts of words, weighted or not (32 real columns or
         more, of whose values three quarters are the least one; three quarters of the columns have a third to three
         times the median range), else ``'columns'``. Columns of probabilities are scaled from their common range to
-        [0, 1]; 0/1 columns and one-hot groups are not scaled, and constant columns are left out. False uses X as it is.
+        [0, 1]; 0/1 columns and one-hot groups are not scaled, and constant columns are left out. With fewer tied
+        sigmoids in the first layer than columns, the variance is not 1 but the number of sigmoids divided by that of
+        columns, at least 0.1: they would be saturated otherwise. False uses X as it is.
         Methods take and return values on the scale of X. ``center_`` and ``scale_`` hold the scaling, which warm starts
         and ``partial_fit`` keep.
     weight_decay : float, default=0.0
@@ -149,3 +152,13 @@ class AutoEncoder(BaseAutoEncoder):
             Objective that :mod:`skae.training` minimizes.
         """
         return Objective(network, units.loss, penalties=weight_decays(self.weight_decay))
+
+    def _make_units(self, X, frame, sample_weight):
+        """Return the ``Units`` in which the network sees the validated X, which the user gave as ``frame``."""
+        width, activation = self.layer_shapes()[0]
+        # Weights that are large enough to reconstruct many columns by few units would saturate these.
+        suits = self.tied_weights and activation == "sigmoid"
+        options = {"n_units": width if suits else None, "enlarge": False}
+        return make_units(
+            self.loss, X, frame, sample_weight, standardize=self.standardize, **options
+        )

@@ -2,7 +2,9 @@
 
 from functools import cached_property
 
-from .._arrays.namespace import cast, copy, empty, like, namespace, to_numpy, zeros
+import numpy as np
+
+from .._arrays.namespace import cast, copy, dtype_name, empty, like, namespace, to_numpy, zeros
 from .linear_maps import encoder_map, row_space, spectra
 from .network import Network
 
@@ -117,15 +119,25 @@ class Model:
         return self.scaling.linear_map(encoder_map(self.params, z, self.n_layers))
 
     def losses(self, x):
-        """Return the reconstruction loss of each row, summed over scaled columns."""
+        """Return the reconstruction loss of each row, summed over scaled columns; standardized ones have variance 1 here."""
         z = self.scaling.apply(x)
-        target, xp = copy(_without_missing(z)), namespace(z)
+        target = copy(_without_missing(z))
         logits = self.network.reconstruct(self.params, target)
-        missing = xp.isnan(z)
-        cells = cast(~missing, z.dtype) if xp.any(missing) else empty((0, 0), target)
         values = empty(x.shape[0], target)
-        self.loss.delta(logits, target, zeros(x.shape[0], target), cells, values)
+        weights = zeros(x.shape[0], target)
+        self.loss.delta(logits, target, weights, self._weights_of_cells(z), values)
         return values
+
+    def _weights_of_cells(self, z):
+        """Return the weights of scaled cells in :meth:`losses`, 0 of missing ones; an empty array if all are 1."""
+        missing, variance = namespace(z).isnan(z), self.units.variance
+        if variance == 1 and not namespace(z).any(missing):
+            return empty((0, 0), z)
+        cells = cast(~missing, z.dtype)
+        if variance != 1:
+            factors = np.where(self.units.gaussian_inputs, 1 / variance, 1)
+            cells *= like(factors.astype(dtype_name(z)), z)
+        return cells
 
     def reconstruct_scaled(self, z):
         """Return the reconstruction of scaled rows z, on the same scale."""
