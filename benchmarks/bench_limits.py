@@ -9,6 +9,8 @@ their defaults. Classifiers on columns see scaled ones, and codes are computed f
 - Hastie: 2000 rows of ``make_hastie_10_2``, ten columns, alone and beside 30 columns of noise;
 - lengths: 200 rows of five lengths, each ``exp(0.2 size + noise)``; two classes differ by 2 deviations of the
   noise in four of them;
+- money: 2000 rows of ten lognormal columns of four factors, with errors of a factor 1000 in 0.2 % of the cells, and five
+  counts; two classes that differ in three logarithms and a count; as they are, and with logarithms;
 - digits: scikit-learn's, gray or 1 above 8: auto-encoders and Boltzmann machines before a linear classifier;
 - Reuters: 4000 news with one topic each; of the ten that are nearest to one of 1000 others, how many share its topic.
 
@@ -41,7 +43,7 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
-from skae import RBM, ContractiveAE, DenoisingAE
+from skae import RBM, ContractiveAE, DenoisingAE, StackedAEClassifier
 from skae.boltzmann import DBN
 
 N_TREE_CODES = 20
@@ -97,6 +99,31 @@ def lengths(bench, seed):
     return train_test_split(X, y, train_size=200, stratify=y, random_state=seed)
 
 
+def money(bench, seed, logarithms=False):
+    """Return amounts of money and counts, and two classes that differ in logarithms of the amounts."""
+    rng = np.random.default_rng(seed)
+    factors = rng.standard_normal((4000, 4))
+    spread = 0.8 * factors @ rng.standard_normal((4, 10)) + 0.6 * rng.standard_normal((4000, 10))
+    amounts = np.exp(1.2 * spread + 7)
+    amounts[rng.random(amounts.shape) < 0.002] *= 1000
+    counts = rng.poisson(np.exp(0.3 * factors @ rng.standard_normal((4, 5)) + 0.5))
+    difference = spread[:, 0] + spread[:, 1] - 0.7 * spread[:, 2] + 0.3 * counts[:, 0]
+    y = difference + 0.7 * rng.standard_normal(4000)
+    X = np.hstack([np.log(amounts) if logarithms else amounts, counts])
+    return train_test_split(X, y > np.median(y), train_size=2000, random_state=seed)
+
+
+def before_or_instead(seed):
+    """Return methods with a linear classifier, a stack and trees."""
+    linear = LogisticRegression(max_iter=2000)
+    return {
+        "columns, LR": make_pipeline(StandardScaler(), linear),
+        "CAE, LR": make_pipeline(ContractiveAE(random_state=seed), linear),
+        "stack": StackedAEClassifier(random_state=seed),
+        "columns, trees": HistGradientBoostingClassifier(random_state=seed),
+    }
+
+
 def digits(bench, seed, binary=False):
     """Return digits, gray or black and white."""
     X, y = load_digits(return_X_y=True)
@@ -128,6 +155,8 @@ CLASSIFY = {
     "Hastie": (hastie, before_linear),
     "Hastie, noise": (partial(hastie, n_noise=30), before_linear),
     "lengths": (lengths, before_linear),
+    "money": (money, before_or_instead),
+    "money, logs": (partial(money, logarithms=True), before_or_instead),
     "digits, gray": (digits, partial(before_linear, machines=True)),
     "digits, 0/1": (partial(digits, binary=True), partial(before_linear, machines=True)),
 }

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._arrays.namespace import dense, some_rows
+from .._arrays.namespace import dense, evenly_spaced, some_rows
 from ..nn.scaling import Scaling
 
 LARGEST_WHOLE = 2**24  # float32 has all whole numbers up to this one
@@ -16,6 +16,8 @@ _FAR_OFF = 3  # gap between a value that stands for missing ones and the others,
 _FEWEST_EQUAL, _OFTEN = 8, 0.005  # least number and fraction of the rows that have it
 _FEWEST_VALUES = 10  # fewer other values are categories
 _MANY_ROWS, _MANY_CELLS = 4096, 2**20  # to look for it
+NARROW = 0.25  # deviations within which nine tenths of the values are, of a column whose scale a few others make
+_FEWEST_ROWS = 20  # of fewer, none are nine tenths
 _TINY = 1e-280  # smallest variance from squares with all digits
 # Fraction of the variance of binary columns with the same means; evenly spread values have a third of it.
 _NEARLY_BINARY = 0.6
@@ -194,6 +196,23 @@ def placeholders(X):
                 place = int(start + j)
                 found.append(Placeholder(place, sign * lowest[j], *ends, count[j] / len(x)))
     return found
+
+
+def dwarfed_columns(X, deviation, sample_weight):
+    """Return a mask of the columns of X whose ``deviation`` a few values make, which dwarf all others.
+
+    Nine tenths of the others are then within a small part of it, and the middle half of them are not all equal, as the
+    zeros of a count would be. Evenly spaced rows of positive weight are looked at.
+    """
+    rows = np.arange(X.shape[0]) if sample_weight is None else np.flatnonzero(sample_weight)
+    x = dense(X[rows[evenly_spaced(len(rows), max(1, min(_MANY_ROWS, _MANY_CELLS // X.shape[1])))]])
+    x = np.sort(x, axis=0)  # missing values come last
+    count = (~np.isnan(x)).sum(axis=0)
+    places = np.outer([0.05, 0.25, 0.75, 0.95], np.maximum(count - 1, 0)).astype(int)
+    low, lower, upper, high = np.take_along_axis(x, places, axis=0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        narrow = high - low < NARROW * deviation
+    return narrow & (upper > lower) & (count >= _FEWEST_ROWS)
 
 
 def root_mean_square(values):

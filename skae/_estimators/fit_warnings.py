@@ -6,7 +6,7 @@ from sklearn.exceptions import ConvergenceWarning
 from .._arrays.namespace import some_rows, to_numpy
 from .._warnings import warn
 from ..nn.losses import Extremes
-from .columns import LARGEST_WHOLE, known_means, placeholders
+from .columns import LARGEST_WHOLE, NARROW, dwarfed_columns, known_means, placeholders
 from .squares import scale_of_values
 
 _CONSTANT = 1e-3  # standard deviation of a constant code unit, as a fraction of the largest code
@@ -243,15 +243,24 @@ def warn_of_rounded(columns, names):
         )
 
 
-def warn_of_placeholders(X, names):
-    """Warn if columns of X have a value, as -999, that seems to stand for missing ones."""
+def warn_of_far_values(X, stats, sample_weight, names):
+    """Warn if columns have values far from all others: as -999, which seems to stand for missing ones, or a heavy tail."""
+    dwarfed = dwarfed_columns(X, stats.deviation, sample_weight) & stats.varies
     found = placeholders(X)
     if found:
+        dwarfed[[each.column for each in found]] = False
         first = found[0]
         warn(
             f"Column {names[first.column]!r}{_others(np.ones(len(found)))} has a value far from all others: {first.value:.10g} in "
             f"{first.fraction:.1%} of the rows, the others are from {first.low:.4g} to {first.high:.4g}. If it stands for missing "
             "values, put NaN in its place, and an Imputer of skae before estimators that refuse NaN."
+        )
+    if dwarfed.any():
+        j = int(dwarfed.argmax())
+        warn(
+            f"A few values of column {names[j]!r}{_others(dwarfed)} dwarf all others, which look nearly equal when it is scaled: nine "
+            f"tenths of them are within {NARROW:g} standard deviations. Take logarithms, or put QuantileTransformer("
+            "output_distribution='normal') before it, unless such values are the anomalies that you look for."
         )
 
 

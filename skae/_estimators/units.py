@@ -9,7 +9,7 @@ from .._arrays.namespace import dense, evenly_spaced
 from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
 from ..nn.scaling import Scaling, no_scaling
 from .columns import Columns, ColumnScales, one_hot_groups
-from .fit_warnings import warn_of_placeholders, warn_of_range, warn_of_rounded, warn_of_scales
+from .fit_warnings import warn_of_far_values, warn_of_range, warn_of_rounded, warn_of_scales
 from .named_losses import named_losses, scaling_for_named
 
 _ROWS = 1024  # rows from which a mean is estimated
@@ -129,7 +129,7 @@ def make_units(
     if not standardize:
         warn_of_scales(stats, names)
     else:
-        warn_of_placeholders(X, names)
+        warn_of_far_values(X, stats, sample_weight, names)
         if X.dtype == np.float32:
             warn_of_rounded(stats, names)
     if loss == "auto":

@@ -18,7 +18,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
 from skae import (
     PSD,
@@ -440,6 +440,45 @@ def _usual_columns():
 @pytest.mark.parametrize("X", list(_usual_columns()))
 def test_usual_columns_have_no_value_that_stands_for_missing_ones(X):
     assert not _told_placeholders(X)
+
+
+def _told_tails(X, Model=AutoEncoder, **fit_params):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Model(max_iter=1, random_state=0).fit(X, **fit_params)
+    return [str(each.message) for each in caught if "dwarf all others" in str(each.message)]
+
+
+@pytest.mark.parametrize("Model", [AutoEncoder, DenoisingAE, ContractiveAE])
+def test_a_few_values_that_dwarf_all_others_are_told(Model):
+    rng = np.random.default_rng(0)
+    amounts = rng.lognormal(7, 1, (500, 3))
+    amounts[::100, [0, 2]] *= 10_000
+    frame = pd.DataFrame({"age": rng.normal(50, 9, 500), **dict(zip("abc", amounts.T))})
+    (told,) = _told_tails(frame, Model)
+    assert "A few values of column 'a' (like 1 other column) dwarf all others" in told
+    assert "Take logarithms, or put QuantileTransformer(output_distribution='normal')" in told
+    assert not _told_tails(np.log(frame), Model)
+    assert not _told_tails(QuantileTransformer(n_quantiles=99).fit_transform(frame), Model)
+    assert not _told_tails(frame, Model, sample_weight=np.arange(500) % 100 > 0)
+    holes = frame.mask(rng.random(frame.shape) < 0.2)
+    assert _told_tails(holes, Model)
+    assert _told_tails(csr_array(frame.to_numpy()), Model)
+
+
+def _columns_without_dwarfs():
+    rng = np.random.default_rng(0)
+    yield np.where(rng.random((400, 3)) < 0.9, 0, rng.lognormal(5, 2, (400, 3)))
+    yield rng.lognormal(0, 1.5, (400, 3))
+    yield rng.standard_t(3, (400, 3))
+    yield np.where(np.arange(400)[:, np.newaxis] % 40 == 0, -999, rng.normal(40, 9, (400, 3)))
+    yield np.full((400, 3), 7.0) + (np.arange(400) == 9)[:, np.newaxis]
+    yield from (IRIS, WINE, TABLE, load_breast_cancer().data, DIGITS)
+
+
+@pytest.mark.parametrize("X", list(_columns_without_dwarfs()))
+def test_usual_tails_do_not_dwarf_the_others(X):
+    assert not _told_tails(X)
 
 
 def _spectra(share):
