@@ -1,9 +1,13 @@
 """What training begins with: output biases, the automatic contraction, and how columns are scaled for it."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.special import logit, xlogy
 from sklearn.base import clone
+from sklearn.datasets import make_circles, make_moons
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -173,14 +177,36 @@ def test_codes_of_few_columns_keep_what_classes_need(kind):
     assert coded.score(X[300:], y[300:]) >= plain.score(X[300:], y[300:]) - allowed
 
 
+@pytest.mark.parametrize("kind", ["rings", "moons"])
+def test_a_linear_classifier_of_codes_of_two_columns_bends(kind):
+    make = {"rings": partial(make_circles, factor=0.5), "moons": make_moons}[kind]
+    X, y = make(2000, noise=0.1, random_state=0)
+    rows = 100 * X[:1000] + 7, y[:1000], 100 * X[1000:] + 7, y[1000:]
+    linear = LogisticRegression(max_iter=1000)
+    on_codes, on_columns, best = (
+        make_pipeline(*steps).fit(*rows[:2]).score(*rows[2:])
+        for steps in (
+            (ContractiveAE(random_state=0), linear),
+            (StandardScaler(), linear),
+            (StandardScaler(), SVC()),
+        )
+    )
+    assert best - on_codes < (best - on_columns) / 2
+
+
 def test_gaussian_columns_have_the_variance_that_suits():
-    assert suitable_variance(500, 500) == 1
-    assert suitable_variance(50, 500) == pytest.approx(0.1)
-    assert suitable_variance(500, 4) == 8 and suitable_variance(2, 500) == 0.1
+    assert suitable_variance(500, 500, N) == 1
+    assert suitable_variance(50, 500, N) == pytest.approx(0.1)
+    assert suitable_variance(500, 6, N) == 8 and suitable_variance(2, 500, N) == 0.1
+    # Of few columns, up to where neighboring rows are one apart: 100 rows in a square are 10 x 10.
+    assert suitable_variance(500, 2, 100) == pytest.approx(100)
+    assert suitable_variance(500, 2, 10**6) == 250
+    assert suitable_variance(500, 2, 100, beside_groups=True) == 4
     for k in (3, 10, 100):
         model = ContractiveAE(k, **STILL).fit(REAL)
         scaled = (REAL - model.center_) / model.scale_
-        np.testing.assert_allclose(scaled.var(axis=0), np.clip(k / 5, 0.1, 8), rtol=1e-8)
+        largest = N ** (2 / 5)
+        np.testing.assert_allclose(scaled.var(axis=0), np.clip(k / 5, 0.1, largest), rtol=1e-8)
         np.testing.assert_allclose(model.reconstruct(REAL).mean(axis=0), REAL.mean(axis=0), atol=9)
     mixed = ContractiveAE(12, **STILL).fit(MIXED)
     scaled = (MIXED - mixed.center_) / mixed.scale_
