@@ -152,7 +152,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
     max_iter: int | Literal["auto"] = "auto"
     warm_start: bool = False
 
-    _low_energy = None, None  # epoch after which it was found, and lower quartile at training rows
+    _low_energy = None  # the lower quartile at training rows after fit; None after partial_fit
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
@@ -189,11 +189,16 @@ class EnergyAE(TrainedModel, FittedNetwork):
         with unchanged_on_error(self):
             fitted, rows, _ = self._fit_network(X, sample_weight)
             energies = self._energies(fitted, some_rows(rows, _CHECKED))
-            self._low_energy = self.n_iter_, float(np.quantile(energies, 0.25))
+            self._low_energy = float(np.quantile(energies, 0.25))
         return self
 
     partial_fit = unsupervised.partial_fit
-    _begin, _fit_network = unsupervised.begin, unsupervised.fit_network
+    _fit_network = unsupervised.fit_network
+
+    def _begin(self, *args, **kwargs):
+        """Begin a training, see :func:`~skae._estimators.unsupervised.begin`; energies found before are discarded."""
+        self._low_energy = None
+        return unsupervised.begin(self, *args, **kwargs)
 
     def energy(self, X: MatrixLike) -> FloatArray:
         """Return E(x), whose negative gradient by scaled columns is (r(x) - x) / noise^2.
@@ -303,8 +308,8 @@ class EnergyAE(TrainedModel, FittedNetwork):
 
     def _warn_of_other_modes(self, states):
         """Warn if most chains end where the energy is lower than at most training rows, though noise should raise it."""
-        epoch, low = self._low_energy
-        if epoch != self.n_iter_ or len(states) < _FEWEST_STATES:
+        low = self._low_energy
+        if low is None or len(states) < _FEWEST_STATES:
             return
         median = float(np.median(self._energies(self.model_, states)))
         if median < low:
