@@ -105,6 +105,11 @@ class Worker:
             raise error
 
     def _serve(self):
+        # Which warnings of numpy a thread ignores, such as of overflow in training, others do not know.
+        with np.errstate(all="ignore"):
+            self._do_tasks()
+
+    def _do_tasks(self):
         # Nested calls run serially.
         local.team, turn = [], 0
         while True:

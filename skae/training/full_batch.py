@@ -5,7 +5,7 @@ from scipy.optimize import minimize as scipy_minimize
 
 from .._arrays.namespace import all_finite, dtype_name, empty_like, like, to_numpy
 from .batches import mean_objective
-from .loop import DivergenceError
+from .loop import OVERFLOW_IGNORED, DivergenceError
 
 
 def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, stopping, observers):
@@ -17,7 +17,8 @@ def minimize_full_batch(objective, state, solver, batches, *, tol, max_epochs, s
 
     def value_and_grad(flat):
         params = like(flat.astype(dtype), grad)
-        value = mean_objective(objective, params, batches, state.seed, grad)
+        with np.errstate(**OVERFLOW_IGNORED):
+            value = mean_objective(objective, params, batches, state.seed, grad)
         if not (np.isfinite(value) and all_finite(grad)):
             raise DivergenceError(state.n_epochs + 1, solver)
         return value, to_numpy(grad).astype(np.float64)

@@ -13,6 +13,9 @@ from .._arrays.namespace import all_finite, copy, empty_like, host_copy, is_arra
 from .._protocols import Observer, TakesNoRate
 from .._warnings import warn
 
+# Values that are not finite end in a DivergenceError, and numpy need not warn of them.
+OVERFLOW_IGNORED = {"over": "ignore", "invalid": "ignore"}
+
 
 @dataclass
 class TrainingState:
@@ -115,7 +118,8 @@ class Stopping:
         """Update ``state`` after an epoch; return whether to stop."""
         value = state.loss_curve[-1]
         if self.error is not None:
-            value = self.error(state.params)
+            with np.errstate(**OVERFLOW_IGNORED):
+                value = self.error(state.params)
             state.validation_curve.append(value)
         if state.best == float("inf") or value < state.best - self.tol * abs(state.best):
             state.n_stale = 0
@@ -216,12 +220,14 @@ class Steps:
         """
         total, n_seen, state = 0.0, 0, self.state
         for batch in self.batches.epoch(state.rng):
-            size, value = len(batch), self.objective(state.params, batch, self.grad, state.rng)
+            with np.errstate(**OVERFLOW_IGNORED):
+                size, value = len(batch), self.objective(state.params, batch, self.grad, state.rng)
             if not np.isfinite(value):
                 return value, batch
             if not n_seen:
                 keep()
-            self.solver.step(state.params, self.grad, state.solver, rate(n_seen))
+            with np.errstate(**OVERFLOW_IGNORED):
+                self.solver.step(state.params, self.grad, state.solver, rate(n_seen))
             total += value * size
             n_seen += size
         return total, batch
@@ -271,7 +277,8 @@ def _has_finite_loss(objective, state, batch):
     if objective.finite_where_params_are:
         return True
     rng = np.random.default_rng(state.seed)
-    return bool(np.isfinite(float(objective(state.params, batch.clean(), None, rng))))
+    with np.errstate(**OVERFLOW_IGNORED):
+        return bool(np.isfinite(float(objective(state.params, batch.clean(), None, rng))))
 
 
 class Verbose(Observer):
