@@ -54,7 +54,7 @@ def warn_of_constant_codes(encode, rows, name, cure):
         )
 
 
-def warn_of_few_directions(inputs, real, name, n_rows=None):
+def warn_of_few_directions(inputs, real, name, n_rows=None, *, told=False):
     """Return whether a few directions have nearly all variance of the real columns, and warn then.
 
     Parameters
@@ -67,12 +67,16 @@ def warn_of_few_directions(inputs, real, name, n_rows=None):
         The estimator's.
     n_rows : int, default=None
         Number of training rows, if ``inputs`` has only some of them.
+    told : bool, default=False
+        Whether the user knows why: one column dwarfs the others.
     """
     n_looked_at = min(_ROWS, max(_EACH * _MOST, _CELLS // inputs.shape[1]))
     z = some_rows(inputs, n_looked_at)[:, : len(real)][:, real]
     found = _few_directions(z)
     if found is None:
         return False
+    if told:
+        return True
     k, share = found
     directions = "One principal component has" if k == 1 else f"{k} principal components have"
     # Components that a few rows do not determine are noise, which whitening would amplify.
@@ -201,20 +205,22 @@ def warn_of_max_iter(max_iter, name, has_rate):
     )
 
 
-def warn_of_scales(columns, names, cure="Set standardize='auto', or scale X."):
-    """Warn if one column's deviation dwarfs most others, when the model does not standardize columns."""
+def warn_of_scales(columns, names, cure="Set standardize='auto', or scale X.", *, warns=True):
+    """Return whether one column's deviation dwarfs most others, in a model that does not scale them, and warn then."""
     deviations = columns.deviation
     present = deviations[columns.varies]
     # Codes of a layer below have a common range.
     if max(columns.high.max(), -columns.low.min()) <= 1:
-        return
+        return False
     largest, median = present.max(), np.median(present)
-    if largest > _DWARFED * median > 0:
+    dwarfs = bool(largest > _DWARFED * median > 0)
+    if dwarfs and warns:
         column = names[int(deviations.argmax())]
         warn(
             f"Column {column!r} has a standard deviation of {largest:.3g}, {largest / median:.3g} times the median of "
             f"the columns: the model will learn little else. {cure}"
         )
+    return dwarfs
 
 
 def warn_of_means(columns, name):
@@ -283,7 +289,10 @@ def warn_of_constant_targets(values, constant):
 
 
 def warn_of_range(X, columns, scaling, names, parameter):
-    """Warn if later rows have other values than the ``columns`` had where ``fit`` chose cross-entropy as their loss."""
+    """Warn if later rows have other values than the ``columns`` had where ``fit`` chose cross-entropy as their loss.
+
+    Return whether they have.
+    """
     columns = columns[scaling.varies[columns]]
     extremes, center, scale = Extremes(X), scaling.center[columns], scaling.scale[columns]
     low, high = extremes.min(axis=0)[columns], extremes.max(axis=0)[columns]
@@ -295,24 +304,25 @@ def warn_of_range(X, columns, scaling, names, parameter):
             f"{center[j] + scale[j]:g} when {parameter}='auto' chose bernoulli: the loss of other values has no minimum. Clip "
             f"or leave out such values, or fit anew with {parameter}='gaussian'."
         )
+    return bool(outside.any())
 
 
 def warn_of_drift(X, sample_weight, units, names):
-    """Warn if later rows are far from those in which the scale of the columns was found."""
+    """Warn if later rows are far from those in which the scale of the columns was found; return whether they are."""
     scaling = units.scaling
     if scaling.identity:  # the user scales X, and no column is left out
-        return
-    _warn_of_new_values(X, scaling, names)
+        return False
+    has_new = _warn_of_new_values(X, scaling, names)
     gaussian = dict(units.column_losses).get("gaussian")
     if gaussian is None or units.limits is None:
-        return
+        return has_new
     means, columns = known_means(X, sample_weight), np.flatnonzero(scaling.varies)
     z, (low, high) = scaling.apply(means), units.limits
     # About ten deviations of a normal column, whatever its scaled variance is.
     beyond = (z > 2 * high - low) | (z < 2 * low - high)
     far = beyond & (np.abs(z) > _FAR)
     if not far.any():
-        return
+        return has_new
     far &= np.isin(columns, gaussian)
     if far.any():
         j = int(np.argmax(np.where(far, np.abs(z), 0)))
@@ -321,24 +331,29 @@ def warn_of_drift(X, sample_weight, units, names):
             f"Column {names[columns[j]]!r}{_others(far)} has drifted: its mean is {means[columns[j]]:.4g} in these rows; when "
             f"its scale was found, it had values from {limits[0]:.4g} to {limits[1]:.4g}. {_CURE_OF_DRIFT}"
         )
+    return bool(has_new or far.any())
 
 
 def warn_of_new_scale(X, sample_weight, before, alpha):
-    """Warn if later rows of a coder have another scale than the first ones, the number ``before``, or None if unknown."""
+    """Warn if later rows of a coder have another scale than the first ones, the number ``before``, or None if unknown.
+
+    Return whether they have.
+    """
     now = scale_of_values(X, sample_weight)
     if before is None or not abs(X).max() > 0 or 1 / _FACTOR < now / before < _FACTOR:
-        return
+        return False
     warn(
         f"The root mean square of X is {now:.4g} in these rows, and was {before:.4g} in the first ones: with the same "
         f"alpha={alpha:g} their codes are {'less' if now > before else 'more'} sparse. Scale all rows alike."
     )
+    return True
 
 
 def _warn_of_new_values(X, scaling, names):
-    """Warn if columns that are left out, since they were constant, have other values."""
+    """Warn if columns that are left out, since they were constant, have other values; return whether they have."""
     constant = ~scaling.varies
     if not constant.any():
-        return
+        return False
     extremes, center = Extremes(X), scaling.center[constant]
     low, high = extremes.min(axis=0)[constant], extremes.max(axis=0)[constant]
     rounding = 10 * np.finfo(X.dtype).eps * np.fmax(np.abs(low), np.abs(high))
@@ -349,6 +364,7 @@ def _warn_of_new_values(X, scaling, names):
             f"Column {names[np.flatnonzero(constant)[j]]!r}{_others(new)} was always {center[j]:.4g} when its scale was found, and is "
             f"left out; in these rows it has values from {low[j]:.4g} to {high[j]:.4g}. {_CURE_OF_DRIFT}"
         )
+    return bool(new.any())
 
 
 def _others(mask):

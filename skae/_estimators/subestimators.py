@@ -136,7 +136,7 @@ def copies(layers, whole):
     fitted, below = [], None
     rng = check_random_state(whole.random_state)
     for name, layer in layers:
-        layer = ready_copy(name, layer, whole, rng)
+        layer = ready_copy(name, layer, whole, rng, columns_are_known=True)
         if below == "sigmoid" and kind_of_units(layer) == "auto":
             layer.set_params(**{layer.layer_training().units_parameter: "bernoulli"})
         if below is not None and isinstance(layer, NetworkLayer):
@@ -146,12 +146,13 @@ def copies(layers, whole):
     return fitted
 
 
-def ready_copy(name, estimator, whole, rng):
+def ready_copy(name, estimator, whole, rng, *, columns_are_known=False):
     """Return a clone of a sub-estimator, called ``name``, of the estimator ``whole``, which is being fitted.
 
     Parameters that it leaves open are set. Its seed comes from ``rng``, and is the same in another process only if
     ``whole`` has a seed. ``verbose``, ``checkpoint`` and ``resume`` are those of ``whole``, if it has them; ``name`` is
-    appended to the path of the checkpoint. Lines that it prints begin with its name.
+    appended to the path of the checkpoint. Lines that it prints begin with its name. ``columns_are_known`` is whether
+    ``whole`` has warned of the columns of X.
     """
     check_instance(**{name: estimator})
     check_needs_no_y(**{name: estimator})
@@ -160,7 +161,7 @@ def ready_copy(name, estimator, whole, rng):
     if checkpoint is not None:
         checked_path(checkpoint)  # now, since it is written only after the parts are trained
     estimator = clone(estimator)
-    estimator._name_as_part = name
+    estimator._as_part = name, columns_are_known
     params = estimator.get_params(deep=False)
     if params.get("warm_start"):
         warn(

@@ -46,7 +46,8 @@ class TrainedModel(CallbackSupportMixin):
 
     _backend = None  # of the X of ``fit``, if that was not a numpy array; see devices.py
     _validate_params = validate_params
-    _name_as_part = None  # in the estimator that fits it; None if it is fitted by itself
+    _as_part = None, False  # name in the estimator that fits it, and whether that warns of columns
+    _told_of_drift = False  # whether the user knows of later rows that are unlike the first ones
     solver: SolverLike = "adam"
     learning_rate_init: float = 1e-3
     learning_rate: Schedule = "constant"
@@ -334,8 +335,8 @@ class TrainedModel(CallbackSupportMixin):
         if not self.verbose:
             return []
         name = type(self).__name__
-        if self._name_as_part is not None:
-            name = f"{self._name_as_part}: {name}"
+        if self._as_part[0] is not None:
+            name = f"{self._as_part[0]}: {name}"
         return [Verbose(name, len(rows), int(self.verbose), max_epochs)]
 
 

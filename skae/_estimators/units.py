@@ -44,6 +44,8 @@ class Units:
         Whether the columns that vary have a common range, as pixels have.
     variance : float, default=1.0
         Variance to which gaussian columns are scaled, if they are standardized.
+    one_dwarfs_others : bool, default=False
+        Whether one column's deviation dwarfs most others, for want of ``standardize``: the user has been told.
     """
 
     scaling: Scaling
@@ -57,6 +59,7 @@ class Units:
     limits: tuple | None = None
     has_common_range: bool = False
     variance: float = 1.0
+    one_dwarfs_others: bool = False
 
     @property
     def means(self):
@@ -76,14 +79,18 @@ class Units:
         """The mean loss of the best constant reconstruction: float."""
         return self.least_loss + sum(self.constant_losses.values())
 
-    def check(self, X, names):
-        """Raise ``ValueError`` if X is outside the range of a loss that the user has named; warn for other losses."""
+    def check(self, X, names, *, warns=True):
+        """Raise ``ValueError`` if X is outside the range of a loss that the user has named.
+
+        For other losses warn, unless ``warns`` is False. Return whether there was a warning.
+        """
         if self.named is not None:
             self.named.check(X, names)
-            return
+            return False
         binary = dict(self.column_losses).get("bernoulli")
-        if binary is not None:
-            warn_of_range(X, binary, self.scaling, names, self.loss.parameter)
+        if binary is None or not warns:
+            return False
+        return warn_of_range(X, binary, self.scaling, names, self.loss.parameter)
 
 
 def make_units(
@@ -97,6 +104,7 @@ def make_units(
     parameter="loss",
     n_units=None,
     enlarge=True,
+    warns=True,
 ):
     """Return the ``Units`` that ``loss`` and ``standardize`` describe for the validated ``X``.
 
@@ -117,6 +125,8 @@ def make_units(
         :func:`suitable_variance`.
     enlarge : bool, default=True
         Whether that variance may be above 1.
+    warns : bool, default=True
+        Whether to warn of columns whose values are strange.
 
     Raises
     ------
@@ -126,9 +136,8 @@ def make_units(
     stats = Columns(X, sample_weight)
     names = getattr(frame, "columns", range(X.shape[1]))
     standardize = "auto" if standardize is True else standardize
-    if not standardize:
-        warn_of_scales(stats, names)
-    else:
+    one_dwarfs_others = not standardize and warn_of_scales(stats, names, warns=warns)
+    if warns and standardize:
         warn_of_far_values(X, stats, sample_weight, names)
         if X.dtype == np.float32:
             warn_of_rounded(stats, names)
@@ -161,6 +170,7 @@ def make_units(
         limits=_limits(stats, scaling),
         has_common_range=stats.common_range(stats.varies) is not None,
         variance=variance,
+        one_dwarfs_others=one_dwarfs_others,
     )
 
 

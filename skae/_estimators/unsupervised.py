@@ -71,14 +71,17 @@ def begin(self, X, sample_weight, *, again=False):
     self._backend = dispatched(frame)
     X, sample_weight, _ = counted_rows(X, in_numpy(sample_weight))
     # 2. How the network sees them.
+    names = column_names(self, X)
     if again:
         _check_parameters(self)
         units = self.model_.units
-        warn_of_drift(X, sample_weight, units, column_names(self, X))
+        # Once, since calls of partial_fit are many.
+        told = self._told_of_drift or warn_of_drift(X, sample_weight, units, names)
     else:
+        told = False
         units = self._make_units(X, frame, sample_weight)
         self._set_network(units, self._network_shape(units.scaling.n_inputs))
-    units.check(X, column_names(self, X))
+    self._told_of_drift = units.check(X, names, warns=not told) or told
     rows = units.scaling.rows(X)
     # 3. What is minimized, and from where.
     state = self._last_state() if again else self._first_state(rows, sample_weight)
@@ -107,7 +110,8 @@ def fit_network(self, X, sample_weight, cure=CURE_OF_CONSTANT_CODES):
     problem, state = self._begin(X, sample_weight, again=self.warm_start)
     self._train(problem, state)
     fitted, rows = self.model_, unscaled(problem.X)
-    warn_of_constant_codes(fitted.encode, rows, type(self).__name__, cure)
+    if not fitted.units.one_dwarfs_others:
+        warn_of_constant_codes(fitted.encode, rows, type(self).__name__, cure)
     return fitted, rows, problem.sample_weight
 
 

@@ -179,7 +179,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             if isinstance(self.base_, BaseAutoEncoder):
                 model = self.base_.model_
                 inputs = model.scaling.rows(rows)
-                warn_of_few_directions(inputs, model.units.gaussian_inputs, type(self).__name__)
+                real, told = model.units.gaussian_inputs, model.units.one_dwarfs_others
+                warn_of_few_directions(inputs, real, type(self).__name__, told=told)
         return self
 
     def _learn_residuals(self, X, rows, weights, columns, base):

@@ -297,7 +297,8 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
 
     def _make_units(self, X, frame, sample_weight):
         """Return the ``Units`` in which the network sees the validated X, which the user gave as ``frame``."""
-        return make_units("gaussian", X, frame, sample_weight, standardize=self.standardize)
+        options = {"standardize": self.standardize, "warns": not self._as_part[1]}
+        return make_units("gaussian", X, frame, sample_weight, **options)
 
     def _network_shape(self, n_inputs):
         """Return the arguments of the ``SparseNetwork`` for ``n_inputs`` inputs."""

@@ -244,8 +244,9 @@ class StackedAE(BaseStack):
             "downward": None if self.fine_tune else downward(self.layers_),
         }
         inputs = self._units.scaling.rows(X)
-        if self._name_as_part is None:  # else the whole warns
-            warn_of_few_directions(inputs, self._units.gaussian_inputs, type(self).__name__)
+        if self._as_part[0] is None:  # else the whole warns
+            real, told = self._units.gaussian_inputs, self._units.one_dwarfs_others
+            warn_of_few_directions(inputs, real, type(self).__name__, told=told)
         network = self._network
         state = self._start(network, X.dtype)
         objective = Objective(

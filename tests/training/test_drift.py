@@ -1,6 +1,7 @@
 """Rows of a later call that are far from those in which the scale of the columns was found."""
 
 import warnings
+from copy import deepcopy
 
 import numpy as np
 import pandas as pd
@@ -40,14 +41,15 @@ def _warned(call, *args, **options):
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
 @pytest.mark.parametrize("method", ["partial_fit", "fit"])
 def test_rows_far_from_those_of_the_scale_are_told(model, method):
-    fitted = clone(model).set_params(warm_start=True).fit(X)
-    go_on = getattr(fitted, method)
+    def go_on():
+        return getattr(clone(model).set_params(warm_start=True).fit(X), method)
+
     for close in (X, X[::-1], X[:5], X + [0, 40, 0, 0], np.where(X > 1020, 1300, X)):
-        assert not _warned(go_on, close)
-    (far,) = _warned(go_on, FAR)
+        assert not _warned(go_on(), close)
+    (far,) = _warned(go_on(), FAR)
     assert "Column 1 has drifted: its mean is 11" in far and "standardize=False" in far
     for rows in (VARIED, SPARSE):
-        (new,) = _warned(go_on, rows)
+        (new,) = _warned(go_on(), rows)
         assert "Column 3 was always 3" in new and "is left out" in new
 
 
@@ -65,13 +67,13 @@ def _rows_for(model):
 def test_coders_tell_rows_of_another_scale(model, method):
     rows = _rows_for(model)
     fitted = clone(model).set_params(warm_start=True, alpha=0.3).fit(rows)
-    go_on = getattr(fitted, method)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for close in (rows, 5 * rows, rows / 5, 0 * rows):
-            go_on(close)
+            getattr(fitted, method)(close)
     assert not [each for each in caught if "root mean square" in str(each.message)]
     for factor in (100, 0.01):
+        go_on = getattr(deepcopy(fitted), method)
         now = np.sqrt(np.mean((factor * rows) ** 2))
         sparsity = "less" if factor > 1 else "more"
         message = (
@@ -93,6 +95,32 @@ def test_the_first_part_of_coders_is_told_what_fit_tells(model):
         with pytest.warns(UserWarning, match="Column 1 has a standard deviation") as told:
             clone(model).partial_fit(rows * [1, 1000, 1, 1])
         assert told[0].filename == __file__
+
+
+@pytest.mark.parametrize("model", [*MODELS, *CODERS], ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize("method", ["partial_fit", "fit"])
+def test_drift_is_told_once_until_a_fit_starts_anew(model, method):
+    rows, far = (X, FAR) if model in MODELS else (_rows_for(model), 100 * _rows_for(model))
+    go_on = getattr(clone(model).set_params(warm_start=True).fit(rows), method)
+    for _ in range(2):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for _ in range(3):
+                go_on(far)
+        assert (
+            len([each for each in caught if "found" in str(each) or "root mean" in str(each)]) == 1
+        )
+        go_on.__self__.set_params(warm_start=False).fit(rows).set_params(warm_start=True)
+
+
+def test_values_beyond_probabilities_are_told_once():
+    bits = RNG.integers(0, 2, (60, 4))
+    model = AutoEncoder(3, **SHORT).partial_fit(bits)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for factor in (5, 6, 7):
+            model.partial_fit(factor * bits)
+    assert len([each for each in caught if "chose bernoulli" in str(each.message)]) == 1
 
 
 def test_columns_that_drift_are_named_and_counted():
