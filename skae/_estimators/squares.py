@@ -16,14 +16,14 @@ def unit_of_squares(X):
 
 def check_squares(X):
     """Raise if squared errors of rows overflow in their dtype."""
-    with np.errstate(over="ignore"):
-        if not np.isfinite(loss_of_zeros(X, None)):
-            raise ValueError(f"X has values whose squares overflow in {X.dtype}: scale X.")
+    if not np.isfinite(loss_of_zeros(X, None)):
+        raise ValueError(f"X has values whose squares overflow in {X.dtype}: scale X.")
 
 
 def loss_of_zeros(X, sample_weight):
     """Return the objective of codes of zeros: half the mean squared norm of a row."""
-    return float(np.average(row_norms(X, squared=True), weights=sample_weight) / 2)
+    with np.errstate(over="ignore"):
+        return float(np.average(row_norms(X, squared=True), weights=sample_weight) / 2)
 
 
 def scale_of_values(X, sample_weight):

@@ -96,12 +96,16 @@ def learned_imputation(reconstruct, z, normal, gaussian, groups, weights=None):
     # A row of weight 2 counts as two rows in sums of squares.
     roots = 1 if weights is None else np.tile(np.sqrt(weights / weights.mean()), _N_DRAWS)[:, None]
     true = np.where(measured, roots * (z - linear), 0)
+    # In multiples of a power of two of each column, since fourth powers of large values overflow, and of small ones are 0.
+    sizes = np.abs(true).max(axis=0)
+    powers, largest = np.frexp(sizes)[1], np.frexp(sizes.max())[1]
+    true = np.ldexp(true, -powers)
     passes, before = [], np.inf
     while len(passes) < _MOST_PASSES:
         r = reconstruct(filled)
-        guessed = np.where(measured, roots * (r - linear), 0)
+        guessed = np.ldexp(np.where(measured, roots * (r - linear), 0), -powers)
         slopes = _slopes(true, guessed, gaussian).astype(z.dtype)
-        error = float(np.square(true - slopes * guessed).sum())
+        error = float(np.square(np.ldexp(true - slopes * guessed, powers - largest)).sum())
         bound = (1 - _LEAST_GAIN) * before if len(passes) >= _FEWEST_PASSES else np.inf
         if not error < bound:  # NaN ends it, too
             break

@@ -220,6 +220,28 @@ def test_a_few_large_values_do_not_make_a_slope():
     assert abs(by_means.slopes[0][5]) < 10
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("dtype", "exponents"),
+    [("float64", [400, 0, -400, 0]), ("float32", [50, 0, -50, 0]), ("float64", [500] * 4)],
+)
+def test_slopes_do_not_depend_on_units(dtype, exponents):
+    rng = np.random.default_rng(0)
+    truth = rng.standard_normal((600, 4)).astype(dtype)
+    guessed = (0.5 * truth + 0.3 * rng.standard_normal((600, 4))).astype(dtype)
+    units = np.ldexp(1.0, exponents).astype(dtype)
+
+    def found(unit):
+        rows = np.tile(guessed * unit, (3, 1))
+        return learned_imputation(lambda z: rows, truth * unit, *_real_inputs(4)).slopes[0]
+
+    usual, in_units = found(np.ones(4, dtype)), found(units)
+    # Of each column, covariance / variance, nearly: the common mean shrinks them little.
+    by_hand = [np.polyfit(guess, true, 1)[0] for guess, true in zip(guessed.T, truth.T)]
+    np.testing.assert_allclose(usual, by_hand, rtol=0.1)
+    np.testing.assert_array_equal(in_units, usual)
+
+
 def _real_inputs(n):
     return JointNormal(np.zeros(n), None), np.ones(n, bool), None
 
