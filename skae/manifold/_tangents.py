@@ -21,6 +21,7 @@ from ._bidiagonalization import leading_vectors
 # Samples that share matrix products: enough for their full speed, few enough for the cache.
 BLOCK = 128
 _MOST = 4096  # samples per block in other libraries, where each step is a call
+_USUAL = 15  # tangents by default
 
 
 class Tangents(NamedTuple):
@@ -42,7 +43,7 @@ class Tangents(NamedTuple):
 def tangent_basis(
     model: Any,
     X: MatrixLike,
-    n_tangents: int = 15,
+    n_tangents: int | None = None,
     *,
     tol: float = 1e-4,
     start: FloatArray | None = None,
@@ -64,8 +65,9 @@ def tangent_basis(
         Fitted encoder. A classifier contributes the layers below its output; a PSD must not have ``encoder='lista'``.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Samples. With scikit-learn's dispatch, arrays of the library of ``fit`` give tangents of that library.
-    n_tangents : int, default=15
-        Number of tangents per sample, at most the number of features, code units or neighbors.
+    n_tangents : int, default=None
+        Number of tangents per sample, at most the number of features, code units or neighbors; None means 15, or as
+        many as there are.
     tol : float, default=1e-4
         Largest angle, in radians, to the exact space.
     start : ndarray of shape (n_samples, n_tangents, n_features), default=None
@@ -122,6 +124,7 @@ def tangent_basis(
 def tangents_at(model, X, n_tangents, *, tol=1e-4, start=None, random_state=0, n_jobs=-1):
     """Return :func:`tangent_basis` of X that the model has checked."""
     check_jobs(n_jobs)
+    n_tangents = _number_of(n_tangents, model, X)
     solve = _solver(model, X, n_tangents, tol, start, random_state, n_jobs)
     if dispatched(X):
         block = rows_at_once_like(X, n_tangents, X.shape[1])
@@ -148,7 +151,7 @@ def rows_at_once_like(prototype, n_tangents, n_features):
 def iter_tangents(
     model: Any,
     X: MatrixLike,
-    n_tangents: int = 15,
+    n_tangents: int | None = None,
     *,
     tol: float = 1e-4,
     block_size: int = 1024,
@@ -163,8 +166,8 @@ def iter_tangents(
         See :func:`tangent_basis`.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Samples.
-    n_tangents : int, default=15
-        Number of tangents of each sample.
+    n_tangents : int, default=None
+        Number of tangents of each sample; None means 15, or as many as there are.
     tol : float, default=1e-4
         See :func:`tangent_basis`.
     block_size : int, default=1024
@@ -194,6 +197,7 @@ def iter_tangents(
     check_counts(block_size=block_size)
     check_jobs(n_jobs)
     X = _checked(model, X)
+    n_tangents = _number_of(n_tangents, model, X)
     solve = _solver(model, X, n_tangents, tol, None, random_state, n_jobs)
     if dispatched(X):
         for rows in gen_batches(X.shape[0], block_size):
@@ -224,16 +228,23 @@ def _checked(model, X):
     return validated_rows(model, X, dtype=dtype, reset=False)
 
 
+def _number_of(n_tangents, model, X):
+    """Return the number of tangents, which are at most as many as inputs and outputs of the encoder."""
+    width = min(X.shape[1], model.model_.n_outputs)
+    if n_tangents is None:
+        return min(_USUAL, width)
+    check_scalar(n_tangents, "n_tangents", Integral)
+    if not 1 <= n_tangents <= width:
+        raise ValueError(f"n_tangents must be between 1 and {width} here; got {n_tangents!r}.")
+    return n_tangents
+
+
 def _solver(model, X, n_tangents, tol, start, random_state, n_jobs):
     """Return a function that computes the tangents of some rows of X."""
-    check_scalar(n_tangents, "n_tangents", Integral)
     if not (isinstance(tol, Real) and tol > 0):
         raise ValueError(f"tol must be positive; got {tol!r}.")
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     fitted = model.model_.moved(X) if dispatched(X) else model.model_
-    width = min(X.shape[1], fitted.n_outputs)
-    if not 1 <= n_tangents <= width:
-        raise ValueError(f"n_tangents must be between 1 and {width} here; got {n_tangents!r}.")
     if start is not None and start.shape != (X.shape[0], n_tangents, X.shape[1]):
         raise ValueError(
             f"start must have shape {(X.shape[0], n_tangents, X.shape[1])}; got {start.shape}."

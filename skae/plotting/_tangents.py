@@ -11,6 +11,8 @@ from .._typing import Axes, MatrixLike, Self
 from ..manifold import tangent_basis
 from ._grid import draw_images, drawable, limits_of, new_axes, shape_of
 
+_USUAL = 6  # tangents by default
+
 
 class TangentDisplay:
     """A row for each image: the image, its tangents, and the image moved along the first tangent.
@@ -37,7 +39,7 @@ class TangentDisplay:
         estimator: Any,
         X: MatrixLike,
         *,
-        n_tangents: int = 6,
+        n_tangents: int | None = None,
         steps: Sequence[float] = (-2, -1, 1, 2),
         image_shape: tuple[int, ...] | None = None,
         ax: Axes | None = None,
@@ -52,8 +54,8 @@ class TangentDisplay:
             Model that :func:`~skae.manifold.tangent_basis` takes.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             A few images.
-        n_tangents : int, default=6
-            Number of tangents of each image.
+        n_tangents : int, default=None
+            Number of tangents of each image; None means 6, or as many as there are.
         steps : sequence of float, default=(-2, -1, 1, 2)
             Distances by which the image is moved along its first tangent, which has unit length.
         image_shape : tuple of int, default=None
@@ -73,6 +75,8 @@ class TangentDisplay:
         images = drawable(X)
         shape = shape_of(image_shape, images.shape[1])
         basis = in_numpy(tangent_basis(estimator, X, n_tangents).basis)
+        if n_tangents is None:
+            basis = basis[:, :_USUAL]
         return cls(images=images, basis=basis, steps=steps, image_shape=shape).plot(
             ax=ax, cmap=cmap, im_kw=im_kw
         )

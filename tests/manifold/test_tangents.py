@@ -176,6 +176,16 @@ def test_bad_parameters(options, message):
         tangent_basis(model, X, **{"n_tangents": 3, **options})
 
 
+def test_the_default_number_of_tangents_is_at_most_that_of_code_units():
+    for n_units, n_tangents in ((4, 4), (20, 15)):
+        model = AutoEncoder(n_units, max_iter=1, random_state=0).fit(X)
+        basis, values = tangent_basis(model, X[:6])
+        exact = model.singular_values(X[:6])
+        np.testing.assert_allclose(values, exact[:, :n_tangents], rtol=1e-4)
+        ((_, blocks),) = iter_tangents(model, X[:6])
+        assert basis.shape == blocks.basis.shape == (6, n_tangents, X.shape[1])
+
+
 def test_models_without_a_jacobian():
     with pytest.raises(TypeError, match="model must be a fitted encoder"):
         tangent_basis(SparseCoder(5, max_iter=1).fit(X), X, 3)

@@ -341,3 +341,11 @@ def test_chains_stand_in_rows():
             ChainDisplay.from_states(states, **options)
     with pytest.raises(ValueError, match="states must be"):
         ChainDisplay.from_states(states[0])
+
+
+@pytest.mark.parametrize(("n_units", "n_tangents"), [(4, 4), (20, 6)])
+def test_an_encoder_of_few_units_has_all_its_tangents_drawn(n_units, n_tangents):
+    images = np.random.default_rng(0).random((40, 36))
+    model = AutoEncoder(n_units, max_iter=1, random_state=0).fit(images)
+    display = TangentDisplay.from_estimator(model, images[:3])
+    assert display.basis.shape == (3, n_tangents, 36)
