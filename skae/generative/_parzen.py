@@ -9,6 +9,7 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import gen_batches, resample
 
 from .._estimators.checks import check_jobs, check_same_names
+from .._estimators.columns import Columns, root_mean_square
 from .._estimators.fitting import DTYPES, check_counts
 from .._estimators.reading import numpy_array
 from .._estimators.validation import warn_of_argument
@@ -231,7 +232,8 @@ def _candidates(sigma, samples, X_validation):
 
 
 def _spread(samples):
-    return np.sqrt(samples.var(axis=0, dtype=np.float64).mean())
+    deviations = Columns(samples).deviation
+    return root_mean_square(deviations) if deviations.any() else 0.0
 
 
 def _best(sigmas, samples, X_validation, block_size):

@@ -166,3 +166,23 @@ def test_bad_input(options, message):
 def test_bad_names_in_a_comparison(samples):
     with pytest.raises(ValueError, match="samples must be an array, or a dict"):
         parzen_comparison(samples, X_TEST, X_TEST, X_VALIDATION)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("power", [-600, 600])
+def test_samples_beyond_the_range_of_squares_are_to_be_scaled(power):
+    rows = np.ldexp(np.random.default_rng(0).standard_normal((3, 20, 4)), power)
+    with pytest.raises(ValueError, match="Log-densities are not finite .* scale samples and data"):
+        parzen_log_likelihood(rows[0], rows[1], X_validation=rows[2])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("power", [-300, 300])
+def test_the_chosen_sigma_has_the_unit_of_samples(power):
+    rows = np.random.default_rng(0).standard_normal((3, 60, 4))
+    usual = parzen_log_likelihood(rows[0], rows[1], X_validation=rows[2])
+    samples, test, validation = np.ldexp(rows, power)
+    scaled = parzen_log_likelihood(samples, test, X_validation=validation)
+    np.testing.assert_allclose(np.ldexp(scaled.sigma, -power), usual.sigma, rtol=1e-9)
+    # A density of x = 2^p u is that of u, times 2^-p for each of four columns.
+    np.testing.assert_allclose(scaled.mean, usual.mean - 4 * power * np.log(2), rtol=1e-9)
