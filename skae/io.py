@@ -24,6 +24,7 @@ TRUSTED = (
     "skae._arrays.namespace.Constant",
     "skae._estimators.labels.Classes",
     "skae._estimators.labels.Values",
+    "skae._estimators.subestimators.AsPart",
     "skae._estimators.units.Units",
     "skae.autoencoders._autoencoder.AutoEncoder",
     "skae.autoencoders._contractive.ContractiveAE",

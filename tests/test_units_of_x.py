@@ -133,7 +133,7 @@ def test_rows_far_beyond_those_of_fit_are_refused():
 )
 def test_columns_below_the_normal_numbers_are_constant(dtype, unit):
     data = (unit * X).astype(dtype) if unit < 1 else np.ones_like(X)
-    for model in (AutoEncoder(2, **FAST), RBM(2, **FAST)):
+    for model in (AutoEncoder(4, **FAST), RBM(2, **FAST)):
         with pytest.warns(UserWarning, match="constant"), np.errstate(under="raise"):
             model.fit(data)
         assert (model.scale_ == 1).all() and np.isfinite(model.score_samples(data)).all()

@@ -125,21 +125,13 @@ def _few_directions(z):
 
 def warn_of_equal_codes(codes, name, alpha):
     """Warn if ``codes``, those of some training rows, are all 0 or all the same."""
+    cure = f"lower alpha={alpha:g}."
     if not codes.any():
-        problem = f"0 on the training data: lower alpha={alpha:g}."
+        warn(f"The codes of {name} are 0 on the training data: {cure}")
     elif len(codes) > 1 and np.ptp(codes, axis=0).max() <= _CONSTANT * np.abs(codes).max():
-        problem = (
-            f"the same for all training rows: give rows that differ, or lower alpha={alpha:g}."
+        warn(
+            f"The codes of {name} are the same for all training rows: give rows that differ, or {cure}"
         )
-    else:
-        return
-    warn(f"The codes of {name} are {problem}")
-
-
-def warn_of_zero_codes(codes, name, cure):
-    """Warn if all ``codes``, an iterable of arrays, are 0 for training data that are not constant."""
-    if not any(each.any() for each in codes):
-        warn(f"The codes of {name} are 0 on the training data: {cure}.")
 
 
 def warn_of_gaps(gaps, squares, tol, max_iter):

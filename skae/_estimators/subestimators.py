@@ -146,6 +146,21 @@ def copies(layers, whole):
     return fitted
 
 
+class AsPart(NamedTuple):
+    """What a model is to the estimator that fits it.
+
+    Parameters
+    ----------
+    name : str or None
+        Its name there; None if it is fitted by itself.
+    columns_are_known : bool
+        Whether that estimator has looked at the columns, and warned.
+    """
+
+    name: str | None = None
+    columns_are_known: bool = False
+
+
 def ready_copy(name, estimator, whole, rng, *, columns_are_known=False):
     """Return a clone of a sub-estimator, called ``name``, of the estimator ``whole``, which is being fitted.
 
@@ -161,7 +176,7 @@ def ready_copy(name, estimator, whole, rng, *, columns_are_known=False):
     if checkpoint is not None:
         checked_path(checkpoint)  # now, since it is written only after the parts are trained
     estimator = clone(estimator)
-    estimator._as_part = name, columns_are_known
+    estimator._as_part = AsPart(name, columns_are_known)
     params = estimator.get_params(deep=False)
     if params.get("warm_start"):
         warn(

@@ -25,6 +25,7 @@ from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless
 from .fitting import BLOCK
 from .held_out import held_out_rows
 from .identity import identity, kind_of_seed
+from .subestimators import AsPart
 from .validation import OF_TRAINING, validate_params
 
 # Training parameters that methods of a fitted model need,
@@ -46,7 +47,7 @@ class TrainedModel(CallbackSupportMixin):
 
     _backend = None  # of the X of ``fit``, if that was not a numpy array; see devices.py
     _validate_params = validate_params
-    _as_part = None, False  # name in the estimator that fits it, and whether that warns of columns
+    _as_part = AsPart()
     _told_of_drift = False  # whether the user knows of later rows that are unlike the first ones
     solver: SolverLike = "adam"
     learning_rate_init: float = 1e-3
@@ -189,15 +190,15 @@ class TrainedModel(CallbackSupportMixin):
             Called with the last state when training ends, also by an error; :meth:`_set_state` by default.
         """
         # 1. The epochs of this fit, and the state that it begins with.
-        epochs = range(state.n_epochs, state.n_epochs + self._n_epochs(problem))
+        n_before = state.n_epochs
+        epochs = range(n_before, n_before + self._n_epochs(problem))
         if state.extra:  # of the last fit, which may have had other observers
             kept = problem.kept(state.params)
             state.extra = {name: value for name, value in state.extra.items() if name in kept}
         checkpoint, stored = self._checkpoint(problem, state)
-        if stored is not None and (stored.n_epochs > epochs.start or not epochs.start):
+        if stored is not None and (stored.n_epochs > n_before or not n_before):
             # A warm start continues from the last fit, and not from the file of an earlier training.
-            state = stored
-        n_before = state.n_epochs
+            state, n_before = stored, stored.n_epochs
         # 2. Who observes it.
         reporters = [*self._reporters(problem.rows, epochs.stop), *watches(self.solver, state)]
         checkpoints = [] if checkpoint is None else [checkpoint]
@@ -335,8 +336,8 @@ class TrainedModel(CallbackSupportMixin):
         if not self.verbose:
             return []
         name = type(self).__name__
-        if self._as_part[0] is not None:
-            name = f"{self._as_part[0]}: {name}"
+        if self._as_part.name is not None:
+            name = f"{self._as_part.name}: {name}"
         return [Verbose(name, len(rows), int(self.verbose), max_epochs)]
 
 

@@ -159,6 +159,7 @@ class AutoEncoder(BaseAutoEncoder):
         # Weights that are large enough to reconstruct many columns by few units would saturate these.
         suits = self.tied_weights and activation == "sigmoid"
         options = {"n_units": width if suits else None, "enlarge": False}
+        options["warns"] = not self._as_part.columns_are_known
         return make_units(
             self.loss, X, frame, sample_weight, standardize=self.standardize, **options
         )

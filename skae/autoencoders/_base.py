@@ -184,7 +184,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
             return None
         x, weights = rows_to_learn_from(X, weights)
         z = fitted.scaling.apply(x)
-        if self._as_part[0] is None:  # a whole says by itself what concerns its results
+        if self._as_part.name is None:  # a whole says by itself what concerns its results
             told = self._units.one_dwarfs_others
             warn_of_few_directions(z, gaussian, type(self).__name__, X.shape[0], told=told)
         normal = normal_distribution(z, weights, np.where(gaussian, self._units.base_logits, 0))
@@ -218,7 +218,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
 
     def _make_units(self, X, frame, sample_weight):
         """Return the ``Units`` in which the network sees the validated X, which the user gave as ``frame``."""
-        options = {"standardize": self.standardize, "warns": not self._as_part[1]}
+        options = {"standardize": self.standardize, "warns": not self._as_part.columns_are_known}
         return make_units(self.loss, X, frame, sample_weight, **options)
 
     def layer_shapes(self):

@@ -263,7 +263,7 @@ class ContractiveAE(BaseAutoEncoder):
         """Return the ``Units`` in which the network sees the validated X, which the user gave as ``frame``."""
         width, activation = self.layer_shapes()[0]
         suits = activation == "sigmoid" and self.contracted == "code"
-        options = {"standardize": self.standardize, "warns": not self._as_part[1]}
+        options = {"standardize": self.standardize, "warns": not self._as_part.columns_are_known}
         options["n_units"] = width if suits else None
         return make_units(self.loss, X, frame, sample_weight, **options)
 

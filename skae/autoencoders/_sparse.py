@@ -297,7 +297,7 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
 
     def _make_units(self, X, frame, sample_weight):
         """Return the ``Units`` in which the network sees the validated X, which the user gave as ``frame``."""
-        options = {"standardize": self.standardize, "warns": not self._as_part[1]}
+        options = {"standardize": self.standardize, "warns": not self._as_part.columns_are_known}
         return make_units("gaussian", X, frame, sample_weight, **options)
 
     def _network_shape(self, n_inputs):

@@ -379,7 +379,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
 
     def _make_units(self, X, frame, sample_weight):
         """Return how the network sees the columns of the validated X, which was ``frame``."""
-        options = {"standardize": self.standardize, "warns": not self._as_part[1]}
+        options = {"standardize": self.standardize, "warns": not self._as_part.columns_are_known}
         options |= {"machine": True, "parameter": "visible"}
         return make_units(self.visible, X, frame, sample_weight, **options)
 

@@ -244,7 +244,7 @@ class StackedAE(BaseStack):
             "downward": None if self.fine_tune else downward(self.layers_),
         }
         inputs = self._units.scaling.rows(X)
-        if self._as_part[0] is None:  # else the whole warns
+        if self._as_part.name is None:  # else the whole warns
             real, told = self._units.gaussian_inputs, self._units.one_dwarfs_others
             warn_of_few_directions(inputs, real, type(self).__name__, told=told)
         network = self._network

@@ -11,7 +11,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import some_rows
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from .._estimators.fit_warnings import warn_of_zero_codes
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
@@ -39,6 +38,7 @@ from ._validation import (
     dtype_of,
     pair,
     validated_images,
+    warn_of_zero_codes,
 )
 from ._whitening import ZCA
 

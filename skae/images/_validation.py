@@ -307,3 +307,9 @@ def smoothed(image, sigma):
     """Return local means of ``image`` in a Gaussian window of standard deviation ``sigma``."""
     # For larger ``sigma`` they are the mean of the whole image.
     return gaussian_filter(image, min(sigma, 4 * max(image.shape)))
+
+
+def warn_of_zero_codes(codes, name, cure):
+    """Warn if all ``codes``, an iterable of arrays, are 0 for training data that are not constant."""
+    if not any(each.any() for each in codes):
+        warn(f"The codes of {name} are 0 on the training data: {cure}.")

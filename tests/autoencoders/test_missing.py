@@ -46,9 +46,9 @@ WHOLE, TABLE = _table()
 MISSING = np.isnan(TABLE)
 
 
-def _losses(logits, x):
-    """Return the loss of each present cell or group, by its formula; ``x`` is scaled."""
-    gaussian = 0.5 * (logits[:, :3] - x[:, :3]) ** 2
+def _losses(logits, x, deviations=1):
+    """Return the loss of each row, by formulas; ``x`` is scaled, and gaussian columns have these ``deviations``."""
+    gaussian = 0.5 * ((logits[:, :3] - x[:, :3]) / deviations) ** 2
     bernoulli = np.logaddexp(0, logits[:, 3:4]) - x[:, 3:4] * logits[:, 3:4]
     multinomial = -np.sum(x[:, 4:] * log_softmax(logits[:, 4:], axis=1), axis=1, keepdims=True)
     return np.nansum(np.hstack([gaussian, bernoulli, multinomial]), axis=1)
@@ -63,13 +63,14 @@ def test_scores_are_those_of_the_present_cells(Model, form):
     codes = expit(np.where(MISSING, 0, x) @ model.components_.T + model.encoder_bias_)
     logits = codes @ model.decoder_components_ + model.decoder_bias_
     np.testing.assert_allclose(model.transform(form(TABLE)), codes, atol=1e-10)
-    np.testing.assert_allclose(model.score_samples(form(TABLE)), -_losses(logits, x), rtol=1e-8)
-    assert model.score(form(TABLE)) == pytest.approx(-_losses(logits, x).mean(), rel=1e-8)
+    losses = _losses(logits, x, np.nanstd(x[:, :3], axis=0))
+    np.testing.assert_allclose(model.score_samples(form(TABLE)), -losses, rtol=1e-8)
+    assert model.score(form(TABLE)) == pytest.approx(-losses.mean(), rel=1e-8)
     assert np.isfinite(model.reconstruct(form(TABLE))).all()
 
 
 def test_center_and_scale_are_those_of_the_present_cells():
-    model = AutoEncoder(3, **FAST).fit(TABLE)
+    model = AutoEncoder(10, **FAST).fit(TABLE)
     np.testing.assert_allclose(model.center_[:3], np.nanmean(TABLE[:, :3], axis=0), rtol=1e-8)
     np.testing.assert_allclose(model.scale_[:3], np.nanstd(TABLE[:, :3], axis=0), rtol=1e-8)
 

@@ -208,6 +208,8 @@ def test_gaussian_columns_have_the_variance_that_suits():
         largest = N ** (2 / 5)
         np.testing.assert_allclose(scaled.var(axis=0), np.clip(k / 5, 0.1, largest), rtol=1e-8)
         np.testing.assert_allclose(model.reconstruct(REAL).mean(axis=0), REAL.mean(axis=0), atol=9)
+    few = AutoEncoder(3, **STILL).fit(REAL)
+    np.testing.assert_allclose(few.scale_, REAL.std(axis=0) / np.sqrt(3 / 5), rtol=1e-8)
     mixed = ContractiveAE(12, **STILL).fit(MIXED)
     scaled = (MIXED - mixed.center_) / mixed.scale_
     np.testing.assert_allclose(scaled[:, :5].var(axis=0), 1, rtol=1e-8)
@@ -216,7 +218,10 @@ def test_gaussian_columns_have_the_variance_that_suits():
         ContractiveAE(3, activation="tanh", **STILL),
         ContractiveAE(3, contracted="reconstruction", **STILL),
         DenoisingAE(3, **STILL),
-        AutoEncoder(3, **STILL),
+        AutoEncoder(3, tied_weights=False, **STILL),
+        AutoEncoder(3, activation="tanh", **STILL),
+        AutoEncoder(5, **STILL),
+        AutoEncoder(50, **STILL),
     ]
     for model in others:
         np.testing.assert_allclose(model.fit(REAL).scale_, REAL.std(axis=0), rtol=1e-8)
@@ -283,3 +288,12 @@ def test_steps_are_shorter_with_many_columns(unit):
         model = DenoisingAE(50, learning_rate_init=step, max_iter=150, random_state=0)
         errors[step] = -model.fit(X[:200]).score(X[200:])
     assert errors["auto"] < 0.9 * errors[1e-2]
+
+
+def test_scores_do_not_depend_on_how_columns_are_scaled_for_the_units():
+    for Model in (AutoEncoder, ContractiveAE):
+        for k in (2, 5, 40):
+            model = Model(k, max_iter=3, random_state=0).fit(REAL)
+            errors = (REAL - model.reconstruct(REAL)) / REAL.std(axis=0)
+            scores = -0.5 * np.sum(errors**2, axis=1)
+            np.testing.assert_allclose(model.score_samples(REAL), scores, rtol=1e-8)

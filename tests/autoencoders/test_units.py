@@ -1,6 +1,7 @@
 """What an estimator makes of the units of X: none of it depends on them."""
 
 import warnings
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -43,9 +44,9 @@ DIGITS, LABELS = load_digits(return_X_y=True)
 # Nearly binary, as photographs of ink are.
 INK = np.clip(3 * (DIGITS - 5), 0, 16)
 FAST = {"max_iter": 5, "batch_size": 40, "learning_rate_init": 0.01, "random_state": 0}
-LOW, HIGH = AutoEncoder(4, **FAST), AutoEncoder(3, **FAST)
+LOW, HIGH = AutoEncoder(5, **FAST), AutoEncoder(3, **FAST)
 MODELS = {
-    "plain": AutoEncoder(4, **FAST),
+    "plain": AutoEncoder(5, **FAST),  # with fewer units than columns, another variance suits them
     "untied": AutoEncoder(4, tied_weights=False, activation="tanh", **FAST),
     "deep": AutoEncoder(3, hidden_layer_sizes=(6,), activation="softplus", **FAST),
     # Other than one sigmoid layer: no variance of the columns but 1 suits it.
@@ -76,7 +77,7 @@ def _pair(name):
 
 
 def test_center_and_scale_are_those_of_scikit_learn():
-    model = AutoEncoder(2, max_iter=1).fit(RAW)
+    model = AutoEncoder(5, max_iter=1).fit(RAW)
     np.testing.assert_allclose(model.center_, SCALER.mean_, atol=1e-9 * SCALES.max())
     np.testing.assert_allclose((model.center_ - SCALER.mean_) / SCALER.scale_, 0, atol=1e-9)
     np.testing.assert_allclose(model.scale_, SCALER.scale_, rtol=1e-9)
@@ -104,14 +105,14 @@ def test_common_range_is_that_of_scikit_learn():
 
 
 def test_a_shared_scale_is_the_root_of_the_mean_variance():
-    model = AutoEncoder(3, standardize="shared", max_iter=1).fit(RAW)
+    model = AutoEncoder(5, standardize="shared", max_iter=1).fit(RAW)
     np.testing.assert_allclose(model.scale_, np.sqrt(RAW.var(axis=0).mean()), rtol=1e-9)
     pixels = rng.integers(0, 256, (200, 30)).astype(float)
     pixels[0], pixels[1] = 0, 255
-    found = AutoEncoder(3, loss="gaussian", max_iter=1).fit(pixels)
+    found = AutoEncoder(30, loss="gaussian", max_iter=1).fit(pixels)
     np.testing.assert_allclose(found.scale_, np.sqrt(pixels.var(axis=0).mean()), rtol=1e-9)
     np.testing.assert_allclose(found.center_, pixels.mean(axis=0), rtol=1e-8)
-    each = AutoEncoder(3, loss="gaussian", standardize="columns", max_iter=1).fit(pixels)
+    each = AutoEncoder(30, loss="gaussian", standardize="columns", max_iter=1).fit(pixels)
     np.testing.assert_allclose(each.scale_, pixels.std(axis=0), rtol=1e-9)
 
 
@@ -129,7 +130,7 @@ def _counts_of_words():
 def test_counts_of_words_share_a_scale(weigh):
     X = weigh(_counts_of_words())
     dense = X.toarray() if weigh is scipy.sparse.csr_matrix else X
-    found = AutoEncoder(3, max_iter=1).fit(X)
+    found = AutoEncoder(40, max_iter=1).fit(X)
     np.testing.assert_allclose(found.scale_, np.sqrt(dense.var(axis=0).mean()), rtol=1e-9)
     named = SparseAutoEncoder(8, max_iter=1).fit(X)
     np.testing.assert_allclose(named.scale_, found.scale_, rtol=1e-9)
@@ -144,7 +145,7 @@ def test_columns_of_a_table_have_their_own_scales(kind):
         X += rng.uniform(1, 2, X.shape)
     else:
         X *= np.geomspace(1, 1e3, X.shape[1])
-    model = AutoEncoder(3, max_iter=1).fit(X)
+    model = AutoEncoder(40, max_iter=1).fit(X)
     np.testing.assert_allclose(model.scale_, X.std(axis=0), rtol=1e-9)
 
 
@@ -357,12 +358,12 @@ def test_losses_that_were_found_may_be_named():
 
 
 def test_later_calls_keep_the_scaling():
-    model = AutoEncoder(3, warm_start=True, **FAST).fit(RAW)
+    model = AutoEncoder(5, warm_start=True, **FAST).fit(RAW)
     center, scale = model.center_.copy(), model.scale_.copy()
     model.partial_fit(RAW[:50] * 2 + 1).fit(RAW[::-1][:70] * 3)
     np.testing.assert_array_equal(model.center_, center)
     np.testing.assert_array_equal(model.scale_, scale)
-    first = AutoEncoder(3, **FAST).partial_fit(RAW[:60])
+    first = AutoEncoder(5, **FAST).partial_fit(RAW[:60])
     np.testing.assert_allclose(first.scale_, RAW[:60].std(axis=0), rtol=1e-9)
     first.partial_fit(RAW[60:])
     np.testing.assert_allclose(first.scale_, RAW[:60].std(axis=0), rtol=1e-9)
@@ -393,7 +394,7 @@ def test_later_values_that_have_no_cross_entropy_are_told(model, form):
         with pytest.warns(
             UserWarning, match="Column 2 has values from 0 to 2, and had 0 to 1 when"
         ):
-            getattr(model, name)(form(other))
+            getattr(deepcopy(model), name)(form(other))
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "Column")
         model.score_samples(form(binary))
