@@ -58,7 +58,12 @@ class Worker:
         if self._spins:
             self._rate = _looks_a_second()
             self._looks = [int(self._rate * seconds) for seconds in (_SPIN_SECONDS, _HEAD_START)]
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            if "unlocked lock" not in str(error):
+                raise
+            raise KeyboardInterrupt from error  # which came while ``threading`` waited for the start
 
     def end(self):
         """End the thread, if there is one; one that is about to start ends when it does."""
