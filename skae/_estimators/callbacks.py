@@ -81,6 +81,17 @@ def _root_of(estimator):
     return getattr(estimator, "_callback_fit_ctx", None)
 
 
+def is_reporting(attributes):
+    """Return whether an estimator with these attributes is in a fit that is reported."""
+    return "_callback_fit_ctx" in attributes
+
+
+def end_callbacks(estimator):
+    """Tear callbacks down, if the task of a fit is open still, as after Ctrl-C between two blocks."""
+    with callback_management_context(estimator):
+        pass
+
+
 @contextmanager
 def callbacks_passed_on(estimator, other):
     """Let ``other``, which is fitted in place of ``estimator`` within the block, report to the callbacks of that."""

@@ -24,6 +24,7 @@ from .._threads import team
 from .._typing import ArrayLike, MatrixLike
 from ..sources._gather import gather_with_y, in_memory, only_y
 from ..training.loop import DivergenceError
+from .callbacks import end_callbacks, is_reporting
 from .devices import check_library, dispatched
 from .reading import refuse_unlike_numbers, validated
 
@@ -67,6 +68,9 @@ class unchanged_on_error:
             raise
         finally:
             if error is not None:
+                # Those of an outer fit, in which this is a part of the work, go on.
+                if not is_reporting(self._before):
+                    end_callbacks(self._estimator)
                 self._restore(error)
 
     def _restore(self, error):

@@ -10,7 +10,7 @@ import numpy as np
 from ..nn.scaling import unscaled
 from ..training.loop import TrainingState
 from ..training.solvers import LBFGS
-from .callbacks import reported
+from .callbacks import is_reporting, reported
 
 
 def check_refit(self):
@@ -42,7 +42,7 @@ def train_twice(self, problem, state):
 @contextmanager
 def _reporting_both(self, problem):
     """Report both trainings to callbacks as subtasks of the fit, unless a task is open already."""
-    if hasattr(self, "_callback_fit_ctx"):
+    if is_reporting(vars(self)):
         yield
         return
     with reported(self, unscaled(problem.X), 2, lambda state: None) as report:
