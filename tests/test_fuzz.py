@@ -379,8 +379,9 @@ def _arguments(rng, function):
             choices = ARGUMENTS[name]
             likely = choices[: 1 + (len(choices) + 1) // 2] if rng.random() < 0.8 else choices
             arguments[name] = likely[rng.integers(len(likely))]
-    if "n_steps" in arguments or "n_steps" in inspect.signature(function).parameters:
-        arguments.setdefault("n_steps", 5)
+    for name, size in {"n_steps": 5, "n_samples": 30}.items():  # defaults are large
+        if name in inspect.signature(function).parameters:
+            arguments.setdefault(name, size)
     return arguments
 
 

@@ -14,7 +14,7 @@ _SIDE = 28
 _REGION, _PART = (0.195, 19), (0.07, 10)
 _FEWEST_PARTS, _MOST_PARTS = 2, 4
 _BLOCK = 1000  # images that are drawn at once
-_PIXELS = np.stack(np.mgrid[:_SIDE, :_SIDE], axis=-1).reshape(-1, 2)
+_PIXELS = np.stack(np.mgrid[:_SIDE, :_SIDE], axis=-1).reshape(-1, 2).astype(float)
 # Corners of a small square around each pixel, so that pixels on one line have a hull, too.
 _CORNERS = 1e-3 * np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
 
@@ -101,14 +101,20 @@ def _intersections(n, share, least, rng):
 
 def _half_planes(n, rng):
     """Return masks of ``n`` half-planes whose edges go through a random point in a random direction."""
-    angles = rng.uniform(0, 2 * np.pi, n)
-    normals = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    angles = rng.uniform(0, 2 * np.pi, (n, 1))
     points = rng.uniform(-0.5, _SIDE - 0.5, (n, 2))
-    return normals @ _PIXELS.T >= np.sum(normals * points, axis=1, keepdims=True)
+    down = np.cos(angles) * (np.arange(_SIDE) - points[:, :1])
+    across = np.sin(angles) * (np.arange(_SIDE) - points[:, 1:])
+    return (down[:, :, np.newaxis] >= -across[:, np.newaxis]).reshape(n, -1)
 
 
 def _is_convex(mask):
     """Return whether the pixels in ``mask`` are all those within their convex hull."""
-    points = (_PIXELS[mask][:, np.newaxis] + _CORNERS).reshape(-1, 2)
-    normals, offsets = np.split(ConvexHull(points).equations, [2], axis=1)
+    image = mask.reshape(_SIDE, _SIDE)
+    rows = np.flatnonzero(image.any(axis=1))
+    # The hull of the ends of the rows is that of all pixels.
+    ends = image[rows].argmax(axis=1), _SIDE - 1 - image[rows, ::-1].argmax(axis=1)
+    points = np.stack([np.tile(rows, 2), np.concatenate(ends)], axis=1)
+    corners = (points[:, np.newaxis] + _CORNERS).reshape(-1, 2)
+    normals, offsets = np.split(ConvexHull(corners).equations, [2], axis=1)
     return np.sum((_PIXELS @ normals.T + offsets.T <= 0).all(axis=1)) == np.sum(mask)
