@@ -153,7 +153,8 @@ def make_units(
         named = Reconstruction([LOSSES[name](columns) for name, columns in pairs], parameter)
     variance = 1.0
     if standardize and n_units is not None:
-        variance = _variance_for(n_units, scaling.n_inputs, stats.count, pairs, enlarge)
+        options = {"beside_groups": "multinomial" in dict(pairs), "enlarge": enlarge}
+        variance = suitable_variance(n_units, scaling.n_inputs, stats.count, **options)
         gaussian = [columns for name, columns in pairs if name == "gaussian"]
         scaling = scaling.times(variance**0.5, gaussian)
     input_loss = _loss_of_inputs(pairs, scaling, parameter)
@@ -182,7 +183,7 @@ def plain_units(n_features):
     return Units(no_scaling(n_features), loss, None, pairs, np.zeros(n_features), losses)
 
 
-def suitable_variance(n_units, n_inputs, n_rows, *, beside_groups=False):
+def suitable_variance(n_units, n_inputs, n_rows, *, beside_groups=False, enlarge=True):
     """Return the variance of the inputs that suits sigmoid units with tied weights.
 
     With many units for few columns, each unit would use only a small, linear part of the sigmoid, so that codes would
@@ -190,17 +191,13 @@ def suitable_variance(n_units, n_inputs, n_rows, *, beside_groups=False):
     scaled: codes would hardly depend on them if other columns had a larger variance.
 
     Codes that bend within less than the distance of neighboring rows, about ``n_rows ** (-1 / n_inputs)`` deviations,
-    would fit noise: of few columns, the variance may be above 8 up to where this distance is 1.
+    would fit noise: of few columns, the variance may be above 8 up to where this distance is 1. It is at most 1 unless
+    ``enlarge``.
     """
+    if not enlarge:
+        return float(np.clip(n_units / n_inputs, 0.1, 1))
     largest = 4 if beside_groups else max(8, n_rows ** (2 / n_inputs))
     return float(np.clip(n_units / n_inputs, 0.1, largest))
-
-
-def _variance_for(n_units, n_inputs, n_rows, pairs, enlarge):
-    """Return the :func:`suitable_variance` beside columns with the losses in ``pairs``, at most 1 unless ``enlarge``."""
-    has_groups = "multinomial" in dict(pairs)
-    variance = suitable_variance(n_units, n_inputs, n_rows, beside_groups=has_groups)
-    return variance if enlarge else min(variance, 1.0)
 
 
 def _automatic_losses(X, stats, standardize, machine, sample_weight, binary_as_real):

@@ -1,7 +1,6 @@
 """Auto-encoder."""
 
 from .._estimators.parameters import estimator
-from .._estimators.units import make_units
 from ..nn.objective import Objective
 from ..nn.penalties import weight_decays
 from ._base import BaseAutoEncoder
@@ -159,7 +158,4 @@ class AutoEncoder(BaseAutoEncoder):
         # Weights that are large enough to reconstruct many columns by few units would saturate these.
         suits = self.tied_weights and activation == "sigmoid"
         options = {"n_units": width if suits else None, "enlarge": False}
-        options["warns"] = not self._as_part.columns_are_known
-        return make_units(
-            self.loss, X, frame, sample_weight, standardize=self.standardize, **options
-        )
+        return super()._make_units(X, frame, sample_weight, **options)

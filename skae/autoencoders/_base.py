@@ -216,9 +216,9 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         """
         return unsupervised.layer_training(self, units_parameter="loss", tied=self.tied_weights)
 
-    def _make_units(self, X, frame, sample_weight):
+    def _make_units(self, X, frame, sample_weight, **options):
         """Return the ``Units`` in which the network sees the validated X, which the user gave as ``frame``."""
-        options = {"standardize": self.standardize, "warns": not self._as_part.columns_are_known}
+        options |= {"standardize": self.standardize, "warns": not self._as_part.columns_are_known}
         return make_units(self.loss, X, frame, sample_weight, **options)
 
     def layer_shapes(self):

@@ -8,7 +8,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions
 from .._estimators.parameters import estimator, resolved
-from .._estimators.units import make_units
 from .._estimators.validation import Need
 from ..nn.activations import make_activation
 from ..nn.jacobian_penalties import JacobianContraction, JacobianCurvature
@@ -263,9 +262,8 @@ class ContractiveAE(BaseAutoEncoder):
         """Return the ``Units`` in which the network sees the validated X, which the user gave as ``frame``."""
         width, activation = self.layer_shapes()[0]
         suits = activation == "sigmoid" and self.contracted == "code"
-        options = {"standardize": self.standardize, "warns": not self._as_part.columns_are_known}
-        options["n_units"] = width if suits else None
-        return make_units(self.loss, X, frame, sample_weight, **options)
+        n_units = width if suits else None
+        return super()._make_units(X, frame, sample_weight, n_units=n_units)
 
     def _contraction(self, network, units):
         strength = self._strength(network, units, vars(self))
