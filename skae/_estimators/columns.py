@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._arrays.namespace import dense, evenly_spaced, some_rows
+from .._arrays.namespace import counted_indices, dense, some_rows
 from ..nn.scaling import Scaling
 
 LARGEST_WHOLE = 2**24  # float32 has all whole numbers up to this one
@@ -204,8 +204,8 @@ def dwarfed_columns(X, deviation, sample_weight):
     Nine tenths of the others are then within a small part of it, and the middle half of them are not all equal, as the
     zeros of a count would be. Evenly spaced rows of positive weight are looked at.
     """
-    rows = np.arange(X.shape[0]) if sample_weight is None else np.flatnonzero(sample_weight)
-    x = dense(X[rows[evenly_spaced(len(rows), max(1, min(_MANY_ROWS, _MANY_CELLS // X.shape[1])))]])
+    n_rows = max(1, min(_MANY_ROWS, _MANY_CELLS // X.shape[1]))
+    x = dense(X[counted_indices(X.shape[0], sample_weight, n_rows)])
     x = np.sort(x, axis=0)  # missing values come last
     count = (~np.isnan(x)).sum(axis=0)
     places = np.outer([0.05, 0.25, 0.75, 0.95], np.maximum(count - 1, 0)).astype(int)

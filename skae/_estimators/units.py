@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import entr, xlogy
 
-from .._arrays.namespace import dense, evenly_spaced
+from .._arrays.namespace import counted_indices, dense
 from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
 from ..nn.scaling import Scaling, no_scaling
 from .columns import Columns, ColumnScales, one_hot_groups
@@ -309,8 +309,7 @@ def _constant_losses(X, pairs, stats, scaling, sample_weight):
 
 def _mean_entropy(X, chosen, center, scale, sample_weight):
     """Return the sum over columns of the mean entropy of their values, scaled to [0, 1], in some weighted rows."""
-    rows = np.arange(X.shape[0]) if sample_weight is None else np.flatnonzero(sample_weight)
-    rows = rows[evenly_spaced(len(rows), _ROWS)]
+    rows = counted_indices(X.shape[0], sample_weight, _ROWS)
     x = dense(X[rows])
     fractions = np.clip((x[:, chosen] - center) / scale, 0, 1)
     entropies = entr(fractions) + entr(1 - fractions)
