@@ -36,6 +36,7 @@ from .devices import as_given, in_numpy
 from .fit_warnings import warn_of_few_directions
 from .fitted import FittedNetwork, by_block_of_model
 from .fitting import DTYPES, by_block, counted_rows, validated_rows
+from .label_neighbors import LabeledNeighbors
 from .labels import SupervisedData, read_classes, read_values
 from .one_pass import fit_transform
 from .parameters import resolved
@@ -54,6 +55,7 @@ _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
 _MOSTLY_REAL = 0.5  # least fraction of real inputs for their directions to decide whether to mask
 # Fraction of dropped units, in layers that are wide enough for it; the default layers are.
 _DROPPED, _FEWEST_UNITS = 0.5, 100
+_NO_NOISE, _NOISY = 0.3, 0.5  # errors of neighbors up to which none, and from which all of these are
 MOST_UNITS, _UNITS_PER_FEATURE = 500, 5  # of the default layers
 
 
@@ -208,14 +210,15 @@ class BaseSupervised(
             )
         return SupervisedData(X, weights, balanced, targets)
 
-    def _start_network(self, n_inputs, widths, activations, targets):
+    def _start_network(self, n_inputs, widths, activations, data):
         """Set the network, of an encoder and an output layer, and its output units; return the state before the first step."""
+        targets = data.targets
         n_outputs = targets.values.shape[1]
         if self.frozen != "all" and self.frozen > len(widths):
             raise ValueError(
                 f"frozen={self.frozen} is more than the {len(widths)} hidden layers; 'all' means all of them."
             )
-        dropout = self._automatic_dropout(widths) if self.dropout == "auto" else self.dropout
+        dropout = self._automatic_dropout(widths, data) if self.dropout == "auto" else self.dropout
         self._shape = {
             "sizes": (n_inputs, *widths, n_outputs),
             "activation": (*activations, "identity"),
@@ -230,11 +233,14 @@ class BaseSupervised(
         params.encoder_weights[-1][...] = params.encoder_biases[-1][...] = 0
         return state
 
-    def _automatic_dropout(self, widths):
-        """Return the fraction of units to drop: some of many units, if there are many steps to learn with the others."""
+    def _automatic_dropout(self, widths, data):
+        """Return the fraction of units to drop if labels are noisy: of many units, with many steps to learn."""
         many_steps = self.max_iter == "auto" and not is_full_batch(self.solver)
         trained = self.frozen != "all"
-        return _DROPPED if many_steps and trained and min(widths) >= _FEWEST_UNITS else 0.0
+        if not (many_steps and trained and min(widths) >= _FEWEST_UNITS):
+            return 0.0
+        noise = LabeledNeighbors(self._inputs(data.X), data).error(self._kind)
+        return _DROPPED * float(np.clip((noise - _NO_NOISE) / (_NOISY - _NO_NOISE), 0, 1))
 
     def _train_jointly(
         self, data, state, constant_loss, *, penalties=(), factors=None, autoencoder=None, **options

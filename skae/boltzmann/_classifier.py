@@ -165,19 +165,19 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
             X, y = gathered_with_y(self, X, y)
             frame = X
             data = self._validated_data(X, y, sample_weight)
-            begin = partial(self._begin, data.targets)
+            begin = partial(self._begin, data)
             base_data = data_for_part(frame, sample_weight, data.X, data.weights)
             state = begin(self._fitted_base(*base_data, on_interrupt=begin))
             self._train_jointly(data, state, data.constant_loss(), rows=data.labeled_rows)
         return self
 
-    def _begin(self, targets, base):
+    def _begin(self, data, base):
         """Build the network from the encoder of ``base`` and an output layer; set the fitted attributes and return its state."""
         self.base_, self._units = base, deepcopy(base.model_.units)  # it may be the user's
         layers = base.model_.encoder_layers()
         widths = [len(encoder) for encoder, _ in layers]
         n_inputs, names = layers[0][0].shape[1], ["sigmoid"] * len(widths)
-        state = self._start_network(n_inputs, widths, names, targets)
+        state = self._start_network(n_inputs, widths, names, data)
         encoders = [(*layer, None, None) for layer in layers]
         fill(self._network.views(state.params), 0, encoders)
         self._set_state(state)

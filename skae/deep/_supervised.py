@@ -129,7 +129,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
                 self._units.check(data.X, column_names(self, data.X))
             self.layers_ = copies(layers, self)
             n_inputs, shapes = self._units.scaling.n_inputs, layer_shapes(self.layers_)
-            state = self._start_network(n_inputs, *shapes, data.targets)
+            state = self._start_network(n_inputs, *shapes, data)
             self._learn(data, state, data_for_part(frame, sample_weight, data.X, data.weights))
         return self
 

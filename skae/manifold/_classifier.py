@@ -68,10 +68,12 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     tangent_penalty : float, 'auto' or str, default='auto'
         Weight of the squared slopes of the outputs along the tangents; 0 skips (b). Slopes are those by scaled columns.
         ``'auto'`` is the mean variance of the data along the tangents, ``mean(u' Cov(X) u)`` for scaled columns, and
-        does not depend on the scale of X. If unlabeled rows are penalized and n < 1000 have labels, it is ``(n / 1000)
-        ** 1.5`` times that. It is estimated from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a multiple:
-        search on the grid ``'0.3*auto'``, ``'auto'``, ``'3*auto'``, ``'30*auto'``. If the penalty P of a minibatch
-        exceeds L, 5% of the loss of constant outputs, it is replaced by ``L * (1 + log(P / L))``. A weight that is
+        does not depend on the scale of X. It is less if more than half of the squared distance to the nearest rows of
+        other labels is along the tangents, as in many tables, and 0 from 60% on: outputs must change there. If
+        unlabeled rows are penalized and n < 1000 have labels, it is ``(n / 1000) ** 1.5`` times that. It is estimated
+        from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a multiple: search on the grid ``'0.3*auto'``,
+        ``'auto'``, ``'3*auto'``, ``'30*auto'``. If the penalty P of a minibatch exceeds L, 5% of the loss of constant
+        outputs, it is replaced by ``L * (1 + log(P / L))``. A weight that is
         much too large then costs little accuracy and does not lead to constant outputs.
     tangent_sampling : {'exact', 'random'}, default='random'
         Whether a step uses all tangents of each sample, or one random combination of them, which is unbiased. The
@@ -117,7 +119,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         Fraction of the cells that are corrupted; for gaussian noise, its standard deviation.
     dropout : float or 'auto', default='auto'
         Fraction of the units of each layer that are dropped at each step of (c), also for the slopes along the
-        tangents. ``'auto'`` is that of :class:`StackedAEClassifier`, but 0 if columns have a common range, as pixels.
+        tangents. ``'auto'`` is that of :class:`StackedAEClassifier`.
     frozen : int or 'all', default=0
         Number of the lowest hidden layers that keep the weights of ``base``. With ``'all'``, only the output layer is
         trained.
@@ -276,7 +278,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             data = self._validated_data(X, y, sample_weight)
             data.targets.loss = self._output_loss()
             # If (a) is interrupted, there is a classifier over what the base has learned so far.
-            begin = partial(self._begin, data.targets)
+            begin = partial(self._begin, data)
             base_data = data_for_part(frame, sample_weight, data.X, data.weights)
             state = begin(self._fitted_base(*base_data, on_interrupt=begin))
             self._set_n_tangents(self._shape["sizes"])
@@ -289,6 +291,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         penalizes_unlabeled = self._penalizes_unlabeled()
         rows = self._penalized_rows(data.targets.labeled, penalizes_unlabeled, state.seed)
         penalties, observers = self._penalties(inputs, rows, data, state, constant_loss)
+        if not penalties:
+            penalizes_unlabeled, rows = False, data.labeled_rows
         # Which rows to train on, such that the loss of predictions is a mean over the labeled ones of them.
         ratio = unlabeled_ratio(self, self.reconstruction_weight > 0 or penalizes_unlabeled)
         options = {"rows": rows, "observers": observers, "unlabeled_per_labeled": ratio}
@@ -314,12 +318,12 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         used = self.penalize_unlabeled or self.reconstruction_weight > 0
         check_unlabeled(self, used, "penalize_unlabeled=True or reconstruction_weight > 0")
 
-    def _begin(self, targets, base):
+    def _begin(self, data, base):
         """Add an output layer to the encoder of ``base``; set the fitted attributes and return the state."""
         fitted = base.model_
         self.base_, self._units, encoder = base, deepcopy(fitted.units), fitted.network
         n_inputs, *widths = encoder.sizes
-        state = self._start_network(n_inputs, widths, encoder.names, targets)
+        state = self._start_network(n_inputs, widths, encoder.names, data)
         fill_encoder(self._network.views(state.params), fitted.params)
         self._set_state(state)
         return state
@@ -331,9 +335,6 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         if not isinstance(base, (BaseAutoEncoder, StackedAE)):
             raise TypeError(f"base must be an auto-encoder or a StackedAE; got {base!r}.")
         return fitted_base(self, base, X, weights, on_interrupt=on_interrupt)
-
-    def _automatic_dropout(self, widths):
-        return 0.0 if self._units.has_common_range else super()._automatic_dropout(widths)
 
     def _warn_of_constant_outputs(self, data):
         """Warn if even the labeled rows are predicted hardly better than by outputs that do not depend on X."""
@@ -398,6 +399,8 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         store = self._tangents(inputs, rows, state)
         automatic = automatic_penalty(inputs, rows, data, store, state.seed)
         self.tangent_penalty_ = resolved(self.tangent_penalty, "tangent_penalty", automatic)
+        if self.tangent_penalty_ == 0:
+            return [], []
         arguments = self.tangent_penalty_, self._network, self._output_units, store
         penalty = TangentPropagation(*arguments, largest=_LARGEST * constant_loss)
         updates = [TangentUpdates(store, self.update_tangents)] if self.update_tangents else []

@@ -13,6 +13,7 @@ from .._arrays.namespace import (
     namespace,
     to_numpy,
 )
+from .._estimators.label_neighbors import LabeledNeighbors
 from .._estimators.parameters import resolved
 from .._estimators.validation import Need
 from .._kernels.tangents import gather, gather_sum
@@ -26,6 +27,10 @@ from ._tangents import BLOCK, rows_at_once_like
 _N_ROWS = 500
 # With fewer labels a penalty at unlabeled rows would flatten the outputs there, and is made smaller.
 _MANY_LABELS = 1000
+# Shares of the way to the nearest row of another label along tangents: up to which the automatic weight stays, and from
+# which it is 0. Then outputs must change along tangents.
+_WITHIN, _ACROSS = 0.5, 0.6
+_CELLS = 10_000_000  # of tangents at once
 
 
 class TangentStore:
@@ -114,6 +119,16 @@ class TangentStore:
             self._compute(inputs[samples], signs, out)
         else:
             self._look_up(self._places[rows[samples]], signs, out)
+
+    def tangents_by_block(self, rows):
+        """Yield slices of ``rows``, which have tangents, and these, of shape (n_rows, n_tangents, n_features)."""
+        n_rows = max(1, _CELLS // (self.n_tangents * self.X.shape[1]))
+        for part in gen_batches(len(rows), n_rows):
+            inputs = dense(self.X[rows[part]])
+            if self._basis is None:
+                yield part, self._tangents(inputs)
+            else:
+                yield part, self._basis[self._places[rows[part]]].astype(inputs.dtype)
 
     @property
     def can_be_captured(self):
@@ -238,7 +253,7 @@ def automatic_penalty(X, rows, data, store, seed):
     """Return the mean variance of the data along the tangents, or less if few of the ``rows`` have labels.
 
     If x moves along a tangent by the standard deviation of the data, outputs change by about the slope times that
-    deviation. The penalty is the mean square of this change.
+    deviation. The penalty is the mean square of this change. It is 0 if tangents are the way to other labels.
 
     Parameters
     ----------
@@ -256,17 +271,28 @@ def automatic_penalty(X, rows, data, store, seed):
     some_weights, x = None if weights is None else weights[some], dense(X[some])
     deviations = x - np.average(x, axis=0, weights=some_weights)
     tangent_rows = _some(rows, weights, rng)
-    directions = np.empty((len(tangent_rows), store.n_directions, X.shape[1]), deviations.dtype)
-    inputs = np.ascontiguousarray(dense(X[tangent_rows]))
-    store(tangent_rows, inputs, np.arange(len(tangent_rows)), seed, directions)
-    squares = np.square(deviations @ directions.reshape(-1, X.shape[1]).T)
-    variances = np.average(squares, axis=0, weights=some_weights).reshape(len(tangent_rows), -1)
-    # A random combination of a sample's tangents has the sum of their variances on average.
+    variances = np.empty(len(tangent_rows))
+    for part, basis in store.tangents_by_block(tangent_rows):
+        squares = np.square(deviations @ basis.reshape(-1, X.shape[1]).T)
+        along = np.average(squares, axis=0, weights=some_weights)
+        variances[part] = along.reshape(-1, store.n_tangents).mean(axis=1)
     row_weights = None if weights is None else weights[tangent_rows]
-    total = np.average(variances.sum(axis=1), weights=row_weights)
+    variance = np.average(variances, weights=row_weights)
     n_labeled = int(data.targets.labeled.sum())
     fraction = min(1, n_labeled / _MANY_LABELS) if n_labeled < len(rows) else 1
-    return float(total) / store.n_tangents * fraction**1.5
+    share = share_to_other_label(X, data, store)
+    within = np.clip((_ACROSS - share) / (_ACROSS - _WITHIN), 0, 1)
+    return float(variance * fraction**1.5 * within)
+
+
+def share_to_other_label(X, data, store):
+    """Return the share of the squared distance to the nearest row of another label that lies in the tangent plane."""
+    rows, differences = LabeledNeighbors(X, data).to_other_label()
+    along = 0.0
+    for part, basis in store.tangents_by_block(rows):
+        along += np.sum((basis @ differences[part][:, :, None]) ** 2)
+    total = np.sum(differences**2)
+    return along / total if total > 0 else 0.0
 
 
 def _some(rows, weights, rng):

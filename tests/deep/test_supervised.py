@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits, make_multilabel_classification
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import scale
 
@@ -402,9 +403,27 @@ def test_automatic_dropout_is_half_of_wide_layers(layers, options, dropout, monk
     monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda n_rows, batch_size: 2)
     monkeypatch.setattr("skae._estimators.training.AUTO_ITERATIONS", 2)
     options = {"pretraining": None, "random_state": 0, **options}
-    auto = StackedAEClassifier(layers, **options).fit(X[:80], y[:80])
-    given = StackedAEClassifier(layers, dropout=dropout, **options).fit(X[:80], y[:80])
+    noisy = np.random.default_rng(0).integers(0, 3, 80)
+    auto = StackedAEClassifier(layers, **options).fit(X[:80], noisy)
+    given = StackedAEClassifier(layers, dropout=dropout, **options).fit(X[:80], noisy)
     np.testing.assert_array_equal(auto.predict_proba(X), given.predict_proba(X))
-    auto = StackedAERegressor(layers, dropout="auto", **options).fit(X[:80], y[:80])
-    given = StackedAERegressor(layers, dropout=dropout, **options).fit(X[:80], y[:80])
+    auto = StackedAERegressor(layers, dropout="auto", **options).fit(X[:80], noisy)
+    given = StackedAERegressor(layers, dropout=dropout, **options).fit(X[:80], noisy)
     np.testing.assert_array_equal(auto.predict(X), given.predict(X))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("n_wrong", [0, 15, 80])
+def test_automatic_dropout_follows_the_noise_of_labels(n_wrong, monkeypatch):
+    monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda n_rows, batch_size: 2)
+    labels = np.where(np.arange(100) < n_wrong, np.arange(100) % 3, y[:100] % 3)
+    data = scale(X[:100, [2, 3, 4, 5, 10, 20, 21, 36, 42, 43]])
+    nearest = KNeighborsClassifier(1).fit(data, labels).kneighbors(return_distance=False)[:, 0]
+    others = np.random.default_rng(0).permutation(100)
+    noise = np.mean(labels[nearest] != labels) / np.mean(labels[others] != labels)
+    dropout = 0.5 * np.clip((noise - 0.3) / 0.2, 0, 1)
+    options = {"pretraining": None, "random_state": 0, "layers": [100]}
+    auto = StackedAEClassifier(**options).fit(data, labels)
+    given = StackedAEClassifier(dropout=dropout, **options).fit(data, labels)
+    np.testing.assert_array_equal(auto.predict_proba(data), given.predict_proba(data))
+    assert (dropout == 0, dropout == 0.5) == (n_wrong == 0, n_wrong == 80)

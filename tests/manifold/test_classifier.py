@@ -2,6 +2,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from scipy.special import log_expit, log_softmax
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -301,22 +302,20 @@ def test_what_a_part_prints_is_no_part_of_a_checkpoint(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("columns", "options", "dropout"),
     [
-        ("of one scale", {}, 0.0),
-        ("of several scales", {}, 0.5),
-        ("of counts of words", {}, 0.5),
-        ("of several scales", {"max_iter": 3}, 0.0),
-        ("of several scales", {"base": ContractiveAE(99, max_iter=2, random_state=0)}, 0.0),
+        ("with labels of noise", {}, 0.5),
+        ("with noise of sparse rows", {}, 0.5),
+        ("with labels of X", {}, 0.0),
+        ("with labels of noise", {"max_iter": 3}, 0.0),
+        ("with labels of noise", {"base": ContractiveAE(99, max_iter=2, random_state=0)}, 0.0),
     ],
 )
-def test_units_are_dropped_unless_columns_are_pixels(columns, options, dropout):
+def test_units_are_dropped_if_labels_are_noise(columns, options, dropout):
     rng = np.random.default_rng(0)
-    rows = {
-        "of one scale": rng.integers(0, 17, (40, 6)),
-        "of several scales": rng.normal(size=(40, 6)),
-        "of counts of words": rng.poisson(np.geomspace(0.05, 0.4, 40), (40, 40))
-        * rng.uniform(1, 2, 40),
-    }[columns]
-    targets = np.arange(40) % 2
+    rows, targets = rng.integers(0, 17, (40, 6)), np.arange(40) % 2
+    if columns == "with labels of X":
+        rows[:, 0] += 100 * targets
+    elif columns == "with noise of sparse rows":
+        rows = csr_matrix(rng.poisson(0.3, (40, 40)) * rng.uniform(1, 2, 40))
     base = ContractiveAE(100, max_iter=2, random_state=0)
     options = {"base": base, "batch_size": 40, "random_state": 0} | options
     model = ManifoldTangentClassifier(**options).fit(rows, targets)

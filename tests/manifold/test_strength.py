@@ -45,6 +45,30 @@ def test_automatic_penalty_is_the_variance_along_the_tangents(kind):
     assert model.tangent_penalty_ == pytest.approx(expected, rel=5e-3)
 
 
+def _share_to_other_label(base, data, labels):
+    """Return how much of the squared distances to the nearest rows of other labels is in the tangent planes."""
+    basis, within, total = tangent_basis(base, data, 1).basis, 0, 0
+    for row, label, plane in zip(data, labels, basis):
+        others = data[labels != label]
+        way = others[np.argmin(np.linalg.norm(others - row, axis=1))] - row
+        within, total = within + np.sum((plane @ way) ** 2), total + way @ way
+    return within / total
+
+
+@pytest.mark.parametrize("sampling", ["exact", "random"])
+@pytest.mark.parametrize(("normal", "factor"), [((1, 0), 1), ((1, 2), None), ((1, 5), 0)])
+def test_no_penalty_along_the_way_to_other_labels(normal, factor, sampling):
+    data = np.random.default_rng(0).standard_normal((200, 2)) * [2, 1]
+    labels = (data @ normal > 0).astype(int)
+    model = clone(MODEL).set_params(n_tangents=1, tangent_sampling=sampling).fit(data, labels)
+    share = _share_to_other_label(model.base_, data, labels)
+    expected = np.clip((0.6 - share) / 0.1, 0, 1)
+    assert expected == factor or (factor is None and 0 < expected < 1)
+    basis = tangent_basis(model.base_, data, 1).basis
+    variance = np.einsum("nki,ij,nkj->n", basis, np.cov(data.T, bias=True), basis).mean()
+    assert model.tangent_penalty_ == pytest.approx(expected * variance, rel=5e-3)
+
+
 @pytest.mark.parametrize("text", ["2*auto", " 2.0 * auto", "2e0*auto"])
 def test_multiples_of_the_automatic_penalty(text):
     automatic = clone(MODEL).fit(X, y).tangent_penalty_
