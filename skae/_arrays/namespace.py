@@ -103,12 +103,6 @@ def evenly_spaced(n, most):
     return slice(None, None, max(-(-n // most), 1))
 
 
-def counted_indices(n, sample_weight, most):
-    """Return at most ``most`` evenly spaced ones of the indices below ``n``, of those with a weight if there are any."""
-    rows = np.arange(n) if sample_weight is None else np.flatnonzero(sample_weight)
-    return rows[evenly_spaced(len(rows), most)]
-
-
 def some_rows(X, most):
     """Return at most ``most`` evenly spaced rows of X, dense: the order of rows may be that of classes, or of time."""
     rows = dense(X[evenly_spaced(X.shape[0], most)])

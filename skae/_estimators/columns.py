@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._arrays.namespace import counted_indices, dense, some_rows
+from .._arrays.namespace import dense
 from ..nn.scaling import Scaling
 
 LARGEST_WHOLE = 2**24  # float32 has all whole numbers up to this one
@@ -15,7 +15,6 @@ _FEWEST_COUNTS = 32  # fewer columns of zeros and some counts are a table
 _FAR_OFF = 3  # gap between a value that stands for missing ones and the others, in multiples of their range
 _FEWEST_EQUAL, _OFTEN = 8, 0.005  # least number and fraction of the rows that have it
 _FEWEST_VALUES = 10  # fewer other values are categories
-_MANY_ROWS, _MANY_CELLS = 4096, 2**20  # to look for it
 NARROW = 0.25  # deviations within which nine tenths of the values are, of a column whose scale a few others make
 _FEWEST_ROWS = 20  # of fewer, none are nine tenths
 _TINY = 1e-280  # smallest variance from squares with all digits
@@ -30,7 +29,7 @@ class Columns:
     ----------
     X : ndarray or CSR matrix of shape (n_samples, n_features)
     sample_weight : ndarray of shape (n_samples,) or None
-        Rows of weight 0 are left out.
+        Positive weights: rows of weight 0 do not count, and are left out before.
 
     Attributes
     ----------
@@ -43,7 +42,7 @@ class Columns:
     varies : ndarray of bool of shape (n_features,)
         Mask of the columns that are not constant.
     n_rows : int
-        Number of rows of positive weight.
+        Number of rows.
     count : float
         Number of rows, or the sum of their weights where that is larger: a row of weight 2 is two rows, but weights
         with a sum of 1 are no single row.
@@ -173,10 +172,8 @@ class Placeholder(NamedTuple):
     fraction: float
 
 
-def placeholders(X):
-    """Return the ``Placeholder`` of each column of X that has one, by evenly spaced rows."""
-    n_rows = max(1, min(_MANY_ROWS, _MANY_CELLS // X.shape[1]))
-    x = some_rows(X, n_rows)
+def placeholders(x):
+    """Return the ``Placeholder`` of each column that has one in the dense rows ``x``."""
     width, found = max(1, _CELLS // len(x)), []
     for start, sign in product(range(0, x.shape[1], width), (1, -1)):
         # In a block of columns, which takes little memory: values far below the others, or far above them.
@@ -198,14 +195,12 @@ def placeholders(X):
     return found
 
 
-def dwarfed_columns(X, deviation, sample_weight):
-    """Return a mask of the columns of X whose ``deviation`` a few values make, which dwarf all others.
+def dwarfed_columns(x, deviation):
+    """Return a mask of the columns whose ``deviation`` a few values make, which dwarf all others in the dense rows ``x``.
 
     Nine tenths of the others are then within a small part of it, and the middle half of them are not all equal, as the
-    zeros of a count would be. Evenly spaced rows of positive weight are looked at.
+    zeros of a count would be.
     """
-    n_rows = max(1, min(_MANY_ROWS, _MANY_CELLS // X.shape[1]))
-    x = dense(X[counted_indices(X.shape[0], sample_weight, n_rows)])
     x = np.sort(x, axis=0)  # missing values come last
     count = (~np.isnan(x)).sum(axis=0)
     places = np.outer([0.05, 0.25, 0.75, 0.95], np.maximum(count - 1, 0)).astype(int)
@@ -279,20 +274,17 @@ def _sums(X, sample_weight, size=None):
 
 
 def _blocks(X, sample_weight):
-    """Yield dense blocks of the rows of X with a positive weight, and their weights in float64."""
+    """Yield dense blocks of the rows of X, and their weights in float64."""
     step = max(1, _CELLS // X.shape[1])
     # gen_batches of scikit-learn takes longer to check its arguments than a small partial_fit to look at its columns.
     for start in range(0, X.shape[0], step):
         rows = slice(start, start + step)
         x = dense(X[rows])
         weights = np.ones(len(x)) if sample_weight is None else sample_weight[rows].astype(float)
-        if not weights.all():
-            x, weights = x[weights > 0], weights[weights > 0]
-        if len(x):
-            yield x, weights
+        yield x, weights
 
 
-def one_hot_groups(X, zero_one, sample_weight=None):
+def one_hot_groups(X, zero_one):
     """Return runs [start, stop) of neighboring 0/1 columns of which exactly one is 1 in every row.
 
     Parameters
@@ -300,12 +292,10 @@ def one_hot_groups(X, zero_one, sample_weight=None):
     X : ndarray or CSR matrix of shape (n_samples, n_features)
     zero_one : ndarray of bool of shape (n_features,)
         Mask of the columns that have only the values 0 and 1.
-    sample_weight : ndarray of shape (n_samples,) or None
-        Rows of weight 0 are left out.
     """
     if not zero_one.any():
         return []
-    ones, starts = _places_of_ones(X, zero_one, sample_weight)
+    ones, starts = _places_of_ones(X, zero_one)
     n_features, n_rows = len(zero_one), len(starts) - 1
     # ``position`` leads to the next 1 of each row. A group goes from ``column`` to the farthest of these, if no row has
     # a second 1 in between.
@@ -330,10 +320,10 @@ def one_hot_groups(X, zero_one, sample_weight=None):
     return groups
 
 
-def _places_of_ones(X, zero_one, sample_weight):
+def _places_of_ones(X, zero_one):
     """Return the indices of the 0/1 columns that are 1, row after row, and the start of each row."""
     if hasattr(X, "indptr"):
-        X = X.copy() if sample_weight is None else X[sample_weight > 0]
+        X = X.copy()
         X.sum_duplicates()
         missing = np.isnan(X.data) & zero_one[X.indices]
         if missing.any():
@@ -343,7 +333,7 @@ def _places_of_ones(X, zero_one, sample_weight):
         counts = np.add.reduceat(np.append(kept, 0), X.indptr[:-1]) * (np.diff(X.indptr) > 0)
         return X.indices[kept], np.concatenate([[0], np.cumsum(counts)])
     columns, counts = [np.empty(0, np.intp)], [np.empty(0, np.intp)]
-    for x, _ in _blocks(X, sample_weight):
+    for x, _ in _blocks(X, None):
         # A row with a missing value among them is left out, as above.
         x = x[~np.isnan(x[:, zero_one]).any(axis=1)]
         ones = (x == 1) & zero_one

@@ -13,6 +13,7 @@ _CONSTANT = 1e-3  # standard deviation of a constant code unit, as a fraction of
 _DEAD = 0.5  # warn above this fraction of features that are active nowhere
 _ROWS = 1024  # rows to look at
 _CELLS = 2**20  # cells to look at
+_ROWS_OF_FAR_VALUES = 4096  # to look for them
 _LITTLE_LEARNED = 0.75  # warn above this fraction of the error of constant outputs
 _FAR = 3.0  # least size of a scaled mean that is far from the rows in which the scale was found
 _FACTOR = 10.0  # least ratio of the scales of earlier and later rows that is told
@@ -241,10 +242,10 @@ def warn_of_rounded(columns, names):
         )
 
 
-def warn_of_far_values(X, stats, sample_weight, names):
+def warn_of_far_values(X, stats, names):
     """Warn if columns have values far from all others: as -999, which seems to stand for missing ones, or a heavy tail."""
-    dwarfed = dwarfed_columns(X, stats.deviation, sample_weight) & stats.varies
-    found = placeholders(X)
+    x = some_rows(X, max(1, min(_ROWS_OF_FAR_VALUES, _CELLS // X.shape[1])))
+    dwarfed, found = dwarfed_columns(x, stats.deviation) & stats.varies, placeholders(x)
     if found:
         dwarfed[[each.column for each in found]] = False
         first = found[0]

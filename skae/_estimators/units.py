@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import entr, xlogy
 
-from .._arrays.namespace import counted_indices, dense
+from .._arrays.namespace import evenly_spaced, some_rows
 from ..nn.losses import LOSSES, Gaussian, Multinomial, Reconstruction
 from ..nn.scaling import Scaling, no_scaling
 from .columns import Columns, ColumnScales, one_hot_groups
@@ -98,7 +98,6 @@ def make_units(
     *,
     standardize="auto",
     machine=False,
-    parameter="loss",
     n_units=None,
     enlarge=True,
     warns=True,
@@ -112,11 +111,11 @@ def make_units(
     frame : array-like
         X as the user gave it, with columns that may have names.
     sample_weight : ndarray or None
+        Positive weights of the rows.
     standardize : {'auto', 'columns', 'shared', False}
     machine : bool, default=False
-        Whether the units are those of a Boltzmann machine, which treats columns in a common range as probabilities.
-    parameter : str, default='loss'
-        Name of ``loss`` in the estimator, for error messages.
+        Whether the units are those of a Boltzmann machine, which treats columns in a common range as probabilities; its
+        parameter ``visible`` is then the ``loss``.
     n_units : int, default=None
         Number of sigmoid units with tied weights. Gaussian columns are scaled to the variance that suits them, see
         :func:`suitable_variance`.
@@ -130,19 +129,18 @@ def make_units(
     ValueError
         If a name is unknown, or the columns do not cover each column of X once.
     """
-    stats = Columns(X, sample_weight)
+    stats, parameter = Columns(X, sample_weight), "visible" if machine else "loss"
     names = getattr(frame, "columns", range(X.shape[1]))
     standardize = "auto" if standardize is True else standardize
     one_dwarfs_others = not standardize and warn_of_scales(stats, names, warns=warns)
     if warns and standardize:
-        warn_of_far_values(X, stats, sample_weight, names)
+        warn_of_far_values(X, stats, names)
         if X.dtype == np.float32:
             warn_of_rounded(stats, names)
     if loss == "auto":
         many_units = n_units is not None and enlarge and n_units > stats.varies.sum()
-        pairs, scaling = _automatic_losses(
-            X, stats, standardize, machine, sample_weight, standardize and many_units
-        )
+        binary_as_real = standardize and many_units
+        pairs, scaling = _automatic_losses(X, stats, standardize, machine, binary_as_real)
         named = None
     else:
         pairs = named_losses(loss, X, frame, parameter)
@@ -196,13 +194,13 @@ def suitable_variance(n_units, n_inputs, n_rows, *, beside_groups=False, enlarge
     return float(np.clip(n_units / n_inputs, 0.1, largest))
 
 
-def _automatic_losses(X, stats, standardize, machine, sample_weight, binary_as_real):
+def _automatic_losses(X, stats, standardize, machine, binary_as_real):
     """Return (loss, columns) pairs that suit X, and the scaling.
 
     With ``binary_as_real``, 0/1 columns outside of one-hot groups are gaussian and standardized.
     """
     # 1. The kinds of columns: in a one-hot group, binary, real, or on one scale, as pixels are.
-    groups = one_hot_groups(X, stats.zero_one, sample_weight)
+    groups = one_hot_groups(X, stats.zero_one)
     ungrouped = np.ones(X.shape[1], bool)
     for start, stop in groups:
         ungrouped[start:stop] = False
@@ -305,13 +303,14 @@ def _constant_losses(X, pairs, stats, scaling, sample_weight):
 
 def _mean_entropy(X, chosen, center, scale, sample_weight):
     """Return the sum over columns of the mean entropy of their values, scaled to [0, 1], in some weighted rows."""
-    rows = counted_indices(X.shape[0], sample_weight, _ROWS)
-    x = dense(X[rows])
+    x = some_rows(X, _ROWS)
     fractions = np.clip((x[:, chosen] - center) / scale, 0, 1)
     entropies = entr(fractions) + entr(1 - fractions)
     present = ~np.isnan(entropies)
     entropies[~present] = 0
-    weights = np.ones(len(rows)) if sample_weight is None else sample_weight[rows].astype(float)
+    weights = np.ones(len(x))
+    if sample_weight is not None:
+        weights = sample_weight[evenly_spaced(X.shape[0], _ROWS)].astype(float)
     total, count = weights @ entropies, weights @ present
     return float(np.divide(total, count, out=np.zeros_like(total), where=count > 0).sum())
 

@@ -380,8 +380,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
     def _make_units(self, X, frame, sample_weight):
         """Return how the network sees the columns of the validated X, which was ``frame``."""
         options = {"standardize": self.standardize, "warns": not self._as_part.columns_are_known}
-        options |= {"machine": True, "parameter": "visible"}
-        return make_units(self.visible, X, frame, sample_weight, **options)
+        return make_units(self.visible, X, frame, sample_weight, machine=True, **options)
 
     def layer_shapes(self):
         """Return width and activation of the one layer.

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import ClassVar, Literal
 
-import numpy as np
-
 from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
 from .._estimators import named_layers
 from .._estimators.devices import CONSTRAINTS as ENGINE
@@ -135,11 +133,11 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
 
     def _units_of_first_layer(self, layer, data, frame):
         """Return the ``Units`` of the first layer, from the rows that it learns from."""
-        weights, labeled = data.weights, data.targets.labeled
+        X, weights, labeled = data.X, data.weights, data.targets.labeled
         uses_all = self.pretraining in ("unsupervised", "partial") or self.reconstruction_weight
-        if not uses_all:
-            weights = np.where(labeled, 1.0 if weights is None else weights, 0)
-        return units_of(layer, data.X, frame, weights)
+        if not (uses_all or labeled.all()):
+            X, weights = X[labeled], None if weights is None else weights[labeled]
+        return units_of(layer, X, frame, weights)
 
     def _learn(self, data, state, first_data):
         """Train the layers, the first one on ``first_data``, and then all of them together."""
