@@ -48,6 +48,8 @@ class unchanged_on_error:
     def __init__(self, estimator, n_threads=None, learned="_state"):
         self._estimator, self._learned, self._within = estimator, learned, ExitStack()
         self._n_threads, self._before = n_threads, vars(estimator).copy()
+        # Those of an outer fit, in which this is a part of the work, go on.
+        self._has_callbacks = "_skl_callbacks" in self._before and not is_reporting(self._before)
 
     def __enter__(self):
         try:
@@ -63,13 +65,14 @@ class unchanged_on_error:
     def __exit__(self, _, error, __):
         try:
             self._within.close()
-        except BaseException as late:  # Ctrl-C
+            if self._has_callbacks:
+                end_callbacks(self._estimator)
+        except BaseException as late:  # Ctrl-C, or an error of a callback
             error = late
             raise
         finally:
             if error is not None:
-                # Those of an outer fit, in which this is a part of the work, go on.
-                if not is_reporting(self._before):
+                if self._has_callbacks:  # again, if Ctrl-C came in between
                     end_callbacks(self._estimator)
                 self._restore(error)
 

@@ -3,14 +3,12 @@
 A class takes these functions as methods.
 """
 
-from contextlib import contextmanager
-
 import numpy as np
 
 from ..nn.scaling import unscaled
 from ..training.loop import TrainingState
 from ..training.solvers import LBFGS
-from .callbacks import is_reporting, reported
+from .callbacks import Callbacks, is_reporting
 
 
 def check_refit(self):
@@ -27,27 +25,18 @@ def check_refit(self):
 
 def train_twice(self, problem, state):
     """Minimize ``problem`` from ``state`` with held-out rows, and then from the same state on all rows."""
-    start = TrainingState.from_dict(state.to_dict())
-    with _reporting_both(self, problem):
-        self._train(problem, state)
-        chosen = {name: self._state[name] for name in ("validation_curve", "converged")}
-        n_epochs = int(np.argmin(chosen["validation_curve"])) + 1
-        with reported(self, unscaled(problem.X), n_epochs, self._set_state) as report:
-            problem.observers = [*problem.observers, report]
-            _train_for(self, problem, start, n_epochs)
-            report.close(TrainingState.from_dict(self._state))
-        self._state |= chosen
-
-
-@contextmanager
-def _reporting_both(self, problem):
-    """Report both trainings to callbacks as subtasks of the fit, unless a task is open already."""
-    if is_reporting(vars(self)):
-        yield
-        return
-    with reported(self, unscaled(problem.X), 2, lambda state: None) as report:
-        yield
-        report.close(None)
+    start, X = TrainingState.from_dict(state.to_dict()), unscaled(problem.X)
+    # Callbacks see both trainings as subtasks of the fit.
+    whole = [] if is_reporting(vars(self)) else [Callbacks(self, X, 2)]
+    self._train(problem, state)
+    chosen = {name: self._state[name] for name in ("validation_curve", "converged")}
+    n_epochs = int(np.argmin(chosen["validation_curve"])) + 1
+    report = Callbacks(self, X, n_epochs, self._set_state)
+    problem.observers = [*problem.observers, report]
+    _train_for(self, problem, start, n_epochs)
+    self._state |= chosen
+    for each in (report, *whole):
+        each.close()
 
 
 def _train_for(self, problem, state, n_epochs):

@@ -1,7 +1,6 @@
 """Training parameters and results, shared by all estimators that are trained by minibatches or L-BFGS."""
 
 import os
-from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -19,7 +18,7 @@ from ..training.checkpoint import Checkpoint
 from ..training.full_batch import minimize_full_batch
 from ..training.loop import Stopping, TrainingState, Verbose, minimize
 from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_epochs, watches
-from .callbacks import reported_training
+from .callbacks import Callbacks
 from .devices import moved_problem
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
 from .fitting import BLOCK
@@ -202,15 +201,15 @@ class TrainedModel(CallbackSupportMixin):
         # 2. Who observes it.
         reporters = [*self._reporters(problem.rows, epochs.stop), *watches(self.solver, state)]
         checkpoints = [] if checkpoint is None else [checkpoint]
-        observers = [*problem.observers, *reporters, *checkpoints]
+        set_state = set_state or self._set_state
+        report = self._callbacks(problem, len(epochs), set_state)
+        observers = [*problem.observers, *reporters, *checkpoints, *report]
         # 3. Training.
-        solver, set_state = problem.solver or self._make_solver(), set_state or self._set_state
-        with (
-            self._callbacks(problem, state, len(epochs), set_state) as callbacks,
-            SetAtEnd(state, set_state),
-            moved_problem(self, problem, state, solver) as moved,
-        ):
-            self._minimize(moved, state, solver, epochs, [*observers, *callbacks])
+        solver = problem.solver or self._make_solver()
+        with SetAtEnd(state, set_state), moved_problem(self, problem, state, solver) as moved:
+            self._minimize(moved, state, solver, epochs, observers)
+        for callbacks in report:
+            callbacks.close()
         # 4. What remains to be written, printed and warned of.
         if checkpoint is not None and state.converged and isinstance(solver, LBFGS):
             checkpoint.epoch_end(state)  # scipy says that it has converged after its last epoch
@@ -218,12 +217,12 @@ class TrainedModel(CallbackSupportMixin):
             reporter.close(state)
         self._warn(problem, state, solver, n_before, epochs.stop)
 
-    def _callbacks(self, problem, state, n_epochs, set_state):
-        """Return a context of a list of observers: one that reports to callbacks, if there are any."""
+    def _callbacks(self, problem, n_epochs, set_state):
+        """Return a list of observers: one that reports to callbacks, if there are any."""
         if not getattr(self, "_skl_callbacks", None):
-            return nullcontext([])
+            return []
         X = unscaled(problem.X) if problem.callback_X is None else problem.callback_X
-        return reported_training(self, X, state, n_epochs, set_state)
+        return [Callbacks(self, X, n_epochs, set_state)]
 
     def _warn(self, problem, state, solver, n_before, max_epochs):
         """Warn if the loss rose or is useless, or if training ended at ``max_iter`` before it converged."""

@@ -65,7 +65,12 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
         self._units.check(X, column_names(self, X))
         return X, weights, data_for_part(frame, sample_weight, X, weights)
 
-    def _pretrain(self, state, data, first_data, report):
-        """Fit the layers to ``data``, the first one to ``first_data``, and put their weights into ``state``."""
+    def _pretrain(self, state, data, first_data, n_more):
+        """Fit the layers to ``data``, the first one to ``first_data``, and put their weights into ``state``.
+
+        Return the ``Callbacks`` of the fit, which are to be closed after ``n_more`` trainings.
+        """
+        layers = self._layers_in_training(state, data, first_data, n_more)
         with self._set_state_at_end(state):
-            pretrain(self, self._layers_in_training(state, data, first_data, report))
+            pretrain(self, layers)
+        return layers.report

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from .._arrays.namespace import like
+from .._estimators.callbacks import end_callbacks
 from .._estimators.devices import computing, prototype_of_parts
 from .._estimators.fitting import by_block, is_fitted
 from .._estimators.layer import NetworkLayer
@@ -46,7 +47,10 @@ class LayersOfNetwork:
 
     @contextmanager
     def fitting(self, name, layer, start):
-        """Copy the weights of ``layer`` to the network, however its training ends, and name it in errors."""
+        """Copy the weights of ``layer`` to the network, however its training ends, and name it in errors.
+
+        If the layer was not trained by its ``fit``, its callbacks end here.
+        """
         self.report.epoch_begin(None)
         try:
             try:
@@ -59,6 +63,8 @@ class LayersOfNetwork:
         except (TypeError, ValueError) as error:
             error.args = (f"In the layer {name!r}: {error}",)
             raise
+        finally:
+            end_callbacks(layer)
         self.report.epoch_end(None)
 
     def copy_weights(self, layer, start):

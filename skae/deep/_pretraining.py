@@ -10,11 +10,10 @@ above are computed: see :class:`~skae.deep._layers_of_network.LayersOfNetwork`.
 """
 
 import os
-from contextlib import contextmanager
 from functools import partial
 
 from .._arrays.namespace import Constant
-from .._estimators.callbacks import reported
+from .._estimators.callbacks import Callbacks
 from ..nn.layerwise import OnCodes
 from ..nn.model import Model
 from ..training.problem import Problem
@@ -22,27 +21,16 @@ from ._layers_of_network import LayersOfNetwork
 from ._pretraining_simultaneous import pretrain_simultaneously
 
 
-@contextmanager
-def reported_layers(stack, X, state, set_state, n_more):
-    """Report the training of layers, and ``n_more`` tasks after it, to callbacks of ``stack`` as parts of the fit."""
-    n_parts = 1 if stack.schedule == "simultaneous" else len(stack.layers_)
+def layers_in_training(self, state, data, first_data, n_more):
+    """Return the ``LayersOfNetwork`` of a stack, which takes this function as a method; their weights go into ``state``.
 
-    ended = False
-
-    def set_layers(_):
-        if not ended:  # in the end the stack has what it learned last, after a second training or from a checkpoint
-            set_state(state)
-
-    with reported(stack, X, n_parts + n_more, set_layers, "layer") as report:
-        yield report
-        ended = True
-        report.close(None)
-
-
-def layers_in_training(self, state, data, first_data, report):
-    """Return the ``LayersOfNetwork`` of a stack, which takes this function as a method; their weights go into ``state``."""
+    Their training and ``n_more`` tasks after it are the parts of the fit that callbacks see.
+    """
     model = Model(self._network, state.params, self._units)
     noise_below = self.corrupted == "input"
+    n_parts = n_more + (1 if self.schedule == "simultaneous" else len(self.layers_))
+    # Whatever has been trained, its weights are in ``state``.
+    report = Callbacks(self, data.X, n_parts, lambda _: self._set_state(state), "layer")
     return LayersOfNetwork(self.layers_, model, data, first_data, report, noise_below)
 
 

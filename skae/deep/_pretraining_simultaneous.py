@@ -1,13 +1,12 @@
 """Pre-training of all layers at once, each by its own objective on the present codes of the ones below."""
 
-from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from functools import partial
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from .._estimators.callbacks import reported
+from .._estimators.callbacks import Callbacks, end_callbacks
 from .._estimators.identity import seeds
 from .._estimators.training import TrainedModel
 from .._protocols import Observer
@@ -39,9 +38,16 @@ def pretrain_simultaneously(layers, checkpoint, resume):
     state = TrainingState(flat, trainer.solver.start(flat), states[0].rng, states[0].seed)
     problem = Problem(together, layers.rows, layers.data.sample_weight)
     set_layers = partial(_set_layers, layers, together)
-    with _reporting(layers, trainer.n_epochs(problem), set_layers) as observers:
-        problem.observers += observers
+    try:
+        reports = _reports(layers, trainer.n_epochs(problem))
+        if reports:
+            problem.observers += [_AfterEpochs(set_layers), *reports]
         trainer.train(problem, state, set_layers)
+        for report in reports:
+            report.close()
+    finally:
+        for _, layer, _ in layers:
+            end_callbacks(layer)
 
 
 def _begin_all(layers):
@@ -85,20 +91,13 @@ def set_part(layer, params, whole):
     training.set_state(whole.restarted(params.copy(), training.make_solver()))
 
 
-@contextmanager
-def _reporting(layers, n_epochs, set_layers):
-    """Yield observers that report epochs of all layers at once to the callbacks of the layers and of the whole."""
-    with ExitStack() as opened:
-        reports = [layers.report.inner(n_epochs)]
-        for _, layer, start in layers:
-            shown = partial(layers.codes, start) if start else layers.data.X
-            # The first observer sets the attributes of the layers.
-            report = reported(layer, shown, n_epochs, lambda state: None)
-            reports.append(opened.enter_context(report))
-        with_callbacks = [report for report in reports if report.has_callbacks]
-        yield [_AfterEpochs(set_layers), *with_callbacks] if with_callbacks else []
-        for report in reports:
-            report.close(None)
+def _reports(layers, n_epochs):
+    """Return a list of what reports epochs of all layers at once to the callbacks of the whole, and of its layers."""
+    reports = [layers.report.inner(n_epochs)]
+    for _, layer, start in layers:
+        shown = partial(layers.codes, start) if start else layers.data.X
+        reports.append(Callbacks(layer, shown, n_epochs))
+    return [report for report in reports if report.is_open]
 
 
 class _AfterEpochs(Observer):

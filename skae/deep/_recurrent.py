@@ -16,7 +16,6 @@ from ..nn.recurrent import RecurrentNetwork
 from ..training.problem import Problem
 from ._base import BaseStack
 from ._layers import check_stack, chosen_layers, layer_shapes
-from ._pretraining import reported_layers
 
 
 @estimator
@@ -203,9 +202,9 @@ class RecurrentAE(BaseStack):
         if not self.pretraining:
             self._train(problem, state)
             return
-        with reported_layers(self, X, state, self._set_state, 1) as report:
-            self._pretrain(state, PartData(X, weights), first_data, report)
-            self._train(problem, state)
+        report = self._pretrain(state, PartData(X, weights), first_data, 1)
+        self._train(problem, state)
+        report.close()
 
     @property
     def _network(self):

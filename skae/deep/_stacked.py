@@ -24,7 +24,6 @@ from ..training.problem import Problem
 from ._base import BaseStack
 from ._classifier import StackedAEClassifier
 from ._layers import check_stack, chosen_layers, downward, layer_shapes
-from ._pretraining import reported_layers
 from ._regressor import StackedAERegressor
 
 
@@ -255,12 +254,12 @@ class StackedAE(BaseStack):
             corruption=corruption,
             penalties=weight_decays(self.weight_decay),
         )
-        with reported_layers(self, X, state, self._set_state, bool(self.fine_tune)) as report:
-            self._pretrain(state, PartData(X, weights), first_data, report)
-            if self.fine_tune:
-                constant_loss = self._units.constant_loss
-                problem = Problem(objective, inputs, weights, constant_loss=constant_loss)
-                self._train(problem, state)
+        report = self._pretrain(state, PartData(X, weights), first_data, bool(self.fine_tune))
+        if self.fine_tune:
+            constant_loss = self._units.constant_loss
+            problem = Problem(objective, inputs, weights, constant_loss=constant_loss)
+            self._train(problem, state)
+        report.close()
 
     def _remember_parameters(self):
         """Store the parameters of training, with the corruption that the layers together have seen."""

@@ -30,7 +30,7 @@ from ._layers import (
     ties,
     units_of,
 )
-from ._pretraining import layers_in_training, pretrain, reported_layers
+from ._pretraining import layers_in_training, pretrain
 from ._pretraining_with_targets import pretrain_with_both, pretrain_with_targets
 
 
@@ -144,15 +144,15 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         if self.pretraining is None:
             self._train_together(data, state)
             return
-        with reported_layers(self, data.X, state, self._set_state, 1 + self.refit) as report:
-            with self._set_state_at_end(state):
-                self._train_layers(data, state, first_data, report)
-            self._train_together(data, state)
-
-    def _train_layers(self, data, state, first_data, report):
-        """Fit the layers and put their weights into ``state``."""
         rows = PartData(data.X, data.weights)
-        layers = self._layers_in_training(state, rows, first_data, report)
+        layers = self._layers_in_training(state, rows, first_data, 1 + self.refit)
+        with self._set_state_at_end(state):
+            self._pretrain(layers, data)
+        self._train_together(data, state)
+        layers.report.close()
+
+    def _pretrain(self, layers, data):
+        """Fit the ``LayersOfNetwork``."""
         if self.pretraining == "unsupervised":
             pretrain(self, layers)
         elif self.pretraining == "supervised":
