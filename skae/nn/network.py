@@ -101,17 +101,7 @@ class Network:
 
     def trace(self, n_samples, flat, penalties=()):
         """Return the buffers of a batch on the device of ``flat``, with the rows that ``penalties`` claim."""
-        n_claimed = 0
-        for penalty in penalties:
-            n_claimed += penalty.n_rows(n_samples)
-        return Trace(
-            n_samples,
-            self.sizes,
-            flat,
-            decoder=bool(self.decoder),
-            dropout=self.dropout > 0,
-            n_claimed=n_claimed,
-        )
+        return Trace(self, n_samples, flat, sum([each.n_rows(n_samples) for each in penalties]))
 
     def initial(self, rng, dtype, output_bias=None):
         """Return initial parameters: uniform weights of the usual width; zero biases, but perhaps ``output_bias``."""
@@ -237,15 +227,11 @@ class Trace:
 
     Parameters
     ----------
+    network : Network
     n_samples : int
-    sizes : sequence of int
     like : ndarray
         Array whose library, device and dtype the buffers have.
-    decoder : bool
-        Whether the network has a decoder.
-    dropout : bool
-        Whether dropout masks the outputs of hidden layers.
-    n_claimed : int, default=0
+    n_claimed : int
         Number of rows of each layer that penalties can claim.
 
     Attributes
@@ -263,7 +249,8 @@ class Trace:
         Set by the objective for its penalties: the batch, its rows without noise, and the source of random numbers.
     """
 
-    def __init__(self, n_samples, sizes, like, *, decoder=True, dropout=False, n_claimed=0):
+    def __init__(self, network, n_samples, like, n_claimed):
+        sizes, decoder = network.sizes, network.decoder
         self.n_samples, self._n_claimed, self.first_row = n_samples, n_claimed, n_claimed
         end_of_encoder = n_claimed + n_samples
         n_rows = end_of_encoder + (n_samples if decoder else 0)
@@ -276,7 +263,7 @@ class Trace:
                 downward.append(rows.take(end_of_encoder))
         self.inputs = upward[0].lower
         self.codes = downward[-1].upper if decoder else empty_like(upward[-1].upper)
-        self.encoder = _encoder_records(upward, self.codes, dropout)
+        self.encoder = _encoder_records(upward, self.codes, network.dropout > 0)
         self.decoder = _decoder_records(downward)
         self.logits = self.decoder[-1].outputs if decoder else self.codes
         self.sample_weights, self.losses = empty(n_samples, like), empty(n_samples, like)
