@@ -37,9 +37,10 @@ from .fit_warnings import warn_of_few_directions
 from .fitted import FittedNetwork, by_block_of_model
 from .fitting import DTYPES, by_block, counted_rows, validated_rows
 from .label_neighbors import LabeledNeighbors
-from .labels import SupervisedData, read_classes, read_values
+from .labels import SupervisedData
 from .one_pass import fit_transform
 from .parameters import resolved
+from .reading_y import read_classes, read_values
 from .refit import check_refit, train_twice
 from .training import TrainedModel
 from .validation import OF_LEVEL

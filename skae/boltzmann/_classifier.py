@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from .._compat import HasMethods, _fit_context
 from .._estimators.fitting import gathered_with_y, unchanged_on_error
-from .._estimators.labels import CLASS_WEIGHT, score
 from .._estimators.parameters import estimator
+from .._estimators.reading_y import CLASS_WEIGHT, score
 from .._estimators.subestimators import data_for_part, fill, fitted_base, unfrozen
 from .._estimators.supervised import BaseSupervised
 from .._typing import ArrayLike, ClassifierMixin, ClassWeight, MatrixLike, Self

@@ -2,8 +2,8 @@
 
 from typing import ClassVar, Literal
 
-from .._estimators.labels import CLASS_WEIGHT, score
 from .._estimators.parameters import estimator
+from .._estimators.reading_y import CLASS_WEIGHT, score
 from .._estimators.unlabeled import UNLABELED, check_unlabeled, unlabeled_ratio
 from .._typing import ClassifierMixin, ClassWeight
 from ._supervised import BaseSupervisedStack

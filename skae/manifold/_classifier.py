@@ -15,8 +15,8 @@ from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import computing, fitting_parts, in_numpy, prototype_of_parts
 from .._estimators.fit_warnings import warn_of_constant_outputs
 from .._estimators.fitting import by_block, gathered_with_y, unchanged_on_error
-from .._estimators.labels import CLASS_WEIGHT, score
 from .._estimators.parameters import estimator, resolved
+from .._estimators.reading_y import CLASS_WEIGHT, score
 from .._estimators.subestimators import data_for_part, fill_encoder, fitted_base, unfrozen
 from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.unlabeled import (

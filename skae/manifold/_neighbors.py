@@ -19,9 +19,9 @@ from .._estimators.fitting import (
     unchanged_on_error,
     validated_rows,
 )
-from .._estimators.labels import read_labels
-from .._estimators.labels import score as accuracy
 from .._estimators.parameters import check_set, set_params
+from .._estimators.reading_y import read_labels
+from .._estimators.reading_y import score as accuracy
 from .._estimators.subestimators import (
     check_instance,
     check_needs_no_y,
