@@ -3,7 +3,6 @@
 import hashlib
 import types
 from functools import partial
-from numbers import Integral
 
 import joblib
 import numpy as np
@@ -11,7 +10,7 @@ from sklearn.base import BaseEstimator
 
 from .._version import __version__
 from .devices import averages
-from .subestimators import DrawnSeed, is_prefit, unfrozen
+from .subestimators import is_prefit, kind_of_seed, unfrozen
 
 # Parameters that may change when training goes on, also those of sub-estimators; random states count by their kind.
 _FREE = {"max_iter", "verbose", "checkpoint", "resume", "random_state", "n_jobs"}
@@ -52,12 +51,6 @@ def seeds(estimator):
         for name, value in estimator.get_params().items()
         if name.rpartition("__")[2] == "random_state"
     }
-
-
-def kind_of_seed(random_state):
-    """Return a string that identifies an integer seed by its value, and any other random state by its class."""
-    fixed = isinstance(random_state, Integral) and not isinstance(random_state, DrawnSeed)
-    return str(random_state) if fixed else type(random_state).__name__
 
 
 def _in_c_order(value):

@@ -35,6 +35,12 @@ class DrawnSeed(int):
     """The seed of a part of another estimator that has none: a new one in each fit, which no checkpoint compares."""
 
 
+def kind_of_seed(random_state):
+    """Return a string that identifies an integer seed by its value, and any other random state by its class."""
+    fixed = isinstance(random_state, Integral) and not isinstance(random_state, DrawnSeed)
+    return str(random_state) if fixed else type(random_state).__name__
+
+
 def is_prefit(estimator, name="base"):
     """Return whether the sub-estimator in the parameter ``name`` of ``estimator`` is used as it is, without being fitted."""
     frozen = isinstance(getattr(estimator, name, None), FrozenEstimator)

@@ -23,8 +23,8 @@ from .devices import moved_problem
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
 from .fitting import BLOCK
 from .held_out import held_out_rows
-from .identity import identity, kind_of_seed
-from .subestimators import AsPart
+from .identity import identity
+from .subestimators import AsPart, kind_of_seed
 from .validation import OF_TRAINING, validate_params
 
 # Training parameters that methods of a fitted model need,

@@ -65,7 +65,11 @@ def warn_of_unused(estimator):
     If several apply to a parameter, the first one is told; none is if it needs what the user has turned off.
     """
     changed = changed_parameters(estimator)
-    turned_off = {name for name, value in changed.items() if _is_off(value)}
+    turned_off = {
+        name
+        for name, value in changed.items()
+        if value is None or (isinstance(value, (Real, np.bool_)) and value == 0)
+    }
     needs = [need for each in type(estimator).__mro__ for need in vars(each).get("_needs", ())]
     for names, others, needed, is_there in needs:
         if changed.keys().isdisjoint(names.split()) or is_there(estimator):
@@ -75,11 +79,6 @@ def warn_of_unused(estimator):
             continue
         verb = "has no effect: it needs" if len(unused) == 1 else "have no effect: they need"
         warn(f"{', '.join(unused)} of {type(estimator).__name__} {verb} {needed}.")
-
-
-def _is_off(value):
-    """Return whether a parameter that has this ``value`` turns off what it is named after."""
-    return value is None or (isinstance(value, (Real, np.bool_)) and value == 0)
 
 
 def warn_of_argument(given, needed):
