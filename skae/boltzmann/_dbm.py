@@ -19,6 +19,7 @@ from .._estimators.fitted import by_block_of_model
 from .._estimators.fitting import (
     DTYPES,
     MeanScore,
+    column_names,
     counted_rows,
     gathered,
     unchanged_on_error,
@@ -46,8 +47,7 @@ from ..nn.layerwise import OnCodes
 from ..nn.penalties import weight_decays
 from ..training.problem import Problem
 from ..training.solvers import LBFGS
-from ._joint_training import double_weights, joint_objective, pretrain
-from ._layers import check_machines
+from ._layers import check_machines, double_weights, pretrain
 from ._machine import BoltzmannMachine, means_to_center
 from ._mean_field import FittedMachine, beside_zeros
 from ._partition import LogPartition, normalized
@@ -230,7 +230,7 @@ class DBM(
             X = validated_rows(self, X, dtype=DTYPES)
             X, weights, _ = counted_rows(X, sample_weight)
             self._units = layers[0][1].layer_training().make_units(X, frame, weights)
-            self._check_range(X)
+            self._units.check(X, column_names(self, X))
             self.layers_ = double_weights(copies(layers, self))
             widths = [layer.n_components for _, layer in self.layers_]
             self._sizes = (self._units.scaling.n_inputs, *widths)
@@ -352,15 +352,13 @@ class DBM(
             if self.pretraining:
                 pretrain(self.layers_, self._machine, params, rows, weights, first_data)
         chains = Chains(self.n_chains or self.batch_size, network.sizes[1], X.dtype)
-        steps = {"n_steps": self.n_gibbs_steps, "n_mean_field_steps": self.n_mean_field_steps}
-        penalties, means = weight_decays(self.weight_decay), self._means_to_center(X.dtype)
-        objective = joint_objective(
-            self._machine,
+        objective = self._machine.objective(
             self._units.loss,
+            self.n_mean_field_steps,
+            n_steps=self.n_gibbs_steps,
             chains=chains,
-            penalties=penalties,
-            means=means,
-            **steps,
+            penalties=weight_decays(self.weight_decay),
+            means=self._means_to_center(X.dtype),
         )
         self._train(Problem(OnCodes(objective, n_visible, beside_zeros), rows, weights), state)
 

@@ -9,12 +9,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import _BaseComposition, _fit_context
 from .._estimators import named_layers
-from .._estimators.devices import as_given, backend_of_fit, check_backend, in_numpy
+from .._estimators.devices import as_given, backend_of_fit, check_backend
 from .._estimators.fitting import (
     MeanScore,
     by_block,
     check_counts,
-    column_names,
     generator,
     is_fitted,
     take_columns,
@@ -22,8 +21,7 @@ from .._estimators.fitting import (
 )
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import estimator
-from .._estimators.reading import errors_of, validated
-from .._estimators.validation import validate_params, warn_of_n_samples
+from .._estimators.validation import validate_params
 from .._typing import (
     ArrayLike,
     BaseEstimator,
@@ -38,6 +36,7 @@ from .._typing import (
 )
 from ..deep import StackedAE
 from ._layers import check_machines
+from ._machine import checked_start
 from ._passes import downward
 from ._rbm import RBM
 
@@ -233,30 +232,24 @@ class DBN(
         check_is_fitted(self)
         lower, top = [layer for _, layer in self.layers_[:-1]], self.layers_[-1][1]
         check_counts(n_samples=n_samples, n_steps=n_steps)
-        rng, given = generator(random_state), start
-        if start is not None:
-            dtype = top.model_.dtype
-            start = in_numpy(start)
-            start = validated(self, start, "start", dtype=dtype, order="C", reset=False)
-            with errors_of("start"):
-                lowest = self.layers_[0][1].model_
-                lowest.units.check(start, column_names(self, start))
-            warn_of_n_samples(n_samples, start, "start")
-            n_samples = len(start)
+        rng, units = generator(random_state), self.layers_[0][1].model_.units
+        states = checked_start(self, start, n_samples, top.model_.dtype, units)
+        if states is not None:
+            n_samples = len(states)
             for layer in lower:
-                start = by_block(start, layer.model_.encode, layer.n_components_)
+                states = by_block(states, layer.model_.encode, layer.n_components_)
         # The chain of a single RBM itself ends at the visible units.
         means_of_top = means and not lower
         states = top.sample(
             n_samples,
             n_steps=n_steps,
-            start=start,
+            start=states,
             means=means_of_top,
             random_state=int(rng.integers(np.iinfo(np.int32).max)),
         )
         for number, layer in reversed(list(enumerate(lower))):
             states = downward(layer.model_, states, None if means and number == 0 else rng)
-        return as_given(states, given)
+        return as_given(states, start)
 
     @property
     def model_(self) -> Any:

@@ -1,6 +1,10 @@
-"""Layers of deep Boltzmann machines and belief networks."""
+"""Layers of deep Boltzmann machines and belief networks: what can be stacked, and the pre-training of a machine."""
 
+from functools import partial
+
+from .._estimators.fitting import by_block, is_fitted
 from .._estimators.subestimators import check_layers
+from ._passes import upward_means
 from ._rbm import RBM
 
 
@@ -22,3 +26,35 @@ def check_machines(layers, least=1):
             )
     if len(layers) < least:
         raise ValueError(f"layers must have at least {least} RBMs; got {len(layers)}.")
+
+
+def double_weights(layers):
+    """Double, in place, the weights of ``layers`` towards each side that will have a second neighboring layer."""
+    for number, (_, layer) in enumerate(layers):
+        layer.scales = (1 if number == len(layers) - 1 else 2, 2 if number else 1)
+    return layers
+
+
+def pretrain(layers, machine, params, rows, weights, first_data):
+    """Fit each layer on the codes of the one below, the first on ``first_data``, and copy it into ``params``."""
+    for number, (_, layer) in enumerate(layers, 1):
+        X, sample_weight = first_data if number == 1 else (rows, weights)
+        try:
+            layer.fit(X, sample_weight=sample_weight)
+        finally:
+            if is_fitted(layer):
+                _take(layer, number, machine, params)
+        if number < len(layers):
+            upward = partial(upward_means, layer.model_, scale=layer.scales[0])
+            rows = by_block(rows, upward, layer.n_components)
+
+
+def _take(layer, number, machine, params):
+    """Copy a fitted layer into ``params``."""
+    fitted = layer.model_.params
+    decoder_bias = fitted.decoder_biases[0]
+    machine.block(params.encoder_weights[0], number)[...] = fitted.encoder_weights[0]
+    machine.bias(params, number)[...] = fitted.encoder_biases[0]
+    below = machine.bias(params, number - 1)
+    # A hidden layer was the upper layer of one RBM and the lower one of another, each with a bias.
+    below[...] = (below + decoder_bias) / 2 if number > 1 else decoder_bias

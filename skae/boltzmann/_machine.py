@@ -3,14 +3,16 @@
 from abc import ABC, abstractmethod
 
 import numpy as np
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._estimators.devices import as_given, in_numpy
-from .._estimators.fitting import check_counts, column_names, generator
+from .._estimators.fitting import BLOCK, check_counts, column_names, generator
 from .._estimators.reading import errors_of, validated
 from .._estimators.training import TrainedModel
 from .._estimators.validation import warn_of_n_samples
 from .._typing import ArrayLike, FloatArray, RandomState
+from ..nn.losses import Multinomial
 from ..training.solvers import SGD
 from ._partition import LogPartition, log_partition
 
@@ -62,13 +64,7 @@ class BoltzmannMachine(TrainedModel, ABC):
         """
         check_is_fitted(self)
         check_counts(n_samples=n_samples, n_steps=n_steps)
-        X = in_numpy(start)
-        if X is not None:
-            dtype = self._state["params"].dtype
-            X = validated(self, X, "start", dtype=dtype, order="C", reset=False)
-            with errors_of("start"):
-                self._check_range(X)
-            warn_of_n_samples(n_samples, X, "start")
+        X = checked_start(self, start, n_samples, self._state["params"].dtype, self._units)
         ends = self._ends_of_chains(n_samples, n_steps, X, means, generator(random_state))
         return as_given(ends, start)
 
@@ -119,8 +115,30 @@ class BoltzmannMachine(TrainedModel, ABC):
             )
         return super()._make_solver()
 
-    def _check_range(self, X):
-        self._units.check(X, column_names(self, X))
+
+def checked_start(machine, start, n_samples, dtype, units):
+    """Return the initial states ``start`` of chains, whose values suit ``units``, as a numpy array; None for None."""
+    if start is None:
+        return None
+    start = validated(machine, in_numpy(start), "start", dtype=dtype, order="C", reset=False)
+    with errors_of("start"):
+        units.check(start, column_names(machine, start))
+    warn_of_n_samples(n_samples, start, "start")
+    return start
+
+
+def check_group_sums(X, units):
+    """Raise unless each multinomial group of ``X`` sums to 1 in each row."""
+    groups = [part.columns for part in units.parts if isinstance(part, Multinomial)]
+    for rows in gen_batches(X.shape[0], BLOCK):
+        for columns in groups:
+            x = X[rows]
+            sums = np.asarray(x[:, columns].sum(axis=1))
+            if np.abs(sums - 1).max() > 1e-3:
+                raise ValueError(
+                    "visible='multinomial' needs groups of columns that sum to 1 in each row; encode them with "
+                    "OneHotEncoder."
+                )
 
 
 def means_to_center(centered, units, dtype):

@@ -36,10 +36,9 @@ from ..nn.losses import LOSSES
 from ..nn.objective import Objective
 from ..nn.penalties import ActivitySparsity, weight_decays
 from ..training.solvers import LBFGS
-from ._machine import BoltzmannMachine, means_to_center
+from ._machine import BoltzmannMachine, check_group_sums, means_to_center
 from ._partition import LogPartition, normalized
 from ._passes import downward
-from ._visible import check_group_sums
 
 
 @NetworkLayer.register

@@ -4,11 +4,14 @@ Even layers are connected to odd layers only, so the machine is an RBM: its visi
 layers (here concatenated), its hidden units the odd layers. It has that RBM's parameters, samples and normalizer.
 """
 
+from functools import partial
+
 import numpy as np
 
 from .._arrays.namespace import cast, namespace, row_products
 from .._threads import product
 from .activations import ACTIVATIONS
+from .boltzmann import BoltzmannObjective
 from .losses import Bernoulli, Reconstruction
 from .network import Network
 
@@ -54,6 +57,12 @@ class DeepMachine:
         for layer in range(1, len(self.sizes)):
             self.block(mask, layer)[...] = 1
         return None if mask.all() else mask
+
+    def objective(self, visible, n_mean_field_steps, **options):
+        """Return the ``BoltzmannObjective`` of all layers with ``options``, above the units ``visible``."""
+        infer = partial(self.mean_field, n_steps=n_mean_field_steps)
+        options |= {"monitored": visible, "infer": infer, "mask": self.mask()}
+        return BoltzmannObjective(self.network, self.units(visible), **options)
 
     def mean_field(self, params, states, odd, n_steps):
         """Fill ``odd`` with the means of odd layers, and ``states``, after its columns x, with those of even ones.

@@ -7,7 +7,6 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from skae import DBM, DBN, RBM, AutoEncoder, BoltzmannClassifier
-from skae.boltzmann._joint_training import joint_objective
 from skae.manifold import tangent_basis
 from skae.nn.boltzmann import Chains
 
@@ -89,13 +88,8 @@ def test_gradient_is_between_the_phases(widths):
     x = rng.integers(0, 2, (30, widths[0])).astype(float)
     machine = dbm._machine
     chains = Chains(4000, machine.network.sizes[1], float)
-    objective = joint_objective(
-        machine,
-        dbm._units.loss,
-        n_steps=40,
-        n_mean_field_steps=dbm.n_mean_field_steps,
-        chains=chains,
-        penalties=[],
+    objective = machine.objective(
+        dbm._units.loss, dbm.n_mean_field_steps, n_steps=40, chains=chains
     )
 
     class Rows:
