@@ -281,7 +281,6 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             begin = partial(self._begin, data)
             base_data = data_for_part(frame, sample_weight, data.X, data.weights)
             state = begin(self._fitted_base(*base_data, on_interrupt=begin))
-            self._set_n_tangents(self._shape["sizes"])
             self._train_together(data, state)
         return self
 
@@ -350,15 +349,17 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         chance = self._kind.errors(constant, values).mean()
         warn_of_constant_outputs(error, chance, self.tangent_penalty_)
 
-    def _set_n_tangents(self, sizes):
-        """Set the number of tangents; raise if it does not fit the widths from the input to the outputs."""
-        width = min(sizes[0], sizes[-2])
-        automatic = min(_MOST_TANGENTS, max(1, width // 2))
-        self._n_tangents = automatic if self.n_tangents == "auto" else self.n_tangents
-        if self._n_tangents > width and is_penalized(self):
+    def _n_tangents(self):
+        """Return the number of tangents of a row; raise if there are fewer inputs or code units."""
+        n_inputs, *_, n_units, _ = self._shape["sizes"]
+        width = min(n_inputs, n_units)
+        if self.n_tangents == "auto":
+            return min(_MOST_TANGENTS, max(1, width // 2))
+        if self.n_tangents > width:
             raise ValueError(
                 f"n_tangents={self.n_tangents} is more than varying features or code units, {width}."
             )
+        return self.n_tangents
 
     def _output_loss(self):
         """Return the loss of the output units."""
@@ -413,7 +414,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             self._network,
             inputs,
             rows,
-            self._n_tangents,
+            self._n_tangents(),
             dtype=self.tangent_storage,
             random=self.tangent_sampling == "random",
             tol=_TOL,
