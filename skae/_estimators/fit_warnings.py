@@ -55,28 +55,27 @@ def warn_of_constant_codes(encode, rows, name, cure):
         )
 
 
-def warn_of_few_directions(inputs, real, name, n_rows=None, *, told=False):
+def warn_of_few_directions(inputs, units, name, n_rows=None):
     """Return whether a few directions have nearly all variance of the real columns, and warn then.
 
     Parameters
     ----------
     inputs : array of shape (n_samples, n_inputs)
         Scaled columns, and perhaps others after them.
-    real : ndarray of bool
-        Mask of the columns that are real.
+    units : Units
+        Which of the columns are real; and whether the user knows why, since one column dwarfs the others.
     name : str
         The estimator's.
     n_rows : int, default=None
         Number of training rows, if ``inputs`` has only some of them.
-    told : bool, default=False
-        Whether the user knows why: one column dwarfs the others.
     """
     n_looked_at = min(_ROWS, max(_EACH * _MOST, _CELLS // inputs.shape[1]))
+    real = units.gaussian_inputs
     z = some_rows(inputs, n_looked_at)[:, : len(real)][:, real]
     found = _few_directions(z)
     if found is None:
         return False
-    if told:
+    if units.one_dwarfs_others:
         return True
     k, share = found
     directions = "One principal component has" if k == 1 else f"{k} principal components have"

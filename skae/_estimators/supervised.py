@@ -317,10 +317,9 @@ class BaseSupervised(
 
     def _has_few_directions(self, inputs):
         """Return whether a few directions have nearly all variance of ``inputs`` that are mostly real, and warn then."""
-        real, told = self._units.gaussian_inputs, self._units.one_dwarfs_others
-        if np.mean(real) < _MOSTLY_REAL:
+        if np.mean(self._units.gaussian_inputs) < _MOSTLY_REAL:
             return False
-        return warn_of_few_directions(inputs, real, type(self).__name__, told=told)
+        return warn_of_few_directions(inputs, self._units, type(self).__name__)
 
     def _noise(self):
         """Return the corruption of the network's inputs in training; those after the columns of X have no group."""

@@ -185,8 +185,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         x, weights = rows_to_learn_from(X, weights)
         z = fitted.scaling.apply(x)
         if self._as_part.name is None:  # a whole says by itself what concerns its results
-            told = self._units.one_dwarfs_others
-            warn_of_few_directions(z, gaussian, type(self).__name__, X.shape[0], told=told)
+            warn_of_few_directions(z, self._units, type(self).__name__, X.shape[0])
         normal = normal_distribution(z, weights, np.where(gaussian, self._units.base_logits, 0))
         reconstruct, groups = fitted.reconstruct_scaled, self._units.groups
         return learned_imputation(reconstruct, z, normal, gaussian, groups, weights)

@@ -179,8 +179,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             if isinstance(self.base_, BaseAutoEncoder):
                 model = self.base_.model_
                 inputs = model.scaling.rows(rows)
-                real, told = model.units.gaussian_inputs, model.units.one_dwarfs_others
-                warn_of_few_directions(inputs, real, type(self).__name__, told=told)
+                warn_of_few_directions(inputs, model.units, type(self).__name__)
         return self
 
     def _learn_residuals(self, X, rows, weights, columns, base):

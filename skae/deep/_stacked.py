@@ -244,8 +244,7 @@ class StackedAE(BaseStack):
         }
         inputs = self._units.scaling.rows(X)
         if self._as_part.name is None:  # else the whole warns
-            real, told = self._units.gaussian_inputs, self._units.one_dwarfs_others
-            warn_of_few_directions(inputs, real, type(self).__name__, told=told)
+            warn_of_few_directions(inputs, self._units, type(self).__name__)
         network = self._network
         state = self._start(network, X.dtype)
         objective = Objective(
