@@ -18,6 +18,13 @@ _FEWEST_VALUES = 10  # fewer other values are categories
 NARROW = 0.25  # deviations within which nine tenths of the values are, of a column whose scale a few others make
 _FEWEST_ROWS = 20  # of fewer, none are nine tenths
 _TINY = 1e-280  # smallest variance from squares with all digits
+_NEARLY_ALL = 0.95  # fraction of the variance in a few directions
+_NOTHING = 1e-9  # the rest of it, if columns are linear functions of each other
+_MOST = 10  # directions
+_EACH = 5  # columns, and rows, for each direction; of fewer, the directions may be all there is
+_PRODUCTS = 3  # steps of the subspace iteration; such directions stand out after one
+_MORE = 3  # directions besides, so that the last ones that count are found too
+ROWS_FOR_DIRECTIONS = _MOST * _EACH
 # Fraction of the variance of binary columns with the same means; evenly spread values have a third of it.
 _NEARLY_BINARY = 0.6
 
@@ -208,6 +215,39 @@ def dwarfed_columns(x, deviation):
     with np.errstate(invalid="ignore", over="ignore"):
         narrow = high - low < NARROW * deviation
     return narrow & (upper > lower) & (count >= _FEWEST_ROWS)
+
+
+def few_directions(z):
+    """Return (k, share): the least number k of directions with nearly all of the variance, and their share of it.
+
+    Return None if that takes more than a few, or if the columns do not vary in any others.
+
+    Parameters
+    ----------
+    z : ndarray of shape (n_samples, n_columns)
+        Scaled real columns, NaN where a value is missing.
+    """
+    most = min(_MOST, z.shape[1] // _EACH, z.shape[0] // _EACH)
+    if most == 0:
+        return None
+    missing = np.isnan(z)
+    means = z.sum(axis=0, where=~missing) / np.maximum((~missing).sum(axis=0), 1)
+    rounding = 100 * np.finfo(z.dtype).eps * np.abs(z).max(initial=0, where=~missing)
+    z = np.where(missing, 0, z - means).astype(np.float64)
+    largest = np.abs(z).max(initial=0)
+    if largest <= rounding:
+        return None
+    z /= largest  # fourth powers of large values would overflow
+    total = float(np.einsum("ij,ij->", z, z))
+    basis = np.random.default_rng(0).standard_normal((len(z), most + _MORE)).T @ z
+    for _ in range(_PRODUCTS):
+        basis = np.linalg.qr((basis @ z.T @ z).T)[0].T
+    # Never more than the sums of the largest eigenvalues.
+    shares = np.cumsum(np.linalg.svd(z @ basis.T, compute_uv=False) ** 2)[:most] / total
+    if not shares[-1] > _NEARLY_ALL:
+        return None
+    k = int(np.argmax(shares > _NEARLY_ALL))
+    return None if shares[k] > 1 - _NOTHING else (k + 1, float(shares[k]))
 
 
 def root_mean_square(values):

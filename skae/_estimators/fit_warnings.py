@@ -6,7 +6,15 @@ from sklearn.exceptions import ConvergenceWarning
 from .._arrays.namespace import some_rows, to_numpy
 from .._warnings import warn
 from ..nn.losses import Extremes
-from .columns import LARGEST_WHOLE, NARROW, dwarfed_columns, known_means, placeholders
+from .columns import (
+    LARGEST_WHOLE,
+    NARROW,
+    ROWS_FOR_DIRECTIONS,
+    dwarfed_columns,
+    few_directions,
+    known_means,
+    placeholders,
+)
 from .squares import scale_of_values
 
 _CONSTANT = 1e-3  # standard deviation of a constant code unit, as a fraction of the largest code
@@ -27,12 +35,6 @@ _CURE_OF_DRIFT = (
     "more rows."
 )
 _DWARFED = 100.0  # warn above this multiple of the median deviation of the columns
-_NEARLY_ALL = 0.95  # fraction of the variance in a few directions
-_NOTHING = 1e-9  # the rest of it, if columns are linear functions of each other
-_MOST = 10  # directions
-_EACH = 5  # columns, and rows, for each direction; of fewer, the directions may be all there is
-_PRODUCTS = 3  # steps of the subspace iteration; such directions stand out after one
-_MORE = 3  # directions besides, so that the last ones that count are found too
 _ROWS_PER_COMPONENT = 5
 _FAR_FROM_ZERO = 10.0  # warn above this multiple of the deviations of the columns
 
@@ -69,10 +71,10 @@ def warn_of_few_directions(inputs, units, name, n_rows=None):
     n_rows : int, default=None
         Number of training rows, if ``inputs`` has only some of them.
     """
-    n_looked_at = min(_ROWS, max(_EACH * _MOST, _CELLS // inputs.shape[1]))
+    n_looked_at = min(_ROWS, max(ROWS_FOR_DIRECTIONS, _CELLS // inputs.shape[1]))
     real = units.gaussian_inputs
     z = some_rows(inputs, n_looked_at)[:, : len(real)][:, real]
-    found = _few_directions(z)
+    found = few_directions(z)
     if found is None:
         return False
     if units.one_dwarfs_others:
@@ -88,39 +90,6 @@ def warn_of_few_directions(inputs, units, name, n_rows=None):
         "it. To impute, leave X as it is."
     )
     return True
-
-
-def _few_directions(z):
-    """Return (k, share): the least number k of directions with nearly all of the variance, and their share of it.
-
-    Return None if that takes more than a few, or if the columns do not vary in any others.
-
-    Parameters
-    ----------
-    z : ndarray of shape (n_samples, n_columns)
-        Scaled real columns, NaN where a value is missing.
-    """
-    most = min(_MOST, z.shape[1] // _EACH, z.shape[0] // _EACH)
-    if most == 0:
-        return None
-    missing = np.isnan(z)
-    means = z.sum(axis=0, where=~missing) / np.maximum((~missing).sum(axis=0), 1)
-    rounding = 100 * np.finfo(z.dtype).eps * np.abs(z).max(initial=0, where=~missing)
-    z = np.where(missing, 0, z - means).astype(np.float64)
-    largest = np.abs(z).max(initial=0)
-    if largest <= rounding:
-        return None
-    z /= largest  # fourth powers of large values would overflow
-    total = float(np.einsum("ij,ij->", z, z))
-    basis = np.random.default_rng(0).standard_normal((len(z), most + _MORE)).T @ z
-    for _ in range(_PRODUCTS):
-        basis = np.linalg.qr((basis @ z.T @ z).T)[0].T
-    # Never more than the sums of the largest eigenvalues.
-    shares = np.cumsum(np.linalg.svd(z @ basis.T, compute_uv=False) ** 2)[:most] / total
-    if not shares[-1] > _NEARLY_ALL:
-        return None
-    k = int(np.argmax(shares > _NEARLY_ALL))
-    return None if shares[k] > 1 - _NOTHING else (k + 1, float(shares[k]))
 
 
 def warn_of_equal_codes(codes, name, alpha):
