@@ -1,8 +1,10 @@
 """Anomaly detection with an auto-encoder, by reconstruction errors and codes."""
 
 import math
+from dataclasses import field
 from functools import partial
 from numbers import Real
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
@@ -12,13 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 from .._arrays.namespace import dense
 from .._compat import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
 from .._estimators.columns import Columns, power_of_two
-from .._estimators.doc_links import linked
 from .._estimators.fit_warnings import warn_of_few_directions
 from .._estimators.fitting import counted_rows, gathered, rows_at_once, unchanged_on_error
 from .._estimators.one_pass import fit_predict
-from .._estimators.parameters import set_params
+from .._estimators.parameters import estimator
 from .._estimators.subestimators import fitted_base, plain_codes
-from .._estimators.versions import versioned
 from .._typing import (
     ArrayLike,
     BaseEstimator,
@@ -26,6 +26,7 @@ from .._typing import (
     IntArray,
     MatrixLike,
     OutlierMixin,
+    RandomState,
     Self,
 )
 from .._warnings import warn
@@ -48,8 +49,7 @@ _LEAST_FRACTION = 0.3  # least mean square of residuals in those rows, as a frac
 _TUKEY_FACTOR = 1.5  # of Tukey's fence, in interquartile ranges
 
 
-@linked
-@versioned
+@estimator
 class AnomalyDetector(OutlierMixin, BaseEstimator):
     """Detector of rows that an auto-encoder reconstructs worse than others, or whose code is far from the others'.
 
@@ -118,20 +118,17 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     array([ 1, -1])
     """
 
-    _parameter_constraints = {
+    base: Any = field(default=None, kw_only=False)
+    contamination: float | Literal["auto"] = "auto"
+    prefit: bool = False
+    random_state: RandomState = None
+
+    _parameter_constraints: ClassVar[dict] = {
         "base": [HasMethods(["fit", "transform", "reconstruct"]), None],
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         "prefit": ["boolean"],
         "random_state": ["random_state"],
     }
-
-    set_params = set_params
-
-    def __init__(self, base=None, *, contamination="auto", prefit=False, random_state=None):
-        self.base = base
-        self.contamination = contamination
-        self.prefit = prefit
-        self.random_state = random_state
 
     fit_predict = fit_predict
 

@@ -1,12 +1,14 @@
 """Imputation of missing values as a step of a pipeline."""
 
+from dataclasses import field
+from typing import Any, ClassVar
+
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, _fit_context, _safe_indexing
-from .._estimators.doc_links import linked
 from .._estimators.fitting import (
     BLOCK,
     counted_rows,
@@ -15,15 +17,15 @@ from .._estimators.fitting import (
     unchanged_on_error,
 )
 from .._estimators.one_pass import fit_transform
-from .._estimators.parameters import set_params
+from .._estimators.parameters import estimator
 from .._estimators.subestimators import fitted_base, is_prefit
-from .._estimators.versions import versioned
 from .._typing import (
     ArrayLike,
     BaseEstimator,
     FloatArray,
     MatrixLike,
     OneToOneFeatureMixin,
+    RandomState,
     Self,
     TransformerMixin,
 )
@@ -37,8 +39,7 @@ from ._composed import (
 from ._denoising import DenoisingAE
 
 
-@linked
-@versioned
+@estimator
 class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Transformer that fills in missing values (NaN) with the reconstructions of an auto-encoder.
 
@@ -87,16 +88,13 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     True
     """
 
-    _parameter_constraints = {
+    base: Any = field(default=None, kw_only=False)
+    random_state: RandomState = None
+
+    _parameter_constraints: ClassVar[dict] = {
         "base": [HasMethods(["fit", "impute"]), None],
         "random_state": ["random_state"],
     }
-
-    set_params = set_params
-
-    def __init__(self, base=None, *, random_state=None):
-        self.base = base
-        self.random_state = random_state
 
     fit_transform = fit_transform
 

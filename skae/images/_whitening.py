@@ -1,5 +1,6 @@
 """Whitening of patches."""
 
+from dataclasses import field
 from numbers import Real
 from typing import ClassVar
 
@@ -8,11 +9,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, _fit_context
 from .._estimators.checks import check_codes
-from .._estimators.doc_links import linked
 from .._estimators.fitting import DTYPES, unchanged_on_error, validated_rows
 from .._estimators.one_pass import fit_transform
+from .._estimators.parameters import estimator
 from .._estimators.reading import named_array
-from .._estimators.versions import versioned
 from .._typing import (
     ArrayLike,
     BaseEstimator,
@@ -24,8 +24,7 @@ from .._typing import (
 from .._warnings import warn
 
 
-@linked
-@versioned
+@estimator
 class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Whitening that changes the input as little as possible: ``(x - mean) U (S + epsilon I)^(-1/2) U'``.
 
@@ -61,12 +60,11 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
            [0., 1.]])
     """
 
+    epsilon: float = field(default=0.01, kw_only=False)
+
     _parameter_constraints: ClassVar[dict] = {
         "epsilon": [Interval(Real, 0, None, closed="neither")]
     }
-
-    def __init__(self, epsilon=0.01):
-        self.epsilon = epsilon
 
     fit_transform = fit_transform
 

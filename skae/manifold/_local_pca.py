@@ -1,25 +1,23 @@
 """Tangents without a global model: principal components of neighbors."""
 
+from dataclasses import field
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, _fit_context
 from .._estimators.columns import Columns
-from .._estimators.doc_links import linked
 from .._estimators.fit_warnings import warn_of_scales
 from .._estimators.fitting import DTYPES, column_names, unchanged_on_error, validated_rows
-from .._estimators.parameters import check_set
-from .._estimators.versions import versioned
+from .._estimators.parameters import check_set, estimator
 from .._typing import ArrayLike, BaseEstimator, Self
 from ..nn.linear_maps import DenseMap
 from ._search import Search, check_neighbors
 
 
-@linked
-@versioned
+@estimator
 class LocalPCA(BaseEstimator):
     """Tangents without learning: principal components of each point's nearest neighbors.
 
@@ -55,14 +53,13 @@ class LocalPCA(BaseEstimator):
     (10, 5, 64)
     """
 
-    _parameter_constraints = {
+    n_neighbors: int = field(default=30, kw_only=False)
+    n_jobs: int | None = None
+
+    _parameter_constraints: ClassVar[dict] = {
         "n_neighbors": [Interval(Integral, 2, None, closed="left")],
         "n_jobs": [Integral, None],
     }
-
-    def __init__(self, n_neighbors=30, *, n_jobs=None):
-        self.n_neighbors = n_neighbors
-        self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: object = None) -> Self:

@@ -1,6 +1,8 @@
 """Nearest neighbors by the distance between tangent planes."""
 
+from dataclasses import field
 from numbers import Integral
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -10,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context, _safe_indexing
 from .._estimators.columns import Columns
-from .._estimators.doc_links import linked
 from .._estimators.fit_warnings import warn_of_scales
 from .._estimators.fitting import (
     DTYPES,
@@ -19,7 +20,7 @@ from .._estimators.fitting import (
     unchanged_on_error,
     validated_rows,
 )
-from .._estimators.parameters import check_set, set_params
+from .._estimators.parameters import check_set, estimator
 from .._estimators.reading_y import read_labels
 from .._estimators.reading_y import score as accuracy
 from .._estimators.subestimators import (
@@ -31,7 +32,6 @@ from .._estimators.subestimators import (
     kept,
     unfrozen,
 )
-from .._estimators.versions import versioned
 from .._threads import share_items, team
 from .._typing import AnyArray, ArrayLike, BaseEstimator, ClassifierMixin, FloatArray, Self
 from ..autoencoders import ContractiveAE
@@ -70,8 +70,7 @@ def tangent_distances(differences, here, there=None):
     return np.maximum((differences**2).sum(axis=1) - (along * moved).sum(axis=(1, 2)), 0)
 
 
-@linked
-@versioned
+@estimator
 class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
     """Nearest neighbors classifier by tangent distance, with learned tangents.
 
@@ -128,7 +127,15 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
     True
     """
 
-    _parameter_constraints = {
+    encoder: Any = field(default=None, kw_only=False)
+    n_neighbors: int = 5
+    n_tangents: int = 1
+    planes: Literal["both", "query"] = "query"
+    n_candidates: int = 100
+    prefit: bool = False
+    n_jobs: int | None = -1
+
+    _parameter_constraints: ClassVar[dict] = {
         "encoder": [HasMethods("fit"), None],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "n_tangents": [Interval(Integral, 1, None, closed="left")],
@@ -137,27 +144,6 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
         "prefit": ["boolean"],
         "n_jobs": [Integral, None],
     }
-
-    set_params = set_params
-
-    def __init__(
-        self,
-        encoder=None,
-        *,
-        n_neighbors=5,
-        n_tangents=1,
-        planes="query",
-        n_candidates=100,
-        prefit=False,
-        n_jobs=-1,
-    ):
-        self.encoder = encoder
-        self.n_neighbors = n_neighbors
-        self.n_tangents = n_tangents
-        self.planes = planes
-        self.n_candidates = n_candidates
-        self.prefit = prefit
-        self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
