@@ -79,7 +79,8 @@ class Units:
     def check(self, X, names, *, warns=True):
         """Raise ``ValueError`` if X is outside the range of a loss that the user has named.
 
-        For other losses warn, unless ``warns`` is False. Return whether there was a warning.
+        For other losses warn, and return whether there was a warning, unless ``warns`` is False: there is none for the
+        rows by which they were chosen.
         """
         if self.named is not None:
             self.named.check(X, names)

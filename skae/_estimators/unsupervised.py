@@ -81,7 +81,7 @@ def begin(self, X, sample_weight, *, again=False):
         told = False
         units = self._make_units(X, frame, sample_weight)
         self._set_network(units, self._network_shape(units.scaling.n_inputs))
-    self._told_of_drift = units.check(X, names, warns=not told) or told
+    self._told_of_drift = units.check(X, names, warns=again and not told) or told
     rows = units.scaling.rows(X)
     # 3. What is minimized, and from where.
     state = self._last_state() if again else self._first_state(rows, sample_weight)

@@ -230,7 +230,7 @@ class DBM(
             X = validated_rows(self, X, dtype=DTYPES)
             X, weights, _ = counted_rows(X, sample_weight)
             self._units = layers[0][1].layer_training().make_units(X, frame, weights)
-            self._units.check(X, column_names(self, X))
+            self._units.check(X, column_names(self, X), warns=False)
             self.layers_ = double_weights(copies(layers, self))
             widths = [layer.n_components for _, layer in self.layers_]
             self._sizes = (self._units.scaling.n_inputs, *widths)

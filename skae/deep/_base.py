@@ -62,7 +62,7 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
         X = validated_rows(self, frame, dtype=DTYPES)
         X, weights, _ = counted_rows(X, sample_weight)
         self._units = units_of(chosen_layers(self)[0][1], X, frame, weights)
-        self._units.check(X, column_names(self, X))
+        self._units.check(X, column_names(self, X), warns=False)
         return X, weights, data_for_part(frame, sample_weight, X, weights)
 
     def _pretrain(self, state, data, first_data, n_more):

@@ -124,7 +124,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             layers = chosen_layers(self, units_below_outputs(self.n_features_in_))
             self._units = self._units_of_first_layer(layers[0][1], data, frame)
             if self.reconstruction_weight:
-                self._units.check(data.X, column_names(self, data.X))
+                self._units.check(data.X, column_names(self, data.X), warns=False)
             self.layers_ = copies(layers, self)
             n_inputs, shapes = self._units.scaling.n_inputs, layer_shapes(self.layers_)
             state = self._start_network(n_inputs, *shapes, data)
