@@ -151,3 +151,16 @@ def resolved(value, name, automatic):
     raise ValueError(
         f"{name} must be a number >= 0, 'auto', or a multiple of it such as '0.5*auto'; got {value!r}."
     )
+
+
+@property
+def resolved_alpha(self):
+    """The ``alpha`` of a coder as a number, before ``fit``, too; ``'auto'`` is its ``_spread``."""
+    return resolved(self.alpha, "alpha", self._spread)
+
+
+@property
+def alpha_(self) -> float:
+    """The weight of the penalty: ``alpha``, or what ``'auto'`` stands for."""
+    self._history("alpha_")
+    return self._alpha

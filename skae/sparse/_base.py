@@ -48,8 +48,7 @@ from .._estimators.fitting import (
     validated_rows,
 )
 from .._estimators.one_pass import fit_transform
-from .._estimators.parameters import check_set, check_sparse_output
-from .._estimators.spread import alpha_, resolved_alpha
+from .._estimators.parameters import alpha_, check_set, check_sparse_output, resolved_alpha
 from .._estimators.squares import scale_of_values, spread_of_values
 from .._estimators.training import TrainedModel
 from .._typing import (
