@@ -248,7 +248,8 @@ class TrainedModel(CallbackSupportMixin):
     def _train_on_all_rows(self, problem, state, max_epochs, *, schedule=None, observers=()):
         """Minimize ``problem`` from ``state`` on all rows until there are ``max_epochs``; set the fitted attributes."""
         solver = problem.solver or self._make_solver()
-        with self._set_state_at_end(state), moved_problem(self, problem, state, solver) as problem:
+        moved = moved_problem(self, problem, state, solver)
+        with SetAtEnd(state, self._set_state), moved as problem:
             minimize(
                 problem.objective,
                 state,
@@ -320,10 +321,6 @@ class TrainedModel(CallbackSupportMixin):
     def _set_state(self, state):
         """Set the fitted attributes: the parameters and the history in ``state``."""
         self._state = state.to_dict()
-
-    def _set_state_at_end(self, state):
-        """Set the fitted attributes from ``state`` when the block ends, see :class:`SetAtEnd`."""
-        return SetAtEnd(state, self._set_state)
 
     def _split(self, problem, seed):
         """Return the rows to train on and the held-out ones, or None."""

@@ -28,7 +28,7 @@ from .._estimators.fitting import (
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
 from .._estimators.subestimators import copies, data_for_part
-from .._estimators.training import TrainedModel
+from .._estimators.training import SetAtEnd, TrainedModel
 from .._estimators.validation import Need
 from .._typing import (
     ArrayLike,
@@ -348,7 +348,7 @@ class DBM(
             params.encoder_weights[0][...] *= mask
         n_visible = rows.shape[1]
         params.decoder_biases[0][:n_visible] = self._units.base_logits
-        with self._set_state_at_end(state):
+        with SetAtEnd(state, self._set_state):
             if self.pretraining:
                 pretrain(self.layers_, self._machine, params, rows, weights, first_data)
         chains = Chains(self.n_chains or self.batch_size, network.sizes[1], X.dtype)

@@ -12,7 +12,7 @@ from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import DTYPES, column_names, counted_rows, gathered, validated_rows
 from .._estimators.subestimators import data_for_part
 from .._estimators.supervised import NOISE
-from .._estimators.training import TrainedModel
+from .._estimators.training import SetAtEnd, TrainedModel
 from .._estimators.validation import OF_LEVEL
 from .._typing import Corruption, NamedLayers, Schedule
 from ._layers import LAYERS, OF_NOISE_ABOVE, chosen_layers, units_of
@@ -71,6 +71,6 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
         Return the ``Callbacks`` of the fit, which are to be closed after ``n_more`` trainings.
         """
         layers = self._layers_in_training(state, data, first_data, n_more)
-        with self._set_state_at_end(state):
+        with SetAtEnd(state, self._set_state):
             pretrain(self, layers)
         return layers.report

@@ -12,6 +12,7 @@ from .._estimators.devices import fitting_parts, in_numpy
 from .._estimators.fitting import column_names, gathered_with_y, unchanged_on_error
 from .._estimators.subestimators import PartData, copies, data_for_part, fill, weights_of
 from .._estimators.supervised import BaseSupervised, units_below_outputs
+from .._estimators.training import SetAtEnd
 from .._estimators.unlabeled import (
     RECONSTRUCTION,
     new_autoencoder,
@@ -146,7 +147,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             return
         rows = PartData(data.X, data.weights)
         layers = self._layers_in_training(state, rows, first_data, 1 + self.refit)
-        with self._set_state_at_end(state):
+        with SetAtEnd(state, self._set_state):
             self._pretrain(layers, data)
         self._train_together(data, state)
         layers.report.close()
