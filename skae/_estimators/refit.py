@@ -1,7 +1,4 @@
-"""Training in two rounds: held-out rows give the best number of epochs, and all rows are then trained on for as many.
-
-A class takes these functions as methods.
-"""
+"""Training in two rounds: held-out rows give the best number of epochs, and all rows are then trained on for as many."""
 
 import numpy as np
 

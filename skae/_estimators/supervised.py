@@ -104,7 +104,6 @@ class BaseSupervised(
     center_, scale_ = FittedNetwork.center_, FittedNetwork.scale_
     column_losses_ = FittedNetwork.column_losses_
     _by_block = by_block_of_model
-    _check_refit, _train_twice = check_refit, train_twice
 
     def transform(self, X: MatrixLike) -> FloatArray:
         """Return the representation below the output layer.
@@ -194,7 +193,7 @@ class BaseSupervised(
         if self.corruption != "auto":
             make_input_noise(self.corruption, self.corruption_level)  # raises if they are invalid
         if self.refit:
-            self._check_refit()
+            check_refit(self)
         X = validated_rows(self, X, dtype=DTYPES)
         check_consistent_length(X, y)
         X, weights, counted = counted_rows(X, sample_weight)
@@ -286,7 +285,7 @@ class BaseSupervised(
         problem = Problem(objective, inputs, weights, targets.values, **options)
         problem.monitor = partial(self._held_out_error, problem)
         if self.refit:
-            self._train_twice(problem, state)
+            train_twice(self, problem, state)
         else:
             self._train(problem, state)
 

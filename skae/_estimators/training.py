@@ -47,6 +47,7 @@ class TrainedModel(CallbackSupportMixin):
     _backend = None  # of the X of ``fit``, if that was not a numpy array; see devices.py
     _validate_params = validate_params
     _as_part = AsPart()
+    _learned_afterwards: ClassVar[tuple] = ()  # names of attributes that a new training discards
     _told_of_drift = False  # whether the user knows of later rows that are unlike the first ones
     solver: SolverLike = "adam"
     learning_rate_init: float = 1e-3

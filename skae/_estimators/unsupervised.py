@@ -1,13 +1,13 @@
 """Training of one network without labels, from its first state or that of the last fit, for any objective.
 
-A class takes these functions as methods. It defines ``objective`` and three more methods:
+A class calls :func:`fit_network` in its ``fit``, and takes ``partial_fit`` as a method. It defines ``objective`` and
+three more methods:
 ``_make_units(X, frame, sample_weight)`` returns the ``Units`` in which the network sees X, ``_network_shape(n_inputs)``
 the arguments of the ``Network``, and ``_first_state(rows, sample_weight)`` the ``TrainingState`` before the first
-step::
-
-    _begin, _fit_network = unsupervised.begin, unsupervised.fit_network
+step. Attributes that it learns after a training are named in ``_learned_afterwards``, for the next training to discard.
 """
 
+from functools import partial
 from numbers import Integral, Real
 
 from .._compat import Interval, StrOptions, _fit_context
@@ -63,6 +63,8 @@ def begin(self, X, sample_weight, *, again=False):
         Whether to continue from the last fit, if there was one, instead of starting from new weights.
     """
     again = again and is_fitted(self)
+    for name in self._learned_afterwards:
+        setattr(self, name, None)
     # 1. The rows that count, as arrays of numpy.
     frame = gathered(self, X)
     prototype = prototype_for(self, frame)
@@ -107,7 +109,7 @@ def fit_network(self, X, sample_weight, cure=CURE_OF_CONSTANT_CODES):
 
     See :func:`begin`; ``cure`` is the advice in the warning of constant codes.
     """
-    problem, state = self._begin(X, sample_weight, again=self.warm_start)
+    problem, state = begin(self, X, sample_weight, again=self.warm_start)
     self._train(problem, state)
     fitted, rows = self.model_, unscaled(problem.X)
     if not fitted.units.one_dwarfs_others:
@@ -119,7 +121,7 @@ def layer_training(self, **facts):
     """Return a ``LayerTraining``: how a stack may train the network of this layer, with ``facts`` about it."""
     return LayerTraining(
         make_units=self._make_units,
-        begin=self._begin,
+        begin=partial(begin, self),
         set_network=self._set_network,
         start=self._start,
         make_solver=self._make_solver,
@@ -157,6 +159,6 @@ def partial_fit(
         The estimator after the epoch.
     """
     with unchanged_on_error(self):
-        problem, state = self._begin(X, sample_weight, again=True)
+        problem, state = begin(self, X, sample_weight, again=True)
         self._train_epoch(problem, state)
     return self

@@ -22,7 +22,7 @@ from .._estimators.layer import NetworkLayer
 from .._estimators.subestimators import layer_weights
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import CONSTRAINTS, CURE_OF_CONSTANT_CODES
+from .._estimators.unsupervised import CONSTRAINTS, CURE_OF_CONSTANT_CODES, fit_network
 from .._typing import (
     Activation,
     ArrayLike,
@@ -70,8 +70,8 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
     }
 
     _cure_of_constant_codes = CURE_OF_CONSTANT_CODES
-    _fit_network = unsupervised.fit_network
-    _imputation = None  # learned by ``fit`` for ``impute``
+    _imputation = None  # for ``impute``
+    _learned_afterwards = ("_imputation",)
 
     @abstractmethod
     def objective(self, network, units):
@@ -119,7 +119,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
             infinite (the weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self):
-            data = self._fit_network(X, sample_weight, self._cure_of_constant_codes)
+            data = fit_network(self, X, sample_weight, self._cure_of_constant_codes)
             self._imputation = self._learned_imputation(*data)
         return self
 
@@ -194,14 +194,6 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = tags.array_api_support = True
         return tags
-
-    def _begin(self, *args, **kwargs):
-        """Begin a training, see :func:`~skae._estimators.unsupervised.begin`.
-
-        The imputation that was learned before is discarded.
-        """
-        self._imputation = None
-        return unsupervised.begin(self, *args, **kwargs)
 
     # As a layer of a stack: see NetworkLayer.
 

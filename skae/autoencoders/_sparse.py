@@ -278,15 +278,13 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
             infinite (the weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self):
-            problem, state = self._begin(X, sample_weight, again=self.warm_start)
+            problem, state = unsupervised.begin(self, X, sample_weight, again=self.warm_start)
             self._train(problem, state)
             n_batches = max(-(-problem.n_rows // self.batch_size), self.dead_after)
             warn_of_dead_features(self._state["extra_idle"] >= n_batches, type(self).__name__)
         return self
 
     partial_fit = unsupervised.partial_fit
-
-    _begin = unsupervised.begin
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -17,7 +17,7 @@ from .._estimators.parameters import estimator
 from .._estimators.subestimators import layer_weights
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import CONSTRAINTS
+from .._estimators.unsupervised import CONSTRAINTS, fit_network
 from .._estimators.validation import Need
 from .._threads import team
 from .._typing import (
@@ -252,11 +252,10 @@ class RBM(BoltzmannMachine, FittedNetwork):
             weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self):
-            self._fit_network(X, sample_weight)
+            fit_network(self, X, sample_weight)
         return self
 
     partial_fit = unsupervised.partial_fit
-    _begin, _fit_network = unsupervised.begin, unsupervised.fit_network
 
     def score_samples(self, X: MatrixLike) -> FloatArray:
         """Return the logarithm of each sample's unnormalized density: minus its (free) energy.

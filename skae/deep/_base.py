@@ -45,7 +45,6 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
 
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
-    _layers_in_training = layers_in_training
 
     @property
     def n_iter_(self) -> int:
@@ -70,7 +69,7 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
 
         Return the ``Callbacks`` of the fit, which are to be closed after ``n_more`` trainings.
         """
-        layers = self._layers_in_training(state, data, first_data, n_more)
+        layers = layers_in_training(self, state, data, first_data, n_more)
         with SetAtEnd(state, self._set_state):
             pretrain(self, layers)
         return layers.report

@@ -22,7 +22,7 @@ from ._pretraining_simultaneous import pretrain_simultaneously
 
 
 def layers_in_training(self, state, data, first_data, n_more):
-    """Return the ``LayersOfNetwork`` of a stack, which takes this function as a method; their weights go into ``state``.
+    """Return the ``LayersOfNetwork`` of the stack ``self``, whose weights go into ``state``.
 
     Their training and ``n_more`` tasks after it are the parts of the fit that callbacks see.
     """

@@ -70,7 +70,6 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
 
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block
-    _layers_in_training = layers_in_training
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -146,7 +145,7 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
             self._train_together(data, state)
             return
         rows = PartData(data.X, data.weights)
-        layers = self._layers_in_training(state, rows, first_data, 1 + self.refit)
+        layers = layers_in_training(self, state, rows, first_data, 1 + self.refit)
         with SetAtEnd(state, self._set_state):
             self._pretrain(layers, data)
         self._train_together(data, state)

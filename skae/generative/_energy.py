@@ -17,7 +17,7 @@ from .._estimators.parameters import estimator
 from .._estimators.reading import validated
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
-from .._estimators.unsupervised import CONSTRAINTS
+from .._estimators.unsupervised import CONSTRAINTS, fit_network
 from .._estimators.validation import warn_of_argument, warn_of_n_samples
 from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Schedule, Self, Standardize
 from .._warnings import warn
@@ -153,6 +153,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
     warm_start: bool = False
 
     _low_energy = None  # the lower quartile at training rows after fit; None after partial_fit
+    _learned_afterwards = ("_low_energy",)
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedModel._parameter_constraints,
@@ -187,18 +188,12 @@ class EnergyAE(TrainedModel, FittedNetwork):
             infinite (the weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self):
-            fitted, rows, _ = self._fit_network(X, sample_weight)
+            fitted, rows, _ = fit_network(self, X, sample_weight)
             energies = self._energies(fitted, some_rows(rows, _CHECKED))
             self._low_energy = float(np.quantile(energies, 0.25))
         return self
 
     partial_fit = unsupervised.partial_fit
-    _fit_network = unsupervised.fit_network
-
-    def _begin(self, *args, **kwargs):
-        """Begin a training, see :func:`~skae._estimators.unsupervised.begin`; energies found before are discarded."""
-        self._low_energy = None
-        return unsupervised.begin(self, *args, **kwargs)
 
     def energy(self, X: MatrixLike) -> FloatArray:
         """Return E(x), whose negative gradient by scaled columns is (r(x) - x) / noise^2.
