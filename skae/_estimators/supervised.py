@@ -56,7 +56,7 @@ _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
 _MOSTLY_REAL = 0.5  # least fraction of real inputs for their directions to decide whether to mask
 # Fraction of dropped units, in layers that are wide enough for it; the default layers are.
 _DROPPED, _FEWEST_UNITS = 0.5, 100
-_NO_NOISE, _NOISY = 0.3, 0.5  # errors of neighbors up to which none, and from which all of these are
+_NO_NOISE, _NOISY = 0.3, 0.5  # errors of neighbors up to which none are, and from which all are
 MOST_UNITS, _UNITS_PER_FEATURE = 500, 5  # of the default layers
 
 

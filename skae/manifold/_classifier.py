@@ -287,7 +287,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     def _train_together(self, data, state):
         """Train all layers and the output layer with the tangent penalty, starting from ``state``."""
         inputs, constant_loss = self._inputs(data.X), data.constant_loss()
-        penalizes_unlabeled = self._penalizes_unlabeled()
+        penalizes_unlabeled = self.penalize_unlabeled
+        if penalizes_unlabeled == "auto":
+            penalizes_unlabeled = data.targets.loss is Multinomial
         rows = self._penalized_rows(data.targets.labeled, penalizes_unlabeled, state.seed)
         penalties, observers = self._penalties(inputs, rows, data, state, constant_loss)
         if not penalties:
@@ -368,12 +370,6 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         if self.penalize_unlabeled is True:
             raise ValueError("penalize_unlabeled=True needs output='softmax' and one label a row.")
         return Bernoulli
-
-    def _penalizes_unlabeled(self):
-        """Return whether rows without a label are penalized."""
-        if self.penalize_unlabeled != "auto":
-            return self.penalize_unlabeled
-        return self.output == "softmax" and not self._kind.multilabel
 
     def _penalized_rows(self, labeled, penalizes_unlabeled, seed):
         """Return the rows with tangents, which are those to train on unless X is reconstructed."""
