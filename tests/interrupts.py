@@ -1,6 +1,10 @@
 """Interrupts at a chosen place in the code."""
 
 import sys
+import threading
+
+# Between its last two instructions, Ctrl-C leaves a lock of Python's own locked, for which a starting thread waits forever.
+_LEAVES_A_LOCK = threading.Condition.__enter__.__code__
 
 
 class InterruptAtLine:
@@ -44,6 +48,8 @@ class InterruptAtCall:
     def _profile(self, frame, event, called):
         code = frame.f_code
         if event not in ("call", "c_return") or not code.co_filename.startswith(self._folders):
+            return
+        if code is _LEAVES_A_LOCK and event == "c_return":
             return
         if self._number < 0:
             place = code, event, frame.f_lineno if event == "c_return" else None
