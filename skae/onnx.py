@@ -28,6 +28,7 @@ _OPERATORS = {
 _OUTPUTS = {Gaussian: "Identity", Bernoulli: "Sigmoid", Multinomial: "Softmax"}
 _OPSET = 17
 _PREDICTIONS = "predict", "predict_proba"
+_END = 2**63  # of the integers of a label
 _COARSE = 0.01  # fraction of a column's deviation by which rounding may change its values
 
 
@@ -61,7 +62,8 @@ def to_onnx(
     TypeError
         If the estimator has no feed-forward network or lacks the method.
     ValueError
-        If there is no such method, or columns of X or y have a scale that float32 cannot hold.
+        If there is no such method, columns of X or y have a scale that float32 cannot hold, or classes are neither text
+        nor whole numbers.
 
     Warns
     -----
@@ -281,6 +283,19 @@ def _probabilities(graph, logits, estimator, loss):
     return graph.add("Softmax", graph.add("Neg", minus_logarithms), axis=1)
 
 
+def _labels(classes):
+    """Return classes as texts or integers; raise if they are other values, such as dates."""
+    if classes.dtype.kind in "OUS":
+        return classes.astype(str)
+    held = classes.dtype.kind in "fiub" and -_END <= int(classes.min()) <= int(classes.max()) < _END
+    if not held:
+        raise ValueError(
+            f"y has classes of {classes.dtype} up to {classes.max()}, and labels in ONNX are texts or whole numbers below 2^63: "
+            "fit again with y.astype(str), or export 'predict_proba'."
+        )
+    return classes.astype(np.int64)
+
+
 def _predict(graph, estimator, fitted):
     logits, width = _logits(graph, fitted)
     if not is_classifier(estimator):
@@ -297,9 +312,8 @@ def _predict(graph, estimator, fitted):
         graph.give("label", labels, width, "INT64")
     else:
         number = graph.add("ArgMax", logits, axis=1, keepdims=0)
-        classes = estimator.classes_
-        kind = "STRING" if classes.dtype.kind in "OUS" else "INT64"
-        classes = classes.astype(str if kind == "STRING" else np.int64)
+        classes = _labels(estimator.classes_)
+        kind = "STRING" if classes.dtype.kind == "U" else "INT64"
         graph.give("label", graph.add("Gather", classes, number, axis=0), None, kind)
     graph.give("probabilities", _probabilities(graph, logits, estimator, fitted.loss), width)
 

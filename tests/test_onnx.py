@@ -113,6 +113,23 @@ def test_classifiers(model, labels):
     )
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        NUMBERS.astype(np.uint64) + np.uint64(2**63),
+        np.array(["2020-01-01", "2021-01-01"], "M8[D]")[NUMBERS % 2],
+    ],
+    ids=["large", "dates"],
+)
+def test_labels_that_onnx_cannot_hold_are_refused(labels):
+    model = StackedAEClassifier([5], **FAST).fit(DIGITS, labels)
+    with pytest.raises(ValueError, match=r"y has classes of .*fit again with y.astype\(str\)"):
+        to_onnx(model, "predict")
+    assert_near(
+        run(to_onnx(model, "predict_proba"), DIGITS)["probabilities"], model.predict_proba(DIGITS)
+    )
+
+
 def test_several_labels_and_values():
     both = np.column_stack([NUMBERS > 4, NUMBERS % 2])
     model = StackedAEClassifier(LAYERS, **FAST).fit(DIGITS, both)
