@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._safetensors import read_arrays, write_arrays
 from ._typing import PathLike
 from ._version import __version__
+from ._warnings import warn
 from .autoencoders import SparseAutoEncoder
 from .training.files import replacing
 
@@ -172,6 +173,7 @@ def load(path: PathLike) -> Any:
     return model
 
 
+_COARSE = 0.01  # largest error of codes, which are about 1, by rounding
 _CONFIG, _WEIGHTS = "cfg.json", "sae_weights.safetensors"
 _ARCHITECTURES = {
     "topk": "topk",
@@ -196,11 +198,18 @@ def save_features(model: Any, folder: PathLike) -> None:
         Model whose weights are written.
     folder : path-like
         Folder to write to, created if it does not exist.
+
+    Warns
+    -----
+    UserWarning
+        If the columns of X are so far from 0 that codes computed from these weights in float32 would be wrong by 0.01.
     """
     if not isinstance(model, SparseAutoEncoder):
         raise TypeError(f"model must be a SparseAutoEncoder; got {model!r}.")
     check_is_fitted(model)
-    center, scale, weights = model.center_, model.scale_, model.components_ / model.scale_
+    center, scale = model.center_.astype(float), model.scale_.astype(float)
+    weights, dtype = model.components_ / scale, model.model_.dtype
+    _warn_of_rounding(weights, center, dtype)
     arrays = {
         "W_enc": weights.T,
         "b_enc": model.encoder_bias_ - weights @ center,
@@ -211,7 +220,6 @@ def save_features(model: Any, folder: PathLike) -> None:
     architecture = _ARCHITECTURES[network.activation]
     if architecture == "jumprelu":
         arrays["threshold"] = model.thresholds_
-    dtype = model.model_.dtype
     config = {
         "architecture": architecture,
         "d_in": len(center),
@@ -233,6 +241,17 @@ def save_features(model: Any, folder: PathLike) -> None:
     )
     with replacing(os.path.join(folder, _CONFIG)) as file:
         file.write(json.dumps(config, indent=2).encode())
+
+
+def _warn_of_rounding(weights, center, dtype):
+    """Warn if codes computed in ``dtype`` from X itself would be differences of numbers that are far larger."""
+    sums = np.abs(weights) @ np.abs(center)
+    error = np.finfo(dtype).eps * sums.max()
+    if error > _COARSE:
+        warn(
+            f"The columns of X are so far from 0 that codes computed from W_enc and b_enc in {dtype} are wrong by about {error:.1g}: "
+            "subtract a constant from the columns, or give X.astype('float64'), and fit again."
+        )
 
 
 def load_features(folder: PathLike) -> SparseAutoEncoder:

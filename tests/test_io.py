@@ -339,6 +339,22 @@ def test_features_go_to_other_tools_and_back(options, tmp_path):
     np.testing.assert_allclose(again.reconstruct(rows), reconstruction, atol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("far", [0, 1e3, 1e6])
+def test_features_that_float32_rounds_are_told(far, dtype, tmp_path):
+    rows = (3 * X + far).astype(dtype)
+    model = SparseAutoEncoder(12, activation="relu", max_iter=2, random_state=0).fit(rows)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        skae_io.save_features(model, tmp_path)
+    arrays = read_arrays(tmp_path / "sae_weights.safetensors")
+    codes = np.maximum(rows @ arrays["W_enc"] + arrays["b_enc"], 0)
+    error = np.abs(codes - model.transform(rows).toarray()).max()
+    assert (len(caught) == 1) == (error > 0.01)
+    assert all("far from 0" in str(each.message) for each in caught)
+    assert bool(caught) == (far == 1e6 and dtype is np.float32)
+
+
 def test_features_of_other_tools(tmp_path):
     """As SAELens writes them: a bias that is subtracted first, and codes times the norms of directions."""
     rng = np.random.default_rng(0)
