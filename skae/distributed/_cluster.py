@@ -6,8 +6,8 @@ _TRIES = 10  # attempts for a task whose worker was lost
 _LOOK = 1.0  # seconds between checks of the workers
 
 
-def client_or_default(client):
-    """Return ``client``, or the one that is active in this process.
+def client_or_default(client, timeout):
+    """Return ``client``, or the one that is active in this process; an address has ``timeout`` seconds to answer.
 
     Raises
     ------
@@ -21,7 +21,7 @@ def client_or_default(client):
     except ImportError as error:
         raise ImportError("Distributed needs Dask: pip install 'skae[dask]'.") from error
     if isinstance(client, str):
-        return Client(client, set_as_default=False)
+        return Client(client, set_as_default=False, timeout=timeout)
     if client is not None:
         return client
     try:

@@ -27,7 +27,7 @@ def lazy(model, method, X):
     TypeError
         If X is neither an array nor a data frame.
     ValueError
-        If X is an array that has no columns.
+        If X is an array that has no columns, or that the method refuses.
     """
     from dask import array, delayed
 
@@ -45,16 +45,15 @@ def lazy(model, method, X):
             for part in X.to_delayed()
         ]
         return array.concatenate(parts)
-    if X.ndim != 2:
+    if X.ndim < 2:
         raise ValueError(
             f"X must have a row for each sample, with its columns; got shape {X.shape}."
         )
-    rows = X.rechunk({1: -1})
-    nothing = _result(model, method, np.zeros((1, X.shape[1]), X.dtype))[:0]
-    like = {"dtype": nothing.dtype, "meta": nothing}
-    if nothing.ndim == 1:
-        like |= {"drop_axis": 1}
-    else:
+    others = range(1, X.ndim)  # of one axis, or two or three of images
+    rows = X.rechunk(dict.fromkeys(others, -1))
+    nothing = _result(model, method, np.zeros((1, *X.shape[1:]), X.dtype))[:0]
+    like = {"dtype": nothing.dtype, "meta": nothing, "drop_axis": [*others][nothing.ndim - 1 :]}
+    if nothing.ndim == 2:
         like |= {"chunks": (rows.chunks[0], nothing.shape[1:])}
     return rows.map_blocks(_apply, model, method, nothing, **like)
 

@@ -80,7 +80,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
     min_workers : int, default=1
         Minimum number of workers to start with. Training waits for them, and raises ``RuntimeError`` after ``timeout``.
     timeout : float, default=60
-        Number of seconds to wait for workers.
+        Number of seconds to wait for the scheduler of an address, and for workers.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, sample_weight=None):
-        """Fit a clone of the estimator.
+        """Fit a clone of the estimator, or with its ``warm_start=True`` go on from the last fit.
 
         Parameters
         ----------
@@ -150,8 +150,12 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         ------
         RuntimeError
             If there are too few workers, or the client is closed.
+        OSError
+            If no scheduler answers at the address.
         """
-        return self._fit("fit", clone(self.estimator), X, y, sample_weight)
+        return self._fit(
+            "fit", self._next(getattr(self.estimator, "warm_start", False)), X, y, sample_weight
+        )
 
     @available_if(_has("partial_fit"))
     @_fit_context(prefer_skip_nested_validation=False)
@@ -172,11 +176,17 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         self : object
             The wrapper after the epoch.
         """
-        estimator = self.estimator_ if hasattr(self, "estimator_") else clone(self.estimator)
-        return self._fit("partial_fit", estimator, X, y, sample_weight)
+        return self._fit("partial_fit", self._next(True), X, y, sample_weight)
+
+    def _next(self, goes_on):
+        """Return the estimator to train: a clone, or the fitted one, if training goes on, with the parameters of now."""
+        estimator = clone(self.estimator)
+        if not (goes_on and hasattr(self, "estimator_")):
+            return estimator
+        return self.estimator_.set_params(**estimator.get_params(deep=False))
 
     def _fit(self, method, estimator, X, y, sample_weight):
-        client = client_or_default(self.client)
+        client = client_or_default(self.client, self.timeout)
         try:
             return self._fit_by(client, method, estimator, X, y, sample_weight)
         finally:

@@ -22,6 +22,7 @@ from skae import (
     PSD,
     RBM,
     AnomalyDetector,
+    AutoEncoder,
     ContractiveAE,
     DenoisingAE,
     ManifoldTangentClassifier,
@@ -32,6 +33,7 @@ from skae import (
 )
 from skae.distributed import Distributed
 from skae.distributed._cluster import Cluster
+from skae.images import ConvolutionalPSD
 
 distributed = pytest.importorskip("distributed")
 array = pytest.importorskip("dask.array")
@@ -341,6 +343,37 @@ def test_a_column_of_a_dask_array_is_no_matrix(client):
     model, X_dask = Distributed(ContractiveAE(3, **FAST)).fit(X), array.from_array(X, chunks=100)
     with pytest.raises(ValueError, match=r"a row for each sample.*got shape \(400,\)"):
         model.transform(X_dask[:, 0])
+
+
+def test_images_of_a_dask_array_are_taken_by_all_methods(client):
+    images = X[:40].reshape(40, 8, 8)
+    rows = array.from_array(images, chunks=(15, 4, 8))
+    model = Distributed(ConvolutionalPSD(2, patch_size=5, max_iter=1, random_state=0)).fit(rows)
+    found = model.transform(rows)
+    assert found.chunks[0] == (15, 15, 10)
+    expected = model.to_local().transform(images)
+    np.testing.assert_allclose(found.compute(scheduler="sync"), expected, rtol=1e-9)
+
+
+def test_training_that_goes_on_has_the_parameters_of_now(client):
+    options = {"solver": "sgd", "batch_size": 400, "max_iter": 2, "random_state": 0}
+    local = AutoEncoder(3, warm_start=True, **options)
+    model = Distributed(clone(local)).fit(X).partial_fit(X)
+    local.fit(X).partial_fit(X)
+    model.set_params(estimator__learning_rate_init=1e-3).fit(X).partial_fit(X)
+    local.set_params(learning_rate_init=1e-3).fit(X).partial_fit(X)
+    assert model.estimator_.n_iter_ == local.n_iter_ == 6
+    np.testing.assert_allclose(_parameters(model.estimator_), _parameters(local), rtol=1e-5)
+    other = clone(model).set_params(estimator__warm_start=False)
+    assert other.fit(X).fit(X).estimator_.n_iter_ == 2
+
+
+def test_an_address_without_a_scheduler_is_told_within_the_timeout():
+    begin = time.monotonic()
+    model = Distributed(ContractiveAE(3), client="tcp://127.0.0.1:1", timeout=0.2)
+    with pytest.raises(OSError, match="Timed out trying to connect to tcp://127.0.0.1:1"):
+        model.fit(X)
+    assert time.monotonic() - begin < 10
 
 
 def test_a_client_that_fit_makes_is_closed():
