@@ -143,11 +143,21 @@ def _values(frame):
     """Return the values of a data frame of pandas; the missing ones of nullable columns are NaN."""
     dtypes = [getattr(each, "numpy_dtype", each) for each in frame.dtypes]
     if not all(isinstance(each, np.dtype) and each.kind in "fiub" for each in dtypes):
-        return np.asarray(frame)
+        values = np.asarray(frame)
+        if values.dtype.kind not in "fiub":
+            _refuse_first(frame)
+        return values
     dtype = np.result_type(*dtypes)
     if not frame.isna().any(axis=None):
         return frame.to_numpy(dtype)
     return frame.to_numpy(dtype if dtype.kind == "f" else np.float64, na_value=np.nan)
+
+
+def _refuse_first(frame):
+    """Raise because of the first column of a data frame of pandas that numpy reads as no numbers."""
+    for name, dtype in frame.dtypes.items():
+        if np.asarray(frame[[name]]).dtype.kind not in "fiub":
+            _refuse_column(name, dtype)
 
 
 def _values_of_polars(frame):

@@ -432,6 +432,22 @@ def test_text_in_a_column_is_named(tmp_path):
         AutoEncoder(1).fit(dataset(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "column, kind",
+    [
+        (pd.date_range("2020", periods=10), r"datetime64\[.s\]"),
+        (pd.to_timedelta(np.arange(10), unit="s"), r"timedelta64\[.s\]"),
+        (pd.Categorical(["warm", "cold"] * 5), "category"),
+        (1j, "complex128"),
+    ],
+)
+def test_columns_of_batches_that_are_no_numbers_are_named(column, kind):
+    first = pd.DataFrame(X[:10, :3], columns=list("abc"))
+    message = f"Part 1 of X, .* has the column 'b' of {kind}: encode or drop it"
+    with pytest.raises(ValueError, match=message):
+        gather(iter([first, first.assign(b=column)]))
+
+
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files of Linux")
 def test_the_temporary_file_goes_with_the_rows(tmp_path):
     rows = gather(iter([X, X]), folder=tmp_path)
