@@ -728,6 +728,20 @@ def test_frames_that_pandas_cannot_read_as_numbers_are_told_why(model):
             model.fit(twice)
 
 
+@pytest.mark.parametrize("model", [AutoEncoder(2), PSD(2), ConvolutionalFeatures()])
+def test_frames_without_columns_are_told(model):
+    with pytest.raises(ValueError, match="X is a data frame without columns"):
+        model.fit(pd.DataFrame(X)[[]])
+
+
+@pytest.mark.parametrize("model", [AutoEncoder(2), Imputer(), AnomalyDetector()])
+def test_a_column_without_a_value_has_its_name(model):
+    frame = pd.DataFrame(X, columns=list("abcdef")).assign(c=np.nan)
+    for rows, name in ((frame, "'c'"), (frame.to_numpy(), "2")):
+        with pytest.raises(ValueError, match=f"Column {name} of X has no value"):
+            model.fit(rows)
+
+
 def test_weights_are_one_column():
     weights = pd.DataFrame({"weight": np.ones(len(X))})
     for call in (AutoEncoder(2).fit, AutoEncoder(2, max_iter=1).fit(X).score):

@@ -37,6 +37,8 @@ class Columns:
     X : ndarray or CSR matrix of shape (n_samples, n_features)
     sample_weight : ndarray of shape (n_samples,) or None
         Positive weights: rows of weight 0 do not count, and are left out before.
+    names : sequence, default=None
+        Names of the columns, for errors; by default their indices.
 
     Attributes
     ----------
@@ -55,7 +57,7 @@ class Columns:
         with a sum of 1 are no single row.
     """
 
-    def __init__(self, X, sample_weight=None):
+    def __init__(self, X, sample_weight=None, names=None):
         n_features = X.shape[1]
         self.low, self.high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
         self.zero_one, self.n_low = np.ones(n_features, bool), np.zeros(n_features, np.int64)
@@ -68,7 +70,7 @@ class Columns:
             np.fmax(self.high, np.fmax.reduce(x, axis=0), out=self.high)
             self.zero_one &= ((x == 0) | (x == 1) | np.isnan(x)).all(axis=0)
             sums.add(x, weights)
-        self.mean, variance = sums.moments()
+        self.mean, variance = sums.moments(names)
         self.n_rows, self.varies = sums.n_rows, self._varies(X.dtype)
         self.count = max(sums.total, sums.n_rows)
         if not self.varies.any():
@@ -77,7 +79,7 @@ class Columns:
         elif not (np.isfinite(variance).all() and (variance[self.varies] > _TINY).all()):
             # A square has overflowed or underflowed.
             sums = _sums(X, sample_weight, np.maximum(np.abs(self.low), np.abs(self.high)))
-            self.mean, variance = sums.moments()
+            self.mean, variance = sums.moments(names)
         self.deviation = np.sqrt(variance) * sums.unit
 
     def _varies(self, dtype):
@@ -286,14 +288,16 @@ class _Sums:
         with np.errstate(over="ignore", under="ignore"):
             self.squares += weights @ np.square(deviations, out=deviations)
 
-    def moments(self):
+    def moments(self, names):
         """Return the means of the columns, and their variances in multiples of the squared unit.
 
-        Raise if a column has no value.
+        Raise if a column, of which ``names`` has the name unless it is None, has no value.
         """
         if not (self.count > 0).all():
+            place = int(np.argmin(self.count))
+            name = place if names is None else names[place]
             raise ValueError(
-                f"Column {int(np.argmin(self.count))} of X has no value in the samples of positive weight: all are NaN. Leave it out."
+                f"Column {name!r} of X has no value in the samples of positive weight: all are NaN. Leave it out."
             )
         with np.errstate(over="ignore", invalid="ignore"):
             variance = np.maximum(self.squares / self.count - (self.sum / self.count) ** 2, 0)

@@ -100,6 +100,8 @@ def _with_cure(problem, X):
         names = list(map(str, X.columns))
         twice = sorted({name for name in names if names.count(name) > 1})
         return f"X has columns of the same name, {twice}: rename them, as names say which column is which."
+    if "at least one array or dtype is required" in problem:
+        return "X is a data frame without columns: give those to learn from."
     if "could not be promoted" in problem or "real number, not" in problem:
         return f"X has columns that hold no numbers ({problem.split('. ')[0]}). {_CURE_OF_DATES}"
     if "setting an array element with a sequence" in problem:

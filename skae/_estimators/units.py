@@ -130,8 +130,8 @@ def make_units(
     ValueError
         If a name is unknown, or the columns do not cover each column of X once.
     """
-    stats, parameter = Columns(X, sample_weight), "visible" if machine else "loss"
     names = getattr(frame, "columns", range(X.shape[1]))
+    stats, parameter = Columns(X, sample_weight, names), "visible" if machine else "loss"
     standardize = "auto" if standardize is True else standardize
     one_dwarfs_others = not standardize and warn_of_scales(stats, names, warns=warns)
     if warns and standardize:

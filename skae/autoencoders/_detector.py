@@ -168,7 +168,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             rows, weights, counted = counted_rows(rows, sample_weight)
             if not isinstance(counted, slice):
                 X = _safe_indexing(X, counted)
-            columns = Columns(rows, weights)
+            columns = Columns(rows, weights, getattr(X, "columns", None))
             learn = partial(self._learn_residuals, X, rows, weights, columns)
             n_units = min(_MOST_UNITS, math.ceil(columns.count / _ROWS_PER_UNIT))
             base = base_or_default(self, AutoEncoder(n_units))
