@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .._arrays.namespace import some_rows, to_numpy
+from .._arrays.namespace import some_rows
 from .._warnings import warn
 from ..nn.losses import Extremes
 from .columns import (
@@ -18,7 +18,6 @@ from .columns import (
 from .squares import scale_of_values
 
 _CONSTANT = 1e-3  # standard deviation of a constant code unit, as a fraction of the largest code
-_DEAD = 0.5  # warn above this fraction of features that are active nowhere
 _ROWS = 1024  # rows to look at
 _CELLS = 2**20  # cells to look at
 _ROWS_OF_FAR_VALUES = 4096  # to look for them
@@ -47,7 +46,7 @@ def warn_of_constant_codes(encode, rows, name, cure):
     codes = encode(x)
     constant = codes.std(axis=0) <= _CONSTANT * np.abs(codes).max()
     if constant.mean() > 0.5:
-        if (x == x[0]).all():
+        if are_equal(x):
             cure = "So are the rows of X: give rows that differ."
         elif not codes[:, constant].any():
             cure = "They are 0 in every row: lower learning_rate_init."
@@ -55,6 +54,11 @@ def warn_of_constant_codes(encode, rows, name, cure):
             f"{constant.mean():.0%} of the codes of {name} are constant on the training data: the codes say little about "
             f"X. {cure}"
         )
+
+
+def are_equal(rows):
+    """Return whether all of several rows are the same."""
+    return len(rows) > 1 and bool((rows == rows[0]).all())
 
 
 def warn_of_few_directions(inputs, units, name, n_rows=None):
@@ -90,47 +94,6 @@ def warn_of_few_directions(inputs, units, name, n_rows=None):
         "it. To impute, leave X as it is."
     )
     return True
-
-
-def warn_of_equal_codes(codes, name, alpha):
-    """Warn if ``codes``, those of some training rows, are all 0 or all the same."""
-    cure = f"lower alpha={alpha:g}."
-    if not codes.any():
-        warn(f"The codes of {name} are 0 on the training data: {cure}")
-    elif len(codes) > 1 and np.ptp(codes, axis=0).max() <= _CONSTANT * np.abs(codes).max():
-        warn(
-            f"The codes of {name} are the same for all training rows: give rows that differ, or {cure}"
-        )
-
-
-def warn_of_gaps(gaps, squares, tol, max_iter):
-    """Warn if codes are not within ``tol`` of their optimum, beyond rounding.
-
-    Parameters
-    ----------
-    gaps, squares : ndarray of shape (n_samples,)
-        Upper bound on how far each code is from its optimum, NaN if unknown, and twice the objective of its zero code.
-    tol : float
-    max_iter : int
-    """
-    gaps = to_numpy(gaps)
-    limits = 0.5 * max(tol, 100 * np.finfo(squares.dtype).eps) * squares
-    n_wide = np.count_nonzero(gaps > limits)
-    if n_wide:
-        warn(
-            f"{n_wide} of {len(gaps)} codes are not within gap_tol={tol} of their optimum after "
-            f"max_inference_iter={max_iter} iterations: raise one of the two.",
-            ConvergenceWarning,
-        )
-
-
-def warn_of_dead_features(dead, name):
-    """Warn if most features are dead; ``dead`` says which ones."""
-    if dead.mean() > _DEAD:
-        warn(
-            f"{dead.mean():.0%} of the features of {name} were active at none of the last samples. Lower n_components, alpha or "
-            "learning_rate_init, or raise k or aux."
-        )
 
 
 def warn_of_rising_loss(curve, name, has_rate):

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators import unsupervised
-from .._estimators.fit_warnings import warn_of_dead_features
+from .._estimators.code_warnings import warn_of_dead_features
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import AUTO_STEP_SIZE, estimator
 from .._estimators.training import TrainedModel
@@ -17,6 +17,7 @@ from .._estimators.unit_atoms import ProjectedAtoms
 from .._estimators.units import make_units, plain_units
 from .._estimators.validation import Need
 from .._typing import ArrayLike, MatrixLike, Schedule, Self, Standardize, StepSolverLike
+from ..nn.scaling import unscaled
 from ..nn.sparse_objective import SparseObjective
 from ..nn.sparse_units import SPARSE_TRAININGS
 from ._features import FittedFeatures, given_parameters, group_ends
@@ -281,7 +282,8 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
             problem, state = unsupervised.begin(self, X, sample_weight, again=self.warm_start)
             self._train(problem, state)
             n_batches = max(-(-problem.n_rows // self.batch_size), self.dead_after)
-            warn_of_dead_features(self._state["extra_idle"] >= n_batches, type(self).__name__)
+            dead = self._state["extra_idle"] >= n_batches
+            warn_of_dead_features(dead, unscaled(problem.X), type(self).__name__)
         return self
 
     partial_fit = unsupervised.partial_fit

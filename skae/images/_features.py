@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import some_rows
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._estimators.fit_warnings import are_equal
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
@@ -340,10 +341,13 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             "threshold": f"lower alpha={self.alpha:g}",
             "triangle": "give at least two filters, which differ",
         }
-        cure = cures.get(self.encoder, "give another dictionary")
-        warn_of_zero_codes(
-            self._maps.codes(some_rows(patches, _CHECKED)), type(self).__name__, cure
+        cure, some = (
+            cures.get(self.encoder, "give another dictionary"),
+            some_rows(patches, _CHECKED),
         )
+        if are_equal(some):
+            cure = "all patches are the same: give images that differ"
+        warn_of_zero_codes(self._maps.codes(some), type(self).__name__, cure)
 
     def _keep(self, learned):
         """Store dictionaries and filters, tile by tile."""

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays.namespace import dense
 from .._estimators.checks import checked_codes
-from .._estimators.fit_warnings import warn_of_gaps
+from .._estimators.code_warnings import warn_of_gaps
 from .._estimators.parameters import alpha_, check_set, resolved_alpha
 from .._threads import team
 from .._typing import ArrayLike, FloatArray

@@ -10,7 +10,8 @@ from joblib import effective_n_jobs
 from .._arrays.namespace import some_rows
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.checks import check_unchanged
-from .._estimators.fit_warnings import warn_of_equal_codes, warn_of_new_scale
+from .._estimators.code_warnings import warn_of_equal_codes
+from .._estimators.fit_warnings import warn_of_new_scale
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import estimator
@@ -254,10 +255,9 @@ class ConvolutionalPSD(
         problem, state = self._prepared(X, sample_weight, again)
         train(problem, state)
         if not again or self.warm_start:
-            codes, *_ = self._codes_of(
-                some_rows(problem.X, _CHECKED).reshape(-1, *self.image_shape_)
-            )
-            warn_of_equal_codes(codes, type(self).__name__, self._alpha)
+            rows = some_rows(problem.X, _CHECKED)
+            codes, *_ = self._codes_of(rows.reshape(-1, *self.image_shape_))
+            warn_of_equal_codes(codes, rows, type(self).__name__, self._alpha)
 
     def _prepared(self, X, sample_weight, again):
         """Return the ``Problem`` and the initial state: the last one, or a new one."""

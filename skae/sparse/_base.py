@@ -22,6 +22,7 @@ from .._arrays.namespace import (
 )
 from .._compat import Interval, _fit_context
 from .._estimators.checks import check_unchanged, checked_codes
+from .._estimators.code_warnings import warn_of_equal_codes
 from .._estimators.columns import Columns
 from .._estimators.devices import (
     check_backend,
@@ -31,7 +32,6 @@ from .._estimators.devices import (
     shown,
 )
 from .._estimators.fit_warnings import (
-    warn_of_equal_codes,
     warn_of_means,
     warn_of_new_scale,
     warn_of_scales,
@@ -171,7 +171,7 @@ class BaseCoder(
     def _advise(self, X):
         """Warn if codes of the validated rows X say little, or one of their columns dwarfs the others."""
         codes = self._codes(X, sparse_output=False)
-        warn_of_equal_codes(codes, type(self).__name__, self._alpha)
+        warn_of_equal_codes(codes, X, type(self).__name__, self._alpha)
         names = getattr(self, "feature_names_in_", range(X.shape[1]))
         columns = Columns(in_numpy(X))
         warn_of_scales(columns, names, "Scale X (StandardScaler).")

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal
 from scipy.sparse import csr_matrix
 
 from .._compat import Interval, StrOptions
+from .._estimators.code_warnings import warn_of_gaps
 from .._estimators.devices import check_same_backend, dispatched, in_numpy
-from .._estimators.fit_warnings import warn_of_gaps
 from .._estimators.parameters import estimator
 from .._estimators.reading import named_array
 from .._estimators.squares import check_squares

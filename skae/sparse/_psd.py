@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from .._compat import HasMethods, Interval, StrOptions
-from .._estimators.fit_warnings import warn_of_gaps
+from .._estimators.code_warnings import warn_of_gaps
 from .._estimators.fitting import by_block
 from .._estimators.layer import Layer
 from .._estimators.parameters import estimator

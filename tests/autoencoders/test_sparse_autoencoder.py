@@ -267,6 +267,13 @@ def test_most_features_dead_is_told():
         SparseAutoEncoder(400, k=1, aux=0, dead_after=3, **SHORT).fit(X)
 
 
+@pytest.mark.parametrize("max_iter", [1, 30])
+def test_rows_that_are_all_the_same_are_told(max_iter):
+    with pytest.warns(UserWarning, match="rows of SparseAutoEncoder are all the same") as caught:
+        SparseAutoEncoder(8, max_iter=max_iter, random_state=0).fit(np.full((20, 3), 2.0))
+    assert len(caught) == 1
+
+
 def test_given_weights():
     rng = np.random.default_rng(0)
     W, D, b, c = (rng.standard_normal(shape) for shape in [(9, 64), (9, 64), 9, 64])

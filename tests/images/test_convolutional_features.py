@@ -524,6 +524,13 @@ def test_codes_of_zeros_are_told(options, cure, tiling):
     assert not features.transform(GRAY).any()
 
 
+@pytest.mark.parametrize("encoder", ["threshold", "triangle"])
+def test_codes_of_images_that_are_all_the_same_are_told(encoder):
+    features = ConvolutionalFeatures(4, encoder=encoder, contrast=None, patch_size=3)
+    with pytest.warns(UserWarning, match="are 0 .*: all patches are the same: give images that"):
+        features.fit(np.full((20, 8, 8), 5.0))
+
+
 @pytest.mark.parametrize(
     "X, words",
     [
