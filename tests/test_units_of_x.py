@@ -10,8 +10,8 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.neighbors import KNeighborsClassifier
 
-from skae import RBM, AnomalyDetector, AutoEncoder, ContractiveAE, SparseCoder
-from skae.generative import JointEnergy, ball_moments, local_moments
+from skae import RBM, AnomalyDetector, AutoEncoder, ContractiveAE, SparseAutoEncoder, SparseCoder
+from skae.generative import EnergyAE, JointEnergy, ball_moments, local_moments
 from skae.images import ZCA, ConvolutionalFeatures, ConvolutionalPSD
 from skae.manifold import LocalPCA, TangentNeighborsClassifier, tangent_basis
 
@@ -230,3 +230,27 @@ def test_pixels_beyond_float32_keep_their_digits(model, dtype):
         UserWarning, match="whole numbers up to 1.7e.09, which lose digits in float32"
     ):
         small.transform(images)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        AutoEncoder(2, **FAST),
+        RBM(2, **FAST),
+        SparseAutoEncoder(4, **FAST),
+        AnomalyDetector(AutoEncoder(2, **FAST)),
+        EnergyAE(2, **FAST),
+        EnergyAE(2, activation="relu", **FAST),
+        EnergyAE(2, activation="identity", **FAST),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*worse than constant:UserWarning")
+@pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e30), (np.float64, 1e200)])
+def test_scores_of_rows_far_from_all_others(model, dtype, size):
+    data = np.column_stack([X, np.ones(len(X))]).astype(dtype)
+    model = clone(model).fit(data)
+    far = dtype(size) * np.sign(data[:9] - 1.0 / 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = model.score_samples(far)
+    assert found.max() < model.score_samples(data).min()

@@ -261,7 +261,9 @@ def by_block(X, function, width, block=BLOCK, prototype=None):
     for rows in gen_batches(X.shape[0], block):
         x = X[rows, ...] if is_array(X) else dense(X[rows])
         if prototype is None or not is_numpy(x):
-            out[rows, ...] = function(x)
+            results = function(x)
+            with np.errstate(over="ignore"):  # of sums in float64, of float32 rows
+                out[rows, ...] = results
         else:
             out[rows] = to_numpy(function(like(x, prototype)))
     return out

@@ -253,7 +253,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     def _squares(self, residuals):
         """Yield blocks of rows with their squared residuals in multiples of ``_unit``: all at once would need much memory."""
         for rows in gen_batches(len(residuals), _BLOCK):
-            yield rows, np.square(np.divide(residuals[rows], self._unit, dtype=np.float64))
+            with np.errstate(over="ignore"):  # of rows far from all others, which are anomalies
+                squares = np.square(np.divide(residuals[rows], self._unit, dtype=np.float64))
+            yield rows, squares
 
     def _mean_squares(self, residuals, weights):
         """Return the weighted mean square of each column's residuals; 0 for a column without values."""
@@ -302,7 +304,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         whitened = solve_triangular(self._factor, (codes - self.code_mean_).T, lower=True)
         distances = np.einsum("ij,ij->j", whitened, whitened)
         for rows, squares in self._squares(residuals):
-            squares /= self._variance
+            with np.errstate(over="ignore", invalid="ignore"):
+                squares /= self._variance
             # A column's terms are about 1 in normal rows.
             squares = np.where(np.isnan(squares), np.isfinite(self._variance), squares)
             distances[rows] += squares.sum(axis=1)

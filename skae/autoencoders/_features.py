@@ -97,9 +97,10 @@ class FittedFeatures(FittedNetwork):
         if dispatched(X):
             return super().score_samples(X)
         blocks = self._blocks(X, "score_samples")
-        return np.concatenate(
-            [-0.5 * np.sum((z - self._decoded(codes)) ** 2, axis=1) for z, codes in blocks]
-        )
+        with np.errstate(over="ignore"):  # rows far from all others have a score of minus infinity
+            return np.concatenate(
+                [-0.5 * np.sum((z - self._decoded(codes)) ** 2, axis=1) for z, codes in blocks]
+            )
 
     def report(self, X: MatrixLike) -> Bunch:
         """Return how well X is reconstructed, and with how many features.

@@ -35,7 +35,18 @@ def pre_activations(params, z):
 
 def energies_at(model, z, a):
     """Return E at z, in multiples of the noise, from the pre-activations a."""
-    integrals = INTEGRALS[model.network.names[0]](a).sum(axis=1, dtype=np.float64)
-    return (
-        _half_square(z - model.params.decoder_biases[0]).sum(axis=1, dtype=np.float64) - integrals
-    )
+    integral, deviations = INTEGRALS[model.network.names[0]], z - model.params.decoder_biases[0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        energies = _differences(integral, deviations, a)
+        far = np.isnan(energies)  # both terms are infinite, as those of products may be
+        if far.any():
+            unit = np.abs(np.hstack([deviations[far], a[far]])).max(axis=1).astype(np.float64)
+            scaled = (each[far] / unit[:, np.newaxis] for each in (deviations, a))
+            energies[far] = _differences(integral, *scaled) * unit * unit
+    return energies
+
+
+def _differences(integral, deviations, a):
+    """Return half the squared norms of the deviations minus the integrals at the pre-activations a."""
+    integrals = integral(a).sum(axis=1, dtype=np.float64)
+    return _half_square(deviations).sum(axis=1, dtype=np.float64) - integrals

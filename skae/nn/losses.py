@@ -55,7 +55,8 @@ class Gaussian:
     def log_base(self, X):
         """Return the logarithm of each row's base density."""
         if is_numpy(X):
-            return -0.5 * np.square(X[:, self.columns]).sum(axis=1, dtype=np.float64)
+            with np.errstate(over="ignore"):  # rows far from all others have the density 0
+                return -0.5 * np.square(X[:, self.columns]).sum(axis=1, dtype=np.float64)
         xp, parts = namespace(X), [X[:, start:stop] for start, stop in self._runs.tolist()]
         return -0.5 * sum(xp.sum(part * part, axis=1, dtype=xp.float64) for part in parts)
 
