@@ -60,6 +60,10 @@ def _read_images(estimator, X, image_shape, reset):
     check_library(estimator, X)
     X = _one_array(gathered(estimator, X, keep_dtype=True))
     if hasattr(X, "columns") or X.ndim <= 2:
+        if shape is not None and shape[0] > 1 and X.shape == shape[:2]:
+            raise ValueError(
+                f"X has the shape {X.shape} of one image: give X[np.newaxis], or the pixels of each image as a row."
+            )
         dtypes = _dtypes_of(X)
         X = validated_rows(estimator, X, dtype=dtypes, accept_sparse=False, reset=reset)
         shape = shape or _shape_of_row(X.shape[1])

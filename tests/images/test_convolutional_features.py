@@ -534,6 +534,7 @@ def test_codes_of_images_that_are_all_the_same_are_told(encoder):
 @pytest.mark.parametrize(
     "X, words",
     [
+        (COLOR[0, ..., 0], "X has the shape (8, 9) of one image: give X[np.newaxis]"),
         (COLOR[..., 0], "X has images of height, width and channels (8, 9, 1), not (8, 9, 3)"),
         (COLOR[:, 1:], "(7, 9, 3), not (8, 9, 3)"),
         (COLOR[0], "(9, 3, 1), not (8, 9, 3). Give a single image as X[np.newaxis]."),
