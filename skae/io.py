@@ -312,7 +312,9 @@ def _unit_of(config, arrays):
     architecture = config.get("architecture", "standard")
     kind = config.get("activation_fn_str", config.get("activation_fn", "relu"))
     if architecture == "topk" or (architecture == "standard" and kind == "topk"):
-        k = config.get("k", (config.get("activation_fn_kwargs") or {}).get("k"))
+        k, options = config.get("k"), config.get("activation_fn_kwargs")
+        if k is None and isinstance(options, dict):
+            k = options.get("k")
         return {"activation": "topk", "k": k}
     if architecture == "jumprelu":
         return {"activation": "jumprelu", "thresholds": arrays.get("threshold")}

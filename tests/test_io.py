@@ -378,10 +378,15 @@ def test_features_of_other_tools(tmp_path):
         ({"k": None}, "k must be given"),
         ({"k": "2"}, "k must be a positive integer; got '2'"),
         ({"k": 2.5}, "k must be a positive integer; got 2.5"),
+        ({"k": True}, "k must be a positive integer; got True"),
+        ({"k": None, "activation_fn_kwargs": [2]}, "k must be given"),
     ):
         (tmp_path / "cfg.json").write_text(json.dumps(config | change))
         with pytest.raises(ValueError, match=message):
             skae_io.load_features(tmp_path)
+    older = {"architecture": "standard", "activation_fn": "topk", "activation_fn_kwargs": {"k": 2}}
+    (tmp_path / "cfg.json").write_text(json.dumps(config | older | {"k": None}))
+    assert (skae_io.load_features(tmp_path).transform(rows) != model.transform(rows)).nnz == 0
     with pytest.raises(TypeError, match="model must be a SparseAutoEncoder"):
         skae_io.save_features(AutoEncoder(3), tmp_path)
 

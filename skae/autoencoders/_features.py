@@ -250,7 +250,7 @@ def given_parameters(
         raise ValueError("thresholds must be given for activation='jumprelu', and for no other.")
     if (activation == "topk") != (k is not None):
         raise ValueError("k must be given for activation='topk', and for no other.")
-    if k is not None and not (isinstance(k, Integral) and k > 0):
+    if k is not None and (isinstance(k, bool) or not isinstance(k, Integral) or k < 1):
         raise ValueError(f"k must be a positive integer; got {k!r}.")
     if thresholds is not None:
         parts["thresholds"] = thresholds, weights.shape[:1]
