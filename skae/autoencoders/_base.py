@@ -144,7 +144,8 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            Dense copy of X; binary columns and one-hot groups are filled with probabilities.
+            Dense copy of X; binary columns and one-hot groups are filled with probabilities, those of a category given
+            what is known of the others of its group.
 
         References
         ----------
@@ -172,7 +173,8 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         model = self.model_
         z = model.scaling.apply(x)
         imputation = self._imputation or plain_imputation(z.shape[1], z.dtype)
-        return model.scaling.invert(imputation.fill(model.reconstruct_scaled, z))
+        filled = imputation.fill(model.reconstruct_scaled, z, model.units.groups)
+        return model.scaling.invert(filled)
 
     def _learned_imputation(self, fitted, X, weights):
         """Learn from some rows of X how hidden cells follow from reconstructions and from a linear model.

@@ -37,7 +37,7 @@ class Imputation:
     def __init__(self, normal, slopes):
         self.normal, self.slopes = normal, slopes
 
-    def fill(self, reconstruct, z):
+    def fill(self, reconstruct, z, groups=None):
         """Return a copy of the rows ``z`` without missing values.
 
         Parameters
@@ -46,17 +46,38 @@ class Imputation:
             Function from rows of z to their reconstructions.
         z : ndarray of shape (n_samples, n_inputs)
             NaN where a value is missing.
+        groups : ndarray of int of shape (n_inputs,) or None
+            Inputs with the same number are the categories of a one-hot group.
         """
         missing = np.isnan(z)
         linear, filled = self.normal.estimates(z), np.where(missing, z.dtype.type(0), z)
         for slopes in self.slopes:
-            filled = np.where(missing, _between(linear, reconstruct(filled), slopes), z)
+            r = reconstruct(filled)
+            r = r if groups is None else _given_known(r, z, missing, groups)
+            filled = np.where(missing, _between(linear, r, slopes), z)
         return filled
 
 
 def _between(linear, r, slopes):
     # Where the slope is 1 this is r, without rounding.
     return (1 - slopes) * linear + slopes * r
+
+
+def _given_known(r, z, missing, groups):
+    """Return reconstructions whose missing categories have their probabilities given the known ones of their group."""
+    for first in np.flatnonzero(np.bincount(groups) > 1):
+        columns = np.flatnonzero(groups == first)
+        hidden = missing[:, columns]
+        rows = np.flatnonzero(hidden.any(axis=1) & ~hidden.all(axis=1))
+        if not len(rows):
+            continue
+        cells, hidden = np.ix_(rows, columns), hidden[rows]
+        rest = 1 - np.where(hidden, 0, z[cells]).sum(axis=1, keepdims=True)
+        # Not 0, if the network is certain of a category that is known not to be.
+        chances = np.where(hidden, np.maximum(r[cells], np.finfo(r.dtype).tiny), 0)
+        r = r.copy()
+        r[cells] = np.maximum(rest, 0) * (chances / chances.sum(axis=1, keepdims=True))
+    return r
 
 
 def plain_imputation(n_inputs, dtype):
@@ -103,6 +124,7 @@ def learned_imputation(reconstruct, z, normal, gaussian, groups, weights=None):
     passes, before = [], np.inf
     while len(passes) < _MOST_PASSES:
         r = reconstruct(filled)
+        r = r if groups is None else _given_known(r, z, missing, groups)
         guessed = np.ldexp(np.where(measured, roots * (r - linear), 0), -powers)
         slopes = _slopes(true, guessed, gaussian).astype(z.dtype)
         error = float(np.square(np.ldexp(true - slopes * guessed, powers - largest)).sum())

@@ -131,6 +131,22 @@ def test_constant_columns_and_categories():
     np.testing.assert_allclose(filled[:, 9], 7.0)
 
 
+def test_categories_that_are_partly_known_have_their_probabilities_given_the_known_ones():
+    table = np.hstack([TABLE, np.eye(4)[np.digitize(HIDDEN[:, 0], [-0.7, 0, 0.7])]])
+    holes = np.where(np.random.default_rng(1).random(table.shape) < 0.3, np.nan, table)
+    base = DenoisingAE(8, random_state=0).partial_fit(table)  # it imputes one reconstruction
+    found = base.impute(holes)[:, -4:]
+    for row, r, cells in zip(found, base.reconstruct(holes)[:, -4:], holes[:, -4:]):
+        hidden = np.isnan(cells)
+        rest = 1 - np.nansum(cells)
+        expected = np.where(hidden, rest * r / r[hidden].sum(), cells) if hidden.any() else cells
+        np.testing.assert_allclose(row, expected, atol=1e-9)
+    filled = Imputer(random_state=0).fit_transform(holes)[:, -4:]
+    np.testing.assert_allclose(filled.sum(axis=1), 1)
+    known = np.nanmax(holes[:, -4:], axis=1, initial=0) == 1
+    np.testing.assert_array_equal(filled[known], table[known, -4:])
+
+
 def test_weights_are_those_of_the_base():
     weights = np.arange(300) % 3
     found = clone(IMPUTER).fit(TABLE, sample_weight=weights)
