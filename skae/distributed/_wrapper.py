@@ -181,9 +181,10 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
     def _next(self, goes_on):
         """Return the estimator to train: a clone, or the fitted one, if training goes on, with the parameters of now."""
         estimator = clone(self.estimator)
-        if not (goes_on and hasattr(self, "estimator_")):
+        fitted = getattr(self, "estimator_", None)
+        if not goes_on or type(fitted) is not type(estimator):
             return estimator
-        return self.estimator_.set_params(**estimator.get_params(deep=False))
+        return fitted.set_params(**estimator.get_params(deep=False))
 
     def _fit(self, method, estimator, X, y, sample_weight):
         client = client_or_default(self.client, self.timeout)

@@ -366,6 +366,8 @@ def test_training_that_goes_on_has_the_parameters_of_now(client):
     np.testing.assert_allclose(_parameters(model.estimator_), _parameters(local), rtol=1e-5)
     other = clone(model).set_params(estimator__warm_start=False)
     assert other.fit(X).fit(X).estimator_.n_iter_ == 2
+    other.set_params(estimator=RBM(3, max_iter=1)).partial_fit(X)
+    assert type(other.estimator_) is RBM
 
 
 def test_an_address_without_a_scheduler_is_told_within_the_timeout():
