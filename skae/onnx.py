@@ -7,7 +7,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from ._estimators.subestimators import check_estimator
+from ._estimators.subestimators import check_estimator, without
 from ._version import __version__
 from ._warnings import warn
 from .deep import StackedAE
@@ -271,6 +271,7 @@ def _predict_proba(graph, estimator, fitted):
 
 def _n_dimensions(estimator):
     """Return 1 if a row has one prediction, and 2 if it has several labels or values."""
+    estimator = without(estimator, "feature_names_in_")  # which rows of zeros have not
     return estimator.predict(np.zeros((1, estimator.n_features_in_))).ndim
 
 

@@ -4,7 +4,9 @@ import sys
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.base import is_classifier
 from sklearn.datasets import load_digits, load_iris, load_wine
 
 from skae import (
@@ -128,6 +130,21 @@ def test_labels_that_onnx_cannot_hold_are_refused(labels):
     assert_near(
         run(to_onnx(model, "predict_proba"), DIGITS)["probabilities"], model.predict_proba(DIGITS)
     )
+
+
+@pytest.mark.parametrize(
+    "model", [StackedAEClassifier([5], **FAST), StackedAERegressor([5], **FAST)]
+)
+def test_names_of_columns_are_no_reason_to_warn(model):
+    model.fit(pd.DataFrame(IRIS, columns=list("abcd")), SPECIES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        graph = to_onnx(model, "predict")
+    found = run(graph, IRIS)
+    if is_classifier(model):
+        np.testing.assert_array_equal(found["label"], model.predict(IRIS))
+    else:
+        assert_near(found["values"], model.predict(IRIS))
 
 
 def test_several_labels_and_values():
