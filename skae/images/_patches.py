@@ -5,14 +5,18 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.feature_extraction.image import extract_patches_2d, reconstruct_from_patches_2d
-from sklearn.utils import check_random_state, check_scalar
+from numpy.lib.stride_tricks import sliding_window_view
+from sklearn.feature_extraction.image import extract_patches_2d
+from sklearn.utils import check_random_state, check_scalar, gen_batches
 
 from .._estimators.fitting import DTYPES
 from .._estimators.reading import numpy_array
+from .._kernels.patches import add_patches
 from .._typing import ArrayLike, FloatArray, RandomState
 from .._warnings import warn
 from ._validation import check_finite_pixels, checked_patch_size, is_channels_first, pair, smoothed
+
+_VALUES = 2**21  # maximum number of values of the patches that are denoised at once
 
 
 def normalize_contrast(image: ArrayLike, sigma: float = 4.0, floor: float = 0.01) -> FloatArray:
@@ -200,8 +204,20 @@ def denoise(image: ArrayLike, coder: Any, patch_size: int | tuple[int, int]) -> 
     patch_size = checked_patch_size(patch_size, image.shape, "image")
     if isinstance(coder, type) or not hasattr(coder, "reconstruct"):
         raise TypeError(f"coder must be a fitted estimator with reconstruct; got {coder!r}.")
-    X = extract_patches_2d(image, patch_size)
-    X = X.reshape(len(X), -1)
-    means = X.mean(axis=1, keepdims=True)
-    clean = coder.reconstruct(X - means) + means
-    return reconstruct_from_patches_2d(clean.reshape(-1, *patch_size), image.shape)
+    windows = sliding_window_view(image, patch_size)
+    n_values, total = patch_size[0] * patch_size[1], np.zeros(image.shape)
+    for rows in gen_batches(len(windows), max(_VALUES // windows[0].size, 1)):
+        X = windows[rows].reshape(-1, n_values)
+        means = X.mean(axis=1, keepdims=True)
+        clean = np.asarray(coder.reconstruct(X - means) + means, total.dtype)
+        # The part of the image that these patches cover.
+        part = total[np.newaxis, rows.start : rows.stop + patch_size[0] - 1, :, np.newaxis]
+        add_patches(np.ascontiguousarray(clean), *patch_size, part)
+    counts = [_n_windows(*each) for each in zip(image.shape, patch_size)]
+    return total / np.outer(*counts)
+
+
+def _n_windows(n, size):
+    """Return in how many windows of ``size`` each of ``n`` pixels is."""
+    places = np.arange(n)
+    return np.minimum(np.minimum(places + 1, n - places), min(size, n - size + 1))

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from common import sklearn_checks
 from scipy.ndimage import convolve1d
+from sklearn.feature_extraction.image import extract_patches_2d, reconstruct_from_patches_2d
 
 from skae import SparseCoder
-from skae.images import ZCA, denoise, normalize_contrast, sample_patches
+from skae.images import ZCA, _patches, denoise, normalize_contrast, sample_patches
 
 rng = np.random.default_rng(0)
 
@@ -104,6 +105,28 @@ def test_patches_in_color_are_in_the_order_height_width_channel():
     for row in sample_patches([image], (2, 4), 20, center=False, random_state=0):
         top, left = divmod(row[0] // 3, 8)
         np.testing.assert_array_equal(row.reshape(2, 4, 3), image[top : top + 2, left : left + 4])
+
+
+@pytest.mark.parametrize("size", [(3, 4), (1, 5), (20, 2), (20, 30), (1, 1)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_an_image_is_denoised_in_blocks(size, dtype, monkeypatch):
+    """Bitwise as scikit-learn averages all patches at once, and of memory for a few rows of them."""
+    image = np.random.default_rng(0).random((20, 30)).astype(dtype)
+    seen = []
+
+    class Coder:
+        def reconstruct(self, X):
+            seen.append(len(X))
+            return np.asfortranarray(np.tanh(X))
+
+    rows = extract_patches_2d(image, size).reshape(-1, size[0] * size[1])
+    means = rows.mean(axis=1, keepdims=True)
+    patches = (np.tanh(rows - means) + means).reshape(-1, *size)
+    expected = reconstruct_from_patches_2d(patches, image.shape)
+    monkeypatch.setattr(_patches, "_VALUES", 300)
+    np.testing.assert_array_equal(denoise(image, Coder(), size), expected)
+    assert max(seen) * size[0] * size[1] <= max(300, (31 - size[1]) * size[0] * size[1])
+    assert sum(seen) == len(rows)
 
 
 def test_denoising_gains_decibels():
