@@ -17,7 +17,7 @@ from ._convolution import tiled_encoder
 from ._validation import as_floats, validated_images
 
 _AFTER_FIT = "alpha beta pool_size transform_algorithm gap_tol max_inference_iter n_jobs".split()
-_CODES = 2**22  # maximum number of codes in a block
+_VALUES = 2**22  # maximum number of codes, and of values of patches, in a block
 
 
 class MapCoder:
@@ -75,8 +75,12 @@ class MapCoder:
             Images on the scale of the training data, up to 255 if these were of 8 bits.
         """
         check_is_fitted(self)
-        codes = dense(checked_codes(self, X, self._n_features_out, self.components_.dtype))
-        images = self._convolution.sums(codes, self.components_).reshape(len(codes), -1)
+        codes = checked_codes(self, X, self._n_features_out, self.components_.dtype)
+        blocks = [
+            self._convolution.sums(dense(codes[rows]), self.components_)
+            for rows in gen_batches(codes.shape[0], self._n_at_once)
+        ]
+        images = np.concatenate(blocks).reshape(codes.shape[0], -1)
         return images * images.dtype.type(255) if self._pixels["eight_bit"] else images
 
     @property
@@ -110,7 +114,7 @@ class MapCoder:
         check_is_fitted(self)
         check_set(self, *_AFTER_FIT)
         images, _ = validated_images(self, X, self.image_shape_, self._pixels)
-        blocks = gen_batches(len(images), max(_CODES // self._n_features_out, 1))
+        blocks = gen_batches(len(images), self._n_at_once)
         with team(effective_n_jobs(self.n_jobs)):
             parts = [function(as_floats(images[rows], self.components_.dtype)) for rows in blocks]
         return tuple(map(np.concatenate, zip(*parts)))
@@ -142,6 +146,12 @@ class MapCoder:
     def _codes(self, images, filters, **prior):
         limits = {"tol": self.gap_tol, "max_iter": self.max_inference_iter, "pool": self._pool()}
         return infer_maps(images, self._convolution, filters, self._alpha, **limits, **prior)
+
+    @property
+    def _n_at_once(self):
+        """Number of images whose codes and patches take little memory."""
+        width = max(self._shape["n_filters"], self._convolution.n_values)
+        return max(_VALUES // (int(np.prod(self._convolution.n_positions)) * width), 1)
 
     @property
     def _n_features_out(self):

@@ -1,12 +1,14 @@
 """Convolutional predictive sparse decomposition against matrices with a row for each shifted filter."""
 
 import re
+import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
 from common import relative_gradient_error, sklearn_checks
 from scipy.optimize import approx_fprime
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
@@ -227,7 +229,7 @@ def test_a_tile_has_an_encoder_of_its_own():
 @pytest.mark.parametrize("algorithm", ["inference", "lasso"])
 @pytest.mark.parametrize("pool_size", [None, 3])
 def test_codes_beyond_their_tolerance_warn_once(algorithm, pool_size, monkeypatch):
-    monkeypatch.setattr("skae.images._map_coder._CODES", 100)  # codes of a image at once
+    monkeypatch.setattr("skae.images._map_coder._VALUES", 100)  # an image at once
     model = ConvolutionalPSD(4, patch_size=3, alpha=0.01, max_iter=1, transform_algorithm=algorithm)
     model.set_params(pool_size=pool_size, random_state=0).fit(IMAGES)
     with warnings.catch_warnings():
@@ -237,6 +239,21 @@ def test_codes_beyond_their_tolerance_warn_once(algorithm, pool_size, monkeypatc
     with pytest.warns(ConvergenceWarning, match="4 of 4 codes .*gap_tol=1e-06") as caught:
         model.transform(IMAGES)
     assert len(caught) == 1
+
+
+def test_images_are_encoded_and_decoded_in_blocks():
+    """The patches of all images at once would take 137 MB, and their codes take 0.3 MB."""
+    images = np.random.default_rng(0).random((200, 40, 40)).astype(np.float32)
+    psd = ConvolutionalPSD(1, patch_size=23, max_iter=1, max_inference_iter=1, random_state=0)
+    codes = psd.fit(images[:4]).transform(images[:4])
+    expected = psd.inverse_transform(codes)
+    tracemalloc.start()
+    np.testing.assert_allclose(psd.transform(images)[:4], codes, rtol=1e-4, atol=1e-5)
+    many = csr_matrix(np.tile(codes, (50, 1)))
+    np.testing.assert_allclose(psd.inverse_transform(many)[-4:], expected, rtol=1e-4, atol=1e-5)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 80 * 2**20
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
