@@ -176,7 +176,8 @@ def pooling_windows(shape, *, size, stride, grid):
     counts = pair(value, name)
     if any(count > n for n, count in zip(shape, counts)):
         raise ValueError(
-            f"{name}={counts} is more than the {shape[0]} x {shape[1]} positions of a patch in an image."
+            f"{name}={counts} is more than the {shape[0]} x {shape[1]} positions of a patch in an image: set it to "
+            f"{tuple(map(min, zip(shape, counts)))}, for instance, or make patch_size smaller."
         )
     if size is None:
         return [_parts(n, count) for n, count in zip(shape, counts)]

@@ -393,7 +393,16 @@ ERRORS = [
         "(n, height, width, channels); got shape (1, 7, 1, 9, 11)",
     ),
     ({"patch_size": (3, 3, 3)}, GRAY, "patch_size must be a positive integer or a pair"),
-    ({"pool_grid": 9}, GRAY, "pool_grid=(9, 9) is more than the 4 x 6 positions"),
+    (
+        {"pool_grid": 9},
+        GRAY,
+        "more than the 4 x 6 positions of a patch in an image: set it to (4, 6)",
+    ),
+    (
+        {"patch_size": (1, 5)},
+        GRAY[:, 0, :10],
+        "x 6 positions of a patch in an image: set it to (1, 2)",
+    ),
     ({"pool_size": 5}, GRAY, "pool_size=(5, 5) is more than the 4 x 6 positions"),
     ({"pool_stride": 5}, GRAY, "pool_stride needs pool_size"),
     ({"encoder": "code"}, GRAY, "encoder='code' needs a dictionary with transform"),
