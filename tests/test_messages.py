@@ -714,6 +714,18 @@ def test_a_frame_is_validated_once_for_a_whole_and_its_base(monkeypatch, whole):
         getattr(fitted, method)(frame[list("dcba")])
 
 
+@pytest.mark.filterwarnings("ignore:.*of the codes:UserWarning")
+@pytest.mark.parametrize("whole", WHOLES, ids=lambda each: type(each).__name__)
+def test_names_that_are_missing_are_told_once(whole):
+    rows = np.random.default_rng(0).random((20, 4))
+    fitted = clone(whole).fit(pd.DataFrame(rows, columns=list("abcd")))
+    if isinstance(whole, Imputer):
+        rows[3, 1] = np.nan
+    with pytest.warns(UserWarning, match="X does not have valid feature names") as caught:
+        (fitted.transform if isinstance(whole, Imputer) else fitted.score_samples)(rows)
+    assert len(caught) == 1
+
+
 @pytest.mark.parametrize("model", [AutoEncoder(2, max_iter=1), SparseCoder(2, max_iter=1), ZCA()])
 def test_frames_that_pandas_cannot_read_as_numbers_are_told_why(model):
     frame = pd.DataFrame(X, columns=list("abcdef"))

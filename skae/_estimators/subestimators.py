@@ -305,9 +305,14 @@ def without(estimator, *names):
     return copied
 
 
+def is_ours(part):
+    """Return whether ``part`` is of a class of skae."""
+    return type(part).__module__.partition(".")[0] == __package__.partition(".")[0]
+
+
 def kept(part):
     """Return a copy of the fitted ``part`` of a whole, which stays as it is when the user fits ``part`` anew."""
-    if type(part).__module__.partition(".")[0] == __package__.partition(".")[0]:
+    if is_ours(part):
         return without(part)  # our fits replace attributes, and change nothing in place
     return deepcopy(part)
 

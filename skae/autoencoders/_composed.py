@@ -2,7 +2,7 @@
 
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import DTYPES, validated_rows
-from .._estimators.subestimators import is_prefit, unfrozen, without
+from .._estimators.subestimators import is_ours, is_prefit, unfrozen, without
 
 
 def take_tags_of_base(tags, base, default):
@@ -29,9 +29,10 @@ def with_names(X, rows):
 def reading_rows(base, X, rows):
     """Return the fitted ``base`` and what it reads: validated ``rows`` if it can, since it would validate X once more.
 
-    The whole has compared the names of the columns of X; other classes than ours may look columns up by their names.
+    The whole has compared the names of the columns of X, or warned that it has none; other classes than ours may look
+    columns up by their names.
     """
-    if hasattr(X, "columns") and isinstance(base, FittedNetwork):
+    if isinstance(base, FittedNetwork) or is_ours(base):
         return without(base, "feature_names_in_"), rows
     return base, with_names(X, rows)
 
