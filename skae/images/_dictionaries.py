@@ -15,6 +15,7 @@ from .._estimators.subestimators import (
     unfrozen,
 )
 from .._kernels.patches import normalize_patches
+from ._validation import check_fitted_to_patches
 
 _ROUNDING = 4  # last digits of pixels, a deviation that may be rounding alone
 _CONSTANT = 1e-6  # fraction of the mean variance below which a patch is constant
@@ -135,6 +136,7 @@ def _fitted(stage, patches, rng):
     if is_prefit(stage, "dictionary"):
         dictionary = unfrozen(learner)
         check_prefit(dictionary=dictionary)
+        check_fitted_to_patches("dictionary", dictionary, patches.shape[1])
         validate_data(dictionary, patches, reset=False, skip_check_array=True)
         return kept(dictionary)
     dictionary = ready_copy("dictionary", learner, stage, rng)

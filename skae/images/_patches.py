@@ -14,7 +14,14 @@ from .._estimators.reading import numpy_array
 from .._kernels.patches import add_patches
 from .._typing import ArrayLike, FloatArray, RandomState
 from .._warnings import warn
-from ._validation import check_finite_pixels, checked_patch_size, is_channels_first, pair, smoothed
+from ._validation import (
+    check_finite_pixels,
+    check_fitted_to_patches,
+    checked_patch_size,
+    is_channels_first,
+    pair,
+    smoothed,
+)
 
 _VALUES = 2**21  # maximum number of values of the patches that are denoised at once
 
@@ -206,6 +213,7 @@ def denoise(image: ArrayLike, coder: Any, patch_size: int | tuple[int, int]) -> 
         raise TypeError(f"coder must be a fitted estimator with reconstruct; got {coder!r}.")
     windows = sliding_window_view(image, patch_size)
     n_values, total = patch_size[0] * patch_size[1], np.zeros(image.shape)
+    check_fitted_to_patches("coder", coder, n_values)
     for rows in gen_batches(len(windows), max(_VALUES // windows[0].size, 1)):
         X = windows[rows].reshape(-1, n_values)
         means = X.mean(axis=1, keepdims=True)

@@ -274,6 +274,16 @@ def _cure_of_size(shape):
     return "make it smaller, or give image_shape if an estimator gets rows that are other images"
 
 
+def check_fitted_to_patches(name, estimator, n_values):
+    """Raise if the fitted ``estimator``, an argument of this ``name``, takes rows of another width than patches have."""
+    n_columns = getattr(estimator, "n_features_in_", n_values)
+    if n_columns != n_values:
+        raise ValueError(
+            f"{name}={type(estimator).__name__} was fitted to rows of {n_columns} numbers, but patches have {n_values}: give the "
+            "patch_size of these rows."
+        )
+
+
 def pair(value, name):
     """Return a pair of positive integers, given one or two."""
     values = (value, value) if isinstance(value, Integral) else value

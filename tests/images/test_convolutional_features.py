@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, load_sample_images
 from sklearn.decomposition import NMF, PCA
+from sklearn.frozen import FrozenEstimator
 
 from skae import PSD, RBM, ContractiveAE, DenoisingAE, SparseCoder
 from skae.images import (
@@ -406,6 +407,11 @@ ERRORS = [
     ({"pool_size": 5}, GRAY, "pool_size=(5, 5) is more than the 4 x 6 positions"),
     ({"pool_stride": 5}, GRAY, "pool_stride needs pool_size"),
     ({"encoder": "code"}, GRAY, "encoder='code' needs a dictionary with transform"),
+    (
+        {"dictionary": FrozenEstimator(PCA(2).fit(np.eye(5))), "encoder": "code"},
+        GRAY,
+        "dictionary=PCA was fitted to rows of 5 numbers, but patches have 36: give the patch_size",
+    ),
     ({"rectification": "split"}, GRAY, "has no negative codes"),
     ({"n_patches": 100}, GRAY, "n_filters=256 is more than the 100 patches"),
     ({"dictionary": DenoisingAE(3).fit}, GRAY, "'dictionary' parameter"),

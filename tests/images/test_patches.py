@@ -186,7 +186,10 @@ IMAGE = np.zeros((20, 20))
         ),
         (lambda: normalize_contrast(IMAGE, sigma=0), "must be positive"),
         (lambda: normalize_contrast(IMAGE[0]), "2D array"),
-        (lambda: denoise(IMAGE, SparseCoder(2).fit(np.eye(5)), (3, 3)), "expecting 5 features"),
+        (
+            lambda: denoise(IMAGE, SparseCoder(2).fit(np.eye(5)), (3, 3)),
+            "coder=SparseCoder was fitted to rows of 5 numbers, but patches have 9",
+        ),
     ],
 )
 def test_bad_images(call, words):
