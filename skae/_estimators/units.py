@@ -72,6 +72,11 @@ class Units:
         return gaussian
 
     @property
+    def multinomial_groups(self):
+        """The inputs of each multinomial group, which sum to one: list of ndarray of int."""
+        return [part.columns for part in self.loss.parts if isinstance(part, Multinomial)]
+
+    @property
     def constant_loss(self):
         """The mean loss of the best constant reconstruction: float."""
         return self.least_loss + sum(self.constant_losses.values())

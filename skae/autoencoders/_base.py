@@ -173,7 +173,7 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         model = self.model_
         z = model.scaling.apply(x)
         imputation = self._imputation or plain_imputation(z.shape[1], z.dtype)
-        filled = imputation.fill(model.reconstruct_scaled, z, model.units.groups)
+        filled = imputation.fill(model.reconstruct_scaled, z, model.units.multinomial_groups)
         return model.scaling.invert(filled)
 
     def _learned_imputation(self, fitted, X, weights):
@@ -190,7 +190,8 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
             warn_of_few_directions(z, self._units, type(self).__name__, X.shape[0])
         normal = normal_distribution(z, weights, np.where(gaussian, self._units.base_logits, 0))
         reconstruct, groups = fitted.reconstruct_scaled, self._units.groups
-        return learned_imputation(reconstruct, z, normal, gaussian, groups, weights)
+        shares = () if groups is None else self._units.multinomial_groups
+        return learned_imputation(reconstruct, z, normal, gaussian, groups, weights, shares)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

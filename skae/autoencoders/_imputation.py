@@ -14,6 +14,7 @@ _N_DRAWS = 3
 _SPREAD = 0.3
 # Categories are often right in the second pass only, which sees what the first has filled in.
 _FEWEST_PASSES, _MOST_PASSES = 2, 5
+_ROUNDING = 1e-3  # by which known shares may exceed one; counts are none
 _LEAST_GAIN = 0.01  # fraction of the error that a further pass must remove
 
 
@@ -37,7 +38,7 @@ class Imputation:
     def __init__(self, normal, slopes):
         self.normal, self.slopes = normal, slopes
 
-    def fill(self, reconstruct, z, groups=None):
+    def fill(self, reconstruct, z, shares=()):
         """Return a copy of the rows ``z`` without missing values.
 
         Parameters
@@ -46,14 +47,14 @@ class Imputation:
             Function from rows of z to their reconstructions.
         z : ndarray of shape (n_samples, n_inputs)
             NaN where a value is missing.
-        groups : ndarray of int of shape (n_inputs,) or None
-            Inputs with the same number are the categories of a one-hot group.
+        shares : sequence of ndarray of int
+            Inputs of each group that sums to one, as the categories of a one-hot group.
         """
         missing = np.isnan(z)
         linear, filled = self.normal.estimates(z), np.where(missing, z.dtype.type(0), z)
         for slopes in self.slopes:
             r = reconstruct(filled)
-            r = r if groups is None else _given_known(r, z, missing, groups)
+            r = _given_known(r, z, missing, shares) if shares else r
             filled = np.where(missing, _between(linear, r, slopes), z)
         return filled
 
@@ -64,19 +65,19 @@ def _between(linear, r, slopes):
 
 
 def _given_known(r, z, missing, groups):
-    """Return reconstructions whose missing categories have their probabilities given the known ones of their group."""
-    for first in np.flatnonzero(np.bincount(groups) > 1):
-        columns = np.flatnonzero(groups == first)
+    """Return reconstructions whose missing shares of a sum of one are those given the known ones of their group."""
+    for columns in groups:
         hidden = missing[:, columns]
-        rows = np.flatnonzero(hidden.any(axis=1) & ~hidden.all(axis=1))
+        rest = 1 - np.where(hidden, 0, z[:, columns]).sum(axis=1)
+        partly = hidden.any(axis=1) & ~hidden.all(axis=1)
+        rows = np.flatnonzero(partly & (rest > -_ROUNDING))
         if not len(rows):
             continue
-        cells, hidden = np.ix_(rows, columns), hidden[rows]
-        rest = 1 - np.where(hidden, 0, z[cells]).sum(axis=1, keepdims=True)
+        cells, rest = np.ix_(rows, columns), np.maximum(rest[rows, np.newaxis], 0)
         # Not 0, if the network is certain of a category that is known not to be.
-        chances = np.where(hidden, np.maximum(r[cells], np.finfo(r.dtype).tiny), 0)
+        chances = np.where(hidden[rows], np.maximum(r[cells], np.finfo(r.dtype).tiny), 0)
         r = r.copy()
-        r[cells] = np.maximum(rest, 0) * (chances / chances.sum(axis=1, keepdims=True))
+        r[cells] = rest * (chances / chances.sum(axis=1, keepdims=True))
     return r
 
 
@@ -92,7 +93,7 @@ def rows_to_learn_from(X, weights, n_cells=_CELLS):
     return dense(X[some]), None if weights is None else weights[some]
 
 
-def learned_imputation(reconstruct, z, normal, gaussian, groups, weights=None):
+def learned_imputation(reconstruct, z, normal, gaussian, groups, weights=None, shares=()):
     """Return the ``Imputation`` learned from hidden cells of the rows ``z``, with passes as long as they help.
 
     Parameters
@@ -105,6 +106,8 @@ def learned_imputation(reconstruct, z, normal, gaussian, groups, weights=None):
     groups : ndarray of int of shape (n_inputs,) or None
         Inputs with the same number are hidden together.
     weights : ndarray of shape (n_samples,) or None
+    shares : sequence of ndarray of int
+        See :meth:`Imputation.fill`.
     """
     z, weights = rows_to_learn_from(z, weights, _SLOPES_CELLS)
     draws = [np.random.default_rng(seed).random(z.shape, np.float32) for seed in range(_N_DRAWS)]
@@ -124,7 +127,7 @@ def learned_imputation(reconstruct, z, normal, gaussian, groups, weights=None):
     passes, before = [], np.inf
     while len(passes) < _MOST_PASSES:
         r = reconstruct(filled)
-        r = r if groups is None else _given_known(r, z, missing, groups)
+        r = _given_known(r, z, missing, shares) if shares else r
         guessed = np.ldexp(np.where(measured, roots * (r - linear), 0), -powers)
         slopes = _slopes(true, guessed, gaussian).astype(z.dtype)
         error = float(np.square(np.ldexp(true - slopes * guessed, powers - largest)).sum())

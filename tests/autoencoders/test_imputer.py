@@ -147,6 +147,20 @@ def test_categories_that_are_partly_known_have_their_probabilities_given_the_kno
     np.testing.assert_array_equal(filled[known], table[known, -4:])
 
 
+def test_shares_sum_to_one_and_counts_need_not():
+    rows = np.random.default_rng(0).dirichlet(np.ones(4), 100)
+    base = AutoEncoder(3, loss="multinomial", max_iter=20, random_state=0).fit(rows)
+    holes = rows.copy()
+    holes[:, 1] = holes[::2, 3] = np.nan
+    found = base.impute(holes)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    np.testing.assert_allclose(found[1::2], rows[1::2])
+    expected = base.reconstruct(holes)[::2]
+    np.testing.assert_allclose(found[::2, 1] / found[::2, 3], expected[:, 1] / expected[:, 3])
+    counts = 9 * holes[np.nansum(holes, axis=1) > 0.2]
+    np.testing.assert_allclose(base.impute(counts)[:, 1], base.reconstruct(counts)[:, 1])
+
+
 def test_weights_are_those_of_the_base():
     weights = np.arange(300) % 3
     found = clone(IMPUTER).fit(TABLE, sample_weight=weights)
