@@ -40,6 +40,8 @@ class Units:
         For each input, the index of the first input of its one-hot group; None if there is no group.
     limits : (ndarray, ndarray) or None
         Smallest and largest value of each input in training; None if they are not known.
+    has_common_range : bool, default=False
+        Whether the columns that vary have a common range, as pixels have.
     variance : float, default=1.0
         Variance to which gaussian columns are scaled, if they are standardized.
     one_dwarfs_others : bool, default=False
@@ -55,6 +57,7 @@ class Units:
     least_loss: float = 0.0
     groups: np.ndarray | None = None
     limits: tuple | None = None
+    has_common_range: bool = False
     variance: float = 1.0
     one_dwarfs_others: bool = False
 
@@ -170,6 +173,7 @@ def make_units(
         least_loss=least_loss,
         groups=_groups(input_loss, stats, scaling),
         limits=_limits(stats, scaling),
+        has_common_range=stats.common_range(stats.varies) is not None,
         variance=variance,
         one_dwarfs_others=one_dwarfs_others,
     )

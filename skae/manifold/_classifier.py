@@ -73,8 +73,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         unlabeled rows are penalized and n < 1000 have labels, it is ``(n / 1000) ** 1.5`` times that. It is estimated
         from 500 rows of X and the tangents of 500. ``'0.3*auto'`` is a multiple: search on the grid ``'0.3*auto'``,
         ``'auto'``, ``'3*auto'``, ``'30*auto'``. If the penalty P of a minibatch exceeds L, 5% of the loss of constant
-        outputs, it is replaced by ``L * (1 + log(P / L))``. A weight that is
-        much too large then costs little accuracy and does not lead to constant outputs.
+        outputs, ``L * (1 + log(P / L))`` replaces it, so that a weight that is much too large does little harm.
     tangent_sampling : {'exact', 'random'}, default='random'
         Whether a step uses all tangents of each sample, or one random combination of them, which is unbiased. The
         random form costs two passes through the network instead of ``1 + n_tangents``. The exact form costs less than
@@ -119,7 +118,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         Fraction of the cells that are corrupted; for gaussian noise, its standard deviation.
     dropout : float or 'auto', default='auto'
         Fraction of the units of each layer that are dropped at each step of (c), also for the slopes along the
-        tangents. ``'auto'`` is that of :class:`StackedAEClassifier`.
+        tangents. ``'auto'`` is that of :class:`StackedAEClassifier`, but 0 if columns have a common range, as pixels.
     frozen : int or 'all', default=0
         Number of the lowest hidden layers that keep the weights of ``base``. With ``'all'``, only the output layer is
         trained.
@@ -336,6 +335,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         if not isinstance(base, (BaseAutoEncoder, StackedAE)):
             raise TypeError(f"base must be an auto-encoder or a StackedAE; got {base!r}.")
         return fitted_base(self, base, X, weights, on_interrupt=on_interrupt)
+
+    def _automatic_dropout(self, widths, data):
+        return 0.0 if self._units.has_common_range else super()._automatic_dropout(widths, data)
 
     def _warn_of_constant_outputs(self, data):
         """Warn if even the labeled rows are predicted hardly better than by outputs that do not depend on X."""

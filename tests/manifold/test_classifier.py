@@ -305,14 +305,17 @@ def test_what_a_part_prints_is_no_part_of_a_checkpoint(tmp_path, capsys):
         ("with labels of noise", {}, 0.5),
         ("with noise of sparse rows", {}, 0.5),
         ("with labels of X", {}, 0.0),
+        ("with a common range", {}, 0.0),
         ("with labels of noise", {"max_iter": 3}, 0.0),
         ("with labels of noise", {"base": ContractiveAE(99, max_iter=2, random_state=0)}, 0.0),
     ],
 )
 def test_units_are_dropped_if_labels_are_noise(columns, options, dropout):
     rng = np.random.default_rng(0)
-    rows, targets = rng.integers(0, 17, (40, 6)), np.arange(40) % 2
-    if columns == "with labels of X":
+    rows, targets = rng.normal(size=(40, 6)), np.arange(40) % 2
+    if columns == "with a common range":
+        rows = rng.integers(0, 17, (40, 6))
+    elif columns == "with labels of X":
         rows[:, 0] += 100 * targets
     elif columns == "with noise of sparse rows":
         rows = csr_matrix(rng.poisson(0.3, (40, 40)) * rng.uniform(1, 2, 40))
