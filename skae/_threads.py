@@ -39,7 +39,7 @@ class _BlasLimit:
     def n_threads(self):
         """Return the number of threads of BLAS without the limit."""
         with self._lock:
-            return min([count for _, count in self._counts or _blas_threads()], default=1)
+            return min(dict(self._counts or _blas_threads()).values(), default=1)
 
     def hold(self, holder):
         """Limit BLAS to one thread until ``holder`` releases it."""

@@ -99,6 +99,7 @@ class BaseSupervised(
     }
 
     _needs: ClassVar[tuple] = (OF_LEVEL,)
+    _drops_on_pixels: ClassVar[bool] = True  # with dropout='auto'
 
     # What it has in common with networks that decode, without being one.
     center_, scale_ = FittedNetwork.center_, FittedNetwork.scale_
@@ -236,8 +237,9 @@ class BaseSupervised(
     def _automatic_dropout(self, widths, data):
         """Return the fraction of units to drop if labels are noisy: of many units, with many steps to learn."""
         many_steps = self.max_iter == "auto" and not is_full_batch(self.solver)
-        trained = self.frozen != "all"
-        if not (many_steps and trained and min(widths) >= _FEWEST_UNITS):
+        trained = self.frozen != "all" and min(widths) >= _FEWEST_UNITS
+        suited = self._drops_on_pixels or not self._units.has_common_range
+        if not (many_steps and trained and suited):
             return 0.0
         noise = LabeledNeighbors(self._inputs(data.X), data).error(self._kind)
         return _DROPPED * float(np.clip((noise - _NO_NOISE) / (_NOISY - _NO_NOISE), 0, 1))

@@ -239,6 +239,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     }
 
     _needs: ClassVar[tuple] = OF_TANGENTS
+    _drops_on_pixels: ClassVar[bool] = False
 
     score = score
 
@@ -335,9 +336,6 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         if not isinstance(base, (BaseAutoEncoder, StackedAE)):
             raise TypeError(f"base must be an auto-encoder or a StackedAE; got {base!r}.")
         return fitted_base(self, base, X, weights, on_interrupt=on_interrupt)
-
-    def _automatic_dropout(self, widths, data):
-        return 0.0 if self._units.has_common_range else super()._automatic_dropout(widths, data)
 
     def _warn_of_constant_outputs(self, data):
         """Warn if even the labeled rows are predicted hardly better than by outputs that do not depend on X."""
