@@ -153,7 +153,7 @@ def test_frozen_filters_of_images(encoder):
     fitted = clone(frozen).fit(images).dictionary_
     np.testing.assert_array_equal(fitted.transform(patches), dictionary.transform(patches))
     np.testing.assert_array_equal(frozen.fit(images).components_, dictionary.components_)
-    with pytest.raises(ValueError, match="features"):
+    with pytest.raises(ValueError, match="25 numbers, but patches have 16"):
         clone(frozen).set_params(patch_size=4).fit(images)
     for wrong in (AutoEncoder(4), PCA(3)):
         with pytest.raises(ValueError, match="needs a fitted dictionary"):
