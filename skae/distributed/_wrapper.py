@@ -13,6 +13,7 @@ from .._compat import HasMethods, Interval, _fit_context
 from .._estimators.devices import computing_on_workers
 from .._estimators.fitting import is_fitted
 from .._estimators.one_pass import read_once
+from .._estimators.subestimators import kept
 from ..training.loop import DivergenceError
 from ._cluster import Cluster, client_or_default
 from ._lazy import computed, is_dask, lazy
@@ -153,9 +154,8 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         OSError
             If no scheduler answers at the address.
         """
-        return self._fit(
-            "fit", self._next(getattr(self.estimator, "warm_start", False)), X, y, sample_weight
-        )
+        estimator = self._next(getattr(self.estimator, "warm_start", False))
+        return self._fit("fit", estimator, X, y, sample_weight)
 
     @available_if(_has("partial_fit"))
     @_fit_context(prefer_skip_nested_validation=False)
@@ -184,7 +184,7 @@ class Distributed(MetaEstimatorMixin, BaseEstimator):
         fitted = getattr(self, "estimator_", None)
         if not goes_on or type(fitted) is not type(estimator):
             return estimator
-        return fitted.set_params(**estimator.get_params(deep=False))
+        return kept(fitted).set_params(**estimator.get_params(deep=False))  # it stays if this fails
 
     def _fit(self, method, estimator, X, y, sample_weight):
         client = client_or_default(self.client, self.timeout)

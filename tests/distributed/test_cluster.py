@@ -364,6 +364,9 @@ def test_training_that_goes_on_has_the_parameters_of_now(client):
     local.set_params(learning_rate_init=1e-3).fit(X).partial_fit(X)
     assert model.estimator_.n_iter_ == local.n_iter_ == 6
     np.testing.assert_allclose(_parameters(model.estimator_), _parameters(local), rtol=1e-5)
+    with pytest.raises(ValueError):
+        model.set_params(estimator__learning_rate_init=0.5).partial_fit(X[:, :2])
+    assert model.estimator_.learning_rate_init == 1e-3
     other = clone(model).set_params(estimator__warm_start=False)
     assert other.fit(X).fit(X).estimator_.n_iter_ == 2
     other.set_params(estimator=RBM(3, max_iter=1)).partial_fit(X)
