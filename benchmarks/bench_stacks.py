@@ -36,13 +36,13 @@ TABLES = {
 }
 WIDTHS = {
     "defaults": {},
-    "dropout 0": {"dropout": 0},
+    "dropout 0.5": {"dropout": 0.5},
     "500 units": {"layers": [500, 500]},
-    "500 units, dropout 0": {"layers": [500, 500], "dropout": 0},
+    "500 units, dropout 0.5": {"layers": [500, 500], "dropout": 0.5},
     "SVC": None,
 }
 WEIGHTS = {"defaults": {}, "reconstruction 3": {"reconstruction_weight": 3}}
-NOISE = {"defaults": {}, "dropout 0": {"dropout": 0}, "not masked": {"corruption": None}}
+NOISE = {"defaults": {}, "dropout 0.5": {"dropout": 0.5}, "not masked": {"corruption": None}}
 
 
 def table(title, seed):
