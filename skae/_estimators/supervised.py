@@ -57,6 +57,7 @@ _MOSTLY_REAL = 0.5  # least fraction of real inputs for their directions to deci
 # Fraction of dropped units, in layers that are wide enough for it; the default layers are.
 _DROPPED, _FEWEST_UNITS = 0.5, 100
 _NO_NOISE, _NOISY = 0.3, 0.5  # errors of neighbors up to which none are, and from which all are
+_FEW_ROWS = 10  # labeled rows per input: with fewer, a network fits any labels
 MOST_UNITS, _UNITS_PER_FEATURE = 500, 5  # of the default layers
 
 
@@ -235,13 +236,16 @@ class BaseSupervised(
         return state
 
     def _automatic_dropout(self, widths, data):
-        """Return the fraction of units to drop if labels are noisy: of many units, with many steps to learn."""
+        """Return the fraction of units to drop, if rows are few or labels noisy: of many units, with many steps to learn."""
         many_steps = self.max_iter == "auto" and not is_full_batch(self.solver)
         trained = self.frozen != "all" and min(widths) >= _FEWEST_UNITS
         suited = self._drops_on_pixels or not self._units.has_common_range
         if not (many_steps and trained and suited):
             return 0.0
-        noise = LabeledNeighbors(self._inputs(data.X), data).error(self._kind)
+        inputs = self._inputs(data.X)
+        if len(data.labeled_rows) < _FEW_ROWS * inputs.shape[1]:
+            return _DROPPED
+        noise = LabeledNeighbors(inputs, data).error(self._kind)
         return _DROPPED * float(np.clip((noise - _NO_NOISE) / (_NOISY - _NO_NOISE), 0, 1))
 
     def _train_jointly(

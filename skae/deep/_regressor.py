@@ -51,7 +51,7 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
         reconstructed.
     dropout : float or 'auto', default=0.0
         Fraction of the units of each layer that are dropped at each step of the joint training. ``'auto'`` is up to 0.5
-        if targets are noisy, by the squared difference to the target of the nearest row, as in
+        if rows are few or targets noisy, by the squared difference to the target of the nearest row, as in
         :class:`StackedAEClassifier`. With much noise it brings up to 0.05 of R^2, with little it costs up to 0.03.
     corruption : {'auto', 'masking', 'salt_and_pepper', 'gaussian', 'swap'}, callable or None, default='auto'
         Noise added to X in the joint training, drawn anew at each step; prediction uses the clean X. ``'masking'`` sets

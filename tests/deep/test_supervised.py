@@ -417,7 +417,7 @@ def test_automatic_dropout_is_half_of_wide_layers(layers, options, dropout, monk
 def test_automatic_dropout_follows_the_noise_of_labels(n_wrong, monkeypatch):
     monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda n_rows, batch_size: 2)
     labels = np.where(np.arange(100) < n_wrong, np.arange(100) % 3, y[:100] % 3)
-    data = scale(X[:100, [2, 3, 4, 5, 10, 20, 21, 36, 42, 43]])
+    data = scale(X[:100, [2, 3, 4, 5, 10, 20, 21, 36, 42, 43]])  # ten rows per column
     nearest = KNeighborsClassifier(1).fit(data, labels).kneighbors(return_distance=False)[:, 0]
     others = np.random.default_rng(0).permutation(100)
     noise = np.mean(labels[nearest] != labels) / np.mean(labels[others] != labels)
@@ -427,3 +427,6 @@ def test_automatic_dropout_follows_the_noise_of_labels(n_wrong, monkeypatch):
     given = StackedAEClassifier(dropout=dropout, **options).fit(data, labels)
     np.testing.assert_array_equal(auto.predict_proba(data), given.predict_proba(data))
     assert (dropout == 0, dropout == 0.5) == (n_wrong == 0, n_wrong == 80)
+    few = StackedAEClassifier(**options).fit(data[:99], labels[:99])
+    half = StackedAEClassifier(dropout=0.5, **options).fit(data[:99], labels[:99])
+    np.testing.assert_array_equal(few.predict_proba(data), half.predict_proba(data))

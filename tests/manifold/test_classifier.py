@@ -312,7 +312,7 @@ def test_what_a_part_prints_is_no_part_of_a_checkpoint(tmp_path, capsys):
 )
 def test_units_are_dropped_if_labels_are_noise(columns, options, dropout):
     rng = np.random.default_rng(0)
-    rows, targets = rng.normal(size=(40, 6)), np.arange(40) % 2
+    rows, targets = rng.normal(size=(40, 4)), np.arange(40) % 2
     if columns == "with a common range":
         rows = rng.integers(0, 17, (40, 6))
     elif columns == "with labels of X":
