@@ -2,10 +2,12 @@
 
 import numpy as np
 from sklearn.metrics import euclidean_distances
+from sklearn.utils import gen_batches
 
 from .._arrays.namespace import dense, evenly_spaced
 
 _QUERIES, _NEIGHBORS, _CELLS = 500, 10_000, 20_000_000  # at most: 0.3 s
+_BLOCK = 256  # other rows at a time: 1 MB
 
 
 class LabeledNeighbors:
@@ -26,11 +28,10 @@ class LabeledNeighbors:
         most = min(_NEIGHBORS, max(_QUERIES, _CELLS // inputs.shape[1]))
         others = labeled[evenly_spaced(len(labeled), most)]
         some = np.arange(len(others))[evenly_spaced(len(others), _QUERIES)]
-        self._rows, self._some = others, some
-        self._inputs, self._values = inputs[others], data.targets.values[others]
+        self._inputs, self._rows, self._some = inputs, others, some
+        self._queries = inputs[others[some]]
+        self._values = data.targets.values[others]
         self._weights = None if weights is None else weights[others[some]]
-        self._distances = euclidean_distances(self._inputs[some], self._inputs)
-        self._distances[np.arange(len(some)), some] = np.inf
 
     def error(self, kind):
         """Return how often the nearest row has another label, as a fraction of how often any other row has.
@@ -43,14 +44,27 @@ class LabeledNeighbors:
         def error(others):
             return np.average(kind.errors(self._values[others], values), weights=self._weights)
 
+        nearest, _ = self._nearest(np.arange(len(self._rows))[:, None])
         of_any = error(np.random.default_rng(0).permutation(len(self._values))[: len(values)])
-        of_nearest = error(self._distances.argmin(axis=1))
-        return min(1.0, float(of_nearest / of_any)) if of_any > 0 else 1.0
+        return min(1.0, float(error(nearest) / of_any)) if of_any > 0 else 1.0
 
     def to_other_label(self):
         """Return the indices of some labeled rows, and the differences to the nearest rows with another label."""
-        values = self._values
-        differs = euclidean_distances(values[self._some], values, squared=True) > 0.5
-        nearest = np.where(differs, self._distances, np.inf).argmin(axis=1)
-        some, nearest = self._some[differs.any(axis=1)], nearest[differs.any(axis=1)]
-        return self._rows[some], dense(self._inputs[nearest]) - dense(self._inputs[some])
+        nearest, found = self._nearest(self._values)
+        differences = self._inputs[self._rows[nearest[found]]] - self._queries[found]
+        return self._rows[self._some[found]], dense(differences)
+
+    def _nearest(self, keys):
+        """Return the place of the nearest row with another key for each of some, and whether there is one."""
+        nearest, least = np.zeros(len(self._some), dtype=int), np.full(len(self._some), np.inf)
+        for others in gen_batches(len(self._rows), _BLOCK):
+            distances = euclidean_distances(
+                self._queries, self._inputs[self._rows[others]], squared=True
+            )
+            same = euclidean_distances(keys[self._some], keys[others], squared=True) < 0.5
+            distances[same] = np.inf
+            nearest_here, least_here = distances.argmin(axis=1), distances.min(axis=1)
+            closer = least_here < least
+            nearest[closer] = nearest_here[closer] + others.start
+            least[closer] = least_here[closer]
+        return nearest, np.isfinite(least)

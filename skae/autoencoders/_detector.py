@@ -255,7 +255,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """Yield blocks of rows with their squared residuals in multiples of ``_unit``: all at once would need much memory."""
         for rows in gen_batches(len(residuals), _BLOCK):
             with np.errstate(over="ignore"):  # of rows far from all others, which are anomalies
-                squares = np.square(np.divide(residuals[rows], self._unit, dtype=np.float64))
+                squares = np.divide(residuals[rows], self._unit, dtype=np.float64)
+                np.square(squares, out=squares)
             yield rows, squares
 
     def _mean_squares(self, residuals, weights):

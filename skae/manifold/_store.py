@@ -288,6 +288,8 @@ def automatic_penalty(X, rows, data, store, seed):
 def share_to_other_label(X, data, store):
     """Return the share of the squared distance to the nearest row of another label that lies in the tangent plane."""
     rows, differences = LabeledNeighbors(X, data).to_other_label()
+    if len(rows) == 0:
+        return 0.0
     along = 0.0
     for part, basis in store.tangents_by_block(rows):
         along += np.sum((basis @ differences[part][:, :, None]) ** 2)
