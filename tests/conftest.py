@@ -1,4 +1,21 @@
-"""Options of the test run."""
+"""Options of the test run, and the threads of its processes."""
+
+import os
+
+from joblib import cpu_count
+from threadpoolctl import threadpool_limits
+
+import skae  # noqa: F401  (whose libraries have the threads)
+
+
+def pytest_sessionstart():
+    """Share the cores among the processes of pytest-xdist: threads that wait for others would slow all of them."""
+    n_processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    if n_processes > 1:
+        n_threads = max(cpu_count() // n_processes, 1)
+        threadpool_limits(n_threads)
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # of processes that tests start
+            os.environ.setdefault(name, str(n_threads))
 
 
 def pytest_addoption(parser):

@@ -91,6 +91,7 @@ def test_sums_of_columns_are_filled_in(base):
     assert np.sqrt(np.mean(errors**2)) < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_it_is_beside_the_iterative_imputer_where_columns_are_linear():
     X = StandardScaler().fit_transform(load_breast_cancer().data)

@@ -75,6 +75,7 @@ def test_linear_contraction_of_the_reconstruction_has_the_optimum_of_denoising()
     _assert_score_of_the_smoothed_density(model, X, covariance, 0.8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", [AutoEncoder, ContractiveAE])
 def test_three_hidden_layers_reconstruct_better_than_pca(estimator):
     X = load_digits().data

@@ -177,6 +177,7 @@ def test_codes_of_few_columns_keep_what_classes_need(kind):
     assert coded.score(X[300:], y[300:]) >= plain.score(X[300:], y[300:]) - allowed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["rings", "moons"])
 def test_a_linear_classifier_of_codes_of_two_columns_bends(kind):
     make = {"rings": partial(make_circles, factor=0.5), "moons": make_moons}[kind]
@@ -278,6 +279,7 @@ def test_deep_models_and_stacks_begin_at_the_means_too():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
 def test_steps_are_shorter_with_many_columns(unit):
     rng = np.random.default_rng(0)

@@ -67,6 +67,7 @@ def noisy_pictures(n_samples, share_on):
     return X.reshape(n_samples, -1), y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "Model",
     [
@@ -86,6 +87,7 @@ def test_codes_of_noisy_pictures_tell_classes_apart(Model):
     )
 
 
+@pytest.mark.slow
 def test_without_centering_units_turn_off():
     X, _ = noisy_pictures(1000, 0.6)
     with pytest.warns(UserWarning, match="codes of RBM"):

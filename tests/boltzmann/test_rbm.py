@@ -343,6 +343,7 @@ def test_reconstruction_does_not_stop_layers(options, tmp_path):
         np.testing.assert_array_equal(again.fit(DIGITS).transform(DIGITS), stack.transform(DIGITS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("load", [load_wine, load_breast_cancer])
 def test_default_machines_learn_tables_in_their_own_units(load):
     X, y = load(return_X_y=True)

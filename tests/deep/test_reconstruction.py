@@ -155,6 +155,7 @@ def test_reconstruction_stays_better(kind):
     assert losses[1] < 0.9 * losses[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MODELS)
 def test_sparse_single_precision_dropout_noise_and_refit(kind):
     options = {"dropout": 0.2, "corruption": "masking", "early_stopping": True, "refit": True}

@@ -206,6 +206,7 @@ def test_supervised_fine_tuning_predicts():
 LETTERS = np.array([*"abcdefghij"], dtype=object)[y]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "predictor"),
     [

@@ -157,6 +157,7 @@ def test_averages_learn(client):
     assert max(expected.loss_, found.loss_) < 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sync_every", [None, 2])
 def test_steps_of_a_centered_machine(client, sync_every):
     """Without centering, most units turn off on columns that are mostly on."""
@@ -217,6 +218,7 @@ def test_an_interrupted_or_diverged_training_leaves_what_it_has(client, monkeypa
     assert model.estimator_.n_iter_ == 2
 
 
+@pytest.mark.slow
 def test_results_of_dask_collections_are_lazy(client):
     rows = array.from_array(X, chunks=(90, 30))
     table = frame.from_pandas(pd.DataFrame(X, columns=[f"x{i}" for i in range(64)]), npartitions=3)
@@ -312,6 +314,7 @@ def test_it_is_to_scikit_learn_what_its_estimator_is(client, model, kind):
     assert list(wrapped.feature_names_in_) == list("abcd")
 
 
+@pytest.mark.slow
 def test_scorers_and_meta_estimators_take_it(client):
     model, odd = Distributed(StackedAEClassifier(LAYERS, **FAST)), y % 2
     plain = StackedAEClassifier(LAYERS, **FAST)
@@ -413,6 +416,7 @@ def test_partitions_that_a_filter_leaves_empty(client):
         np.testing.assert_array_equal(fitted.loss_curve_, fitted.fit(kept.to_numpy()).loss_curve_)
 
 
+@pytest.mark.slow
 def test_an_iterator_of_batches_is_fitted_and_transformed(client):
     batches = [X[:250], X[250:]]
     wrapper = Distributed(ContractiveAE(3, **FAST), client=client, n_parts=2)
@@ -448,6 +452,7 @@ def test_lazy_results_are_arrays_whatever_set_output_asks_for(client, whole):
         np.testing.assert_allclose(codes.mean(axis=0).compute(), expected.mean(axis=0))
 
 
+@pytest.mark.slow
 def test_lazy_sparse_codes_are_sparse_and_are_taken_back(client):
     model = Distributed(SparseAutoEncoder(20, **FAST)).fit(X)
     local = model.to_local()

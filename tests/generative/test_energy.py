@@ -177,6 +177,7 @@ def test_default_training_finds_the_score(mixture):
     assert np.linalg.norm(error) < 0.2 * np.linalg.norm(score)
 
 
+@pytest.mark.slow
 def test_samples_of_denser_places_than_the_data_are_told():
     """Samples without noise are nearer to the data than draws of a normal density, unless noise is too small."""
     data = StandardScaler().fit_transform(load_wine().data)

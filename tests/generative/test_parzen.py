@@ -107,6 +107,7 @@ def test_search_warns_at_its_ends():
         parzen_log_likelihood(SAMPLES, X_TEST, X_validation=SAMPLES)
 
 
+@pytest.mark.slow
 def test_comparison_is_with_training_data_and_k_means():
     rng = np.random.default_rng(0)
     X_train, X_test, X_validation = rng.standard_normal((3, 800, 4))

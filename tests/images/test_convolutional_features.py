@@ -1,5 +1,6 @@
 """Convolutional features against loops over images, positions and windows."""
 
+import copy
 import re
 import tracemalloc
 from pathlib import Path
@@ -29,6 +30,12 @@ from skae.sources import apply
 rng = np.random.default_rng(0)
 GRAY = rng.random((7, 9, 11))
 COLOR = rng.random((6, 8, 9, 3))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """Return features of small patches in colors."""
+    return ConvolutionalFeatures(4, patch_size=3, random_state=0).fit(COLOR)
 
 
 def whitened(features, patch):
@@ -315,6 +322,7 @@ def test_constant_images():
         )
 
 
+@pytest.mark.slow
 def test_digits_are_told_apart_better_than_by_pixels():
     from sklearn.linear_model import RidgeClassifier
 
@@ -463,8 +471,8 @@ ERRORS += [
 
 
 @pytest.mark.parametrize("options, X, words", ERRORS, ids=[each[2] for each in ERRORS])
-def test_bad_input_of_fit(options, X, words):
-    features = ConvolutionalFeatures(4, patch_size=3, random_state=0).fit(COLOR)
+def test_bad_input_of_fit(options, X, words, fitted):
+    features = copy.deepcopy(fitted)
     before = features.transform(COLOR)
     options = {"n_filters": 256, "patch_size": 6, **options}
     with pytest.raises(ValueError, match=re.escape(words)):
@@ -559,10 +567,9 @@ def test_codes_of_images_that_are_all_the_same_are_told(encoder):
         (COLOR[:0], "0 sample(s)"),
     ],
 )
-def test_bad_input_of_transform(X, words):
-    features = ConvolutionalFeatures(4, patch_size=3, random_state=0).fit(COLOR)
+def test_bad_input_of_transform(X, words, fitted):
     with pytest.raises(ValueError, match=re.escape(words)):
-        features.transform(X)
+        fitted.transform(X)
 
 
 @pytest.mark.slow

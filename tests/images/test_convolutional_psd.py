@@ -104,6 +104,7 @@ def test_codes_are_those_of_a_lasso():
     assert (values(early) - values(exact) <= bounds).all() and (bounds > 0).all()
 
 
+@pytest.mark.slow
 def test_codes_of_filters_of_any_norm_are_those_of_a_lasso():
     scales = np.array([0.0, 3.0, 0.2, 1.0, 1.0])
     options = {"tol": 1e-7, "max_iter": 5000}

@@ -298,6 +298,7 @@ def test_what_a_part_prints_is_no_part_of_a_checkpoint(tmp_path, capsys):
     np.testing.assert_array_equal(_params(again), _params(model))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(
     ("columns", "options", "dropout"),

@@ -54,6 +54,7 @@ def test_planted_atoms_are_found():
     assert (_found(atoms, coder.components_) > 0.98).all()
 
 
+@pytest.mark.slow
 def test_pursuit_finds_planted_atoms():
     rng = np.random.default_rng(1)
     atoms = rng.standard_normal((12, 20))
