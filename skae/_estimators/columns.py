@@ -12,6 +12,8 @@ LARGEST_WHOLE = 2**24  # float32 has all whole numbers up to this one
 _CELLS = 2**18  # cells of a dense block
 _SAME_SCALE = 0.75  # fraction of the real columns that must have the common range, for all to count as on one scale
 _FEWEST_COUNTS = 32  # fewer columns of zeros and some counts are a table
+_FEWEST_COMPONENTS = 8  # fewer columns may be in order by chance
+_IN_ORDER = 0.95  # rank correlation of the variances of components with their order
 _FAR_OFF = 3  # gap between a value that stands for missing ones and the others, in multiples of their range
 _FEWEST_EQUAL, _OFTEN = 8, 0.005  # least number and fraction of the rows that have it
 _FEWEST_VALUES = 10  # fewer other values are categories
@@ -95,29 +97,52 @@ class Columns:
         variance = np.sum((self.deviation[columns] / (high - low)) ** 2)
         return bool(variance >= _NEARLY_BINARY * (means * (1 - means)).sum())
 
-    def common_range(self, columns, *, counts=False):
-        """Return (low, high) of the ``columns``, a mask, if they are on one scale, as pixels are; else None.
+    def common_range(self, columns):
+        """Return (low, high) of the ``columns``, a mask, if they have one range, as pixels have; else None.
 
-        Of pixels, three quarters have the lowest value of all as their minimum, and reach half of the range. With
-        ``counts``, counts of words are on one scale, too, weighted or not: 32 columns or more, of whose cells three
-        quarters have the lowest value, 0. It is the minimum of three quarters of the columns, and their range is
-        between a third of the median range and three times as much.
+        Three quarters have the lowest value of all as their minimum, and reach half of the range.
         """
         lows, highs = self.low[columns], self.high[columns]
         if len(lows) < 2:
             return None
         low, high = lows.min(), highs.max()
-        if not low < high:
-            return None
-        width, at_low = highs - lows, lows == low
-        if (at_low & (width >= (high - low) / 2)).mean() >= _SAME_SCALE:
-            return low, high
-        if not counts or len(lows) < _FEWEST_COUNTS:
-            return None
+        alike = (lows == low) & (highs - lows >= (high - low) / 2)
+        return (low, high) if low < high and alike.mean() >= _SAME_SCALE else None
+
+    def shared_range(self, columns):
+        """Return (low, high) of the ``columns``, a mask, if they are on one scale; else None.
+
+        They are if they have a common range, as pixels have, or are counts of words or principal components.
+        """
+        limits = self.common_range(columns)
+        if limits is None and (self._are_counts(columns) or self._are_components(columns)):
+            limits = self.low[columns].min(), self.high[columns].max()
+        return limits
+
+    def _are_counts(self, columns):
+        """Return whether ``columns`` are counts of words, weighted or not.
+
+        They are 32 or more, and three quarters of their cells have the lowest value, 0. It is the minimum of three
+        quarters of the columns, and their range is between a third of the median range and three times as much.
+        """
+        if columns.sum() < _FEWEST_COUNTS:
+            return False
+        lows, width = self.low[columns], self.high[columns] - self.low[columns]
         usual = np.median(width)
-        alike = at_low & (width >= usual / 3) & (width <= usual * 3)
+        alike = (lows == lows.min()) & (width >= usual / 3) & (width <= usual * 3)
         mostly_low = self.n_low[columns].mean() >= _SAME_SCALE * self.n_rows
-        return (low, high) if mostly_low and alike.mean() >= _SAME_SCALE else None
+        return bool(mostly_low and alike.mean() >= _SAME_SCALE)
+
+    def _are_components(self, columns):
+        """Return whether ``columns`` are principal components: eight or more, in the order of decreasing variance.
+
+        The order need not be exact: other rows than these may have defined the components.
+        """
+        n_columns = int(columns.sum())
+        if n_columns < _FEWEST_COMPONENTS:
+            return False
+        ranks = self.deviation[columns].argsort(kind="stable").argsort()
+        return bool(np.corrcoef(ranks, -np.arange(n_columns))[0, 1] >= _IN_ORDER)
 
 
 class ColumnScales:

@@ -56,7 +56,7 @@ def scaling_for_named(pairs, stats, standardize):
     gaussian &= stats.varies
     shared = standardize == "shared"
     if standardize == "auto":
-        shared = stats.common_range(gaussian, counts=True) is not None
+        shared = stats.shared_range(gaussian) is not None
     scales = ColumnScales(stats)
     scales.standardize(gaussian, shared=shared)
     return scales.scaling()

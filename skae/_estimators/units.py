@@ -254,7 +254,8 @@ def _on_one_scale(stats, real, binary, standardize, machine):
     nothing = np.zeros(len(real), bool), None
     if standardize == "columns" or not real.any():
         return nothing
-    limits = stats.common_range(real, counts=standardize and not machine)
+    find = stats.shared_range if standardize and not machine else stats.common_range
+    limits = find(real)
     if limits is None and standardize == "shared":
         limits = stats.low[real].min(), stats.high[real].max()
     if limits is None or (not standardize and limits != (0, 1)):

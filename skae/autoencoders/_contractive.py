@@ -85,15 +85,15 @@ class ContractiveAE(BaseAutoEncoder):
         How to scale the columns of X inside the model, so that their scales do not matter. ``'columns'`` scales each
         real column to mean 0 and variance 1. ``'shared'`` uses one variance for all of them, for columns on one scale
         such as pixels. ``'auto'`` means ``'shared'`` for pixels (three quarters of the real columns begin at the least
-        value of all and reach half of the range of all) and for counts of words, weighted or not (32 real columns or
-        more, of whose values three quarters are the least one; three quarters of the columns have a third to three
-        times the median range), else ``'columns'``. Columns of probabilities are scaled from their common range to
-        [0, 1]; 0/1 columns and one-hot groups are not scaled, and constant columns are left out. With sigmoids and
-        ``contracted='code'``, the variance is not 1 but the number of units of the first layer divided by that of
-        columns, clipped to [0.1, 8], or to [0.1, 4] with one-hot groups: many units for few columns would be linear
-        otherwise. With fewer columns than units, 0/1 columns are scaled too. False uses X as it is. Methods take and
-        return values on the scale of X. ``center_`` and ``scale_`` hold the scaling, which warm starts and
-        ``partial_fit`` keep.
+        value of all and reach half of the range of all), for counts of words, weighted or not (32 real columns or more,
+        of whose values three quarters are the least one; three quarters of the columns have a third to three times the
+        median range), and for principal components (eight real columns or more in the order of decreasing variance),
+        else ``'columns'``. Columns of probabilities are scaled from their common range to [0, 1]; 0/1 columns and
+        one-hot groups are not scaled, and constant columns are left out. With sigmoids and ``contracted='code'``, the
+        variance is not 1 but the number of units of the first layer divided by that of columns, clipped to [0.1, 8], or
+        to [0.1, 4] with one-hot groups: many units for few columns would be linear otherwise. With fewer columns than
+        units, 0/1 columns are scaled too. False uses X as it is. Methods take and return values on the scale of X.
+        ``center_`` and ``scale_`` hold the scaling, which warm starts and ``partial_fit`` keep.
     weight_decay : float, default=0.0
         Weight of half the squared norm of the weights.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'

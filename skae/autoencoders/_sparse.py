@@ -68,10 +68,11 @@ class SparseAutoEncoder(TrainedModel, FittedFeatures):
         How to scale the columns of X inside the model. ``'columns'`` scales each column to mean 0 and variance 1.
         ``'shared'`` uses one variance for all of them, for columns on one scale such as embeddings and pixels.
         ``'auto'`` means ``'shared'`` for pixels (three quarters of the columns begin at the least value of all and
-        reach half of the range of all) and for counts of words, weighted or not (32 columns or more, of whose values
-        three quarters are the least one; three quarters of the columns have a third to three times the median range),
-        else ``'columns'``. Constant columns are left out. False uses X as it is. Methods take and return values on the
-        scale of X. ``center_`` and ``scale_`` hold the scaling, which warm starts and ``partial_fit`` keep.
+        reach half of the range of all), for counts of words, weighted or not (32 columns or more, of whose values three
+        quarters are the least one; three quarters of the columns have a third to three times the median range), and for
+        principal components (eight columns or more in the order of decreasing variance), else ``'columns'``. Constant
+        columns are left out. False uses X as it is. Methods take and return values on the scale of X. ``center_`` and
+        ``scale_`` hold the scaling, which warm starts and ``partial_fit`` keep.
     sparse_output : bool, default=True
         Whether ``transform`` returns a CSR matrix for numpy arrays. For other libraries it returns a dense array.
     solver : {'adam', 'sgd'} or solver, default='adam'

@@ -8,7 +8,10 @@ import pytest
 import scipy.sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.model_selection import KFold, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler, normalize
 
 from skae import (
@@ -134,6 +137,38 @@ def test_counts_of_words_share_a_scale(weigh):
     np.testing.assert_allclose(found.scale_, np.sqrt(dense.var(axis=0).mean()), rtol=1e-9)
     named = SparseAutoEncoder(8, max_iter=1).fit(X)
     np.testing.assert_allclose(named.scale_, found.scale_, rtol=1e-9)
+
+
+MIXED = np.matmul(*np.random.default_rng(6).standard_normal((2, 60, 60)))[:, :12]
+
+
+@pytest.mark.parametrize("standardize, rows", [(False, 60), (True, 60), (False, 40)])
+def test_principal_components_share_a_scale(standardize, rows):
+    X = StandardScaler().fit_transform(MIXED) if standardize else MIXED
+    components = PCA().fit(X[:rows]).transform(X)
+    model = ContractiveAE(3, max_iter=1, random_state=0).fit(components)
+    expected = np.sqrt(components.var(axis=0).mean() / model.model_.units.variance)
+    np.testing.assert_allclose(model.scale_, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("columns", [range(11, -1, -1), range(7), [5, 2, 9, 0, 7, 11, 1, 3]])
+def test_columns_in_another_order_are_no_components(columns):
+    X = PCA().fit_transform(MIXED)[:, list(columns)]
+    model = ContractiveAE(3, max_iter=1, random_state=0).fit(X)
+    np.testing.assert_allclose(
+        model.scale_, X.std(axis=0) / np.sqrt(model.model_.units.variance), rtol=1e-6
+    )
+
+
+@pytest.mark.slow
+def test_codes_of_principal_components_know_the_neighbors_of_pixels():
+    X, y = load_digits(return_X_y=True)
+    rows = {"pixels": X, "components": PCA().fit(X[:900]).transform(X)[:, :60]}
+    accuracy = {}
+    for name, x in rows.items():
+        neighbors = make_pipeline(ContractiveAE(random_state=0), KNeighborsClassifier())
+        accuracy[name] = neighbors.fit(x[:900], y[:900]).score(x[900:], y[900:])
+    assert accuracy["components"] > accuracy["pixels"] - 0.01
 
 
 @pytest.mark.parametrize("kind", ["few columns", "mostly other values", "other units"])
