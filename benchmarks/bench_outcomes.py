@@ -11,7 +11,8 @@
 - ``labels``: MNIST with 100, 1000 and 3000 labels of 10,000 images: stack, tangent classifier, SVC, LabelSpreading on
   pixels and on codes;
 - ``texts``: Reuters with 100 to 3000 labels, TF-IDF: stack, codes, and linear classifiers of the words;
-- ``anomaly``: ROC AUC of AnomalyDetector, reconstruction errors, IsolationForest and LocalOutlierFactor;
+- ``anomaly``: ROC AUC of AnomalyDetector, reconstruction errors, IsolationForest and LocalOutlierFactor, and their
+  thresholds;
 - ``imputation``: missing numbers and categories, filled in by ``impute`` of DenoisingAE and by three imputers;
 - ``times``: CPU seconds of fits of 10,000 x 784.
 

@@ -26,7 +26,7 @@ from skae import (
     SparseCoder,
     StackedAE,
 )
-from skae.autoencoders._detector import quantile
+from skae.autoencoders._detector import left_out, quantile
 
 RNG = np.random.default_rng(0)
 HIDDEN = RNG.standard_normal((500, 2))
@@ -121,12 +121,51 @@ def test_the_threshold_is_a_quantile(contamination):
     np.testing.assert_array_equal(detector.fit_predict(X), detector.predict(X))
 
 
-def test_the_automatic_threshold_takes_few_normal_rows():
-    assert 0 < np.mean(DETECTOR.predict(X) == -1) < 0.1
-    roots = np.cbrt(-2 * DETECTOR.score_samples(X))
+def _terms(rows, codes, row, code):
+    """Return the terms of D of one row after a linear regression of ``rows`` on ``codes``, with variances of 1."""
+    design = np.column_stack([np.ones(len(codes)), codes])
+    weights = np.linalg.lstsq(design, rows, rcond=None)[0]
+    away = code - codes.mean(axis=0)
+    covariance = np.cov(codes.T, bias=True)
+    return np.sum((row - weights[0] - code @ weights[1:]) ** 2), away @ np.linalg.solve(
+        covariance, away
+    )
+
+
+def test_what_a_row_would_have_if_it_were_left_out():
+    rng = np.random.default_rng(0)
+    rows, codes = rng.standard_normal((25, 4)), rng.standard_normal((25, 3))
+    weights = rng.integers(1, 4, 25)
+    rows[:, 0] += codes[:, 0]
+    places = np.repeat(np.arange(25), weights)
+    terms = np.array([_terms(rows[places], codes[places], rows[i], codes[i]) for i in range(25)])
+    others = [np.delete(places, np.searchsorted(places, i)) for i in range(25)]
+    expected = [sum(_terms(rows[o], codes[o], rows[i], codes[i])) for i, o in enumerate(others)]
+    np.testing.assert_allclose(left_out(*terms.T, weights), expected)
+
+
+def test_the_automatic_threshold_by_hand():
+    residuals = (X - DETECTOR.base_.reconstruct(X)) ** 2 / DETECTOR.residual_variance_
+    first, whole = residuals.sum(axis=1), -2 * DETECTOR.score_samples(X)
+    leverage = (1 + whole - first) / 500
+    roots = np.cbrt(first / (1 - leverage) ** 2 + (whole - first) / (1 - leverage))
     low, high = np.percentile(roots, [25, 75])
-    fence = high + 1.5 * (high - low)
-    np.testing.assert_array_equal(DETECTOR.predict(X) == -1, roots > fence)
+    assert DETECTOR.offset_ == pytest.approx(-((high + 2 * (high - low)) ** 3) / 2)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "base"),
+    [(60, None), (300, None), (60, AutoEncoder(100))],
+    ids=["few rows", "more rows", "more units than rows"],
+)
+def test_few_new_rows_are_marked(n_rows, base):
+    """Codes and residuals of training rows are more normal than those of new rows."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((n_rows + 2000, 10)) @ rng.standard_normal((10, 30))
+    rows += 1.5 * rng.standard_normal(rows.shape)
+    detector = AnomalyDetector(base, random_state=0).fit(rows[:n_rows])
+    assert np.mean(detector.predict(rows[n_rows:]) == -1) < 0.05
+    assert (detector.predict(10 * rows[n_rows:]) == -1).mean() > 0.9
 
 
 @pytest.mark.parametrize("contamination", ["auto", 0.3])
