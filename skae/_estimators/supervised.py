@@ -50,7 +50,9 @@ NOISE = {
     "corruption": [StrOptions({"auto", *CORRUPTIONS}), callable, None],
     "corruption_level": [Interval(Real, 0, None, closed="left")],
 }
-_DECAY = 0.3  # 'auto' weight decay times the number of rows, as alpha of sklearn.linear_model.Ridge
+# 'auto' weight decay times the number of rows, as alpha of sklearn.linear_model.Ridge; and errors of neighbors up to which
+# there is none, since y follows from X, and from which there is all of it.
+_DECAY, _SMOOTH, _ROUGH = 0.3, 0.1, 0.3
 # Fraction of masked inputs with _MANY_INPUTS or more, as in images; fewer inputs say less about each other.
 _MASKED, _MANY_INPUTS, _LEAST_MASKED = 0.3, 500, 0.05
 _MOSTLY_REAL = 0.5  # least fraction of real inputs for their directions to decide whether to mask
@@ -314,11 +316,17 @@ class BaseSupervised(
 
     def _weight_decays(self, data):
         """Return the penalties of weight decay; ``'auto'`` counts a row of weight 2 as two rows, and no row as less than one."""
+        if not isinstance(self.weight_decay, str):
+            return weight_decays(self.weight_decay)
+        noise = LabeledNeighbors(self._inputs(data.X), data).error(self._kind)
+        fraction = float(np.clip((noise - _SMOOTH) / (_ROUGH - _SMOOTH), 0, 1))
         labeled, weights = data.targets.labeled, data.balanced_weights
         n_rows = np.sum(labeled)
         if weights is not None:  # they may have a sum of 1
             n_rows = max(n_rows, np.sum(weights[labeled]))
-        return weight_decays(resolved(self.weight_decay, "weight_decay", _DECAY / n_rows))
+        return weight_decays(
+            resolved(self.weight_decay, "weight_decay", fraction * _DECAY / n_rows)
+        )
 
     def _has_few_directions(self, inputs):
         """Return whether a few directions have nearly all variance of ``inputs`` that are mostly real, and warn then."""

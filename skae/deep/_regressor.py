@@ -69,7 +69,9 @@ class StackedAERegressor(RegressorMixin, BaseSupervisedStack):
     weight_decay : float or str, default='auto'
         Weight of half the squared norm of the weights in the joint training. ``'auto'`` is 0.3 divided by the number of
         rows, or by the sum of their weights where that is larger, as in ``sklearn.linear_model.Ridge(alpha=0.3)`` with
-        a standardized y. ``'3*auto'`` is three times that.
+        a standardized y. It is less where y follows from X: with e the mean squared difference of y to that of the
+        nearest row, as a fraction of that to any row, it is 0 up to e = 0.1, and whole from 0.3 on. ``'3*auto'`` is
+        three times that.
     solver : {'adam', 'sgd', 'lbfgs'} or solver, default='adam'
         ``'lbfgs'`` takes all samples at once. An instance from :mod:`skae.training` has options.
     learning_rate_init : float, default=3e-3

@@ -9,9 +9,9 @@ from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits, make_multilabel_classification
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.neural_network import MLPClassifier
-from sklearn.preprocessing import scale
+from sklearn.preprocessing import StandardScaler, scale
 
 from skae import RBM, AutoEncoder, DenoisingAE, StackedAEClassifier, StackedAERegressor
 from skae.boltzmann import DBM, BoltzmannClassifier
@@ -90,6 +90,30 @@ def test_weight_decay_is_that_of_a_number_over_rows():
     np.testing.assert_array_equal(auto.predict(data), given.predict(data))
     with pytest.raises(ValueError, match="weight_decay must be a number >= 0, 'auto', or"):
         StackedAERegressor([5], weight_decay="some", **options).fit(data, target)
+
+
+def test_weight_decay_is_less_where_targets_follow_from_the_rows():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(400, 2))
+    for noise in (0.05, 0.4, 1.0):
+        y = np.sin(9 * X[:, 0]) + noise * rng.standard_normal(400)
+        Z = StandardScaler().fit_transform(X)
+        nearest = NearestNeighbors(n_neighbors=1).fit(Z).kneighbors()[1][:, 0]
+        error = np.mean((y - y[nearest]) ** 2) / (2 * y.var())
+        decay = 0.3 / 400 * np.clip((error - 0.1) / 0.2, 0, 1)
+        options = {"max_iter": 3, "pretraining": None, "random_state": 0}
+        auto = StackedAERegressor([5], **options).fit(X, y)
+        given = StackedAERegressor([5], weight_decay=decay, **options).fit(X, y)
+        np.testing.assert_allclose(auto.predict(X), given.predict(X), rtol=1e-3, atol=1e-4)
+        assert (decay == 0) == (noise == 0.05) and (decay == 0.3 / 400) == (noise == 1)
+
+
+@pytest.mark.slow
+def test_functions_that_bend_often_are_learned():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-2, 2, (1500, 1))
+    y = np.sin(4 * X[:, 0]) + 0.2 * rng.standard_normal(1500)
+    assert StackedAERegressor(random_state=0).fit(X[:700], y[:700]).score(X[700:], y[700:]) > 0.85
 
 
 def test_weights_with_a_sum_of_1_are_no_single_row():
