@@ -1,5 +1,6 @@
 """Fits of little use tell what to change; good ones say nothing."""
 
+import re
 import warnings
 
 import numpy as np
@@ -237,12 +238,13 @@ def test_neighbors_that_see_one_column_are_told(model):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_coders_that_see_little_but_means_are_told(Model):
     model = Model(5, max_iter=3, random_state=0)
-    some = DIGITS[::4]  # 128 at most
-    ratio = np.linalg.norm(some.mean(axis=0) + 100) / np.linalg.norm(some.std(axis=0))
-    message = rf"means of the columns are {ratio:.3g} times .*{Model.__name__}.*Center X"
+    ratio = np.linalg.norm(DIGITS.mean(axis=0) + 100) / np.linalg.norm(DIGITS.std(axis=0))
+    message = rf"means of the columns are (\S+) times .*{Model.__name__}.*Center X"
     for unit in (1e-6, 1, 1e6):
-        with pytest.warns(UserWarning, match=message):
+        with pytest.warns(UserWarning, match=message) as told:
             model.fit((DIGITS + 100) * unit)
+        found = filter(None, (re.search(message, str(each.message)) for each in told))
+        assert float(next(found)[1]) == pytest.approx(ratio, rel=0.05)  # of 128 rows
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         warnings.simplefilter("ignore", ConvergenceWarning)
