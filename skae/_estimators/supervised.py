@@ -243,7 +243,7 @@ class BaseSupervised(
         if not (many_steps and trained and suited):
             return 0.0
         inputs = self._inputs(data.X)
-        if len(data.labeled_rows) < _FEW_ROWS * inputs.shape[1]:
+        if len(data.counted_labeled_rows) < _FEW_ROWS * inputs.shape[1]:
             return _DROPPED
         noise = LabeledNeighbors(inputs, data).error(self._kind)
         return _DROPPED * float(np.clip((noise - _NO_NOISE) / (_NOISY - _NO_NOISE), 0, 1))
