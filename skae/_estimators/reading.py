@@ -13,6 +13,8 @@ from .devices import in_numpy
 
 _CURE_OF_DATES = "Turn dates into numbers, for instance (dates - dates.min()).dt.days, or leave such columns out."
 
+_CURE_OF_PARTS = "Give each part of their values a column, or leave such columns out."
+
 
 def validated(estimator, X, name=None, **options):
     """Return :func:`sklearn.utils.validation.validate_data` of X; its errors begin with ``name`` if that is given.
@@ -103,8 +105,11 @@ def _with_cure(problem, X):
     if "at least one array or dtype is required" in problem:
         return "X is a data frame without columns: give those to learn from."
     if "could not be promoted" in problem or "real number, not" in problem:
-        return f"X has columns that hold no numbers ({problem.split('. ')[0]}). {_CURE_OF_DATES}"
+        cure = _CURE_OF_PARTS if re.search("'(dict|list|tuple|set)'", problem) else _CURE_OF_DATES
+        return f"X has columns that hold no numbers{_not_numbers(X)} ({problem.split('. ')[0]}). {cure}"
     if "setting an array element with a sequence" in problem:
+        if hasattr(X, "columns"):
+            return f"X has columns with several numbers in one place{_not_numbers(X)}. {_CURE_OF_PARTS}"
         return (
             "X must have a number in each place of rows of the same length; got rows of different lengths, or a sequence in "
             "one place: pad or cut them, or give each number a column, for instance by np.stack(rows)."

@@ -341,6 +341,14 @@ def test_columns_of_dates_are_refused_with_the_cure(model, dates):
         model.fit(frame, np.arange(20) % 2)
 
 
+@_of_many_families
+@pytest.mark.parametrize("values", [[1.0, 2.0], {"low": 1.0}], ids=["lists", "records"])
+def test_columns_of_several_numbers_are_named_with_the_cure(model, values):
+    frame = pd.DataFrame({"age": np.arange(20.0), "range": [values] * 20})
+    with pytest.raises((TypeError, ValueError), match=r"\['range'\].*Give each part .* a column"):
+        model.fit(frame, np.arange(20) % 2)
+
+
 @pytest.mark.parametrize(
     "model",
     [
