@@ -121,12 +121,21 @@ def _batches(X):
 
 def _batch(batch):
     """Return the ``Part`` for an item of an iterable: rows, or a pair of rows and targets."""
+    rows, y = _rows_and_targets(batch)
+    refuse_masked(y, "its y")
+    y = None if y is None else np.array(y)  # a copy: batches may be the same array, filled anew
+    return Part(*rows_and_names(rows), y)
+
+
+def _rows_and_targets(batch):
     if isinstance(batch, tuple) and len(batch) == 2:
-        rows, y = batch
-        refuse_masked(y, "its y")
-        y = None if y is None else np.array(y)  # a copy: batches may be the same array, filled anew
-        return Part(*rows_and_names(rows), y)
-    return Part(*rows_and_names(batch))
+        return batch
+    # Lists of one or two tensors come from a DataLoader of PyTorch; those of rows have items of one axis.
+    if isinstance(batch, (list, tuple)) and len(batch) in (1, 2):
+        rows, *y = batch
+        if getattr(rows, "ndim", None) == 2:
+            return rows, *(y or [None])
+    return batch, None
 
 
 def rows_and_names(rows):

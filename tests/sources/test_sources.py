@@ -379,6 +379,12 @@ def test_targets_come_with_the_batches():
     np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
     with pytest.raises(ValueError, match=r"Part 1 of X, counted from 0, has 3 rows, and 2 targets"):
         clone(model).fit(iter([(X[:5], y[:5]), (X[:3], y[:2])]), None)
+    # As of a DataLoader of PyTorch, with and without targets; lists of rows stay rows.
+    found = clone(model).fit(map(list, pairs), None)
+    np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
+    for batches in ([[X[:5]], [X[5:8]]], [list(X[:2]), list(X[2:8])], [X[:2].tolist()]):
+        rows = gather(iter(batches))
+        np.testing.assert_array_equal(rows, X[: len(rows)])
 
 
 @pytest.mark.parametrize(
