@@ -93,17 +93,10 @@ def _with_cure(problem, X):
             "X is a structured array, whose rows are records: give numpy.lib.recfunctions.structured_to_unstructured(X), or "
             "pandas.DataFrame(X), which keeps the names of its fields."
         )
-    if "NAType" in problem:
-        return (
-            f"X has pandas.NA among objects{_not_numbers(X)}, which numpy cannot read: give X.convert_dtypes() of a data frame, or "
-            "put numpy.nan in its place."
-        )
-    if "Expected unique column names" in problem:
-        names = list(map(str, X.columns))
-        twice = sorted({name for name in names if names.count(name) > 1})
-        return f"X has columns of the same name, {twice}: rename them, as names say which column is which."
-    if "at least one array or dtype is required" in problem:
-        return "X is a data frame without columns: give those to learn from."
+    if about_columns := _about_columns(problem, X):
+        return about_columns
+    if "number, not 'dict'" in problem and not hasattr(X, "columns"):
+        return "X is a list of records: give pandas.DataFrame(X), whose columns have the names in them."
     if "could not be promoted" in problem or "real number, not" in problem:
         cure = _CURE_OF_PARTS if re.search("'(dict|list|tuple|set)'", problem) else _CURE_OF_DATES
         return f"X has columns that hold no numbers{_not_numbers(X)} ({problem.split('. ')[0]}). {cure}"
@@ -118,6 +111,26 @@ def _with_cure(problem, X):
         return (
             "Input X contains NaN. Fill in missing values first, in a Pipeline, by Imputer of skae or SimpleImputer of "
             "scikit-learn. AutoEncoder, DenoisingAE and ContractiveAE take NaN in X themselves."
+        )
+    return None
+
+
+def _about_columns(problem, X):
+    """Return the message of an error about the columns of a data frame, with the cure, or None if it needs none."""
+    if "NAType" in problem:
+        return (
+            f"X has pandas.NA among objects{_not_numbers(X)}, which numpy cannot read: give X.convert_dtypes() of a data frame, or "
+            "put numpy.nan in its place."
+        )
+    if "Expected unique column names" in problem:
+        names = list(map(str, X.columns))
+        twice = sorted({name for name in names if names.count(name) > 1})
+        return f"X has columns of the same name, {twice}: rename them, as names say which column is which."
+    if "at least one array or dtype is required" in problem:
+        return "X is a data frame without columns: give those to learn from."
+    if "fill value must be 0" in problem:
+        return (
+            "X has sparse columns that stand for another number than 0: give X.sparse.to_dense()."
         )
     return None
 
