@@ -95,7 +95,7 @@ def _with_cure(problem, X):
         )
     if about_columns := _about_columns(problem, X):
         return about_columns
-    if "number, not 'dict'" in problem and not hasattr(X, "columns"):
+    if "number, not 'dict'" in problem and _is_one_list(X):
         return "X is a list of records: give pandas.DataFrame(X), whose columns have the names in them."
     if "could not be promoted" in problem or "real number, not" in problem:
         cure = _CURE_OF_PARTS if re.search("'(dict|list|tuple|set)'", problem) else _CURE_OF_DATES
