@@ -84,6 +84,15 @@ def test_labels_in_a_column_have_the_same_score(model, labels):
 
 
 @_each(MODELS)
+@pytest.mark.skipif(np.__version__ < "2", reason="numpy 1 has no such strings")
+def test_strings_of_any_length_are_text(model):
+    strings = NAMES[y].astype(np.dtypes.StringDType())
+    texts, model = clone(model).fit(X, NAMES[y]), clone(model).fit(X, strings)
+    assert model.predict(X).tolist() == texts.predict(X).tolist()
+    assert model.score(X, strings) == texts.score(X, NAMES[y])
+
+
+@_each(MODELS)
 @pytest.mark.parametrize("text", ["", " ", "nan", "<NA>"])
 def test_text_like_a_missing_label_is_told(model, text):
     target = np.where(UNLABELED, text, NAMES[y])

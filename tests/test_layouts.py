@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 from sklearn.base import clone
+from sklearn.utils import get_tags
 from small_models import OTHERS, TRAINED
 from threadpoolctl import threadpool_limits
 
@@ -85,3 +86,20 @@ def test_results_of_a_row_are_its_own(model):
             np.testing.assert_allclose(
                 alone[0], ours[row], rtol=1e-7, atol=1e-7 * np.abs(ours).max()
             )
+
+
+@of_all
+def test_a_sparse_matrix_with_duplicate_entries_stays_as_it_is(model):
+    if not get_tags(model).input_tags.sparse:
+        pytest.skip("takes no sparse matrix")
+    dense = X * (rng.random(X.shape) < 0.5)
+    whole = csr_array(dense)
+    entries = np.repeat(whole.data / 2, 2), np.repeat(whole.indices, 2), 2 * whole.indptr
+    twice = csr_array(entries, shape=X.shape)
+    before = [each.copy() for each in (twice.data, twice.indices, twice.indptr)]
+    fitted = clone(model).fit(twice, Y)
+    results = _results(fitted, twice)
+    for ours, others in zip(before, (twice.data, twice.indices, twice.indptr)):
+        np.testing.assert_array_equal(ours, others)
+    for ours, others in zip(results, _results(clone(model).fit(whole, Y), whole)):
+        np.testing.assert_array_equal(ours, others)

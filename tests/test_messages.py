@@ -645,12 +645,24 @@ def test_a_parameter_of_a_layer_is_set_by_its_name():
         stack.set_params(height__n_components=3)
 
 
+@pytest.mark.parametrize("model", [AutoEncoder(2), SparseCoder(2), StackedAEClassifier([2])])
+def test_records_and_sparse_columns_are_refused_with_the_cure(model):
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(TypeError, match=r"X is a list of records: give pandas.DataFrame\(X\)"):
+        model.fit([{"a": 1.0}, {"a": 2.0}], [0, 1])
+    sparse = pandas.DataFrame(X).astype(pandas.SparseDtype(float, np.nan))
+    with pytest.raises(ValueError, match=r"X has sparse columns .* give X.sparse.to_dense\(\)"):
+        model.fit(sparse, np.arange(len(X)) % 2)
+
+
 @pytest.mark.parametrize("model", [AutoEncoder(2), SparseCoder(2), ZCA()])
 def test_rows_that_form_no_matrix_are_told(model):
     frame = pytest.importorskip("pandas").DataFrame({"row": list(X)})
-    for rows in ([X[0], X[1, :5]], [[1, 2, 3], [1, 2]], frame):
+    for rows in ([X[0], X[1, :5]], [[1, 2, 3], [1, 2]]):
         with pytest.raises(ValueError, match="X must have a number.*pad or cut them"):
             model.fit(rows)
+    with pytest.raises(ValueError, match=r"several numbers in one place in \['row'\]"):
+        model.fit(frame)
     for images in (X.reshape(40, 2, 3), list(X.reshape(40, 2, 3)), X.reshape(40, 2, 3).tolist()):
         with pytest.raises(ValueError, match="Make a row of each sample.*see also skae.images"):
             model.fit(images)

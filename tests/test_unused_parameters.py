@@ -142,6 +142,7 @@ UNUSED = [
         {"pretraining": "unsupervised"},
     ),
     (StackedAERegressor(LAYERS, **SHORT), {"supervision_weight": 3.0}, {"pretraining": "partial"}),
+    (StackedAERegressor(LAYERS, batch_size=1, **SHORT), {"corruption": "swap"}, {"batch_size": 2}),
     (
         BoltzmannClassifier(DBN(MACHINES), **SHORT),
         {"corruption_level": 0.1},

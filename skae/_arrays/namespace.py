@@ -99,14 +99,22 @@ def dense(rows):
 
 
 def evenly_spaced(n, most):
-    """Return the slice of at most ``most`` evenly spaced indices below ``n``."""
-    return slice(None, None, max(-(-n // most), 1))
+    """Return at most ``most`` indices below ``n``: the slice of all, or one at random of each of equal parts, in order.
+
+    At equal distances, rows of kinds that take turns could all be of one kind.
+    """
+    if n <= most:
+        return slice(None)
+    bounds = np.arange(most + 1) * n // most
+    return np.random.default_rng(0).integers(bounds[:-1], bounds[1:])
 
 
 def some_rows(X, most):
     """Return at most ``most`` evenly spaced rows of X, dense: the order of rows may be that of classes, or of time."""
-    rows = dense(X[evenly_spaced(X.shape[0], most)])
-    return np.ascontiguousarray(rows) if is_numpy(rows) else rows  # as kernels are compiled for
+    places = evenly_spaced(X.shape[0], most)
+    if is_array(X) and not is_numpy(X):
+        return X if isinstance(places, slice) else namespace(X).take(X, like(places, X), axis=0)
+    return np.ascontiguousarray(dense(X[places]))  # as kernels are compiled for
 
 
 def size(x):

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from numbers import Integral
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state, check_scalar, gen_batches, get_tags
@@ -129,7 +130,7 @@ def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
     if dispatched(X):
         dtype = dtypes_of_library(X, dtype)
     finite = "allow-nan" if get_tags(estimator).input_tags.allow_nan else True
-    return validated(
+    rows = validated(
         estimator,
         X,
         accept_sparse=accept_sparse,
@@ -138,6 +139,10 @@ def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
         ensure_all_finite=finite,
         **options,
     )
+    if issparse(rows) and not rows.has_canonical_format:
+        rows = rows.copy()  # scipy adds up duplicate entries in place
+        rows.sum_duplicates()
+    return rows
 
 
 def dtypes_of_library(X, dtype):

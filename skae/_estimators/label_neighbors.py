@@ -22,9 +22,7 @@ class LabeledNeighbors:
     """
 
     def __init__(self, inputs, data):
-        labeled, weights = data.labeled_rows, data.balanced_weights
-        if weights is not None:
-            labeled = labeled[weights[labeled] > 0]
+        labeled, weights = data.counted_labeled_rows, data.balanced_weights
         most = min(_NEIGHBORS, max(_QUERIES, _CELLS // inputs.shape[1]))
         others = labeled[evenly_spaced(len(labeled), most)]
         some = np.arange(len(others))[evenly_spaced(len(others), _QUERIES)]

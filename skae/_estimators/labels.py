@@ -54,6 +54,12 @@ class SupervisedData(NamedTuple):
         """ndarray of int: the rows with a label."""
         return np.flatnonzero(self.targets.labeled)
 
+    @property
+    def counted_labeled_rows(self):
+        """ndarray of int: the rows with a label whose class has a positive weight."""
+        rows, weights = self.labeled_rows, self.balanced_weights
+        return rows if weights is None else rows[weights[rows] > 0]
+
     def with_targets(self, **changes):
         """Return the same data with other values of the given fields of ``targets``."""
         return self._replace(targets=replace(self.targets, **changes))

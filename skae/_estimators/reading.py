@@ -13,6 +13,8 @@ from .devices import in_numpy
 
 _CURE_OF_DATES = "Turn dates into numbers, for instance (dates - dates.min()).dt.days, or leave such columns out."
 
+_CURE_OF_PARTS = "Give each part of their values a column, or leave such columns out."
+
 
 def validated(estimator, X, name=None, **options):
     """Return :func:`sklearn.utils.validation.validate_data` of X; its errors begin with ``name`` if that is given.
@@ -91,6 +93,30 @@ def _with_cure(problem, X):
             "X is a structured array, whose rows are records: give numpy.lib.recfunctions.structured_to_unstructured(X), or "
             "pandas.DataFrame(X), which keeps the names of its fields."
         )
+    if about_columns := _about_columns(problem, X):
+        return about_columns
+    if "number, not 'dict'" in problem and _is_one_list(X):
+        return "X is a list of records: give pandas.DataFrame(X), whose columns have the names in them."
+    if "could not be promoted" in problem or "real number, not" in problem:
+        cure = _CURE_OF_PARTS if re.search("'(dict|list|tuple|set)'", problem) else _CURE_OF_DATES
+        return f"X has columns that hold no numbers{_not_numbers(X)} ({problem.split('. ')[0]}). {cure}"
+    if "setting an array element with a sequence" in problem:
+        if hasattr(X, "columns"):
+            return f"X has columns with several numbers in one place{_not_numbers(X)}. {_CURE_OF_PARTS}"
+        return (
+            "X must have a number in each place of rows of the same length; got rows of different lengths, or a sequence in "
+            "one place: pad or cut them, or give each number a column, for instance by np.stack(rows)."
+        )
+    if "Input X contains NaN" in problem or "cannot convert NA to integer" in problem:
+        return (
+            "Input X contains NaN. Fill in missing values first, in a Pipeline, by Imputer of skae or SimpleImputer of "
+            "scikit-learn. AutoEncoder, DenoisingAE and ContractiveAE take NaN in X themselves."
+        )
+    return None
+
+
+def _about_columns(problem, X):
+    """Return the message of an error about the columns of a data frame, with the cure, or None if it needs none."""
     if "NAType" in problem:
         return (
             f"X has pandas.NA among objects{_not_numbers(X)}, which numpy cannot read: give X.convert_dtypes() of a data frame, or "
@@ -102,17 +128,9 @@ def _with_cure(problem, X):
         return f"X has columns of the same name, {twice}: rename them, as names say which column is which."
     if "at least one array or dtype is required" in problem:
         return "X is a data frame without columns: give those to learn from."
-    if "could not be promoted" in problem or "real number, not" in problem:
-        return f"X has columns that hold no numbers ({problem.split('. ')[0]}). {_CURE_OF_DATES}"
-    if "setting an array element with a sequence" in problem:
+    if "fill value must be 0" in problem:
         return (
-            "X must have a number in each place of rows of the same length; got rows of different lengths, or a sequence in "
-            "one place: pad or cut them, or give each number a column, for instance by np.stack(rows)."
-        )
-    if "Input X contains NaN" in problem or "cannot convert NA to integer" in problem:
-        return (
-            "Input X contains NaN. Fill in missing values first, in a Pipeline, by Imputer of skae or SimpleImputer of "
-            "scikit-learn. AutoEncoder, DenoisingAE and ContractiveAE take NaN in X themselves."
+            "X has sparse columns that stand for another number than 0: give X.sparse.to_dense()."
         )
     return None
 

@@ -80,7 +80,8 @@ def score(self: Any, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | Non
     y = in_numpy(y)
     if np.shape(y)[1:] == (1,):
         y = column_or_1d(y, warn=True)
-    labels = np.asarray(_labels_of_text(y)[0])
+    y = _labels_of_text(y)[0]
+    labels = np.asarray(y)
     known = _known(labels, self.classes_)
     if known.all():
         return ClassifierMixin.score(self, X, y, sample_weight)
@@ -133,6 +134,8 @@ def _labels_of_text(y):
     if isinstance(y, (list, tuple)) and any(isinstance(label, str) for label in y):
         y = np.array(y, dtype=object)
     found = y if isinstance(y, np.ndarray) else array_of_one_shape(y, _HOW_TO_SHAPE)
+    if found.dtype.kind == "T":  # numpy's strings of any length, which scikit-learn does not read
+        y = found = found.astype(object)
     if found.dtype.kind in "fmM" and np.any(found != found):
         cure = _HOW_TO_MARK_MISSING if found.ndim == 1 else _NO_MARKS
         raise ValueError(f"Input y contains NaN or NaT. {cure}")

@@ -43,7 +43,7 @@ from .parameters import resolved
 from .reading_y import read_classes, read_values
 from .refit import check_refit, train_twice
 from .training import TrainedModel
-from .validation import OF_LEVEL
+from .validation import OF_LEVEL, OF_SWAP
 
 # Constraints of the parameters of noise at the inputs in the joint training of all layers.
 NOISE = {
@@ -101,7 +101,7 @@ class BaseSupervised(
         "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
-    _needs: ClassVar[tuple] = (OF_LEVEL,)
+    _needs: ClassVar[tuple] = (OF_LEVEL, OF_SWAP)
     _drops_on_pixels: ClassVar[bool] = True  # with dropout='auto'
 
     # What it has in common with networks that decode, without being one.
@@ -245,7 +245,7 @@ class BaseSupervised(
         if not (many_steps and trained and suited):
             return 0.0
         inputs = self._inputs(data.X)
-        if len(data.labeled_rows) < _FEW_ROWS * inputs.shape[1]:
+        if len(data.counted_labeled_rows) < _FEW_ROWS * inputs.shape[1]:
             return _DROPPED
         noise = LabeledNeighbors(inputs, data).error(self._kind)
         return _DROPPED * float(np.clip((noise - _NO_NOISE) / (_NOISY - _NO_NOISE), 0, 1))

@@ -129,6 +129,13 @@ OF_LEVEL = Need(
     _has_level,
 )
 
+OF_SWAP = Need(
+    "corruption",
+    "corruption batch_size",
+    "batch_size above 1, to take values of other rows",
+    lambda self: self.corruption != "swap" or self.batch_size > 1 or not _takes_steps(self),
+)
+
 # What parameters of all estimators that train need.
 OF_TRAINING = (
     Need.of_value("validation_fraction", "early_stopping", True),

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._compat import Interval, StrOptions
 from .._estimators.parameters import AUTO_STEP_SIZE, estimator
-from .._estimators.validation import OF_LEVEL
+from .._estimators.validation import OF_LEVEL, OF_SWAP
 from .._typing import Corruption
 from ..nn.corruption import CORRUPTIONS, make_corruption
 from ..nn.objective import Objective
@@ -172,7 +172,7 @@ class DenoisingAE(BaseAutoEncoder):
         "emphasis": [tuple, list, None],
     }
 
-    _needs: ClassVar[tuple] = (OF_LEVEL,)
+    _needs: ClassVar[tuple] = (OF_LEVEL, OF_SWAP)
 
     def objective(self, network, units):
         """Return the loss of reconstructing rows from corrupted copies of them.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._arrays.namespace import dense, evenly_spaced
+from .._arrays.namespace import evenly_spaced, some_rows
 from ._normal import JointNormal
 
 _HIDDEN_FRACTION = 0.1  # fraction of the cells that are hidden
@@ -90,7 +90,7 @@ def rows_to_learn_from(X, weights, n_cells=_CELLS):
     """Return evenly spaced rows of X, dense, and their weights or None."""
     n_rows = min(_ROWS, max(_FEWEST_ROWS, n_cells // X.shape[1]))
     some = evenly_spaced(X.shape[0], n_rows)
-    return dense(X[some]), None if weights is None else weights[some]
+    return some_rows(X, n_rows), None if weights is None else weights[some]
 
 
 def learned_imputation(reconstruct, z, normal, gaussian, groups, weights=None, shares=()):

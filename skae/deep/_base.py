@@ -13,7 +13,7 @@ from .._estimators.fitting import DTYPES, column_names, counted_rows, gathered, 
 from .._estimators.subestimators import data_for_part
 from .._estimators.supervised import NOISE
 from .._estimators.training import SetAtEnd, TrainedModel
-from .._estimators.validation import OF_LEVEL
+from .._estimators.validation import OF_LEVEL, OF_SWAP
 from .._typing import Corruption, NamedLayers, Schedule
 from ._layers import LAYERS, OF_NOISE_ABOVE, chosen_layers, units_of
 from ._pretraining import layers_in_training, pretrain
@@ -41,7 +41,7 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
         "weight_decay": [Interval(Real, 0, None, closed="left")],
     }
 
-    _needs: ClassVar[tuple] = (OF_NOISE_ABOVE, OF_LEVEL)
+    _needs: ClassVar[tuple] = (OF_NOISE_ABOVE, OF_LEVEL, OF_SWAP)
 
     get_params, set_params = named_layers.get_params, named_layers.set_params
     named_layers_, _sk_visual_block_ = named_layers.named_layers_, named_layers.visual_block

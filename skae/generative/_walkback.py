@@ -10,7 +10,7 @@ from .._estimators.fitting import generator
 from .._estimators.training import parameters_of_fit
 from .._estimators.validation import warn_of_argument
 from .._typing import ArrayLike, Corruption, FloatArray, RandomState
-from ..nn.corruption import CORRUPTIONS, make_corruption
+from ..nn.corruption import CORRUPTIONS, Swap, make_corruption
 from ..nn.losses import Gaussian
 from ..nn.user_parts import checked_corruption
 from ._checks import check_decoder, check_schedule, checked_rows, checked_states, kept_states
@@ -67,7 +67,8 @@ def sample_walkback(
     Raises
     ------
     ValueError
-        If x0 or a parameter is invalid, or the model has no corruption and none is given.
+        If x0 or a parameter is invalid, the model has no corruption and none is given, or all rows of x0 are the same
+        and ``'swap'`` would change nothing.
     TypeError
         If the model has no decoder.
 
@@ -94,6 +95,10 @@ def sample_walkback(
         _checked_noise(output_noise, x.dtype, fitted.scaling.n_features)
     )
     check_schedule(n_steps, burn_in, thin)
+    if isinstance(corrupt, Swap) and (x == x[0]).all():
+        raise ValueError(
+            "corruption='swap' takes values of other chains: give rows that differ in x0, or another corruption."
+        )
     chain = _denoising_chain(fitted, x, corrupt, noise, generator(random_state))
     states = kept_states(chain, x, n_steps, burn_in, thin)
     return checked_states(fitted.scaling, states, x)
@@ -149,12 +154,12 @@ def _denoising_chain(fitted, x, corruption, noise, rng):
 
 def _corrupted(x, corruption, rng):
     """Return a corruption of each row; equal rows get different seeds, or their chains would stay together."""
-    out = np.empty_like(x)
-    for rows in _without_copies(x):
-        clean = x[rows]
+    out, (first, *others) = np.empty_like(x), _without_copies(x)
+    for rows, beside in [(first, []), *((rows, first) for rows in others)]:
+        clean = x[rows + beside]  # noise that swaps cells needs rows that differ
         corrupted = np.empty_like(clean)
         corruption(clean, rng.integers(2**63, dtype=np.uint64), corrupted)
-        out[rows] = corrupted
+        out[rows] = corrupted[: len(rows)]
     return out
 
 

@@ -339,16 +339,16 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
 
     def _warn_of_constant_outputs(self, data):
         """Warn if even the labeled rows are predicted hardly better than by outputs that do not depend on X."""
-        rows = data.labeled_rows
+        rows, weights = data.counted_labeled_rows, data.balanced_weights
         rows = rows[evenly_spaced(len(rows), _N_CHECKED)]
-        network, values = self._network, data.targets.values[rows]
-        params = network.views(self._params)
-        outputs = by_block(
-            self._inputs(data.X[rows]), lambda x: network.encode(params, x), values.shape[1]
-        )
-        constant = np.broadcast_to(values.mean(axis=0) - 0.5, values.shape)  # with signs of logits
-        error = self._kind.errors(outputs, values).mean()
-        chance = self._kind.errors(constant, values).mean()
+        weights = None if weights is None else weights[rows]
+        values, encode = data.targets.values[rows], self._network.encode
+        encoded = partial(encode, self._network.views(self._params))
+        outputs = by_block(self._inputs(data.X[rows]), encoded, values.shape[1])
+        best = np.average(values, axis=0, weights=weights) - 0.5  # with signs of logits
+        constant = np.broadcast_to(best, values.shape)
+        error = np.average(self._kind.errors(outputs, values), weights=weights)
+        chance = np.average(self._kind.errors(constant, values), weights=weights)
         warn_of_constant_outputs(error, chance, self.tangent_penalty_)
 
     def _n_tangents(self):

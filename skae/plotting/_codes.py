@@ -11,6 +11,7 @@ from .._typing import ArrayLike, Axes, MatrixLike, Self
 from ._grid import codes_of, new_axes
 
 _MOST_CLASSES = 20
+_COLORS = {"c", "color", "facecolor"}  # options of Axes.scatter
 _CLASS_COLORS = ("tab10", 10), ("tab20", 20)
 
 
@@ -94,7 +95,11 @@ class CodeDisplay:
             The display, with ``ax_`` and ``figure_``.
         """
         y = None if self.y is None else _checked_y(self.y, len(self.points))
-        ax, options = new_axes(ax), _with_defaults(scatter_kw)
+        options = _with_defaults(scatter_kw)
+        colors = sorted(_COLORS & options.keys())
+        if colors and y is not None:
+            raise ValueError(f"scatter_kw has {colors}, but colors show y: give cmap, or no y.")
+        ax = new_axes(ax)
         if y is None:
             ax.scatter(*self.points.T, **options)
         elif _are_classes(y):
@@ -139,7 +144,9 @@ def _in_the_plane(codes, components):
             f"codes of shape {codes.shape} have no two principal components: give two samples, and a code of two."
         )
     axes = ("first", "second")
-    points = plain_codes(PCA(2).fit(codes), codes)
+    with np.errstate(invalid="ignore"):  # shares of no variance, if all codes are the same
+        pca = PCA(2).fit(codes)
+    points = plain_codes(pca, codes)
     return points, tuple(f"{each} principal component" for each in axes)
 
 

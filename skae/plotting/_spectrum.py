@@ -61,7 +61,11 @@ class SpectrumDisplay:
             cure = "give n_values of an encoder that tangent_basis takes"
             values = method_of(estimator, "singular_values", cure)(X)
         else:
-            values = tangent_basis(estimator, X, n_values).singular_values
+            try:
+                values = tangent_basis(estimator, X, n_values).singular_values
+            except (TypeError, ValueError) as error:
+                message = str(error).replace("n_tangents", "n_values")
+                raise type(error)(message) from error
         spectrum = in_numpy(values).mean(axis=0, dtype=np.float64)
         display = cls(spectrum=spectrum, label=label or type(estimator).__name__)
         return display.plot(ax=ax, line_kw=line_kw)

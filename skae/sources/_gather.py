@@ -27,7 +27,8 @@ def gather(X: MatrixLike, *, allow_nan: bool = False, folder: PathLike | None = 
         - an array with ``shape``, ``dtype`` and slices, such as those of h5py and zarr;
         - a dataset, table, ``ParquetFile`` or reader of pyarrow, or a lazy frame of polars;
         - an array or data frame of Dask;
-        - an iterable of batches of rows, each an array, CSR matrix or data frame, or a pair of such a batch and its y.
+        - an iterable of batches of rows, each an array, CSR matrix or data frame, or a pair of such a batch and its y,
+          as a ``DataLoader`` of PyTorch makes them.
     allow_nan : bool, default=False
         Whether values may be missing.
     folder : path-like, default=None

@@ -10,6 +10,8 @@ import numpy as np
 import scipy.sparse
 from sklearn.utils import gen_batches
 
+from ._frames import refuse_column, values_of_pandas, values_of_polars
+
 _BYTES = 2**24  # bytes of a part of a larger array
 # Rows of a part of a table; with four times as many, a first read takes up to three times as long.
 _ROWS = 2**14
@@ -119,12 +121,21 @@ def _batches(X):
 
 def _batch(batch):
     """Return the ``Part`` for an item of an iterable: rows, or a pair of rows and targets."""
+    rows, y = _rows_and_targets(batch)
+    refuse_masked(y, "its y")
+    y = None if y is None else np.array(y)  # a copy: batches may be the same array, filled anew
+    return Part(*rows_and_names(rows), y)
+
+
+def _rows_and_targets(batch):
     if isinstance(batch, tuple) and len(batch) == 2:
-        rows, y = batch
-        refuse_masked(y, "its y")
-        y = None if y is None else np.array(y)  # a copy: batches may be the same array, filled anew
-        return Part(*rows_and_names(rows), y)
-    return Part(*rows_and_names(batch))
+        return batch
+    # Lists of one or two tensors come from a DataLoader of PyTorch; those of rows have items of one axis.
+    if isinstance(batch, (list, tuple)) and len(batch) in (1, 2):
+        rows, *y = batch
+        if getattr(rows, "ndim", None) == 2:
+            return rows, *(y or [None])
+    return batch, None
 
 
 def rows_and_names(rows):
@@ -135,47 +146,8 @@ def rows_and_names(rows):
     package = type(rows).__module__.partition(".")[0]
     if package not in ("pandas", "polars"):
         return np.asarray(rows), None
-    values = _values(rows) if package == "pandas" else _values_of_polars(rows)
+    values = values_of_pandas(rows) if package == "pandas" else values_of_polars(rows)
     return values, list(rows.columns)
-
-
-def _values(frame):
-    """Return the values of a data frame of pandas; the missing ones of nullable columns are NaN."""
-    dtypes = [getattr(each, "numpy_dtype", each) for each in frame.dtypes]
-    if not all(isinstance(each, np.dtype) and each.kind in "fiub" for each in dtypes):
-        values = np.asarray(frame)
-        if values.dtype.kind not in "fiub":
-            _refuse_first(frame)
-        return values
-    dtype = np.result_type(*dtypes)
-    if not frame.isna().any(axis=None):
-        return frame.to_numpy(dtype)
-    return frame.to_numpy(dtype if dtype.kind == "f" else np.float64, na_value=np.nan)
-
-
-def _refuse_first(frame):
-    """Raise because of the first column of a data frame of pandas that numpy reads as no numbers."""
-    for name, dtype in frame.dtypes.items():
-        if np.asarray(frame[[name]]).dtype.kind not in "fiub":
-            _refuse_column(name, dtype)
-
-
-def _values_of_polars(frame):
-    """Return the values of a data frame of polars, in a dtype that does not depend on whether values are missing."""
-    from polars import Decimal, Float64
-
-    for name, dtype in frame.schema.items():
-        if not (dtype.is_numeric() or str(dtype) == "Boolean"):
-            _refuse_column(name, dtype)
-    frame = frame.cast({name: Float64 for name, each in frame.schema.items() if each == Decimal})
-    if not any(frame.null_count().row(0)):
-        return frame.to_numpy()
-    dtype = frame.clear().to_numpy().dtype
-    return frame.cast(Float64).to_numpy().astype(dtype if dtype.kind == "f" else np.float64)
-
-
-def _refuse_column(name, dtype):
-    raise ValueError(f"X has the column {name!r} of {dtype}: encode or drop it.")
 
 
 def _arrow(X):
@@ -294,7 +266,7 @@ def _numbers(name, column):
         column = column.cast(float64())
     values = column.to_numpy(zero_copy_only=False)
     if values.dtype.kind not in "fiub":
-        _refuse_column(name, values.dtype)
+        refuse_column(name, kind)
     return values
 
 

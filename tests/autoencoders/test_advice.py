@@ -1,5 +1,6 @@
 """Fits of little use tell what to change; good ones say nothing."""
 
+import re
 import warnings
 
 import numpy as np
@@ -237,12 +238,13 @@ def test_neighbors_that_see_one_column_are_told(model):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_coders_that_see_little_but_means_are_told(Model):
     model = Model(5, max_iter=3, random_state=0)
-    some = DIGITS[::4]  # 128 at most
-    ratio = np.linalg.norm(some.mean(axis=0) + 100) / np.linalg.norm(some.std(axis=0))
-    message = rf"means of the columns are {ratio:.3g} times .*{Model.__name__}.*Center X"
+    ratio = np.linalg.norm(DIGITS.mean(axis=0) + 100) / np.linalg.norm(DIGITS.std(axis=0))
+    message = rf"means of the columns are (\S+) times .*{Model.__name__}.*Center X"
     for unit in (1e-6, 1, 1e6):
-        with pytest.warns(UserWarning, match=message):
+        with pytest.warns(UserWarning, match=message) as told:
             model.fit((DIGITS + 100) * unit)
+        found = filter(None, (re.search(message, str(each.message)) for each in told))
+        assert float(next(found)[1]) == pytest.approx(ratio, rel=0.05)  # of 128 rows
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -336,6 +338,14 @@ def test_complex_columns_are_refused():
 def test_columns_of_dates_are_refused_with_the_cure(model, dates):
     frame = pd.DataFrame({"age": np.arange(20.0), "since": dates})
     with pytest.raises(TypeError, match=r"hold no numbers .*Turn dates into numbers"):
+        model.fit(frame, np.arange(20) % 2)
+
+
+@_of_many_families
+@pytest.mark.parametrize("values", [[1.0, 2.0], {"low": 1.0}], ids=["lists", "records"])
+def test_columns_of_several_numbers_are_named_with_the_cure(model, values):
+    frame = pd.DataFrame({"age": np.arange(20.0), "range": [values] * 20})
+    with pytest.raises((TypeError, ValueError), match=r"\['range'\].*Give each part .* a column"):
         model.fit(frame, np.arange(20) % 2)
 
 

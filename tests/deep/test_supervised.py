@@ -14,6 +14,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler, scale
 
 from skae import RBM, AutoEncoder, DenoisingAE, StackedAEClassifier, StackedAERegressor
+from skae._arrays.namespace import some_rows
 from skae.boltzmann import DBM, BoltzmannClassifier
 
 X, y = load_digits(return_X_y=True)
@@ -434,6 +435,13 @@ def test_automatic_dropout_is_half_of_wide_layers(layers, options, dropout, monk
     auto = StackedAERegressor(layers, dropout="auto", **options).fit(X[:80], noisy)
     given = StackedAERegressor(layers, dropout=dropout, **options).fit(X[:80], noisy)
     np.testing.assert_array_equal(auto.predict(X), given.predict(X))
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 10])
+def test_rows_that_are_looked_at_are_of_all_classes_that_take_turns(n_classes):
+    labels = np.arange(20_000) % n_classes
+    seen = np.bincount(some_rows(labels[:, np.newaxis], 1000).ravel(), minlength=n_classes)
+    np.testing.assert_allclose(seen, 1000 / n_classes, rtol=0.3)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -146,6 +146,17 @@ def test_one_hot_groups_are_corrupted_together_as_in_training(name):
     )
 
 
+def test_copies_of_a_row_take_values_of_the_other_chains():
+    # r(x) = x, so that states are corrupted ones.
+    model = _linear_model(np.eye(20), np.zeros(20), corruption="swap", corruption_level=1.0)
+    one, other = np.zeros(20), np.ones(20)
+    states = sample_walkback(model, np.stack([one, one, other, one]), 1, random_state=0)[0]
+    np.testing.assert_array_equal(states[[0, 2]], [other, one])
+    assert (states[[1, 3]].max(axis=1) == 1).all()
+    with pytest.raises(ValueError, match="corruption='swap'.* give rows that differ in x0"):
+        sample_walkback(model, np.stack([one, one]), 1)
+
+
 def test_seeds_schedules_and_stacks():
     low = DenoisingAE(20, loss="bernoulli", max_iter=2)
     model = StackedAE([("low", low), ("high", AutoEncoder(8, max_iter=2))], random_state=0)

@@ -113,6 +113,21 @@ def test_a_penalty_that_leaves_nothing_to_learn_is_told(output):
         clone(MODEL).set_params(**options).fit(X, y)
 
 
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 0.0, 1: 1.0, 2: 1.0}])
+def test_outputs_are_compared_with_constant_ones_by_the_weights_of_rows(class_weight):
+    # Of weighted rows a constant is right in a half. Rows of the rare class are found beside wrong ones of the other.
+    rng = np.random.default_rng(0)
+    rare = np.repeat([False, True], [150, 15])
+    data = rng.standard_normal((165, 4)) + rare[:, np.newaxis]
+    labels = np.where(rare, 1, 0)
+    if class_weight != "balanced":  # class 0 does not count, and is not told from the others
+        data, labels = np.vstack([data, 3 * data[rare]]), np.append(labels, np.full(15, 2))
+    model = clone(MODEL).set_params(class_weight=class_weight, tangent_penalty=1e-3, max_iter=30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(data, labels)
+
+
 def test_a_penalty_that_is_much_too_large_leaves_something_to_learn():
     options = {"max_iter": 60, "learning_rate_init": 0.01}
     model = clone(MODEL).set_params(tangent_penalty="1e6*auto", **options).fit(X, y)

@@ -29,6 +29,7 @@ from skae import (
 from skae.images import ConvolutionalFeatures
 from skae.plotting import (
     ChainDisplay,
+    CodeDisplay,
     FilterDisplay,
     LossCurveDisplay,
     ReconstructionDisplay,
@@ -229,6 +230,17 @@ def test_filters_of_images_have_their_shape():
             "a row for each sample",
         ),
         (lambda model: SpectrumDisplay.from_estimator(PCA(2).fit(X), X), TypeError, "singular_values"),
+        (lambda model: SpectrumDisplay.from_estimator(model, X[:9], n_values=9), ValueError, "^n_values"),
+        *[
+            (
+                lambda model, name=name: CodeDisplay.from_estimator(
+                    model, X[:9], np.arange(9), scatter_kw={name: "red"}
+                ),
+                ValueError,
+                "scatter_kw has .* colors show y",
+            )
+            for name in ("c", "color", "facecolors")
+        ],
         (
             lambda model: ReconstructionDisplay(
                 originals=X[:3], reconstructions=X[:2], image_shape=(8, 8)
@@ -252,6 +264,14 @@ def test_what_cannot_be_drawn_is_told(draw, error, message):
     model = AutoEncoder(4, max_iter=1, random_state=0).fit(X)
     with pytest.raises(error, match=message):
         draw(model)
+
+
+def test_equal_codes_are_drawn_without_a_warning():
+    model = AutoEncoder(4, max_iter=1, random_state=0).fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        points = CodeDisplay.from_estimator(model, X[[0, 0]]).points
+    np.testing.assert_array_equal(points[0], points[1])
 
 
 @pytest.mark.parametrize(

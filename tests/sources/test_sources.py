@@ -2,6 +2,7 @@
 
 import gc
 import os
+from decimal import Decimal
 
 import joblib
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.utils import check_array
 
 from skae import (
     PSD,
@@ -377,6 +379,12 @@ def test_targets_come_with_the_batches():
     np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
     with pytest.raises(ValueError, match=r"Part 1 of X, counted from 0, has 3 rows, and 2 targets"):
         clone(model).fit(iter([(X[:5], y[:5]), (X[:3], y[:2])]), None)
+    # As of a DataLoader of PyTorch, with and without targets; lists of rows stay rows.
+    found = clone(model).fit(map(list, pairs), None)
+    np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
+    for batches in ([[X[:5]], [X[5:8]]], [list(X[:2]), list(X[2:8])], [X[:2].tolist()]):
+        rows = gather(iter(batches))
+        np.testing.assert_array_equal(rows, X[: len(rows)])
 
 
 @pytest.mark.parametrize(
@@ -428,8 +436,15 @@ def test_text_in_a_column_is_named(tmp_path):
     from pyarrow.dataset import dataset
 
     pd.DataFrame({"a": [1.0, 2.0], "city": ["x", "y"]}).to_parquet(tmp_path / "rows.parquet")
-    with pytest.raises(ValueError, match="column 'city' of object: encode or drop it"):
+    with pytest.raises(ValueError, match="column 'city' of .*string: encode or drop it"):
         AutoEncoder(1).fit(dataset(tmp_path))
+
+
+def test_objects_that_are_numbers_are_read_from_batches_as_from_memory():
+    frame = pd.DataFrame({"a": [0.5, 1.5], "price": [Decimal("1.5"), None], "sold": [True, None]})
+    rows = gather(iter([frame, frame]), allow_nan=True)
+    expected = np.tile(check_array(frame, dtype=float, ensure_all_finite=False), (2, 1))
+    np.testing.assert_array_equal(np.asarray(rows), expected)
 
 
 @pytest.mark.parametrize(
@@ -438,6 +453,8 @@ def test_text_in_a_column_is_named(tmp_path):
         (pd.date_range("2020", periods=10), r"datetime64\[.s\]"),
         (pd.to_timedelta(np.arange(10), unit="s"), r"timedelta64\[.s\]"),
         (pd.Categorical(["warm", "cold"] * 5), "category"),
+        (pd.Series([[1.0, 2.0]] * 10), "object"),
+        (pd.date_range("2020", periods=10).astype(object), "object"),
         (1j, "complex128"),
     ],
 )
