@@ -1,7 +1,9 @@
 """Steps of every ``fit`` besides training: validation, sample weights, attributes after errors."""
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn import get_config
@@ -172,6 +174,37 @@ def counted_rows(X, sample_weight, dtype=None):
         return X, sample_weight, slice(None)
     counted = np.flatnonzero(sample_weight)
     return X[counted], sample_weight[counted], counted
+
+
+@dataclass(frozen=True)
+class FitData:
+    """Validated rows of a fit, without those of weight 0, and what the user gave.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    sample_weight : ndarray of shape (n_samples,) or None
+    frame, frame_weight : array-like
+        All rows and weights as the user gave them, with columns that may have names.
+    """
+
+    X: Any
+    sample_weight: np.ndarray | None
+    frame: Any
+    frame_weight: Any
+
+    def for_part(self):
+        """Return X and weights for a sub-estimator that sees the columns: as given if these have names, else validated."""
+        if hasattr(self.frame, "columns"):
+            return self.frame, self.frame_weight
+        return self.X, self.sample_weight
+
+
+def fit_data(estimator, frame, sample_weight):
+    """Return the ``FitData`` of X, as the user gave it, and its weights."""
+    frame = gathered(estimator, frame)
+    X, weights, _ = counted_rows(validated_rows(estimator, frame, dtype=DTYPES), sample_weight)
+    return FitData(X, weights, frame, sample_weight)
 
 
 def _checked_weights(sample_weight, rows, dtype):

@@ -8,7 +8,7 @@ import reprlib
 from copy import deepcopy
 from itertools import zip_longest
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -227,26 +227,6 @@ def check_needs_no_y(**parts):
                 f"{name} is a {type(part).__name__}, which needs y, and is fitted to X alone here: fit it, and give "
                 f"{name}=FrozenEstimator({name})."
             )
-
-
-class PartData(NamedTuple):
-    """Data to which a sub-estimator that sees the columns of X is fitted."""
-
-    X: Any
-    sample_weight: Any
-
-
-def data_for_part(frame, sample_weight, X, weights):
-    """Return the ``PartData``: the user's if their columns have names, for the sub-estimator to take, else validated rows.
-
-    Parameters
-    ----------
-    frame, sample_weight : array-like
-        Data and weights as the user gave them.
-    X, weights : ndarray or CSR matrix, ndarray
-        Validated rows with positive weights, which are used if columns have no names.
-    """
-    return PartData(frame, sample_weight) if hasattr(frame, "columns") else PartData(X, weights)
 
 
 def fitted_base(whole, base, X, sample_weight, *, on_interrupt=None, rng=None):

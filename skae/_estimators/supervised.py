@@ -35,7 +35,7 @@ from ..training.solvers import is_full_batch
 from .devices import as_given, in_numpy
 from .fit_warnings import warn_of_few_directions
 from .fitted import FittedNetwork, by_block_of_model
-from .fitting import DTYPES, by_block, counted_rows, validated_rows
+from .fitting import DTYPES, by_block, counted_rows, gathered_with_y, validated_rows
 from .label_neighbors import LabeledNeighbors
 from .labels import SupervisedData
 from .one_pass import fit_transform
@@ -190,13 +190,14 @@ class BaseSupervised(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _validated_data(self, X, y, sample_weight):
+    def _validated_data(self, frame, y, sample_weight):
         """Return the ``SupervisedData`` of a fit, and set the kind of predictions."""
         if self.corruption != "auto":
             make_input_noise(self.corruption, self.corruption_level)  # raises if they are invalid
         if self.refit:
             check_refit(self)
-        X = validated_rows(self, X, dtype=DTYPES)
+        frame, y = gathered_with_y(self, frame, y)
+        X = validated_rows(self, frame, dtype=DTYPES)
         check_consistent_length(X, y)
         X, weights, counted = counted_rows(X, sample_weight)
         balanced = weights
@@ -210,7 +211,7 @@ class BaseSupervised(
             raise ValueError(
                 "sample_weight and class_weight must have a positive sum over the rows with a label."
             )
-        return SupervisedData(X, weights, balanced, targets)
+        return SupervisedData(X, weights, frame, sample_weight, balanced, targets)
 
     def _start_network(self, n_inputs, widths, activations, data):
         """Set the network, of an encoder and an output layer, and its output units; return the state before the first step."""

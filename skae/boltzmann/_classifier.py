@@ -6,10 +6,10 @@ from functools import partial
 from typing import Any, ClassVar
 
 from .._compat import HasMethods, _fit_context
-from .._estimators.fitting import gathered_with_y, unchanged_on_error
+from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.reading_y import CLASS_WEIGHT, score
-from .._estimators.subestimators import data_for_part, fill, fitted_base, unfrozen
+from .._estimators.subestimators import fill, fitted_base, unfrozen
 from .._estimators.supervised import BaseSupervised
 from .._typing import ArrayLike, ClassifierMixin, ClassWeight, MatrixLike, Self
 from ._dbm import DBM
@@ -162,12 +162,9 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
             If ``base`` is no Boltzmann machine.
         """
         with unchanged_on_error(self):
-            X, y = gathered_with_y(self, X, y)
-            frame = X
             data = self._validated_data(X, y, sample_weight)
             begin = partial(self._begin, data)
-            base_data = data_for_part(frame, sample_weight, data.X, data.weights)
-            state = begin(self._fitted_base(*base_data, on_interrupt=begin))
+            state = begin(self._fitted_base(*data.for_part(), on_interrupt=begin))
             self._train_jointly(data, state, data.constant_loss(), rows=data.labeled_rows)
         return self
 

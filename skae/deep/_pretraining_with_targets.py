@@ -40,7 +40,7 @@ def pretrain_with_targets(layers, data, loss):
             rows=data.labeled_rows,
             strata=data.targets.strata,
         )
-        seen = codes if start else layers.first_data.X
+        seen = codes if start else layers.data.for_part()[0]
         units = plain_units(codes.shape[1]) if start else layers.model.units
         training = layer.layer_training()
         state = training.start(network, codes.dtype)

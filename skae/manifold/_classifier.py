@@ -14,10 +14,10 @@ from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import computing, fitting_parts, in_numpy, prototype_of_parts
 from .._estimators.fit_warnings import warn_of_constant_outputs
-from .._estimators.fitting import by_block, gathered_with_y, unchanged_on_error
+from .._estimators.fitting import by_block, unchanged_on_error
 from .._estimators.parameters import estimator, resolved
 from .._estimators.reading_y import CLASS_WEIGHT, score
-from .._estimators.subestimators import data_for_part, fill_encoder, fitted_base, unfrozen
+from .._estimators.subestimators import fill_encoder, fitted_base, unfrozen
 from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.unlabeled import (
     RECONSTRUCTION,
@@ -273,14 +273,11 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         with unchanged_on_error(self), fitting_parts(self, X) as self._backend:
             X, y, sample_weight = map(in_numpy, (X, y, sample_weight))
             self._check_solver()
-            X, y = gathered_with_y(self, X, y)
-            frame = X
             data = self._validated_data(X, y, sample_weight)
             data.targets.loss = self._output_loss()
             # If (a) is interrupted, there is a classifier over what the base has learned so far.
             begin = partial(self._begin, data)
-            base_data = data_for_part(frame, sample_weight, data.X, data.weights)
-            state = begin(self._fitted_base(*base_data, on_interrupt=begin))
+            state = begin(self._fitted_base(*data.for_part(), on_interrupt=begin))
             self._train_together(data, state)
         return self
 

@@ -27,7 +27,6 @@ from .._estimators.subestimators import (
     check_instance,
     check_needs_no_y,
     check_prefit,
-    data_for_part,
     is_prefit,
     kept,
     unfrozen,
@@ -171,7 +170,7 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             frame = X
             X = validated_rows(self, X, dtype=DTYPES, accept_sparse=False)
             check_consistent_length(X, y)
-            frame = data_for_part(frame, None, X, None).X
+            frame = frame if hasattr(frame, "columns") else X
             self.classes_, labels = read_labels(y)
             known = labels >= 0
             self._labels, points = labels[known], X if known.all() else X[known]
