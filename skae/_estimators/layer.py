@@ -72,20 +72,17 @@ class LayerTraining:
     begin : callable
         ``begin(X, sample_weight)`` returns the ``Problem`` of the layer and the ``TrainingState`` before the first
         step.
-    set_network : callable
-        ``set_network(units, shape)`` sets the ``Units`` and the arguments of the ``Network``.
     start : callable
         ``start(network, dtype)`` returns the ``TrainingState`` before the first step of any ``Network``.
     make_solver : callable
-        ``make_solver()`` returns the solver that the layer's parameters name.
-    step_size : callable
-        ``step_size()`` returns its initial step size.
+        ``make_solver()`` returns the solver that the layer's parameters name, and its initial step size.
     train : callable
         ``train(problem, state, set_state)`` minimizes ``problem`` from ``state``, and calls ``set_state(state)`` when
         training ends, also by an error.
-    set_state : callable
-        ``set_state(state)`` sets the fitted attributes of the layer: the parameters and the history in ``state``. It is
-        the default of ``train``.
+    set_fitted : callable
+        ``set_fitted(state)`` sets the fitted attributes of the layer, its parameters and history, from ``state``. After
+        the training of a larger network, ``params`` are the layer's part of the parameters, and ``network`` its
+        ``Units`` and the arguments of its ``Network`` if ``begin`` has not set them.
     units_parameter : str
         Name of the parameter that says what kind of units the layer reconstructs.
     tied : bool
@@ -98,12 +95,10 @@ class LayerTraining:
 
     make_units: Callable
     begin: Callable
-    set_network: Callable
     start: Callable
     make_solver: Callable
-    step_size: Callable
     train: Callable
-    set_state: Callable
+    set_fitted: Callable
     units_parameter: str
     tied: bool
     make_noise: Callable | None = None

@@ -51,6 +51,20 @@ def test_targets_out_of_range_are_refused(size, dtype):
     np.testing.assert_allclose(1e100 * small, model.fit(data, data[:, 0]).predict(data), rtol=1e-6)
 
 
+def test_a_layer_that_learned_from_y_cannot_go_on_without():
+    """It has no decoder, and its solver starts anew from its own part of the parameters."""
+    data, classes = _overlapping()
+    options = {"pretraining": "supervised", "max_iter": 2, "random_state": 0}
+    model = StackedAEClassifier([3], **options).fit(data, classes)
+    layer = model.layers_[0][1]
+    state = vars(layer)["_state"]
+    assert state["solver_first"].shape == state["params"].shape == (15,)
+    with pytest.raises(ValueError, match="This ContractiveAE was a layer .* has no decoder"):
+        layer.partial_fit(data)
+    layer.fit(data)
+    assert layer.partial_fit(data).reconstruct(data).shape == data.shape
+
+
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_a_linear_stack_is_least_squares(n_outputs):
     rng = np.random.default_rng(0)
