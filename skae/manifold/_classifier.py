@@ -7,13 +7,10 @@ from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-
 from .._arrays.namespace import evenly_spaced
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import computing, fitting_parts, in_numpy, prototype_of_parts
-from .._estimators.fit_warnings import warn_of_constant_outputs
 from .._estimators.fitting import by_block, unchanged_on_error
 from .._estimators.parameters import estimator, resolved
 from .._estimators.reading_y import CLASS_WEIGHT, score
@@ -35,10 +32,18 @@ from ..autoencoders import BaseAutoEncoder
 from ..deep import StackedAE
 from ..nn.losses import Bernoulli, Multinomial
 from ..nn.tangent_propagation import TangentPropagation
-from ._store import OF_TANGENTS, TangentStore, TangentUpdates, automatic_penalty, is_penalized
+from ._penalty import (
+    OF_TANGENTS,
+    automatic_penalty,
+    is_penalized,
+    penalized_rows,
+    resolved_n_tangents,
+    warn_of_constant_outputs,
+)
+from ._store import TangentStore, TangentUpdates
 
 _N_CHECKED = 1000  # labeled rows on which constant outputs are detected
-_MOST_TANGENTS, _MOST_UNLABELED = 15, 10_000
+_MOST_UNLABELED = 10_000  # that penalize_unlabeled='auto' penalizes
 _LARGEST = 0.05  # fraction of the loss of constant outputs above which the penalty of a minibatch is logarithmic
 _TOL = 1e-2  # in radians: smaller angles do not matter to the penalty, and this saves a third of the steps
 
@@ -284,17 +289,17 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
     def _train_together(self, data, state):
         """Train all layers and the output layer with the tangent penalty, starting from ``state``."""
         inputs, constant_loss = self._inputs(data.X), data.constant_loss()
-        penalizes_unlabeled = self.penalize_unlabeled
-        if penalizes_unlabeled == "auto":
-            penalizes_unlabeled = data.targets.loss is Multinomial
-        rows = self._penalized_rows(data.targets.labeled, penalizes_unlabeled, state.seed)
+        n_unlabeled = len(data.targets.labeled) if self.penalize_unlabeled else 0
+        if self.penalize_unlabeled == "auto":
+            n_unlabeled = _MOST_UNLABELED if data.targets.loss is Multinomial else 0
+        rows = penalized_rows(data.targets.labeled, n_unlabeled, state.seed)
         penalties, observers = self._penalties(inputs, rows, data, state, constant_loss)
         if not penalties:
-            penalizes_unlabeled, rows = False, data.labeled_rows
+            n_unlabeled, rows = 0, data.labeled_rows
         # Which rows to train on, such that the loss of predictions is a mean over the labeled ones of them.
-        ratio = unlabeled_ratio(self, self.reconstruction_weight > 0 or penalizes_unlabeled)
+        ratio = unlabeled_ratio(self, self.reconstruction_weight > 0 or n_unlabeled > 0)
         options = {"rows": rows, "observers": observers, "unlabeled_per_labeled": ratio}
-        if penalizes_unlabeled:
+        if n_unlabeled:
             data = with_unlabeled_stratum(with_mean_over_labeled(data, rows, ratio))
         elif self.reconstruction_weight:
             options |= {"rows": None, "factors": supervised_factors(data, ratio)}  # all rows
@@ -339,26 +344,9 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         rows = data.labeled_rows
         rows = rows[evenly_spaced(len(rows), _N_CHECKED)]
         network, values = self._network, data.targets.values[rows]
-        params = network.views(self._params)
-        outputs = by_block(
-            self._inputs(data.X[rows]), lambda x: network.encode(params, x), values.shape[1]
-        )
-        constant = np.broadcast_to(values.mean(axis=0) - 0.5, values.shape)  # with signs of logits
-        error = self._kind.errors(outputs, values).mean()
-        chance = self._kind.errors(constant, values).mean()
-        warn_of_constant_outputs(error, chance, self.tangent_penalty_)
-
-    def _n_tangents(self):
-        """Return the number of tangents of a row; raise if there are fewer inputs or code units."""
-        n_inputs, *_, n_units, _ = self._shape["sizes"]
-        width = min(n_inputs, n_units)
-        if self.n_tangents == "auto":
-            return min(_MOST_TANGENTS, max(1, width // 2))
-        if self.n_tangents > width:
-            raise ValueError(
-                f"n_tangents={self.n_tangents} is more than varying features or code units, {width}."
-            )
-        return self.n_tangents
+        logits = partial(network.encode, network.views(self._params))
+        outputs = by_block(self._inputs(data.X[rows]), logits, values.shape[1])
+        warn_of_constant_outputs(self._kind, outputs, values, self.tangent_penalty_)
 
     def _output_loss(self):
         """Return the loss of the output units."""
@@ -367,15 +355,6 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         if self.penalize_unlabeled is True:
             raise ValueError("penalize_unlabeled=True needs output='softmax' and one label a row.")
         return Bernoulli
-
-    def _penalized_rows(self, labeled, penalizes_unlabeled, seed):
-        """Return the rows with tangents, which are those to train on unless X is reconstructed."""
-        if not penalizes_unlabeled:
-            return np.flatnonzero(labeled)
-        unlabeled = np.flatnonzero(~labeled)
-        if self.penalize_unlabeled == "auto" and len(unlabeled) > _MOST_UNLABELED:
-            unlabeled = np.random.default_rng(seed).permutation(unlabeled)[:_MOST_UNLABELED]
-        return np.sort(np.append(np.flatnonzero(labeled), unlabeled))
 
     def _base_autoencoder(self, state):
         """Return the network of the base and its parameters; a base that has learned from y gets a tied decoder."""
@@ -402,12 +381,13 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
 
     def _tangents(self, inputs, rows, state):
         """Return the ``TangentStore`` of the tangents at ``rows`` of the encoder in ``state``."""
-        prototype = prototype_of_parts()
+        network, prototype = self._network, prototype_of_parts()
+        n_inputs, *_, n_units, _ = network.sizes
         store = TangentStore(
-            self._network,
+            network,
             inputs,
             rows,
-            self._n_tangents(),
+            resolved_n_tangents(self.n_tangents, n_inputs, n_units),
             dtype=self.tangent_storage,
             random=self.tangent_sampling == "random",
             tol=_TOL,
