@@ -27,18 +27,8 @@ from ..training.loop import DivergenceError
 from .devices import in_numpy
 from .fitting import is_fitted
 from .layer import Layer, NetworkLayer
-from .parameters import check_part
+from .parameters import DrawnSeed, check_part
 from .reading import named_array
-
-
-class DrawnSeed(int):
-    """The seed of a part of another estimator that has none: a new one in each fit, which no checkpoint compares."""
-
-
-def kind_of_seed(random_state):
-    """Return a string that identifies an integer seed by its value, and any other random state by its class."""
-    fixed = isinstance(random_state, Integral) and not isinstance(random_state, DrawnSeed)
-    return str(random_state) if fixed else type(random_state).__name__
 
 
 def is_prefit(estimator, name="base"):

@@ -24,7 +24,8 @@ from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless
 from .fitting import BLOCK
 from .held_out import held_out_rows
 from .identity import identity
-from .subestimators import AsPart, kind_of_seed
+from .parameters import kind_of_seed
+from .subestimators import AsPart
 from .validation import OF_TRAINING, validate_params
 
 # Training parameters that methods of a fitted model need,
