@@ -120,12 +120,7 @@ class BaseSupervised(
         H : ndarray of shape (n_samples, n_components)
             Outputs of the highest hidden layer.
         """
-        check_is_fitted(self)
-
-        def encode(model, x):
-            return model.network.encode(model.params, self._inputs(x)[...], n_layers=model.n_layers)
-
-        return self._by_block(X, encode, self._n_features_out, method="transform")
+        return self._outputs(X, "transform", n_above=1)
 
     def predict(self, X: MatrixLike) -> AnyArray:
         """Return the most probable class of each row, its labels that are more probable than not, or predicted values.
@@ -365,12 +360,17 @@ class BaseSupervised(
 
         Means of sigmoids are the same number, 0 or 1, for all logits that are large.
         """
+        return in_numpy(self._outputs(X, method))
+
+    def _outputs(self, X, method, n_above=0):
+        """Return the outputs of the network without its ``n_above`` highest layers, for a public ``method``."""
         check_is_fitted(self)
+        n_layers = self._network.depth - n_above
 
-        def logits(model, x):
-            return model.network.encode(model.params, self._inputs(x)[...])
+        def outputs(model, x):
+            return model.network.encode(model.params, self._inputs(x)[...], n_layers=n_layers)
 
-        return in_numpy(self._by_block(X, logits, self._network.sizes[-1], method=method))
+        return self._by_block(X, outputs, self._network.sizes[n_layers], method=method)
 
     def _inputs(self, X):
         """Return the inputs of the network for the rows of X, which are scaled when they are taken."""
