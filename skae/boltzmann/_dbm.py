@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import field
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -10,11 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
 from .._estimators import named_layers
-from .._estimators.devices import (
-    fitting_parts,
-    in_numpy,
-    shown,
-)
+from .._estimators.devices import fitting_parts, in_numpy, shown
 from .._estimators.fitted import by_block_of_model
 from .._estimators.fitting import (
     MeanScore,
@@ -25,7 +21,7 @@ from .._estimators.fitting import (
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
 from .._estimators.subestimators import copies
-from .._estimators.training import SetAtEnd, TrainedModel
+from .._estimators.training import SetAtEnd
 from .._estimators.validation import Need
 from .._typing import (
     ArrayLike,
@@ -38,7 +34,6 @@ from .._typing import (
     StepSolverLike,
     TransformerMixin,
 )
-from ..nn.boltzmann import Chains
 from ..nn.deep_boltzmann import DeepMachine
 from ..nn.layerwise import OnCodes
 from ..nn.penalties import weight_decays
@@ -161,26 +156,15 @@ class DBM(
     layers: Sequence[int] | NamedLayers = field(kw_only=False)
     pretraining: Literal["greedy"] | None = "greedy"
     n_mean_field_steps: int = 10
-    n_gibbs_steps: int = 1
-    n_chains: int | None = None
-    centered: bool | Literal["auto"] = "auto"
-    weight_decay: float = 0.0
-    momentum: float = 0.0
     solver: StepSolverLike = "sgd"
     learning_rate_init: float = 0.01
-    batch_size: int = 100
     max_iter: int | Literal["auto"] = 50
 
     _parameter_constraints: ClassVar[dict] = {
-        **TrainedModel._parameter_constraints,
+        **BoltzmannMachine._parameter_constraints,
         "layers": [list, tuple],
         "pretraining": [StrOptions({"greedy"}), None],
         "n_mean_field_steps": [Interval(Integral, 1, None, closed="left")],
-        "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
-        "n_chains": [Interval(Integral, 1, None, closed="left"), None],
-        "centered": ["boolean", StrOptions({"auto"})],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "momentum": [Interval(Real, 0, 1, closed="left")],
     }
 
     _needs: ClassVar[tuple] = (Need.of_value("tol n_iter_no_change", "early_stopping", True),)
@@ -346,12 +330,11 @@ class DBM(
         with SetAtEnd(state, self._set_state):
             if self.pretraining:
                 pretrain(self.layers_, self._machine, params, rows, data)
-        chains = Chains(self.n_chains or self.batch_size, network.sizes[1], dtype)
         objective = self._machine.objective(
             self._units.loss,
             self.n_mean_field_steps,
             n_steps=self.n_gibbs_steps,
-            chains=chains,
+            chains=self._new_chains(network.sizes[1], dtype),
             penalties=weight_decays(self.weight_decay),
             means=self._means_to_center(dtype),
         )
