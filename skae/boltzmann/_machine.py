@@ -10,11 +10,10 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions
-from .._estimators.devices import as_given, in_numpy
+from .._estimators.devices import as_given
 from .._estimators.fitting import BLOCK, check_counts, column_names, generator
-from .._estimators.reading import errors_of, validated
+from .._estimators.reading import errors_of, validated_start
 from .._estimators.training import TrainedModel
-from .._estimators.validation import warn_of_n_samples
 from .._typing import ArrayLike, FloatArray, RandomState, StepSolverLike
 from ..nn.boltzmann import Chains
 from ..nn.losses import Multinomial
@@ -147,10 +146,9 @@ def checked_start(machine, start, n_samples, dtype, units):
     """Return the initial states ``start`` of chains, whose values suit ``units``, as a numpy array; None for None."""
     if start is None:
         return None
-    start = validated(machine, in_numpy(start), "start", dtype=dtype, order="C", reset=False)
+    start = validated_start(machine, start, "start", n_samples, dtype)
     with errors_of("start"):
         units.check(start, column_names(machine, start))
-    warn_of_n_samples(n_samples, start, "start")
     return start
 
 
