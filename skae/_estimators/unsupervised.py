@@ -68,7 +68,7 @@ def begin(self, X, sample_weight, *, again=False):
     # 1. The rows that count, as arrays of numpy.
     frame = gathered(self, X)
     prototype = prototype_for(self, frame)
-    dtype = self.model_.dtype if again else DTYPES
+    dtype = self._params.dtype if again else DTYPES
     X = in_numpy(validated_rows(self, frame, dtype=dtype, reset=not again))
     self._backend = dispatched(frame)
     X, sample_weight, _ = counted_rows(X, in_numpy(sample_weight))
@@ -76,7 +76,7 @@ def begin(self, X, sample_weight, *, again=False):
     names = column_names(self, X)
     if again:
         _check_goes_on(self)
-        units = self.model_.units
+        units = self._units
         # Once, since calls of partial_fit are many.
         told = self._told_of_drift or warn_of_drift(X, sample_weight, units, names)
     else:
