@@ -30,7 +30,7 @@ from ..nn.boltzmann import BoltzmannObjective, log_densities
 from ..nn.losses import LOSSES
 from ..nn.objective import Objective
 from ..nn.penalties import ActivitySparsity, weight_decays
-from ..training.solvers import LBFGS
+from ..training.solvers import is_full_batch
 from ._machine import BoltzmannMachine, check_group_sums, means_to_center
 from ._partition import LogPartition, normalized
 from ._passes import downward, run_chains
@@ -331,7 +331,7 @@ class RBM(BoltzmannMachine, FittedNetwork):
             penalties = [*penalties, ActivitySparsity(self.sparsity, self.sparsity_target)]
         if self.gradient == "autoencoder":
             return Objective(network, units.loss, penalties=penalties)
-        if isinstance(self._make_solver(), LBFGS):
+        if is_full_batch(self.solver):
             raise ValueError("solver='lbfgs' needs an exact gradient: set gradient='autoencoder'.")
         dtype = self._base_bias.dtype
         return BoltzmannObjective(

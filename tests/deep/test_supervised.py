@@ -414,8 +414,7 @@ def test_layers_without_names_are_told_of_make_stack():
     ],
 )
 def test_automatic_dropout_is_half_of_wide_layers(layers, options, dropout, monkeypatch):
-    monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda n_rows, batch_size: 2)
-    monkeypatch.setattr("skae._estimators.training.AUTO_ITERATIONS", 2)
+    monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda *_: 2)
     options = {"pretraining": None, "random_state": 0, **options}
     noisy = np.random.default_rng(0).integers(0, 3, 80)
     auto = StackedAEClassifier(layers, **options).fit(X[:80], noisy)
@@ -429,7 +428,7 @@ def test_automatic_dropout_is_half_of_wide_layers(layers, options, dropout, monk
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("n_wrong", [0, 15, 80])
 def test_automatic_dropout_follows_the_noise_of_labels(n_wrong, monkeypatch):
-    monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda n_rows, batch_size: 2)
+    monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda *_: 2)
     labels = np.where(np.arange(100) < n_wrong, np.arange(100) % 3, y[:100] % 3)
     data = scale(X[:100, [2, 3, 4, 5, 10, 20, 21, 36, 42, 43]])  # ten rows per column
     nearest = KNeighborsClassifier(1).fit(data, labels).kneighbors(return_distance=False)[:, 0]
