@@ -116,8 +116,13 @@ def gathered_in_parts(estimator, X, **options):
     return gather_with_y(X, allow_nan=get_tags(estimator).input_tags.allow_nan, **options)
 
 
-def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
-    """Return X in C order, dense or CSR, by :func:`validated`.
+def validated_rows(estimator, X, **options):
+    """Return X, which may be not in memory, by :func:`validated_frame`."""
+    return validated_frame(estimator, gathered(estimator, X), **options)
+
+
+def validated_frame(estimator, X, *, dtype, accept_sparse="csr", **options):
+    """Return X, the result of :func:`gathered`, in C order, dense or CSR, by :func:`validated`.
 
     Values may be missing (NaN) if the tags of the estimator say so.
 
@@ -126,7 +131,6 @@ def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
     ValueError, TypeError
         If X is invalid; the message has the cure.
     """
-    X = gathered(estimator, X)
     check_library(estimator, X)
     if dispatched(X):
         dtype = dtypes_of_library(X, dtype)
@@ -203,7 +207,7 @@ class FitData:
 def fit_data(estimator, frame, sample_weight):
     """Return the ``FitData`` of X, as the user gave it, and its weights."""
     frame = gathered(estimator, frame)
-    X, weights, _ = counted_rows(validated_rows(estimator, frame, dtype=DTYPES), sample_weight)
+    X, weights, _ = counted_rows(validated_frame(estimator, frame, dtype=DTYPES), sample_weight)
     return FitData(X, weights, frame, sample_weight)
 
 

@@ -35,7 +35,7 @@ from ..training.solvers import is_full_batch
 from .devices import as_given, in_numpy
 from .fit_warnings import warn_of_few_directions
 from .fitted import FittedNetwork, by_block_of_model
-from .fitting import DTYPES, by_block, counted_rows, gathered_with_y, validated_rows
+from .fitting import DTYPES, by_block, counted_rows, gathered_with_y, validated_frame
 from .label_neighbors import LabeledNeighbors
 from .labels import SupervisedData
 from .one_pass import fit_transform
@@ -192,7 +192,7 @@ class BaseSupervised(
         if self.refit:
             check_refit(self)
         frame, y = gathered_with_y(self, frame, y)
-        X = validated_rows(self, frame, dtype=DTYPES)
+        X = validated_frame(self, frame, dtype=DTYPES)
         check_consistent_length(X, y)
         X, weights, counted = counted_rows(X, sample_weight)
         balanced = weights

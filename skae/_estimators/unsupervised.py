@@ -26,7 +26,7 @@ from .fitting import (
     gathered,
     is_fitted,
     unchanged_on_error,
-    validated_rows,
+    validated_frame,
 )
 from .identity import content
 from .layer import LayerTraining
@@ -69,7 +69,7 @@ def begin(self, X, sample_weight, *, again=False):
     frame = gathered(self, X)
     prototype = prototype_for(self, frame)
     dtype = self._params.dtype if again else DTYPES
-    X = in_numpy(validated_rows(self, frame, dtype=dtype, reset=not again))
+    X = in_numpy(validated_frame(self, frame, dtype=dtype, reset=not again))
     self._backend = dispatched(frame)
     X, sample_weight, _ = counted_rows(X, in_numpy(sample_weight))
     # 2. How the network sees them.

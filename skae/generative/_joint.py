@@ -21,6 +21,7 @@ from .._estimators.fitting import (
     gathered,
     generator,
     unchanged_on_error,
+    validated_frame,
     validated_rows,
 )
 from .._estimators.one_pass import fit_transform
@@ -189,7 +190,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         with unchanged_on_error(self, learned="draws_"):
             rng, base = check_random_state(self.random_state), checked_base(self.base)
             frame = gathered(self, X)
-            X = validated_rows(self, frame, dtype=DTYPES)
+            X = validated_frame(self, frame, dtype=DTYPES)
             self.base_ = fitted_base(self, base, frame, sample_weight, rng=rng)
             X, weights, _ = counted_rows(X, sample_weight)
             self._moments = column_moments(X, weights)
