@@ -4,7 +4,6 @@ They may be fitted already: by ``prefit=True``, or as a ``FrozenEstimator``, who
 """
 
 import os
-import reprlib
 from copy import deepcopy
 from itertools import zip_longest
 from numbers import Integral
@@ -20,15 +19,13 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import validate_data
 
 from .._warnings import warn
-from ..nn.activations import ACTIVATIONS, Unit
 from ..nn.network import Network
 from ..training.checkpoint import checked_path
 from ..training.loop import DivergenceError
 from .devices import in_numpy
 from .fitting import is_fitted
-from .layer import Layer, NetworkLayer
-from .parameters import DrawnSeed, check_part
-from .reading import named_array
+from .layer import NetworkLayer, kind_of_units
+from .parameters import DrawnSeed
 
 
 def is_prefit(estimator, name="base"):
@@ -40,88 +37,6 @@ def is_prefit(estimator, name="base"):
 def unfrozen(part):
     """Return the estimator in a ``FrozenEstimator``, and any other one as it is."""
     return part.estimator if isinstance(part, FrozenEstimator) else part
-
-
-def check_layers(layers):
-    """Raise if ``layers`` is not a list of (name, estimator) with encoder weights."""
-    if not layers:
-        raise ValueError("layers must be a list of (name, estimator) with at least one; got none.")
-    strange = [each for each in layers if not (isinstance(each, (tuple, list)) and len(each) == 2)]
-    if strange:
-        # Beside widths, what is no width.
-        entry = next((each for each in strange if not isinstance(each, Integral)), strange[0])
-        raise ValueError(
-            f"layers must be a list of (name, estimator), or of widths alone; got the entry {entry!r}. make_stack "
-            "names the layers of a StackedAE."
-        )
-    for name, layer in layers:
-        if isinstance(layer, type):
-            raise TypeError(
-                f"layers has {name!r}: {layer!r}, which is a class; give an instance of it."
-            )
-        if not isinstance(layer, Layer):
-            raise TypeError(
-                f"layers has {name!r}: {layer!r}, which is no layer of a stack: it does not derive from "
-                "skae.deep.Layer. Give an auto-encoder, RBM or PSD, and put other transformers before the stack in a "
-                "Pipeline."
-            )
-        if not isinstance(layer, BaseEstimator):
-            raise TypeError(
-                f"layers has {name!r}: {layer!r}, which must derive from sklearn.base.BaseEstimator, too."
-            )
-        check_part(name, layer)
-        _check_shapes(name, layer.layer_shapes())
-
-
-def _check_shapes(name, shapes):
-    """Raise unless ``shapes``, those of the layer ``name``, are pairs of a width and an activation."""
-    if not (isinstance(shapes, (list, tuple)) and shapes and all(map(_is_shape, shapes))):
-        raise TypeError(
-            f"In the layer {name!r}: layer_shapes must return a list of (width, activation), such as [(100, 'sigmoid')]; got "
-            f"{shapes!r}."
-        )
-
-
-def _is_shape(pair):
-    if not (isinstance(pair, (list, tuple)) and len(pair) == 2):
-        return False
-    width, activation = pair
-    known = isinstance(activation, Unit) or activation in ACTIVATIONS
-    return known and isinstance(width, Integral) and width >= 1
-
-
-def weights_of(layer, n_inputs):
-    """Return the ``layer_weights()`` of a fitted layer, which must be those that its ``layer_shapes()`` announce."""
-    weights, widths = layer.layer_weights(), [width for width, _ in layer.layer_shapes()]
-    each_has_four = isinstance(weights, (list, tuple)) and all(
-        isinstance(each, (list, tuple)) and len(each) == 4 for each in weights
-    )
-    if not each_has_four or len(weights) != len(widths):
-        raise TypeError(
-            "layer_weights must return a list of (encoder weights, encoder bias, decoder weights, decoder bias), one for each "
-            f"of layer_shapes; got {reprlib.repr(weights)}."
-        )
-    for arrays, n_lower, n_upper in zip(weights, (n_inputs, *widths), widths):
-        _check_weights(arrays, n_lower, n_upper)
-    return weights
-
-
-def _check_weights(arrays, n_lower, n_upper):
-    """Raise unless ``arrays`` are weights and biases of an encoder and a decoder; those of a decoder may be None."""
-    names = "encoder weights", "encoder bias", "decoder weights", "decoder bias"
-    shapes = (n_upper, n_lower), (n_upper,), (n_upper, n_lower), (n_lower,)
-    n_arrays = 2 if arrays[2] is None and arrays[3] is None else 4
-    for array, name, shape in list(zip(arrays, names, shapes))[:n_arrays]:
-        if array is None or named_array(array, name, ensure_2d=False).shape != shape:
-            found = None if array is None else f"shape {np.shape(array)}"
-            raise ValueError(f"layer_weights must return {name} of shape {shape}; got {found}.")
-
-
-def kind_of_units(layer):
-    """Return the kind of units that ``layer`` reconstructs, by its parameters; gaussian if it is not a network."""
-    if not isinstance(layer, NetworkLayer):
-        return "gaussian"
-    return getattr(layer, layer.layer_training().units_parameter)
 
 
 def copies(layers, whole):

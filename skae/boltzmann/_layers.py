@@ -3,7 +3,7 @@
 from functools import partial
 
 from .._estimators.fitting import by_block, is_fitted
-from .._estimators.subestimators import check_layers
+from .._estimators.layer import check_layers
 from ._passes import upward_means
 from ._rbm import RBM
 

@@ -8,8 +8,8 @@ from .._arrays.namespace import like
 from .._estimators.callbacks import end_callbacks
 from .._estimators.devices import computing, prototype_of_parts
 from .._estimators.fitting import by_block, is_fitted
-from .._estimators.layer import NetworkLayer
-from .._estimators.subestimators import fill, weights_of
+from .._estimators.layer import NetworkLayer, weights_of
+from .._estimators.subestimators import fill
 
 
 class LayersOfNetwork:

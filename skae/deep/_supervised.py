@@ -10,7 +10,8 @@ from .._estimators import named_layers
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import fitting_parts, in_numpy
 from .._estimators.fitting import column_names, unchanged_on_error
-from .._estimators.subestimators import copies, fill, weights_of
+from .._estimators.layer import weights_of
+from .._estimators.subestimators import copies, fill
 from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.training import SetAtEnd
 from .._estimators.unlabeled import (
