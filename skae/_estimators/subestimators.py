@@ -148,6 +148,22 @@ def fitted_base(whole, base, X, sample_weight, *, on_interrupt=None, rng=None):
     return _fitted_or_kept(ready_copy("base", base, whole, rng), X, sample_weight, on_interrupt)
 
 
+def start_above(self, data, base):
+    """Take over the encoder of the fitted ``base``, below an output layer; return the first state of the training of both.
+
+    The estimator ``self`` is then fitted, also if the training of ``base`` was cut short.
+    """
+    model = base.model_
+    self.base_, self._units = base, deepcopy(model.units)  # it may be the user's
+    weights, biases, activations = zip(*model.encoder_layers())
+    widths = [len(each) for each in weights]
+    state = self._start_network(weights[0].shape[1], widths, activations, data)
+    layers = [(*layer, None, None) for layer in zip(weights, biases)]
+    fill(self._network.views(state.params), 0, layers)
+    self._set_state(state)
+    return state
+
+
 def check_prefit_for(X, base):
     """Raise unless ``base`` is fitted to as many columns as X has, of the same names in the same order."""
     check_prefit(base=base)

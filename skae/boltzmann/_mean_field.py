@@ -81,10 +81,10 @@ class FittedMachine:
         return [self.machine.bias(self.params, n) for n in range(len(self.machine.sizes))]
 
     def encoder_layers(self):
-        """Return weights and biases of a network on ``network_inputs`` that computes one mean-field pass up."""
+        """Return weights, bias and activation of each layer of one mean-field pass up, from ``network_inputs``."""
         weights, biases = self.weights(), self.biases()
         lowest = np.hstack([weights[0], weights[1].T])
-        return list(zip([lowest, *weights[1:]], biases[1:]))
+        return list(zip([lowest, *weights[1:]], biases[1:], ["sigmoid"] * len(weights)))
 
     def network_inputs(self, X):
         """Return the rows of X next to the mean-field means of the second hidden layer."""

@@ -1,7 +1,6 @@
 """Manifold tangent classifier."""
 
 from contextlib import nullcontext
-from copy import deepcopy
 from dataclasses import field
 from functools import partial
 from numbers import Integral, Real
@@ -14,7 +13,7 @@ from .._estimators.devices import computing, fitting_parts, in_numpy, prototype_
 from .._estimators.fitting import by_block, unchanged_on_error
 from .._estimators.parameters import estimator, resolved
 from .._estimators.reading_y import CLASS_WEIGHT, score
-from .._estimators.subestimators import fill_encoder, fitted_base, unfrozen
+from .._estimators.subestimators import fitted_base, start_above, unfrozen
 from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.unlabeled import (
     RECONSTRUCTION,
@@ -281,7 +280,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             data = self._validated_data(X, y, sample_weight)
             data.targets.loss = self._output_loss()
             # If (a) is interrupted, there is a classifier over what the base has learned so far.
-            begin = partial(self._begin, data)
+            begin = partial(start_above, self, data)
             state = begin(self._fitted_base(*data.for_part(), on_interrupt=begin))
             self._train_together(data, state)
         return self
@@ -320,16 +319,6 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             need_steps(self, "update_tangents")
         used = self.penalize_unlabeled or self.reconstruction_weight > 0
         check_unlabeled(self, used, "penalize_unlabeled=True or reconstruction_weight > 0")
-
-    def _begin(self, data, base):
-        """Add an output layer to the encoder of ``base``; set the fitted attributes and return the state."""
-        fitted = base.model_
-        self.base_, self._units, encoder = base, deepcopy(fitted.units), fitted.network
-        n_inputs, *widths = encoder.sizes
-        state = self._start_network(n_inputs, widths, encoder.names, data)
-        fill_encoder(self._network.views(state.params), fitted.params)
-        self._set_state(state)
-        return state
 
     def _fitted_base(self, X, weights, on_interrupt):
         base = unfrozen(self.base)

@@ -126,7 +126,7 @@ def warn_of_constant_outputs(kind, outputs, values, penalty):
     penalty : float
     """
     constant = np.broadcast_to(values.mean(axis=0) - 0.5, values.shape)  # with signs of logits
-    error, chance = (kind.errors(each, values).mean() for each in (outputs, constant))
+    error, chance = kind.errors(outputs, values).mean(), kind.errors(constant, values).mean()
     if error > _LITTLE_LEARNED * chance:
         warn(
             f"Outputs hardly depend on X: of the labeled rows {error:.0%} are predicted wrong, and {chance:.0%} by "
