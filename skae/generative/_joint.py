@@ -12,16 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import (
-    DTYPES,
     MeanScore,
     by_block,
     check_counts,
     column_names,
-    counted_rows,
-    gathered,
+    fit_data,
     generator,
     unchanged_on_error,
-    validated_frame,
     validated_rows,
 )
 from .._estimators.one_pass import fit_transform
@@ -189,10 +186,9 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """
         with unchanged_on_error(self, learned="draws_"):
             rng, base = check_random_state(self.random_state), checked_base(self.base)
-            frame = gathered(self, X)
-            X = validated_frame(self, frame, dtype=DTYPES)
-            self.base_ = fitted_base(self, base, frame, sample_weight, rng=rng)
-            X, weights, _ = counted_rows(X, sample_weight)
+            data = fit_data(self, X, sample_weight)
+            X, weights = data.X, data.sample_weight
+            self.base_ = fitted_base(self, base, data.frame, sample_weight, rng=rng)
             self._moments = column_moments(X, weights)
             seed = int(rng.randint(np.iinfo(np.int32).max))
             self._temperature, self._n_chains = self.temperature, self.n_chains
