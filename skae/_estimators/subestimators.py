@@ -5,6 +5,7 @@ They may be fitted already: by ``prefit=True``, or as a ``FrozenEstimator``, who
 
 import os
 from copy import deepcopy
+from functools import partial
 from itertools import zip_longest
 from numbers import Integral
 from typing import NamedTuple
@@ -149,10 +150,16 @@ def fitted_base(whole, base, X, sample_weight, *, on_interrupt=None, rng=None):
 
 
 def start_above(self, data, base):
-    """Take over the encoder of the fitted ``base``, below an output layer; return the first state of the training of both.
+    """Fit ``base`` and take over its encoder, below an output layer; return the first state of the training of both.
 
-    The estimator ``self`` is then fitted, also if the training of ``base`` was cut short.
+    If the training of ``base`` is cut short, the estimator ``self`` is fitted with what it has learned so far.
     """
+    take_over = partial(_take_over, self, data)
+    return take_over(fitted_base(self, base, *data.for_part(), on_interrupt=take_over))
+
+
+def _take_over(self, data, base):
+    """Take over the encoder of the fitted ``base``: see :func:`start_above`."""
     model = base.model_
     self.base_, self._units = base, deepcopy(model.units)  # it may be the user's
     weights, biases, activations = zip(*model.encoder_layers())

@@ -1,14 +1,13 @@
 """Classifier on top of a deep Boltzmann machine or belief network."""
 
 from dataclasses import field
-from functools import partial
 from typing import Any, ClassVar
 
 from .._compat import HasMethods, _fit_context
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.reading_y import CLASS_WEIGHT, score
-from .._estimators.subestimators import fitted_base, start_above, unfrozen
+from .._estimators.subestimators import start_above, unfrozen
 from .._estimators.supervised import BaseSupervised
 from .._typing import ArrayLike, ClassifierMixin, ClassWeight, MatrixLike, Self
 from ._dbm import DBM
@@ -162,16 +161,15 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
         """
         with unchanged_on_error(self):
             data = self._validated_data(X, y, sample_weight)
-            begin = partial(start_above, self, data)
-            state = begin(self._fitted_base(*data.for_part(), on_interrupt=begin))
+            state = start_above(self, data, self._checked_base())
             self._train_jointly(data, state, data.constant_loss(), rows=data.labeled_rows)
         return self
 
-    def _fitted_base(self, X, weights, on_interrupt):
+    def _checked_base(self):
         base = unfrozen(self.base)
         if not isinstance(base, (RBM, DBN, DBM)):
             raise TypeError(f"base must be an RBM, DBN or DBM; got {base!r}.")
-        return fitted_base(self, base, X, weights, on_interrupt=on_interrupt)
+        return base
 
     def _inputs(self, X):
         return self.base_.model_.network_inputs(X)

@@ -13,7 +13,7 @@ from .._estimators.devices import computing, fitting_parts, in_numpy, prototype_
 from .._estimators.fitting import by_block, unchanged_on_error
 from .._estimators.parameters import estimator, resolved
 from .._estimators.reading_y import CLASS_WEIGHT, score
-from .._estimators.subestimators import fitted_base, start_above, unfrozen
+from .._estimators.subestimators import start_above, unfrozen
 from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.unlabeled import (
     RECONSTRUCTION,
@@ -279,10 +279,7 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
             self._check_solver()
             data = self._validated_data(X, y, sample_weight)
             data.targets.loss = self._output_loss()
-            # If (a) is interrupted, there is a classifier over what the base has learned so far.
-            begin = partial(start_above, self, data)
-            state = begin(self._fitted_base(*data.for_part(), on_interrupt=begin))
-            self._train_together(data, state)
+            self._train_together(data, start_above(self, data, self._checked_base()))
         return self
 
     def _train_together(self, data, state):
@@ -320,13 +317,13 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         used = self.penalize_unlabeled or self.reconstruction_weight > 0
         check_unlabeled(self, used, "penalize_unlabeled=True or reconstruction_weight > 0")
 
-    def _fitted_base(self, X, weights, on_interrupt):
+    def _checked_base(self):
         base = unfrozen(self.base)
         if base is None:
             base = StackedAE([units_below_outputs(self.n_features_in_)] * 2)
         if not isinstance(base, (BaseAutoEncoder, StackedAE)):
             raise TypeError(f"base must be an auto-encoder or a StackedAE; got {base!r}.")
-        return fitted_base(self, base, X, weights, on_interrupt=on_interrupt)
+        return base
 
     def _warn_of_constant_outputs(self, data):
         """Warn if even the labeled rows are predicted hardly better than by outputs that do not depend on X."""
