@@ -98,10 +98,7 @@ class Columns:
         return bool(variance >= _NEARLY_BINARY * (means * (1 - means)).sum())
 
     def common_range(self, columns):
-        """Return (low, high) of the ``columns``, a mask, if they have one range, as pixels have; else None.
-
-        Three quarters have the lowest value of all as their minimum, and reach half of the range.
-        """
+        """Return (low, high) of the ``columns``, a mask, if three quarters begin at low and reach half of the range; else None."""
         lows, highs = self.low[columns], self.high[columns]
         if len(lows) < 2:
             return None
@@ -138,11 +135,9 @@ class Columns:
 
         The order need not be exact: other rows than these may have defined the components.
         """
-        n_columns = int(columns.sum())
-        if n_columns < _FEWEST_COMPONENTS:
-            return False
         ranks = self.deviation[columns].argsort(kind="stable").argsort()
-        return bool(np.corrcoef(ranks, -np.arange(n_columns))[0, 1] >= _IN_ORDER)
+        many = len(ranks) >= _FEWEST_COMPONENTS
+        return many and bool(np.corrcoef(ranks, -np.arange(len(ranks)))[0, 1] >= _IN_ORDER)
 
 
 class ColumnScales:

@@ -21,7 +21,6 @@ _CONSTANT = 1e-3  # standard deviation of a constant code unit, as a fraction of
 _ROWS = 1024  # rows to look at
 _CELLS = 2**20  # cells to look at
 _ROWS_OF_FAR_VALUES = 4096  # to look for them
-_LITTLE_LEARNED = 0.75  # warn above this fraction of the error of constant outputs
 _FAR = 3.0  # least size of a scaled mean that is far from the rows in which the scale was found
 _FACTOR = 10.0  # least ratio of the scales of earlier and later rows that is told
 _STEADY = 1e-3  # relative rise of a loss that does not count
@@ -297,13 +296,3 @@ def _others(mask):
     if n_others == 0:
         return ""
     return f" (like {n_others} other {'column' if n_others == 1 else 'columns'})"
-
-
-def warn_of_constant_outputs(error, chance, penalty):
-    """Warn if labeled rows are predicted hardly better than by outputs that do not depend on X."""
-    if error > _LITTLE_LEARNED * chance:
-        warn(
-            f"Outputs hardly depend on X: of the labeled rows {error:.0%} are predicted wrong, and {chance:.0%} by "
-            f"constant outputs. Set tangent_penalty below {penalty:.3g}, or raise max_iter or learning_rate_init.",
-            ConvergenceWarning,
-        )

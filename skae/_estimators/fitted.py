@@ -84,7 +84,6 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         H : ndarray of shape (n_samples, n_components)
             Codes.
         """
-        check_is_fitted(self)
         return self._by_block(X, "encode", self.n_components_, method="transform")
 
     @available_if(_decodes)
@@ -180,7 +179,6 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         scores : ndarray of shape (n_samples,)
             High for samples that are like the training data.
         """
-        check_is_fitted(self)
         return -self._by_block(X, "losses", None, method="score_samples", check=True)
 
     def jacobian(self, X: MatrixLike) -> FloatArray:
@@ -196,7 +194,6 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         J : ndarray of shape (n_samples, n_components, n_features)
             Jacobian of each sample. The array is large: give few samples.
         """
-        check_is_fitted(self)
         shape = self.n_components_, self.n_features_in_
         return self._by_block(X, "jacobian", shape, method="jacobian", block=16)
 
@@ -213,7 +210,6 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         S : ndarray of shape (n_samples, min(n_components, n_features))
             Singular values of each sample, largest first.
         """
-        check_is_fitted(self)
         width = min(self.n_components_, self.n_features_in_)
 
         def values(model, x):

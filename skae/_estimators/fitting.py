@@ -1,7 +1,9 @@
 """Steps of every ``fit`` besides training: validation, sample weights, attributes after errors."""
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
@@ -115,8 +117,13 @@ def gathered_in_parts(estimator, X, **options):
     return gather_with_y(X, allow_nan=get_tags(estimator).input_tags.allow_nan, **options)
 
 
-def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
-    """Return X in C order, dense or CSR, by :func:`validated`.
+def validated_rows(estimator, X, **options):
+    """Return X, which may be not in memory, by :func:`validated_frame`."""
+    return validated_frame(estimator, gathered(estimator, X), **options)
+
+
+def validated_frame(estimator, X, *, dtype, accept_sparse="csr", **options):
+    """Return X, the result of :func:`gathered`, in C order, dense or CSR, by :func:`validated`.
 
     Values may be missing (NaN) if the tags of the estimator say so.
 
@@ -125,7 +132,6 @@ def validated_rows(estimator, X, *, dtype, accept_sparse="csr", **options):
     ValueError, TypeError
         If X is invalid; the message has the cure.
     """
-    X = gathered(estimator, X)
     check_library(estimator, X)
     if dispatched(X):
         dtype = dtypes_of_library(X, dtype)
@@ -177,6 +183,37 @@ def counted_rows(X, sample_weight, dtype=None):
         return X, sample_weight, slice(None)
     counted = np.flatnonzero(sample_weight)
     return X[counted], sample_weight[counted], counted
+
+
+@dataclass(frozen=True)
+class FitData:
+    """Validated rows of a fit, without those of weight 0, and what the user gave.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    sample_weight : ndarray of shape (n_samples,) or None
+    frame, frame_weight : array-like
+        All rows and weights as the user gave them, with columns that may have names.
+    """
+
+    X: Any
+    sample_weight: np.ndarray | None
+    frame: Any
+    frame_weight: Any
+
+    def for_part(self):
+        """Return X and weights for a sub-estimator that sees the columns: as given if these have names, else validated."""
+        if hasattr(self.frame, "columns"):
+            return self.frame, self.frame_weight
+        return self.X, self.sample_weight
+
+
+def fit_data(estimator, frame, sample_weight):
+    """Return the ``FitData`` of X, as the user gave it, and its weights."""
+    frame = gathered(estimator, frame)
+    X, weights, _ = counted_rows(validated_frame(estimator, frame, dtype=DTYPES), sample_weight)
+    return FitData(X, weights, frame, sample_weight)
 
 
 def _checked_weights(sample_weight, rows, dtype):

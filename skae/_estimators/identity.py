@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator
 
 from .._version import __version__
 from .devices import averages
-from .subestimators import is_prefit, kind_of_seed, unfrozen
+from .parameters import kind_of_seed
+from .subestimators import is_prefit, unfrozen
 
 # Parameters that may change when training goes on, also those of sub-estimators; random states count by their kind.
 _FREE = {"max_iter", "verbose", "checkpoint", "resume", "random_state", "n_jobs"}

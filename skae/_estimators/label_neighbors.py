@@ -19,17 +19,22 @@ class LabeledNeighbors:
         The inputs of the network.
     data : SupervisedData
         At most 500 of its labeled rows are compared with at most 10,000.
+    merged : bool, default=False
+        Whether rows that are equal, labels included, are one row with the sum of their weights.
     """
 
-    def __init__(self, inputs, data):
+    def __init__(self, inputs, data, *, merged=False):
         labeled, weights = data.counted_labeled_rows, data.balanced_weights
         most = min(_NEIGHBORS, max(_QUERIES, _CELLS // inputs.shape[1]))
         others = labeled[evenly_spaced(len(labeled), most)]
+        weights = np.ones(len(others)) if weights is None else weights[others]
+        if merged:
+            others, weights = _merged(inputs, data.targets.values, others, weights)
         some = np.arange(len(others))[evenly_spaced(len(others), _QUERIES)]
         self._inputs, self._rows, self._some = inputs, others, some
         self._queries = inputs[others[some]]
         self._values = data.targets.values[others]
-        self._weights = None if weights is None else weights[others[some]]
+        self._weights = weights[some]
 
     def error(self, kind):
         """Return how often the nearest row has another label, as a fraction of how often any other row has.
@@ -66,3 +71,14 @@ class LabeledNeighbors:
             nearest[closer] = nearest_here[closer] + others.start
             least[closer] = least_here[closer]
         return nearest, np.isfinite(least)
+
+
+def _merged(inputs, values, rows, weights):
+    """Return the first of the ``rows`` with equal inputs and values, and the sum of the ``weights`` of these."""
+    keys = []
+    for part in gen_batches(len(rows), _BLOCK):
+        cells = np.column_stack([dense(inputs[rows[part]]), values[rows[part]]])
+        keys += [hash(row.tobytes()) for row in cells]
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    order = first.argsort()
+    return rows[first[order]], np.bincount(group, weights)[order]

@@ -1,13 +1,13 @@
 """What a network learns of y, and how its outputs become predictions."""
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import entr, logsumexp
 from sklearn.utils import compute_sample_weight
 
 from ..nn.losses import Bernoulli, Gaussian
+from .fitting import FitData
 from .reading import errors_of
 
 
@@ -31,21 +31,17 @@ class Targets:
     strata: np.ndarray | None = None
 
 
-class SupervisedData(NamedTuple):
-    """The validated data of a supervised fit, without rows of weight 0.
+@dataclass(frozen=True)
+class SupervisedData(FitData):
+    """The ``FitData`` of a supervised fit.
 
     Parameters
     ----------
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-    weights : ndarray of shape (n_samples,) or None
-        Sample weights.
     balanced_weights : ndarray of shape (n_samples,) or None
         Sample weights times the weights of the classes.
     targets : Targets
     """
 
-    X: Any
-    weights: np.ndarray | None
     balanced_weights: np.ndarray | None
     targets: Targets
 
@@ -62,7 +58,7 @@ class SupervisedData(NamedTuple):
 
     def with_targets(self, **changes):
         """Return the same data with other values of the given fields of ``targets``."""
-        return self._replace(targets=replace(self.targets, **changes))
+        return replace(self, targets=replace(self.targets, **changes))
 
     def constant_loss(self):
         """Return the mean loss of the best constant outputs: half a variance, or an entropy."""

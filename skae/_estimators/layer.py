@@ -1,8 +1,17 @@
-"""The methods that an estimator needs as a layer of a stack, and those with which a stack trains it itself."""
+"""The methods that an estimator needs as a layer of a stack, those with which a stack trains it, and checks of both."""
 
+import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from ..nn.activations import ACTIVATIONS, Unit
+from .parameters import check_part
+from .reading import named_array
 
 
 class Layer(ABC):
@@ -72,20 +81,17 @@ class LayerTraining:
     begin : callable
         ``begin(X, sample_weight)`` returns the ``Problem`` of the layer and the ``TrainingState`` before the first
         step.
-    set_network : callable
-        ``set_network(units, shape)`` sets the ``Units`` and the arguments of the ``Network``.
     start : callable
         ``start(network, dtype)`` returns the ``TrainingState`` before the first step of any ``Network``.
     make_solver : callable
-        ``make_solver()`` returns the solver that the layer's parameters name.
-    step_size : callable
-        ``step_size()`` returns its initial step size.
+        ``make_solver()`` returns the solver that the layer's parameters name, and its initial step size.
     train : callable
         ``train(problem, state, set_state)`` minimizes ``problem`` from ``state``, and calls ``set_state(state)`` when
         training ends, also by an error.
-    set_state : callable
-        ``set_state(state)`` sets the fitted attributes of the layer: the parameters and the history in ``state``. It is
-        the default of ``train``.
+    set_fitted : callable
+        ``set_fitted(state)`` sets the fitted attributes of the layer, its parameters and history, from ``state``. After
+        the training of a larger network, ``params`` are the layer's part of the parameters, and ``network`` its
+        ``Units`` and the arguments of its ``Network`` if ``begin`` has not set them.
     units_parameter : str
         Name of the parameter that says what kind of units the layer reconstructs.
     tied : bool
@@ -98,13 +104,93 @@ class LayerTraining:
 
     make_units: Callable
     begin: Callable
-    set_network: Callable
     start: Callable
     make_solver: Callable
-    step_size: Callable
     train: Callable
-    set_state: Callable
+    set_fitted: Callable
     units_parameter: str
     tied: bool
     make_noise: Callable | None = None
     weighs_cells: bool = False
+
+
+def check_layers(layers):
+    """Raise if ``layers`` is not a list of (name, estimator) with encoder weights."""
+    if not layers:
+        raise ValueError("layers must be a list of (name, estimator) with at least one; got none.")
+    strange = [each for each in layers if not (isinstance(each, (tuple, list)) and len(each) == 2)]
+    if strange:
+        # Beside widths, what is no width.
+        entry = next((each for each in strange if not isinstance(each, Integral)), strange[0])
+        raise ValueError(
+            f"layers must be a list of (name, estimator), or of widths alone; got the entry {entry!r}. make_stack "
+            "names the layers of a StackedAE."
+        )
+    for name, layer in layers:
+        if isinstance(layer, type):
+            raise TypeError(
+                f"layers has {name!r}: {layer!r}, which is a class; give an instance of it."
+            )
+        if not isinstance(layer, Layer):
+            raise TypeError(
+                f"layers has {name!r}: {layer!r}, which is no layer of a stack: it does not derive from "
+                "skae.deep.Layer. Give an auto-encoder, RBM or PSD, and put other transformers before the stack in a "
+                "Pipeline."
+            )
+        if not isinstance(layer, BaseEstimator):
+            raise TypeError(
+                f"layers has {name!r}: {layer!r}, which must derive from sklearn.base.BaseEstimator, too."
+            )
+        check_part(name, layer)
+        _check_shapes(name, layer.layer_shapes())
+
+
+def _check_shapes(name, shapes):
+    """Raise unless ``shapes``, those of the layer ``name``, are pairs of a width and an activation."""
+    if not (isinstance(shapes, (list, tuple)) and shapes and all(map(_is_shape, shapes))):
+        raise TypeError(
+            f"In the layer {name!r}: layer_shapes must return a list of (width, activation), such as [(100, 'sigmoid')]; got "
+            f"{shapes!r}."
+        )
+
+
+def _is_shape(pair):
+    if not (isinstance(pair, (list, tuple)) and len(pair) == 2):
+        return False
+    width, activation = pair
+    known = isinstance(activation, Unit) or activation in ACTIVATIONS
+    return known and isinstance(width, Integral) and width >= 1
+
+
+def weights_of(layer, n_inputs):
+    """Return the ``layer_weights()`` of a fitted layer, which must be those that its ``layer_shapes()`` announce."""
+    weights, widths = layer.layer_weights(), [width for width, _ in layer.layer_shapes()]
+    each_has_four = isinstance(weights, (list, tuple)) and all(
+        isinstance(each, (list, tuple)) and len(each) == 4 for each in weights
+    )
+    if not each_has_four or len(weights) != len(widths):
+        raise TypeError(
+            "layer_weights must return a list of (encoder weights, encoder bias, decoder weights, decoder bias), one for each "
+            f"of layer_shapes; got {reprlib.repr(weights)}."
+        )
+    for arrays, n_lower, n_upper in zip(weights, (n_inputs, *widths), widths):
+        _check_weights(arrays, n_lower, n_upper)
+    return weights
+
+
+def _check_weights(arrays, n_lower, n_upper):
+    """Raise unless ``arrays`` are weights and biases of an encoder and a decoder; those of a decoder may be None."""
+    names = "encoder weights", "encoder bias", "decoder weights", "decoder bias"
+    shapes = (n_upper, n_lower), (n_upper,), (n_upper, n_lower), (n_lower,)
+    n_arrays = 2 if arrays[2] is None and arrays[3] is None else 4
+    for array, name, shape in list(zip(arrays, names, shapes))[:n_arrays]:
+        if array is None or named_array(array, name, ensure_2d=False).shape != shape:
+            found = None if array is None else f"shape {np.shape(array)}"
+            raise ValueError(f"layer_weights must return {name} of shape {shape}; got {found}.")
+
+
+def kind_of_units(layer):
+    """Return the kind of units that ``layer`` reconstructs, by its parameters; gaussian if it is not a network."""
+    if not isinstance(layer, NetworkLayer):
+        return "gaussian"
+    return getattr(layer, layer.layer_training().units_parameter)

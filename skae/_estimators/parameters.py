@@ -3,7 +3,7 @@
 import inspect
 import re
 from dataclasses import dataclass, field
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 import numpy as np
@@ -151,6 +151,16 @@ def resolved(value, name, automatic):
     raise ValueError(
         f"{name} must be a number >= 0, 'auto', or a multiple of it such as '0.5*auto'; got {value!r}."
     )
+
+
+class DrawnSeed(int):
+    """The seed of a part of another estimator that has none: a new one in each fit, which no checkpoint compares."""
+
+
+def kind_of_seed(random_state):
+    """Return a string that identifies an integer seed by its value, and any other random state by its class."""
+    fixed = isinstance(random_state, Integral) and not isinstance(random_state, DrawnSeed)
+    return str(random_state) if fixed else type(random_state).__name__
 
 
 @property

@@ -8,6 +8,7 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from .._warnings import warn
 from ..sources._parts import refuse_masked, rows_and_names
 from .devices import in_numpy
 
@@ -38,6 +39,19 @@ def validated(estimator, X, name=None, **options):
         if message is None:
             raise
         raise _kind_of(error)(message) from error
+
+
+def validated_start(estimator, start, name, n_samples, dtype):
+    """Return the initial states ``start`` of chains, an argument ``name``, as an array of numpy.
+
+    Warn if these are not as many chains as in ``n_samples``, which is 1 by default.
+    """
+    start = validated(estimator, start, name, dtype=dtype, order="C", reset=False)
+    if n_samples not in (1, len(start)):
+        warn(
+            f"n_samples={n_samples} has no effect: there is one chain for each of the {len(start)} rows of {name}."
+        )
+    return start
 
 
 def named_array(value, name, **options):

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..nn.scaling import unscaled
 from ..training.loop import TrainingState
-from ..training.solvers import LBFGS
+from ..training.solvers import is_full_batch
 from .callbacks import Callbacks, is_reporting
 
 
@@ -14,7 +14,7 @@ def check_refit(self):
         raise ValueError(
             "refit=True needs early_stopping=True, which chooses the number of epochs."
         )
-    if isinstance(self._make_solver(), LBFGS):
+    if is_full_batch(self.solver):
         raise ValueError(
             f"refit=True needs a solver of minibatches, such as 'adam'; got solver={self.solver!r}."
         )

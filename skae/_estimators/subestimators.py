@@ -4,11 +4,11 @@ They may be fitted already: by ``prefit=True``, or as a ``FrozenEstimator``, who
 """
 
 import os
-import reprlib
 from copy import deepcopy
+from functools import partial
 from itertools import zip_longest
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -20,25 +20,13 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import validate_data
 
 from .._warnings import warn
-from ..nn.activations import ACTIVATIONS, Unit
 from ..nn.network import Network
 from ..training.checkpoint import checked_path
 from ..training.loop import DivergenceError
 from .devices import in_numpy
 from .fitting import is_fitted
-from .layer import Layer, NetworkLayer
-from .parameters import check_part
-from .reading import named_array
-
-
-class DrawnSeed(int):
-    """The seed of a part of another estimator that has none: a new one in each fit, which no checkpoint compares."""
-
-
-def kind_of_seed(random_state):
-    """Return a string that identifies an integer seed by its value, and any other random state by its class."""
-    fixed = isinstance(random_state, Integral) and not isinstance(random_state, DrawnSeed)
-    return str(random_state) if fixed else type(random_state).__name__
+from .layer import NetworkLayer, kind_of_units
+from .parameters import DrawnSeed
 
 
 def is_prefit(estimator, name="base"):
@@ -50,88 +38,6 @@ def is_prefit(estimator, name="base"):
 def unfrozen(part):
     """Return the estimator in a ``FrozenEstimator``, and any other one as it is."""
     return part.estimator if isinstance(part, FrozenEstimator) else part
-
-
-def check_layers(layers):
-    """Raise if ``layers`` is not a list of (name, estimator) with encoder weights."""
-    if not layers:
-        raise ValueError("layers must be a list of (name, estimator) with at least one; got none.")
-    strange = [each for each in layers if not (isinstance(each, (tuple, list)) and len(each) == 2)]
-    if strange:
-        # Beside widths, what is no width.
-        entry = next((each for each in strange if not isinstance(each, Integral)), strange[0])
-        raise ValueError(
-            f"layers must be a list of (name, estimator), or of widths alone; got the entry {entry!r}. make_stack "
-            "names the layers of a StackedAE."
-        )
-    for name, layer in layers:
-        if isinstance(layer, type):
-            raise TypeError(
-                f"layers has {name!r}: {layer!r}, which is a class; give an instance of it."
-            )
-        if not isinstance(layer, Layer):
-            raise TypeError(
-                f"layers has {name!r}: {layer!r}, which is no layer of a stack: it does not derive from "
-                "skae.deep.Layer. Give an auto-encoder, RBM or PSD, and put other transformers before the stack in a "
-                "Pipeline."
-            )
-        if not isinstance(layer, BaseEstimator):
-            raise TypeError(
-                f"layers has {name!r}: {layer!r}, which must derive from sklearn.base.BaseEstimator, too."
-            )
-        check_part(name, layer)
-        _check_shapes(name, layer.layer_shapes())
-
-
-def _check_shapes(name, shapes):
-    """Raise unless ``shapes``, those of the layer ``name``, are pairs of a width and an activation."""
-    if not (isinstance(shapes, (list, tuple)) and shapes and all(map(_is_shape, shapes))):
-        raise TypeError(
-            f"In the layer {name!r}: layer_shapes must return a list of (width, activation), such as [(100, 'sigmoid')]; got "
-            f"{shapes!r}."
-        )
-
-
-def _is_shape(pair):
-    if not (isinstance(pair, (list, tuple)) and len(pair) == 2):
-        return False
-    width, activation = pair
-    known = isinstance(activation, Unit) or activation in ACTIVATIONS
-    return known and isinstance(width, Integral) and width >= 1
-
-
-def weights_of(layer, n_inputs):
-    """Return the ``layer_weights()`` of a fitted layer, which must be those that its ``layer_shapes()`` announce."""
-    weights, widths = layer.layer_weights(), [width for width, _ in layer.layer_shapes()]
-    each_has_four = isinstance(weights, (list, tuple)) and all(
-        isinstance(each, (list, tuple)) and len(each) == 4 for each in weights
-    )
-    if not each_has_four or len(weights) != len(widths):
-        raise TypeError(
-            "layer_weights must return a list of (encoder weights, encoder bias, decoder weights, decoder bias), one for each "
-            f"of layer_shapes; got {reprlib.repr(weights)}."
-        )
-    for arrays, n_lower, n_upper in zip(weights, (n_inputs, *widths), widths):
-        _check_weights(arrays, n_lower, n_upper)
-    return weights
-
-
-def _check_weights(arrays, n_lower, n_upper):
-    """Raise unless ``arrays`` are weights and biases of an encoder and a decoder; those of a decoder may be None."""
-    names = "encoder weights", "encoder bias", "decoder weights", "decoder bias"
-    shapes = (n_upper, n_lower), (n_upper,), (n_upper, n_lower), (n_lower,)
-    n_arrays = 2 if arrays[2] is None and arrays[3] is None else 4
-    for array, name, shape in list(zip(arrays, names, shapes))[:n_arrays]:
-        if array is None or named_array(array, name, ensure_2d=False).shape != shape:
-            found = None if array is None else f"shape {np.shape(array)}"
-            raise ValueError(f"layer_weights must return {name} of shape {shape}; got {found}.")
-
-
-def kind_of_units(layer):
-    """Return the kind of units that ``layer`` reconstructs, by its parameters; gaussian if it is not a network."""
-    if not isinstance(layer, NetworkLayer):
-        return "gaussian"
-    return getattr(layer, layer.layer_training().units_parameter)
 
 
 def copies(layers, whole):
@@ -229,26 +135,6 @@ def check_needs_no_y(**parts):
             )
 
 
-class PartData(NamedTuple):
-    """Data to which a sub-estimator that sees the columns of X is fitted."""
-
-    X: Any
-    sample_weight: Any
-
-
-def data_for_part(frame, sample_weight, X, weights):
-    """Return the ``PartData``: the user's if their columns have names, for the sub-estimator to take, else validated rows.
-
-    Parameters
-    ----------
-    frame, sample_weight : array-like
-        Data and weights as the user gave them.
-    X, weights : ndarray or CSR matrix, ndarray
-        Validated rows with positive weights, which are used if columns have no names.
-    """
-    return PartData(frame, sample_weight) if hasattr(frame, "columns") else PartData(X, weights)
-
-
 def fitted_base(whole, base, X, sample_weight, *, on_interrupt=None, rng=None):
     """Return a copy of ``base``, fitted without labels unless it is fitted already.
 
@@ -261,6 +147,28 @@ def fitted_base(whole, base, X, sample_weight, *, on_interrupt=None, rng=None):
         return kept(base)
     rng = check_random_state(whole.random_state) if rng is None else rng
     return _fitted_or_kept(ready_copy("base", base, whole, rng), X, sample_weight, on_interrupt)
+
+
+def start_above(self, data, base):
+    """Fit ``base`` and take over its encoder, below an output layer; return the first state of the training of both.
+
+    If the training of ``base`` is cut short, the estimator ``self`` is fitted with what it has learned so far.
+    """
+    take_over = partial(_take_over, self, data)
+    return take_over(fitted_base(self, base, *data.for_part(), on_interrupt=take_over))
+
+
+def _take_over(self, data, base):
+    """Take over the encoder of the fitted ``base``: see :func:`start_above`."""
+    model = base.model_
+    self.base_, self._units = base, deepcopy(model.units)  # it may be the user's
+    weights, biases, activations = zip(*model.encoder_layers())
+    widths = [len(each) for each in weights]
+    state = self._start_network(weights[0].shape[1], widths, activations, data)
+    layers = [(*layer, None, None) for layer in zip(weights, biases)]
+    fill(self._network.views(state.params), 0, layers)
+    self._set_state(state)
+    return state
 
 
 def check_prefit_for(X, base):

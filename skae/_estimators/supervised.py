@@ -35,7 +35,7 @@ from ..training.solvers import is_full_batch
 from .devices import as_given, in_numpy
 from .fit_warnings import warn_of_few_directions
 from .fitted import FittedNetwork, by_block_of_model
-from .fitting import DTYPES, by_block, counted_rows, validated_rows
+from .fitting import DTYPES, by_block, counted_rows, gathered_with_y, validated_frame
 from .label_neighbors import LabeledNeighbors
 from .labels import SupervisedData
 from .one_pass import fit_transform
@@ -122,12 +122,7 @@ class BaseSupervised(
         H : ndarray of shape (n_samples, n_components)
             Outputs of the highest hidden layer.
         """
-        check_is_fitted(self)
-
-        def encode(model, x):
-            return model.network.encode(model.params, self._inputs(x)[...], n_layers=model.n_layers)
-
-        return self._by_block(X, encode, self._n_features_out, method="transform")
+        return self._outputs(X, "transform", n_above=1)
 
     def predict(self, X: MatrixLike) -> AnyArray:
         """Return the most probable class of each row, its labels that are more probable than not, or predicted values.
@@ -192,13 +187,14 @@ class BaseSupervised(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _validated_data(self, X, y, sample_weight):
+    def _validated_data(self, frame, y, sample_weight):
         """Return the ``SupervisedData`` of a fit, and set the kind of predictions."""
         if self.corruption != "auto":
             make_input_noise(self.corruption, self.corruption_level)  # raises if they are invalid
         if self.refit:
             check_refit(self)
-        X = validated_rows(self, X, dtype=DTYPES)
+        frame, y = gathered_with_y(self, frame, y)
+        X = validated_frame(self, frame, dtype=DTYPES)
         check_consistent_length(X, y)
         X, weights, counted = counted_rows(X, sample_weight)
         balanced = weights
@@ -212,7 +208,7 @@ class BaseSupervised(
             raise ValueError(
                 "sample_weight and class_weight must have a positive sum over the rows with a label."
             )
-        return SupervisedData(X, weights, balanced, targets)
+        return SupervisedData(X, weights, frame, sample_weight, balanced, targets)
 
     def _start_network(self, n_inputs, widths, activations, data):
         """Set the network, of an encoder and an output layer, and its output units; return the state before the first step."""
@@ -318,7 +314,7 @@ class BaseSupervised(
         """Return the penalties of weight decay; ``'auto'`` counts a row of weight 2 as two rows, and no row as less than one."""
         if not isinstance(self.weight_decay, str):
             return weight_decays(self.weight_decay)
-        noise = LabeledNeighbors(self._inputs(data.X), data).error(self._kind)
+        noise = LabeledNeighbors(self._inputs(data.X), data, merged=True).error(self._kind)
         fraction = float(np.clip((noise - _SMOOTH) / (_ROUGH - _SMOOTH), 0, 1))
         labeled, weights = data.targets.labeled, data.balanced_weights
         n_rows = np.sum(labeled)
@@ -372,12 +368,17 @@ class BaseSupervised(
 
         Means of sigmoids are the same number, 0 or 1, for all logits that are large.
         """
+        return in_numpy(self._outputs(X, method))
+
+    def _outputs(self, X, method, n_above=0):
+        """Return the outputs of the network without its ``n_above`` highest layers, for a public ``method``."""
         check_is_fitted(self)
+        n_layers = self._network.depth - n_above
 
-        def logits(model, x):
-            return model.network.encode(model.params, self._inputs(x)[...])
+        def outputs(model, x):
+            return model.network.encode(model.params, self._inputs(x)[...], n_layers=n_layers)
 
-        return in_numpy(self._by_block(X, logits, self._network.sizes[-1], method=method))
+        return self._by_block(X, outputs, self._network.sizes[n_layers], method=method)
 
     def _inputs(self, X):
         """Return the inputs of the network for the rows of X, which are scaled when they are taken."""

@@ -17,14 +17,15 @@ from ..nn.scaling import unscaled
 from ..training.checkpoint import Checkpoint
 from ..training.full_batch import minimize_full_batch
 from ..training.loop import Stopping, TrainingState, Verbose, minimize
-from ..training.solvers import AUTO_ITERATIONS, LBFGS, SCHEDULES, SOLVERS, auto_epochs, watches
+from ..training.solvers import LBFGS, SCHEDULES, SOLVERS, auto_epochs, watches
 from .callbacks import Callbacks
 from .devices import moved_problem
 from .fit_warnings import warn_of_max_iter, warn_of_rising_loss, warn_of_useless_outputs
 from .fitting import BLOCK
 from .held_out import held_out_rows
 from .identity import identity
-from .subestimators import AsPart, kind_of_seed
+from .parameters import kind_of_seed
+from .subestimators import AsPart
 from .validation import OF_TRAINING, validate_params
 
 # Training parameters that methods of a fitted model need,
@@ -293,8 +294,7 @@ class TrainedModel(CallbackSupportMixin):
         minimize_full_batch(problem.objective, state, solver, batches, tol=self.tol, **options)
         if not state.converged and state.n_epochs >= epochs.stop:
             warn(
-                f"L-BFGS stopped at max_iter={self._n_epochs(problem)} before it converged; raise "
-                "max_iter or tol.",
+                f"L-BFGS stopped at max_iter={len(epochs)} before it converged; raise max_iter or tol.",
                 ConvergenceWarning,
             )
 
@@ -310,9 +310,7 @@ class TrainedModel(CallbackSupportMixin):
         """Return the maximum number of epochs of a fit, or of iterations of L-BFGS."""
         if self.max_iter != "auto":
             return self.max_iter
-        if isinstance(self._make_solver(), LBFGS):
-            return AUTO_ITERATIONS
-        return auto_epochs(problem.n_rows, self.batch_size)
+        return auto_epochs(self.solver, problem.n_rows, self.batch_size)
 
     def _schedule(self, epochs):
         """Return the factor of ``learning_rate_init`` as a function of the epochs so far, in a fit of ``epochs``."""

@@ -26,7 +26,7 @@ from .fitting import (
     gathered,
     is_fitted,
     unchanged_on_error,
-    validated_rows,
+    validated_frame,
 )
 from .identity import content
 from .layer import LayerTraining
@@ -68,15 +68,15 @@ def begin(self, X, sample_weight, *, again=False):
     # 1. The rows that count, as arrays of numpy.
     frame = gathered(self, X)
     prototype = prototype_for(self, frame)
-    dtype = self.model_.dtype if again else DTYPES
-    X = in_numpy(validated_rows(self, frame, dtype=dtype, reset=not again))
+    dtype = self._params.dtype if again else DTYPES
+    X = in_numpy(validated_frame(self, frame, dtype=dtype, reset=not again))
     self._backend = dispatched(frame)
     X, sample_weight, _ = counted_rows(X, in_numpy(sample_weight))
     # 2. How the network sees them.
     names = column_names(self, X)
     if again:
-        _check_parameters(self)
-        units = self.model_.units
+        _check_goes_on(self)
+        units = self._units
         # Once, since calls of partial_fit are many.
         told = self._told_of_drift or warn_of_drift(X, sample_weight, units, names)
     else:
@@ -94,9 +94,14 @@ def begin(self, X, sample_weight, *, again=False):
     return Problem(objective, rows, sample_weight, **options), state
 
 
-def _check_parameters(estimator):
-    """Raise if parameters that determine the shape or the units of the network have changed since the first fit."""
-    before, now = parameters_of_fit(estimator), estimator.get_params(deep=False)
+def _check_goes_on(self):
+    """Raise if the network has no decoder, or if parameters that determine its shape or units have changed."""
+    if not self._has_decoder:
+        raise ValueError(
+            f"This {type(self).__name__} was a layer that learned from y, and has no decoder with which training could go on. "
+            "Call fit, with warm_start=False, to start anew."
+        )
+    before, now = parameters_of_fit(self), self.get_params(deep=False)
     names = [name for name in FIXED if name in before]
     check_unchanged(
         {name: content(before[name]) for name in names},
@@ -122,14 +127,19 @@ def layer_training(self, **facts):
     return LayerTraining(
         make_units=self._make_units,
         begin=partial(begin, self),
-        set_network=self._set_network,
         start=self._start,
-        make_solver=self._make_solver,
-        step_size=self._step_size,
+        make_solver=lambda: (self._make_solver(), self._step_size()),
         train=self._train,
-        set_state=self._set_state,
+        set_fitted=partial(_set_fitted, self),
         **facts,
     )
+
+
+def _set_fitted(self, state, params=None, network=None):
+    """Set the fitted attributes: see ``LayerTraining``."""
+    if network is not None:
+        self._set_network(*network)
+    self._set_state(state if params is None else state.restarted(params, self._make_solver()))
 
 
 @available_if(takes_steps)

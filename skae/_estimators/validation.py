@@ -86,14 +86,6 @@ def warn_of_argument(given, needed):
     warn(f"{given} has no effect: it needs {needed}.")
 
 
-def warn_of_n_samples(n_samples, start, name):
-    """Warn if ``start``, an array called ``name`` or None, has another number of chains than ``n_samples``."""
-    if start is not None and n_samples not in (1, len(start)):
-        warn(
-            f"n_samples={n_samples} has no effect: there is one chain for each of the {len(start)} rows of {name}."
-        )
-
-
 def check_params(self):
     """Raise if a parameter is invalid, or if there is no checkpoint to resume from."""
     BaseEstimator._validate_params(self)

@@ -35,8 +35,7 @@ from .._typing import (
 )
 from ..nn.activations import ACTIVATIONS, Unit
 from ..nn.losses import LOSSES
-from ._imputation import learned_imputation, plain_imputation, rows_to_learn_from
-from ._normal import normal_distribution
+from ._imputation import imputation_of, plain_imputation, rows_to_learn_from
 
 
 @NetworkLayer.register
@@ -119,8 +118,12 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
             infinite (the weights of the last finite epoch are then kept).
         """
         with unchanged_on_error(self):
-            data = fit_network(self, X, sample_weight, self._cure_of_constant_codes)
-            self._imputation = self._learned_imputation(*data)
+            fitted, X, weights = fit_network(self, X, sample_weight, self._cure_of_constant_codes)
+            x, weights = rows_to_learn_from(X, weights)
+            z = fitted.scaling.apply(x)
+            if self._as_part.name is None:  # a whole says by itself what concerns its results
+                warn_of_few_directions(z, fitted.units, type(self).__name__, X.shape[0])
+            self._imputation = imputation_of(fitted, z, weights)
         return self
 
     partial_fit = unsupervised.partial_fit
@@ -175,23 +178,6 @@ class BaseAutoEncoder(TrainedModel, FittedNetwork, ABC):
         imputation = self._imputation or plain_imputation(z.shape[1], z.dtype)
         filled = imputation.fill(model.reconstruct_scaled, z, model.units.multinomial_groups)
         return model.scaling.invert(filled)
-
-    def _learned_imputation(self, fitted, X, weights):
-        """Learn from some rows of X how hidden cells follow from reconstructions and from a linear model.
-
-        Warn if a few directions have nearly all of their variance.
-        """
-        gaussian = self._units.gaussian_inputs
-        if not gaussian.any():
-            return None
-        x, weights = rows_to_learn_from(X, weights)
-        z = fitted.scaling.apply(x)
-        if self._as_part.name is None:  # a whole says by itself what concerns its results
-            warn_of_few_directions(z, self._units, type(self).__name__, X.shape[0])
-        normal = normal_distribution(z, weights, np.where(gaussian, self._units.base_logits, 0))
-        reconstruct, groups = fitted.reconstruct_scaled, self._units.groups
-        shares = () if groups is None else self._units.multinomial_groups
-        return learned_imputation(reconstruct, z, normal, gaussian, groups, weights, shares)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

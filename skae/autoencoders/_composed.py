@@ -1,7 +1,7 @@
 """What estimators share that compose an auto-encoder, their parameter ``base``."""
 
 from .._estimators.fitted import FittedNetwork
-from .._estimators.fitting import DTYPES, validated_rows
+from .._estimators.fitting import DTYPES, validated_frame
 from .._estimators.subestimators import is_ours, is_prefit, unfrozen, without
 
 
@@ -16,7 +16,7 @@ def take_tags_of_base(tags, base, default):
 def validated_for_base(whole, X, *, reset):
     """Return X as an array, or as a CSR matrix if the tags of ``whole`` allow it."""
     sparse = whole.__sklearn_tags__().input_tags.sparse
-    return validated_rows(
+    return validated_frame(
         whole, X, accept_sparse="csr" if sparse else False, dtype=DTYPES, reset=reset
     )
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._arrays.namespace import evenly_spaced, some_rows
-from ._normal import JointNormal
+from ._normal import JointNormal, normal_distribution
 
 _HIDDEN_FRACTION = 0.1  # fraction of the cells that are hidden
 # Upper bounds on the cells and rows of X that are used for the normal distribution, and for the slopes.
@@ -91,6 +91,17 @@ def rows_to_learn_from(X, weights, n_cells=_CELLS):
     n_rows = min(_ROWS, max(_FEWEST_ROWS, n_cells // X.shape[1]))
     some = evenly_spaced(X.shape[0], n_rows)
     return some_rows(X, n_rows), None if weights is None else weights[some]
+
+
+def imputation_of(model, z, weights):
+    """Return the ``Imputation`` by ``model``, learned from scaled rows of the training data; None without gaussian inputs."""
+    units, gaussian = model.units, model.units.gaussian_inputs
+    if not gaussian.any():
+        return None
+    normal = normal_distribution(z, weights, np.where(gaussian, units.base_logits, 0))
+    shares = () if units.groups is None else units.multinomial_groups
+    arguments = model.reconstruct_scaled, z, normal, gaussian, units.groups, weights, shares
+    return learned_imputation(*arguments)
 
 
 def learned_imputation(reconstruct, z, normal, gaussian, groups, weights=None, shares=()):

@@ -1,15 +1,13 @@
 """Classifier on top of a deep Boltzmann machine or belief network."""
 
-from copy import deepcopy
 from dataclasses import field
-from functools import partial
 from typing import Any, ClassVar
 
 from .._compat import HasMethods, _fit_context
-from .._estimators.fitting import gathered_with_y, unchanged_on_error
+from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.reading_y import CLASS_WEIGHT, score
-from .._estimators.subestimators import data_for_part, fill, fitted_base, unfrozen
+from .._estimators.subestimators import start_above, unfrozen
 from .._estimators.supervised import BaseSupervised
 from .._typing import ArrayLike, ClassifierMixin, ClassWeight, MatrixLike, Self
 from ._dbm import DBM
@@ -162,32 +160,16 @@ class BoltzmannClassifier(ClassifierMixin, BaseSupervised):
             If ``base`` is no Boltzmann machine.
         """
         with unchanged_on_error(self):
-            X, y = gathered_with_y(self, X, y)
-            frame = X
             data = self._validated_data(X, y, sample_weight)
-            begin = partial(self._begin, data)
-            base_data = data_for_part(frame, sample_weight, data.X, data.weights)
-            state = begin(self._fitted_base(*base_data, on_interrupt=begin))
+            state = start_above(self, data, self._checked_base())
             self._train_jointly(data, state, data.constant_loss(), rows=data.labeled_rows)
         return self
 
-    def _begin(self, data, base):
-        """Build the network from the encoder of ``base`` and an output layer; set the fitted attributes and return its state."""
-        self.base_, self._units = base, deepcopy(base.model_.units)  # it may be the user's
-        layers = base.model_.encoder_layers()
-        widths = [len(encoder) for encoder, _ in layers]
-        n_inputs, names = layers[0][0].shape[1], ["sigmoid"] * len(widths)
-        state = self._start_network(n_inputs, widths, names, data)
-        encoders = [(*layer, None, None) for layer in layers]
-        fill(self._network.views(state.params), 0, encoders)
-        self._set_state(state)
-        return state
-
-    def _fitted_base(self, X, weights, on_interrupt):
+    def _checked_base(self):
         base = unfrozen(self.base)
         if not isinstance(base, (RBM, DBN, DBM)):
             raise TypeError(f"base must be an RBM, DBN or DBM; got {base!r}.")
-        return fitted_base(self, base, X, weights, on_interrupt=on_interrupt)
+        return base
 
     def _inputs(self, X):
         return self.base_.model_.network_inputs(X)

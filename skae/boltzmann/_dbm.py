@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import field
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -10,25 +10,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
 from .._estimators import named_layers
-from .._estimators.devices import (
-    fitting_parts,
-    in_numpy,
-    shown,
-)
+from .._estimators.devices import fitting_parts, in_numpy, shown
 from .._estimators.fitted import by_block_of_model
 from .._estimators.fitting import (
-    DTYPES,
     MeanScore,
     column_names,
-    counted_rows,
-    gathered,
+    fit_data,
     unchanged_on_error,
-    validated_rows,
 )
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import check_set, estimator
-from .._estimators.subestimators import copies, data_for_part
-from .._estimators.training import SetAtEnd, TrainedModel
+from .._estimators.subestimators import copies
+from .._estimators.training import SetAtEnd
 from .._estimators.validation import Need
 from .._typing import (
     ArrayLike,
@@ -41,7 +34,6 @@ from .._typing import (
     StepSolverLike,
     TransformerMixin,
 )
-from ..nn.boltzmann import Chains
 from ..nn.deep_boltzmann import DeepMachine
 from ..nn.layerwise import OnCodes
 from ..nn.penalties import weight_decays
@@ -164,26 +156,15 @@ class DBM(
     layers: Sequence[int] | NamedLayers = field(kw_only=False)
     pretraining: Literal["greedy"] | None = "greedy"
     n_mean_field_steps: int = 10
-    n_gibbs_steps: int = 1
-    n_chains: int | None = None
-    centered: bool | Literal["auto"] = "auto"
-    weight_decay: float = 0.0
-    momentum: float = 0.0
     solver: StepSolverLike = "sgd"
     learning_rate_init: float = 0.01
-    batch_size: int = 100
     max_iter: int | Literal["auto"] = 50
 
     _parameter_constraints: ClassVar[dict] = {
-        **TrainedModel._parameter_constraints,
+        **BoltzmannMachine._parameter_constraints,
         "layers": [list, tuple],
         "pretraining": [StrOptions({"greedy"}), None],
         "n_mean_field_steps": [Interval(Integral, 1, None, closed="left")],
-        "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
-        "n_chains": [Interval(Integral, 1, None, closed="left"), None],
-        "centered": ["boolean", StrOptions({"auto"})],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "momentum": [Interval(Real, 0, 1, closed="left")],
     }
 
     _needs: ClassVar[tuple] = (Need.of_value("tol n_iter_no_change", "early_stopping", True),)
@@ -225,16 +206,14 @@ class DBM(
             named_layers.check_names(self)
             if isinstance(self._make_solver(), LBFGS):
                 raise ValueError("solver='lbfgs' needs an exact gradient: take 'sgd' or 'adam'.")
-            frame = X = gathered(self, in_numpy(X))
-            sample_weight = in_numpy(sample_weight)
-            X = validated_rows(self, X, dtype=DTYPES)
-            X, weights, _ = counted_rows(X, sample_weight)
-            self._units = layers[0][1].layer_training().make_units(X, frame, weights)
-            self._units.check(X, column_names(self, X), warns=False)
+            data = fit_data(self, in_numpy(X), in_numpy(sample_weight))
+            make_units = layers[0][1].layer_training().make_units
+            self._units = make_units(data.X, data.frame, data.sample_weight)
+            self._units.check(data.X, column_names(self, data.X), warns=False)
             self.layers_ = double_weights(copies(layers, self))
             widths = [layer.n_components for _, layer in self.layers_]
             self._sizes = (self._units.scaling.n_inputs, *widths)
-            self._learn(X, weights, data_for_part(frame, sample_weight, X, weights))
+            self._learn(data)
         return self
 
     def transform(self, X: MatrixLike) -> FloatArray:
@@ -339,10 +318,10 @@ class DBM(
         biases = [self._units.scaling.widened(visible), *hidden]
         return [shown(self._backend, each) for each in biases]
 
-    def _learn(self, X, weights, first_data):
-        rows = self._units.scaling.rows(X)
+    def _learn(self, data):
+        rows, dtype = self._units.scaling.rows(data.X), data.X.dtype
         network, mask = self._machine.network, self._machine.mask()
-        state = self._start(network, X.dtype)
+        state = self._start(network, dtype)
         params = network.views(state.params)
         if mask is not None:
             params.encoder_weights[0][...] *= mask
@@ -350,17 +329,17 @@ class DBM(
         params.decoder_biases[0][:n_visible] = self._units.base_logits
         with SetAtEnd(state, self._set_state):
             if self.pretraining:
-                pretrain(self.layers_, self._machine, params, rows, weights, first_data)
-        chains = Chains(self.n_chains or self.batch_size, network.sizes[1], X.dtype)
+                pretrain(self.layers_, self._machine, params, rows, data)
         objective = self._machine.objective(
             self._units.loss,
             self.n_mean_field_steps,
             n_steps=self.n_gibbs_steps,
-            chains=chains,
+            chains=self._new_chains(network.sizes[1], dtype),
             penalties=weight_decays(self.weight_decay),
-            means=self._means_to_center(X.dtype),
+            means=self._means_to_center(dtype),
         )
-        self._train(Problem(OnCodes(objective, n_visible, beside_zeros), rows, weights), state)
+        objective = OnCodes(objective, n_visible, beside_zeros)
+        self._train(Problem(objective, rows, data.sample_weight), state)
 
     def _means_to_center(self, dtype):
         """Return the means of the even layers if training is ``centered``, or None: 1/2 for hidden units."""

@@ -3,7 +3,7 @@
 from functools import partial
 
 from .._estimators.fitting import by_block, is_fitted
-from .._estimators.subestimators import check_layers
+from .._estimators.layer import check_layers
 from ._passes import upward_means
 from ._rbm import RBM
 
@@ -35,10 +35,13 @@ def double_weights(layers):
     return layers
 
 
-def pretrain(layers, machine, params, rows, weights, first_data):
-    """Fit each layer on the codes of the one below, the first on ``first_data``, and copy it into ``params``."""
+def pretrain(layers, machine, params, rows, data):
+    """Fit each layer on the codes of the one below, the first one on ``data``, and copy it into ``params``.
+
+    ``rows`` are those of ``data`` as the network sees them.
+    """
     for number, (_, layer) in enumerate(layers, 1):
-        X, sample_weight = first_data if number == 1 else (rows, weights)
+        X, sample_weight = data.for_part() if number == 1 else (rows, data.sample_weight)
         try:
             layer.fit(X, sample_weight=sample_weight)
         finally:

@@ -1,17 +1,21 @@
 """Base of RBMs and deep Boltzmann machines: gradient steps, Gibbs chains and the normalizer."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import ClassVar, Literal
 
 import numpy as np
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from .._estimators.devices import as_given, in_numpy
+from .._compat import Interval, StrOptions
+from .._estimators.devices import as_given
 from .._estimators.fitting import BLOCK, check_counts, column_names, generator
-from .._estimators.reading import errors_of, validated
+from .._estimators.reading import errors_of, validated_start
 from .._estimators.training import TrainedModel
-from .._estimators.validation import warn_of_n_samples
-from .._typing import ArrayLike, FloatArray, RandomState
+from .._typing import ArrayLike, FloatArray, RandomState, StepSolverLike
+from ..nn.boltzmann import Chains
 from ..nn.losses import Multinomial
 from ..training.solvers import SGD
 from ._partition import LogPartition, log_partition
@@ -21,8 +25,26 @@ from ._partition import LogPartition, log_partition
 _CENTERED_FROM = 200
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class BoltzmannMachine(TrainedModel, ABC):
     """Gradient steps with ``momentum``, samples and log Z, for machines that define two abstract methods."""
+
+    n_gibbs_steps: int = 1
+    n_chains: int | None = None
+    centered: bool | Literal["auto"] = "auto"
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+    solver: StepSolverLike = "adam"
+    batch_size: int = 100
+
+    _parameter_constraints: ClassVar[dict] = {
+        **TrainedModel._parameter_constraints,
+        "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
+        "n_chains": [Interval(Integral, 1, None, closed="left"), None],
+        "centered": ["boolean", StrOptions({"auto"})],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+    }
 
     @abstractmethod
     def _ends_of_chains(self, n_chains, n_steps, X, means, rng):
@@ -105,6 +127,10 @@ class BoltzmannMachine(TrainedModel, ABC):
         check_is_fitted(self)
         return log_partition(*self._two_sides(), n_runs, n_temperatures, random_state)
 
+    def _new_chains(self, n_hidden, dtype):
+        """Return the persistent chains of training, of ``n_hidden`` units each."""
+        return Chains(self.n_chains or self.batch_size, n_hidden, dtype)
+
     def _make_solver(self):
         """Return the solver that the parameters name; ``'sgd'`` takes gradient steps with ``momentum``."""
         if self.solver == "sgd":
@@ -120,10 +146,9 @@ def checked_start(machine, start, n_samples, dtype, units):
     """Return the initial states ``start`` of chains, whose values suit ``units``, as a numpy array; None for None."""
     if start is None:
         return None
-    start = validated(machine, in_numpy(start), "start", dtype=dtype, order="C", reset=False)
+    start = validated_start(machine, start, "start", n_samples, dtype)
     with errors_of("start"):
         units.check(start, column_names(machine, start))
-    warn_of_n_samples(n_samples, start, "start")
     return start
 
 

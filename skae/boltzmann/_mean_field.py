@@ -4,8 +4,8 @@ import numpy as np
 
 from .._arrays.namespace import empty, like, zeros
 from .._estimators.fitting import by_block
-from .._threads import team
-from ..nn.boltzmann import gibbs_step, visible_logits
+from ..nn.boltzmann import visible_logits
+from ._passes import run_chains
 
 
 class FittedMachine:
@@ -65,10 +65,8 @@ class FittedMachine:
             states = self.visible.draws(self.base_logits(), n_chains, rng)
         else:
             states = self.sides(self.units.scaling.apply(X))[0]
-        codes, odd = np.empty((2, len(states), self.machine.network.sizes[1]), states.dtype)
-        with team():
-            for _ in range(n_steps):
-                gibbs_step(self.params, self.visible, states, codes, odd, rng)
+        n_odd = self.machine.network.sizes[1]
+        odd = run_chains(self.params, self.visible, states, n_odd, n_steps, rng)
         if means:
             return self.visible_means(odd)
         return self.units.scaling.invert(states[:, : self.machine.sizes[0]])
@@ -83,10 +81,10 @@ class FittedMachine:
         return [self.machine.bias(self.params, n) for n in range(len(self.machine.sizes))]
 
     def encoder_layers(self):
-        """Return weights and biases of a network on ``network_inputs`` that computes one mean-field pass up."""
+        """Return weights, bias and activation of each layer of one mean-field pass up, from ``network_inputs``."""
         weights, biases = self.weights(), self.biases()
         lowest = np.hstack([weights[0], weights[1].T])
-        return list(zip([lowest, *weights[1:]], biases[1:]))
+        return list(zip([lowest, *weights[1:]], biases[1:], ["sigmoid"] * len(weights)))
 
     def network_inputs(self, X):
         """Return the rows of X next to the mean-field means of the second hidden layer."""

@@ -1,8 +1,9 @@
-"""One pass through a fitted RBM: up to the means of its hidden units, or down to its visible units."""
+"""Passes through a fitted machine: up to the means of hidden units, down to visible units, or back and forth."""
 
 import numpy as np
 
-from ..nn.boltzmann import draw_visible, hidden_means, visible_logits
+from .._threads import team
+from ..nn.boltzmann import draw_visible, gibbs_step, hidden_means, visible_logits
 
 
 def upward_means(model, x, scale):
@@ -20,3 +21,12 @@ def downward(model, hidden, rng=None):
         return model.scaling.invert(out)
     visible_logits(model.params, hidden, out)
     return model.scaling.invert(model.loss.activate(out))
+
+
+def run_chains(params, units, visible, n_hidden, n_steps, rng):
+    """Make Gibbs steps, which change the states ``visible`` of the ``units``, in place; return the last hidden units."""
+    codes, hidden = np.empty((2, len(visible), n_hidden), visible.dtype)
+    with team():
+        for _ in range(n_steps):
+            gibbs_step(params, units, visible, codes, hidden, rng)
+    return hidden

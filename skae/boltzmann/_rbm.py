@@ -1,10 +1,8 @@
 """Restricted Boltzmann machine."""
 
 from dataclasses import field
-from numbers import Integral, Real
+from numbers import Real
 from typing import ClassVar, Literal
-
-import numpy as np
 
 from .._arrays.namespace import Constant
 from .._compat import Interval, StrOptions, _fit_context
@@ -15,11 +13,9 @@ from .._estimators.fitting import unchanged_on_error
 from .._estimators.layer import NetworkLayer
 from .._estimators.parameters import estimator
 from .._estimators.subestimators import layer_weights
-from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
 from .._estimators.unsupervised import CONSTRAINTS, fit_network
 from .._estimators.validation import Need
-from .._threads import team
 from .._typing import (
     ArrayLike,
     FloatArray,
@@ -29,16 +25,15 @@ from .._typing import (
     Schedule,
     Self,
     Standardize,
-    StepSolverLike,
 )
-from ..nn.boltzmann import BoltzmannObjective, Chains, gibbs_step, log_densities
+from ..nn.boltzmann import BoltzmannObjective, log_densities
 from ..nn.losses import LOSSES
 from ..nn.objective import Objective
 from ..nn.penalties import ActivitySparsity, weight_decays
-from ..training.solvers import LBFGS
+from ..training.solvers import is_full_batch
 from ._machine import BoltzmannMachine, check_group_sums, means_to_center
 from ._partition import LogPartition, normalized
-from ._passes import downward
+from ._passes import downward, run_chains
 
 
 @NetworkLayer.register
@@ -181,18 +176,11 @@ class RBM(BoltzmannMachine, FittedNetwork):
     n_components: int = field(default=100, kw_only=False)
     visible: Loss = "auto"
     gradient: Literal["cd", "pcd", "autoencoder"] = "cd"
-    n_gibbs_steps: int = 1
-    n_chains: int | None = None
-    centered: bool | Literal["auto"] = "auto"
     sparsity: float = 0.0
     sparsity_target: float = 0.1
     standardize: Standardize = "auto"
-    weight_decay: float = 0.0
-    momentum: float = 0.0
-    solver: StepSolverLike = "adam"
     learning_rate_init: float = 1e-2
     learning_rate: Schedule = "cosine"
-    batch_size: int = 100
     max_iter: int | Literal["auto"] = "auto"
     warm_start: bool = False
     device: str | None = None
@@ -201,17 +189,13 @@ class RBM(BoltzmannMachine, FittedNetwork):
     scales = (1, 1)  # of the weights on the way up and down; others in a DBM
 
     _parameter_constraints: ClassVar[dict] = {
-        **TrainedModel._parameter_constraints,
+        **BoltzmannMachine._parameter_constraints,
         **CONSTRAINTS,
         **ENGINE,
         "visible": [StrOptions({"auto", *LOSSES}), list],
         "gradient": [StrOptions({"pcd", "cd", "autoencoder"})],
-        "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
-        "n_chains": [Interval(Integral, 1, None, closed="left"), None],
-        "centered": ["boolean", StrOptions({"auto"})],
         "sparsity": [Interval(Real, 0, None, closed="left")],
         "sparsity_target": [Interval(Real, 0, 1, closed="neither")],
-        "momentum": [Interval(Real, 0, 1, closed="left")],
     }
 
     _needs: ClassVar[tuple] = (
@@ -347,20 +331,17 @@ class RBM(BoltzmannMachine, FittedNetwork):
             penalties = [*penalties, ActivitySparsity(self.sparsity, self.sparsity_target)]
         if self.gradient == "autoencoder":
             return Objective(network, units.loss, penalties=penalties)
-        if isinstance(self._make_solver(), LBFGS):
+        if is_full_batch(self.solver):
             raise ValueError("solver='lbfgs' needs an exact gradient: set gradient='autoencoder'.")
-        chains = None
-        if self.gradient == "pcd":
-            n_chains = self.n_chains or self.batch_size
-            chains = Chains(n_chains, self.n_components, self._base_bias.dtype)
+        dtype = self._base_bias.dtype
         return BoltzmannObjective(
             network,
             units.loss,
             n_steps=self.n_gibbs_steps,
-            chains=chains,
+            chains=self._new_chains(self.n_components, dtype) if self.gradient == "pcd" else None,
             penalties=penalties,
             scales=self.scales,
-            means=means_to_center(self.centered, units, self._base_bias.dtype),
+            means=means_to_center(self.centered, units, dtype),
         )
 
     @property
@@ -406,16 +387,13 @@ class RBM(BoltzmannMachine, FittedNetwork):
         return layer_weights(self.model_.params)
 
     def _ends_of_chains(self, n_chains, n_steps, X, means, rng):
-        params, units = self._network.views(self._params), self._units.loss
+        model = self.model_
         if X is None:
-            visible = units.draws(self._base_bias, n_chains, rng)
+            visible = model.loss.draws(self._base_bias, n_chains, rng)
         else:
-            visible = self._units.scaling.apply(X).copy()
-        codes, hidden = np.empty((2, len(visible), self.n_components_), visible.dtype)
-        with team():
-            for _ in range(n_steps):
-                gibbs_step(params, units, visible, codes, hidden, rng)
-        return downward(self.model_, hidden) if means else self._units.scaling.invert(visible)
+            visible = model.scaling.apply(X).copy()
+        hidden = run_chains(model.params, model.loss, visible, model.n_outputs, n_steps, rng)
+        return downward(model, hidden) if means else model.scaling.invert(visible)
 
     def _two_sides(self):
         return self._network.views(self._params), self._units.loss, self._base_bias

@@ -9,8 +9,7 @@ from typing import ClassVar, Literal
 from .._compat import Interval, _BaseComposition
 from .._estimators import named_layers
 from .._estimators.fitted import FittedNetwork
-from .._estimators.fitting import DTYPES, column_names, counted_rows, gathered, validated_rows
-from .._estimators.subestimators import data_for_part
+from .._estimators.fitting import column_names, fit_data
 from .._estimators.supervised import NOISE
 from .._estimators.training import SetAtEnd, TrainedModel
 from .._estimators.validation import OF_LEVEL, OF_SWAP
@@ -52,24 +51,20 @@ class BaseStack(TrainedModel, FittedNetwork, _BaseComposition, ABC):
         n_epochs = super().n_iter_
         return n_epochs or max(getattr(layer, "n_iter_", 0) for _, layer in self.layers_)
 
-    def _validated_input(self, frame, sample_weight):
-        """Return the rows of X, their weights, and the data to which the first layer is fitted.
+    def _validated_data(self, frame, sample_weight):
+        """Return the ``FitData`` of X, and set the ``Units`` in which the first layer sees it."""
+        data = fit_data(self, frame, sample_weight)
+        first = chosen_layers(self)[0][1]
+        self._units = units_of(first, data.X, data.frame, data.sample_weight)
+        self._units.check(data.X, column_names(self, data.X), warns=False)
+        return data
 
-        Set the ``Units`` in which the first layer sees X.
-        """
-        frame = gathered(self, frame)
-        X = validated_rows(self, frame, dtype=DTYPES)
-        X, weights, _ = counted_rows(X, sample_weight)
-        self._units = units_of(chosen_layers(self)[0][1], X, frame, weights)
-        self._units.check(X, column_names(self, X), warns=False)
-        return X, weights, data_for_part(frame, sample_weight, X, weights)
-
-    def _pretrain(self, state, data, first_data, n_more):
-        """Fit the layers to ``data``, the first one to ``first_data``, and put their weights into ``state``.
+    def _pretrain(self, state, data, n_more):
+        """Fit the layers to ``data``, and put their weights into ``state``.
 
         Return the ``Callbacks`` of the fit, which are to be closed after ``n_more`` trainings.
         """
-        layers = layers_in_training(self, state, data, first_data, n_more)
+        layers = layers_in_training(self, state, data, n_more)
         with SetAtEnd(state, self._set_state):
             pretrain(self, layers)
         return layers.report

@@ -7,9 +7,8 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 from .._compat import StrOptions
-from .._estimators.layer import NetworkLayer
+from .._estimators.layer import NetworkLayer, check_layers, kind_of_units
 from .._estimators.named_layers import check_names, of_widths
-from .._estimators.subestimators import check_layers, kind_of_units
 from .._estimators.supervised import MOST_UNITS
 from .._estimators.training import TrainedModel
 from .._estimators.units import plain_units

@@ -8,8 +8,8 @@ from .._arrays.namespace import like
 from .._estimators.callbacks import end_callbacks
 from .._estimators.devices import computing, prototype_of_parts
 from .._estimators.fitting import by_block, is_fitted
-from .._estimators.layer import NetworkLayer
-from .._estimators.subestimators import PartData, fill, weights_of
+from .._estimators.layer import NetworkLayer, weights_of
+from .._estimators.subestimators import fill
 
 
 class LayersOfNetwork:
@@ -25,18 +25,16 @@ class LayersOfNetwork:
     model : Model
         The network, whose encoder consists of the layers end to end and possibly more layers; its parameters; and the
         units in which the first layer sees X.
-    data : PartData
-        The validated X and its weights, from which the layers learn.
-    first_data : PartData
-        The same for the first layer, which is fitted to what the user gave if columns have names.
+    data : FitData
+        The data from which the layers learn.
     report : Callbacks
         Callbacks of the whole fit, of which the layers are parts.
     noise_below : bool
         Whether noise is added to X instead of to the codes.
     """
 
-    def __init__(self, layers, model, data, first_data, report, noise_below):
-        self.model, self.data, self.first_data = model, data, first_data
+    def __init__(self, layers, model, data, report, noise_below):
+        self.model, self.data = model, data
         self.report, self.noise_below = report, noise_below
         depths = [len(layer.layer_shapes()) for _, layer in layers]
         starts = np.cumsum([0, *depths[:-1]]).tolist()
@@ -92,11 +90,14 @@ class LayersOfNetwork:
                 prototype=prototype,
             )
 
+    def data_of(self, start):
+        """Return what the layer at ``start`` learns from, codes of X above the first one, and its weights."""
+        return (self.codes(start), self.data.sample_weight) if start else self.data.for_part()
+
     def begin(self, layer, start):
         """Let the layer check its training data; return its ``Problem`` and first state."""
-        data = PartData(self.codes(start), self.data.sample_weight) if start else self.first_data
         training = layer.layer_training()
-        problem, state = training.begin(data.X, data.sample_weight)
+        problem, state = training.begin(*self.data_of(start))
         if start and self.noise_below and training.make_noise is not None:
             # The noise is that of the columns of X, to which it is added, and not that of the codes.
             problem.objective.corruption = training.make_noise(self.model.units)

@@ -21,7 +21,7 @@ from ._layers_of_network import LayersOfNetwork
 from ._pretraining_simultaneous import pretrain_simultaneously
 
 
-def layers_in_training(self, state, data, first_data, n_more):
+def layers_in_training(self, state, data, n_more):
     """Return the ``LayersOfNetwork`` of the stack ``self``, whose weights go into ``state``.
 
     Their training and ``n_more`` tasks after it are the parts of the fit that callbacks see.
@@ -31,7 +31,7 @@ def layers_in_training(self, state, data, first_data, n_more):
     n_parts = n_more + (1 if self.schedule == "simultaneous" else len(self.layers_))
     # Whatever has been trained, its weights are in ``state``.
     report = Callbacks(self, data.X, n_parts, lambda _: self._set_state(state), "layer")
-    return LayersOfNetwork(self.layers_, model, data, first_data, report, noise_below)
+    return LayersOfNetwork(self.layers_, model, data, report, noise_below)
 
 
 def pretrain(stack, layers):
@@ -58,11 +58,13 @@ def _pretrain_greedily(layers):
         with layers.fitting(name, layer, start):
             if layers.noise_below and start:
                 _fit_with_noise_below(layers, layer, start)
-            elif start:
-                # The codes get no name, so that they are freed before those of the next layer are computed.
-                layer.fit(layers.codes(start), sample_weight=layers.data.sample_weight)
             else:
-                layer.fit(layers.first_data.X, sample_weight=layers.first_data.sample_weight)
+                # The codes get no name, so that they are freed before those of the next layer are computed.
+                _fit(layer, *layers.data_of(start))
+
+
+def _fit(layer, X, sample_weight):
+    layer.fit(X, sample_weight=sample_weight)
 
 
 def _fit_with_noise_below(layers, layer, start):

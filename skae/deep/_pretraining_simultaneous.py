@@ -55,7 +55,7 @@ def _begin_all(layers):
     objectives, states = [], []
     for number, (_, layer, start) in enumerate(layers):
         problem, state = layers.begin(layer, start)
-        layer.layer_training().set_state(state)
+        layer.layer_training().set_fitted(state)
         layers.copy_weights(layer, start)
         for observer in problem.objective.observers:
             observer.key = f"{observer.key}_{number}"  # all keep arrays in one state
@@ -67,8 +67,7 @@ def _begin_all(layers):
 def _joint_training(layers, together, checkpoint, resume):
     """Return a training with the parameters of the first layer, but with the solver of each layer for its part."""
     warn_of_first_layer([(name, layer) for name, layer, _ in layers])
-    trainings = [layer.layer_training() for _, layer, _ in layers]
-    solvers = [(training.make_solver(), training.step_size()) for training in trainings]
+    solvers = [layer.layer_training().make_solver() for _, layer, _ in layers]
     if any(isinstance(solver, LBFGS) for solver, _ in solvers):
         raise ValueError("schedule='simultaneous' needs a solver of minibatches in each layer.")
     _, first, _ = next(iter(layers))
@@ -81,14 +80,8 @@ def _set_layers(layers, together, joint):
     """Set the fitted attributes of each layer from its part of the ``joint`` state."""
     pieces = together.split(joint.params)
     for (_, layer, start), params in zip(layers, pieces):
-        set_part(layer, params, joint)
+        layer.layer_training().set_fitted(joint, params.copy())
         layers.copy_weights(layer, start)
-
-
-def set_part(layer, params, whole):
-    """Set the fitted attributes of ``layer``: its ``params``, and the history in ``whole``, the state of the training."""
-    training = layer.layer_training()
-    training.set_state(whole.restarted(params.copy(), training.make_solver()))
 
 
 def _reports(layers, n_epochs):

@@ -1,6 +1,5 @@
 """Pre-training of layers with labels, one after the other: each is the hidden layer of a network that predicts them."""
 
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,7 +13,6 @@ from ..nn.network import Network
 from ..nn.objective import Objective
 from ..training.problem import Problem
 from ._layers import layer_shapes
-from ._pretraining_simultaneous import set_part
 
 
 def pretrain_with_targets(layers, data, loss):
@@ -40,7 +38,7 @@ def pretrain_with_targets(layers, data, loss):
             rows=data.labeled_rows,
             strata=data.targets.strata,
         )
-        seen = codes if start else layers.first_data.X
+        seen = codes if start else layers.data.for_part()[0]
         units = plain_units(codes.shape[1]) if start else layers.model.units
         training = layer.layer_training()
         state = training.start(network, codes.dtype)
@@ -69,7 +67,7 @@ def pretrain_with_both(layers, data, loss, weight):
         with layers.fitting(name, layer, start):
             problem, state = layers.begin(layer, start)
             training = layer.layer_training()
-            training.set_state(state)
+            training.set_fitted(state)
             own = problem.objective.network
             network = _predictor(own.sizes, own.names, targets)
             predicting = Objective(network, loss, row_factors=factors)
@@ -78,7 +76,8 @@ def pretrain_with_both(layers, data, loss, weight):
             scale = own_loss_of_constants / loss_of_constants if loss_of_constants else 0.0
             both = SharedEncoder(problem.objective, predicting, weight * scale)
             flat = np.zeros(network.size, state.params.dtype)  # of which the output layer is taken
-            state = state.restarted(both.join(state.params, flat), training.make_solver())
+            solver, _ = training.make_solver()
+            state = state.restarted(both.join(state.params, flat), solver)
             problem = Problem(both, problem.X, weights, targets.values, strata=targets.strata)
             training.train(problem, state, partial(_set_autoencoder, layer, own.size))
 
@@ -91,13 +90,11 @@ def _predictor(sizes, activations, targets):
 
 def _set_autoencoder(layer, size, state):
     """Set the fitted attributes of ``layer``: the first ``size`` parameters, without those of the output layer."""
-    set_part(layer, state.params[:size], state)
+    layer.layer_training().set_fitted(state, state.params[:size].copy())
 
 
 def _set_encoder(layer, network, units, seen, state):
     """Set the fitted attributes of ``layer``: the columns of ``seen``, and ``network`` without its output layer."""
     shape, params = without_output(network, state.params)
     validate_data(layer, seen, skip_check_array=True)  # sets number and names of the columns
-    training = layer.layer_training()
-    training.set_network(units, shape)
-    training.set_state(replace(state, params=params))
+    layer.layer_training().set_fitted(state, params, (units, shape))

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from .._compat import Interval, StrOptions, _fit_context
 from .._estimators.fitting import unchanged_on_error
 from .._estimators.parameters import estimator
-from .._estimators.subestimators import PartData, copies
+from .._estimators.subestimators import copies
 from .._estimators.validation import Need
 from .._typing import ArrayLike, Corruption, MatrixLike, Self
 from ..nn.corruption import CORRUPTIONS, make_corruption
@@ -177,19 +177,19 @@ class RecurrentAE(BaseStack):
         """
         with unchanged_on_error(self):
             check_stack(self)
-            X, weights, first_data = self._validated_input(X, sample_weight)
+            data = self._validated_data(X, sample_weight)
             self.layers_ = copies(chosen_layers(self), self)
             widths, activations = layer_shapes(self.layers_)
             if len(widths) < 2:
                 raise ValueError("layers of a RecurrentAE must be two or more.")
             sizes = (self._units.scaling.n_inputs, *widths)
             self._shape = {"sizes": sizes, "activation": activations, "n_steps": self.n_steps}
-            self._learn(X, weights, first_data)
+            self._learn(data)
         return self
 
-    def _learn(self, X, weights, first_data):
+    def _learn(self, data):
         network = self._network
-        state = self._start(network, X.dtype)
+        state = self._start(network, data.X.dtype)
         objective = Objective(
             network,
             self._units.loss,
@@ -198,11 +198,11 @@ class RecurrentAE(BaseStack):
             ),
             penalties=weight_decays(self.weight_decay),
         )
-        problem = Problem(objective, self._units.scaling.rows(X), weights)
+        problem = Problem(objective, self._units.scaling.rows(data.X), data.sample_weight)
         if not self.pretraining:
             self._train(problem, state)
             return
-        report = self._pretrain(state, PartData(X, weights), first_data, 1)
+        report = self._pretrain(state, data, 1)
         self._train(problem, state)
         report.close()
 

@@ -14,7 +14,7 @@ from .._estimators.fit_warnings import warn_of_few_directions
 from .._estimators.fitting import gathered_with_y, is_fitted, take_columns, unchanged_on_error
 from .._estimators.parameters import estimator
 from .._estimators.reading import is_continuous
-from .._estimators.subestimators import PartData, copies, without_output
+from .._estimators.subestimators import copies, without_output
 from .._estimators.validation import Need, check_params, warn_of_unused
 from .._typing import AnyArray, ArrayLike, FloatArray, MatrixLike, Self, available_if
 from ..nn.corruption import make_corruption
@@ -228,7 +228,7 @@ class StackedAE(BaseStack):
 
     def _fit_autoencoder(self, X, sample_weight):
         vars(self).pop("predictor_", None)
-        X, weights, first_data = self._validated_input(X, sample_weight)
+        data = self._validated_data(X, sample_weight)
         corruption = None
         if self.corruption != "auto":
             corruption = make_corruption(
@@ -242,21 +242,21 @@ class StackedAE(BaseStack):
             "decoder": "untied",
             "downward": None if self.fine_tune else downward(self.layers_),
         }
-        inputs = self._units.scaling.rows(X)
+        inputs = self._units.scaling.rows(data.X)
         if self._as_part.name is None:  # else the whole warns
             warn_of_few_directions(inputs, self._units, type(self).__name__)
         network = self._network
-        state = self._start(network, X.dtype)
+        state = self._start(network, data.X.dtype)
         objective = Objective(
             network,
             self._units.loss,
             corruption=corruption,
             penalties=weight_decays(self.weight_decay),
         )
-        report = self._pretrain(state, PartData(X, weights), first_data, bool(self.fine_tune))
+        report = self._pretrain(state, data, bool(self.fine_tune))
         if self.fine_tune:
             constant_loss = self._units.constant_loss
-            problem = Problem(objective, inputs, weights, constant_loss=constant_loss)
+            problem = Problem(objective, inputs, data.sample_weight, constant_loss=constant_loss)
             self._train(problem, state)
         report.close()
 

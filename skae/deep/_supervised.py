@@ -9,8 +9,9 @@ from .._compat import Interval, StrOptions, _BaseComposition, _fit_context
 from .._estimators import named_layers
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import fitting_parts, in_numpy
-from .._estimators.fitting import column_names, gathered_with_y, unchanged_on_error
-from .._estimators.subestimators import PartData, copies, data_for_part, fill, weights_of
+from .._estimators.fitting import column_names, unchanged_on_error
+from .._estimators.layer import weights_of
+from .._estimators.subestimators import copies, fill
 from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.training import SetAtEnd
 from .._estimators.unlabeled import (
@@ -118,34 +119,31 @@ class BaseSupervisedStack(BaseSupervised, _BaseComposition):
         with unchanged_on_error(self), fitting_parts(self, X) as self._backend:
             X, y, sample_weight = map(in_numpy, (X, y, sample_weight))
             self._check_parameters()
-            X, y = gathered_with_y(self, X, y)
-            frame = X
             data = self._validated_data(X, y, sample_weight)
             layers = chosen_layers(self, units_below_outputs(self.n_features_in_))
-            self._units = self._units_of_first_layer(layers[0][1], data, frame)
+            self._units = self._units_of_first_layer(layers[0][1], data)
             if self.reconstruction_weight:
                 self._units.check(data.X, column_names(self, data.X), warns=False)
             self.layers_ = copies(layers, self)
             n_inputs, shapes = self._units.scaling.n_inputs, layer_shapes(self.layers_)
             state = self._start_network(n_inputs, *shapes, data)
-            self._learn(data, state, data_for_part(frame, sample_weight, data.X, data.weights))
+            self._learn(data, state)
         return self
 
-    def _units_of_first_layer(self, layer, data, frame):
+    def _units_of_first_layer(self, layer, data):
         """Return the ``Units`` of the first layer, from the rows that it learns from."""
-        X, weights, labeled = data.X, data.weights, data.targets.labeled
+        X, weights, labeled = data.X, data.sample_weight, data.targets.labeled
         uses_all = self.pretraining in ("unsupervised", "partial") or self.reconstruction_weight
         if not (uses_all or labeled.all()):
             X, weights = X[labeled], None if weights is None else weights[labeled]
-        return units_of(layer, X, frame, weights)
+        return units_of(layer, X, data.frame, weights)
 
-    def _learn(self, data, state, first_data):
-        """Train the layers, the first one on ``first_data``, and then all of them together."""
+    def _learn(self, data, state):
+        """Train the layers, and then all of them together."""
         if self.pretraining is None:
             self._train_together(data, state)
             return
-        rows = PartData(data.X, data.weights)
-        layers = layers_in_training(self, state, rows, first_data, 1 + self.refit)
+        layers = layers_in_training(self, state, data, 1 + self.refit)
         with SetAtEnd(state, self._set_state):
             self._pretrain(layers, data)
         self._train_together(data, state)

@@ -14,11 +14,11 @@ from .._estimators import unsupervised
 from .._estimators.fitted import FittedNetwork
 from .._estimators.fitting import check_counts, generator, unchanged_on_error
 from .._estimators.parameters import estimator
-from .._estimators.reading import validated
+from .._estimators.reading import validated_start
 from .._estimators.training import TrainedModel
 from .._estimators.units import make_units
 from .._estimators.unsupervised import CONSTRAINTS, fit_network
-from .._estimators.validation import warn_of_argument, warn_of_n_samples
+from .._estimators.validation import warn_of_argument
 from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Schedule, Self, Standardize
 from .._warnings import warn
 from ..nn.corruption import GaussianNoise
@@ -288,7 +288,6 @@ class EnergyAE(TrainedModel, FittedNetwork):
         check_positive("step_size", step_size)
         rng = generator(random_state)
         x, model = self._chain_start(n_samples, start, rng), self.model_
-        warn_of_n_samples(n_samples, None if start is None else x, "start")
         if method == "langevin":
             if n_leapfrog != 10:
                 warn_of_argument(f"n_leapfrog={n_leapfrog}", "method='hmc'")
@@ -319,7 +318,7 @@ class EnergyAE(TrainedModel, FittedNetwork):
         dtype = self._params.dtype
         if start is None:
             return like_columns(self._moments, n_samples, dtype, rng)
-        X = validated(self, start, "start", dtype=dtype, order="C", reset=False)
+        X = validated_start(self, start, "start", n_samples, dtype)
         return self._units.scaling.apply(X)
 
     def objective(self, network, units):

@@ -10,25 +10,21 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays.namespace import some_rows
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.fitting import (
-    DTYPES,
     MeanScore,
     by_block,
     check_counts,
     column_names,
-    counted_rows,
-    gathered,
+    fit_data,
     generator,
     unchanged_on_error,
     validated_rows,
 )
 from .._estimators.one_pass import fit_transform
 from .._estimators.parameters import estimator
-from .._estimators.reading import validated
+from .._estimators.reading import validated_start
 from .._estimators.subestimators import fitted_base
-from .._estimators.validation import warn_of_n_samples
 from .._typing import ArrayLike, FloatArray, MatrixLike, RandomState, Self
 from ..nn.model import Model
 from ._checks import check_positive, check_squared, checked_states, column_moments, like_columns
@@ -40,11 +36,14 @@ from ._energies import (
     draw_data,
     mean_energies,
     mean_gradients,
-    moments,
 )
-from ._posterior import checked_base, draw_parameters, reconstruction_diagnostics, warn_of_mixing
-
-_CHECKED = 64  # training rows whose reconstructions are diagnosed
+from ._posterior import (
+    checked_base,
+    draw_parameters,
+    reconstruction_diagnostics,
+    reconstruction_moments,
+    warn_of_mixing,
+)
 
 
 @estimator
@@ -187,17 +186,15 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         """
         with unchanged_on_error(self, learned="draws_"):
             rng, base = check_random_state(self.random_state), checked_base(self.base)
-            frame = gathered(self, X)
-            X = validated_rows(self, frame, dtype=DTYPES)
-            self.base_ = fitted_base(self, base, frame, sample_weight, rng=rng)
-            X, weights, _ = counted_rows(X, sample_weight)
+            data = fit_data(self, X, sample_weight)
+            X, weights = data.X, data.sample_weight
+            self.base_ = fitted_base(self, base, data.frame, sample_weight, rng=rng)
             self._moments = column_moments(X, weights)
             seed = int(rng.randint(np.iinfo(np.int32).max))
             self._temperature, self._n_chains = self.temperature, self.n_chains
             check_squared("prior_scale", self.prior_scale)
             draw_parameters(self, X.astype(self.base_.model_.dtype, copy=False), weights, seed)
-        some = some_rows(X, _CHECKED)
-        warn_of_mixing(self, reconstruction_diagnostics(self._models, self._n_chains, some))
+        warn_of_mixing(self, X, self._models)
         return self
 
     def transform(self, X: MatrixLike) -> FloatArray:
@@ -246,16 +243,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         moments : ReconstructionMoments
             Named tuple of ``mean`` and ``standard_deviation``, each of shape (n_samples, n_features).
         """
-        X, models, scaling = self._checked(X), self._models, self.base_.model_.scaling
-
-        def mean_and_deviation(x):
-            # On the scale of the network's inputs, whose squares do not overflow.
-            z = scaling.apply(x)
-            mean, deviation = moments(model.reconstruct_scaled(z) for model in models)
-            return np.stack([scaling.invert(mean), scaling.invert_difference(deviation)], axis=1)
-
-        both = by_block(X, mean_and_deviation, (2, X.shape[1]))
-        return ReconstructionMoments(both[:, 0], both[:, 1])
+        return reconstruction_moments(self._checked(X), self._models)
 
     def diagnose(self, X: MatrixLike) -> ChainDiagnostics:
         """Return effective sample size and R-hat of r(x), which tell whether to trust :meth:`predict_distribution`.
@@ -270,7 +258,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         diagnostics : ChainDiagnostics
             Named tuple of ``effective_sample_size`` and ``r_hat``, each of shape (n_samples, n_features).
         """
-        return reconstruction_diagnostics(self._models, self._n_chains, self._checked(X))
+        return reconstruction_diagnostics(self._checked(X), self._models, self._n_chains)
 
     def energy(self, X: MatrixLike) -> FloatArray:
         """Return the mean over the draws of E(x, theta), the loss plus the penalties on x.
@@ -384,8 +372,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         if x0 is None:
             start = like_columns(self._moments, n_samples, dtype, rng)
         else:
-            start = validated(self, x0, "x0", dtype=dtype, order="C", reset=False)
-            warn_of_n_samples(n_samples, start, "x0")
+            start = validated_start(self, x0, "x0", n_samples, dtype)
         start, steps = scaling.apply(start), (n_steps, step_size, self._temperature, rng)
         drawn = draw_data(self.base_, self._draws, start, *steps)
         return checked_states(scaling, drawn, start)
@@ -410,8 +397,7 @@ class JointEnergy(MeanScore, ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     @property
     def _draws(self):
-        network = self.base_.model_.network
-        return [network.views(flat) for flat in self.draws_]
+        return [model.params for model in self._models]
 
     def _checked(self, X, *, in_range=False):
         check_is_fitted(self)

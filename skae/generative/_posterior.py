@@ -6,6 +6,7 @@ import numpy as np
 from scipy.optimize import minimize as scipy_minimize
 from sklearn.exceptions import ConvergenceWarning
 
+from .._arrays.namespace import some_rows
 from .._estimators.fitting import BLOCK, by_block, rows_at_once
 from .._estimators.subestimators import unfrozen
 from .._warnings import warn
@@ -15,9 +16,11 @@ from ..training.loop import say
 from ..training.problem import Problem
 from ._adaptation import AdaptiveChains
 from ._diagnostics import FEWEST, ChainDiagnostics, diagnose
+from ._energies import ReconstructionMoments, moments
 
 MOST_R_HAT = 1.1
 FEWEST_INDEPENDENT = 50  # these estimate a standard deviation to 10%
+_CHECKED = 64  # training rows whose reconstructions are diagnosed
 
 
 def checked_base(base):
@@ -28,11 +31,25 @@ def checked_base(base):
     return base
 
 
-def reconstruction_diagnostics(models, n_chains, x):
+def reconstruction_diagnostics(x, models, n_chains):
     """Return the :class:`ChainDiagnostics` of the reconstructions of the rows x by ``models``."""
     block = rows_at_once(BLOCK, 2 * len(models) * x.shape[1], x.dtype)
     both = by_block(x, partial(_diagnosed, models, n_chains), (2, x.shape[1]), block)
     return ChainDiagnostics(both[:, 0], both[:, 1])
+
+
+def reconstruction_moments(X, models):
+    """Return the :class:`ReconstructionMoments` of the rows of X over ``models``."""
+    scaling = models[0].scaling
+
+    def mean_and_deviation(x):
+        # On the scale of the network's inputs, whose squares do not overflow.
+        z = scaling.apply(x)
+        mean, deviation = moments(model.reconstruct_scaled(z) for model in models)
+        return np.stack([scaling.invert(mean), scaling.invert_difference(deviation)], axis=1)
+
+    both = by_block(X, mean_and_deviation, (2, X.shape[1]))
+    return ReconstructionMoments(both[:, 0], both[:, 1])
 
 
 def _diagnosed(models, n_chains, x):
@@ -180,12 +197,12 @@ class _Draws:
         model.effective_sample_size_, model.r_hat_ = diagnose(states)
 
 
-def warn_of_mixing(model, diagnostics):
-    """Warn, with the cure, if reconstructions have not mixed according to ``diagnostics``, or draws are too few to tell.
+def warn_of_mixing(model, X, models):
+    """Warn, with the cure, if reconstructions of some rows of X by ``models`` have not mixed, or draws are too few to tell.
 
     Parameters are not checked: units that swap places, and weights that make up for each other, leave r(x) as it is.
     """
-    sizes, r_hats = diagnostics
+    sizes, r_hats = reconstruction_diagnostics(some_rows(X, _CHECKED), models, model.n_chains)
     least, worst = sizes.min(), r_hats.max()
     if least >= FEWEST_INDEPENDENT and worst <= MOST_R_HAT:
         return

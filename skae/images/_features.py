@@ -341,10 +341,8 @@ class ConvolutionalFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             "threshold": f"lower alpha={self.alpha:g}",
             "triangle": "give at least two filters, which differ",
         }
-        cure, some = (
-            cures.get(self.encoder, "give another dictionary"),
-            some_rows(patches, _CHECKED),
-        )
+        cure = cures.get(self.encoder, "give another dictionary")
+        some = some_rows(patches, _CHECKED)
         if are_equal(some):
             cure = "all patches are the same: give images that differ"
         warn_of_zero_codes(self._maps.codes(some), type(self).__name__, cure)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from .._estimators.columns import LARGEST_WHOLE
 from .._estimators.devices import check_library
-from .._estimators.fitting import counted_rows, gathered, validated_rows
+from .._estimators.fitting import counted_rows, gathered, validated_frame
 from .._estimators.reading import dtype_of_frame, named_array, refuse_masked_rows
 from .._estimators.unit_atoms import unit_rows
 from .._warnings import warn
@@ -65,7 +65,7 @@ def _read_images(estimator, X, image_shape, reset):
                 f"X has the shape {X.shape} of one image: give X[np.newaxis], or the pixels of each image as a row."
             )
         dtypes = _dtypes_of(X)
-        X = validated_rows(estimator, X, dtype=dtypes, accept_sparse=False, reset=reset)
+        X = validated_frame(estimator, X, dtype=dtypes, accept_sparse=False, reset=reset)
         shape = shape or _shape_of_row(X.shape[1])
         if np.prod(shape) != X.shape[1]:
             raise ValueError(

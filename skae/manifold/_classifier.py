@@ -1,23 +1,19 @@
 """Manifold tangent classifier."""
 
 from contextlib import nullcontext
-from copy import deepcopy
 from dataclasses import field
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-
 from .._arrays.namespace import evenly_spaced
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._estimators.devices import CONSTRAINTS as ENGINE
 from .._estimators.devices import computing, fitting_parts, in_numpy, prototype_of_parts
-from .._estimators.fit_warnings import warn_of_constant_outputs
-from .._estimators.fitting import by_block, gathered_with_y, unchanged_on_error
+from .._estimators.fitting import by_block, unchanged_on_error
 from .._estimators.parameters import estimator, resolved
 from .._estimators.reading_y import CLASS_WEIGHT, score
-from .._estimators.subestimators import data_for_part, fill_encoder, fitted_base, unfrozen
+from .._estimators.subestimators import start_above, unfrozen
 from .._estimators.supervised import BaseSupervised, units_below_outputs
 from .._estimators.unlabeled import (
     RECONSTRUCTION,
@@ -35,10 +31,18 @@ from ..autoencoders import BaseAutoEncoder
 from ..deep import StackedAE
 from ..nn.losses import Bernoulli, Multinomial
 from ..nn.tangent_propagation import TangentPropagation
-from ._store import OF_TANGENTS, TangentStore, TangentUpdates, automatic_penalty, is_penalized
+from ._penalty import (
+    OF_TANGENTS,
+    automatic_penalty,
+    is_penalized,
+    penalized_rows,
+    resolved_n_tangents,
+    warn_of_constant_outputs,
+)
+from ._store import TangentStore, TangentUpdates
 
 _N_CHECKED = 1000  # labeled rows on which constant outputs are detected
-_MOST_TANGENTS, _MOST_UNLABELED = 15, 10_000
+_MOST_UNLABELED = 10_000  # that penalize_unlabeled='auto' penalizes
 _LARGEST = 0.05  # fraction of the loss of constant outputs above which the penalty of a minibatch is logarithmic
 _TOL = 1e-2  # in radians: smaller angles do not matter to the penalty, and this saves a third of the steps
 
@@ -273,31 +277,25 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         with unchanged_on_error(self), fitting_parts(self, X) as self._backend:
             X, y, sample_weight = map(in_numpy, (X, y, sample_weight))
             self._check_solver()
-            X, y = gathered_with_y(self, X, y)
-            frame = X
             data = self._validated_data(X, y, sample_weight)
             data.targets.loss = self._output_loss()
-            # If (a) is interrupted, there is a classifier over what the base has learned so far.
-            begin = partial(self._begin, data)
-            base_data = data_for_part(frame, sample_weight, data.X, data.weights)
-            state = begin(self._fitted_base(*base_data, on_interrupt=begin))
-            self._train_together(data, state)
+            self._train_together(data, start_above(self, data, self._checked_base()))
         return self
 
     def _train_together(self, data, state):
         """Train all layers and the output layer with the tangent penalty, starting from ``state``."""
         inputs, constant_loss = self._inputs(data.X), data.constant_loss()
-        penalizes_unlabeled = self.penalize_unlabeled
-        if penalizes_unlabeled == "auto":
-            penalizes_unlabeled = data.targets.loss is Multinomial
-        rows = self._penalized_rows(data.targets.labeled, penalizes_unlabeled, state.seed)
+        n_unlabeled = len(data.targets.labeled) if self.penalize_unlabeled else 0
+        if self.penalize_unlabeled == "auto":
+            n_unlabeled = _MOST_UNLABELED if data.targets.loss is Multinomial else 0
+        rows = penalized_rows(data.targets.labeled, n_unlabeled, state.seed)
         penalties, observers = self._penalties(inputs, rows, data, state, constant_loss)
         if not penalties:
-            penalizes_unlabeled, rows = False, data.labeled_rows
+            n_unlabeled, rows = 0, data.labeled_rows
         # Which rows to train on, such that the loss of predictions is a mean over the labeled ones of them.
-        ratio = unlabeled_ratio(self, self.reconstruction_weight > 0 or penalizes_unlabeled)
+        ratio = unlabeled_ratio(self, self.reconstruction_weight > 0 or n_unlabeled > 0)
         options = {"rows": rows, "observers": observers, "unlabeled_per_labeled": ratio}
-        if penalizes_unlabeled:
+        if n_unlabeled:
             data = with_unlabeled_stratum(with_mean_over_labeled(data, rows, ratio))
         elif self.reconstruction_weight:
             options |= {"rows": None, "factors": supervised_factors(data, ratio)}  # all rows
@@ -319,49 +317,23 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         used = self.penalize_unlabeled or self.reconstruction_weight > 0
         check_unlabeled(self, used, "penalize_unlabeled=True or reconstruction_weight > 0")
 
-    def _begin(self, data, base):
-        """Add an output layer to the encoder of ``base``; set the fitted attributes and return the state."""
-        fitted = base.model_
-        self.base_, self._units, encoder = base, deepcopy(fitted.units), fitted.network
-        n_inputs, *widths = encoder.sizes
-        state = self._start_network(n_inputs, widths, encoder.names, data)
-        fill_encoder(self._network.views(state.params), fitted.params)
-        self._set_state(state)
-        return state
-
-    def _fitted_base(self, X, weights, on_interrupt):
+    def _checked_base(self):
         base = unfrozen(self.base)
         if base is None:
             base = StackedAE([units_below_outputs(self.n_features_in_)] * 2)
         if not isinstance(base, (BaseAutoEncoder, StackedAE)):
             raise TypeError(f"base must be an auto-encoder or a StackedAE; got {base!r}.")
-        return fitted_base(self, base, X, weights, on_interrupt=on_interrupt)
+        return base
 
     def _warn_of_constant_outputs(self, data):
         """Warn if even the labeled rows are predicted hardly better than by outputs that do not depend on X."""
         rows, weights = data.counted_labeled_rows, data.balanced_weights
         rows = rows[evenly_spaced(len(rows), _N_CHECKED)]
         weights = None if weights is None else weights[rows]
-        values, encode = data.targets.values[rows], self._network.encode
-        encoded = partial(encode, self._network.views(self._params))
-        outputs = by_block(self._inputs(data.X[rows]), encoded, values.shape[1])
-        best = np.average(values, axis=0, weights=weights) - 0.5  # with signs of logits
-        constant = np.broadcast_to(best, values.shape)
-        error = np.average(self._kind.errors(outputs, values), weights=weights)
-        chance = np.average(self._kind.errors(constant, values), weights=weights)
-        warn_of_constant_outputs(error, chance, self.tangent_penalty_)
-
-    def _n_tangents(self):
-        """Return the number of tangents of a row; raise if there are fewer inputs or code units."""
-        n_inputs, *_, n_units, _ = self._shape["sizes"]
-        width = min(n_inputs, n_units)
-        if self.n_tangents == "auto":
-            return min(_MOST_TANGENTS, max(1, width // 2))
-        if self.n_tangents > width:
-            raise ValueError(
-                f"n_tangents={self.n_tangents} is more than varying features or code units, {width}."
-            )
-        return self.n_tangents
+        network, values = self._network, data.targets.values[rows]
+        logits = partial(network.encode, network.views(self._params))
+        outputs = by_block(self._inputs(data.X[rows]), logits, values.shape[1])
+        warn_of_constant_outputs(self._kind, outputs, values, weights, self.tangent_penalty_)
 
     def _output_loss(self):
         """Return the loss of the output units."""
@@ -370,15 +342,6 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
         if self.penalize_unlabeled is True:
             raise ValueError("penalize_unlabeled=True needs output='softmax' and one label a row.")
         return Bernoulli
-
-    def _penalized_rows(self, labeled, penalizes_unlabeled, seed):
-        """Return the rows with tangents, which are those to train on unless X is reconstructed."""
-        if not penalizes_unlabeled:
-            return np.flatnonzero(labeled)
-        unlabeled = np.flatnonzero(~labeled)
-        if self.penalize_unlabeled == "auto" and len(unlabeled) > _MOST_UNLABELED:
-            unlabeled = np.random.default_rng(seed).permutation(unlabeled)[:_MOST_UNLABELED]
-        return np.sort(np.append(np.flatnonzero(labeled), unlabeled))
 
     def _base_autoencoder(self, state):
         """Return the network of the base and its parameters; a base that has learned from y gets a tied decoder."""
@@ -405,12 +368,13 @@ class ManifoldTangentClassifier(ClassifierMixin, BaseSupervised):
 
     def _tangents(self, inputs, rows, state):
         """Return the ``TangentStore`` of the tangents at ``rows`` of the encoder in ``state``."""
-        prototype = prototype_of_parts()
+        network, prototype = self._network, prototype_of_parts()
+        n_inputs, *_, n_units, _ = network.sizes
         store = TangentStore(
-            self._network,
+            network,
             inputs,
             rows,
-            self._n_tangents(),
+            resolved_n_tangents(self.n_tangents, n_inputs, n_units),
             dtype=self.tangent_storage,
             random=self.tangent_sampling == "random",
             tol=_TOL,

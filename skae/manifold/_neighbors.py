@@ -18,6 +18,7 @@ from .._estimators.fitting import (
     column_names,
     gathered_with_y,
     unchanged_on_error,
+    validated_frame,
     validated_rows,
 )
 from .._estimators.parameters import check_set, estimator
@@ -27,7 +28,6 @@ from .._estimators.subestimators import (
     check_instance,
     check_needs_no_y,
     check_prefit,
-    data_for_part,
     is_prefit,
     kept,
     unfrozen,
@@ -167,11 +167,10 @@ class TangentNeighborsClassifier(ClassifierMixin, BaseEstimator):
             If X, y or a parameter is invalid; the estimator is then as before, and so it is after an interrupt.
         """
         with unchanged_on_error(self, effective_n_jobs(self.n_jobs)):
-            X, y = gathered_with_y(self, X, y)
-            frame = X
-            X = validated_rows(self, X, dtype=DTYPES, accept_sparse=False)
+            frame, y = gathered_with_y(self, X, y)
+            X = validated_frame(self, frame, dtype=DTYPES, accept_sparse=False)
             check_consistent_length(X, y)
-            frame = data_for_part(frame, None, X, None).X
+            frame = frame if hasattr(frame, "columns") else X
             self.classes_, labels = read_labels(y)
             known = labels >= 0
             self._labels, points = labels[known], X if known.all() else X[known]

@@ -1,4 +1,4 @@
-"""Tangents of training samples, stored for each batch, and the automatic weight of a penalty along them."""
+"""Tangents of training samples, stored for each batch."""
 
 import numpy as np
 from sklearn.utils import gen_batches
@@ -13,9 +13,6 @@ from .._arrays.namespace import (
     namespace,
     to_numpy,
 )
-from .._estimators.label_neighbors import LabeledNeighbors
-from .._estimators.parameters import resolved
-from .._estimators.validation import Need
 from .._kernels.tangents import gather, gather_sum
 from .._protocols import Observer
 from .._threads import ELEMENT, share, share_items
@@ -23,13 +20,6 @@ from ..nn.linear_maps import encoder_map
 from ._bidiagonalization import leading_vectors
 from ._tangents import BLOCK, rows_at_once_like
 
-# Rows of the data, and rows with tangents, from which the automatic weight is computed: enough for two digits.
-_N_ROWS = 500
-# With fewer labels a penalty at unlabeled rows would flatten the outputs there, and is made smaller.
-_MANY_LABELS = 1000
-# Shares of the way to the nearest row of another label along tangents: up to which the automatic weight stays, and from
-# which it is 0. Then outputs must change along tangents.
-_WITHIN, _ACROSS = 0.5, 0.6
 _CELLS = 10_000_000  # of tangents at once
 
 
@@ -226,78 +216,3 @@ class TangentUpdates(Observer):
     def kept(self, params):
         """Return an array like the parameters of the encoder whose tangents are in use."""
         return {"encoder": params}
-
-
-def is_penalized(classifier):
-    """Return whether ``classifier`` penalizes slopes along tangents."""
-    return resolved(classifier.tangent_penalty, "tangent_penalty", 1.0) > 0
-
-
-OF_TANGENTS = (
-    Need(
-        "n_tangents tangent_sampling update_tangents tangent_storage",
-        "tangent_penalty",
-        "tangent_penalty > 0",
-        is_penalized,
-    ),
-    Need(
-        "update_tangents",
-        "frozen",
-        "frozen below 'all', or the tangents stay as they are",
-        lambda self: self.frozen != "all",
-    ),
-)
-
-
-def automatic_penalty(X, rows, data, store, seed):
-    """Return the mean variance of the data along the tangents, or less if few of the ``rows`` have labels.
-
-    If x moves along a tangent by the standard deviation of the data, outputs change by about the slope times that
-    deviation. The penalty is the mean square of this change. It is 0 if tangents are the way to other labels.
-
-    Parameters
-    ----------
-    X : C-ordered ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
-        The inputs of the network for the rows in ``data``.
-    rows : ndarray of int
-        Rows that have tangents, among them all labeled ones.
-    data : SupervisedData
-    store : TangentStore
-    seed : int
-        Seed for the choice of some rows, if there are many.
-    """
-    rng, weights = np.random.default_rng(seed), data.balanced_weights
-    some = _some(np.arange(X.shape[0]), weights, rng)
-    some_weights, x = None if weights is None else weights[some], dense(X[some])
-    deviations = x - np.average(x, axis=0, weights=some_weights)
-    tangent_rows = _some(rows, weights, rng)
-    variances = np.empty(len(tangent_rows))
-    for part, basis in store.tangents_by_block(tangent_rows):
-        squares = np.square(deviations @ basis.reshape(-1, X.shape[1]).T)
-        along = np.average(squares, axis=0, weights=some_weights)
-        variances[part] = along.reshape(-1, store.n_tangents).mean(axis=1)
-    row_weights = None if weights is None else weights[tangent_rows]
-    variance = np.average(variances, weights=row_weights)
-    n_labeled = int(data.targets.labeled.sum())
-    fraction = min(1, n_labeled / _MANY_LABELS) if n_labeled < len(rows) else 1
-    share = share_to_other_label(X, data, store)
-    within = np.clip((_ACROSS - share) / (_ACROSS - _WITHIN), 0, 1)
-    return float(variance * fraction**1.5 * within)
-
-
-def share_to_other_label(X, data, store):
-    """Return the share of the squared distance to the nearest row of another label that lies in the tangent plane."""
-    rows, differences = LabeledNeighbors(X, data).to_other_label()
-    if len(rows) == 0:
-        return 0.0
-    along = 0.0
-    for part, basis in store.tangents_by_block(rows):
-        along += np.sum((basis @ differences[part][:, :, None]) ** 2)
-    total = np.sum(differences**2)
-    return along / total if total > 0 else 0.0
-
-
-def _some(rows, weights, rng):
-    """Return some of the ``rows`` with a positive weight, in their order."""
-    rows = rows if weights is None else rows[weights[rows] > 0]
-    return np.sort(rng.permutation(rows)[:_N_ROWS])

@@ -47,8 +47,9 @@ class Model:
         return self.network.sizes[self.n_layers]
 
     def encoder_layers(self):
-        """Return weights and bias of each layer of the encoder, from the lowest up."""
-        return list(zip(self.params.encoder_weights, self.params.encoder_biases))
+        """Return weights, bias and activation of each layer of the encoder, from the lowest up."""
+        params = self.params
+        return list(zip(params.encoder_weights, params.encoder_biases, self.network.names))
 
     def network_inputs(self, X):
         """Return the network's inputs for the rows of X, which are made dense and scaled when they are taken."""

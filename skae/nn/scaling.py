@@ -89,9 +89,10 @@ class Scaling:
 
     def _varying(self, x):
         """Return center and scale of the columns that vary, in the library, device and dtype of ``x``."""
-        center, scale, dtype = self.center, self.scale, dtype_name(x)
+        center, scale = self.center, self.scale
         if self.columns is not None:
             center, scale = center[self.columns], scale[self.columns]
+        dtype = x.dtype if is_numpy(x) else dtype_name(x)  # a name takes longer
         center, scale = center.astype(dtype, copy=False), scale.astype(dtype, copy=False)
         return like(center, x), like(scale, x)
 

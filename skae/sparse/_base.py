@@ -45,6 +45,7 @@ from .._estimators.fitting import (
     gathered,
     rows_at_once,
     unchanged_on_error,
+    validated_frame,
     validated_rows,
 )
 from .._estimators.one_pass import fit_transform
@@ -230,7 +231,7 @@ class BaseCoder(
         dtype, X = DTYPES if reset else self._atoms.dtype, gathered(self, X)
         self._check_library(X)
         prototype, backend = prototype_for(self, X), dispatched(X)
-        X = in_numpy(validated_rows(self, X, dtype=dtype, reset=reset))
+        X = in_numpy(validated_frame(self, X, dtype=dtype, reset=reset))
         self._backend = backend
         X, weights, _ = counted_rows(X, in_numpy(sample_weight))
         return X, weights, prototype

@@ -16,7 +16,7 @@ from .._protocols import Observer, TakesNoRate
 from .._threads import ELEMENT, share
 from .._warnings import warn
 
-AUTO_ITERATIONS = 200  # of L-BFGS
+_ITERATIONS = 200  # of L-BFGS
 _STEPS = 1000, 2000  # bounds on the minibatches of max_iter='auto', which are two for each row
 _EPOCHS = 12, 1000  # bounds on its epochs
 
@@ -170,8 +170,10 @@ def is_full_batch(solver):
     return solver == "lbfgs" or isinstance(solver, LBFGS)
 
 
-def auto_epochs(n_rows, batch_size):
-    """Return the number of epochs for ``max_iter='auto'``, which is larger for small data."""
+def auto_epochs(solver, n_rows, batch_size):
+    """Return the number of epochs for ``max_iter='auto'``, which is larger for small data, or of iterations of L-BFGS."""
+    if is_full_batch(solver):
+        return _ITERATIONS
     n_steps = np.clip(2 * n_rows, *_STEPS)
     return int(np.clip(math.ceil(n_steps / math.ceil(n_rows / batch_size)), *_EPOCHS))
 

@@ -52,6 +52,20 @@ def test_targets_out_of_range_are_refused(size, dtype):
     np.testing.assert_allclose(1e100 * small, model.fit(data, data[:, 0]).predict(data), rtol=1e-6)
 
 
+def test_a_layer_that_learned_from_y_cannot_go_on_without():
+    """It has no decoder, and its solver starts anew from its own part of the parameters."""
+    data, classes = _overlapping()
+    options = {"pretraining": "supervised", "max_iter": 2, "random_state": 0}
+    model = StackedAEClassifier([3], **options).fit(data, classes)
+    layer = model.layers_[0][1]
+    state = vars(layer)["_state"]
+    assert state["solver_first"].shape == state["params"].shape == (15,)
+    with pytest.raises(ValueError, match="This ContractiveAE was a layer .* has no decoder"):
+        layer.partial_fit(data)
+    layer.fit(data)
+    assert layer.partial_fit(data).reconstruct(data).shape == data.shape
+
+
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_a_linear_stack_is_least_squares(n_outputs):
     rng = np.random.default_rng(0)
@@ -425,8 +439,7 @@ def test_layers_without_names_are_told_of_make_stack():
     ],
 )
 def test_automatic_dropout_is_half_of_wide_layers(layers, options, dropout, monkeypatch):
-    monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda n_rows, batch_size: 2)
-    monkeypatch.setattr("skae._estimators.training.AUTO_ITERATIONS", 2)
+    monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda *_: 2)
     options = {"pretraining": None, "random_state": 0, **options}
     noisy = np.random.default_rng(0).integers(0, 3, 80)
     auto = StackedAEClassifier(layers, **options).fit(X[:80], noisy)
@@ -447,7 +460,7 @@ def test_rows_that_are_looked_at_are_of_all_classes_that_take_turns(n_classes):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("n_wrong", [0, 15, 80])
 def test_automatic_dropout_follows_the_noise_of_labels(n_wrong, monkeypatch):
-    monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda n_rows, batch_size: 2)
+    monkeypatch.setattr("skae._estimators.training.auto_epochs", lambda *_: 2)
     labels = np.where(np.arange(100) < n_wrong, np.arange(100) % 3, y[:100] % 3)
     data = scale(X[:100, [2, 3, 4, 5, 10, 20, 21, 36, 42, 43]])  # ten rows per column
     nearest = KNeighborsClassifier(1).fit(data, labels).kneighbors(return_distance=False)[:, 0]

@@ -563,7 +563,9 @@ def test_what_has_no_gradient_or_samples():
         _fitted(data=FEATURES).energy_gradient(FEATURES, draw=3)
 
 
-@pytest.mark.parametrize("method", ["transform", "reconstruct", "energy", "energy_gradient"])
+@pytest.mark.parametrize(
+    "method", ["transform", "reconstruct", "diagnose", "energy", "energy_gradient"]
+)
 def test_bad_data(method):
     with pytest.raises(NotFittedError):
         getattr(JointEnergy(), method)(X)

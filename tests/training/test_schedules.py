@@ -129,7 +129,7 @@ def test_bad_schedule():
 )
 @pytest.mark.parametrize("batch_size", [1, 64, 500])
 def test_automatic_epochs_have_two_minibatches_for_each_row(n_rows, n_steps, batch_size):
-    n_epochs, n_batches = auto_epochs(n_rows, batch_size), -(-n_rows // batch_size)
+    n_epochs, n_batches = auto_epochs("adam", n_rows, batch_size), -(-n_rows // batch_size)
     assert 12 <= n_epochs <= 1000
     # As few epochs as have them, where the limits allow it.
     assert n_epochs == 1000 or n_epochs * n_batches >= n_steps
@@ -159,6 +159,6 @@ def test_epochs_of_few_labels_count_the_labeled_rows():
     base = AutoEncoder(5, max_iter=2, random_state=0)
     options = {"batch_size": 4, "tangent_penalty": 0.1, "random_state": 0}
     model = ManifoldTangentClassifier(base, n_tangents=2, **options).fit(X, labels)
-    assert model.n_iter_ == auto_epochs(40, 4) == 100
+    assert model.n_iter_ == auto_epochs("adam", 40, 4) == 100
     whole = ManifoldTangentClassifier(base, n_tangents=2, unlabeled_per_labeled=None, **options)
-    assert whole.fit(X, labels).n_iter_ == auto_epochs(250, 4) == 16
+    assert whole.fit(X, labels).n_iter_ == auto_epochs("adam", 250, 4) == 16

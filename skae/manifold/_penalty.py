@@ -1,0 +1,138 @@
+"""The penalty on slopes along tangents: which rows have it, how many tangents they have, and its automatic weight."""
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from .._arrays.namespace import dense
+from .._estimators.label_neighbors import LabeledNeighbors
+from .._estimators.parameters import resolved
+from .._estimators.validation import Need
+from .._warnings import warn
+
+_MOST_TANGENTS = 15  # with n_tangents='auto'
+_LITTLE_LEARNED = 0.75  # warn above this fraction of the error of constant outputs
+# Rows of the data, and rows with tangents, from which the automatic weight is computed: enough for two digits.
+_N_ROWS = 500
+# With fewer labels a penalty at unlabeled rows would flatten the outputs there, and is made smaller.
+_MANY_LABELS = 1000
+# Shares of the way to the nearest row of another label along tangents: up to which the automatic weight stays, and from
+# which it is 0. Then outputs must change along tangents.
+_WITHIN, _ACROSS = 0.5, 0.6
+
+
+def is_penalized(classifier):
+    """Return whether ``classifier`` penalizes slopes along tangents."""
+    return resolved(classifier.tangent_penalty, "tangent_penalty", 1.0) > 0
+
+
+OF_TANGENTS = (
+    Need(
+        "n_tangents tangent_sampling update_tangents tangent_storage",
+        "tangent_penalty",
+        "tangent_penalty > 0",
+        is_penalized,
+    ),
+    Need(
+        "update_tangents",
+        "frozen",
+        "frozen below 'all', or the tangents stay as they are",
+        lambda self: self.frozen != "all",
+    ),
+)
+
+
+def penalized_rows(labeled, n_unlabeled, seed):
+    """Return the ``labeled`` rows, of this mask, and at most ``n_unlabeled`` of the others, in order."""
+    unlabeled = np.flatnonzero(~labeled)
+    if len(unlabeled) > n_unlabeled:
+        unlabeled = np.random.default_rng(seed).permutation(unlabeled)[:n_unlabeled]
+    return np.sort(np.append(np.flatnonzero(labeled), unlabeled))
+
+
+def resolved_n_tangents(n_tangents, n_inputs, n_units):
+    """Return the number of tangents of a row; raise if there are fewer inputs or code units."""
+    width = min(n_inputs, n_units)
+    if n_tangents == "auto":
+        return min(_MOST_TANGENTS, max(1, width // 2))
+    if n_tangents > width:
+        raise ValueError(
+            f"n_tangents={n_tangents} is more than varying features or code units, {width}."
+        )
+    return n_tangents
+
+
+def automatic_penalty(X, rows, data, store, seed):
+    """Return the mean variance of the data along the tangents, or less if few of the ``rows`` have labels.
+
+    If x moves along a tangent by the standard deviation of the data, outputs change by about the slope times that
+    deviation. The penalty is the mean square of this change. It is 0 if tangents are the way to other labels.
+
+    Parameters
+    ----------
+    X : C-ordered ndarray, CSR matrix or ScaledRows of shape (n_samples, n_features)
+        The inputs of the network for the rows in ``data``.
+    rows : ndarray of int
+        Rows that have tangents, among them all labeled ones.
+    data : SupervisedData
+    store : TangentStore
+    seed : int
+        Seed for the choice of some rows, if there are many.
+    """
+    rng, weights = np.random.default_rng(seed), data.balanced_weights
+    some = _some(np.arange(X.shape[0]), weights, rng)
+    some_weights, x = None if weights is None else weights[some], dense(X[some])
+    deviations = x - np.average(x, axis=0, weights=some_weights)
+    tangent_rows = _some(rows, weights, rng)
+    variances = np.empty(len(tangent_rows))
+    for part, basis in store.tangents_by_block(tangent_rows):
+        squares = np.square(deviations @ basis.reshape(-1, X.shape[1]).T)
+        along = np.average(squares, axis=0, weights=some_weights)
+        variances[part] = along.reshape(-1, store.n_tangents).mean(axis=1)
+    row_weights = None if weights is None else weights[tangent_rows]
+    variance = np.average(variances, weights=row_weights)
+    n_labeled = int(data.targets.labeled.sum())
+    fraction = min(1, n_labeled / _MANY_LABELS) if n_labeled < len(rows) else 1
+    share = share_to_other_label(X, data, store)
+    within = np.clip((_ACROSS - share) / (_ACROSS - _WITHIN), 0, 1)
+    return float(variance * fraction**1.5 * within)
+
+
+def share_to_other_label(X, data, store):
+    """Return the share of the squared distance to the nearest row of another label that lies in the tangent plane."""
+    rows, differences = LabeledNeighbors(X, data).to_other_label()
+    if len(rows) == 0:
+        return 0.0
+    along = 0.0
+    for part, basis in store.tangents_by_block(rows):
+        along += np.sum((basis @ differences[part][:, :, None]) ** 2)
+    total = np.sum(differences**2)
+    return along / total if total > 0 else 0.0
+
+
+def _some(rows, weights, rng):
+    """Return some of the ``rows`` with a positive weight, in their order."""
+    rows = rows if weights is None else rows[weights[rows] > 0]
+    return np.sort(rng.permutation(rows)[:_N_ROWS])
+
+
+def warn_of_constant_outputs(kind, outputs, values, weights, penalty):
+    """Warn if labeled rows are predicted hardly better than by outputs that do not depend on X.
+
+    Parameters
+    ----------
+    kind : Classes
+    outputs, values : ndarray of shape (n_samples, n_outputs)
+        Logits and targets of labeled rows.
+    weights : ndarray of shape (n_samples,) or None
+    penalty : float
+    """
+    best = np.average(values, axis=0, weights=weights) - 0.5  # with signs of logits
+    constant = np.broadcast_to(best, values.shape)
+    error = np.average(kind.errors(outputs, values), weights=weights)
+    chance = np.average(kind.errors(constant, values), weights=weights)
+    if error > _LITTLE_LEARNED * chance:
+        warn(
+            f"Outputs hardly depend on X: of the labeled rows {error:.0%} are predicted wrong, and {chance:.0%} by "
+            f"constant outputs. Set tangent_penalty below {penalty:.3g}, or raise max_iter or learning_rate_init.",
+            ConvergenceWarning,
+        )
