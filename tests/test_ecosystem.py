@@ -507,6 +507,7 @@ CALLS = """
 """
 
 
+@pytest.mark.slow
 def test_the_process_that_compiles_has_the_bits_of_those_that_load(tmp_path):
     first, second = (_run(CALLS, NUMBA_CACHE_DIR=str(tmp_path)).stdout for _ in range(2))
     assert first == second != ""

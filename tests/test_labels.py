@@ -14,6 +14,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 
 from skae import (
     DBN,
+    RBM,
     BoltzmannClassifier,
     ContractiveAE,
     ManifoldTangentClassifier,
@@ -27,11 +28,12 @@ NAMES = np.array(["barolo", "grignolino", "barbera"], dtype=object)
 UNLABELED = np.arange(len(y)) % 3 == 0
 WEIGHTS = np.random.default_rng(0).random(len(y))
 SHORT = {"max_iter": 2, "random_state": 0}
+LAYERS = [("low", ContractiveAE(5, **SHORT))]
 MODELS = [
-    StackedAEClassifier([5], **SHORT),
-    StackedAE([5], fine_tune="supervised", **SHORT),
+    StackedAEClassifier(LAYERS, **SHORT),
+    StackedAE(LAYERS, fine_tune="supervised", **SHORT),
     ManifoldTangentClassifier(ContractiveAE(5, **SHORT), n_tangents=1, **SHORT),
-    BoltzmannClassifier(DBN([5]), **SHORT),
+    BoltzmannClassifier(DBN([("low", RBM(5, **SHORT))]), **SHORT),
     TangentNeighborsClassifier(LocalPCA(5)),
 ]
 pytestmark = [

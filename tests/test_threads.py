@@ -183,6 +183,7 @@ def test_a_team_that_is_left_open_ends_with_its_object_and_leaves_others():
         assert threading.active_count() == threads
 
 
+@pytest.mark.slow
 def test_a_team_may_end_while_blas_is_being_limited(monkeypatch):
     """As the garbage collector may end one that was left open, at any allocation; a lock that is held would halt it."""
     limit, seen = _threads.set_blas_threads, []
@@ -316,6 +317,7 @@ def _exit_status_of(check):
     return None
 
 
+@pytest.mark.slow
 def test_fits_side_by_side_have_the_bits_of_fits_alone():
     X = np.random.default_rng(0).random((500, 150)).astype(np.float32)
     models = [

@@ -82,6 +82,7 @@ def test_moments_that_are_no_numbers_are_refused(unit):
         local_moments(model, unit * X[:3], 0.5)
 
 
+@pytest.mark.slow
 @in_all_units
 def test_deviations_of_reconstructions(dtype, unit):
     data, units = np.column_stack([X, np.full(len(X), 2.0)]).astype(dtype), dtype(unit)

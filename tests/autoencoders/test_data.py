@@ -235,6 +235,7 @@ def test_values_out_of_range_name_the_column(table):
         AutoEncoder(2, loss=NAMED).fit(data)
 
 
+@pytest.mark.slow
 def test_emphasis_moves_the_fit():
     rng = np.random.default_rng(0)
     data = MinMaxScaler().fit_transform(rng.standard_normal((200, 10)) @ rng.random((10, 10)))

@@ -56,6 +56,7 @@ def test_it_fills_in_better_values_than_the_mean():
     assert errors[0] < 0.5 * errors[1]
 
 
+@pytest.mark.slow
 def test_the_default_base_is_a_denoising_one_with_its_seed():
     found = Imputer(random_state=3).fit(TABLE[:60])
     assert type(found.base_) is DenoisingAE
@@ -106,6 +107,7 @@ def test_entries_of_a_sparse_table_that_stand_twice_are_added():
     np.testing.assert_array_equal(filled.toarray(), IMPUTER.base_.impute(row))
 
 
+@pytest.mark.slow
 def test_wide_sparse_tables_are_dense_in_parts_only():
     rows = scipy.sparse.random(1024, 6000, 1e-3, "csr", np.float32, random_state=0)
     rows.data[::7] = np.nan
@@ -131,6 +133,7 @@ def test_constant_columns_and_categories():
     np.testing.assert_allclose(filled[:, 9], 7.0)
 
 
+@pytest.mark.slow
 def test_categories_that_are_partly_known_have_their_probabilities_given_the_known_ones():
     table = np.hstack([TABLE, np.eye(4)[np.digitize(HIDDEN[:, 0], [-0.7, 0, 0.7])]])
     holes = np.where(np.random.default_rng(1).random(table.shape) < 0.3, np.nan, table)

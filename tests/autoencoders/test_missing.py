@@ -283,6 +283,7 @@ def test_imputation_beats_the_means_of_the_columns(model):
     assert error(filled) < 0.75 * error(np.broadcast_to(means, filled.shape))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("Model", [DenoisingAE, ContractiveAE])
 def test_pixels_that_are_hidden_are_filled_in(Model):
     X = load_digits().data

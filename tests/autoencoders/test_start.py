@@ -159,6 +159,7 @@ def test_zero_one_columns_are_scaled_where_there_are_more_units():
         assert [name for name, _ in model.fit(BINARY).column_losses_] == ["bernoulli"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mixed", "binary", "one-hot"])
 def test_codes_of_few_columns_keep_what_classes_need(kind):
     # Independent columns, of which two decide: codes that hardly depend on them, or are constant around rows, lose them.

@@ -252,6 +252,7 @@ def test_bad_chains(model, arguments):
         model.sample(**arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("Machine", [DBN, DBM])
 def test_widths_stand_for_machines_with_defaults(Machine):
     few = DIGITS[:100]

@@ -78,6 +78,7 @@ def test_named_noise_changes_the_training(kind, corruption):
     assert not np.allclose(_outputs(noisy), _outputs(MODELS[kind]().fit(X, y)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "level"), [(83, None), (84, 0.0504), (250, 0.15), (700, 0.3)])
 @pytest.mark.parametrize("kind", [kind for kind in MODELS if kind != "boltzmann"])
 def test_automatic_masking_is_a_share_by_the_width(kind, width, level):

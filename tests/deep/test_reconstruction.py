@@ -178,6 +178,7 @@ def test_frozen_layers_stay(kind):
     assert [np.array_equal(*pair) for pair in zip(own, first)] == [True] + [False] * (len(own) - 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MODELS)
 def test_resume_to_the_same_bits(kind, tmp_path):
     calls, last = [], []

@@ -40,6 +40,7 @@ MODELS = {
 SEARCH = {"early_stopping": True, "max_iter": 40, "n_iter_no_change": 8, "tol": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MODELS)
 def test_refit_is_a_fit_of_so_many_epochs_on_all_rows(kind):
     chosen = MODELS[kind](**SEARCH).fit(X, y)

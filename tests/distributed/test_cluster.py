@@ -143,6 +143,7 @@ def test_parameters_are_averaged_after_so_many_steps(client):
     assert not np.allclose(_parameters(found), _parameters(start))
 
 
+@pytest.mark.slow
 def test_averages_learn(client):
     model = ContractiveAE(10, max_iter=12, random_state=0)
     curves = [
@@ -396,6 +397,7 @@ def test_a_client_that_fit_makes_is_closed():
         assert len(cluster.scheduler.clients) == before
 
 
+@pytest.mark.slow
 def test_partitions_that_a_filter_leaves_empty(client):
     table = pd.DataFrame(X[:, 20:24], columns=list("abcd"))
     table["row"] = np.arange(400.0)

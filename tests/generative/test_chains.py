@@ -187,6 +187,7 @@ def test_sigma_and_step_are_those_of_the_training():
         np.testing.assert_allclose(sample_langevin(model, X[:5], 9, random_state=0), given)
 
 
+@pytest.mark.slow
 def test_noise_of_a_stack_is_that_of_its_fine_tuning():
     options = {"corruption": "gaussian", "corruption_level": 0.2, "max_iter": 2, "random_state": 0}
     tuned = StackedAE([20], fine_tune="reconstruction", **options).fit(X)

@@ -163,6 +163,7 @@ def test_bad_requests(arguments):
         model.sample(**arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mixture", [LINE, PLANE])
 def test_default_training_finds_the_score(mixture):
     """The score of 2000 rows is right to 20%, and nothing warns."""

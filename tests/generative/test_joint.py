@@ -405,6 +405,7 @@ def test_energy_gradient_in_float32():
 # Data given the parameters.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_samples_around_a_line(dtype):
     """With r(x) = w w'x + (I - w w') m, x - m is normal with variance ``temperature`` across w, but for the step."""

@@ -583,6 +583,7 @@ def test_sklearn(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"encoder": "linear", "local_contrast": 1.0}], ids=str)
 def test_the_maps_of_all_images_are_never_in_memory(options):
     images = rng.integers(0, 256, (1000, 16, 16), dtype=np.uint8)

@@ -338,6 +338,7 @@ def test_constant_tiles_are_told():
     assert np.isfinite(features.set_params(tiling=3).fit(images).transform(images)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"encoder": "linear", "local_contrast": 1.0}], ids=str)
 def test_the_maps_of_all_images_are_never_in_memory(options):
     images = rng.integers(0, 256, (1000, 16, 16), dtype=np.uint8)

@@ -36,6 +36,7 @@ def test_normal_is_the_quantile_function():
     assert error.max() < 3e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_gaussian_noise(dtype):
     out = np.empty(X.shape, dtype)

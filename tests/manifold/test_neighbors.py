@@ -72,6 +72,7 @@ def test_no_moves_is_plain_neighbors():
     np.testing.assert_allclose(model.predict_proba(X[900:]), plain.predict_proba(X[900:]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("planes", ["both", "query"])
 @pytest.mark.parametrize("names", [np.arange(10), np.array([*"abcdefghij"], dtype=object)])
 def test_rows_without_a_label_do_not_vote(planes, names):

@@ -69,6 +69,7 @@ def test_no_penalty_along_the_way_to_other_labels(normal, factor, sampling):
     assert model.tangent_penalty_ == pytest.approx(expected * variance, rel=5e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["2*auto", " 2.0 * auto", "2e0*auto"])
 def test_multiples_of_the_automatic_penalty(text):
     automatic = clone(MODEL).fit(X, y).tangent_penalty_

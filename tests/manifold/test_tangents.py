@@ -29,6 +29,7 @@ def _exact(jacobians):
     return zip(*(np.linalg.svd(j, full_matrices=False)[1:] for j in jacobians.astype(float)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", MODELS)
 def test_tangents_are_leading_singular_vectors(name, dtype):

@@ -185,6 +185,7 @@ def test_no_member_may_expand(path):
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_flipped_bits_are_found_or_do_not_matter(path):
     content, rng = path.read_bytes(), np.random.default_rng(0)
     whole = _model(path, resume=True).fit(X)._params

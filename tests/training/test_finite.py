@@ -72,6 +72,7 @@ def test_the_last_step_ends_in_a_finite_loss(model):
     assert _finite(model) and np.isfinite(model.score(X, X[:, 0]))
 
 
+@pytest.mark.slow
 def test_draws_of_parameters_have_a_finite_energy():
     model = JointEnergy(AutoEncoder(3, **LINEAR), step_size=1e10, n_draws=20, burn_in=1)
     with pytest.raises(ValueError, match="lower step_size"):
